@@ -1,0 +1,55 @@
+"""Masks on a model: putting them on, measuring them, proving that they still hold."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from junkdna.compress.scope import Prunable
+
+
+def _check_match(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
+    """Asserts that masks and prunables are of the same names and (out, in) shapes."""
+    assert {prunable.name for prunable in prunables} == set(masks), "masks and prunables name different matrices"
+    for prunable in prunables:
+        mask, matrix = masks[prunable.name], prunable.matrix()
+        assert mask.dtype == torch.bool, f"{prunable.name}: a mask of {mask.dtype}"
+        assert mask.shape == matrix.shape, f"{prunable.name}: mask {tuple(mask.shape)} on {tuple(matrix.shape)}"
+
+
+def apply(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
+    """Sets every pruned weight to 0 in place, and leaves kept ones bit for bit.
+
+    Masks are (out, in), True = kept, one for each prunable. It does not keep weights pruned: an optimiser's step can
+    move them, so it is called again after each. It does not touch gradients or the optimiser's moments.
+    """
+    _check_match(prunables, masks)
+    for prunable in prunables:
+        prunable.matrix().masked_fill_(~masks[prunable.name], 0)
+
+
+def achieved(masks: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
+    """(sparsity over all scalars, {name: sparsity of that matrix}): pruned / all, as the masks say.
+
+    It reads masks, not weights: kept weights that happen to be 0 do not count.
+    """
+    assert masks, "no masks"
+    pruned = {name: mask.numel() - int(mask.count_nonzero()) for name, mask in masks.items()}
+    total = sum(mask.numel() for mask in masks.values())
+    return sum(pruned.values()) / total, {name: pruned[name] / mask.numel() for name, mask in masks.items()}
+
+
+def violations(
+    prunables: Sequence[Prunable], masks: Mapping[str, Tensor], reference: Mapping[str, Tensor] | None = None
+) -> int:
+    """How many pruned entries are not exactly 0, or not exactly the reference's value where one is given.
+
+    `reference` holds (out, in) matrices by name: the starting values that a frozen weight must still have. -0.0 counts
+    as 0; NaN is always a violation. Kept entries are not looked at. Called after the last optimiser step.
+    """
+    _check_match(prunables, masks)
+    count = 0
+    for prunable in prunables:
+        wanted = 0 if reference is None else reference[prunable.name]
+        count += int(((prunable.matrix() != wanted) & ~masks[prunable.name]).count_nonzero())
+    return count

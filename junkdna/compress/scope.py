@@ -1,0 +1,171 @@
+"""Which weights of a model may be pruned, found by the model's structure and never by the names of its parts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from junkdna.compress.inputs import DTYPES
+from junkdna.errors import UserError, unknown_name
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """One weight that may be pruned. `transposed`: stored (in, out), as transformers' Conv1D does."""
+
+    name: str
+    parameter: nn.Parameter
+    transposed: bool
+
+    def matrix(self) -> Tensor:
+        """The weight as (out, in), detached: a view, so writing to it writes to the parameter."""
+        stored = self.parameter.detach()
+        return stored.t() if self.transposed else stored
+
+
+def matrices(prunables: Sequence[Prunable]) -> dict[str, Tensor]:
+    """{name: (out, in) view}: what the mask functions take."""
+    return {prunable.name: prunable.matrix() for prunable in prunables}
+
+
+def prunable(model: nn.Module, prune_head: bool = False, head_names: Sequence[str] = ()) -> list[Prunable]:
+    """The weights of the linear layers (`nn.Linear`, transformers' `Conv1D`) inside the transformer blocks, in order.
+
+    Blocks are the outermost `nn.ModuleList`s whose members are of one class and hold linear layers. Out are embeddings,
+    norms, biases, poolers, input and output projections and heads. `prune_head` adds the 2-D weights among `head_names`
+    (full parameter names, biases in it are passed over) behind the others. A parameter used twice is listed once.
+
+    Raises `UserError` where no block is found; where a weight in a block is packed, quantised, or a matrix that belongs
+    to no linear layer (fused experts, convolutions: they would stay dense unseen); where a weight to prune is also an
+    embedding; where the head's names match nothing. Blocks of mixed classes (hybrid models) are not searched.
+    """
+    assert prune_head or not head_names, "head_names given without prune_head"
+    lists = list(_block_lists(model, ""))
+    if not lists:
+        raise UserError(_no_block(model))
+    found = [each for path, blocks in lists for each in _in_blocks(path, blocks)]
+    if prune_head:
+        found += _in_head(model, head_names, inside=[f"{path}." for path, _ in lists])
+    return _once(model, found)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def _linear_like(module: nn.Module) -> bool:
+    """Also the replacements that quantisers put in (QuantLinear, WQLinear, ...), which have to be refused by name."""
+    leaf = next(module.children(), None) is None
+    return _is_linear(module) or (leaf and "Linear" in type(module).__name__)
+
+
+def _block_lists(module: nn.Module, path: str) -> Iterator[tuple[str, nn.ModuleList]]:
+    """(path, list) of the outermost lists of blocks. Bare linear layers in a list (heads) are no blocks."""
+    for name, child in module.named_children():
+        child_path = f"{path}.{name}" if path else name
+        if not isinstance(child, nn.ModuleList):
+            yield from _block_lists(child, child_path)
+        elif _is_block_list(child):
+            yield child_path, child
+
+
+def _is_block_list(blocks: nn.ModuleList) -> bool:
+    one_class = len({type(block) for block in blocks}) == 1
+    return one_class and not _linear_like(blocks[0]) and any(_linear_like(part) for part in blocks.modules())
+
+
+def _in_blocks(path: str, blocks: nn.ModuleList) -> Iterator[Prunable]:
+    for name, module in blocks.named_modules(prefix=path):
+        if _linear_like(module):
+            yield _of_layer(name, module)
+        elif not isinstance(module, nn.Embedding):
+            for own, parameter in module.named_parameters(recurse=False):
+                if parameter.ndim >= 2:
+                    raise UserError(
+                        f"{name}.{own}: shape {tuple(parameter.shape)} in a {type(module).__name__} is a weight inside "
+                        "the blocks that belongs to no linear layer; it would stay dense without being counted. Models "
+                        "with fused experts or convolutions in their blocks are not supported: use another model."
+                    )
+
+
+def _of_layer(name: str, module: nn.Module) -> Prunable:
+    """The weight of a linear layer; refuses every kind of weight whose scalars cannot be read and set to 0."""
+    weight = dict(module.named_parameters(recurse=False)).get("weight")
+    problem = None
+    if not _is_linear(module) or weight is None:
+        problem = f"a {type(module).__name__} without a plain weight"
+    elif weight.dtype not in DTYPES:
+        problem = f"a weight of {weight.dtype}"
+    elif type(weight.data) is not Tensor or weight.layout != torch.strided or weight.ndim != 2:
+        problem = f"a weight that is a {type(weight.data).__name__} of {weight.layout}, {weight.ndim}-D"
+    elif weight.is_meta:
+        problem = "a weight without values (meta device)"
+    if problem:
+        raise UserError(
+            f"{name}: {problem}; pruning needs plain 2-D weights of float16, bfloat16, float32 or float64. The model "
+            "is probably quantised, packed or offloaded: load the original checkpoint."
+        )
+    return Prunable(f"{name}.weight", weight, transposed=not isinstance(module, nn.Linear))
+
+
+def _in_head(model: nn.Module, head_names: Sequence[str], inside: Sequence[str]) -> list[Prunable]:
+    """The linear weights among `head_names`; all names must be parameters outside the blocks."""
+    outside = {
+        name: parameter
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if not name.startswith(tuple(inside))
+    }
+    found = []
+    for name in head_names:
+        if name not in outside:
+            raise unknown_name("head parameter", name, outside, where="head_names")
+        if outside[name].ndim < 2:
+            continue
+        owner_name = name.rpartition(".")[0]
+        owner = model.get_submodule(owner_name)
+        if not _linear_like(owner):
+            raise UserError(
+                f"head_names: {name} belongs to a {type(owner).__name__}; only linear layers can be pruned."
+            )
+        found.append(_of_layer(owner_name, owner))
+    if not found:
+        legal = ", ".join(name for name, parameter in outside.items() if parameter.ndim == 2) or "none"
+        raise UserError(
+            f"prune_head is on, but no weight matrix is among head_names {list(head_names)}. A model without a task "
+            f"head has none to prune: switch prune_head off. 2-D weights outside the blocks: {legal}."
+        )
+    return found
+
+
+def _once(model: nn.Module, found: Sequence[Prunable]) -> list[Prunable]:
+    """Each parameter at its first place; refuses one that an embedding shares, as pruning it prunes the embedding."""
+    embeddings = {
+        id(module.weight): f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding)
+    }
+    first: dict[int, Prunable] = {}
+    for prunable in found:
+        if id(prunable.parameter) in embeddings:
+            raise UserError(
+                f"{prunable.name} is the same parameter as the embedding {embeddings[id(prunable.parameter)]} (tied); "
+                "embeddings are not pruned. Leave it out, or load the model with tie_word_embeddings off."
+            )
+        first.setdefault(id(prunable.parameter), prunable)
+    return list(first.values())
+
+
+def _no_block(model: nn.Module) -> str:
+    lists = [
+        f"{name} ({', '.join(sorted({type(block).__name__ for block in module}))})"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList)
+    ]
+    linear = [f"{name} ({type(module).__name__})" for name, module in model.named_modules() if _linear_like(module)]
+    return (
+        f"{type(model).__name__}: no transformer blocks found. Blocks are an nn.ModuleList whose members are of one "
+        "class and hold nn.Linear or Conv1D layers. "
+        f"Lists in this model: {', '.join(lists[:20]) or 'none'}. Linear layers: {', '.join(linear[:20]) or 'none'}. "
+        "The model may be no transformer, a hybrid of several block classes, or wrapped: pass the model inside."
+    )
