@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from junkdna.errors import UserError
-from junkdna.raw_data import load_raw
+from junkdna.raw import load_raw
 from junkdna.source_spec import HubSource, LocalSource, WheelPin, WheelSource, load_wheel_pins, parse_source, wheel_pin
 from junkdna.sources import WHEELS_VARIABLE, extract, fetch_wheel, sha256_file
 
@@ -86,7 +86,7 @@ def test_wrong_source_is_a_readable_error(given, message):
 
 
 def test_specifications_import_nothing_heavy():
-    code = "import sys, junkdna.source_spec, junkdna.sources, junkdna.raw_data, junkdna.model_source as m\n"
+    code = "import sys, junkdna.source_spec, junkdna.sources, junkdna.raw, junkdna.model_source as m\n"
     code += "heavy = {'torch', 'transformers', 'datasets', 'huggingface_hub', 'pyarrow'} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -260,7 +260,7 @@ def test_saved_folders_give_the_rows_that_datasets_gives(saved, tmp_path):
 
 
 def test_reading_saved_folders_imports_no_datasets(saved):
-    code = "import sys; from pathlib import Path; from junkdna.raw_data import *\n"
+    code = "import sys; from pathlib import Path; from junkdna.raw import *\n"
     code += "load_raw(LocalSource(local='.'), '*/test', Path(sys.argv[1])); assert 'datasets' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(saved[0])], check=True)
 
@@ -284,7 +284,7 @@ def test_files_of_every_kind(tmp_path):
 
 
 def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
-    monkeypatch.setattr("junkdna.raw_data.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("junkdna.raw.ROWS_AT_ONCE", 2)
     rows = [{"a": 1, "b": None}, {"a": 2}, {"a": 3, "b": {"c": ["d"]}}]
     (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     found = load_raw(LocalSource(local="."), "x.jsonl", tmp_path).table.to_pylist()
@@ -331,7 +331,7 @@ HUB = """
 import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
-from junkdna.raw_data import load_raw
+from junkdna.raw import load_raw
 from junkdna.source_spec import HubSource
 try:
     raw = load_raw(HubSource(hub=sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

