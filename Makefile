@@ -1,0 +1,42 @@
+# Two commands from a bare machine: `make run` (the default study) and `make test`. Both are safe to repeat.
+# Needs Python >= 3.11, git and make. PYTHON=python3.12 picks another interpreter; PIP_FLAGS goes to pip.
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+BIN := $(abspath $(VENV))/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint install report clean
+
+run: $(READY)
+	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
+	@PATH="$(BIN):$$PATH" snakemake --cores all --quiet rules
+	@$(BIN)/junkdna where
+
+test: $(READY)
+	@echo "==> Running the tests"
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: $(READY)
+	@echo "==> Checking style and workflow"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check workflow/Snakefile rules
+	@PATH="$(BIN):$$PATH" snakemake --lint
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "==> Setting up $(VENV) with pinned versions (the first time takes minutes: torch is large)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[dev,gguf]"
+	@touch $(READY)
+
+report: $(READY)
+	@echo "==> Writing Snakemake's own report (rules, run times, settings)"
+	@PATH="$(BIN):$$PATH" snakemake --report results/snakemake-report.html
+
+clean:
+	@echo "==> Removing $(VENV); results/ stays"
+	@rm -rf $(VENV)

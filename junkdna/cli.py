@@ -1,0 +1,134 @@
+"""The `junkdna` command: what a person asks (plan, status, doctor) and what each rule runs."""
+
+import argparse
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from junkdna.errors import UserError
+
+log = logging.getLogger("junkdna")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one subcommand and leave the process: 0 done, 1 a check of `doctor` failed, 2 a mistake in what was given.
+
+    The process ends without unloading torch, which would take about a second; all files are closed by then.
+    """
+    gc.disable()  # nothing cyclic worth freeing is made while importing, and importing torch is 1 s faster so
+    args = parser().parse_args(arguments)
+    _log_to(args)
+    try:
+        code = args.run(args) or 0
+    except UserError as error:
+        log.error("%s", error)
+        code = 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception:
+        log.exception("junkdna %s failed", args.command)
+        code = 1
+    sys.stdout.flush()
+    logging.shutdown()
+    os._exit(code)
+
+
+def _log_to(args: argparse.Namespace) -> None:
+    file = getattr(args, "log", None)
+    if file is None:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", filename=file, filemode="w")
+    logging.captureWarnings(True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. Imports nothing heavy."""
+    top = argparse.ArgumentParser(prog="junkdna", description="Does compression cost a language model more on harder tasks?")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_person_commands(commands)
+    _add_stage_commands(commands)
+    return top
+
+
+def _add_person_commands(commands: argparse._SubParsersAction) -> None:
+    plan = commands.add_parser("plan", help="cells of the study, and how many are done")
+    plan.add_argument("--list", action="store_true", help="print every cell's file")
+    plan.add_argument("--commands", action="store_true", help="print, for every cell not done, the command that runs it alone")
+    plan.set_defaults(run=_plan)
+    status = commands.add_parser("status", help="done, missing, stale, broken and collapsed cells")
+    status.add_argument("--stale", action="store_true", help="print only the files of stale and broken cells, one a line")
+    status.set_defaults(run=_status)
+    doctor = commands.add_parser("doctor", help="check this machine for the study, and say what to fix")
+    doctor.set_defaults(run=_doctor)
+    tasks = commands.add_parser("tasks", help="tasks that come with the package")
+    tasks.set_defaults(run=_tasks)
+    for command in (plan, status, doctor):
+        command.add_argument("--study", type=Path, default=Path("config.yaml"), help="the study (default: config.yaml)")
+    for command in (plan, status):
+        command.add_argument("--experiments", nargs="+", help="only these, also those that are on request")
+
+
+def _add_stage_commands(commands: argparse._SubParsersAction) -> None:
+    from junkdna import cli_stages
+
+    cli_stages.add(commands)
+
+
+def _resolved(args: argparse.Namespace):
+    from junkdna.study import load_study
+
+    selected = {"experiments": args.experiments} if getattr(args, "experiments", None) else None
+    return load_study(args.study, selected)
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from junkdna import overview
+
+    resolved = _resolved(args)
+    if args.list:
+        _print_lines(overview.cell_files(resolved))
+    elif args.commands:
+        _print_lines(overview.commands(resolved))
+    else:
+        _print_lines(overview.plan(resolved))
+
+
+def _status(args: argparse.Namespace) -> None:
+    from junkdna import overview
+
+    resolved = _resolved(args)
+    _print_lines(overview.stale_files(resolved) if args.stale else overview.status(resolved))
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from junkdna import overview
+
+    lines, healthy = overview.doctor(args.study)
+    _print_lines(lines)
+    return 0 if healthy else 1
+
+
+def _tasks(args: argparse.Namespace) -> None:
+    from junkdna import overview
+
+    _print_lines(overview.tasks())
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def progress_bar(what: str) -> Callable[[list], Iterable]:
+    """A tqdm bar over a list's items when a terminal is there, else the list itself."""
+    if not sys.stderr.isatty():
+        return iter
+    from tqdm import tqdm
+
+    return lambda items: tqdm(items, desc=what, leave=False)

@@ -1,0 +1,90 @@
+"""The subcommands that rules run: each reads its files and a settings text, and leaves one output."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+HELP = {
+    "wheel": "bring a pinned wheel",
+    "model": "make a model folder",
+    "examples": "raw rows to canonical examples",
+    "encode": "examples to token ids",
+    "cell": "run one cell alone",
+    "study": "keep the checked study beside its results",
+    "collect": "join the cells of a study",
+    "analyse": "drops and intervals",
+    "figures": "draw the figures",
+    "report": "write the report page",
+}
+FILES = {
+    "encode": ("model", "examples"),
+    "collect": ("study",),
+    "analyse": ("study", "cells"),
+    "figures": ("drops",),
+    "report": ("study", "cells", "drops", "figures"),
+}
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add every stage command to the parser."""
+    runs: dict[str, Callable] = {
+        "encode": _encode, "cell": _cell, "collect": _collect, "analyse": _analyse, "figures": _figures, "report": _report,
+    }  # fmt: skip
+    for name, text in HELP.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("output", type=Path, help="the file (figures: the folder) to write")
+        command.add_argument("--log", type=Path, help="write messages to this file instead of the terminal")
+        for file in FILES.get(name, ()):
+            command.add_argument(f"--{file}", type=Path, required=True)
+        if name not in ("collect", "analyse", "figures", "report"):
+            command.add_argument("--settings", required=True, help="JSON, or @FILE; `junkdna plan --commands` prints a cell's")
+        if name == "cell":
+            command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
+            command.add_argument("--threads", type=int, default=1, help="torch threads")
+        command.set_defaults(run=runs.get(name, _simple))
+
+
+def _simple(args: argparse.Namespace) -> None:
+    from junkdna import stages
+
+    getattr(stages, args.command)(args.output, stages.settings_from(args.settings))
+
+
+def _encode(args: argparse.Namespace) -> None:
+    from junkdna import stages
+
+    stages.encode(args.output, stages.settings_from(args.settings), args.model, args.examples)
+
+
+def _cell(args: argparse.Namespace) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
+    from junkdna import stages
+    from junkdna.cli import progress_bar
+
+    settings = stages.settings_from(args.settings)
+    stages.cell(args.output, settings, args.gpus, args.threads, progress_bar(settings.get("cell", "cell")))
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from junkdna import stages
+
+    stages.collect(args.output, args.study)
+
+
+def _analyse(args: argparse.Namespace) -> None:
+    from junkdna import stages
+
+    stages.analyse(args.output, args.study, args.cells)
+
+
+def _figures(args: argparse.Namespace) -> None:
+    from junkdna.figures.draw import draw_all
+
+    draw_all(args.drops, args.output)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from junkdna.report import write_report
+
+    write_report(args.drops, args.cells, args.figures, args.study, args.output)

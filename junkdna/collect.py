@@ -1,0 +1,73 @@
+"""Joins cell files into one table, after checking that each is the cell the study means."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from junkdna.errors import UserError
+from junkdna.grid import all_cells, settings_text
+from junkdna.keys import FOOTER_KEY, Cell
+from junkdna.provenance import digest
+from junkdna.study import Resolved
+
+SHARES = ("score", "chance", "majority", "truncated", "achieved_sparsity")
+
+
+def read_footer(path: Path) -> dict:
+    """The footer of a cell file. Raises UserError for a file that is broken or not a cell."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        return json.loads(metadata[FOOTER_KEY])
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a whole cell file ({error}); delete it and run again.") from None
+
+
+def state(cell: Cell, resolved: Resolved) -> str:
+    """"missing", "broken", "stale" (made by other settings or other code) or "done"."""
+    path = Path(cell.path)
+    if not path.is_file():
+        return "missing"
+    try:
+        footer = read_footer(path)
+    except UserError:
+        return "broken"
+    return "done" if footer["settings_digest"] == digest(settings_text(cell, resolved)) else "stale"
+
+
+def collect(resolved: Resolved) -> pl.DataFrame:
+    """One row per cell: its metric columns and `wall_s`. Raises UserError naming missing, broken or stale files,
+    and for rows that break the table's rules (a key twice, a share outside 0..1, a score that is not a number)."""
+    cells = all_cells(resolved)
+    wrong = {cell.path: found for cell in cells if (found := state(cell, resolved)) != "done"}
+    if wrong:
+        shown = "\n  ".join(f"{found}: {path}" for path, found in list(wrong.items())[:10])
+        raise UserError(
+            f"{len(wrong)} of {len(cells)} cells cannot be joined:\n  {shown}\n"
+            f"Stale and broken files re-run once they are gone: "
+            f"`junkdna status --stale | xargs rm`, then run Snakemake again."
+        )
+    paths = [cell.path for cell in cells]
+    table = pl.scan_parquet(paths).drop("examples").collect()
+    walls = [sum(read_footer(Path(path))["wall_s"].values()) for path in paths]
+    table = table.with_columns(pl.Series("wall_s", walls, dtype=pl.Float64))
+    check(table)
+    return table
+
+
+def check(table: pl.DataFrame) -> None:
+    """The table's own rules; raises UserError naming the first cell that breaks one."""
+    twice = table.filter(pl.col("cell").is_duplicated())
+    if twice.height:
+        raise UserError(f"cell {twice['cell'][0]!r} stands twice in the joined table.")
+    for name in SHARES:
+        bad = table.filter(~pl.col(name).is_between(0, 1) | pl.col(name).is_nan() | pl.col(name).is_null())
+        if bad.height:
+            raise UserError(f"cell {bad['cell'][0]!r}: {name} is {bad[name][0]}, which must lie in 0..1.")
+
+
+def examples_of(cell: Cell) -> pl.DataFrame:
+    """Per-example rows of a finished cell: id, gold, prediction, margin."""
+    return pl.read_parquet(cell.path, columns=["examples"]).explode("examples").unnest("examples")

@@ -1,0 +1,202 @@
+"""The transfer modes of one experiment: score against sparsity after fine-tuning, one panel per condition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from junkdna.errors import UserError
+from junkdna.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SPREAD = 0.9  # percent points of sparsity between the seed dots of two modes
+Panel = tuple[str, style.Key]
+
+
+@style.styled
+def draw(drops: pl.DataFrame, experiment: str) -> Figure:
+    """Draw score against sparsity for each transfer mode of `experiment`, a panel per condition (and model).
+
+    Dense transfer is a horizontal line with its interval; seeds are small dots; chance and majority are dotted lines.
+    Raises UserError when the experiment has no fine-tuned compressed row.
+    """
+    rows = select(drops, experiment)
+    looks = style.looks(drops)
+    groups = _groups(rows, looks)
+    columns = min(len(groups), 3)
+    fig, axes = style.panels(-(-len(groups) // columns), columns, share_y=True)
+    flat = [ax for line in axes for ax in line]
+    dashes = style.dashes(rows.filter(pl.col("method") != "dense")["method"])
+    several = rows["model"].n_unique() > 1
+    tops = 0
+    for ax, ((model, key), own) in zip(flat, groups.items(), strict=False):
+        title = looks.of[key].label + (f", {model}" if several else "")
+        if rows["n_examples"].n_unique() > 1:
+            title += f" (n = {style.span(own['n_examples'])})"
+        heading = style.wrap(fig, style.shorten(title, 80), style.RC["axes.titlesize"], 5.6 / columns)
+        tops = max(tops, heading.count("\n"))
+        ax.set_title(heading)
+        _panel(ax, own, dashes, float(rows["sparsity"].max()))
+    _share_limits(flat[0], rows)
+    for ax, (_, own) in zip(flat, groups.items(), strict=False):
+        _floors(ax, own)
+    for at, ax in enumerate(flat):
+        _edge(ax, at, columns, len(groups), rows["metric"][0])
+    footer = style.facts(rows, "Bands") + " Small dots: single seeds." + _one_method(dashes)
+    extra = 0.14 * tops
+    title = f"Transfer modes against sparsity: {experiment}"
+    return style.finish(fig, title, [_legend(rows, dashes)], footer, 2.1, 0.22 + extra, 0.45 + extra)
+
+
+def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
+    """Fine-tuned rows of `experiment` that stand on a sparsity axis, dense transfer included."""
+    rows = drops.filter((pl.col("experiment") == experiment) & (pl.col("transfer") != "none"))
+    if rows.is_empty():
+        raise UserError(
+            f"experiment {experiment!r}: no transfer figure, because the drops table has no fine-tuned row of it. "
+            f"Give the experiment a transfer mode other than 'none'."
+        )
+    compressed = rows.filter((pl.col("transfer") != "dense") & (pl.col("sparsity") > 0))
+    if compressed.is_empty():
+        modes = ", ".join(sorted(rows["transfer"].unique()))
+        raise UserError(
+            f"experiment {experiment!r}: no transfer figure, because none of its fine-tuned rows (transfer {modes}) is "
+            f"pruned. Give the experiment a transfer mode such as 'sparse' and a compression that prunes."
+        )
+    return pl.concat([rows.filter(pl.col("transfer") == "dense"), compressed])
+
+
+def _groups(rows: pl.DataFrame, looks: style.Looks) -> dict[Panel, pl.DataFrame]:
+    found: dict[Panel, list[int]] = {}
+    for at, row in enumerate(rows.iter_rows(named=True)):
+        found.setdefault((row["model"], looks.key(row)), []).append(at)
+    order = sorted(found, key=lambda p: (tuple(map(style.natural, p[1])), style.natural(p[0])))
+    return {panel: rows[found[panel]] for panel in order}
+
+
+def _modes(rows: pl.DataFrame) -> list[str]:
+    """Modes other than dense: the known ones in their fixed order, then others by name."""
+    present = set(rows["transfer"]) - {"dense"}
+    return [m for m in style.MODE_LOOKS if m in present] + sorted(present - set(style.MODE_LOOKS))
+
+
+def _look(mode: str) -> tuple[str, str, str]:
+    return style.MODE_LOOKS.get(mode, (style.INK, "X", mode))
+
+
+def _panel(ax: Axes, rows: pl.DataFrame, dashes: dict[str, object], highest: float) -> None:
+    style.sparsity_axis(ax, highest)
+    for row in rows.filter((pl.col("transfer") == "dense") & (pl.col("method") == "dense")).iter_rows(named=True):
+        ax.axhspan(row["score_low"], row["score_high"], color=style.GREY, alpha=0.22, linewidth=0, zorder=1)
+        ax.axhline(row["score"], color=style.INK, linewidth=1.2, zorder=2, label="dense")
+        _dots(ax, 0.0, row["score_seeds"], style.INK)
+    modes = _modes(rows)
+    for at, mode in enumerate(modes):
+        for method in dashes:
+            own = rows.filter((pl.col("transfer") == mode) & (pl.col("method") == method)).sort("sparsity")
+            if len(own):
+                _line(ax, own, mode, dashes[method], SPREAD * (at - (len(modes) - 1) / 2))
+
+
+def _line(ax: Axes, own: pl.DataFrame, mode: str, dash: object, aside: float) -> None:
+    colour, marker, _ = _look(mode)
+    x = (100 * own["sparsity"]).to_list()
+    label = f"{mode}|{own['method'][0]}"
+    ax.fill_between(x, own["score_low"].to_list(), own["score_high"].to_list(), color=colour, alpha=0.14, linewidth=0)
+    ax.plot(x, own["score"].to_list(), color=colour, linestyle=dash, zorder=3, label=label)
+    for row in own.iter_rows(named=True):
+        _dots(ax, 100 * row["sparsity"] + aside, row["score_seeds"], colour)
+    for collapsed in (False, True):
+        some = own.filter((pl.col("collapsed") > 0) == collapsed)
+        if len(some):
+            ax.plot(
+                (100 * some["sparsity"]).to_list(),
+                some["score"].to_list(),
+                linestyle="none",
+                marker=marker,
+                markerfacecolor="white" if collapsed else colour,
+                markeredgecolor=colour if collapsed else "white",
+                markeredgewidth=1.1 if collapsed else 0.5,
+                zorder=4,
+                label=f"{label}|{'collapsed' if collapsed else 'points'}",
+            )
+
+
+def _dots(ax: Axes, x: float, scores: list[float], colour: str) -> None:
+    dots = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "alpha": 0.65}
+    ax.plot([x] * len(scores), scores, color=colour, zorder=5, label="seeds", **dots)
+
+
+def _share_limits(ax: Axes, rows: pl.DataFrame) -> None:
+    """One y axis for all panels, with every interval, seed and floor inside and room for the floors' names below."""
+    seeds = rows["score_seeds"].explode().drop_nulls().to_list()
+    columns = ("score_low", "score_high", "score", "chance", "majority")
+    values = [v for name in columns for v in rows[name].drop_nulls()] + seeds
+    low, high = min(values), max(values)
+    room = max(high - low, 0.02)
+    ax.set_ylim(low - 0.13 * room, high + 0.05 * room)
+
+
+def _floors(ax: Axes, rows: pl.DataFrame) -> None:
+    """Chance and majority as dotted lines, named at the left; one name where they lie too close for two."""
+    chance, majority = rows["chance"][0], rows["majority"][0]
+    low, high = ax.get_ylim()
+    dotted = {"color": style.GREY, "linewidth": 0.9, "linestyle": (0, (1, 2)), "zorder": 1}
+    ax.axhline(chance, label="chance", **dotted)
+    names = [(chance, "chance", "top")]
+    if majority is not None:
+        ax.axhline(majority, label="majority", **dotted)
+        apart = abs(majority - chance) / (high - low)
+        if apart < 1e-6:
+            names = [(chance, "chance = majority", "top")]
+        elif majority > chance:
+            names.append((majority, "majority", "bottom" if apart < 0.12 else "top"))
+        else:
+            names = [(chance, "chance", "bottom" if apart < 0.12 else "top"), (majority, "majority", "top")]
+    for y, name, side in names:
+        gap = 1.5 if side == "bottom" else -1.5
+        ax.annotate(
+            name,
+            (0.012, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, gap),
+            textcoords="offset points",
+            fontsize=6.5,
+            color=style.GREY,
+            va=side,
+        )
+
+
+def _edge(ax: Axes, at: int, columns: int, used: int, metric: str) -> None:
+    """Hide unused panels; y label at the left only, x label only where no panel stands below."""
+    if at >= used:
+        ax.set_visible(False)
+        return
+    ax.tick_params(labelleft=at % columns == 0)
+    if at % columns == 0:
+        ax.set_ylabel(metric)
+    if at + columns < used:
+        ax.set_xlabel("")
+
+
+def _one_method(dashes: dict[str, object]) -> str:
+    return f" Compression: {style.METHOD_WORDS.get(m, m)}." if len(dashes) == 1 and (m := next(iter(dashes))) else ""
+
+
+def _legend(rows: pl.DataFrame, dashes: dict[str, object]) -> list:
+    keys = []
+    if len(rows.filter(pl.col("transfer") == "dense")):
+        keys.append(style.key("dense transfer and its interval", color=style.INK, linewidth=1.2))
+    for mode in _modes(rows):
+        colour, marker, words = _look(mode)
+        keys.append(style.key(words, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.5))
+    if len(dashes) > 1:
+        keys += [style.key(style.METHOD_WORDS.get(m, m), color=style.GREY, linestyle=d) for m, d in dashes.items()]
+    if (rows["collapsed"] > 0).any():
+        marks = {"marker": "o", "markerfacecolor": "white", "markeredgewidth": 1.1, "linestyle": "none"}
+        keys.append(style.key("open: a seed predicts one class only", color=style.GREY, **marks))
+    return keys

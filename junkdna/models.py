@@ -1,0 +1,99 @@
+"""Model directories into float32 models: encoder, decoder, or a classifier with a seeded, untrained head."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from junkdna.errors import UserError
+from junkdna.seeds import seed_for
+
+
+def load_plain(folder: Path, kind: str) -> nn.Module:
+    """The pre-trained model without a task head (`kind` encoder) or with its language-model head (decoder).
+
+    float32, eval mode, safetensors only, no remote code. Raises UserError when the weights do not fill the model
+    (a parameter of the model that the checkpoint lacks), except for an encoder's pooler, which nothing here uses.
+    """
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    loader = AutoModelForCausalLM if kind == "decoder" else AutoModel
+    model, info = _load(loader, folder)
+    missing = [name for name in sorted(info["missing_keys"]) if "pooler" not in name]
+    if missing:
+        raise UserError(
+            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({', '.join(missing[:3])}, ...); "
+            f"check the study's `kind` of this model, or the checkpoint."
+        )
+    return model
+
+
+def load_classifier(folder: Path, classes: int, head_key: tuple) -> tuple[nn.Module, list[str]]:
+    """A sequence classifier on the pre-trained model, and the names of its head's parameters.
+
+    The head (all parameters the checkpoint lacks) is drawn anew from normal(0, initializer_range), biases 0, with
+    a generator made from `head_key` only: equal for every compression and transfer mode of one seed.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    model, info = _load(AutoModelForSequenceClassification, folder, num_labels=classes)
+    head = sorted(info["missing_keys"])
+    if not head:
+        raise UserError(f"{folder}: the checkpoint already holds a classification head; give the plain pre-trained model.")
+    generator = torch.Generator().manual_seed(seed_for("head_init", *head_key))
+    std = getattr(model.config, "initializer_range", 0.02)
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name in head:
+            if parameters[name].ndim > 1:
+                parameters[name].copy_(torch.randn(parameters[name].shape, generator=generator) * std)
+            else:
+                parameters[name].zero_()
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = 0  # positions are masked; decoders need the id to find a row's last token
+    return model, head
+
+
+def _load(loader: type, folder: Path, **extra: object) -> tuple[nn.Module, dict]:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # the report of untrained head weights: they are drawn anew below, on purpose
+    try:
+        model, info = loader.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False, use_safetensors=True, **extra
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{folder}: the model cannot be loaded: {error}") from error
+    return model.eval(), info
+
+
+def pad(rows: list[list[int]], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded ids (B, T) and attention mask (B, T) of rows of token ids. Padding is id 0 under a zero mask."""
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids.to(device), mask.to(device)
+
+
+def length_batches(lengths: list[int], tokens: int = 2048) -> list[list[int]]:
+    """Positions grouped so that rows of a batch have like lengths and rows x longest stays within `tokens`.
+
+    2,048 tokens keep the activations of a small encoder in a CPU core's cache; larger batches were not faster.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    batches: list[list[int]] = []
+    for i in order:
+        if batches and (len(batches[-1]) + 1) * lengths[i] <= max(tokens, lengths[i]):
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+def check_finite(model: nn.Module, folder: Path) -> None:
+    """UserError naming the first weight that is not finite."""
+    for name, parameter in model.named_parameters():
+        if not math.isfinite(float(parameter.detach().sum())):
+            raise UserError(f"{folder}: weight {name} holds NaN or infinity; the checkpoint is broken.")

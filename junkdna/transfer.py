@@ -1,0 +1,120 @@
+"""Fine-tuning under a mask: one loop for the four transfer modes (paper, section 3; authors' `sparse_core.py`).
+
+dense            nothing is masked
+sparse           pruned weights are 0 at the start and after every optimiser step
+sparse_to_dense  pruned weights are 0 at the start, then everything trains
+dense_freeze     pruned weights keep their pre-trained values throughout, the others train
+
+Data order, head initialisation, schedule and dropout draws come from (task, seed) alone, so every mode and every
+compression of one seed sees the same. Unlike the authors' loop, the mask is applied after the *last* step too.
+As in theirs, optimiser moments are not masked. Not done: gradient clipping, model selection (last step counts).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from junkdna.compress import masks as masking
+from junkdna.score import classifier_inputs
+from junkdna.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training rows: token ids, start of each second segment, class ids."""
+
+    queries: list[list[int]]
+    starts: list[int]
+    answers: list[int]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the loop reports: optimiser steps, mean loss of the first and of the last tenth of them."""
+
+    steps: int
+    first_loss: float
+    last_loss: float
+
+
+def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
+    """Factor on the peak learning rate at a step (0-based): linear up over the warm-up, then linear down to 0."""
+    warmup = round(steps * warmup_fraction)
+    return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
+
+
+def fine_tune(
+    model: nn.Module,
+    prunables: list,
+    masks: dict[str, torch.Tensor],
+    mode: str,
+    data: Training,
+    protocol: dict,
+    key: tuple,
+    step_wrapper: Callable = iter,
+) -> Trained:
+    """Train `model` in place in one transfer mode; `masks` (True = kept) may be empty for mode dense.
+
+    `protocol` gives epochs, batch_size, learning_rate, warmup_fraction, weight_decay; `key` is (task, seed).
+    Raises RuntimeError when the mask does not hold exactly after the last step (contract 5).
+    """
+    kept_values = {p.name: p.matrix().detach().clone() for p in prunables} if mode == "dense_freeze" else None
+    if mode in ("sparse", "sparse_to_dense"):
+        masking.apply(prunables, masks)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=protocol["learning_rate"], weight_decay=protocol["weight_decay"], fused=True
+    )
+    batches = _batches(len(data.queries), protocol["epochs"], protocol["batch_size"], key)
+    losses = []
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator; the global state is put back
+        model.train()
+        for number, batch in enumerate(step_wrapper(batches)):
+            factor = learning_rate_factor(number, len(batches), protocol["warmup_fraction"])
+            for group in optimizer.param_groups:
+                group["lr"] = protocol["learning_rate"] * factor
+            losses.append(_step(model, optimizer, data, batch, str(device)))
+            _hold(prunables, masks, mode, kept_values)
+        model.eval()
+    _check(prunables, masks, mode, kept_values)
+    tenth = max(1, len(losses) // 10)
+    return Trained(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
+
+
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: Training, batch: list[int], device: str) -> float:
+    logits = model(**classifier_inputs(model, data.queries, data.starts, batch, device)).logits
+    loss = nn.functional.cross_entropy(logits, torch.tensor([data.answers[i] for i in batch], device=device))
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def _hold(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> None:
+    if mode == "sparse":
+        masking.apply(prunables, masks)
+    elif mode == "dense_freeze":
+        for prunable in prunables:
+            matrix = prunable.matrix()
+            matrix.copy_(torch.where(masks[prunable.name], matrix, kept_values[prunable.name]))
+
+
+def _check(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> None:
+    if mode not in ("sparse", "dense_freeze"):
+        return
+    broken = masking.violations(prunables, masks, kept_values)
+    if broken:
+        raise RuntimeError(f"{broken} masked weights moved during {mode} training: the result would not be {mode}.")
+
+
+def _batches(rows: int, epochs: int, batch_size: int, key: tuple) -> list[list[int]]:
+    batches = []
+    for epoch in range(epochs):
+        generator = torch.Generator().manual_seed(seed_for("data_order", *key, epoch))
+        order = torch.randperm(rows, generator=generator).tolist()
+        batches += [order[start : start + batch_size] for start in range(0, rows, batch_size)]
+    return batches

@@ -1,0 +1,76 @@
+"""What the Snakefile asks of a study: the study itself, and the one settings text each job tracks."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna import grid
+from junkdna.figures.draw import figure_names
+from junkdna.keys import parse_cell_path, parse_knobs
+from junkdna.provenance import canonical_json
+from junkdna.study import Resolved, load_study, resolve, study_document
+
+if TYPE_CHECKING:
+    from snakemake.io import Wildcards
+
+DEFAULT_STUDY = Path("config.yaml")
+FORMATS = ("pdf", "png", "svg")
+
+
+def load_for_workflow(config: dict) -> Resolved:
+    """The study of a Snakemake run: `--configfile` names a whole study, else config.yaml is it.
+
+    Without `--configfile`, keys from `--config` replace the file's top-level keys.
+    """
+    if "study" in config and "models" in config:
+        return resolve(config, "the study given by --configfile")
+    return load_study(DEFAULT_STUDY, overrides=config)
+
+
+def figure_files(resolved: Resolved, folder: str) -> list[str]:
+    """Every figure file that the study's active experiments lead to."""
+    modes = {name: set(exp.transfer) for name, exp in resolved.study.active().items()}
+    return [f"{folder}/figures/{stem}.{ending}" for stem in figure_names(modes) for ending in FORMATS]
+
+
+def study_text(resolved: Resolved) -> str:
+    """The whole checked study, task files included, as canonical JSON."""
+    return canonical_json(study_document(resolved))
+
+
+def wheel_files(wheel: str | None) -> list[str]:
+    """The file of a pinned wheel as a job's input: none where there is no wheel."""
+    return [f"results/sources/{wheel}.whl"] if wheel else []
+
+
+def wheel_text(resolved: Resolved, wheel: str) -> str:
+    """Name and pin of a wheel."""
+    return canonical_json({"wheel": wheel, **resolved.study.pins()[wheel].model_dump()})
+
+
+def model_text(resolved: Resolved, model: str) -> str:
+    """Where a model comes from."""
+    return canonical_json(grid.model_settings(model, resolved))
+
+
+def examples_text(resolved: Resolved, task: str) -> str:
+    """What a task's examples depend on."""
+    return canonical_json(grid.example_settings(task, resolved))
+
+
+def encode_text(resolved: Resolved, wildcards: "Wildcards") -> str:
+    """What an encoded file depends on."""
+    w = wildcards
+    return canonical_json(grid.encode_settings(w.model, w.task, parse_knobs(w.knobs), w.protocol, resolved))
+
+
+def cell_text(resolved: Resolved, wildcards: "Wildcards") -> str:
+    """What a cell depends on."""
+    w = wildcards
+    parts = (w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, f"seed-{w.seed}")
+    return _cell_text(resolved, "/".join(parts))
+
+
+@cache
+def _cell_text(resolved: Resolved, key: str) -> str:
+    return grid.settings_text(parse_cell_path(key), resolved)

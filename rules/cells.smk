@@ -1,0 +1,19 @@
+# One job, one cell, one Parquet file. `gpu` is 0 on a machine without GPUs, so that it never stands in the way.
+rule cell:
+    input:
+        model="results/models/{model}/model.json",
+        tokens="results/tokens/{model}/{task}/{knobs}/{protocol}.arrow",
+    output:
+        f"{keys.CELLS}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/seed-{{seed}}.parquet",
+    params:
+        settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
+    log:
+        "results/logs/cells/{model}/{task}/{knobs}/{compression}/{transfer}/{protocol}/seed-{seed}.log",
+    threads: 1
+    resources:
+        gpu=GPUS_PER_CELL,
+    conda:
+        "../envs/junkdna.yaml"
+    shell:
+        "python -m junkdna cell {output:q} --gpus {resources.gpu} --threads {threads}"
+        " --log {log:q} --settings {params.settings:q}"

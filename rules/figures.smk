@@ -1,0 +1,35 @@
+# Figures in three formats, and the page that shows them with their tables.
+rule figures:
+    input:
+        f"{FOLDER}/tables/drops.parquet",
+    output:
+        FIGURES,
+    params:
+        folder=f"{FOLDER}/figures",
+        code=code_digest("junkdna.figures.draw"),
+    log:
+        f"results/logs/studies/{RESOLVED.study.study}/figures.log",
+    conda:
+        "../envs/junkdna.yaml"
+    shell:
+        "python -m junkdna figures {params.folder:q} --drops {input:q} --log {log:q}"
+
+
+rule report:
+    input:
+        study=f"{FOLDER}/study.json",
+        cells=f"{FOLDER}/tables/cells.parquet",
+        drops=f"{FOLDER}/tables/drops.parquet",
+        figures=FIGURES,
+    output:
+        f"{FOLDER}/report.html",
+    params:
+        figures=f"{FOLDER}/figures",
+        code=code_digest("junkdna.report"),
+    log:
+        f"results/logs/studies/{RESOLVED.study.study}/report.log",
+    conda:
+        "../envs/junkdna.yaml"
+    shell:
+        "python -m junkdna report {output:q} --study {input.study:q} --cells {input.cells:q}"
+        " --drops {input.drops:q} --figures {params.figures:q} --log {log:q}"

@@ -1,0 +1,32 @@
+# Cells joined, then drops with their intervals.
+rule collect:
+    input:
+        study=f"{FOLDER}/study.json",
+        cells=[cell.path for cell in CELLS],
+    output:
+        f"{FOLDER}/tables/cells.parquet",
+    params:
+        code=code_digest("junkdna.collect"),
+    log:
+        f"results/logs/studies/{RESOLVED.study.study}/collect.log",
+    conda:
+        "../envs/junkdna.yaml"
+    shell:
+        "python -m junkdna collect {output:q} --study {input.study:q} --log {log:q}"
+
+
+rule analyse:
+    input:
+        study=f"{FOLDER}/study.json",
+        cells=f"{FOLDER}/tables/cells.parquet",
+    output:
+        table=f"{FOLDER}/tables/drops.parquet",
+        csv=f"{FOLDER}/tables/drops.csv",
+    params:
+        code=code_digest("junkdna.inference"),
+    log:
+        f"results/logs/studies/{RESOLVED.study.study}/analyse.log",
+    conda:
+        "../envs/junkdna.yaml"
+    shell:
+        "python -m junkdna analyse {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"

@@ -1,0 +1,192 @@
+"""Plausible drops tables for tests of figures and report, simulated example by example from a seeded generator.
+
+Nothing in them was measured: a condition is a dense skill above chance that a logistic curve takes away as weights go;
+every score, interval and flag then follows from simulated answers as it would from real ones.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+DRAWS = 200
+LIST = pl.List(pl.Float64)
+
+
+@dataclass
+class Condition:
+    """One simulated condition: where its dense model stands and at which sparsity half of its skill is gone."""
+
+    task: str
+    knobs: str
+    label: str
+    chance: float
+    dense: float
+    half: float
+    experiment: str = "context"
+    model: str = "SmolLM2-135M"
+    transfers: tuple[str, ...] = ("none",)
+    methods: tuple[str, ...] = ("magnitude",)
+    levels: tuple[float, ...] = LEVELS
+    n_seeds: int = 3
+    n_examples: int = 400
+    protocol: str = "llm"
+    extra: dict = field(default_factory=dict)
+
+
+HALF_SHIFT = {"none": 0.0, "sparse": 0.1, "sparse_to_dense": 0.22, "dense_freeze": 0.3}
+METHOD_SHIFT = {"magnitude": 0.0, "random": -0.25, "largest": -0.4, "nm": -0.04}
+
+
+def answers(rng: np.random.Generator, condition: Condition, kept: float) -> np.ndarray:
+    """Right or wrong for each seed and example, examples of unequal ease, when `kept` of the skill is left."""
+    ease = rng.beta(2, 2, condition.n_examples) - 0.5
+    skill = condition.chance + (condition.dense - condition.chance) * kept
+    seed_effect = rng.normal(0, 0.012, (condition.n_seeds, 1))
+    return rng.random((condition.n_seeds, condition.n_examples)) < np.clip(skill + 0.3 * ease + seed_effect, 0.01, 0.99)
+
+
+def resampled(rng: np.random.Generator, right: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bootstrap means of `right` and `dense`, over seeds and the examples inside them, paired."""
+    seeds, examples = right.shape
+    weights = rng.multinomial(examples, np.full(examples, 1 / examples), DRAWS) / examples
+    picked = rng.integers(0, seeds, (DRAWS, seeds))
+    return tuple(np.take_along_axis(weights @ part.T, picked, axis=1).mean(axis=1) for part in (right, dense))
+
+
+def interval(name: str, value: float | None, draws: np.ndarray) -> dict:
+    """Value with its 95 % percentile interval; all null where the value is."""
+    if value is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def row(rng: np.random.Generator, c: Condition, method: str, level: float, transfer: str, dense: np.ndarray) -> dict:
+    """One row of the drops table."""
+    half = c.half + HALF_SHIFT.get(transfer, 0.0) + METHOD_SHIFT.get(method, 0.0)
+    kept = 1.0 if method == "dense" else 1 / (1 + np.exp((level - half) / 0.06))
+    right = dense if method == "dense" else answers(rng, c, kept)
+    draws, base = resampled(rng, right, dense)
+    score, top = right.mean(), dense.mean()
+    above = np.percentile(base, 2.5) > c.chance
+    tag = "dense" if method == "dense" else f"{method}-{level:g}"
+    if method == "nm":
+        tag = f"nm-keep{round(8 * (1 - level))}of8"
+    return {
+        "experiment": c.experiment,
+        "model": c.model,
+        "task": c.task,
+        "knobs": c.knobs,
+        "label": c.label,
+        "metric": "accuracy",
+        "kind": "choice" if transfer == "none" else "classify",
+        "method": method,
+        "compression": tag,
+        "sparsity": level,
+        "transfer": transfer,
+        "protocol": c.protocol,
+        "n_seeds": c.n_seeds,
+        "n_examples": c.n_examples,
+        "chance": c.chance,
+        "majority": c.chance + 0.03,
+        **interval("score", score, draws),
+        "score_seeds": right.mean(axis=1).tolist(),
+        "dense_score": top,
+        **interval("drop", top - score, base - draws),
+        **interval("percent_of_dense", 100 * score / top, 100 * draws / base),
+        **interval("kept", (score - c.chance) / (top - c.chance) if above else None, _kept(draws, base, c.chance)),
+        "collapsed": int(kept < 0.03) * c.n_seeds,
+        "difficulty": 1 - (top - c.chance) / (1 - c.chance),
+        "difficulty_measure": "chance_corrected_dense_error",
+        "truncated": 0.02,
+        **c.extra,
+    }
+
+
+def _kept(draws: np.ndarray, base: np.ndarray, chance: float) -> np.ndarray:
+    return (draws - chance) / np.where(np.abs(base - chance) < 1e-9, 1e-9, base - chance)
+
+
+def drops_table(conditions: list[Condition], seed: int = 7) -> pl.DataFrame:
+    """Drops of `conditions`, all answers simulated with the generator of `seed`."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for c in conditions:
+        for transfers in (("none",), tuple(t for t in c.transfers if t != "none")):
+            wanted = [t for t in transfers if t in c.transfers]
+            if not wanted:
+                continue
+            dense = answers(rng, c, 1.0)
+            rows.append(row(rng, c, "dense", 0.0, "none" if wanted == ["none"] else "dense", dense))
+            for transfer in (t for t in wanted if t != "dense"):
+                for method in c.methods:
+                    rows += [row(rng, c, method, level, transfer, dense) for level in c.levels]
+    schema = {"score_seeds": LIST, "kept": pl.Float64, "kept_low": pl.Float64, "kept_high": pl.Float64}
+    return pl.DataFrame(rows, schema_overrides=schema, infer_schema_length=None)
+
+
+def study() -> list[Condition]:
+    """Conditions of a study with every feature: knobs, controls, fine-tuning, two models, a task at chance."""
+    modes = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
+    few = (0.25, 0.375, 0.5, 0.625, 0.75)
+    tuned = {"experiment": "modes", "model": "roberta-base", "transfers": modes, "protocol": "glue"}
+    return [
+        Condition("sciq", "context=passage", "SciQ with passage", 0.25, 0.86, 0.55),
+        Condition("sciq", "context=none", "SciQ without passage", 0.25, 0.68, 0.46),
+        Condition("arc_easy", "", "ARC easy", 0.25, 0.57, 0.44),
+        Condition("arc_challenge", "", "ARC challenge", 0.25, 0.33, 0.38),
+        Condition("mmlu", "", "MMLU", 0.25, 0.255, 0.4),
+        *[
+            Condition("sciq", f"options={n}", f"SciQ, {n} options", 1 / n, 0.9 - 0.05 * n, 0.6 - 0.04 * n, "options")
+            for n in (2, 3, 4)
+        ],
+        *[
+            Condition("sciq", "context=passage", "SciQ with passage", 0.25, 0.86, 0.55, "models", f"SmolLM2-{size}")
+            for size in ("135M", "360M")
+        ],
+        Condition("sciq", "context=none", "SciQ without passage", 0.25, 0.74, 0.5, "models", "SmolLM2-360M"),
+        *[
+            Condition(
+                task,
+                "",
+                label,
+                0.25,
+                dense,
+                half,
+                "controls",
+                methods=("magnitude", "random", "largest", "nm"),
+                levels=few,
+            )
+            for task, label, dense, half in [("sciq", "SciQ", 0.8, 0.6), ("arc_easy", "ARC easy", 0.57, 0.5)]
+        ],
+        Condition("sst2", "", "SST-2", 0.5, 0.92, 0.6, n_examples=872, **tuned),
+        Condition("qnli", "", "QNLI", 0.5, 0.9, 0.5, **tuned),
+        Condition("rte", "", "RTE", 0.5, 0.68, 0.42, n_examples=277, **tuned),
+        Condition("mnli", "", "MNLI", 1 / 3, 0.84, 0.48, **tuned),
+    ]
+
+
+def cells_table(drops: pl.DataFrame) -> pl.DataFrame:
+    """Cells of which `drops` could be the summary: one row per seed, each condition once."""
+    once = drops.unique(["model", "task", "knobs", "compression", "transfer"], keep="first", maintain_order=True)
+    rows = [
+        {
+            "cell": "/".join(
+                [r["model"], r["task"], r["knobs"] or "-", r["compression"], r["transfer"], f"seed{seed}"]
+            ),
+            **{
+                k: r[k] for k in ("model", "task", "knobs", "compression", "method", "sparsity", "transfer", "protocol")
+            },
+            **{k: r[k] for k in ("chance", "majority", "n_examples", "truncated")},
+            "seed": seed,
+            "score": score,
+            "collapsed": r["collapsed"] > 0,
+            "achieved_sparsity": r["sparsity"],
+            "wall_s": 1.5,
+        }
+        for r in once.iter_rows(named=True)
+        for seed, score in enumerate(r["score_seeds"])
+    ]
+    return pl.DataFrame(rows)
