@@ -68,7 +68,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     doctor.set_defaults(run=_doctor)
     tasks = commands.add_parser("tasks", help="tasks that come with the package")
     tasks.set_defaults(run=_tasks)
-    for command in (plan, status, doctor):
+    where = commands.add_parser("where", help="where the figures, tables and the report of the study stand")
+    where.set_defaults(run=_where)
+    for command in (plan, status, doctor, where):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="the study (default: config.yaml)")
     for command in (plan, status):
         command.add_argument("--experiments", nargs="+", help="only these, also those that are on request")
@@ -104,6 +106,12 @@ def _status(args: argparse.Namespace) -> None:
 
     resolved = _resolved(args)
     _print_lines(overview.stale_files(resolved) if args.stale else overview.status(resolved))
+
+
+def _where(args: argparse.Namespace) -> None:
+    from junkdna import overview
+
+    _print_lines(overview.where(_resolved(args)))
 
 
 def _doctor(args: argparse.Namespace) -> int:

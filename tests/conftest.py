@@ -1,0 +1,30 @@
+"""Fixtures shared by all tests: the toy world, made once and copied, and the folder of real data where it is."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import toy
+
+
+@pytest.fixture(scope="session")
+def toy_world_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.make_world(tmp_path_factory.mktemp("toy") / "world")
+
+
+@pytest.fixture
+def world(toy_world_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of the toy world, as the working directory."""
+    folder = tmp_path / "world"
+    shutil.copytree(toy_world_once, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the project; skips where it is not."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("needs ../shared/data beside the project, which is not there")
+    return folder
