@@ -29,7 +29,7 @@ def draw_all(drops: Path, folder: Path) -> list[Path]:
 
     from junkdna.figures import headline, sparsity, style, transfer
 
-    table = pl.read_parquet(drops)
+    table = pl.read_parquet(drops).cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
     if table.is_empty():
         raise UserError(
             f"{drops}: nothing to draw, the table has no rows. Run cells of the study and collect them first."

@@ -23,7 +23,8 @@ FORMULAS = {
     "context": "tokens of context",
     "shots": "−number of shots",
 }
-LABEL_SIZE, LABEL_STEP_IN, TILT = 6.8, 0.135, 50
+LABEL_SIZE, LABEL_STEP_IN, TILT = 6.8, 0.14, 55
+Name = tuple[float, str, style.Look]
 
 
 @style.styled
@@ -39,19 +40,20 @@ def draw(drops: pl.DataFrame) -> Figure:
     levels = pick_levels(rows["sparsity"])
     shown = rows.filter(pl.col("sparsity").is_in(levels))
     fig, axes = style.panels(len(measures), 1)
-    names = [_place(shown.filter(pl.col("difficulty_measure") == m), looks, drops) for m in measures]
-    head = max((_head(fig, own) for own in names), default=0.2)
+    names = [_place(shown.filter(pl.col("difficulty_measure") == m), looks) for m in measures]
+    room = _room(fig, axes, names, shown, measures)
     for measure, own, (ax,) in zip(measures, names, axes, strict=True):
         _panel(ax, shown.filter(pl.col("difficulty_measure") == measure), levels)
-        _labels(ax, own)
-        formula = f": {FORMULAS[measure]}" if measure in FORMULAS else ""
-        ax.set_xlabel(f"difficulty, {measure.replace('_', ' ')}{formula}  →  harder")
+        _labels(ax, own, style.WIDTH_IN - room.left_in - room.right_in)
+        formula = f" = {FORMULAS[measure]}" if measure in FORMULAS else ""
+        name = measure.replace("chance_corrected", "chance-corrected").replace("_", " ")
+        ax.set_xlabel(f"difficulty: {name}{formula}  →  harder")
         ax.set_ylabel("chance-corrected drop,\n1 − (score − chance) / (dense − chance)")
     footer = style.facts(shown, "Error bars") if len(shown) else "Nothing to show."
     footer += _remarks(hidden, looks)
     legends = [_levels(levels), _marks(shown)]
     title = "Difficulty against drop, smallest weights pruned (magnitude)"
-    return style.finish(fig, title, legends, footer, 3.1, head, 0.5 + head)
+    return style.finish(fig, title, legends, footer, room)
 
 
 def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -84,7 +86,7 @@ def _panel(ax: Axes, rows: pl.DataFrame, levels: list[float]) -> None:
     from matplotlib.transforms import ScaledTranslation
 
     ax.axhline(0, color=style.GREY, linewidth=0.9, zorder=1, label="dense")
-    ax.axhline(1, color=style.GREY, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label="chance")
+    ax.axhline(1, color=style.GREY, linewidth=0.9, linestyle=style.DOTS, zorder=1, label="chance")
     if rows.is_empty():
         text = "Nothing to show: no magnitude-pruned condition\nwhose dense model is clearly above chance"
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=style.GREY)
@@ -99,41 +101,30 @@ def _panel(ax: Axes, rows: pl.DataFrame, levels: list[float]) -> None:
 
 
 def _points(ax: Axes, own: pl.DataFrame, colour: str, marker: str, label: str, where: object) -> None:
-    """Points and error bars; x is the true difficulty, moved aside on paper only so that levels do not hide each other."""
+    """Points and error bars; x is the true difficulty, moved aside on paper only so that no level hides another."""
     for row in own.iter_rows(named=True):
+        if row["kept_low"] is None or row["kept_high"] is None:
+            continue
         ends = [1 - row["kept_high"], 1 - row["kept_low"]]
         ax.plot(
             [row["difficulty"]] * 2, ends, color=colour, linewidth=1, zorder=2, transform=where, label=f"{label}|bar"
         )
-    for collapsed in (False, True):
-        some = own.filter((pl.col("collapsed") > 0) == collapsed)
-        if len(some):
-            ax.plot(
-                some["difficulty"].to_list(),
-                (1 - some["kept"]).to_list(),
-                linestyle="none",
-                marker=marker,
-                markerfacecolor="white" if collapsed else colour,
-                markeredgecolor=colour if collapsed else "white",
-                markeredgewidth=1.2 if collapsed else 0.5,
-                markersize=5,
-                zorder=3,
-                transform=where,
-                label=f"{label}|{'collapsed' if collapsed else 'points'}",
-            )
+    x, y = own["difficulty"].to_list(), (1 - own["kept"]).to_list()
+    style.points(ax, x, y, own["collapsed"], colour, marker, label=label, transform=where, markersize=5)
 
 
 def _limits(ax: Axes, rows: pl.DataFrame) -> None:
     x = rows["difficulty"]
-    pad = 0.06 * (x.max() - x.min()) or max(0.05, 0.05 * abs(x.max()))
-    ax.set_xlim(x.min() - pad, x.max() + pad)
+    middle, half = (x.min() + x.max()) / 2, 0.56 * (x.max() - x.min())
+    half = max(half, 0.1 if abs(middle) <= 1 else 0.1 * abs(middle))  # noise is not to fill the page
+    ax.set_xlim(middle - half, middle + half)
     y = [*(1 - rows["kept"]), 0.0, 1.0]
     low, high = min(y), max(y)
-    bars = [*(1 - rows["kept_low"]), *(1 - rows["kept_high"]), low, high]
+    bars = [1 - v for name in ("kept_low", "kept_high") for v in rows[name].drop_nulls()] + [low, high]
     ax.set_ylim(max(min(bars), low - 0.4) - 0.06, min(max(bars), high + 0.4) + 0.06)
 
 
-def _place(rows: pl.DataFrame, looks: style.Looks, drops: pl.DataFrame) -> list[tuple[float, str, style.Look]]:
+def _place(rows: pl.DataFrame, looks: style.Looks) -> list[Name]:
     """Difficulty and label of each condition in a panel, by rising difficulty."""
     seen: dict[tuple, tuple[float, str, style.Look]] = {}
     for row in rows.iter_rows(named=True):
@@ -147,23 +138,30 @@ def _place(rows: pl.DataFrame, looks: style.Looks, drops: pl.DataFrame) -> list[
     return sorted(seen.values(), key=lambda item: item[:2])
 
 
-def _head(fig: Figure, names: list[tuple[float, str, style.Look]]) -> float:
-    """Height in inches that the tilted labels need above a panel."""
-    tall = (measured(fig, words) for _, words, _ in names)
-    return 0.34 + max(tall, default=0)
+def _room(fig: Figure, axes: list, names: list[list[Name]], rows: pl.DataFrame, measures: list[str]) -> style.Room:
+    """Room for the tilted labels: above every panel for the tallest, at the right for those that lean over the edge."""
+    sizes = {words: style.measure(fig, words, LABEL_SIZE, rotation=TILT) for own in names for _, words, _ in own}
+    head = 0.38 + max((tall for _, tall in sizes.values()), default=0)
+    left = 0.8
+    right = style.RIGHT_IN
+    for _ in range(3):  # a narrower panel moves the labels: settles at once or nearly
+        wide = style.WIDTH_IN - left - right
+        for own, measure, (ax,) in zip(names, measures, axes, strict=True):
+            if not own:
+                continue
+            _limits(ax, rows.filter(pl.col("difficulty_measure") == measure))
+            low, high = ax.get_xlim()
+            at = spread([(x - low) / (high - low) * wide for x, _, _ in own], LABEL_STEP_IN, wide)
+            over = max(x + sizes[words][0] for x, (_, words, _) in zip(at, own, strict=True)) - wide
+            right = max(right, over + 0.08)
+    return style.Room(3.1, head, 0.6 + head, left_in=left, right_in=min(right, 2.2))
 
 
-def measured(fig: Figure, words: str) -> float:
-    """Height in inches of a tilted label."""
-    return style.measure(fig, words, LABEL_SIZE, rotation=TILT)[1]
-
-
-def _labels(ax: Axes, names: list[tuple[float, str, style.Look]]) -> None:
-    """Name each condition above the panel, tilted, moved apart where they would touch, with a thin line to its points."""
+def _labels(ax: Axes, names: list[Name], wide: float) -> None:
+    """Name each condition above the panel, tilted, moved apart where they would touch, with a line to its points."""
     from matplotlib.lines import Line2D
 
     low, high = ax.get_xlim()
-    wide = style.WIDTH_IN - style.LEFT_IN - style.RIGHT_IN
     at = spread([(x - low) / (high - low) * wide for x, _, _ in names], LABEL_STEP_IN, wide)
     trans = ax.get_xaxis_transform()
     for (x, words, look), inches in zip(names, at, strict=True):
@@ -222,16 +220,13 @@ def _marks(rows: pl.DataFrame) -> list:
         if mode in set(rows["transfer"])
     ]
     keys.append(style.key("0: as good as dense", linewidth=0.9, **grey))
-    keys.append(style.key("1: at chance", linewidth=0.9, linestyle=(0, (1, 2)), **grey))
+    keys.append(style.key("1: at chance", linewidth=0.9, linestyle=style.DOTS, **grey))
     if len(rows) and (rows["collapsed"] > 0).any():
-        marks = {"marker": "o", "markerfacecolor": "white", "markeredgewidth": 1.2, "linestyle": "none"}
-        keys.append(style.key("open: a seed predicts one class only", **marks, **grey))
+        keys.append(style.collapsed_key())
     return keys
 
 
 def _remarks(hidden: pl.DataFrame, looks: style.Looks) -> str:
     names = sorted({style.shorten(looks[row].label) for row in hidden.iter_rows(named=True)})
-    text = (
-        " Levels of one condition stand side by side for sight; its thin vertical line marks their common difficulty."
-    )
+    text = " Levels of one condition stand side by side for sight; a thin vertical line marks their common difficulty."
     return text + (f" Not shown, dense not clearly above chance: {'; '.join(names)}." if names else "")

@@ -19,9 +19,9 @@ AXES = {"percent_of_dense": "100 × score / dense, %", "kept": "(score − chanc
 
 @style.styled
 def draw(drops: pl.DataFrame, experiment: str) -> Figure:
-    """Draw the drop of every condition of `experiment` against sparsity, without fine-tuning; a row of panels per model.
+    """Draw the drop of every condition of `experiment` against sparsity, without fine-tuning; a row of panels a model.
 
-    Left: percent of dense, chance of each condition dotted. Right: chance-corrected share kept, 0 is chance and 1 dense.
+    Left: percent of dense, chance of each condition dotted. Right: chance-corrected share kept, 0 chance and 1 dense.
     Raises UserError when the experiment has nothing that stands on a sparsity axis.
     """
     rows, left_out = select(drops, experiment)
@@ -39,7 +39,7 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
             style.sparsity_axis(ax, highest)
     footer = " ".join([style.facts(rows, "Bands"), *_remarks(rows, left_out, looks)])
     legends = [_conditions(rows, looks), _marks(rows, dashes)]
-    return style.finish(fig, f"Drop against sparsity: {experiment}", legends, footer, panel_in=2.55)
+    return style.finish(fig, f"Drop against sparsity: {experiment}", legends, footer, style.Room(2.55))
 
 
 def select(drops: pl.DataFrame, experiment: str) -> tuple[pl.DataFrame, list[str]]:
@@ -72,13 +72,13 @@ def _groups(rows: pl.DataFrame, looks: style.Looks) -> dict[style.Key, pl.DataFr
 
 def _panel(ax: Axes, rows: pl.DataFrame, view: str, looks: style.Looks, dashes: dict[str, object]) -> None:
     if view == "kept":
-        ax.axhline(0, color=style.GREY, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label="chance")
+        ax.axhline(0, color=style.GREY, linewidth=0.9, linestyle=style.DOTS, zorder=1, label="chance")
         ax.axhline(1, color=style.GREY, linewidth=0.9, zorder=1, label="dense")
     floors = []
     for key, condition in _groups(rows, looks).items():
         look = looks.of[key]
         if view == "percent_of_dense":
-            floors.append(_floor(ax, condition, look))
+            floors += _floor(ax, condition, look)
         for method in dashes:
             _line(ax, condition, view, look, method, dashes[method])
     if view == "kept" and rows[view].is_null().all():
@@ -87,49 +87,29 @@ def _panel(ax: Axes, rows: pl.DataFrame, view: str, looks: style.Looks, dashes: 
     _limits(ax, rows, view, floors)
 
 
-def _floor(ax: Axes, condition: pl.DataFrame, look: style.Look) -> float:
-    """Chance of a condition as percent of its dense score, a faint dotted line."""
+def _floor(ax: Axes, condition: pl.DataFrame, look: style.Look) -> list[float]:
+    """Chance of a condition as percent of its dense score, a faint dotted line; none where dense scores 0."""
     row = condition.row(0, named=True)
+    if not row["dense_score"]:
+        return []
     floor = 100 * row["chance"] / row["dense_score"]
-    ax.axhline(
-        floor,
-        color=look.colour,
-        linewidth=0.9,
-        linestyle=(0, (1, 2)),
-        alpha=0.75,
-        zorder=1,
-        label=f"{look.label}|chance",
-    )
-    return floor
+    faint = {"linewidth": 0.9, "linestyle": style.DOTS, "alpha": 0.75, "zorder": 1}
+    ax.axhline(floor, color=look.colour, label=f"{look.label}|chance", **faint)
+    return [floor]
 
 
 def _line(ax: Axes, condition: pl.DataFrame, view: str, look: style.Look, method: str, dash: object) -> None:
-    """Line, band and markers of one method of one condition, from its dense point on; nothing where the view is null."""
+    """Line, band and markers of one method of one condition, from its dense point on; nothing where null."""
     own = condition.filter(pl.col("method") == method)
     points = pl.concat([condition.filter(pl.col("method") == "dense"), own]).drop_nulls(view).sort("sparsity", "method")
     if own.is_empty() or points.is_empty():
         return
     x = (100 * points["sparsity"]).to_list()
-    low, high, y = (points[f"{view}{end}"].to_list() for end in ("_low", "_high", ""))
+    low, high, y = (style.numbers(points[f"{view}{end}"]) for end in ("_low", "_high", ""))
     ax.fill_between(x, low, high, color=look.colour, alpha=0.13, linewidth=0, zorder=2)
     label = f"{look.label}|{method}"
     ax.plot(x, y, color=look.colour, linestyle=dash, zorder=3, label=label)
-    for collapsed in (False, True):
-        some = points.filter((pl.col("collapsed") > 0) == collapsed)
-        face = "white" if collapsed else look.colour
-        edge = look.colour if collapsed else "white"
-        if len(some):
-            ax.plot(
-                (100 * some["sparsity"]).to_list(),
-                some[view].to_list(),
-                linestyle="none",
-                marker=look.marker,
-                markerfacecolor=face,
-                markeredgecolor=edge,
-                markeredgewidth=1.2 if collapsed else 0.5,
-                zorder=4,
-                label=f"{label}|{'collapsed' if collapsed else 'points'}",
-            )
+    style.points(ax, x, y, points["collapsed"], look.colour, look.marker, label=label)
 
 
 def _limits(ax: Axes, rows: pl.DataFrame, view: str, floors: list[float]) -> None:
@@ -139,7 +119,7 @@ def _limits(ax: Axes, rows: pl.DataFrame, view: str, floors: list[float]) -> Non
     room = 0.3 * (high - low)
     band = [*rows[f"{view}_low"].drop_nulls(), *rows[f"{view}_high"].drop_nulls(), low, high]
     low, high = max(min(band), low - room), min(max(band), high + room)
-    pad = 0.04 * (high - low)
+    pad = 0.04 * (high - low) or 5.0
     ax.set_ylim(low - pad, high + pad)
 
 
@@ -163,11 +143,10 @@ def _marks(rows: pl.DataFrame, dashes: dict[str, object]) -> list:
     keys = [style.key(style.METHOD_WORDS.get(m, m), linestyle=dash, **grey) for m, dash in dashes.items()]
     keys = keys if len(dashes) > 1 else []
     keys.append(
-        style.key("chance (left: of the condition in that colour)", linestyle=(0, (1, 2)), linewidth=0.9, **grey)
+        style.key("chance (left: of the condition in that colour)", linestyle=style.DOTS, linewidth=0.9, **grey)
     )
     if (rows["collapsed"] > 0).any():
-        open_marker = {"marker": "o", "markerfacecolor": "white", "markeredgewidth": 1.2, "linestyle": "none"}
-        keys.append(style.key("open: a seed predicts one class only", **open_marker, **grey))
+        keys.append(style.collapsed_key())
     return keys
 
 

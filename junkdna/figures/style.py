@@ -1,4 +1,4 @@
-"""One style for every figure: colours, conditions and their looks, page layout, and files that are the same bytes each time.
+"""One style for every figure: colours, conditions and their looks, layout, and files that are the same bytes each time.
 
 matplotlib is imported inside functions and used through its object API on the Agg backend: no pyplot, no global state.
 """
@@ -79,8 +79,11 @@ RC = {
     "pdf.fonttype": 42,
     "savefig.dpi": 200,
 }
+DOTS = (0, (1, 2))
+FILLED = {"markeredgecolor": "white", "markeredgewidth": 0.5}
+OPEN = {"markerfacecolor": "white", "markeredgewidth": 1.2}
 INTERVAL = "95 % hierarchical bootstrap intervals"
-WIDTH_IN, LEFT_IN, RIGHT_IN, GAP_IN, XLABEL_IN = 7.2, 0.62, 0.14, 0.62, 0.46
+WIDTH_IN, LEFT_IN, RIGHT_IN, GAP_IN, XLABEL_IN = 7.2, 0.62, 0.14, 0.8, 0.46
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -144,7 +147,7 @@ def looks(drops: pl.DataFrame) -> Looks:
     Conditions of one experiment get different colours while there are enough of them, and always another pair of colour
     and marker. The same table gives the same looks, in whatever order its rows stand.
     """
-    place = ["experiment", "model", "task", "knobs", "transfer"]
+    place = ["model", "task", "knobs", "transfer"]
     protocols = drops.select([*place, "protocol"]).unique().group_by(place).len()
     found = Looks(ambiguous={(r["task"], r["knobs"]) for r in protocols.iter_rows(named=True) if r["len"] > 1})
     homes: dict[Key, set[str]] = {}
@@ -152,7 +155,7 @@ def looks(drops: pl.DataFrame) -> Looks:
     for row in drops.sort(["experiment", "label"]).iter_rows(named=True):
         key = found.key(row)
         homes.setdefault(key, set()).add(row["experiment"])
-        labels.setdefault(key, row["label"] or row["task"])
+        labels.setdefault(key, plain_label(row))
     taken: dict[Key, tuple[str, str]] = {}
     for key in sorted(homes, key=lambda k: tuple(map(natural, k))):
         near = [look for other, look in taken.items() if homes[other] & homes[key]]
@@ -161,6 +164,16 @@ def looks(drops: pl.DataFrame) -> Looks:
         taken[key] = (colour, marker)
         found.of[key] = Look(_full_label(key, labels), colour, marker)
     return found
+
+
+def numbers(values: pl.Series) -> list[float]:
+    """Values as floats, null as not-a-number, which matplotlib leaves out."""
+    return [float("nan") if value is None else float(value) for value in values]
+
+
+def plain_label(row: dict) -> str:
+    """Label of a row without the model, which the figures name themselves."""
+    return row["label"].removesuffix(f" ({row['model']})") or row["task"]
 
 
 def _count(looks_so_far: Iterable[tuple[str, str]], part: int, value: str) -> int:
@@ -224,7 +237,7 @@ def panels(rows: int, columns: int, share_y: bool = False) -> tuple[Figure, list
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(WIDTH_IN, 4))
+    fig = Figure(figsize=(WIDTH_IN, 4), dpi=RC["savefig.dpi"])  # measured as it is saved
     FigureCanvasAgg(fig)
     axes = fig.subplots(rows, columns, squeeze=False, sharey=share_y)
     for ax in axes.flat:
@@ -238,6 +251,29 @@ def key(text: str, **look: object) -> Artist:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=shorten(text, 70), **look)
+
+
+def collapsed_key() -> Artist:
+    """Legend entry of the open marker."""
+    return key("open: a seed predicts one class only", color=GREY, marker="o", linestyle="none", **OPEN)
+
+
+def points(
+    ax: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    collapsed: Sequence[int],
+    colour: str,
+    marker: str,
+    **more: object,
+) -> None:
+    """Draw markers, open where `collapsed` is above 0; the line's label ends in `|points` or `|collapsed`."""
+    label = more.pop("label")
+    for is_open, name, face in ((False, "points", FILLED), (True, "collapsed", OPEN | {"markeredgecolor": colour})):
+        at = [i for i, count in enumerate(collapsed) if (count > 0) == is_open]
+        if at:
+            look = {"color": colour, "marker": marker, "linestyle": "none", "zorder": 4} | face | more
+            ax.plot([x[i] for i in at], [y[i] for i in at], label=f"{label}|{name}", **look)
 
 
 def wrap(fig: Figure, text: str, size: float, width_in: float) -> str:
@@ -260,43 +296,50 @@ def measure(fig: Figure, text: str, size: float, **look: object) -> tuple[float,
     return box.width / fig.dpi, box.height / fig.dpi
 
 
+@dataclass(frozen=True)
+class Room:
+    """Sizes in inches: height of a row of panels, heading above it, gaps and margins."""
+
+    panel_in: float
+    head_in: float = 0.22
+    row_gap_in: float = 0.72
+    gap_in: float = GAP_IN
+    left_in: float = LEFT_IN
+    right_in: float = RIGHT_IN
+
+
 def finish(
     fig: Figure,
     title: str,
     legends: Sequence[Sequence[Artist]],
     footer: str,
-    panel_in: float,
-    head_in: float = 0.22,
-    row_gap_in: float = 0.72,
+    room: Room,
 ) -> Figure:
-    """Place title, legends and footer around the panels and give the figure the height that all of it needs.
-
-    `panel_in` is the height of one row of panels, `head_in` the room its heading needs.
-    """
+    """Place title, legends and footer around the panels and give the figure the height that all of it needs."""
     grid = fig.axes[0].get_subplotspec().get_gridspec()
-    wide = WIDTH_IN - 0.24
+    wide = WIDTH_IN - 0.3
     title, footer = wrap(fig, title, 10.5, wide), wrap(fig, footer, 6.8, wide)
     title_in = measure(fig, title, 10.5, fontweight="bold")[1]
     footer_in = measure(fig, footer, 6.8, linespacing=1.35)[1]
     drawn = [_legend(fig, handles, wide) for handles in legends if handles]
     heights = [legend.get_window_extent(fig.canvas.get_renderer()).height / fig.dpi for legend in drawn]
     below = XLABEL_IN + sum(heights) + 0.06 * len(heights) + 0.1 + footer_in + 0.1
-    above = 0.12 + title_in + 0.1 + head_in
-    height = above + grid.nrows * panel_in + (grid.nrows - 1) * row_gap_in + below
+    above = 0.12 + title_in + 0.1 + room.head_in
+    height = above + grid.nrows * room.panel_in + (grid.nrows - 1) * room.row_gap_in + below
     fig.set_size_inches(WIDTH_IN, height)
-    panel_wide = (WIDTH_IN - LEFT_IN - RIGHT_IN - GAP_IN * (grid.ncols - 1)) / grid.ncols
+    panel_wide = (WIDTH_IN - room.left_in - room.right_in - room.gap_in * (grid.ncols - 1)) / grid.ncols
     fig.subplots_adjust(
-        left=LEFT_IN / WIDTH_IN,
-        right=1 - RIGHT_IN / WIDTH_IN,
+        left=room.left_in / WIDTH_IN,
+        right=1 - room.right_in / WIDTH_IN,
         top=1 - above / height,
         bottom=below / height,
-        wspace=GAP_IN / panel_wide,
-        hspace=row_gap_in / panel_in,
+        wspace=room.gap_in / panel_wide,
+        hspace=room.row_gap_in / room.panel_in,
     )
     fig.text(0.12 / WIDTH_IN, 1 - 0.12 / height, title, fontsize=10.5, fontweight="bold", va="top")
     top = below - XLABEL_IN
     for legend, tall in zip(drawn, heights, strict=True):
-        legend.set_bbox_to_anchor((0.08 / WIDTH_IN, top / height), transform=fig.transFigure)
+        legend.set_bbox_to_anchor((0.12 / WIDTH_IN, top / height), transform=fig.transFigure)
         top -= tall + 0.06
     fig.text(0.12 / WIDTH_IN, 0.1 / height, footer, fontsize=6.8, color=GREY, va="bottom", linespacing=1.35)
     return fig
@@ -310,7 +353,7 @@ def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
             loc="upper left",
             bbox_to_anchor=(0, 1),
             ncols=columns,
-            borderpad=0.1,
+            borderpad=0,
             borderaxespad=0,
             columnspacing=1.4,
             handlelength=2.6,

@@ -27,7 +27,8 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     rows = select(drops, experiment)
     looks = style.looks(drops)
     groups = _groups(rows, looks)
-    columns = min(len(groups), 3)
+    columns = {1: 1, 2: 2, 4: 2}.get(len(groups), 3)
+    gap_in, right_in = 0.26, 2.6 if len(groups) == 1 else style.RIGHT_IN
     fig, axes = style.panels(-(-len(groups) // columns), columns, share_y=True)
     flat = [ax for line in axes for ax in line]
     dashes = style.dashes(rows.filter(pl.col("method") != "dense")["method"])
@@ -46,10 +47,15 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
         _floors(ax, own)
     for at, ax in enumerate(flat):
         _edge(ax, at, columns, len(groups), rows["metric"][0])
-    footer = style.facts(rows, "Bands") + " Small dots: single seeds." + _one_method(dashes)
+    footer = (
+        style.facts(rows, "Bands, or bars where there is one level")
+        + " Small dots: single seeds."
+        + _one_method(dashes)
+    )
     extra = 0.14 * tops
     title = f"Transfer modes against sparsity: {experiment}"
-    return style.finish(fig, title, [_legend(rows, dashes)], footer, 2.1, 0.22 + extra, 0.45 + extra)
+    room = style.Room(2.1, 0.22 + extra, 0.62 + extra, gap_in, right_in=right_in)
+    return style.finish(fig, title, [_legend(rows, dashes)], footer, room)
 
 
 def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
@@ -106,24 +112,15 @@ def _line(ax: Axes, own: pl.DataFrame, mode: str, dash: object, aside: float) ->
     colour, marker, _ = _look(mode)
     x = (100 * own["sparsity"]).to_list()
     label = f"{mode}|{own['method'][0]}"
-    ax.fill_between(x, own["score_low"].to_list(), own["score_high"].to_list(), color=colour, alpha=0.14, linewidth=0)
-    ax.plot(x, own["score"].to_list(), color=colour, linestyle=dash, zorder=3, label=label)
+    low, high, y = (style.numbers(own[f"score{end}"]) for end in ("_low", "_high", ""))
+    ax.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2)
+    if len(x) == 1:  # a band of one level has no width: a bar shows its interval
+        ax.plot([x[0] + aside] * 2, [low[0], high[0]], color=colour, linewidth=1, zorder=2, label=f"{label}|bar")
+        x = [x[0] + aside]
+    ax.plot(x, y, color=colour, linestyle=dash, zorder=3, label=label)
     for row in own.iter_rows(named=True):
         _dots(ax, 100 * row["sparsity"] + aside, row["score_seeds"], colour)
-    for collapsed in (False, True):
-        some = own.filter((pl.col("collapsed") > 0) == collapsed)
-        if len(some):
-            ax.plot(
-                (100 * some["sparsity"]).to_list(),
-                some["score"].to_list(),
-                linestyle="none",
-                marker=marker,
-                markerfacecolor="white" if collapsed else colour,
-                markeredgecolor=colour if collapsed else "white",
-                markeredgewidth=1.1 if collapsed else 0.5,
-                zorder=4,
-                label=f"{label}|{'collapsed' if collapsed else 'points'}",
-            )
+    style.points(ax, x, y, own["collapsed"], colour, marker, label=label)
 
 
 def _dots(ax: Axes, x: float, scores: list[float], colour: str) -> None:
@@ -145,7 +142,7 @@ def _floors(ax: Axes, rows: pl.DataFrame) -> None:
     """Chance and majority as dotted lines, named at the left; one name where they lie too close for two."""
     chance, majority = rows["chance"][0], rows["majority"][0]
     low, high = ax.get_ylim()
-    dotted = {"color": style.GREY, "linewidth": 0.9, "linestyle": (0, (1, 2)), "zorder": 1}
+    dotted = {"color": style.GREY, "linewidth": 0.9, "linestyle": style.DOTS, "zorder": 1}
     ax.axhline(chance, label="chance", **dotted)
     names = [(chance, "chance", "top")]
     if majority is not None:
@@ -193,10 +190,9 @@ def _legend(rows: pl.DataFrame, dashes: dict[str, object]) -> list:
         keys.append(style.key("dense transfer and its interval", color=style.INK, linewidth=1.2))
     for mode in _modes(rows):
         colour, marker, words = _look(mode)
-        keys.append(style.key(words, color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.5))
+        keys.append(style.key(words, color=colour, marker=marker, **style.FILLED))
     if len(dashes) > 1:
         keys += [style.key(style.METHOD_WORDS.get(m, m), color=style.GREY, linestyle=d) for m, d in dashes.items()]
     if (rows["collapsed"] > 0).any():
-        marks = {"marker": "o", "markerfacecolor": "white", "markeredgewidth": 1.1, "linestyle": "none"}
-        keys.append(style.key("open: a seed predicts one class only", color=style.GREY, **marks))
+        keys.append(style.collapsed_key())
     return keys

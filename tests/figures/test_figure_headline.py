@@ -1,0 +1,92 @@
+import itertools
+
+import polars as pl
+import pytest
+from tables import Condition, drops_table, study
+
+from junkdna.figures import headline
+
+
+def lines(ax) -> list:
+    return [line for line in ax.get_lines() if "|" in line.get_label()]
+
+
+@pytest.fixture(scope="module")
+def drops() -> pl.DataFrame:
+    return drops_table(study())
+
+
+def test_points_hold_difficulty_and_drop():
+    table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, levels=(0.3, 0.6))])
+    found = {line.get_label(): line for line in lines(headline.draw(table).axes[0])}
+    for level in (0.3, 0.6):
+        row = table.filter(pl.col("sparsity") == level).row(0, named=True)
+        point, bar = found[f"{level:g}|none|points"], found[f"{level:g}|none|bar"]
+        assert list(point.get_xdata()) == [row["difficulty"]]
+        assert list(point.get_ydata()) == pytest.approx([1 - row["kept"]])
+        assert list(bar.get_ydata()) == pytest.approx([1 - row["kept_high"], 1 - row["kept_low"]])
+
+
+def test_a_condition_of_two_experiments_stands_once():
+    same = Condition("a", "", "Alone", 0.25, 0.8, 0.5, levels=(0.3,), experiment="x")
+    table = drops_table([same])
+    both = pl.concat([table, table.with_columns(experiment=pl.lit("y"))])
+    fig = headline.draw(both)
+    assert sum(len(line.get_xdata()) for line in lines(fig.axes[0]) if line.get_label() == "0.3|none|points") == 1
+    assert [text.get_text() for text in fig.axes[0].texts] == ["Alone"]
+
+
+def test_only_magnitude_without_training_or_with_the_mask_held(drops):
+    rows, hidden = headline.select(drops)
+    assert set(rows["method"]) == {"magnitude"}
+    assert set(rows["transfer"]) == {"none", "sparse"}
+    assert set(hidden["label"]) == {"MMLU"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "picked"),
+    [
+        ([0.5], [0.5]),
+        ([0.2, 0.4, 0.6, 0.8], [0.2, 0.4, 0.6, 0.8]),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], [0.3, 0.5, 0.7, 0.9]),
+        ([0.15, 0.25, 0.35, 0.45, 0.55, 0.65], [0.15, 0.35, 0.45, 0.65]),
+        ([], []),
+    ],
+)
+def test_levels(levels, picked):
+    assert headline.pick_levels(pl.Series(levels, dtype=pl.Float64)) == picked
+
+
+def test_labels_never_touch_and_keep_their_order():
+    wanted = [0.0, 0.01, 0.02, 3.0, 5.99, 6.0]
+    at = headline.spread(wanted, 0.14, 6.0)
+    assert all(b - a >= 0.14 - 1e-9 for a, b in itertools.pairwise(at))
+    assert min(at) >= 0
+    assert max(at) <= 6 + 1e-9
+    assert headline.spread([1.0, 2.0], 0.14, 6.0) == pytest.approx([1.0, 2.0])
+
+
+def test_labels_stay_on_the_page(drops):
+    fig = headline.draw(drops)
+    fig.draw_without_rendering()
+    width, height = fig.canvas.get_width_height()
+    boxes = [text.get_window_extent() for text in [*fig.axes[0].texts, *fig.texts]]
+    assert all(b.x0 >= 0 and b.y0 >= 0 and b.x1 <= width and b.y1 <= height for b in boxes)
+
+
+def test_each_difficulty_measure_has_its_panel_and_formula():
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5), Condition("b", "", "B", 0.25, 0.6, 0.5)])
+    other = pl.when(pl.col("task") == "b").then(pl.lit("options")).otherwise("difficulty_measure")
+    fig = headline.draw(table.with_columns(difficulty_measure=other))
+    names = [ax.get_xlabel() for ax in fig.axes]
+    assert "1 − (dense − chance) / (1 − chance)" in names[0]
+    assert "1 − 1 / number of options" in names[1]
+
+
+@pytest.mark.parametrize("method", ["magnitude", "random"])
+def test_nothing_to_show_is_said_in_the_figure(method):
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, methods=(method,))])
+    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("kept", "kept_low", "kept_high")}
+    fig = headline.draw(table.with_columns(**nothing))
+    fig.draw_without_rendering()
+    assert "Nothing to show" in fig.axes[0].texts[0].get_text()

@@ -1,0 +1,144 @@
+import polars as pl
+import pytest
+from tables import LEVELS, Condition, drops_table, study
+
+from junkdna.errors import UserError
+from junkdna.figures import sparsity
+
+
+def lines(ax) -> dict:
+    return {line.get_label(): line for line in ax.get_lines()}
+
+
+@pytest.fixture(scope="module")
+def drops() -> pl.DataFrame:
+    return drops_table(study())
+
+
+def test_lines_hold_the_tables_numbers():
+    table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
+    left, right = sparsity.draw(table, "one").axes
+    rows = table.sort("sparsity")
+    for ax, column in ((left, "percent_of_dense"), (right, "kept")):
+        line = lines(ax)["Alone|magnitude"]
+        assert list(line.get_xdata()) == pytest.approx([0, 30, 60])
+        assert list(line.get_ydata()) == pytest.approx(rows[column].to_list())
+    floor = lines(left)["Alone|chance"].get_ydata()[0]
+    assert floor == pytest.approx(25 / table["dense_score"][0])
+    assert lines(right)["chance"].get_ydata()[0] == 0
+
+
+def test_bands_reach_from_low_to_high():
+    table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
+    left = sparsity.draw(table, "one").axes[0]
+    heights = left.collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.min() == pytest.approx(table["percent_of_dense_low"].min())
+    assert heights.max() == pytest.approx(table["percent_of_dense_high"].max())
+
+
+def test_collapsed_levels_are_open_and_only_they():
+    table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one")])
+    flagged = table.filter(pl.col("collapsed") > 0)["sparsity"].to_list()
+    assert flagged
+    found = lines(sparsity.draw(table, "one").axes[0])
+    collapsed, points = found["Alone|magnitude|collapsed"], found["Alone|magnitude|points"]
+    assert list(collapsed.get_xdata()) == pytest.approx([100 * s for s in sorted(flagged)])
+    assert collapsed.get_markerfacecolor() == "white"
+    assert points.get_markerfacecolor() != "white"
+    assert len(points.get_xdata()) + len(collapsed.get_xdata()) == len(LEVELS) + 1
+
+
+def test_methods_differ_by_dash_and_conditions_by_colour(drops):
+    found = lines(sparsity.draw(drops, "controls").axes[0])
+    own = [found[f"SciQ|{method}"] for method in ("magnitude", "random", "largest", "nm")]
+    assert len({str(line._dash_pattern) for line in own}) == 4
+    assert len({line.get_color() for line in own}) == 1
+    assert found["ARC easy|magnitude"].get_color() != own[0].get_color()
+
+
+def test_a_condition_has_one_colour_in_every_experiment(drops):
+    first = lines(sparsity.draw(drops, "context").axes[0])["SciQ with passage|magnitude"]
+    second = lines(sparsity.draw(drops, "models").axes[0])["SciQ with passage|magnitude"]
+    assert first.get_color() == second.get_color()
+
+
+def test_each_model_has_its_row_of_panels(drops):
+    fig = sparsity.draw(drops, "models")
+    titles = [ax.get_title(loc="left") for ax in fig.axes]
+    assert [title.split(":")[0] for title in titles] == ["SmolLM2-135M"] * 2 + ["SmolLM2-360M"] * 2
+
+
+def test_dense_at_chance_is_left_out_on_the_right_and_said(drops):
+    fig = sparsity.draw(drops, "context")
+    assert "MMLU|magnitude" in lines(fig.axes[0])
+    assert "MMLU|magnitude" not in lines(fig.axes[1])
+    assert any("not clearly above chance: MMLU" in text.get_text().replace("\n", " ") for text in fig.texts)
+
+
+def test_footer_names_model_metric_n_seeds_and_interval(drops):
+    text = " ".join(t.get_text().replace("\n", " ") for t in sparsity.draw(drops, "context").texts)
+    for words in ("SmolLM2-135M", "accuracy", "n = 400", "3 seeds", "95 % hierarchical bootstrap"):
+        assert words in text
+
+
+def test_one_seed_says_what_its_interval_covers():
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", n_seeds=1)])
+    text = " ".join(t.get_text().replace("\n", " ") for t in sparsity.draw(table, "one").texts)
+    assert "over examples only" in text
+
+
+def outside(fig) -> list:
+    """Texts that reach over the page's edge."""
+    renderer = fig.canvas.get_renderer()
+    texts = [*fig.texts, *(t for legend in fig.legends for t in legend.get_texts())]
+    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in texts]
+    width, height = fig.canvas.get_width_height()
+    return [name for name, b in boxes if b.x0 < 0 or b.y0 < 0 or b.x1 > width or b.y1 > height]
+
+
+def test_ten_conditions_fit_the_page_and_each_is_in_the_legend():
+    conditions = [
+        Condition("t", f"k={i}", f"A rather long name of condition {i}", 0.25, 0.8, 0.5, "m") for i in range(10)
+    ]
+    fig = sparsity.draw(drops_table(conditions), "m")
+    shown = {text.get_text() for legend in fig.legends for text in legend.get_texts()}
+    assert {c.label for c in conditions} <= shown
+    fig.draw_without_rendering()
+    assert outside(fig) == []
+
+
+def test_a_hostile_label_is_drawn_as_it_is():
+    table = drops_table([Condition("a", "", "<script>$\\frac{$ _x", 0.25, 0.8, 0.5, "one")])
+    fig = sparsity.draw(table, "one")
+    fig.draw_without_rendering()
+    assert any(t.get_text() == "<script>$\\frac{$ _x" for t in fig.legends[0].get_texts())
+
+
+def test_all_dense_models_at_chance_still_draw():
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
+    nulls = {name: pl.lit(None) for name in ("kept", "kept_low", "kept_high")}
+    right = sparsity.draw(table.with_columns(**nulls).cast({pl.Null: pl.Float64}), "one").axes[1]
+    assert "above chance" in right.texts[0].get_text()
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [
+        (pl.col("method") == "dense", "only dense rows"),
+        (pl.col("experiment") == "other", "no row of it"),
+    ],
+)
+def test_nothing_to_draw_says_why(keep, words):
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
+    with pytest.raises(UserError, match=words):
+        sparsity.draw(table.filter(keep), "one")
+
+
+def test_methods_without_sparsity_are_named():
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
+    quantised = pl.when(pl.col("method") == "magnitude")
+    table = table.with_columns(
+        method=quantised.then(pl.lit("rtn")).otherwise("method"), sparsity=quantised.then(0.0).otherwise("sparsity")
+    )
+    with pytest.raises(UserError, match="rtn"):
+        sparsity.draw(table, "one")

@@ -1,0 +1,79 @@
+import itertools
+
+import polars as pl
+import pytest
+from tables import Condition, drops_table, study
+
+from junkdna.errors import UserError
+from junkdna.figures import transfer
+
+MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
+
+
+def tuned(**more) -> Condition:
+    settings = {"experiment": "modes", "transfers": MODES, "levels": (0.3, 0.6)} | more
+    return Condition("a", "", "Alone", 0.5, 0.9, 0.5, **settings)
+
+
+def lines(ax) -> dict:
+    return {line.get_label(): line for line in ax.get_lines()}
+
+
+def test_lines_seeds_and_floors_hold_the_tables_numbers():
+    table = drops_table([tuned()])
+    ax = transfer.draw(table, "modes").axes[0]
+    found = lines(ax)
+    for mode in MODES[1:]:
+        own = table.filter(pl.col("transfer") == mode).sort("sparsity")
+        assert list(found[f"{mode}|magnitude"].get_xdata()) == pytest.approx([30, 60])
+        assert list(found[f"{mode}|magnitude"].get_ydata()) == pytest.approx(own["score"].to_list())
+    dense = table.filter(pl.col("transfer") == "dense")
+    assert found["dense"].get_ydata()[0] == pytest.approx(dense["score"][0])
+    assert found["chance"].get_ydata()[0] == 0.5
+    assert found["majority"].get_ydata()[0] == pytest.approx(table["majority"][0])
+    dots = sorted(y for line in ax.get_lines() if line.get_label() == "seeds" for y in line.get_ydata())
+    assert dots == pytest.approx(sorted(table["score_seeds"].explode().to_list()))
+
+
+def test_dense_band_is_its_interval():
+    table = drops_table([tuned()])
+    dense = table.filter(pl.col("transfer") == "dense")
+    band = transfer.draw(table, "modes").axes[0].patches[0]
+    assert band.get_y() == pytest.approx(dense["score_low"][0])
+    assert band.get_y() + band.get_height() == pytest.approx(dense["score_high"][0])
+
+
+def test_a_panel_for_each_condition():
+    fig = transfer.draw(drops_table(study()), "modes")
+    titles = [ax.get_title(loc="left").split(" (")[0] for ax in fig.axes if ax.get_visible()]
+    assert titles == ["MNLI", "QNLI", "RTE", "SST-2"]
+
+
+def test_one_level_shows_its_interval_as_a_bar():
+    table = drops_table([tuned(levels=(0.5,), transfers=("dense", "sparse"))])
+    bar = lines(transfer.draw(table, "modes").axes[0])["sparse|magnitude|bar"]
+    own = table.filter(pl.col("transfer") == "sparse")
+    assert list(bar.get_ydata()) == pytest.approx([own["score_low"][0], own["score_high"][0]])
+
+
+def test_collapsed_is_open():
+    table = drops_table([tuned()]).with_columns(collapsed=pl.when(pl.col("sparsity") > 0.5).then(1).otherwise(0))
+    mark = lines(transfer.draw(table, "modes").axes[0])["sparse|magnitude|collapsed"]
+    assert mark.get_markerfacecolor() == "white"
+    assert list(mark.get_xdata()) == pytest.approx([60])
+
+
+@pytest.mark.parametrize("majority", [0.5, 0.51, 0.49, 0.8, None])
+def test_floors_are_named_wherever_majority_stands(majority):
+    table = drops_table([tuned()]).with_columns(majority=pl.lit(majority, dtype=pl.Float64))
+    ax = transfer.draw(table, "modes").axes[0]
+    ax.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == (1 if majority in (0.5, None) else 2)
+    assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes))
+
+
+@pytest.mark.parametrize(("transfers", "words"), [(("none",), "no fine-tuned row"), (("dense",), "pruned")])
+def test_nothing_to_draw_says_why(transfers, words):
+    with pytest.raises(UserError, match=words):
+        transfer.draw(drops_table([tuned(transfers=transfers)]), "modes")

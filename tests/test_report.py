@@ -1,0 +1,147 @@
+import importlib.util
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from junkdna.errors import UserError
+from junkdna.figures.draw import draw_all
+from junkdna.report import write_report
+
+_spec = importlib.util.spec_from_file_location("figure_tables", Path(__file__).parent / "figures" / "tables.py")
+tables = sys.modules["figure_tables"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tables)
+
+HOSTILE = "<script>alert('x')</script> & \"co\""
+MODES = ("none", "dense", "sparse")
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, text, and whether every tag was closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.text, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def inputs(folder: Path, conditions: list, study: object = None) -> tuple[Path, Path, Path, Path, Path]:
+    drops = tables.drops_table(conditions)
+    drops.write_parquet(folder / "drops.parquet")
+    tables.cells_table(drops).write_parquet(folder / "cells.parquet")
+    draw_all(folder / "drops.parquet", folder / "figures")
+    (folder / "study.json").write_text(json.dumps(study if study is not None else {"study": {"study": "mine"}}))
+    return tuple(folder / n for n in ("drops.parquet", "cells.parquet", "figures", "study.json", "report.html"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> tuple[str, pl.DataFrame]:
+    small = {"levels": (0.3, 0.6), "n_seeds": 2}
+    conditions = [
+        tables.Condition("a", "", HOSTILE, 0.25, 0.8, 0.5, "one", transfers=MODES, **small),
+        tables.Condition("b", "", "Kept", 0.25, 0.6, 0.5, "two & <b>", methods=("nm",), **small),
+    ]
+    study = {"study": {"study": "mine", "models": {"m": {"path": HOSTILE}}, "experiments": {"one": {"title": HOSTILE}}}}
+    paths = inputs(tmp_path_factory.mktemp("report"), conditions, study)
+    write_report(*paths)
+    return paths[-1].read_text(encoding="utf-8"), pl.read_parquet(paths[0])
+
+
+def test_every_value_is_escaped_and_the_page_is_well_formed(written):
+    page = Page(written[0])
+    assert page.open == []
+    assert not [tag for tag, _ in page.tags if tag in ("script", "b", "iframe", "link", "object")]
+    assert HOSTILE in "".join(page.text)
+
+
+def test_nothing_is_loaded_from_outside(written):
+    page = Page(written[0])
+    for _, attrs in page.tags:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            assert attrs.get(name, "#").startswith(("#", "data:"))
+        assert not [name for name in attrs if name.startswith("on")]
+    assert not re.search(r"https?://|@import|url\(", written[0])
+
+
+def test_figures_are_inside_and_links_lead_somewhere(written):
+    page = Page(written[0])
+    images = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert len(images) == 4
+    assert all(attrs["src"].startswith("data:image/svg+xml;base64,") and attrs["alt"] for attrs in images)
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"} <= set(ids)
+
+
+def test_numbers_of_the_table_stand_in_the_page(written):
+    text, drops = written
+    for row in drops.iter_rows(named=True):
+        assert f"{row['score']:.3f} <small>[{row['score_low']:.3f}, {row['score_high']:.3f}]</small>" in text
+    assert text.count("<tr") == drops.height + 2
+    nm = list(drops.filter(pl.col("method") == "nm")["compression"])
+    assert all(" ".join(re.fullmatch(r"nm-(keep)(\d)(of)(\d)", c).groups()) in text for c in nm)
+
+
+def test_definitions_limits_and_words(written):
+    text = re.sub(r"\s+", " ", "".join(Page(written[0]).text))
+    for words in ("dense − score", "(score − chance) / (dense − chance)", "With one seed", "no speed", "n:m"):
+        assert words in text
+    assert len(re.findall("n:m", text)) == 1
+    assert not re.search(r"supported|proves|confirms", text, re.IGNORECASE)
+
+
+def test_undefined_share_is_a_dash(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
+    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("kept", "kept_low", "kept_high")}
+    pl.read_parquet(paths[0]).with_columns(**nothing).write_parquet(paths[0])
+    write_report(*paths)
+    assert paths[-1].read_text().count("<td>–</td>") == 2
+
+
+def test_totals_without_wall_time(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
+    write_report(*paths)
+    assert "Computing" in paths[-1].read_text()
+    cells = pl.read_parquet(paths[1]).drop("wall_s")
+    cells.write_parquet(paths[1])
+    write_report(*paths)
+    assert "Computing" not in paths[-1].read_text()
+    assert f"<dt>Cells</dt><dd>{cells.height}</dd>" in paths[-1].read_text()
+
+
+@pytest.mark.parametrize("study", [{}, [], [1, {"a": 2}], "text", {"study": "flat", "versions": {"torch": "2"}}])
+def test_any_json_is_shown(tmp_path, study):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))], study)
+    write_report(*paths)
+    assert Page(paths[-1].read_text()).open == []
+
+
+def test_a_missing_figure_is_a_users_error_and_writes_nothing(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
+    (paths[2] / "sparsity_one.svg").unlink()
+    with pytest.raises(UserError, match=r"sparsity_one\.svg.*junkdna figures"):
+        write_report(*paths)
+    assert not paths[-1].exists()
+
+
+def test_the_same_inputs_give_the_same_page(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
+    write_report(*paths)
+    first = paths[-1].read_bytes()
+    write_report(*paths)
+    assert paths[-1].read_bytes() == first
