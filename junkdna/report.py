@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STYLE = """
 :root { color-scheme: light; --ink: #222; --soft: #5f5f5f; --line: #ddd; --wash: #f6f6f4 }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 62rem; color: var(--ink); background: #fff;
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 66rem; color: var(--ink); background: #fff;
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; overflow-wrap: break-word }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem }
 h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: .8rem; border-top: 2px solid var(--ink) }
@@ -36,7 +36,7 @@ figure { margin: 1rem 0 1.4rem }
 figcaption { margin-top: .5rem; font-size: .93rem; color: #333 }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 4px; background: #fff }
 figure .wide img { display: block; width: 100%; min-width: 40rem; height: auto }
-table { border-collapse: collapse; width: 100%; font-size: .85rem; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse; width: 100%; font-size: .82rem; font-variant-numeric: tabular-nums }
 th, td { padding: .28rem .45rem; text-align: right; vertical-align: top; white-space: nowrap }
 th { font-weight: 600 } thead th { border-bottom: 1.5px solid var(--ink); background: var(--wash); white-space: normal }
 th.text, td.text { text-align: left } tbody { border-bottom: 1px solid var(--line) }
@@ -54,7 +54,7 @@ pre { font-size: .8rem; line-height: 1.4; background: var(--wash); padding: .7re
   body { max-width: none; padding: 0; font-size: 10pt }
   nav, summary { display: none } a { color: inherit; text-decoration: none }
   .wide { overflow: visible; border: 0 } figure .wide img { min-width: 0 }
-  figure, dl.words div, tr { break-inside: avoid } h2, h3 { break-after: avoid } thead { display: table-header-group }
+  figure, dl.words div, tr { break-inside: avoid } h2, h3, h2 + p { break-after: avoid } thead { display: table-header-group }
   table { font-size: 7.5pt } th, td { padding: .12rem .3rem } }
 """
 
