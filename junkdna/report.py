@@ -54,7 +54,8 @@ pre { font-size: .8rem; line-height: 1.4; background: var(--wash); padding: .7re
   body { max-width: none; padding: 0; font-size: 10pt }
   nav, summary { display: none } a { color: inherit; text-decoration: none }
   .wide { overflow: visible; border: 0 } figure .wide img { min-width: 0 }
-  figure, dl.words div, tr { break-inside: avoid } h2, h3, h2 + p { break-after: avoid } thead { display: table-header-group }
+  figure, dl.words div, tr { break-inside: avoid } h2, h3, h2 + p { break-after: avoid }
+  thead { display: table-header-group }
   table { font-size: 7.5pt } th, td { padding: .12rem .3rem } }
 """
 
