@@ -1,8 +1,10 @@
 # Two commands from a bare machine: `make run` (the default study) and `make test`. Both are safe to repeat.
-# Needs Python >= 3.11, git and make. PYTHON=python3.12 picks another interpreter; PIP_FLAGS goes to pip.
+# Needs Python >= 3.11, git and make. PYTHON=python3.12 picks another interpreter, PIP_FLAGS goes to pip,
+# EXTRAS=dev,gguf also installs what reading GGUF weights takes (the language_model experiment).
 PYTHON ?= python3
 VENV ?= .venv
 PIP_FLAGS ?=
+EXTRAS ?= dev
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 
@@ -30,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "==> Setting up $(VENV) with pinned versions (the first time takes minutes: torch is large)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[dev,gguf]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $(READY)
 
 report: $(READY)

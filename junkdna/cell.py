@@ -4,6 +4,7 @@ The file holds one row: the metric columns and `examples`, a list of (id, gold, 
 holds, under the key "junkdna", the settings and their digest, versions, device, hashes and wall times.
 """
 
+import gc
 import json
 import logging
 import platform
@@ -61,13 +62,11 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     watch = Stopwatch()
     key = parse_cell_path(settings["cell"])
     model_folder, tokens = Path(key.model_folder), Path(key.tokens_path)
-    table = read_tokens(tokens)
-    rows = {role: _rows(table, role) for role in ("train", "evaluate")}
-    if not rows["evaluate"]["id"]:
-        raise UserError(f"{tokens} holds no evaluation rows; delete it and run again.")
+    rows = _read_rows(tokens, ["evaluate"] if key.transfer == "none" else ["train", "evaluate"])
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
     model.to(device)
+    gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
     watch.lap("load")
     prune_head = settings["protocol"].get("prune_head", False)
     prunables = prunable(model, prune_head=prune_head, head_names=head if prune_head else ())
@@ -97,6 +96,19 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     }
     log.info("%s: %s %.4f (%s)", settings["cell"], settings["metric"], row["score"], watch.wall_s)
     return _table(row).replace_schema_metadata({FOOTER_KEY: canonical_json(footer).encode()})
+
+
+def _read_rows(tokens: Path, roles: list[str]) -> dict[str, dict[str, list]]:
+    """{role: {column: values}} of an encoded file; UserError where it cannot be read or a role has no rows."""
+    try:
+        table = read_tokens(tokens)
+        rows = {role: _rows(table, role) for role in roles}
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise UserError(f"{tokens} is not a whole encoded file ({error}); delete it and run again.") from None
+    for role in roles:
+        if not rows[role]["id"]:
+            raise UserError(f"{tokens} holds no rows to {role}; delete it and run again.")
+    return rows
 
 
 def _rows(table: pa.Table, role: str) -> dict[str, list]:

