@@ -47,7 +47,7 @@ def encode(examples: pa.Table, tokenizer: object, settings: dict) -> pa.Table:
 
 
 def _encoder_rows(rows: list[dict], tokenizer: object, settings: dict) -> tuple[list, list, list]:
-    pairs = [[part for part in (row["text"], row["text_b"] or row["passage"]) if part] for row in rows]
+    pairs = [[row["text"], *filter(None, [row["text_b"] or row["passage"]])] for row in rows]
     if settings["kind"] == "choice":  # a similarity query is one text: a separator token would not be in the options
         queries = _ids(tokenizer, [" ".join(pair) for pair in pairs])
         starts = [len(query) for query in queries]

@@ -12,6 +12,7 @@ from junkdna.tasks.schema import Task
 
 SETTINGS_VERSION = 1  # the meaning of the settings below; raise it when a stored result would no longer mean the same
 
+
 def conditions(exp: Experiment, tasks: dict[str, Task]) -> Iterator[tuple[str, Knobs]]:
     """(task, knobs) pairs of an experiment; knobs at the task's default are left out, so that equal cells are one."""
     for use in exp.tasks:

@@ -13,6 +13,8 @@ TOKENS = "results/tokens"
 MODELS = "results/models"
 FOOTER_KEY = b"junkdna"  # where a cell file's footer holds its provenance
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=-]*")  # of one folder on the way: never "..", never empty
+
 Knobs = tuple[tuple[str, int | str], ...]
 
 
@@ -30,7 +32,8 @@ class Compression:
         """Name in paths and tables: "dense", "magnitude-0.7", "nm-keep2of4"."""
         if self.method == "dense":
             return "dense"
-        return f"{self.method}-{self.sparsity:.6g}" if self.keep is None else f"{self.method}-keep{self.keep}of{self.of}"
+        level = f"{self.sparsity:.6g}" if self.keep is None else f"keep{self.keep}of{self.of}"
+        return f"{self.method}-{level}"
 
     @property
     def nominal_sparsity(self) -> float:
@@ -80,7 +83,7 @@ class Cell:
 
 
 def knob_text(knobs: Knobs) -> str:
-    """"context=passage,options=3"; "plain" where every knob stands at its default."""
+    """Such as "context=passage,options=3"; "plain" where every knob stands at its default."""
     return ",".join(f"{name}={value}" for name, value in knobs) or "plain"
 
 
@@ -98,13 +101,18 @@ def parse_compression(tag: str) -> Compression:
         return Compression()
     keep_of = re.fullmatch(r"([a-z_]+)-keep(\d+)of(\d+)", tag)
     if keep_of:
-        return Compression(keep_of[1], keep=int(keep_of[2]), of=int(keep_of[3]))
+        found = Compression(keep_of[1], keep=int(keep_of[2]), of=int(keep_of[3]))
+        if not 0 <= found.keep < found.of:
+            raise ValueError(tag)
+        return found
     method, level = tag.split("-", 1)
+    if not method or not 0 < float(level) <= 1:
+        raise ValueError(tag)
     return Compression(method, sparsity=float(level))
 
 
 def parse_cell_path(path: str) -> Cell:
-    """The cell whose file `path` is (or whose key it is). Raises UserError when the path is not one that `Cell.path` writes."""
+    """The cell whose file (or key) `path` is. Raises UserError when it is not one that `Cell.path` writes."""
     key = path.removeprefix(f"{CELLS}/").removesuffix(".parquet")
     inner = key.split("/")
     try:
@@ -113,7 +121,7 @@ def parse_cell_path(path: str) -> Cell:
             model, task, parse_knobs(knobs), parse_compression(compression), transfer, protocol,
             int(seed.removeprefix("seed-")),
         )  # fmt: skip
-        if cell.key != key:
+        if cell.key != key or cell.seed < 0 or not all(map(_NAME.fullmatch, inner)):
             raise ValueError(path)
     except ValueError:
         raise UserError(

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from junkdna.compress.registry import METHODS
 from junkdna.errors import UserError, unknown_name
-from junkdna.source_spec import WheelPin, load_wheel_pins
+from junkdna.source_spec import MemberPath, Text, WheelPin, load_wheel_pins
 from junkdna.tasks.schema import EmptyAsDict, Frozen, Limits, Name, ProtocolOverrides, Task, load_task
 from junkdna.yaml_files import read_yaml, validated
 
@@ -25,11 +25,11 @@ class Model(Frozen):
     """
 
     kind: Literal["encoder", "decoder"]
-    wheel: str | None = None
-    path: str | None = None
-    local: str | None = None
-    hub: str | None = None
-    revision: str = "main"
+    wheel: Text | None = None
+    path: MemberPath | None = None
+    local: Text | None = None
+    hub: Text | None = None
+    revision: Text = "main"
 
     @model_validator(mode="after")
     def _one_place(self) -> "Model":
@@ -62,9 +62,9 @@ class Protocol(Frozen):
 class TaskEntry(Frozen):
     """A study's use of one task: which of its sources, and what it changes."""
 
-    file: str | None = None
+    file: Text | None = None
     source: Literal["wheel", "local", "hub"] | None = None
-    folder: str | None = None
+    folder: Text | None = None
     limits: Limits | None = None
     protocol: ProtocolOverrides = ProtocolOverrides()
 
@@ -123,7 +123,7 @@ class Experiment(Frozen):
     title: str
     models: list[Name] = Field(min_length=1)
     tasks: list[TaskUse] = Field(min_length=1)
-    knobs: dict[Literal["context", "options"], list[int | str]] = {}
+    knobs: dict[Literal["context", "options"], Annotated[list[int | str], Field(min_length=1)]] = Field({})
     compressions: list[CompressionGrid] = Field(min_length=1)
     transfer: list[TransferMode] = Field(["none"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([0], min_length=1)
@@ -133,7 +133,16 @@ class Experiment(Frozen):
     @field_validator("tasks", mode="before")
     @classmethod
     def _names_are_uses(cls, value: object) -> object:
-        return [{"task": item} if isinstance(item, str) else item for item in value] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        return [{"task": item} if isinstance(item, str) else item for item in value]
+
+    @model_validator(mode="after")
+    def _has_cells(self) -> "Experiment":
+        prunes = any(any(grid.sparsity or [k < grid.of for k in grid.keep]) for grid in self.compressions)
+        if not prunes and {"none", "dense"}.isdisjoint(self.transfer):
+            raise ValueError(f"transfer {self.transfer} needs a level that prunes; these compressions are all dense")
+        return self
 
 
 class Study(Frozen):
@@ -143,8 +152,8 @@ class Study(Frozen):
     models: dict[Name, Model] = Field(min_length=1)
     tasks: dict[Name, Annotated[TaskEntry, EmptyAsDict]] = Field(min_length=1)
     experiments: dict[Name, Experiment] = Field(min_length=1)
-    protocols: dict[Name, Annotated[Protocol, EmptyAsDict]] = {}
-    wheels: dict[Name, WheelPin] = {}
+    protocols: dict[Name, Annotated[Protocol, EmptyAsDict]] = Field({})
+    wheels: dict[Name, WheelPin] = Field({})
     run: list[str] | None = None
     bootstrap: int = Field(2000, ge=100, le=100_000)
 
@@ -208,19 +217,25 @@ def _check_names(study: Study, tasks: dict[str, Task], where: str) -> None:
             raise unknown_name("experiment", name, study.experiments, f"{where}: run")
     if not study.active():
         raise UserError(f"{where}: no experiment is on; name one in run, or take on_request off.")
+    _check_sources(study, tasks, where)
+    for name, experiment in study.experiments.items():
+        _check_experiment(name, experiment, study, tasks, where)
+
+
+def _check_sources(study: Study, tasks: dict[str, Task], where: str) -> None:
     pins = study.pins()
     for name, model in study.models.items():
         if model.wheel is not None and model.wheel not in pins:
             raise unknown_name("wheel", model.wheel, pins, f"{where}: models.{name}")
     for name, task in tasks.items():
-        source = study.tasks[name].source
-        if source is not None and source not in task.sources:
+        source = study.tasks[name].source or next(iter(task.sources))
+        if source not in task.sources:
             raise unknown_name("source", source, task.sources, f"{where}: tasks.{name}")
+        if study.tasks[name].folder is not None and source != "local":
+            raise UserError(f"{where}: tasks.{name}: folder is for source local, but the source is {source}.")
         for wheel in (s.wheel for s in task.sources.values() if s.wheel is not None):
             if wheel not in pins:
                 raise unknown_name("wheel", wheel, pins, f"task {name}: sources.wheel")
-    for name, experiment in study.experiments.items():
-        _check_experiment(name, experiment, study, tasks, where)
 
 
 def _check_experiment(name: str, exp: Experiment, study: Study, tasks: dict[str, Task], where: str) -> None:
@@ -229,7 +244,7 @@ def _check_experiment(name: str, exp: Experiment, study: Study, tasks: dict[str,
         if model not in study.models:
             raise unknown_name("model", model, study.models, f"{place}.models")
     if exp.protocol != "default" and exp.protocol not in study.protocols:
-        raise unknown_name("protocol", exp.protocol, ["default", *study.protocols], f"{place}.protocol")
+        raise unknown_name("protocol", exp.protocol, {"default", *study.protocols}, f"{place}.protocol")
     trained = [mode for mode in exp.transfer if mode != "none"]
     for use in exp.tasks:
         if use.task not in study.tasks:
@@ -252,21 +267,24 @@ def _check_experiment(name: str, exp: Experiment, study: Study, tasks: dict[str,
 
 def _check_knobs(use: TaskUse, exp: Experiment, task: Task, place: str) -> None:
     fixed = use.model_dump(exclude={"task"}, exclude_none=True)
-    wanted = {**{knob: values for knob, values in exp.knobs.items()}, **{knob: [value] for knob, value in fixed.items()}}
-    for knob, values in wanted.items():
+    for knob, values in {**exp.knobs, **{knob: [value] for knob, value in fixed.items()}}.items():
         if knob not in task.knobs:
             raise unknown_name("knob", knob, task.knobs or ["(none)"], f"{place}: task {task.name}")
         for value in values:
-            if value not in task.knobs[knob].values:
-                raise unknown_name(f"value of knob {knob}", value, map(str, task.knobs[knob].values), f"{place}: {task.name}")
+            legal = task.knobs[knob].values
+            if value not in legal:
+                raise unknown_name(f"value of knob {knob}", value, map(str, legal), f"{place}: {task.name}")
 
 
 def study_document(resolved: Resolved) -> dict:
-    """The study and its task files as plain data; `from_document` undoes it."""
-    return {
-        "study": resolved.study.model_dump(mode="json", exclude_none=True),
-        "tasks": {name: task.model_dump(mode="json", exclude_none=True) for name, task in resolved.tasks.items()},
-    }
+    """The study and its task files as plain data; `from_document` undoes it.
+
+    A protocol holds only the fields it sets itself: these, and no others, go before a task's own.
+    """
+    study = resolved.study.model_dump(mode="json", exclude_none=True)
+    study["protocols"] = {name: p.model_dump(exclude_unset=True) for name, p in resolved.study.protocols.items()}
+    tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in resolved.tasks.items()}
+    return {"study": study, "tasks": tasks}
 
 
 def from_document(data: dict, where: str) -> Resolved:

@@ -2,7 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import TypeVar
+from types import UnionType
+from typing import Annotated, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,8 @@ class _StrictLoader(yaml.SafeLoader):
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
     seen: set = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`; construct_mapping follows it
+            continue
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool) and key is not None:
             raise yaml.constructor.ConstructorError(None, None, "keys must be plain text", key_node.start_mark)
@@ -44,6 +47,8 @@ def read_yaml(path: Path) -> dict:
         raise UserError(f"{path} cannot be read: {error}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except (LookupError, AttributeError, TypeError) as error:  # PyYAML's own, as for `!!bool maybe`
+        raise UserError(f"{path} is not valid YAML: a !!tag does not fit its value ({error}).") from None
     if not isinstance(data, dict):
         raise UserError(f"{path} must hold a mapping (key: value lines), not {type(data).__name__}.")
     return data
@@ -68,17 +73,28 @@ def _line(model: type[BaseModel], item: dict) -> str:
 
 
 def _fields_at(model: type[BaseModel], place: tuple) -> list[str]:
-    """Legal keys at a place of the model: follows field names, skipping mapping keys and list positions."""
-    current = model
+    """Legal keys at a place of the model, whose parts are field names, keys of mappings and positions in lists."""
+    current: list = [model]
     for part in place:
-        field = current.model_fields.get(str(part))
-        inner = _models_in(field.annotation) if field else []
-        if inner:
-            current = inner[0]
-    return list(current.model_fields)
+        current = [inner for annotation in current for inner in _below(annotation, part)]
+    return [name for annotation in current if _is_model(annotation) for name in annotation.model_fields]
 
 
-def _models_in(annotation: object) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+def _below(annotation: object, part: object) -> list:
+    if _is_model(annotation):
+        field = annotation.model_fields.get(str(part))
+        return _alternatives(field.annotation) if field else []
+    return _alternatives(get_args(annotation)[-1]) if get_origin(annotation) in (dict, list) else []
+
+
+def _alternatives(annotation: object) -> list:
+    """The types that an annotation stands for, without `Annotated` and with the members of a union apart."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [inner for part in get_args(annotation) for inner in _alternatives(part)]
+    return [annotation]
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

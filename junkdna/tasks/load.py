@@ -52,25 +52,35 @@ def canonical_examples(settings: dict, read_split: Callable[[str], pa.Table]) ->
 
 def _rows(settings: dict, table: pa.Table, split: str) -> list[dict]:
     name, columns = settings["task"], settings["columns"]
-    _check_columns(name, columns, table.column_names, split)
+    _check_columns(name, columns, table.schema, split)
     make = _choice if settings["kind"] == "choice" else _class
     rows = []
     for number, raw in enumerate(table.to_pylist()):
         row_id = str(raw[columns["id"]]) if "id" in columns else f"{split}-{number}"
         fields = {"id": row_id, **_texts(columns, raw)}
         if all(fields[field] for field in columns.get("require", [])):
+            if not fields["text"]:
+                raise UserError(
+                    f"task {name}: row {row_id!r}: empty text; columns.require: [text] leaves such rows out."
+                )
             rows.append({**fields, **make(settings, raw, row_id)})
     return rows
 
 
 def _texts(columns: dict, raw: dict) -> dict:
-    return {field: _render(columns[field], raw) if field in columns else None for field in ("text", "text_b", "passage")}
+    fields = ("text", "text_b", "passage")
+    return {field: _render(columns[field], raw) if field in columns else None for field in fields}
 
 
 def _choice(settings: dict, raw: dict, row_id: str) -> dict:
     name, columns = settings["task"], settings["columns"]
     source = columns["choices"]
-    choices = [_render(t, raw) for t in source] if isinstance(source, list) else [str(c) for c in _field(source, raw)]
+    if isinstance(source, list):
+        choices = [_render(template, raw) for template in source]
+    else:
+        choices = ["" if choice is None else str(choice) for choice in _list_field(name, row_id, source, raw)]
+    if len(choices) < 2 or not all(choices):
+        raise UserError(f"task {name}: row {row_id!r}: needs two or more choices, none empty (has: {choices}).")
     answer = columns["answer"]
     if isinstance(answer, str):
         answer = _position(name, row_id, _field(answer, raw), columns.get("choice_labels"), raw)
@@ -83,12 +93,14 @@ def _choice(settings: dict, raw: dict, row_id: str) -> dict:
 def _position(name: str, row_id: str, value: object, labels_column: str | None, raw: dict) -> int:
     if labels_column is None:
         try:
-            return int(value)
-        except (TypeError, ValueError):
+            if int(value) == float(value):
+                return int(value)
+            raise ValueError(value)
+        except (TypeError, ValueError, OverflowError):
             raise UserError(
                 f"task {name}: row {row_id!r}: answer {value!r} is not a position; name columns.choice_labels."
             ) from None
-    labels = [str(label) for label in _field(labels_column, raw)]
+    labels = [str(label) for label in _list_field(name, row_id, labels_column, raw)]
     if str(value) not in labels:
         raise UserError(f"task {name}: row {row_id!r}: answer {value!r} is not among its choice labels {labels}.")
     return labels.index(str(value))
@@ -113,31 +125,56 @@ def _class(settings: dict, raw: dict, row_id: str) -> dict:
 
 
 def _render(template: str, raw: dict) -> str:
-    text = re.sub(r"{([^{}]+)}", lambda match: str(_field(match.group(1), raw) or ""), template)
-    return " ".join(text.split())
+    def shown(match: re.Match) -> str:
+        value = _field(match.group(1), raw)
+        return "" if value is None else str(value)
+
+    return " ".join(re.sub(r"{([^{}]+)}", shown, template).split())
 
 
 def _field(path: str, raw: dict) -> object:
+    """The value of a column, or of a field inside it ("choices.text"); None where the column is null in this row."""
     value: object = raw
     for part in path.split("."):
-        value = value[part]  # checked against the table's columns before any row is read
+        if value is None:
+            return None
+        value = value[part]  # checked against the table's schema before any row is read
     return value
 
 
-def _check_columns(name: str, columns: dict, have: list[str], split: str) -> None:
+def _list_field(name: str, row_id: str, path: str, raw: dict) -> list:
+    value = _field(path, raw)
+    if not isinstance(value, list):
+        raise UserError(f"task {name}: row {row_id!r}: column {path} must hold a list (holds {value!r}).")
+    return value
+
+
+def _check_columns(name: str, columns: dict, schema: pa.Schema, split: str) -> None:
     templates = [columns[field] for field in ("text", "text_b", "passage") if field in columns]
     named = [column for template in templates for column in template_columns(template)]
     choices = columns.get("choices", [])
     named += [c for t in choices for c in template_columns(t)] if isinstance(choices, list) else [choices]
     named += [columns[key] for key in ("id", "choice_labels") if key in columns]
     named += [columns["answer"]] if isinstance(columns["answer"], str) else []
-    missing = sorted({column for column in named if column.split(".")[0] not in have})
+    have = _paths(schema)
+    missing = sorted({column for column in named if column not in have})
     if missing:
         raise UserError(f"task {name}: split {split!r} has no column {', '.join(missing)}; it has {', '.join(have)}.")
 
 
+def _paths(fields: Iterable[pa.Field], before: str = "") -> list[str]:
+    """Names of columns and of the fields inside them: "choices", "choices.text"."""
+    found = []
+    for field in fields:
+        found.append(before + field.name)
+        if pa.types.is_struct(field.type):
+            found += _paths(field.type, f"{before}{field.name}.")
+    return found
+
+
 def _by_hash(name: str, rows: Iterable[dict]) -> list[dict]:
-    return sorted(rows, key=lambda row: (hash_key("split", name, row["text"], row["text_b"]), row["id"]))
+    """Rows in hash order of their text, so that rows of equal text stand together whatever their second text."""
+    return sorted(rows, key=lambda row: (hash_key("split", name, row["text"], None), row["text_b"] or "", row["id"]))
 
 
 def _limited(name: str, rows: list[dict], limit: int | None) -> list[dict]:
@@ -146,13 +183,15 @@ def _limited(name: str, rows: list[dict], limit: int | None) -> list[dict]:
 
 def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[str, list[dict]]:
     ordered = _by_hash(name, rows)
-    if train + evaluate > len(ordered):
-        raise UserError(
-            f"task {name}: hash_split asks for {train} + {evaluate} rows, but only {len(ordered)} are usable; lower one."
-        )
     cut = train
     while cut < len(ordered) and ordered[cut]["text"] == ordered[cut - 1]["text"]:
         cut += 1  # a text that stands twice must not be trained on and evaluated
+    if cut + evaluate > len(ordered):
+        repeats = f" and {cut - train} of them repeat a training text" if cut > train else ""
+        raise UserError(
+            f"task {name}: hash_split asks for {train} + {evaluate} rows, but only {len(ordered)} are usable{repeats}; "
+            f"lower one."
+        )
     return {"train": ordered[:train], "evaluate": ordered[cut : cut + evaluate]}
 
 

