@@ -10,9 +10,9 @@ from pathlib import Path
 from junkdna import devices
 from junkdna.collect import read_footer, state
 from junkdna.errors import UserError
-from junkdna.grid import all_cells, expand, settings_text
+from junkdna.grid import all_cells, example_settings, expand, settings_text
 from junkdna.keys import Cell
-from junkdna.source_spec import load_wheel_pins
+from junkdna.places import missing_places
 from junkdna.study import Resolved, load_study
 from junkdna.tasks.schema import builtin_tasks, load_task
 
@@ -122,17 +122,17 @@ def _disk() -> tuple[bool, str]:
 
 
 def _sources(resolved: Resolved) -> Iterator[tuple[bool, str]]:
-    for name, model in resolved.study.models.items():
-        if model.local is not None and not Path(model.local).is_dir():
-            yield False, f"model {name}: folder {model.local!r} does not exist; mend models.{name}.local"
-    gguf = [name for name, model in resolved.study.models.items() if (model.path or "").endswith(".gguf")]
+    yield from ((False, line) for line in missing_places(resolved))
+    used = dict.fromkeys(cell.model for cell in all_cells(resolved))
+    models = {name: resolved.study.models[name] for name in used}
+    gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]
     if gguf and importlib.util.find_spec("gguf") is None:
-        yield True, f"models {', '.join(gguf)} need the package gguf: pip install 'junkdna[gguf]'"
-    used = {model.wheel for model in resolved.study.models.values() if model.wheel}
-    for wheel in sorted(used):
+        yield False, f"models {', '.join(gguf)} need packages to read GGUF: make install EXTRAS=dev,gguf"
+    settings = [example_settings(name, resolved)["source"] for name in dict.fromkeys(c.task for c in all_cells(resolved))]
+    wheels = {model.wheel for model in models.values()} | {source.get("wheel") for source in settings}
+    for wheel in sorted(wheels - {None}):
         present = Path(f"results/sources/{wheel}.whl").is_file()
-        pin = {**load_wheel_pins(), **resolved.study.wheels}[wheel]
-        yield True, f"wheel {pin.filename}: {'here' if present else 'will be fetched with pip'}"
+        yield True, f"wheel {resolved.study.pins()[wheel].filename}: {'here' if present else 'will be fetched with pip'}"
 
 
 def where(resolved: Resolved) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from junkdna import grid
 from junkdna.figures.draw import figure_names
 from junkdna.keys import parse_cell_path, parse_knobs
+from junkdna.places import check_places
 from junkdna.provenance import canonical_json
 from junkdna.study import Resolved, load_study, resolve, study_document
 
@@ -23,8 +24,11 @@ def load_for_workflow(config: dict) -> Resolved:
     Without `--configfile`, keys from `--config` replace the file's top-level keys.
     """
     if "study" in config and "models" in config:
-        return resolve(config, "the study given by --configfile")
-    return load_study(DEFAULT_STUDY, overrides=config)
+        resolved = resolve(config, "the study given by --configfile")
+    else:
+        resolved = load_study(DEFAULT_STUDY, overrides=config)
+    check_places(resolved)
+    return resolved
 
 
 def figure_files(resolved: Resolved, folder: str) -> list[str]:

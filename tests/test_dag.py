@@ -178,6 +178,7 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
         (lambda s: s["experiments"]["modes"]["tasks"].append("modd"), "Did you mean 'mood'"),
         (lambda s: s["experiments"]["modes"]["compressions"].append({"method": "magnitude", "sparsity": 1.5}), "0..1"),
         (lambda s: s["tasks"]["mood"].update(file="tasks/gone.yaml"), "does not exist"),
+        (lambda s: s["models"]["tiny"].update(local="modle"), "does not exist"),
         (lambda s: s["models"]["tiny"].update(local=None, wheel="minilm", path="x"), "unknown wheel 'minilm'"),
     ],
 )

@@ -1,0 +1,42 @@
+"""Do the local folders and files that a study names exist? Looked at before any job starts."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.grid import all_cells, example_settings
+from junkdna.study import Resolved
+
+
+def check_places(resolved: Resolved) -> None:
+    """Raise one UserError that lists every missing local folder or file of the models and tasks in use."""
+    missing = list(missing_places(resolved))
+    if missing:
+        raise UserError("\n  ".join([f"{len(missing)} local place(s) that the study names are not there:", *missing]))
+
+
+def missing_places(resolved: Resolved) -> Iterator[str]:
+    """One line a missing place, with close names from the same folder. Wheels and the Hub are not looked at."""
+    cells = all_cells(resolved)
+    for name in dict.fromkeys(cell.model for cell in cells):
+        local = resolved.study.models[name].local
+        if local is not None:
+            yield from _missing(Path(local) / "config.json", f"models.{name}.local {local!r}")
+    for name in dict.fromkeys(cell.task for cell in cells):
+        source = example_settings(name, resolved)["source"]
+        if "local" in source:
+            for split in source["splits"].values():
+                if "*" not in split:
+                    yield from _missing(Path(source["local"]) / split, f"tasks.{name}: local {source['local']!r}")
+
+
+def _missing(path: Path, where: str) -> Iterator[str]:
+    if path.exists():
+        return
+    if not path.parent.is_dir():
+        yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory)"
+        return
+    close = get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    yield f"{where}: {str(path)!r} does not exist{hint}"
