@@ -8,7 +8,8 @@ from junkdna import grid
 from junkdna.figures.draw import figure_names
 from junkdna.keys import parse_cell_path, parse_knobs
 from junkdna.places import check_places
-from junkdna.provenance import canonical_json
+from junkdna.grid import all_cells
+from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ def figure_files(resolved: Resolved, folder: str) -> list[str]:
 def study_text(resolved: Resolved) -> str:
     """The whole checked study, task files included, as canonical JSON."""
     return canonical_json(study_document(resolved))
+
+
+def study_file(resolved: Resolved, folder: str) -> str:
+    """Where the checked study is kept. Its name holds a digest of the study and of every cell's settings and code.
+
+    Snakemake's own records can be lost; with the digest in the name, a changed study is a missing file all the
+    same, so the join runs again and compares every cell with what it should be.
+    """
+    settings = [_cell_text(resolved, cell.key) for cell in all_cells(resolved)]
+    return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
 def wheel_files(wheel: str | None) -> list[str]:

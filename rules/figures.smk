@@ -17,7 +17,7 @@ rule figures:
 
 rule report:
     input:
-        study=f"{FOLDER}/study.json",
+        study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
         drops=f"{FOLDER}/tables/drops.parquet",
         figures=FIGURES,

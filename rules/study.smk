@@ -10,6 +10,7 @@ from junkdna.provenance import code_digest
 RESOLVED = workflow_inputs.load_for_workflow(config)
 CELLS = grid.all_cells(RESOLVED)
 FOLDER = f"results/studies/{RESOLVED.study.study}"
+STUDY_FILE = workflow_inputs.study_file(RESOLVED, FOLDER)
 FIGURES = workflow_inputs.figure_files(RESOLVED, FOLDER)
 GPUS_PER_CELL = 1 if devices.gpu_count() else 0
 
@@ -27,7 +28,7 @@ wildcard_constraints:
 
 rule study:
     output:
-        f"{FOLDER}/study.json",
+        STUDY_FILE,
     params:
         study=lambda w: workflow_inputs.study_text(RESOLVED),
     log:

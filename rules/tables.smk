@@ -1,7 +1,7 @@
 # Cells joined, then drops with their intervals.
 rule collect:
     input:
-        study=f"{FOLDER}/study.json",
+        study=STUDY_FILE,
         cells=[cell.path for cell in CELLS],
     output:
         f"{FOLDER}/tables/cells.parquet",
@@ -17,7 +17,7 @@ rule collect:
 
 rule analyse:
     input:
-        study=f"{FOLDER}/study.json",
+        study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
     output:
         table=f"{FOLDER}/tables/drops.parquet",
