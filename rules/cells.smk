@@ -5,15 +5,15 @@ rule cell:
         tokens="results/tokens/{model}/{task}/{knobs}/{protocol}.arrow",
     output:
         f"{keys.CELLS}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/seed-{{seed}}.parquet",
-    params:
-        settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
     log:
         "results/logs/cells/{model}/{task}/{knobs}/{compression}/{transfer}/{protocol}/seed-{seed}.log",
+    conda:
+        "../envs/junkdna.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_CELL,
-    conda:
-        "../envs/junkdna.yaml"
+    params:
+        settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
     shell:
         "python -m junkdna cell {output:q} --gpus {resources.gpu} --threads {threads}"
         " --log {log:q} --settings {params.settings:q}"

@@ -4,13 +4,13 @@ rule figures:
         f"{FOLDER}/tables/drops.parquet",
     output:
         FIGURES,
-    params:
-        folder=f"{FOLDER}/figures",
-        code=code_digest("junkdna.figures.draw"),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/figures.log",
     conda:
         "../envs/junkdna.yaml"
+    params:
+        folder=lambda w, output: Path(output[0]).parent,
+        code=code_digest("junkdna.figures.draw"),
     shell:
         "python -m junkdna figures {params.folder:q} --drops {input:q} --log {log:q}"
 
@@ -23,13 +23,13 @@ rule report:
         figures=FIGURES,
     output:
         f"{FOLDER}/report.html",
-    params:
-        figures=f"{FOLDER}/figures",
-        code=code_digest("junkdna.report"),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/report.log",
     conda:
         "../envs/junkdna.yaml"
+    params:
+        figures=lambda w, input: Path(input.figures[0]).parent,
+        code=code_digest("junkdna.report"),
     shell:
         "python -m junkdna report {output:q} --study {input.study:q} --cells {input.cells:q}"
         " --drops {input.drops:q} --figures {params.figures:q} --log {log:q}"

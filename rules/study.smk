@@ -29,11 +29,11 @@ wildcard_constraints:
 rule study:
     output:
         STUDY_FILE,
-    params:
-        study=lambda w: workflow_inputs.study_text(RESOLVED),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/study.log",
     conda:
         "../envs/junkdna.yaml"
+    params:
+        study=lambda w: workflow_inputs.study_text(RESOLVED),
     shell:
         "python -m junkdna study {output:q} --log {log:q} --settings {params.study:q}"

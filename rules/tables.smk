@@ -5,12 +5,12 @@ rule collect:
         cells=[cell.path for cell in CELLS],
     output:
         f"{FOLDER}/tables/cells.parquet",
-    params:
-        code=code_digest("junkdna.collect"),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/collect.log",
     conda:
         "../envs/junkdna.yaml"
+    params:
+        code=code_digest("junkdna.collect"),
     shell:
         "python -m junkdna collect {output:q} --study {input.study:q} --log {log:q}"
 
@@ -22,11 +22,11 @@ rule analyse:
     output:
         table=f"{FOLDER}/tables/drops.parquet",
         csv=f"{FOLDER}/tables/drops.csv",
-    params:
-        code=code_digest("junkdna.inference"),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/analyse.log",
     conda:
         "../envs/junkdna.yaml"
+    params:
+        code=code_digest("junkdna.inference"),
     shell:
         "python -m junkdna analyse {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"

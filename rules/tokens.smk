@@ -5,12 +5,12 @@ rule encode:
         examples="results/examples/{task}.parquet",
     output:
         "results/tokens/{model}/{task}/{knobs}/{protocol}.arrow",
-    params:
-        settings=lambda w: workflow_inputs.encode_text(RESOLVED, w),
     log:
         "results/logs/tokens/{model}/{task}/{knobs}/{protocol}.log",
     conda:
         "../envs/junkdna.yaml"
+    params:
+        settings=lambda w: workflow_inputs.encode_text(RESOLVED, w),
     shell:
         "python -m junkdna encode {output:q} --model {input.model:q} --examples {input.examples:q}"
         " --log {log:q} --settings {params.settings:q}"

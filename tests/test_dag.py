@@ -139,9 +139,7 @@ def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path
     [command] = printed.stdout.splitlines()
     subprocess.run(command.replace("python", python, 1), shell=True, cwd=done, check=True)
     assert pl.read_parquet(lost).equals(before)
-    status = subprocess.run(
-        [python, "-m", "junkdna", "status"], cwd=done, text=True, capture_output=True, check=True
-    )
+    status = subprocess.run([python, "-m", "junkdna", "status"], cwd=done, text=True, capture_output=True, check=True)
     assert status.stdout.startswith("18 of 18 cells done")
 
 
@@ -192,7 +190,9 @@ def test_a_bad_study_stops_before_any_job(toy_world_once: Path, tmp_path: Path, 
 
 def test_the_gpu_tag_is_one_with_gpus_and_nothing_without(toy_world_once: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(toy_world_once, tmp_path / "world"))
-    with_gpus = snakemake(folder, "-n", "--resources", "gpu=4", env={"JUNKDNA_FAKE_GPUS": "0,1,2,3", "CUDA_VISIBLE_DEVICES": "0,1,2,3"})
+    with_gpus = snakemake(
+        folder, "-n", "--resources", "gpu=4", env={"JUNKDNA_FAKE_GPUS": "0,1,2,3", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
+    )
     assert len(re.findall(r"resources:.*gpu=1", with_gpus.stdout)) == 18
     without = snakemake(folder, "-n", "--resources", "gpu=4")
     assert without.returncode == 0

@@ -50,7 +50,7 @@ def classify_rows(n: int, seed: int = 1) -> list[dict]:
     rows = []
     for i in range(n):
         thing, colour, label = rng.choice(THINGS), rng.choice(COLOURS), int(rng.integers(2))
-        rows.append({"number": i, "sentence": f"{colour} {thing} {i % 7 and 'sees' or 'was'} a "
+        rows.append({"number": i, "sentence": f"{colour} {thing} {'sees' if i % 7 else 'was'} a "
                      f"{('bad', 'good')[label]} day", "label": label})  # fmt: skip
     return rows
 
@@ -81,7 +81,8 @@ STUDY = {
     "experiments": {
         "context": {"title": "With and without passage", "models": ["tiny"], "tasks": ["colours"],
                     "knobs": {"context": ["none", "passage"]},
-                    "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]}, {"method": "random", "sparsity": 0.5},
+                    "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]},
+                                     {"method": "random", "sparsity": 0.5},
                                      {"method": "nm", "keep": [1], "of": 4}]},
         "modes": {"title": "Transfer modes", "models": ["tiny"], "tasks": ["mood"],
                   "compressions": [{"method": "magnitude", "sparsity": [0.5]}],
