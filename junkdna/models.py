@@ -20,27 +20,27 @@ def load_plain(folder: Path, kind: str) -> nn.Module:
 
     loader = AutoModelForCausalLM if kind == "decoder" else AutoModel
     model, info = _load(loader, folder)
-    missing = [name for name in sorted(info["missing_keys"]) if "pooler" not in name]
-    if missing:
-        raise UserError(
-            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({', '.join(missing[:3])}, ...); "
-            f"check the study's `kind` of this model, or the checkpoint."
-        )
+    _refuse_missing(folder, kind, info["missing_keys"])
     return model
 
 
 def load_classifier(folder: Path, classes: int, head_key: tuple) -> tuple[nn.Module, list[str]]:
     """A sequence classifier on the pre-trained model, and the names of its head's parameters.
 
-    The head (all parameters the checkpoint lacks) is drawn anew from normal(0, initializer_range), biases 0, with
-    a generator made from `head_key` only: equal for every compression and transfer mode of one seed.
+    The head (the parameters outside the pre-trained body, and its pooler, that the checkpoint lacks) is drawn anew:
+    matrices from normal(0, initializer_range), biases 0, scales of norms 1, with a generator made from `head_key`
+    only: equal for every compression and transfer mode of one seed. Raises UserError when weights of the body lack.
     """
     from transformers import AutoModelForSequenceClassification
 
     model, info = _load(AutoModelForSequenceClassification, folder, num_labels=classes)
     head = sorted(info["missing_keys"])
+    body = f"{model.base_model_prefix}."
+    _refuse_missing(folder, "classifier", [name for name in head if name.startswith(body)])
     if not head:
-        raise UserError(f"{folder}: the checkpoint already holds a classification head; give the plain pre-trained model.")
+        raise UserError(
+            f"{folder}: the checkpoint already holds a classification head; give the plain pre-trained model."
+        )
     generator = torch.Generator().manual_seed(seed_for("head_init", *head_key))
     std = getattr(model.config, "initializer_range", 0.02)
     parameters = dict(model.named_parameters())
@@ -49,10 +49,27 @@ def load_classifier(folder: Path, classes: int, head_key: tuple) -> tuple[nn.Mod
             if parameters[name].ndim > 1:
                 parameters[name].copy_(torch.randn(parameters[name].shape, generator=generator) * std)
             else:
-                parameters[name].zero_()
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = 0  # positions are masked; decoders need the id to find a row's last token
+                parameters[name].fill_(0 if name.endswith("bias") else 1)
+    model.config.pad_token_id = _pad_token(model.config)
     return model, head
+
+
+def _refuse_missing(folder: Path, kind: str, names: list[str]) -> None:
+    missing = [name for name in sorted(names) if "pooler" not in name]
+    if missing:
+        shown = ", ".join([*missing[:3], *(["..."] if len(missing) > 3 else [])])
+        raise UserError(
+            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({shown}); "
+            f"check the study's `kind` of this model, or the checkpoint."
+        )
+
+
+def _pad_token(config: object) -> int:
+    """The id that pads a classifier's rows: decoders take the last token that is another one as a row's end, so it
+    must not be a word of the text. Where a model has none it is the end-of-text token."""
+    end = getattr(config, "eos_token_id", None)
+    candidates = [getattr(config, "pad_token_id", None), *(end if isinstance(end, list) else [end]), 0]
+    return next(token for token in candidates if token is not None and token >= 0)
 
 
 def _load(loader: type, folder: Path, **extra: object) -> tuple[nn.Module, dict]:
@@ -60,19 +77,19 @@ def _load(loader: type, folder: Path, **extra: object) -> tuple[nn.Module, dict]
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # the report of untrained head weights: they are drawn anew below, on purpose
+    options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False, "use_safetensors": True}
     try:
-        model, info = loader.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False, use_safetensors=True, **extra
-        )
+        with torch.random.fork_rng(devices=[]):  # transformers draws what the checkpoint lacks from the global state
+            model, info = loader.from_pretrained(folder, **options, **extra)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{folder}: the model cannot be loaded: {error}") from error
     return model.eval(), info
 
 
-def pad(rows: list[list[int]], device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded ids (B, T) and attention mask (B, T) of rows of token ids. Padding is id 0 under a zero mask."""
+def pad(rows: list[list[int]], device: str, token: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded ids (B, T) and attention mask (B, T) of rows of token ids. Padding is `token` under a zero mask."""
     width = max(len(row) for row in rows)
-    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    ids = torch.tensor([row + [token] * (width - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
     return ids.to(device), mask.to(device)
 

@@ -72,7 +72,7 @@ def class_logits(model: nn.Module, queries: Rows, starts: list[int], device: str
 
 def classifier_inputs(model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str) -> dict:
     """Keyword arguments of a classifier's forward for some rows, segment ids included where the model has them."""
-    ids, mask = pad([queries[i] for i in batch], device)
+    ids, mask = pad([queries[i] for i in batch], device, model.config.pad_token_id)
     inputs = {"input_ids": ids, "attention_mask": mask}
     if getattr(model.config, "type_vocab_size", 0) > 1:
         position = torch.arange(ids.shape[1], device=device)
