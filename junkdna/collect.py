@@ -20,13 +20,16 @@ def read_footer(path: Path) -> dict:
     """The footer of a cell file. Raises UserError for a file that is broken or not a cell."""
     try:
         metadata = pq.read_metadata(path).metadata or {}
-        return json.loads(metadata[FOOTER_KEY])
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        footer = json.loads(metadata[FOOTER_KEY])
+        if not {"settings_digest", "wall_s"} <= footer.keys():
+            raise ValueError("its footer lacks the settings' digest")
+        return footer
+    except (OSError, pa.ArrowException, AttributeError, KeyError, ValueError) as error:
         raise UserError(f"{path} is not a whole cell file ({error}); delete it and run again.") from None
 
 
 def state(cell: Cell, resolved: Resolved) -> str:
-    """"missing", "broken", "stale" (made by other settings or other code) or "done"."""
+    """One of "missing", "broken", "stale" (made by other settings or other code) and "done"."""
     path = Path(cell.path)
     if not path.is_file():
         return "missing"

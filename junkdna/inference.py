@@ -14,6 +14,7 @@ import polars as pl
 
 from junkdna import difficulty
 from junkdna.collect import examples_of
+from junkdna.errors import UserError
 from junkdna.grid import expand, reference
 from junkdna.keys import Cell, knob_text
 from junkdna.seeds import seed_for
@@ -24,24 +25,24 @@ QUANTILES = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Resamples:
-    """Replicates of one evaluation set: example weights (replicates, examples) that sum to 1 in each row."""
+    """Replicates of one evaluation set: how often each example is drawn, whole numbers (replicates, examples)."""
 
-    weights_rn: np.ndarray
+    counts_rn: np.ndarray
     seed: int
 
     def means(self, correct_sn: np.ndarray) -> np.ndarray:
         """Resampled mean (replicates,) of 0/1 rows (seeds, examples), seeds drawn anew in each replicate."""
-        means_rs = self.weights_rn @ correct_sn.T
+        means_rs = self.counts_rn @ correct_sn.T / correct_sn.shape[1]  # sums of whole numbers: exact
         seeds = correct_sn.shape[0]
         draws = np.random.default_rng(self.seed).integers(0, seeds, (len(means_rs), seeds))
         return np.take_along_axis(means_rs, draws, axis=1).mean(axis=1)
 
 
 def resamples(ids: tuple[str, ...], replicates: int) -> Resamples:
-    """Bootstrap weights for an evaluation set, the same for every cell that was scored on these example ids."""
+    """Bootstrap draws of an evaluation set, the same for every cell that was scored on these example ids."""
     seed = seed_for("bootstrap", *ids)
     counts = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=replicates)
-    return Resamples(counts / len(ids), seed_for("bootstrap_seeds", *ids))
+    return Resamples(counts.astype(float), seed_for("bootstrap_seeds", *ids))
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -63,8 +64,8 @@ def effects(correct_sn: np.ndarray, dense_sn: np.ndarray, chance: float, draws: 
     row["score_low"], row["score_high"] = interval(score_r)
     row["drop_low"], row["drop_high"] = interval(dense_r - score_r)
     safe = dense > 0 and bool((dense_r > 0).all())
-    row["percent_of_dense"] = 100 * score / dense if safe else None
-    low, high = interval(100 * score_r / dense_r) if safe else (None, None)
+    row["percent_of_dense"] = 100 * (score / dense) if safe else None
+    low, high = interval(100 * (score_r / dense_r)) if safe else (None, None)
     row |= {"percent_of_dense_low": low, "percent_of_dense_high": high}
     above = interval(dense_r)[0] > chance
     row["kept"] = (score - chance) / (dense - chance) if above else None
@@ -113,7 +114,7 @@ class _Store:
 
 def _row(group: list[Cell], facts: dict, store: _Store, resolved: Resolved) -> dict:
     first = facts[group[0].key]
-    ids, _ = store.correct(group[0])
+    ids = _common_ids(group, store)
     correct_sn = np.stack([store.correct(cell)[1] for cell in group])
     dense_sn = np.stack([store.correct(reference(cell))[1] for cell in group])
     result = effects(correct_sn, dense_sn, first["chance"], store.draws(ids))
@@ -135,6 +136,18 @@ def _row(group: list[Cell], facts: dict, store: _Store, resolved: Resolved) -> d
     }
 
 
+def _common_ids(group: list[Cell], store: _Store) -> tuple[str, ...]:
+    """Example ids of a group; UserError where a cell or its reference was scored on others: drops are paired by row."""
+    ids, _ = store.correct(group[0])
+    for cell in [*group, *map(reference, group)]:
+        if store.correct(cell)[0] != ids:
+            raise UserError(
+                f"{cell.path} was scored on other examples than {group[0].path}: the encoded file changed between "
+                f"them. Delete the older of the two and run Snakemake again."
+            )
+    return ids
+
+
 def _label(cell: Cell, resolved: Resolved) -> str:
     task = resolved.tasks[cell.task]
     values = {**{name: knob.default for name, knob in task.knobs.items()}, **dict(cell.knobs)}
@@ -144,4 +157,6 @@ def _label(cell: Cell, resolved: Resolved) -> str:
     if "options" in dict(cell.knobs):
         words.append(f"{values['options']} options")
     models = {model for exp in resolved.study.active().values() for model in exp.models}
-    return " ".join([task.title, *(["·", ", ".join(words)] if words else []), *([f"({cell.model})"] if len(models) > 1 else [])])
+    return " ".join(
+        [task.title, *(["·", ", ".join(words)] if words else []), *([f"({cell.model})"] if len(models) > 1 else [])]
+    )
