@@ -88,9 +88,11 @@ def knob_text(knobs: Knobs) -> str:
 
 
 def parse_knobs(text: str) -> Knobs:
-    """The knobs that `knob_text` wrote; whole numbers come back as numbers."""
+    """The knobs that `knob_text` wrote; whole numbers come back as numbers. ValueError for any other text."""
     if text == "plain":
         return ()
+    if not re.fullmatch(r"[a-z_]+=[A-Za-z0-9_.]+(,[a-z_]+=[A-Za-z0-9_.]+)*", text):
+        raise ValueError(text)
     pairs = (part.split("=", 1) for part in text.split(","))
     return tuple((name, int(value) if value.isdigit() else value) for name, value in pairs)
 

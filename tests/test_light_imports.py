@@ -1,0 +1,76 @@
+"""What a person waits for at every start (help, validation, planning, parsing the workflow) imports nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "datasets", "matplotlib", "sklearn", "scipy")
+
+REPORT = f"""
+import atexit, os, sys
+def report(code=0):
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    sys.stdout.flush()
+    if heavy:
+        print("HEAVY", *heavy, file=sys.stderr, flush=True)
+    real_exit(3 if heavy else code)
+real_exit = os._exit
+os._exit = report  # the command line ends the process this way
+atexit.register(report)
+"""
+COMMANDS = {
+    "help": """
+from junkdna.cli import main
+try:
+    main(["--help"])
+except SystemExit as end:
+    assert not end.code
+""",
+    "plan": 'from junkdna.cli import main\nmain(["plan"])',
+    "plan --list": 'from junkdna.cli import main\nmain(["plan", "--list"])',
+    "status": 'from junkdna.cli import main\nmain(["status"])',
+    "workflow inputs": "import junkdna.workflow_inputs",
+    "settings": """
+from pathlib import Path
+from junkdna import grid, workflow_inputs
+from junkdna.study import load_study
+resolved = load_study(Path("config.yaml"))
+cells = grid.all_cells(resolved)
+assert len(cells) == 18 and all(grid.settings_text(cell, resolved) for cell in cells)
+for cell in cells:
+    grid.encode_settings(cell.model, cell.task, cell.knobs, cell.protocol, resolved)
+    workflow_inputs.examples_text(resolved, cell.task)
+    workflow_inputs.model_text(resolved, cell.model)
+workflow_inputs.study_text(resolved)
+print(len(workflow_inputs.figure_files(resolved, "f")), "figures")
+""",
+    "a mistake": """
+from junkdna.cli import main
+main(["plan", "--experiments", "nonsense"])
+""",
+}
+
+
+def run(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", REPORT + code], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_heavy_is_imported(world, name):
+    done = run(COMMANDS[name])
+    assert "HEAVY" not in done.stderr, done.stderr
+    assert done.returncode == (2 if name == "a mistake" else 0), done.stderr
+    assert "Traceback" not in done.stderr
+    if name != "workflow inputs":
+        assert done.stdout or name == "a mistake"
+    if name == "a mistake":
+        assert "unknown experiment 'nonsense'" in done.stderr
+
+
+def test_the_check_sees_a_heavy_import(world):
+    done = run("import scipy")
+    assert done.returncode == 3
+    assert "HEAVY scipy" in done.stderr
