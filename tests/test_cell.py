@@ -286,7 +286,6 @@ def test_crash_while_writing_leaves_no_cell_and_spares_the_old_one(spare, monkey
             write_cell(table, destination)
     assert not fresh.exists()
     assert old.read_bytes() == before
-    assert not list(Path("results/cells").rglob("[!.]*.partial*"))
 
 
 def test_settings_of_another_cell_are_refused(spare):
@@ -296,6 +295,21 @@ def test_settings_of_another_cell_are_refused(spare):
         with pytest.raises(UserError):
             stages.cell(Path(other.path), settings, gpus=0, threads=1, bar=iter)
     assert not Path(other.path).exists()
+
+
+def test_a_cell_is_renamed_into_place(spare, monkeypatch):
+    """The name appears by one rename of a whole file, which reads back as the table, and nothing else stays."""
+    table, destination = pq.read_table(cell_named(SPARSE).path), Path("results/new/cell.parquet")
+    written = []
+    write = pq.write_table
+    monkeypatch.setattr(
+        pq, "write_table", lambda t, path, **options: (written.append(Path(path)), write(t, path, **options))
+    )
+    write_cell(table, destination)
+    assert written[0].parent == destination.parent
+    assert written[0] != destination
+    assert [path.name for path in destination.parent.iterdir()] == ["cell.parquet"]
+    assert pq.read_table(destination).equals(table)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "garbage", "truncated", "other columns"])
