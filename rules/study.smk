@@ -35,5 +35,7 @@ rule study:
         "../envs/junkdna.yaml"
     params:
         study=lambda w: workflow_inputs.study_text(RESOLVED),
+    message:
+        "keeping the checked study"
     shell:
         "python -m junkdna study {output:q} --log {log:q} --settings {params.study:q}"

@@ -11,6 +11,8 @@ rule collect:
         "../envs/junkdna.yaml"
     params:
         code=code_digest("junkdna.collect"),
+    message:
+        "joining the cells"
     shell:
         "python -m junkdna collect {output:q} --study {input.study:q} --log {log:q}"
 
@@ -28,5 +30,7 @@ rule analyse:
         "../envs/junkdna.yaml"
     params:
         code=code_digest("junkdna.inference"),
+    message:
+        "working out drops and intervals"
     shell:
         "python -m junkdna analyse {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"

@@ -11,6 +11,8 @@ rule encode:
         "../envs/junkdna.yaml"
     params:
         settings=lambda w: workflow_inputs.encode_text(RESOLVED, w),
+    message:
+        "encoding {wildcards.task} {wildcards.knobs} for {wildcards.model}"
     shell:
         "python -m junkdna encode {output:q} --model {input.model:q} --examples {input.examples:q}"
         " --log {log:q} --settings {params.settings:q}"
