@@ -279,10 +279,13 @@ def _check_knobs(use: TaskUse, exp: Experiment, task: Task, place: str) -> None:
 def study_document(resolved: Resolved) -> dict:
     """The study and its task files as plain data; `from_document` undoes it.
 
-    A protocol holds only the fields it sets itself: these, and no others, go before a task's own.
+    A protocol holds only the fields it sets itself: these, and no others, go before a task's own. A task's source is
+    named even where it is the first of its file: JSON with sorted keys knows no first.
     """
     study = resolved.study.model_dump(mode="json", exclude_none=True)
     study["protocols"] = {name: p.model_dump(exclude_unset=True) for name, p in resolved.study.protocols.items()}
+    for name, task in resolved.tasks.items():
+        study["tasks"][name].setdefault("source", next(iter(task.sources)))
     tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in resolved.tasks.items()}
     return {"study": study, "tasks": tasks}
 

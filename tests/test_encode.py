@@ -1,5 +1,7 @@
 """Encoding: what is kept when a query is cut, where the second segment begins, and that options stand alone."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 import toy
@@ -198,6 +200,8 @@ def test_round_trip_through_a_memory_mapped_file(tokenizer, tmp_path):
     before = pa.total_allocated_bytes()
     write_tokens(encoded, path)
     found = read_tokens(path)
+    if Path("/proc/self/maps").exists():
+        assert str(path) in Path("/proc/self/maps").read_text()
     assert found.equals(encoded)
     assert found.schema.equals(SCHEMA)
     assert pa.total_allocated_bytes() - before < encoded.nbytes / 2  # mapped, not copied

@@ -1,7 +1,6 @@
 """The grid: which cells a study means, and which part of the study each of them depends on."""
 
 import copy
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -163,8 +162,8 @@ def input_texts(study: dict) -> dict[str, str]:
     found = {}
     for cell in grid.all_cells(resolved):
         coded = grid.encode_settings(cell.model, cell.task, cell.knobs, cell.protocol, resolved)
-        found[cell.tokens_path] = json.dumps(coded)
-        found[cell.task] = json.dumps(grid.example_settings(cell.task, resolved))
+        found[cell.tokens_path] = provenance.canonical_json(coded)
+        found[cell.task] = workflow_inputs.examples_text(resolved, cell.task)
     return found
 
 
@@ -178,23 +177,33 @@ def test_a_training_setting_of_one_task_touches_its_fine_tuned_cells_only(study,
     assert input_texts(study) == inputs
 
 
-def test_max_length_comes_in_through_the_tokens(study):
+def moved_tasks(before, after):
+    return {cell.task for cell in before if before[cell] != after[cell]}
+
+
+def test_max_length_reaches_the_cells_through_the_digest_of_their_tokens(study):
     before, inputs = texts(study), input_texts(study)
     study["tasks"]["mood"]["protocol"] = {"max_length": 12}
-    assert texts(study) == before
+    assert moved_tasks(before, texts(study)) == {"mood"}
     moved = {name for name, text in input_texts(study).items() if text != inputs[name]}
     assert moved == {"results/tokens/tiny/mood/plain/default.arrow"}
 
 
-def test_limits_and_folder_come_in_through_the_examples(study):
+def test_limits_and_folder_reach_the_cells_through_the_digest_of_their_examples(study):
     before, inputs = texts(study), input_texts(study)
-    study["tasks"]["mood"] |= {"limits": {"train": 10}, "folder": "elsewhere"}
-    assert texts(study) == before
-    assert {name for name, text in input_texts(study).items() if text != inputs[name]} == {"mood"}
+    for change in ({"limits": {"train": 10}}, {"folder": "elsewhere"}):
+        study["tasks"]["mood"] = {**toy.STUDY["tasks"]["mood"], **change}
+        assert texts(study) == before
+        assert {name for name, text in input_texts(study).items() if text != inputs[name]} == {"mood"}
+
+
+def file_texts(study: dict) -> tuple[str, ...]:
+    resolved = toy_resolved(study)
+    return workflow_inputs.model_text(resolved, "tiny"), workflow_inputs.study_text(resolved)
 
 
 def test_the_order_of_keys_changes_nothing(study, world):
-    before, inputs = texts(study), input_texts(study)
+    before, inputs, files = texts(study), input_texts(study), file_texts(study)
 
     def turned(value: object) -> object:
         return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
@@ -202,9 +211,8 @@ def test_the_order_of_keys_changes_nothing(study, world):
     for file in world.glob("tasks/*.yaml"):
         toy.write_yaml(file, turned(yaml.safe_load(file.read_text())))
     assert texts(turned(study)) == before
-    assert {name: json.loads(text) for name, text in input_texts(turned(study)).items()} == {
-        name: json.loads(text) for name, text in inputs.items()
-    }
+    assert input_texts(turned(study)) == inputs
+    assert file_texts(turned(study)) == files
 
 
 def test_settings_hold_what_the_job_needs_and_no_more(study):

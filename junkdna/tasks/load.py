@@ -108,7 +108,7 @@ def _position(name: str, row_id: str, value: object, labels_column: str | None, 
 
 def _class(settings: dict, raw: dict, row_id: str) -> dict:
     value = _field(settings["columns"]["answer"], raw)
-    groups = settings.get("label_groups")
+    groups = dict(sorted((settings.get("label_groups") or {}).items()))  # JSON keeps no order
     if groups:
         ids = [number for number, members in enumerate(groups.values()) if str(value) in members]
     else:

@@ -162,7 +162,7 @@ class Task(Frozen):
         for kind, source in self.sources.items():
             if getattr(source, kind) is None:
                 raise ValueError(f"sources.{kind} must give the key {kind!r}")
-            for split in self._raw_splits():
+            for split in self.raw_splits():
                 if split not in source.splits:
                     raise ValueError(f"sources.{kind}.splits lacks {split!r} (has {', '.join(source.splits)})")
 
@@ -180,7 +180,7 @@ class Task(Frozen):
                 if not isinstance(value, int) or value < 2 or (most is not None and value > most):
                     raise ValueError(f"knob options: {value!r} must lie in 2..{most or 'the number of choices'}")
 
-    def _raw_splits(self) -> list[str]:
+    def raw_splits(self) -> list[str]:
         if self.hash_split:
             return [self.hash_split.of]
         return [split for split in (self.train_split, self.evaluate_split) if split]
@@ -191,8 +191,8 @@ class Task(Frozen):
         return self.hash_split is not None or self.train_split is not None
 
     def class_names(self) -> list[str]:
-        """Class names of a `classify` task, in class-id order."""
-        return list(self.label_groups) if self.label_groups else list(self.labels or [])
+        """Class names of a `classify` task, in class-id order: as `labels` lists them, or `label_groups` by name."""
+        return sorted(self.label_groups) if self.label_groups else list(self.labels or [])
 
 
 def builtin_tasks() -> dict[str, Path]:

@@ -158,6 +158,8 @@ def test_label_groups():
     assert [row["answer"] for row in rows] == [1, 0, 0, 1]
     assert [row["answer"] for row in rows_of(settings, [{"s": "s", "label": 7}])] == [1]
     assert "belongs to 0 of the classes ['first', 'second']" in error_of(settings, [{"s": "s", "label": "d"}])
+    turned = {**settings, "label_groups": dict(reversed(settings["label_groups"].items()))}
+    assert rows_of(turned, [{"s": "s", "label": "c"}])[0]["answer"] == 1  # ids follow the names
     twice = {**settings, "label_groups": {"first": ["a"], "second": ["a"]}}
     assert "belongs to 2 of the classes" in error_of(twice, [{"s": "s", "label": "a"}])
 

@@ -32,6 +32,7 @@ def test_tasks_of_the_package_are_valid(name):
 
 def test_mmlu_has_its_57_subjects_in_four_areas():
     groups = load_task("mmlu_area").label_groups
+    assert load_task("mmlu_area").class_names() == ["STEM", "humanities", "other", "social sciences"]
     assert {name: len(members) for name, members in groups.items()} == {
         "STEM": 19, "humanities": 13, "social sciences": 12, "other": 13,
     }  # fmt: skip
