@@ -29,8 +29,13 @@ FILES = {
 def add(commands: argparse._SubParsersAction) -> None:
     """Add every stage command to the parser."""
     runs: dict[str, Callable] = {
-        "encode": _encode, "cell": _cell, "collect": _collect, "analyse": _analyse, "figures": _figures, "report": _report,
-    }  # fmt: skip
+        "encode": _encode,
+        "cell": _cell,
+        "collect": _collect,
+        "analyse": _analyse,
+        "figures": _figures,
+        "report": _report,
+    }
     for name, text in HELP.items():
         command = commands.add_parser(name, help=text)
         command.add_argument("output", type=Path, help="the file (figures: the folder) to write")
@@ -38,9 +43,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         for file in FILES.get(name, ()):
             command.add_argument(f"--{file}", type=Path, required=True)
         if name not in ("collect", "analyse", "figures", "report"):
-            command.add_argument(
-                "--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`"
-            )
+            command.add_argument("--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`")
         if name == "cell":
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
             command.add_argument("--threads", type=int, default=1, help="torch threads")

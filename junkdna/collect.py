@@ -53,11 +53,20 @@ def collect(resolved: Resolved) -> pl.DataFrame:
             f"`junkdna status --stale | xargs rm`, then run Snakemake again."
         )
     paths = [cell.path for cell in cells]
-    table = pl.scan_parquet(paths).drop("examples").collect()
+    table = _read(paths)
     walls = [sum(read_footer(Path(path))["wall_s"].values()) for path in paths]
     table = table.with_columns(pl.Series("wall_s", walls, dtype=pl.Float64))
     check(table)
     return table
+
+
+def _read(paths: list[str]) -> pl.DataFrame:
+    try:
+        return pl.scan_parquet(paths).drop("examples").collect()
+    except pl.exceptions.PolarsError as error:
+        for path in paths:
+            examples_of_file(Path(path))
+        raise UserError(f"the cells cannot be joined: {error}") from None
 
 
 def check(table: pl.DataFrame) -> None:
@@ -73,4 +82,12 @@ def check(table: pl.DataFrame) -> None:
 
 def examples_of(cell: Cell) -> pl.DataFrame:
     """Per-example rows of a finished cell: id, gold, prediction, margin."""
-    return pl.read_parquet(cell.path, columns=["examples"]).explode("examples").unnest("examples")
+    return examples_of_file(Path(cell.path))
+
+
+def examples_of_file(path: Path) -> pl.DataFrame:
+    """Like `examples_of`, by the file's path. Raises UserError for a file whose data are damaged."""
+    try:
+        return pl.read_parquet(path).select("examples").explode("examples").unnest("examples")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it and run again.") from None

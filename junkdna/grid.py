@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 from junkdna.compress.registry import METHODS
 from junkdna.keys import Cell, Compression, Knobs
-from junkdna.provenance import canonical_json, code_digest
+from junkdna.provenance import canonical_json, code_digest, digest
 from junkdna.study import CompressionGrid, Experiment, Resolved, TaskUse
 from junkdna.tasks.schema import Task
 
@@ -74,7 +75,7 @@ def all_cells(resolved: Resolved) -> list[Cell]:
 
 
 def cell_settings(cell: Cell, resolved: Resolved) -> dict:
-    """All that a cell's numbers depend on beside its input files: the slice of the study it uses, and its code.
+    """All that a cell's numbers depend on: the slice of the study it uses, its inputs' settings, and its code.
 
     Nothing else of the study is in it: a task, model, level or seed added elsewhere leaves it as it is.
     """
@@ -89,8 +90,21 @@ def cell_settings(cell: Cell, resolved: Resolved) -> dict:
         "classes": task.class_names(),
         "model_kind": resolved.study.models[cell.model].kind,
         "protocol": protocol.model_dump(include=used),
+        "inputs": _input_digests(cell.model, cell.task, cell.knobs, cell.protocol, resolved),
         "code": code_digest(*_modules(cell)),
     }
+
+
+@cache
+def _input_digests(model: str, task: str, knobs: Knobs, protocol: str, resolved: Resolved) -> dict[str, str]:
+    """Digests of the settings of the files a cell reads. They stand among its own settings, so that a cell made
+    from other inputs is stale whatever the dates of the files say."""
+    parts = {
+        "examples": example_settings(task, resolved),
+        "model": model_settings(model, resolved),
+        "tokens": encode_settings(model, task, knobs, protocol, resolved),
+    }
+    return {name: digest(canonical_json(part)) for name, part in parts.items()}
 
 
 def _modules(cell: Cell) -> list[str]:

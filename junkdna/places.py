@@ -26,7 +26,7 @@ def missing_places(resolved: Resolved) -> Iterator[str]:
     for name in dict.fromkeys(cell.task for cell in cells):
         source = example_settings(name, resolved)["source"]
         if "local" in source:
-            for split in source["splits"].values():
+            for split in (source["splits"][split] for split in resolved.tasks[name].raw_splits()):
                 if "*" not in split:
                     yield from _missing(Path(source["local"]) / split, f"tasks.{name}: local {source['local']!r}")
 

