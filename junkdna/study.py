@@ -167,10 +167,10 @@ class Study(Frozen):
         return Protocol(**{**settings, **named.model_dump(exclude_unset=True)})
 
     def active(self) -> dict[str, Experiment]:
-        """Experiments that run, in the study's order."""
+        """Experiments that run, in the order of `run`, or else of the study."""
         if self.run is None:
             return {name: exp for name, exp in self.experiments.items() if not exp.on_request}
-        return {name: self.experiments[name] for name in self.experiments if name in self.run}
+        return {name: self.experiments[name] for name in dict.fromkeys(self.run)}
 
     def pins(self) -> dict[str, WheelPin]:
         """Wheel pins that come with the package, and the study's own."""
@@ -280,10 +280,12 @@ def study_document(resolved: Resolved) -> dict:
     """The study and its task files as plain data; `from_document` undoes it.
 
     A protocol holds only the fields it sets itself: these, and no others, go before a task's own. A task's source is
-    named even where it is the first of its file: JSON with sorted keys knows no first.
+    named even where it is the first of its file, and the experiments' order stands in `run`: JSON with sorted keys
+    knows no first.
     """
     study = resolved.study.model_dump(mode="json", exclude_none=True)
     study["protocols"] = {name: p.model_dump(exclude_unset=True) for name, p in resolved.study.protocols.items()}
+    study["run"] = list(resolved.study.active())
     for name, task in resolved.tasks.items():
         study["tasks"][name].setdefault("source", next(iter(task.sources)))
     tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in resolved.tasks.items()}

@@ -47,7 +47,7 @@ def error_of(study: dict | None = None, **tasks: dict) -> str:
 
 
 def test_the_toy_study_and_the_default_study_are_valid(world, monkeypatch):
-    assert list(load_study(Path("config.yaml")).study.active()) == ["context", "modes"]
+    assert list(load_study(Path("config.yaml")).study.active()) == ["modes", "context"]
     monkeypatch.chdir(Path(__file__).parents[1])
     resolved = load_study(Path("config.yaml"))
     assert "language_model" not in resolved.study.active()
@@ -311,7 +311,7 @@ def test_overrides_replace_top_level_keys_and_select_experiments(world):
     study = changed(toy.STUDY, "experiments|modes|on_request", True)
     assert list(resolve(study, "s").study.active()) == ["context"]
     assert list(resolve(study, "s", {"experiments": "modes"}).study.active()) == ["modes"]
-    assert list(resolve(study, "s", {"experiments": ["modes", "context"]}).study.active()) == ["context", "modes"]
+    assert list(resolve(study, "s", {"experiments": ["modes", "context"]}).study.active()) == ["modes", "context"]
     assert resolve(study, "s", {"bootstrap": 300}).study.bootstrap == 300
     for wrong in ({"experiments": ["mods"]}, {"experimnts": ["modes"]}, {"experiments": 3}, {"bootstrap": "many"}):
         with pytest.raises(UserError):
