@@ -90,9 +90,10 @@ WORDS = (
     ),
     (
         "Intervals",
-        "95 % percentile intervals from a hierarchical bootstrap: seeds are drawn again, and inside them examples, "
-        "paired with the dense cell. <strong>With one seed an interval covers the examples only</strong> and says "
-        "nothing about another seed. They are given for each number alone, without correction for how many there are.",
+        "95 % percentile intervals from a bootstrap over seeds and, crossed with them, examples, paired with the dense "
+        "cell. <strong>With one seed an interval covers the examples only</strong> and says nothing about another seed; "
+        "with two or three that differ much it is too narrow. They are given for each number alone, without correction "
+        "for how many there are.",
     ),
     (
         "Sparsity and keep n of m",

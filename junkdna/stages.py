@@ -8,10 +8,13 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.provenance import canonical_json
-from junkdna.study import Resolved, from_document
+
+if TYPE_CHECKING:
+    from junkdna.study import Resolved
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +104,10 @@ def study(output: Path, settings: dict) -> None:
     write_whole(output, lambda path: path.write_text(text + "\n"))
 
 
-def read_study(path: Path) -> Resolved:
+def read_study(path: Path) -> "Resolved":
     """The study that the `study` stage wrote."""
+    from junkdna.study import from_document
+
     return from_document(json.loads(path.read_text()), str(path))
 
 
