@@ -92,7 +92,7 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
         "achieved_sparsity_per_layer": per_layer,
         "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
         "torch_threads": torch.get_num_threads(),
-        "versions": versions(),
+        "versions": {**versions(), "torch_build": torch.__version__},
         "wall_s": watch.wall_s,
     }
     log.info("%s: %s %.4f (%s)", settings["cell"], settings["metric"], row["score"], watch.wall_s)

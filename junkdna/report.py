@@ -91,7 +91,7 @@ WORDS = (
     (
         "Intervals",
         "95 % percentile intervals from a bootstrap over seeds and, crossed with them, examples, paired with the dense "
-        "cell. <strong>With one seed an interval covers the examples only</strong> and says nothing about another seed; "
+        "cell. <strong>With one seed an interval covers the examples only</strong> and says nothing about another; "
         "with two or three that differ much it is too narrow. They are given for each number alone, without correction "
         "for how many there are.",
     ),

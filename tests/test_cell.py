@@ -240,7 +240,7 @@ def test_decoder_cell_divides_by_characters_only_when_told_to(spare):
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         LlamaForCausalLM(config).save_pretrained("llm")
     data = {**toy.STUDY, "models": {"llm": {"kind": "decoder", "local": "llm"}}}

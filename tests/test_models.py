@@ -100,7 +100,7 @@ def test_scale_of_a_norm_in_the_head_is_one(tmp_path):
         vocab_size=40, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
         pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
     )  # fmt: skip
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         ModernBertModel(config).save_pretrained(tmp_path)
     head = head_of(tmp_path, KEY)
     assert torch.equal(head["head.norm.weight"], torch.ones(16))

@@ -29,7 +29,7 @@ def make_llama(pad_token_id: int | None = None, **extra):
         vocab_size=31, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=128, pad_token_id=pad_token_id, bos_token_id=1, eos_token_id=2, **extra,
     )  # fmt: skip
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         return LlamaForCausalLM(config).eval()
 

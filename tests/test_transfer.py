@@ -148,7 +148,7 @@ def hand_written(folder: Path, warmup: int, shifted: bool) -> dict[str, torch.Te
     for epoch in range(2):
         generator = torch.Generator().manual_seed(seed_for("data_order", *KEY, epoch))
         batches += torch.randperm(20, generator=generator).split(8)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("dropout", *KEY))
         model.train()
         for number, batch in enumerate(batches):

@@ -25,7 +25,7 @@ def make_model(folder: Path, layers: int = 2) -> Path:
         vocab_size=len(vocab), hidden_size=32, num_hidden_layers=layers, num_attention_heads=2,
         intermediate_size=64, max_position_embeddings=64,
     )  # fmt: skip
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         BertModel(config).save_pretrained(folder)
     return folder
