@@ -17,7 +17,7 @@ run: $(READY)
 
 test: $(READY)
 	@echo "==> Running the tests"
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	@echo "==> Checking style and workflow"

@@ -210,9 +210,13 @@ def test_the_order_of_keys_changes_nothing(study, world):
 
     for file in world.glob("tasks/*.yaml"):
         toy.write_yaml(file, turned(yaml.safe_load(file.read_text())))
-    assert texts(turned(study)) == before
-    assert input_texts(turned(study)) == inputs
-    assert file_texts(turned(study)) == files
+    other = turned(study)
+    assert texts(other) == before
+    assert input_texts(other) == inputs
+    other["experiments"] = {
+        name: other["experiments"][name] for name in study["experiments"]
+    }  # their order is the report's
+    assert file_texts(other) == files
 
 
 def test_settings_hold_what_the_job_needs_and_no_more(study):

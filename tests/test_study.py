@@ -47,7 +47,7 @@ def error_of(study: dict | None = None, **tasks: dict) -> str:
 
 
 def test_the_toy_study_and_the_default_study_are_valid(world, monkeypatch):
-    assert list(load_study(Path("config.yaml")).study.active()) == ["modes", "context"]
+    assert list(load_study(Path("config.yaml")).study.active()) == ["context", "modes"]
     monkeypatch.chdir(Path(__file__).parents[1])
     resolved = load_study(Path("config.yaml"))
     assert "language_model" not in resolved.study.active()

@@ -77,7 +77,7 @@ def test_dense_at_chance_is_left_out_on_the_right_and_said(drops):
 
 def test_footer_names_model_metric_n_seeds_and_interval(drops):
     text = " ".join(t.get_text().replace("\n", " ") for t in sparsity.draw(drops, "context").texts)
-    for words in ("SmolLM2-135M", "accuracy", "n = 400", "3 seeds", "95 % hierarchical bootstrap"):
+    for words in ("SmolLM2-135M", "accuracy", "n = 400", "3 seeds", "95 % bootstrap intervals"):
         assert words in text
 
 
