@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from junkdna.errors import UserError
@@ -137,12 +137,3 @@ def _tasks(args: argparse.Namespace) -> None:
 def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)
-
-
-def progress_bar(what: str) -> Callable[[list], Iterable]:
-    """A tqdm bar over a list's items when a terminal is there, else the list itself."""
-    if not sys.stderr.isatty():
-        return iter
-    from tqdm import tqdm
-
-    return lambda items: tqdm(items, desc=what, leave=False)

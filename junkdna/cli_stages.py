@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 HELP = {
@@ -65,7 +66,6 @@ def _encode(args: argparse.Namespace) -> None:
 def _cell(args: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
     from junkdna import stages
-    from junkdna.cli import progress_bar
 
     settings = stages.settings_from(args.settings)
     stages.cell(args.output, settings, args.gpus, args.threads, progress_bar(settings.get("cell", "cell")))
@@ -93,3 +93,12 @@ def _report(args: argparse.Namespace) -> None:
     from junkdna.report import write_report
 
     write_report(args.drops, args.cells, args.figures, args.study, args.output)
+
+
+def progress_bar(what: str) -> Callable[[list], Iterable]:
+    """A tqdm bar over a list's items when a terminal is there, else the list itself."""
+    if not sys.stderr.isatty():
+        return iter
+    from tqdm import tqdm
+
+    return lambda items: tqdm(items, desc=what, leave=False)
