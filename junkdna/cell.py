@@ -24,9 +24,10 @@ import torch
 from junkdna import metrics
 from junkdna.compress import masks as masking
 from junkdna.compress import registry
-from junkdna.compress.scope import prunable
+from junkdna.compress.scope import matrices, prunable
 from junkdna.encode import read_tokens
 from junkdna.errors import UserError
+from junkdna.files import replacing, sha256_file
 from junkdna.keys import FOOTER_KEY, Cell, knob_text, parse_cell_path
 from junkdna.models import check_finite, load_classifier, load_plain
 from junkdna.provenance import canonical_json, digest
@@ -87,7 +88,7 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     footer = {
         "settings": settings,
         "settings_digest": digest(canonical_json(settings)),
-        "tokens_sha256": _sha256(tokens),
+        "tokens_sha256": sha256_file(tokens),
         "model": json.loads((model_folder / "model.json").read_text()),
         "achieved_sparsity_per_layer": per_layer,
         "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
@@ -125,7 +126,7 @@ def _load(settings: dict, key: Cell, folder: Path) -> tuple[torch.nn.Module, lis
 
 def _masks(key: Cell, prunables: list) -> dict[str, torch.Tensor]:
     """Keep-masks of the cell's compression; all-true for dense, so that achieved sparsity is reported alike."""
-    weights = {p.name: p.matrix().detach() for p in prunables}
+    weights = matrices(prunables)
     if key.compression.method == "dense":
         return {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
     method = registry.METHODS[key.compression.method]
@@ -194,10 +195,8 @@ def _table(row: dict) -> pa.Table:
 
 def write_cell(table: pa.Table, destination: Path) -> None:
     """Write a cell's table under a temporary name in the same folder, then rename: whole or not at all."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.partial")
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(destination)
+    with replacing(destination) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def versions() -> dict[str, str]:
@@ -209,10 +208,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed as a package"
     return found
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

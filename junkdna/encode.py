@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from junkdna.files import replacing
 from junkdna.tasks.knobs import apply_knobs
 
 SCHEMA = pa.schema(
@@ -95,11 +96,12 @@ def _cut_one(query: list[int], tokenizer: object, max_length: int, cut_start: bo
 
 def write_tokens(table: pa.Table, destination: Path) -> None:
     """Write uncompressed Arrow IPC (so that it can be memory-mapped): whole or not at all."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.partial")
-    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with (
+        replacing(destination) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
         writer.write_table(table)
-    temporary.replace(destination)
 
 
 def read_tokens(path: Path) -> pa.Table:

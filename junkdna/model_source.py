@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from junkdna.errors import UserError
+from junkdna.files import replacing, sha256_file
 from junkdna.source_spec import AnySource, HubSource, WheelSource
-from junkdna.sources import extract, replacing, sha256_file
+from junkdna.sources import extract
 
 MANIFEST = "model.json"
 WEIGHTS = "model.safetensors"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
+from junkdna.files import replacing
 from junkdna.provenance import canonical_json
 
 if TYPE_CHECKING:
@@ -133,10 +134,8 @@ def analyse(output: Path, study_file: Path, cells: Path) -> None:
 
 def write_whole(destination: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary path in the destination's folder, then rename it to the destination."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.partial")
-    write(temporary)
-    temporary.replace(destination)
+    with replacing(destination) as temporary:
+        write(temporary)
 
 
 def settings_from(text: str) -> dict:

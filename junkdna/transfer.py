@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from junkdna.compress import masks as masking
+from junkdna.compress.scope import matrices
 from junkdna.score import classifier_inputs
 from junkdna.seeds import seed_for
 
@@ -61,7 +62,9 @@ def fine_tune(
     `protocol` gives epochs, batch_size, learning_rate, warmup_fraction, weight_decay; `key` is (task, seed).
     Raises RuntimeError when the mask does not hold exactly after the last step (contract 5).
     """
-    kept_values = {p.name: p.matrix().detach().clone() for p in prunables} if mode == "dense_freeze" else None
+    kept_values = (
+        {name: matrix.clone() for name, matrix in matrices(prunables).items()} if mode == "dense_freeze" else None
+    )
     if mode in ("sparse", "sparse_to_dense"):
         masking.apply(prunables, masks)
     optimizer = torch.optim.AdamW(

@@ -77,7 +77,7 @@ def test_everything_is_made_and_a_second_run_has_nothing_to_do(finished: Path) -
     again = snakemake(finished)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout
-    assert not list(finished.glob("results/**/*.partial"))
+    assert not [file for file in finished.glob("results/**/.*") if file.suffix == ".tmp"]
 
 
 def test_sparsity_is_exact_and_modes_share_their_dense_cell(finished: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "junkdna"
 FLOORS = [
-    ["errors", "seeds"],
+    ["errors", "seeds", "files"],
     ["yaml_files", "provenance", "devices", "keys", "compress.registry", "difficulty"],
     ["source_spec", "compress.inputs", "tasks.knobs"],
     ["tasks.schema"],
