@@ -20,7 +20,7 @@ def replacing(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
     os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
     try:
         yield temporary
         temporary.chmod(0o644)
