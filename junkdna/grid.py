@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 
 from junkdna.compress.registry import METHODS
-from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs
+from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
 from junkdna.provenance import canonical_json, code_digest, digest
 from junkdna.study import CompressionGrid, Experiment, Protocol, Resolved
 from junkdna.tasks.schema import Task
@@ -115,7 +115,7 @@ def _input_digests(
 ) -> dict[str, str]:
     """Digests of the settings of the files a cell reads. They stand among its own settings, so that a cell made
     from other inputs is stale whatever the dates of the files say."""
-    shots = ["shots"] if dict(knobs).get("shots") else []
+    shots = ["shots"] if has_shots(knobs) else []
     parts = {f"examples_{role}": example_settings(task, role, resolved) for role in [*roles, *shots]}
     parts |= {
         "model": model_settings(model, resolved),

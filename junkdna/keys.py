@@ -20,6 +20,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=-]*")  # of one folder on the way:
 Knobs = tuple[tuple[str, int | str], ...]
 
 
+def has_shots(knobs: Knobs) -> bool:
+    """Whether prompts show in-context examples at these knob values."""
+    return bool(dict(knobs).get("shots"))
+
+
 @dataclass(frozen=True, order=True)
 class Compression:
     """One method at one level. `sparsity` is the fraction pruned; keep-n-of-m methods give `keep` and `of`."""

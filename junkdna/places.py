@@ -6,7 +6,7 @@ from pathlib import Path
 
 from junkdna.errors import UserError
 from junkdna.grid import all_cells, example_settings
-from junkdna.keys import Cell
+from junkdna.keys import Cell, has_shots
 from junkdna.study import Resolved
 
 
@@ -39,12 +39,10 @@ def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
 
 def used_examples(cells: list[Cell]) -> list[tuple[str, str]]:
     """Every (task, role) whose examples some cell reads."""
-    found = [(cell.task, role) for cell in cells for role in (*cell.roles, *(["shots"] if _has_shots(cell) else []))]
+    found = [
+        (cell.task, role) for cell in cells for role in (*cell.roles, *(["shots"] if has_shots(cell.knobs) else []))
+    ]
     return list(dict.fromkeys(found))
-
-
-def _has_shots(cell: Cell) -> bool:
-    return bool(dict(cell.knobs).get("shots"))
 
 
 def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from junkdna.errors import UserError, unknown_name
 from junkdna.grid import encode_settings, example_settings
-from junkdna.keys import MODELS, Knobs
+from junkdna.keys import MODELS, Knobs, has_shots
 from junkdna.study import Resolved, resolve, study_document
+from junkdna.study_checks import check_knobs
 from junkdna.tasks.schema import Task
 from junkdna.yaml_files import read_yaml
 
@@ -36,7 +37,7 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     if n < 1:
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     spec = _checked(resolved, task, model, knobs, protocol)
-    _bring(resolved, task, model, bool(dict(knobs).get("shots")))
+    _bring(resolved, task, model, has_shots(knobs))
     from junkdna.encode import encode_rows, turned
     from junkdna.stages import read_examples
     from junkdna.tokenizer import context_tokens, load_tokenizer
@@ -45,7 +46,7 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     tokenizer = load_tokenizer(Path(MODELS) / model)
     rows = turned(read_examples(example_settings(task, "evaluate", resolved)), tokenizer, settings)
     shots = []
-    if dict(knobs).get("shots"):
+    if has_shots(knobs):
         shots = turned(read_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
     readable = context_tokens(Path(MODELS) / model, tokenizer)
     coded = encode_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
@@ -62,12 +63,7 @@ def _checked(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: 
     if protocol != "default" and protocol not in resolved.study.protocols:
         raise unknown_name("protocol", protocol, {"default", *resolved.study.protocols}, "--protocol")
     spec = resolved.tasks[task]
-    served = spec.knob_defaults()
-    for knob, value in knobs:
-        if knob not in served:
-            raise unknown_name("knob", knob, served or ["(none)"], f"task {task}")
-        if not spec.serves(knob, value):
-            raise unknown_name(f"value of knob {knob}", value, spec.knob_words(knob), f"task {task}")
+    check_knobs("--knobs", spec, {knob: [value] for knob, value in knobs})
     _check_shown(resolved, spec, model, dict(knobs), protocol)
     return spec
 

@@ -61,19 +61,20 @@ def _check_experiment(place: str, exp: Experiment, resolved: Resolved) -> None:
             raise unknown_name("task", use.task, study.tasks, f"{place}.tasks")
         task = resolved.tasks[use.task]
         knobs = {**exp.knobs, **{knob: [value] for knob, value in use.fixed().items()}}
-        _check_knobs(place, task, knobs)
+        check_knobs(place, task, knobs)
         _check_context(place, task, knobs, resolved.source_of(use.task))
         for model in exp.models:
             _check_asked(place, task, model, exp, resolved)
             _check_fits(place, task, model, knobs, exp, resolved)
 
 
-def _check_knobs(place: str, task: Task, knobs: dict) -> None:
+def check_knobs(place: str, task: Task, knobs: dict[str, list]) -> None:
+    """UserError, `place` in front, for a knob that the task does not serve, or not at one of the values given."""
     served = task.knob_defaults()
     for knob, values in knobs.items():
         if knob not in served:
             unknown = unknown_name("knob", knob, served or ["(none)"], f"{place}: task {task.name}")
-            raise UserError(f"{unknown} {WHAT_SERVES[knob]}")
+            raise UserError(f"{unknown} {WHAT_SERVES.get(knob, '')}".rstrip())
         for value in values:
             if not task.serves(knob, value):
                 legal = task.knob_words(knob)

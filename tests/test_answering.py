@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from decoders import make, plain_loglikelihood, random_options, random_rows, same
+from decoders import make, plain_loglikelihood, random_options, random_rows, same, stretch
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
@@ -23,15 +23,6 @@ COMMON = {"id": [f"row {k}" for k in range(N)], "truncated": [k % 4 == 0 for k i
 CHOICE = {**COMMON, "query": QUERIES, "options": OPTIONS, "answer": GOLD, "option_characters": CHARACTERS,
           "option_starts": [[0] * len(row) for row in OPTIONS]}  # fmt: skip
 NORMALISED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
-
-
-def stretch(model: torch.nn.Module) -> torch.nn.Module:
-    """Larger weights, so that rows differ by far more than the tolerance."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2:
-                parameter.mul_(6)
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -5,25 +5,12 @@ import copy
 import pytest
 import toy
 import yaml
+from toy_study import toy_resolved
 
 from junkdna import grid, provenance, workflow_inputs
 from junkdna.keys import Cell, knob_text, parse_cell_path
 from junkdna.places import used_examples
-from junkdna.study import Protocol, Resolved, resolve
-
-
-@pytest.fixture
-def study(world) -> dict:
-    return copy.deepcopy(toy.STUDY)
-
-
-@pytest.fixture
-def settings_study(world) -> dict:
-    return copy.deepcopy(toy.SETTINGS)
-
-
-def toy_resolved(study: dict) -> Resolved:
-    return resolve(study, "study")
+from junkdna.study import Protocol
 
 
 def texts(study: dict) -> dict[Cell, str]:

@@ -1,30 +1,14 @@
 """The grid: which cells a study means, and whose protocol they run under."""
 
-import copy
 from dataclasses import replace
 
-import pytest
-import toy
+from toy_study import toy_resolved
 
 from junkdna import grid
 from junkdna.keys import Compression, knob_text
-from junkdna.study import CompressionGrid, Protocol, Resolved, resolve
+from junkdna.study import CompressionGrid, Protocol
 
 DENSE = Compression()
-
-
-@pytest.fixture
-def study(world) -> dict:
-    return copy.deepcopy(toy.STUDY)
-
-
-@pytest.fixture
-def settings_study(world) -> dict:
-    return copy.deepcopy(toy.SETTINGS)
-
-
-def toy_resolved(study: dict) -> Resolved:
-    return resolve(study, "study")
 
 
 # --- expansion --------------------------------------------------------------------------------------------------------

@@ -6,21 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from decoders import make, plain_loglikelihood, random_options, random_rows, same
+from decoders import make, plain_loglikelihood, random_options, random_rows, same, stretch
 
 from junkdna import score
 from junkdna.models import length_batches, load_classifier, load_plain
 
 CLOSE = 1e-5
-
-
-def stretch(model: torch.nn.Module) -> torch.nn.Module:
-    """Larger weights, so that rows differ by far more than the tolerance."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2:
-                parameter.mul_(6)
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import toy
 
 from junkdna.errors import UserError
-from junkdna.study import load_study
+from junkdna.study import Resolved, load_study, resolve
 
 DELETE = object()
 
@@ -38,3 +38,8 @@ def error_of(study: dict | None = None, **tasks: dict) -> str:
     assert "pydantic" not in text
     assert len(text) < 1500
     return text
+
+
+def toy_resolved(study: dict) -> Resolved:
+    """A study that is a mapping, checked."""
+    return resolve(study, "study")

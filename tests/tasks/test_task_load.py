@@ -4,6 +4,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
+from made_rows import error_of, rows_of
 
 from junkdna.errors import UserError
 from junkdna.tasks.load import SCHEMA, canonical_examples
@@ -19,17 +20,6 @@ CLASSIFY = {
 }  # fmt: skip
 REGRESS = {**CLASSIFY, "kind": "regress", "labels": None}
 GENERATE = {**REGRESS, "kind": "generate"}
-
-
-def rows_of(settings: dict, rows: list[dict], role: str = "evaluate", **splits: list[dict]) -> list[dict]:
-    tables = {"test": rows, **splits}
-    return canonical_examples(settings, role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
-
-
-def error_of(settings: dict, rows: list[dict], role: str = "evaluate") -> str:
-    with pytest.raises(UserError, match=r"^task t: ") as caught:
-        rows_of(settings, rows, role)
-    return str(caught.value)
 
 
 def questions(n: int) -> list[dict]:

@@ -1,27 +1,14 @@
 """Which rows train, are evaluated and serve as shots: nested, never on two sides, the same on every machine."""
 
-import pyarrow as pa
 import pytest
+from made_rows import error_of, rows_of
 
-from junkdna.errors import UserError
 from junkdna.tasks.knobs import hash_key
-from junkdna.tasks.load import canonical_examples
 
 CLASSIFY = {
     "task": "t", "kind": "classify", "limits": {}, "evaluate_split": "test", "labels": ["no", "yes"],
     "columns": {"text": "{s}", "answer": "label"},
 }  # fmt: skip
-
-
-def rows_of(settings: dict, rows: list[dict], role: str = "evaluate", **splits: list[dict]) -> list[dict]:
-    tables = {"test": rows, **splits}
-    return canonical_examples(settings, role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
-
-
-def error_of(settings: dict, rows: list[dict], role: str = "evaluate") -> str:
-    with pytest.raises(UserError, match=r"^task t: ") as caught:
-        rows_of(settings, rows, role)
-    return str(caught.value)
 
 
 def with_columns(settings: dict, **columns: object) -> dict:

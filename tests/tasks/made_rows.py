@@ -1,0 +1,18 @@
+"""Canonical examples of rows made in a test, and what a person is told of wrong ones."""
+
+import pyarrow as pa
+import pytest
+
+from junkdna.errors import UserError
+from junkdna.tasks.load import canonical_examples
+
+
+def rows_of(settings: dict, rows: list[dict], role: str = "evaluate", **splits: list[dict]) -> list[dict]:
+    tables = {"test": rows, **splits}
+    return canonical_examples(settings, role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
+
+
+def error_of(settings: dict, rows: list[dict], role: str = "evaluate") -> str:
+    with pytest.raises(UserError, match=r"^task t: ") as caught:
+        rows_of(settings, rows, role)
+    return str(caught.value)
