@@ -28,7 +28,7 @@ class Answers:
 
 
 def answer(settings: dict, model: nn.Module, rows: Columns, device: str, step: Callable) -> Answers:
-    """Answers of `model` on encoded rows (columns of `encode.SCHEMA`) under `grid.cell_settings`.
+    """Answers of `model` on encoded rows (columns of `encode.SCHEMA`) under `job_settings.cell_settings`.
 
     For every kind but `generate` (`answering_text`). `step` wraps the batches of long loops.
     """

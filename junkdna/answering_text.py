@@ -11,7 +11,8 @@ from junkdna.generation import greedy
 
 
 def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, device: str, step: Callable) -> Answers:
-    """Greedy answers on encoded rows (columns of `encode.SCHEMA`) under `grid.cell_settings`, each with its credits.
+    """Greedy answers on encoded rows (columns of `encode.SCHEMA`) under `job_settings.cell_settings`, each with its
+    credits.
 
     `correct` of an example is its credit under the task's own metric. `step` wraps the batches (progress).
     """

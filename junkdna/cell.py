@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from junkdna import compressing
 from junkdna.answering import Answers, answer
 from junkdna.cell_table import cell_table, metrics_row
-from junkdna.compress import masks as masking
 from junkdna.compress import registry
-from junkdna.compress.scope import matrices, prunable
+from junkdna.compress.artefact import read_artefact
+from junkdna.compress.scope import prunable
 from junkdna.encode import read_tokens
 from junkdna.errors import UserError
 from junkdna.files import sha256_file
@@ -54,9 +55,9 @@ class Stopwatch:
 def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     """The finished one-row table of a cell, footer included. Writes nothing.
 
-    `settings` is `grid.cell_settings`; `bar` wraps the batches of long loops for progress. Raises UserError for a
-    broken checkpoint or encoded file and for train rows that cannot be learned from, RuntimeError when a mask does
-    not hold.
+    `settings` is `job_settings.cell_settings`; `bar` wraps the batches of long loops for progress. Raises UserError
+    for a broken checkpoint or encoded file and for train rows that cannot be learned from, RuntimeError when a mask
+    does not hold or a compression gave less than asked.
     """
     watch = Stopwatch()
     key = parse_cell_path(settings["cell"])
@@ -68,13 +69,10 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     model.to(device)
     gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
     watch.lap("load")
-    prune_head = settings["protocol"].get("prune_head", False)
-    prunables = prunable(model, prune_head=prune_head, head_names=head if prune_head else ())
-    masks = _masks(key, prunables)
+    prunables, masks, report = _compress(settings, key, model, head)
     watch.lap("compress")
     trained = None
     if data is None:
-        masking.apply(prunables, masks)
         cast(model, settings["protocol"]["dtype"])
     else:
         trained = _train(settings, key, model, prunables, masks, data, bar)
@@ -83,14 +81,13 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     watch.lap("score")
     answers.values.update(_answer_shown(rows["evaluate"]))
     row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
-    total, per_layer = masking.achieved(masks)
-    row |= {"achieved_sparsity": total}
+    row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
     footer = {
         "settings": settings,
         "settings_digest": digest(canonical_json(settings)),
         "tokens_sha256": {role: sha256_file(Path(key.tokens_path(role))) for role in key.roles},
         "model": json.loads((model_folder / "model.json").read_text()),
-        "achieved_sparsity_per_layer": per_layer,
+        "compression": report,
         "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
         "torch_threads": torch.get_num_threads(),
         "versions": {**versions(), "torch_build": torch.__version__},
@@ -177,14 +174,46 @@ def _answer_shown(rows: dict) -> dict[str, float]:
     return {"answer_shown": sum(shown) / len(shown)} if shown else {}
 
 
-def _masks(key: Cell, prunables: list) -> dict[str, torch.Tensor]:
-    """Keep-masks of the cell's compression; all-true for dense, so that achieved sparsity is reported alike."""
-    weights = matrices(prunables)
-    if key.compression.method == "dense":
-        return {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
-    method = registry.METHODS[key.compression.method]
-    generator = torch.Generator().manual_seed(seed_for("random_mask", key.model, key.seed)) if method.random else None
-    return registry.load(key.compression.method)(weights, key.compression.level, generator)
+def _compress(settings: dict, key: Cell, model: torch.nn.Module, head: list[str]) -> tuple[list, dict, dict]:
+    """(matrices with a mask to hold in training, their masks, report on every matrix).
+
+    Weights are changed here, except for dense_freeze, which trains from the pre-trained ones.
+    """
+    prune_head = settings["protocol"].get("prune_head", False)
+    heads = head if prune_head else ()
+    scope = prunable(model, prune_head=prune_head, head_names=heads)
+    prunables = compressing.chosen(model, key.compression, prune_head, heads)
+    reports, masks = compressing.Reports(model, key.compression, scope), {}
+    if not key.compression.level:
+        return [], masks, reports.report()
+    results, stored = _results(settings, key, model, prunables)
+    by_name = {each.name: each for each in prunables}
+    for name, result in results:
+        each = by_name[name]
+        if stored is None:
+            reports.add(name, each.matrix(), result)
+        if key.transfer != "none" and result.mask is not None:
+            masks[name] = result.mask
+        if key.transfer != "dense_freeze":
+            compressing.put(each, result)
+    return [each for each in prunables if each.name in masks], masks, stored or reports.report()
+
+
+def _results(
+    settings: dict, key: Cell, model: torch.nn.Module, prunables: list
+) -> tuple[compressing.Results, dict | None]:
+    """What the method gives for each matrix; and the report that a stored compression brings along."""
+    if key.compressed_path is not None:
+        artefact = read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
+        return compressing.stored_results(artefact, model, prunables), artefact.facts["report"]
+    return computed(key, prunables), None
+
+
+def computed(key: Cell, prunables: list) -> compressing.Results:
+    """What a method that is not stored gives for each matrix of a cell; draws from the cell's model and seed alone."""
+    random = registry.METHODS[key.compression.method].random
+    generator = torch.Generator().manual_seed(seed_for("random_mask", key.model, key.seed)) if random else None
+    return compressing.results(prunables, key.compression, generator)
 
 
 def _train(

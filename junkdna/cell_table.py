@@ -25,7 +25,10 @@ EXAMPLE = {
     "truncated": pa.bool_(),
 }
 METRICS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
-FLOATS = ("sparsity", "score", "chance", "majority", "truncated", "achieved_sparsity", "first_loss", "last_loss")
+FLOATS = (
+    "sparsity", "score", "chance", "majority", "truncated", "achieved_sparsity", "effective_bits_per_weight",
+    "first_loss", "last_loss",
+)  # fmt: skip
 INTEGERS = ("seed", "n_examples", "n_train", "steps")
 
 

@@ -72,6 +72,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     )
     status.set_defaults(run=_status)
     doctor = commands.add_parser("doctor", help="check this machine for the study, and say what to fix")
+    doctor.add_argument("--model", help="instead: print what compression would touch in this model of the study")
+    doctor.add_argument("--prune-head", action="store_true", help="with --model: the task head too")
+    doctor.add_argument("--embeddings", action="store_true", help="with --model: the embedding tables too")
     doctor.set_defaults(run=_doctor)
     tasks = commands.add_parser("tasks", help="tasks that come with the package")
     tasks.add_argument("--markdown", action="store_true", help="as the page docs/tasks.md")
@@ -137,11 +140,29 @@ def _where(args: argparse.Namespace) -> None:
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.model:
+        return _doctor_model(args)
     from junkdna import overview
 
     lines, healthy = overview.doctor(args.study)
     _print_lines(lines)
     return 0 if healthy else 1
+
+
+def _doctor_model(args: argparse.Namespace) -> int:
+    from junkdna.bring import bring
+    from junkdna.errors import unknown_name
+    from junkdna.keys import MODELS
+    from junkdna.scope_page import empty_model, scope_text
+
+    resolved = _resolved(args)
+    if args.model not in resolved.study.models:
+        raise unknown_name("model", args.model, resolved.study.models, "--model")
+    folder = Path(MODELS) / args.model
+    bring(resolved, [folder / "model.json"])
+    kind = "classifier" if args.prune_head else resolved.study.models[args.model].kind
+    _print_lines([scope_text(empty_model(folder, kind), args.model, args.prune_head, args.embeddings)])
+    return 0
 
 
 def _tasks(args: argparse.Namespace) -> None:

@@ -11,6 +11,8 @@ HELP = {
     "model": "make a model folder",
     "examples": "raw rows to canonical examples",
     "encode": "examples to token ids",
+    "calibration": "draw the texts that compression methods calibrate on",
+    "compress": "compress a model once for all its cells",
     "cell": "run one cell alone",
     "study": "keep the checked study beside its results",
     "collect": "join the cells of a study",
@@ -20,6 +22,8 @@ HELP = {
 }
 FILES = {
     "encode": ("model", "examples"),
+    "calibration": ("model",),
+    "compress": ("model",),
     "collect": ("study",),
     "analyse": ("study", "cells"),
     "figures": ("drops",),
@@ -31,6 +35,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add every stage command to the parser."""
     runs: dict[str, Callable] = {
         "encode": _encode,
+        "calibration": _calibration,
+        "compress": _compress,
         "cell": _cell,
         "collect": _collect,
         "analyse": _analyse,
@@ -47,7 +53,9 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`")
         if name == "encode":
             command.add_argument("--shots", type=Path, nargs="?", help="in-context examples, where prompts show any")
-        if name == "cell":
+        if name == "compress":
+            command.add_argument("--calibration", type=Path, nargs="?", help="calibration rows, where the method asks")
+        if name in ("cell", "compress"):
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
             command.add_argument("--threads", type=int, default=1, help="torch threads")
         command.set_defaults(run=runs.get(name, _simple))
@@ -63,6 +71,20 @@ def _encode(args: argparse.Namespace) -> None:
     from junkdna import stages
 
     stages.encode(args.output, stages.settings_from(args.settings), args.model, args.examples, args.shots)
+
+
+def _calibration(args: argparse.Namespace) -> None:
+    from junkdna import stages
+
+    stages.calibration(args.output, stages.settings_from(args.settings), args.model)
+
+
+def _compress(args: argparse.Namespace) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
+    from junkdna import stages
+
+    settings = stages.settings_from(args.settings)
+    stages.compress(args.output, settings, args.model, args.calibration, args.gpus, args.threads)
 
 
 def _cell(args: argparse.Namespace) -> None:

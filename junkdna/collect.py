@@ -7,8 +7,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from junkdna.compress.budget import DENSE_BITS
 from junkdna.errors import UserError
-from junkdna.grid import all_cells, settings_text
+from junkdna.grid import all_cells
+from junkdna.job_settings import settings_text
 from junkdna.keys import FOOTER_KEY, Cell
 from junkdna.metric_names import METRIC_RANGES
 from junkdna.provenance import digest
@@ -81,6 +83,7 @@ def check(table: pl.DataFrame) -> None:
         _within(table.filter(pl.col("metric") == metric), "score", *METRIC_RANGES[metric], f" as {metric}")
     for name in SHARES:
         _within(table, name, 0, 1)
+    _within(table, "effective_bits_per_weight", 0, DENSE_BITS)
 
 
 def _within(table: pl.DataFrame, name: str, low: float, high: float, note: str = "") -> None:

@@ -43,7 +43,7 @@ KEPT = ("id", "split", "position", "answer", "target", "references")
 def encode(
     examples: pa.Table, shots: pa.Table | None, tokenizer: object, settings: dict, readable: int | None = None
 ) -> pa.Table:
-    """Token ids of every example under `settings` (`grid.encode_settings`), as a table with `SCHEMA`.
+    """Token ids of every example under `settings` (`job_settings.encode_settings`), as a table with `SCHEMA`.
 
     `shots` holds the task's in-context examples (None where the knob shots is 0). No row, its longest option or the
     text to be generated included, gets longer than the `readable` tokens of the model (None: any number).

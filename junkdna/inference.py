@@ -28,6 +28,7 @@ NULLABLE = (
     "percent_of_dense", "percent_of_dense_low", "percent_of_dense_high", "kept", "kept_low", "kept_high",
     "human", "human_gap_by_human", "human_gap_by_dense",
 )  # fmt: skip
+MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell's row: over the seeds of a group
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def drops(resolved: Resolved, cells: pl.DataFrame) -> pl.DataFrame:
     """One row per (experiment, model, task, knobs, compression, transfer mode, protocol), aggregated over seeds.
 
     Columns: what names the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and `label`
-    of the condition), the floors, everything in `effects`, the score of each seed, how many seeds collapsed, human
-    performance and both gaps to it (null where no figure is known), and the absolute difficulty. Raises UserError where
-    a cell and its reference were scored on different examples.
+    of the condition), the floors, everything in `effects`, the score of each seed, how many seeds collapsed, achieved
+    sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null where no
+    figure is known), and the absolute difficulty. Raises UserError where a cell and its reference were scored on
+    different examples.
     """
     facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
     store = _Store(resolved)
@@ -180,7 +182,7 @@ def _row(group: tuple[Cell, ...], facts: dict, store: _Store, turned: set[tuple[
         **result,
         "score_seeds": [facts[cell.key]["score"] for cell in group],
         "collapsed": sum(facts[cell.key]["collapsed"] for cell in group),
-        "achieved_sparsity": float(np.mean([facts[cell.key]["achieved_sparsity"] for cell in group])),
+        **{name: float(np.mean([facts[cell.key][name] for cell in group])) for name in MEANS},
         "difficulty": difficulty.chance_corrected_dense_error(result["dense_score"], first["chance"]),
         "difficulty_measure": difficulty.CHANCE_CORRECTED_DENSE_ERROR,
         **_human(task.human, result["dense_score"]),

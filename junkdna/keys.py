@@ -6,16 +6,22 @@ A cell's path and its key hold the same facts; `parse_cell_path` undoes `Cell.pa
 import re
 from dataclasses import dataclass
 
+from junkdna.compress.levels import LEVEL_KINDS, Level, parse_level
+from junkdna.compress.registry import METHODS
 from junkdna.errors import UserError
 
 CELLS = "results/cells"
 TOKENS = "results/tokens"
 MODELS = "results/models"
+COMPRESSED = "results/compressed"
+CALIBRATION = "results/calibration"
 EXAMPLES = "results/examples"
 TRAINING_KNOBS = ("data_fraction",)  # choose among encoded rows, so the encoded files do not depend on them
 FOOTER_KEY = b"junkdna"  # where a cell file's footer holds its provenance
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=-]*")  # of one folder on the way: never "..", never empty
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*")  # of one folder on the way: never "..", never empty
+
+_WORD = re.compile(r"[a-z][a-z_]*")
 
 Knobs = tuple[tuple[str, int | str], ...]
 
@@ -27,32 +33,30 @@ def has_shots(knobs: Knobs) -> bool:
 
 @dataclass(frozen=True, order=True)
 class Compression:
-    """One method at one level. `sparsity` is the fraction pruned; keep-n-of-m methods give `keep` and `of`."""
+    """One method at one level: level and options as they stand in names ("0.7", "keep2of4", "4bit"; group=64)."""
 
     method: str = "dense"
-    sparsity: float | None = None
-    keep: int | None = None
-    of: int | None = None
+    level: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def tag(self) -> str:
-        """Name in paths and tables: "dense", "magnitude-0.7", "nm-keep2of4"."""
-        if self.method == "dense":
-            return "dense"
-        level = f"{self.sparsity:.6g}" if self.keep is None else f"keep{self.keep}of{self.of}"
-        return f"{self.method}-{level}"
+        """Name in paths and tables: "dense", "magnitude-0.7", "nm-keep2of4", "gptq-4bit,calibration=c4,group=64"."""
+        named = [f"{name}={value}" for name, value in self.options]
+        return ",".join([f"{self.method}-{self.level}" if self.level else self.method, *named])
+
+    @property
+    def value(self) -> Level:
+        """The level as the method's function takes it."""
+        return parse_level(self.level)[1]
 
     @property
     def nominal_sparsity(self) -> float:
-        """Fraction of the scope's weights that the level asks to prune (0 for dense)."""
-        if self.keep is not None:
-            return 1 - self.keep / self.of
-        return self.sparsity or 0.0
-
-    @property
-    def level(self) -> float | tuple[int, int] | None:
-        """The level as the method's function takes it."""
-        return (self.keep, self.of) if self.keep is not None else self.sparsity
+        """Fraction of the scope's weights that the level asks to prune (0 for dense, quantised and low-rank)."""
+        if not self.level:
+            return 0.0
+        kind, value = parse_level(self.level)
+        return LEVEL_KINDS[kind].sparsity(value)
 
 
 @dataclass(frozen=True, order=True)
@@ -82,6 +86,14 @@ class Cell:
     def model_folder(self) -> str:
         """The folder of the model the cell reads."""
         return f"{MODELS}/{self.model}"
+
+    @property
+    def compressed_path(self) -> str | None:
+        """The stored compression that the cell reads; None for dense and for methods worked out in the cell."""
+        method = METHODS.get(self.compression.method)
+        if method is None or not method.stored:
+            return None
+        return f"{COMPRESSED}/{self.model}/{self.compression.tag}/seed-{self.seed if method.seeded else 0}.safetensors"
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -114,19 +126,17 @@ def parse_knobs(text: str) -> Knobs:
 
 
 def parse_compression(tag: str) -> Compression:
-    """The compression that `Compression.tag` wrote."""
+    """The compression that `Compression.tag` wrote; ValueError for any other text. Knows no methods."""
     if tag == "dense":
         return Compression()
-    keep_of = re.fullmatch(r"([a-z_]+)-keep(\d+)of(\d+)", tag)
-    if keep_of:
-        found = Compression(keep_of[1], keep=int(keep_of[2]), of=int(keep_of[3]))
-        if not 0 <= found.keep < found.of:
-            raise ValueError(tag)
-        return found
-    method, level = tag.split("-", 1)
-    if not method or not 0 < float(level) <= 1:
+    head, *named = tag.split(",")
+    method, _, level = head.partition("-")
+    kind, value = parse_level(level)
+    options = tuple((name, text) for name, text in (part.split("=", 1) for part in named))
+    ordered = sorted({name for name, _ in options}) == [name for name, _ in options]
+    if method == "dense" or not _WORD.fullmatch(method) or LEVEL_KINDS[kind].changes_nothing(value) or not ordered:
         raise ValueError(tag)
-    return Compression(method, sparsity=float(level))
+    return Compression(method, level, options)
 
 
 def parse_cell_path(path: str) -> Cell:

@@ -10,9 +10,11 @@ from pathlib import Path
 from junkdna import devices
 from junkdna.collect import read_footer, state
 from junkdna.errors import UserError
-from junkdna.grid import all_cells, example_settings, expand, settings_text
-from junkdna.keys import Cell
+from junkdna.grid import all_cells, calibrations, expand, stored
+from junkdna.job_settings import compressed_settings, example_settings, settings_text
+from junkdna.keys import CALIBRATION, Cell
 from junkdna.places import missing_places, used_examples
+from junkdna.provenance import canonical_json
 from junkdna.study import Resolved, load_study
 from junkdna.tasks.schema import builtin_tasks, load_task
 
@@ -23,12 +25,25 @@ def cell_files(resolved: Resolved) -> list[str]:
 
 
 def commands(resolved: Resolved) -> Iterator[str]:
-    """For every cell that is not done, the command that runs it alone once its model and tokens are there."""
+    """For every cell that is not done, the command that runs it alone once its model and tokens are there; before
+    them, the commands that make the stored compressions they read."""
     gpus = 1 if devices.gpu_count() else 0
-    for cell in all_cells(resolved):
-        if state(cell, resolved) != "done":
-            settings = shlex.quote(settings_text(cell, resolved))
-            yield f"python -m junkdna cell {shlex.quote(cell.path)} --gpus {gpus} --settings {settings}"
+    left = [cell for cell in all_cells(resolved) if state(cell, resolved) != "done"]
+    for cell in {cell.compressed_path: cell for cell in left if cell.compressed_path}.values():
+        yield _compress_command(cell, resolved, gpus)
+    for cell in left:
+        settings = shlex.quote(settings_text(cell, resolved))
+        yield f"python -m junkdna cell {shlex.quote(cell.path)} --gpus {gpus} --settings {settings}"
+
+
+def _compress_command(cell: Cell, resolved: Resolved, gpus: int) -> str:
+    settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    calibration = dict(cell.compression.options).get("calibration")
+    rows = f" --calibration {CALIBRATION}/{cell.model}/{calibration}/seed-{cell.seed}.parquet" if calibration else ""
+    return (
+        f"python -m junkdna compress {shlex.quote(cell.compressed_path)} --model {cell.model_folder}/model.json{rows}"
+        f" --gpus {gpus} --settings {shlex.quote(canonical_json(settings))}"
+    )
 
 
 def plan(resolved: Resolved) -> Iterator[str]:
@@ -44,6 +59,9 @@ def plan(resolved: Resolved) -> Iterator[str]:
         yield f"{name:<{width}}  {len(cells):>5} cells, {left:>5} to run   {exp.title}"
     left = sum(found != "done" for found in states.values())
     yield f"{'in all':<{width}}  {len(states):>5} cells, {left:>5} to run"
+    shared = len(stored(cell for cell, found in states.items() if found != "done"))
+    if shared:
+        yield f"They read {shared} stored compressions, each made once by a job of its own (rule compress)."
 
 
 def status(resolved: Resolved) -> Iterator[str]:
@@ -128,8 +146,9 @@ def _sources(resolved: Resolved) -> Iterator[tuple[bool, str]]:
     gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]
     if gguf and importlib.util.find_spec("gguf") is None:
         yield False, f"models {', '.join(gguf)} need packages to read GGUF: make install"
-    settings = [example_settings(*use, resolved)["source"] for use in used_examples(all_cells(resolved))]
+    settings = [example_settings(*use, resolved)["source"] for use in used_examples(all_cells(resolved), resolved)]
     wheels = {model.wheel for model in models.values()} | {source.get("wheel") for source in settings}
+    wheels |= {resolved.study.calibrations[name].wheel for name in calibrations(all_cells(resolved))}
     for wheel in sorted(wheels - {None}):
         present = Path(f"results/sources/{wheel}.whl").is_file()
         yield (

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from junkdna.errors import UserError
-from junkdna.grid import all_cells, example_settings
+from junkdna.grid import all_cells, calibrations
+from junkdna.job_settings import example_settings
 from junkdna.keys import Cell, has_shots
 from junkdna.study import Resolved
 
@@ -30,19 +31,24 @@ def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
         local = resolved.study.models[name].local
         if local is not None:
             yield local, "config.json", f"models.{name}.local {local!r}"
-    for name, role in used_examples(cells):
+    for name, role in used_examples(cells, resolved):
         source = example_settings(name, role, resolved)["source"]
         if "local" in source:
             for path in source["splits"].values():
                 yield source["local"], path, f"tasks.{name}: local {source['local']!r}"
+    for name in calibrations(cells):
+        calibration = resolved.study.calibrations[name]
+        if calibration.local is not None:
+            yield calibration.local, calibration.path, f"calibrations.{name}: local {calibration.local!r}"
 
 
-def used_examples(cells: list[Cell]) -> list[tuple[str, str]]:
-    """Every (task, role) whose examples some cell reads."""
+def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]]:
+    """Every (task, role) whose examples some cell reads, or some calibration that a cell depends on."""
     found = [
         (cell.task, role) for cell in cells for role in (*cell.roles, *(["shots"] if has_shots(cell.knobs) else []))
     ]
-    return list(dict.fromkeys(found))
+    used = [resolved.study.calibrations[name] for name in calibrations(cells)]
+    return list(dict.fromkeys([*found, *((each.task, each.role) for each in used if each.task is not None)]))
 
 
 def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def prompt(row: dict, shots: list[dict], settings: dict) -> str:
     """The text in front of an answer: description, each shot with its answer, the row's own question.
 
-    Parts are parted by an empty line. `settings` is `grid.encode_settings`.
+    Parts are parted by an empty line. `settings` is `job_settings.encode_settings`.
     """
     parts = [f"{_question(shot, settings)} {shown_answer(shot, settings)}" for shot in shots]
     return _description(row, settings) + "\n\n".join([*parts, _question(row, settings)])

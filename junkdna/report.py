@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
+from junkdna.figures import words
 from junkdna.figures.draw import Outline, figure_names, outlines
 from junkdna.files import replacing
 from junkdna.report_tables import numbers_table
@@ -107,7 +108,7 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         ("Experiments", ", ".join(drops["experiment"].unique(maintain_order=True))),
         ("Models", ", ".join(sorted(cells["model"].unique()))),
         ("Tasks", f"{', '.join(sorted(cells['task'].unique()))} ({conditions} conditions)"),
-        ("Compressions", ", ".join(sorted(set(cells["method"]) - {"dense"})) or "none"),
+        ("Compressions", ", ".join(sorted(words.short_method(m) for m in set(cells["method"]) - {"dense"})) or "none"),
         ("Cells", f"{cells.height:,}"),
         ("Seeds", f"{cells['seed'].n_unique()} ({_range(drops['n_seeds'])} for each number)"),
         ("Examples", f"{_range(cells['n_examples'])} for each cell"),
@@ -115,9 +116,12 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
     ]
     if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):
         facts.append(("Cut texts", f"up to {100 * cut:.1f} % of a cell's texts are cut at the length limit"))
-    gap = (cells["achieved_sparsity"] - cells["sparsity"]).abs().drop_nulls().max()
+    pruned = cells.filter(cells["sparsity"] > 0)
+    gap = (pruned["achieved_sparsity"] - pruned["sparsity"]).abs().drop_nulls().max()
     if gap is not None:
-        facts.append(("Sparsity", f"achieved within {100 * gap:.3f} percent points of what was asked, in every cell"))
+        near = f"achieved within {100 * gap:.3f} percent points of what was asked, in every cell that prunes"
+        facts.append(("Sparsity", near))
+    facts.append(("Effective bits", f"{_range(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
     if "wall_s" in cells.columns and (wall := cells["wall_s"].drop_nulls()).len():
         facts.append(("Computing", f"{_duration(float(wall.sum()))} in all ({wall.len():,} cells timed)"))
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)

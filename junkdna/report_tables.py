@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from junkdna.figures import words
+from junkdna.figures import lines, words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,14 +14,14 @@ GAPS = ("human_gap_by_human", "human_gap_by_dense")
 
 
 def numbers_table(name: str, rows: pl.DataFrame) -> str:
-    """HTML table of an experiment's rows: a body for each condition, dense first, then by method and sparsity.
+    """HTML table of an experiment's rows: a body for each condition, dense first, then by method and level.
 
     Metric and chance stand below the condition's name. Where a task has a human figure, human performance and both gaps
     to it stand in the dense row, and their sources below the table.
     """
     tuned, human = bool(set(rows["transfer"]) - {"none"}), not rows["human"].is_null().all()
     left = ["Condition", "Compression", *(["Transfer"] if tuned else [])]
-    right = ["Score", "Percent of dense", "Share kept", "n", "Seeds", "Collapsed seeds"]
+    right = ["Bits a weight", "Score", "Percent of dense", "Share kept", "n", "Seeds", "Collapsed seeds"]
     right += ["Human", "Gap by human", "Gap by dense"] if human else []
     head = "".join(f'<th scope="col" class="text">{word}</th>' for word in left)
     head += "".join(f'<th scope="col">{word}</th>' for word in right)
@@ -48,18 +47,27 @@ def _heading(row: dict, rows: pl.DataFrame) -> str:
 
 
 def _body(heading: str, group: list[dict], tuned: bool, human: bool) -> str:
-    order = sorted(group, key=lambda r: (r["method"] != "dense", r["transfer"], r["method"], r["sparsity"]))
-    lines = []
+    order = sorted(group, key=_order)
+    found = []
     for at, row in enumerate(order):
         first = f'<th scope="rowgroup" rowspan="{len(order)}">{heading}</th>' if at == 0 else ""
         start = '<tr class="dense">' if row["method"] == "dense" else "<tr>"
-        lines.append(f"{start}{first}{_cells(row, tuned, human)}</tr>")
-    return f"<tbody>{''.join(lines)}</tbody>"
+        found.append(f"{start}{first}{_cells(row, tuned, human)}</tr>")
+    return f"<tbody>{''.join(found)}</tbody>"
+
+
+def _order(row: dict) -> tuple:
+    """Dense first, then transfer modes, lines (method, options), and levels from weak to strong."""
+    line = lines.line_of(row["compression"])
+    return (
+        (False, row["transfer"]) if line is None else (True, row["transfer"], line, lines.strength(row["compression"]))
+    )
 
 
 def _cells(row: dict, tuned: bool, human: bool) -> str:
-    text = [_compression(row), *([row["transfer"].replace("_", " ")] if tuned else [])]
-    numbers = [_number(row, "score", 3), _number(row, "percent_of_dense", 1), _number(row, "kept", 2)]
+    text = [lines.compression(row["compression"]), *([row["transfer"].replace("_", " ")] if tuned else [])]
+    bits = _digits(row["effective_bits_per_weight"], 2)
+    numbers = [bits, _number(row, "score", 3), _number(row, "percent_of_dense", 1), _number(row, "kept", 2)]
     counts = [f"{row['n_examples']:,}", str(row["n_seeds"])]
     flag = f'<td class="flag">{row["collapsed"]}</td>' if row["collapsed"] else "<td>0</td>"
     left = "".join(f'<td class="text">{escape(t)}</td>' for t in text)
@@ -71,15 +79,6 @@ def _human(row: dict) -> str:
     """Human performance and the gaps to it, in the dense row; empty cells in the others, where they are the same."""
     values = [None if row[name] is None else _digits(row[name], 3) for name in ("human", *GAPS)]
     return "".join(f"<td>{(value or '–') if row['method'] == 'dense' else ''}</td>" for value in values)
-
-
-def _compression(row: dict) -> str:
-    """Words for a compression: `magnitude 70 %`, `keep 2 of 4`, else its tag."""
-    if row["method"] == "dense":
-        return "dense"
-    if found := re.fullmatch(r"nm-keep(\d+)of(\d+)", row["compression"]):
-        return f"keep {found[1]} of {found[2]}"
-    return f"{row['method']} {100 * row['sparsity']:g} %" if row["sparsity"] > 0 else row["compression"]
 
 
 def _number(row: dict, name: str, digits: int) -> str:

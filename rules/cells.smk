@@ -3,6 +3,7 @@ rule cell:
     input:
         model="results/models/{model}/model.json",
         tokens=workflow_inputs.tokens_of_cell,
+        compressed=workflow_inputs.compressed_of_cell,
     output:
         f"{keys.CELLS}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/seed-{{seed}}.parquet",
     log:

@@ -13,6 +13,7 @@ FOLDER = f"results/studies/{RESOLVED.study.study}"
 STUDY_FILE = workflow_inputs.study_file(RESOLVED, FOLDER)
 FIGURES = workflow_inputs.figure_files(RESOLVED, FOLDER)
 GPUS_PER_CELL = 1 if devices.gpu_count() else 0
+KEPT_OR_TEMP = str if RESOLVED.study.keep_compressed else temp
 
 
 wildcard_constraints:
@@ -24,6 +25,7 @@ wildcard_constraints:
     protocol="[^/]+",
     seed="[0-9]+",
     wheel="[^/]+",
+    calibration="[^/]+",
     role="train|evaluate|shots",
 
 

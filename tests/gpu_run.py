@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 import toy
 
-from junkdna import grid, stages
+from junkdna import job_settings, stages
 from junkdna.keys import Cell
 from junkdna.study import Resolved
 
@@ -94,7 +94,7 @@ class Run:
     wall_s: float = 0.0
 
     def settings(self, cell: Cell) -> dict:
-        return stages.settings_from(grid.settings_text(cell, self.resolved))
+        return stages.settings_from(job_settings.settings_text(cell, self.resolved))
 
     def columns(self, cell: Cell, under: str = ".") -> pa.Table:
         return pq.read_table(self.folder / under / cell.path).replace_schema_metadata()
@@ -104,7 +104,7 @@ class Run:
 RECORDER = """
 import json, os, sys, time
 from contextlib import contextmanager
-from junkdna import cli, devices
+from junkdna import cli, devices, job_settings
 
 lease = devices.lease
 

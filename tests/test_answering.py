@@ -52,7 +52,7 @@ def classes(count: int) -> dict[str, list]:
 
 
 def settings(kind: str, choice: str = "", metric: str = "accuracy", normalise: str = "") -> dict:
-    """The part of `grid.cell_settings` that answering reads; `normalise` is given where nothing is trained."""
+    """The part of `job_settings.cell_settings` that answering reads; `normalise` is given where nothing is trained."""
     protocol = {"normalise": normalise, "dtype": "float32"} if normalise else {"epochs": 1}
     return {"kind": kind, "choice": choice, "metric": metric, "protocol": protocol, "generate": None}
 

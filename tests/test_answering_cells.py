@@ -14,7 +14,7 @@ import toy
 import toy_run
 
 from junkdna import cell as cell_module
-from junkdna import grid, transfer
+from junkdna import grid, job_settings, transfer
 from junkdna.cell import run_cell
 from junkdna.compress import masks
 from junkdna.compress.scope import prunable
@@ -103,7 +103,8 @@ def test_a_decoder_cell_divides_by_what_its_protocol_says(resolved):
         assert cell.compression.method == "magnitude"
         rows = tokens(cell).to_dicts()
         model = load_plain(Path(cell.model_folder), "decoder")
-        masks.apply(prunables := prunable(model), cell_module._masks(cell, prunables))
+        prunables = prunable(model)
+        masks.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
         options = [row["options"] for row in rows]
         raw = loglikelihood(model, [row["query"] for row in rows], options, [[0] * 4] * len(rows), "cpu")
         lengths = {
@@ -194,7 +195,7 @@ def test_a_chat_template_reaches_the_scores(resolved):
 
 def test_a_model_without_a_chat_template_is_refused(resolved):
     cell = cells_of(resolved, "chat_chat")[0]
-    settings = grid.encode_settings("llm", cell.task, (), "chat", resolved)
+    settings = job_settings.encode_settings("llm", cell.task, (), "chat", resolved)
     file = toy_run.examples_file(cell.task)
     with pytest.raises(UserError, match="this model's tokenizer has no chat template"):
         toy_run.stages.encode(Path("x.arrow"), settings, toy_run.manifest("llm"), file, None)

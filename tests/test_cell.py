@@ -13,7 +13,7 @@ import toy
 import toy_run
 
 from junkdna import cell as cell_module
-from junkdna import grid, transfer
+from junkdna import grid, job_settings, transfer
 from junkdna.cell import run_cell
 from junkdna.cell_table import write_cell
 from junkdna.collect import read_footer
@@ -28,7 +28,7 @@ from junkdna.study import resolve
 COLUMNS = {
     "cell", "model", "task", "knobs", "compression", "method", "sparsity", "transfer", "protocol", "seed", "metric",
     "kind", "score", "chance", "majority", "collapsed", "n_examples", "n_train", "truncated", "steps", "first_loss",
-    "last_loss", "metrics", "examples", "achieved_sparsity",
+    "last_loss", "metrics", "examples", "achieved_sparsity", "effective_bits_per_weight",
 }  # fmt: skip
 SPARSE = "tiny/mood/plain/magnitude-0.5/sparse/default/seed-0"
 MODELS = {"tiny": "encoder", "llm": "decoder"}
@@ -187,7 +187,7 @@ def test_training_is_reported_where_there_was_one(ran):
 def test_footer(ran):
     for cell in ran.cells:
         footer = read_footer(Path(cell.path))
-        assert footer["settings_digest"] == digest(grid.settings_text(cell, ran.study_of[cell]))
+        assert footer["settings_digest"] == digest(job_settings.settings_text(cell, ran.study_of[cell]))
         assert footer["settings"] == ran.settings(cell)
         roles = {"evaluate"} if cell.transfer == "none" else {"train", "evaluate"}
         assert footer["tokens_sha256"] == {role: sha256_file(Path(cell.tokens_path(role))) for role in roles}
@@ -198,8 +198,11 @@ def test_footer(ran):
         assert footer["device"].startswith("cpu")
         assert set(footer["wall_s"]) == {"load", "compress", "train", "score"}
         assert all(seconds >= 0 for seconds in footer["wall_s"].values())
-        layers = {name.removeprefix("bert.") for name in footer["achieved_sparsity_per_layer"]}
-        assert layers == {each.name for each in ran.prunables[cell.model]}
+        report = footer["compression"]
+        named = [*report["layers"], *report["left_dense"]]
+        assert bool(report["layers"]) != bool(report["left_dense"]) == (cell.compression.method == "dense")
+        prefix = "model." if cell.model == "llm" else ""
+        assert {f"{prefix}{name}" for name in named} == {each.name for each in ran.prunables[cell.model]}
 
 
 # --- compression and training -----------------------------------------------------------------------------------------
@@ -208,14 +211,14 @@ def test_footer(ran):
 def test_achieved_sparsity_is_exact(ran):
     for cell in ran.cells:
         achieved = ran.rows[cell]["achieved_sparsity"]
-        per_layer = read_footer(Path(cell.path))["achieved_sparsity_per_layer"]
+        layers = read_footer(Path(cell.path))["compression"]["layers"]
         wanted = {"dense": 0.0, "nm": 0.75}.get(cell.compression.method)
         if wanted is None:
             total = sum(each.parameter.numel() for each in ran.prunables[cell.model])
-            wanted = math.floor(total * cell.compression.sparsity) / total
+            wanted = math.floor(total * cell.compression.value) / total
         assert achieved == wanted
         if cell.compression.method == "nm":
-            assert set(per_layer.values()) == {0.75}
+            assert {layer["sparsity"] for layer in layers.values()} == {0.75}
 
 
 def test_all_modes_of_a_seed_start_from_one_head_and_one_data_order(ran):
@@ -289,8 +292,8 @@ def test_compressions_and_modes_reach_the_scores(ran):
 
 def test_random_masks_follow_the_seed_and_are_nested(ran):
     def masks(seed, sparsity):
-        cell = Cell("tiny", "colours", (), Compression("random", sparsity), "none", "default", seed)
-        return torch.cat([mask.flatten() for mask in cell_module._masks(cell, ran.prunables["tiny"]).values()])
+        cell = Cell("tiny", "colours", (), Compression("random", f"{sparsity:g}"), "none", "default", seed)
+        return torch.cat([result.mask.flatten() for _, result in cell_module.computed(cell, ran.prunables["tiny"])])
 
     assert torch.equal(masks(0, 0.5), masks(0, 0.5))
     assert not torch.equal(masks(0, 0.5), masks(1, 0.5))
@@ -305,6 +308,5 @@ def test_prune_head_of_the_protocol_reaches_the_mask(ran):
     toy_run.encode(cell, resolved)
     table = run_cell(toy_run.settings_of(cell, resolved), "cpu")
     write_cell(table, Path(cell.path))
-    layers = read_footer(Path(cell.path))["achieved_sparsity_per_layer"]
-    names = {each.name for each in ran.prunables["tiny"]}
-    assert {name.removeprefix("bert.") for name in layers} == names | {"classifier.weight"}
+    layers = read_footer(Path(cell.path))["compression"]["layers"]
+    assert {*layers} == {each.name for each in ran.prunables["tiny"]} | {"classifier.weight"}

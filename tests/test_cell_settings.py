@@ -7,7 +7,7 @@ import toy
 import yaml
 from toy_study import toy_resolved
 
-from junkdna import grid, provenance, workflow_inputs
+from junkdna import grid, job_settings, provenance, workflow_inputs
 from junkdna.keys import Cell, knob_text, parse_cell_path
 from junkdna.places import used_examples
 from junkdna.study import Protocol
@@ -15,7 +15,7 @@ from junkdna.study import Protocol
 
 def texts(study: dict) -> dict[Cell, str]:
     resolved = toy_resolved(study)
-    return {cell: grid.settings_text(cell, resolved) for cell in grid.all_cells(resolved)}
+    return {cell: job_settings.settings_text(cell, resolved) for cell in grid.all_cells(resolved)}
 
 
 # --- additions, and edits of one task ---------------------------------------------------------------------------------
@@ -60,10 +60,10 @@ def test_adding_to_a_study_leaves_every_old_cell_as_it_is(study, what):
     assert (len(after) > len(before)) == grows
     for cell in before:
         coded = (cell.model, cell.task, cell.token_knobs, cell.protocol)
-        assert grid.encode_settings(*coded, new) == grid.encode_settings(*coded, old)
-        for task, role in used_examples([cell]):
-            assert grid.example_settings(task, role, new) == grid.example_settings(task, role, old)
-        assert grid.model_settings(cell.model, new) == grid.model_settings(cell.model, old)
+        assert job_settings.encode_settings(*coded, new) == job_settings.encode_settings(*coded, old)
+        for task, role in used_examples([cell], old):
+            assert job_settings.example_settings(task, role, new) == job_settings.example_settings(task, role, old)
+        assert job_settings.model_settings(cell.model, new) == job_settings.model_settings(cell.model, old)
 
 
 def input_texts(study: dict) -> dict[str, str]:
@@ -71,10 +71,10 @@ def input_texts(study: dict) -> dict[str, str]:
     resolved = toy_resolved(study)
     found = {}
     for cell in grid.all_cells(resolved):
-        coded = grid.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        coded = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         for role in cell.roles:
             found[cell.tokens_path(role)] = provenance.canonical_json(coded)
-        for task, role in used_examples([cell]):
+        for task, role in used_examples([cell], resolved):
             found[f"{task} {role}"] = workflow_inputs.examples_text(resolved, task, role)
     return found
 
@@ -171,9 +171,9 @@ def test_a_share_of_the_train_rows_shares_the_encoded_files(settings_study):
     assert {knob_text(cell.knobs) for cell in cells} == {"plain", "data_fraction=50"}
     for role in ("train", "evaluate"):
         assert {cell.tokens_path(role) for cell in cells} == {f"results/tokens/tiny/mood/plain/default/{role}.arrow"}
-    inputs = {canonical(grid.cell_settings(cell, resolved)["inputs"]) for cell in cells}
+    inputs = {canonical(job_settings.cell_settings(cell, resolved)["inputs"]) for cell in cells}
     assert len(inputs) == 1
-    assert len({grid.settings_text(cell, resolved) for cell in cells}) == 4
+    assert len({job_settings.settings_text(cell, resolved) for cell in cells}) == 4
 
 
 @pytest.mark.parametrize("field", ["subset", "match"])
@@ -265,7 +265,7 @@ def test_the_order_of_keys_changes_nothing(study, world):
 def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
     resolved = toy_resolved(settings_study)
     for cell in grid.all_cells(resolved):
-        settings = grid.cell_settings(cell, resolved)
+        settings = job_settings.cell_settings(cell, resolved)
         assert parse_cell_path(settings["cell"]) == cell
         trained = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
         trained |= {"subset", "match"} if "data_fraction" in dict(cell.knobs) else set()
@@ -291,10 +291,10 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w = Wildcards()
         w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, seed = cell.key.split("/")
         w.seed = seed.removeprefix("seed-")
-        assert workflow_inputs.cell_text(resolved, w) == grid.settings_text(cell, resolved)
+        assert workflow_inputs.cell_text(resolved, w) == job_settings.settings_text(cell, resolved)
         assert workflow_inputs.tokens_of_cell(w) == [cell.tokens_path(role) for role in cell.roles]
         w.knobs = knob_text(cell.token_knobs)
-        encoded = grid.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        encoded = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         assert workflow_inputs.encode_text(resolved, w) == provenance.canonical_json(encoded)
         shots = ["results/examples/hues/shots.parquet"] if "shots" in w.knobs else []
         assert workflow_inputs.shots_file(w) == shots

@@ -13,7 +13,7 @@ from junkdna.cell_table import EXAMPLE, cell_table, examples_array, metrics_row,
 from junkdna.keys import FOOTER_KEY, Cell, Compression
 from junkdna.transfer import Trained
 
-KEY = Cell("m", "t", (("options", 3), ("shots", 2)), Compression("magnitude", 0.7), "none", "p", 4)
+KEY = Cell("m", "t", (("options", 3), ("shots", 2)), Compression("magnitude", "0.7"), "none", "p", 4)
 COMMON = {"id": ["a", "b", "c", "d"], "truncated": [True, False, False, False]}
 EXAMPLES = {
     "choice by log-likelihood": {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from junkdna import grid, keys, provenance
+from junkdna import job_settings, keys, provenance
 from junkdna.keys import Cell
 
 
@@ -29,7 +29,7 @@ def forget() -> None:
 def code_of(tag: str, transfer: str = "none", kind: str = "choice") -> str:
     forget()
     compression = keys.parse_compression(tag)
-    return provenance.code_digest(*grid._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind))
+    return provenance.code_digest(*job_settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind))
 
 
 def edit(file: Path, old: str, new: str) -> None:

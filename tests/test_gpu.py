@@ -21,7 +21,7 @@ import toy
 from gpu_run import Run, on_gpu, read_leases, recording_environment, run_workflow, smi
 
 from junkdna import cell as cell_module
-from junkdna import grid
+from junkdna import grid, job_settings
 from junkdna.compress import masks as masking
 from junkdna.compress.scope import prunable
 from junkdna.encode import read_tokens
@@ -107,7 +107,7 @@ def test_the_driver_saw_each_process_on_the_gpu_of_its_lease_alone(done: Run) ->
 def test_a_lease_keeps_to_the_gpu_that_is_visible(here: Run, tmp_path: Path, by: str) -> None:
     uuid = smi("--query-gpu=uuid", "-i", "1")[0]
     cell = here.cells[0]
-    (tmp_path / "settings.json").write_text(grid.settings_text(cell, here.resolved))
+    (tmp_path / "settings.json").write_text(job_settings.settings_text(cell, here.resolved))
     env = recording_environment(tmp_path) | {"CUDA_VISIBLE_DEVICES": "1" if by == "index" else uuid}
     shutil.copytree(here.folder / "results", tmp_path / "results", ignore=shutil.ignore_patterns("cells", "logs"))
     command = ["python", "-m", "junkdna", "cell", cell.path, "--gpus", "1", "--settings", "@settings.json"]
@@ -179,7 +179,8 @@ def test_generated_text_agrees_with_the_cpu(here: Run) -> None:
 def closest_tokens(cell: Cell, numbers: list[int]) -> list[float]:
     """For some examples of a cell the smallest gap between the two best tokens on the way of its greedy text."""
     model = load_plain(Path(cell.model_folder), "decoder")
-    masking.apply(prunables := prunable(model), cell_module._masks(cell, prunables))
+    prunables = prunable(model)
+    masking.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
     queries = read_tokens(Path(cell.tokens_path("evaluate")))["query"].to_pylist()
     found = []
     for k in numbers:
@@ -213,7 +214,7 @@ HOLD = """
 import json
 from pathlib import Path
 import torch
-from junkdna import cell as cells, grid, stages
+from junkdna import cell as cells, grid, job_settings, stages
 from junkdna.compress.scope import prunable
 from junkdna.study import load_study
 
@@ -225,11 +226,13 @@ def spy(settings, model, *rest):
 
 cells._answers = spy
 for key in grid.all_cells(resolved):
-    settings = stages.settings_from(grid.settings_text(key, resolved))
+    settings = stages.settings_from(job_settings.settings_text(key, resolved))
     cells.run_cell(settings, "cuda:0")
     model, (fresh, _) = models.pop(), cells._load(settings, key, Path(key.model_folder))
     before = prunable(fresh)
-    masks = cells._masks(key, before)
+    masks = {each.name: torch.ones(each.matrix().shape, dtype=torch.bool) for each in before}
+    if key.compression.level:
+        masks = {name: result.mask for name, result in cells.computed(key, before)}
     count = {"pruned": 0, "broken": 0, "moved": 0, "zero": 0}
     for new, old in zip(prunable(model), before, strict=True):
         assert new.name == old.name and new.parameter.device == torch.device("cuda:0")
@@ -262,22 +265,36 @@ def test_masks_hold_exactly_on_the_gpu_and_are_those_of_the_cpu(here: Run) -> No
 TIES = """
 import torch
 from junkdna.compress import registry
+from junkdna.compressing import results
+from junkdna.keys import parse_compression
 
 draw = torch.Generator().manual_seed(3)
 weights = {name: torch.randn(shape, generator=draw) for name, shape in {"a": (300, 512), "b": (64, 128)}.items()}
-levels = {"magnitude": 0.37, "random": 0.37, "largest": 0.37, "nm": (2, 4)}
-assert set(levels) == set(registry.METHODS)
+tags = ["magnitude-0.37", "magnitude-0.37,reference_ties=true", "magnitude_layer-0.37", "random-0.37", "largest-0.37",
+        "band-0.2to0.57", "nm-keep2of4"]
+plain = {name for name, method in registry.METHODS.items() if method.gives == "mask" and not method.statistics}
+assert {parse_compression(tag).method for tag in tags} == plain
+
+
+class Stored:  # what scope.Prunable is to a method
+    def __init__(self, name, weight):
+        self.name, self.weight = name, weight
+
+    def matrix(self):
+        return self.weight
+
+
 for round_to in (None, 0.25):  # 0.25: most magnitudes are shared by thousands of weights
-    for method, level in levels.items():
-        found = []
+    for tag in tags:
+        found, random = [], registry.METHODS[parse_compression(tag).method].random
         for device in ("cpu", "cuda:0"):
             rounded = {n: w if round_to is None else (w / round_to).round() * round_to for n, w in weights.items()}
-            given = {n: w.to(device) for n, w in rounded.items()}
-            generator = torch.Generator().manual_seed(11) if registry.METHODS[method].random else None
-            found.append(registry.load(method)(given, level, generator))
+            given = [Stored(n, w.to(device)) for n, w in rounded.items()]
+            generator = torch.Generator().manual_seed(11) if random else None
+            found.append({n: r.mask for n, r in results(given, parse_compression(tag), generator)})
         for name in weights:
             assert found[1][name].is_cuda
-            assert torch.equal(found[0][name], found[1][name].cpu()), (method, round_to, name)
+            assert torch.equal(found[0][name], found[1][name].cpu()), (tag, round_to, name)
 """
 
 
@@ -288,7 +305,7 @@ def test_every_method_masks_the_same_weights_on_both_even_among_ties(here: Run) 
 AGAIN = """
 import sys
 from pathlib import Path
-from junkdna import grid, stages
+from junkdna import grid, job_settings, stages
 from junkdna.cell import run_cell
 from junkdna.cell_table import write_cell
 from junkdna.study import load_study
@@ -296,7 +313,7 @@ from junkdna.study import load_study
 resolved = load_study(Path("config.yaml"))
 for key in grid.all_cells(resolved):
     if key.path in sys.argv[2:]:
-        settings = stages.settings_from(grid.settings_text(key, resolved))
+        settings = stages.settings_from(job_settings.settings_text(key, resolved))
         write_cell(run_cell(settings, "cuda:0"), Path(sys.argv[1], key.path))
 """
 

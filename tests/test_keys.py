@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from junkdna.compress.levels import BITS, LEVEL_KINDS
 from junkdna.compress.registry import METHODS
 from junkdna.errors import UserError
 from junkdna.keys import TRAINING_KNOBS, Cell, Compression, knob_text, parse_cell_path, parse_compression, parse_knobs
 
-BY_SPARSITY = sorted(name for name, method in METHODS.items() if method.level_kind == "sparsity")
-BY_KEEP = sorted(name for name, method in METHODS.items() if method.level_kind == "keep_of")
+METHODS_OF = {kind: sorted(n for n, method in METHODS.items() if kind in method.levels) for kind in LEVEL_KINDS}
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 WORDS = st.from_regex(r"[A-Za-z][A-Za-z0-9_.]{0,6}", fullmatch=True)
@@ -21,19 +21,33 @@ SIX_DIGITS = st.one_of(
     st.floats(1e-12, 1.0).map(lambda x: float(f"{x:.6g}")),
     st.sampled_from([1e-06, 1e-05, 0.0001, 0.1, 0.3, 1 / 2, 0.999999, 1.0]),
 )
-KEEP_OF = st.integers(1, 1024).flatmap(lambda of: st.tuples(st.integers(0, of - 1), st.just(of)))
-COMPRESSIONS = st.one_of(
-    st.just(Compression()),
-    st.builds(lambda method, s: Compression(method, sparsity=s), st.sampled_from(BY_SPARSITY), SIX_DIGITS),
-    st.builds(lambda method, k: Compression(method, keep=k[0], of=k[1]), st.sampled_from(BY_KEEP), KEEP_OF),
-)
+VALUES = {
+    "sparsity": SIX_DIGITS,
+    "keep_of": st.integers(1, 1024).flatmap(lambda of: st.tuples(st.integers(0, of - 1), st.just(of))),
+    "band": st.tuples(SIX_DIGITS | st.just(0.0), SIX_DIGITS).filter(lambda ends: ends[0] < ends[1]),
+    "bits": st.sampled_from(BITS),
+    "rank": SIX_DIGITS.filter(lambda share: share < 1) | st.just(0.0),
+}
+OPTIONS = st.dictionaries(WORDS, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,8}", fullmatch=True), max_size=3)
+
+
+def with_level(kind):
+    return st.builds(
+        lambda method, value, options: Compression(
+            method, LEVEL_KINDS[kind].write(value), tuple(sorted(options.items()))
+        ),
+        st.sampled_from(METHODS_OF[kind]), VALUES[kind], OPTIONS,
+    )  # fmt: skip
+
+
+COMPRESSIONS = st.one_of(st.just(Compression()), *map(with_level, LEVEL_KINDS))
 KNOBS = st.dictionaries(
     st.sampled_from(["answer_span", "context", "data_fraction", "options", "shots"]), WORDS | st.integers(0, 10**6)
 ).map(lambda values: tuple(sorted(values.items())))
 MODES = st.sampled_from(["none", "dense", "sparse", "sparse_to_dense", "dense_freeze"])
 CELLS = st.builds(Cell, NAMES, NAMES, KNOBS, COMPRESSIONS, MODES, NAMES, st.integers(0, 2**31 - 1))
 
-CELL = Cell("tiny", "mood", (), Compression("magnitude", sparsity=0.5), "sparse", "default", 3)
+CELL = Cell("tiny", "mood", (), Compression("magnitude", "0.5"), "sparse", "default", 3)
 
 
 @given(CELLS)
@@ -68,7 +82,7 @@ def test_knobs_of_training_are_no_knobs_of_the_encoded_files(cell):
 
 def test_paths_are_readable():
     assert CELL.path == "results/cells/tiny/mood/plain/magnitude-0.5/sparse/default/seed-3.parquet"
-    cell = replace(CELL, knobs=(("context", "passage"), ("options", 3)), compression=Compression("nm", keep=2, of=4))
+    cell = replace(CELL, knobs=(("context", "passage"), ("options", 3)), compression=Compression("nm", "keep2of4"))
     assert cell.key == "tiny/mood/context=passage,options=3/nm-keep2of4/sparse/default/seed-3"
     folder = "results/tokens/tiny/mood/context=passage,options=3/default"
     assert [cell.tokens_path(role) for role in cell.roles] == [f"{folder}/train.arrow", f"{folder}/evaluate.arrow"]
@@ -81,18 +95,25 @@ def test_paths_are_readable():
 @pytest.mark.parametrize(
     ("compression", "tag", "nominal", "level"),
     [
-        (Compression(), "dense", 0.0, None),
-        (Compression("magnitude", sparsity=1e-06), "magnitude-1e-06", 1e-06, 1e-06),
-        (Compression("random", sparsity=1.0), "random-1", 1.0, 1.0),
-        (Compression("nm", keep=1, of=4), "nm-keep1of4", 0.75, (1, 4)),
-        (Compression("nm", keep=0, of=4), "nm-keep0of4", 1.0, (0, 4)),
+        (Compression("magnitude", "1e-06"), "magnitude-1e-06", 1e-06, 1e-06),
+        (Compression("random", "1"), "random-1", 1.0, 1.0),
+        (Compression("nm", "keep1of4"), "nm-keep1of4", 0.75, (1, 4)),
+        (Compression("nm", "keep0of4"), "nm-keep0of4", 1.0, (0, 4)),
+        (Compression("band", "0.2to0.3"), "band-0.2to0.3", 0.1, (0.2, 0.3)),
+        (Compression("rtn", "4bit", (("group", "64"),)), "rtn-4bit,group=64", 0.0, 4),
+        (Compression("svd", "rank0.25", (("layers", "11.mlp+8-10"),)), "svd-rank0.25,layers=11.mlp+8-10", 0.0, 0.25),
     ],
 )
 def test_compressions(compression, tag, nominal, level):
     assert compression.tag == tag
     assert parse_compression(tag) == compression
     assert compression.nominal_sparsity == nominal
-    assert compression.level == level
+    assert compression.value == level
+
+
+def test_dense_has_no_level():
+    assert (Compression().tag, Compression().nominal_sparsity) == ("dense", 0.0)
+    assert parse_compression("dense") == Compression()
 
 
 def test_methods_can_stand_in_a_tag():
@@ -110,7 +131,9 @@ WRONG_PARTS = {
         "", "magnitude", "magnitude-", "magnitude-0.50", "magnitude-5e-1", "magnitude-.5", "magnitude-0",
         "magnitude-1.5", "magnitude--0.5", "magnitude-nan", "magnitude-inf", "magnitude-1e-6", "magnitude-0.1234567",
         "-0.5", "dense-0.5", "nm-keep2of", "nm-keep4of4", "nm-keep5of4", "nm-keep0of0", "nm-keep02of4",
-        "nm-keep٢of4", "Nm-keep2of4 ",
+        "nm-keep٢of4", "Nm-keep2of4 ", "rtn-5bit", "rtn-04bit", "rtn-4bits", "svd-rank1", "svd-rank2", "svd-0.5rank",
+        "band-0.3to0.2", "band-0.2to0.2", "band-0.2to1.2", "rtn-4bit,", "rtn-4bit,group",
+        "rtn-4bit,b=1,a=2", "rtn-4bit,a=1,a=2", "rtn,group=4", "rtn-4bit,layers=../x",
     ],
     4: ["", ".."],
     5: ["", ".."],

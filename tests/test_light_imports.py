@@ -34,17 +34,17 @@ except SystemExit as end:
     "workflow inputs": "import junkdna.workflow_inputs",
     "settings": """
 from pathlib import Path
-from junkdna import grid, workflow_inputs
+from junkdna import grid, job_settings, workflow_inputs
 from junkdna.places import check_places, used_examples
 from junkdna.study import load_study
 resolved = load_study(Path("settings.yaml"))
 check_places(resolved)
 cells = grid.all_cells(resolved)
-assert len(cells) == 32 and all(grid.settings_text(cell, resolved) for cell in cells)
+assert len(cells) == 32 and all(job_settings.settings_text(cell, resolved) for cell in cells)
 for cell in cells:
-    grid.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+    job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
     workflow_inputs.model_text(resolved, cell.model)
-for task, role in used_examples(cells):
+for task, role in used_examples(cells, resolved):
     workflow_inputs.examples_text(resolved, task, role)
 workflow_inputs.study_text(resolved)
 print(len(workflow_inputs.figure_files(resolved, "f")), "figures")

@@ -264,7 +264,7 @@ from pathlib import Path
 import torch
 from toy_training import NAMES, load, training
 from transformers import BertConfig, BertModel
-from junkdna.compress.magnitude import mask
+from junkdna.compress.magnitude import masks as pruned
 from junkdna.compress.scope import matrices, prunable
 from junkdna.transfer import fine_tune
 
@@ -283,7 +283,7 @@ def run(name, device):
         if isinstance(module, torch.nn.Dropout) and against == "cpu":
             module.p = 0.0  # the generators of the two devices draw differently
     prunables = prunable(model)
-    masks = mask(matrices(prunables), 0.5, None)
+    masks = dict(pruned(matrices(prunables), 0.5, None))
     data = training(name, rows=64)
     data = replace(data, queries=[query * 20 for query in data.queries],
                    options=[[option * 20 for option in row] for row in data.options],

@@ -90,9 +90,10 @@ def test_files_that_jobs_read(study):
 
 
 def test_examples_that_cells_read(study):
-    cells = grid.all_cells(resolve(study, "study"))
-    assert set(used_examples(cells)) == {
+    resolved = resolve(study, "study")
+    cells = grid.all_cells(resolved)
+    assert set(used_examples(cells, resolved)) == {
         ("mood", "train"), ("mood", "evaluate"), ("hues", "train"), ("hues", "evaluate"), ("hues", "shots"),
         ("named", "evaluate"), ("alike", "train"), ("alike", "evaluate"), ("degree", "train"), ("degree", "evaluate"),
     }  # fmt: skip
-    assert len(used_examples(cells)) == 10
+    assert len(used_examples(cells, resolved)) == 10

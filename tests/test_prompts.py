@@ -15,7 +15,7 @@ def row(text: str, **fields: object) -> dict:
 
 
 def settings_of(task: str, choice: str = "continuation") -> dict:
-    """What `grid.encode_settings` says of a task of the package, as far as prompts read it."""
+    """What `job_settings.encode_settings` says of a task of the package, as far as prompts read it."""
     spec = load_task(task)
     settings = spec.model_dump(include={"kind", "description", "prompt", "letters_prompt"})
     return {**settings, "choice": choice, "label_words": spec.label_words or spec.class_names()}

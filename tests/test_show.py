@@ -14,7 +14,7 @@ import pytest
 import toy
 import toy_run
 
-from junkdna import grid
+from junkdna import job_settings
 from junkdna.cli import parser
 from junkdna.encode import read_tokens
 from junkdna.errors import UserError
@@ -55,7 +55,7 @@ def world_with_models(toy_world_once: Path, tmp_path_factory: pytest.TempPathFac
         toy.write_yaml(Path("settings.yaml"), study)
         resolved = load_study(Path("settings.yaml"))
         for model in study["models"]:
-            toy_run.stages.model(toy_run.manifest(model), grid.model_settings(model, resolved))
+            toy_run.stages.model(toy_run.manifest(model), job_settings.model_settings(model, resolved))
     return folder
 
 
@@ -87,7 +87,7 @@ def encoded(task: str, model: str, knobs: str, protocol: str) -> tuple[pl.DataFr
     resolved = load_study(Path("settings.yaml"))
     cell = Cell(model, task, tuple(sorted(parse_knobs(knobs or "plain"))), Compression(), "none", protocol, 0)
     for role in ("evaluate", *(["shots"] if "shots" in knobs else [])):
-        toy_run.stages.examples(toy_run.examples_file(task, role), grid.example_settings(task, role, resolved))
+        toy_run.stages.examples(toy_run.examples_file(task, role), job_settings.example_settings(task, role, resolved))
     toy_run.encode(cell, resolved)
     table = pl.from_arrow(read_tokens(Path(cell.tokens_path("evaluate"))))
     return table, load_tokenizer(Path(cell.model_folder))

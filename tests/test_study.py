@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy_study import DELETE, changed, error_of
 
-from junkdna import grid
+from junkdna import grid, job_settings
 from junkdna.errors import UserError
 from junkdna.keys import parse_cell_path
 from junkdna.places import used_examples
@@ -111,7 +111,7 @@ def test_unknown_names_list_close_and_legal_ones(world, path, value, says):
         ({"method": "magnitude", "sparsity": [-0.1]}, ("sparsity -0.1", "0..1")),
         ({"method": "magnitude", "sparsity": [float("nan")]}, ("sparsity", "nan")),
         ({"method": "magnitude", "sparsity": [0.12345678]}, ("0.12345678", "six digits")),
-        ({"method": "magnitude", "sparsity": []}, ("sparsity (a list of fractions)",)),
+        ({"method": "magnitude", "sparsity": []}, ("sparsity: [0.3, 0.5]",)),
         ({"method": "magnitude"}, ("magnitude takes sparsity",)),
         ({"method": "magnitude", "keep": [2], "of": 4}, ("magnitude takes sparsity",)),
         ({"method": "magnitude", "sparsity": [0.5], "of": 4}, ("magnitude takes sparsity",)),
@@ -258,10 +258,10 @@ def test_the_kept_study_means_what_the_study_means(world):
     again = from_document(json.loads(canonical_json(study_document(resolved))), "study.json")
     cells = grid.all_cells(resolved)
     assert {*grid.all_cells(again)} == {*cells}
-    assert [grid.settings_text(c, again) for c in cells] == [grid.settings_text(c, resolved) for c in cells]
+    assert [job_settings.settings_text(c, again) for c in cells] == [job_settings.settings_text(c, resolved) for c in cells]
     assert again.study.protocol("short", again.tasks["mood"]).epochs == 5
-    for task, role in [("mmlu_area", "evaluate"), *used_examples(cells)]:
-        assert grid.example_settings(task, role, again) == grid.example_settings(task, role, resolved)
+    for task, role in [("mmlu_area", "evaluate"), *used_examples(cells, resolved)]:
+        assert job_settings.example_settings(task, role, again) == job_settings.example_settings(task, role, resolved)
     assert study_document(again) == study_document(resolved)
 
 
@@ -322,10 +322,10 @@ def check_resolved_or_readable(study: dict) -> None:
     assert cells
     for cell in cells[:3]:
         assert parse_cell_path(cell.path) == cell
-        assert grid.settings_text(cell, resolved)
-        assert grid.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
-        assert all(grid.example_settings(task, role, resolved) for task, role in used_examples([cell]))
-        assert grid.model_settings(cell.model, resolved)
+        assert job_settings.settings_text(cell, resolved)
+        assert job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        assert all(job_settings.example_settings(task, role, resolved) for task, role in used_examples([cell], resolved))
+        assert job_settings.model_settings(cell.model, resolved)
 
 
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)

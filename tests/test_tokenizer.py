@@ -11,7 +11,7 @@ import torch
 import toy
 import toy_tokenizers
 
-from junkdna import generation, grid, score, stages
+from junkdna import generation, job_settings, score, stages
 from junkdna.encode import read_tokens
 from junkdna.errors import UserError
 from junkdna.models import load_classifier, load_plain
@@ -175,15 +175,15 @@ def resolved(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
             save_gpt2(Path("gpt2"))
         study = resolve(STUDY, "test")
         for model in STUDY["models"]:
-            stages.model(Path(f"results/models/{model}/model.json"), grid.model_settings(model, study))
+            stages.model(Path(f"results/models/{model}/model.json"), job_settings.model_settings(model, study))
         yield study
 
 
 def encoded(resolved: Resolved, model: str, task: str, protocol: str) -> dict[str, list]:
     """Columns of the encoded file that the workflow's stages make."""
     examples, tokens = Path(f"{task}.parquet"), Path(f"{model}-{task}-{protocol}.arrow")
-    stages.examples(examples, grid.example_settings(task, "evaluate", resolved))
-    settings = grid.encode_settings(model, task, (), protocol, resolved)
+    stages.examples(examples, job_settings.example_settings(task, "evaluate", resolved))
+    settings = job_settings.encode_settings(model, task, (), protocol, resolved)
     stages.encode(tokens, settings, Path(f"results/models/{model}/model.json"), examples, None)
     return read_tokens(tokens).to_pydict()
 

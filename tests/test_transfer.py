@@ -14,7 +14,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from junkdna import transfer
 from junkdna.compress import masks as masking
-from junkdna.compress.magnitude import mask as magnitude
+from junkdna.compress.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
 from junkdna.seeds import seed_for
@@ -40,7 +40,7 @@ class Run:
         self.model, self.head = load(folder, data.objective, ("tiny", *key))
         self.model.to(dtype)
         self.prunables = prunable(self.model, prune_head=prune_head, head_names=self.head if prune_head else ())
-        self.masks = magnitude(matrices(self.prunables), 0.0 if mode == "dense" else sparsity, None)
+        self.masks = dict(magnitude(matrices(self.prunables), 0.0 if mode == "dense" else sparsity, None))
         self.before = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.report = fine_tune(
             self.model, self.prunables, self.masks, mode, data, {**PROTOCOL, **options}, key,

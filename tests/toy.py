@@ -227,7 +227,7 @@ def write_yaml(path: Path, data: dict) -> Path:
 
 
 def make_world(folder: Path) -> Path:
-    """Models, data, task files, config.yaml (`STUDY`) and settings.yaml (`SETTINGS`) below `folder`."""
+    """Models, data, task files, config.yaml (`STUDY`), settings.yaml and methods.yaml (`SETTINGS`, `METHODS`) below `folder`."""
     make_model(folder / "model")
     make_decoder(folder / "decoder")
     (folder / "data").mkdir()
@@ -241,4 +241,43 @@ def make_world(folder: Path) -> Path:
         write_yaml(folder / f"tasks/{task['name']}.yaml", task)
     write_yaml(folder / "config.yaml", STUDY)
     write_yaml(folder / "settings.yaml", SETTINGS)
+    write_yaml(folder / "methods.yaml", METHODS)
     return folder
+
+
+CALIBRATED = {"calibration": "phrases"}
+METHODS = {
+    "study": "methods",
+    "models": SETTINGS["models"],
+    "tasks": {name: {"file": f"tasks/{name}.yaml"} for name in ("mood", "hues")},
+    "calibrations": {"phrases": {"task": "hues", "samples": 6, "context_tokens": 16}},
+    "experiments": {
+        "every_method": {"title": "Every method without training", "models": ["tiny", "llm"], "tasks": ["hues"],
+                         "compressions": [{"method": "magnitude", "sparsity": 0.5},
+                                          {"method": "magnitude", "sparsity": 0.5, "reference_ties": True},
+                                          {"method": "magnitude", "sparsity": 0.5, "embeddings": True},
+                                          {"method": "magnitude_layer", "sparsity": 0.5},
+                                          {"method": "nm", "keep": 2, "of": 4},
+                                          {"method": "random", "sparsity": 0.5},
+                                          {"method": "largest", "sparsity": 0.5},
+                                          {"method": "band", "band": [0.2, 0.7]},
+                                          {"method": "wanda", "sparsity": 0.5, **CALIBRATED},
+                                          {"method": "wanda", "keep": 2, "of": 4, **CALIBRATED},
+                                          {"method": "sparsegpt", "sparsity": 0.5, **CALIBRATED},
+                                          {"method": "sparsegpt", "keep": 2, "of": 4, **CALIBRATED},
+                                          {"method": "rtn", "bits": 2, "group": 8},
+                                          {"method": "rtn", "bits": 2, "group": 8, "symmetric": True},
+                                          {"method": "gptq", "bits": 2, "group": 8, **CALIBRATED},
+                                          {"method": "gptq", "bits": 2, "group": 8, "act_order": True, **CALIBRATED},
+                                          {"method": "svd", "rank": [0.25, 0.5]},
+                                          {"method": "svd", "rank": 0.25, "layers": ["0"]}]},
+        "trained": {"title": "Compressed, then trained", "models": ["tiny"], "tasks": ["mood"],
+                    "compressions": [{"method": "wanda", "sparsity": 0.5, **CALIBRATED},
+                                     {"method": "sparsegpt", "sparsity": 0.5, **CALIBRATED}],
+                    "transfer": ["dense", "sparse", "sparse_to_dense", "dense_freeze"]},
+        "quantised": {"title": "Quantised, then trained", "models": ["tiny"], "tasks": ["mood"],
+                      "compressions": [{"method": "rtn", "bits": 2, "group": 8}],
+                      "transfer": ["sparse_to_dense"]},
+    },
+    "bootstrap": 200,
+}  # fmt: skip

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from junkdna import grid, stages
-from junkdna.keys import EXAMPLES, MODELS, Cell
+from junkdna import grid, job_settings, stages
+from junkdna.compress.registry import METHODS
+from junkdna.keys import CALIBRATION, EXAMPLES, MODELS, Cell
 from junkdna.places import used_examples
 from junkdna.study import Resolved, load_study
 
@@ -16,19 +17,34 @@ def read(study: str = "config.yaml") -> Resolved:
 
 
 def prepare(resolved: Resolved) -> None:
-    """Models, examples and encoded files of every cell of the study."""
+    """Models, examples, encoded files, calibration rows and stored compressions of every cell of the study."""
     cells = grid.all_cells(resolved)
     for model in dict.fromkeys(cell.model for cell in cells):
-        stages.model(manifest(model), grid.model_settings(model, resolved))
-    for task, role in used_examples(cells):
-        stages.examples(examples_file(task, role), grid.example_settings(task, role, resolved))
+        stages.model(manifest(model), job_settings.model_settings(model, resolved))
+    for task, role in used_examples(cells, resolved):
+        stages.examples(examples_file(task, role), job_settings.example_settings(task, role, resolved))
     for cell in cells:
         encode(cell, resolved)
+        compress(cell, resolved)
+
+
+def compress(cell: Cell, resolved: Resolved) -> None:
+    """The stored compression that a cell reads and the rows it is calibrated on, where they are not there yet."""
+    if cell.compressed_path is None or Path(cell.compressed_path).exists():
+        return
+    of, rows = (cell.model, cell.compression, cell.seed), None
+    if METHODS[cell.compression.method].statistics:
+        name = job_settings.calibration_of(cell.compression)
+        rows = Path(f"{CALIBRATION}/{cell.model}/{name}/seed-{cell.seed}.parquet")
+        settings = job_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
+        stages.calibration(rows, settings, manifest(cell.model))
+    settings = job_settings.compressed_settings(*of, resolved)
+    stages.compress(Path(cell.compressed_path), settings, manifest(cell.model), rows, gpus=0, threads=1)
 
 
 def encode(cell: Cell, resolved: Resolved) -> None:
     """The encoded files that a cell reads, where they are not there yet."""
-    settings = grid.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+    settings = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
     shots = examples_file(cell.task, "shots") if dict(cell.knobs).get("shots") else None
     for role in cell.roles:
         path = Path(cell.tokens_path(role))
@@ -46,7 +62,7 @@ def examples_file(task: str, role: str = "evaluate") -> Path:
 
 def settings_of(cell: Cell, resolved: Resolved) -> dict:
     """The cell's settings as a job gets them: through JSON."""
-    return stages.settings_from(grid.settings_text(cell, resolved))
+    return stages.settings_from(job_settings.settings_text(cell, resolved))
 
 
 def run(cell: Cell, resolved: Resolved) -> dict:

@@ -48,7 +48,7 @@ def read_role(cell: object, role: str, resolved: object, files: dict[str, list[s
     """(raw rows, canonical examples) of a cell's task in one role, as Arrow tables."""
     import pyarrow as pa
 
-    from junkdna.grid import example_settings
+    from junkdna.job_settings import example_settings
     from junkdna.raw import load_raw
     from junkdna.source_spec import LocalSource
     from junkdna.tasks.load import canonical_examples
@@ -79,7 +79,7 @@ def evaluate(given: argparse.Namespace) -> dict:
     import torch
     import transformers
 
-    from junkdna import grid
+    from junkdna import grid, job_settings
     from junkdna.encode import encode
     from junkdna.models import load_plain
     from junkdna.score import loglikelihood
@@ -101,7 +101,7 @@ def evaluate(given: argparse.Namespace) -> dict:
         count = dict(cell.knobs).get("shots", 0)
         shots = read_role(cell, "shots", resolved, files[cell.task], given.documents)[1] if count else None
         begun = time.perf_counter()
-        settings = grid.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        settings = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         table = encode(examples, shots, tokenizer, settings).to_pydict()
         scores = loglikelihood(model, table["query"], table["options"], table["option_starts"], "cpu")
         seconds["score"] += time.perf_counter() - begun

@@ -1,6 +1,6 @@
 """Which weights of a model may be pruned, found by the model's structure and never by the names of its parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,25 +29,61 @@ def matrices(prunables: Sequence[Prunable]) -> dict[str, Tensor]:
     return {prunable.name: prunable.matrix() for prunable in prunables}
 
 
-def prunable(model: nn.Module, prune_head: bool = False, head_names: Sequence[str] = ()) -> list[Prunable]:
+def prunable(
+    model: nn.Module,
+    prune_head: bool = False,
+    head_names: Sequence[str] = (),
+    embeddings: bool = False,
+    loaded: bool = True,
+) -> list[Prunable]:
     """The weights of the linear layers (`nn.Linear`, transformers' `Conv1D`) inside the transformer blocks, in order.
 
-    Blocks are the outermost `nn.ModuleList`s whose members are of one class and hold linear layers. Out are embeddings,
-    norms, biases, poolers, input and output projections and heads. `prune_head` adds the 2-D weights among `head_names`
-    (full parameter names, biases in it are passed over) behind the others. A parameter used twice is listed once.
+    Out are embeddings, norms, biases, poolers, input and output projections and heads. A parameter used twice is listed
+    once, at its first place. Behind the blocks come, where asked for:
+
+    - `embeddings`: the tables of all `nn.Embedding`s, in blocks and outside: words, positions, segments, relative
+      positions. The paper's code prunes them unless told `--noembed` (it goes by "embed" in the name). A table is
+      (rows, width); a language-model head tied to one stands under the table's name.
+    - `prune_head`: the 2-D weights among `head_names` (full parameter names, biases in it are passed over).
+
+    `loaded` False takes a model on the meta device, whose weights have shapes but no values, to look at the scope.
 
     Raises `UserError` where no block is found; where a weight in a block is packed, quantised, or a matrix that belongs
     to no linear layer (fused experts, convolutions: they would stay dense unseen); where a weight to prune is also an
-    embedding; where the head's names match nothing. Blocks of mixed classes (hybrid models) are not searched.
+    embedding, and `embeddings` is off; where the head's names match nothing. Blocks of mixed classes (hybrid models)
+    are not searched.
     """
     assert prune_head or not head_names, "head_names given without prune_head"
+    lists = block_lists(model)
+    found = [each for path, blocks in lists for each in _in_blocks(path, blocks)]
+    if embeddings:
+        found += [_plain(name, table) for name, table in _embeddings(model)]
+    if prune_head:
+        found += _in_head(model, head_names, inside=[f"{path}." for path, _ in lists])
+    if loaded:
+        _refuse_meta(found)
+    outside = {} if embeddings else {id(table.weight): f"{name}.weight" for name, table in _embeddings(model)}
+    return _once(found, outside)
+
+
+def block_lists(model: nn.Module) -> list[tuple[str, nn.ModuleList]]:
+    """(path, list) of every list of transformer blocks: the outermost `nn.ModuleList`s whose members are of one class
+    and hold linear layers. Raises `UserError` where there is none."""
     lists = list(_block_lists(model, ""))
     if not lists:
         raise UserError(_no_block(model))
-    found = [each for path, blocks in lists for each in _in_blocks(path, blocks)]
-    if prune_head:
-        found += _in_head(model, head_names, inside=[f"{path}." for path, _ in lists])
-    return _once(model, found)
+    return lists
+
+
+def body_name(model: nn.Module, name: str) -> str:
+    """The name that a parameter of `model` has in its body alone, so that masks made on one fit the other.
+
+    "bert.encoder.layer.0..." of a classifier is "encoder.layer.0..." in the plain model. Names outside the body (heads)
+    and of a model that is its own body stay as they are.
+    """
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    has_body = getattr(model, "base_model", model) is not model
+    return name.removeprefix(prefix) if has_body else name
 
 
 def _is_linear(module: nn.Module) -> bool:
@@ -61,7 +97,7 @@ def _linear_like(module: nn.Module) -> bool:
 
 
 def _block_lists(module: nn.Module, path: str) -> Iterator[tuple[str, nn.ModuleList]]:
-    """(path, list) of the outermost lists of blocks. Bare linear layers in a list (heads) are no blocks."""
+    """Bare linear layers in a list (heads) are no blocks."""
     for name, child in module.named_children():
         child_path = f"{path}.{name}" if path else name
         if not isinstance(child, nn.ModuleList):
@@ -78,7 +114,7 @@ def _is_block_list(blocks: nn.ModuleList) -> bool:
 def _in_blocks(path: str, blocks: nn.ModuleList) -> Iterator[Prunable]:
     for name, module in blocks.named_modules(prefix=path):
         if _linear_like(module):
-            yield _of_layer(name, module)
+            yield _plain(name, module)
         elif not isinstance(module, nn.Embedding):
             for own, parameter in module.named_parameters(recurse=False):
                 if parameter.ndim >= 2:
@@ -89,24 +125,38 @@ def _in_blocks(path: str, blocks: nn.ModuleList) -> Iterator[Prunable]:
                     )
 
 
-def _of_layer(name: str, module: nn.Module) -> Prunable:
-    """The weight of a linear layer; refuses every kind of weight whose scalars cannot be read and set to 0."""
+def _plain(name: str, module: nn.Module) -> Prunable:
+    """The weight of a linear layer or table; refuses every kind of weight whose scalars cannot be read and set to 0."""
     weight = dict(module.named_parameters(recurse=False)).get("weight")
     problem = None
-    if not _is_linear(module) or weight is None:
+    if weight is None or not (_is_linear(module) or isinstance(module, nn.Embedding)):
         problem = f"a {type(module).__name__} without a plain weight"
     elif weight.dtype not in DTYPES:
         problem = f"a weight of {weight.dtype}"
     elif type(weight.data) is not Tensor or weight.layout != torch.strided or weight.ndim != 2:
         problem = f"a weight that is a {type(weight.data).__name__} of {weight.layout}, {weight.ndim}-D"
-    elif weight.is_meta:
-        problem = "a weight without values (meta device)"
     if problem:
-        raise UserError(
-            f"{name}: {problem}; pruning needs plain 2-D weights of float16, bfloat16, float32 or float64. The model "
-            "is probably quantised, packed or offloaded: load the original checkpoint."
-        )
-    return Prunable(f"{name}.weight", weight, transposed=not isinstance(module, nn.Linear))
+        raise _not_plain(name, problem)
+    return Prunable(f"{name}.weight", weight, transposed=not isinstance(module, nn.Linear | nn.Embedding))
+
+
+def _refuse_meta(found: Sequence[Prunable]) -> None:
+    for prunable in found:
+        if prunable.parameter.is_meta:
+            raise _not_plain(prunable.name.removesuffix(".weight"), "a weight without values (meta device)")
+
+
+def _not_plain(name: str, problem: str) -> UserError:
+    return UserError(
+        f"{name}: {problem}; pruning needs plain 2-D weights of float16, bfloat16, float32 or float64. The model is "
+        "probably quantised, packed or offloaded: load the original checkpoint."
+    )
+
+
+def _embeddings(model: nn.Module) -> Iterator[tuple[str, nn.Embedding]]:
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding):
+            yield name, module
 
 
 def _in_head(model: nn.Module, head_names: Sequence[str], inside: Sequence[str]) -> list[Prunable]:
@@ -128,7 +178,7 @@ def _in_head(model: nn.Module, head_names: Sequence[str], inside: Sequence[str])
             raise UserError(
                 f"head_names: {name} belongs to a {type(owner).__name__}; only linear layers can be pruned."
             )
-        found.append(_of_layer(owner_name, owner))
+        found.append(_plain(owner_name, owner))
     if not found:
         legal = ", ".join(name for name, parameter in outside.items() if parameter.ndim == 2) or "none"
         raise UserError(
@@ -138,19 +188,15 @@ def _in_head(model: nn.Module, head_names: Sequence[str], inside: Sequence[str])
     return found
 
 
-def _once(model: nn.Module, found: Sequence[Prunable]) -> list[Prunable]:
-    """Each parameter at its first place; refuses one that an embedding shares, as pruning it prunes the embedding."""
-    embeddings = {
-        id(module.weight): f"{name}.weight"
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Embedding)
-    }
+def _once(found: Sequence[Prunable], outside: Mapping[int, str]) -> list[Prunable]:
+    """Each parameter at its first place; refuses those of `outside` {id: name of the embedding that shares it}."""
     first: dict[int, Prunable] = {}
     for prunable in found:
-        if id(prunable.parameter) in embeddings:
+        if id(prunable.parameter) in outside:
             raise UserError(
-                f"{prunable.name} is the same parameter as the embedding {embeddings[id(prunable.parameter)]} (tied); "
-                "embeddings are not pruned. Leave it out, or load the model with tie_word_embeddings off."
+                f"{prunable.name} is the same parameter as the embedding {outside[id(prunable.parameter)]} (tied), and "
+                "embeddings are not in the scope. Leave it out, prune embeddings too, or load the model with "
+                "tie_word_embeddings off."
             )
         first.setdefault(id(prunable.parameter), prunable)
     return list(first.values())

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from junkdna.figures import conditions, difficulty_panels, difficulty_scale, labels, layout, levels, marks, style, words
+from junkdna.figures import (
+    conditions,
+    difficulty_panels,
+    difficulty_scale,
+    labels,
+    layout,
+    levels,
+    lines,
+    marks,
+    style,
+    words,
+)  # fmt: skip
 from junkdna.figures.difficulty_panels import Palette, Panel
 from junkdna.figures.difficulty_scale import DENSE_ERROR, HUMAN_GAPS, Scale
 
@@ -23,16 +34,16 @@ SHARE = "(score − chance) / (dense − chance)"
 
 @style.styled
 def draw(drops: pl.DataFrame, experiment: str) -> Figure:
-    """Draw what every condition of `experiment` loses against how hard it is, one colour a sparsity level.
+    """Draw what every condition of `experiment` loses against how hard it is, one colour a level.
 
     Where one knob varies within every task, x is that knob, and each task (and model, and transfer mode) has a row of
     two panels: the score with dense and chance, and the share kept above chance, (score - chance) / (dense - chance).
     Else tasks are compared: against the chance-corrected dense error (by kind first, where some are answered freely),
     and, where two or more have a human figure H, against the gap to it, (H - dense) / H and (H - dense) / dense.
 
-    Shown are the rows without fine-tuning and those fine-tuned in one mode (sparse, else the first that prunes), of one
-    method (magnitude, else the first by name), at four levels or fewer. It fits no line and tests nothing. Where there
-    is nothing to draw the page says why.
+    Shown are the rows without fine-tuning and those fine-tuned in one mode (sparse, else the first that compresses), of
+    one line (`lines.plainest`: magnitude, else another method that prunes, else one of bits or rank), at four levels or
+    fewer. It fits no line and tests nothing. Where there is nothing to draw the page says why.
     """
     rows = select(drops, experiment)
     title = f"Drop against difficulty: {experiment}"
@@ -53,23 +64,22 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
 
 
 def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
-    """Rows of `experiment` that are drawn, each with the mode it is shown with; empty where nothing is pruned."""
+    """Rows of `experiment` that are drawn, each with the mode it is shown with; empty where nothing is compressed."""
     own = drops.filter(pl.col("experiment") == experiment)
-    pruned = own.filter((pl.col("sparsity") > 0) & (pl.col("transfer") != "dense"))
-    method = min(pruned["method"].unique(), key=lambda name: (name != "magnitude", name), default="")
-    pruned = pruned.filter(pl.col("method") == method)
-    pruned = pruned.filter(pl.col("sparsity").is_in(levels.pick(pruned["sparsity"])))
+    present = [line for line in lines.present(own) if line.kind != "band"]
+    compressed = lines.on(own.filter(pl.col("transfer") != "dense"), [lines.plainest(present)] if present else [])
+    compressed = compressed.filter(pl.col("compression").is_in(levels.pick(compressed["compression"])))
     parts = [own.clear().with_columns(pl.lit("").alias(MODE))]
-    for mode in _modes(pruned):
+    for mode in _modes(compressed):
         dense = (pl.col("method") == "dense") & (pl.col("transfer") == ("none" if mode == "none" else "dense"))
-        both = pl.concat([own.filter(dense), pruned.filter(pl.col("transfer") == mode)])
+        both = pl.concat([own.filter(dense), compressed.filter(pl.col("transfer") == mode)])
         parts.append(both.with_columns(pl.lit(mode).alias(MODE)))
     return pl.concat(parts)
 
 
-def _modes(pruned: pl.DataFrame) -> list[str]:
+def _modes(compressed: pl.DataFrame) -> list[str]:
     """Without fine-tuning, if there; and of the fine-tuned modes the first."""
-    present = set(pruned["transfer"])
+    present = set(compressed["transfer"])
     tuned = [mode for mode in style.MODE_LOOKS if mode in present] + sorted(present - {"none", *style.MODE_LOOKS})
     return [mode for mode in ("none", *tuned[:1]) if mode in present]
 
@@ -177,7 +187,7 @@ def _score_label(rows: pl.DataFrame) -> str:
 
 def _level_keys(looks: Palette) -> list:
     dense = marks.key("dense (share kept: the line at 1)", color=style.INK, marker="o", **style.FILLED)
-    return [dense, *levels.keys([level for level in looks.shades if level > 0])]
+    return [dense, *levels.keys([tag for tag in looks.shades if tag != "dense"])]
 
 
 def _mark_keys(rows: pl.DataFrame, looks: Palette) -> list:
@@ -195,17 +205,17 @@ def _mark_keys(rows: pl.DataFrame, looks: Palette) -> list:
 
 def _remarks(own: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     """Footer sentences: what the rows of the experiment that are drawn have in common, and which are not drawn."""
-    method = rows.filter(pl.col("sparsity") > 0)["method"][0]
+    (line,) = lines.present(rows)
+    named = lines.names(lines.present(own))
     tuned = [mode for mode in rows[MODE].unique() if mode != "none"]
-    remarks = [f"Compression: {words.method(method)}."]
+    remarks = [f"Compression: {named[line]}.", *filter(None, [lines.in_common(named)])]
     if tuned:
         remarks.append(f"Fine-tuned: {_mode_words(tuned[0])}, against dense transfer of the same condition.")
-    pruned = own.filter(pl.col("sparsity") > 0)
-    same = pruned.filter((pl.col("method") == method) & pl.col("transfer").is_in(rows[MODE].unique().implode()))
-    left = [f"{100 * level:g}" for level in sorted(set(same["sparsity"]) - set(rows["sparsity"]))]
-    out = [f"{', '.join(left)} % pruned"] if left else []
-    out += [words.method(name) for name in sorted(set(own["method"]) - {"dense", method})]
-    out += [_mode_words(mode) for mode in sorted(set(pruned["transfer"]) - set(rows[MODE]) - {"dense"})]
+    same = lines.on(own.filter(pl.col("transfer").is_in(rows[MODE].unique().implode())), [line])
+    left = sorted(set(same["compression"]) - set(rows["compression"]), key=lines.strength)
+    out = [", ".join(map(lines.level, left)) + (" pruned" if line.kind == "sparsity" else "")] if left else []
+    out += [name for other, name in named.items() if other != line]
+    out += [_mode_words(mode) for mode in sorted(set(own["transfer"]) - set(rows[MODE]) - {"dense"})]
     return remarks + ([f"In the experiment but not drawn here: {'; '.join(out)}."] if out else [])
 
 
@@ -243,7 +253,9 @@ def _task_remarks(rows: pl.DataFrame) -> list[str]:
 
 def _nothing(title: str) -> Figure:
     fig, ((ax,),) = layout.panels(1, 1)
-    text = "Nothing to show: the experiment prunes at no level"
+    text = "Nothing to show: the experiment compresses at no level"
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=style.GREY)
     ax.set_axis_off()
-    return layout.finish(fig, title, [], "Compression without a sparsity has no place in it.", layout.Room(1.2))
+    return layout.finish(
+        fig, title, [], "Bands of |w| differ in place and not in amount: they have no place in it.", layout.Room(1.2)
+    )

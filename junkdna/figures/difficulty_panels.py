@@ -1,4 +1,4 @@
-"""One panel of a difficulty figure: scores, or shares kept above chance, of dense and of each sparsity level."""
+"""One panel of a difficulty figure: scores, or shares kept above chance, of dense and of each level."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from junkdna.figures import levels, marks, style, words
+from junkdna.figures import levels, lines, marks, style, words
 from junkdna.figures.difficulty_scale import Scale, place, variant
 from junkdna.figures.labels import Name
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 VIEWS = {"score": "Score", "kept": "Share kept above chance"}
 DASHES = ("-", (0, (2.6, 1.3)), (0, (1, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (6, 1.5)))
+DENSE = "dense"
 ASIDE_PT = 3.0  # between the series of one condition, less where there are many
 
 
@@ -66,18 +67,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Palette:
-    """Looks of series in all panels of a figure: colour of each level (0: dense), marker and line of each variant."""
+    """Looks of series in all panels of a figure: colour of each compression (a tag, dense first), marker and line of
+    each variant."""
 
-    shades: dict[float, str]
+    shades: dict[str, str]
     variants: dict[str, tuple[str, object]]
 
 
 def palette(panels: list[Panel]) -> Palette:
     """Looks of all series of `panels`."""
-    drawn = sorted({level for panel in panels for level in panel.rows["sparsity"]} - {0.0})
+    drawn = sorted({tag for panel in panels for tag in panel.rows["compression"]} - {DENSE}, key=lines.strength)
     variants = sorted({name for panel in panels for name in panel.variants()}, key=words.natural)
     looks = zip(cycle(style.CONDITION_MARKERS), cycle(DASHES), strict=False)
-    return Palette({0.0: style.INK} | levels.colours(drawn), dict(zip(variants, looks, strict=False)))
+    return Palette({DENSE: style.INK} | levels.colours(drawn), dict(zip(variants, looks, strict=False)))
 
 
 def draw(ax: Axes, panel: Panel, looks: Palette, wide_in: float) -> None:
@@ -129,15 +131,15 @@ def _chance(ax: Axes, panel: Panel) -> None:
 
 def _series(panel: Panel, looks: Palette, wide_in: float) -> list[Series]:
     """All that is drawn, from left to right: dense (where scores are shown), then the levels."""
-    shown = [level for level in looks.shades if level > 0 or panel.view == "score"]
-    pairs = [(level, name) for level in shown for name in panel.variants()]
+    shown = [tag for tag in looks.shades if tag != DENSE or panel.view == "score"]
+    pairs = [(tag, name) for tag in shown for name in panel.variants()]
     step = min(ASIDE_PT, 0.55 * 72 * wide_in / (max(len(set(panel.scale.at.values())), 1) * len(pairs)))
     found = []
-    for at, (level, name) in enumerate(pairs):
-        rows = [r for r in panel.placed() if r["sparsity"] == level and panel.variant(r) == name]
-        label = "|".join(filter(None, ["dense" if level == 0 else f"{level:g}", name]))
+    for at, (tag, name) in enumerate(pairs):
+        rows = [r for r in panel.placed() if r["compression"] == tag and panel.variant(r) == name]
+        label = "|".join(filter(None, [DENSE if tag == DENSE else lines.level_text(tag), name]))
         marker, dash = looks.variants[name]
-        found.append(Series(rows, label, looks.shades[level], marker, dash, (at - (len(pairs) - 1) / 2) * step))
+        found.append(Series(rows, label, looks.shades[tag], marker, dash, (at - (len(pairs) - 1) / 2) * step))
     return found
 
 
@@ -148,7 +150,7 @@ def _draw_series(ax: Axes, series: Series, panel: Panel) -> None:
     where = ax.transData + ScaledTranslation(series.aside_pt / 72, 0, ax.figure.dpi_scale_trans)
     rows = sorted((r for r in series.rows if r[panel.view] is not None), key=lambda r: panel.x(r))
     x, y = [panel.x(row) for row in rows], [row[panel.view] for row in rows]
-    top = 1 if series.label.startswith("dense") else 0
+    top = 1 if series.label.startswith(DENSE) else 0
     for row, at in zip(rows, x, strict=True):
         ends = [row[f"{panel.view}_low"], row[f"{panel.view}_high"]]
         if None not in ends:

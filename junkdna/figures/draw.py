@@ -7,36 +7,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.errors import UserError
+from junkdna.figures import lines
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 class Outline(NamedTuple):
-    """What decides the figures of an experiment: its transfer modes, and how many conditions (task x knobs) it has."""
+    """What decides the figures of an experiment: its transfer modes, how many conditions (task x knobs) it has, and the
+    tags of its compressions (None, not known: all have a sparsity)."""
 
     modes: Collection[str]
     conditions: int
+    compressions: Collection[str] | None = None
+
+    def kinds(self) -> set[str]:
+        """The kinds of level of its compressions; none for dense alone."""
+        if self.compressions is None:
+            return {"sparsity"}
+        return {line.kind for tag in self.compressions if (line := lines.line_of(tag))}
 
 
 def figure_names(experiments: Mapping[str, Outline]) -> list[str]:
     """File stems of the figures of a study.
 
-    `headline` first, then for each experiment `difficulty_<name>` (two or more conditions), `sparsity_<name>` (transfer
-    none) and `transfer_<name>` (fine-tuned).
+    `headline` first, then for each experiment those that have something to show: `difficulty_<name>` (two or more
+    conditions); without fine-tuning `sparsity_<name>` (methods that prune to a sparsity), `budget_<name>` (methods
+    without one: bits, rank) and `bands_<name>`; `transfer_<name>` (fine-tuned compressed models, bands of |w| apart).
     """
     names = ["headline"]
-    for experiment, (modes, conditions) in experiments.items():
-        names += [f"difficulty_{experiment}"] if conditions > 1 else []
-        names += [f"sparsity_{experiment}"] if "none" in modes else []
-        names += [f"transfer_{experiment}"] if set(modes) - {"none"} else []
+    for experiment, outline in experiments.items():
+        kinds, plain = outline.kinds(), "none" in outline.modes
+        shown = {
+            "difficulty": outline.conditions > 1,
+            "sparsity": plain and not kinds.isdisjoint(lines.PRUNING),
+            "budget": plain and not kinds.isdisjoint(lines.PLAIN),
+            "bands": plain and "band" in kinds,
+            "transfer": bool(set(outline.modes) - {"none", "dense"} and kinds - {"band"}),
+        }
+        names += [f"{family}_{experiment}" for family, is_shown in shown.items() if is_shown]
     return names
 
 
 def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
     """Outline of each experiment of a drops table, in its order: the same that its study says."""
     return {
-        rows["experiment"][0]: Outline(set(rows["transfer"]), rows.select("task", "knobs").n_unique())
+        rows["experiment"][0]: Outline(
+            set(rows["transfer"]), rows.select("task", "knobs").n_unique(), set(rows["compression"])
+        )
         for rows in drops.partition_by("experiment", maintain_order=True)
     }
 
@@ -44,18 +62,20 @@ def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
 def draw_all(drops: Path, folder: Path) -> list[Path]:
     """Write every figure of the table at `drops` into `folder` as PDF, SVG and PNG; returns the files.
 
-    Raises UserError when the table is empty or an experiment has nothing to draw; then nothing of it is written.
+    Raises UserError when the table is empty. An experiment with nothing to draw, such as a dense one, has no figure.
     """
     import polars as pl
 
-    from junkdna.figures import difficulty, headline, saving, sparsity, transfer
+    from junkdna.figures import bands, budget, difficulty, headline, saving, sparsity, transfer
 
     table = pl.read_parquet(drops).cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
     if table.is_empty():
         raise UserError(
             f"{drops}: nothing to draw, the table has no rows. Run cells of the study and collect them first."
         )
-    makers = {"difficulty": difficulty.draw, "sparsity": sparsity.draw, "transfer": transfer.draw}
+    makers = {
+        module.__name__.rpartition(".")[2]: module.draw for module in (difficulty, sparsity, budget, bands, transfer)
+    }
     figures = {}
     for name in figure_names(outlines(table)):
         family, _, experiment = name.partition("_")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from junkdna.figures import conditions, labels, layout, levels, marks, style, words
+from junkdna.figures import conditions, labels, layout, levels, lines, marks, style, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,8 @@ DENSE_ERROR = "chance_corrected_dense_error"
 
 @style.styled
 def draw(drops: pl.DataFrame) -> Figure:
-    """Draw chance-corrected drop (1 - share kept) against difficulty, one colour per sparsity, for magnitude pruning.
+    """Draw chance-corrected drop (1 - share kept) against difficulty, one colour per sparsity, for magnitude pruning
+    (with the fewest options that the study has it with).
 
     Circles: no fine-tuning; diamonds: fine-tuned with the mask held. One panel per difficulty measure; a condition
     stands once in it, however many experiments hold it. Where nothing can be drawn the figure says why.
@@ -27,8 +28,8 @@ def draw(drops: pl.DataFrame) -> Figure:
     rows, hidden = select(drops)
     looks = conditions.looks(drops)
     measures = sorted(rows["difficulty_measure"].unique()) or [DENSE_ERROR]
-    shown_levels = levels.pick(rows["sparsity"])
-    shown = rows.filter(pl.col("sparsity").is_in(shown_levels))
+    shown_levels = levels.pick(rows["compression"])
+    shown = rows.filter(pl.col("compression").is_in(shown_levels))
     fig, axes = layout.panels(len(measures), 1)
     names = [_names(shown.filter(pl.col("difficulty_measure") == m), looks) for m in measures]
     room = _room(fig, names)
@@ -39,7 +40,9 @@ def draw(drops: pl.DataFrame) -> Figure:
         ax.set_xlabel(f"difficulty: {words.measure(measure)}{formula}  →  harder")
         ax.set_ylabel("chance-corrected drop,\n1 − (score − chance) / (dense − chance)")
     footer = words.facts(shown, "Error bars") if len(shown) else "Nothing to show."
-    footer += _remarks(hidden, looks)
+    footer += _remarks(hidden, looks) + "".join(
+        f" {lines.in_common(found)}" for found in [lines.present(rows)] if found
+    )
     legends = [levels.keys(shown_levels), _marks(shown)]
     title = "Difficulty against drop, smallest weights pruned (magnitude)"
     return layout.finish(fig, title, legends, footer, room)
@@ -47,15 +50,17 @@ def draw(drops: pl.DataFrame) -> Figure:
 
 def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of the headline, each condition once, and those hidden because their dense model is not above chance."""
-    pruned = (pl.col("method") == "magnitude") & (pl.col("sparsity") > 0) & pl.col("transfer").is_in(list(MODES))
-    rows = drops.filter(pruned).sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
+    pruned = drops.filter((pl.col("method") == "magnitude") & pl.col("transfer").is_in(list(MODES)))
+    shown = lines.present(pruned)
+    rows = lines.on(pruned, [lines.plainest(shown)] if shown else [])
+    rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
     same = ["model", "task", "knobs", "protocol", "transfer", "sparsity", "difficulty_measure"]
     rows = rows.unique(same, keep="first", maintain_order=True).sort(same)
     usable = pl.col("kept").is_not_null() & pl.col("difficulty").is_not_null()
     return rows.filter(usable), rows.filter(~usable)
 
 
-def _panel(ax: Axes, rows: pl.DataFrame, shown_levels: list[float]) -> None:
+def _panel(ax: Axes, rows: pl.DataFrame, shown_levels: list[str]) -> None:
     from matplotlib.transforms import ScaledTranslation
 
     ax.axhline(0, color=style.GREY, linewidth=0.9, zorder=1, label="dense")
@@ -66,11 +71,11 @@ def _panel(ax: Axes, rows: pl.DataFrame, shown_levels: list[float]) -> None:
         ax.set_xlim(0, 1)
         return
     _limits(ax, rows)
-    for at, (level, colour) in enumerate(levels.colours(shown_levels).items()):
+    for at, (tag, colour) in enumerate(levels.colours(shown_levels).items()):
         aside = ScaledTranslation((at - (len(shown_levels) - 1) / 2) * 3.2 / 72, 0, ax.figure.dpi_scale_trans)
         for mode, marker in MODES.items():
-            own = rows.filter((pl.col("sparsity") == level) & (pl.col("transfer") == mode))
-            _points(ax, own, colour, marker, f"{level:g}|{mode}", ax.transData + aside)
+            own = rows.filter((pl.col("compression") == tag) & (pl.col("transfer") == mode))
+            _points(ax, own, colour, marker, f"{lines.strength(tag):g}|{mode}", ax.transData + aside)
 
 
 def _points(ax: Axes, own: pl.DataFrame, colour: str, marker: str, label: str, where: object) -> None:

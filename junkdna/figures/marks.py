@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from junkdna.figures.style import FILLED, GREY, METHOD_DASHES, OPEN, SPARE_DASHES
+from junkdna.figures.style import FILLED, GREY, OPEN
 from junkdna.figures.words import shorten
 
 if TYPE_CHECKING:
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 def numbers(values: pl.Series) -> list[float]:
     """Values as floats, null as not-a-number, which matplotlib leaves out."""
     return [float("nan") if value is None else float(value) for value in values]
-
-
-def dashes(methods: Iterable[str]) -> dict[str, object]:
-    """Line style of each method; methods without a fixed one get spare ones in the order of their names."""
-    named = sorted(set(methods))
-    spare = iter(SPARE_DASHES * len(named))
-    return {method: METHOD_DASHES[method] if method in METHOD_DASHES else next(spare) for method in named}
 
 
 def key(text: str, **look: object) -> Artist:
@@ -54,14 +47,6 @@ def points(
         if at:
             look = {"color": colour, "marker": marker, "linestyle": "none", "zorder": 4} | face | more
             ax.plot([x[i] for i in at], [y[i] for i in at], label=f"{label}|{name}", **look)
-
-
-def sparsity_axis(ax: Axes, highest: float) -> None:
-    """Percent of weights pruned on x, from dense to the highest level of the data."""
-    top = max(100 * highest, 10)
-    ax.set_xlim(-0.03 * top, 1.04 * top)
-    ax.set_xticks(range(0, int(top) + 1, 10 if top <= 60 else 20))
-    ax.set_xlabel("weights pruned, %")
 
 
 def around(values: Iterable[float]) -> tuple[float, float]:

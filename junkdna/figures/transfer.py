@@ -1,4 +1,7 @@
-"""The transfer modes of one experiment: score against sparsity after fine-tuning, one panel per condition."""
+"""The transfer modes of one experiment: score against sparsity after fine-tuning, one panel per condition.
+
+Where some of the compressions have no sparsity, effective bits per weight are the axis.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,20 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from junkdna.errors import UserError
-from junkdna.figures import conditions, layout, marks, style, words
+from junkdna.figures import conditions, layout, lines, marks, style, words
+from junkdna.figures.amount import BUDGET, SPARSITY, Amount
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SPREAD = 0.9  # percent points of sparsity between the seed dots of two modes
+SPREAD_PT = 1.2  # between the seed dots of two modes
 Panel = tuple[str, conditions.Key]
 
 
 @style.styled
 def draw(drops: pl.DataFrame, experiment: str) -> Figure:
-    """Draw score against sparsity for each transfer mode of `experiment`, a panel per condition (and model).
+    """Draw score against sparsity (or bits) for each transfer mode of `experiment`, a panel per condition (and model).
 
     Dense transfer is a horizontal line with its interval; seeds are small dots; chance and majority are dotted lines.
     Raises UserError when the experiment has no fine-tuned compressed row.
@@ -31,14 +35,16 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     gap_in, right_in = 0.26, 2.6 if len(groups) == 1 else style.RIGHT_IN
     fig, axes = layout.panels(-(-len(groups) // columns), columns, share_y=True)
     flat = [ax for line in axes for ax in line]
-    dashes = marks.dashes(rows.filter(pl.col("method") != "dense")["method"])
+    dashes = lines.dashes(lines.present(rows))
+    amount = BUDGET if any(line.kind in lines.PLAIN for line in dashes) else SPARSITY
     tops = 0
     for ax, ((model, key), own) in zip(flat, groups.items(), strict=False):
         title = words.shorten(looks.of[key].label + (f", {model}" if _several(rows, "model") else ""), 80)
         heading = layout.wrap(fig, title, style.RC["axes.titlesize"], 5.6 / columns) + _facts(rows, own)
         tops = max(tops, heading.count("\n"))
         ax.set_title(heading)
-        _panel(ax, own, dashes, float(rows["sparsity"].max()))
+        _panel(ax, own, dashes, amount)
+        amount.set_up(ax, rows)
     _share_limits(flat[0], rows)
     for ax, (_, own) in zip(flat, groups.items(), strict=False):
         _floors(ax, own)
@@ -47,30 +53,35 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     footer = (
         words.facts(rows, "Bands, or bars where there is one level")
         + " Small dots: single seeds."
-        + _one_method(dashes)
+        + _method_remarks(dashes, rows, drops)
     )
     extra = 0.14 * tops
-    title = f"Transfer modes against sparsity: {experiment}"
+    title = f"Transfer modes against {amount.title}: {experiment}"
     room = layout.Room(2.1, 0.22 + extra, gap_in=gap_in, right_in=right_in)
     return layout.finish(fig, title, [_legend(rows, dashes)], footer, room)
 
 
 def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
-    """Fine-tuned rows of `experiment` that stand on a sparsity axis, dense transfer included."""
+    """Fine-tuned rows of `experiment` that stand on an axis of sparsity or bits, dense transfer included."""
     rows = drops.filter((pl.col("experiment") == experiment) & (pl.col("transfer") != "none"))
     if rows.is_empty():
         raise UserError(
             f"experiment {experiment!r}: no transfer figure, because the drops table has no fine-tuned row of it. "
             f"Give the experiment a transfer mode other than 'none'."
         )
-    compressed = rows.filter((pl.col("transfer") != "dense") & (pl.col("sparsity") > 0))
+    compressed = lines.on(rows.filter(pl.col("transfer") != "dense"), _placed(rows))
+    compressed = compressed.filter(pl.col("effective_bits_per_weight") > 0)
     if compressed.is_empty():
         modes = ", ".join(sorted(rows["transfer"].unique()))
         raise UserError(
             f"experiment {experiment!r}: no transfer figure, because none of its fine-tuned rows (transfer {modes}) is "
-            f"pruned. Give the experiment a transfer mode such as 'sparse' and a compression that prunes."
+            f"compressed. Give the experiment a transfer mode such as 'sparse' and a compression that prunes."
         )
     return pl.concat([rows.filter(pl.col("transfer") == "dense"), compressed])
+
+
+def _placed(rows: pl.DataFrame) -> list[lines.Line]:
+    return [line for line in lines.present(rows) if line.kind != "band"]
 
 
 def _groups(rows: pl.DataFrame, looks: conditions.Looks) -> dict[Panel, pl.DataFrame]:
@@ -102,38 +113,42 @@ def _look(mode: str) -> tuple[str, str, str]:
     return style.MODE_LOOKS.get(mode, (style.INK, "X", mode))
 
 
-def _panel(ax: Axes, rows: pl.DataFrame, dashes: dict[str, object], highest: float) -> None:
-    marks.sparsity_axis(ax, highest)
-    for row in rows.filter((pl.col("transfer") == "dense") & (pl.col("method") == "dense")).iter_rows(named=True):
+def _panel(ax: Axes, rows: pl.DataFrame, dashes: dict[lines.Line, object], amount: Amount) -> None:
+    dense = lines.on(rows.filter(pl.col("transfer") == "dense"), [None])
+    for row, x in zip(dense.iter_rows(named=True), amount.x(dense), strict=True):
         ax.axhspan(row["score_low"], row["score_high"], color=style.GREY, alpha=0.22, linewidth=0, zorder=1)
         ax.axhline(row["score"], color=style.INK, linewidth=1.2, zorder=2, label="dense")
-        _dots(ax, 0.0, row["score_seeds"], style.INK)
+        _dots(ax, x, row["score_seeds"], style.INK, ax.transData)
     modes = _modes(rows)
     for at, mode in enumerate(modes):
-        for method in dashes:
-            own = rows.filter((pl.col("transfer") == mode) & (pl.col("method") == method)).sort("sparsity")
+        for line, dash in dashes.items():
+            own = amount.in_order(lines.on(rows.filter(pl.col("transfer") == mode), [line]))
             if len(own):
-                _line(ax, own, mode, dashes[method], SPREAD * (at - (len(modes) - 1) / 2))
+                _line(ax, own, amount.x(own), (mode, line, dash), SPREAD_PT * (at - (len(modes) - 1) / 2))
 
 
-def _line(ax: Axes, own: pl.DataFrame, mode: str, dash: object, aside: float) -> None:
+def _line(ax: Axes, own: pl.DataFrame, x: list[float], which: tuple[str, lines.Line, object], aside_pt: float) -> None:
+    from matplotlib.transforms import ScaledTranslation
+
+    mode, line, dash = which
     colour, marker, _ = _look(mode)
-    x = (100 * own["sparsity"]).to_list()
-    label = f"{mode}|{own['method'][0]}"
+    where = ax.transData + ScaledTranslation(aside_pt / 72, 0, ax.figure.dpi_scale_trans)
+    label = f"{mode}|{line.key}"
     low, high, y = (marks.numbers(own[f"score{end}"]) for end in ("_low", "_high", ""))
     ax.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2)
+    spot = ax.transData
     if len(x) == 1:  # a band of one level has no width: a bar shows its interval
-        ax.plot([x[0] + aside] * 2, [low[0], high[0]], color=colour, linewidth=1, zorder=2, label=f"{label}|bar")
-        x = [x[0] + aside]
+        spot = where
+        ax.plot(x * 2, [low[0], high[0]], color=colour, linewidth=1, zorder=2, transform=where, label=f"{label}|bar")
     ax.plot(x, y, color=colour, linestyle=dash, zorder=3, label=label)
-    for row in own.iter_rows(named=True):
-        _dots(ax, 100 * row["sparsity"] + aside, row["score_seeds"], colour)
-    marks.points(ax, x, y, own["collapsed"], colour, marker, label=label)
+    for at, row in zip(x, own.iter_rows(named=True), strict=True):
+        _dots(ax, at, row["score_seeds"], colour, where)
+    marks.points(ax, x, y, own["collapsed"], colour, marker, label=label, transform=spot)
 
 
-def _dots(ax: Axes, x: float, scores: list[float], colour: str) -> None:
+def _dots(ax: Axes, x: float, scores: list[float], colour: str, where: object) -> None:
     dots = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "alpha": 0.65}
-    ax.plot([x] * len(scores), scores, color=colour, zorder=5, label="seeds", **dots)
+    ax.plot([x] * len(scores), scores, color=colour, zorder=5, label="seeds", transform=where, **dots)
 
 
 def _share_limits(ax: Axes, rows: pl.DataFrame) -> None:
@@ -188,11 +203,18 @@ def _edge(ax: Axes, at: int, columns: int, used: int, y_label: str) -> None:
         ax.set_xlabel("")
 
 
-def _one_method(dashes: dict[str, object]) -> str:
-    return f" Compression: {words.method(m)}." if len(dashes) == 1 and (m := next(iter(dashes))) else ""
+def _method_remarks(dashes: dict[lines.Line, object], rows: pl.DataFrame, drops: pl.DataFrame) -> str:
+    """Footer sentences: the method where there is one, the options of all, and what has no place in the panels."""
+    named = lines.names(dashes)
+    text = f" Compression: {named[next(iter(named))]}." if len(named) == 1 else ""
+    text += f" {lines.in_common(dashes)}".rstrip()
+    experiment = rows["experiment"][0]
+    own = drops.filter((pl.col("experiment") == experiment) & (pl.col("transfer") != "none"))
+    left = sorted({lines.compression(tag) for tag in set(own["compression"]) - set(rows["compression"])})
+    return text + (f" Not here: {'; '.join(left)}." if left else "")
 
 
-def _legend(rows: pl.DataFrame, dashes: dict[str, object]) -> list:
+def _legend(rows: pl.DataFrame, dashes: dict[lines.Line, object]) -> list:
     keys = []
     if len(rows.filter(pl.col("transfer") == "dense")):
         keys.append(marks.key("dense transfer and its interval", color=style.INK, linewidth=1.2))
@@ -200,7 +222,8 @@ def _legend(rows: pl.DataFrame, dashes: dict[str, object]) -> list:
         colour, marker, name = _look(mode)
         keys.append(marks.key(name, color=colour, marker=marker, **style.FILLED))
     if len(dashes) > 1:
-        keys += [marks.key(words.method(m), color=style.GREY, linestyle=d) for m, d in dashes.items()]
+        named = lines.names(dashes)
+        keys += [marks.key(named[line], color=style.GREY, linestyle=dash) for line, dash in dashes.items()]
     if (rows["collapsed"] > 0).any():
         keys.append(marks.collapsed_key())
     return keys

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
 METHOD_WORDS = {
     "magnitude": "smallest weights pruned (magnitude)",
+    "magnitude_layer": "smallest weights of each matrix pruned",
     "random": "random weights pruned",
     "largest": "largest weights pruned",
+    "band": "weights between two quantiles of |w| pruned (band)",
     "nm": "keep n of m",
-    "magnitude_layer": "smallest weights of each layer pruned",
 }
-
-
+SHORT_METHOD_WORDS = {
+    "magnitude_layer": "magnitude per matrix",
+    "wanda": "Wanda",
+    "sparsegpt": "SparseGPT",
+    "rtn": "RTN",
+    "gptq": "GPTQ",
+    "svd": "SVD",
+}
 METRIC_WORDS = {
     "matthews": "Matthews correlation",
     "f1": "F1",
@@ -39,8 +46,13 @@ FORMULAS = {
 
 
 def method(name: str) -> str:
-    """Words for a compression method: `smallest weights pruned (magnitude)`."""
-    return METHOD_WORDS.get(name, name)
+    """Words for a compression method: `smallest weights pruned (magnitude)`, `SparseGPT`."""
+    return METHOD_WORDS.get(name) or short_method(name)
+
+
+def short_method(name: str) -> str:
+    """The short name of a compression method, to stand before a level: `magnitude`, `SparseGPT`."""
+    return SHORT_METHOD_WORDS.get(name, name.replace("_", " "))
 
 
 def metric(name: str) -> str:

@@ -31,7 +31,7 @@ ROLES = ("train", "evaluate", "shots")
 def canonical_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
-    `settings` is `grid.example_settings`; `read_split` gives the raw table of a split's name. Raises UserError
+    `settings` is `job_settings.example_settings`; `read_split` gives the raw table of a split's name. Raises UserError
     for a missing column, a gold answer that is not among the choices or labels, repeated ids, an empty split.
     """
     name, shots = settings["task"], settings.get("shots")

@@ -1,10 +1,14 @@
 """Independent answers for the mask tests: numpy, everything joined and sorted; and the weights to ask about."""
 
+from contextlib import contextmanager
 from decimal import Decimal
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import strategies as st
+
+from junkdna.compress import parts, select
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -43,3 +47,14 @@ def kept_after_sort(scores, count):
     kept = np.ones(len(scores), dtype=bool)
     kept[np.argsort(scores, kind="stable")[:count]] = False
     return kept
+
+
+@contextmanager
+def small_parts(size):
+    """Parts of so many scalars, and samples of every third, so that small weights go the way of large ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "CPU_PART", size)
+        patch.setattr(parts, "DEVICE_PART", size)
+        patch.setattr(select, "UNSAMPLED", 0)
+        patch.setattr(select, "SAMPLE_STEP", 3)
+        yield

@@ -3,13 +3,33 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.inputs import check_keep_of, check_weights, prune_count
+from junkdna.compress import parts
+from junkdna.compress.inputs import (
+    check_band,
+    check_bits,
+    check_divides,
+    check_group,
+    check_keep_of,
+    check_matrix,
+    check_rank,
+    check_weights,
+    keep_count,
+    prune_count,
+)
 from junkdna.errors import UserError
 
 
 @given(st.integers(0, 10**10), st.integers(0, 10_000))
 def test_count_is_exact_for_decimal_sparsities(total, ten_thousandths):
     assert prune_count(total, ten_thousandths / 10_000) == total * ten_thousandths // 10_000
+
+
+@given(st.integers(0, 10**10), st.integers(0, 10_000))
+def test_kept_and_pruned_make_all_or_all_but_one(total, ten_thousandths):
+    sparsity = ten_thousandths / 10_000
+    assert keep_count(total, sparsity) == total * (10_000 - ten_thousandths) // 10_000
+    whole = total * ten_thousandths % 10_000 == 0
+    assert keep_count(total, sparsity) + prune_count(total, sparsity) == total - (not whole)
 
 
 def test_count_where_the_float_product_falls_short():
@@ -26,15 +46,16 @@ def test_count_where_the_float_product_falls_short():
         (101, r"from 0 to 1 \(0.7 means 70 % pruned\)\.$"),
         (float("nan"), "nan"),
         (float("inf"), "inf"),
-        ((2, 4), "belongs to method 'nm'"),
+        ((2, 4), "pair belongs to 'nm', 'wanda' or 'sparsegpt'"),
         ("0.5", "'0.5'"),
         (True, "True"),
         (None, "None"),
     ],
 )
 def test_bad_sparsity(level, words):
-    with pytest.raises(UserError, match=words):
-        prune_count(100, level)
+    for count in (prune_count, keep_count):
+        with pytest.raises(UserError, match=words):
+            count(100, level)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +80,126 @@ def test_keep_of_from_a_yaml_list():
     assert check_keep_of([2, 4]) == (2, 4)
 
 
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        ((0.3, 0.2), r"from 0\.3, to 0\.2.*swapped: \(0\.2, 0\.3\)"),
+        ((20, 30), r"level \(20, 30\): 20: a band is.*write 0\.2"),
+        ((0.2, 1.5), r"1\.5: .*write 0\.015"),
+        ((-0.1, 0.2), "from <= to"),
+        ((0.1, float("nan")), "nan"),
+        ((0.1, "0.2"), "Give two numbers"),
+        (0.5, "belongs to 'magnitude'"),
+        ((0.1, 0.2, 0.3), "is a pair"),
+        ("ab", "is a pair"),
+    ],
+)
+def test_bad_band(level, words):
+    with pytest.raises(UserError, match=words):
+        check_band(level)
+
+
+def test_bands_at_the_ends():
+    assert check_band([0, 1]) == (0, 1)
+    assert check_band((0.5, 0.5)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_bits(bits):
+    assert check_bits(bits) == bits
+
+
+@pytest.mark.parametrize(
+    ("bits", "words"),
+    [
+        (16, r"bits 16: .*2, 3, 4, 8 bits.*dense"),
+        (5, r"number\.$"),
+        (4.0, r"4\.0"),
+        (True, "True"),
+        ("4", "'4'"),
+        (0, "0"),
+    ],
+)
+def test_bad_bits(bits, words):
+    with pytest.raises(UserError, match=words):
+        check_bits(bits)
+
+
+def test_group_zero_is_the_whole_row():
+    assert check_group(576, 0) == 576
+    assert check_group(576, 64) == 64
+
+
+@pytest.mark.parametrize(
+    ("inputs", "group", "words"),
+    [
+        (96, 128, r"group 128 does not divide the 96 inputs.*one of \[8, 12, 16, 24, 32, 48\], or 0\.$"),
+        (600, 128, r"use one of \[8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100, 120, 150, 200, 300\], or 0"),
+        (37, 8, r"Here use 0\.$"),
+        (64, -1, "0 takes the whole row"),
+        (64, 32.0, r"32\.0"),
+        (64, True, "True"),
+        (64, None, "None"),
+    ],
+)
+def test_bad_group(inputs, group, words):
+    with pytest.raises(UserError, match=words):
+        check_group(inputs, group)
+
+
+@pytest.mark.parametrize("level", [0, 0.25, 1])
+def test_rank(level):
+    assert check_rank(level) == level
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [(25, r"rank 25: .*write 0\.25"), (-1, "from 0 to 1"), (200, r"to 1\.$"), ("0.5", "one number"), (True, "True")],
+)
+def test_bad_rank(level, words):
+    with pytest.raises(UserError, match=words):
+        check_rank(level)
+
+
+def test_divides():
+    check_divides(8, 4)
+    with pytest.raises(UserError, match=r"\(6 = 1 x 4 \+ 2\): use an `of` among \[2, 3, 6\]"):
+        check_divides(6, 4)
+    with pytest.raises(UserError, match="leave this matrix out"):
+        check_divides(37, 4)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite_name_their_matrix(bad):
     with pytest.raises(UserError, match=r"layer\.b: 1 of 4 weights are NaN or infinite"):
         check_weights({"layer.a": torch.ones(2, 2), "layer.b": torch.tensor([[1.0, bad], [0.0, 2.0]])})
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        with pytest.raises(UserError, match=r"^1 of 4 weights are NaN or infinite"):
+            check_matrix(torch.tensor([[1.0, bad], [0.0, 2.0]], dtype=dtype))
+
+
+def test_the_largest_finite_weights_pass():
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        check_weights({"w": torch.tensor([[torch.finfo(dtype).max, -torch.finfo(dtype).max]], dtype=dtype)})
+
+
+def test_two_bad_weights_in_different_parts_are_found(monkeypatch):
+    monkeypatch.setattr(parts, "CPU_PART", 3)
+    weight = torch.ones(3, 4)
+    weight[0, 0] = weight[2, 3] = float("nan")
+    with pytest.raises(UserError, match=r"^b: 2 of 12"):
+        check_weights({"a": torch.ones(2, 2), "b": weight.t()})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("bad", [float("nan"), -float("inf")])
+def test_cuda_weights_that_are_not_finite(bad):
+    weight = torch.ones(300, 300, device="cuda", dtype=torch.bfloat16)
+    check_weights({"w": weight})
+    weight[299, 1] = bad
+    with pytest.raises(UserError, match=r"^w: 1 of 90000"):
+        check_weights({"w": weight})
 
 
 def test_no_weights():
@@ -70,7 +207,9 @@ def test_no_weights():
         check_weights({})
 
 
-@pytest.mark.parametrize("weight", [torch.ones(3), torch.ones(2, 2, dtype=torch.int8), torch.ones(2, 2, 2)])
+@pytest.mark.parametrize("weight", [torch.ones(3), torch.ones(2, 2, dtype=torch.int8), torch.ones(0, 2)])
 def test_what_is_no_float_matrix_is_our_own_mistake(weight):
     with pytest.raises(AssertionError, match="w:"):
         check_weights({"w": weight})
+    with pytest.raises(AssertionError, match="weight:"):
+        check_matrix(weight)

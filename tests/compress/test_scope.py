@@ -1,59 +1,206 @@
 import pytest
+import tiny_models
 import torch
 import transformers as hf
+from tiny_models import FAMILIES
 from torch import nn
 
-from junkdna.compress import nm
 from junkdna.compress.masks import apply
-from junkdna.compress.scope import matrices, prunable
+from junkdna.compress.scope import body_name, matrices, prunable
 from junkdna.errors import UserError
 
-WIDE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48, "vocab_size": 64}
-SPECIAL = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
-ENCODER, DECODER = WIDE, WIDE | SPECIAL | {"num_key_value_heads": 1}  # two query heads of 16 share one key head
+# By hand: where the blocks are, then each matrix of one block as (name, outputs, inputs), in order. Width 32,
+# middle 48; two query heads of 16 share one key head; GPT-2's middle is 128.
+ATTENTION = (
+    "attention.self.query 32 32, attention.self.key 32 32, attention.self.value 32 32, attention.output.dense 32 32"
+)
+FEED = "intermediate.dense 48 32, output.dense 32 48"
+RELATIVE = ATTENTION.replace("query", "query_proj").replace("key", "key_proj").replace("value", "value_proj")
+GROUPED = (
+    "self_attn.q_proj 32 32, self_attn.k_proj 16 32, self_attn.v_proj 16 32, self_attn.o_proj 32 32, "
+    "mlp.gate_proj 48 32, mlp.up_proj 48 32, mlp.down_proj 32 48"
+)
+BLOCKS = {
+    "bert": ("encoder.layer", f"{ATTENTION}, {FEED}"),
+    "roberta": ("encoder.layer", f"{ATTENTION}, {FEED}"),
+    "mpnet": (
+        "encoder.layer",
+        f"attention.attn.q 32 32, attention.attn.k 32 32, attention.attn.v 32 32, attention.attn.o 32 32, {FEED}",
+    ),
+    "deberta": (
+        "encoder.layer",
+        "attention.self.in_proj 96 32, attention.self.pos_proj 32 32, attention.self.pos_q_proj 32 32, "
+        f"attention.output.dense 32 32, {FEED}",
+    ),
+    "deberta_v2": (
+        "encoder.layer",
+        RELATIVE.replace(
+            "attention.output",
+            "attention.self.pos_key_proj 32 32, attention.self.pos_query_proj 32 32, attention.output",
+        )
+        + f", {FEED}",
+    ),
+    "deberta_v3": ("encoder.layer", f"{RELATIVE}, {FEED}"),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3"), ("layers", GROUPED)),
+    "gpt2": ("h", "attn.c_attn 96 32, attn.c_proj 32 32, mlp.c_fc 128 32, mlp.c_proj 32 128"),
+    "gpt_neox": (
+        "layers",
+        "attention.query_key_value 96 32, attention.dense 32 32, mlp.dense_h_to_4h 48 32, mlp.dense_4h_to_h 32 48",
+    ),
+    "opt": (
+        "decoder.layers",
+        "self_attn.k_proj 32 32, self_attn.v_proj 32 32, self_attn.q_proj 32 32, self_attn.out_proj 32 32, "
+        "fc1 48 32, fc2 32 48",
+    ),
+}
+WORDS = "embeddings.word_embeddings 64 32, "
+POSITIONS = "embeddings.position_embeddings 64 32, "
+TABLES = {
+    "bert": WORDS + POSITIONS + "embeddings.token_type_embeddings 2 32",
+    "roberta": WORDS + "embeddings.token_type_embeddings 2 32, embeddings.position_embeddings 64 32",
+    "mpnet": WORDS + POSITIONS + "encoder.relative_attention_bias 32 2",
+    "deberta": WORDS + POSITIONS + "encoder.rel_embeddings 32 32",
+    "deberta_v2": WORDS + POSITIONS + "encoder.rel_embeddings 32 32",
+    "deberta_v3": WORDS + "encoder.rel_embeddings 16 32",
+    "gpt2": "wte 64 32, wpe 64 32",
+    "gpt_neox": "embed_in 64 32",
+    "opt": "decoder.embed_tokens 64 16, decoder.embed_positions 66 32",
+}
+INSIDE = {  # what the body is called within a model with a head
+    "bert": "bert",
+    "roberta": "roberta",
+    "mpnet": "mpnet",
+    "deberta": "deberta",
+    "deberta_v2": "deberta",
+    "deberta_v3": "deberta",
+    "gpt2": "transformer",
+    "gpt_neox": "gpt_neox",
+}
+TIED = ("gemma", "gemma2", "gemma3", "gpt2", "opt")  # the language-model head is the table of words
 
-# By hand, scalars of one layer: q, k, v, o of 32x32 and two of 32x48; with grouped keys q, o 32x32, k, v 16x32,
-# three of 32x48; GPT-2 fused qkv 32x96, 32x32, 32x128 twice; GPT-NeoX fused qkv 96x32, 32x32, two of 32x48.
-PLAIN, GROUPED = 4 * 1024 + 2 * 1536, 2 * 1024 + 2 * 512 + 3 * 1536
-GPT2, NEOX = 3072 + 1024 + 2 * 4096, 3072 + 1024 + 2 * 1536
 
-# name: (config, task class, matrices, scalars)
+def expected(text, path=""):
+    """{full name: (outputs, inputs)}"""
+    found = {}
+    for part in text.split(", "):
+        name, outputs, inputs = part.split(" ")
+        found[f"{path}{name}.weight"] = (int(outputs), int(inputs))
+    return found
+
+
+def expected_blocks(family, body=""):
+    path, block = BLOCKS[family]
+    return expected(block, f"{body}{path}.0.") | expected(block, f"{body}{path}.1.")
+
+
+def shapes(prunables):
+    return {each.name: tuple(each.matrix().shape) for each in prunables}
+
+
+def one_of_four(weight):
+    """Mask that keeps the first of every four inputs."""
+    mask = torch.zeros_like(weight, dtype=torch.bool)
+    mask[:, ::4] = True
+    return mask
+
+
+def in_order(prunables, wanted):
+    assert shapes(prunables) == wanted
+    assert [each.name for each in prunables] == list(wanted)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scope_of_a_family_is_the_list_written_by_hand(family):
+    inside = INSIDE.get(family, "model") + "."
+    models = {"plain": ("", tiny_models.plain(family)), "classifier": (inside, tiny_models.classifier(family))}
+    if family in tiny_models.DECODERS:
+        models["causal"] = (inside, tiny_models.causal(family))
+    for kind, (body, model) in models.items():
+        found = prunable(model)
+        in_order(found, expected_blocks(family, body))
+        parameters = dict(model.named_parameters())
+        assert all(parameters[each.name] is each.parameter for each in found), kind
+        assert all(each.transposed == (family == "gpt2") for each in found), kind
+        assert list(matrices(found)) == [each.name for each in found]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_embeddings_come_behind_the_blocks(family):
+    tables = expected(TABLES.get(family, "embed_tokens 64 32"))
+    in_order(prunable(tiny_models.plain(family), embeddings=True), expected_blocks(family) | tables)
+
+
+@pytest.mark.parametrize("family", tiny_models.DECODERS)
+def test_a_tied_head_is_listed_once_under_the_name_of_the_table(family):
+    model = tiny_models.causal(family)
+    inside = INSIDE.get(family, "model") + "."
+    wanted = expected_blocks(family, inside) | expected(TABLES.get(family, "embed_tokens 64 32"), inside)
+    if family not in TIED:
+        wanted["lm_head.weight"] = (64, 32)
+    in_order(prunable(model, prune_head=True, head_names=["lm_head.weight"], embeddings=True), wanted)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_names_within_the_body_are_those_of_the_plain_model(family):
+    plain = tiny_models.plain(family)
+    wanted = [each.name for each in prunable(plain, embeddings=True)]
+    assert [body_name(plain, name) for name in wanted] == wanted
+    for model in (tiny_models.classifier(family), tiny_models.task_model(family)):
+        assert [body_name(model, each.name) for each in prunable(model, embeddings=True)] == wanted
+
+
+def test_names_outside_the_body_stay():
+    assert body_name(tiny_models.classifier("bert"), "classifier.weight") == "classifier.weight"
+    assert body_name(tiny_models.causal("llama"), "lm_head.weight") == "lm_head.weight"
+    assert body_name(body(Block()), "1.stack.0.linear.weight") == "1.stack.0.linear.weight"
+
+
+def test_a_mask_of_the_plain_model_fits_the_classifier():
+    plain, other = tiny_models.plain("mpnet"), tiny_models.classifier("mpnet")
+    masks = {name: one_of_four(weight) for name, weight in matrices(prunable(plain)).items()}
+    found = prunable(other)
+    apply(found, {each.name: masks[body_name(other, each.name)] for each in found})
+    assert all(int((each.matrix() == 0).sum()) == each.matrix().numel() * 3 // 4 for each in found)
+
+
+def test_tables_inside_blocks_count_as_embeddings():
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias, self.linear = nn.Embedding(6, 2), nn.Linear(4, 4)
+
+    model = body(Positions(), Positions())
+    assert shapes(prunable(model, embeddings=True)) == {
+        "1.stack.0.linear.weight": (4, 4),
+        "1.stack.1.linear.weight": (4, 4),
+        "0.weight": (5, 4),
+        "1.stack.0.bias.weight": (6, 2),
+        "1.stack.1.bias.weight": (6, 2),
+    }
+
+
+def test_a_table_that_is_not_plain_is_refused():
+    model = body(Block())
+    model[0].weight = nn.Parameter(torch.zeros(5, 4, dtype=torch.uint8), requires_grad=False)
+    assert len(prunable(model)) == 1
+    with pytest.raises(UserError, match=r"^0: a weight of torch\.uint8"):
+        prunable(model, embeddings=True)
+
+
+# Families of other shapes, counted by hand. Scalars of one layer: q, k, v, o of 32x32 and two of 32x48.
+PLAIN = 4 * 1024 + 2 * 1536
 MODELS = {
-    "bert": (hf.BertConfig(**ENCODER), "BertForSequenceClassification", 12, 2 * PLAIN),
-    "roberta": (hf.RobertaConfig(**ENCODER), "RobertaForSequenceClassification", 12, 2 * PLAIN),
-    "mpnet": (hf.MPNetConfig(**ENCODER), "MPNetForSequenceClassification", 12, 2 * PLAIN),
     "distilbert": (
         hf.DistilBertConfig(dim=32, n_layers=2, n_heads=2, hidden_dim=48, vocab_size=64),
         "DistilBertForSequenceClassification",
         12,
         2 * PLAIN,
     ),
-    "deberta_v2": (
-        hf.DebertaV2Config(**ENCODER, relative_attention=True, pos_att_type=["p2c", "c2p"], conv_kernel_size=3),
-        "DebertaV2ForSequenceClassification",
-        16,  # 12, and a position key and query projection in each layer
-        2 * (PLAIN + 2 * 1024),
-    ),
-    "albert": (hf.AlbertConfig(**ENCODER, embedding_size=16), "AlbertForSequenceClassification", 6, PLAIN),  # shared
-    "llama": (hf.LlamaConfig(**DECODER), "LlamaForCausalLM", 14, 2 * GROUPED),
-    "mistral": (hf.MistralConfig(**DECODER), "MistralForCausalLM", 14, 2 * GROUPED),
-    "qwen2": (hf.Qwen2Config(**DECODER), "Qwen2ForCausalLM", 14, 2 * GROUPED),
-    "gemma": (hf.GemmaConfig(**DECODER, head_dim=16), "GemmaForCausalLM", 14, 2 * GROUPED),
-    "gpt2": (hf.GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=64, **SPECIAL), "GPT2LMHeadModel", 8, 2 * GPT2),
-    "gpt_neox": (hf.GPTNeoXConfig(**WIDE, **SPECIAL), "GPTNeoXForCausalLM", 8, 2 * NEOX),
-    "opt": (
-        hf.OPTConfig(
-            **SPECIAL,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            ffn_dim=48,
-            vocab_size=64,
-            word_embed_proj_dim=16,
-        ),
-        "OPTForCausalLM",
-        12,  # project_in and project_out stand outside the blocks
-        2 * PLAIN,
+    "albert": (  # one block, used twice
+        hf.AlbertConfig(**tiny_models.ENCODER, embedding_size=16),
+        "AlbertForSequenceClassification",
+        6,
+        PLAIN,
     ),
     "t5": (
         hf.T5Config(d_model=32, num_layers=2, num_heads=2, d_ff=48, vocab_size=64, d_kv=16),
@@ -64,36 +211,25 @@ MODELS = {
 }
 
 
-def build(name):
-    config, task_class, *_ = MODELS[name]
-    return getattr(hf, task_class)(config)
-
-
 @pytest.mark.parametrize("name", MODELS)
-def test_matrices_of_an_architecture_counted_by_hand(name):
-    model = build(name)
-    found = prunable(model)
-    assert (len(found), sum(each.parameter.numel() for each in found)) == MODELS[name][2:]
-    parameters = dict(model.named_parameters())
-    for each in found:
-        assert parameters[each.name] is each.parameter
-        assert each.name.endswith(".weight")
-        assert each.transposed == (name == "gpt2")
-    assert list(matrices(found)) == [each.name for each in found]
+def test_matrices_of_other_architectures_counted_by_hand(name):
+    config, task_class, count, scalars = MODELS[name]
+    found = prunable(getattr(hf, task_class)(config))
+    assert (len(found), sum(each.parameter.numel() for each in found)) == (count, scalars)
 
 
 def test_transposed_weights_are_seen_as_out_by_in_and_written_through():
-    model = build("gpt2")
+    model = tiny_models.causal("gpt2")
     found = prunable(model)
     shapes = [tuple(each.matrix().shape) for each in found[:4]]
     assert shapes == [(96, 32), (32, 32), (128, 32), (32, 128)]
-    apply(found, nm.mask(matrices(found), (1, 4), None))
+    apply(found, {name: one_of_four(weight) for name, weight in matrices(found).items()})
     stored = model.transformer.h[0].attn.c_attn.weight  # (in 32, out 96)
     assert ((stored.reshape(8, 4, 96) != 0).sum(1) == 1).all()
 
 
 def test_head_is_added_last_and_biases_are_passed_over():
-    model = build("roberta")
+    model = tiny_models.classifier("roberta")
     head = [name for name, _ in model.named_parameters() if name.startswith("classifier")]
     assert len(head) == 4
     found = prunable(model, prune_head=True, head_names=head)
@@ -101,7 +237,7 @@ def test_head_is_added_last_and_biases_are_passed_over():
 
 
 def test_untied_head_of_a_language_model():
-    found = prunable(build("llama"), prune_head=True, head_names=["lm_head.weight", "lm_head.weight"])
+    found = prunable(tiny_models.causal("llama"), prune_head=True, head_names=["lm_head.weight", "lm_head.weight"])
     assert [each.name for each in found[14:]] == ["lm_head.weight"]
 
 
@@ -118,11 +254,11 @@ def test_untied_head_of_a_language_model():
 )
 def test_heads_that_cannot_be_pruned(architecture, names, words):
     with pytest.raises(UserError, match=words):
-        prunable(build(architecture), prune_head=True, head_names=names)
+        prunable(tiny_models.task_model(architecture), prune_head=True, head_names=names)
 
 
 def test_fused_experts_are_refused():
-    config = hf.MixtralConfig(**DECODER, num_local_experts=2)
+    config = hf.MixtralConfig(**tiny_models.DECODER, num_local_experts=2)
     with pytest.raises(UserError, match=r"model\.layers\.0\.mlp.*belongs to no linear layer"):
         prunable(hf.MixtralForCausalLM(config))
 
@@ -200,7 +336,7 @@ def flat_linear():
         (nn.Linear(4, 4).to(torch.float8_e4m3fn), "a weight of torch.float8_e4m3fn"),
         (QuantLinear(), "a QuantLinear without a plain weight"),
         (nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "without a plain weight"),
-        (nn.Linear(4, 4, device="meta"), "meta device"),
+        (nn.Linear(4, 4, device="meta"), r"^1\.stack\.0\.linear: .*meta device"),
     ],
 )
 def test_weights_that_are_not_plain_name_their_layer(linear, words):

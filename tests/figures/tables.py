@@ -16,7 +16,10 @@ LIST = pl.List(pl.Float64)
 
 @dataclass
 class Condition:
-    """One simulated condition: where its dense model stands and at which sparsity half of its skill is gone."""
+    """One simulated condition: where its dense model stands and at which sparsity half of its skill is gone.
+
+    Compressed by each of `methods` at each of `levels` (sparsities), and by each of `compressions`, whole tags.
+    """
 
     task: str
     knobs: str
@@ -29,6 +32,7 @@ class Condition:
     transfers: tuple[str, ...] = ("none",)
     methods: tuple[str, ...] = ("magnitude",)
     levels: tuple[float, ...] = LEVELS
+    compressions: tuple[str, ...] = ()
     n_seeds: int = 3
     n_examples: int = 400
     protocol: str = "llm"
@@ -42,7 +46,48 @@ class Condition:
 
 SIGNED = ("matthews", "pearson")
 HALF_SHIFT = {"none": 0.0, "sparse": 0.1, "sparse_to_dense": 0.22, "dense_freeze": 0.3}
-METHOD_SHIFT = {"magnitude": 0.0, "random": -0.25, "largest": -0.4, "nm": -0.04}
+METHOD_SHIFT = {"magnitude": 0.0, "random": -0.25, "largest": -0.4, "nm": -0.04, "wanda": 0.05, "sparsegpt": 0.1}
+HALF_BITS = {"rtn": 3.4, "gptq": 2.6, "svd": 7.0}  # effective bits at which half of the skill is gone
+
+
+def tag_of(method: str, level: float) -> str:
+    """The tag of a method at a sparsity; keep n of 8 for nm."""
+    return f"nm-keep{round(8 * (1 - level))}of8" if method == "nm" else f"{method}-{level:g}"
+
+
+def parts(tag: str) -> tuple[str, float, float]:
+    """(method, sparsity, effective bits per weight) of a tag, read by hand; matrices are square."""
+    head, *options = tag.split(",")
+    method, _, level = head.partition("-")
+    if method == "dense":
+        return method, 0.0, 16.0
+    if level.endswith("bit"):
+        bits, given = int(level[:-3]), dict(option.split("=") for option in options)
+        return method, 0.0, bits + (16 + bits) / int(given.get("group", 128))
+    if level.startswith("rank"):
+        return method, 0.0, min(16.0, 32 * float(level[4:]))
+    if level.startswith("keep"):
+        keep, of = map(int, level[4:].split("of"))
+        sparsity = 1 - keep / of
+    elif "to" in level:
+        low, high = map(float, level.split("to"))
+        sparsity = round(high - low, 6)
+    else:
+        sparsity = float(level)
+    return method, sparsity, min(16.0, 16 * (1 - sparsity) + 1)
+
+
+def kept_by(tag: str, half: float) -> float:
+    """The share of skill that a compression leaves: a logistic curve in sparsity, in bits, or in a band's place."""
+    method, sparsity, bits = parts(tag)
+    if method == "dense":
+        return 1.0
+    if method in HALF_BITS:
+        return float(1 / (1 + np.exp(4 * (np.log2(HALF_BITS[method]) - np.log2(bits) + half - 0.5))))
+    if method == "band":
+        start = float(tag.partition("-")[2].split("to")[0])
+        return float(np.clip(1 - start**3 - 0.1 * (1 - half), 0, 1))
+    return float(1 / (1 + np.exp((sparsity - half - METHOD_SHIFT.get(method, 0.0)) / 0.06)))
 
 
 def answers(rng: np.random.Generator, condition: Condition, kept: float) -> np.ndarray:
@@ -75,17 +120,14 @@ def interval(name: str, value: float | None, draws: np.ndarray) -> dict:
     return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def row(rng: np.random.Generator, c: Condition, method: str, level: float, transfer: str, dense: np.ndarray) -> dict:
+def row(rng: np.random.Generator, c: Condition, tag: str, transfer: str, dense: np.ndarray) -> dict:
     """One row of the drops table."""
-    half = c.half + HALF_SHIFT.get(transfer, 0.0) + METHOD_SHIFT.get(method, 0.0)
-    kept = 1.0 if method == "dense" else 1 / (1 + np.exp((level - half) / 0.06))
+    method, sparsity, bits = parts(tag)
+    kept = kept_by(tag, c.half + HALF_SHIFT.get(transfer, 0.0))
     right = dense if method == "dense" else answers(rng, c, kept)
     draws, base = resampled(rng, right, dense)
     score, top = right.mean(), dense.mean()
     above = top - 2 * dense.std() / dense.size**0.5 > c.chance  # of the dense model alone: the same in all its rows
-    tag = "dense" if method == "dense" else f"{method}-{level:g}"
-    if method == "nm":
-        tag = f"nm-keep{round(8 * (1 - level))}of8"
     return {
         "experiment": c.experiment,
         "model": c.model,
@@ -98,7 +140,8 @@ def row(rng: np.random.Generator, c: Condition, method: str, level: float, trans
         "kind": c.kind or ("choice" if transfer == "none" else "classify"),
         "method": method,
         "compression": tag,
-        "sparsity": level,
+        "sparsity": sparsity,
+        "effective_bits_per_weight": bits,
         "transfer": transfer,
         "protocol": c.protocol,
         "n_seeds": c.n_seeds,
@@ -139,10 +182,10 @@ def drops_table(conditions: list[Condition], seed: int = 7) -> pl.DataFrame:
             if not wanted:
                 continue
             dense = answers(rng, c, 1.0)
-            rows.append(row(rng, c, "dense", 0.0, "none" if wanted == ["none"] else "dense", dense))
+            rows.append(row(rng, c, "dense", "none" if wanted == ["none"] else "dense", dense))
+            tags = [*(tag_of(method, level) for method in c.methods for level in c.levels), *c.compressions]
             for transfer in (t for t in wanted if t != "dense"):
-                for method in c.methods:
-                    rows += [row(rng, c, method, level, transfer, dense) for level in c.levels]
+                rows += [row(rng, c, tag, transfer, dense) for tag in tags]
     nullable = ("kept", "percent_of_dense")
     schema = {f"{name}{end}": pl.Float64 for name in nullable for end in ("", "_low", "_high")}
     schema |= dict.fromkeys(("human", "human_gap_by_human", "human_gap_by_dense"), pl.Float64)
@@ -202,7 +245,7 @@ def cells_table(drops: pl.DataFrame) -> pl.DataFrame:
             **{
                 k: r[k] for k in ("model", "task", "knobs", "compression", "method", "sparsity", "transfer", "protocol")
             },
-            **{k: r[k] for k in ("chance", "majority", "n_examples", "truncated")},
+            **{k: r[k] for k in ("chance", "majority", "n_examples", "truncated", "effective_bits_per_weight")},
             "seed": seed,
             "score": score,
             "collapsed": r["collapsed"] > 0,

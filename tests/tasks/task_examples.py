@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from junkdna import grid, stages
+from junkdna import job_settings, stages
 from junkdna.study import resolve
 
 SCORED = {"method": "magnitude", "sparsity": 0.5}
@@ -18,7 +18,7 @@ def example_settings(name: str, role: str, kind: str, **entry: object) -> dict:
         "tasks": {name: {"source": kind, **entry}, "sciq": None},
         "experiments": {"e": {"title": "", "models": ["m"], "tasks": ["sciq"], "compressions": [SCORED]}},
     }  # fmt: skip
-    return grid.example_settings(name, role, resolve(study, "study"))
+    return job_settings.example_settings(name, role, resolve(study, "study"))
 
 
 def examples(settings: dict, output: Path, place: Path | None = None) -> list[dict]:

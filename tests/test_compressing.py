@@ -1,0 +1,190 @@
+"""Every compression method through the stages: toy models compressed, scored and trained as the rules do it."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import toy_run
+
+from junkdna import compressing, grid, job_settings
+from junkdna.collect import read_footer
+from junkdna.compress.artefact import read_artefact
+from junkdna.compress.registry import METHODS
+from junkdna.compress.scope import body_name, prunable
+from junkdna.errors import UserError
+from junkdna.keys import parse_compression
+from junkdna.models import load_plain
+
+KINDS = {"tiny": "encoder", "llm": "decoder"}
+
+
+@pytest.fixture(scope="module")
+def ran(toy_world_once, tmp_path_factory):
+    """All cells of the toy study of methods, in a world of their own: {cell: its row}."""
+    import os
+    import shutil
+
+    folder = tmp_path_factory.mktemp("methods") / "world"
+    shutil.copytree(toy_world_once, folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        cells = toy_run.run_all(toy_run.read("methods.yaml"))
+        yield {cell: pq.read_table(cell.path).to_pylist()[0] for cell in cells}
+    finally:
+        os.chdir(before)
+
+
+def plain(model: str) -> torch.nn.Module:
+    return load_plain(Path(f"results/models/{model}"), KINDS[model])
+
+
+def compressed_weights(cell) -> tuple[dict, dict]:
+    """Weights of the plain model before and after a cell's compression, by name, as the cell puts them on."""
+    model = plain(cell.model)
+    scope = compressing.chosen(model, cell.compression)
+    before = {each.name: each.matrix().clone() for each in scope}
+    if cell.compressed_path:
+        artefact = read_artefact(Path(cell.compressed_path))
+        found = compressing.stored_results(artefact, model, scope)
+    else:
+        generator = torch.Generator().manual_seed(0) if METHODS[cell.compression.method].random else None
+        found = compressing.results(scope, cell.compression, generator)
+    by_name = {each.name: each for each in scope}
+    for name, result in list(found):
+        compressing.put(by_name[name], result)
+    return before, {each.name: each.matrix().clone() for each in scope}
+
+
+def test_every_method_of_the_registry_ran(ran):
+    assert {cell.compression.method for cell in ran} == {"dense", *METHODS}
+    assert {cell.transfer for cell in ran} == {"none", "dense", "sparse", "sparse_to_dense", "dense_freeze"}
+
+
+def test_achieved_sparsity_is_the_one_asked_for(ran):
+    for cell, row in ran.items():
+        if METHODS.get(cell.compression.method) and METHODS[cell.compression.method].gives == "weight":
+            assert row["achieved_sparsity"] == 0
+        elif "reference_ties" not in cell.compression.tag:
+            assert row["achieved_sparsity"] == pytest.approx(cell.compression.nominal_sparsity, abs=2e-3), cell.key
+
+
+def test_effective_bits_put_methods_on_one_axis(ran):
+    """Group 8, 2 bits: 2 + (16 + 2) / 8; symmetric 2 + 16 / 8; half the weights 8 + 1; 2 of 4: 8 + 3 / 4; dense 16."""
+    bits = {(cell.model, cell.compression.tag): row["effective_bits_per_weight"] for cell, row in ran.items()}
+    for model in KINDS:
+        assert bits[model, "dense"] == 16
+        assert bits[model, "magnitude-0.5"] == pytest.approx(9, abs=0.01)
+        assert bits[model, "wanda-0.5,calibration=phrases"] == pytest.approx(9, abs=0.01)
+        assert bits[model, "nm-keep2of4"] == bits[model, "sparsegpt-keep2of4,calibration=phrases"] == 8.75
+        assert bits[model, "rtn-2bit,group=8"] == bits[model, "gptq-2bit,calibration=phrases,group=8"] == 4.25
+        assert bits[model, "rtn-2bit,group=8,symmetric=true"] == 4
+        assert bits[model, "svd-rank0.25"] < bits[model, "svd-rank0.5"] < 16
+        assert bits[model, "svd-rank0.25"] < bits[model, "svd-rank0.25,layers=0"] < 16
+
+
+def test_the_footer_reports_every_matrix(ran):
+    for cell in ran:
+        report = read_footer(Path(cell.path))["compression"]
+        model = plain(cell.model)
+        scope = {body_name(model, each.name) for each in prunable(model)}
+        named = {*report["layers"], *report["left_dense"]}
+        assert named >= scope
+        assert report["effective_bits_per_weight"] == ran[cell]["effective_bits_per_weight"]
+        if cell.compression.tag == "svd-rank0.25,layers=0":
+            assert report["left_dense"]
+            assert all(".0." in name for name in report["layers"])
+        elif cell.compression.level:
+            assert not report["left_dense"]
+
+
+def test_weights_really_change_as_the_method_says(ran):
+    for cell in ran:
+        if cell.transfer != "none" or not cell.compression.level:
+            continue
+        before, after = compressed_weights(cell)
+        changed = sum(int((after[name] != before[name]).sum()) for name in before)
+        assert changed > 0, cell.compression.tag
+        if METHODS[cell.compression.method].gives == "mask":
+            moved = sum(int(((after[name] != before[name]) & (after[name] != 0)).sum()) for name in before)
+            assert moved == 0, cell.compression.tag
+        elif METHODS[cell.compression.method].gives == "both":
+            zeros = sum(int((after[name] == 0).sum()) for name in before)
+            total = sum(weight.numel() for weight in before.values())
+            assert zeros / total == pytest.approx(cell.compression.nominal_sparsity, abs=2e-3)
+
+
+def test_stored_compressions_are_shared_and_know_what_made_them(ran):
+    resolved = toy_run.read("methods.yaml")
+    wanda = [cell for cell in ran if cell.compression.tag == "wanda-0.5,calibration=phrases" and cell.model == "tiny"]
+    assert len({cell.compressed_path for cell in wanda}) == 1
+    assert {cell.task for cell in wanda} == {"hues", "mood"}
+    for cell in ran:
+        if cell.compressed_path is None:
+            continue
+        facts = read_artefact(Path(cell.compressed_path)).facts
+        settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+        assert facts["settings"] == json.loads(json.dumps(settings))
+        assert facts["digest"] == job_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
+        if METHODS[cell.compression.method].statistics:
+            assert len(facts["sample_ids"]) == len({*facts["sample_ids"]}) == 6
+
+
+def test_methods_that_calibrate_share_their_samples(ran):
+    ids = {
+        tuple(read_artefact(Path(cell.compressed_path)).facts["sample_ids"])
+        for cell in ran
+        if cell.compressed_path and METHODS[cell.compression.method].statistics
+    }
+    assert len(ids) == 1
+
+
+def test_a_stored_compression_of_other_settings_is_refused(ran, tmp_path):
+    cell = next(cell for cell in ran if cell.compressed_path)
+    settings = toy_run.settings_of(cell, toy_run.read("methods.yaml"))
+    settings["inputs"]["compressed"] = "0" * 16
+    with pytest.raises(UserError, match=r"(?s)results/compressed.*other settings"):
+        compressing_cell(settings)
+
+
+def compressing_cell(settings: dict) -> None:
+    from junkdna.cell import run_cell
+
+    run_cell(settings, "cpu")
+
+
+def test_a_stored_compression_of_another_model_is_refused(ran):
+    cell = next(cell for cell in ran if cell.compressed_path and cell.model == "llm")
+    model = plain("tiny")
+    artefact = read_artefact(Path(cell.compressed_path))
+    with pytest.raises(UserError, match="made of another model"):
+        list(compressing.stored_results(artefact, model, prunable(model)))
+
+
+@pytest.mark.parametrize(("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128")])
+def test_a_level_that_does_not_fit_a_matrix_names_it(ran, tag, says):
+    model = plain("tiny")
+    with pytest.raises(UserError, match=r"encoder\.layer\.0\.attention.*: ") as error:
+        list(compressing.results(prunable(model), parse_compression(tag), None))
+    assert says in str(error.value)
+
+
+def test_layers_that_match_nothing_are_an_error(ran):
+    with pytest.raises(UserError, match=r"layers.*'9'"):
+        compressing.chosen(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
+
+
+def test_cells_made_again_are_equal(ran):
+    """The same numbers once more, compressions made anew included."""
+    resolved = toy_run.read("methods.yaml")
+    cells = [cell for cell in ran if cell.compressed_path and cell.model == "llm"][:4]
+    for cell in cells:
+        Path(cell.compressed_path).unlink()
+        toy_run.compress(cell, resolved)
+        toy_run.run(cell, resolved)
+        again = pq.read_table(cell.path).to_pylist()[0]
+        assert {**again, "examples": None} == {**ran[cell], "examples": None}
+        assert again["examples"] == ran[cell]["examples"]
+    assert grid.stored(cells)
