@@ -7,8 +7,8 @@
 The model has random weights of the named shape, or those of a model folder; calibration rows are random token ids of
 one length, so no row is padded. A run is what the job of a stored compression does (matrices found, calibrated block
 by block, compressed, reported on, masks packed, masks and weights taken to the host) without reading the model and
-writing the file; global methods keep their packed masks on the device. Each method gets a new model, and first
-compresses a tiny one of its own, so that kernels are loaded.
+writing the file; global methods keep their packed masks on the device. Each method
+gets a new model, and compresses a tiny one first, so that kernels are loaded.
 
 Stages are times on the device's own clock between the start and the end of a function, waits for the program
 included, without those of the stages inside. Floors: products that the method needs at the speed of a large product,
@@ -21,6 +21,7 @@ path, and nothing else.
 import argparse
 import gc
 import json
+import re
 import resource
 import statistics
 import time
@@ -34,7 +35,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from junkdna.compress import blocks, gptq, quant_grid, sequential, sparsegpt, wanda
+from junkdna.compress import blocks, gptq, magnitude, quant_grid, sequential, sparsegpt, wanda
 from junkdna.compress.packed import pack
 from junkdna.compress.registry import METHODS
 from junkdna.compress.scope import prunable
@@ -44,24 +45,15 @@ from junkdna.keys import Compression, parse_compression
 from junkdna.models import cast, load_plain
 from junkdna.seeds import seed_for
 
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 SHAPES = {
-    "llama-7b": {
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "vocab_size": 32000,
-    },
-    "tiny": {
-        "hidden_size": 256,
-        "intermediate_size": 512,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "vocab_size": 1000,
-    },
+    "llama-7b": dict(zip(SIZES, (4096, 11008, 32, 32, 32000), strict=True)),
+    "tiny": dict(zip(SIZES, (256, 512, 2, 4, 1000), strict=True)),
 }
 LEVELS = {"magnitude": "0.5", "wanda": "0.5", "sparsegpt": "0.5", "gptq": "4bit"}
 STAGES = (
+    (magnitude, "magnitude_order", "sample"),
+    (magnitude, "keep_all_but_lowest", "threshold"),
     (sequential, "record", "embeddings"),
     (blocks.Call, "run", "forward"),
     (InputStatistics, "add", "statistics"),
@@ -152,11 +144,8 @@ def shaped(shape: str, layers: int | None, dtype: torch.dtype, home: torch.devic
     generator = torch.Generator(device).manual_seed(seed_for("benchmark_weights", shape))
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim == 1:
-                parameter.fill_(1)
-            else:
-                drawn = torch.empty_like(parameter, device=device).normal_(0, 0.02, generator=generator)
-                parameter.copy_(drawn)
+            drawn = torch.ones_like(parameter, device=device)
+            parameter.copy_(drawn.normal_(0, 0.02, generator=generator) if parameter.ndim > 1 else drawn)
     return model.eval()
 
 
@@ -245,8 +234,9 @@ def compress(model: nn.Module, compression: Compression, given: argparse.Namespa
     else:
         batches = token_batches(given, model.config.vocab_size)
         gram = METHODS[compression.method].statistics == "gram"
-        one = partial(_one, compression)
-        found = sequential.calibrated(model, scope, batches, one, gram, given.device)
+        found = sequential.calibrated(
+            model, scope, batches, lambda *three: one_matrix(*three, compression), gram, given.device
+        )
     kept = []
     for name, result in found:
         with stages.span("report"):
@@ -257,10 +247,6 @@ def compress(model: nn.Module, compression: Compression, given: argparse.Namespa
             whole = [part for part in (packed, result.weight) if part is not None]
             kept.append(whole if over_model else [part.cpu() for part in whole])
     return reports.report()
-
-
-def _one(compression: Compression, name: str, weight: torch.Tensor, found: InputStatistics) -> object:
-    return one_matrix(name, weight, found, compression)
 
 
 def measured(compression: Compression, given: argparse.Namespace, rate: dict[str, float]) -> dict:
@@ -275,17 +261,18 @@ def measured(compression: Compression, given: argparse.Namespace, rate: dict[str
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     with watched(stages):
         report = compress(model, compression, given, stages)
     if cuda:
         torch.cuda.synchronize()
-    wall = time.perf_counter() - start
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     by_stage = stages.seconds()
     return {
         "method": compression.tag,
         "blocks": len(model.model.layers),
         "seconds": wall,
+        "cpu_seconds": cpu,
         "seconds_all_blocks": wall * every / len(model.model.layers),
         "floor": sum(least.values()),
         "over_floor": wall / sum(least.values()),
@@ -300,25 +287,25 @@ def measured(compression: Compression, given: argparse.Namespace, rate: dict[str
 
 
 def show(row: dict) -> None:
-    gib = 2**30
+    gib, peak = 2**30, row["device_peak_bytes"]
     print(
         f"\n{row['method']}: {row['seconds']:.2f} s, floor {row['floor']:.2f} s, ratio {row['over_floor']:.1f}; "
         f"{row['blocks']} blocks (all: {row['seconds_all_blocks']:.1f} s); sparsity {row['achieved_sparsity']:.4f}, "
-        f"{row['effective_bits']:.3f} bits a weight"
+        f"{row['effective_bits']:.3f} bits a weight; CPU {row['cpu_seconds']:.2f} s"
     )
-    peak = row["device_peak_bytes"]
     device = f"device peak {peak / gib:.2f} GiB = {peak / row['model_bytes']:.3f} x the model; " if peak else ""
-    host = row["host_peak_bytes_so_far"] / gib
-    print(f"model {row['model_bytes'] / gib:.2f} GiB; {device}host peak so far {host:.2f} GiB")
+    host = f"host peak so far {row['host_peak_bytes_so_far'] / gib:.2f} GiB"
+    print(f"model {row['model_bytes'] / gib:.2f} GiB; {device}{host}")
     for stage, taken in sorted(row["stages"].items(), key=lambda item: -item[1]):
         least = row["floors"].get(stage)
-        print(f"  {stage:12} {taken:8.3f} s" + (f", floor {least:.3f} s, ratio {taken / least:.1f}" if least else ""))
+        note = f", floor {least:.3f} s, ratio {taken / least:.1f}" if least else ""
+        print(f"  {stage:12} {taken:8.3f} s{note}", flush=True)
 
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny", help=f"{', '.join(SHAPES)}, or smollm2:FOLDER (any Llama folder)")
-    parser.add_argument("--method", default=",".join(LEVELS), help="names, or names with levels: wanda-keep2of4,gptq")
+    parser.add_argument("--method", default=",".join(LEVELS), help="names or tags: magnitude-0.7,gptq-4bit,group=64")
     parser.add_argument("--device", default="cpu", help="where compression runs, cpu or cuda:0")
     parser.add_argument("--home", help="where the model lies; default: on the device. The package keeps it on the cpu")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
@@ -343,19 +330,20 @@ def main() -> None:
     print(f"{given.model}, {given.dtype}, {given.samples} x {given.context_tokens} tokens, model on {given.home}")
     print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     rate = rates(device)
-    print(", ".join(f"{what} {one / 1e12:.3f} T{'B' if what == 'copy' else 'FLOP'}/s" for what, one in rate.items()))
+    units = {"copy": "TB/s"}
+    print(", ".join(f"{what} {one / 1e12:.3f} {units.get(what, 'TFLOP/s')}" for what, one in rate.items()), flush=True)
     warm = argparse.Namespace(**vars(given) | {"model": "tiny", "blocks": None, "samples": 4, "context_tokens": 128})
-    rows = []
-    for text in given.method.split(","):
+    facts = {"given": vars(given), "torch": torch.__version__, "device": name, "rates": rate, "runs": []}
+    for text in re.split(",(?![a-z_]+=)", given.method):
         compression = parse_compression(text if "-" in text else f"{text}-{LEVELS[text]}")
         measured(compression, warm, rate)
         for _ in range(given.repeats):
             gc.collect()
-            rows.append(measured(compression, given, rate))
-            show(rows[-1])
-    if given.json:
-        facts = {"torch": torch.__version__, "device": name, "rates": rate}
-        given.json.write_text(json.dumps({"given": vars(given), **facts, "runs": rows}, indent=1, default=str))
+            row = measured(compression, given, rate)
+            show(row)
+            facts["runs"].append(row)
+            if given.json:  # again after every run: a later one may be cut off
+                given.json.write_text(json.dumps(facts, indent=1, default=str))
 
 
 if __name__ == "__main__":

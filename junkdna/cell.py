@@ -24,7 +24,7 @@ from junkdna import compressing
 from junkdna.answering import Answers, answer
 from junkdna.cell_table import cell_table, metrics_row
 from junkdna.compress import registry
-from junkdna.compress.artefact import read_artefact
+from junkdna.compress.masks import put
 from junkdna.compress.scope import prunable
 from junkdna.encode import read_tokens
 from junkdna.errors import UserError
@@ -195,7 +195,7 @@ def _compress(settings: dict, key: Cell, model: torch.nn.Module, head: list[str]
         if key.transfer != "none" and result.mask is not None:
             masks[name] = result.mask
         if key.transfer != "dense_freeze":
-            compressing.put(each, result)
+            put(each, result)
     return [each for each in prunables if each.name in masks], masks, stored or reports.report()
 
 
@@ -204,7 +204,8 @@ def _results(
 ) -> tuple[compressing.Results, dict | None]:
     """What the method gives for each matrix; and the report that a stored compression brings along."""
     if key.compressed_path is not None:
-        artefact = read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
+        reader = import_module("junkdna.compress.artefact")  # by name: its code counts in cells that read such a file
+        artefact = reader.read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
         return compressing.stored_results(artefact, model, prunables), artefact.facts["report"]
     return computed(key, prunables), None
 

@@ -4,22 +4,27 @@ Names in a stored compression are those of the plain pre-trained model (`scope.b
 classifier made of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from junkdna.compress import registry
-from junkdna.compress.artefact import Artefact
 from junkdna.compress.layer_names import select_layers
 from junkdna.compress.layer_report import LayerReport, check_total, layer_report, model_report
 from junkdna.compress.options import function_options, option_values
 from junkdna.compress.registry import METHODS
 from junkdna.compress.result import MatrixResult
 from junkdna.compress.scope import Prunable, body_name, matrices, prunable
-from junkdna.compress.statistics import InputStatistics
 from junkdna.errors import UserError
 from junkdna.keys import Compression
+
+if TYPE_CHECKING:
+    from junkdna.compress.artefact import Artefact
+    from junkdna.compress.statistics import InputStatistics
 
 Results = Iterator[tuple[str, MatrixResult]]
 
@@ -87,14 +92,6 @@ class Reports:
             check_total(self.layers, self.compression.method, self.compression.value, self._options)
         got = {layer.name for layer in self.layers}
         return model_report(self.layers, {name: n for name, n in self._weights.items() if name not in got})
-
-
-def put(each: Prunable, result: MatrixResult) -> None:
-    """Writes a result on the model: new values, then 0 where the mask prunes. Kept weights stay bit for bit."""
-    if result.weight is not None:
-        each.matrix().copy_(result.weight)
-    if result.mask is not None:
-        each.matrix().masked_fill_(~result.mask, 0)
 
 
 def stored_results(artefact: Artefact, model: nn.Module, prunables: Sequence[Prunable]) -> Results:

@@ -81,7 +81,9 @@ def _settings_digest(settings: dict) -> str:
 
 def _modules(cell: Cell, kind: str) -> list[str]:
     modules = ["junkdna.cell"]
-    if cell.compression.level and cell.compressed_path is None:
+    if cell.compressed_path is not None:
+        modules.append("junkdna.compress.artefact")
+    elif cell.compression.level:
         modules.append(method_module(cell.compression))
     if kind == "generate":
         modules.append("junkdna.answering_text")

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -51,13 +52,21 @@ def _file_of(module: str) -> Path:
 @cache
 def _imports_of(file: Path) -> tuple[str, ...]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _run(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return tuple(sorted(name for name in names if name.startswith("junkdna") and _file_of(name).is_file()))
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a syntax tree, apart from `if TYPE_CHECKING:` blocks: what stands there never runs."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
+            yield from _run(child)
 
 
 @cache

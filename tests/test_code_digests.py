@@ -53,16 +53,20 @@ def test_comments_docstrings_and_layout_do_not_count(package):
 
 
 SPARE = "def spare():\n    return 1\n\n\ndef "
-EVERY = {"magnitude", "nm", "dense", "trained", "generated"}
+EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "moved"),
     [
         ("seeds.py", ">> 1", ">> 2", EVERY),
-        ("compress/nm.py", "def mask(", f"{SPARE}mask(", {"nm"}),
-        ("compress/magnitude.py", "def mask(", f"{SPARE}mask(", {"magnitude", "trained"}),
+        ("compress/nm.py", "def compress(", f"{SPARE}compress(", {"nm"}),
+        ("compress/magnitude.py", "def masks(", f"{SPARE}masks(", {"magnitude", "trained"}),
         ("compress/masks.py", "import ", "import os\nimport ", EVERY),
+        ("compress/artefact.py", "from ", "import os\nfrom ", {"stored"}),
+        ("compress/sparsegpt.py", "import ", "import os\nimport ", set()),
+        ("compress/statistics.py", "import ", "import os\nimport ", set()),
+        ("compress/svd.py", "import ", "import os\nimport ", set()),
         ("metrics.py", "import ", "import os\nimport ", EVERY),
         ("windows.py", "import ", "import os\nimport ", EVERY),
         ("transfer.py", "import ", "import os\nimport ", {"trained"}),
@@ -71,7 +75,7 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated"}
         ("generation.py", "import ", "import os\nimport ", {"generated"}),
         ("answers.py", "import ", "import os\nimport ", {"generated"}),
         ("errors.py", "n=3", "n=4", set()),
-        ("grid.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
+        ("job_settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
         ("figures/style.py", "import ", "import os\nimport ", set()),
         ("study.py", "import ", "import os\nimport ", set()),
         ("tasks/schema.py", "import ", "import os\nimport ", set()),
@@ -80,6 +84,7 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated"}
 )
 def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved):
     cells = {"magnitude": ("magnitude-0.5",), "nm": ("nm-keep2of4",), "dense": ("dense",)}
+    cells |= {"stored": ("wanda-0.5,calibration=c4",)}
     cells |= {"trained": ("magnitude-0.5", "sparse"), "generated": ("dense", "none", "generate")}
     before = {name: code_of(*cell) for name, cell in cells.items()}
     edit(package / file, old, new)

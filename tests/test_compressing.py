@@ -11,6 +11,7 @@ import toy_run
 from junkdna import compressing, grid, job_settings
 from junkdna.collect import read_footer
 from junkdna.compress.artefact import read_artefact
+from junkdna.compress.masks import put
 from junkdna.compress.registry import METHODS
 from junkdna.compress.scope import body_name, prunable
 from junkdna.errors import UserError
@@ -54,7 +55,7 @@ def compressed_weights(cell) -> tuple[dict, dict]:
         found = compressing.results(scope, cell.compression, generator)
     by_name = {each.name: each for each in scope}
     for name, result in list(found):
-        compressing.put(by_name[name], result)
+        put(by_name[name], result)
     return before, {each.name: each.matrix().clone() for each in scope}
 
 

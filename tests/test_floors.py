@@ -7,7 +7,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "junkdna"
 FLOORS = [
     ["errors", "seeds", "files", "frozen", "metric_names", "compress.levels", "compress.result", "compress.columns"],
     ["yaml_files", "provenance", "devices", "compress.registry", "difficulty", "requests_file", "tokenizer"],
-    ["compress.packed", "compress.parts", "compress.budget", "compress.quant_grid", "compress.layer_names", "compress.statistics"],
+    [
+        "compress.packed",
+        "compress.parts",
+        "compress.budget",
+        "compress.quant_grid",
+        "compress.layer_names",
+        "compress.statistics",
+    ],
     ["keys", "compress.options", "compress.tensor_file", "source_spec", "compress.inputs", "tasks.knobs"],
     ["tasks.fields", "windows", "prompts", "answers", "subsets", "compress.artefact", "compress.select_rows"],
     ["tasks.columns", "sources", "compress.select", "compress.scope", "tasks.load", "encode"],

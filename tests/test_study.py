@@ -258,7 +258,9 @@ def test_the_kept_study_means_what_the_study_means(world):
     again = from_document(json.loads(canonical_json(study_document(resolved))), "study.json")
     cells = grid.all_cells(resolved)
     assert {*grid.all_cells(again)} == {*cells}
-    assert [job_settings.settings_text(c, again) for c in cells] == [job_settings.settings_text(c, resolved) for c in cells]
+    assert [job_settings.settings_text(c, again) for c in cells] == [
+        job_settings.settings_text(c, resolved) for c in cells
+    ]
     assert again.study.protocol("short", again.tasks["mood"]).epochs == 5
     for task, role in [("mmlu_area", "evaluate"), *used_examples(cells, resolved)]:
         assert job_settings.example_settings(task, role, again) == job_settings.example_settings(task, role, resolved)
@@ -324,7 +326,9 @@ def check_resolved_or_readable(study: dict) -> None:
         assert parse_cell_path(cell.path) == cell
         assert job_settings.settings_text(cell, resolved)
         assert job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
-        assert all(job_settings.example_settings(task, role, resolved) for task, role in used_examples([cell], resolved))
+        assert all(
+            job_settings.example_settings(task, role, resolved) for task, role in used_examples([cell], resolved)
+        )
         assert job_settings.model_settings(cell.model, resolved)
 
 

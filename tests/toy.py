@@ -227,7 +227,7 @@ def write_yaml(path: Path, data: dict) -> Path:
 
 
 def make_world(folder: Path) -> Path:
-    """Models, data, task files, config.yaml (`STUDY`), settings.yaml and methods.yaml (`SETTINGS`, `METHODS`) below `folder`."""
+    """Models, data, task files and three studies (config.yaml: `STUDY`, settings.yaml, methods.yaml) below `folder`."""
     make_model(folder / "model")
     make_decoder(folder / "decoder")
     (folder / "data").mkdir()

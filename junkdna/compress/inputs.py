@@ -178,3 +178,11 @@ def _pair(level: object) -> tuple:
 
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def kept_rank(outputs: int, inputs: int, level: float) -> int:
+    """How many singular values a level keeps: floor(level * min(outputs, inputs)), in exact arithmetic.
+
+    A level outside 0..1, or no number at all, is a `UserError`.
+    """
+    return prune_count(min(outputs, inputs), check_rank(level))

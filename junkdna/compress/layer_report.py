@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from junkdna.compress.budget import DENSE_BITS, keep_of_bits, low_rank_bits, mean_bits, quantised_bits, sparse_bits
-from junkdna.compress.inputs import prune_count
+from junkdna.compress.inputs import kept_rank, prune_count
 from junkdna.compress.levels import Level
 from junkdna.compress.registry import METHODS
 from junkdna.compress.result import MatrixResult
-from junkdna.compress.svd import kept_rank
 
 SAMPLED_ROWS = 16
 

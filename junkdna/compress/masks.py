@@ -1,10 +1,11 @@
-"""Masks on a model: putting them on, measuring them, proving that they still hold."""
+"""Results and masks on a model: putting them on, proving that they still hold."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from junkdna.compress.result import MatrixResult
 from junkdna.compress.scope import Prunable
 
 
@@ -17,6 +18,15 @@ def _check_match(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> 
         assert mask.shape == matrix.shape, f"{prunable.name}: mask {tuple(mask.shape)} on {tuple(matrix.shape)}"
 
 
+def put(prunable: Prunable, result: MatrixResult) -> None:
+    """Writes a result to its weight, in place: the new values, then 0 where the mask prunes. Kept weights of a result
+    without new values stay bit for bit."""
+    if result.weight is not None:
+        prunable.matrix().copy_(result.weight)
+    if result.mask is not None:
+        prunable.matrix().masked_fill_(~result.mask, 0)
+
+
 def apply(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
     """Sets every pruned weight to 0 in place, and leaves kept ones bit for bit.
 
@@ -26,17 +36,6 @@ def apply(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
     _check_match(prunables, masks)
     for prunable in prunables:
         prunable.matrix().masked_fill_(~masks[prunable.name], 0)
-
-
-def achieved(masks: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
-    """(sparsity over all scalars, {name: sparsity of that matrix}): pruned / all, as the masks say.
-
-    It reads masks, not weights: kept weights that happen to be 0 do not count.
-    """
-    assert masks, "no masks"
-    pruned = {name: mask.numel() - int(mask.count_nonzero()) for name, mask in masks.items()}
-    total = sum(mask.numel() for mask in masks.values())
-    return sum(pruned.values()) / total, {name: pruned[name] / mask.numel() for name, mask in masks.items()}
 
 
 def violations(

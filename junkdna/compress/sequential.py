@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from junkdna.compress.blocks import Batch, Call, Stack, between, probe, record, stack_of
+from junkdna.compress.masks import put
 from junkdna.compress.result import MatrixResult
 from junkdna.compress.scope import Prunable
 from junkdna.compress.statistics import InputStatistics
@@ -32,7 +33,7 @@ def calibrated(
 
     The order is that of Wanda, SparseGPT and GPTQ: the inputs of all linear layers of a block are collected over
     `batches` (ids and mask, both (B, T)); compress_matrix(name, weight (out, in), statistics) is called for each; the
-    results are put on the model (see `put`); and the block runs once more, so that the next sees compressed inputs. Of
+    results are put on the model (`masks.put`); the block then runs once more, so that the next sees compressed inputs. Of
     blocks that hold none of `prunables` only the outputs are made, and none behind the last that does.
 
     Statistics (with `gram` or without) are sums over tokens: pads (mask 0) never count. Layers that are given the same
@@ -63,14 +64,6 @@ def calibrated(
     return _sequence(
         _Plan(model, stack, members, filled, lengths, sources), compress_matrix, gram, torch.device(device)
     )
-
-
-def put(prunable: Prunable, result: MatrixResult) -> None:
-    """Writes a result to its parameter, in place: the new weights, or zeros where only a mask is given."""
-    if result.weight is not None:
-        prunable.matrix().copy_(result.weight)
-    elif result.mask is not None:
-        prunable.matrix().masked_fill_(~result.mask, 0)
 
 
 @dataclass(frozen=True)

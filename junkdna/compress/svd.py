@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from junkdna.compress.inputs import check_matrix, check_rank, prune_count
+from junkdna.compress.inputs import check_matrix, kept_rank
 from junkdna.compress.quant_grid import cast
 from junkdna.compress.result import MatrixResult
 from junkdna.compress.statistics import InputStatistics
@@ -54,11 +54,3 @@ def decompose(weight: Tensor) -> Factors:
     """
     wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     return Factors(*torch.linalg.svd(wide, full_matrices=False))
-
-
-def kept_rank(outputs: int, inputs: int, level: float) -> int:
-    """How many singular values a level keeps: floor(level * min(outputs, inputs)), in exact arithmetic.
-
-    A level outside 0..1, or no number at all, is a `UserError`.
-    """
-    return prune_count(min(outputs, inputs), check_rank(level))

@@ -59,9 +59,10 @@ def _budget(ax: Axes, rows: pl.DataFrame) -> None:
     while power >= 0.8 * low:
         ticks += [power, 0.75 * power] if high / low <= 2**CLOSE_TICKS else [power]
         power /= 2
-    ticks = [tick for tick in ticks if 0.95 * low <= tick <= 1.05 * high]
+    left, right = 1.07 * high, low / 1.09
+    ticks = [tick for tick in ticks if right <= tick <= left]
     ax.set_xscale("log", base=2)
-    ax.set_xlim(1.07 * high, low / 1.09)
+    ax.set_xlim(left, right)
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("effective bits per weight (log scale)")

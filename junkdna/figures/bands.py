@@ -29,9 +29,11 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     """
     rows, left_out = select(drops, experiment)
     looks = conditions.looks(drops, experiment)
-    fig, axes = layout.panels(rows["model"].n_unique(), 2)
-    for own, view, ax in curves.panels(rows, axes):
-        _panel(ax, own, view, looks)
+    shown = curves.models(rows)
+    fig, axes = layout.panels(len(shown), 2)
+    for (part, own), pair in zip(shown.items(), axes, strict=True):
+        for view, ax in curves.heads(part, pair):
+            _panel(ax, own, view, looks)
     alike = [words.method(name) for name in ("magnitude", "largest") if name in set(rows["method"])]
     remarks = [f"Drawn as the first or last band: {'; '.join(alike)}."] if alike else []
     remarks += [f"Not here: {'; '.join(left_out)}."] if left_out else []
@@ -54,7 +56,7 @@ def select(drops: pl.DataFrame, experiment: str) -> tuple[pl.DataFrame, list[str
             f"experiment {experiment!r}: no figure of bands, because without fine-tuning it has none. Give it a "
             f"compression such as {{method: band, band: [[0.1, 0.2], [0.2, 0.3]]}}."
         )
-    options = lines.plainest(bands).options
+    options = bands[0].options
     alike = [line for line in lines.present(rows) if line.method in ("band", *ENDS) and line.options == options]
     found = lines.on(rows, alike)
     widths = found.filter(pl.col("method") == "band")["sparsity"].unique()

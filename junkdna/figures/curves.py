@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,36 +16,74 @@ if TYPE_CHECKING:
 
 VIEWS = {"percent_of_dense": "Percent of dense score", "kept": "Share kept above chance"}
 AXES = {"percent_of_dense": "100 × score / dense, %", "kept": "(score − chance) / (dense − chance)"}
-CROWDED = 8  # series in a panel from which on bands are drawn fainter
+ROOM = layout.Room(2.55)
+CROWDED = 10  # lines in a panel that can still be told apart
 
 
 def draw(rows: pl.DataFrame, looks: conditions.Looks, amount: Amount, title: str, remarks: list[str]) -> Figure:
     """Draw `rows`, dense ones among them, a row of panels a model; `remarks` are footer sentences of the caller.
 
     Left: percent of dense, chance of each condition dotted. Right: chance-corrected share kept, 0 chance and 1 dense.
-    A line joins the levels of one `lines.Line` of one condition, from dense on.
+    A line joins the levels of one `lines.Line` of one condition, from dense on. Where that is very many lines, those
+    that prune and those that do not get a row of panels each, on the same axes.
     """
-    fig, axes = layout.panels(rows["model"].n_unique(), 2)
     dashes = lines.dashes(lines.present(rows))
-    for own, view, ax in panels(rows, axes):
-        _panel(ax, own, view, looks, amount, dashes)
-        amount.set_up(ax, rows)
+    shown = _parts(rows, dashes)
+    fig, axes = layout.panels(len(shown), 2)
+    crowded = max(_series(own) for own in shown.values()) > CROWDED
+    for (part, own), pair in zip(shown.items(), axes, strict=True):
+        whole = rows.filter(pl.col("model") == own["model"][0])
+        for view, ax in heads(part, pair):
+            _draw_lines(ax, own, view, looks, amount, dashes)
+            for band in ax.collections:
+                band.set_alpha(0.06 if crowded else 0.13)
+            floors(ax, whole, view, looks)
+            amount.set_up(ax, rows)
     footer = " ".join([words.facts(rows, "Bands"), *_method_remarks(dashes), *remarks, *hidden_remarks(rows, looks)])
     legends = [condition_keys(rows, looks), [*_line_keys(dashes), *mark_keys(rows)]]
-    return layout.finish(fig, title, legends, footer, layout.Room(2.55))
+    return layout.finish(fig, title, legends, footer, room(fig))
 
 
-def panels(rows: pl.DataFrame, axes: list) -> list[tuple[pl.DataFrame, str, Axes]]:
-    """(rows of the model, view, panel) of each panel, its heading and y label written."""
-    found = []
-    models = sorted(rows["model"].unique(), key=words.natural)
-    for model, pair in zip(models, axes, strict=True):
-        for view, ax in zip(VIEWS, pair, strict=True):
-            name = f"{words.shorten(model, 30)}: " if len(models) > 1 else ""
-            ax.set_title(name + (VIEWS[view] if not name else VIEWS[view].lower()))
-            ax.set_ylabel(AXES[view])
-            found.append((rows.filter(pl.col("model") == model), view, ax))
-    return found
+def models(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The rows of each model, by a name that is empty where there is one only."""
+    names = sorted(rows["model"].unique(), key=words.natural)
+    own = {words.shorten(name, 30): rows.filter(pl.col("model") == name) for name in names}
+    return own if len(own) > 1 else {"": rows}
+
+
+def heads(part: str, pair: list[Axes]) -> list[tuple[str, Axes]]:
+    """(view, panel) of the two panels of a part, with headings and y labels written."""
+    for view, ax in zip(VIEWS, pair, strict=True):
+        heading = f"{part}: {VIEWS[view][0].lower()}{VIEWS[view][1:]}" if part else VIEWS[view]
+        ax.set_title(layout.wrap(ax.figure, heading, style.RC["axes.titlesize"], 0.9 * ROOM.panel_wide_in(2)))
+        ax.set_ylabel(AXES[view])
+    return list(zip(VIEWS, pair, strict=True))
+
+
+def room(fig: Figure) -> layout.Room:
+    """Room for the panels, with a line more above them where a heading has two."""
+    more = max(ax.get_title(loc="left").count("\n") for ax in fig.axes)
+    return replace(ROOM, head_in=ROOM.head_in + 0.14 * more)
+
+
+def _parts(rows: pl.DataFrame, dashes: dict[lines.Line, object]) -> dict[str, pl.DataFrame]:
+    """Rows of each row of panels, by the words in which they differ."""
+    found = {}
+    for model, own in models(rows).items():
+        families = {
+            "pruned": [line for line in dashes if line.kind in lines.PRUNING],
+            "quantised or low rank": [line for line in dashes if line.kind in lines.PLAIN],
+        }
+        if _series(own) <= CROWDED or not all(families.values()):
+            found[model] = own
+            continue
+        for family, few in families.items():
+            found[", ".join(filter(None, [model, family]))] = lines.with_dense(own, few)
+    return {part[:1].upper() + part[1:] if len(found) > 1 else part: own for part, own in found.items()}
+
+
+def _series(rows: pl.DataFrame) -> int:
+    return len(lines.present(rows)) * rows.select("task", "knobs", "protocol").n_unique()
 
 
 def by_condition(rows: pl.DataFrame, looks: conditions.Looks) -> dict[conditions.Key, pl.DataFrame]:
@@ -83,12 +122,10 @@ def _floor(ax: Axes, condition: pl.DataFrame, look: conditions.Look) -> list[flo
     return [floor]
 
 
-def _panel(
+def _draw_lines(
     ax: Axes, rows: pl.DataFrame, view: str, looks: conditions.Looks, amount: Amount, dashes: dict[lines.Line, object]
 ) -> None:
-    groups = by_condition(rows, looks)
-    alpha = 0.06 if len(groups) * len(dashes) >= CROWDED else 0.13
-    for key, condition in groups.items():
+    for key, condition in by_condition(rows, looks).items():
         look = looks.of[key]
         for line, dash in dashes.items():
             own = lines.on(condition, [line]).drop_nulls(view)
@@ -97,10 +134,9 @@ def _panel(
             points = amount.in_order(pl.concat([lines.on(condition, [None]), own]))
             x, label = amount.x(points), f"{look.label}|{line.key}"
             low, high, y = (marks.numbers(points[f"{view}{end}"]) for end in ("_low", "_high", ""))
-            ax.fill_between(x, low, high, color=look.colour, alpha=alpha, linewidth=0, zorder=2)
+            ax.fill_between(x, low, high, color=look.colour, linewidth=0, zorder=2)
             ax.plot(x, y, color=look.colour, linestyle=dash, zorder=3, label=label)
             marks.points(ax, x, y, points["collapsed"], look.colour, look.marker, label=label)
-    floors(ax, rows, view, looks)
 
 
 # ---- legends and footer ----------------------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     and, where two or more have a human figure H, against the gap to it, (H - dense) / H and (H - dense) / dense.
 
     Shown are the rows without fine-tuning and those fine-tuned in one mode (sparse, else the first that compresses), of
-    one line (`lines.plainest`: magnitude, else another method that prunes, else one of bits or rank), at four levels or
-    fewer. It fits no line and tests nothing. Where there is nothing to draw the page says why.
+    one line (the first by `lines.Line.place`: magnitude, else another method that prunes, else one of bits or rank), at
+    four levels or fewer. It fits no line and tests nothing. Where there is nothing to draw the page says why.
     """
     rows = select(drops, experiment)
     title = f"Drop against difficulty: {experiment}"
@@ -67,7 +67,7 @@ def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
     """Rows of `experiment` that are drawn, each with the mode it is shown with; empty where nothing is compressed."""
     own = drops.filter(pl.col("experiment") == experiment)
     present = [line for line in lines.present(own) if line.kind != "band"]
-    compressed = lines.on(own.filter(pl.col("transfer") != "dense"), [lines.plainest(present)] if present else [])
+    compressed = lines.on(own.filter(pl.col("transfer") != "dense"), present[:1])
     compressed = compressed.filter(pl.col("compression").is_in(levels.pick(compressed["compression"])))
     parts = [own.clear().with_columns(pl.lit("").alias(MODE))]
     for mode in _modes(compressed):
@@ -208,7 +208,7 @@ def _remarks(own: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     (line,) = lines.present(rows)
     named = lines.names(lines.present(own))
     tuned = [mode for mode in rows[MODE].unique() if mode != "none"]
-    remarks = [f"Compression: {named[line]}.", *filter(None, [lines.in_common(named)])]
+    remarks = [f"Compression: {named[line]}.", *filter(None, [lines.in_common(named, [line])])]
     if tuned:
         remarks.append(f"Fine-tuned: {_mode_words(tuned[0])}, against dense transfer of the same condition.")
     same = lines.on(own.filter(pl.col("transfer").is_in(rows[MODE].unique().implode())), [line])

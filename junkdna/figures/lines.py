@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level: on a sparsity axis, and without a sparsity
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Line:
     """What compressions have in common that one line may join: method, options, kind of level (`levels.LEVEL_KINDS`).
 
@@ -32,6 +32,14 @@ class Line:
     kind: str
     of: int
     options: tuple[tuple[str, str], ...]
+
+    @property
+    def place(self) -> tuple:
+        """Sort key: what prunes to a sparsity first, there magnitude first; of a method, sparsities and the fewest
+        options first."""
+        kind = (*PRUNING, *PLAIN, "band").index(self.kind)
+        family = max(kind, len(PRUNING) - 1)
+        return (family, self.method != "magnitude", self.method, kind, len(self.options), words.natural(self.key))
 
     @property
     def key(self) -> str:
@@ -51,8 +59,13 @@ def line_of(tag: str) -> Line | None:
 
 
 def present(rows: pl.DataFrame) -> list[Line]:
-    """The lines of `rows`, in their fixed order."""
-    return sorted({line for tag in rows["compression"].unique() if (line := line_of(tag))})
+    """The lines of `rows`, in the order of their places."""
+    return in_order(line for tag in rows["compression"].unique() if (line := line_of(tag)))
+
+
+def in_order(lines: Iterable[Line]) -> list[Line]:
+    """Lines once each, in the order of their places; where only one can be shown it is the first."""
+    return sorted(set(lines), key=lambda line: line.place)
 
 
 def on(rows: pl.DataFrame, wanted: Iterable[Line]) -> pl.DataFrame:
@@ -64,13 +77,6 @@ def on(rows: pl.DataFrame, wanted: Iterable[Line]) -> pl.DataFrame:
 def with_dense(rows: pl.DataFrame, wanted: Iterable[Line]) -> pl.DataFrame:
     """The rows of some lines, and the dense ones."""
     return on(rows, [None, *wanted])
-
-
-def plainest(lines: Iterable[Line]) -> Line:
-    """The line to show where only one can be: pruned to a sparsity before others, magnitude before others, with the
-    fewest options."""
-    kinds = (*PRUNING, *PLAIN, "band")
-    return min(lines, key=lambda ln: (kinds.index(ln.kind), ln.method != "magnitude", len(ln.options), ln))
 
 
 @cache
@@ -94,11 +100,14 @@ def names(lines: Iterable[Line]) -> dict[Line, str]:
     return {line: ", ".join([_method(line), *_options(line, differ)]) for line in lines}
 
 
-def in_common(lines: Iterable[Line]) -> str:
-    """Footer sentence on the options that `names` leaves out, as all lines that have them share one value."""
-    shared = {name: values for name, values in _values(lines).items() if len(values) == 1}
+def in_common(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> str:
+    """Footer sentence on the options that `names` leaves out, as all lines that have them share one value; only those
+    of the lines that are `shown` (all)."""
+    lines = list(lines)
+    has = _values(lines if shown is None else shown)
+    shared = {name: values for name, values in _values(lines).items() if len(values) == 1 and name in has}
     said = [_OPTION_WORDS[name](value) for name, (value,) in shared.items() if value or name == "group"]
-    return f"Where a method has the option: {'; '.join(said)}." if said else ""
+    return f"Options, where a method has them: {'; '.join(said)}." if said else ""
 
 
 def compression(tag: str) -> str:
@@ -166,7 +175,7 @@ _OPTION_WORDS = {
 
 def dashes(lines: Iterable[Line]) -> dict[Line, object]:
     """Line style of each line: that of its method for the first of a method, spare ones for its others."""
-    spare = iter(SPARE_DASHES * (1 + len(lines := sorted(lines))))
+    spare = iter(SPARE_DASHES * (1 + len(lines := in_order(lines))))
     found: dict[Line, object] = {}
     for line in lines:
         first = line.method not in {other.method for other in found}

@@ -3,7 +3,7 @@
     ORACLE/bin/python tests/compress/llmcompressor_run.py --out tests/golden/llmcompressor.npz
 
 ORACLE is the environment of envs/oracle.yaml; junkdna is not imported. The file holds the inputs too, with names that
-start with "in.": random ones of a seed and sizes, or with --inputs those of an earlier file. One thread, CPU, float32.
+start with "in.": random ones of the sizes given, or with --inputs those of an earlier file. One thread, CPU, float32.
 """
 
 import argparse
@@ -30,7 +30,6 @@ from tokenizers.models import WordLevel
 
 PACKAGES = ("llmcompressor", "compressed-tensors", "transformers", "torch", "numpy")
 PRUNED = {"50": (0.5, 0, 0), "2of4": (0.5, 2, 4)}  # sparsity, and how many of how many are pruned
-DEAD = (3, 130)  # inputs that are 0 in every token of the second layer
 GRIDS = {  # bits, group (0: the row), symmetric, activation order
     "rtn.2a": (2, 128, False, None),
     "rtn.3a": (3, 128, False, None),
@@ -42,50 +41,53 @@ GRIDS = {  # bits, group (0: the row), symmetric, activation order
     "gptq.row": (4, 0, False, None),
     "gptq.order": (4, 0, False, "weight"),
 }
-SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64}
-SPECIAL = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2, "max_position_embeddings": 64}
-LLAMA = SHAPE | SPECIAL | {"initializer_range": 0.2, "tie_word_embeddings": False}
+DEAD = (3, 130)  # inputs that are 0 in every token of the second layer
+OF_DEAD = ("wanda.50", "sparsegpt.50", "gptq.row")  # what is kept of it
+LLAMA = {
+    "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "bos_token_id": 0,
+    "eos_token_id": 1, "pad_token_id": 2, "max_position_embeddings": 64, "initializer_range": 0.2,
+    "tie_word_embeddings": False,
+}  # fmt: skip
 
 
-def random_inputs(seed: int, rows: int, inputs: int, width: int) -> dict[str, np.ndarray]:
+def random_inputs(rows: int, inputs: int, width: int) -> dict[str, np.ndarray]:
     """A layer of `inputs` inputs and tokens for it that share a common part, and a Llama of `width` with its rows.
 
     Row 0 of the layer has no negative weight and row 1 no positive one. Weights are float16 numbers, tokens whole.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     weight = rng.normal(size=(rows, inputs))
     weight[0], weight[1] = abs(weight[0]), -abs(weight[1])
     own, common = rng.integers(-40, 41, (inputs + 64, inputs)), rng.integers(-30, 31, (inputs + 64, 1))
     tokens = own + common * rng.integers(0, 3, inputs)
     found = {"weight": weight, "tokens": tokens, "ids": rng.integers(3, LLAMA["vocab_size"], (width // 2, 16))}
-    torch.manual_seed(seed)
-    weights = hf.LlamaForCausalLM(hf.LlamaConfig(**LLAMA, hidden_size=width, intermediate_size=2 * width)).state_dict()
+    torch.manual_seed(0)
+    weights = hf.LlamaForCausalLM(hf.LlamaConfig(**llama_settings(width))).state_dict()
     found |= {f"llama.{name}": value.numpy() for name, value in weights.items()}
-    return {
-        f"in.{name}": value.astype("float16" if value.dtype.kind == "f" else "int8") for name, value in found.items()
-    }
+    stored = {"f": np.float16, "i": np.int8}
+    return {f"in.{name}": value.astype(stored[value.dtype.kind]) for name, value in found.items()}
 
 
-def layer_results(weight: torch.Tensor, tokens: torch.Tensor) -> dict[str, np.ndarray]:
+def llama_settings(width: int) -> dict:
+    return LLAMA | {"hidden_size": width, "intermediate_size": 2 * width}
+
+
+def layer_results(weight: torch.Tensor, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
     """Kept weights (bool), new weights of SparseGPT, codes and scales of the grids, for one (out, in) layer."""
     layer = torch.nn.Linear(*weight.shape[::-1], bias=False)
     layer.weight.data.copy_(weight)
     found = {}
-    for name, (sparsity, prune_n, prune_m) in PRUNED.items():
-        scalars, _ = wanda_sparsify.accumulate_row_scalars(
-            tokens, layer, wanda_sparsify.make_empty_row_scalars(layer), num_samples=0
-        )
-        found[f"wanda.{name}"] = (
-            wanda_sparsify.sparsify_weight(layer, {layer: scalars}, sparsity, prune_n, prune_m) != 0
-        )
+    for name, level in PRUNED.items():
+        empty = wanda_sparsify.make_empty_row_scalars(layer)
+        sums, _ = wanda_sparsify.accumulate_row_scalars(tokens, layer, empty, 0)
+        found[f"wanda.{name}"] = wanda_sparsify.sparsify_weight(layer, {layer: sums}, *level) != 0
         sums, _ = sgpt_sparsify.accumulate_hessian(tokens, layer, sgpt_sparsify.make_empty_hessian(layer), 0)
         settings = {"block_size": 128, "dampening_frac": 0.01, "preserve_sparsity_mask": False}
-        _, new = sgpt_sparsify.sparsify_weight(layer, {layer: sums}, sparsity, prune_n, prune_m, **settings)
-        found[f"sparsegpt.{name}"] = new
-    for name, (bits, group, symmetric, order) in GRIDS.items():
-        args = grid_args(bits, group, symmetric, order)
-        found |= coded(name, layer, args, tokens)
-    return {name: value.detach().numpy() for name, value in found.items()}
+        found[f"sparsegpt.{name}"] = sgpt_sparsify.sparsify_weight(layer, {layer: sums}, *level, **settings)[1]
+    for name, grid in GRIDS.items():
+        new, scale = rounded(name.startswith("gptq"), layer, grid_args(*grid), tokens)
+        found |= {f"{name}.codes": codes(new, scale), f"{name}.scale": scale}
+    return found
 
 
 def grid_args(bits: int, group: int, symmetric: bool, order: str | None) -> QuantizationArgs:
@@ -93,71 +95,69 @@ def grid_args(bits: int, group: int, symmetric: bool, order: str | None) -> Quan
     return QuantizationArgs(num_bits=bits, symmetric=symmetric, actorder=order, **shape)
 
 
-def coded(name: str, layer: torch.nn.Linear, args: QuantizationArgs, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Codes (rounded weight / scale; 0 is the weight 0) and scales (out, groups) of GPTQ, or of rounding to nearest."""
+def rounded(
+    gptq: bool, layer: torch.nn.Linear, args: QuantizationArgs, tokens: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """New weights of GPTQ, or of rounding to nearest, and the scales (out, groups)."""
+    weight = layer.weight.detach().clone()
     observer = Observer.load_from_registry("memoryless_minmax", base_name="weight", args=args)
-    grid = observer(layer.weight.detach()).get_qparams()
+    grid = observer(weight).get_qparams()
     scale, zero_point = grid["scale"], grid["zero_point"]
-    if name.startswith("gptq"):
-        sums, count = gptq_sums.accumulate_hessian(tokens, layer, gptq_sums.make_empty_hessian(layer), torch.zeros(()))
-        stacks = (layer.weight.detach().clone(), sums / count, scale, zero_point)
-        new = quantize_weight(*(part.unsqueeze(0) for part in stacks), None, args)[0][0]
-    else:
-        new = fake_quantize(layer.weight.detach(), scale, zero_point, args)
-    return {f"{name}.codes": codes(new, scale), f"{name}.scale": scale}
+    if not gptq:
+        return fake_quantize(weight, scale, zero_point, args), scale
+    sums, count = gptq_sums.accumulate_hessian(tokens, layer, gptq_sums.make_empty_hessian(layer), torch.zeros(()))
+    stacks = (part.unsqueeze(0) for part in (weight, sums / count, scale, zero_point))
+    return quantize_weight(*stacks, None, args)[0][0], scale
 
 
 def codes(new: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """new / scale: whole numbers, with 0 for the weight 0 on any grid."""
     found = new / scale.repeat_interleave(new.shape[1] // scale.shape[1], dim=1)
-    assert (found - found.round()).abs().max() < 1e-4
-    assert -128.5 < found.min() and found.max() < 127.5
-    return found.round().to(torch.int8)
+    small = found.round().to(torch.int8)
+    assert (found - small).abs().max() < 1e-4
+    return small
 
 
-def llama_results(weights: dict[str, torch.Tensor], ids: torch.Tensor) -> dict[str, np.ndarray]:
-    """The matrices of a Llama's blocks after `oneshot` on rows without pads, one row a batch, block by block."""
-    common = {"targets": ["Linear"], "ignore": ["re:.*lm_head"]}
-    recipes = {f"wanda.{name}": WandaPruningModifier(**structure(name), **common) for name in PRUNED}
-    recipes |= {f"sparsegpt.{name}": SparseGPTModifier(**structure(name), **common) for name in PRUNED}
-    grid = grid_args(*GRIDS["gptq.row"]).model_dump()
-    recipes["gptq.row"] = GPTQModifier(
-        config_groups={"all": {"targets": ["Linear"], "weights": grid}}, ignore=common["ignore"], actorder=None
-    )
+def llama_results(weights: dict[str, torch.Tensor], ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The same of the matrices in a Llama's blocks, after `oneshot` on rows without pads, one row a batch."""
+    heads = ["re:.*lm_head"]
+    recipes = {}
+    for name, (sparsity, n, m) in PRUNED.items():
+        recipe = {
+            "sparsity": sparsity,
+            "mask_structure": f"{n}:{m}",
+            "targets": ["Linear"],
+            "ignore": heads,
+        }
+        recipes |= {f"wanda.{name}": WandaPruningModifier(**recipe), f"sparsegpt.{name}": SparseGPTModifier(**recipe)}
+    groups = {"all": {"targets": ["Linear"], "weights": grid_args(*GRIDS["gptq.row"]).model_dump()}}
+    recipes["gptq.row"] = GPTQModifier(config_groups=groups, ignore=heads, actorder=None)
     found = {}
     for name, recipe in recipes.items():
         for matrix, layer in compressed(weights, ids, recipe).items():
             new = layer.weight.detach()
-            if name.startswith("wanda"):
-                found[f"{matrix}.{name}"] = (new != 0).numpy()
-            elif name.startswith("sparsegpt"):
-                found[f"{matrix}.{name}"] = new.numpy()
-            else:
+            if name.startswith("gptq"):
                 scale = layer.weight_scale.detach()
-                found[f"{matrix}.{name}.codes"] = codes(new, scale).numpy()
-                found[f"{matrix}.{name}.scale"] = scale.numpy()
+                found |= {f"{matrix}.{name}.codes": codes(new, scale), f"{matrix}.{name}.scale": scale}
+            else:
+                found[f"{matrix}.{name}"] = new != 0 if name.startswith("wanda") else new
     return found
 
 
-def structure(name: str) -> dict:
-    sparsity, prune_n, prune_m = PRUNED[name]
-    return {"sparsity": sparsity, "mask_structure": f"{prune_n}:{prune_m}"}
-
-
-def compressed(weights: dict[str, torch.Tensor], ids: torch.Tensor, recipe: object) -> dict[str, torch.nn.Module]:
+def compressed(weights: dict[str, torch.Tensor], ids: torch.Tensor, recipe: object) -> dict[str, torch.nn.Linear]:
     """The linear layers of the blocks by parameter name. `oneshot` wants a model that lies on disk and a tokenizer."""
     words = Tokenizer(WordLevel({str(number): number for number in range(LLAMA["vocab_size"])}, unk_token="0"))
     tokenizer = hf.PreTrainedTokenizerFast(tokenizer_object=words)
-    width = weights["model.norm.weight"].numel()
-    model = hf.LlamaForCausalLM(hf.LlamaConfig(**LLAMA, hidden_size=width, intermediate_size=2 * width))
+    model = hf.LlamaForCausalLM(hf.LlamaConfig(**llama_settings(len(weights["model.norm.weight"]))))
     model.load_state_dict(weights)
     rows = [{"input_ids": row[None].long(), "attention_mask": torch.ones(1, len(row), dtype=torch.long)} for row in ids]
+    loader = torch.utils.data.DataLoader(rows, batch_size=None)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        loader = torch.utils.data.DataLoader(rows, batch_size=None)
         model = oneshot(model=model, tokenizer=tokenizer, dataset=loader, recipe=[recipe])
-    layers = {f"{name}.weight": module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    return {name: layer for name, layer in layers.items() if name.startswith("model.layers.")}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    return {f"{name}.weight": layer for name, layer in layers.items() if name.startswith("model.layers.")}
 
 
 def main() -> None:
@@ -171,21 +171,24 @@ def main() -> None:
         with np.load(given.inputs) as file:
             inputs = {name: file[name] for name in file.files if name.startswith("in.")}
     else:
-        inputs = random_inputs(0, *given.sizes)
+        inputs = random_inputs(*given.sizes)
     tensors = {name.removeprefix("in."): torch.from_numpy(value).float() for name, value in inputs.items()}
     llama = {name.removeprefix("llama."): value for name, value in tensors.items() if name.startswith("llama.")}
-    living, dead = tensors["tokens"], tensors["tokens"].clone()
-    dead[:, DEAD] = 0
-    found = {f"layer.{name}": value for name, value in layer_results(tensors["weight"], living).items()}
-    found |= {f"dead.{name}": value for name, value in layer_results(tensors["weight"], dead).items()}
+    found = {f"layer.{name}": value for name, value in layer_results(tensors["weight"], tensors["tokens"]).items()}
+    tensors["tokens"][:, DEAD] = 0
+    of_dead = layer_results(tensors["weight"], tensors["tokens"])
+    found |= {f"dead.{name}": value for name, value in of_dead.items() if name.startswith(OF_DEAD)}
     found |= {f"llama.{name}": value for name, value in llama_results(llama, tensors["ids"]).items()}
     made = {
         "date": datetime.date.today().isoformat(),
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
         "machine": platform.machine(),
-        "python": platform.python_version(),
+        "grids": GRIDS,
+        "dead": DEAD,
+        "llama": llama_settings(len(llama["model.norm.weight"])),
     }
-    made |= {package: version(package) for package in PACKAGES}
-    np.savez_compressed(given.out, made=np.array(json.dumps(made)), **inputs, **found)
+    arrays = {name: value.detach().numpy() for name, value in found.items()}
+    np.savez_compressed(given.out, made=np.array(json.dumps(made)), **inputs, **arrays)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from junkdna.compress.masks import achieved, apply, violations
+from junkdna.compress.masks import apply, put, violations
+from junkdna.compress.result import MatrixResult
 from junkdna.compress.scope import Prunable, matrices
 
 GENERATOR_SEED = 11
@@ -47,10 +48,16 @@ def test_apply_overwrites_what_is_not_finite(prunables, masks):
     assert prunables[0].parameter[0, 1] == 0
 
 
-def test_achieved_reads_masks(masks):
-    total, each = achieved(masks)
-    assert total == 3 / 20
-    assert each == {"plain": 2 / 12, "stored": 1 / 8}
+def test_put_writes_new_values_then_zeros(prunables, masks):
+    each, mask = prunables[0], masks[prunables[0].name]
+    before = each.matrix().clone()
+    put(each, MatrixResult(mask, None))
+    assert torch.equal(each.matrix(), before * mask)
+    new = torch.arange(1.0, mask.numel() + 1).view_as(mask)
+    put(each, MatrixResult(None, new))
+    assert torch.equal(each.matrix(), new)
+    put(each, MatrixResult(mask, new + 1))
+    assert torch.equal(each.matrix(), (new + 1) * mask)
 
 
 def test_violations_of_zero(prunables, masks):

