@@ -7,15 +7,15 @@
 The model has random weights of the named shape, or those of a model folder; calibration rows are random token ids of
 one length, so no row is padded. A run is what the job of a stored compression does (matrices found, calibrated block
 by block, compressed, reported on, masks packed, masks and weights taken to the host) without reading the model and
-writing the file; global methods keep their packed masks on the device. Each method
-gets a new model, and compresses a tiny one first, so that kernels are loaded.
+writing the file; global methods keep their packed masks on the device. Each method gets a new model, and compresses
+a tiny one first, so that kernels are loaded.
 
 Stages are times on the device's own clock between the start and the end of a function, waits for the program
 included, without those of the stages inside. Floors: products that the method needs at the speed of a large product,
 measured in the same run, of the dtype that the package computes in (the Gram matrix as a full product); weights or
-inputs moved once at the speed of a plain copy (bytes read and written). `--blocks` cuts a model to its first
-blocks and says what all would take, for a look at the stages. Needs torch, transformers, numpy and this package on the
-path, and nothing else.
+inputs moved once at the speed of a plain copy (bytes read and written). `--blocks` cuts a model to its first blocks
+and says what all would take, for a look at the stages. Needs torch, transformers, numpy and this package on the path,
+and nothing else.
 """
 
 import argparse

@@ -58,10 +58,8 @@ def _body(heading: str, group: list[dict], tuned: bool, human: bool) -> str:
 
 def _order(row: dict) -> tuple:
     """Dense first, then transfer modes, lines (method, options), and levels from weak to strong."""
-    line = lines.line_of(row["compression"])
-    return (
-        (False, row["transfer"]) if line is None else (True, row["transfer"], line, lines.strength(row["compression"]))
-    )
+    line, start = lines.line_of(row["compression"]), (row["method"] != "dense", row["transfer"])
+    return start if line is None else (*start, line.place, lines.strength(row["compression"]))
 
 
 def _cells(row: dict, tuned: bool, human: bool) -> str:

@@ -36,7 +36,11 @@ def load_for_workflow(config: dict) -> Resolved:
 def figure_files(resolved: Resolved, folder: str) -> list[str]:
     """Every figure file that the study's active experiments lead to."""
     outlines = {
-        name: Outline(set(exp.transfer), len({*grid.conditions(exp, resolved.tasks)}))
+        name: Outline(
+            set(exp.transfer),
+            len({*grid.conditions(exp, resolved.tasks)}),
+            {found.tag for found in grid.levels(exp.compressions)},
+        )
         for name, exp in resolved.study.active().items()
     }
     return [f"{folder}/figures/{stem}.{ending}" for stem in figure_names(outlines) for ending in FORMATS]

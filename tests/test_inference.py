@@ -322,6 +322,7 @@ def fact(cell: Cell, resolved: Resolved, score: float, chance: float) -> dict:
         "sparsity": cell.compression.nominal_sparsity, "transfer": cell.transfer, "protocol": cell.protocol,
         "seed": cell.seed, "n_examples": 50, "chance": chance, "majority": 0.3, "score": score,
         "collapsed": False, "achieved_sparsity": cell.compression.nominal_sparsity, "truncated": 0.0,
+        "effective_bits_per_weight": 16.0 if cell.compression.method == "dense" else 10.0 + cell.seed / 4,
     }  # fmt: skip
 
 
@@ -371,6 +372,8 @@ def test_drops_has_one_row_a_group_and_the_right_references(planted):
         scores = [accuracy(of[(*condition, row["compression"], row["transfer"], seed)]) for seed in seeds]
         dense = [accuracy(of[(*condition, "dense", mode, seed if mode == "dense" else 0)]) for seed in seeds]
         assert row["n_seeds"] == len(seeds)
+        bits = 16 if row["method"] == "dense" else 10 + np.mean(seeds) / 4
+        assert row["effective_bits_per_weight"] == pytest.approx(bits)
         assert row["score_seeds"] == pytest.approx(scores)
         assert row["score"] == pytest.approx(np.mean(scores))
         assert row["dense_score"] == pytest.approx(np.mean(dense))
@@ -601,5 +604,10 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
         assert row["drop"] == pytest.approx(dense["score"].mean() - own["score"].mean())
         assert row["achieved_sparsity"] == pytest.approx(own["achieved_sparsity"].mean())
         assert row["n_examples"] == own["n_examples"][0]
+        kept = 1 - row["achieved_sparsity"]
+        bits = {"dense": 16, "nm-keep1of4": (16 + 2) / 4}.get(row["compression"], 16 * kept + 1)
+        assert row["effective_bits_per_weight"] == pytest.approx(bits, abs=0.01)
+    written = pl.read_csv(output.with_suffix(".csv"))
+    assert list(written["effective_bits_per_weight"]) == pytest.approx(list(table["effective_bits_per_weight"]))
     again = inference.drops(resolved, facts)
     assert again.equals(table)

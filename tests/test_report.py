@@ -183,3 +183,45 @@ def test_conditions_stand_in_the_order_of_their_numbers(tmp_path):
     paths = inputs(tmp_path, shots)
     write_report(*paths)
     assert re.findall(r">(\d+) shots<br>", paths[-1].read_text()) == ["2", "5", "10"]
+
+
+BUDGET = ("rtn-8bit", "rtn-4bit,group=64", "rtn-3bit", "gptq-4bit,calibration=c4", "svd-rank0.25", "band-0.2to0.3")
+
+
+def test_levels_are_readable_and_effective_bits_stand_beside_them(tmp_path):
+    """Bits by hand: b + (16 + b) / g, 32 r of a square matrix, 16 kept + 1."""
+    conditions = [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,), compressions=BUDGET)]
+    paths = inputs(tmp_path, conditions)
+    write_report(*paths)
+    text = paths[-1].read_text()
+    rows = re.findall(r'<td class="text">([^<]+)</td><td>([^<]+)</td>', text)
+    assert rows == [
+        ("dense", "16.00"),
+        ("magnitude 50 %", "9.00"),
+        ("GPTQ 4 bits, groups of 128, calibrated on c4", "4.16"),
+        ("RTN 8 bits, groups of 128", "8.19"),
+        ("RTN 3 bits, groups of 128", "3.15"),
+        ("RTN 4 bits, groups of 64", "4.31"),
+        ("SVD rank 0.25", "8.00"),
+        ("band 20 to 30 %", "15.40"),
+    ]
+    assert "<dd>3.15 to 16.0 per weight (dense: 16)</dd>" in text
+    assert "a count on paper" in text
+    alts = [attrs["alt"] for tag, attrs in Page(text).tags if tag == "img"]
+    assert ["one axis" in alt for alt in alts] == [False, False, True, False]
+    assert ["two quantiles" in alt for alt in alts] == [False, False, False, True]
+    assert "GPTQ, RTN, SVD, band, magnitude" in text
+
+
+def test_sparsity_is_compared_with_what_was_asked_where_something_was_pruned(tmp_path):
+    paths = inputs(
+        tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", methods=(), compressions=BUDGET[:3])]
+    )
+    write_report(*paths)
+    assert "<dt>Sparsity</dt>" not in paths[-1].read_text()
+
+
+def test_a_study_of_dense_cells_alone_is_reported(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", methods=())])
+    write_report(*paths)
+    assert "<dt>Compressions</dt><dd>none</dd>" in paths[-1].read_text()

@@ -44,7 +44,7 @@ def fit(weights: Tensor, bits: int, symmetric: bool) -> Grid:
     if symmetric:
         high = torch.maximum(-low, high)
         low = -high
-    scale = (high - low) / steps
+    scale = (high - low) / torch.full_like(high, steps)  # a number would be made a factor on CUDA, and round otherwise
     if symmetric:
         scale = scale * (1 - 4 * torch.finfo(scale.dtype).eps)
     scale = scale.masked_fill(scale < torch.finfo(scale.dtype).tiny, 1)

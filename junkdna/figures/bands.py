@@ -39,9 +39,8 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     remarks += [f"Not here: {'; '.join(left_out)}."] if left_out else []
     footer = " ".join([words.facts(rows, "Vertical lines"), *remarks, *curves.hidden_remarks(rows, looks)])
     legends = [curves.condition_keys(rows, looks), curves.mark_keys(rows)]
-    return layout.finish(
-        fig, f"Drop against the place of the pruned weights: {experiment}", legends, footer, layout.Room(2.55)
-    )
+    title = f"Drop against the place of the pruned weights: {experiment}"
+    return layout.finish(fig, title, legends, footer, curves.room(fig))
 
 
 def select(drops: pl.DataFrame, experiment: str) -> tuple[pl.DataFrame, list[str]]:

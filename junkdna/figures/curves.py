@@ -78,8 +78,8 @@ def _parts(rows: pl.DataFrame, dashes: dict[lines.Line, object]) -> dict[str, pl
             found[model] = own
             continue
         for family, few in families.items():
-            found[", ".join(filter(None, [model, family]))] = lines.with_dense(own, few)
-    return {part[:1].upper() + part[1:] if len(found) > 1 else part: own for part, own in found.items()}
+            found[f"{model}, {family}" if model else family.capitalize()] = lines.with_dense(own, few)
+    return found
 
 
 def _series(rows: pl.DataFrame) -> int:

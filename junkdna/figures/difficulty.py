@@ -18,7 +18,7 @@ from junkdna.figures import (
     marks,
     style,
     words,
-)  # fmt: skip
+)
 from junkdna.figures.difficulty_panels import Palette, Panel
 from junkdna.figures.difficulty_scale import DENSE_ERROR, HUMAN_GAPS, Scale
 

@@ -82,11 +82,13 @@ def kept_by(tag: str, half: float) -> float:
     method, sparsity, bits = parts(tag)
     if method == "dense":
         return 1.0
-    if method in HALF_BITS:
+    if method in HALF_BITS and bits > 0:
         return float(1 / (1 + np.exp(4 * (np.log2(HALF_BITS[method]) - np.log2(bits) + half - 0.5))))
     if method == "band":
         start = float(tag.partition("-")[2].split("to")[0])
         return float(np.clip(1 - start**3 - 0.1 * (1 - half), 0, 1))
+    if bits == 0:
+        return 0.0
     return float(1 / (1 + np.exp((sparsity - half - METHOD_SHIFT.get(method, 0.0)) / 0.06)))
 
 

@@ -297,3 +297,38 @@ def test_many_series_of_one_condition_do_not_reach_the_next():
                 spots.setdefault(x, []).append(at)
     ends = [(min(at), max(at)) for _, at in sorted(spots.items())]
     assert all(before[1] < after[0] for before, after in itertools.pairwise(ends))
+
+
+BITS = ("rtn-3bit", "rtn-8bit", "gptq-4bit,calibration=c4")
+
+
+def test_a_quantised_experiment_shows_its_bits_against_its_own_dense():
+    table = drops_table(knob("shots", [0, 5], methods=(), compressions=BITS[:2]))
+    fig = difficulty.draw(table, "x")
+    score, kept = map(lines, shown(fig))
+    for name, tag in (("dense", "dense"), ("8bit", "rtn-8bit"), ("3bit", "rtn-3bit")):
+        assert list(score[f"{name}|points"].get_ydata()) == near(pick(table, compression=tag).sort("knobs")["score"])
+    assert list(kept["3bit|points"].get_ydata()) == near(pick(table, compression="rtn-3bit").sort("knobs")["kept"])
+    assert [text for text in legend(fig) if "bits" in text] == ["8 bits", "3 bits"]
+    assert "Compression: RTN." in footer(fig)
+
+
+def test_one_method_with_one_set_of_options_is_drawn_and_the_others_are_named():
+    others = ("magnitude-0.3,reference_ties=true", "wanda-0.3,calibration=c4", "band-0.1to0.4", *BITS)
+    table = drops_table(knob("shots", [0, 5], compressions=others))
+    assert set(difficulty.select(table, "x")["compression"]) == {"dense", "magnitude-0.3", "magnitude-0.6"}
+    fig = difficulty.draw(table, "x")
+    row = pick(table, compression="magnitude-0.3").sort("knobs")
+    assert list(lines(shown(fig)[0])["0.3|points"].get_ydata()) == near(row["score"])
+    dense = pick(table, compression="dense").sort("knobs")
+    assert list(lines(shown(fig)[0])["dense|points"].get_ydata()) == near(dense["score"])
+    for name in ("exact count", "all ties pruned", "Wanda", "RTN", "GPTQ", "two quantiles"):
+        assert name in footer(fig)
+    assert "calibrated" not in footer(fig)
+
+
+def test_bands_alone_are_a_page_that_says_so():
+    table = drops_table(knob("shots", [0, 5], methods=(), compressions=("band-0.1to0.2", "band-0.2to0.3")))
+    fig = difficulty.draw(table, "x")
+    assert "Nothing to show" in fig.axes[0].texts[0].get_text()
+    assert "Bands of |w|" in footer(fig)

@@ -7,8 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 from tables import Condition, drops_table, study
 
+from junkdna import grid
+from junkdna.compression_grid import CompressionGrid
 from junkdna.errors import UserError
-from junkdna.figures import difficulty, draw, headline, sparsity, transfer
+from junkdna.figures import bands, budget, difficulty, draw, headline, sparsity, transfer
 
 BANNED = re.compile(r"supported|proves|confirms", re.IGNORECASE)
 MODES = ("none", "dense", "sparse")
@@ -19,10 +21,55 @@ def texts(fig: Figure) -> list[str]:
 
 
 def test_names_need_no_table():
-    modes = {"a": ({"none"}, 1), "b": ({"dense", "sparse"}, 2), "c": ({"none", "sparse"}, 9)}
+    modes = {"a": ({"none"}, 1), "b": ({"dense", "sparse"}, 2), "c": ({"none", "sparse"}, 9), "d": ({"dense"}, 1)}
     b, c = ["difficulty_b", "transfer_b"], ["difficulty_c", "sparsity_c", "transfer_c"]
     outlines = {name: draw.Outline(*outline) for name, outline in modes.items()}
     assert draw.figure_names(outlines) == ["headline", "sparsity_a", *b, *c]
+
+
+@pytest.mark.parametrize(
+    ("modes", "tags", "families"),
+    [
+        ({"none"}, {"dense"}, []),
+        ({"none"}, {"dense", "magnitude-0.5"}, ["sparsity"]),
+        ({"none"}, {"nm-keep2of4"}, ["sparsity"]),
+        ({"none"}, {"dense", "rtn-4bit,group=64"}, ["budget"]),
+        ({"none"}, {"svd-rank0.25", "wanda-0.5,calibration=c4"}, ["sparsity", "budget"]),
+        ({"none"}, {"band-0.2to0.3"}, ["bands"]),
+        ({"none"}, {"band-0.2to0.3", "magnitude-0.1", "gptq-4bit,calibration=c4"}, ["sparsity", "budget", "bands"]),
+        ({"dense", "sparse"}, {"band-0.2to0.3"}, []),
+        ({"dense", "sparse_to_dense"}, {"dense", "rtn-4bit"}, ["transfer"]),
+        ({"none", "dense", "sparse_to_dense"}, {"rtn-4bit"}, ["budget", "transfer"]),
+        ({"dense"}, {"dense", "magnitude-0.5"}, []),
+    ],
+)
+def test_compressions_decide_the_figures(modes, tags, families):
+    found = draw.figure_names({"x": draw.Outline(modes, 1, tags)})
+    assert found == ["headline", *(f"{family}_x" for family in families)]
+
+
+GRIDS = {
+    "pruned": ([{"method": "magnitude", "sparsity": [0.0, 0.5]}, {"method": "nm", "keep": [2], "of": 4}], ["none"]),
+    "plain": ([{"method": "rtn", "bits": [3, 4], "group": 64}, {"method": "svd", "rank": [0.25, 1.0]}], ["none"]),
+    "bands": ([{"method": "band", "band": [[0.1, 0.2], [0.2, 0.3]]}], ["none"]),
+    "bare": ([], ["none"]),
+    "tuned": ([{"method": "rtn", "bits": [4]}], ["dense", "sparse_to_dense"]),
+    "mixed": ([{"method": "rtn", "bits": [4]}, {"method": "largest", "sparsity": [0.5]}], ["none"]),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_study_and_table_agree_on_the_figures_and_each_can_be_drawn(tmp_path, name):
+    given, modes = GRIDS[name]
+    tags = {c.tag for c in grid.levels([CompressionGrid(**entry) for entry in given])}
+    transfers = tuple(modes) if "none" in modes else ("dense", *modes)
+    own = {"methods": (), "compressions": tuple(sorted(tags - {"dense"})), "transfers": transfers}
+    table = drops_table([Condition(task, "", task, 0.25, 0.8, 0.5, "x", **own) for task in "ab"])
+    said = draw.figure_names({"x": draw.Outline(set(modes), 2, tags)})
+    assert said == draw.figure_names(draw.outlines(table))
+    table.write_parquet(tmp_path / "drops.parquet")
+    drawn = {path.stem for path in draw.draw_all(tmp_path / "drops.parquet", tmp_path / "figures")}
+    assert drawn == set(said)
 
 
 def test_outlines_count_conditions_and_not_models():
@@ -32,7 +79,8 @@ def test_outlines_count_conditions_and_not_models():
         for m in "pq"
     ]
     tables.append(Condition("a", "options=2", "A2", 0.25, 0.8, 0.5, "alone"))
-    assert draw.outlines(drops_table(tables)) == {"x": (set(MODES), 2), "alone": ({"none"}, 1)}
+    tags = {"dense", *(f"magnitude-0.{level}" for level in range(1, 10))}
+    assert draw.outlines(drops_table(tables)) == {"x": (set(MODES), 2, tags), "alone": ({"none"}, 1, tags)}
 
 
 def test_names_and_report_import_no_heavy_package():
@@ -83,18 +131,19 @@ def test_no_figure_says_more_than_it_shows():
     drops = drops_table(study())
     figures = [headline.draw(drops), sparsity.draw(drops, "context"), transfer.draw(drops, "modes")]
     figures += [difficulty.draw(drops, name) for name in ("options", "modes")]
+    tags = ("rtn-4bit", "svd-rank0.25", "band-0.2to0.3")
+    more = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "x", compressions=tags)])
+    figures += [budget.draw(more, "x"), bands.draw(more, "x")]
     said = [text for fig in figures for text in texts(fig)]
     assert len(said) > 50
     assert not [text for text in said if BANNED.search(text)]
 
 
-def test_an_experiment_with_nothing_to_draw_is_named_and_nothing_is_written(tmp_path):
+def test_an_experiment_of_dense_rows_alone_has_no_figure(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, name, levels=(0.5,)) for name in ("good", "bare")])
     drops.filter((pl.col("experiment") == "good") | (pl.col("method") == "dense")).write_parquet(table)
-    with pytest.raises(UserError, match=r"'bare'.*only dense rows"):
-        draw.draw_all(table, tmp_path / "f")
-    assert not (tmp_path / "f").exists()
+    assert {path.stem for path in draw.draw_all(table, tmp_path / "f")} == {"headline", "sparsity_good"}
 
 
 def test_an_empty_table_is_an_error(tmp_path):

@@ -2,7 +2,7 @@ import itertools
 
 import polars as pl
 import pytest
-from figure_pages import outside
+from figure_pages import footer, outside
 from tables import Condition, drops_table, study
 
 from junkdna.figures import headline, labels, levels
@@ -55,7 +55,28 @@ def test_only_magnitude_without_training_or_with_the_mask_held(drops):
     ],
 )
 def test_levels(given, picked):
-    assert levels.pick(pl.Series(given, dtype=pl.Float64)) == picked
+    assert levels.pick(f"magnitude-{level:g}" for level in given) == [f"magnitude-{level:g}" for level in picked]
+
+
+def test_levels_without_a_sparsity_run_from_weak_to_strong():
+    assert levels.pick([f"rtn-{bits}bit" for bits in (2, 8, 4, 3)]) == [f"rtn-{bits}bit" for bits in (8, 4, 3, 2)]
+    ranks = [f"svd-rank0.{digit}" for digit in (1, 2, 4, 6, 8)]
+    assert levels.pick(ranks) == ["svd-rank0.8", "svd-rank0.6", "svd-rank0.2", "svd-rank0.1"]
+    assert [levels.words(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
+        "50 % pruned",
+        "keep 2 of 4",
+        "4 bits",
+    ]
+
+
+def test_magnitude_with_options_does_not_mix_with_magnitude_without():
+    ties = ("magnitude-0.3,reference_ties=true", "magnitude-0.6,reference_ties=true", "rtn-4bit")
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.3, 0.6), compressions=ties)])
+    assert set(headline.select(table)[0]["compression"]) == {"magnitude-0.3", "magnitude-0.6"}
+    only = table.filter(~pl.col("compression").is_in(["magnitude-0.3", "magnitude-0.6"]))
+    assert set(headline.select(only)[0]["compression"]) == set(ties[:2])
+    assert "all ties pruned" in footer(headline.draw(only))
+    assert "all ties pruned" not in footer(headline.draw(table))
 
 
 def test_labels_never_touch_and_keep_their_order():

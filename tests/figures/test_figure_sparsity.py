@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from figure_pages import lines, outside
+from figure_pages import footer, legend, lines, outside
 from tables import LEVELS, Condition, drops_table, study
 
 from junkdna.errors import UserError
@@ -47,7 +47,7 @@ def test_collapsed_levels_are_open_and_only_they():
 
 def test_methods_differ_by_dash_and_conditions_by_colour(drops):
     found = lines(sparsity.draw(drops, "controls").axes[0])
-    own = [found[f"SciQ|{method}"] for method in ("magnitude", "random", "largest", "nm")]
+    own = [found[f"SciQ|{method}"] for method in ("magnitude", "random", "largest", "nm of 8")]
     assert len({str(line._dash_pattern) for line in own}) == 4
     assert len({line.get_color() for line in own}) == 1
     assert found["ARC easy|magnitude"].get_color() != own[0].get_color()
@@ -112,23 +112,47 @@ def test_all_dense_models_at_chance_still_draw():
     ("keep", "words"),
     [
         (pl.col("method") == "dense", "only dense rows"),
-        (pl.col("experiment") == "other", "no row of it"),
+        (pl.col("experiment") == "other", "only dense rows"),
+        (pl.col("compression").is_in(["dense", "rtn-4bit"]), "only RTN"),
+        (pl.col("compression").is_in(["dense", "band-0.2to0.3"]), "two quantiles"),
     ],
 )
 def test_nothing_to_draw_says_why(keep, words):
-    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", compressions=("rtn-4bit", "band-0.2to0.3"))])
     with pytest.raises(UserError, match=words):
         sparsity.draw(table.filter(keep), "one")
 
 
-def test_methods_without_sparsity_are_named():
-    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
-    quantised = pl.when(pl.col("method") == "magnitude")
-    table = table.with_columns(
-        method=quantised.then(pl.lit("rtn")).otherwise("method"), sparsity=quantised.then(0.0).otherwise("sparsity")
-    )
-    with pytest.raises(UserError, match="rtn"):
-        sparsity.draw(table, "one")
+def test_what_has_no_place_on_the_axis_is_named_and_moves_no_line():
+    tags = ("rtn-4bit,group=64", "svd-rank0.25", "band-0.2to0.3", "band-0.3to0.6")
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
+    fig = sparsity.draw(table, "one")
+    drawn = [label for label in lines(fig.axes[0]) if "|" in label]
+    assert set(drawn) == {"A|chance", "A|magnitude", "A|magnitude|points"}
+    assert list(lines(fig.axes[0])["A|magnitude"].get_xdata()) == pytest.approx([0, 30, 60])
+    assert "having no sparsity: RTN; SVD." in footer(fig)
+    assert "bands of |w|" in footer(fig)
+
+
+def test_options_and_kinds_of_level_are_lines_of_their_own():
+    tags = ("magnitude-0.3,reference_ties=true", "wanda-0.5,calibration=c4", "wanda-keep2of4,calibration=c4")
+    tags += ("wanda-keep4of8,calibration=c4", "wanda-0.5,calibration=wiki", "wanda-0.6,calibration=wiki")
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
+    fig = sparsity.draw(table, "one")
+    found = {label: list(line.get_xdata()) for label, line in lines(fig.axes[0]).items() if label.count("|") == 1}
+    assert found == {
+        "A|chance": [0, 1],
+        "A|magnitude": pytest.approx([0, 30, 60]),
+        "A|magnitude,reference_ties=true": pytest.approx([0, 30]),
+        "A|wanda,calibration=c4": pytest.approx([0, 50]),
+        "A|wanda,calibration=wiki": pytest.approx([0, 50, 60]),
+        "A|wanda of 4,calibration=c4": pytest.approx([0, 50]),
+        "A|wanda of 8,calibration=c4": pytest.approx([0, 50]),
+    }
+    styles = {str(lines(fig.axes[0])[label]._dash_pattern) for label in found if label != "A|chance"}
+    assert len(styles) == 6
+    assert {"Wanda, calibrated on c4", "Wanda, keep n of 4, calibrated on c4"} <= set(legend(fig))
+    assert outside(fig) == []
 
 
 def test_scores_below_zero_have_no_floor_in_percent_and_still_draw():

@@ -2,7 +2,7 @@ import itertools
 
 import polars as pl
 import pytest
-from figure_pages import lines, outside
+from figure_pages import footer, legend, lines, outside
 from tables import Condition, drops_table, study
 
 from junkdna.errors import UserError
@@ -70,7 +70,7 @@ def test_floors_are_named_wherever_majority_stands(majority):
     assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes))
 
 
-@pytest.mark.parametrize(("transfers", "words"), [(("none",), "no fine-tuned row"), (("dense",), "pruned")])
+@pytest.mark.parametrize(("transfers", "words"), [(("none",), "no fine-tuned row"), (("dense",), "compressed")])
 def test_nothing_to_draw_says_why(transfers, words):
     with pytest.raises(UserError, match=words):
         transfer.draw(drops_table([tuned(transfers=transfers)]), "modes")
@@ -84,4 +84,19 @@ def test_several_metrics_are_named_above_their_panels():
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["CoLA\nMatthews, n = 150", "SST-2\naccuracy, n = 400"]
     assert fig.axes[0].get_ylabel() == "score"
     assert fig.axes[0].get_ylim()[0] < min(table["score_low"]) < 0
+    assert outside(fig) == []
+
+
+def test_methods_without_sparsity_put_all_on_the_axis_of_bits():
+    tags = ("rtn-4bit", "rtn-3bit", "band-0.1to0.3")
+    table = drops_table([tuned(transfers=("dense", "sparse_to_dense"), compressions=tags)])
+    fig = transfer.draw(table, "modes")
+    ax, found = fig.axes[0], lines(fig.axes[0])
+    assert "effective bits" in ax.get_xlabel()
+    assert list(found["sparse_to_dense|rtn"].get_xdata()) == pytest.approx([4 + 20 / 128, 3 + 19 / 128])
+    assert list(found["sparse_to_dense|magnitude"].get_xdata()) == pytest.approx([1 + 16 * 0.7, 1 + 16 * 0.4])
+    own = [table.filter(pl.col("compression") == tag)["score"][0] for tag in tags[:2]]
+    assert list(found["sparse_to_dense|rtn"].get_ydata()) == pytest.approx(own)
+    assert "Not here: band 10 to 30 %." in footer(fig)
+    assert {"RTN", "smallest weights pruned (magnitude)"} <= set(legend(fig))
     assert outside(fig) == []

@@ -1,0 +1,119 @@
+import itertools
+
+import polars as pl
+import pytest
+
+from junkdna.compress.registry import METHODS
+from junkdna.figures import lines, style, words
+
+C4 = ",calibration=c4"
+
+
+def all_of(*tags: str) -> list[lines.Line]:
+    return lines.present(pl.DataFrame({"compression": tags}))
+
+
+@pytest.mark.parametrize(
+    ("tags", "count"),
+    [
+        (["magnitude-0.3", "magnitude-0.5", "dense"], 1),
+        (["magnitude-0.3", "magnitude-0.3,reference_ties=true"], 2),
+        (["rtn-4bit", "rtn-4bit,group=64", "rtn-3bit,group=64"], 2),
+        (["nm-keep2of4", "nm-keep1of4", "nm-keep4of8"], 2),
+        (["wanda-0.5" + C4, "wanda-keep2of4" + C4, "wanda-0.5,calibration=wiki"], 3),
+        (["dense"], 0),
+    ],
+)
+def test_a_line_is_a_method_with_its_options_and_kind_of_level(tags, count):
+    assert len(all_of(*tags)) == count
+    assert len({line.key for line in all_of(*tags)}) == count
+
+
+def test_rows_of_lines_leave_out_dense_unless_asked():
+    rows = pl.DataFrame({"compression": ["dense", "rtn-4bit", "magnitude-0.3", "rtn-3bit,group=64"]})
+    rtn = [line for line in lines.present(rows) if line.method == "rtn"]
+    assert list(lines.on(rows, rtn)["compression"]) == ["rtn-4bit", "rtn-3bit,group=64"]
+    assert list(lines.with_dense(rows, rtn[:1])["compression"]) == ["dense", "rtn-4bit"]
+
+
+def test_what_prunes_comes_first_and_magnitude_before_all():
+    tags = ["svd-rank0.5", "band-0.1to0.2", "wanda-keep2of4" + C4, "wanda-0.5" + C4, "largest-0.5", "rtn-4bit"]
+    tags += ["magnitude-0.5,embeddings=true", "magnitude-0.5"]
+    found = [line.key for line in all_of(*tags)]
+    assert found[:2] == ["magnitude", "magnitude,embeddings=true"]
+    assert found[2:] == ["largest", f"wanda{C4}", f"wanda of 4{C4}", "rtn", "svd", "band"]
+
+
+@pytest.mark.parametrize(
+    "weak_to_strong",
+    [
+        ["magnitude-0.05", "magnitude-0.3", "magnitude-1"],
+        ["nm-keep3of4", "nm-keep2of4", "nm-keep0of4"],
+        ["rtn-8bit", "rtn-4bit", "rtn-3bit", "rtn-2bit"],
+        ["svd-rank0.9", "svd-rank0.25", "svd-rank0"],
+        ["band-0to0.1", "band-0.1to0.2", "band-0.9to1"],
+    ],
+)
+def test_strength_rises_along_a_line(weak_to_strong):
+    found = [lines.strength(tag) for tag in weak_to_strong]
+    assert all(a < b for a, b in itertools.pairwise(found))
+
+
+def test_names_say_the_options_that_differ_and_the_footer_the_others():
+    found = all_of("rtn-4bit", "rtn-4bit,group=64", "gptq-4bit" + C4, "wanda-0.5" + C4, "wanda-keep2of4" + C4)
+    assert sorted(lines.names(found).values()) == [
+        "GPTQ, groups of 128",
+        "RTN, groups of 128",
+        "RTN, groups of 64",
+        "Wanda",
+        "Wanda, keep n of 4",
+    ]
+    assert lines.in_common(found) == "Options, where a method has them: calibrated on c4."
+    alike = all_of("rtn-4bit", "gptq-4bit" + C4)
+    assert set(lines.names(alike).values()) == {"RTN", "GPTQ"}
+    assert lines.in_common(alike) == "Options, where a method has them: groups of 128; calibrated on c4."
+    assert "c4" not in lines.in_common(alike, [line for line in alike if line.method == "rtn"])
+    assert lines.in_common(all_of("magnitude-0.3")) == ""
+    (ties,) = all_of("magnitude-0.3,reference_ties=true")
+    assert "all ties pruned" in lines.in_common([ties])
+
+
+def test_every_method_has_a_name_and_lines_have_different_styles():
+    level = {"sparsity": "0.5", "keep_of": "keep2of4", "band": "0.2to0.3", "bits": "4bit", "rank": "rank0.25"}
+    found = all_of(*(f"{name}-{level[kind]}" for name, method in METHODS.items() for kind in method.levels))
+    assert len(found) == sum(len(method.levels) for method in METHODS.values())
+    names = lines.names(found)
+    assert len(set(names.values())) == len(found)
+    assert not [name for name in names.values() if "_" in name]
+    dashes = lines.dashes([line for line in found if line.kind != "band"])
+    assert len({str(dash) for dash in dashes.values()}) == len(dashes)
+    looks = [str(dash) for dash in (*style.METHOD_DASHES.values(), *style.SPARE_DASHES)]
+    assert len(set(looks)) == len(looks)
+
+
+def test_short_names_are_those_that_readers_know():
+    known = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "rtn": "RTN", "gptq": "GPTQ", "svd": "SVD"}
+    assert {name: words.method(name) for name in known} == known
+    assert words.method("largest") == "largest weights pruned"
+    assert words.short_method("magnitude_layer") == "magnitude per matrix"
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("dense", "dense"),
+        ("magnitude-0.7", "magnitude 70 %"),
+        ("magnitude-0.7,reference_ties=true", "magnitude 70 %, all ties pruned"),
+        ("nm-keep2of4", "keep 2 of 4"),
+        ("wanda-keep2of4,calibration=c4", "Wanda keep 2 of 4, calibrated on c4"),
+        ("rtn-4bit", "RTN 4 bits, groups of 128"),
+        (
+            "gptq-3bit,act_order=true,calibration=c4,group=0",
+            "GPTQ 3 bits, one group a row, ordered by activation, calibrated on c4",
+        ),
+        ("svd-rank0.25,layers=10.mlp+11.mlp", "SVD rank 0.25, only 10.mlp + 11.mlp"),
+        ("band-0.2to0.3", "band 20 to 30 %"),
+    ],
+)
+def test_words_for_one_compression(tag, text):
+    assert lines.compression(tag) == text
