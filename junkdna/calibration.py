@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,9 +22,6 @@ from junkdna.seeds import seed_for
 from junkdna.source_spec import parse_source
 from junkdna.tasks.fields import check_columns, render
 from junkdna.tokenizer import context_tokens, load_tokenizer
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -260,12 +257,3 @@ def read_calibration(path: Path) -> tuple[CalibrationRows, dict]:
             "and run the study again: it is made anew."
         ) from None
     return CalibrationRows(table["ids"].to_pylist(), table["sample_id"].to_pylist()), facts
-
-
-def batches(rows: CalibrationRows, tokens_per_batch: int) -> list[tuple["Tensor", "Tensor"]]:
-    """The rows in batches of like lengths: right-padded ids (B, T) and masks (B, T), 1 for a token and 0 for padding,
-    on the CPU. B x T stays within `tokens_per_batch`, except that a longer row is a batch alone."""
-    from junkdna.models import length_batches, pad
-
-    groups = length_batches([len(ids) for ids in rows.ids], tokens_per_batch)
-    return [pad([rows.ids[i] for i in group], "cpu") for group in groups]

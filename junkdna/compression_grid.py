@@ -19,6 +19,7 @@ LEVEL_KEYS = {  # the key of a study that gives levels of a kind, and an example
     "bits": ("bits", "bits: [3, 4, 8]"),
     "rank": ("rank", "rank: [0.25, 0.5]"),
 }
+MAX_TAG = 200  # characters of a compression's name, which is a folder's: file systems take 255 bytes
 LAYER_PATTERN = r"^[A-Za-z0-9_]+(-[0-9]+)?(\.[A-Za-z0-9_]+(-[0-9]+)?)*$"
 
 
@@ -65,7 +66,7 @@ class CompressionGrid(Frozen):
         for pattern in value or []:
             if not re.fullmatch(LAYER_PATTERN, pattern):
                 raise ValueError(f"layers {pattern!r} must be a dotted run of names, such as 11.mlp or 8-11.attention")
-        return value
+        return sorted({*value}) if value else value
 
     @model_validator(mode="after")
     def _levels_and_options_fit_method(self) -> "CompressionGrid":
@@ -74,6 +75,12 @@ class CompressionGrid(Frozen):
         method = METHODS[self.method]
         self._check_levels(method)
         self._check_options(method)
+        longest = max((len(found.tag) for found in self.compressions()), default=0)
+        if longest > MAX_TAG:
+            raise ValueError(
+                f"levels and options make a file name of {longest} characters, more than {MAX_TAG}; take fewer or "
+                f"shorter layers (ranges such as 8-11, parts of names such as mlp), or two entries"
+            )
         return self
 
     def _check_levels(self, method: Method) -> None:

@@ -74,5 +74,4 @@ def stored(cells: Iterable[Cell]) -> list[tuple[str, Compression, int]]:
 
 def calibrations(cells: Iterable[Cell]) -> list[str]:
     """The names of the calibrations that these cells depend on."""
-    named = [dict(cell.compression.options).get("calibration") for cell in cells]
-    return sorted({name for name in named if name is not None})
+    return sorted({value for cell in cells for name, value in cell.compression.options if name == "calibration"})

@@ -6,6 +6,7 @@ A job's settings hold nothing else of the study, so what is added elsewhere leav
 from functools import cache
 
 from junkdna.calibration_spec import calibration_settings
+from junkdna.compress.options import option_values
 from junkdna.compress.registry import METHODS
 from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
 from junkdna.provenance import canonical_json, code_digest, digest
@@ -32,6 +33,7 @@ def cell_settings(cell: Cell, resolved: Resolved) -> dict:
         "choice": _choice(task, model_kind, protocol),
         "generate": task.generate.model_dump() if task.generate else None,
         "model_kind": model_kind,
+        "options": option_values(cell.compression.method, cell.compression.options) if cell.compression.level else {},
         "protocol": protocol.model_dump(include=_protocol_fields(cell)),
         "inputs": _inputs(cell, resolved),
         "code": code_digest(*_modules(cell, task.kind)),
@@ -108,9 +110,10 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         "model": model,
         "model_kind": resolved.study.models[model].kind,
         "compression": compression.tag,
+        "options": option_values(compression.method, compression.options),
         "seed": seed if method.seeded else 0,
         "inputs": {"model": _settings_digest(model_settings(model, resolved))},
-        "code": code_digest("junkdna.compressing", method_module(compression)),
+        "code": code_digest("junkdna.stored_compression", method_module(compression)),
     }
     if method.statistics:
         calibration = calibration_file_settings(model, calibration_of(compression), seed, resolved)

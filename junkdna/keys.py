@@ -93,7 +93,7 @@ class Cell:
         method = METHODS.get(self.compression.method)
         if method is None or not method.stored:
             return None
-        return f"{COMPRESSED}/{self.model}/{self.compression.tag}/seed-{self.seed if method.seeded else 0}.safetensors"
+        return compressed_path(self.model, self.compression, self.seed if method.seeded else 0)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -108,6 +108,16 @@ class Cell:
     def tokens_path(self, role: str) -> str:
         """The encoded examples of one role that the cell reads."""
         return f"{TOKENS}/{self.model}/{self.task}/{knob_text(self.token_knobs)}/{self.protocol}/{role}.arrow"
+
+
+def compressed_path(model: str, compression: Compression, seed: int) -> str:
+    """Where a stored compression stands."""
+    return f"{COMPRESSED}/{model}/{compression.tag}/seed-{seed}.safetensors"
+
+
+def calibration_path(model: str, calibration: str, seed: int | str) -> str:
+    """Where the calibration rows of one seed stand."""
+    return f"{CALIBRATION}/{model}/{calibration}/seed-{seed}.parquet"
 
 
 def knob_text(knobs: Knobs) -> str:

@@ -9,10 +9,17 @@ from pathlib import Path
 
 from junkdna import devices
 from junkdna.collect import read_footer, state
+from junkdna.compress.registry import METHODS
 from junkdna.errors import UserError
 from junkdna.grid import all_cells, calibrations, expand, stored
-from junkdna.job_settings import compressed_settings, example_settings, settings_text
-from junkdna.keys import CALIBRATION, Cell
+from junkdna.job_settings import (
+    calibration_file_settings,
+    calibration_of,
+    cell_settings,
+    compressed_settings,
+    example_settings,
+)
+from junkdna.keys import Cell, calibration_path
 from junkdna.places import missing_places, used_examples
 from junkdna.provenance import canonical_json
 from junkdna.study import Resolved, load_study
@@ -26,24 +33,37 @@ def cell_files(resolved: Resolved) -> list[str]:
 
 def commands(resolved: Resolved) -> Iterator[str]:
     """For every cell that is not done, the command that runs it alone once its model and tokens are there; before
-    them, the commands that make the stored compressions they read."""
+    them, the commands that make the stored compressions they read, and the calibration rows of these."""
     gpus = 1 if devices.gpu_count() else 0
     left = [cell for cell in all_cells(resolved) if state(cell, resolved) != "done"]
-    for cell in {cell.compressed_path: cell for cell in left if cell.compressed_path}.values():
-        yield _compress_command(cell, resolved, gpus)
+    shared = {cell.compressed_path: cell for cell in left if cell.compressed_path}.values()
+    yield from dict.fromkeys(_calibration_command(cell, resolved) for cell in shared if _calibration(cell))
+    for cell in shared:
+        settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+        rows = f"--calibration {_calibration(cell)} " if _calibration(cell) else ""
+        yield _command("compress", cell.compressed_path, f"--model {_manifest(cell)} {rows}--gpus {gpus}", settings)
     for cell in left:
-        settings = shlex.quote(settings_text(cell, resolved))
-        yield f"python -m junkdna cell {shlex.quote(cell.path)} --gpus {gpus} --settings {settings}"
+        yield _command("cell", cell.path, f"--gpus {gpus}", cell_settings(cell, resolved))
 
 
-def _compress_command(cell: Cell, resolved: Resolved, gpus: int) -> str:
-    settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-    calibration = dict(cell.compression.options).get("calibration")
-    rows = f" --calibration {CALIBRATION}/{cell.model}/{calibration}/seed-{cell.seed}.parquet" if calibration else ""
-    return (
-        f"python -m junkdna compress {shlex.quote(cell.compressed_path)} --model {cell.model_folder}/model.json{rows}"
-        f" --gpus {gpus} --settings {shlex.quote(canonical_json(settings))}"
-    )
+def _calibration(cell: Cell) -> str:
+    """The calibration rows that a cell's compression is made with; "" where there are none."""
+    named = METHODS[cell.compression.method].statistics
+    return calibration_path(cell.model, calibration_of(cell.compression), cell.seed) if named else ""
+
+
+def _calibration_command(cell: Cell, resolved: Resolved) -> str:
+    settings = calibration_file_settings(cell.model, calibration_of(cell.compression), cell.seed, resolved)
+    return _command("calibration", _calibration(cell), f"--model {_manifest(cell)}", settings)
+
+
+def _manifest(cell: Cell) -> str:
+    return f"{cell.model_folder}/model.json"
+
+
+def _command(stage: str, output: str, arguments: str, settings: dict) -> str:
+    settings_text = shlex.quote(canonical_json(settings))
+    return f"python -m junkdna {stage} {shlex.quote(output)} {arguments} --settings {settings_text}"
 
 
 def plan(resolved: Resolved) -> Iterator[str]:

@@ -116,7 +116,14 @@ def calibration(output: Path, settings: dict, model_file: Path) -> None:
 def compress(output: Path, settings: dict, model_file: Path, calibration: Path | None, gpus: int, threads: int) -> None:
     """Compress a model once for all its cells, on a leased GPU, or on the CPU where there is none."""
     from junkdna.devices import lease
+    from junkdna.keys import compressed_path, parse_compression
 
+    try:
+        wanted = compressed_path(settings["model"], parse_compression(settings["compression"]), settings["seed"])
+    except (KeyError, ValueError):
+        wanted = "no stored compression"
+    if wanted != str(output) or model_file.parent.name != settings["model"]:
+        raise UserError(f"{output} from {model_file} is not what --settings describes ({wanted}).")
     with lease(gpus) as device:
         import torch
 

@@ -1,12 +1,13 @@
 """The job that compresses a model once for all its cells: calibrated methods, and others that are dear to repeat."""
 
+import gc
 import logging
 from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
-from junkdna.calibration import batches, read_calibration
+from junkdna.calibration import CalibrationRows, read_calibration
 from junkdna.compress.artefact import write_artefact
 from junkdna.compress.factor_cache import cached_factors
 from junkdna.compress.registry import METHODS
@@ -18,7 +19,7 @@ from junkdna.compressing import Reports, Results, chosen, one_matrix
 from junkdna.errors import UserError
 from junkdna.files import sha256_file
 from junkdna.keys import Compression, parse_compression
-from junkdna.models import check_finite, load_plain
+from junkdna.models import check_finite, length_batches, load_plain, pad
 from junkdna.provenance import canonical_json, digest
 
 log = logging.getLogger(__name__)
@@ -34,21 +35,22 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     digest, the ids of the calibration samples, and the report on every matrix. Singular vectors are kept beside the
     model folder (`factor_cache`), where they serve every rank.
     """
+    gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings["compression"])
     model = load_plain(model_folder, settings["model_kind"])
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))
     prunables = chosen(model, compression)
     facts: dict = {"settings": settings, "digest": digest(canonical_json(settings))}
-    if calibration is None:
-        found = _decomposed(prunables, compression, model_folder / "svd", device)
-    else:
-        rows, _ = read_calibration(calibration)
+    statistics = METHODS[compression.method].statistics
+    if statistics:
+        rows = _calibration_rows(calibration, settings["inputs"]["calibration"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
-        given = [Batch(*batch) for batch in batches(rows, BATCH_TOKENS)]
-        gram = METHODS[compression.method].statistics == "gram"
-        found = calibrated(model, prunables, given, partial(_one, compression), gram, device)
+        given = _batches(rows)
+        found = calibrated(model, prunables, given, partial(_one, compression), statistics == "gram", device)
+    else:
+        found = _decomposed(prunables, compression, model_folder / "svd", device)
 
     def stored() -> Results:
         by_name = {each.name: each for each in prunables}
@@ -61,16 +63,34 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     write_artefact(output, stored(), facts)
 
 
+def _calibration_rows(path: Path | None, made_from: str) -> CalibrationRows:
+    """The rows of a calibration file; UserError where it is not there, or was made from other settings than these."""
+    if path is None or not path.is_file():
+        raise UserError(
+            f"the calibration rows {path or '(none given with --calibration)'} are not there: make them first with "
+            "`junkdna calibration` (see `junkdna plan --commands`)."
+        )
+    rows, facts = read_calibration(path)
+    if digest(canonical_json(facts["settings"])) != made_from:
+        raise UserError(
+            f"{path} was drawn from other settings than this compression asks for (another model, other texts, another "
+            "number of samples or tokens, or older code). Delete it and run again."
+        )
+    return rows
+
+
+def _batches(rows: CalibrationRows) -> list[Batch]:
+    """The rows in batches of like lengths, right-padded, on the CPU; a row of more than BATCH_TOKENS is one alone."""
+    groups = length_batches([len(ids) for ids in rows.ids], BATCH_TOKENS)
+    return [Batch(*pad([rows.ids[i] for i in group], "cpu")) for group in groups]
+
+
 def _one(compression: Compression, name: str, weight: Tensor, statistics: InputStatistics) -> MatrixResult:
     return one_matrix(name, weight, statistics, compression)
 
 
 def _decomposed(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:
-    if METHODS[compression.method].name != "svd":
-        raise UserError(f"method {compression.method} needs a calibration file; give it with --calibration.")
     for each in prunables:
         weight = each.matrix().to(device)
-        yield (
-            each.name,
-            one_matrix(each.name, weight, None, compression, factors=cached_factors(folder, each.name, weight)),
-        )
+        factors = cached_factors(folder, each.name, weight)
+        yield each.name, one_matrix(each.name, weight, None, compression, factors=factors)

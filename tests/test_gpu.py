@@ -180,7 +180,8 @@ def closest_tokens(cell: Cell, numbers: list[int]) -> list[float]:
     """For some examples of a cell the smallest gap between the two best tokens on the way of its greedy text."""
     model = load_plain(Path(cell.model_folder), "decoder")
     prunables = prunable(model)
-    masking.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
+    if cell.compression.level:
+        masking.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
     queries = read_tokens(Path(cell.tokens_path("evaluate")))["query"].to_pylist()
     found = []
     for k in numbers:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from junkdna import grid, job_settings, stages
 from junkdna.compress.registry import METHODS
-from junkdna.keys import CALIBRATION, EXAMPLES, MODELS, Cell
+from junkdna.keys import EXAMPLES, MODELS, Cell, calibration_path
 from junkdna.places import used_examples
 from junkdna.study import Resolved, load_study
 
@@ -35,7 +35,7 @@ def compress(cell: Cell, resolved: Resolved) -> None:
     of, rows = (cell.model, cell.compression, cell.seed), None
     if METHODS[cell.compression.method].statistics:
         name = job_settings.calibration_of(cell.compression)
-        rows = Path(f"{CALIBRATION}/{cell.model}/{name}/seed-{cell.seed}.parquet")
+        rows = Path(calibration_path(cell.model, name, cell.seed))
         settings = job_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
         stages.calibration(rows, settings, manifest(cell.model))
     settings = job_settings.compressed_settings(*of, resolved)

@@ -1,1 +1,1 @@
-"""Compressions, one file each: pure functions of weights and a level that return masks. `registry` is torch-free."""
+"""Compression methods, one file each: pure functions of weights, statistics and a level. `registry` is torch-free."""

@@ -1,6 +1,6 @@
 """The walk over a weight's columns behind SparseGPT and GPTQ: change one, let those to come make up for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -39,28 +39,32 @@ def sweep(
     factor = factor.to(weight.dtype)
     unit = factor / factor.diagonal().unsqueeze(1)
 
-    def walk(first: int, last: int) -> None:
-        if first % group == 0 and last == min(first + group, inputs):
-            start(first, columns[first:last])
-        middle = _middle(first, last, group)
-        if middle is None:
-            replace_each(first, last)
-            return
-        walk(first, middle)
-        columns[middle:last].addmm_(unit[first:middle, middle:last].t(), errors[first:middle], alpha=-1)
-        walk(middle, last)
-
-    def replace_each(first: int, last: int) -> None:
+    for first, middle, last in _steps(0, inputs, group):
+        if middle is not None:
+            columns[middle:last].addmm_(unit[first:middle, middle:last].t(), errors[first:middle], alpha=-1)
+            continue
         for index in range(first, last):
+            if index % group == 0:
+                start(index, columns[index : min(index + group, inputs)])
             column = columns[index]
             if index > first:
                 column.addmv_(errors[first:index].t(), unit[first:index, index], alpha=-1)
             new = replace(index, column)
             torch.sub(column, new, out=errors[index])
             column.copy_(new)
-
-    walk(0, inputs)
     return columns.t()
+
+
+def _steps(first: int, last: int, group: int) -> Iterator[tuple[int, int | None, int]]:
+    """What to do in turn: (first, None, last) replaces the columns of a short span one by one, (first, middle, last)
+    moves the errors of the columns from first on to those from middle on."""
+    middle = _middle(first, last, group)
+    if middle is None:
+        yield first, None, last
+        return
+    yield from _steps(first, middle, group)
+    yield first, middle, last
+    yield from _steps(middle, last, group)
 
 
 def _middle(first: int, last: int, group: int) -> int | None:

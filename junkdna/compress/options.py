@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from junkdna.compress.registry import METHODS
+from junkdna.errors import UserError
 
 SCOPE_OPTIONS = ("embeddings", "layers", "calibration")  # choose what a method works on; the others go to its function
 
@@ -18,10 +19,16 @@ def option_texts(method: str, given: Mapping[str, object]) -> tuple[tuple[str, s
 
 
 def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    """Every option of a method with its value, defaults included; undoes `option_texts`."""
+    """Every option of a method with its value, defaults included; undoes `option_texts`, and is a UserError for text
+    that it does not write."""
     given = dict(options)
     defaults = METHODS[method].options
-    return {name: _value(given[name], default) if name in given else default for name, default in defaults.items()}
+    found = {name: _value(given[name], default) if name in given else default for name, default in defaults.items()}
+    if option_texts(method, found) != options:
+        said = ",".join(f"{name}={value}" for name, value in options)
+        legal = ", ".join(defaults) or "none"
+        raise UserError(f"method {method}: options {said!r} are not as a name writes them; its options are {legal}.")
+    return found
 
 
 def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:

@@ -33,8 +33,8 @@ def calibrated(
 
     The order is that of Wanda, SparseGPT and GPTQ: the inputs of all linear layers of a block are collected over
     `batches` (ids and mask, both (B, T)); compress_matrix(name, weight (out, in), statistics) is called for each; the
-    results are put on the model (`masks.put`); the block then runs once more, so that the next sees compressed inputs. Of
-    blocks that hold none of `prunables` only the outputs are made, and none behind the last that does.
+    results are put on the model (`masks.put`); the block then runs once more, so that the next sees compressed inputs.
+    Of blocks that hold none of `prunables` only the outputs are made, and none behind the last that does.
 
     Statistics (with `gram` or without) are sums over tokens: pads (mask 0) never count. Layers that are given the same
     tensor (query, key and value) share one object, and statistics live until their block is done. A layer that reads

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +105,21 @@ def test_the_weight_given_stays_and_sets_the_precision(transposed):
     assert new.dtype == torch.float32
     assert not new.any()
     assert torch.equal(weight, before)
+
+
+def test_working_copies_die_with_the_call():
+    """With the garbage collector off, as in a job's first seconds: a model has hundreds of matrices."""
+    seen = []
+
+    def replace(index, column):
+        if index == 0:
+            seen.append(weakref.ref(column._base))
+        return column * 0
+
+    gc.disable()
+    try:
+        sweep(torch.ones(4, 40), torch.eye(40), 8, lambda first, columns: None, replace)
+        alive = seen[0]() is not None
+    finally:
+        gc.enable()
+    assert not alive

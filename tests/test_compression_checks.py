@@ -1,0 +1,80 @@
+"""Compressions against the calibrations, transfer modes and protocols of a study: refused before anything runs."""
+
+import copy
+
+import pytest
+import toy
+
+from junkdna import grid
+from junkdna.errors import UserError
+from junkdna.study import resolve
+
+WANDA = {"method": "wanda", "sparsity": 0.5, "calibration": "phrases"}
+RTN = {"method": "rtn", "bits": 4, "group": 8}
+
+
+def methods(**changes) -> dict:
+    """The toy study of methods with one experiment changed."""
+    study = copy.deepcopy(toy.METHODS)
+    study["experiments"] = {"trained": {**study["experiments"]["trained"], **changes}}
+    return study
+
+
+def error_of(study: dict) -> str:
+    with pytest.raises(UserError) as error:
+        resolve(study, "study.yaml")
+    return str(error.value)
+
+
+def test_the_toy_study_of_methods_is_good(world):
+    assert grid.all_cells(resolve(toy.METHODS, "study.yaml"))
+
+
+def test_a_calibration_that_is_not_there_is_named(world):
+    text = error_of(methods(compressions=[{**WANDA, "calibration": "phrase"}]))
+    assert "experiments.trained.compressions.0: method wanda" in text
+    assert "unknown calibration 'phrase'. Did you mean 'phrases'?" in text
+
+
+def test_a_study_without_calibrations_is_shown_one(world):
+    study = methods()
+    del study["calibrations"]
+    text = error_of(study)
+    assert "the study has no calibrations" in text
+    assert "calibrations: {phrases: {task: mood, samples: 64, context_tokens: 512}}" in text
+
+
+@pytest.mark.parametrize("modes", [["sparse"], ["dense", "dense_freeze"]])
+def test_what_prunes_nothing_has_no_mask_to_hold(world, modes):
+    text = error_of(methods(compressions=[RTN], transfer=modes))
+    assert "method rtn prunes nothing" in text
+    assert modes[-1] in text
+    assert "sparse_to_dense" in text
+
+
+@pytest.mark.parametrize("modes", [["none"], ["sparse_to_dense"], ["dense", "sparse_to_dense"]])
+def test_what_prunes_nothing_goes_with_modes_that_hold_no_mask(world, modes):
+    task = ["hues"] if modes == ["none"] else ["mood"]
+    cells = grid.all_cells(resolve(methods(compressions=[RTN], transfer=modes, tasks=task), "study.yaml"))
+    assert {cell.transfer for cell in cells} == {*modes, *(["dense"] if modes != ["none"] else [])}
+
+
+def test_a_head_is_in_no_stored_compression(world):
+    study = methods(protocol="authors")
+    study["protocols"] = {"authors": {"prune_head": True}}
+    text = error_of(study)
+    assert "method wanda" in text
+    assert "prune_head" in text
+    study["experiments"]["trained"]["compressions"] = [{"method": "magnitude", "sparsity": 0.5}]
+    assert grid.all_cells(resolve(study, "study.yaml"))
+
+
+def test_seeds_of_calibrated_methods_are_kept_without_training(world):
+    """Each seed calibrates on a draw of its own, so its scores differ; a method that draws nothing has one cell."""
+    changes = {"transfer": ["none"], "tasks": ["hues"], "seeds": [0, 1, 2]}
+    cells = grid.all_cells(resolve(methods(compressions=[WANDA, RTN], **changes), "study.yaml"))
+    assert sorted(cell.seed for cell in cells if cell.compression.method == "wanda") == [0, 1, 2]
+    assert [cell.seed for cell in cells if cell.compression.method in ("rtn", "dense")] == [0, 0]
+    assert len({cell.compressed_path for cell in cells if cell.compressed_path}) == 3
+    assert len(grid.stored(cells)) == 3
+    assert grid.calibrations(cells) == ["phrases"]
