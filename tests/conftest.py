@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import toy
 import wheels
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # a busy machine is no wrong answer
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

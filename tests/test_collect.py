@@ -137,7 +137,7 @@ def test_a_cell_file_without_a_column_is_named(resolved):
 
 def joined(**changes) -> pl.DataFrame:
     row = {"cell": "a", "metric": "accuracy", "score": 0.5, "chance": 0.25, "majority": 1.0, "truncated": 0.0,
-           "achieved_sparsity": 0.5}  # fmt: skip
+           "achieved_sparsity": 0.5, "effective_bits_per_weight": 9.0}  # fmt: skip
     return pl.DataFrame([{**row, "cell": "first"}, {**row, **changes}], schema_overrides={"score": pl.Float64})
 
 
@@ -151,6 +151,12 @@ def test_check_lets_whole_tables_pass():
 def test_check_names_a_share_outside_its_range(column, value):
     with pytest.raises(UserError, match=rf"cell 'a': {column} is .* 0\.\.1"):
         check(joined(**{column: value}))
+
+
+@pytest.mark.parametrize("value", [16.01, -0.01, float("nan"), None])
+def test_check_names_bits_beyond_dense(value):
+    with pytest.raises(UserError, match=r"cell 'a': effective_bits_per_weight is .* 0\.\.16"):
+        check(joined(effective_bits_per_weight=value))
 
 
 @pytest.mark.parametrize("metric", ["matthews", "pearson", "spearman"])
