@@ -22,7 +22,9 @@ rule compress:
         model="results/models/{model}/model.json",
         calibration=workflow_inputs.calibration_of_compressed,
     output:
-        KEPT_OR_TEMP(f"{keys.COMPRESSED}/{{model}}/{{compression}}/seed-{{seed}}.safetensors"),
+        KEPT_OR_TEMP(
+            f"{keys.COMPRESSED}/{{model}}/{{compression}}/seed-{{seed}}.safetensors"
+        ),
     log:
         "results/logs/compressed/{model}/{compression}/seed-{seed}.log",
     conda:
