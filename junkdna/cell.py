@@ -156,7 +156,7 @@ def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> ob
 
 def _load(settings: dict, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
     if key.transfer == "none" or settings["choice"] == "similarity":
-        return load_plain(folder, settings["model_kind"]), []
+        return load_plain(folder, settings["model_kind"], settings["model_dtype"]), []
     outputs = len(settings["classes"]) or 1
     return load_classifier(folder, outputs, (key.model, key.task, key.seed))
 

@@ -33,6 +33,7 @@ def cell_settings(cell: Cell, resolved: Resolved) -> dict:
         "choice": _choice(task, model_kind, protocol),
         "generate": task.generate.model_dump() if task.generate else None,
         "model_kind": model_kind,
+        "model_dtype": resolved.study.models[cell.model].dtype,
         "options": option_values(cell.compression.method, cell.compression.options) if cell.compression.level else {},
         "protocol": protocol.model_dump(include=_protocol_fields(cell)),
         "inputs": _inputs(cell, resolved),
@@ -109,6 +110,7 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         "version": SETTINGS_VERSION,
         "model": model,
         "model_kind": resolved.study.models[model].kind,
+        "model_dtype": resolved.study.models[model].dtype,
         "compression": compression.tag,
         "options": option_values(compression.method, compression.options),
         "seed": seed if method.seeded else 0,
@@ -201,9 +203,9 @@ def raw_split(task: Task, role: str) -> str:
 
 
 def model_settings(name: str, resolved: Resolved) -> dict:
-    """Where a model comes from, with the wheel's hash."""
+    """Where a model comes from, with the wheel's hash. The folder is the same for every dtype it is loaded in."""
     model = resolved.study.models[name]
-    settings = model.model_dump(exclude_none=True)
+    settings = model.model_dump(exclude_none=True, exclude={"dtype"})
     if model.wheel is not None:
         settings["sha256"] = resolved.study.pins()[model.wheel].sha256
     return settings

@@ -10,16 +10,17 @@ from junkdna.errors import UserError
 from junkdna.seeds import seed_for
 
 
-def load_plain(folder: Path, kind: str) -> nn.Module:
+def load_plain(folder: Path, kind: str, dtype: str = "float32") -> nn.Module:
     """The pre-trained model without a task head (`kind` encoder) or with its language-model head (decoder).
 
-    float32, eval mode, safetensors only, no remote code. Raises UserError when the weights do not fill the model
-    (a parameter of the model that the checkpoint lacks), except for an encoder's pooler, which nothing here uses.
+    In `dtype` ("float32" or "bfloat16"), eval mode, safetensors only, no remote code. Raises UserError when the weights
+    do not fill the model (a parameter of the model that the checkpoint lacks), except for an encoder's pooler, which
+    nothing here uses.
     """
     from transformers import AutoModel, AutoModelForCausalLM
 
     loader = AutoModelForCausalLM if kind == "decoder" else AutoModel
-    model, info = _load(loader, folder)
+    model, info = _load(loader, folder, dtype)
     _refuse_missing(folder, kind, info["missing_keys"])
     return model
 
@@ -103,15 +104,15 @@ def _pad_token(config: object) -> int:
     return next(token for token in candidates if token is not None and token >= 0)
 
 
-def _load(loader: type, folder: Path, **extra: object) -> tuple[nn.Module, dict]:
+def _load(loader: type, folder: Path, dtype: str = "float32", **extra: object) -> tuple[nn.Module, dict]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # the report of untrained head weights: they are drawn anew below, on purpose
-    options = {"dtype": torch.float32, "output_loading_info": True, "trust_remote_code": False, "use_safetensors": True}
+    options = {"output_loading_info": True, "trust_remote_code": False, "use_safetensors": True}
     try:
         with torch.random.fork_rng(devices=[]):  # transformers draws what the checkpoint lacks from the global state
-            model, info = loader.from_pretrained(folder, **options, **extra)
+            model, info = loader.from_pretrained(folder, dtype=getattr(torch, dtype), **options, **extra)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{folder}: the model cannot be loaded: {error}") from error
     return model.eval(), info

@@ -31,13 +31,13 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     """Compress the plain model in `model_folder` and write what came of it to `output`, whole or not at all.
 
     `settings` is `job_settings.compressed_settings`; `calibration` is a file of calibration rows, where the method
-    takes one. Weights are compressed in float32. Beside the masks and weights the file holds the settings and their
-    digest, the ids of the calibration samples, and the report on every matrix. Singular vectors are kept beside the
-    model folder (`factor_cache`), where they serve every rank.
+    takes one. Weights are compressed in the dtype that the model is loaded in. Beside the masks and weights the file
+    holds the settings and their digest, the ids of the calibration samples, and the report on every matrix. Singular
+    vectors are kept beside the model folder (`factor_cache`), where they serve every rank.
     """
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings["compression"])
-    model = load_plain(model_folder, settings["model_kind"])
+    model = load_plain(model_folder, settings["model_kind"], settings["model_dtype"])
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))
     prunables = chosen(model, compression)

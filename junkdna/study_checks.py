@@ -116,6 +116,11 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
             f"{where}: this pair is scored without training only, but transfer asks for {', '.join(trained)}. "
             f"Use transfer: [none], or an encoder with a task of kind classify, pair, regress or choice."
         )
+    if trained and resolved.study.models[model].dtype != "float32":
+        raise UserError(
+            f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer asks for "
+            f"{', '.join(trained)}, and training takes float32. Name the model twice, once for each use."
+        )
     source = resolved.source_of(task.name)
     needed = task.hash_split.of if task.hash_split else task.train_split
     if trained and needed is None:

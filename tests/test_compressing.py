@@ -1,14 +1,17 @@
 """Every compression method through the stages: toy models compressed, scored and trained as the rules do it."""
 
+import copy
 import json
 import os
 import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import toy
 import toy_run
 
 from junkdna import compressing, grid, job_settings, overview, stages
@@ -22,6 +25,7 @@ from junkdna.errors import UserError
 from junkdna.keys import parse_compression
 from junkdna.models import load_plain
 from junkdna.stored_compression import make_compressed
+from junkdna.study import resolve
 
 KINDS = {"tiny": "encoder", "llm": "decoder"}
 
@@ -242,3 +246,40 @@ def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
         for folder in ("calibration", "compressed", "cells"):
             shutil.rmtree(f"results/{folder}", ignore_errors=True)
             shutil.copytree(tmp_path / folder, f"results/{folder}")
+
+
+def test_a_model_in_bfloat16_is_compressed_in_it(ran):
+    """Stored weights are of that dtype and the scores others; the folder of the model is the same."""
+    data = copy.deepcopy(toy.METHODS)
+    data["models"] = {"llm": {**data["models"]["llm"], "dtype": "bfloat16"}}
+    few = [{"method": "sparsegpt", "sparsity": 0.5, **toy.CALIBRATED}, {"method": "magnitude", "sparsity": 0.5}]
+    data["experiments"] = {"few": {"title": "", "models": ["llm"], "tasks": ["hues"], "compressions": few}}
+    resolved = resolve(data, "test")
+    assert job_settings.model_settings("llm", resolved) == job_settings.model_settings(
+        "llm", toy_run.read("methods.yaml")
+    )
+    kept = {}
+    for cell in grid.all_cells(resolved):
+        for path in filter(None, (cell.compressed_path, cell.path)):
+            kept[path] = Path(path).read_bytes()
+            Path(path).unlink()
+        toy_run.compress(cell, resolved)
+        toy_run.run(cell, resolved)
+        row = pq.read_table(cell.path).to_pylist()[0]
+        assert row["achieved_sparsity"] == pytest.approx(cell.compression.nominal_sparsity, abs=2e-3)
+        margins = [[example["margin"] for example in one["examples"]] for one in (row, ran[cell])]
+        assert margins[0] != margins[1]
+        assert np.corrcoef(margins)[0, 1] > 0.9
+        if cell.compressed_path:
+            assert {weight.dtype for weight in read_artefact(Path(cell.compressed_path)).weights.values()} == {
+                torch.bfloat16
+            }
+    for path, content in kept.items():
+        Path(path).write_bytes(content)
+
+
+def test_a_model_in_bfloat16_is_not_trained(ran):
+    data = copy.deepcopy(toy.METHODS)
+    data["models"]["tiny"] = {**data["models"]["tiny"], "dtype": "bfloat16"}
+    with pytest.raises(UserError, match=r"models\.tiny\.dtype is bfloat16.*training takes float32"):
+        resolve(data, "test")
