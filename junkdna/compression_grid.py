@@ -46,7 +46,7 @@ class CompressionGrid(Frozen):
     act_order: bool | None = None
     reference_ties: bool | None = None
     embeddings: bool | None = None
-    layers: list[str] | None = Field(None, min_length=1)
+    layers: list[str] | None = None
     calibration: Name | None = None
 
     @field_validator("sparsity", "keep", "bits", "rank", "layers", mode="before")
@@ -57,8 +57,17 @@ class CompressionGrid(Frozen):
     @field_validator("band", mode="before")
     @classmethod
     def _one_pair_is_a_list(cls, value: object) -> object:
-        pair = isinstance(value, list) and len(value) == 2 and not any(isinstance(part, list) for part in value)
-        return [value] if pair else value
+        flat = isinstance(value, list) and not any(isinstance(part, list) for part in value)
+        if flat and len(value) != 2:
+            raise ValueError("a band is a pair [from, to] of quantiles of |w|, or a list of such pairs")
+        return [value] if flat else value
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _some_layers(cls, value: object) -> object:
+        if value == []:
+            raise ValueError("layers is empty; leave it out to compress all matrices")
+        return [str(part) if isinstance(part, int) else part for part in value] if isinstance(value, list) else value
 
     @field_validator("layers")
     @classmethod
@@ -135,4 +144,6 @@ _ALL_OPTIONS = {name for method in METHODS.values() for name in method.options}
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return str([*value])
     return f"{value:g}" if isinstance(value, float) else str(value)

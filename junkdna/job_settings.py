@@ -35,7 +35,7 @@ def cell_settings(cell: Cell, resolved: Resolved) -> dict:
         "model_kind": model_kind,
         "model_dtype": resolved.study.models[cell.model].dtype,
         "options": option_values(cell.compression.method, cell.compression.options) if cell.compression.level else {},
-        "protocol": protocol.model_dump(include=_protocol_fields(cell)),
+        "protocol": _protocol(cell, protocol, resolved),
         "inputs": _inputs(cell, resolved),
         "code": code_digest(*_modules(cell, task.kind)),
     }
@@ -46,6 +46,14 @@ def _choice(task: Task, model_kind: str, protocol: Protocol) -> str:
     if task.kind == "choice":
         return protocol.encoder_choice if model_kind == "encoder" else protocol.decoder_choice
     return "continuation" if model_kind == "decoder" and task.class_names() else ""
+
+
+def _protocol(cell: Cell, protocol: Protocol, resolved: Resolved) -> dict:
+    """What of a protocol a cell depends on; the dtype of scoring is the model's own where the protocol gives none."""
+    fields = protocol.model_dump(include=_protocol_fields(cell))
+    if "dtype" in fields:
+        fields["dtype"] = fields["dtype"] or resolved.study.models[cell.model].dtype
+    return fields
 
 
 def _protocol_fields(cell: Cell) -> set[str]:

@@ -1,4 +1,4 @@
-"""Model directories into float32 models: encoder, decoder, or a classifier with a seeded, untrained head."""
+"""Model directories into models: encoder, decoder, or a classifier with a seeded, untrained head."""
 
 import math
 from pathlib import Path
@@ -28,9 +28,9 @@ def load_plain(folder: Path, kind: str, dtype: str = "float32") -> nn.Module:
 def cast(model: nn.Module, dtype: str) -> nn.Module:
     """The same model with its parameters in `dtype` ("float32" or "bfloat16"), for scoring; changed in place.
 
-    Compression works on float32 weights, so this comes after it. Buffers stay as they are, and so do the parameters
-    that the architecture asks to keep in float32, as when transformers loads a checkpoint in bfloat16 (rotary
-    frequencies in bfloat16, which `Module.to` makes, shift far positions by whole tokens).
+    Compression works on the weights as they were loaded, so this comes after it. Buffers stay as they are, and so do
+    the parameters that the architecture asks to keep in float32, as when transformers loads a checkpoint in bfloat16
+    (rotary frequencies in bfloat16, which `Module.to` makes, shift far positions by whole tokens).
     """
     kept = tuple(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
     for name, parameter in model.named_parameters():

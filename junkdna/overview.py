@@ -72,13 +72,15 @@ def plan(resolved: Resolved) -> Iterator[str]:
     width = max(len(name) for name in resolved.study.experiments)
     for name, exp in resolved.study.experiments.items():
         if name not in resolved.study.active():
-            yield f"{name:<{width}}  on request: --config experiments='[{name}]'"
+            yield f"{name:<{width}}  not in this run; to run it alone: --config run='[{name}]'"
             continue
         cells = expand(resolved)[name]
         left = sum(states[cell] != "done" for cell in cells)
         yield f"{name:<{width}}  {len(cells):>5} cells, {left:>5} to run   {exp.title}"
     left = sum(found != "done" for found in states.values())
     yield f"{'in all':<{width}}  {len(states):>5} cells, {left:>5} to run"
+    for line in missing_places(resolved):
+        yield f"MISSING  {line}"
     shared = len(stored(cell for cell, found in states.items() if found != "done"))
     if shared:
         yield f"They read {shared} stored compressions, each made once by a job of its own (rule compress)."

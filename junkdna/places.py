@@ -53,6 +53,9 @@ def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]
 
 def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     path = folder / pattern
+    if folder.is_file():
+        yield f"{where}: is a file; name the folder it is in, and the file as path"
+        return
     if path.exists() or ("*" in pattern and any(folder.glob(pattern))):
         return
     if not path.parent.is_dir() and "*" not in str(Path(pattern).parent):

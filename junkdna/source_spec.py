@@ -49,7 +49,7 @@ class WheelSource(_Frozen):
 
 
 class LocalSource(_Frozen):
-    """A folder on this machine; a relative path starts at the folder of the file that names it."""
+    """A folder on this machine; a relative path starts at the working directory."""
 
     local: Text
 

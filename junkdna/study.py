@@ -58,7 +58,7 @@ class Protocol(Frozen):
     (log-likelihood of each option's text) or letters (options listed in the prompt, the letters scored).
     `normalise` divides the log-likelihood that decides by nothing, or by the option's length in tokens or
     characters; all three are stored. `chat_template` puts the prompt into the model's own template. `dtype` is that
-    of scoring without training; weights are compressed in the model's own and trained in float32.
+    of scoring without training, the model's own where it is not given; training takes float32.
 
     With the knob data_fraction, `subset` random takes nested stratified rows by seed and first the head of the
     data set's order; `match` epochs keeps the epochs (fewer rows, fewer steps), steps keeps the steps.
@@ -75,7 +75,7 @@ class Protocol(Frozen):
     decoder_choice: Literal["continuation", "letters"] = "continuation"
     normalise: Literal["none", "tokens", "characters"] = "none"
     chat_template: bool = False
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] | None = None
     subset: Literal["random", "first"] = "random"
     match: Literal["epochs", "steps"] = "epochs"
 

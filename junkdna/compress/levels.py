@@ -58,13 +58,16 @@ LEVEL_KINDS: dict[str, LevelKind] = {
 
 def problem(kind: str, value: Level) -> str:
     """What is wrong with a level's value, in words that follow it; "" where nothing is."""
-    if kind in ("sparsity", "rank"):
-        what = "the fraction of weights pruned" if kind == "sparsity" else "the fraction of the full rank kept"
-        return _share_problem(value, what)
+    if kind == "sparsity":
+        return _share_problem(value, "the fraction of weights pruned")
+    if kind == "rank":
+        return _share_problem(value, "the kept share of min(outputs, inputs), not a number of singular values")
     if kind == "keep_of":
         keep, of = value
         return "" if 0 <= keep <= of and of >= 1 else f"must have keep in 0..{of} (of)"
     if kind == "band":
+        if any(1 < part <= 100 for part in value):
+            return f"must lie in 0..1 (quantiles of |w|); did you mean [{value[0] / 100:g}, {value[1] / 100:g}]?"
         first = next(filter(None, (_share_problem(part, "a quantile of |w|") for part in value)), "")
         return first or ("" if value[0] <= value[1] else "must run upwards: [from, to]")
     return "" if value in BITS else f"must be one of {', '.join(map(str, BITS))} bits"

@@ -99,15 +99,15 @@ def _filled(where: str, text: str, numbers: list[str]) -> str:
     return re.sub(r"\bnumber(\d+)\b", shown, text)
 
 
-def check_columns(name: str, columns: dict, schema: pa.Schema, split: str) -> None:
-    """UserError that names the columns a task reads and a split's table lacks."""
+def check_columns(where: str, columns: dict, schema: pa.Schema, split: str) -> None:
+    """UserError, `where` in front, that names the columns that are read and a split's table lacks."""
     made = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
     read_raw = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
     paths = [path for path in _named(columns) if path not in made] + read_raw
     missing = sorted({path for path in paths if not _has(pa.struct(schema), path.split("."))})
     if missing:
         has = ", ".join(_paths(schema))
-        raise UserError(f"task {name}: split {split!r} has no column {', '.join(missing)}; it has {has}.")
+        raise UserError(f"{where}: split {split!r} has no column {', '.join(missing)}; it has {has}.")
 
 
 def _named(columns: dict) -> list[str]:

@@ -55,7 +55,7 @@ def canonical_examples(settings: dict, role: str, read_split: Callable[[str], pa
 def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table]) -> list[dict]:
     """Usable rows of a raw split, in source order."""
     name, columns, table = settings["task"], settings["columns"], read_split(split)
-    check_columns(name, columns, table.schema, split)
+    check_columns(f"task {name}", columns, table.schema, split)
     answered = {"choice": _choice, "regress": _target, "generate": _references}.get(settings["kind"], _class)
     rows = []
     batches = table.to_batches(max_chunksize=1000)  # a table of long passages is many times larger as Python objects

@@ -161,7 +161,7 @@ SCHEMA = pa.Table.from_pylist([RAW]).schema
     ],
 )
 def test_columns_that_are_there(columns):
-    check_columns("t", columns, SCHEMA, "test")
+    check_columns("task t", columns, SCHEMA, "test")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_columns_that_are_there(columns):
 )
 def test_columns_that_are_missing(columns, missing):
     with pytest.raises(UserError, match=r"^task t: split 'test' has no column ") as caught:
-        check_columns("t", columns, SCHEMA, "test")
+        check_columns("task t", columns, SCHEMA, "test")
     assert f"has no column {missing}; it has q, n, none, list, empty, deep, deep.pages, deep.gone" in str(caught.value)
 
 
