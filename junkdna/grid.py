@@ -63,13 +63,9 @@ def all_cells(resolved: Resolved) -> list[Cell]:
     return list(dict.fromkeys(cell for cells in expand(resolved).values() for cell in cells))
 
 
-def stored(cells: Iterable[Cell]) -> list[tuple[str, Compression, int]]:
-    """(model, compression, seed) of every stored compression that some of these cells read, once."""
-    found = {}
-    for cell in cells:
-        if cell.compressed_path is not None:
-            found[cell.compressed_path] = (cell.model, cell.compression, cell.seed)
-    return list(found.values())
+def stored(cells: Iterable[Cell]) -> list[Cell]:
+    """One cell for every stored compression that some of these cells read."""
+    return list({cell.compressed_path: cell for cell in cells if cell.compressed_path is not None}.values())
 
 
 def calibrations(cells: Iterable[Cell]) -> list[str]:

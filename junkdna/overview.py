@@ -36,7 +36,7 @@ def commands(resolved: Resolved) -> Iterator[str]:
     them, the commands that make the stored compressions they read, and the calibration rows of these."""
     gpus = 1 if devices.gpu_count() else 0
     left = [cell for cell in all_cells(resolved) if state(cell, resolved) != "done"]
-    shared = {cell.compressed_path: cell for cell in left if cell.compressed_path}.values()
+    shared = stored(left)
     yield from dict.fromkeys(_calibration_command(cell, resolved) for cell in shared if _calibration(cell))
     for cell in shared:
         settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
