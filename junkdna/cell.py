@@ -31,7 +31,7 @@ from junkdna.errors import UserError
 from junkdna.files import sha256_file
 from junkdna.keys import Cell, parse_cell_path
 from junkdna.models import cast, check_finite, load_classifier, load_plain
-from junkdna.provenance import canonical_json, digest
+from junkdna.provenance import settings_digest
 from junkdna.seeds import seed_for
 from junkdna.tokenizer import load_tokenizer
 
@@ -84,7 +84,7 @@ def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
     row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
     footer = {
         "settings": settings,
-        "settings_digest": digest(canonical_json(settings)),
+        "settings_digest": settings_digest(settings),
         "tokens_sha256": {role: sha256_file(Path(key.tokens_path(role))) for role in key.roles},
         "model": json.loads((model_folder / "model.json").read_text()),
         "compression": report,

@@ -9,7 +9,7 @@ from junkdna.calibration_spec import calibration_settings
 from junkdna.compress.options import option_values
 from junkdna.compress.registry import METHODS
 from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
-from junkdna.provenance import canonical_json, code_digest, digest
+from junkdna.provenance import canonical_json, code_digest, settings_digest
 from junkdna.study import Protocol, Resolved
 from junkdna.tasks.schema import Task
 
@@ -70,7 +70,7 @@ def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
     if cell.compressed_path is None:
         return found
     settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-    return found | {"compressed": _settings_digest(settings)}
+    return found | {"compressed": settings_digest(settings)}
 
 
 @cache
@@ -83,11 +83,7 @@ def _input_digests(
         "model": model_settings(model, resolved),
         "tokens": encode_settings(model, task, knobs, protocol, resolved),
     }
-    return {name: _settings_digest(part) for name, part in parts.items()}
-
-
-def _settings_digest(settings: dict) -> str:
-    return digest(canonical_json(settings))
+    return {name: settings_digest(part) for name, part in parts.items()}
 
 
 def _modules(cell: Cell, kind: str) -> list[str]:
@@ -122,12 +118,12 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         "compression": compression.tag,
         "options": option_values(compression.method, compression.options),
         "seed": seed if method.seeded else 0,
-        "inputs": {"model": _settings_digest(model_settings(model, resolved))},
+        "inputs": {"model": settings_digest(model_settings(model, resolved))},
         "code": code_digest("junkdna.stored_compression", method_module(compression)),
     }
     if method.statistics:
         calibration = calibration_file_settings(model, calibration_of(compression), seed, resolved)
-        settings["inputs"]["calibration"] = _settings_digest(calibration)
+        settings["inputs"]["calibration"] = settings_digest(calibration)
     return settings
 
 
@@ -140,9 +136,9 @@ def calibration_file_settings(model: str, name: str, seed: int, resolved: Resolv
     """All that a file of calibration rows depends on."""
     calibration = resolved.study.calibrations[name]
     settings = calibration_settings(name, calibration, seed, resolved.study.pins())
-    inputs = {"model": _settings_digest(model_settings(model, resolved))}
+    inputs = {"model": settings_digest(model_settings(model, resolved))}
     if calibration.task is not None:
-        inputs["examples"] = _settings_digest(example_settings(calibration.task, calibration.role, resolved))
+        inputs["examples"] = settings_digest(example_settings(calibration.task, calibration.role, resolved))
     return {**settings, "version": SETTINGS_VERSION, "inputs": inputs}
 
 

@@ -22,6 +22,11 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def settings_digest(settings: object) -> str:
+    """`digest` of settings as `canonical_json`."""
+    return digest(canonical_json(settings))
+
+
 @cache
 def code_digest(*modules: str) -> str:
     """Digest of the code of some modules of the package and of everything they import from it.

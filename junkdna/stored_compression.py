@@ -20,7 +20,7 @@ from junkdna.errors import UserError
 from junkdna.files import sha256_file
 from junkdna.keys import Compression, parse_compression
 from junkdna.models import check_finite, length_batches, load_plain, pad
-from junkdna.provenance import canonical_json, digest
+from junkdna.provenance import settings_digest
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))
     prunables = chosen(model, compression)
-    facts: dict = {"settings": settings, "digest": digest(canonical_json(settings))}
+    facts: dict = {"settings": settings, "digest": settings_digest(settings)}
     statistics = METHODS[compression.method].statistics
     if statistics:
         rows = _calibration_rows(calibration, settings["inputs"]["calibration"])
@@ -71,7 +71,7 @@ def _calibration_rows(path: Path | None, made_from: str) -> CalibrationRows:
             "`junkdna calibration` (see `junkdna plan --commands`)."
         )
     rows, facts = read_calibration(path)
-    if digest(canonical_json(facts["settings"])) != made_from:
+    if settings_digest(facts["settings"]) != made_from:
         raise UserError(
             f"{path} was drawn from other settings than this compression asks for (another model, other texts, another "
             "number of samples or tokens, or older code). Delete it and run again."
