@@ -143,6 +143,10 @@ class Study(Frozen):
     `keep_compressed: false` removes stored compressions (masks, weights of calibrated methods) once the cells that read
     them are there. A cell added later then makes its compression again, and Snakemake re-runs the other cells that read
     it with the new one.
+
+    `cells_per_job` and `cells_per_gpu` say how to run, not what: no result depends on them. A job may fill up to
+    `cells_per_job` cells of one model and task, so that short ones share a start; one GPU is leased to up to
+    `cells_per_gpu` jobs at a time.
     """
 
     study: Name
@@ -154,6 +158,8 @@ class Study(Frozen):
     wheels: dict[Name, WheelPin] = Field({})
     run: list[str] | None = None
     keep_compressed: bool = True
+    cells_per_job: int = Field(1, ge=1, le=1000)
+    cells_per_gpu: int = Field(1, ge=1, le=64)
     bootstrap: int = Field(2000, ge=100, le=100_000)
 
     def protocol(self, name: str, task: Task) -> Protocol:
@@ -220,9 +226,9 @@ def study_document(resolved: Resolved) -> dict:
 
     A protocol holds only the fields it sets itself: these, and no others, go before a task's own. A task's source is
     named even where it is the first of its file, and the experiments' order stands in `run`: JSON with sorted keys
-    knows no first.
+    knows no first. How to run (`cells_per_job`, `cells_per_gpu`) is left out.
     """
-    study = resolved.study.model_dump(mode="json", exclude_none=True)
+    study = resolved.study.model_dump(mode="json", exclude_none=True, exclude={"cells_per_job", "cells_per_gpu"})
     study["protocols"] = {name: p.model_dump(exclude_unset=True) for name, p in resolved.study.protocols.items()}
     study["run"] = list(resolved.study.active())
     for name, task in resolved.tasks.items():
