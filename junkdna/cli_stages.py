@@ -57,6 +57,7 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--calibration", type=Path, nargs="?", help="calibration rows, where the method asks")
         if name in ("cell", "compress"):
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
+            command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU (1: none)")
             command.add_argument("--threads", type=int, default=1, help="torch threads")
         command.set_defaults(run=runs.get(name, _simple))
 
@@ -84,7 +85,7 @@ def _compress(args: argparse.Namespace) -> None:
     from junkdna import stages
 
     settings = stages.settings_from(args.settings)
-    stages.compress(args.output, settings, args.model, args.calibration, args.gpus, args.threads)
+    stages.compress(args.output, settings, args.model, args.calibration, args.gpus, args.threads, args.cells_per_gpu)
 
 
 def _cell(args: argparse.Namespace) -> None:
@@ -92,7 +93,8 @@ def _cell(args: argparse.Namespace) -> None:
     from junkdna import stages
 
     settings = stages.settings_from(args.settings)
-    stages.cell(args.output, settings, args.gpus, args.threads, progress_bar(settings.get("cell", "cell")))
+    bar = progress_bar(settings.get("cell", "cell"))
+    stages.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu)
 
 
 def _collect(args: argparse.Namespace) -> None:

@@ -113,7 +113,15 @@ def calibration(output: Path, settings: dict, model_file: Path) -> None:
     make_calibration(output, settings, model_file.parent, examples_file)
 
 
-def compress(output: Path, settings: dict, model_file: Path, calibration: Path | None, gpus: int, threads: int) -> None:
+def compress(
+    output: Path,
+    settings: dict,
+    model_file: Path,
+    calibration: Path | None,
+    gpus: int,
+    threads: int,
+    cells_per_gpu: int = 1,
+) -> None:
     """Compress a model once for all its cells, on a leased GPU, or on the CPU where there is none."""
     from junkdna.devices import lease
     from junkdna.keys import compressed_path, parse_compression
@@ -124,7 +132,7 @@ def compress(output: Path, settings: dict, model_file: Path, calibration: Path |
         wanted = "no stored compression"
     if wanted != str(output) or model_file.parent.name != settings["model"]:
         raise UserError(f"{output} from {model_file} is not what --settings describes ({wanted}).")
-    with lease(gpus) as device:
+    with lease(gpus, cells_per_gpu) as device:
         import torch
 
         from junkdna.stored_compression import make_compressed
@@ -133,7 +141,7 @@ def compress(output: Path, settings: dict, model_file: Path, calibration: Path |
         make_compressed(output, settings, model_file.parent, calibration, device)
 
 
-def cell(output: Path, settings: dict, gpus: int, threads: int, bar: Callable) -> None:
+def cell(output: Path, settings: dict, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1) -> None:
     """Run one cell on a leased GPU, or on the CPU where there is none."""
     from junkdna.devices import lease
     from junkdna.keys import parse_cell_path
@@ -143,7 +151,7 @@ def cell(output: Path, settings: dict, gpus: int, threads: int, bar: Callable) -
         raise UserError(f"{output} is not the file of the cell that --settings describes ({described}).")
     for package in ("scipy", "sklearn"):  # transformers imports them for parts no cell uses: 0.4 s of each start
         sys.modules.setdefault(package, None)
-    with lease(gpus) as device:
+    with lease(gpus, cells_per_gpu) as device:
         import torch
 
         from junkdna.cell import run_cell

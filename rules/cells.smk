@@ -15,9 +15,11 @@ rule cell:
         gpu=GPUS_PER_CELL,
     params:
         settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
+        # depends on `output`, so that Snakemake does not take another number for a reason to run again
+        cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,
     message:
         "cell {wildcards.model} {wildcards.task} {wildcards.knobs} {wildcards.compression}"
         " {wildcards.transfer} {wildcards.protocol} seed {wildcards.seed}"
     shell:
-        "python -m junkdna cell {output:q} --gpus {resources.gpu} --threads {threads}"
+        "python -m junkdna cell {output:q} --gpus {resources.gpu} --cells-per-gpu {params.cells_per_gpu} --threads {threads}"
         " --log {log:q} --settings {params.settings:q}"

@@ -1,9 +1,9 @@
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
-from itertools import pairwise
 
 import pytest
 
@@ -14,18 +14,18 @@ WORKER = """
 import os, sys, time
 from pathlib import Path
 from junkdna.devices import lease
-with lease(1, Path(sys.argv[1])) as device:
+with lease(1, int(sys.argv[3]), Path(sys.argv[1])) as device:
     assert device == "cuda:0" and os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     start = time.monotonic()
-    print("held", os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+    print("held", os.environ["CUDA_VISIBLE_DEVICES"], start, flush=True)
     time.sleep(float(sys.argv[2]))
-    print(os.environ["CUDA_VISIBLE_DEVICES"], start, time.monotonic(), flush=True)
+    print("done", os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic(), flush=True)
 """
 
 
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch):
-    for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+    for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "JUNKDNA_LOCKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)  # another test of this process may have started CUDA
 
@@ -35,32 +35,125 @@ def fake(monkeypatch):
     monkeypatch.setenv(devices.FAKE, "0,1,2,3")
 
 
-def worker(folder, hold_s, gpus="0,1,2,3"):
+def worker(folder, hold_s, gpus="0,1,2,3", per_gpu=1):
     environment = {**os.environ, devices.FAKE: gpus}
-    command = [sys.executable, "-c", WORKER, str(folder), str(hold_s)]
+    command = [sys.executable, "-c", WORKER, str(folder), str(hold_s), str(per_gpu)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def test_no_device_is_held_twice_by_twelve_processes(tmp_path):
-    workers = [worker(tmp_path, 0.3) for _ in range(12)]
-    spans = [one.communicate(timeout=50)[0].splitlines()[-1].split() for one in workers]
-    assert all(one.returncode == 0 for one in workers)
-    for device in "0123":
-        held = sorted((float(start), float(end)) for name, start, end in spans if name == device)
-        assert held, f"device {device} was never used"
-        assert all(before[1] <= after[0] for before, after in pairwise(held))
-    assert len(list(tmp_path.glob("gpu-*.lock"))) == 4, "lock files stay"
+def most_at_once(spans):
+    """The largest number of (start, end) that overlap; one may begin at the very moment when another ends."""
+    steps = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
+    held, most = 0, 0
+    for _, step in steps:
+        held += step
+        most = max(most, held)
+    return most
 
 
-def test_killed_holder_frees_its_lease(tmp_path):
+# --- real processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("per_gpu", [1, 3])
+def test_no_device_is_held_more_often_than_it_may_be_under_fifty_processes(tmp_path, per_gpu):
+    """Some are killed, waiting or holding; whoever holds counts until the moment before the kill."""
+    draw = random.Random(per_gpu)
+    workers = [worker(tmp_path, 0.25 if per_gpu == 1 else 1.0, per_gpu=per_gpu) for _ in range(50)]
+    killed = {}
+    for one in draw.sample(workers, 12):
+        time.sleep(0.1)
+        before = time.monotonic()
+        if one.poll() is None:
+            one.send_signal(signal.SIGKILL)
+            killed[one.pid] = before
+    spans = {name: [] for name in "0123"}
+    for one in workers:
+        lines = [line.split() for line in one.communicate(timeout=60)[0].splitlines()]
+        assert one.returncode == 0 or one.pid in killed
+        if lines:
+            end = float(lines[1][2]) if len(lines) == 2 else killed[one.pid]
+            spans[lines[0][1]].append((float(lines[0][2]), end))
+    assert len(killed) >= 6
+    assert sum(map(len, spans.values())) >= 38
+    for name, held in spans.items():
+        assert most_at_once(held) <= per_gpu, name
+        assert len(held) > 2, f"device {name} was hardly used"
+    if per_gpu > 1:
+        assert max(map(most_at_once, spans.values())) == per_gpu, "no device was ever full: this proves little"
+    with devices.lease(0), pytest.MonkeyPatch.context() as patch:  # all are free again
+        patch.setenv(devices.FAKE, "0,1,2,3")
+        with devices.lease(4, 1, tmp_path):
+            pass
+
+
+def test_killed_holder_frees_its_lease_and_a_killed_waiter_takes_nothing(tmp_path):
     holder = worker(tmp_path, 60, gpus="0")
-    assert holder.stdout.readline() == "held 0\n"
-    waiter = worker(tmp_path, 0, gpus="0")
-    time.sleep(0.5)
-    assert waiter.poll() is None, "the device was given out twice"
+    assert holder.stdout.readline().startswith("held 0")
+    waiters = [worker(tmp_path, 0, gpus="0") for _ in range(3)]
+    time.sleep(0.8)
+    assert all(one.poll() is None for one in waiters), "the device was given out twice"
+    for one in waiters[:2]:
+        one.send_signal(signal.SIGKILL)
+        one.wait()
+    files = {file.name: file.stat().st_ino for file in tmp_path.iterdir()}
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    assert waiter.communicate(timeout=20)[0].startswith("held 0")
+    assert waiters[2].communicate(timeout=20)[0].startswith("held 0")
+    assert {file.name: file.stat().st_ino for file in tmp_path.iterdir()} == files, "lock files stay as they are"
+    assert "gpu-0.lock" in files
+
+
+def test_a_lease_for_one_is_alone_even_beside_leases_for_several(tmp_path):
+    alone = worker(tmp_path, 60, gpus="0")
+    assert alone.stdout.readline().startswith("held")
+    sharing = [worker(tmp_path, 60, gpus="0", per_gpu=2) for _ in range(2)]
+    time.sleep(0.8)
+    assert all(one.poll() is None for one in sharing)
+    alone.kill()
+    alone.communicate()
+    held = [float(one.stdout.readline().split()[2]) for one in sharing]
+    next_alone = worker(tmp_path, 0, gpus="0")
+    time.sleep(0.5)
+    ended = time.monotonic()
+    for one in sharing:
+        one.kill()
+        one.communicate()
+    assert max(held) < ended < float(next_alone.communicate(timeout=20)[0].split()[2])
+
+
+# --- which device -----------------------------------------------------------------------------------------------------
+
+
+def take(folder, per_gpu, gpus=1):
+    return devices._take(devices._visible(), gpus, per_gpu, folder)
+
+
+def names(held):
+    return [device.name for device in held]
+
+
+def test_leases_fill_devices_evenly_and_never_beyond_their_number(fake, tmp_path):
+    held = [take(tmp_path, 3) for _ in range(12)]
+    assert [names(each) for each in held] == [[name] for name in "0123"] * 3
+    assert take(tmp_path, 3) == {}
+    for k in (2, 6, 5):  # two on device 2, one on device 1
+        for handles in held[k].values():
+            devices._close(handles)
+    again = [take(tmp_path, 3) for _ in range(4)]
+    assert [names(each) for each in again] == [["2"], ["1"], ["2"], []]
+    for handles in [handles for each in held[:2] + held[3:5] + held[7:] + again for handles in each.values()]:
+        devices._close(handles)
+    both = take(tmp_path, 1, gpus=4)
+    assert names(both) == list("0123")
+
+
+def test_with_different_numbers_a_device_has_at_most_the_largest(monkeypatch, tmp_path):
+    monkeypatch.setenv(devices.FAKE, "0")
+    held = [take(tmp_path, 2), take(tmp_path, 3), take(tmp_path, 3)]
+    assert all(held)
+    assert not take(tmp_path, 2)
+    assert not take(tmp_path, 3)
+    assert not take(tmp_path, 1)
 
 
 @pytest.mark.parametrize(
@@ -73,44 +166,146 @@ def test_gpu_count_follows_cuda_visible_devices(monkeypatch, fake, visible, coun
     assert devices.gpu_count() == count
 
 
+def stand_in(monkeypatch, folder, text):
+    """An nvidia-smi on PATH that prints `text` and counts its calls; the function returned says how many."""
+    tool = folder / "nvidia-smi"
+    (folder / "said").write_text(text)
+    tool.write_text(f'#!/bin/sh\n[ "$*" = -L ] || exit 2\necho . >> {folder}/calls\ncat {folder}/said\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.delenv(devices.FAKE, raising=False)
+    calls = folder / "calls"
+    return lambda: len(calls.read_text().split()) if calls.exists() else 0
+
+
+def driver(monkeypatch, folder, uuids, slices=()):
+    """The files that an NVIDIA driver shows: /dev/nvidiaN, one folder a PCI address, MIG's capabilities."""
+    monkeypatch.setattr(devices, "DRIVER", folder / "proc")
+    monkeypatch.setattr(
+        devices.os, "listdir", lambda _: ["null", "nvidiactl", *(f"nvidia{k}" for k in range(len(uuids)))]
+    )
+    for k, uuid in enumerate(uuids):
+        place = folder / f"proc/gpus/0000:{k * 16 + 7:02x}:00.0"
+        place.mkdir(parents=True)
+        (place / "information").write_text(
+            f"Model: \t\t NVIDIA H200\nIRQ:   \t\t 91\nGPU UUID: \t {uuid}\nVideo BIOS: \t 96.00\n"
+        )
+    for slice_ in slices:
+        (folder / "proc/capabilities" / slice_).mkdir(parents=True)
+
+
+def test_without_mig_no_tool_runs_and_an_index_and_its_uuid_share_one_lock(monkeypatch, tmp_path):
+    calls = stand_in(monkeypatch, tmp_path, "GPU 0: X (UUID: GPU-0)\n")
+    driver(monkeypatch, tmp_path, ["GPU-aaaa-1", "GPU-bbbb-2"], slices=["mig/config", "gpu0"])
+    plain = devices._visible()
+    assert [(each.name, each.lock) for each in plain] == [("0", "GPU-aaaa-1"), ("1", "GPU-bbbb-2")]
+    for given, found in {
+        "1": [("1", "GPU-bbbb-2")],
+        "GPU-bbbb-2,0": [("GPU-bbbb-2", "GPU-bbbb-2"), ("0", "GPU-aaaa-1")],
+        "GPU-b": [("GPU-b", "GPU-bbbb-2")],
+        "0,GPU-a,1": [("0", "GPU-aaaa-1")],
+        "GPU-c,0": [],
+    }.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        assert [(each.name, each.lock) for each in devices._visible()] == found, given
+    assert calls() == 0
+
+
+def test_a_driver_that_hides_uuids_leaves_the_indices(monkeypatch, tmp_path):
+    stand_in(monkeypatch, tmp_path, "")
+    driver(monkeypatch, tmp_path, ["GPU-????????-????-????-????-????????????"])
+    assert [(each.name, each.lock) for each in devices._visible()] == [("0", "0")]
+
+
+# As NVIDIA's MIG User Guide prints it. Not tried on a card with MIG.
+MIG = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 1g.5gb      Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-0e8f5ddf-1de4-4be4-9e0a-3d0f0b5ae7a1)
+"""
+SLICES = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
+WHOLE = "GPU-0e8f5ddf-1de4-4be4-9e0a-3d0f0b5ae7a1"
+CUT = ["gpu0/mig/gi1/ci0", "gpu0/mig/gi2/ci0"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "runs"),
+    [
+        (None, [*SLICES, WHOLE], 1),
+        ("0", SLICES, 1),
+        ("GPU-5d5ba0d6", SLICES, 1),
+        ("1", [WHOLE], 1),
+        (SLICES[1], [SLICES[1]], 0),
+        (f"{SLICES[1]},MIG-GPU-2b/1/0", [SLICES[1], "MIG-GPU-2b/1/0"], 0),
+        (f"{WHOLE},{SLICES[0]}", [WHOLE, SLICES[0]], 1),
+    ],
+)
+def test_with_mig_on_slices_are_the_devices(monkeypatch, tmp_path, given, found, runs):
+    calls = stand_in(monkeypatch, tmp_path, MIG)
+    uuids = ["GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", WHOLE]
+    driver(monkeypatch, tmp_path, uuids, slices=CUT)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    seen = devices._visible()
+    assert [each.lock for each in seen] == found
+    assert [each.name for each in seen] == found  # by UUID: beside slices it is not clear what an index means to CUDA
+    assert calls() == runs
+    with devices.lease(1, 1, tmp_path / "locks"):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == seen[0].name
+
+
+def test_mig_without_a_working_tool_leaves_one_job_a_gpu(monkeypatch, tmp_path, caplog):
+    stand_in(monkeypatch, tmp_path, "No devices were found")
+    driver(monkeypatch, tmp_path, ["GPU-a", "GPU-b"], slices=CUT)
+    assert names(devices._visible()) == ["0", "1"]
+    assert "names no slice" in caplog.text
+
+
 def test_gpu_count_never_raises(monkeypatch, tmp_path):
     monkeypatch.delenv(devices.FAKE, raising=False)
     monkeypatch.setattr(devices.os, "listdir", lambda _: [])
+    monkeypatch.setattr(devices, "DRIVER", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert devices.gpu_count() == 0
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'GPU 0: X (UUID: GPU-1)'\necho '  MIG 1g: (UUID: MIG-1)'\necho 'GPU 1: X'\n")
+    tool.write_text("#!/bin/sh\necho 'GPU 0: X (UUID: GPU-1)'\necho 'GPU 1: X'\n")
     tool.chmod(0o755)
-    assert devices.gpu_count() == 2
+    assert [each.lock for each in devices._visible()] == ["GPU-1", "1"]
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert devices.gpu_count() == 0
 
 
+# --- what a lease does to its process ---------------------------------------------------------------------------------
+
+
 def test_lease_maps_through_what_is_visible_and_puts_it_back(monkeypatch, fake, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,MIG-GPU-2b/1/0")
-    with devices.lease(1, tmp_path) as device:
+    with devices.lease(1, 1, tmp_path) as device:
         assert (device, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda:0", "3")
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,MIG-GPU-2b/1/0")
-        with devices.lease(1, tmp_path):
+        with devices.lease(1, 1, tmp_path):
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "MIG-GPU-2b/1/0"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,MIG-GPU-2b/1/0"
-    with devices.lease(2, tmp_path):
+    with devices.lease(2, 2, tmp_path):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,MIG-GPU-2b/1/0"
 
 
-def test_lease_is_freed_when_the_block_raises(fake, tmp_path):
-    for _ in range(2):
-        with pytest.raises(KeyError), devices.lease(4, tmp_path):
+@pytest.mark.parametrize("per_gpu", [1, 2])
+def test_lease_is_freed_when_the_block_raises(fake, tmp_path, per_gpu):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(4):
+        with pytest.raises(KeyError), devices.lease(4, per_gpu, tmp_path):
             raise KeyError
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_cpu_without_gpus_or_without_asking(monkeypatch, tmp_path):
     monkeypatch.setenv(devices.FAKE, "")
-    with devices.lease(1, tmp_path) as device:
+    with devices.lease(1, 1, tmp_path) as device:
         assert device == "cpu"
     monkeypatch.setenv(devices.FAKE, "0")
-    with devices.lease(0, tmp_path) as device:
+    with devices.lease(0, 1, tmp_path) as device:
         assert device == "cpu"
     assert not list(tmp_path.iterdir())
 
@@ -118,22 +313,36 @@ def test_cpu_without_gpus_or_without_asking(monkeypatch, tmp_path):
 def test_slurm_has_chosen_already(monkeypatch, fake, tmp_path):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
-    with devices.lease(1, tmp_path) as device:
+    with devices.lease(1, 1, tmp_path) as device:
         assert (device, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda:0", "2")
     assert not list(tmp_path.iterdir())
 
 
+def test_a_slurm_job_with_a_whole_node_leases_among_its_own(monkeypatch, fake, tmp_path):
+    """One sbatch, and a Snakemake in it: else all its cells would compute on the first GPU."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv(devices.LOCKS, str(tmp_path))
+    with devices.lease(1):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+        with devices.lease(1):
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    assert [file.name for file in tmp_path.iterdir()] == ["slurm-7"]
+
+
 def test_more_than_there_are_is_an_error(fake, tmp_path):
-    with pytest.raises(UserError, match="gpus=5 asked for, but only 4 visible"), devices.lease(5, tmp_path):
+    with pytest.raises(UserError, match="gpus=5 asked for, but only 4 visible"), devices.lease(5, 1, tmp_path):
         pass
-    with pytest.raises(UserError, match="0 or more"), devices.lease(-1, tmp_path):
+    with pytest.raises(UserError, match="0 or more"), devices.lease(-1, 1, tmp_path):
         pass
 
 
-def test_default_folder_is_private_and_must_be_ours(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+def test_default_folder_is_private_must_be_ours_and_does_not_follow_tmpdir(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "TEMPORARY", tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "session"))
     folder = devices._user_folder()
-    assert folder.name == f"junkdna-{os.getuid()}"
+    assert folder == tmp_path / f"junkdna-{os.getuid()}"
     assert folder.stat().st_mode & 0o077 == 0
     folder.rmdir()
     (tmp_path / "elsewhere").mkdir()
