@@ -11,6 +11,7 @@ from pathlib import Path
 
 from junkdna.errors import UserError
 from junkdna.files import replacing, sha256_file
+from junkdna.local_files import local_folder
 from junkdna.source_spec import AnySource, HubSource, WheelSource
 from junkdna.sources import extract
 
@@ -172,7 +173,7 @@ def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra:
 
 
 def _local_folder(given: str, root: Path) -> Path:
-    return (root / Path(given).expanduser()).absolute()
+    return local_folder(given, root).absolute()
 
 
 def _not_onto_itself(spec: AnySource, destination: Path, root: Path) -> None:

@@ -8,6 +8,7 @@ from junkdna.errors import UserError
 from junkdna.grid import all_cells, calibrations
 from junkdna.job_settings import example_settings
 from junkdna.keys import Cell, has_shots
+from junkdna.local_files import local_folder, matching
 from junkdna.study import Resolved
 
 
@@ -21,7 +22,12 @@ def check_places(resolved: Resolved) -> None:
 def missing_places(resolved: Resolved) -> Iterator[str]:
     """One line a missing place, with close names from the same folder. Wheels and the Hub are not looked at."""
     for folder, pattern, where in dict.fromkeys(_named_places(resolved)):
-        yield from _missing(Path(folder).expanduser(), pattern, where)
+        try:
+            yield from _missing(local_folder(folder), pattern, where)
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            yield f"{where}: cannot be looked at: {error.strerror}"
+        except UserError as error:
+            yield f"{where}: {error}"
 
 
 def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
@@ -56,7 +62,7 @@ def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     if folder.is_file():
         yield f"{where}: is a file; name the folder it is in, and the file as path"
         return
-    if path.exists() or ("*" in pattern and any(folder.glob(pattern))):
+    if matching(folder, pattern):
         return
     if not path.parent.is_dir() and "*" not in str(Path(pattern).parent):
         yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory)"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.errors import UserError, unknown_name
+from junkdna.local_files import local_folder, one_name
 from junkdna.requests_file import REQUESTS_NAME, documents
 from junkdna.source_spec import AnySource, HubSource, LocalSource, WheelSource
 from junkdna.sources import open_wheel
@@ -77,7 +78,7 @@ def _open_place(spec: WheelSource | LocalSource, root: Path):
         with open_wheel(root) as wheel:
             yield _Place(root.name, wheel.matches, wheel.below, wheel.read, wheel.used)
         return
-    folder = (root / Path(spec.local).expanduser()).absolute()
+    folder = local_folder(spec.local, root).absolute()
     if not folder.is_dir():
         raise UserError(f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root}.")
     used: dict[str, str] = {}
@@ -101,7 +102,8 @@ def _local_matches(folder: Path, pattern: str) -> list[str]:
     found = [folder]
     for part in parts:
         below = [path for start in found if start.is_dir() for path in start.iterdir()]
-        further = [path for path in below if (path.match(part) if "*" in part else path.name == part)]
+        wanted = one_name(part)
+        further = [path for path in below if wanted.match(path.name)]
         if not further:
             raise unknown_name("file or folder", part, {path.name for path in below}, f"{folder}: {pattern!r}")
         found = further
@@ -277,7 +279,7 @@ def _joined(parts: list["pa.Table"], where: str, files: dict[str, str]) -> RawRo
 def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
     import datasets
 
-    folder = (root / Path(spec.hub).expanduser()).absolute()
+    folder = local_folder(spec.hub, root).absolute()
     try:
         if folder.is_dir():
             rows = datasets.load_dataset(str(folder), spec.config, split=split)

@@ -7,12 +7,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from junkdna.errors import UserError, unknown_name
+from junkdna.frozen import PLAIN
 from junkdna.yaml_files import read_yaml, validated
 
 KINDS = ("wheel", "local", "hub")
+VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$"  # it stands in a file of requirements for pip, where a blank ends it
 WHEELS_FILE = Path(__file__).parent / "data" / "wheels.yaml"
 
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, pattern=r"^[^\x00-\x1f]*$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True, pattern=PLAIN)]
 
 
 def _member_path(path: str) -> str:
@@ -20,7 +22,9 @@ def _member_path(path: str) -> str:
     pure = PurePosixPath(path)
     drive = pure.parts[0].endswith(":") if pure.parts else False
     if "\\" in path or drive or pure.is_absolute() or ".." in pure.parts:
-        raise ValueError("a path inside a wheel is relative, with forward slashes and without '..'")
+        raise ValueError("this path is relative, with forward slashes and without '..'")
+    if "**" in path:
+        raise ValueError("'**' is not read; '*' stands for any characters within one name")
     return str(pure)
 
 
@@ -32,11 +36,13 @@ class _Frozen(BaseModel):
 
 
 class WheelPin(_Frozen):
-    """One wheel, by version, file name and the SHA-256 of the whole file. `licence` and `note` are for readers."""
+    """One wheel, by version, file name and the SHA-256 of the whole file. `licence` and `note` are for readers,
+    `size_bytes` is for those who plan."""
 
-    version: Text
+    version: str = Field(pattern=VERSION, max_length=80)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     filename: str = Field(pattern=r"^[A-Za-z0-9_.+-]+\.whl$")
+    size_bytes: int | None = Field(None, ge=1)
     licence: str = ""
     note: str = ""
 

@@ -14,12 +14,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fnmatch import translate
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from junkdna.errors import UserError, unknown_name
 from junkdna.files import replacing, sha256_file
+from junkdna.local_files import one_name
 from junkdna.source_spec import WheelPin
 
 CHUNK_BYTES = 1 << 20
@@ -143,7 +143,7 @@ class OpenWheel:
         parts = PurePosixPath(pattern).parts
         split = [tuple(name.split("/")) for name in self.names]
         for depth, part in enumerate(parts):
-            wanted = re.compile(_one_name(part))
+            wanted = one_name(part)
             below = {names[: depth + 1] for names in split if len(names) > depth and names[:depth] in found}
             further = {path for path in below if wanted.match(path[depth])}
             if not further:
@@ -184,11 +184,6 @@ class OpenWheel:
             )
         self.used[name] = found
         return found
-
-
-def _one_name(part: str) -> str:
-    """Pattern of one path part in which only `*` is special."""
-    return translate(re.sub(r"[\[?]", lambda match: f"[{match[0]}]", part))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from junkdna.compress.registry import METHODS
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
 from junkdna.keys import EXAMPLES, Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
+from junkdna.local_files import local_folder, matching
 from junkdna.places import check_places
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
@@ -66,7 +67,7 @@ def files_of_model(resolved: Resolved, model: str) -> list[str]:
     spec = resolved.study.models[model]
     if spec.local is None:
         return _wheel_files(spec.wheel)
-    folder = Path(spec.local).expanduser()
+    folder = local_folder(spec.local)
     return sorted(str(file) for ending in ("json", "safetensors") for file in folder.glob(f"*.{ending}"))
 
 
@@ -75,8 +76,8 @@ def files_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
     source = job_settings.example_settings(task, role, resolved)["source"]
     if "local" not in source:
         return _wheel_files(source.get("wheel"))
-    folder = Path(source["local"]).expanduser()
-    return sorted(str(file) for path in source["splits"].values() for file in folder.glob(path))
+    folder = local_folder(source["local"])
+    return sorted(str(file) for path in source["splits"].values() for file in matching(folder, path))
 
 
 def shots_file(wildcards: "Wildcards") -> list[str]:
@@ -110,7 +111,7 @@ def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:
     if calibration.task is not None:
         return [f"{EXAMPLES}/{calibration.task}/{calibration.role}.parquet"]
     if calibration.local is not None:
-        return sorted(str(file) for file in Path(calibration.local).expanduser().glob(calibration.path))
+        return [str(file) for file in matching(local_folder(calibration.local), calibration.path)]
     return _wheel_files(calibration.wheel)
 
 

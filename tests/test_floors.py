@@ -6,6 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "junkdna"
 FLOORS = [
     ["errors", "seeds", "files", "frozen", "metric_names", "compress.levels", "compress.result", "compress.columns"],
+    ["local_files"],
     ["yaml_files", "provenance", "devices", "compress.registry", "difficulty", "requests_file", "tokenizer"],
     [
         "compress.packed",
