@@ -34,9 +34,9 @@ rule compress:
         gpu=GPUS_PER_CELL,
     params:
         settings=lambda w: workflow_inputs.compressed_text(RESOLVED, w),
+        cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # no reason to run again: see the rule cell
     message:
         "compressing {wildcards.model}: {wildcards.compression} seed {wildcards.seed}"
-        cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # no reason to run again: see the rule cell
     shell:
         "python -m junkdna compress {output:q} --model {input.model:q} --calibration {input.calibration:q}"
         " --gpus {resources.gpu} --cells-per-gpu {params.cells_per_gpu} --threads {threads}"

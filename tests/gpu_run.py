@@ -109,15 +109,16 @@ from junkdna import cli, devices, job_settings
 lease = devices.lease
 
 @contextmanager
-def recorded(gpus):
-    with lease(gpus) as device:
-        start = time.time()
-        yield device
-        import torch
+def recorded(gpus, cells_per_gpu):
+    with lease(gpus, cells_per_gpu) as device:
+        start, pretended = time.time(), devices.FAKE in os.environ
+        yield "cpu" if pretended else device  # the lease is real even so; torch could not compute on what is not there
         line = {"cell": sys.argv[2], "pid": os.getpid(), "device": device, "start": start, "end": time.time()}
         line["visible"] = os.environ["CUDA_VISIBLE_DEVICES"]
-        line["count"] = torch.cuda.device_count()
-        line["uuid"] = "GPU-" + str(torch.cuda.get_device_properties(device).uuid).removeprefix("GPU-")
+        if not pretended:
+            import torch
+            line["count"] = torch.cuda.device_count()
+            line["uuid"] = "GPU-" + str(torch.cuda.get_device_properties(device).uuid).removeprefix("GPU-")
         with open(os.environ["LEASES"], "a") as file:
             file.write(json.dumps(line) + "\\n")
 
@@ -151,10 +152,21 @@ def smi(*arguments: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
 
 
-def run_workflow(folder: Path, gpus: int, targets: list[str]) -> tuple[float, dict[int, set[str]]]:
-    """Wall seconds of Snakemake, and {process: GPUs on which the driver saw it compute} meanwhile."""
+def workflow_command(folder: Path, gpus: int, targets: list[str], per_gpu: int = 1, cores: str = "all") -> list[str]:
+    """`snakemake --cores all --resources gpu=N` on the project's workflow in `folder`."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
-    command += ["--cores", "all", "--resources", f"gpu={gpus}", "--", *targets]
+    command += ["--cores", cores, "--resources", f"gpu={gpus}", "--config", f"cells_per_gpu={per_gpu}"]
+    return [*command, "--", *targets]
+
+
+def leases_at_once(leases: list[dict]) -> int:
+    """The largest number of leases held at one moment."""
+    return max(sum(other["start"] <= one["start"] < other["end"] for other in leases) for one in leases)
+
+
+def run_workflow(folder: Path, gpus: int, targets: list[str], per_gpu: int = 1) -> tuple[float, dict[int, set[str]]]:
+    """Wall seconds of Snakemake, and {process: GPUs on which the driver saw it compute} meanwhile."""
+    command = workflow_command(folder, gpus, targets, per_gpu)
     watch = ["nvidia-smi", "--query-compute-apps=pid,gpu_uuid", "--format=csv,noheader", "-lms", "100"]
     with (folder / "seen.csv").open("w+") as seen:
         watcher = subprocess.Popen(watch, stdout=seen, stderr=subprocess.DEVNULL)

@@ -1,0 +1,54 @@
+"""GPUs shared out under the real Snakemake and the project's own rules, on four devices that are only pretended.
+
+Each cell's process takes its lease as ever and writes down what it was given; it then computes on the CPU.
+`test_gpu.py` does the same on real GPUs.
+"""
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import gpu_run
+import pytest
+import toy_run
+
+from junkdna import grid
+
+pytestmark = pytest.mark.dag
+
+
+def run(folder: Path, gpus: int, per_gpu: int, targets: list[str]) -> list[dict]:
+    """The leases that the jobs of one Snakemake run wrote down, by start."""
+    (folder / "leases.jsonl").unlink(missing_ok=True)
+    env = gpu_run.recording_environment(folder) | {
+        "JUNKDNA_FAKE_GPUS": "0,1,2,3", "JUNKDNA_LOCKS": str(folder / "locks"),
+    }  # fmt: skip
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+        env.pop(name, None)
+    command = gpu_run.workflow_command(folder, gpus, targets, per_gpu, cores="16")
+    result = subprocess.run(
+        command, cwd=gpu_run.ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        timeout=600,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    return sorted(gpu_run.read_leases(folder), key=lambda lease: lease["start"])
+
+
+def test_four_cells_at_a_time_on_four_gpus_and_then_two_on_each(world: Path) -> None:
+    resolved = toy_run.read()
+    toy_run.prepare(resolved)
+    files = [cell.path for cell in grid.all_cells(resolved)]
+    check(run(world, 4, 1, files[:12]), files[:12], 1)
+    for file in files[:2]:
+        Path(file).unlink()
+    check(run(world, 8, 2, files), files[:2] + files[12:], 2)  # another number alone makes no cell run again
+
+
+def check(leases: list[dict], made: list[str], per_gpu: int) -> None:
+    assert sorted(lease["cell"] for lease in leases) == sorted(made)
+    assert {lease["device"] for lease in leases} == {"cuda:0"}
+    assert gpu_run.leases_at_once(leases) == 4 * per_gpu
+    held = {name: [lease for lease in leases if lease["visible"] == name] for name in "0123"}
+    assert {gpu_run.leases_at_once(each) for each in held.values()} == {per_gpu}
+    first = Counter(lease["visible"] for lease in leases[: 4 * per_gpu])
+    assert first == dict.fromkeys("0123", per_gpu), "the first jobs did not spread over all GPUs"
