@@ -10,7 +10,7 @@ from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.calibration_spec import Calibration
 from junkdna.compression_grid import CompressionGrid
-from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Name
+from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Line, Name
 from junkdna.source_spec import MemberPath, Text, WheelPin, load_wheel_pins
 from junkdna.study_checks import check_study
 from junkdna.tasks.columns import Limits
@@ -65,8 +65,8 @@ class Protocol(Frozen):
     """
 
     max_length: int = Field(128, ge=8, le=131072)
-    epochs: int = Field(3, ge=1)
-    batch_size: int = Field(32, ge=1)
+    epochs: int = Field(3, ge=1, le=100_000)
+    batch_size: int = Field(32, ge=1, le=100_000)
     learning_rate: float = Field(2e-5, gt=0, lt=1)
     warmup_fraction: float = Field(0.06, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0)
@@ -112,7 +112,7 @@ class Experiment(Frozen):
     when the study's `run` (or `--config experiments=[...]`) names it.
     """
 
-    title: str
+    title: Line
     models: list[Name] = Field(min_length=1)
     tasks: list[TaskUse] = Field(min_length=1)
     knobs: dict[KnobName, Annotated[list[KnobValue], Field(min_length=1)]] = Field({})

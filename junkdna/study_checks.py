@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from junkdna.calibration_spec import check_calibration
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from junkdna.study import Experiment, Resolved, Study
 
 
+MAX_CELLS = 200_000  # of a study; Snakemake takes about 2 ms and 30 kB for each
 WHAT_SERVES = {
     "context": "A task serves it with columns.passage and a knobs.context entry.",
     "answer_span": "A task serves it with columns.passage and a knobs.context entry.",
@@ -33,6 +35,7 @@ def check_study(resolved: Resolved, where: str) -> None:
     _check_sources(study, resolved.tasks, where)
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
+    _check_amount(study, where)
     for name, experiment in study.experiments.items():
         _check_experiment(f"{where}: experiments.{name}", experiment, resolved)
 
@@ -51,6 +54,31 @@ def _check_sources(study: Study, tasks: dict[str, Task], where: str) -> None:
         for wheel in (s.wheel for s in task.sources.values() if s.wheel is not None):
             if wheel not in pins:
                 raise unknown_name("wheel", wheel, pins, f"task {name}: sources.wheel")
+
+
+def _check_amount(study: Study, where: str) -> None:
+    """UserError for a product that is not meant: it would be walked through for hours before the first job."""
+    amounts = {name: _combinations(exp) for name, exp in study.experiments.items()}
+    for name, amount in amounts.items():
+        if amount > MAX_CELLS:
+            raise UserError(
+                f"{where}: experiments.{name} asks for {amount:,} combinations of models, tasks, knobs, compressions, "
+                f"transfer modes and seeds; {MAX_CELLS:,} are the most. Take fewer values, or several studies."
+            )
+    amount = sum(amounts[name] for name in study.active())
+    if amount > MAX_CELLS:
+        raise UserError(
+            f"{where}: its {len(study.active())} active experiments ask for {amount:,} combinations; {MAX_CELLS:,} are "
+            "the most. Set on_request on some, or make several studies."
+        )
+
+
+def _combinations(exp: Experiment) -> int:
+    """How many cells an experiment has at most: equal ones are counted each time, references are not."""
+    knobs = {name: len(values) for name, values in exp.knobs.items()}
+    conditions = sum(prod((knobs | dict.fromkeys(use.fixed(), 1)).values()) for use in exp.tasks)
+    levels = sum(sum(1 for _ in grid.levels()) for grid in exp.compressions)
+    return len(exp.models) * conditions * levels * len(exp.transfer) * len(exp.seeds)
 
 
 def _check_experiment(place: str, exp: Experiment, resolved: Resolved) -> None:
@@ -93,9 +121,10 @@ def _check_context(place: str, task: Task, knobs: dict, source: str) -> None:
     shown = [value for value in knobs.get("context", [task.knobs["context"].default]) if value != "none"]
     if shown and task.columns_of(source).passage is None:
         has = [other for other in task.sources if task.columns_of(other).passage is not None]
+        other = f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)" if has else "; the task has none"
         raise UserError(
             f"{place}: task {task.name}: context {shown[0]}, but source {source} has no passages. Take context none, "
-            f"or a source that has them: {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)."
+            f"or a source that has them{other}."
         )
     if "masked" in knobs.get("answer_span", []) and not shown:
         raise UserError(

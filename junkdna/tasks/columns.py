@@ -5,8 +5,17 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from junkdna.errors import shown
 from junkdna.frozen import Frozen, Name
 from junkdna.source_spec import MemberPath, Text
+
+
+def compiled(what: str, pattern: str) -> re.Pattern:
+    """The pattern, or a ValueError that starts with `what`."""
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:  # as for (, a{99999999999} and 1,000 nested groups
+        raise ValueError(f"{what} {shown(pattern)} is no regular expression: {error}") from None
 
 
 class Columns(Frozen):
@@ -63,13 +72,16 @@ class Columns(Frozen):
     @classmethod
     def _patterns(cls, value: dict[str, str]) -> dict[str, str]:
         for column, pattern in value.items():
-            try:
-                names = re.compile(pattern).groupindex
-            except re.error as error:
-                raise ValueError(f"extract {column}: {pattern!r} is no regular expression: {error}") from None
-            if not names:
+            if not compiled(f"extract {column}:", pattern).groupindex:
                 raise ValueError(f"extract {column}: {pattern!r} has no named group; write (?P<name>...)")
         return value
+
+    @model_validator(mode="after")
+    def _answer_is_a_place(self) -> "Columns":
+        last = len(self.choices) - 1 if isinstance(self.choices, list) else 1000
+        if isinstance(self.answer, int) and not 0 <= self.answer <= last:
+            raise ValueError(f"answer {self.answer} must be the place of a choice, 0 to {last}")
+        return self
 
 
 class TaskSource(Frozen):
@@ -101,8 +113,8 @@ class HashSplit(Frozen):
     the hash order train, the next `evaluate` rows evaluate. Rows with equal text land on the same side."""
 
     of: Name
-    train: int = Field(ge=1)
-    evaluate: int = Field(ge=1)
+    train: int = Field(ge=1, le=10**9)
+    evaluate: int = Field(ge=1, le=10**9)
 
 
 class Shots(Frozen):
@@ -116,5 +128,5 @@ class Shots(Frozen):
 class Limits(Frozen):
     """At most so many rows of a split, taken in hash order (so a larger limit keeps the smaller one's rows)."""
 
-    train: int | None = Field(None, ge=1)
-    evaluate: int | None = Field(None, ge=1)
+    train: int | None = Field(None, ge=1, le=10**9)
+    evaluate: int | None = Field(None, ge=1, le=10**9)

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.frozen import Frozen, KnobValue, Name
+from junkdna.frozen import Frozen, KnobValue, Line, Name
 from junkdna.metric_names import METRIC_KINDS
-from junkdna.tasks.columns import Columns, HashSplit, Limits, Shots, TaskSource
+from junkdna.tasks.columns import Columns, HashSplit, Limits, Shots, TaskSource, compiled
 from junkdna.yaml_files import read_yaml, validated
 
 Kind = Literal["classify", "pair", "regress", "choice", "generate"]
@@ -70,11 +70,7 @@ class Generate(Frozen):
     @field_validator("extract")
     @classmethod
     def _has_a_group(cls, value: str | None) -> str | None:
-        try:
-            groups = re.compile(value or "()").groups
-        except re.error as error:
-            raise ValueError(f"extract {value!r} is no regular expression: {error}") from None
-        if groups < 1:
+        if compiled("extract", value or "()").groups < 1:
             raise ValueError(f"extract {value!r} has no group; put the answer's part into parentheses")
         return value
 
@@ -83,8 +79,8 @@ class ProtocolOverrides(Frozen):
     """Settings of the protocol that a task (or a study's entry of it) sets for itself; see `study.Protocol`."""
 
     max_length: int | None = Field(None, ge=8, le=131072)
-    epochs: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1)
+    epochs: int | None = Field(None, ge=1, le=100_000)
+    batch_size: int | None = Field(None, ge=1, le=100_000)
     learning_rate: float | None = Field(None, gt=0, lt=1)
     encoder_choice: Literal["similarity", "cross"] | None = None
     decoder_choice: Literal["continuation", "letters"] | None = None
@@ -101,7 +97,7 @@ class Task(Frozen):
     """
 
     name: Name
-    title: str
+    title: Line
     kind: Kind
     metric: str = "accuracy"
     sources: dict[Literal["wheel", "local", "hub"], TaskSource] = Field(min_length=1)
