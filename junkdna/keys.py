@@ -5,6 +5,7 @@ A cell's path and its key hold the same facts; `parse_cell_path` undoes `Cell.pa
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from junkdna.compress.levels import LEVEL_KINDS, Level, parse_level
 from junkdna.compress.registry import METHODS
@@ -18,6 +19,7 @@ CALIBRATION = "results/calibration"
 EXAMPLES = "results/examples"
 TRAINING_KNOBS = ("data_fraction",)  # choose among encoded rows, so the encoded files do not depend on them
 FOOTER_KEY = b"junkdna"  # where a cell file's footer holds its provenance
+REPORT = "compression_report"  # the column of a cell file with what each matrix got, as JSON
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*")  # of one folder on the way: never "..", never empty
 
@@ -39,7 +41,7 @@ class Compression:
     level: str = ""
     options: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Name in paths and tables: "dense", "magnitude-0.7", "nm-keep2of4", "gptq-4bit,calibration=c4,group=64"."""
         named = [f"{name}={value}" for name, value in self.options]
@@ -71,13 +73,13 @@ class Cell:
     protocol: str
     seed: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The cell's path below `results/cells`, without its ending: a readable, unique name."""
         parts = (self.model, self.task, knob_text(self.knobs), self.compression.tag, self.transfer, self.protocol)
         return "/".join((*parts, f"seed-{self.seed}"))
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Where the cell's file stands, relative to the working directory."""
         return f"{CELLS}/{self.key}.parquet"

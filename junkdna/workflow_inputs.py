@@ -1,6 +1,6 @@
 """What the Snakefile asks of a study: the study itself, and the one settings text each job tracks."""
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,16 +85,11 @@ def shots_file(wildcards: "Wildcards") -> list[str]:
     return [f"{EXAMPLES}/{wildcards.task}/shots.parquet"] if has_shots(parse_knobs(wildcards.knobs)) else []
 
 
-def tokens_of_cell(wildcards: "Wildcards") -> list[str]:
-    """The encoded files that a cell reads."""
+def inputs_of_cell(wildcards: "Wildcards") -> dict[str, str | list[str]]:
+    """The files that a cell reads, by the names they have in its rule; a stored compression only where it reads one."""
     cell = _cell(wildcards)
-    return [cell.tokens_path(role) for role in cell.roles]
-
-
-def compressed_of_cell(wildcards: "Wildcards") -> list[str]:
-    """The stored compression that a cell reads; none for methods that are worked out in the cell."""
-    path = _cell(wildcards).compressed_path
-    return [path] if path else []
+    found = {"model": f"{cell.model_folder}/model.json", "tokens": [cell.tokens_path(role) for role in cell.roles]}
+    return found | ({"compressed": cell.compressed_path} if cell.compressed_path else {})
 
 
 def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
@@ -120,8 +115,8 @@ def _wheel_files(wheel: str | None) -> list[str]:
 
 
 def wheel_text(resolved: Resolved, wheel: str) -> str:
-    """Name and pin of a wheel."""
-    return canonical_json({"wheel": wheel, **resolved.study.pins()[wheel].model_dump()})
+    """Name and pin of a wheel; its size, which only planning reads, makes no job anew."""
+    return canonical_json({"wheel": wheel, **resolved.study.pins()[wheel].model_dump(exclude={"size_bytes"})})
 
 
 def model_text(resolved: Resolved, model: str) -> str:
@@ -160,9 +155,12 @@ def cell_text(resolved: Resolved, wildcards: "Wildcards") -> str:
 
 def _cell(w: "Wildcards") -> Cell:
     parts = (w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, f"seed-{w.seed}")
-    return parse_cell_path("/".join(parts))
+    return _parsed("/".join(parts))
+
+
+_parsed = lru_cache(64)(parse_cell_path)  # Snakemake asks for one cell with several functions, one after the other
 
 
 @cache
 def _cell_text(resolved: Resolved, key: str) -> str:
-    return job_settings.settings_text(parse_cell_path(key), resolved)
+    return job_settings.settings_text(_parsed(key), resolved)

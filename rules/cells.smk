@@ -1,9 +1,7 @@
-# One job, one cell, one Parquet file. `gpu` is 0 on a machine without GPUs, so that it never stands in the way.
+# One job, one cell, one Parquet file. `mem_mb` and `runtime` (minutes) count for schedulers only.
 rule cell:
     input:
-        model="results/models/{model}/model.json",
-        tokens=workflow_inputs.tokens_of_cell,
-        compressed=workflow_inputs.compressed_of_cell,
+        unpack(workflow_inputs.inputs_of_cell),
     output:
         f"{keys.CELLS}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/seed-{{seed}}.parquet",
     log:
@@ -13,6 +11,8 @@ rule cell:
     threads: 1
     resources:
         gpu=GPUS_PER_CELL,
+        mem_mb=lambda w, attempt: 16_000 * attempt,
+        runtime=lambda w, attempt: 30 * RESOLVED.study.cells_per_job * attempt,
     params:
         settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
         # depends on `output`, so that Snakemake does not take another number for a reason to run again

@@ -292,7 +292,12 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, seed = cell.key.split("/")
         w.seed = seed.removeprefix("seed-")
         assert workflow_inputs.cell_text(resolved, w) == job_settings.settings_text(cell, resolved)
-        assert workflow_inputs.tokens_of_cell(w) == [cell.tokens_path(role) for role in cell.roles]
+        inputs = workflow_inputs.inputs_of_cell(w)
+        assert inputs.pop("compressed", None) == cell.compressed_path
+        assert inputs == {
+            "model": f"results/models/{cell.model}/model.json",
+            "tokens": [cell.tokens_path(role) for role in cell.roles],
+        }
         w.knobs = knob_text(cell.token_knobs)
         encoded = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         assert workflow_inputs.encode_text(resolved, w) == provenance.canonical_json(encoded)
