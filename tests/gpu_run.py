@@ -111,11 +111,11 @@ lease = devices.lease
 @contextmanager
 def recorded(gpus, cells_per_gpu):
     with lease(gpus, cells_per_gpu) as device:
-        start, pretended = time.time(), devices.FAKE in os.environ
-        yield "cpu" if pretended else device  # the lease is real even so; torch could not compute on what is not there
+        start = time.time()
+        yield device
         line = {"cell": sys.argv[2], "pid": os.getpid(), "device": device, "start": start, "end": time.time()}
         line["visible"] = os.environ["CUDA_VISIBLE_DEVICES"]
-        if not pretended:
+        if devices.FAKE not in os.environ:
             import torch
             line["count"] = torch.cuda.device_count()
             line["uuid"] = "GPU-" + str(torch.cuda.get_device_properties(device).uuid).removeprefix("GPU-")
@@ -123,6 +123,7 @@ def recorded(gpus, cells_per_gpu):
             file.write(json.dumps(line) + "\\n")
 
 devices.lease = recorded
+{more}
 cli.main()
 """
 
@@ -132,11 +133,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **more}
 
 
-def recording_environment(folder: Path) -> dict[str, str]:
-    """An environment in which `python -m junkdna ...` also records its lease in `folder`/leases.jsonl."""
+def recording_environment(folder: Path, more: str = "") -> dict[str, str]:
+    """An environment in which `python -m junkdna ...` also records its lease in `folder`/leases.jsonl.
+
+    `more` is code that runs in each of these processes before the command does.
+    """
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
-    (programs / "recorder.py").write_text(RECORDER)
+    (programs / "recorder.py").write_text(RECORDER.replace("{more}", more))
     (programs / "python").write_text(f'#!/bin/sh\nshift 2\nexec "{sys.executable}" "{programs}/recorder.py" "$@"\n')
     (programs / "python").chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -1,26 +1,44 @@
 """GPUs shared out under the real Snakemake and the project's own rules, on four devices that are only pretended.
 
-Each cell's process takes its lease as ever and writes down what it was given; it then computes on the CPU.
-`test_gpu.py` does the same on real GPUs.
+Each job takes its lease as ever and writes down what it was given. In place of computing it holds the lease for a
+while, since torch finds no such devices. `test_gpu.py` does the same on real GPUs, with real cells.
 """
 
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gpu_run
 import pytest
 import toy_run
 
-from junkdna import grid
+from junkdna import devices, grid, job_settings, stages
+from junkdna.keys import calibration_path
 
 pytestmark = pytest.mark.dag
+
+HOLD = """
+import inspect
+from junkdna import stages
+
+told = inspect.signature(stages.cell)
+
+def hold(*given):
+    given = told.bind(*given).arguments
+    with devices.lease(given["gpus"], given["cells_per_gpu"]):
+        time.sleep(2)
+    given["output"].write_text("held")
+
+stages.cell = hold
+"""
 
 
 def run(folder: Path, gpus: int, per_gpu: int, targets: list[str]) -> list[dict]:
     """The leases that the jobs of one Snakemake run wrote down, by start."""
     (folder / "leases.jsonl").unlink(missing_ok=True)
-    env = gpu_run.recording_environment(folder) | {
+    env = gpu_run.recording_environment(folder, HOLD) | {
         "JUNKDNA_FAKE_GPUS": "0,1,2,3", "JUNKDNA_LOCKS": str(folder / "locks"),
     }  # fmt: skip
     for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
@@ -52,3 +70,29 @@ def check(leases: list[dict], made: list[str], per_gpu: int) -> None:
     assert {gpu_run.leases_at_once(each) for each in held.values()} == {per_gpu}
     first = Counter(lease["visible"] for lease in leases[: 4 * per_gpu])
     assert first == dict.fromkeys("0123", per_gpu), "the first jobs did not spread over all GPUs"
+
+
+def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the jobs above leave out: the real stages, on a pretended GPU for which the CPU stands in."""
+    resolved = toy_run.read("methods.yaml")
+    toy_run.prepare(resolved)
+    monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
+    monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
+    lease, given = devices.lease, []
+
+    @contextmanager
+    def on_the_cpu(gpus: int, cells_per_gpu: int) -> Iterator[str]:
+        with lease(gpus, cells_per_gpu) as device:
+            assert device == "cuda:0"
+            given.append((gpus, cells_per_gpu))
+            yield "cpu"
+
+    monkeypatch.setattr(devices, "lease", on_the_cpu)
+    cell = next(cell for cell in grid.all_cells(resolved) if cell.compressed_path)
+    Path(cell.compressed_path).unlink()
+    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    rows = Path(calibration_path(cell.model, "phrases", cell.seed))
+    stages.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, 1, 1, cells_per_gpu=2)
+    stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter, cells_per_gpu=3)
+    assert given == [(1, 2), (1, 3)]
+    assert {file.name for file in Path("locks").glob("gpu-0-*")} == {f"gpu-0-{place}.lock" for place in range(3)}
