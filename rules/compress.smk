@@ -32,6 +32,8 @@ rule compress:
     threads: 4
     resources:
         gpu=GPUS_PER_CELL,
+        mem_mb=lambda w, attempt: 24_000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
     params:
         settings=lambda w: workflow_inputs.compressed_text(RESOLVED, w),
         cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # no reason to run again: see the rule cell
