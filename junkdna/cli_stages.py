@@ -59,6 +59,8 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
             command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU (1: none)")
             command.add_argument("--threads", type=int, default=1, help="torch threads")
+        if name == "cell":
+            command.add_argument("--ahead", type=int, default=0, help="then make up to so many cells of the same run")
         command.set_defaults(run=runs.get(name, _simple))
 
 
@@ -94,7 +96,7 @@ def _cell(args: argparse.Namespace) -> None:
 
     settings = stages.settings_from(args.settings)
     bar = progress_bar(settings.get("cell", "cell"))
-    stages.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu)
+    stages.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.ahead)
 
 
 def _collect(args: argparse.Namespace) -> None:

@@ -6,7 +6,8 @@ Every output appears whole or not at all. Heavy packages are imported inside the
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,11 @@ def model(output: Path, settings: dict) -> None:
 
 def examples(output: Path, settings: dict) -> None:
     """Raw rows to canonical examples."""
-    import pyarrow.parquet as pq
+    from junkdna.sealed import write_parquet
 
     table = read_examples(settings)
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
-    write_whole(output, lambda path: pq.write_table(table, path))
+    write_parquet(table, output)
 
 
 def read_examples(settings: dict) -> "pa.Table":
@@ -88,16 +89,17 @@ def _check_class_order(settings: dict, label_names: dict[str, list[str]]) -> Non
 
 def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
-    import pyarrow.parquet as pq
-
     from junkdna.encode import encode as encode_table
     from junkdna.encode import write_tokens
+    from junkdna.model_files import check_model
+    from junkdna.sealed import read_parquet
     from junkdna.tokenizer import context_tokens, load_tokenizer
 
+    check_model(model_file.parent)
     tokenizer = load_tokenizer(model_file.parent)
-    shots = pq.read_table(shots_file) if shots_file else None
+    shots = read_parquet(shots_file, "file of examples") if shots_file else None
     readable = context_tokens(model_file.parent, tokenizer)
-    table = encode_table(pq.read_table(examples_file), shots, tokenizer, settings, readable)
+    table = encode_table(read_parquet(examples_file, "file of examples"), shots, tokenizer, settings, readable)
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
@@ -107,7 +109,9 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
 def calibration(output: Path, settings: dict, model_file: Path) -> None:
     """Draw the calibration rows of one seed for one model."""
     from junkdna.calibration import make_calibration
+    from junkdna.model_files import check_model
 
+    check_model(model_file.parent)
     source = settings["source"]
     examples_file = Path(f"{EXAMPLES}/{source['task']}/{source['role']}.parquet") if "task" in source else None
     make_calibration(output, settings, model_file.parent, examples_file)
@@ -141,24 +145,67 @@ def compress(
         make_compressed(output, settings, model_file.parent, calibration, device)
 
 
-def cell(output: Path, settings: dict, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1) -> None:
-    """Run one cell on a leased GPU, or on the CPU where there is none."""
-    from junkdna.devices import lease
+def cell(
+    output: Path, settings: dict, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, more: int = 0
+) -> None:
+    """Run one cell on a leased GPU, or on the CPU where there is none; then up to `more` others ahead of their jobs.
+
+    With `more`, the cell stands in `results/ahead` until all are made, so that Snakemake, which removes the output of a
+    job that was killed, finds it there again.
+    """
+    from junkdna import ahead
     from junkdna.keys import parse_cell_path
 
     described = settings.get("cell", "no cell")
     if described == "no cell" or parse_cell_path(described).path != str(output):
         raise UserError(f"{output} is not the file of the cell that --settings describes ({described}).")
+    with ahead.claimed(settings, wait=True) if more else nullcontext():
+        if ahead.take(settings, output):
+            return
+        with _computing(gpus, threads, cells_per_gpu) as device:
+            _make_cell(ahead.made_file(settings) if more else output, settings, device, bar)
+            _make_others(settings, more, device)
+        if more:
+            ahead.take(settings, output)
+
+
+@contextmanager
+def _computing(gpus: int, threads: int, cells_per_gpu: int) -> Iterator[str]:
+    """The device of a cell's process, with torch imported and told how many threads it has."""
+    from junkdna.devices import lease
+
     for package in ("scipy", "sklearn"):  # transformers imports them for parts no cell uses: 0.4 s of each start
         sys.modules.setdefault(package, None)
     with lease(gpus, cells_per_gpu) as device:
         import torch
 
-        from junkdna.cell import run_cell
-        from junkdna.cell_table import write_cell
-
         torch.set_num_threads(threads)
-        write_cell(run_cell(settings, device, bar), output)
+        yield device
+
+
+def _make_cell(output: Path, settings: dict, device: str, bar: Callable) -> None:
+    from junkdna.cell import run_cell
+    from junkdna.cell_table import write_cell
+    from junkdna.checkpoint import kept
+
+    with kept(settings["cell"], bar) as walk:
+        write_cell(run_cell(settings, device, walk), output)
+
+
+def _make_others(settings: dict, most: int, device: str) -> None:
+    """Cells ahead of their own jobs. One that fails is left to its job, which says why, and ends it."""
+    from junkdna import ahead
+
+    for other in ahead.others(settings, most):
+        with ahead.logged_apart(other):
+            try:
+                _make_cell(ahead.made_file(other), other, device, iter)
+            except Exception as error:  # whatever it is, it is not this job's
+                failed = error
+            else:
+                continue
+        log.info("%s could not be made ahead of its job (%s)", other["cell"], failed)
+        return
 
 
 def study(output: Path, settings: dict) -> None:
@@ -177,9 +224,9 @@ def read_study(path: Path) -> "Resolved":
 def collect(output: Path, study_file: Path) -> None:
     """Join all cells of a study."""
     from junkdna.collect import collect as join
+    from junkdna.sealed import write_frame
 
-    table = join(read_study(study_file))
-    write_whole(output, table.write_parquet)
+    write_frame(join(read_study(study_file)), output)
 
 
 def analyse(output: Path, study_file: Path, cells: Path) -> None:
@@ -187,11 +234,12 @@ def analyse(output: Path, study_file: Path, cells: Path) -> None:
     import polars as pl
 
     from junkdna.inference import drops
+    from junkdna.sealed import read_frame, write_frame
 
-    table = drops(read_study(study_file), pl.read_parquet(cells))
+    table = drops(read_study(study_file), read_frame(cells, "table of cells"))
     seeds = pl.col("score_seeds").list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
     write_whole(output.with_suffix(".csv"), table.with_columns(seeds).write_csv)
-    write_whole(output, table.write_parquet)
+    write_frame(table, output)
 
 
 def write_whole(destination: Path, write: Callable[[Path], object]) -> None:

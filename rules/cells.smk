@@ -15,11 +15,11 @@ rule cell:
         runtime=lambda w, attempt: 30 * RESOLVED.study.cells_per_job * attempt,
     params:
         settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
-        # depends on `output`, so that Snakemake does not take another number for a reason to run again
-        cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,
+        # depends on `output`, so that Snakemake does not take other numbers for a reason to run again
+        shared=lambda w, output: SHARED_STARTS,
     message:
         "cell {wildcards.model} {wildcards.task} {wildcards.knobs} {wildcards.compression}"
         " {wildcards.transfer} {wildcards.protocol} seed {wildcards.seed}"
     shell:
-        "python -m junkdna cell {output:q} --gpus {resources.gpu} --cells-per-gpu {params.cells_per_gpu} --threads {threads}"
+        "python -m junkdna cell {output:q} --gpus {resources.gpu} {params.shared} --threads {threads}"
         " --log {log:q} --settings {params.settings:q}"

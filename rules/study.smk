@@ -4,7 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from junkdna import devices, grid, keys, workflow_inputs
+from junkdna import ahead, devices, grid, keys, run_end, workflow_inputs
 from junkdna.provenance import code_digest
 
 RESOLVED = workflow_inputs.load_for_workflow(config)
@@ -12,7 +12,10 @@ CELLS = grid.all_cells(RESOLVED)
 FOLDER = f"results/studies/{RESOLVED.study.study}"
 STUDY_FILE = workflow_inputs.study_file(RESOLVED, FOLDER)
 FIGURES = workflow_inputs.figure_files(RESOLVED, FOLDER)
-GPUS_PER_CELL = 1 if devices.gpu_count() else 0
+# 0 on a computer without GPUs, so that it never stands in the way; the login node of a cluster says nothing of its nodes.
+ON_CLUSTER = workflow.resource_settings.nodes is not None
+GPUS_PER_CELL = 1 if ON_CLUSTER or devices.gpu_count() else 0
+SHARED_STARTS = f"--cells-per-gpu {RESOLVED.study.cells_per_gpu} --ahead {RESOLVED.study.cells_per_job - 1}"
 KEPT_OR_TEMP = str if RESOLVED.study.keep_compressed else temp
 
 
@@ -27,6 +30,16 @@ wildcard_constraints:
     wheel="[^/]+",
     calibration="[^/]+",
     role="train|evaluate|shots",
+
+
+# What reads from outside, and what is small, stays where Snakemake runs: a cluster's nodes often have no internet.
+localrules:
+    all,
+    study,
+    wheel,
+    model,
+    examples,
+    calibration,
 
 
 rule study:

@@ -1,0 +1,195 @@
+"""Cells made ahead of their own jobs: the same cells, made by fewer processes."""
+
+import json
+import logging
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+import toy
+import toy_run
+
+from junkdna import ahead, grid, stages
+from junkdna.collect import read_footer, state
+from junkdna.study import Resolved
+
+MOVING = {"wall_s"}
+
+
+def grouped(study: dict, cells_per_job: int = 4) -> Resolved:
+    toy.write_yaml(Path("config.yaml"), {**study, "cells_per_job": cells_per_job})
+    resolved = toy_run.read()
+    toy_run.prepare(resolved)
+    return resolved
+
+
+def run(cell: grid.Cell, resolved: Resolved, more: int) -> None:
+    stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), gpus=0, threads=1, bar=iter, more=more)
+
+
+def made() -> set[str]:
+    return {read_footer(file)["settings"]["cell"] for file in ahead.AHEAD.glob("*.parquet")}
+
+
+def same_inputs(cells: list, own: grid.Cell) -> list:
+    """Cells of `cells` that read what `own` reads, or less."""
+    key = (own.model, own.task, own.token_knobs, own.protocol)
+    return [
+        cell
+        for cell in cells
+        if (cell.model, cell.task, cell.token_knobs, cell.protocol) == key and {*cell.roles} <= {*own.roles}
+    ]
+
+
+@pytest.fixture
+def resolved(study: dict) -> Resolved:
+    found = grouped(study)
+    ahead.write_queue(found)
+    return found
+
+
+@pytest.fixture
+def own(resolved: Resolved) -> grid.Cell:
+    """A cell that trains and that others share all files with."""
+    cells = grid.all_cells(resolved)
+    return max((cell for cell in cells if cell.transfer != "none"), key=lambda cell: len(same_inputs(cells, cell)))
+
+
+def test_a_job_makes_others_that_read_the_same_files_and_no_more_than_asked(resolved, own):
+    run(own, resolved, more=2)
+    assert Path(own.path).is_file()
+    assert len(made()) == 2
+    assert made() < {cell.key for cell in same_inputs(grid.all_cells(resolved), own)} - {own.key}
+
+
+def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
+    run(own, resolved, more=100)
+    cells = same_inputs(grid.all_cells(resolved), own)
+    assert made() == {cell.key for cell in cells} - {own.key}
+    early = {}
+    for cell in cells:
+        run(cell, resolved, more=0)  # its own job finds it made
+        assert state(cell, resolved) == "done"
+        early[cell] = (pl.read_parquet(cell.path), read_footer(Path(cell.path)))
+        Path(cell.path).unlink()
+    assert not made()
+    for cell, (table, footer) in early.items():
+        run(cell, resolved, more=0)
+        assert table.drop("compression_report", strict=False).equals(
+            pl.read_parquet(cell.path).drop("compression_report", strict=False)
+        )
+        again = read_footer(Path(cell.path))
+        assert {k: v for k, v in footer.items() if k not in MOVING} == {
+            k: v for k, v in again.items() if k not in MOVING
+        }
+
+
+def test_the_job_of_a_cell_made_ahead_moves_it_and_tells_its_log(resolved, own, caplog):
+    with caplog.at_level(logging.INFO):
+        run(own, resolved, more=1)
+    (file,) = ahead.AHEAD.glob("*.parquet")
+    said, content = file.with_suffix(".log").read_text(), file.read_bytes()
+    key = read_footer(file)["settings"]["cell"]
+    assert key in said
+    caplog.clear()
+    cell = next(cell for cell in grid.all_cells(resolved) if cell.key == key)
+    with caplog.at_level(logging.INFO):
+        run(cell, resolved, more=0)
+    assert Path(cell.path).read_bytes() == content
+    assert said.strip() in caplog.text
+    assert not file.exists()
+    assert not file.with_suffix(".log").exists()
+
+
+def test_finished_cells_are_left_alone_and_stale_ones_are_made(resolved, own):
+    cells = same_inputs(grid.all_cells(resolved), own)
+    finished, stale = [cell for cell in cells if cell != own][:2]
+    for cell in (finished, stale):
+        run(cell, resolved, more=0)
+    table = read_footer(Path(stale.path))["settings"]
+    assert table["cell"] == stale.key
+    shutil.copy(finished.path, stale.path)  # a file of other settings stands in its place
+    run(own, resolved, more=100)
+    assert finished.key not in made()
+    assert stale.key in made()
+
+
+def test_nothing_is_made_for_the_queue_of_another_study(study):
+    before = grouped(study)
+    ahead.write_queue(before)
+    changed = {**study, "tasks": {**study["tasks"]}}
+    name = next(cell.task for cell in grid.all_cells(before) if cell.transfer != "none")
+    entry = {**(changed["tasks"][name] or {})}
+    changed["tasks"][name] = {**entry, "protocol": {**entry.get("protocol", {}), "learning_rate": 3.3e-3}}
+    after = grouped(changed)
+    cell = next(cell for cell in grid.all_cells(after) if cell.task == name and cell.transfer != "none")
+    run(cell, after, more=100)
+    assert not made()
+    assert state(cell, after) == "done"
+
+
+def test_a_cell_that_fails_is_left_to_its_own_job(resolved, own, monkeypatch, caplog):
+    import junkdna.cell
+
+    whole, own_settings = junkdna.cell.run_cell, toy_run.settings_of(own, resolved)
+
+    def fails_for_others(settings, *rest):
+        if settings != own_settings:
+            raise RuntimeError("out of luck")
+        return whole(settings, *rest)
+
+    monkeypatch.setattr(junkdna.cell, "run_cell", fails_for_others)
+    with caplog.at_level(logging.INFO):
+        run(own, resolved, more=100)
+    assert state(own, resolved) == "done"
+    assert not made()
+    assert "out of luck" in caplog.text
+
+
+def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "_make_others", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(own, resolved, more=3)
+    assert made() == {own.key}
+    assert not Path(own.path).exists()
+    monkeypatch.setattr("junkdna.cell.run_cell", None)  # nothing is computed again
+    run(own, resolved, more=3)
+    assert state(own, resolved) == "done"
+
+
+def _hold(settings: dict, ready, go) -> None:
+    with ahead.claimed(settings, wait=True) as ours:
+        assert ours
+        ready.set()
+        go.wait(30)
+
+
+def test_a_cell_is_claimed_by_one_process_at_a_time(resolved, own):
+    settings = toy_run.settings_of(own, resolved)
+    context = multiprocessing.get_context("fork")
+    ready, go = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(settings, ready, go))
+    other.start()
+    try:
+        assert ready.wait(30)
+        with ahead.claimed(settings, wait=False) as ours:
+            assert not ours
+        go.set()
+        with ahead.claimed(settings, wait=True) as ours:
+            assert ours
+    finally:
+        go.set()
+        other.join()
+
+
+def test_without_cells_per_job_there_is_no_queue_and_none_is_left(study):
+    resolved = grouped(study, cells_per_job=1)
+    ahead.write_queue(grouped(study))
+    assert [json.loads(line)["cell"] for file in ahead.QUEUE.rglob("*.jsonl") for line in file.read_text().splitlines()]
+    ahead.write_queue(resolved)
+    assert not ahead.AHEAD.exists()
