@@ -15,18 +15,21 @@ from junkdna.study import Resolved, study_document
 log = logging.getLogger(__name__)
 
 
-def bring(resolved: Resolved, files: Iterable[Path]) -> None:
-    """Make those of `files` that are missing by the study's own workflow; UserError where it could not."""
-    missing = [str(file) for file in files if not file.is_file()]
+def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
+    """Make those of `files` that are missing by the study's own workflow; UserError where it could not.
+
+    With `all_of_them` the workflow is asked for every one of them, and makes anew what is out of date too.
+    """
+    missing = [str(file) for file in files if all_of_them or not file.is_file()]
     if not missing:
         return
-    log.info("making %s first", ", ".join(missing))
+    log.info("making %s first", ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if missing[10:] else ""))
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.json"
         study.write_text(json.dumps(study_document(resolved)["study"]))
-        said = ["--show-failed-logs", "--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
+        said = ["--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *said, "--configfile", str(study)]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
         done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env={**os.environ, "PATH": path})
         if done.returncode:
-            raise UserError(f"the workflow could not make {', '.join(missing)}; its message stands above.")
+            raise UserError(f"the workflow could not make {', '.join(missing[:10])}; its message stands above.")

@@ -1,4 +1,4 @@
-"""The `junkdna` command: what a person asks (plan, status, doctor) and what each rule runs."""
+"""The `junkdna` command: what a person asks (plan, status, doctor, fetch) and what each rule runs."""
 
 import argparse
 import gc
@@ -8,15 +8,18 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from junkdna import job_log
 from junkdna.errors import UserError
 
 log = logging.getLogger("junkdna")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one subcommand and leave the process: 0 done, 1 a check of `doctor` failed, 2 a mistake in what was given.
+    """Run one subcommand and leave the process: 0 done, 1 a check failed or something broke, 2 a mistake in what was
+    given, 130 interrupted from the keyboard.
 
-    The process ends without unloading torch, which would take about a second; all files are closed by then.
+    The process ends without unloading torch, which would take about a second; all files are closed by then. A log that
+    `--log` names begins with who writes it and ends with how it went (`job_log`).
     """
     gc.disable()  # nothing cyclic worth freeing is made while importing, and importing torch is 1 s faster so
     args = parser().parse_args(arguments)
@@ -29,9 +32,13 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except KeyboardInterrupt:
+        code = 130
     except Exception:
         log.exception("junkdna %s failed", args.command)
         code = 1
+    if getattr(args, "log", None):
+        log.info(job_log.closing(code))
     sys.stdout.flush()
     logging.shutdown()
     os._exit(code)
@@ -46,6 +53,7 @@ def _log_to(args: argparse.Namespace) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", filename=file, filemode="w")
     logging.captureWarnings(True)
+    log.info(job_log.opening())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,15 +68,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_person_commands(commands: argparse._SubParsersAction) -> None:
-    plan = commands.add_parser("plan", help="cells of the study, and how many are done")
+    plan = commands.add_parser("plan", help="before a run: cells, what is there, hours, disk")
     plan.add_argument("--list", action="store_true", help="print every cell's file")
     plan.add_argument(
         "--commands", action="store_true", help="print, for every cell not done, the command that runs it alone"
     )
+    plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only this cell (its file; stars are allowed)")
     plan.set_defaults(run=_plan)
-    status = commands.add_parser("status", help="done, missing, stale, broken and collapsed cells")
+    status = commands.add_parser("status", help="done, running, failed, missing, stale, broken and collapsed cells")
     status.add_argument(
         "--stale", action="store_true", help="print only the files of stale and broken cells, one a line"
+    )
+    status.add_argument(
+        "--watch", type=_seconds, nargs="?", const=10.0, metavar="SECONDS", help="again and again, until all is done"
     )
     status.set_defaults(run=_status)
     doctor = commands.add_parser("doctor", help="check this machine for the study, and say what to fix")
@@ -76,16 +88,25 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     doctor.add_argument("--prune-head", action="store_true", help="with --model: the task head too")
     doctor.add_argument("--embeddings", action="store_true", help="with --model: the embedding tables too")
     doctor.set_defaults(run=_doctor)
+    fetch = commands.add_parser("fetch", help="bring all that the study reads from outside; jobs then run offline")
+    fetch.set_defaults(run=_fetch)
     tasks = commands.add_parser("tasks", help="tasks that come with the package")
     tasks.add_argument("--markdown", action="store_true", help="as the page docs/tasks.md")
     tasks.set_defaults(run=_tasks)
     _add_task_command(commands)
     where = commands.add_parser("where", help="where the figures, tables and the report of the study stand")
     where.set_defaults(run=_where)
-    for command in (plan, status, doctor, where):
+    for command in (plan, status, doctor, where, fetch):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="the study (default: config.yaml)")
-    for command in (plan, status):
+    for command in (plan, status, fetch):
         command.add_argument("--experiments", nargs="+", help="only these, also those that are on request")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text}: between 0.1 and 86400 seconds")
+    return seconds
 
 
 def _add_task_command(commands: argparse._SubParsersAction) -> None:
@@ -115,22 +136,32 @@ def _resolved(args: argparse.Namespace):
 
 
 def _plan(args: argparse.Namespace) -> None:
-    from junkdna import overview
+    from junkdna import commands, overview
+    from junkdna.plan import plan
 
+    if args.cell and not args.commands:
+        raise UserError(f"--cell {args.cell!r} goes with --commands: junkdna plan --commands --cell ...")
     resolved = _resolved(args)
     if args.list:
         _print_lines(overview.cell_files(resolved))
     elif args.commands:
-        _print_lines(overview.commands(resolved))
+        cells = commands.cells_like(resolved, args.cell) if args.cell else None
+        if missing := commands.missing_inputs(cells or []):
+            log.warning("not there yet: %s. Before the commands: snakemake --cores 1 -- FILE", ", ".join(missing[:4]))
+        _print_lines(commands.commands(resolved, cells))
     else:
-        _print_lines(overview.plan(resolved))
+        _print_lines(plan(resolved, args.study))
 
 
-def _status(args: argparse.Namespace) -> None:
-    from junkdna import overview
+def _status(args: argparse.Namespace) -> int:
+    from junkdna import status
+    from junkdna.watch import watch
 
     resolved = _resolved(args)
-    _print_lines(overview.stale_files(resolved) if args.stale else overview.status(resolved))
+    if args.watch:
+        return watch(resolved, args.watch)
+    _print_lines(status.stale_files(resolved) if args.stale else status.status(resolved))
+    return 0
 
 
 def _where(args: argparse.Namespace) -> None:
@@ -139,12 +170,18 @@ def _where(args: argparse.Namespace) -> None:
     _print_lines(overview.where(_resolved(args)))
 
 
+def _fetch(args: argparse.Namespace) -> None:
+    from junkdna.fetch import fetch
+
+    _print_lines(fetch(_resolved(args)))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     if args.model:
         return _doctor_model(args)
-    from junkdna import overview
+    from junkdna.doctor import doctor
 
-    lines, healthy = overview.doctor(args.study)
+    lines, healthy = doctor(args.study)
     _print_lines(lines)
     return 0 if healthy else 1
 

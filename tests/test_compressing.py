@@ -14,7 +14,7 @@ import torch
 import toy
 import toy_run
 
-from junkdna import compressing, grid, job_settings, overview, stages
+from junkdna import commands, compressing, grid, job_settings, stages
 from junkdna.cli import parser
 from junkdna.collect import read_footer
 from junkdna.compress.artefact import read_artefact
@@ -232,9 +232,9 @@ def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
         shutil.copytree(f"results/{folder}", tmp_path / folder)
         shutil.rmtree(f"results/{folder}")
     try:
-        lines = [line for line in overview.commands(resolved) if "wanda-0.5" in line and "tiny" in line]
+        lines = [line for line in commands.commands(resolved) if "wanda-0.5" in line and "tiny" in line]
         lines = [
-            line for line in overview.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line
+            line for line in commands.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line
         ] + lines
         assert [line.split()[3] for line in lines] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)
         for line in lines[:3]:

@@ -1,0 +1,128 @@
+"""What a job's log says of the job: where it runs or ran, how it ended, and its last lines."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+FINISHED = "finished"
+FAILED = "failed with exit code"
+_OPENED = re.compile(r"^(\S+ \S+?)(?:,\d+)? started on (\S+) as process (\d+)(?: in SLURM job (\S+))?$")
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
+_END_BYTES = 20_000
+
+
+@dataclass(frozen=True)
+class JobLog:
+    """A job as its log tells it. `end` is "finished", "failed", or "" where the log does not say how it ended."""
+
+    host: str
+    pid: int
+    slurm_job: str
+    started_s: float
+    end: str
+
+
+def opening() -> str:
+    """The line that a job's log begins with: machine, process and, inside SLURM, the SLURM job."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"started on {socket.gethostname()} as process {os.getpid()}{f' in SLURM job {job}' if job else ''}"
+
+
+def closing(code: int) -> str:
+    """The line that a job's log ends with, where the job lived to write it."""
+    return f"{FAILED} {code}" if code else FINISHED
+
+
+def read_log(path: Path) -> JobLog | None:
+    """What the log at `path` tells; None where there is none, or none of a job that has started. OSError passes."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(1000).decode(errors="replace").rstrip("\n")
+    except FileNotFoundError:
+        return None
+    found = _OPENED.match(first)
+    if not found:
+        return None
+    stamp, host, pid, job = found.groups()
+    last = _without_stamp((_ending(path) or [""])[-1])
+    end = FINISHED if last == FINISHED else "failed" if last.startswith(FAILED) else ""
+    return JobLog(host, int(pid), job or "", time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")), end)
+
+
+def last_lines(path: Path, count: int, most: int) -> list[str]:
+    """The last `count` lines of a log that are not empty, or its whole last message where that is up to `most` lines
+    long; without times and without the line that says how the job ended. [] where there is no log.
+
+    A line of more than 300 characters is cut.
+    """
+    lines = [line for line in _ending(path) if _without_stamp(line).strip()]
+    if lines and _without_stamp(lines[-1]).startswith((FINISHED, FAILED)):
+        lines.pop()
+    message = next((n for n, line in enumerate(reversed(lines), start=1) if _STAMP.match(line)), 0)
+    kept = [_without_stamp(line) for line in lines[-(message if count < message <= most else count) :]]
+    return [line if len(line) <= 300 else f"{line[:300]} ..." for line in kept]
+
+
+def why_it_ended(path: Path, count: int, most: int) -> list[str]:
+    """The `last_lines` of a job that failed; a log that has only begun tells of a job that was ended from outside."""
+    lines = last_lines(path, count, most)
+    if len(lines) == 1 and _OPENED.match(f"0 0 {lines[0]}"):
+        return [f"{lines[0]}, and ended without a word (killed, out of memory or time, or its machine was lost)"]
+    return lines
+
+
+def _ending(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _END_BYTES))
+            return file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _without_stamp(line: str) -> str:
+    return _STAMP.sub("", line)
+
+
+def is_running(log: JobLog, slurm_jobs: set[str] | None) -> bool | None:
+    """Whether the job of a log still runs; None where that cannot be known here.
+
+    A process of this machine is looked up. One inside a SLURM job of another machine runs while that job stands in
+    `slurm_jobs` (`running_slurm_jobs`). Of other processes on other machines nothing is known but an end in the log.
+    """
+    if log.end:
+        return False
+    if log.host == socket.gethostname():
+        return _is_ours(log.pid)
+    return None if not log.slurm_job or slurm_jobs is None else log.slurm_job in slurm_jobs
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a process of that number lives and is one of this program's: numbers are given out again."""
+    command = Path(f"/proc/{pid}/cmdline")
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return b"junkdna" in command.read_bytes()
+        except OSError:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def running_slurm_jobs() -> set[str] | None:
+    """Numbers of this user's SLURM jobs that are not over yet; None where `squeue` is not there or does not answer."""
+    try:
+        command = ["squeue", "--me", "--noheader", "--format", "%A"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if said.returncode else {*said.stdout.split()}

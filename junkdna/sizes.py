@@ -1,0 +1,19 @@
+"""Lengths of time and sizes, as a person says them."""
+
+
+def span_text(seconds: float) -> str:
+    """A length of time: "40 s", "3 min", "2.5 h", "3.1 days"."""
+    for unit, length, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
+        if seconds < most * length:
+            number = seconds / length
+            return f"{number:.1f} {unit}" if unit == "h" and number < 10 else f"{number:.0f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def bytes_text(size: float) -> str:
+    """A size in decimal units: "870 kB", "3.1 MB", "331 MB", "1.2 GB"."""
+    for unit, one in (("GB", 1e9), ("MB", 1e6)):
+        if size >= one:
+            number = size / one
+            return f"{number:.1f} {unit}" if number < 10 else f"{number:,.0f} {unit}"
+    return f"{size / 1e3:.0f} kB"

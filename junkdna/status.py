@@ -1,0 +1,97 @@
+"""`junkdna status`: how many cells are done, by experiment, what is wrong with the others, how long it will take."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from junkdna.cell_time import time_left_s
+from junkdna.grid import expand
+from junkdna.job_log import why_it_ended
+from junkdna.keys import Cell
+from junkdna.progress import STATES, Progress, Snapshot, log_path
+from junkdna.sizes import span_text
+from junkdna.snakemake_runs import last_began_s
+from junkdna.study import Resolved
+
+SHOWN = 10  # cells of one kind that are named
+OF_A_LOG = 3  # lines shown of each
+
+
+def status(resolved: Resolved) -> Iterator[str]:
+    """Cells by state, in all and by experiment; stale, broken, failed and collapsed ones by name; time left."""
+    now = Progress(resolved).look()
+    yield from table(resolved, now)
+    yield from _named(now)
+    yield from _collapsed_lines([cell for cell, state in now.states.items() if state == "done"])
+    if now.left:
+        yield left_text(resolved, now)
+    if now.finished:
+        walls = [facts.wall_s for facts in now.finished.values()]
+        yield f"finished cells took {sum(walls):.0f} s in all, {max(walls):.0f} s the longest (process starts apart)"
+
+
+def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
+    """One line in all and one an experiment: done of all, and the other states that occur."""
+    counts = now.counts()
+    yield f"{counts['done']} of {len(now.states)} cells done, " + ", ".join(
+        f"{counts[state]} {_words(state)}" for state in STATES[1:] if counts[state] or state in ("missing", "stale")
+    )
+    experiments = expand(resolved)
+    width = max(map(len, experiments))
+    for name, cells in experiments.items():
+        of_it = Counter(now.states[cell] for cell in cells)
+        others = "".join(f", {of_it[state]} {_words(state)}" for state in STATES[1:] if of_it[state])
+        yield f"  {name:<{width}}  {of_it['done']:>5} of {len(cells):>5} done{others}"
+    if now.unsure:
+        yield f"{now.unsure} of the running ones are on other machines: taken as running until their log says otherwise"
+
+
+def _words(state: str) -> str:
+    return "made ahead of their job" if state == "ahead" else state
+
+
+def _named(now: Snapshot) -> Iterator[str]:
+    for state in ("stale", "broken", "failed"):
+        cells = now.of(state)
+        for cell in cells[:SHOWN]:
+            if state == "failed":
+                yield f"failed: {cell.path}"
+                yield from (f"    {line}" for line in why_it_ended(log_path(cell), OF_A_LOG, 2 * OF_A_LOG))
+            else:
+                yield f"{state}: {cell.path}"
+        if len(cells) > SHOWN:
+            hint = "" if state == "failed" else "; all of them: junkdna status --stale"
+            yield f"{state}: {len(cells) - SHOWN} more{hint}"
+
+
+def left_text(resolved: Resolved, now: Snapshot) -> str:
+    """About how long the rest will take: at the speed of the run that goes on, or that nothing runs."""
+    if not now.counts()["running"]:
+        return "nothing is running; `junkdna plan` says about how long the rest would take"
+    seconds = time_left_s(now, resolved, last_began_s() or 0.0, time.time())
+    return "time left: unknown" if seconds is None else f"about {span_text(seconds)} left"
+
+
+def _collapsed_lines(done: list[Cell]) -> Iterator[str]:
+    cells = collapsed(done)
+    for cell in cells[:SHOWN]:
+        yield f"collapsed (one prediction for every example): {cell.path}"
+    if len(cells) > SHOWN:
+        yield f"collapsed: {len(cells) - SHOWN} more"
+
+
+def collapsed(done: list[Cell]) -> list[Cell]:
+    """Those of some finished cells that give one prediction for every example."""
+    import polars as pl
+
+    if not done:
+        return []
+    table = pl.scan_parquet([cell.path for cell in done]).select("cell", "collapsed").collect()
+    names = set(table.filter("collapsed")["cell"])
+    return [cell for cell in done if cell.key in names]
+
+
+def stale_files(resolved: Resolved) -> list[str]:
+    """Files whose settings or code are no longer the study's, or that are broken: delete them and they re-run."""
+    states = Progress(resolved).look().states
+    return [cell.path for cell, state in states.items() if state in ("stale", "broken")]
