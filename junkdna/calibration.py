@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from junkdna.errors import UserError
-from junkdna.files import replacing
 from junkdna.keys import FOOTER_KEY
 from junkdna.raw import RawRows, load_raw
+from junkdna.sealed import read_parquet, write_parquet
 from junkdna.seeds import seed_for
 from junkdna.source_spec import parse_source
 from junkdna.tasks.fields import check_columns, render
@@ -216,7 +215,7 @@ def make_calibration(output: Path, settings: dict, model_folder: Path, examples_
             f"calibration {settings['calibration']}: context_tokens is {settings['context_tokens']}, but the model in "
             f"{model_folder} reads {readable} tokens. Lower it to {readable} or less."
         )
-    raw = RawRows(pq.read_table(examples_file), {}, {}) if examples_file else _read_source(settings)
+    raw = RawRows(read_parquet(examples_file, "file of examples"), {}, {}) if examples_file else _read_source(settings)
     rows = draw(texts_of(settings, raw.table), tokenizer, settings)
     facts = {"settings": settings, "texts": raw.table.num_rows, "files": raw.files}
     short = sum(len(ids) < settings["context_tokens"] for ids in rows.ids)
@@ -234,26 +233,22 @@ def _read_source(settings: dict) -> RawRows:
 
 
 def write_calibration(path: Path, rows: CalibrationRows, facts: dict) -> None:
-    """Write the rows as Parquet with checksums, `facts` as JSON in its footer: whole or not at all."""
+    """Write the rows as sealed Parquet, `facts` as JSON in its footer: whole or not at all."""
     table = pa.table([rows.sample_ids, rows.ids], schema=SCHEMA)
     table = table.replace_schema_metadata({FOOTER_KEY: json.dumps(facts, sort_keys=True).encode()})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, write_page_checksum=True)
+    write_parquet(table, path)
 
 
 def read_calibration(path: Path) -> tuple[CalibrationRows, dict]:
-    """The rows and the facts that `write_calibration` wrote. UserError for a file that is missing, damaged or foreign.
-
-    Checksums cover the rows, not the facts.
-    """
+    """The rows and the facts that `write_calibration` wrote; UserError for a missing, damaged or foreign file."""
+    table = read_parquet(path, "file of calibration rows")
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
         facts = json.loads(table.schema.metadata[FOOTER_KEY])
         if not table.schema.equals(SCHEMA):
             raise ValueError(f"columns {', '.join(table.schema.names)}")
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} is no file of calibration rows, or is damaged ({' '.join(str(error).split())[:200]}). Delete it "
+            f"{path} is no file of calibration rows ({' '.join(str(error).split())[:200]}). Delete it "
             "and run the study again: it is made anew."
         ) from None
     return CalibrationRows(table["ids"].to_pylist(), table["sample_id"].to_pylist()), facts

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from junkdna.answering import Answers
-from junkdna.files import replacing
-from junkdna.keys import FOOTER_KEY, Cell, knob_text
+from junkdna.keys import FOOTER_KEY, REPORT, Cell, knob_text
 from junkdna.provenance import canonical_json
+from junkdna.sealed import write_parquet
 
 FLOAT_LIST = pa.list_(pa.float32())
 EXAMPLE = {
@@ -71,16 +70,21 @@ def examples_array(columns: dict[str, list]) -> pa.StructArray:
 
 
 def cell_table(row: dict, footer: dict) -> pa.Table:
-    """The one-row table of a cell with its provenance in the footer."""
+    """The one-row table of a cell with its provenance in the footer.
+
+    The report on every matrix stands in a column of its own, as JSON: a footer is stored as it is, a column shrinks.
+    """
     kinds = dict.fromkeys(FLOATS, pa.float64()) | dict.fromkeys(INTEGERS, pa.int64())
     kinds |= {"collapsed": pa.bool_(), "metrics": METRICS}
     examples = row["examples"]
     arrays = {name: pa.array([v], kinds.get(name, pa.string())) for name, v in row.items() if name != "examples"}
+    arrays[REPORT] = pa.array([canonical_json(footer.get("compression"))])
     arrays["examples"] = pa.ListArray.from_arrays([0, len(examples)], examples)
-    return pa.table(arrays).replace_schema_metadata({FOOTER_KEY: canonical_json(footer).encode()})
+    told = {name: value for name, value in footer.items() if name != "compression"}
+    return pa.table(arrays).replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()})
 
 
 def write_cell(table: pa.Table, destination: Path) -> None:
-    """Write a cell's table under a temporary name in the same folder, then rename: whole or not at all."""
-    with replacing(destination) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    """Write a cell's table, sealed, whole or not at all. One row needs no statistics and, mostly, no dictionaries."""
+    small = {"compression": "zstd", "write_statistics": False, "use_dictionary": False, "store_schema": False}
+    write_parquet(table, destination, **small)

@@ -1,7 +1,11 @@
 """Joins cell files into one table, after checking that each is the cell the study means."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -11,45 +15,82 @@ from junkdna.compress.budget import DENSE_BITS
 from junkdna.errors import UserError
 from junkdna.grid import all_cells
 from junkdna.job_settings import settings_text
-from junkdna.keys import FOOTER_KEY, Cell
+from junkdna.keys import FOOTER_KEY, REPORT, Cell
 from junkdna.metric_names import METRIC_RANGES
 from junkdna.provenance import digest
+from junkdna.sealed import not_whole, read_sealed, seal_of
 from junkdna.study import Resolved
 
+WHAT = "cell file"
+READERS = 8  # files on a shared disk take their time; more than cores wait at once
+AT_ONCE = 1000  # cell files in memory
 SHARES = ("chance", "majority", "truncated", "achieved_sparsity")
 ANSWERED = ("id", "gold", "prediction", "correct")
 
 
+class Opened(NamedTuple):
+    """A cell's file: "missing", "broken", "stale" (made by other settings, other code or from other encoded examples)
+    or "done"; and, where it could be read, its bytes and its footer without the report on every matrix."""
+
+    state: str
+    data: bytes = b""
+    footer: dict = {}
+
+
 def read_footer(path: Path) -> dict:
-    """The footer of a cell file. Raises UserError for a file that is broken or not a cell."""
+    """All that a cell file says of how it was made. Raises UserError for a file that is broken or not a cell."""
+    data, footer = _read(path)
+    report = pq.read_table(pa.BufferReader(data), columns=[REPORT])[REPORT][0].as_py()
+    return footer | {"compression": json.loads(report)}
+
+
+def _read(path: Path) -> tuple[bytes, dict]:
+    data = read_sealed(path, WHAT)
     try:
-        metadata = pq.read_metadata(path).metadata or {}
-        footer = json.loads(metadata[FOOTER_KEY])
-        if not {"settings_digest", "wall_s"} <= footer.keys():
+        footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])
+        if not {"settings_digest", "tokens_sha256", "wall_s"} <= footer.keys():
             raise ValueError("its footer lacks the settings' digest")
-        return footer
-    except (OSError, pa.ArrowException, AttributeError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is not a whole cell file ({error}); delete it and run again.") from None
+    except (pl.exceptions.PolarsError, AttributeError, KeyError, ValueError) as error:
+        raise not_whole(path, WHAT, error) from None
+    return data, footer
 
 
 def state(cell: Cell, resolved: Resolved) -> str:
-    """One of "missing", "broken", "stale" (made by other settings or other code) and "done"."""
+    """The `Opened.state` of a cell's file."""
+    return open_cell(cell, resolved).state
+
+
+def open_cell(cell: Cell, resolved: Resolved) -> Opened:
+    """A cell's file, read whole once."""
     path = Path(cell.path)
-    if not path.is_file():
-        return "missing"
     try:
-        footer = read_footer(path)
+        data, footer = _read(path)
     except UserError:
-        return "broken"
-    return "done" if footer["settings_digest"] == digest(settings_text(cell, resolved)) else "stale"
+        return Opened("broken" if path.exists() else "missing")
+    same = footer["settings_digest"] == digest(settings_text(cell, resolved)) and all(
+        seal_of(Path(cell.tokens_path(role))) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles
+    )
+    return Opened("done" if same else "stale", data, footer)
 
 
 def collect(resolved: Resolved) -> pl.DataFrame:
-    """One row per cell: its metric columns and `wall_s`. Raises UserError naming missing, broken or stale files,
-    and for rows that break the table's rules (a key twice, a share outside 0..1, a score outside its metric's range).
+    """One row per cell: its metric columns and `wall_s`. Each file is read once, and some at a time.
+
+    Raises UserError naming missing, broken or stale files, cells that were made from different encoded examples of one
+    name, and rows that break the table's rules (a key twice, a share outside 0..1, a score outside its metric's range).
     """
     cells = all_cells(resolved)
-    wrong = {cell.path: found for cell in cells if (found := state(cell, resolved)) != "done"}
+    wrong: dict[str, str] = {}
+    tokens: dict[str, tuple[str, str]] = {}
+    parts = []
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(cells), AT_ONCE):
+            some = cells[start : start + AT_ONCE]
+            opened = list(pool.map(partial(open_cell, resolved=resolved), some))
+            wrong |= {cell.path: each.state for cell, each in zip(some, opened, strict=True) if each.state != "done"}
+            if not wrong:
+                _check_tokens(some, opened, tokens)
+                parts.append(_rows(opened))
     if wrong:
         shown = "\n  ".join(f"{found}: {path}" for path, found in list(wrong.items())[:10])
         raise UserError(
@@ -57,21 +98,29 @@ def collect(resolved: Resolved) -> pl.DataFrame:
             f"Stale and broken files re-run once they are gone: "
             f"`junkdna status --stale | xargs rm`, then run Snakemake again."
         )
-    paths = [cell.path for cell in cells]
-    table = _read(paths)
-    walls = [sum(read_footer(Path(path))["wall_s"].values()) for path in paths]
-    table = table.with_columns(pl.Series("wall_s", walls, dtype=pl.Float64))
+    table = pl.concat(parts)
     check(table)
     return table
 
 
-def _read(paths: list[str]) -> pl.DataFrame:
-    try:
-        return pl.scan_parquet(paths).drop("examples").collect()
-    except pl.exceptions.PolarsError as error:
-        for path in paths:
-            examples_of_file(Path(path))
-        raise UserError(f"the cells cannot be joined: {error}") from None
+def _rows(opened: list[Opened]) -> pl.DataFrame:
+    """The rows of some cells, without what stands in lists of examples and matrices."""
+    walls = [sum(each.footer["wall_s"].values()) for each in opened]
+    table = pl.scan_parquet([each.data for each in opened]).drop("examples", REPORT).collect()
+    return table.with_columns(pl.Series("wall_s", walls, dtype=pl.Float64))
+
+
+def _check_tokens(cells: list[Cell], opened: list[Opened], known: dict[str, tuple[str, str]]) -> None:
+    """UserError where two cells read an encoded file that changed between them; `known` goes from call to call."""
+    for cell, each in zip(cells, opened, strict=True):
+        for role in cell.roles:
+            sha256 = each.footer["tokens_sha256"][role]
+            first, other = known.setdefault(cell.tokens_path(role), (sha256, cell.path))
+            if first != sha256:
+                raise UserError(
+                    f"{cell.path} and {other} were made from different contents of {cell.tokens_path(role)}: the "
+                    "examples changed between them. Delete the older of the two and run Snakemake again."
+                )
 
 
 def check(table: pl.DataFrame) -> None:
@@ -99,9 +148,10 @@ def examples_of(cell: Cell, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame
 
 
 def examples_of_file(path: Path, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
-    """Like `examples_of`, by the file's path. Raises UserError for a file whose data are damaged or lack a column."""
+    """Like `examples_of`, by the file's path. Raises UserError for a file that is damaged or lacks a column."""
+    data = read_sealed(path, WHAT)
     try:
-        examples = pl.read_parquet(path, columns=["examples"]).explode("examples").unnest("examples")
+        examples = pl.read_parquet(data, columns=["examples"]).explode("examples").unnest("examples")
         return examples.select(columns)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it and run again.") from None
+    except pl.exceptions.PolarsError as error:
+        raise not_whole(path, WHAT, error) from None

@@ -8,6 +8,7 @@ the passage shown; null without one), `truncated` (something was longer than all
 """
 
 import math
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 from junkdna import prompts
 from junkdna.errors import UserError
 from junkdna.files import replacing
+from junkdna.sealed import SLOT, check_seal, not_whole, seal
 from junkdna.tasks.knobs import keep_options, ranks
 from junkdna.windows import answer_place, shown_passage
 
@@ -269,15 +271,22 @@ def _ids(tokenizer: object, texts: list[str], special: bool = True) -> list[list
 
 
 def write_tokens(table: pa.Table, destination: Path) -> None:
-    """Write uncompressed Arrow IPC (so that it can be memory-mapped): whole or not at all."""
-    with (
-        replacing(destination) as temporary,
-        pa.OSFile(str(temporary), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as writer,
-    ):
-        writer.write_table(table)
+    """Write uncompressed Arrow IPC (so that it can be memory-mapped), sealed: whole or not at all."""
+    with replacing(destination) as temporary:
+        with (
+            pa.OSFile(str(temporary), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema, metadata=SLOT) as writer,
+        ):
+            writer.write_table(table)
+        seal(temporary)
 
 
 def read_tokens(path: Path) -> pa.Table:
-    """Memory-mapped table of an encoded file; nothing is copied until a column is read."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    """Memory-mapped table of an encoded file, every byte checked; UserError where it cannot be read or is damaged."""
+    try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise not_whole(path, "encoded file", error) from None
+    check_seal(data, path, "encoded file")
+    return pa.ipc.open_file(pa.py_buffer(data)).read_all()

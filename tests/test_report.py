@@ -11,6 +11,7 @@ import pytest
 from junkdna.errors import UserError
 from junkdna.figures.draw import draw_all
 from junkdna.report import write_report
+from junkdna.sealed import write_frame
 
 _spec = importlib.util.spec_from_file_location("figure_tables", Path(__file__).parent / "figures" / "tables.py")
 tables = sys.modules["figure_tables"] = importlib.util.module_from_spec(_spec)
@@ -42,8 +43,8 @@ class Page(HTMLParser):
 
 def inputs(folder: Path, conditions: list, study: object = None) -> tuple[Path, Path, Path, Path, Path]:
     drops = tables.drops_table(conditions)
-    drops.write_parquet(folder / "drops.parquet")
-    tables.cells_table(drops).write_parquet(folder / "cells.parquet")
+    write_frame(drops, folder / "drops.parquet")
+    write_frame(tables.cells_table(drops), folder / "cells.parquet")
     draw_all(folder / "drops.parquet", folder / "figures")
     (folder / "study.json").write_text(json.dumps(study if study is not None else {"study": {"study": "mine"}}))
     return tuple(folder / n for n in ("drops.parquet", "cells.parquet", "figures", "study.json", "report.html"))
@@ -108,7 +109,7 @@ def test_definitions_limits_and_words(written):
 def test_undefined_share_is_a_dash(tmp_path):
     paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
     nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("kept", "kept_low", "kept_high")}
-    pl.read_parquet(paths[0]).with_columns(**nothing).write_parquet(paths[0])
+    write_frame(pl.read_parquet(paths[0]).with_columns(**nothing), paths[0])
     write_report(*paths)
     assert paths[-1].read_text().count("<td>–</td>") == 2
 
@@ -118,7 +119,7 @@ def test_totals_without_wall_time(tmp_path):
     write_report(*paths)
     assert "Computing" in paths[-1].read_text()
     cells = pl.read_parquet(paths[1]).drop("wall_s")
-    cells.write_parquet(paths[1])
+    write_frame(cells, paths[1])
     write_report(*paths)
     assert "Computing" not in paths[-1].read_text()
     assert f"<dt>Cells</dt><dd>{cells.height}</dd>" in paths[-1].read_text()

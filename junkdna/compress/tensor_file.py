@@ -1,8 +1,8 @@
 """Safetensors files of this package: written whole or not at all, with what they are and a digest of their contents.
 
 The file's metadata holds one JSON text under the key "junkdna": `kind` (what the file is, with the number of its
-layout), `digest` (of all names, dtypes, shapes and bytes), `facts` (what the writer says about it). One text, since
-safetensors writes several keys in no fixed order and equal contents shall give equal files. Nothing is pickled.
+layout), `digest` (of all names, dtypes, shapes, bytes and facts), `facts` (what the writer says about it). One text,
+since safetensors writes several keys in no fixed order and equal contents shall give equal files. Nothing is pickled.
 """
 
 import hashlib
@@ -30,13 +30,19 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
+def _digest(tensors: Mapping[str, Tensor], facts: dict) -> str:
+    """Hex SHA-256 of tensors and facts; equal for facts that went through JSON."""
+    told = json.dumps(json.loads(json.dumps(facts, allow_nan=False)), sort_keys=True)
+    return hashlib.sha256((tensors_digest(tensors) + told).encode()).hexdigest()
+
+
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: dict) -> None:
     """Writes tensors and facts (JSON values) to `path`, replacing what stands there; two writers do not disturb.
 
     Equal contents give equal bytes. Tensors come from any device, strides and storage of their own each.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about = {"kind": kind, "digest": tensors_digest(plain), "facts": facts}
+    about = {"kind": kind, "digest": _digest(plain, facts), "facts": facts}
     text = json.dumps(about, sort_keys=True, allow_nan=False)
     with replacing(path) as temporary:
         save_file(plain, temporary, metadata={METADATA_KEY: text})
@@ -62,7 +68,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
         raise broken(path, kind, "a safetensors file from elsewhere") from None
     if found != kind:
         raise broken(path, kind, f"of the kind {found!r}, which another version or another step wrote")
-    if digest != tensors_digest(tensors):
+    if digest != _digest(tensors, facts):
         raise broken(path, kind, "damaged: its contents have another digest than when it was written")
     return tensors, facts
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.errors import UserError
 from junkdna.figures import lines
+from junkdna.sealed import read_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +69,7 @@ def draw_all(drops: Path, folder: Path) -> list[Path]:
 
     from junkdna.figures import bands, budget, difficulty, headline, saving, sparsity, transfer
 
-    table = pl.read_parquet(drops).cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
+    table = read_frame(drops, "table of drops").cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
     if table.is_empty():
         raise UserError(
             f"{drops}: nothing to draw, the table has no rows. Run cells of the study and collect them first."

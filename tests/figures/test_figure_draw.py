@@ -11,6 +11,7 @@ from junkdna import grid
 from junkdna.compression_grid import CompressionGrid
 from junkdna.errors import UserError
 from junkdna.figures import bands, budget, difficulty, draw, headline, sparsity, transfer
+from junkdna.sealed import write_frame
 
 BANNED = re.compile(r"supported|proves|confirms", re.IGNORECASE)
 MODES = ("none", "dense", "sparse")
@@ -67,7 +68,7 @@ def test_study_and_table_agree_on_the_figures_and_each_can_be_drawn(tmp_path, na
     table = drops_table([Condition(task, "", task, 0.25, 0.8, 0.5, "x", **own) for task in "ab"])
     said = draw.figure_names({"x": draw.Outline(set(modes), 2, tags)})
     assert said == draw.figure_names(draw.outlines(table))
-    table.write_parquet(tmp_path / "drops.parquet")
+    write_frame(table, tmp_path / "drops.parquet")
     drawn = {path.stem for path in draw.draw_all(tmp_path / "drops.parquet", tmp_path / "figures")}
     assert drawn == set(said)
 
@@ -97,7 +98,7 @@ def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
         "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams['font.size'])"
     )
     table = tmp_path / "drops.parquet"
-    drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.5,))]).write_parquet(table)
+    write_frame(drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.5,))]), table)
     ran = subprocess.run([sys.executable, "-c", code, table, tmp_path / "f"], capture_output=True, text=True)
     assert ran.stdout.strip() == "False 31.0", ran.stderr
 
@@ -105,7 +106,7 @@ def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
 def test_all_declared_files_are_written_and_equal_when_drawn_again(tmp_path):
     table = tmp_path / "drops.parquet"
     both = [Condition(task, "", task, 0.25, 0.8, 0.5, "one", transfers=MODES, levels=(0.3, 0.6)) for task in "ab"]
-    drops_table(both).write_parquet(table)
+    write_frame(drops_table(both), table)
     first, second = draw.draw_all(table, tmp_path / "1"), draw.draw_all(table, tmp_path / "2")
     stems = draw.figure_names({"one": draw.Outline(MODES, 2)})
     assert "difficulty_one" in stems
@@ -115,7 +116,7 @@ def test_all_declared_files_are_written_and_equal_when_drawn_again(tmp_path):
 
 def test_one_condition_without_knobs_at_one_level(tmp_path):
     table = tmp_path / "drops.parquet"
-    drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,), n_seeds=1)]).write_parquet(table)
+    write_frame(drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,), n_seeds=1)]), table)
     assert len(draw.draw_all(table, tmp_path)) == 6
 
 
@@ -123,7 +124,7 @@ def test_columns_of_nulls_without_a_type(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
     names = ("kept", "kept_low", "kept_high", "percent_of_dense", "percent_of_dense_low", "percent_of_dense_high")
-    drops.with_columns(pl.lit(None).alias(n) for n in names).with_columns(dense_score=0.0).write_parquet(table)
+    write_frame(drops.with_columns(pl.lit(None).alias(n) for n in names).with_columns(dense_score=0.0), table)
     assert len(draw.draw_all(table, tmp_path)) == 6
 
 
@@ -142,12 +143,12 @@ def test_no_figure_says_more_than_it_shows():
 def test_an_experiment_of_dense_rows_alone_has_no_figure(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, name, levels=(0.5,)) for name in ("good", "bare")])
-    drops.filter((pl.col("experiment") == "good") | (pl.col("method") == "dense")).write_parquet(table)
+    write_frame(drops.filter((pl.col("experiment") == "good") | (pl.col("method") == "dense")), table)
     assert {path.stem for path in draw.draw_all(table, tmp_path / "f")} == {"headline", "sparsity_good"}
 
 
 def test_an_empty_table_is_an_error(tmp_path):
     table = tmp_path / "drops.parquet"
-    drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5)]).clear().write_parquet(table)
+    write_frame(drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5)]).clear(), table)
     with pytest.raises(UserError, match="no rows"):
         draw.draw_all(table, tmp_path)
