@@ -178,7 +178,8 @@ def _size_problem(value: object, total: int, depth: int) -> str:
 
 
 def _place(parts: tuple) -> str:
-    return ".".join(str(part) for part in parts) or "file"
+    """Such as experiments.context.models.0; parts that would break the line are written as Python writes them."""
+    return ".".join(str(part) if str(part).isprintable() else ascii(part) for part in parts) or "file"
 
 
 def _line(model: type[BaseModel], item: dict) -> str:
