@@ -1,6 +1,5 @@
 """What a model answers on encoded rows, by kind of task: per-example rows, and every metric that fits them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ from torch import nn
 
 from junkdna import metrics, score
 from junkdna.metric_names import METRIC_KINDS
+from junkdna.walk import Walk
 
 Columns = dict[str, list]
 
@@ -27,31 +27,31 @@ class Answers:
     collapsed: bool
 
 
-def answer(settings: dict, model: nn.Module, rows: Columns, device: str, step: Callable) -> Answers:
+def answer(settings: dict, model: nn.Module, rows: Columns, device: str, walk: Walk) -> Answers:
     """Answers of `model` on encoded rows (columns of `encode.SCHEMA`) under `job_settings.cell_settings`.
 
-    For every kind but `generate` (`answering_text`). `step` wraps the batches of long loops.
+    For every kind but `generate` (`answering_text`). `walk` goes through the batches.
     """
     if settings["kind"] == "regress":
-        return _numbers(settings, model, rows, device, step)
-    return _picked(settings, *_option_scores(settings, model, rows, device, step), rows)
+        return _numbers(settings, model, rows, device, walk)
+    return _picked(settings, *_option_scores(settings, model, rows, device, walk), rows)
 
 
 def _option_scores(
-    settings: dict, model: nn.Module, rows: Columns, device: str, step: Callable
+    settings: dict, model: nn.Module, rows: Columns, device: str, walk: Walk
 ) -> tuple[list[np.ndarray], dict[str, list[np.ndarray]]]:
     """The scores that decide, one array per row, and all scores that are stored, by column."""
     trained = "epochs" in settings["protocol"]
     if settings["kind"] != "choice" and trained:
-        logits = list(score.class_logits(model, rows["query"], rows["second_start"], device, step))
+        logits = list(score.class_logits(model, rows["query"], rows["second_start"], device, walk))
         return logits, {"scores": logits}
     if settings["choice"] == "cross":
-        found = score.pair_logits(model, rows["options"], rows["option_starts"], device, step)
+        found = score.pair_logits(model, rows["options"], rows["option_starts"], device, walk)
         return found, {"scores": found}
     if settings["choice"] == "similarity":
-        found = score.similarity(model, rows["query"], rows["options"], device, step)
+        found = score.similarity(model, rows["query"], rows["options"], device, walk)
         return found, {"scores": found}
-    raw = score.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, step)
+    raw = score.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, walk)
     lengths = [
         [len(option) - start for option, start in zip(*row, strict=True)]
         for row in zip(rows["options"], rows["option_starts"], strict=True)
@@ -101,8 +101,8 @@ def _picked(settings: dict, deciding: list, stored: dict[str, list], rows: Colum
     )
 
 
-def _numbers(settings: dict, model: nn.Module, rows: Columns, device: str, step: Callable) -> Answers:
-    logits = score.class_logits(model, rows["query"], rows["second_start"], device, step)
+def _numbers(settings: dict, model: nn.Module, rows: Columns, device: str, walk: Walk) -> Answers:
+    logits = score.class_logits(model, rows["query"], rows["second_start"], device, walk)
     gold, prediction = np.array(rows["target"]), logits[:, 0].astype(float)
     fitting = [name for name, kinds in METRIC_KINDS.items() if "regress" in kinds]
     metric = metrics.METRICS[settings["metric"]]

@@ -1,23 +1,22 @@
 """What a model writes on encoded rows of a `generate` task, and what each answer is worth."""
 
-from collections.abc import Callable
-
 import numpy as np
 from torch import nn
 
 from junkdna import answers, metrics
 from junkdna.answering import Answers, Columns
 from junkdna.generation import greedy
+from junkdna.walk import Walk
 
 
-def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, device: str, step: Callable) -> Answers:
+def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, device: str, walk: Walk) -> Answers:
     """Greedy answers on encoded rows (columns of `encode.SCHEMA`) under `job_settings.cell_settings`, each with its
     credits.
 
-    `correct` of an example is its credit under the task's own metric. `step` wraps the batches (progress).
+    `correct` of an example is its credit under the task's own metric. `walk` goes through the batches.
     """
     asked = settings["generate"]
-    texts = greedy(model, tokenizer, rows["query"], device, asked["max_new_tokens"], asked["stop"], step)
+    texts = greedy(model, tokenizer, rows["query"], device, asked["max_new_tokens"], asked["stop"], walk)
     credits = [
         answers.credit(text, references, asked["match"], asked["extract"])
         for text, references in zip(texts, rows["references"], strict=True)

@@ -1,17 +1,14 @@
 """Runs one cell: model, compression, training or scoring, metrics, one Parquet file.
 
 The file holds one row: the metric columns and `examples`, a list with one entry per evaluated example (columns in
-`cell_table`). Its footer holds, under the key "junkdna", the settings and their digest, versions, device, hashes and
-wall times.
+`cell_table`). Its footer holds, under the key "junkdna", the settings and their digest, versions, device, hashes, wall
+times, and how often the cell was resumed: the times are then those of all attempts, less what was lost in a kill.
 """
 
 import gc
 import json
 import logging
 import platform
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,73 +25,66 @@ from junkdna.compress.masks import put
 from junkdna.compress.scope import prunable
 from junkdna.encode import read_tokens
 from junkdna.errors import UserError
-from junkdna.files import sha256_file
 from junkdna.keys import Cell, parse_cell_path
+from junkdna.model_files import check_model
 from junkdna.models import cast, check_finite, load_classifier, load_plain
 from junkdna.provenance import settings_digest
+from junkdna.sealed import seal_of
 from junkdna.seeds import seed_for
 from junkdna.tokenizer import load_tokenizer
+from junkdna.walk import STRAIGHT, Stopwatch, Walk
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Stopwatch:
-    """Wall seconds of named stages, one after the other."""
-
-    wall_s: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        """Book the time since the last lap under `stage`."""
-        now = time.perf_counter()
-        self.wall_s[stage] = round(now - self._last, 3)
-        self._last = now
-
-
-def run_cell(settings: dict, device: str, bar: Callable = iter) -> pa.Table:
+def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
     """The finished one-row table of a cell, footer included. Writes nothing.
 
-    `settings` is `job_settings.cell_settings`; `bar` wraps the batches of long loops for progress. Raises UserError
-    for a broken checkpoint or encoded file and for train rows that cannot be learned from, RuntimeError when a mask
-    does not hold or a compression gave less than asked.
+    `settings` is `job_settings.cell_settings`; `walk` goes through the items of its long loops, and may take up what an
+    earlier attempt left. Raises UserError for a broken checkpoint or encoded file and for train rows that cannot be
+    learned from, RuntimeError when a mask does not hold or a compression gave less than asked.
     """
     watch = Stopwatch()
     key = parse_cell_path(settings["cell"])
     model_folder = Path(key.model_folder)
     rows = {role: _read_rows(Path(key.tokens_path(role)), role) for role in key.roles}
     data = _training(settings, key, rows) if "train" in rows else None
+    check_model(model_folder)
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
     model.to(device)
     gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
     watch.lap("load")
     prunables, masks, report = _compress(settings, key, model, head)
+    made_from = _made_from(settings, key, device)
+    walk.begin({**made_from, "compression": report}, watch)
     watch.lap("compress")
     trained = None
     if data is None:
         cast(model, settings["protocol"]["dtype"])
     else:
-        trained = _train(settings, key, model, prunables, masks, data, bar)
+        trained = _train(settings, key, model, prunables, masks, data, walk)
     watch.lap("train")
-    answers = _answers(settings, model, model_folder, rows["evaluate"], device, bar)
+    answers = _answers(settings, model, model_folder, rows["evaluate"], device, walk)
     watch.lap("score")
     answers.values.update(_answer_shown(rows["evaluate"]))
     row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
     row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
-    footer = {
+    _log(settings, row, watch)
+    return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": walk.resumed})
+
+
+def _made_from(settings: dict, key: Cell, device: str) -> dict:
+    """What the cell's numbers come from, as its footer says it."""
+    return {
         "settings": settings,
         "settings_digest": settings_digest(settings),
-        "tokens_sha256": {role: sha256_file(Path(key.tokens_path(role))) for role in key.roles},
-        "model": json.loads((model_folder / "model.json").read_text()),
-        "compression": report,
+        "tokens_sha256": {role: seal_of(Path(key.tokens_path(role))) for role in key.roles},
+        "model": json.loads(Path(key.model_folder, "model.json").read_text()),
         "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
         "torch_threads": torch.get_num_threads(),
         "versions": {**versions(), "torch_build": torch.__version__},
-        "wall_s": watch.wall_s,
     }
-    _log(settings, row, watch)
-    return cell_table(row, footer)
 
 
 def _log(settings: dict, row: dict, watch: Stopwatch) -> None:
@@ -161,11 +151,11 @@ def _load(settings: dict, key: Cell, folder: Path) -> tuple[torch.nn.Module, lis
     return load_classifier(folder, outputs, (key.model, key.task, key.seed))
 
 
-def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, bar: Callable) -> Answers:
+def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, walk: Walk) -> Answers:
     if settings["kind"] != "generate":
-        return answer(settings, model, rows, device, bar)
+        return answer(settings, model, rows, device, walk)
     text = import_module("junkdna.answering_text")  # by name: its code must not count in cells that write nothing
-    return text.answer(settings, model, load_tokenizer(folder), rows, device, bar)
+    return text.answer(settings, model, load_tokenizer(folder), rows, device, walk)
 
 
 def _answer_shown(rows: dict) -> dict[str, float]:
@@ -217,12 +207,10 @@ def computed(key: Cell, prunables: list) -> compressing.Results:
     return compressing.results(prunables, key.compression, generator)
 
 
-def _train(
-    settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, bar: Callable
-):
+def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, walk: Walk):
     transfer = import_module("junkdna.transfer")  # by name: its code must not count in cells that do not train
     protocol = {"match": "epochs", **settings["protocol"]}
-    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), bar)
+    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), walk)
 
 
 def versions() -> dict[str, str]:

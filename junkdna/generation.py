@@ -10,12 +10,14 @@ from torch import nn
 
 from junkdna.models import length_batches
 from junkdna.token_tree import need_context, run_packs, tree_fits, tree_packs
+from junkdna.walk import STRAIGHT, Walk
 
 Rows = list[list[int]]
 Finished = Callable[[list[int]], bool]
 
 PROMPT_TOKENS = 2048  # new prompt tokens of a pack: enough rows to decode side by side
 CACHE_TOKENS = {"cpu": 16384, "cuda": 65536}  # B x (W + new tokens): what the cache of a batch may grow to
+NOTHING = -1  # no token: what a row's tensor of new tokens is filled up with
 
 
 @torch.inference_mode()
@@ -26,7 +28,7 @@ def greedy(
     device: str,
     max_new_tokens: int,
     stop: Sequence[str],
-    step: Callable = iter,
+    walk: Walk = STRAIGHT,
 ) -> list[str]:
     """The greedy continuation of each query: text without special tokens, cut before the first stop string.
 
@@ -35,7 +37,7 @@ def greedy(
     at their beginning is computed once (`token_tree`), then rows are decoded in batches, padded on the left;
     architectures that `tree_fits` refuses go row by row through transformers' `generate`. The rows that run together
     change logits by rounding error only, so an answer only where its two best tokens are that close.
-    `step` wraps the batches (progress). Raises UserError for a query without tokens.
+    `walk` goes through the packs of rows. Raises UserError for a query without tokens.
     """
     need_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer)
@@ -48,7 +50,7 @@ def greedy(
 
     longest = max(map(len, queries), default=0) + max_new_tokens
     run = _side_by_side if tree_fits(model, longest) else _row_by_row
-    texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, step)]
+    texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, walk)]
     return [answer[: min((answer.find(mark) for mark in stop if mark in answer), default=None)] for answer in texts]
 
 
@@ -64,20 +66,24 @@ def end_tokens(model: nn.Module, tokenizer: object) -> set[int]:
 
 
 def _side_by_side(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, step: Callable
+    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, walk: Walk
 ) -> Rows:
-    made: Rows = [[] for _ in queries]
+    done = {"made": torch.full((len(queries), max_new_tokens), NOTHING)}
     wanted = [len(query) - 1 for query in queries]
     packs = tree_packs(queries, wanted, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, wanted, packs, device, step):
+    for pack, cache, logits_nv, place in run_packs(model, queries, wanted, packs, device, walk, done):
         lengths = [len(path) + max_new_tokens for path in pack.paths]
         for batch in length_batches(lengths, CACHE_TOKENS[torch.device(device).type]):
             paths = [pack.paths[k] for k in batch]
             first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
             answers = _decode(model, _own_rows(cache, paths, device), paths, first, max_new_tokens, finished)
             for k, tokens in zip(batch, answers, strict=True):
-                made[pack.rows[k]] = tokens
-    return made
+                done["made"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
+    return _rows_of(done)
+
+
+def _rows_of(done: dict[str, torch.Tensor]) -> Rows:
+    return [[token for token in row if token != NOTHING] for row in done["made"].tolist()]
 
 
 def _own_rows(cache: object, paths: Rows, device: str) -> object:
@@ -125,7 +131,7 @@ def _decode(
 
 
 def _row_by_row(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, step: Callable
+    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, walk: Walk
 ) -> Rows:
     from transformers import GenerationConfig, StoppingCriteriaList
 
@@ -143,8 +149,12 @@ def _row_by_row(
         )
         return made[0, len(query) :].tolist()
 
+    done = {"made": torch.full((len(queries), max_new_tokens), NOTHING)}
     theirs, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
     try:
-        return [answer(query) for query in step(queries)]
+        for row in walk("score", range(len(queries)), done.copy, done.update):
+            tokens = answer(queries[row])
+            done["made"][row, : len(tokens)] = torch.tensor(tokens)
+        return _rows_of(done)
     finally:
         model.generation_config = theirs

@@ -12,13 +12,14 @@ Shapes: T tokens of a pack, K tokens kept from the packs before (the trunk), N w
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from junkdna.errors import UserError
+from junkdna.walk import Walk
 
 Rows = list[list[int]]
 
@@ -96,19 +97,23 @@ def tree_packs(rows: Rows, wanted: list[int], tokens: int) -> list[list[int]]:
 
 
 def run_packs(
-    model: nn.Module, rows: Rows, wanted: list[int], packs: list[list[int]], device: str, step: Callable = iter
+    model: nn.Module,
+    rows: Rows,
+    wanted: list[int],
+    packs: list[list[int]],
+    device: str,
+    walk: Walk,
+    done: dict[str, torch.Tensor],
 ) -> Iterator[tuple[Pack, object, torch.Tensor, dict[int, int]]]:
     """Each pack, the cache that holds it, the wanted tokens' logits (N, V), and token number -> row of the logits.
 
-    Wanted are the tokens of row r from position `wanted[r]` on. `packs` come from `tree_packs`; `step` wraps them
-    (progress). The cache serves the next pack too: read it, change nothing in it.
+    Wanted are the tokens of row r from position `wanted[r]` on. `packs` come from `tree_packs`; `walk` goes through
+    them. `done` holds what the caller makes of them; the keys and values of the last row stand there from pack to pack.
+    The cache is the caller's to read until the next pack, not to change.
     """
-    from transformers import DynamicCache
-
-    cache, before, path = DynamicCache(), [], []
-    for numbers in step(packs):
-        kept = _common(before, rows[numbers[0]])
-        cache = DynamicCache() if kept == 0 else _only(cache, torch.tensor(path[:kept], device=device))
+    for numbers in walk("score", packs, done.copy, done.update):
+        kept = _common(rows[int(done["last_row"])], rows[numbers[0]]) if "last_row" in done else 0
+        cache = _trunk(done, kept, device)
         pack = _merge(rows, wanted, numbers, kept)
         places = sorted({n for r, nodes in zip(numbers, pack.paths, strict=True) for n in nodes[wanted[r] :]})
         logits_nv = model(
@@ -120,7 +125,8 @@ def run_packs(
             logits_to_keep=torch.tensor(places, device=device) - kept,
         ).logits[0]
         yield pack, cache, logits_nv, {n: i for i, n in enumerate(places)}
-        before, path = rows[numbers[-1]], pack.paths[-1]
+        done["last_row"] = torch.tensor(numbers[-1])
+        done |= _only(cache, torch.tensor(pack.paths[-1], device=device))
 
 
 def _common(a: list[int], b: list[int]) -> int:
@@ -159,8 +165,21 @@ def _mask(pack: Pack, dtype: torch.dtype) -> torch.Tensor:
     return mask
 
 
-def _only(cache: object, places: torch.Tensor) -> object:
-    """The cache with the tokens of these numbers only, in this order."""
-    for layer in cache.layers:
+def _only(cache: object, places: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Keys and values of every layer, of the tokens of these numbers only, in this order; the cache keeps no other."""
+    found = {}
+    for i, layer in enumerate(cache.layers):
         layer.keys, layer.values = layer.keys[:, :, places], layer.values[:, :, places]
+        found |= {f"keys/{i}": layer.keys, f"values/{i}": layer.values}
+    return found
+
+
+def _trunk(done: dict[str, torch.Tensor], kept: int, device: str) -> object:
+    """A cache that holds the first `kept` tokens of what `_only` gave."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    for i in range(sum(name.startswith("keys/") for name in done) if kept else 0):
+        keys, values = (done[f"{name}/{i}"][:, :, :kept].to(device) for name in ("keys", "values"))
+        cache.update(keys, values, i)
     return cache

@@ -12,7 +12,7 @@ clipping, model selection (last step counts).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -25,6 +25,8 @@ from junkdna.compress.scope import matrices
 from junkdna.errors import unknown_name
 from junkdna.objectives import OBJECTIVES, Training, check_rows
 from junkdna.seeds import seed_for
+from junkdna.training_state import TrainingState
+from junkdna.walk import STRAIGHT, Walk
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,15 @@ def fine_tune(
     data: Training,
     protocol: dict,
     key: tuple,
-    step_wrapper: Callable = iter,
+    walk: Walk = STRAIGHT,
 ) -> Trained:
     """Train `model` in place in one transfer mode; `masks` (True = kept) may be empty for mode dense.
 
     `data` names what is minimised. `protocol` gives epochs, match, batch_size, learning_rate, warmup_fraction,
     weight_decay; the learning rate's schedule spans the steps that are made. `key` is (task, seed). Raises UserError
     before the first step for rows that cannot be learned from, RuntimeError when the mask does not hold exactly after
-    the last one (contract 5).
+    the last one (contract 5). `walk` goes through the batches; what it may keep of an interrupted training is the state
+    after a step, while masks and frozen values are made again from the model as it is given.
     """
     check_rows(data, model.config.num_labels)
     steps = optimiser_steps(len(data), data.full_rows or len(data), protocol)
@@ -83,20 +86,21 @@ def fine_tune(
         model.parameters(), lr=protocol["learning_rate"], weight_decay=protocol["weight_decay"], fused=True
     )
     batches = _batches(len(data), protocol["batch_size"], steps, key)
-    losses = []
+    state = TrainingState(model, optimizer)
     device = next(model.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _repeatable(device):
         torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator; the global state is put back
         model.train()
-        for number, batch in enumerate(step_wrapper(batches)):
-            factor = learning_rate_factor(number, len(batches), protocol["warmup_fraction"])
+        for batch in walk("train", batches, state.save, state.load):
+            factor = learning_rate_factor(len(state.losses), len(batches), protocol["warmup_fraction"])
             for group in optimizer.param_groups:
                 group["lr"] = protocol["learning_rate"] * factor
-            losses.append(_step(model, optimizer, data, batch, str(device)))
+            state.losses.append(_step(model, optimizer, data, batch, str(device)))
             _hold(prunables, masks, mode, kept_values)
         model.eval()
+    state.finish()
     _check(prunables, masks, mode, kept_values)
-    tenth = max(1, len(losses) // 10)
+    losses, tenth = state.losses, max(1, len(state.losses) // 10)
     return Trained(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
 
 

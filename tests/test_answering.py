@@ -11,6 +11,7 @@ from sklearn import metrics as sklearn_metrics
 
 from junkdna.answering import Answers, answer
 from junkdna.models import load_classifier, load_plain
+from junkdna.walk import STRAIGHT, Walk
 
 N = 30
 CLOSE = 1e-5
@@ -58,7 +59,7 @@ def settings(kind: str, choice: str = "", metric: str = "accuracy", normalise: s
 
 
 def answered(settings: dict, model, rows: dict) -> Answers:
-    return answer(settings, model, rows, "cpu", iter)
+    return answer(settings, model, rows, "cpu", STRAIGHT)
 
 
 # --- plain computations: one row at a time ----------------------------------------------------------------------------
@@ -314,5 +315,5 @@ def test_other_rows_do_not_change_a_rows_answer(encoder, heads, decoder, kind):
 
 def test_progress_wrapper_sees_the_batches(heads):
     seen = []
-    answer(settings("classify"), heads[3], classes(3), "cpu", lambda items: seen.extend(items) or items)
+    answer(settings("classify"), heads[3], classes(3), "cpu", Walk(lambda items: seen.extend(items) or items))
     assert sorted(k for batch in seen for k in batch) == list(range(N))

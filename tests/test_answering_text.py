@@ -6,6 +6,7 @@ from decoders import make, plain_greedy, random_rows
 
 from junkdna.answering import Answers
 from junkdna.answering_text import answer
+from junkdna.walk import STRAIGHT
 
 N = 30
 QUERIES = random_rows(N, 0)
@@ -34,7 +35,7 @@ def asked(metric: str = "exact_match", **more: object) -> dict:
 
 
 def answered(settings: dict, model, rows: dict, tokenizer: object) -> Answers:
-    return answer(settings, model, tokenizer, rows, "cpu", iter)
+    return answer(settings, model, tokenizer, rows, "cpu", STRAIGHT)
 
 
 def words(decoder, query: list[int]) -> list[str]:

@@ -13,6 +13,7 @@ from junkdna import score
 from junkdna.errors import UserError
 from junkdna.models import cast, length_batches, load_plain
 from junkdna.token_tree import tree_fits, tree_packs
+from junkdna.walk import Walk
 
 LETTERS = [[4], [5], [6], [7]]
 
@@ -188,8 +189,8 @@ def test_progress_wrapper_sees_every_row(monkeypatch, llama):
         batches.append(list(given))
         return given
 
-    score.loglikelihood(llama, QUERIES, OPTIONS, STARTS, "cpu", wrapper)
-    score.loglikelihood(make("mamba", "eager"), QUERIES, OPTIONS, STARTS, "cpu", wrapper)
+    score.loglikelihood(llama, QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
+    score.loglikelihood(make("mamba", "eager"), QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
     trees, rows = batches
     assert len(trees) > 3
     assert len(rows) > 3

@@ -19,6 +19,7 @@ from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
 from junkdna.seeds import seed_for
 from junkdna.transfer import fine_tune, learning_rate_factor, optimiser_steps
+from junkdna.walk import Walk
 
 KEY = ("mood", 0)
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
@@ -44,7 +45,7 @@ class Run:
         self.before = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.report = fine_tune(
             self.model, self.prunables, self.masks, mode, data, {**PROTOCOL, **options}, key,
-            lambda batches: spy(batches, self),
+            Walk(lambda batches: spy(batches, self)),
         )  # fmt: skip
         self.after = {name: p.detach() for name, p in self.model.named_parameters()}
 

@@ -1,0 +1,53 @@
+"""What a training has come to between two optimiser steps, as tensors: enough to go on with the same numbers."""
+
+import torch
+from torch import Tensor, nn
+
+
+class TrainingState:
+    """The losses so far, and by reference the model and its optimiser. Copies nothing until `save` is asked.
+
+    The random state is that of the CPU's generator and of the model's GPU, where dropout draws from.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.losses: list[float] = []
+        self._model = model
+        self._optimizer: torch.optim.Optimizer | None = optimizer
+        self._device = next(model.parameters()).device
+
+    def finish(self) -> None:
+        """Let go of the optimiser: no step follows, and only weights and losses are worth keeping."""
+        self._optimizer = None
+
+    def save(self) -> dict[str, Tensor]:
+        """Weights, buffers and losses, and while the training goes on the optimiser's and the random state."""
+        tensors = {f"weight/{name}": weight.detach() for name, weight in self._model.named_parameters()}
+        tensors |= {f"buffer/{name}": buffer.clone() for name, buffer in self._model.named_buffers()}
+        tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
+        if self._optimizer is not None:
+            for index, values in self._optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
+            tensors["random/cpu"] = torch.get_rng_state()
+            if self._device.type == "cuda":
+                tensors["random/cuda"] = torch.cuda.get_rng_state(self._device)
+        return tensors
+
+    @torch.no_grad()
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `save` gave for the same model and optimiser; weights are written in place."""
+        for name, weight in self._model.named_parameters():
+            weight.copy_(tensors[f"weight/{name}"])
+        for name, buffer in self._model.named_buffers():
+            buffer.copy_(tensors[f"buffer/{name}"])
+        self.losses[:] = tensors["losses"].tolist()
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            kind, *rest = key.split("/")
+            if kind == "optimizer":
+                state.setdefault(int(rest[0]), {})[rest[1]] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+        if "random/cpu" in tensors:
+            torch.set_rng_state(tensors["random/cpu"])
+        if "random/cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random/cuda"], self._device)
