@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and their hashes."""
 
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -58,20 +59,36 @@ def _near(error: Exception, target: Path) -> bool:
 def replacing(target: Path) -> Iterator[Path]:
     """Temporary path beside `target`: renamed onto it when the block ends well, removed when it does not.
 
-    UserError naming `target` where the disk is full or cannot be written.
+    What a killed process left of the same target is removed first. UserError naming `target` where the disk is full or
+    cannot be written.
     """
+    import fcntl
+
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_halves(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
-        os.close(handle)
         temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
         try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: see `_remove_halves`
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(target)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _remove_halves(target: Path) -> None:
+    """Remove temporary files of `target` that no living process is writing; where locks are unknown, none."""
+    import fcntl
+
+    for half in target.parent.glob(f".{glob.escape(target.name[:80])}.*.tmp"):
+        with suppress(OSError), half.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            half.unlink()
 
 
 @contextmanager

@@ -1,0 +1,68 @@
+"""A few rounds of `kill_rounds`; JUNKDNA_KILL_ROUNDS=50 runs that many, and JUNKDNA_KILL_SEED picks others.
+
+And what becomes of files that a kill left half-written.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import kill_rounds
+import pytest
+from kill_rounds import Round
+
+from junkdna.files import replacing
+
+FEW = [
+    Round(0, "snakemake", "SIGKILL", cells_per_job=1, bare=False, orphans="wait"),
+    Round(1, "group", "SIGKILL", cells_per_job=4, bare=False, orphans="wait"),
+    Round(2, "cell", "SIGTERM", cells_per_job=1, bare=False, orphans="wait"),
+]
+
+
+@pytest.mark.dag
+def test_a_killed_study_that_is_run_again_has_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
+    count, seed = int(os.environ.get("JUNKDNA_KILL_ROUNDS", 0)), int(os.environ.get("JUNKDNA_KILL_SEED", 0))
+    rounds = kill_rounds.run_rounds(tmp_path, kill_rounds.plan(count, seed) if count else FEW, seed)
+    assert not {one.number: one.wrong for one in rounds if one.wrong}
+    assert all(one.files_opened >= 7 for one in rounds), "the watcher saw next to nothing"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from junkdna.files import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.readline()
+    temporary.write_text("whole")
+"""
+
+
+def writer(target: Path) -> subprocess.Popen:
+    command = [sys.executable, "-c", WRITER, str(target)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["seed-0.parquet", "a[1]b*.txt", 100 * "n"])
+def test_the_next_writer_removes_what_a_kill_left_and_nothing_of_the_living(tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    other = writer(tmp_path / "other")
+    killed, living = writer(target), writer(target)
+    assert len([*tmp_path.iterdir()]) == 3
+    killed.kill()
+    killed.communicate()
+    assert len([*tmp_path.iterdir()]) == 3
+    with replacing(target) as temporary:
+        temporary.write_text("next")
+    assert target.read_text() == "next"
+    assert len([*tmp_path.glob(".*.tmp")]) == 2
+    for each in (living, other):
+        each.communicate("\n")
+        assert each.returncode == 0
+    assert target.read_text() == "whole"
+    assert {file.name for file in tmp_path.iterdir()} == {name, "other"}
