@@ -68,7 +68,7 @@ def open_cell(cell: Cell, resolved: Resolved) -> Opened:
     except UserError:
         return Opened("broken" if path.exists() else "missing")
     same = footer["settings_digest"] == digest(settings_text(cell, resolved)) and all(
-        seal_of(Path(cell.tokens_path(role))) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles
+        seal_of(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles
     )
     return Opened("done" if same else "stale", data, footer)
 

@@ -6,6 +6,8 @@ result. The seal is a line of the file's own metadata, so every reader of the fo
 
 import hashlib
 import mmap
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,14 +54,23 @@ def read_sealed(path: Path, what: str) -> bytes:
     return data
 
 
-def seal_of(path: Path) -> str | None:
-    """What a sealed file says its SHA-256 is, unchecked; None where there is no such file. Reads its end only."""
+def seal_of(path: Path | str) -> str | None:
+    """What a sealed file says its SHA-256 is, unchecked; "" for a file without a seal, None where there is no file.
+
+    Reads the file's end only, and that again only when its size or time has changed.
+    """
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - END_BYTES))
-            end = file.read()
+        found = os.stat(path)
+        return _seal_of(os.fspath(path), found.st_size, found.st_mtime_ns)
     except OSError:
         return None
+
+
+@lru_cache
+def _seal_of(path: str, size: int, _mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        file.seek(max(0, size - END_BYTES))
+        end = file.read()
     start = end.rfind(MARK) + len(MARK)
     return end[start : start + DIGITS].decode("ascii", "replace") if start >= len(MARK) else ""
 
@@ -93,8 +104,8 @@ def write_parquet(table: "pa.Table", destination: Path, **options: object) -> No
 
 
 def read_parquet(path: Path, what: str) -> "pa.Table":
-    """The table of a sealed Parquet file, the footer's metadata in its schema; UserError where the file cannot be read or
-    was damaged since it was written."""
+    """The table of a sealed Parquet file, the footer's metadata in its schema; UserError where the file cannot be read
+    or was damaged since it was written."""
     import pyarrow as pa
     from pyarrow import parquet
 
