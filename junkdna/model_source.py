@@ -21,6 +21,7 @@ INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
 MODEL_FILES = ("config.json", "generation_config.json", "chat_template.jinja", "*.safetensors", INDEX, *TOKENIZER_FILES)
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+CODE = (*PICKLES, "*.py", "*.pickle", "*.so")  # never taken along, whatever a tokenizer may call its files
 CONVERT = (
     "Pickled weights can run code when they are loaded, so they are not read. On a machine where you trust the file,"
     " load the model and call model.save_pretrained(folder, safe_serialization=True) and"
@@ -68,7 +69,8 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
     remote code (`auto_map`), a quantised checkpoint, and safetensors files whose header does not fit their size.
     Does not read the weights themselves.
     """
-    names = _matching(folder, MODEL_FILES)
+    code = _matching(folder, CODE)
+    names = [name for name in _matching(folder, MODEL_FILES) if name not in code]
     present = set(names)
     if not present & {WEIGHTS, INDEX}:
         pickles = _matching(folder, PICKLES)
@@ -218,7 +220,10 @@ def _snapshot(spec: HubSource) -> Path:
 
     try:
         folder = snapshot_download(
-            spec.hub, revision=spec.revision, allow_patterns=list(MODEL_FILES), ignore_patterns=["*/*", "consolidated*"]
+            spec.hub,
+            revision=spec.revision,
+            allow_patterns=list(MODEL_FILES),
+            ignore_patterns=["*/*", "consolidated*", *CODE],
         )
     except Exception as error:
         raise UserError(

@@ -1,15 +1,20 @@
 """Do the local folders and files that a study names exist? Looked at before any job starts."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, shown
 from junkdna.grid import all_cells, calibrations
 from junkdna.job_settings import example_settings
 from junkdna.keys import Cell, has_shots
 from junkdna.local_files import local_folder, matching
 from junkdna.study import Resolved
+
+MODEL_CONFIG = "config.json"
+FOLLOWED_OF_MODEL = ("*.json", "*.safetensors")  # what the workflow looks at in a model's folder
+ODD = re.compile(r"[{}\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def check_places(resolved: Resolved) -> None:
@@ -36,7 +41,7 @@ def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys(cell.model for cell in cells):
         local = resolved.study.models[name].local
         if local is not None:
-            yield local, "config.json", f"models.{name}.local {local!r}"
+            yield local, MODEL_CONFIG, f"models.{name}.local {local!r}"
     for name, role in used_examples(cells, resolved):
         source = example_settings(name, role, resolved)["source"]
         if "local" in source:
@@ -46,6 +51,16 @@ def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
         calibration = resolved.study.calibrations[name]
         if calibration.local is not None:
             yield calibration.local, calibration.path, f"calibrations.{name}: local {calibration.local!r}"
+
+
+def _not_to_be_followed(found: list[Path], where: str) -> Iterator[str]:
+    """Snakemake puts wildcards into {braces}, in names of files too, and has no way to write a brace."""
+    odd = [path for path in found if ODD.search(str(path))]
+    if odd:
+        yield (
+            f"{where}: {shown(str(odd[0]), 200)} has braces or control characters in its name, which Snakemake does "
+            "not follow; rename it, or name a link to it"
+        )
 
 
 def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]]:
@@ -62,7 +77,9 @@ def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     if folder.is_file():
         yield f"{where}: is a file; name the folder it is in, and the file as path"
         return
-    if matching(folder, pattern):
+    if found := matching(folder, pattern):
+        beside = [path for ending in FOLLOWED_OF_MODEL for path in matching(folder, ending)]
+        yield from _not_to_be_followed(beside if pattern == MODEL_CONFIG else found, where)
         return
     if not path.parent.is_dir() and "*" not in str(Path(pattern).parent):
         yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory)"

@@ -23,6 +23,7 @@ from junkdna.local_files import one_name
 from junkdna.source_spec import WheelPin
 
 CHUNK_BYTES = 1 << 20
+MOST_AIR, MOST_AIR_BYTES = 200, 100_000_000  # text packs to about a fifth, tables of one value to a hundredth
 WHEELS_VARIABLE = "JUNKDNA_WHEELS"
 _NO_NETWORK = re.compile(r"Retrying \(|Max retries|Failed to establish|Name or service not known|ProxyError|timed out")
 
@@ -170,6 +171,7 @@ class OpenWheel:
         expected = self.record.get(name)
         if expected is None:
             raise UserError(f"{self.path}: {name!r} has no sha256 in the wheel's RECORD, so it cannot be checked.")
+        self._refuse_air(name)
         digest = hashlib.sha256()
         try:
             with self.archive.open(name) as member:
@@ -185,6 +187,15 @@ class OpenWheel:
             )
         self.used[name] = found
         return found
+
+    def _refuse_air(self, name: str) -> None:
+        """UserError for a member that would fill memory or the disk: no data packs so well."""
+        info = self.archive.getinfo(name)
+        if info.file_size > MOST_AIR_BYTES and info.file_size > MOST_AIR * info.compress_size:
+            raise UserError(
+                f"{self.path}: {name!r} unpacks to {info.file_size:,} bytes from {info.compress_size:,}: that is no "
+                "data. Do not use this wheel."
+            )
 
 
 @contextmanager
@@ -216,7 +227,10 @@ def _record(archive: zipfile.ZipFile, names: frozenset[str], path: Path) -> dict
         raise UserError(f"{path} has {len(files)} RECORD files, a wheel has one: its members cannot be checked.")
     rows = csv.reader(io.StringIO(archive.read(files[0]).decode("utf-8")))
     pairs = [(row[0], row[1].removeprefix("sha256=")) for row in rows if len(row) > 1 and row[1].startswith("sha256=")]
-    return {name: base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)).hex() for name, code in pairs}
+    try:
+        return {name: base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)).hex() for name, code in pairs}
+    except ValueError as error:
+        raise UserError(f"{path}: its RECORD holds what is no sha256 ({error}). Fetch the wheel again.") from None
 
 
 def extract(wheel: Path, member_prefix: str, destination: Path) -> dict[str, str]:

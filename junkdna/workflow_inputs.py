@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from junkdna import grid, job_settings
 from junkdna.compress.registry import METHODS
+from junkdna.errors import UserError, shown
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
 from junkdna.keys import EXAMPLES, Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
 from junkdna.local_files import local_folder, matching
-from junkdna.places import check_places
+from junkdna.places import FOLLOWED_OF_MODEL, check_places
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
 
@@ -22,14 +23,19 @@ FORMATS = ("pdf", "png", "svg")
 
 
 def load_for_workflow(config: dict) -> Resolved:
-    """The study of a Snakemake run: `--configfile` names a whole study, else config.yaml is it.
+    """The study of a Snakemake run: config.yaml, the file of `--config study_file=FILE`, or what `--configfile` gives.
 
-    Without `--configfile`, keys from `--config` replace the file's top-level keys.
+    Without `--configfile`, the other keys of `--config` replace the file's top-level keys. Before any of this is
+    called, Snakemake has run the Python in a `--configfile` that says `__use_yte__`; a study_file is only read.
     """
     if "study" in config and "models" in config:
         resolved = resolve(config, "the study given by --configfile")
     else:
-        resolved = load_study(DEFAULT_STUDY, overrides=config)
+        overrides = dict(config)
+        file = overrides.pop("study_file", str(DEFAULT_STUDY))
+        if not isinstance(file, str):
+            raise UserError(f"--config study_file={shown(file)}: name a YAML file.")
+        resolved = load_study(Path(file), overrides)
     check_places(resolved)
     return resolved
 
@@ -68,7 +74,7 @@ def files_of_model(resolved: Resolved, model: str) -> list[str]:
     if spec.local is None:
         return _wheel_files(spec.wheel)
     folder = local_folder(spec.local)
-    return sorted(str(file) for ending in ("json", "safetensors") for file in folder.glob(f"*.{ending}"))
+    return [str(file) for ending in FOLLOWED_OF_MODEL for file in matching(folder, ending)]
 
 
 def files_of_task(resolved: Resolved, task: str, role: str) -> list[str]:

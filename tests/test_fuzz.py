@@ -1,0 +1,184 @@
+"""Broken and hostile study and task files: each is a study that works, or is refused on one screen, with the place.
+
+`JUNKDNA_FUZZ_EXAMPLES=10000 pytest -s tests/test_fuzz.py` looks at 10,000 files anew, others each time.
+"""
+
+import contextlib
+import copy
+import io
+import os
+import re
+import resource
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import mutations
+import pytest
+import toy
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from junkdna import cli, grid, workflow_inputs
+from junkdna.errors import UserError
+from junkdna.keys import parse_cell_path
+from junkdna.places import check_places, used_examples
+from junkdna.study import Resolved, load_study
+
+BY_HAND = "JUNKDNA_FUZZ_EXAMPLES" in os.environ
+EXAMPLES = int(os.environ.get("JUNKDNA_FUZZ_EXAMPLES", "200"))
+CPU_S = 30  # for one file: ten times what the largest legal one takes
+SHARES = {"study trees": 0.35, "study texts": 0.25, "task trees": 0.2, "task texts": 0.15, "overrides": 0.05}
+COUNTS: Counter = Counter()
+
+
+def fuzz(share: str):
+    """Hypothesis settings for a share of all examples; the same ones each time, except by hand."""
+    return settings(
+        max_examples=max(int(EXAMPLES * SHARES[share]), 10), deadline=None, derandomize=not BY_HAND, database=None,
+        suppress_health_check=[*HealthCheck],
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """A block that must neither take `CPU_S` seconds nor run anything that a file says."""
+
+    def stop(*_: object) -> None:
+        raise AssertionError(f"more than {CPU_S} s of CPU time for one file")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, CPU_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    assert not Path(mutations.PWNED).exists()
+
+
+PLACE = re.compile(
+    r"line \d+|^[^\n:]+: \S+: |\n  [^\n]+: |: (no experiment is on|unknown |its |the task )"
+    r"|must hold a mapping|bytes: |local place"
+)
+
+
+def check_message(error: UserError) -> None:
+    text = str(error)
+    lines = text.split("\n")
+    assert len(text) <= 2400
+    assert sum(max(1, -(-len(line) // 120)) for line in lines) <= 24
+    assert all(map(str.isprintable, lines))
+    assert "Traceback" not in text
+    assert len(text) > 20
+    assert PLACE.search(text), text
+
+
+def said(*arguments: str) -> str:
+    """What a command of `junkdna` prints."""
+    args = cli.parser().parse_args([*arguments])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        args.run(args)
+    return out.getvalue()
+
+
+def check_accepted(resolved: Resolved) -> None:
+    """Everything that Snakemake asks of a study before the first job."""
+    cells = grid.all_cells(resolved)
+    assert cells
+    assert all(parse_cell_path(cell.path) == cell for cell in cells)
+    check_places(resolved)
+    folder = f"results/studies/{resolved.study.study}"
+    names = [*workflow_inputs.figure_files(resolved, folder), workflow_inputs.study_file(resolved, folder)]
+    names += [cell.path for cell in cells]
+    for cell in cells:
+        names += [*workflow_inputs.files_of_model(resolved, cell.model)]
+    for task, role in used_examples(cells, resolved):
+        names += workflow_inputs.files_of_task(resolved, task, role)
+    for name in names:
+        assert max(map(len, map(os.fsencode, name.split("/")))) <= 255
+        assert ".." not in name.split("/")
+
+
+def check(read, study_file: Path | None = None) -> None:
+    """`read` gives a study that works, or one screen."""
+    with bounded():
+        try:
+            resolved = read()
+            COUNTS["valid"] += 1
+            check_accepted(resolved)
+            if study_file is not None:
+                for command in (["plan"], ["plan", "--commands"], ["status"]):
+                    assert said(*command, "--study", str(study_file))
+            COUNTS["valid and all its places there"] += 1
+        except UserError as error:
+            COUNTS["refused"] += 1
+            check_message(error)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _count() -> Iterator[None]:
+    COUNTS.clear()
+    yield
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    sys.stderr.write(f"{dict(COUNTS)}, at most {peak_gb:.1f} GB\n")
+    assert peak_gb < 3
+    assert COUNTS["valid and all its places there"] > EXAMPLES / 50
+    assert COUNTS["refused"] > EXAMPLES / 10
+
+
+def dumped(tree: dict) -> str:
+    try:
+        return yaml.dump(tree, Dumper=toy._Plain, sort_keys=False, allow_unicode=True)
+    except ValueError:  # a number of more digits than Python writes
+        return "a: " + "9" * 5000
+
+
+@fuzz("study trees")
+@given(change=mutations.changed_tree(mutations.studies()), through_snakemake=st.booleans())
+def test_changed_studies(world, change, through_snakemake):
+    _, tree = change
+    if through_snakemake and "study" in tree and "models" in tree:
+        check(lambda: workflow_inputs.load_for_workflow(copy.deepcopy(tree)))
+        return
+    file = Path("fuzzed.yaml")
+    file.write_bytes(dumped(tree).encode(errors="surrogatepass"))
+    check(lambda: load_study(file), file)
+
+
+@fuzz("study texts")
+@given(change=mutations.changed_text({name: dumped(tree).encode() for name, tree in mutations.studies().items()}))
+def test_changed_study_texts(world, change):
+    file = Path("fuzzed.yaml")
+    file.write_bytes(change[1])
+    check(lambda: load_study(file), file)
+
+
+TASKS = mutations.tasks()
+
+
+def check_task(name: str, content: bytes) -> None:
+    Path("tasks/fuzzed.yaml").write_bytes(content)
+    toy.write_yaml(Path("fuzzed.yaml"), mutations.study_of(TASKS[name], "tasks/fuzzed.yaml"))
+    check(lambda: load_study(Path("fuzzed.yaml")), Path("fuzzed.yaml"))
+
+
+@fuzz("task trees")
+@given(change=mutations.changed_tree(TASKS))
+def test_changed_tasks(world, change):
+    check_task(change[0], dumped(change[1]).encode(errors="surrogatepass"))
+
+
+@fuzz("task texts")
+@given(change=mutations.changed_text({name: dumped(tree).encode() for name, tree in TASKS.items()}))
+def test_changed_task_texts(world, change):
+    check_task(*change)
+
+
+@fuzz("overrides")
+@given(key=st.sampled_from(mutations.KEYS), value=st.sampled_from(mutations.SCALARS))
+def test_overrides_of_any_type(world, key, value):
+    check(lambda: workflow_inputs.load_for_workflow({key: copy.deepcopy(value)}))
