@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 import toy
 import wheels
+import yaml
 from slurm import one_node
 from slurm.one_node import OneNode
 
@@ -34,9 +35,13 @@ pytestmark = [pytest.mark.slurm, pytest.mark.dag]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[OneNode]:
+def plugin() -> None:
     if importlib.util.find_spec(PLUGIN) is None:
         pytest.skip('needs the plugin of the extra `slurm`: pip install -c constraints.txt -e ".[dev,slurm]"')
+
+
+@pytest.fixture(scope="module")
+def cluster(plugin: None) -> Iterator[OneNode]:
     if reason := one_node.why_not():
         pytest.skip(f"needs SLURM's daemons: {reason}")
     with tempfile.TemporaryDirectory(prefix="onenode-") as folder, OneNode(Path(folder)) as node:
@@ -153,6 +158,20 @@ def test_each_submission_has_a_gpu_of_its_own(cluster: OneNode, finished: Path) 
         assert "1 GPU(s) asked for and none visible: computing on the CPU" in log.read_text()
 
 
+def test_the_lines_that_a_site_may_set_are_understood(plugin: None, toy_world_once: Path, tmp_path: Path) -> None:
+    text = (PROFILE / "config.yaml").read_text().replace("#?", "")
+    asked = yaml.safe_load(text)
+    assert asked["default-resources"]["slurm_partition"] == asked["set-resources"]["cell"]["slurm_partition"] == "gpu"
+    assert asked["slurm-status-command"] == "squeue"
+    (tmp_path / "config.yaml").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "-n", "-s", str(ROOT / "workflow/Snakefile"), "--directory"]
+    planned = subprocess.run(
+        [*command, str(toy_world_once), "--workflow-profile", str(tmp_path)],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert planned.returncode == 0, planned.stdout
+
+
 def test_what_goes_wrong_is_tried_again_with_more_and_said(cluster: OneNode, done: Path) -> None:
     """One run: a cell fails twice, one hangs until its time is up, one is cancelled; the last two go well after."""
     broken, hung, cancelled = (
@@ -190,8 +209,9 @@ def test_what_goes_wrong_is_tried_again_with_more_and_said(cluster: OneNode, don
     assert states.pop(lost.slurm_job) == "TIMEOUT"
     assert states.pop(stopped.slurm_job) == "CANCELLED"
     assert sorted(states.values()) == ["COMPLETED", "COMPLETED", "FAILED", "FAILED"]
-    for state in ("TIMEOUT", "CANCELLED", "FAILED"):
-        assert f"SLURM status is: '{state}'" in said
+    assert f"JOB {lost.slurm_job} ON {cluster.host} CANCELLED AT" in said
+    assert "DUE TO TIME LIMIT" in said
+    assert f"JOB {stopped.slurm_job} ON {cluster.host} CANCELLED AT" in said
     last = job_log.read_log(done / log_of(broken)).slurm_job
     [slurm_log] = done.glob(f"results/logs/slurm/**/{last}.log")  # from a cell's log to SLURM's
     assert f"log: {log_of(broken)}" in slurm_log.read_text()  # and from SLURM's to the cell's
