@@ -31,7 +31,7 @@ class Stopwatch:
 class Walk:
     """From the first item to the last, `bar` around them (progress). Keeps nothing."""
 
-    resumed = 0  # times that the cell was killed and went on from a checkpoint
+    resumed = 0  # how often the work went on from a checkpoint; an attempt that left none of its own does not count
 
     def __init__(self, bar: Callable = iter) -> None:
         self._bar = bar

@@ -16,9 +16,9 @@ def read(study: str = "config.yaml") -> Resolved:
     return load_study(Path(study))
 
 
-def prepare(resolved: Resolved) -> None:
-    """Models, examples, encoded files, calibration rows and stored compressions of every cell of the study."""
-    cells = grid.all_cells(resolved)
+def prepare(resolved: Resolved, cells: list[Cell] | None = None) -> None:
+    """Models, examples, encoded files, calibration rows and stored compressions of the cells (default: all)."""
+    cells = cells or grid.all_cells(resolved)
     for model in dict.fromkeys(cell.model for cell in cells):
         stages.model(manifest(model), job_settings.model_settings(model, resolved))
     for task, role in used_examples(cells, resolved):

@@ -1,0 +1,75 @@
+"""Runs the cells of a toy world in processes of their own that kill themselves, at a given point, with SIGKILL.
+
+`python checkpoint_run.py < jobs.json` in the world's folder; a job is {"settings": ..., "kill": [where, number]} or
+{"settings": ..., "kill": null}. Every process is a fork of this one, which imports once and computes nothing.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from junkdna import generation, models, score, stages, token_tree
+from junkdna.compress import tensor_file
+from junkdna.keys import parse_cell_path
+
+IMPORTED = ("junkdna.cell", "junkdna.checkpoint", "junkdna.transfer", "junkdna.answering_text",
+            "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama")  # fmt: skip
+
+
+def small_batches(patch: pytest.MonkeyPatch) -> None:
+    """Batches and packs of a few rows, so that the toy cells have some to be killed between."""
+    patch.setattr(score, "length_batches", partial(models.length_batches, tokens=128))
+    patch.setitem(token_tree.PACK_TOKENS, "cpu", 20)
+    patch.setattr(generation, "PROMPT_TOKENS", 4)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(settings: dict, kill: list | None) -> None:
+    """Run a cell; die before the item, or in the middle of writing the checkpoint, of the number (from 0) in `kill`."""
+    where, number = kill or ("", -1)
+    items, writes, save = count(), count(), tensor_file.save_file
+
+    def bar(batches: list) -> Iterator:
+        for batch in batches:
+            if (where, number) == ("item", next(items)):
+                die()
+            yield batch
+
+    def save_half(tensors: dict, path: Path, **options: dict) -> None:
+        save(tensors, path, **options)
+        if (where, number) == ("write", next(writes)):
+            os.truncate(path, path.stat().st_size // 2)
+            die()
+
+    tensor_file.save_file = save_half
+    stages.cell(Path(parse_cell_path(settings["cell"]).path), settings, gpus=0, threads=1, bar=bar)
+
+
+def main() -> None:
+    """Run all jobs, one after the other; each must end as it was meant to."""
+    small_batches(pytest.MonkeyPatch())
+    for module in IMPORTED:
+        import_module(module)
+    for job in json.load(sys.stdin):
+        child = os.fork()
+        if not child:
+            run(**job)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        wanted = signal.SIGKILL if job["kill"] else 0
+        assert status == wanted, f"{job['settings']['cell']} {job['kill']}: ended with {status}, not {wanted}"
+
+
+if __name__ == "__main__":
+    main()
