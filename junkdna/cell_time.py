@@ -129,7 +129,7 @@ def time_left_s(now: Snapshot, resolved: Resolved, since_s: float, at_s: float) 
     side by side are all in it.
     """
     done = {cell: facts for cell, facts in now.finished.items() if facts.written_s - facts.wall_s >= since_s - 1}
-    times = CellTimes(done, resolved, otherwise=CellTimes(now.finished, resolved))
+    times = CellTimes(done, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))
     left, unknown = times.total_s(now.left)
     if not done or unknown:
         return None

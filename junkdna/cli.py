@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     gc.disable()  # nothing cyclic worth freeing is made while importing, and importing torch is 1 s faster so
     args = parser().parse_args(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a title may hold what this terminal cannot show
     _log_to(args)
     try:
         code = args.run(args) or 0

@@ -51,7 +51,7 @@ def doctor(study_file: Path) -> tuple[list[str], bool]:
 
 def _disk(resolved: Resolved) -> Check:
     now = Progress(resolved).look()
-    needed = disk_needed(resolved, now, CellTimes(now.finished, resolved))
+    needed = disk_needed(resolved, now, CellTimes(now.outdated | now.finished, resolved))
     free = shutil.disk_usage(".").free
     text = f"disk: {bytes_text(free)} free here, the study has {bytes_text(needed.to_write)} to write"
     return (True, text) if free > needed.to_write else (False, f"{text}: make room, or run in a folder elsewhere")

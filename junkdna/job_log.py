@@ -55,13 +55,16 @@ def read_log(path: Path) -> JobLog | None:
 
 def last_lines(path: Path, count: int, most: int) -> list[str]:
     """The last `count` lines of a log that are not empty, or its whole last message where that is up to `most` lines
-    long; without times and without the line that says how the job ended. [] where there is no log.
+    long; without times and without the lines that say who began it (unless that is all) and how it ended. [] where
+    there is no log.
 
     A line of more than 300 characters is cut.
     """
     lines = [line for line in _ending(path) if _without_stamp(line).strip()]
     if lines and _without_stamp(lines[-1]).startswith((FINISHED, FAILED)):
         lines.pop()
+    if len(lines) > 1 and _OPENED.match(lines[0]):
+        lines.pop(0)
     message = next((n for n, line in enumerate(reversed(lines), start=1) if _STAMP.match(line)), 0)
     kept = [_without_stamp(line) for line in lines[-(message if count < message <= most else count) :]]
     return [line if len(line) <= 300 else f"{line[:300]} ..." for line in kept]

@@ -28,7 +28,7 @@ def plan(resolved: Resolved, study_file: Path) -> Iterator[str]:
     for line in missing_places(resolved):
         yield f"MISSING  {line}"
     yield _cached(resolved, now)
-    times = CellTimes(now.finished, resolved)
+    times = CellTimes(now.finished, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))
     yield from _hours(resolved, now, times, study_file)
     yield from _disk_lines(disk_needed(resolved, now, times))
 

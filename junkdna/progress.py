@@ -22,7 +22,7 @@ without the file; no job has begun; its file was made by other settings or code;
 
 @dataclass(frozen=True)
 class Finished:
-    """What the file of a cell that is done says of its job: wall seconds in all and of loading, when it was written."""
+    """What a whole cell file says of its job: wall seconds in all and of loading, when it was written."""
 
     wall_s: float
     load_s: float
@@ -34,12 +34,13 @@ class Finished:
 class Snapshot:
     """The cells of a study at one moment.
 
-    `states` has one of `STATES` for every cell, `finished` those that are done, `began` the log of those that run and
-    `unsure` the running ones among them that nothing but an open log speaks for (other machines).
+    `states` has one of `STATES` for every cell; `finished` those that are done and `outdated` those that are stale;
+    `began` the log of those that run, `unsure` how many of them nothing but an open log speaks for (other machines).
     """
 
     states: dict[Cell, str]
     finished: dict[Cell, Finished]
+    outdated: dict[Cell, Finished]
     began: dict[Cell, JobLog]
     unsure: int
 
@@ -75,7 +76,7 @@ class Progress:
 
     def look(self) -> Snapshot:
         """The state of every cell now."""
-        finished: dict[Cell, Finished] = {}
+        facts: dict[str, dict[Cell, Finished]] = {"done": {}, "stale": {}}
         states: dict[Cell, str] = {}
         for cell in self.cells:
             stamp = _stamp(cell.path)
@@ -84,17 +85,17 @@ class Progress:
                 continue
             _, states[cell], found = self._read(cell, stamp)
             if found is not None:
-                finished[cell] = found
+                facts[states[cell]][cell] = found
         missing = [cell for cell, state in states.items() if state == "missing"]
         self._note_ahead(missing, states)
         began, unsure = self._note_logs([cell for cell in missing if states[cell] == "missing"], states)
-        return Snapshot(states, finished, began, unsure)
+        return Snapshot(states, facts["done"], facts["stale"], began, unsure)
 
     def _read(self, cell: Cell, stamp: tuple) -> tuple[tuple, str, Finished | None]:
         known = self._files.get(cell)
         if known is None or known[0] != stamp:
             found = open_cell(cell, self.resolved)
-            known = (stamp, found.state, _finished(found.footer, stamp) if found.state == "done" else None)
+            known = (stamp, found.state, _finished(found.footer, stamp) if found.footer else None)
             self._files[cell] = known
         return known
 

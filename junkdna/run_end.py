@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from junkdna.job_log import why_it_ended
+from junkdna.job_log import FINISHED, read_log, why_it_ended
 
 SHOWN = 5  # jobs
 LOG_LINES = 10
@@ -57,6 +57,8 @@ def failure_lines(run_logs: list[str], again: str) -> Iterator[str]:
         jobs = failed_jobs("\n".join(Path(log).read_text(errors="replace") for log in run_logs))
     except OSError:
         return
+    ends = {job: _end(job) for job in jobs}
+    jobs = sorted((job for job in jobs if ends[job] != FINISHED), key=lambda job: not ends[job])
     if not jobs:
         return
     yield f"{'-' * 100}"
@@ -68,6 +70,12 @@ def failure_lines(run_logs: list[str], again: str) -> Iterator[str]:
     if len(jobs) > SHOWN:
         yield f"and {len(jobs) - SHOWN} more failed job(s)"
     yield f"{len(jobs)} job(s) failed. How far the study is: junkdna status"
+
+
+def _end(job: FailedJob) -> str:
+    """How the job's own log ends; "finished" for one that went well in a submission of several that failed."""
+    found = read_log(Path(job.logs[0])) if job.logs else None
+    return found.end if found else ""
 
 
 def _ends(job: FailedJob) -> list[str]:

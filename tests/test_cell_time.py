@@ -65,7 +65,7 @@ def test_rows_that_nobody_has_counted_make_it_unknown(resolved: Resolved, world)
 
 def snapshot(states: dict[Cell, str], finished: dict[Cell, Finished], began: dict[Cell, float]) -> Snapshot:
     logs = {cell: JobLog("here", 1, "", at, "") for cell, at in began.items()}
-    return Snapshot(states, finished, logs, 0)
+    return Snapshot(states, finished, {}, logs, 0)
 
 
 def test_time_left_is_what_is_left_at_the_speed_so_far(resolved: Resolved) -> None:

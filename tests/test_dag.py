@@ -12,6 +12,10 @@ import pytest
 import toy
 import yaml
 
+from junkdna.disk import disk, size_of
+from junkdna.study import load_study
+from junkdna.workflow_inputs import figure_files
+
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.dag
 
@@ -19,11 +23,16 @@ pytestmark = pytest.mark.dag
 def snakemake(folder: Path, *arguments: str, env: dict | None = None) -> subprocess.CompletedProcess:
     """Run the project's workflow in `folder`; stdout and stderr come back together in `stdout`."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call `python`: this one
     return subprocess.run(
         [*command, "--cores", "2", *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", **(env or {})}, check=False, timeout=1800,
+        env=environment(env), check=False, timeout=1800,
     )  # fmt: skip
+
+
+def environment(more: dict | None = None) -> dict:
+    """This process's environment, without GPUs, with this Python first: rules call `python`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", **(more or {})}
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
@@ -95,6 +104,29 @@ def test_everything_is_made_and_a_second_run_has_nothing_to_do(finished: Path) -
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout
     assert not [file for file in finished.glob("results/**/.*") if file.suffix == ".tmp"]
+
+
+def test_the_disk_that_was_planned_is_the_disk_that_is_taken(
+    finished: Path, toy_world_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From nothing, and part-way: within a fifth of what a run leaves, Snakemake's records included."""
+    left = sum(size_of(finished / folder) for folder in ("results", ".snakemake"))
+    planned_disk = []
+    part = Path(shutil.copytree(finished, tmp_path / "part"))
+    shutil.rmtree(part / "results/studies")
+    for file in list(part.glob("results/cells/**/*.parquet"))[::2]:
+        file.unlink()
+    for folder in (settings_world(toy_world_once, tmp_path / "fresh"), part):
+        monkeypatch.chdir(folder)
+        resolved = load_study(Path("config.yaml"))
+        planned_disk.append(disk(resolved, figure_files(resolved, "results/studies/settings")))
+    for found in planned_disk:
+        assert 0.8 * left < found.in_all < 1.2 * left
+        assert not found.unknown
+    there = sum(size_of(part / folder) for folder in ("results", ".snakemake"))
+    assert planned_disk[0].there == 0
+    assert abs(planned_disk[1].there - there) < 0.1 * there
+    assert abs(planned_disk[1].to_write - (left - there)) < 0.2 * (left - there)
 
 
 def test_each_knob_reaches_its_cells(finished: Path) -> None:
@@ -223,6 +255,23 @@ def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path
     assert status.stdout.startswith("32 of 32 cells done")
 
 
+def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> None:
+    change(done, lambda study: study.update(cells_per_job=4))
+    assert planned(done) == set()
+    lost = sorted(done.glob("results/cells/llm/hues/shots=2/**/*.parquet"))
+    before = [pl.read_parquet(file) for file in lost]
+    assert len(lost) > 2
+    for file in lost:
+        file.unlink()
+    result = snakemake(done)
+    assert result.returncode == 0, result.stdout
+    for file, table in zip(lost, before, strict=True):
+        assert pl.read_parquet(file).equals(table)
+    logs = [done / "results/logs/cells" / file.relative_to(done / "results/cells").with_suffix(".log") for file in lost]
+    assert any("made by the job of another cell" in log.read_text() for log in logs)
+    assert not (done / "results/ahead").exists()
+
+
 def test_a_stale_cell_is_named_although_snakemake_forgot(done: Path) -> None:
     shutil.rmtree(done / ".snakemake")
     change(done, lambda study: study["tasks"]["mood"].update(protocol={"epochs": 3}))
@@ -238,11 +287,25 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
             file.unlink()
     tokens = done / "results/tokens/tiny/mood/plain/default/train.arrow"
     stamp = tokens.stat()
-    tokens.write_bytes(tokens.read_bytes()[:100])
+    good = tokens.read_bytes()
+    tokens.write_bytes(good[:100])
     os.utime(tokens, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     result = snakemake(done)
     assert result.returncode != 0
-    assert str(tokens.relative_to(done)) in result.stdout
+    _, _, end = result.stdout.rpartition("-" * 100)
+    assert end.count("FAILED  cell results/cells/tiny/mood/") == end.count("is not a whole encoded file") == 2
+    assert str(tokens.relative_to(done)) in end
+    assert "2 job(s) failed" in end
+    assert result.stdout.count("is not a whole encoded file") == 2  # and nowhere before
+    tokens.write_bytes(good)
+    os.utime(tokens, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    again = re.findall(r"again:  (.+)", end)[0]
+    run = subprocess.run(
+        ["bash", "-c", again], cwd=done, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert Path(done / again.split()[-1]).is_file()
+    (done / again.split()[-1]).unlink()
     assert len(list(done.glob("results/cells/tiny/alike/plain/magnitude-0.5/sparse/**/*.parquet"))) == 2
     assert not list(done.glob("results/cells/tiny/mood/*/magnitude-0.5/**/*.parquet"))
 

@@ -50,6 +50,14 @@ def test_a_good_machine_is_ok() -> None:
         assert part in text
 
 
+def test_it_looks_without_loading_torch() -> None:
+    code = (
+        "import sys; from junkdna.cli import main; import os; os._exit = lambda code: sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{code}; main(['doctor'])"], capture_output=True, check=False)
+    assert done.returncode == 0
+
+
 def test_a_study_with_a_mistake_is_to_be_fixed_and_the_machine_is_looked_at_all_the_same() -> None:
     text, healthy = said({**toy.STUDY, "modelz": {}})
     assert not healthy

@@ -29,6 +29,7 @@ except SystemExit as end:
 """,
     "plan": 'from junkdna.cli import main\nmain(["plan"])',
     "plan --list": 'from junkdna.cli import main\nmain(["plan", "--list"])',
+    "plan --commands": 'from junkdna.cli import main\nmain(["plan", "--commands", "--cell", "*/seed-1"])',
     "status": 'from junkdna.cli import main\nmain(["status"])',
     "tasks": 'from junkdna.cli import main\nmain(["tasks"])',
     "workflow inputs": "import junkdna.workflow_inputs",
