@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 PACKAGE = Path(__file__).parent
+_PARSING = Lock()  # Python 3.11.7 fails now and then when two threads make syntax trees (SystemError)
 NOT_COUNTED = {
     "junkdna.errors", "junkdna.provenance", "junkdna.compress.registry", "junkdna.files", "junkdna.sealed",
     "junkdna.model_files",
@@ -37,7 +39,8 @@ def code_digest(*modules: str) -> str:
     Taken over the syntax tree with docstrings removed, so comments, layout and docstrings do not count.
     Modules named only in a string (the compression registry) are not followed: name them.
     """
-    parts = [f"{module}:{_tree_text(_file_of(module))}" for module in sorted(_closure(modules))]
+    with _PARSING:
+        parts = [f"{module}:{_tree_text(_file_of(module))}" for module in sorted(_closure(modules))]
     return digest("\n".join(parts))
 
 

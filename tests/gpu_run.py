@@ -212,3 +212,92 @@ def on_gpu(script: str, *arguments: str, gpu: str | None = None) -> str:
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+# --- scripts for `on_gpu` ---------------------------------------------------------------------------------------------
+
+# Each cell again on the GPU; then every weight of its model against masks and starting weights made on the CPU.
+HOLD = """
+import json
+from pathlib import Path
+import torch
+from junkdna import cell as cells, grid, job_settings, stages
+from junkdna.compress.scope import prunable
+from junkdna.study import load_study
+
+resolved, models, answer = load_study(Path("config.yaml")), [], cells._answers
+
+def spy(settings, model, *rest):
+    models.append(model)
+    return answer(settings, model, *rest)
+
+cells._answers = spy
+for key in grid.all_cells(resolved):
+    settings = stages.settings_from(job_settings.settings_text(key, resolved))
+    cells.run_cell(settings, "cuda:0")
+    model, (fresh, _) = models.pop(), cells._load(settings, key, Path(key.model_folder))
+    before = prunable(fresh)
+    masks = {each.name: torch.ones(each.matrix().shape, dtype=torch.bool) for each in before}
+    if key.compression.level:
+        masks = {name: result.mask for name, result in cells.computed(key, before)}
+    count = {"pruned": 0, "broken": 0, "moved": 0, "zero": 0}
+    for new, old in zip(prunable(model), before, strict=True):
+        assert new.name == old.name and new.parameter.device == torch.device("cuda:0")
+        value, start, kept = new.matrix().cpu(), old.matrix().to(new.parameter.dtype), masks[old.name]
+        wanted = start if key.transfer == "dense_freeze" else torch.zeros_like(start)
+        count["pruned"] += int((~kept).sum())
+        count["broken"] += int(((value != wanted) & ~kept).sum())
+        count["moved"] += int(((value != start) & kept).sum())
+        count["zero"] += int(((value == 0) & kept).sum())
+    print(json.dumps([key.key, key.compression.method, key.transfer, count]))
+"""
+
+AGAIN = """
+import sys
+from pathlib import Path
+from junkdna import grid, job_settings, stages
+from junkdna.cell import run_cell
+from junkdna.cell_table import write_cell
+from junkdna.study import load_study
+
+resolved = load_study(Path("config.yaml"))
+for key in grid.all_cells(resolved):
+    if key.path in sys.argv[2:]:
+        settings = stages.settings_from(job_settings.settings_text(key, resolved))
+        write_cell(run_cell(settings, "cuda:0"), Path(sys.argv[1], key.path))
+"""
+
+TIES = """
+import torch
+from junkdna.compress import registry
+from junkdna.compressing import results
+from junkdna.keys import parse_compression
+
+draw = torch.Generator().manual_seed(3)
+weights = {name: torch.randn(shape, generator=draw) for name, shape in {"a": (300, 512), "b": (64, 128)}.items()}
+tags = ["magnitude-0.37", "magnitude-0.37,reference_ties=true", "magnitude_layer-0.37", "random-0.37", "largest-0.37",
+        "band-0.2to0.57", "nm-keep2of4"]
+plain = {name for name, method in registry.METHODS.items() if method.gives == "mask" and not method.statistics}
+assert {parse_compression(tag).method for tag in tags} == plain
+
+
+class Stored:  # what scope.Prunable is to a method
+    def __init__(self, name, weight):
+        self.name, self.weight = name, weight
+
+    def matrix(self):
+        return self.weight
+
+
+for round_to in (None, 0.25):  # 0.25: most magnitudes are shared by thousands of weights
+    for tag in tags:
+        found, random = [], registry.METHODS[parse_compression(tag).method].random
+        for device in ("cpu", "cuda:0"):
+            rounded = {n: w if round_to is None else (w / round_to).round() * round_to for n, w in weights.items()}
+            given = [Stored(n, w.to(device)) for n, w in rounded.items()]
+            generator = torch.Generator().manual_seed(11) if random else None
+            found.append({n: r.mask for n, r in results(given, parse_compression(tag), generator)})
+        for name in weights:
+            assert found[1][name].is_cuda
+            assert torch.equal(found[0][name], found[1][name].cpu()), (tag, round_to, name)
+"""
