@@ -48,11 +48,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _log_to(args: argparse.Namespace) -> None:
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every glyph of a PDF
     file = getattr(args, "log", None)
-    if file is None:
+    handler = job_log.log_file(file) if file else None
+    if handler is None:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", filename=file, filemode="w")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler])
     logging.captureWarnings(True)
     log.info(job_log.opening())
 

@@ -33,9 +33,11 @@ def writing(target: Path) -> Iterator[None]:
     """A block that writes `target`: no room, a read-only disk or missing rights become a UserError naming the file."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
-        reason = NO_ROOM.get(_system_code(error))
-        if reason is None or not _near(error, target):
+        reason = next((NO_ROOM[code] for code in _system_codes(error, target) if code in NO_ROOM), None)
+        if reason is None:
             raise
         raise UserError(
             f"{target} cannot be written: {reason} (`df -h {target.parent}` shows the disk), then run again. No half "
@@ -43,13 +45,18 @@ def writing(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _system_code(error: Exception) -> int | None:
-    """The system's number of an error; polars and safetensors give it in their text only."""
-    told = re.search(r"os error (\d+)", str(error))
-    return getattr(error, "errno", None) or (int(told[1]) if told else None)
+def _system_codes(error: BaseException | None, target: Path) -> Iterator[int]:
+    """The system's numbers of an error and of those before it (matplotlib trips over its own half file), where they are
+    about `target`; polars and safetensors give the number in their text only."""
+    while error is not None:
+        told = re.search(r"os error (\d+)", str(error))
+        code = getattr(error, "errno", None) or (int(told[1]) if told else None)
+        if code is not None and _near(error, target):
+            yield code
+        error = error.__context__
 
 
-def _near(error: Exception, target: Path) -> bool:
+def _near(error: BaseException, target: Path) -> bool:
     """Whether an error is about a place on the way to `target`, not about some file that is read meanwhile."""
     named = getattr(error, "filename2", None) or getattr(error, "filename", None)
     return named is None or target.absolute().is_relative_to(Path(os.fsdecode(named)).absolute().parent)

@@ -1,9 +1,11 @@
 """What a job's log says of the job: where it runs or ran, how it ended, and its last lines."""
 
+import logging
 import os
 import re
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,23 @@ def opening() -> str:
 def closing(code: int) -> str:
     """The line that a job's log ends with, where the job lived to write it."""
     return f"{FAILED} {code}" if code else FINISHED
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; what the disk does not take goes to stderr, without a traceback of the logging itself."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
+def log_file(path: Path) -> logging.Handler | None:
+    """A handler that begins the log at `path` anew; None, said on stderr, where the file cannot be made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _LogFile(path, mode="w")
+    except OSError as error:
+        sys.stderr.write(f"no log at {path} ({error.strerror}): it goes to stderr.\n")
+        return None
 
 
 def read_log(path: Path) -> JobLog | None:

