@@ -20,6 +20,7 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
 MODEL_FILES = ("config.json", "generation_config.json", "chat_template.jinja", "*.safetensors", INDEX, *TOKENIZER_FILES)
+MOST_HEADER_BYTES = 100_000_000  # as safetensors has it
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 CODE = (*PICKLES, "*.py", "*.pickle", "*.so")  # never taken along, whatever a tokenizer may call its files
 CONVERT = (
@@ -85,15 +86,23 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
     if not any(fnmatchcase(name, pattern) for name in names for pattern in TOKENIZER_FILES):
         raise UserError(f"{where}: no tokenizer files (tokenizer.json, vocab.txt, ...); save the tokenizer there too.")
     _check_configs(folder, present, where)
-    shards = (
-        set(_read_json(folder / INDEX, where).get("weight_map", {}).values()) if WEIGHTS not in present else {WEIGHTS}
-    )
+    shards = {WEIGHTS} if WEIGHTS in present else _shards(folder, where)
     missing = sorted(shards - present)
     if missing:
         raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is not there: the copy is not complete.")
     for name in sorted(shards):
         _check_safetensors(folder / name, f"{where}: {name}")
     return [name for name in names if not name.endswith(".safetensors") or name in shards]
+
+
+def _shards(folder: Path, where: str) -> set[str]:
+    """Names of the files that an index says hold the weights."""
+    names = _read_json(folder / INDEX, where).get("weight_map")
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise UserError(
+            f"{where}: {INDEX} has no weight_map of parameters to file names: it is damaged. Fetch it again."
+        )
+    return set(names.values())
 
 
 def _check_configs(folder: Path, present: set[str], where: str) -> None:
@@ -119,16 +128,16 @@ def _check_safetensors(path: Path, where: str) -> None:
         length = int.from_bytes(start, "little")
         if start.startswith(b"version"):
             raise UserError(f"{where} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository.")
-        if len(start) < 8 or length > size - 8:
+        if len(start) < 8 or length > min(size - 8, MOST_HEADER_BYTES):
             raise UserError(f"{where} is cut short or no safetensors file ({size} bytes). Fetch it again.")
         header = file.read(length)
     try:
         tensors = json.loads(header)
-        ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__"]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        ends = [int(entry["data_offsets"][1]) for name, entry in tensors.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
         raise UserError(f"{where} has a damaged safetensors header. Fetch it again.") from None
-    if 8 + length + max(ends, default=0) != size:
-        whole = 8 + length + max(ends, default=0)
+    whole = 8 + length + max(ends, default=0)
+    if whole != size:
         raise UserError(
             f"{where} has {size} bytes, its header says {whole}: it is cut short or damaged. Fetch it again."
         )
@@ -137,7 +146,7 @@ def _check_safetensors(path: Path, where: str) -> None:
 def _read_json(path: Path, where: str) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: {path.name} cannot be read as JSON: {error}.") from None
     if not isinstance(content, dict):
         raise UserError(f"{where}: {path.name} must hold a JSON object, not {type(content).__name__}.")

@@ -233,6 +233,44 @@ def test_code_beside_a_model_is_never_run(world, file, entry):
     assert not touched(world)
 
 
+def header(content: object) -> bytes:
+    told = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return len(told).to_bytes(8, "little") + told
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header({"a": {"data_offsets": [0, "y"]}}), header({"a": {"data_offsets": [0, [1]]}}), header([1]),
+        header({"a": {"data_offsets": [0, 1e400]}}), header({"a": {"data_offsets": [0, 10**30]}}), header({"a": None}),
+        header(b"[" * 200_000), (2**62).to_bytes(8, "little") + b"{}", b"", b"\x00" * 8,
+    ],
+)  # fmt: skip
+def test_weights_that_are_none_are_refused_by_their_header(world, content):
+    Path("model/model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.safetensors (has|is)"):
+        prepared({"kind": "encoder", "local": "model"})
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {},
+        {"weight_map": None},
+        {"weight_map": [1]},
+        {"weight_map": {"a": [1]}},
+        {"weight_map": {"a": "../x.safetensors"}},
+    ],
+)
+def test_an_index_of_weights_names_files_beside_it(world, index):
+    Path("model/model.safetensors").rename("x.safetensors")
+    Path("model/model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(
+        UserError, match=r"index\.json (has no weight_map|names \.\./x\.safetensors, which is not there)"
+    ):
+        prepared({"kind": "encoder", "local": "model"})
+
+
 @pytest.mark.parametrize("name", ["vocab.pkl", "tokenizer.pkl", "tokenizer.py", "tokenizer.bin"])
 def test_only_data_of_a_tokenizer_is_taken_along(world, name):
     (world / "model" / name).write_text(CODE)
