@@ -23,6 +23,7 @@ import toy_run
 from checkpoint_run import small_batches
 from toy_training import load, training
 
+from junkdna import cell as cell_module
 from junkdna import checkpoint, grid, stages
 from junkdna.checkpoint import FOLDER, VARIABLE, Checkpoint
 from junkdna.collect import read_footer
@@ -215,6 +216,15 @@ def test_what_is_kept_of_a_finished_training_is_its_weights_and_losses(world):
     weights = sum(t.numel() for name, t in tensors.items() if name.startswith("train/weight/"))
     assert sizes[0] > 3 * weights
     assert sizes[1] < 1.1 * weights
+
+
+def test_scoring_uses_no_attention_that_differs_from_run_to_run(world, monkeypatch):
+    """cuDNN's does on a GPU: a generation that is resumed would then be another one."""
+    seen, answers = [], cell_module._answers
+    spy = lambda *given: seen.append(torch.backends.cuda.cudnn_sdp_enabled()) or answers(*given)  # noqa: E731
+    monkeypatch.setattr(cell_module, "_answers", spy)
+    run(world.settings[SCORED[4]])
+    assert (seen, torch.backends.cuda.cudnn_sdp_enabled()) == ([False], True)
 
 
 # --- what must not be resumed -----------------------------------------------------------------------------------------
