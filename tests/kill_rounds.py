@@ -39,6 +39,7 @@ TIMES = {"wall_s"}
 STUDY = {
     **toy.STUDY,
     "models": toy.SETTINGS["models"],
+    "tasks": {**toy.STUDY["tasks"], "mood": {"file": "tasks/mood.yaml", "protocol": {"epochs": 30}}},  # to be hit in it
     "experiments": {
         "still": {"title": "Without training", "models": ["llm"], "tasks": ["colours"],
                   "compressions": [{"method": "magnitude", "sparsity": 0.5}, {"method": "svd", "rank": 0.5}]},

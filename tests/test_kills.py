@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import kill_rounds
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from kill_rounds import Round
 
@@ -27,6 +30,31 @@ def test_a_killed_study_that_is_run_again_has_the_numbers_of_an_undisturbed_one(
     rounds = kill_rounds.run_rounds(tmp_path, kill_rounds.plan(count, seed) if count else FEW, seed)
     assert not {one.number: one.wrong for one in rounds if one.wrong}
     assert all(one.files_opened >= 7 for one in rounds), "the watcher saw next to nothing"
+
+
+def test_a_round_would_see_a_half_file_another_number_and_what_is_left_behind(tmp_path: Path) -> None:
+    cell = tmp_path / "results/cells/seed-0.parquet"
+    cell.parent.mkdir(parents=True)
+    watcher = kill_rounds.Watcher(tmp_path)
+    pq.write_table(pa.table({"score": [0.5]}), cell)
+    watcher.look()
+    assert watcher.wrong == []
+    whole = cell.read_bytes()
+    cell.write_bytes(whole[:-9])
+    watcher.look()
+    assert "unreadable results/cells/seed-0.parquet" in watcher.wrong[0]
+    cell.write_bytes(whole)
+    joined = tmp_path / kill_rounds.TABLE
+    joined.parent.mkdir(parents=True)
+    pl.DataFrame({"score": [0.5], "wall_s": [1.0]}).write_parquet(joined)
+    for score, wrong in ((0.5, 0), (0.25, 2)):
+        table = pa.table({"score": [score]})
+        cells, frame = {"results/cells/seed-0.parquet": table}, pl.from_arrow(table).with_columns(wall_s=2.0)
+        worlds = kill_rounds.Worlds(tmp_path, tmp_path, cells, frame)
+        assert len(kill_rounds.differences(worlds, tmp_path)) == wrong
+    assert kill_rounds.leftovers(tmp_path) == []
+    (cell.parent / ".seed-0.parquet.x.tmp").touch()
+    assert kill_rounds.leftovers(tmp_path) == ["left behind: results/cells/.seed-0.parquet.x.tmp"]
 
 
 WRITER = """
