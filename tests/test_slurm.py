@@ -223,7 +223,7 @@ def test_after_a_lost_connection_the_documented_steps_lead_on(cluster: OneNode, 
     lost = f"{CELLS}/plain/dense/none/default/seed-0.parquet"
     (done / lost).unlink()
     (done / log_of(lost)).unlink()
-    process = start(cluster, done)
+    process = start(cluster, done, lost)
     orphan = wait_for(lambda: job_log.read_log(done / log_of(lost)))
     os.kill(orphan.pid, signal.SIGSTOP)  # a long cell
     process.kill()
@@ -232,15 +232,18 @@ def test_after_a_lost_connection_the_documented_steps_lead_on(cluster: OneNode, 
     assert job["JobState"] == "RUNNING"
     assert job["TimeLimit"] == "01:00:00"  # 30 minutes for each of cells_per_job
 
-    code, said = run(cluster, done)
+    code, said = run(cluster, done, lost)
     assert code != 0
     assert "--unlock" in said
     cluster.call("scancel", "--me", f"--name={job['JobName']}")
     wait_for(lambda: cluster.jobs(job["JobName"])[0]["JobState"] == "CANCELLED")
     assert run(cluster, done, "--unlock")[0] == 0
-    code, said = run(cluster, done)
+    code, said = run(cluster, done, lost, "--set-resources", "cell:gpu=0")  # as where there are no GPUs
     assert code == 0, said
     assert (done / lost).is_file()
+    [job] = jobs_of(cluster, said)
+    assert (job["JOB_GRES"], job["MinMemoryNode"]) == ("(null)", "16000M")
+    assert "GPU" not in (done / log_of(lost)).read_text()
 
 
 def test_cells_of_the_default_study(cluster: OneNode, tmp_path: Path, tmp_path_factory, monkeypatch) -> None:
