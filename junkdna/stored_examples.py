@@ -1,0 +1,64 @@
+"""Stored examples and the raw data they were made of: a data set that changed since must not be mixed with them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.errors import UserError
+from junkdna.files import sha256_file
+from junkdna.grid import all_cells
+from junkdna.keys import EXAMPLES, FOOTER_KEY
+from junkdna.local_files import local_folder
+from junkdna.places import used_examples
+from junkdna.provenance import canonical_json
+from junkdna.sealed import read_parquet, write_parquet
+from junkdna.study import Resolved
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_examples(table: "pa.Table", source: dict, raw: dict[str, dict], path: Path) -> None:
+    """Write canonical examples, sealed; `raw` holds, by split of `source`, the number of raw rows and its files' hashes
+    (of a local source, whose files may change)."""
+    told = {"folder": source.get("local"), "raw": raw}
+    write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
+
+
+def read_examples_file(path: Path) -> "pa.Table":
+    """The canonical examples of a file. UserError where it is damaged, and where a local raw file that is still there
+    has other bytes than when the examples were made."""
+    table = read_parquet(path, "file of examples")
+    told = _told(table)
+    for split, facts in told["raw"].items() if told["folder"] else ():
+        for name, sha256 in facts["files"].items():
+            file = local_folder(told["folder"]) / name
+            if file.is_file() and sha256_file(file) != sha256:
+                raise UserError(
+                    f"{file} has changed since {path} was made of it (split {split} had {facts['rows']} rows then). "
+                    f"Delete the folder {path.parent} and run again: examples and cells are made anew; or put the old "
+                    "file back."
+                )
+    return table
+
+
+def check_data(resolved: Resolved) -> None:
+    """UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
+    roles of a task were made from one raw split that changed between them."""
+    seen: dict[tuple[str, str], tuple[dict, Path]] = {}
+    for task, role in used_examples(all_cells(resolved), resolved):
+        path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
+        if not path.exists():
+            continue
+        for split, facts in _told(read_examples_file(path))["raw"].items():
+            first, other = seen.setdefault((task, split), (facts, path))
+            if first != facts:
+                raise UserError(
+                    f"{other} and {path} were made from one split ({split}) of task {task}, which changed between them "
+                    f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
+                    "examples and cells are made anew."
+                )
+
+
+def _told(table: "pa.Table") -> dict:
+    return json.loads(table.schema.metadata[FOOTER_KEY])
