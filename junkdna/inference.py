@@ -136,6 +136,7 @@ class _Store:
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
         self._answers: dict[Cell, _Answers] = {}
+        self._ids: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._draws: dict[tuple[str, ...], Resamples] = {}
         self._estimates: dict[tuple[Cell, ...], Estimate] = {}
 
@@ -147,7 +148,9 @@ class _Store:
             given = self.metric(cell).given
             table = examples_of(cell, ("id", "gold", given))
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
-            self._answers[cell] = _Answers(tuple(table["id"]), gold_n, given_n)
+            ids = tuple(table["id"])
+            ids = self._ids.setdefault(ids, ids)  # most cells share theirs: kept once, not with every cell
+            self._answers[cell] = _Answers(ids, gold_n, given_n)
         return self._answers[cell]
 
     def draws(self, ids: tuple[str, ...]) -> Resamples:

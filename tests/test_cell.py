@@ -23,12 +23,13 @@ from junkdna.files import sha256_file
 from junkdna.keys import Cell, Compression, knob_text, parse_cell_path
 from junkdna.models import load_plain
 from junkdna.provenance import digest
+from junkdna.sealed import seal_of
 from junkdna.study import resolve
 
 COLUMNS = {
     "cell", "model", "task", "knobs", "compression", "method", "sparsity", "transfer", "protocol", "seed", "metric",
     "kind", "score", "chance", "majority", "collapsed", "n_examples", "n_train", "truncated", "steps", "first_loss",
-    "last_loss", "metrics", "examples", "achieved_sparsity", "effective_bits_per_weight",
+    "last_loss", "metrics", "examples", "compression_report", "achieved_sparsity", "effective_bits_per_weight",
 }  # fmt: skip
 SPARSE = "tiny/mood/plain/magnitude-0.5/sparse/default/seed-0"
 MODELS = {"tiny": "encoder", "llm": "decoder"}
@@ -190,7 +191,7 @@ def test_footer(ran):
         assert footer["settings_digest"] == digest(job_settings.settings_text(cell, ran.study_of[cell]))
         assert footer["settings"] == ran.settings(cell)
         roles = {"evaluate"} if cell.transfer == "none" else {"train", "evaluate"}
-        assert footer["tokens_sha256"] == {role: sha256_file(Path(cell.tokens_path(role))) for role in roles}
+        assert footer["tokens_sha256"] == {role: seal_of(Path(cell.tokens_path(role))) for role in roles}
         weights = footer["model"]["files"]["model.safetensors"]["sha256"]
         assert weights == sha256_file(Path(f"results/models/{cell.model}/model.safetensors"))
         for package in ("torch", "transformers", "numpy", "pyarrow", "tokenizers"):
