@@ -154,7 +154,7 @@ def _refuse_size(data: object, where: str) -> None:
         if id(value) in sizes:
             return sizes[id(value)]
         if isinstance(value, dict):
-            inner = [part for key, item in value.items() for part in ((key, "(a key)"), (item, key))]
+            inner = [part for key, item in value.items() for part in ((key, "(key)"), (item, key))]
         else:
             inner = [*zip(value, count(), strict=False)] if isinstance(value, list | tuple | set) else []
         total = 1 + (len(value) if isinstance(value, str) else 0)
@@ -178,8 +178,11 @@ def _size_problem(value: object, total: int, depth: int) -> str:
 
 
 def _place(parts: tuple) -> str:
-    """Such as experiments.context.models.0; parts that would break the line are written as Python writes them."""
-    return ".".join(str(part) if str(part).isprintable() else ascii(part) for part in parts) or "file"
+    """Such as experiments.context.models.0; parts with blanks or line breaks are written as Python writes them."""
+    texts = map(str, parts)
+    return (
+        ".".join(part if re.fullmatch(r"\S+", part) and part.isprintable() else ascii(part) for part in texts) or "file"
+    )
 
 
 def _line(model: type[BaseModel], item: dict) -> str:
