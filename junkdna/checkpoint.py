@@ -89,7 +89,6 @@ class Checkpoint(Walk):
         to the clock; what an attempt did after its last checkpoint is lost, its seconds too.
         """
         self._made_from, self._watch = made_from, watch
-        self._delete_halves()
         if self.path.exists() and (read := self._read()) is not None:
             tensors, facts = read
             for name, tensor in tensors.items():
@@ -126,14 +125,11 @@ class Checkpoint(Walk):
     def remove(self) -> None:
         """Delete the checkpoint, what a kill left of one being written, and the folders that are empty then."""
         self._delete(self.path)
-        self._delete_halves()
+        for half in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            self._delete(half)
         for folder in self.path.parents[: len(self.path.parents) - len(FOLDER.parents)]:
             with suppress(OSError):  # not there, or another cell's checkpoint stands in it
                 folder.rmdir()
-
-    def _delete_halves(self) -> None:
-        for half in self.path.parent.glob(f".{self.path.name}.*.tmp"):
-            self._delete(half)
 
     def _delete(self, file: Path) -> None:
         try:
@@ -173,7 +169,12 @@ class Checkpoint(Walk):
             for name, save in self._saves.items():
                 tensors |= {f"{name}/{inner}": tensor for inner, tensor in save().items()}
             write_tensors(self.path, KIND, tensors, facts)
-        except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: torch, when memory is short
-            log.warning("the checkpoint %s cannot be written, so a kill would cost more: %s", self.path, error)
+        except (
+            OSError,
+            UserError,
+            SafetensorError,
+            RuntimeError,
+        ) as error:  # RuntimeError: torch, when memory is short
+            log.warning("the checkpoint %s cannot be written; the cell goes on without: %s", self.path, error)
         else:
             log.info("checkpoint: %s, %d of %d done", loop, self._done[loop], items)

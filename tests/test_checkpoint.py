@@ -21,6 +21,7 @@ import torch
 import toy
 import toy_run
 from checkpoint_run import small_batches
+from test_full_disk import mount
 from toy_training import load, training
 
 from junkdna import cell as cell_module
@@ -313,7 +314,7 @@ def test_a_checkpoint_of_another_stored_compression_is_deleted(world, caplog):
 # --- where none can be, or need be, written ---------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_a_warning(world, caplog):
+def test_a_file_too_large_to_write_is_a_warning(world, caplog):
     """Files of more than 64 kB cannot be written: a checkpoint of this training cannot, its result can."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (65536, limits[1]))
@@ -326,6 +327,20 @@ def test_a_full_disk_is_a_warning(world, caplog):
     assert all(line.startswith(f"the checkpoint {file_of(SPARSE)} cannot be written") for line in warnings)
     assert "File too large" in warnings[0]
     assert footer["resumed"] == 0
+
+
+def test_a_disk_with_no_room_left_is_a_warning(world, caplog):
+    """A real one, of 128 kB."""
+    FOLDER.mkdir()
+    mount("-t", "tmpfs", "-o", "size=128k", "tmpfs", at=FOLDER)
+    try:
+        table = run(world.settings[SPARSE])
+        assert not [file for file in FOLDER.rglob("*") if file.is_file()]
+    finally:
+        subprocess.run(["umount", FOLDER], check=True)
+    assert table.replace_schema_metadata().equals(world.wanted[SPARSE].replace_schema_metadata())
+    assert f"the checkpoint {file_of(SPARSE)} cannot be written" in caplog.text
+    assert "no space left on the disk" in caplog.text
 
 
 def test_a_folder_that_cannot_be_made_is_a_warning(world, caplog):
