@@ -130,9 +130,10 @@ def _add_folders_and_records(found: Disk, cells: list[Cell], files: dict[str, li
     block holds."""
     others = [file for of_kind in files.values() for file in of_kind]
     jobs = len(others) + len(cells) + 5
-    found.total["cells"] += BLOCK * len(_folders(cell.path for cell in cells))
-    found.total["tokens"] += BLOCK * len(_folders(files["tokens"]))
-    found.there += BLOCK * len(_folders(cell.path for cell in cells if Path(cell.path).exists()))
+    for kind, of_kind in (("cells", [cell.path for cell in cells]), ("tokens", files["tokens"])):
+        folders = _folders(of_kind)
+        found.total[kind] += BLOCK * len(folders)
+        found.there += BLOCK * sum(map(os.path.isdir, folders))
     logs = BLOCK * (jobs + len(_folders(str(log_path(cell)) for cell in cells)) + len(_folders(files["tokens"])) + 10)
     found.add("logs", "results/logs", lambda: logs)
     records = BLOCK * (jobs + len(figures) + 10) + jobs * JOB_LOG_BYTES
@@ -146,4 +147,4 @@ def _folders(files: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for parent in {file.rpartition("/")[0] for file in files}:
         found.update(str(above) for above in (PurePosixPath(parent), *PurePosixPath(parent).parents))
-    return found
+    return found - {"."}

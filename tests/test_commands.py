@@ -1,7 +1,6 @@
 """Commands that run one cell alone: pasted into a real shell as they are printed."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,12 +43,12 @@ def test_one_cell_is_run_again_by_the_line_that_is_printed_for_it(world: Path) -
 
 
 def test_names_that_a_shell_would_read_are_quoted(world: Path) -> None:
-    """A title with a command in it stands in no settings; a folder with one does, in those of compressions."""
-    study = {**toy.METHODS, "models": {**toy.METHODS["models"]}}
-    shutil.copytree("model", "a $(touch owned) 'b; touch owned")
-    study["models"]["tiny"] = {"kind": "encoder", "local": "a $(touch owned) 'b; touch owned"}
-    lines = list(commands(resolve(study, "study")))
+    """The names of classes stand in the settings of a cell as they are in the task's file."""
+    labels = ["bad'; touch owned; '", "good $(touch owned)"]
+    toy.write_yaml(world / "tasks/mood.yaml", {**toy.CLASSIFY_TASK, "labels": labels})
+    lines = list(commands(resolve(toy.METHODS, "study")))
     assert len(lines) == 2 + 18 + 48
+    assert any("touch owned" in line for line in lines)
     done = in_bash("\n".join(f": {line}" for line in lines))
     assert (done.returncode, done.stderr) == (0, "")
     assert not Path("owned").exists()
