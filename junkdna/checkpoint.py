@@ -39,6 +39,7 @@ FOLDER = Path("results/checkpoints")
 INTERVAL_S = 300.0
 VARIABLE = "JUNKDNA_CHECKPOINT_S"
 KIND = "unfinished cell 1"
+NOT_WRITTEN = (OSError, UserError, SafetensorError, RuntimeError)  # the last: what torch raises when memory is short
 
 Tensors = dict[str, Tensor]
 
@@ -169,12 +170,7 @@ class Checkpoint(Walk):
             for name, save in self._saves.items():
                 tensors |= {f"{name}/{inner}": tensor for inner, tensor in save().items()}
             write_tensors(self.path, KIND, tensors, facts)
-        except (
-            OSError,
-            UserError,
-            SafetensorError,
-            RuntimeError,
-        ) as error:  # RuntimeError: torch, when memory is short
+        except NOT_WRITTEN as error:
             log.warning("the checkpoint %s cannot be written; the cell goes on without: %s", self.path, error)
         else:
             log.info("checkpoint: %s, %d of %d done", loop, self._done[loop], items)

@@ -382,6 +382,14 @@ def test_a_bad_interval_is_the_users_mistake(world, monkeypatch, text):
         run(world.settings[SPARSE])
 
 
+def test_half_a_checkpoint_goes_with_the_rest(world, monkeypatch):
+    """What a process leaves that is killed while it writes, when no later one writes any."""
+    world.killed_at(SPARSE, 5)
+    file_of(SPARSE).with_name(f".{file_of(SPARSE).name}.k1ll3d.tmp").write_bytes(b"half")
+    monkeypatch.setenv(VARIABLE, "inf")
+    world.finishes(SPARSE, world.items[SPARSE] - 5, resumed=1)
+
+
 def test_another_cells_checkpoint_stays(world):
     world.killed_at(TRAINED[2], 5)
     world.killed_at(SPARSE, 5)
