@@ -62,7 +62,7 @@ def bounded() -> Iterator[None]:
 
 
 PLACE = re.compile(
-    r"line \d+|: '[^\n]*': |: \S+\.\S+|^[^\n:]+: \S+: |\n  [^\n]+: |: (no experiment is on|unknown |its |the task )"
+    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (no experiment is on|unknown |its |the task )"
     r"|must hold a mapping|bytes: |local place"
 )
 
