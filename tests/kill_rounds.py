@@ -17,18 +17,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-import safetensors
 import toy
 import toy_run
+from watcher import Watcher
 
 from junkdna import grid, stages
 
@@ -169,51 +169,6 @@ def wait_until(true: Callable[[], object], limit_s: float) -> bool:
     return True
 
 
-class Watcher(threading.Thread):
-    """Opens every file of results that appears or changes, under its final name; notes those that cannot be read."""
-
-    READERS = {
-        ".parquet": lambda file: pq.read_table(file),
-        ".arrow": lambda file: pa.ipc.open_file(pa.OSFile(str(file))).read_all(),
-        ".safetensors": lambda file: safetensors.deserialize(file.read_bytes()),  # by name it is opened twice
-        ".json": lambda file: json.loads(file.read_text()),
-    }
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True)
-        self.folder = folder
-        self.seen: set[tuple[str, int, int]] = set()
-        self.wrong: list[str] = []
-        self._end = threading.Event()
-
-    def run(self) -> None:
-        while not self._end.wait(0.05):
-            self.look()
-
-    def stop(self) -> None:
-        self._end.set()
-        self.join()
-        self.look()
-
-    def look(self) -> None:
-        for file in self._files():
-            try:
-                stamp = file.stat()
-                key = (str(file), stamp.st_ino, stamp.st_mtime_ns)
-                if key not in self.seen:
-                    self.READERS[file.suffix](file)
-                    self.seen.add(key)
-            except FileNotFoundError:  # Snakemake removes outputs of jobs that failed
-                continue
-            except Exception as error:
-                if file.exists():
-                    self.wrong.append(f"unreadable {file.relative_to(self.folder)}: {type(error).__name__} {error}")
-
-    def _files(self) -> Iterator[Path]:
-        for parent, _, names in os.walk(self.folder / "results"):
-            yield from (Path(parent, name) for name in names if name[0] != "." and Path(name).suffix in self.READERS)
-
-
 # --- one round --------------------------------------------------------------------------------------------------------
 
 
@@ -237,29 +192,30 @@ def run_round(worlds: Worlds, folder: Path, one: Round, draw: random.Random) -> 
 
 
 def kill(folder: Path, running: subprocess.Popen, one: Round, draw: random.Random) -> None:
-    """Send the round's signal once a random number of cells is there and a random time has gone by after that."""
-    wanted, more_s = draw.randrange(6), draw.uniform(0, 5)
-    wait_until(lambda: running.poll() is not None or count(folder) >= wanted, 300)
+    """Send the round's signal at a random moment: before or amid the first jobs, in a later one, in a training."""
+    moment = draw.choices(["start", "jobs", "training"], [1, 4, 3])[0]
+    wanted, more_s = draw.randrange(5), draw.uniform(0, 0.5 if moment == "training" else 5)
+    if moment != "start":
+        wait_until(lambda: running.poll() is not None or (count(folder) >= wanted and jobs(folder)), 300)
+    if moment == "training":
+        wait_until(lambda: running.poll() is not None or checkpoints(folder), 300)
     time.sleep(more_s)
-    target = None
+    pid = running.pid
     if one.whom == "cell":
         wait_until(lambda: running.poll() is not None or processes(folder, "-m", "junkdna", "cell"), 300)
-        target = draw.choice(processes(folder, "-m", "junkdna", "cell") or [None])
+        pid = draw.choice(processes(folder, "-m", "junkdna", "cell") or [pid])
     one.done_at_kill = count(folder)
-    one.when = f"{wanted} cells + {more_s:.1f} s; {len(jobs(folder))} jobs running"
-    if running.poll() is not None:
-        one.when = "too late"
-    number = signal.Signals[one.signal]
-    try:
-        if one.whom == "group":
-            os.killpg(running.pid, number)
-        elif one.whom == "snakemake" or target is None:
-            running.send_signal(number)
-        else:
-            os.kill(target, number)
-    except ProcessLookupError:
-        one.when = "too late"
+    one.when = f"{moment}, {wanted} cells, {more_s:.1f} s; {len(jobs(folder))} jobs running"
+    if running.poll() is None:
+        with suppress(ProcessLookupError):
+            (os.killpg if one.whom == "group" else os.kill)(pid, signal.Signals[one.signal])
+    else:
+        one.when += "; too late"
     running.wait(timeout=600)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return [*folder.glob("results/checkpoints/**/*.safetensors")]
 
 
 def count(folder: Path) -> int:
@@ -272,14 +228,12 @@ def after_kill(folder: Path, one: Round) -> None:
     one.orphans_found = len(orphans)
     if one.orphans == "end":
         for each in orphans:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
     if one.orphans != "nothing" and not wait_until(lambda: not jobs(folder), 300):
         one.wrong.append("jobs of the killed run did not end")
     one.temporary_after_kill = len(temporary(folder))
-    one.checkpoints_after_kill = len([*folder.glob("results/checkpoints/**/*.safetensors")])
+    one.checkpoints_after_kill = len(checkpoints(folder))
 
 
 def run_again(folder: Path, arguments: list[str], one: Round) -> None:

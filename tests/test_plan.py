@@ -32,7 +32,7 @@ def test_before_anything_has_run_the_time_is_unknown_and_the_way_to_know_it_is_s
     assert "unknown for 18 cells" in text
     assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text
     other = "\n".join(plan(resolve(toy.STUDY, "study"), Path("my study.yaml")))
-    assert "--configfile 'my study.yaml' -- results/cells" in other
+    assert "--config study_file='my study.yaml' -- results/cells" in other
 
 
 def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
