@@ -19,8 +19,7 @@ from junkdna.files import replacing
 
 FEW = [
     Round(0, "snakemake", "SIGKILL", cells_per_job=1, bare=False, orphans="wait"),
-    Round(1, "group", "SIGKILL", cells_per_job=4, bare=False, orphans="wait"),
-    Round(2, "cell", "SIGTERM", cells_per_job=1, bare=False, orphans="wait"),
+    Round(1, "cell", "SIGKILL", cells_per_job=4, bare=False, orphans="wait"),
 ]
 
 
