@@ -260,10 +260,10 @@ def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> Non
     assert planned(done) == set()
     lost = sorted(done.glob("results/cells/llm/hues/shots=2/**/*.parquet"))
     before = [pl.read_parquet(file) for file in lost]
-    assert len(lost) > 2
+    assert len(lost) > 1
     for file in lost:
         file.unlink()
-    result = snakemake(done)
+    result = snakemake(done, "--cores", "1")  # with two the jobs of both cells would begin at once
     assert result.returncode == 0, result.stdout
     for file, table in zip(lost, before, strict=True):
         assert pl.read_parquet(file).equals(table)
