@@ -214,12 +214,21 @@ def kill(folder: Path, running: subprocess.Popen, one: Round, draw: random.Rando
     running.wait(timeout=600)
 
 
+def files(folder: Path, ending: str = "") -> list[Path]:
+    """Files below a folder; other processes may remove folders meanwhile, which Path.glob does not bear."""
+    return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names if name.endswith(ending)]
+
+
 def checkpoints(folder: Path) -> list[Path]:
-    return [*folder.glob("results/checkpoints/**/*.safetensors")]
+    return files(folder / "results/checkpoints", "safetensors")
+
+
+def cells(folder: Path) -> list[Path]:
+    return [file for file in files(folder / CELLS, ".parquet") if file.name[0] != "."]
 
 
 def count(folder: Path) -> int:
-    return len([*folder.glob(f"{CELLS}/**/seed-*.parquet")])
+    return len(cells(folder))
 
 
 def after_kill(folder: Path, one: Round) -> None:
@@ -238,7 +247,7 @@ def after_kill(folder: Path, one: Round) -> None:
 
 def run_again(folder: Path, arguments: list[str], one: Round) -> None:
     """The same command; `--unlock` before it only where the message says so."""
-    before = {file: file.stat().st_ino for file in folder.glob(f"{CELLS}/**/seed-*.parquet")}
+    before = {file: file.stat().st_ino for file in cells(folder)}
     (folder / "said.txt").write_text("")
     code = start(folder, *arguments).wait(timeout=900)
     said = (folder / "said.txt").read_text()
@@ -274,16 +283,20 @@ def differences(worlds: Worlds, folder: Path) -> list[str]:
 
 
 def temporary(folder: Path) -> list[str]:
-    return [str(file.relative_to(folder)) for file in folder.glob("results/**/.*") if file.suffix == ".tmp"]
+    return [str(file.relative_to(folder)) for file in files(folder / "results", ".tmp")]
 
 
 def leftovers(folder: Path) -> list[str]:
     """What should be gone after the second run: temporary files, checkpoints, cells made ahead, Snakemake's marks."""
     found = temporary(folder)
-    found += [str(file.relative_to(folder)) for file in folder.glob("results/checkpoints/**/*") if file.is_file()]
-    found += [str(file.relative_to(folder)) for file in folder.glob("results/ahead/**/*.parquet")]
-    found += [str(file.relative_to(folder)) for kind in ("incomplete", "locks") for file in
-              folder.glob(f".snakemake/{kind}/*")]  # fmt: skip
+    places = {
+        "results/checkpoints": "",
+        "results/ahead": ".parquet",
+        ".snakemake/incomplete": "",
+        ".snakemake/locks": "",
+    }
+    for place, ending in places.items():
+        found += [str(file.relative_to(folder)) for file in files(folder / place, ending)]
     return [f"left behind: {name}" for name in found]
 
 
