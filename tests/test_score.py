@@ -10,6 +10,7 @@ from decoders import make, plain_loglikelihood, random_options, random_rows, sam
 
 from junkdna import score
 from junkdna.models import length_batches, load_classifier, load_plain
+from junkdna.walk import Walk
 
 CLOSE = 1e-5
 
@@ -153,7 +154,7 @@ def test_progress_wrapper_sees_every_batch(classifier):
             seen.extend(batch)
             yield batch
 
-    score.class_logits(classifier, QUERIES, SECOND, "cpu", wrapper)
+    score.class_logits(classifier, QUERIES, SECOND, "cpu", Walk(wrapper))
     assert sorted(seen) == list(range(len(QUERIES)))
 
 
