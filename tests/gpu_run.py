@@ -267,6 +267,41 @@ for key in grid.all_cells(resolved):
         write_cell(run_cell(settings, "cuda:0"), Path(sys.argv[1], key.path))
 """
 
+# Each cell killed in the middle of its first loop, a checkpoint after every item, and gone on with.
+RESUME = """
+import sys
+from pathlib import Path
+from junkdna import grid, job_settings, stages
+from junkdna.cell import run_cell
+from junkdna.cell_table import write_cell
+from junkdna.checkpoint import kept
+from junkdna.study import load_study
+
+
+class Killed(Exception):
+    pass
+
+
+def killed(items):
+    for number, item in enumerate(items):
+        if number == max(1, len(items) // 2):
+            raise Killed
+        yield item
+
+
+resolved = load_study(Path("config.yaml"))
+for key in grid.all_cells(resolved):
+    if key.path in sys.argv[2:]:
+        settings = stages.settings_from(job_settings.settings_text(key, resolved))
+        try:
+            with kept(key.key, killed) as walk:
+                run_cell(settings, "cuda:0", walk)
+        except Killed:
+            with kept(key.key) as walk:
+                write_cell(run_cell(settings, "cuda:0", walk), Path(sys.argv[1], key.path))
+            print(walk.resumed)
+"""
+
 TIES = """
 import torch
 from junkdna.compress import registry

@@ -22,6 +22,7 @@ import toy
 from gpu_run import (
     AGAIN,
     HOLD,
+    RESUME,
     TIES,
     Run,
     leases_at_once,
@@ -298,3 +299,18 @@ def test_the_same_gpu_gives_the_same_numbers_to_the_last_bit(here: Run, tmp_path
             rows = [table.to_pylist()[0] for table in (first, again)]
             differing[cell.key] = [name for name in rows[0] if rows[0][name] != rows[1][name]]
     assert not differing, f"columns that differ: {differing}"
+
+
+def test_killed_cells_go_on_to_the_same_numbers(here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cell of each transfer mode, and a generation: from a checkpoint, against the run that nothing disturbed."""
+    monkeypatch.setenv("JUNKDNA_CHECKPOINT_S", "0")
+    kinds = {(cell.transfer, here.settings(cell)["kind"] == "generate"): cell for cell in here.cells}
+    made = {}
+    for uuid, leases in by_gpu(here.leases).items():
+        mine = {cell.path: cell for cell in kinds.values() if cell.path in {lease["cell"] for lease in leases}}
+        resumed = on_gpu(RESUME, str(tmp_path), *mine, gpu=uuid).split()
+        made |= {path: cell for path, cell in mine.items() if (tmp_path / path).is_file()}
+        assert resumed == ["1"] * sum((tmp_path / path).is_file() for path in mine)
+    assert len(made) > 3
+    for path, cell in made.items():
+        assert pq.read_table(tmp_path / path).replace_schema_metadata().equals(here.columns(cell)), path
