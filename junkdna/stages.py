@@ -154,11 +154,9 @@ def compress(
     if wanted != str(output) or model_file.parent.name != settings["model"]:
         raise UserError(f"{output} from {model_file} is not what --settings describes ({wanted}).")
     with lease(gpus, cells_per_gpu) as device:
-        import torch
-
+        _start_torch(device, threads)
         from junkdna.stored_compression import make_compressed
 
-        torch.set_num_threads(threads)
         make_compressed(output, settings, model_file.parent, calibration, device)
 
 
@@ -194,10 +192,20 @@ def _computing(gpus: int, threads: int, cells_per_gpu: int) -> Iterator[str]:
     for package in ("scipy", "sklearn"):  # transformers imports them for parts no cell uses: 0.4 s of each start
         sys.modules.setdefault(package, None)
     with lease(gpus, cells_per_gpu) as device:
-        import torch
-
-        torch.set_num_threads(threads)
+        _start_torch(device, threads)
         yield device
+
+
+def _start_torch(device: str, threads: int) -> None:
+    """Import torch with so many threads; UserError where it cannot use the GPU that was leased."""
+    import torch
+
+    torch.set_num_threads(threads)
+    if device != "cpu" and not torch.cuda.is_available():
+        raise UserError(
+            f"this machine has a GPU, but torch {torch.__version__} cannot use it: install a build of torch with CUDA, or "
+            "mend the driver (`nvidia-smi`). To run on the CPU: snakemake --cores all --resources gpu=0."
+        )
 
 
 def _make_cell(output: Path, settings: dict, device: str, bar: Callable) -> None:

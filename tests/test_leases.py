@@ -12,9 +12,11 @@ from pathlib import Path
 
 import gpu_run
 import pytest
+import torch
 import toy_run
 
 from junkdna import devices, grid, job_settings, stages
+from junkdna.errors import UserError
 from junkdna.keys import calibration_path
 
 pytestmark = pytest.mark.dag
@@ -96,3 +98,14 @@ def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch:
     stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter, cells_per_gpu=3)
     assert given == [(1, 2), (1, 3)]
     assert {file.name for file in Path("locks").glob("gpu-0-*")} == {f"gpu-0-{place}.lock" for place in range(3)}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a torch that cannot use a GPU")
+def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = toy_run.read()
+    cell = grid.all_cells(resolved)[0]
+    monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
+    monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
+    with pytest.raises(UserError, match=r"torch .* cannot use it: .* --resources gpu=0"):
+        stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter)
+    assert not Path(cell.path).exists()
