@@ -203,8 +203,8 @@ def _start_torch(device: str, threads: int) -> None:
     torch.set_num_threads(threads)
     if device != "cpu" and not torch.cuda.is_available():
         raise UserError(
-            f"this machine has a GPU, but torch {torch.__version__} cannot use it: install a build of torch with CUDA, or "
-            "mend the driver (`nvidia-smi`). To run on the CPU: snakemake --cores all --resources gpu=0."
+            f"this machine has a GPU, but torch {torch.__version__} cannot use it: install a build of torch with CUDA, "
+            "or mend the driver (`nvidia-smi`). To run on the CPU: snakemake --cores all --resources gpu=0."
         )
 
 
