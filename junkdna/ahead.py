@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 AHEAD = Path("results/ahead")
 QUEUE = AHEAD / "queue"
+LIMIT_S = 600.0
+"""Seconds after its own cell in which a job begins others: a start is dear to short cells alone, and a scheduler is
+asked for the time of one cell."""
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ Every output appears whole or not at all. Heavy packages are imported inside the
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -218,10 +219,13 @@ def _make_cell(output: Path, settings: dict, device: str, bar: Callable) -> None
 
 
 def _make_others(settings: dict, most: int, device: str) -> None:
-    """Cells ahead of their own jobs. One that fails is left to its job, which says why, and ends it."""
+    """Cells ahead of their own jobs, begun within `ahead.LIMIT_S`. One that fails is left to its job and ends this."""
     from junkdna import ahead
 
+    end = time.monotonic() + ahead.LIMIT_S
     for other in ahead.others(settings, most):
+        if time.monotonic() >= end:
+            return
         with ahead.logged_apart(other):
             try:
                 _make_cell(ahead.made_file(other), other, device, iter)

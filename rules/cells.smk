@@ -12,7 +12,7 @@ rule cell:
     resources:
         gpu=GPUS_PER_CELL,
         mem_mb=lambda w, attempt: 16_000 * attempt,
-        runtime=lambda w, attempt: 30 * RESOLVED.study.cells_per_job * attempt,
+        runtime=lambda w, attempt: 30 * attempt,
     params:
         settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
         # depends on `output`, so that Snakemake does not take other numbers for a reason to run again

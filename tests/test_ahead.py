@@ -64,6 +64,13 @@ def test_a_job_makes_others_that_read_the_same_files_and_no_more_than_asked(reso
     assert made() < {cell.key for cell in same_inputs(grid.all_cells(resolved), own)} - {own.key}
 
 
+def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
+    monkeypatch.setattr(ahead, "LIMIT_S", 0.0)
+    run(own, resolved, more=100)
+    assert Path(own.path).is_file()
+    assert not made()
+
+
 def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
     run(own, resolved, more=100)
     cells = same_inputs(grid.all_cells(resolved), own)
