@@ -75,6 +75,7 @@ class Checkpoint(Walk):
         self.path = FOLDER / f"{cell}.safetensors"
         self._cell = parse_cell_path(cell)
         self._interval = interval
+        self._since = time.time()
         self._due = math.inf
         self._found: dict[str, Tensors] = {}  # of each loop, as read from the file
         self._saves: dict[str, Callable[[], Mapping[str, Tensor]]] = {}  # of each loop begun in this attempt
@@ -126,11 +127,18 @@ class Checkpoint(Walk):
     def remove(self) -> None:
         """Delete the checkpoint, what a kill left of one being written, and the folders that are empty then."""
         self._delete(self.path)
-        for half in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+        for half in [*self.path.parent.glob(f".{self.path.name}.*.tmp"), *self._left_by_safetensors()]:
             self._delete(half)
         for folder in self.path.parents[: len(self.path.parents) - len(FOLDER.parents)]:
             with suppress(OSError):  # not there, or another cell's checkpoint stands in it
                 folder.rmdir()
+
+    def _left_by_safetensors(self) -> Iterator[Path]:
+        """Its own half-written files in the folder; those of other cells that are being written now are younger."""
+        for file in self.path.parent.glob(".tmp*"):
+            with suppress(OSError):
+                if file.stat().st_mtime < self._since:
+                    yield file
 
     def _delete(self, file: Path) -> None:
         try:

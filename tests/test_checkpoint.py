@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import resource
 import shutil
 import signal
@@ -454,3 +455,18 @@ def test_the_command_killed_from_outside(world):
     assert table.replace_schema_metadata().equals(wanted)
     assert read_footer(Path(cell.path))["resumed"] == 1
     assert not FOLDER.exists()
+
+
+def test_what_safetensors_left_half_written_goes_and_what_is_being_written_stays(world: World) -> None:
+    key = next(iter(world.settings))
+    file = file_of(key)
+    file.parent.mkdir(parents=True)
+    dead, live = file.with_name(".tmpDead00"), file.with_name(".tmpLive00")
+    dead.write_bytes(b"half")
+    os.utime(dead, (time.time() - 60,) * 2)
+    walk = Checkpoint(key, 0.0)
+    live.write_bytes(b"of another cell")
+    os.utime(live, (time.time() + 1,) * 2)
+    walk.remove()
+    assert not dead.exists()
+    assert live.exists()
