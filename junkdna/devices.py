@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from junkdna.errors import UserError
+from junkdna.programs import answer_of
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 FAKE = "JUNKDNA_FAKE_GPUS"
@@ -107,12 +107,8 @@ def _uuids() -> list[str]:
 
 def _listed() -> list[tuple[str, list[str]]]:
     """(UUID, UUIDs of its MIG slices) of every GPU that `nvidia-smi -L` lists; nothing where it does not run."""
-    try:
-        said = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return []
     listed: list[tuple[str, list[str]]] = []
-    for line in said.stdout.splitlines() if said.returncode == 0 else []:
+    for line in (answer_of("nvidia-smi", "-L") or "").splitlines():
         uuid = re.search(r"\(UUID: (\S+)\)", line)
         if line.startswith("GPU "):
             listed.append((uuid[1] if uuid else "", []))

@@ -67,7 +67,7 @@ def size_of(place: str | Path) -> int | None:
 
 def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     """What a study takes when it is done. `figures` are the files of its figures; `long_jobs` the number of trainings
-    at a time that go on for so long that they keep a checkpoint (`checkpoint.INTERVAL_S`)."""
+    at a time that go on for so long that they keep a checkpoint (`walk.INTERVAL_S`)."""
     cells = all_cells(resolved)
     files, guesses, found = files_before(cells, resolved), Guesses(cells, resolved), Disk()
     for file in files["wheels"]:

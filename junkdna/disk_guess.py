@@ -12,8 +12,7 @@ from zipfile import BadZipFile, ZipFile
 
 from junkdna.cell_time import row_count
 from junkdna.compress.registry import METHODS
-from junkdna.keys import EXAMPLES, MODELS, Cell, has_shots
-from junkdna.run_files import SOURCES
+from junkdna.keys import EXAMPLES, MODELS, Cell, has_shots, wheel_path
 from junkdna.sources import WHEELS_VARIABLE
 from junkdna.study import Resolved
 
@@ -72,7 +71,7 @@ class Guesses:
 
     def _held(self, name: str) -> Path | None:
         """The file of a wheel that is on this machine."""
-        places = [Path(f"{SOURCES}/{name}.whl")]
+        places = [Path(wheel_path(name))]
         if folder := os.environ.get(WHEELS_VARIABLE):
             places.append(Path(folder) / self.resolved.study.pins()[name].filename)
         return next((place for place in places if place.is_file()), None)

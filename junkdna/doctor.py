@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -16,13 +15,14 @@ from junkdna.disk_guess import hub_cached
 from junkdna.errors import UserError
 from junkdna.grid import all_cells, calibrations
 from junkdna.job_settings import example_settings
-from junkdna.keys import EXAMPLES, MODELS, Cell
+from junkdna.keys import EXAMPLES, MODELS, Cell, wheel_path
 from junkdna.leftovers import leftovers
 from junkdna.machine import Check
 from junkdna.places import missing_places, used_examples
 from junkdna.plan import disk_needed
+from junkdna.programs import answer_of
 from junkdna.progress import Progress
-from junkdna.run_files import SOURCES, used_wheels
+from junkdna.run_files import used_wheels
 from junkdna.sizes import bytes_text
 from junkdna.sources import WHEELS_VARIABLE
 from junkdna.study import Resolved, load_study
@@ -72,7 +72,7 @@ def _sources(resolved: Resolved) -> Iterator[Check]:
 
 
 def _wheel(name: str, resolved: Resolved) -> Check:
-    pin, place = resolved.study.pins()[name], Path(f"{SOURCES}/{name}.whl")
+    pin, place = resolved.study.pins()[name], Path(wheel_path(name))
     size = f" ({bytes_text(pin.size_bytes)})" if pin.size_bytes else ""
     if place.is_file():
         if pin.size_bytes and place.stat().st_size != pin.size_bytes:
@@ -92,9 +92,10 @@ def _wheel(name: str, resolved: Resolved) -> Check:
 
 def _package_index() -> str:
     """The index that pip asks."""
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    return os.environ.get("PIP_INDEX_URL") or said.stdout.strip() or "https://pypi.org/simple"
+    if stated := os.environ.get("PIP_INDEX_URL"):
+        return stated
+    configured = answer_of(sys.executable, "-m", "pip", "config", "get", "global.index-url") or ""
+    return configured.strip() or "https://pypi.org/simple"
 
 
 def _repositories(cells: list[Cell], resolved: Resolved) -> Iterator[tuple[str, str, str]]:

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,29 +74,39 @@ def replacing(target: Path) -> Iterator[Path]:
 
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_halves(target)
+        remove_halves(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
         temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
         try:
             with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: see `_remove_halves`
+                fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: see `remove_halves`
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(target)
         finally:
             with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                _remove_half(temporary)
             os.close(handle)
 
 
-def _remove_halves(target: Path) -> None:
+def parts_of(temporary: Path) -> Path:
+    """The folder, not made yet, for a writer that makes temporary files of its own; it goes with `temporary`."""
+    return temporary.with_name(f"{temporary.name}.parts")
+
+
+def remove_halves(target: Path) -> None:
     """Remove temporary files of `target` that no living process is writing; where locks are unknown, none."""
     import fcntl
 
     for half in target.parent.glob(f".{glob.escape(target.name[:80])}.*.tmp"):
         with suppress(OSError), half.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            half.unlink()
+            _remove_half(half)
+
+
+def _remove_half(half: Path) -> None:
+    shutil.rmtree(parts_of(half), ignore_errors=True)  # first: only the half tells that it is there
+    half.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -4,11 +4,12 @@ import logging
 import os
 import re
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from junkdna.programs import answer_of
 
 FINISHED = "finished"
 FAILED = "failed with exit code"
@@ -142,9 +143,5 @@ def _is_ours(pid: int) -> bool:
 
 def running_slurm_jobs() -> set[str] | None:
     """Numbers of this user's SLURM jobs that are not over yet; None where `squeue` is not there or does not answer."""
-    try:
-        command = ["squeue", "--me", "--noheader", "--format", "%A"]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return None if said.returncode else {*said.stdout.split()}
+    said = answer_of("squeue", "--me", "--noheader", "--format", "%A")
+    return None if said is None else {*said.split()}

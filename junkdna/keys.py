@@ -14,6 +14,7 @@ from junkdna.errors import UserError
 CELLS = "results/cells"
 TOKENS = "results/tokens"
 MODELS = "results/models"
+SOURCES = "results/sources"
 COMPRESSED = "results/compressed"
 CALIBRATION = "results/calibration"
 EXAMPLES = "results/examples"
@@ -110,6 +111,11 @@ class Cell:
     def tokens_path(self, role: str) -> str:
         """The encoded examples of one role that the cell reads."""
         return f"{TOKENS}/{self.model}/{self.task}/{knob_text(self.token_knobs)}/{self.protocol}/{role}.arrow"
+
+
+def wheel_path(wheel: str) -> str:
+    """Where a fetched wheel stands, by its name on the package index."""
+    return f"{SOURCES}/{wheel}.whl"
 
 
 def compressed_path(model: str, compression: Compression, seed: int) -> str:

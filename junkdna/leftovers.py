@@ -9,8 +9,8 @@ from junkdna.disk import size_of
 from junkdna.machine import Check
 from junkdna.sizes import bytes_text
 from junkdna.snakemake_runs import is_locked, live_runs, processes_here
+from junkdna.walk import CHECKPOINTS
 
-CHECKPOINTS = Path("results/checkpoints")
 RESULTS = Path("results")
 
 
@@ -42,7 +42,8 @@ def _files(idle: bool) -> Iterator[Check]:
     kept, ahead, halves = [], [], []
     for folder, _, names in os.walk(RESULTS):
         paths = [Path(folder) / name for name in names]
-        halves += [path for path in paths if path.name.startswith(".") and path.suffix == ".tmp"]
+        parts = folder.endswith(".tmp.parts")
+        halves += [path for path in paths if parts or (path.name.startswith(".") and path.suffix == ".tmp")]
         if Path(folder).is_relative_to(CHECKPOINTS):
             kept += [path for path in paths if path.suffix == ".safetensors"]
         elif Path(folder).is_relative_to(AHEAD):
@@ -56,7 +57,7 @@ def _files(idle: bool) -> Iterator[Check]:
             True,
             (
                 f"{len(halves)} half-written files of killed jobs ({_size(halves)}), in nobody's way: "
-                "find results -name '.*.tmp' -delete"
+                "find results -name '.*.tmp*' -prune -exec rm -r {} +"
             ),
         )
 

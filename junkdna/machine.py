@@ -6,7 +6,6 @@ Every check gives (good, text): the text of a bad one says what to do.
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from junkdna import devices
+from junkdna.programs import answer_of
 from junkdna.provenance import PACKAGE
 
 Check = tuple[bool, str]
@@ -73,7 +73,7 @@ def gpus(cells_per_gpu: int) -> Iterator[Check]:
     if not count:
         yield True, "GPUs: none seen; cells run on the CPU"
         return
-    said = _said("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    said = answer_of("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
     if said is None and devices.FAKE not in os.environ:
         yield False, f"GPUs: {count} seen, but `nvidia-smi` does not answer: the NVIDIA driver is missing or broken"
     else:
@@ -109,14 +109,14 @@ def slurm() -> Iterator[Check]:
     if shutil.which("sbatch") is None:
         yield True, "SLURM: none here (no sbatch)"
         return
-    if _said("squeue", "--noheader", "--states", "RUNNING") is None:
+    if answer_of("squeue", "--noheader", "--states", "RUNNING") is None:
         yield False, "SLURM: sbatch is here, but `squeue` does not answer: this machine does not reach the controller"
         return
     if find_spec("snakemake_executor_plugin_slurm") is None:
         yield False, 'SLURM: Snakemake lacks its plugin: pip install -e ".[slurm]"'
     yield True, f"SLURM: use `snakemake --workflow-profile {SLURM_PROFILE}`"
     yield _accounting()
-    shown = _said("sinfo", "--noheader", "--format", "%P|%G|%l|%m") or ""
+    shown = answer_of("sinfo", "--noheader", "--format", "%P|%G|%l|%m") or ""
     rows = [line.split("|") for line in shown.splitlines() if line.count("|") == 3]
     with_gpus = [f"{name} ({gres}, up to {limit})" for name, gres, limit, _ in rows if "gpu" in gres]
     named = ", ".join(name for name, *_ in rows)
@@ -124,7 +124,7 @@ def slurm() -> Iterator[Check]:
 
 
 def _accounting() -> Check:
-    if _said("sacct", "--noheader", "--allocations") is not None:
+    if answer_of("sacct", "--noheader", "--allocations") is not None:
         return True, "SLURM accounting: on"
     try:
         profile = (SLURM_PROFILE / "config.yaml").read_text(encoding="utf-8")
@@ -136,15 +136,6 @@ def _accounting() -> Check:
         f"SLURM accounting is off: put the line `slurm-status-command: squeue` into {SLURM_PROFILE}/config.yaml, or "
         "Snakemake waits for ever for jobs that are over"
     )
-
-
-def _said(*command: str) -> str | None:
-    """What a program says; None where it is not there, fails, or takes longer than 20 s."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return None if done.returncode else done.stdout
 
 
 def writable(folder: Path) -> Check:

@@ -15,9 +15,8 @@ from junkdna.progress import Progress, Snapshot
 from junkdna.run_files import files_before, present
 from junkdna.sizes import bytes_text, span_text
 from junkdna.study import Resolved
+from junkdna.walk import INTERVAL_S
 from junkdna.workflow_inputs import DEFAULT_STUDY, figure_files
-
-LONG_S = 300  # after which a training keeps a checkpoint (`checkpoint.INTERVAL_S`, in a module that imports torch)
 
 
 def plan(resolved: Resolved, study_file: Path) -> Iterator[str]:
@@ -85,7 +84,7 @@ def _hours(resolved: Resolved, now: Snapshot, times: CellTimes, study_file: Path
 def disk_needed(resolved: Resolved, now: Snapshot, times: CellTimes) -> Disk:
     """What the study takes on disk when it is done; counts checkpoints of trainings known to be long."""
     expected = [times.expected_s(cell) or 0 for cell in now.left if cell.transfer != "none"]
-    long_jobs = min(sum(seconds > LONG_S for seconds in expected), jobs_at_once(resolved)[0])
+    long_jobs = min(sum(seconds > INTERVAL_S for seconds in expected), jobs_at_once(resolved)[0])
     folder = f"results/studies/{resolved.study.study}"
     return disk(resolved, figure_files(resolved, folder), long_jobs)
 

@@ -6,11 +6,9 @@ from pathlib import Path
 from junkdna.compress.registry import METHODS
 from junkdna.grid import calibrations, stored
 from junkdna.job_settings import calibration_of, example_settings
-from junkdna.keys import EXAMPLES, MODELS, Cell, calibration_path
+from junkdna.keys import EXAMPLES, MODELS, Cell, calibration_path, wheel_path
 from junkdna.places import used_examples
 from junkdna.study import Resolved
-
-SOURCES = "results/sources"
 
 
 def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
@@ -23,7 +21,7 @@ def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
     calibrated = [cell for cell in shared if METHODS[cell.compression.method].statistics]
     drawn = [calibration_path(cell.model, calibration_of(cell.compression), cell.seed) for cell in calibrated]
     return {
-        "wheels": [f"{SOURCES}/{wheel}.whl" for wheel in used_wheels(cells, resolved)],
+        "wheels": [wheel_path(wheel) for wheel in used_wheels(cells, resolved)],
         "models": [f"{MODELS}/{name}/model.json" for name in dict.fromkeys(cell.model for cell in cells)],
         "examples": [f"{EXAMPLES}/{task}/{role}.parquet" for task, role in used_examples(cells, resolved)],
         "tokens": list(tokens),

@@ -6,7 +6,7 @@ from pathlib import Path
 from junkdna.bring import bring
 from junkdna.errors import UserError, unknown_name
 from junkdna.job_settings import encode_settings, example_settings
-from junkdna.keys import MODELS, Knobs, has_shots
+from junkdna.keys import MODELS, Knobs, has_shots, wheel_path
 from junkdna.study import Resolved, resolve
 from junkdna.study_checks import check_knobs
 from junkdna.tasks.schema import Task
@@ -87,7 +87,7 @@ def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]
     roles = ["evaluate", *(["shots"] if shots else [])]
     sources = [example_settings(task, role, resolved)["source"] for role in roles]
     wheels = {source["wheel"] for source in sources if "wheel" in source}
-    return [Path(MODELS) / model / "model.json", *(Path(f"results/sources/{wheel}.whl") for wheel in sorted(wheels))]
+    return [Path(MODELS) / model / "model.json", *(Path(wheel_path(wheel)) for wheel in sorted(wheels))]
 
 
 def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, n: int) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.files import replacing
-from junkdna.keys import EXAMPLES
+from junkdna.keys import EXAMPLES, wheel_path
 from junkdna.provenance import canonical_json
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _pinned_wheel(source: dict) -> Path | None:
 
     if "wheel" not in source:
         return None
-    path = Path(f"results/sources/{source['wheel']}.whl")
+    path = Path(wheel_path(source["wheel"]))
     if path.is_file():
         check_pinned(path, f"the pinned wheel {source['wheel']}", source["sha256"])
     return path

@@ -145,7 +145,7 @@ class Study(Frozen):
     it with the new one.
 
     `cells_per_job` and `cells_per_gpu` say how to run, not what: no result depends on them. A job may fill up to
-    `cells_per_job` cells of one model and task, so that short ones share a start; one GPU is leased to up to
+    `cells_per_job` cells that read the same files, so that short ones share a start; one GPU is leased to up to
     `cells_per_gpu` jobs at a time.
     """
 

@@ -8,10 +8,15 @@ here only shows progress; `checkpoint` keeps the state on disk too.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CHECKPOINTS = Path("results/checkpoints")
+INTERVAL_S = 300.0
+"""Seconds of work after which the state is kept. Here, since `checkpoint` imports torch."""
 
 
 @dataclass

@@ -9,7 +9,16 @@ from junkdna.compress.registry import METHODS
 from junkdna.errors import UserError, shown
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
-from junkdna.keys import EXAMPLES, Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
+from junkdna.keys import (
+    EXAMPLES,
+    Cell,
+    calibration_path,
+    has_shots,
+    parse_cell_path,
+    parse_compression,
+    parse_knobs,
+    wheel_path,
+)
 from junkdna.local_files import local_folder, matching
 from junkdna.places import FOLLOWED_OF_MODEL, check_places
 from junkdna.provenance import canonical_json, digest
@@ -117,7 +126,7 @@ def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:
 
 
 def _wheel_files(wheel: str | None) -> list[str]:
-    return [f"results/sources/{wheel}.whl"] if wheel else []
+    return [wheel_path(wheel)] if wheel else []
 
 
 def wheel_text(resolved: Resolved, wheel: str) -> str:

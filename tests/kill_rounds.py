@@ -283,7 +283,8 @@ def differences(worlds: Worlds, folder: Path) -> list[str]:
 
 
 def temporary(folder: Path) -> list[str]:
-    return [str(file.relative_to(folder)) for file in files(folder / "results", ".tmp")]
+    found = files(folder / "results")
+    return [str(file.relative_to(folder)) for file in found if file.suffix == ".tmp" or file.parent.suffix == ".parts"]
 
 
 def leftovers(folder: Path) -> list[str]:

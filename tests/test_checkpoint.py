@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import resource
 import shutil
 import signal
@@ -27,7 +26,7 @@ from toy_training import load, training
 
 from junkdna import cell as cell_module
 from junkdna import checkpoint, grid, stages
-from junkdna.checkpoint import FOLDER, VARIABLE, Checkpoint
+from junkdna.checkpoint import VARIABLE, Checkpoint
 from junkdna.collect import read_footer
 from junkdna.compress import artefact
 from junkdna.compress.magnitude import masks as magnitude
@@ -35,10 +34,11 @@ from junkdna.compress.scope import matrices, prunable
 from junkdna.compress.tensor_file import read_tensors, write_tensors
 from junkdna.encode import read_tokens, write_tokens
 from junkdna.errors import UserError
+from junkdna.files import parts_of
 from junkdna.keys import parse_cell_path
 from junkdna.study import resolve
 from junkdna.transfer import fine_tune
-from junkdna.walk import STRAIGHT, Stopwatch, Walk
+from junkdna.walk import CHECKPOINTS, STRAIGHT, Stopwatch, Walk
 
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
 TRAINED = [f"tiny/mood/plain/{'dense' if mode == 'dense' else 'magnitude-0.5'}/{mode}/default/seed-0" for mode in MODES]
@@ -85,7 +85,7 @@ class World:
         assert table.replace_schema_metadata().equals(self.wanted[key].replace_schema_metadata())
         footer = json.loads(table.schema.metadata[b"junkdna"])
         assert (len(seen), footer["resumed"]) == (items, resumed)
-        assert not FOLDER.exists()
+        assert not CHECKPOINTS.exists()
         return footer
 
 
@@ -114,7 +114,7 @@ def world(once: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world in its folder, with a checkpoint after every item."""
     monkeypatch.setenv(VARIABLE, "0")
     yield once
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    shutil.rmtree(CHECKPOINTS, ignore_errors=True)
 
 
 def run(settings: dict, bar=iter) -> pa.Table:
@@ -127,7 +127,7 @@ def run(settings: dict, bar=iter) -> pa.Table:
 
 
 def file_of(key: str) -> Path:
-    return FOLDER / f"{key}.safetensors"
+    return CHECKPOINTS / f"{key}.safetensors"
 
 
 # --- the same numbers -------------------------------------------------------------------------------------------------
@@ -157,7 +157,8 @@ def test_items_since_the_last_checkpoint_are_made_again(world, monkeypatch, key,
     monkeypatch.setenv(VARIABLE, str(interval))
     for item in range(1, world.items[key], 3):
         ticks = count()
-        monkeypatch.setattr(checkpoint, "time", SimpleNamespace(perf_counter=lambda ticks=ticks: next(ticks)))
+        clock = SimpleNamespace(perf_counter=lambda ticks=ticks: next(ticks), time=time.time)
+        monkeypatch.setattr(checkpoint, "time", clock)
         world.killed_at(key, item)
         kept = done_of(key) if file_of(key).exists() else 0
         assert item - kept <= interval
@@ -332,24 +333,24 @@ def test_a_file_too_large_to_write_is_a_warning(world, caplog):
 
 def test_a_disk_with_no_room_left_is_a_warning(world, caplog):
     """A real one, of 128 kB."""
-    FOLDER.mkdir()
-    mount("-t", "tmpfs", "-o", "size=128k", "tmpfs", at=FOLDER)
+    CHECKPOINTS.mkdir()
+    mount("-t", "tmpfs", "-o", "size=128k", "tmpfs", at=CHECKPOINTS)
     try:
         table = run(world.settings[SPARSE])
-        assert not [file for file in FOLDER.rglob("*") if file.is_file()]
+        assert not [file for file in CHECKPOINTS.rglob("*") if file.is_file()]
     finally:
-        subprocess.run(["umount", FOLDER], check=True)
+        subprocess.run(["umount", CHECKPOINTS], check=True)
     assert table.replace_schema_metadata().equals(world.wanted[SPARSE].replace_schema_metadata())
     assert f"the checkpoint {file_of(SPARSE)} cannot be written" in caplog.text
     assert "no space left on the disk" in caplog.text
 
 
 def test_a_folder_that_cannot_be_made_is_a_warning(world, caplog):
-    FOLDER.write_text("a file where the folder should be")
+    CHECKPOINTS.write_text("a file where the folder should be")
     try:
         assert run(world.settings[SPARSE]).drop("examples").num_rows == 1
     finally:
-        FOLDER.unlink()
+        CHECKPOINTS.unlink()
     assert f"the checkpoint {file_of(SPARSE)} cannot be written" in caplog.text
 
 
@@ -361,7 +362,7 @@ def test_the_last_checkpoint_that_could_be_written_stands(world):
         world.killed_at(SPARSE, 3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [file.name for file in FOLDER.rglob("*") if file.is_file()] == [file_of(SPARSE).name]
+    assert [file.name for file in CHECKPOINTS.rglob("*") if file.is_file()] == [file_of(SPARSE).name]
     world.finishes(SPARSE, world.items[SPARSE] - 3, resumed=1)
 
 
@@ -386,7 +387,10 @@ def test_a_bad_interval_is_the_users_mistake(world, monkeypatch, text):
 def test_half_a_checkpoint_goes_with_the_rest(world, monkeypatch):
     """What a process leaves that is killed while it writes, when no later one writes any."""
     world.killed_at(SPARSE, 5)
-    file_of(SPARSE).with_name(f".{file_of(SPARSE).name}.k1ll3d.tmp").write_bytes(b"half")
+    half = file_of(SPARSE).with_name(f".{file_of(SPARSE).name}.k1ll3d.tmp")
+    half.write_bytes(b"half")
+    parts_of(half).mkdir()
+    (parts_of(half) / ".tmpOfSafetensors").write_bytes(b"half")
     monkeypatch.setenv(VARIABLE, "inf")
     world.finishes(SPARSE, world.items[SPARSE] - 5, resumed=1)
 
@@ -395,7 +399,7 @@ def test_another_cells_checkpoint_stays(world):
     world.killed_at(TRAINED[2], 5)
     world.killed_at(SPARSE, 5)
     run(world.settings[SPARSE])
-    assert [file for file in FOLDER.rglob("*") if file.is_file()] == [file_of(TRAINED[2])]
+    assert [file for file in CHECKPOINTS.rglob("*") if file.is_file()] == [file_of(TRAINED[2])]
     world.finishes(TRAINED[2], world.items[TRAINED[2]] - 5, resumed=1)
 
 
@@ -429,7 +433,7 @@ def test_processes_killed_while_training_scoring_and_writing(world):
         path.unlink()
         assert table.replace_schema_metadata().equals(world.wanted[key].replace_schema_metadata()), key
         assert json.loads(table.schema.metadata[b"junkdna"])["resumed"] == 3
-    assert not FOLDER.exists()
+    assert not CHECKPOINTS.exists()
 
 
 def test_the_command_killed_from_outside(world):
@@ -454,19 +458,4 @@ def test_the_command_killed_from_outside(world):
     table = pq.read_table(cell.path)
     assert table.replace_schema_metadata().equals(wanted)
     assert read_footer(Path(cell.path))["resumed"] == 1
-    assert not FOLDER.exists()
-
-
-def test_what_safetensors_left_half_written_goes_and_what_is_being_written_stays(world: World) -> None:
-    key = next(iter(world.settings))
-    file = file_of(key)
-    file.parent.mkdir(parents=True)
-    dead, live = file.with_name(".tmpDead00"), file.with_name(".tmpLive00")
-    dead.write_bytes(b"half")
-    os.utime(dead, (time.time() - 60,) * 2)
-    walk = Checkpoint(key, 0.0)
-    live.write_bytes(b"of another cell")
-    os.utime(live, (time.time() + 1,) * 2)
-    walk.remove()
-    assert not dead.exists()
-    assert live.exists()
+    assert not CHECKPOINTS.exists()

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from junkdna.errors import UserError
-from junkdna.files import replacing
+from junkdna.files import parts_of, replacing
 
 METADATA_KEY = "junkdna"
 
@@ -45,7 +45,11 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: d
     about = {"kind": kind, "digest": _digest(plain, facts), "facts": facts}
     text = json.dumps(about, sort_keys=True, allow_nan=False)
     with replacing(path) as temporary:
-        save_file(plain, temporary, metadata={METADATA_KEY: text})
+        parts = parts_of(temporary)  # safetensors writes a file of a name of its own beside the one it is given
+        parts.mkdir()
+        save_file(plain, parts / "whole", metadata={METADATA_KEY: text})
+        (parts / "whole").replace(temporary)
+        parts.rmdir()
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:

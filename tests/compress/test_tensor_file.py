@@ -1,4 +1,7 @@
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -124,3 +127,31 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path, tensors):
             write_tensors(path, KIND, tensors, facts)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from junkdna.compress import tensor_file
+
+def save_and_die(tensors, file, metadata):
+    save_file(tensors, file, metadata)
+    file.rename(file.with_name(".tmpOfSafetensors"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+tensor_file.save_file = save_and_die
+tensor_file.write_tensors(Path(sys.argv[1]), "numbers 1", {"x": torch.ones(3)}, {})
+"""
+
+
+def test_the_next_writer_removes_all_that_a_killed_one_left(tmp_path, tensors):
+    path, other = tmp_path / "file", tmp_path / "other"
+    for target in (path, other):
+        assert subprocess.run([sys.executable, "-c", KILLED, target], check=False).returncode == -signal.SIGKILL
+    assert len([*tmp_path.rglob(".tmpOfSafetensors")]) == 2
+    write_tensors(path, KIND, tensors, {})
+    left = [place for place in tmp_path.iterdir() if place != path]
+    assert sorted(place.suffix for place in left) == [".parts", ".tmp"]
+    assert all(place.name.startswith(".other.") for place in left)
