@@ -1,0 +1,322 @@
+"""The table of drops: its groups and references, metrics, human figures and knobs, and a study end to end."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import toy
+import toy_run
+from bootstrap_cases import coin, effects, ids
+from scipy import stats
+from sklearn.metrics import matthews_corrcoef
+
+from junkdna import inference
+from junkdna.errors import UserError
+from junkdna.inference import resamples
+from junkdna.keys import Cell
+from junkdna.study import Resolved, resolve
+
+# --- groups and references --------------------------------------------------------------------------------------------
+
+
+def fact(cell: Cell, resolved: Resolved, score: float, chance: float) -> dict:
+    """The row of a cell in the joined table."""
+    task = resolved.tasks[cell.task]
+    return {
+        "cell": cell.key, "model": cell.model, "task": cell.task, "metric": task.metric, "kind": task.kind,
+        "knobs": ",".join(f"{k}={v}" for k, v in cell.knobs),
+        "method": cell.compression.method, "compression": cell.compression.tag,
+        "sparsity": cell.compression.nominal_sparsity, "transfer": cell.transfer, "protocol": cell.protocol,
+        "seed": cell.seed, "n_examples": 50, "chance": chance, "majority": 0.3, "score": score,
+        "collapsed": False, "achieved_sparsity": cell.compression.nominal_sparsity, "truncated": 0.0,
+        "effective_bits_per_weight": 16.0 if cell.compression.method == "dense" else 10.0 + cell.seed / 4,
+    }  # fmt: skip
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, answers: dict[Cell, pl.DataFrame]) -> None:
+    """Per-example rows from memory instead of cell files."""
+    monkeypatch.setattr(inference, "examples_of", lambda cell, columns: answers[cell].select(columns))
+
+
+@pytest.fixture
+def planted(world, monkeypatch):
+    """The toy study with seeds for its random masks too, and made-up answers for every cell: no model is run.
+
+    Every cell has its own answers, so a wrong reference or a wrong pairing moves a number.
+    """
+    data = {**toy.STUDY, "experiments": {**toy.STUDY["experiments"]}}
+    data["experiments"]["context"] = {**data["experiments"]["context"], "seeds": [0, 1, 2]}
+    resolved = resolve(data, "test")
+    answers, facts = {}, []
+    for number, cell in enumerate(toy_run.grid.all_cells(resolved)):
+        right = coin((50,), 0.9 if cell.compression.method == "dense" else 0.6, 100 + number)
+        answers[cell] = pl.DataFrame({"id": ids(50, cell.task), "gold": [1.0] * 50, "prediction": right})
+        facts.append(fact(cell, resolved, right.mean(), 0.25))
+    stand_in(monkeypatch, answers)
+    return resolved, answers, pl.DataFrame(facts)
+
+
+def accuracy(frame: pl.DataFrame) -> float:
+    return (frame["gold"] == frame["prediction"]).mean()
+
+
+GROUP = ("experiment", "model", "task", "knobs", "compression", "transfer", "protocol")
+
+
+def test_drops_has_one_row_a_group_and_the_right_references(planted):
+    resolved, answers, facts = planted
+    table = inference.drops(resolved, facts)
+    assert table.select(GROUP).is_unique().all()
+    assert table.height == 2 * 5 + 4
+    of = {
+        (cell.task, ",".join(f"{k}={v}" for k, v in cell.knobs), cell.compression.tag, cell.transfer, cell.seed): frame
+        for cell, frame in answers.items()
+    }
+    for row in table.iter_rows(named=True):
+        seeds = {"modes": [0, 1], "context": [0, 1, 2] if row["method"] == "random" else [0]}[row["experiment"]]
+        condition = (row["task"], row["knobs"])
+        mode = "none" if row["transfer"] == "none" else "dense"
+        scores = [accuracy(of[(*condition, row["compression"], row["transfer"], seed)]) for seed in seeds]
+        dense = [accuracy(of[(*condition, "dense", mode, seed if mode == "dense" else 0)]) for seed in seeds]
+        assert row["n_seeds"] == len(seeds)
+        bits = 16 if row["method"] == "dense" else 10 + np.mean(seeds) / 4
+        assert row["effective_bits_per_weight"] == pytest.approx(bits)
+        assert row["score_seeds"] == pytest.approx(scores)
+        assert row["score"] == pytest.approx(np.mean(scores))
+        assert row["dense_score"] == pytest.approx(np.mean(dense))
+        assert row["drop"] == pytest.approx(np.mean(dense) - np.mean(scores))
+        assert row["drop_low"] <= row["drop"] <= row["drop_high"]
+        assert row["difficulty"] == pytest.approx(1 - (np.mean(dense) - 0.25) / 0.75)
+
+
+def test_dense_rows_lose_nothing(planted):
+    table = inference.drops(planted[0], planted[2]).filter(pl.col("method") == "dense")
+    assert table.height == 3
+    for name in ("drop", "drop_low", "drop_high"):
+        assert (table[name] == 0).all()
+    for name in ("kept", "kept_low", "kept_high"):
+        assert (table[name] == 1).all()
+
+
+def test_seeds_are_paired_with_the_dense_run_of_the_same_seed(planted):
+    """Interval of the sparse group, from arrays stacked by hand in the order of the seeds."""
+    resolved, answers, facts = planted
+    table = inference.drops(resolved, facts).filter(pl.col("transfer") == "sparse")
+
+    def stacked(mode):
+        cells = sorted((c for c in answers if c.transfer == mode), key=lambda cell: cell.seed)
+        return np.stack([(answers[c]["gold"] == answers[c]["prediction"]).to_numpy().astype(float) for c in cells])
+
+    wanted = effects(stacked("sparse"), stacked("dense"), 0.25, resamples(ids(50, "mood"), resolved.study.bootstrap))
+    assert {name: table[name][0] for name in wanted} == pytest.approx(wanted)
+    crossed = effects(stacked("sparse"), stacked("dense")[::-1], 0.25, resamples(ids(50, "mood"), 200))
+    assert (crossed["drop_low"], crossed["drop_high"]) != (wanted["drop_low"], wanted["drop_high"])
+
+
+def test_conditions_with_the_same_examples_share_the_draws(planted, monkeypatch):
+    made = []
+    original = resamples
+
+    def counted(row_ids, replicates):
+        made.append(row_ids)
+        return original(row_ids, replicates)
+
+    monkeypatch.setattr(inference, "resamples", counted)
+    inference.drops(planted[0], planted[2])
+    assert sorted(made) == [ids(50, "colours"), ids(50, "mood")]
+
+
+def test_collapsed_runs_are_counted(planted):
+    resolved, _, facts = planted
+    table = inference.drops(resolved, facts.with_columns(collapsed=pl.col("transfer") == "sparse"))
+    assert dict(table.filter(pl.col("experiment") == "modes").select("transfer", "collapsed").rows())["sparse"] == 2
+    assert table.filter(pl.col("transfer") != "sparse")["collapsed"].sum() == 0
+
+
+@pytest.mark.parametrize("damage", ["other ids", "other order", "fewer rows"])
+def test_reference_scored_on_other_examples_is_refused(planted, damage):
+    """Drops are paired by position: other rows under a reference would be subtracted from the wrong ones."""
+    resolved, answers, facts = planted
+    dense = next(cell for cell in answers if cell.transfer == "dense" and cell.seed == 1)
+    frame = answers[dense]
+    answers[dense] = {
+        "other ids": frame.with_columns(id=pl.col("id") + "x"),
+        "other order": frame.reverse(),
+        "fewer rows": frame.head(49),
+    }[damage]
+    with pytest.raises(UserError, match=r"dense/default/seed-1\.parquet"):
+        inference.drops(resolved, facts)
+
+
+# --- metrics, human figures and knobs in drops() ----------------------------------------------------------------------
+
+HALF = [{"method": "magnitude", "sparsity": 0.5}]
+SETTINGS = {
+    "study": "settings",
+    "models": {"enc": {"kind": "encoder", "local": "enc"}, "dec": {"kind": "decoder", "local": "dec"}},
+    "tasks": dict.fromkeys(["cola", "stsb", "sciq", "mmlu", "gsm8k", "arc_easy"]),
+    "experiments": {
+        "adequacy": {"title": "", "models": ["enc"], "tasks": ["cola", "stsb"], "transfer": ["dense", "sparse"],
+                     "compressions": HALF, "knobs": {"data_fraction": [25, 100]}, "seeds": [0, 1]},
+        "options": {"title": "", "models": ["dec"], "tasks": ["sciq"], "compressions": HALF,
+                    "knobs": {"options": [3, 4]}},
+        "context": {"title": "", "models": ["dec"], "tasks": ["sciq"], "compressions": HALF,
+                    "knobs": {"context": ["none", 32, "passage"], "answer_span": ["kept", "masked"]}},
+        "shots": {"title": "", "models": ["dec"], "tasks": ["mmlu"], "compressions": HALF,
+                  "knobs": {"shots": [0, 1, 5]}},
+        "across": {"title": "", "models": ["dec"], "tasks": ["gsm8k", "arc_easy"], "compressions": HALF},
+    },
+}  # fmt: skip
+CHANCES = {"sciq": 0.25, "mmlu": 0.25, "arc_easy": 0.25}
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    """A study of all knobs and of four metrics, on tasks of the package, with made-up answers."""
+    resolved = resolve(SETTINGS, "test")
+    answers, facts = {}, []
+    for number, cell in enumerate(toy_run.grid.all_cells(resolved)):
+        rng = np.random.default_rng(number)
+        metric, noise = resolved.tasks[cell.task].metric, 0.5 if cell.compression.method == "dense" else 1.5
+        gold = np.random.default_rng(7).integers(0, 2, 50).astype(float)
+        frame = {
+            "matthews": {"gold": gold, "prediction": (gold + noise * rng.normal(size=50) > 0.5).astype(float)},
+            "pearson": {"gold": gold, "prediction": gold + noise * rng.normal(size=50)},
+            "accuracy": {"gold": gold, "prediction": np.where(rng.random(50) < 0.4 * noise, 1 - gold, gold)},
+            "exact_match": {"gold": [None] * 50, "correct": (rng.random(50) > 0.5 * noise).astype(np.float32)},
+        }[metric]
+        answers[cell] = pl.DataFrame({"id": ids(50, cell.task), **frame}, schema_overrides={"gold": pl.Float64})
+        facts.append(fact(cell, resolved, slow_score(answers[cell], metric), CHANCES.get(cell.task, 0.0)))
+    stand_in(monkeypatch, answers)
+    return resolved, answers, pl.DataFrame(facts)
+
+
+def slow_score(frame: pl.DataFrame, metric: str) -> float:
+    if metric == "exact_match":
+        return frame["correct"].mean()
+    gold, prediction = frame["gold"].to_numpy(), frame["prediction"].to_numpy()
+    if metric == "pearson":
+        return float(stats.pearsonr(gold, prediction).statistic)
+    return float({"matthews": matthews_corrcoef, "accuracy": lambda a, b: (a == b).mean()}[metric](gold, prediction))
+
+
+def test_scores_are_in_the_metric_of_each_task(settings):
+    resolved, answers, facts = settings
+    table = inference.drops(resolved, facts)
+    assert set(table["metric"]) == {"matthews", "pearson", "accuracy", "exact_match"}
+    for row in table.iter_rows(named=True):
+        same = [
+            slow_score(frame, row["metric"])
+            for cell, frame in answers.items()
+            if (cell.task, cell.compression.tag, cell.transfer) == (row["task"], row["compression"], row["transfer"])
+            and ",".join(f"{k}={v}" for k, v in cell.knobs) == row["knobs"]
+        ]
+        assert len(same) == row["n_seeds"] == (2 if row["experiment"] == "adequacy" else 1)
+        assert row["score"] == pytest.approx(np.mean(same))
+        assert row["score_low"] < row["score"] < row["score_high"]
+        chance = CHANCES.get(row["task"], 0)
+        assert row["kept"] == pytest.approx((row["score"] - chance) / (row["dense_score"] - chance))
+        assert row["difficulty"] == pytest.approx(1 - (row["dense_score"] - chance) / (1 - chance))
+
+
+def test_human_figures_and_gaps(settings):
+    resolved, _, facts = settings
+    table = inference.drops(resolved, facts)
+    for row in table.iter_rows(named=True):
+        human = resolved.tasks[row["task"]].human
+        if human is None:
+            assert row["human"] is row["human_source"] is row["human_gap_by_human"] is row["human_gap_by_dense"] is None
+            continue
+        assert (row["human"], row["human_source"]) == (human.value, human.source)
+        gap = human.value - row["dense_score"]
+        assert row["human_gap_by_human"] == pytest.approx(gap / human.value)
+        assert row["human_gap_by_dense"] == pytest.approx(gap / row["dense_score"])
+    known = dict(table.select("task", "human").unique().rows())
+    assert known["cola"] == 0.664
+    assert known["gsm8k"] is known["arc_easy"] is None
+
+
+def test_columns_have_their_types_where_all_values_are_null(settings):
+    resolved, _, facts = settings
+    only = SETTINGS["experiments"] | {"adequacy": SETTINGS["experiments"]["across"]}
+    bare = resolve({**SETTINGS, "run": ["across"], "experiments": only}, "test")
+    table = inference.drops(bare, facts)
+    assert table["human"].null_count() == table.height == 4
+    whole = inference.drops(resolved, facts)
+    assert table.schema == whole.schema
+    assert whole.schema["human_source"] == pl.String
+    assert all(whole.schema[name] == pl.Float64 for name in ("human", "human_gap_by_human", "kept"))
+
+
+def test_every_knob_value_is_written_defaults_included(settings):
+    resolved, _, facts = settings
+    table = inference.drops(resolved, facts).filter(pl.col("method") == "dense", pl.col("transfer") != "sparse")
+    rows = table.iter_rows(named=True)
+    texts = {(row["experiment"], row["task"], row["knobs"]): row["knob_values"] for row in rows}
+    found = {key: dict(pair.split("=") for pair in text.split(",")) for key, text in texts.items()}
+    for (_, task, _), values in found.items():
+        assert list(values) == sorted(resolved.tasks[task].knob_defaults())
+    assert found["adequacy", "cola", "data_fraction=25"]["data_fraction"] == "25"
+    assert found["adequacy", "cola", ""]["data_fraction"] == "100"
+    assert texts["shots", "mmlu", "shots=5"] == "options=4,shots=5"
+    options = {"answer_span": "kept", "context": "none", "options": "3"}
+    assert options.items() <= found["options", "sciq", "options=3"].items()
+    masked = {"answer_span": "masked", "context": "32", "options": "4"}
+    assert masked.items() <= found["context", "sciq", "answer_span=masked,context=32"].items()
+
+
+def test_labels_say_the_knobs_that_the_experiment_turns(settings):
+    resolved, _, facts = settings
+    table = inference.drops(resolved, facts)
+    assert dict(table.select("task", "title").unique().rows())["stsb"] == "STS-B"
+    rows = list(table.iter_rows(named=True))
+    found = {(row["experiment"], row["task"], row["knobs"]): row["label"] for row in rows}
+    assert found["adequacy", "cola", "data_fraction=25"] == "CoLA · 25 % of train (enc)"
+    assert found["adequacy", "cola", ""] == "CoLA · 100 % of train (enc)"
+    assert found["shots", "mmlu", ""] == "MMLU · 0 shots (dec)"
+    assert found["shots", "mmlu", "shots=1"] == "MMLU · 1 shot (dec)"
+    assert found["shots", "mmlu", "shots=5"] == "MMLU · 5 shots (dec)"
+    assert found["options", "sciq", "options=3"] == "SciQ · no passage, 3 options (dec)"
+    assert found["options", "sciq", ""] == "SciQ · no passage, 4 options (dec)"
+    assert found["context", "sciq", "context=32"] == "SciQ · 32 tokens of passage (dec)"
+    assert found["context", "sciq", "answer_span=masked,context=passage"] == "SciQ · with passage, answer masked (dec)"
+    assert {label for (_, task, _), label in found.items() if task == "gsm8k"} == {"GSM8K (dec)"}
+    for experiment in {row["experiment"] for row in rows}:
+        labels = {key: label for key, label in found.items() if key[0] == experiment}
+        assert len(set(labels.values())) == len(labels)
+
+
+# --- end to end -------------------------------------------------------------------------------------------------------
+
+
+def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
+    """From raw rows to drops.parquet and drops.csv, through the stages."""
+    shutil.copytree(toy_world_once, tmp_path / "world")
+    monkeypatch.chdir(tmp_path / "world")
+    resolved = toy_run.read()
+    toy_run.run_all(resolved)
+    study_file, cells, output = toy_run.document(resolved), Path("results/cells.parquet"), Path("results/drops.parquet")
+    toy_run.stages.collect(cells, study_file)
+    toy_run.stages.analyse(output, study_file, cells)
+    table, facts = pl.read_parquet(output), pl.read_parquet(cells)
+    assert table.height == 14
+    assert table.select(GROUP).is_unique().all()
+    assert pl.read_csv(output.with_suffix(".csv")).height == 14
+    for row in table.iter_rows(named=True):
+        same = (pl.col("task") == row["task"]) & (pl.col("knobs") == row["knobs"])
+        own = facts.filter(same, pl.col("compression") == row["compression"], pl.col("transfer") == row["transfer"])
+        dense = facts.filter(same, pl.col("method") == "dense")
+        assert row["n_seeds"] == own.height == (2 if row["task"] == "mood" else 1)
+        assert row["score"] == pytest.approx(own["score"].mean())
+        assert row["drop"] == pytest.approx(dense["score"].mean() - own["score"].mean())
+        assert row["achieved_sparsity"] == pytest.approx(own["achieved_sparsity"].mean())
+        assert row["n_examples"] == own["n_examples"][0]
+        kept = 1 - row["achieved_sparsity"]
+        bits = {"dense": 16, "nm-keep1of4": (16 + 2) / 4}.get(row["compression"], 16 * kept + 1)
+        assert row["effective_bits_per_weight"] == pytest.approx(bits, abs=0.01)
+    written = pl.read_csv(output.with_suffix(".csv"))
+    assert list(written["effective_bits_per_weight"]) == pytest.approx(list(table["effective_bits_per_weight"]))
+    again = inference.drops(resolved, facts)
+    assert again.equals(table)
