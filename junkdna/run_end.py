@@ -27,7 +27,10 @@ class FailedJob:
 
 
 def failed_jobs(run_log: str) -> list[FailedJob]:
-    """The jobs that failed in a run and that no later attempt finished, by the text of Snakemake's own log of it."""
+    """The jobs that failed in a run and that no later attempt finished, by the text of Snakemake's own log of it.
+
+    Each once, with the logs of its last attempt: a group that is tried again has its jobs under other numbers.
+    """
     found: dict[str, FailedJob] = {}
     rule, facts = "", {}
     for line in run_log.splitlines():
@@ -44,7 +47,7 @@ def failed_jobs(run_log: str) -> list[FailedJob]:
                 )
         elif not line.startswith(" "):
             rule = ""
-    return list(found.values())
+    return list({job.output: job for job in found.values()}.values())
 
 
 def failure_lines(run_logs: list[str], again: str) -> Iterator[str]:

@@ -71,6 +71,13 @@ def test_jobs_of_a_submission_that_went_well_or_never_began_are_told_apart(folde
     assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: it ended before it began)"
 
 
+def test_a_job_tried_again_under_another_number_is_shown_once_with_its_last_logs(folder: Path) -> None:
+    text = failed(7, "a", more=", slurm/1.log") + failed(9, "b") + failed(8, "a", more=", slurm/2.log")
+    assert [(job.output, job.logs) for job in failed_jobs(text)] == [
+        ("results/a.parquet", ("logs/a.log", "slurm/2.log")), ("results/b.parquet", ("logs/b.log",)),
+    ]  # fmt: skip
+
+
 def test_a_job_that_was_ended_from_outside_and_one_whose_scheduler_says_why(folder: Path) -> None:
     log_of("a", end="")
     assert "ended without a word" in lines(failed(1, "a"))[2]
