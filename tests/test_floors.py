@@ -15,11 +15,11 @@ FLOORS = [
         "compress.levels",
         "compress.result",
         "compress.columns",
-        "job_log",
+        "programs",
         "sizes",
         "snakemake_runs",
     ],
-    ["files", "local_files"],
+    ["files", "local_files", "job_log"],
     ["sealed", "model_files"],
     ["yaml_files", "provenance", "devices", "compress.registry", "difficulty", "requests_file", "tokenizer"],
     [
