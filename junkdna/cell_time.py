@@ -7,7 +7,7 @@ from statistics import fmean
 
 from junkdna.job_settings import example_settings
 from junkdna.keys import EXAMPLES, Cell
-from junkdna.local_files import local_folder
+from junkdna.local_files import local_folder, matching
 from junkdna.progress import Finished, Snapshot
 from junkdna.study import Resolved
 
@@ -94,20 +94,43 @@ def _kinds(cell: Cell) -> tuple[tuple, ...]:
 
 
 def row_count(task: str, role: str, resolved: Resolved) -> int | None:
-    """How many examples a task has in a role: of its file where it is made, else of its local Parquet file, cut at its
-    limit and its share of a split by hash; None where none of these says it."""
+    """How many examples a task has in a role: of its file where it is made, else of its local files (Parquet, CSV, TSV,
+    JSON lines), cut at its limit and its share of a split by hash; None where none of these says it."""
     made = _parquet_rows(Path(f"{EXAMPLES}/{task}/{role}.parquet"))
     if made is not None:
         return made
     spec, source = resolved.tasks[task], example_settings(task, role, resolved)["source"]
-    raw = (
-        _parquet_rows(local_folder(source["local"]) / next(iter(source["splits"].values())))
-        if "local" in source
-        else None
-    )
+    raw = _local_rows(source["local"], next(iter(source["splits"].values()))) if "local" in source else None
     limit = getattr(resolved.study.tasks[task].limits or spec.limits, role, None)
     split = getattr(spec.hash_split, role, None) if spec.hash_split else None
     return min((number for number in (raw, limit, split) if isinstance(number, int)), default=None)
+
+
+def _local_rows(folder: str, split: str) -> int | None:
+    try:
+        counts = [_rows(file) for file in matching(local_folder(folder), split)]
+    except OSError:
+        return None
+    return sum(counts) if counts and None not in counts else None
+
+
+def _rows(file: Path) -> int | None:
+    """Rows of a file, without reading them into memory; None for other kinds, and where it cannot be read."""
+    import polars as pl
+
+    if file.suffix == ".parquet":
+        return _parquet_rows(file)
+    try:
+        if file.suffix in (".csv", ".tsv"):
+            separator, quote = (",", '"') if file.suffix == ".csv" else ("\t", None)
+            scanned = pl.scan_csv(file, separator=separator, quote_char=quote, infer_schema=False)
+        elif file.suffix == ".jsonl":
+            scanned = pl.scan_ndjson(file)
+        else:
+            return None
+        return scanned.select(pl.len()).collect().item()
+    except (OSError, pl.exceptions.PolarsError):
+        return None
 
 
 def _parquet_rows(file: Path) -> int | None:

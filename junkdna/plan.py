@@ -73,7 +73,7 @@ def _hours(resolved: Resolved, now: Snapshot, times: CellTimes, study_file: Path
             f"{span_text(seconds / min(at_once, known))}, process starts apart"
         )
     if unknown:
-        yield f"time    unknown for {len(unknown)} cells: none of their model has run here. To know, run one:"
+        yield f"time    unknown for {len(unknown)} cells: nothing that has run here tells of them. To know, run one:"
         given = "" if study_file == DEFAULT_STUDY else f"--config study_file={shlex.quote(str(study_file))} "
         yield f"        snakemake --cores 1 {given}-- {shlex.quote(unknown[0].path)}"
     shared = [cell.compressed_path for cell in stored(now.left)]

@@ -2,16 +2,20 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import toy
+import yaml
 
 from junkdna.cell_time import CellTimes, row_count, time_left_s
 from junkdna.grid import all_cells
 from junkdna.job_log import JobLog
 from junkdna.keys import Cell
 from junkdna.progress import Finished, Snapshot
+from junkdna.raw import load_raw
 from junkdna.sizes import bytes_text, span_text
+from junkdna.source_spec import LocalSource
 from junkdna.study import Resolved, resolve
 
 
@@ -53,6 +57,28 @@ def test_another_task_of_the_model_is_scaled_by_what_is_scored_and_trained(resol
     times = CellTimes({hues: took(12, load_s=2)}, resolved)
     work = 32 * (32 + 3 * 48) / (4 * 64 * 40)
     assert times.expected_s(alike) == pytest.approx(2 + 10 * work)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", 'text,n\n"two\nlines, one row",1\n"say ""hi""",2\nplain,3\n'),
+        ("rows.tsv", 'text\tn\nsay "hi\t1\nmore\t2\nplain\t3\n'),
+        ("rows.jsonl", '{"text": "a\\nb", "n": 1}\n{"text": "c", "n": 2}\n{"text": "d", "n": 3}\n'),
+    ],
+)
+def test_rows_of_text_files_are_counted_as_they_are_read(world: Path, name: str, text: str) -> None:
+    (world / "data" / name).write_text(text)
+    assert load_raw(LocalSource(local="data"), name).table.num_rows == 3
+    task = world / "tasks/hues.yaml"
+    for split, rows in ((name, 3), ("rows*", 3), ("other.txt", None)):
+        given = copy.deepcopy(toy.HUES_TASK)
+        given["sources"]["local"]["splits"]["evaluate"] = split
+        task.write_text(yaml.safe_dump(given))
+        assert row_count("hues", "evaluate", resolve(copy.deepcopy(toy.SETTINGS), "study")) == rows
+    (world / "data" / name).write_bytes(b"\xff\x00{" * 9)
+    task.write_text(task.read_text().replace("other.txt", name))
+    row_count("hues", "evaluate", resolve(copy.deepcopy(toy.SETTINGS), "study"))  # whatever it says, it does not fail
 
 
 def test_rows_that_nobody_has_counted_make_it_unknown(resolved: Resolved, world) -> None:
