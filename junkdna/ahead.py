@@ -163,10 +163,10 @@ def _is_made(cell: Cell, settings: dict) -> bool:
 
 @contextmanager
 def logged_apart(settings: dict) -> Iterator[None]:
-    """Send what is logged while the block runs to the log of the cell that is made ahead, and nowhere else."""
+    """Send what is logged while the block runs to the log of the cell that is made ahead, else to stderr."""
     root = logging.getLogger()
     before = root.handlers[:]
-    apart = log_file(made_file(settings).with_suffix(".log")) or logging.NullHandler()
+    apart = log_file(made_file(settings).with_suffix(".log")) or logging.StreamHandler()
     apart.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     root.handlers[:] = [apart]
     try:

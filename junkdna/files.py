@@ -94,6 +94,11 @@ def parts_of(temporary: Path) -> Path:
     return temporary.with_name(f"{temporary.name}.parts")
 
 
+def is_half(path: Path) -> bool:
+    """Whether a file is a temporary one of `replacing`, or part of one, which only a kill leaves behind."""
+    return (path.name.startswith(".") and path.suffix == ".tmp") or path.parent.name.endswith(".tmp.parts")
+
+
 def remove_halves(target: Path) -> None:
     """Remove temporary files of `target` that no living process is writing; where locks are unknown, none."""
     import fcntl

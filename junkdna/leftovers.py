@@ -6,6 +6,7 @@ from pathlib import Path
 
 from junkdna.ahead import AHEAD
 from junkdna.disk import size_of
+from junkdna.files import is_half
 from junkdna.machine import Check
 from junkdna.sizes import bytes_text
 from junkdna.snakemake_runs import is_locked, live_runs, processes_here
@@ -42,8 +43,7 @@ def _files(idle: bool) -> Iterator[Check]:
     kept, ahead, halves = [], [], []
     for folder, _, names in os.walk(RESULTS):
         paths = [Path(folder) / name for name in names]
-        parts = folder.endswith(".tmp.parts")
-        halves += [path for path in paths if parts or (path.name.startswith(".") and path.suffix == ".tmp")]
+        halves += filter(is_half, paths)
         if Path(folder).is_relative_to(CHECKPOINTS):
             kept += [path for path in paths if path.suffix == ".safetensors"]
         elif Path(folder).is_relative_to(AHEAD):

@@ -71,6 +71,16 @@ def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
     assert not made()
 
 
+def test_a_log_that_cannot_be_made_goes_to_stderr(resolved, own, capsys):
+    settings = toy_run.settings_of(own, resolved)
+    ahead.made_file(settings).with_suffix(".log").mkdir(parents=True)
+    with ahead.logged_apart(settings):
+        logging.getLogger("junkdna").warning("something to know")
+    said = capsys.readouterr().err
+    assert "it goes to stderr" in said
+    assert "something to know" in said
+
+
 def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
     run(own, resolved, more=100)
     cells = same_inputs(grid.all_cells(resolved), own)

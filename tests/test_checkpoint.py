@@ -157,8 +157,7 @@ def test_items_since_the_last_checkpoint_are_made_again(world, monkeypatch, key,
     monkeypatch.setenv(VARIABLE, str(interval))
     for item in range(1, world.items[key], 3):
         ticks = count()
-        clock = SimpleNamespace(perf_counter=lambda ticks=ticks: next(ticks), time=time.time)
-        monkeypatch.setattr(checkpoint, "time", clock)
+        monkeypatch.setattr(checkpoint, "time", SimpleNamespace(perf_counter=lambda ticks=ticks: next(ticks)))
         world.killed_at(key, item)
         kept = done_of(key) if file_of(key).exists() else 0
         assert item - kept <= interval

@@ -185,6 +185,19 @@ def test_what_a_killed_run_left(world: Path) -> None:
         assert part in text
 
 
+def test_the_command_for_half_written_files_removes_them_and_no_others(world: Path) -> None:
+    names = [".x.safetensors.k.tmp", ".x.safetensors.k.tmp.parts/.tmpA", "x.safetensors", ".y.safetensors.lock"]
+    files = [world / "results/compressed/tiny" / name for name in names]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    command = next(line for line in said()[0].splitlines() if "2 half-written files" in line).partition("way: ")[2]
+    subprocess.run(command, shell=True, check=True, env={"PATH": os.defpath})
+    assert [file.exists() for file in files] == [False, False, True, True]
+    assert not files[1].parent.exists()
+    assert "half-written" not in said()[0]
+
+
 def test_processes_of_a_killed_run_and_of_one_that_lives(world: Path) -> None:
     lock = world / ".snakemake/locks/0.input.lock"
     lock.parent.mkdir(parents=True)
