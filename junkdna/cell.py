@@ -85,7 +85,7 @@ def _made_from(settings: dict, inputs: Inputs, stored: object | None, device: st
         "tokens_sha256": inputs.tokens_sha256,
         "model": inputs.manifest,
         "compressed_digest": stored.digest if stored else None,
-        "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
+        "device": torch.cuda.get_device_name(0) if device != "cpu" else processor(),
         "torch_threads": torch.get_num_threads(),
         "versions": {**versions(), "torch_build": torch.__version__},
     }
@@ -218,6 +218,17 @@ def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, m
     transfer = import_module("junkdna.transfer")  # by name: its code must not count in cells that do not train
     protocol = {"match": "epochs", **settings["protocol"]}
     return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), walk)
+
+
+def processor() -> str:
+    """Such as "cpu x86_64 AVX512 AMD EPYC": the kernels that run, and so a number's last bits, follow from it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(named, platform.processor())
+    return " ".join(filter(None, ["cpu", platform.machine(), torch.backends.cpu.get_cpu_capability(), name]))
 
 
 def versions() -> dict[str, str]:

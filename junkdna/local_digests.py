@@ -29,25 +29,26 @@ def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...]
     there is none. Raises UserError for a file that cannot be read.
     """
     folder = local_folder(given)
+    record = _record(folder, patterns)
     try:
         stats = _stats(folder, patterns, without)
         if stats:
-            return _digest(_hashed(str(folder), patterns, stats))
+            return _digest(_hashed(record.absolute(), folder.absolute(), stats))
     except OSError as error:
         raise UserError(
             f"local {given!r}: {error.filename or folder} cannot be read ({error.strerror}). Results are compared with "
             "what these files hold: make them readable."
         ) from None
-    return _read(_record(folder, patterns)).get("digest")
+    return _read(record).get("digest")
 
 
 def sha256_unless_known(path: Path) -> str:
     """Hex SHA-256 of a file, from its record where its size and time of change are those of the last time it was
     hashed. OSError passes through."""
     facts = path.stat()
-    return _hashed(str(path.parent.absolute()), (path.name,), ((path.name, facts.st_size, facts.st_mtime_ns),))[
-        path.name
-    ]
+    record = _record(path.parent, (path.name,))
+    stats = ((path.name, facts.st_size, facts.st_mtime_ns),)
+    return _hashed(record.absolute(), path.parent.absolute(), stats)[path.name]
 
 
 def _stats(folder: Path, patterns: tuple[str, ...], without: tuple[str, ...]) -> Stats:
@@ -64,19 +65,19 @@ def _inside(folder: Path) -> list[Path]:
 
 
 @lru_cache
-def _hashed(folder: str, patterns: tuple[str, ...], stats: Stats) -> dict[str, str]:
-    """Name -> hex SHA-256 of each file; what is new goes into the record."""
-    record = _record(Path(folder), patterns)
+def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
+    """Name -> hex SHA-256 of each file; what is new goes into the record. Absolute paths: results are kept for the
+    life of the process."""
     known = _read(record).get("files", {})
     files = {}
     for name, size, mtime_ns in stats:
         facts = {"size_bytes": size, "mtime_ns": mtime_ns}
         before = known.get(name, {})
         same = size > ALWAYS_HASHED_BYTES and facts.items() <= before.items()
-        files[name] = facts | {"sha256": before["sha256"] if same else sha256_file(Path(folder) / name)}
+        files[name] = facts | {"sha256": before["sha256"] if same else sha256_file(folder / name)}
     hashes = {name: facts["sha256"] for name, facts in files.items()}
     if files != known:
-        content = {"folder": folder, "patterns": patterns, "digest": _digest(hashes), "files": files}
+        content = {"folder": str(folder), "digest": _digest(hashes), "files": files}
         with suppress(UserError, OSError), replacing(record) as temporary:  # without it files are hashed again
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return hashes
