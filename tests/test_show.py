@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 import toy_run
+import yaml
 
 from junkdna import job_settings
 from junkdna.cli import parser
@@ -300,6 +301,25 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
     assert not {name for name in made if not name.startswith(MADE_WITH_A_MODEL)}
     again = command("colours", "--model", "tiny", "--n", "1")
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
+
+
+@pytest.mark.dag
+def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_refused(project: Path) -> None:
+    env = {"CUDA_VISIBLE_DEVICES": ""}
+    command("colours", "--model", "tiny", "--n", "1", env=env)
+    before = (project / "results/models/tiny/model.json").read_text()
+    config = project / "model/config.json"
+    config.write_text(config.read_text() + "\n")
+    done = command("colours", "--model", "tiny", "--n", "1", env=env)
+    assert (done.returncode, "making results/models/tiny/model.json first" in done.stderr) == (0, True)
+    assert (project / "results/models/tiny/model.json").read_text() != before
+    (project / "model").rename(project / "moved")
+    study = yaml.safe_load((project / "config.yaml").read_text())
+    study["models"]["tiny"]["local"] = "moved"
+    toy.write_yaml(project / "config.yaml", study)
+    done = command("colours", "--model", "tiny", "--n", "1", env=env)
+    assert done.returncode == 2
+    assert "models.tiny: results/models/tiny/model.json was made from local" in done.stderr
 
 
 @pytest.mark.dag
