@@ -14,6 +14,8 @@ from test_dag import ROOT, cells, environment, planned, snakemake
 from test_dag_compressed import STUDY
 from test_inputs import other_weights
 
+from junkdna.collect import read_footer
+
 pytestmark = pytest.mark.dag
 FILLER_BYTES = 1_500_000  # Snakemake alone compares dates only of files above 1 MB
 
@@ -91,20 +93,19 @@ def test_edited_data_re_run_the_cells_that_read_them(done: Path) -> None:
     assert " 5 to run" in plan(done)
 
 
-def test_a_join_by_dates_alone_does_not_mix_models(done: Path) -> None:
-    """With `--rerun-triggers mtime` Snakemake does not look at settings: the join does."""
+def test_another_source_under_the_same_name_is_refused_and_the_way_out_works(done: Path) -> None:
+    """By dates alone Snakemake does not look at settings: planning and the join do."""
     shutil.copytree(done / "decoder", done / "other")
     other_weights(done / "other")
-    study = {**STUDY, "models": {"llm": {"kind": "decoder", "local": "other"}}}
-    toy.write_yaml(done / "config.yaml", study)
+    toy.write_yaml(done / "config.yaml", {**STUDY, "models": {"llm": {"kind": "decoder", "local": "other"}}})
     refused = snakemake(done, "--rerun-triggers", "mtime")
     assert refused.returncode != 0
     assert "models.llm: results/models/llm/model.json was made from local" in refused.stdout
     assert "Rename the model" in refused.stdout
+    assert "rm -r results/models/llm" in refused.stdout
     shutil.rmtree(done / "results/models/llm")
-    shutil.rmtree(done / "results/studies")
-    joined = snakemake(done, "--rerun-triggers", "mtime")
-    table = done / "results/studies/methods/tables/cells.parquet"
-    assert joined.returncode == 0 or not table.exists()
-    if joined.returncode == 0:  # the new folder is newer than the cells, so dates alone re-ran them
-        assert " 0 to run" in plan(done)
+    again = snakemake(done, "--rerun-triggers", "mtime")
+    assert again.returncode == 0, again.stdout
+    files = [*done.glob("results/cells/**/*.parquet")]
+    assert {read_footer(file)["model"]["source"]["local"] for file in files} == {"other"}
+    assert planned(done) == set()
