@@ -104,7 +104,10 @@ def test_another_source_under_the_same_name_is_refused_and_the_way_out_works(don
     assert "Rename the model" in refused.stdout
     assert "rm -r results/models/llm" in refused.stdout
     shutil.rmtree(done / "results/models/llm")
-    again = snakemake(done, "--rerun-triggers", "mtime")
+    by_dates = snakemake(done, "--rerun-triggers", "mtime")
+    assert by_dates.returncode != 0
+    assert "5 of 5 cells cannot be joined" in by_dates.stdout
+    again = snakemake(done)
     assert again.returncode == 0, again.stdout
     files = [*done.glob("results/cells/**/*.parquet")]
     assert {read_footer(file)["model"]["source"]["local"] for file in files} == {"other"}
