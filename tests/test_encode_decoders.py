@@ -6,11 +6,8 @@ import pyarrow as pa
 import pytest
 import toy
 import toy_tokenizers
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from junkdna.encode import continuation_coder, encode
+from junkdna.encode import encode
 from junkdna.errors import UserError
 from junkdna.tasks.load import SCHEMA as EXAMPLES
 
@@ -123,31 +120,6 @@ def test_the_chat_template_brings_its_own_special_tokens():
 
 
 # --- what follows a prompt --------------------------------------------------------------------------------------------
-
-
-@st.composite
-def prompts_and_options(draw) -> tuple[str, str]:
-    words = st.lists(st.sampled_from(toy_tokenizers.WORDS), max_size=10).map(" ".join)
-    lines = draw(st.lists(words, min_size=1, max_size=4))
-    end = draw(st.sampled_from(["", ":", "\n", "\n\n", "\nAnswer:", " Answer:", "\n  A", "<|im_start|>assistant\n"]))
-    option = draw(words.filter(bool))
-    return draw(st.sampled_from(["\n", "\n\n"])).join(lines) + end, draw(st.sampled_from([" ", ""])) + option
-
-
-@hypothesis_settings(deadline=None, max_examples=400)
-@given(prompts_and_options(), st.sampled_from(["byte_bpe", "sentencepiece_bpe", "unigram", "wordpiece"]))
-def test_an_option_is_what_the_whole_has_more_than_the_prompt(texts, family):
-    prompt, option = texts
-    one = TOKENIZERS[family]
-    whole, before = plain_ids(one, prompt + option), plain_ids(one, prompt)
-    assert continuation_coder(one)(prompt, option) == whole[len(before) :]
-
-
-def test_a_long_last_line_changes_nothing():
-    for one in TOKENIZERS.values():
-        line = " ".join(toy_tokenizers.WORDS * 9)
-        whole, before = plain_ids(one, f"{line} the fox"), plain_ids(one, line)
-        assert continuation_coder(one)(line, " the fox") == whole[len(before) :]
 
 
 def test_options_are_encoded_behind_the_prompt(tokenizer):
