@@ -81,6 +81,52 @@ def test_prompt_and_longest_option_fit_into_what_the_model_reads(tokenizer, read
     assert short["query"] == whole[-10:]
 
 
+FAR = "the fox is red . a wolf sees a tree . the day was good ."
+
+
+@pytest.mark.parametrize("choice", ["continuation", "letters"])
+@pytest.mark.parametrize("max_length", [5, 20, 24, 25, 26, 27, 28, 30, 99])
+def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, choice, max_length):
+    """What a list of options shows is no passage."""
+    row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
+    more = {"knobs": [["context", "passage"]], "knob_defaults": {"answer_span": "kept"}, "max_length": max_length}
+    more["letters_prompt"] = "{passage}{text}\n{choices}\nAnswer:"
+    found = encode(table(row), None, tokenizer, settings(choice=choice, **more)).to_pylist()[0]
+    text = tokenizer.decode(found["query"])
+    assert found["answer_shown"] == ("red" in text.partition("wolf")[0] and "wolf" in text)
+    assert found["answer_shown"] or found["truncated"]
+
+
+def test_a_template_without_a_passage_shows_none(tokenizer):
+    row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
+    asked = settings(knobs=[["context", "passage"]], prompt="Question: {text}\nAnswer:")
+    assert encode(table(row), None, tokenizer, asked)["answer_shown"].to_pylist() == [False]
+
+
+@pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "wordpiece"])
+def test_no_cut_brings_the_masked_answer_about(family):
+    """ "000" stands in "1,000" only, until a cut makes it a number of its own."""
+    one = TOKENIZERS[family]
+    row = {"text": "what", "passage": "paid 1,000 foxes", "choices": ["000", "2"], "answer": 0}
+    for max_length in range(4, 40):
+        asked = settings(knobs=[["answer_span", "masked"], ["context", "passage"]], max_length=max_length)
+        found = encode(table(row), None, one, asked).to_pylist()[0]
+        assert found["answer_shown"] is False
+        text = one.decode(found["query"], skip_special_tokens=True)
+        assert "1" in text or "000" not in text
+
+
+@pytest.mark.parametrize("readable", [4, 5])
+def test_a_first_token_alone_is_no_prompt(readable):
+    """Room for the special token in front and nothing else: an error, never a prompt that is not cut."""
+    one = TOKENIZERS["sentencepiece_bpe"]
+    asked = settings("generate", new_tokens=4)
+    if readable == 5:
+        with pytest.raises(UserError, match="4 tokens are to follow the prompt, but the model reads only 5"):
+            encode(table({"text": "what ?"}), None, one, asked, readable)
+    assert len(encode(table({"text": "what ?"}), None, one, asked, readable + 2)["query"][0]) == readable - 2
+
+
 def test_room_is_left_for_the_text_to_be_generated(tokenizer):
     row = {"text": "what colour is the fox ?", "passage": LONG, "references": ["red"], "answer": None}
     for new_tokens, cut in ((5, False), (6, True)):

