@@ -48,6 +48,9 @@ SPANNED = (
     "task %s: in %d of %d rows a token of this model spans the prompt's end and an option (or an option and its "
     "ending). Those rows score it whole, for all their options alike (docs/scoring.md)."
 )
+ALIKE = (
+    "task %s: in %d of %d rows this model's tokenizer makes the same tokens of two options: it cannot tell them apart."
+)
 KEPT = ("id", "split", "position", "answer", "target", "references")
 
 
@@ -81,6 +84,9 @@ def encode_rows(
         coded = _cross_rows(rows, tokenizer, limit)
     else:
         coded = _encoder_rows(rows, tokenizer, settings["kind"], limit)
+    alike = sum(len({*map(tuple, row["options"])}) < len(row["options"]) for row in coded if row["options"])
+    if alike:
+        log.warning(ALIKE, settings["task"], alike, len(rows))
     kept = [{name: row[name] for name in KEPT} for row in rows]
     return pa.Table.from_pylist([{**row, **more} for row, more in zip(kept, coded, strict=True)], schema=SCHEMA)
 

@@ -161,6 +161,17 @@ def test_rows_with_such_tokens_are_counted(caplog):
     assert "task t: in 2 of 2 rows a token of this model spans the prompt's end and an option" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["decoder", "encoder"])
+def test_options_that_a_tokenizer_cannot_tell_apart_are_counted(kind, caplog):
+    """Here two capitals: the tokenizer is of lower case."""
+    one = toy_tokenizers.make("wordpiece")
+    rows = [{"id": str(i), "position": i, "split": "evaluate", "answer": 0, "text": "what?", "choices": choices}
+            for i, choices in enumerate((["Fox", "fox"], ["fox", "tree"]))]  # fmt: skip
+    more = {"model_kind": kind, "choice": "continuation" if kind == "decoder" else "similarity"}
+    encode(pa.Table.from_pylist(rows, schema=EXAMPLES), None, one, {**SETTINGS, **more})
+    assert "task t: in 1 of 2 rows this model's tokenizer makes the same tokens of two options" in caplog.text
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 
 
