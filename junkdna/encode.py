@@ -4,23 +4,28 @@ Columns: id, split, position, answer, target, references (as in the examples), `
 encoder, the prompt for a decoder), `second_start` (position in the query where a second segment begins, or the
 query's length), `options` (token ids per option; null where there are none), `option_starts` (leading tokens of each
 option that are not scored), `option_characters` (of the scored part), `answer_shown` (whether the answer stands in
-the passage shown; null without one), `truncated` (something was longer than allowed and was cut).
+what a row that is cut still shows of its passage; null without one), `truncated` (something was longer than allowed
+and was cut).
 """
 
+import logging
 import math
 import mmap
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from junkdna import prompts
+from junkdna import prompts, seam
+from junkdna.answer_place import answer_place
+from junkdna.cutting import cut_end, cut_start, end_of_text, fitted, start_of_text, tail
 from junkdna.errors import UserError
 from junkdna.files import replacing
 from junkdna.sealed import SLOT, check_seal, not_whole, seal
 from junkdna.tasks.knobs import keep_options, ranks
-from junkdna.windows import answer_place, shown_passage
+from junkdna.windows import shown_passage
 
+log = logging.getLogger(__name__)
 INTEGERS = pa.list_(pa.int32())
 SCHEMA = pa.schema(
     [
@@ -39,6 +44,13 @@ SCHEMA = pa.schema(
         ("truncated", pa.bool_()),
     ]
 )
+SPANNED = (
+    "task %s: in %d of %d rows a token of this model spans the prompt's end and an option (or an option and its "
+    "ending). Those rows score it whole, for all their options alike (docs/scoring.md)."
+)
+ALIKE = (
+    "task %s: in %d of %d rows this model's tokenizer makes the same tokens of two options: it cannot tell them apart."
+)
 KEPT = ("id", "split", "position", "answer", "target", "references")
 
 
@@ -53,8 +65,9 @@ def encode(
     Encoders: the query is the text, then the second text or the passage, cut at the end to `max_length` tokens
     with special tokens; options are encoded apart, or (cross-encoder) behind the query, which is then cut to make
     room. Decoders: the query is the prompt, cut at its *start* so that the question stays; options are what follows
-    it. Whatever is cut is flagged in `truncated`, never hidden. Raises UserError for a knob that a row cannot serve
-    (too few options or shots) and for an option of which nothing would be scored.
+    it, and a token that spans both belongs to the options (`seam`). Whatever is cut is flagged in `truncated`, never
+    hidden. Raises UserError for a knob that a row cannot serve (too few options or shots) and for an option of which
+    nothing would be scored.
     """
     turned_shots = [] if shots is None else turned(shots, tokenizer, settings)
     return encode_rows(turned(examples, tokenizer, settings), turned_shots, tokenizer, settings, readable)
@@ -71,21 +84,29 @@ def encode_rows(
         coded = _cross_rows(rows, tokenizer, limit)
     else:
         coded = _encoder_rows(rows, tokenizer, settings["kind"], limit)
-    kept = [{name: row[name] for name in (*KEPT, "answer_shown")} for row in rows]
+    alike = sum(len({*map(tuple, row["options"])}) < len(row["options"]) for row in coded if row["options"])
+    if alike:
+        log.warning(ALIKE, settings["task"], alike, len(rows))
+    kept = [{name: row[name] for name in KEPT} for row in rows]
     return pa.Table.from_pylist([{**row, **more} for row, more in zip(kept, coded, strict=True)], schema=SCHEMA)
 
 
 def turned(examples: pa.Table, tokenizer: object, settings: dict) -> list[dict]:
-    """The examples with every knob at its value, and `answer_shown`."""
+    """The examples with every knob at its value.
+
+    Each with `answer_shown` (of the passage before anything is cut to `max_length`), the answers that are `looked_for`
+    in it, and whether they are `masked`.
+    """
     knobs = {**settings["knob_defaults"], **dict(settings["knobs"])}
     rows = examples.to_pylist()
     found = []
     for row, rank in zip(rows, ranks([row["id"] for row in rows]), strict=True):
         row = keep_options(row, int(knobs["options"]), rank) if "options" in knobs and row["choices"] else dict(row)
-        row["answer_shown"] = None
+        span = knobs.get("answer_span", "kept")
+        row |= {"answer_shown": None, "looked_for": [], "masked": span == "masked"}
         if "context" in knobs and row["passage"]:
             answers = [row["choices"][row["answer"]]] if row["choices"] else row["references"] or []
-            span = knobs.get("answer_span", "kept")
+            row["looked_for"] = answers
             row["passage"] = shown_passage(row["passage"], answers, knobs["context"], span, tokenizer)
             if row["passage"] and answers:
                 row["answer_shown"] = answer_place(row["passage"], answers) is not None
@@ -98,60 +119,89 @@ def turned(examples: pa.Table, tokenizer: object, settings: dict) -> list[dict]:
 
 def _encoder_rows(rows: list[dict], tokenizer: object, kind: str, limit: int) -> list[dict]:
     texts = sorted({text for row in rows for text in _option_texts(row)})
-    options = dict(zip(texts, _ids(tokenizer, texts), strict=True))
+    options = dict(zip(texts, _with_mask(tokenizer, texts), strict=True))
     found = []
     for row in rows:
-        first, second = row["text"], row["text_b"] or row["passage"]
-        if kind == "choice":  # one text: a separator token would not be in the options
-            query, start = tokenizer(_joined(row), verbose=False)["input_ids"], None
-        else:
-            code = tokenizer(first, *filter(None, [second]), return_token_type_ids=True, verbose=False)
-            query, start = code["input_ids"], (code["token_type_ids"] + [1]).index(1)
+        texts = _encoder_texts(row, kind)
+        code = tokenizer(*texts, return_token_type_ids=True, return_special_tokens_mask=True, verbose=False)
+        cut = partial(_encoder_cut, row, texts, code, tokenizer)
+        (query, start), shown = fitted(row, limit, cut)
         coded = [options[text] for text in _option_texts(row)]
-        short = [_cut_end(option, tokenizer, limit) for option in coded]
-        cut = _cut_end(query, tokenizer, limit)
+        short = [cut_end(*option, limit) for option in coded]
         found.append(
             {
-                "query": cut,
-                "second_start": min(len(cut) if start is None else start, len(cut)),
+                "query": query,
+                "second_start": start,
                 "options": short if row["choices"] else None,
                 "option_starts": [0] * len(short) if row["choices"] else None,
                 "option_characters": [len(text) for text in _option_texts(row)] if row["choices"] else None,
-                "truncated": max(map(len, [query, *coded])) > limit,
+                "answer_shown": shown,
+                "truncated": max(map(len, [code["input_ids"], *(ids for ids, _ in coded)])) > limit,
             }
         )
     return found
+
+
+def _encoder_texts(row: dict, kind: str) -> list[str]:
+    """One text where options are picked (a separator token would not be in the options), else the text and what
+    follows it."""
+    return [_joined(row)] if kind == "choice" else [row["text"], *filter(None, [row["text_b"] or row["passage"]])]
+
+
+def _encoder_cut(
+    row: dict, texts: list[str], code: object, tokenizer: object, limit: int
+) -> tuple[tuple[list[int], int], str]:
+    """Tokens cut to `limit` and where the second segment begins in them; the part of the passage they show."""
+    whole, added, passage = code["input_ids"], code["special_tokens_mask"], _passage(row)
+    cut = cut_end(whole, added, limit)
+    start = [*code["token_type_ids"], 1].index(1) if len(texts) > 1 else len(cut)
+    if passage and len(cut) < len(whole):
+        end = end_of_text(tokenizer, code, limit - tail(added), texts)
+        passage = passage[: max(0, end - (len(texts[-1]) - len(passage)))]
+    return (cut, min(start, len(cut))), passage
 
 
 def _cross_rows(rows: list[dict], tokenizer: object, limit: int) -> list[dict]:
     found = []
     for row in rows:
-        query = tokenizer(_joined(row), verbose=False)["input_ids"]
+        code = tokenizer(_joined(row), return_special_tokens_mask=True, verbose=False)
         texts = _option_texts(row)
-        pairs = [_pair(tokenizer, _joined(row), text, limit) for text in texts]
+        fits = [fitted(row, limit, partial(_pair, tokenizer, row, text)) for text in texts]
+        query = code["input_ids"]
         found.append(
             {
-                "query": _cut_end(query, tokenizer, limit),
+                "query": cut_end(query, code["special_tokens_mask"], limit),
                 "second_start": min(len(query), limit),
-                "options": [ids for ids, _, _ in pairs],
-                "option_starts": [start for _, start, _ in pairs],
+                "options": [ids for (ids, _, _), _ in fits],
+                "option_starts": [start for (_, start, _), _ in fits],
                 "option_characters": [len(text) for text in texts],
-                "truncated": any(cut for *_, cut in pairs),
+                "answer_shown": None if row["answer_shown"] is None else all(shown for _, shown in fits),
+                "truncated": any(cut for (_, _, cut), _ in fits),
             }
         )
     return found
 
 
-def _pair(tokenizer: object, first: str, second: str, limit: int) -> tuple[list[int], int, bool]:
-    """Token ids of two segments, where the second begins, and whether they were cut to `limit` tokens: the first one
-    alone, as long as something of it stays, else whichever is longer."""
+def _pair(tokenizer: object, row: dict, second: str, limit: int) -> tuple[tuple[list[int], int, bool], str]:
+    """(Token ids of two segments, where the second begins, whether they were cut to `limit` tokens), and the part of
+    the passage that they show. The first segment alone is cut, as long as something of it stays, else whichever is
+    longer."""
+    first, passage = _joined(row), _passage(row)
     code = tokenizer(first, second, return_token_type_ids=True, verbose=False)
     cut = len(code["input_ids"]) > limit
     if cut:
         spare = len(_ids(tokenizer, [first], special=False)[0]) - 1
         how = "only_first" if len(code["input_ids"]) - limit <= spare else "longest_first"
         code = tokenizer(first, second, truncation=how, max_length=limit, return_token_type_ids=True, verbose=False)
-    return code["input_ids"], [*code["token_type_ids"], 1].index(1), cut
+    start = [*code["token_type_ids"], 1].index(1)
+    if cut and passage:
+        passage = passage[: max(0, end_of_text(tokenizer, code, start, [first]) - (len(first) - len(passage)))]
+    return (code["input_ids"], start, cut), passage
+
+
+def _passage(row: dict) -> str:
+    """The passage that an encoder reads: none beside a second text."""
+    return "" if row["text_b"] else row["passage"] or ""
 
 
 def _joined(row: dict) -> str:
@@ -160,13 +210,6 @@ def _joined(row: dict) -> str:
 
 def _option_texts(row: dict) -> list[str]:
     return [f"{choice} {row['ending']}" if row["ending"] else choice for choice in row["choices"] or []]
-
-
-def _cut_end(query: list[int], tokenizer: object, max_length: int) -> list[int]:
-    if len(query) <= max_length:
-        return query
-    tail = query[-1:] if query[-1] in set(tokenizer.all_special_ids) else []
-    return query[: max_length - len(tail)] + tail
 
 
 # --- decoders ---------------------------------------------------------------------------------------------------------
@@ -178,27 +221,53 @@ def _decoder_rows(
     groups: dict[str | None, list[dict]] = {}
     for shot in shots:
         groups.setdefault(shot["group"], []).append(shot)
-    chat = settings["chat_template"]
-    code = continuation_coder(tokenizer)
-    found = []
-    for row in rows:
-        text = prompts.prompt(row, _shots_of(row, groups, settings), settings)
-        gap = " "
-        if chat:
-            whole = prompts.with_chat_template(tokenizer, text)
-            text = whole.rstrip(" ")
-            gap = whole[len(text) :]  # a tokenizer may merge the blank with the word that follows
-        query = _prompt_ids(tokenizer, text, special=not chat)
-        following = _continuations(row, text, gap, code, settings)
-        behind = max(map(len, following["options"] or []), default=settings["new_tokens"])
+    asked = (_asked(row, _shots_of(row, groups, settings), tokenizer, settings) for row in rows)
+    found, moved = [], 0
+    for row, (texts, split) in zip(rows, seam.split_rows(asked, tokenizer, not settings["chat_template"]), strict=True):
+        _refuse_silent(row, split, settings)
+        behind = max(map(len, split.options or []), default=settings["new_tokens"])
         limit = min(settings["max_length"], (readable or math.inf) - behind)
-        if limit < 1:
+        if limit <= split.prompt.first:
             raise UserError(
                 f"example {row['id']!r}: {behind} tokens are to follow the prompt, but the model reads only {readable}."
             )
-        cut = _cut_start(query, tokenizer, limit)
-        found.append({"query": cut, "second_start": len(cut), "truncated": len(query) > limit, **following})
+        query, shown = fitted(row, limit, partial(_decoder_cut, row, texts.prompt, split, tokenizer))
+        moved += split.moved
+        found.append(
+            {
+                "query": query,
+                "second_start": len(query),
+                "options": split.options,
+                "option_starts": split.starts,
+                "option_characters": split.characters,
+                "answer_shown": shown,
+                "truncated": len(split.query) > limit,
+            }
+        )
+    if moved:
+        log.warning(SPANNED, settings["task"], moved, len(rows))
     return found
+
+
+def _asked(row: dict, shots: list[dict], tokenizer: object, settings: dict) -> seam.Asked:
+    """The texts of a row. A prompt never ends in a blank: a tokenizer may merge it with the word that follows."""
+    whole, gap = prompts.prompt(row, shots, settings), " "
+    if settings["chat_template"]:
+        whole, gap = prompts.with_chat_template(tokenizer, whole), ""
+    text = whole.rstrip(" ")
+    ending = "" if settings["choice"] == "letters" else row["ending"] or ""
+    return seam.Asked(text, whole[len(text) :] + gap, prompts.option_texts(row, settings), ending)
+
+
+def _decoder_cut(row: dict, text: str, split: seam.Split, tokenizer: object, limit: int) -> tuple[list[int], str]:
+    """The prompt's tokens cut to `limit`, and the part of the passage that they show."""
+    cut, passage = cut_start(split.query, split.prompt.first, limit), (row["passage"] or "").strip()
+    at = text.rfind(passage)  # the row's own question is the last part of a prompt
+    if not passage or at < 0:
+        return cut, ""
+    removed = len(split.query) - len(cut)
+    start = start_of_text(tokenizer, split.prompt, removed) if removed else 0
+    return cut, passage[max(0, start - at) :]
 
 
 def _shots_of(row: dict, groups: dict[str | None, list[dict]], settings: dict) -> list[dict]:
@@ -213,54 +282,12 @@ def _shots_of(row: dict, groups: dict[str | None, list[dict]], settings: dict) -
     return own[:k]
 
 
-def _prompt_ids(tokenizer: object, text: str, special: bool) -> list[int]:
-    """Token ids of a prompt, without what the tokenizer puts behind a text (an end token): an answer follows."""
-    code = tokenizer(text, add_special_tokens=special, return_special_tokens_mask=True, verbose=False)
-    ids, added = code["input_ids"], code["special_tokens_mask"]
-    return ids[: len(ids) - added[::-1].index(0)] if 0 in added else ids
-
-
-def _continuations(row: dict, text: str, gap: str, code: Callable, settings: dict) -> dict:
-    """The option columns of one row: what follows the prompt `text` after `gap`."""
-    texts = prompts.option_texts(row, settings)
-    if texts is None:
-        return {"options": None, "option_starts": None, "option_characters": None}
-    ending = "" if settings["choice"] == "letters" else row["ending"] or ""
-    coded = [code(text, f"{gap}{option} {ending}" if ending else gap + option) for option in texts]
-    starts = [len(code(text, gap + option)) if ending else 0 for option in texts]
-    for option, ids, start in zip(texts, coded, starts, strict=True):
-        if len(ids) <= start:
-            raise UserError(
-                f"task {settings['task']}: row {row['id']!r}: this model's tokenizer gives no token for "
-                f"{ending or option!r}, so nothing would be scored; leave the row out, or take another model."
-            )
-    lengths = [len(ending or option) for option in texts]
-    return {"options": coded, "option_starts": starts, "option_characters": lengths}
-
-
-def continuation_coder(tokenizer: object) -> Callable[[str, str], list[int]]:
-    """A function of (text, continuation) that gives the tokens which the continuation adds behind the text.
-
-    As tokens of the whole, less those of the text alone (so lm-eval splits them): a tokenizer may merge across the
-    seam, or put a mark in front of whatever comes first. Only the last line is tokenised anew, each pair once.
-    """
-    known: dict[tuple[str, str], list[int]] = {}
-
-    def code(text: str, continuation: str) -> list[int]:
-        key = (text[text.rstrip().rfind("\n") + 1 :][-200:], continuation)
-        if key not in known:
-            alone, whole = (_ids(tokenizer, [part], special=False)[0] for part in (key[0], "".join(key)))
-            known[key] = whole[len(alone) :]
-        return known[key]
-
-    return code
-
-
-def _cut_start(query: list[int], tokenizer: object, max_length: int) -> list[int]:
-    if len(query) <= max_length:
-        return query
-    head = query[:1] if query[0] in set(tokenizer.all_special_ids) else []
-    return head + query[-(max_length - len(head)) :]
+def _refuse_silent(row: dict, split: seam.Split, settings: dict) -> None:
+    if split.silent:
+        raise UserError(
+            f"task {settings['task']}: row {row['id']!r}: this model's tokenizer gives no token for "
+            f"{split.silent[0]!r}, so nothing would be scored; leave the row out, or take another model."
+        )
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -268,6 +295,14 @@ def _cut_start(query: list[int], tokenizer: object, max_length: int) -> list[int
 
 def _ids(tokenizer: object, texts: list[str], special: bool = True) -> list[list[int]]:
     return tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"] if texts else []
+
+
+def _with_mask(tokenizer: object, texts: list[str]) -> list[tuple[list[int], list[int]]]:
+    """Tokens of each text, and 1 for each that the tokenizer added to it."""
+    if not texts:
+        return []
+    code = tokenizer(texts, return_special_tokens_mask=True, verbose=False)
+    return [*zip(code["input_ids"], code["special_tokens_mask"], strict=True)]
 
 
 def write_tokens(table: pa.Table, destination: Path) -> None:

@@ -32,15 +32,15 @@ def greedy(
 ) -> list[str]:
     """The greedy continuation of each query: text without special tokens, cut before the first stop string.
 
-    A row ends at an end-of-text token (see `end_tokens`), when its text holds one of `stop`, or after
-    `max_new_tokens`. No sampling and no penalties, whatever the model's generation settings say. What queries share
-    at their beginning is computed once (`token_tree`), then rows are decoded in batches, padded on the left;
-    architectures that `tree_fits` refuses go row by row through transformers' `generate`. The rows that run together
-    change logits by rounding error only, so an answer only where its two best tokens are that close.
+    A row ends at an end-of-text token (see `end_tokens`), when its text holds one of `stop` (or the special token of
+    that name comes), or after `max_new_tokens`. No sampling and no penalties, whatever the model's generation settings
+    say. What queries share at their beginning is computed once (`token_tree`), then rows are decoded in batches, padded
+    on the left; architectures that `tree_fits` refuses go row by row through transformers' `generate`. The rows that
+    run together change logits by rounding error only, so an answer only where its two best tokens are that close.
     `walk` goes through the packs of rows. Raises UserError for a query without tokens.
     """
     need_context(min(map(len, queries), default=1))
-    ends = end_tokens(model, tokenizer)
+    ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
 
     def text(tokens: list[int]) -> str:
         return tokenizer.decode(tokens[:-1] if tokens[-1] in ends else tokens, skip_special_tokens=True)
@@ -63,6 +63,11 @@ def end_tokens(model: nn.Module, tokenizer: object) -> set[int]:
     named.append(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
     ids = [token for value in named for token in (value if isinstance(value, list) else [value])]
     return {token for token in ids if token is not None}
+
+
+def stop_tokens(tokenizer: object, stop: Sequence[str]) -> set[int]:
+    """Ids of the added tokens, such as "<|im_end|>", that are a stop string: text without special tokens hides them."""
+    return {token for token, added in tokenizer.added_tokens_decoder.items() if str(added) in stop}
 
 
 def _side_by_side(

@@ -1,7 +1,6 @@
 """The context knob: how much of a passage is shown around the gold answer, and the control without the answer."""
 
-import re
-
+from junkdna.answer_place import answer_place, answer_places
 from junkdna.errors import UserError
 
 MASK = "___"
@@ -11,34 +10,32 @@ def shown_passage(passage: str, answers: list[str], context: int | str, span: st
     """The part of a passage that a prompt shows at `context` (none, a number of tokens, passage) and `span`.
 
     A number of tokens n cuts a window of n tokens of `tokenizer` around the first place where one of `answers`
-    stands (whole words, any case, any white space between them): as many before as after it, shifted where the passage
-    ends, so that a longer window holds every shorter one. An answer longer than n is kept whole. Where no answer stands
-    the window begins the passage. `span` masked is the answer-absent control: every place of an answer reads "___", and
-    the window is cut around the first of them: same length, same topic, no answer. Raises UserError for a tokenizer
-    without character offsets. Tokens are counted in the passage alone; in the prompt a token more or less may result.
-    A window may begin and end inside a word.
+    stands (`answer_place`): as many before as after it, shifted where the passage ends, so that a longer window holds
+    every shorter one. An answer longer than n is kept whole. Where no answer stands the window begins the passage.
+    `span` masked is the answer-absent control: every place of an answer reads "___", and the window is cut around the
+    first of them: same length, same topic, no answer. Where the cut itself brings an answer about ("10,000" to "10")
+    that is masked too, and where masking cannot help (an answer that reads "___") no passage is shown. A passage
+    that is nothing but its answer becomes "___". Raises UserError for a tokenizer without character offsets. Tokens
+    are counted in the passage alone; in the prompt a token more or less may result. A window may begin and end inside
+    a word.
     """
     if context == "none":
         return None
     place = answer_place(passage, answers)
     if span == "masked":
-        passage = _answers_pattern(answers).sub(MASK, passage) if place else passage
+        passage = _masked(passage, answers)
         place = (place[0], place[0] + len(MASK)) if place else None
-    if context == "passage":
-        return passage
-    return _window(passage, place or (0, 0), int(context), tokenizer)
+    shown = passage if context == "passage" else _window(passage, place or (0, 0), int(context), tokenizer)
+    if span == "masked" and answer_place(shown, answers):
+        shown = _masked(shown, answers)
+        return None if answer_place(shown, answers) else shown
+    return shown
 
 
-def answer_place(passage: str, answers: list[str]) -> tuple[int, int] | None:
-    """First and last character (exclusive) of the first answer that stands in the passage; None where none does."""
-    found = _answers_pattern(answers).search(passage) if answers else None
-    return found.span() if found else None
-
-
-def _answers_pattern(answers: list[str]) -> re.Pattern:
-    longest_first = sorted(answers, key=len, reverse=True)
-    words = "|".join(r"\s+".join(map(re.escape, answer.split())) for answer in longest_first)
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+def _masked(passage: str, answers: list[str]) -> str:
+    for start, end in reversed(answer_places(passage, answers)):
+        passage = passage[:start] + MASK + passage[end:]
+    return passage
 
 
 def _window(passage: str, place: tuple[int, int], tokens: int, tokenizer: object) -> str:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import toy
 import toy_tokenizers
+from tokenizers import processors
 
 from junkdna.encode import SCHEMA, encode, read_tokens, write_tokens
 from junkdna.errors import UserError
@@ -266,6 +267,58 @@ def test_the_window_and_whether_it_holds_the_answer(tokenizer):
     assert held == [False, False, None]
     assert shown(context="passage")[1] == [True, False, None]
     assert shown(context="passage", answer_span="masked")[1] == [False, False, None]
+
+
+FAR = "the day was good . a wolf sees a tree . the fox is red ."  # 15 tokens, the answer is the last but one
+
+
+@pytest.mark.parametrize("kind", ["choice", "cross", "pair"])
+@pytest.mark.parametrize("max_length", [12, 16, 18, 19, 20, 21, 22, 23, 24, 64])
+def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, kind, max_length):
+    row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
+    more = {"knobs": [["context", "passage"]], "knob_defaults": {"answer_span": "kept"}, "max_length": max_length}
+    asked = settings("choice" if kind == "cross" else kind, kind if kind == "cross" else "", **more)
+    found = encoded(table(row), tokenizer, asked).to_pylist()[0]
+    rows = [ids[:start] for ids, start in zip(found["options"], found["option_starts"], strict=True)]
+    texts = [tokenizer.decode(ids) for ids in (rows if kind == "cross" else [found["query"]])]
+    assert found["answer_shown"] == all("red" in text for text in texts)
+    assert found["answer_shown"] or found["truncated"]
+
+
+def test_a_passage_beside_a_second_text_is_not_shown(tokenizer):
+    row = {"text": "fox", "text_b": "tree", "passage": "the fox is red", "choices": ["blue", "red"], "answer": 1}
+    found = encoded(table(row), tokenizer, settings("choice", knobs=[["context", "passage"]]))
+    assert found["answer_shown"].to_pylist() == [False]
+
+
+@pytest.mark.parametrize("choice", ["similarity", "cross"])
+@pytest.mark.parametrize("family", ["wordpiece", "byte_bpe", "unigram"])
+def test_no_cut_brings_the_masked_answer_about(family, choice):
+    """ "1" is masked as a number of its own, and a cut of 1,000 must not make one."""
+    one = toy_tokenizers.make(family)
+    row = {"text": "what", "passage": "1 fox paid 1,000 foxes", "choices": ["1", "2"], "answer": 0}
+    for max_length in range(8, 40):
+        knobs = {"knobs": [["answer_span", "masked"], ["context", "passage"]], "max_length": max_length}
+        found = encoded(table(row), one, settings("choice", choice, **knobs)).to_pylist()[0]
+        assert found["answer_shown"] is False
+        if choice == "similarity":
+            text = one.decode(found["query"], skip_special_tokens=True)
+            assert "1" not in text or "0" in text
+
+
+def test_end_tokens_stay_however_many_they_are():
+    one = toy_tokenizers.make("wordpiece")
+    one.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A [SEP] [CLS]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    query = encoded(table({"text": LONG}), one, settings(max_length=8))["query"][0].as_py()
+    assert query == [*one(LONG)["input_ids"][:6], 3, 2]
+
+
+def test_an_unknown_last_word_is_no_end_token():
+    one = toy_tokenizers.make("words")
+    query = encoded(table({"text": "a b c d \u2603"}), one, settings(max_length=3))["query"][0].as_py()
+    assert query == one("a b c d \u2603")["input_ids"][:3]
 
 
 def test_a_passage_without_an_answer_to_look_for(tokenizer):

@@ -6,11 +6,8 @@ import pyarrow as pa
 import pytest
 import toy
 import toy_tokenizers
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from junkdna.encode import continuation_coder, encode
+from junkdna.encode import encode
 from junkdna.errors import UserError
 from junkdna.tasks.load import SCHEMA as EXAMPLES
 
@@ -84,6 +81,52 @@ def test_prompt_and_longest_option_fit_into_what_the_model_reads(tokenizer, read
     assert short["query"] == whole[-10:]
 
 
+FAR = "the fox is red . a wolf sees a tree . the day was good ."
+
+
+@pytest.mark.parametrize("choice", ["continuation", "letters"])
+@pytest.mark.parametrize("max_length", [5, 20, 24, 25, 26, 27, 28, 30, 99])
+def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, choice, max_length):
+    """What a list of options shows is no passage."""
+    row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
+    more = {"knobs": [["context", "passage"]], "knob_defaults": {"answer_span": "kept"}, "max_length": max_length}
+    more["letters_prompt"] = "{passage}{text}\n{choices}\nAnswer:"
+    found = encode(table(row), None, tokenizer, settings(choice=choice, **more)).to_pylist()[0]
+    text = tokenizer.decode(found["query"])
+    assert found["answer_shown"] == ("red" in text.partition("wolf")[0] and "wolf" in text)
+    assert found["answer_shown"] or found["truncated"]
+
+
+def test_a_template_without_a_passage_shows_none(tokenizer):
+    row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
+    asked = settings(knobs=[["context", "passage"]], prompt="Question: {text}\nAnswer:")
+    assert encode(table(row), None, tokenizer, asked)["answer_shown"].to_pylist() == [False]
+
+
+@pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "wordpiece"])
+def test_no_cut_brings_the_masked_answer_about(family):
+    """ "000" stands in "1,000" only, until a cut makes it a number of its own."""
+    one = TOKENIZERS[family]
+    row = {"text": "what", "passage": "paid 1,000 foxes", "choices": ["000", "2"], "answer": 0}
+    for max_length in range(4, 40):
+        asked = settings(knobs=[["answer_span", "masked"], ["context", "passage"]], max_length=max_length)
+        found = encode(table(row), None, one, asked).to_pylist()[0]
+        assert found["answer_shown"] is False
+        text = one.decode(found["query"], skip_special_tokens=True)
+        assert "1" in text or "000" not in text
+
+
+@pytest.mark.parametrize("readable", [4, 5])
+def test_a_first_token_alone_is_no_prompt(readable):
+    """Room for the special token in front and nothing else: an error, never a prompt that is not cut."""
+    one = TOKENIZERS["sentencepiece_bpe"]
+    asked = settings("generate", new_tokens=4)
+    if readable == 5:
+        with pytest.raises(UserError, match="4 tokens are to follow the prompt, but the model reads only 5"):
+            encode(table({"text": "what ?"}), None, one, asked, readable)
+    assert len(encode(table({"text": "what ?"}), None, one, asked, readable + 2)["query"][0]) == readable - 2
+
+
 def test_room_is_left_for_the_text_to_be_generated(tokenizer):
     row = {"text": "what colour is the fox ?", "passage": LONG, "references": ["red"], "answer": None}
     for new_tokens, cut in ((5, False), (6, True)):
@@ -123,31 +166,6 @@ def test_the_chat_template_brings_its_own_special_tokens():
 
 
 # --- what follows a prompt --------------------------------------------------------------------------------------------
-
-
-@st.composite
-def prompts_and_options(draw) -> tuple[str, str]:
-    words = st.lists(st.sampled_from(toy_tokenizers.WORDS), max_size=10).map(" ".join)
-    lines = draw(st.lists(words, min_size=1, max_size=4))
-    end = draw(st.sampled_from(["", ":", "\n", "\n\n", "\nAnswer:", " Answer:", "\n  A", "<|im_start|>assistant\n"]))
-    option = draw(words.filter(bool))
-    return draw(st.sampled_from(["\n", "\n\n"])).join(lines) + end, draw(st.sampled_from([" ", ""])) + option
-
-
-@hypothesis_settings(deadline=None, max_examples=400)
-@given(prompts_and_options(), st.sampled_from(["byte_bpe", "sentencepiece_bpe", "unigram", "wordpiece"]))
-def test_an_option_is_what_the_whole_has_more_than_the_prompt(texts, family):
-    prompt, option = texts
-    one = TOKENIZERS[family]
-    whole, before = plain_ids(one, prompt + option), plain_ids(one, prompt)
-    assert continuation_coder(one)(prompt, option) == whole[len(before) :]
-
-
-def test_a_long_last_line_changes_nothing():
-    for one in TOKENIZERS.values():
-        line = " ".join(toy_tokenizers.WORDS * 9)
-        whole, before = plain_ids(one, f"{line} the fox"), plain_ids(one, line)
-        assert continuation_coder(one)(line, " the fox") == whole[len(before) :]
 
 
 def test_options_are_encoded_behind_the_prompt(tokenizer):

@@ -119,6 +119,21 @@ def test_every_end_token_ends_a_row_and_is_no_text(tokenizer, name):
     assert greedy(model, tokenizer) == wanted
 
 
+def test_a_special_token_may_be_a_stop_string(llama):
+    """The end of a turn, where neither the model nor the tokenizer says that it ends a text."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    third = plain_greedy(llama, QUERIES[0], NEW, set())[2]
+    inner = Tokenizer(models.WordLevel({f"t{n}": n for n in range(31)}, unk_token="t0"))
+    own = PreTrainedTokenizerFast(
+        tokenizer_object=inner, unk_token="t0", bos_token="t1", eos_token="t2", extra_special_tokens=[f"t{third}"]
+    )
+    assert generation.stop_tokens(own, [f"t{third}", "x"]) == {third}
+    assert greedy(llama, own, stop=[f"t{third}"]) == plain(llama, (2, third))
+    assert greedy(llama, own) != plain(llama, (2, third))
+
+
 @pytest.mark.parametrize("name", ["llama", "mamba"])
 def test_text_ends_before_the_first_stop_string(tokenizer, name):
     """A stop string may begin inside a token and span two of them."""

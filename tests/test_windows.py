@@ -106,6 +106,39 @@ def test_a_character_that_the_tokenizer_drops_stays_in_the_answer():
         assert "café\u0301\u0301" in window(passage, ["café\u0301\u0301"], n, family="wordpiece")
 
 
+def test_a_window_is_cut_around_a_number_of_its_own():
+    assert window("rose 2.5 percent and then by 5 dollars", ["5"], 3) == "by 5 dollars"
+    assert window("rose 2.5 percent and then by 5 dollars", ["5"], 3, "masked") == "by ___ dollars"
+
+
+@pytest.mark.parametrize("family", [family for family in toy_tokenizers.FAMILIES if family != "words"])
+def test_windows_in_a_script_without_blanks(family):
+    passage = "a b c 昨日は東京タワーに d e f"
+    for n in range(1, 12):
+        assert "東京タワー" in window(passage, ["東京タワー"], n, family=family)
+        masked = window(passage, ["東京タワー"], n, "masked", family)
+        assert "東京タワー" not in masked
+
+
+@pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "unigram", "wordpiece"])
+@pytest.mark.parametrize(("passage", "answer"), [("x 10,000 y 10 z", "10"), ("reddish red", "red"), ("re dred", "red")])
+def test_no_window_brings_the_masked_answer_about(family, passage, answer):
+    """A window may begin and end inside a word or a number."""
+    for n in range(1, 12):
+        assert answer_place(window(passage, [answer], n, "masked", family), [answer]) is None
+
+
+def test_a_passage_that_is_nothing_but_its_answer():
+    assert window("Red.", ["red"], 5, "masked") == "___."
+    assert window("red", ["red"], 5, "masked", "wordpiece") == "___"
+
+
+def test_an_empty_answer_stands_nowhere():
+    assert answer_place("red fox", ["", " ", "\u200b"]) is None
+    assert window("red fox", ["", "fox"], 1) == "fox"
+    assert shown_passage("red fox", [""], "passage", "masked", None) == "red fox"
+
+
 def test_a_tokenizer_without_offsets_is_refused_by_name():
     from transformers import ByT5Tokenizer
 

@@ -1,0 +1,195 @@
+"""Where an answer stands: whole words, whole numbers, scripts without blanks, any Unicode form."""
+
+import itertools
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from junkdna.answer_place import answer_place, answer_places
+from junkdna.windows import shown_passage
+
+
+@pytest.mark.parametrize(
+    ("passage", "answer", "found"),
+    [
+        ('2.5 or 5', '5', '5'),
+        ('10,000', '10', None),
+        ('12:30', '30', None),
+        ('12:30', '12', None),
+        ('1/5', '5', None),
+        ('1/5', '1', None),
+        ('-5', '5', None),
+        ('−5 C', '5', None),
+        ('-$5', '5', None),
+        ('5%', '5', '5'),
+        ('$5', '5', '5'),
+        ('3rd', '3', None),
+        ('5km', '5', None),
+        ('5²', '5', None),
+        ('5²', '52', None),
+        ('½', '1', None),
+        ('5½', '5', None),
+        ('10⁻³', '10', None),
+        ('3-5', '5', '5'),
+        ('3–5', '5', '5'),
+        ('3–5', '3', '3'),
+        ('5.', '5', '5'),
+        ('5, 6', '5', '5'),
+        ('5,6', '5', None),
+        ('(5)', '5', '5'),
+        ('10,000', '10000', '10,000'),
+        ('10000', '10,000', '10000'),
+        ('10\u202f000', '10', None),
+        ('10\u202f000 men', '10,000', '10\u202f000'),
+        ('5.0', '5', None),
+        ('COVID-19', '19', '19'),
+        ('No.5', '5', '5'),
+        ('.5', '5', None),
+        ('v2.5.1', '5', None),
+        ('$3.50!', '3.50', '3.50'),
+        ('$3.50', '$3', None),
+        ('$50', '$5', None),
+        ('3-5', '-5', None),
+        ('at -5 degrees', '-5', '-5'),
+        ('２．５ and ５', '5', '５'),
+        ('٥ men', '5', '٥'),
+        ('1,200,300', '200', None),
+        ('1,200,300', '1200300', '1,200,300'),
+        ('5年', '5', '5'),
+        ('15年', '5', None),
+        ('5년', '5', '5'),
+        ('5-year-old', '5', '5'),
+        ('5:', '5', '5'),
+        ('it is 5', '5.', '5'),
+        ('it is 5.2', '5.', None),
+        ("Newton's law", 'Newton', 'Newton'),
+        ('Newton’s law', "newton's", 'Newton’s'),
+        ('atoms', 'atom', None),
+        ('carbon-dioxide', 'carbon dioxide', 'carbon-dioxide'),
+        ('carbon dioxide', 'carbon-dioxide', 'carbon dioxide'),
+        ('“Paris.”', 'Paris', 'Paris'),
+        ('in Paris', '"Paris."', 'Paris'),
+        ('U.S.A. ok', 'U.S.', None),
+        ('U.S. ok', 'U.S.', 'U.S.'),
+        ('the U.S ok', 'U.S.', 'U.S'),
+        ('C++11', 'C++', 'C++'),
+        ('cafe\u0301', 'cafe', None),
+        ('cafe\u0301', 'café', 'cafe\u0301'),
+        ('caf\xe9', 'cafe\u0301', 'café'),
+        ('cafe\u0301 cafe', 'cafe', 'cafe'),
+        ('Straße', 'STRASSE', 'Straße'),
+        ('STRASSE', 'Straße', 'STRASSE'),
+        ('Straß', 'stras', None),
+        ('maſt', 'mast', 'maſt'),
+        ('İstanbul x', 'istanbul', 'İstanbul'),
+        ('ISTANBUL', 'İstanbul', 'ISTANBUL'),
+        ('I\u0307stanbul', 'İstanbul', 'I\u0307stanbul'),
+        ('xx İİİ red', 'red', 'red'),
+        ('ﬁre', 'fire', 'ﬁre'),
+        ('ﬁ', 'f', None),
+        ('photo\xadsynthesis', 'photosynthesis', 'photo\xadsynthesis'),
+        ('photo\xadsynthesis', 'photo', None),
+        ('New\xa0York', 'New York', 'New\xa0York'),
+        ('New  \n York', 'New York', 'New  \n York'),
+        ('私はPythonを使う', 'Python', 'Python'),
+        ('東京\nタワー', '東京タワー', '東京\nタワー'),
+        ('東京タワー', '東京 タワー', '東京タワー'),
+        ('서울은 수도', '서울', '서울'),
+        ('가방', '방', None),
+        ('각', '가', None),
+        ('\u1100\u1161\u11a8', '가', None),
+        ('\u1109\u1165\u110b\u116e\u11af\uc740', '서울', '서울'),
+        ('ก่า', 'ก', None),
+        ('กรุงเทพมหานคร', 'กรุงเทพ', 'กรุงเทพ'),
+        ('ນະຄອນຫຼວງວຽງຈັນ', 'ວຽງຈັນ', 'ວຽງຈັນ'),
+        ('ភ្នំពេញជារាជធានី', 'ភ្នំពេញ', 'ភ្នំពេញ'),
+        ('ရန်ကုန်မြို့', 'ရန်ကုန်', 'ရန်ကုန်'),
+        ('क कि', 'क', 'क'),
+        ('कि', 'क', None),
+        ('a.b axb', 'a.b', 'a.b'),
+        ('f(x)', '(x)', '(x)'),
+        ('yes', '', None),
+        ('yes', '\xad', None),
+        ('H₂O is', 'H2O', 'H₂O'),
+        ('reds red', 'red', 'red'),
+        ('red_fox', 'red', None),
+        ('ｆｏｘ', 'fox', 'ｆｏｘ'),
+        ('ⅣⅤ', 'iv', None),
+        ('Ⅳ x', 'iv', 'Ⅳ'),
+    ],
+)  # fmt: skip
+def test_what_is_a_find(passage, answer, found):
+    place = answer_place(passage, [answer])
+    assert (place and passage[slice(*place)]) == found
+    masked = shown_passage(passage, [answer], "passage", "masked", None)
+    assert answer_place(masked, [answer]) is None
+    if place:
+        assert masked == f"{passage[: place[0]]}___{passage[place[1] :]}"
+    else:
+        assert masked == passage
+
+
+def test_every_place_of_every_answer():
+    assert answer_places("New York City and York", ["New York", "York City"]) == [(0, 13)]  # what overlaps is one
+    assert answer_places("red, RED and r\xe9d", ["red"]) == [(0, 3), (5, 8)]
+    assert answer_places("北京北京", ["北京"]) == [(0, 2), (2, 4)]
+    assert answer_places("a b", ["", " "]) == []
+
+
+def test_characters_that_change_their_length_do_not_shift_what_stands_behind():
+    passage = "İßﬁ\xad e\u0301 ㍍ 10,000 red fox"
+    assert passage[slice(*answer_place(passage, ["RED FOX"]))] == "red fox"
+
+
+def test_an_answer_that_reads_like_the_mask_leaves_no_passage():
+    assert shown_passage("fill in ___ here", ["___"], "passage", "masked", None) is None
+
+
+FORMS = st.sampled_from(
+    [str, str.upper, lambda t: unicodedata.normalize("NFD", t), lambda t: unicodedata.normalize("NFKC", t)]
+)
+ANSWERS = st.sampled_from(
+    [
+        "red",
+        "Ångström",
+        "New York",
+        "10,000",
+        "7",
+        "北京",
+        "กรุงเทพ",
+        "서울",
+        "naïve café",
+        "ﬁne",
+        "Straße",
+        "(x)",
+        "a.b",
+        "U.S.",
+    ]
+)
+BETWEEN = st.sampled_from([" ", ", ", "\n", "\xa0", " (", ") ", "。", " \u201c", "\u201d ", "’s ", " - "])
+
+
+@hypothesis_settings(max_examples=200)
+@given(st.lists(st.tuples(ANSWERS, FORMS, BETWEEN), min_size=1, max_size=6), st.lists(ANSWERS, min_size=1, max_size=3))
+def test_no_form_of_an_answer_is_left_by_the_mask(parts, answers):
+    passage = "".join(f"{form(answer)}{between}" for answer, form, between in parts)
+    masked = shown_passage(passage, answers, "passage", "masked", None)
+    assert answer_place(masked, answers) is None
+    for answer, form, _ in parts:
+        assert answer not in answers or form(answer) not in masked.split()
+    assert masked.count("___") >= 1 or not {answer for answer, *_ in parts} & {*answers}
+
+
+@hypothesis_settings(max_examples=200)
+@given(st.text(max_size=40), st.text(min_size=1, max_size=6), st.text(max_size=40))
+def test_any_text_between_blanks_is_found_and_masked(before, answer, after):
+    """Whatever the characters: places lie inside the passage, in order, and masking them leaves none."""
+    passage = f"{before} {answer} {after}"
+    places = answer_places(passage, [answer])
+    assert all(0 <= start < end <= len(passage) for start, end in places)
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(places))
+    masked = shown_passage(passage, [answer], "passage", "masked", None)
+    assert masked is None or answer_place(masked, [answer]) is None
