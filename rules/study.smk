@@ -6,12 +6,16 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from junkdna import ahead, devices, grid, keys, run_end, workflow_inputs
 from junkdna.provenance import code_digest
+from junkdna.workflow_errors import told_plainly
 
-RESOLVED = workflow_inputs.load_for_workflow(config)
-CELLS = grid.all_cells(RESOLVED)
-FOLDER = f"results/studies/{RESOLVED.study.study}"
-STUDY_FILE = workflow_inputs.study_file(RESOLVED, FOLDER)
-FIGURES = workflow_inputs.figure_files(RESOLVED, FOLDER)
+with told_plainly():
+    RESOLVED = workflow_inputs.load_for_workflow(
+        config, workflow.configfiles, workflow.config_settings.config
+    )
+    CELLS = grid.all_cells(RESOLVED)
+    FOLDER = f"results/studies/{RESOLVED.study.study}"
+    STUDY_FILE = workflow_inputs.study_file(RESOLVED, FOLDER)
+    FIGURES = workflow_inputs.figure_files(RESOLVED, FOLDER)
 # 0 on a computer without GPUs, so that it never stands in the way; the login node of a cluster says nothing of its nodes.
 ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
 GPUS_PER_CELL = 1 if ON_CLUSTER or devices.gpu_count() else 0
