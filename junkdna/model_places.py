@@ -12,12 +12,12 @@ KEY = "[key]"  # the last part of an error's path where a key, not its value, is
 
 def steps(model: type[BaseModel], path: tuple) -> list:
     """The keys and positions of an error's path. Leaves out what pydantic puts between them: names of the alternatives
-    of a union, and `KEY` with the key before it (the place is then the mapping)."""
+    of a union, and `KEY`."""
     current, found = [model], []
     for part in path:
         if part == KEY:
-            found.pop()
-        elif len(current) > 1:  # the part names an alternative
+            continue
+        if len(current) > 1:  # the part names an alternative
             current = [one for one in current if get_origin(one) in (dict, list, tuple)]
             current = current[:1] or [NoneType]
         else:

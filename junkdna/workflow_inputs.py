@@ -1,7 +1,8 @@
 """What the Snakefile asks of a study: the study itself, and the one settings text each job tracks."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -67,6 +68,11 @@ def _is_plain_yaml(file: Path) -> bool:
     except ValueError:
         return "__use_yte__" not in file.read_text(encoding="utf-8", errors="replace")
     return False
+
+
+def one_of(names: Iterable[str]) -> str:
+    """The regular expression of a wildcard that is one of `names`."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def _from_here(file: Path) -> Path:

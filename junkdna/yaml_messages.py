@@ -49,10 +49,10 @@ def sentences(model: type[BaseModel], items: list[dict]) -> list[str]:
 
     The alternatives of one place ("a whole number", "a text") are told as one.
     """
-    by_place: dict[str, list[dict]] = {}
+    by_place: dict[tuple[str, bool], list[dict]] = {}
     for item in items:
-        by_place.setdefault(in_words(steps(model, item["loc"])), []).append(item)
-    return [line for place, found in by_place.items() for line in _of_place(model, place, found)]
+        by_place.setdefault((in_words(steps(model, item["loc"])), item["loc"][-1:] == (KEY,)), []).append(item)
+    return [line for (place, _), found in by_place.items() for line in _of_place(model, place, found)]
 
 
 def _of_place(model: type[BaseModel], place: str, items: list[dict]) -> list[str]:
@@ -79,8 +79,12 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
         return _other_kind(KINDS[kind], item)
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
-        return f"must be {words} {item['ctx'][name]:g} (given: {shown(given)})"
+        return f"must be {words} {_digits(item['ctx'][name])} (given: {shown(given)})"
     return _rare(item)
+
+
+def _digits(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _rare(item: dict) -> str:
@@ -119,7 +123,7 @@ def _key(item: dict) -> str:
     given = item["input"]
     if item["type"] == "literal_error":
         return str(unknown_name("key", _spelled(given), _choices(item)))
-    return f"as a name: {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
+    return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
 
 
 def _choices(item: dict) -> list[str]:
@@ -132,8 +136,8 @@ def _pattern(item: dict) -> str:
         legal = legal_name(given)
         fix = f"; {legal!r} would do" if legal else ""
         return (
-            f"{shown(given)} cannot be a name: names hold letters a to z and A to Z, digits and the characters _ . -, "
-            f"and start with a letter or digit, since files are named after them{fix}"
+            "may hold letters a to z and A to Z, digits and the characters _ . -, and begins with a letter or digit, "
+            f"since files are named after it (given: {shown(given)}){fix}"
         )
     return f"{PATTERNS.get(pattern) or PATTERNS.get(key, 'holds characters that it must not')} (given: {shown(given)})"
 
@@ -162,8 +166,9 @@ def _fill(wanted: str) -> str:
 
 def _rewrite(wanted: str, given: object) -> str:
     if "lines" in wanted:
-        dashes = ": take the dashes or brackets away" if isinstance(given, list) else ""
-        return f"; write one `key: value` line for each entry, indented by two blanks{dashes}"
+        first = given[0] if isinstance(given, list) and given and isinstance(given[0], str) else "key"
+        dashes = ", without dashes or brackets" if isinstance(given, list) else ""
+        return f"; write one `{cut(first, 40)}: value` line for each entry, indented by two blanks{dashes}"
     if "a list" in wanted and isinstance(given, dict):
         return "; write each entry on a line of its own that begins with `- `"
     if "a list" in wanted:
@@ -192,6 +197,8 @@ def _spelled(value: object) -> str:
 def _told(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
     return shown(value)
 
 

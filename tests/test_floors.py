@@ -21,7 +21,7 @@ FLOORS = [
         "model_places",
         "cli_parser",
     ],
-    ["files", "local_files", "job_log", "level_hints", "yaml_text", "document_kinds"],
+    ["files", "local_files", "job_log", "level_hints", "yaml_text", "document_kinds", "missing_files"],
     ["sealed", "model_files", "yaml_messages"],
     ["yaml_files", "provenance", "devices", "compress.registry", "difficulty", "requests_file", "tokenizer"],
     [
