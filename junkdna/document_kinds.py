@@ -34,7 +34,7 @@ _WORDS = {
 
 
 def _kind(data: dict) -> str:
-    if isinstance(data.get("study"), dict) and isinstance(data.get("tasks"), dict):
+    if data.keys() == {"study", "tasks"} and isinstance(data["study"], dict) and "study" in data["study"]:
         return "kept study"
     if data.keys() & {"models", "experiments"}:
         return "study"

@@ -30,9 +30,9 @@ def chosen_experiments(given: object, experiments: object, option: str) -> list[
     place = option if option == "--experiments" else f"{option} experiments"
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        told = f"{shown(given)} is no list of names" if names else "no experiment is named"
         raise UserError(
-            f"{place}: {shown(given)} names no experiments; write --experiments A B (junkdna) or --config "
-            "experiments='[A, B]' (snakemake)."
+            f"{place}: {told}; write --experiments A B (junkdna) or --config experiments='[A, B]' (snakemake)."
         )
     for name in names:
         if isinstance(experiments, dict) and name not in experiments:

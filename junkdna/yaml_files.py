@@ -8,7 +8,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from junkdna.errors import UserError, cut
+from junkdna.errors import SCREEN_TEXT, UserError, cut
 from junkdna.model_places import in_words
 from junkdna.yaml_messages import sentences
 from junkdna.yaml_text import syntax_message, text_of
@@ -18,7 +18,9 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_PARTS = 500_000  # keys, values and characters of text, each alias counted as what it stands for
 MAX_DEPTH = 40
 TOO_DEEP = f"lists or mappings stand more than {MAX_DEPTH} deep inside one another"
-MAX_MISTAKES = 12  # that one message lists
+MAX_MISTAKES = 10  # that one message lists
+MANY = 5  # mistakes, from which on each gets no more than two rows of a screen
+TWO_ROWS = 236
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -159,7 +161,9 @@ def validated(model: type[Model], data: dict, where: str) -> Model:
         lines = sentences(model, error.errors(include_url=False)[: 4 * MAX_MISTAKES])
         total = max(len(lines), error.error_count() if error.error_count() > 4 * MAX_MISTAKES else 0)
         rest = [f"... and about {total - MAX_MISTAKES} more"] if total > MAX_MISTAKES else []
-        text = [f"{where}: {total} {'mistake' if total == 1 else 'mistakes'}", *lines[:MAX_MISTAKES], *rest]
+        most = TWO_ROWS if len(lines) > MANY else SCREEN_TEXT
+        said = [cut(line, most) for line in lines[:MAX_MISTAKES]]
+        text = [f"{where}: {total} {'mistake' if total == 1 else 'mistakes'}", *said, *rest]
         raise UserError("\n  ".join(text)) from None
 
 

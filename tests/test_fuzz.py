@@ -21,7 +21,7 @@ import toy
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy_study import changed
+from toy_study import JARGON, changed
 
 from junkdna import cli, grid, workflow_inputs
 from junkdna.errors import UserError
@@ -62,8 +62,9 @@ def bounded() -> Iterator[None]:
 
 
 PLACE = re.compile(
-    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (no experiment is on|unknown |its |the task )"
-    r"|must hold a mapping|bytes: |local place"
+    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (unknown |its |the task )"
+    r"|: (no experiment is (on|named)|\S+ is no list of names)"
+    r"|must hold a mapping|bytes: |local place| is (a|the copy of a checked) (study|task file|Snakemake profile)[,;]?"
 )
 
 
@@ -74,6 +75,7 @@ def check_message(error: UserError) -> None:
     assert sum(max(1, -(-len(line) // 120)) for line in lines) <= 24
     assert all(map(str.isprintable, lines))
     assert "Traceback" not in text
+    assert not JARGON.search(text), text
     assert len(text) > 20
     assert PLACE.search(text), text
 

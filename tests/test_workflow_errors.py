@@ -31,7 +31,7 @@ def snakemake(*arguments: str) -> tuple[int, str]:
 )
 def test_one_message(world, arguments, says):
     toy.write_yaml(Path("bad.yaml"), changed(toy.STUDY, "study", "../x"))
-    Path("octal.yaml").write_text(f"bootstrap: 0200\n{Path('config.yaml').read_text()}")
+    Path("octal.yaml").write_text(f"cells_per_job: 020\n{Path('config.yaml').read_text()}")
     named = [*arguments, *([] if {"--configfile", "--config"} & {*arguments} else ["--config", "study_file=bad.yaml"])]
     code, text = snakemake(*named)
     assert code == 1
