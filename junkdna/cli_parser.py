@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         flag = unread[0].partition("=")[0]
         if flag.startswith("-"):
             command.error(unknown("option", flag, options))
-        command.error(f"{' '.join(unread)!r} is one word too many")
+        command.error(f"{' '.join(unread)!r} is more than this command takes")
 
     def _of(self, found: argparse.Namespace) -> "Parser":
         """The parser of the command, or of the command inside it, that was given."""

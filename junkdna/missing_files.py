@@ -16,7 +16,8 @@ def not_there(path: Path, what: str) -> UserError:
 
 def making(path: Path) -> str:
     """A sentence with the command that makes a file of the workflow alone; "" for any other file."""
-    if PurePath(path).parts[:1] != ("results",) or PurePath(path).parts[1] not in MADE:
+    parts = PurePath(path).parts
+    if len(parts) < 3 or parts[0] != "results" or parts[1] not in MADE:
         return ""
     return (
         f"`snakemake --cores 1 -- {shlex.quote(str(path))}` makes it (with the run's own --configfile or --config, "

@@ -13,7 +13,7 @@ from junkdna.study import Resolved, load_study, resolve
 DELETE = object()
 JARGON = re.compile(  # words of pydantic, which no message shows
     r"Input should|Value error|valid (dictionary|string|integer|list|number|boolean)|Field required|validator"
-    r"|pattern '\^|pydantic|constrained-|\[key\]|function-(before|after)|instance of|model_type|Extra inputs|List should have"
+    r"|pattern '\^|pydantic|constrained-|\[key\]|function-(before|after)|instance of|model_type|Extra inputs"
 )
 
 
