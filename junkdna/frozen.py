@@ -2,19 +2,9 @@
 
 import re
 import unicodedata
-from typing import Annotated, get_args
+from typing import Annotated, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictInt,
-    StrictStr,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
@@ -34,22 +24,39 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _no_truth_value_for_a_number(cls, value: object, info: ValidationInfo) -> object:
-        """Pydantic would read `true` as 1."""
-        inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]
-        if any(isinstance(part, bool) for part in inner):
-            kinds = _kinds(cls.model_fields[info.field_name].annotation)
-            if bool not in kinds and {int, float} & kinds:
-                told = "true and false are no numbers: write digits, or put the word in quotes where a text is meant"
-                raise PydanticCustomError("not_a_number", told)
-        return value
+    def _no_truth_value_for_a_number(cls, given: object) -> object:
+        """Pydantic would read true as 1; it refuses the word at its place."""
+        if not isinstance(given, dict):
+            return given
+        words = {
+            name: _in_words(value) for name, value in given.items() if _holds_truth(value) and cls._is_number(name)
+        }
+        return given | words if words else given
+
+    @classmethod
+    def _is_number(cls, name: object) -> bool:
+        kinds = _kinds(cls.model_fields[name].annotation) if name in cls.model_fields else set()
+        return bool({int, float} & kinds) and not {bool, str} & kinds
+
+
+def _holds_truth(value: object) -> bool:
+    inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else (value,)
+    return any(part is True or part is False for part in inner)
+
+
+def _in_words(value: object) -> object:
+    if isinstance(value, list):
+        return [_in_words(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _in_words(part) for key, part in value.items()}
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
 
 
 def _kinds(annotation: object) -> set:
-    """The types that an annotation is made of."""
-    inner = get_args(annotation)
+    """The types that an annotation is made of; of a mapping, those of its values."""
+    inner = get_args(annotation)[1 if get_origin(annotation) is dict else 0 :]
     return set().union(*map(_kinds, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
 
 

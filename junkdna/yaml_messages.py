@@ -76,7 +76,7 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
     if kind == "literal_error":
         return str(unknown_name("value", _spelled(given), _choices(item)))
     if kind in KINDS:
-        return _other_kind(KINDS[kind], item)
+        return _other_kind(KINDS[kind], item, next(iter(keys_at(model, place)), ""))
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
         return f"must be {words} {_digits(item['ctx'][name])} (given: {shown(given)})"
@@ -105,7 +105,7 @@ def _rare(item: dict) -> str:
         return f"holds half of a Unicode character: write the text again (given: {shown(given)})"
     if kind == "invalid_key":
         return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
-    if kind in ("value_error", "source_kind", "not_a_number"):
+    if kind in ("value_error", "source_kind"):
         told = item["msg"].removeprefix("Value error, ")
         plain = not isinstance(given, dict | list | BaseModel) and shown(given) not in told
         return f"{told} (given: {_told(given)})" if plain else told
@@ -142,8 +142,8 @@ def _pattern(item: dict) -> str:
     return f"{PATTERNS.get(pattern) or PATTERNS.get(key, 'holds characters that it must not')} (given: {shown(given)})"
 
 
-def _other_kind(wanted: str, item: dict) -> str:
-    """`given` where something else is wanted, with the way to write that."""
+def _other_kind(wanted: str, item: dict, first_key: str = "") -> str:
+    """What is wanted in place of the given value, and how to write it; `first_key` is legal inside the place."""
     given, key = item.get("input"), next((part for part in reversed(item["loc"]) if isinstance(part, str)), "")
     if hint := level_hint(key, given):
         return f"must be {wanted} (given: {shown(given)}); {hint}"
@@ -151,7 +151,7 @@ def _other_kind(wanted: str, item: dict) -> str:
         return f"is empty; it must be {wanted}{_fill(wanted)}"
     if "a text" in wanted and not isinstance(given, str | list | dict):
         return f"must be {wanted}, but YAML reads {_read_as(given)}; put it in quotes{_quoted(given)}"
-    return f"must be {wanted} (given: {_told(given)}){_rewrite(wanted, given)}"
+    return f"must be {wanted} (given: {_told(given)}){_rewrite(wanted, given, first_key)}"
 
 
 def _fill(wanted: str) -> str:
@@ -164,11 +164,11 @@ def _fill(wanted: str) -> str:
     return ": write one, or leave the key out"
 
 
-def _rewrite(wanted: str, given: object) -> str:
+def _rewrite(wanted: str, given: object, first_key: str) -> str:
     if "lines" in wanted:
-        first = given[0] if isinstance(given, list) and given and isinstance(given[0], str) else "key"
+        named = given[0] if isinstance(given, list) and given and isinstance(given[0], str) else "key"
         dashes = ", without dashes or brackets" if isinstance(given, list) else ""
-        return f"; write one `{cut(first, 40)}: value` line for each entry, indented by two blanks{dashes}"
+        return f"; write a line `{first_key or cut(named, 40)}: ...` for each key, indented by two blanks{dashes}"
     if "a list" in wanted and isinstance(given, dict):
         return "; write each entry on a line of its own that begins with `- `"
     if "a list" in wanted:

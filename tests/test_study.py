@@ -122,7 +122,7 @@ def test_unknown_names_list_close_and_legal_ones(world, path, value, says):
         ({"method": "rtn", "bits": "4bit"}, ("bits.0", "write bits: 4")),
         ({"method": "rtn", "bits": ["int8"]}, ("write bits: 8",)),
         ({"method": "rtn", "bits": ["5bit"]}, ("must be a whole number (given: '5bit')",)),
-        ({"method": "rtn", "bits": True}, ("bits: true and false are no numbers",)),
+        ({"method": "rtn", "bits": True}, ("bits.0: must be a whole number (given: 'true')",)),
         ({"method": "svd", "rank": "25%"}, ("rank.0", "did you mean 0.25?")),
         ({"method": "band", "band": "10-20"}, ("a pair of quantiles",)),
         ({"method": "band", "band": "0.1-0.2"}, ("write band: [0.1, 0.2]",)),
