@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import cache
 from typing import Annotated, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, model_validator
@@ -30,20 +31,20 @@ class Frozen(BaseModel):
         """Pydantic would read true as 1; it refuses the word at its place."""
         if not isinstance(given, dict):
             return given
-        words = {
-            name: _in_words(value) for name, value in given.items() if _holds_truth(value) and cls._is_number(name)
-        }
-        return given | words if words else given
+        named = [name for name in _number_fields(cls) if name in given and _holds_truth(given[name])]
+        return given | {name: _in_words(given[name]) for name in named} if named else given
 
-    @classmethod
-    def _is_number(cls, name: object) -> bool:
-        kinds = _kinds(cls.model_fields[name].annotation) if name in cls.model_fields else set()
-        return bool({int, float} & kinds) and not {bool, str} & kinds
+
+@cache
+def _number_fields(model: type[Frozen]) -> tuple[str, ...]:
+    """The fields of a model that hold numbers, and nothing that may be true, false or a text."""
+    kinds = {name: _kinds(field.annotation) for name, field in model.model_fields.items()}
+    return tuple(name for name, found in kinds.items() if {int, float} & found and not {bool, str} & found)
 
 
 def _holds_truth(value: object) -> bool:
-    inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else (value,)
-    return any(part is True or part is False for part in inner)
+    inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return isinstance(value, bool) or any(map(_holds_truth, inner))
 
 
 def _in_words(value: object) -> object:

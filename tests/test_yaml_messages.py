@@ -152,6 +152,7 @@ def test_sentences_say_place_value_rule_and_fix(world, path, value, says):
 
 def test_a_band_is_a_pair(world):
     for value, says in (
+        ([[0.1, True]], "band.0.1: must be a number (given: 'true')"),
         ([[0.1]], "band.0.1: is missing: the second number of the pair (a number)"),
         ([[0.1, 0.2, 0.3]], "band.0: has 3 entries; at most 2 are allowed"),
         ("wide", "band: must be a list (given: 'wide'); it is a share between 0 and 1"),
