@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from junkdna import job_log
+from junkdna.cli_parser import Parser
 from junkdna.errors import UserError
 
 log = logging.getLogger("junkdna")
@@ -59,9 +60,7 @@ def _log_to(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line. Imports nothing heavy."""
-    top = argparse.ArgumentParser(
-        prog="junkdna", description="Does compression cost a language model more on harder tasks?"
-    )
+    top = Parser(prog="junkdna", description="Does compression cost a language model more on harder tasks?")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_person_commands(commands)
     _add_stage_commands(commands)
@@ -104,9 +103,12 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
     if not 0.1 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text}: between 0.1 and 86400 seconds")
+        raise argparse.ArgumentTypeError(f"{text} must be a number of seconds between 0.1 and 86400")
     return seconds
 
 
@@ -133,7 +135,7 @@ def _resolved(args: argparse.Namespace):
     from junkdna.study import load_study
 
     selected = {"experiments": args.experiments} if getattr(args, "experiments", None) else None
-    return load_study(args.study, selected)
+    return load_study(args.study, selected, "--experiments")
 
 
 def _plan(args: argparse.Namespace) -> None:

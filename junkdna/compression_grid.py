@@ -145,5 +145,5 @@ _ALL_OPTIONS = {name for method in METHODS.values() for name in method.options}
 
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
-        return str([*value])
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"[{', '.join(map(_shown, value))}]"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.files import sha256_file
 from junkdna.local_digests import sha256_unless_known
+from junkdna.missing_files import not_there
 
 MANIFEST = "model.json"
 INDEX = "model.safetensors.index.json"
@@ -32,7 +33,7 @@ def read_manifest(folder: Path | str) -> dict:
         if not all({"sha256", "size_bytes"} <= told.keys() for told in manifest["files"].values()):
             raise ValueError("a file without hash or size")
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: make it with `snakemake --cores 1 -- {path}`.") from None
+        raise not_there(path, "manifest of a model folder") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is not a whole manifest of a model folder ({error}); delete it and run again: it is made anew."

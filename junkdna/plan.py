@@ -46,7 +46,7 @@ def _experiments(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     left = len(now.states) - now.counts()["done"]
     yield f"{'in all':<{width}}  {len(now.states):>5} cells, {left:>5} to run"
     if stale := now.counts()["stale"]:
-        yield f"stale   {stale} of these are there, made by another study, from other sources or by other code: replaced"
+        yield f"stale   {stale} of these are there, made from other settings, sources or code: they are replaced"
 
 
 def _cached(resolved: Resolved, now: Snapshot) -> str:

@@ -16,7 +16,7 @@ from junkdna.figures.draw import Outline, figure_names, outlines
 from junkdna.files import replacing
 from junkdna.report_tables import numbers_table
 from junkdna.report_words import CAPTIONS, STYLE, WORDS
-from junkdna.sealed import read_frame
+from junkdna.sealed import not_whole, read_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +33,10 @@ def write_report(drops: Path, cells: Path, figures: Path, study_json: Path, dest
     table, joined = read_frame(drops, "table of drops"), read_frame(cells, "table of cells")
     if table.is_empty():
         raise UserError(f"{drops}: nothing to report, the table has no rows. Run and collect cells first.")
-    document = json.loads(Path(study_json).read_text(encoding="utf-8"))
+    try:
+        document = json.loads(Path(study_json).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise not_whole(study_json, "checked study", error) from None
     experiments = outlines(table)
     images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments)}
     study = _study(document)

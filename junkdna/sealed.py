@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.files import replacing
+from junkdna.missing_files import making, not_there
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,8 +77,17 @@ def _seal_of(path: str, size: int, _mtime_ns: int) -> str:
 
 
 def not_whole(path: Path, what: str, reason: object) -> UserError:
-    """Error for a file that cannot be used, whose remedy is to make it anew. Returned, not raised."""
-    return UserError(f"{path} is not a whole {what} ({reason}); delete it and run again: it is made anew.")
+    """Error for a file that cannot be used: it is damaged or, where `reason` is a FileNotFoundError, not there.
+
+    Says how to make it. Returned, not raised.
+    """
+    if isinstance(reason, FileNotFoundError):
+        return not_there(path, what)
+    if isinstance(reason, OSError):
+        return UserError(f"{path}, {what}, cannot be read: {reason.strerror or reason}.")
+    return UserError(
+        f"{path} is not a whole {what} ({reason}); delete it and run again: {making(path) or 'it is made anew.'}"
+    )
 
 
 def _digest(data: bytes | mmap.mmap, start: int) -> bytes:

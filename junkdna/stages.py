@@ -277,9 +277,15 @@ def study(output: Path, settings: dict) -> None:
 
 def read_study(path: Path) -> "Resolved":
     """The study that the `study` stage wrote."""
+    from junkdna.sealed import not_whole
     from junkdna.study import from_document
 
-    return from_document(json.loads(path.read_text()), str(path))
+    try:
+        return from_document(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise not_whole(path, "checked study", error) from None
 
 
 def collect(output: Path, study_file: Path) -> None:
@@ -316,10 +322,12 @@ def write_whole(destination: Path, write: Callable[[Path], object]) -> None:
 def settings_from(text: str) -> dict:
     """The settings of a job from the command line: JSON, or the name of a file that holds it after an @."""
     try:
-        data = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+        data = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
         if not isinstance(data, dict):
             raise TypeError(type(data).__name__)
-    except (OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise UserError(f"--settings {text[:300]}: the file cannot be read ({error.strerror}).") from None
+    except (ValueError, TypeError) as error:
         raise UserError(
             f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands`."
         ) from None

@@ -10,9 +10,10 @@ from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.calibration_spec import Calibration
 from junkdna.compression_grid import CompressionGrid
+from junkdna.document_kinds import check_kind
 from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Line, Name
 from junkdna.source_spec import MemberPath, Text, WheelPin, load_wheel_pins
-from junkdna.study_checks import check_study
+from junkdna.study_checks import check_study, chosen_experiments
 from junkdna.tasks.columns import Limits
 from junkdna.tasks.schema import ProtocolOverrides, Task, load_task
 from junkdna.yaml_files import read_yaml, validated
@@ -194,24 +195,24 @@ class Resolved:
         return self.study.tasks[task].source or next(iter(self.tasks[task].sources))
 
 
-def load_study(path: Path, overrides: dict | None = None) -> Resolved:
+def load_study(path: Path, overrides: dict | None = None, option: str = "--config") -> Resolved:
     """Read and check a study and the task files it names.
 
-    `overrides` are top-level keys that replace the file's (Snakemake's `--config`); `experiments` as a list
-    selects which experiments run. Raises UserError that names every wrong key before any job starts.
+    `overrides` are top-level keys that replace the file's; `experiments` as a list selects which experiments run.
+    `option` is what gave them, for messages: Snakemake's `--config`, or `--experiments` of `junkdna`. Raises UserError
+    that names every wrong key before any job starts.
     """
-    return resolve(read_yaml(path), str(path), overrides)
+    return resolve(read_yaml(path), str(path), overrides, option)
 
 
-def resolve(data: dict, where: str, overrides: dict | None = None) -> Resolved:
+def resolve(data: dict, where: str, overrides: dict | None = None, option: str = "--config") -> Resolved:
     """Like `load_study`, for a study that is already a mapping."""
-    data = dict(data)
-    for key, value in (overrides or {}).items():
-        if key == "experiments" and not isinstance(value, dict):
-            data["run"] = [value] if isinstance(value, str) else value
-        else:
-            data[key] = value
-    study = validated(Study, data, where)
+    check_kind(data, where, "study")
+    data, overrides = dict(data), dict(overrides or {})
+    if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
+        data["run"] = chosen_experiments(overrides.pop("experiments"), data.get("experiments"), option)
+    given = f" with {option} {', '.join(map(str, overrides))}" if overrides else ""
+    study = validated(Study, data | overrides, f"{where}{given[:300]}")
     tasks = {
         name: load_task(name, Path(entry.file) if entry.file else None, f"{where}: tasks.{name}")
         for name, entry in study.tasks.items()

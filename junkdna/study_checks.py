@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.calibration_spec import check_calibration
 from junkdna.compression_checks import check_compressions
-from junkdna.errors import UserError, unknown_name
+from junkdna.errors import UserError, shown, unknown_name
 from junkdna.tasks.schema import Task
 
 if TYPE_CHECKING:
@@ -22,6 +22,24 @@ WHAT_SERVES = {
     "shots": "A task serves it with a shots entry.",
     "data_fraction": "A task serves it with rows to train on (train_split or hash_split).",
 }
+
+
+def chosen_experiments(given: object, experiments: object, option: str) -> list[str]:
+    """The names that `option` of a command line gives instead of a study's `run`; UserError for a name that the study's
+    `experiments` do not have, and for what is no name."""
+    place = option if option == "--experiments" else f"{option} experiments"
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        told = f"{shown(given)} is no list of names" if names else "no experiment is named"
+        raise UserError(
+            f"{place}: {told}; write --experiments A B (junkdna) or --config experiments='[A, B]' (snakemake)."
+        )
+    for name in names:
+        if isinstance(experiments, dict) and name not in experiments:
+            wrong = unknown_name("experiment", name, map(str, experiments), place)
+            several = " Several are written --experiments A B, or --config experiments='[A, B]'." if "," in name else ""
+            raise UserError(f"{wrong}{several}")
+    return names
 
 
 def check_study(resolved: Resolved, where: str) -> None:

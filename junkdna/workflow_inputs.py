@@ -1,11 +1,16 @@
 """What the Snakefile asks of a study: the study itself, and the one settings text each job tracks."""
 
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from junkdna import grid, job_settings
 from junkdna.compress.registry import METHODS
+from junkdna.document_kinds import check_kind
 from junkdna.errors import UserError, shown
 from junkdna.figures.draw import Outline, figure_names
 from junkdna.grid import all_cells
@@ -31,23 +36,48 @@ DEFAULT_STUDY = Path("config.yaml")
 FORMATS = ("pdf", "png", "svg")
 
 
-def load_for_workflow(config: dict) -> Resolved:
+def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = MappingProxyType({})) -> Resolved:
     """The study of a Snakemake run: config.yaml, the file of `--config study_file=FILE`, or what `--configfile` gives.
 
-    Without `--configfile`, the other keys of `--config` replace the file's top-level keys. Before any of this is
+    `config` is all that Snakemake has read; `files` are those of `--configfile` and `options` what `--config` gives.
+    The keys of `--config` replace the file's top-level keys. A single `--configfile` is read anew, as
+    `yaml_files.read_yaml` does: Snakemake takes 010 for 8, and the last of two equal keys. Before any of this is
     called, Snakemake has run the Python in a `--configfile` that says `__use_yte__`; a study_file is only read.
     """
     if "study" in config and "models" in config:
-        resolved = resolve(config, "the study given by --configfile")
+        if len(files) == 1 and _is_plain_yaml(Path(files[0])):
+            resolved = load_study(_from_here(Path(files[0])), {key: config[key] for key in options})
+        else:
+            resolved = resolve(config, "the study given by --configfile")
     else:
+        if files:
+            check_kind(config, " ".join(str(_from_here(Path(file))) for file in files), "study")
         overrides = dict(config)
         file = overrides.pop("study_file", str(DEFAULT_STUDY))
         if not isinstance(file, str):
             raise UserError(f"--config study_file={shown(file)}: name a YAML file.")
-        resolved = load_study(Path(file), overrides)
+        resolved = load_study(Path(file), overrides, "--configfile" if files else "--config")
     check_places(resolved)
     check_model_names(resolved)
     return resolved
+
+
+def _is_plain_yaml(file: Path) -> bool:
+    """Whether a study that Snakemake has read is in YAML, and no template."""
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        return "__use_yte__" not in file.read_text(encoding="utf-8", errors="replace")
+    return False
+
+
+def one_of(names: Iterable[str]) -> str:
+    """The regular expression of a wildcard that is one of `names`."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def _from_here(file: Path) -> Path:
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 
 def figure_files(resolved: Resolved, folder: str) -> list[str]:

@@ -3,25 +3,33 @@
 import re
 from itertools import count
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, TypeVar, Union, get_args, get_origin
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from junkdna.errors import UserError, cut, shown, unknown_name
+from junkdna.errors import SCREEN_TEXT, UserError, cut
+from junkdna.model_places import in_words
+from junkdna.yaml_messages import sentences
+from junkdna.yaml_text import syntax_message, text_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_BYTES = 500_000  # of a file: PyYAML reads about 100 kB a second
 MAX_PARTS = 500_000  # keys, values and characters of text, each alias counted as what it stands for
 MAX_DEPTH = 40
 TOO_DEEP = f"lists or mappings stand more than {MAX_DEPTH} deep inside one another"
-MAX_MISTAKES = 12  # that one message lists
+MAX_MISTAKES = 10  # that one message lists
+MANY = 5  # mistakes, from which on each gets no more than two rows of a screen
+TWO_ROWS = 236
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice and reads 1e-3 as a number. Every error knows its line."""
+    """SafeLoader that refuses a key written twice. Every error knows its line.
+
+    A plain word is read as YAML 1.2 says, not as PyYAML does by itself: yes, no, on and off are texts (a field that is
+    true or false takes them all the same), and so are dates, 12:30 (750 to YAML 1.1), 1_000, 0x1F and 0o12; 1e3 is a
+    number. A whole number that begins with 0 is refused: 010 is 8 in YAML 1.1 and 10 in YAML 1.2.
+    """
 
     depth = 0
 
@@ -40,8 +48,8 @@ class _StrictLoader(yaml.SafeLoader):
             raise
         except (LookupError, AttributeError, TypeError) as error:  # PyYAML's own, as for `!!bool maybe`
             problem = f"a !!tag does not fit its value ({error})"
-        except (ValueError, OverflowError) as error:  # as for 2024-99-01 or 5,000 digits
-            problem = str(error)
+        except (ValueError, OverflowError) as error:  # as for !!timestamp 2024-99-01 or 5,000 digits
+            problem = str(error).partition(";")[0]
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
@@ -60,9 +68,37 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+
+
+def _whole(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
+    digits = node.value.lstrip("+-")
+    if digits.isdigit() and len(digits) > 1 and digits.startswith("0"):
+        plain = node.value.rstrip(digits).lstrip("+") + (digits.lstrip("0") or "0")
+        problem = (
+            f"{node.value[:80]} begins with 0, which some programs read as octal; write {plain[:80]}, or put it in "
+            f'quotes where a text is meant: "{node.value[:80]}"'
+        )
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    if len(digits) > 4000:  # Python itself refuses more than 4,300
+        problem = f"a whole number of {len(digits):,} digits"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return loader.construct_yaml_int(node)
+
+
+PLAIN_WORDS = {  # what a plain word is besides a text -> how it looks, and the characters it may begin with
+    "bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    "int": (r"^[-+]?[0-9]+$", "-+0123456789"),
+    "float": (
+        r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$",
+        "-+0123456789.",
+    ),
+    "null": (r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    "merge": (r"^<<$", "<"),
+}
+_StrictLoader.yaml_implicit_resolvers = {}
+for _word, (_looks, _first) in PLAIN_WORDS.items():
+    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_word}", re.compile(_looks), list(_first))
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def read_yaml(path: Path) -> dict:
@@ -71,39 +107,22 @@ def read_yaml(path: Path) -> dict:
     No tag makes an object or runs anything. A file of more than `MAX_BYTES`, or one whose aliases stand for more than
     `MAX_PARTS`, is refused before it is unfolded.
     """
-    loader = _StrictLoader(_text_of(path))
+    text = text_of(path)
+    loader = _StrictLoader(text)
     try:
         node = loader.get_single_node()
         _refuse_unfolding(node)
         data = loader.construct_document(node) if node else None
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is not valid YAML: {syntax_message(error, text)}") from None
     finally:
         loader.dispose()
+    if data is None:
+        raise UserError(f"{path} is empty, but must hold a mapping (`key: value` lines).")
     if not isinstance(data, dict):
-        raise UserError(f"{path} must hold a mapping (key: value lines), not {type(data).__name__}.")
+        kind = {list: "a list", str: "one text"}.get(type(data), "one value")
+        raise UserError(f"{path} must hold a mapping (`key: value` lines, a blank after each colon), not {kind}.")
     return data
-
-
-def _text_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{path} has more than {MAX_BYTES:,} bytes: no study or task file is so long. Is it data?")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{path} cannot be read: line {line} is not UTF-8 ({error}). Save it as UTF-8.") from None
-    if control := yaml.reader.Reader.NON_PRINTABLE.search(text):
-        line = text[: control.start()].count("\n") + 1
-        raise UserError(f"{path} is not valid YAML: line {line} holds the control character {control.group()!r}.")
-    return text
 
 
 def _refuse_unfolding(node: yaml.Node | None) -> None:
@@ -139,10 +158,12 @@ def validated(model: type[Model], data: dict, where: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [*dict.fromkeys(_line(model, item) for item in error.errors(include_url=False)[: 4 * MAX_MISTAKES])]
-        more = error.error_count() - MAX_MISTAKES
-        rest = [f"... and about {more} more"] if len(lines) > MAX_MISTAKES else []
-        text = [f"{where}: {error.error_count()} mistake(s)", *lines[:MAX_MISTAKES], *rest]
+        lines = sentences(model, error.errors(include_url=False)[: 4 * MAX_MISTAKES])
+        total = max(len(lines), error.error_count() if error.error_count() > 4 * MAX_MISTAKES else 0)
+        rest = [f"... and about {total - MAX_MISTAKES} more"] if total > MAX_MISTAKES else []
+        most = TWO_ROWS if len(lines) > MANY else SCREEN_TEXT
+        said = [cut(line, most) for line in lines[:MAX_MISTAKES]]
+        text = [f"{where}: {total} {'mistake' if total == 1 else 'mistakes'}", *said, *rest]
         raise UserError("\n  ".join(text)) from None
 
 
@@ -161,7 +182,7 @@ def _refuse_size(data: object, where: str) -> None:
         if len(place) <= MAX_DEPTH:
             total += sum(size(item, (*place, name)) for item, name in inner)
         if problem := _size_problem(value, total, len(place)):
-            raise UserError(f"{where}: {cut(_place(place), 200)}: {problem}.")
+            raise UserError(f"{where}: {cut(in_words(place), 200)}: {problem}.")
         if inner:
             sizes[id(value)] = total
         return total
@@ -175,47 +196,3 @@ def _size_problem(value: object, total: int, depth: int) -> str:
     if depth > MAX_DEPTH:
         return TOO_DEEP
     return f"more than {MAX_PARTS:,} values and characters, aliases unfolded" if total > MAX_PARTS else ""
-
-
-def _place(parts: tuple) -> str:
-    """Such as experiments.context.models.0; parts with blanks or line breaks are written as Python writes them."""
-    texts = map(str, parts)
-    return (
-        ".".join(part if re.fullmatch(r"\S+", part) and part.isprintable() else ascii(part) for part in texts) or "file"
-    )
-
-
-def _line(model: type[BaseModel], item: dict) -> str:
-    place = cut(_place(item["loc"]), 200)
-    if item["type"] == "extra_forbidden":
-        return f"{place}: {unknown_name('key', item['loc'][-1], _fields_at(model, item['loc'][:-1]))}"
-    given = "" if item["type"] == "missing" else f" (given: {shown(item.get('input'))})"
-    return f"{place}: {item['msg'].removeprefix('Value error, ')}{given}"
-
-
-def _fields_at(model: type[BaseModel], place: tuple) -> list[str]:
-    """Legal keys at a place of the model, whose parts are field names, keys of mappings and positions in lists."""
-    current: list = [model]
-    for part in place:
-        current = [inner for annotation in current for inner in _below(annotation, part)]
-    return [name for annotation in current if _is_model(annotation) for name in annotation.model_fields]
-
-
-def _below(annotation: object, part: object) -> list:
-    if _is_model(annotation):
-        field = annotation.model_fields.get(str(part))
-        return _alternatives(field.annotation) if field else []
-    return _alternatives(get_args(annotation)[-1]) if get_origin(annotation) in (dict, list) else []
-
-
-def _alternatives(annotation: object) -> list:
-    """The types that an annotation stands for, without `Annotated` and with the members of a union apart."""
-    if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [inner for part in get_args(annotation) for inner in _alternatives(part)]
-    return [annotation]
-
-
-def _is_model(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -21,7 +21,7 @@ import toy
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy_study import changed
+from toy_study import JARGON, changed
 
 from junkdna import cli, grid, workflow_inputs
 from junkdna.errors import UserError
@@ -62,8 +62,9 @@ def bounded() -> Iterator[None]:
 
 
 PLACE = re.compile(
-    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (no experiment is on|unknown |its |the task )"
-    r"|must hold a mapping|bytes: |local place"
+    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (unknown |its |the task )"
+    r"|: (no experiment is (on|named)|\S+ is no list of names)"
+    r"|must hold a mapping|bytes: |local place| is (a|the copy of a checked) (study|task file|Snakemake profile)[,;]?"
 )
 
 
@@ -74,6 +75,7 @@ def check_message(error: UserError) -> None:
     assert sum(max(1, -(-len(line) // 120)) for line in lines) <= 24
     assert all(map(str.isprintable, lines))
     assert "Traceback" not in text
+    assert not JARGON.search(text), text
     assert len(text) > 20
     assert PLACE.search(text), text
 
@@ -152,15 +154,15 @@ NO_PASSAGE = {key: value for key, value in toy.CHOICE_TASK["columns"].items() if
     ("path", "value", "says"),
     [
         (f"{LOOP}|seeds", list(range(10**5)), "experiments.context asks for 800,000 combinations"),
-        (f"{LOOP}|seeds", "0..1000000000", "experiments.context.seeds: Input should be a valid list"),
+        (f"{LOOP}|seeds", "0..1000000000", "experiments.context.seeds: must be a list (given: '0..1000000000')"),
         (f"{LOOP}|seeds", [10**5000], "experiments.context.seeds.0: a whole number of more than 64 bits"),
         (f"{LOOP}|title", "\ud800", "experiments.context.title: "),
         (f"{LOOP}|title", "\x1b[2J", "experiments.context.title: "),
         (f"{LOOP}|title", RECURSIVE, "experiments.context.title.0.0.0"),
         (f"{LOOP}|title", mutations.NESTED, "stand more than 40 deep"),
-        (f"{LOOP}|knobs|context", ["none", 10**10], "experiments.context.knobs.context.1.constrained-int: "),
+        (f"{LOOP}|knobs|context", ["none", 10**10], "experiments.context.knobs.context.1: must be at most 1000000000"),
         (f"{LOOP}|compressions|0|method", "x" * 400_000, "unknown compression method 'xxx"),
-        ("models|\n touch PWNED", {}, "models.'\\n touch PWNED'.[key]: "),
+        ("models|\n touch PWNED", {}, "models.'\\n touch PWNED': this name may hold letters"),
         ("models|\ud800", {}, "models."),
         ("models", MANY, "models.k0: "),
         ("run", ["a" * 80 + str(number) for number in range(2000)], "run: unknown experiment"),

@@ -275,7 +275,7 @@ def test_a_study_without_a_mapping_of_tasks_is_named(world):
     toy.write_yaml(Path("config.yaml"), {**toy.STUDY, "tasks": ["colours", "mood"]})
     done = command("colours", "--model", "tiny")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert "tasks: Input should be a valid dictionary" in done.stderr
+    assert "tasks: must be `key: value` lines (given: ['colours', 'mood']); write a line `colours: ...`" in done.stderr
 
 
 # --- with the workflow ------------------------------------------------------------------------------------------------

@@ -72,12 +72,12 @@ def test_sources_are_told_apart():
         ({}, "exactly one of wheel, local, hub"),
         ({"wheel": "a", "path": "b", "hub": "c"}, "exactly one"),
         ({"hub": "a", "revison": "b"}, "Did you mean 'revision'"),
-        ({"wheel": "a"}, "path: Field required"),
+        ({"wheel": "a"}, "path: is missing"),
         ({"wheel": "a", "path": "../b"}, "without '..'"),
         ({"wheel": "a", "path": "/b"}, "relative"),
         ({"wheel": "a", "path": "C:/b"}, "relative"),
         ({"wheel": "a", "path": "b\\c"}, "forward slashes"),
-        ({"local": ""}, "at least 1 character"),
+        ({"local": ""}, "is empty"),
     ],
 )
 def test_wrong_source_is_a_readable_error(given, message):

@@ -43,13 +43,13 @@ def test_text_that_only_looks_like_a_number_stays_text(tmp_path, text):
         ("a: !!bool maybe", "tag does not fit"),
         ("a: !!timestamp never", "tag does not fit"),
         ("a: !!int ''", "tag does not fit"),
-        ("a: 2024-99-01", "month"),
+        ("a: !!timestamp 2024-99-01", "month"),
         ("a: " + "9" * 5000, "digits"),
         ("\x00", "not valid YAML"),
         ("", "must hold a mapping"),
         ("# only a comment", "must hold a mapping"),
-        ("[1, 2]", "not list"),
-        ("words", "not str"),
+        ("[1, 2]", "not a list"),
+        ("words", "not one text"),
     ],
 )
 def test_what_is_no_mapping_is_a_user_error_that_names_the_file(tmp_path, text, says):
@@ -110,7 +110,7 @@ def test_every_mistake_is_listed_once():
     with pytest.raises(UserError) as caught:
         validated(Outer, {"inner": {"depth": "x"}, "many": 3, "other": "v" * 500}, "x.yaml")
     text = str(caught.value)
-    assert text.startswith("x.yaml: 3 mistake(s)")
+    assert text.startswith("x.yaml: 3 mistakes\n")
     assert [line.split(":")[0].strip() for line in text.splitlines()[1:]] == ["inner.depth", "many", "other"]
     assert "(given: 'x')" in text
     assert max(map(len, text.splitlines())) < 250

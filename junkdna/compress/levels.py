@@ -61,23 +61,30 @@ def problem(kind: str, value: Level) -> str:
     if kind == "sparsity":
         return _share_problem(value, "the fraction of weights pruned")
     if kind == "rank":
-        return _share_problem(value, "the kept share of min(outputs, inputs), not a number of singular values")
+        return _share_problem(value, "the kept share of min(outputs, inputs), not a number of singular values", False)
     if kind == "keep_of":
         keep, of = value
         return "" if 0 <= keep <= of and of >= 1 else f"must have keep in 0..{of} (of)"
     if kind == "band":
-        if any(1 < part <= 100 for part in value):
-            return f"must lie in 0..1 (quantiles of |w|); did you mean [{value[0] / 100:g}, {value[1] / 100:g}]?"
+        if any(not 0 <= part <= 1 for part in value):
+            percent = all(part == 0 or _is_percent(part) for part in value)
+            hint = f"; did you mean [{value[0] / 100:g}, {value[1] / 100:g}]?" if percent else ""
+            return f"must lie in 0..1 (quantiles of |w|){hint}"
         first = next(filter(None, (_share_problem(part, "a quantile of |w|") for part in value)), "")
         return first or ("" if value[0] <= value[1] else "must run upwards: [from, to]")
     return "" if value in BITS else f"must be one of {', '.join(map(str, BITS))} bits"
 
 
-def _share_problem(value: float, what: str) -> str:
+def _share_problem(value: float, what: str, percent: bool = True) -> str:
     if not 0 <= value <= 1:
-        hint = f"; did you mean {value / 100:g}?" if 1 < value <= 100 else ""
+        hint = f"; did you mean {value / 100:g}?" if percent and _is_percent(value) else ""
         return f"must lie in 0..1 ({what}){hint}"
     return "" if float(_share(value)) == value else "has more than six digits: the file name could not hold it"
+
+
+def _is_percent(value: float) -> bool:
+    """Whether a number that is no share is probably one in percent: 50 is, 1.5 may be anything."""
+    return 2 <= value <= 100 and value == int(value)
 
 
 def parse_level(text: str) -> tuple[str, Level]:

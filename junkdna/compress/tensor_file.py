@@ -18,6 +18,7 @@ from torch import Tensor
 from junkdna.compress.tensor_header import METADATA_KEY
 from junkdna.errors import UserError
 from junkdna.files import parts_of, replacing
+from junkdna.missing_files import making, not_there
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -63,7 +64,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found, digest, facts = about["kind"], about["digest"], about["facts"]
     except FileNotFoundError:
-        raise UserError(f"{path} is not there: run the command that makes it.") from None
+        raise not_there(path, f"file of {kind}") from None
     except (OSError, SafetensorError) as error:
         reason = f"no safetensors file, or cut short ({' '.join(str(error).split())})"
         raise broken(path, kind, reason) from None
@@ -78,4 +79,5 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
 
 def broken(path: Path, kind: str, reason: str) -> UserError:
     """Error for a file that cannot be used, whose remedy is to make it anew. Returned, not raised."""
-    return UserError(f"{path} should hold {kind!r}, but is {reason}. Delete it and run again: it is made anew.")
+    fix = making(path) or "it is made anew."
+    return UserError(f"{path} should hold {kind!r}, but is {reason}. Delete it and run again: {fix}")

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from junkdna.errors import shown
 from junkdna.frozen import Frozen, Name
@@ -46,7 +46,7 @@ class Columns(Frozen):
     shown: str | None = None
     choices: list[str] | str | None = None
     choice_labels: str | None = None
-    answer: int | str | list[str]
+    answer: StrictInt | StrictStr | list[str]
     require: list[Literal["text", "text_b", "passage"]] = []
     shuffle: bool = True
     extract: dict[str, str] = {}

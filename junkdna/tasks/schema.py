@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from junkdna.document_kinds import check_kind
 from junkdna.errors import UserError, unknown_name
 from junkdna.frozen import Frozen, KnobValue, Line, Name
 from junkdna.metric_names import METRIC_KINDS
 from junkdna.tasks.columns import Columns, HashSplit, Limits, Shots, TaskSource, compiled
 from junkdna.yaml_files import read_yaml, validated
+from junkdna.yaml_text import files_near
 
 Kind = Literal["classify", "pair", "regress", "choice", "generate"]
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
@@ -303,8 +305,12 @@ def load_task(name: str, file: Path | None = None, where: str = "") -> Task:
             raise unknown_name("task", name, known, where)
         file = known[name]
     if not os.path.isfile(file):  # unlike Path.is_file, also false for a name that is too long
-        raise UserError(f"{where}: task file {str(file)!r} does not exist; paths start at the working folder.")
-    task = validated(Task, read_yaml(file), str(file))
+        raise UserError(
+            f"{where}: task file {str(file)!r} does not exist; paths start at the working folder{files_near(file)}."
+        )
+    data = read_yaml(file)
+    check_kind(data, str(file), "task")
+    task = validated(Task, data, str(file))
     if task.name != name:
         raise UserError(f"{file}: the task calls itself {task.name!r}, the study names it {name!r}: make them equal.")
     return task

@@ -106,7 +106,7 @@ def test_broken_files(path):
         with pytest.raises(UserError, match=r"method\.safetensors .*Delete it and run again"):
             read_artefact(path)
     path.unlink()
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="does not exist, where a file of compressed weights"):
         read_artefact(path)
 
 

@@ -79,7 +79,7 @@ def message(path, kind=KIND):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    assert "is not there: run" in message(tmp_path / "none")
+    assert "does not exist, where a file of" in message(tmp_path / "none")
 
 
 def test_every_cut_is_seen(tmp_path, tensors):

@@ -49,7 +49,7 @@ def test_mmlu_has_its_57_subjects_in_four_areas():
 
 COLUMNS = toy.CHOICE_TASK["columns"]
 CHOICE_ERRORS = [
-    ({"kind": "chioce"}, "'regress', 'choice' or 'generate'"),
+    ({"kind": "chioce"}, "kind: unknown value 'chioce'. Did you mean 'choice'? Legal: choice, classify"),
     ({"kind": "generate"}, "kind generate and the key generate go together"),
     ({"generate": {}}, "kind generate and the key generate go together"),
     ({"columns": {"text": "{q}", "answer": 0}, "knobs": {}}, "kind choice needs columns.choices"),

@@ -1,0 +1,38 @@
+"""Mistakes on the command line of `junkdna`: one line with close names, and how to ask for help."""
+
+import pytest
+
+from junkdna.cli import parser
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("plann", "junkdna: unknown command 'plann'; did you mean plan? All: plan, status, "),
+        ("qqq", "junkdna: unknown command 'qqq'; All: plan, status, "),
+        ("", "junkdna: the following arguments are required: COMMAND.\nHelp: junkdna --help"),
+        ("plan --stduy x", "junkdna plan: unknown option '--stduy'; did you mean --study"),
+        ("plan --stduy=x", "junkdna plan: unknown option '--stduy'; did you mean --study"),
+        ("plan more words", "junkdna plan: 'more words' is more than this command takes.\nHelp: junkdna plan --help"),
+        ("task sho x", "junkdna task: unknown action 'sho'; did you mean show? All: show."),
+        ("task show x --model m --protcol p", "junkdna task show: unknown option '--protcol'; did you mean --protocol"),
+        ("task show x --model m --n many", "junkdna task show: --n must be a whole number, but is 'many'."),
+        ("status --watch soon", "--watch: soon must be a number of seconds between 0.1 and 86400."),
+        ("status --watch 0", "--watch: 0 must be a number of seconds between 0.1 and 86400."),
+        ("cell out --settings {} --gpus one", "junkdna cell: --gpus must be a whole number, but is 'one'."),
+    ],
+)
+def test_a_mistake_is_one_line(capsys, line, says):
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(line.split())
+    text = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert says in text
+    assert "usage:" not in text
+    assert "_seconds" not in text
+    assert len(text.splitlines()) == 2
+
+
+def test_what_is_right_is_read():
+    args = parser().parse_args(["plan", "--study", "a.yaml", "--experiments", "x", "y"])
+    assert (args.command, str(args.study), args.experiments) == ("plan", "a.yaml", ["x", "y"])

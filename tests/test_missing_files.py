@@ -1,0 +1,71 @@
+"""Inputs that a printed command does not find: the message says so, and names the command that makes them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from junkdna import stages
+from junkdna.calibration import read_calibration
+from junkdna.compress.artefact import read_artefact
+from junkdna.encode import read_tokens
+from junkdna.errors import UserError
+from junkdna.missing_files import making
+from junkdna.report import write_report
+from junkdna.sealed import read_frame, read_sealed, write_frame
+from junkdna.stored_examples import read_examples_file
+
+READERS = {
+    "results/tokens/tiny/mood/plain/default/train.arrow": read_tokens,
+    "results/examples/mood/train.parquet": read_examples_file,
+    "results/calibration/tiny/c4/seed-0.parquet": read_calibration,
+    "results/compressed/tiny/wanda-0.5,calibration=c4/seed-0.safetensors": read_artefact,
+    "results/cells/tiny/mood/plain/dense/none/default/seed-0.parquet": lambda path: read_sealed(path, "cell file"),
+    "results/studies/toy/tables/drops.parquet": lambda path: read_frame(path, "table of drops"),
+    "results/studies/toy/study-0.json": stages.read_study,
+    "results/studies/it's/study-0.json": lambda path: stages.collect(Path("out"), path),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_missing_file_names_the_command_that_makes_it(world, name):
+    with pytest.raises(UserError) as caught:
+        READERS[name](Path(name))
+    text = str(caught.value)
+    assert text.startswith(f"{name} does not exist")
+    assert "`snakemake --cores 1 -- " in text
+    assert "delete" not in text.lower()
+    assert "Errno" not in text
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if "'" not in name])
+def test_a_damaged_file_is_deleted_and_made_anew(world, name):
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text("{}")
+    with pytest.raises(UserError, match=r"elete it and run again: `snakemake --cores 1 -- '?results/"):
+        READERS[name](Path(name))
+
+
+def test_other_files_are_not_said_to_be_made(world):
+    for name in ("x.parquet", "/results/cells/x.parquet", "results", "results/ahead/x", "results/logs/x.log", ".."):
+        assert making(Path(name)) == ""
+    with pytest.raises(UserError, match=r"^x.parquet does not exist, where a table of cells .*is the name right"):
+        read_frame(Path("x.parquet"), "table of cells")
+
+
+def test_the_report_needs_its_study(world):
+    import polars as pl
+
+    write_frame(pl.DataFrame({"a": [1]}), Path("t.parquet"))
+    for content in (None, "{"):
+        if content:
+            Path("s.json").write_text(content)
+        with pytest.raises(UserError, match=r"^s.json (does not exist|is not a whole checked study)"):
+            write_report(Path("t.parquet"), Path("t.parquet"), Path("f"), Path("s.json"), Path("out.html"))
+
+
+def test_settings_from_a_file(world):
+    with pytest.raises(UserError, match=r"^--settings @none: the file cannot be read \(No such file"):
+        stages.settings_from("@none")
+    Path("s.json").write_text(json.dumps({"a": 1}))
+    assert stages.settings_from("@s.json") == {"a": 1}
