@@ -19,7 +19,7 @@ FLOORS = [
         "sizes",
         "snakemake_runs",
     ],
-    ["files", "local_files", "job_log"],
+    ["files", "local_files", "job_log", "text_files", "unreadable"],
     ["sealed", "model_files"],
     ["yaml_files", "provenance", "devices", "compress.registry", "difficulty", "requests_file", "tokenizer"],
     [
@@ -31,6 +31,9 @@ FLOORS = [
         "compress.statistics",
     ],
     ["keys", "compress.options", "compress.tensor_file", "source_spec", "compress.inputs", "tasks.knobs"],
+    ["tasks.values"],
+    ["table_parts", "class_names", "delimited"],
+    ["json_rows"],
     ["tasks.fields", "windows", "prompts", "answers", "subsets", "compress.artefact", "compress.select_rows"],
     ["tasks.columns", "sources", "compress.select", "compress.scope", "tasks.load", "encode"],
     ["tasks.schema", "raw", "model_source", "compress.masks", "models", "metrics", "token_tree", "calibration_spec"],
