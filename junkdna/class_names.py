@@ -3,7 +3,6 @@
 import json
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
 
 from junkdna.errors import UserError
@@ -99,14 +98,19 @@ def _names_at(array: pa.Array, path: list[str], stored: list[str], where: str) -
         return pa.StructArray.from_arrays(children, names=[field.name for field in kind], mask=array.is_null())
     if is_list(kind) and path:
         return listed(array, _names_at(array.flatten(), path[1:], stored, where))
-    if not types.is_integer(kind):
-        return array  # names already
-    numbers = pc.if_else(pc.equal(array, -1), None, array) if types.is_signed_integer(kind) else array
-    least, most = pc.min_max(numbers).values()
-    if most.is_valid and not 0 <= least.as_py() <= most.as_py() < len(stored):
-        bad = most.as_py() if most.as_py() >= len(stored) else least.as_py()
+    coded = array.dictionary_encode()
+    found = [_name(value, stored, where) for value in coded.dictionary.to_pylist()]
+    return pa.array(found, pa.string()).take(coded.indices)
+
+
+def _name(value: object, stored: list[str], where: str) -> str | None:
+    """The name of a class that is stored by its name or, as a number or its text, by its place; None for -1."""
+    number = whole_number(value)
+    if value in stored or number is None:
+        return value if value is None else str(value)
+    if not -1 <= number < len(stored):
         raise UserError(
-            f"{where} holds the class {bad}, but the source names {len(stored)}: {', '.join(stored)} (0 to "
+            f"{where} holds the class {number}, but the source names {len(stored)}: {', '.join(stored)} (0 to "
             f"{len(stored) - 1}, and -1 for none)."
         )
-    return pa.array(stored, pa.string()).take(numbers)
+    return None if number == -1 else stored[number]

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, cut, shown
 from junkdna.table_parts import NUMBER_TEXT, joined
 from junkdna.text_files import check_utf8, text_lines
 
 ROWS_AT_ONCE = 20_000
+SAVE = "Write the file as json.dumps writes it: names and texts in double quotes, no comma behind the last value"
 Rows = Iterable[tuple[str, dict]]  # where a row stands ("line 3"), and the row
 LONGEST = len(str(-(2**63)))  # characters of a whole number that fits into 64 bits
 
@@ -60,7 +61,7 @@ def _read(text: str, place: str) -> object:
         return READER.decode(text)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise UserError(f"{place} is not JSON: {error.msg} ({at}column {error.colno}).") from None
+        raise UserError(f"{place} is not JSON: {error.msg} ({at}column {error.colno}). {SAVE}.") from None
     except NotJson as error:
         raise UserError(f"{place} is not JSON: {error}.") from None
     except RecursionError:
@@ -80,7 +81,7 @@ def json_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[str, dict]]
             )
         row = _read(text, place)
         if not isinstance(row, dict):
-            raise UserError(f"{place} holds a {type(_plain(row)).__name__}; every line must be a JSON object.")
+            raise UserError(f"{place} holds a {_python_name(row)}; every line must be a JSON object.")
         yield f"line {number}", row
 
 
@@ -94,7 +95,7 @@ def json_rows(content: bytes, where: str) -> Rows:
     lists = {name: value for name, value in data.items() if isinstance(value, list)} if isinstance(data, dict) else {}
     rows = data if isinstance(data, list) else next(iter(lists.values()), None)
     if rows is None or len(lists) > 1:
-        has = f"{len(lists)} lists ({', '.join(lists)})" if lists else f"no list (it is a {type(data).__name__})"
+        has = f"{len(lists)} lists ({', '.join(lists)})" if lists else f"no list (it is a {_python_name(data)})"
         raise UserError(
             f"{where}: has {has}; a .json file must be a list of objects, or an object with exactly one list. Save the"
             " rows alone, or one object a line as .jsonl."
@@ -102,7 +103,7 @@ def json_rows(content: bytes, where: str) -> Rows:
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise UserError(
-                f"{where}: entry {number} holds a {type(_plain(row)).__name__}; every entry must be a JSON object. (If "
+                f"{where}: entry {number} holds a {_python_name(row)}; every entry must be a JSON object. (If "
                 "the file is one row, rename it to end in .jsonl.)"
             )
     return ((f"entry {number}", row) for number, row in enumerate(rows))
@@ -167,8 +168,9 @@ def _note(kind: _Kind, value: object, place: str, path: str, where: str) -> None
         other = next((first for first in kind.first if BY_NAME[first] != name), None)
         if other is not None:
             raise UserError(
-                f"{where}: {place}: {path} holds {_a(name)} ({shown(_plain(value), 40)}), but {_a(BY_NAME[other])} in "
-                f"{kind.first[other]}. Write it alike in all rows; a number can be written as a text, in quotes."
+                f"{where}: {place}: {path} holds {_a(name)} ({_as_json(value)}), but "
+                f"{_a(BY_NAME[other])} in {kind.first[other]}. Write it alike in all rows; a number can be written as "
+                "a text, in quotes."
             )
         kind.first[found] = place
     if isinstance(value, dict):
@@ -187,8 +189,12 @@ def _a(name: str) -> str:
     return name if name in ("text", "true or false") else f"{'an' if name[0] == 'o' else 'a'} {name}"
 
 
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Number) else value
+def _as_json(value: object) -> str:
+    return cut(value if isinstance(value, Number) else json.dumps(value, ensure_ascii=False), 40)
+
+
+def _python_name(value: object) -> str:
+    return "float" if isinstance(value, Number) else type(value).__name__
 
 
 def _table(top: _Kind, rows: list[dict], where: str) -> pa.Table:

@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import io
 import json
+import logging
 import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.errors import UserError, unknown_name
@@ -19,6 +21,9 @@ from junkdna.unreadable import check_bytes, unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import DatasetBuilder
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".arrow", ".parquet", ".json", ".jsonl", ".jsonl.gz", ".csv", ".tsv")
 TEXTS = (".json", ".jsonl", ".jsonl.gz")  # files of which each row names its own columns
@@ -119,7 +124,7 @@ def _read_one(place: _Place, match: str) -> "pa.Table":
     where = f"{place.where}: {match}"
     try:
         if not files or files == [match]:
-            return _parse(place.read(match), match, where)
+            return _parse(place.read(match), match.lower(), where)
         return _read_saved(place, match, set(files), where)
     except UserError:
         raise
@@ -216,21 +221,52 @@ def _shared_names(parts: list[tuple[str, "pa.Table"]], where: str) -> dict[str, 
 
 
 def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
+    """Rows of a Hub data set. Its .csv, .json and .jsonl files are read here where they can be had: `datasets` would
+    turn 007 into 7, NA into null, 3 beside 2.5 into 3.0 and a text such as 2017-01-01 into a time."""
     import datasets
 
     from junkdna.class_names import feature_names
 
     folder = local_folder(spec.hub, root).absolute()
+    place = {"path": str(folder)} if folder.is_dir() else {"path": spec.hub, "revision": spec.revision}
+    where = f"hub {spec.hub}"
     try:
-        if folder.is_dir():
-            rows = datasets.load_dataset(str(folder), spec.config, split=split)
+        builder = datasets.load_dataset_builder(name=spec.config, **place)
+        files = _text_files(builder, split)
+        if files:
+            parts = [(name, _parse(Path(file).read_bytes(), name.lower(), f"{where}: {name}")) for name, file in files]
+            labels = feature_names((builder.info.features or datasets.Features()).to_dict())
         else:
-            rows = datasets.load_dataset(spec.hub, spec.config, split=split, revision=spec.revision)
+            rows = datasets.load_dataset(name=spec.config, split=split, **place)
+            parts = [(split, rows.with_format("arrow")[:].replace_schema_metadata(None))]
+            labels = feature_names(rows.features.to_dict())
+            if rows.info.builder_name in ("csv", "json"):
+                log.warning("%s: `datasets` reads its text files: numbers, dates and NA may change their text", where)
+    except UserError:
+        raise
     except Exception as error:
         raise _hub_error(spec, split, folder, error) from error
-    table = rows.with_format("arrow")[:]
-    labels = feature_names(rows.features.to_dict())
-    return _joined([(split, table.replace_schema_metadata(None))], f"hub {spec.hub}", {})._replace(label_names=labels)
+    return _joined(parts, where, {})._replace(label_names=labels)
+
+
+def _text_files(builder: "DatasetBuilder", split: str) -> list[tuple[str, str]]:
+    """(name, path on this machine) of the files of some splits ("train", "train+test"), where all are text files that
+    `_parse` reads and the data set asks for no options of its own (delimiters, fields); else none."""
+    import datasets
+
+    config, known = builder.config, getattr(builder.config, "data_files", None) or {}
+    splits = [name.strip() for name in split.split("+")]
+    if not builder.__module__.startswith("datasets.packaged_modules.") or any(name not in known for name in splits):
+        return []
+    paths = [str(path) for name in splits for path in known[name]]
+    usual = type(config)()
+    named = ("name", "version", "data_dir", "data_files", "description", "features")
+    options = [field.name for field in fields(config) if field.name not in named]
+    if any(getattr(config, name) != getattr(usual, name) for name in options):
+        return []
+    if not all(path.lower().endswith((".csv", ".json", ".jsonl")) for path in paths):
+        return []
+    return [(PurePosixPath(path).name, datasets.DownloadManager().download(path)) for path in paths]
 
 
 def _hub_error(spec: HubSource, split: str, folder: Path, error: Exception) -> UserError:

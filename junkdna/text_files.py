@@ -57,7 +57,8 @@ def _check_wide(start: bytes, where: str) -> None:
     if coding is None and len(start) > 3 and start.count(0) * 3 > len(start):
         coding = "UTF-16"
     if coding:
-        raise UserError(f"{where} is in {coding}; text files must be UTF-8. {SAVE} (in Excel: 'CSV UTF-8').")
+        excel = " (in Excel: 'CSV UTF-8')" if where.endswith((".csv", ".tsv")) else ""
+        raise UserError(f"{where} is in {coding}; text files must be UTF-8. {SAVE}{excel}.")
 
 
 def _not_utf8(where: str, number: int, line: bytes) -> UserError:

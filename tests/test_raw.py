@@ -165,7 +165,7 @@ def test_a_byte_order_mark_is_no_part_of_the_rows(tmp_path):
         ("[]", "has no rows"),
         ('{"a": []}', "has no rows"),
         ("[{}]", "has no rows"),
-        ('[{"x": 1}, {"x": "y"}]', "entry 1: x holds text ('y'), but a number in entry 0"),
+        ('[{"x": 1}, {"x": "y"}]', 'entry 1: x holds text ("y"), but a number in entry 0'),
         ("[{", "is not JSON"),
         ("", "is empty (0 bytes)"),
         (b'[{"x": "\xff"}]', "line 1 is not UTF-8"),

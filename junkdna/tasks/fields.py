@@ -164,10 +164,10 @@ def _steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
     if types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
         return _steps(kind.value_type if types.is_dictionary(kind) else kind.storage_type, path)
     if types.is_struct(kind):
-        length = _name_length({inner.name for inner in kind}, path)
+        names = [inner.name for inner in kind]
+        length = _name_length(names, path)
         name = ".".join(path[:length])
-        at = kind.get_field_index(name)
-        rest = _steps(kind.field(at).type, path[length:]) if at >= 0 else None
+        rest = _steps(kind.field(names.index(name)).type, path[length:]) if name in names else None
         return None if rest is None else [name, *rest]
     if types.is_map(kind):
         kind = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))

@@ -119,8 +119,9 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
 def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     value = field(settings["columns"]["answer"], raw)
     groups = dict(sorted((settings.get("label_groups") or {}).items()))  # JSON keeps no order
-    classes = [[name] for name in settings["labels"]] if not groups else list(groups.values())
+    classes = list(groups.values()) if groups else [[name] for name in settings["labels"]]
     ids = [number for number, members in enumerate(classes) if spellings(value) & {*members}]
+    ids = ids or _same_number(value, classes)
     if not ids and not groups:
         ids = _unnamed_class(value, settings["labels"])
     if len(ids) != 1:
@@ -132,22 +133,23 @@ def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     return {"answer": ids[0]}
 
 
-def _unnamed_class(value: object, labels: list[str]) -> list[int]:
-    """Class ids of a value that is no label's name: one or none.
-
-    true and false are the labels that say so ("yes" and "no", in any order), never a place. A number is the label of
-    the same number ("1" and 1.0), or, where no label is a number, a place.
-    """
-    if is_truth(value):
-        place = place_of_truth(value, labels)
-        return [] if place is None else [place]
+def _same_number(value: object, classes: list[list[str]]) -> list[int]:
+    """Ids of the classes that are named by the whole number that the value is, written otherwise ("1" and 1.0)."""
     number = whole_number(value)
-    if number is None:
+    named = [{whole_number(member) for member in members} for members in classes]
+    return [] if number is None else [place for place, numbers in enumerate(named) if number in numbers]
+
+
+def _unnamed_class(value: object, labels: list[str]) -> list[int]:
+    """Class ids of a value that names no class: one or none.
+
+    true and false are the labels that say so ("yes" and "no", in any order), never a place. A whole number is a place,
+    unless labels are numbers themselves.
+    """
+    place = place_of_truth(value, labels) if is_truth(value) else whole_number(value)
+    if place is None or (not is_truth(value) and any(map(_is_number, labels))):
         return []
-    named = [whole_number(label) for label in labels]
-    if any(map(_is_number, labels)):
-        return [place for place, label in enumerate(named) if label == number]
-    return [number] if 0 <= number < len(labels) else []
+    return [place] if 0 <= place < len(labels) else []
 
 
 def _is_number(label: str) -> bool:

@@ -157,10 +157,18 @@ def _times(where: str, array: pa.Array) -> pa.Array:
             array = array.cast(micro)
         values = array.to_pylist()
     except (pa.ArrowInvalid, ValueError, OverflowError):  # not whole microseconds; years after 9999
-        values = array.cast(pa.string()).to_pylist()
-    if bad := next((value for value in values if isinstance(value, str) and "out of range" in value), None):
-        raise UserError(f"{where} holds a date that no calendar has ({bad}); its unit may be wrong. {SAFE}.")
+        values = _as_arrow_writes(where, array)
     return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _as_arrow_writes(where: str, array: pa.Array) -> list[str | None]:
+    try:
+        values = array.cast(pa.string()).to_pylist()
+    except pa.ArrowInvalid as error:  # a time zone that is not known
+        raise UserError(f"{where} holds {array.type} values that cannot be read ({error}). {SAFE}.") from None
+    if bad := next((value for value in values if value and "out of range" in value), None):
+        raise UserError(f"{where} holds a date that no calendar has ({bad}); its unit may be wrong. {SAFE}.")
+    return values
 
 
 READINGS = [
