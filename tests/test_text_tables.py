@@ -87,7 +87,7 @@ def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
 def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
     text = lines("[1]", "[2]")
     for name in ("x.json", "x.jsonl", "X.JSONL"):
-        for form in (text, f"\ufeff{text}", text.replace("\n", "\r\n\r\n")):
+        for form in (text, f"\ufeff{text}", text.replace('{"n": [2', '\ufeff{"n": [2'), text.replace("\n", "\r\n\r\n")):
             assert read(tmp_path, name, form) == [{"n": [1]}, {"n": [2]}]
 
 
@@ -201,6 +201,9 @@ def parquet(change: Callable[[bytes], bytes]) -> bytes:
         ("x.parquet", parquet(lambda good: good[:20] + bytes(100) + good[120:]), "cannot be read (Corrupt snappy"),
         ("x.parquet", b"a,b\n1,2\n", "is no Parquet file (it begins with b'a,b"),
         ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the data"),
+        ("x.csv", b"PK\x03\x04\x00\xff", "is a zip archive or an Excel workbook; unpack it, or save it as CSV"),
+        ("x.json", parquet(bytes), "is a Parquet file; rename it to end in .parquet"),
+        ("x.jsonl", b"\x28\xb5\x2f\xfd\xff", "is compressed with zstd; unpack it"),
         ("x.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
         ("x.jsonl.gz", b'{"a": 1}\n', "is not compressed with gzip. Rename it to end in .jsonl"),
         ("x.jsonl", b"\x1f\x8b\x08abc", "is compressed with gzip"),
