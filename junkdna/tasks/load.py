@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, shown
 from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render, single, wanted_columns
 from junkdna.tasks.knobs import hash_key
 from junkdna.tasks.values import is_truth, place_of_truth, plain_rows, spellings, text_of, whole_number
@@ -101,9 +101,9 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
     if labels_column is not None:
         labels = [text_of(label) for label in list_field(where, labels_column, raw)]
         if text_of(value) not in labels:
-            raise UserError(f"{where}: answer {value!r} is not among its choice labels {labels}.")
+            raise UserError(f"{where}: answer {_said(value)} is not among its choice labels {labels}.")
         if labels.count(text_of(value)) > 1:
-            raise UserError(f"{where}: answer {value!r} stands {labels.count(text_of(value))} times in {labels}.")
+            raise UserError(f"{where}: answer {_said(value)} stands {labels.count(text_of(value))} times in {labels}.")
         return labels.index(text_of(value))
     place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
     if place is not None:
@@ -113,7 +113,7 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
             f"{where}: answer {text_of(value)} says true or false, but no choice does (has {choices}). Name the places "
             'in columns.map, such as {COLUMN: {"false": "0", "true": "1"}}.'
         )
-    raise UserError(f"{where}: answer {value!r} is not a position; name columns.choice_labels.")
+    raise UserError(f"{where}: answer {_said(value)} is not a position; name columns.choice_labels.")
 
 
 def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
@@ -127,7 +127,7 @@ def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     if len(ids) != 1:
         legal = list(groups) if groups else settings["labels"]
         raise UserError(
-            f"{where}: label {value!r} belongs to {len(ids)} of the classes {legal}; each value must belong to exactly "
+            f"{where}: label {_said(value)} belongs to {len(ids)} of the classes {legal}; each value must belong to exactly "
             f"one.{_boolean_hint(value)}"
         )
     return {"answer": ids[0]}
@@ -152,12 +152,17 @@ def _unnamed_class(value: object, labels: list[str]) -> list[int]:
     return [place] if 0 <= place < len(labels) else []
 
 
-def _is_number(label: str) -> bool:
+def _is_number(label: object) -> bool:
     try:
         float(label)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True
+
+
+def _said(value: object) -> str:
+    """A value in a message: numbers without quotes, whether they are stored as numbers or as text."""
+    return str(value) if _is_number(value) else shown(value, 200)
 
 
 def _boolean_hint(value: object) -> str:
@@ -173,7 +178,7 @@ def _target(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     except (TypeError, ValueError):
         target = math.nan
     if not math.isfinite(target):
-        raise UserError(f"{where}: answer {value!r} is not a finite number, which kind regress needs.")
+        raise UserError(f"{where}: answer {_said(value)} is not a finite number, which kind regress needs.")
     return {"target": target}
 
 
