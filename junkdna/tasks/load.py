@@ -103,7 +103,8 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
         if text_of(value) not in labels:
             raise UserError(f"{where}: answer {_said(value)} is not among its choice labels {labels}.")
         if labels.count(text_of(value)) > 1:
-            raise UserError(f"{where}: answer {_said(value)} stands {labels.count(text_of(value))} times in {labels}.")
+            times = labels.count(text_of(value))
+            raise UserError(f"{where}: answer {_said(value)} stands {times} times in its choice labels {labels}.")
         return labels.index(text_of(value))
     place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
     if place is not None:
