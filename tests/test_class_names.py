@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from junkdna import stages
+from junkdna.class_names import with_names
 from junkdna.errors import UserError
 from junkdna.raw import load_raw
 from junkdna.source_spec import LocalSource
@@ -83,7 +84,9 @@ def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
 
 
 def test_numbers_without_a_class(tmp_path) -> None:
-    assert "label None belongs to 0 of the classes" in error_of(tmp_path, [0, -1], labels=NAMES)
+    settings = {"task": "t", "columns": {"answer": "label"}, "labels": NAMES}
+    named = with_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, settings)
+    assert named["label"].to_pylist() == ["entailment", None, None]  # datasets' -1: no label
     assert "column label holds the class 3, but the source names 3" in error_of(tmp_path, [0, 3], labels=NAMES)
 
 

@@ -128,8 +128,8 @@ def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     if len(ids) != 1:
         legal = list(groups) if groups else settings["labels"]
         raise UserError(
-            f"{where}: label {_said(value)} belongs to {len(ids)} of the classes {legal}; each value must belong to exactly "
-            f"one.{_boolean_hint(value)}"
+            f"{where}: label {_said(value)} belongs to {len(ids)} of the classes {legal}; each value must belong to "
+            f"exactly one.{_boolean_hint(value)}"
         )
     return {"answer": ids[0]}
 
