@@ -1,5 +1,6 @@
 """JSON, CSV and TSV files: every value keeps the text that the file shows; broken files are named with what to do."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from junkdna.errors import UserError
 from junkdna.raw import load_raw
 from junkdna.source_spec import LocalSource
+from junkdna.tasks.values import plain_rows
 
 
 def read(folder: Path, name: str, content: str | bytes) -> list[dict]:
@@ -79,6 +81,32 @@ def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
 def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", 1)
     assert "line 3: n holds text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
+
+
+NUMBERS = ("-7", "3", "2.5", "3.10", "1.0", "1e3", "-0", "12345678901234567890", "0.1", "1E400")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_numbers_in_any_place_are_read_as_they_are_written(tmp_path, monkeypatch, seed: int) -> None:
+    """Random rows in two files, read in pieces of random length: each number reads as the file writes it."""
+    draw = random.Random(seed)
+    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", draw.choice([1, 2, 20_000]))
+
+    def numbers(most: int) -> list[str]:
+        return [draw.choice(NUMBERS) for _ in range(draw.randrange(most))]
+
+    rows = [(draw.choice(NUMBERS), numbers(4), dict(zip("abc", numbers(4), strict=False))) for _ in range(8)]
+    texts = []
+    for n, items, inner in rows:
+        fields = ", ".join(f'"{key}": {value}' for key, value in inner.items())
+        texts.append(f'{{"n": {n}, "list": [{", ".join(items)}], "in": {{{fields}}}}}')
+    for number, part in enumerate((texts[:5], texts[5:])):
+        (tmp_path / f"p{number}.jsonl").write_text("\n".join(part))
+    table = load_raw(LocalSource(local=str(tmp_path)), "p*.jsonl").table
+    found = plain_rows("t", table, {name: {} for name in table.schema.names})
+    for row, (n, items, inner) in zip(found, rows, strict=True):
+        assert (str(row["n"]), [str(item) for item in row["list"]]) == (n, items)
+        assert {key: str(value) for key, value in row["in"].items() if value is not None} == inner
 
 
 # --- forms of JSON ----------------------------------------------------------------------------------------------------
