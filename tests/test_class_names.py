@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from junkdna import stages
-from junkdna.class_names import with_names
+from junkdna.class_names import feature_names, with_names
 from junkdna.errors import UserError
 from junkdna.raw import load_raw
 from junkdna.source_spec import LocalSource
@@ -92,6 +92,24 @@ def test_numbers_without_a_class(tmp_path) -> None:
 
 def test_names_and_numbers_as_text_have_the_same_meaning(tmp_path) -> None:
     assert classes(tmp_path, ["2", "entailment"], labels=NAMES[::-1]) == ["contradiction", "entailment"]
+
+
+def test_answers_that_are_texts_are_the_names(tmp_path) -> None:
+    table = pa.table({"label": [1, 0], "c": [["1", "2"], ["2", "1"]]})
+    for kind, columns in (("generate", {}), ("choice", {"choices": "c", "choice_labels": "c"})):
+        settings = {"task": "t", "kind": kind, "columns": {"answer": "label", **columns}}
+        assert with_names(table, {"label": ["1", "2"]}, settings)["label"].to_pylist() == ["2", "1"]
+    settings = {"task": "t", "kind": "choice", "columns": {"answer": "label", "choices": "c"}}
+    assert with_names(table, {"label": ["1", "2"]}, settings) is table  # a place
+
+
+def test_names_at_any_depth() -> None:
+    label = {"names": ["a", "b"], "_type": "ClassLabel"}
+    features = {
+        "x": label, "s": {"y": label, "z": {"_type": "Value"}}, "l": {"_type": "List", "feature": label}, "o": [label],
+        "q": {"_type": "Sequence", "feature": {"w": label}}, "n": {"_type": "ClassLabel", "names": None},
+    }  # fmt: skip
+    assert feature_names(features) == {path: ["a", "b"] for path in ("x", "s.y", "l.*", "o.*", "q.w.*")}
 
 
 def test_without_names_a_number_is_a_place(tmp_path) -> None:
