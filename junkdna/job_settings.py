@@ -197,7 +197,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
         "limits": limits,
         "columns": task.columns_of(kind).model_dump(exclude_none=True),
         **task.model_dump(include={"kind", "labels", "label_groups"}, exclude_none=True),
-        "code": code_digest("junkdna.tasks.load"),
+        "code": code_digest("junkdna.tasks.load", "junkdna.raw"),
     }
     if task.hash_split and role != "shots":
         settings["hash_split"] = task.hash_split.model_dump()

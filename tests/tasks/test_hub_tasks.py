@@ -270,7 +270,7 @@ def test_freebase_qa_rows_without_an_answer_or_with_an_id_twice(tmp_path):
         ("rte", {"label": "maybe"}, "label 'maybe' belongs to 0"),
         ("cola", {"sentence": " "}, "empty text"),
         ("stsb", {"label": None}, "answer None is not a finite number"),
-        ("stsb", {"label": float("nan")}, "answer nan is not a finite number"),
+        ("stsb", {"label": float("nan")}, "answer None is not a finite number"),
         ("stsb", {"label": "high"}, "answer 'high' is not a finite number"),
     ],
 )

@@ -71,7 +71,7 @@ def test_an_answer_column_without_labels_is_a_position(key):
 def test_zero_is_a_choice_and_no_empty_text():
     row = rows_of(CHOICE, [{"q": 0, "right": 0, "w1": 1, "w2": 2, "w3": False}])[0]
     assert row["text"] == "0"
-    assert sorted(row["choices"]) == ["0", "1", "2", "False"]
+    assert sorted(row["choices"]) == ["0", "1", "2", "false"]
     assert row["choices"][row["answer"]] == "0"
 
 
