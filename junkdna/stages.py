@@ -60,21 +60,31 @@ def _pinned_wheel(source: dict) -> Path | None:
 def examples(output: Path, settings: dict) -> None:
     """Raw rows to canonical examples."""
     from junkdna.stored_examples import write_examples
+    from junkdna.tasks.usable import counted, notes_of
 
     raw: dict[str, dict] = {}
     table = read_examples(settings, raw)
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
+    notes = notes_of(table)
+    if notes["left_out"]:
+        log.info("%s: raw rows left out: %s", settings["task"], counted(notes["left_out"]))
+    for warning in notes["warnings"]:
+        log.warning("%s: %s.", settings["task"], warning)
     write_examples(table, settings["source"], raw, output)
 
 
 def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Table":
-    """The canonical examples that `job_settings.example_settings` describe; a wheel must be there already.
+    """The canonical examples that `job_settings.example_settings` describe, with notes on rows left out and warnings
+    about their answers (`usable.notes_of`); a wheel must be there already.
 
-    `raw`, where given, gets the number of rows and the files' hashes of each raw split.
+    `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
+    constant answer would be right in every row to train on or to evaluate.
     """
     from junkdna.raw import load_raw
     from junkdna.source_spec import parse_source
+    from junkdna.tasks.label_checks import check_labels
     from junkdna.tasks.load import canonical_examples
+    from junkdna.tasks.usable import noted
 
     source = settings["source"]
     place = {key: source[key] for key in ("local", "hub", "config") if key in source}
@@ -92,7 +102,9 @@ def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Tab
             raw[split] = {"rows": found.table.num_rows, "files": found.files}
         return found.table
 
-    return canonical_examples(settings, settings["role"], read)
+    role = settings["role"]
+    table = canonical_examples(settings, role, read)
+    return noted(table, warnings=[] if role == "shots" else check_labels(settings, role, table))
 
 
 def _check_class_order(settings: dict, label_names: dict[str, list[str]]) -> None:
@@ -251,15 +263,17 @@ def read_study(path: Path) -> "Resolved":
 
 
 def collect(output: Path, study_file: Path) -> None:
-    """Join all cells of a study."""
+    """Join all cells of a study. The column `rows_note` says what was left out of each task's rows, and warnings."""
+    import polars as pl
+
     from junkdna.collect import collect as join
     from junkdna.sealed import write_frame
     from junkdna.stored_examples import check_data
 
     resolved = read_study(study_file)
     table = join(resolved)
-    check_data(resolved)
-    write_frame(table, output)
+    notes = pl.col("task").replace_strict(check_data(resolved), default="", return_dtype=pl.String)
+    write_frame(table.with_columns(rows_note=notes), output)
 
 
 def analyse(output: Path, study_file: Path, cells: Path) -> None:

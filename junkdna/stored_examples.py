@@ -13,6 +13,7 @@ from junkdna.places import used_examples
 from junkdna.provenance import canonical_json
 from junkdna.sealed import read_parquet, write_parquet
 from junkdna.study import Resolved
+from junkdna.tasks.usable import counted, notes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 def write_examples(table: "pa.Table", source: dict, raw: dict[str, dict], path: Path) -> None:
     """Write canonical examples, sealed; `raw` holds, by split of `source`, the number of raw rows and its files' hashes
-    (of a local source, whose files may change)."""
-    told = {"folder": source.get("local"), "raw": raw}
+    (of a local source, whose files may change). The notes on its rows (`usable.noted`) go into the footer too."""
+    told = {"folder": source.get("local"), "raw": raw, "rows": notes_of(table)}
     write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
 
 
@@ -42,15 +43,21 @@ def read_examples_file(path: Path) -> "pa.Table":
     return table
 
 
-def check_data(resolved: Resolved) -> None:
-    """UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
-    roles of a task were made from one raw split that changed between them."""
+def check_data(resolved: Resolved) -> dict[str, str]:
+    """What a reader of results should know of the rows of each task ("" for nothing): those left out, and warnings.
+
+    UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
+    roles of a task were made from one raw split that changed between them.
+    """
+    notes: dict[str, list[str]] = {}
     seen: dict[tuple[str, str], tuple[dict, Path]] = {}
     for task, role in used_examples(all_cells(resolved), resolved):
         path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
         if not path.exists():
             continue
-        for split, facts in _told(read_examples_file(path))["raw"].items():
+        told = _told(read_examples_file(path))
+        notes.setdefault(task, []).extend(_sentences(role, told["rows"]))
+        for split, facts in told["raw"].items():
             first, other = seen.setdefault((task, split), (facts, path))
             if first != facts:
                 raise UserError(
@@ -58,6 +65,12 @@ def check_data(resolved: Resolved) -> None:
                     f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
                     "examples and cells are made anew."
                 )
+    return {task: "; ".join(sentences) for task, sentences in notes.items()}
+
+
+def _sentences(role: str, notes: dict) -> list[str]:
+    left_out = notes.get("left_out")
+    return [*([f"left out for {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
 
 
 def _told(table: "pa.Table") -> dict:

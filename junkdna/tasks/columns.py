@@ -1,7 +1,6 @@
 """Where a task's raw rows are, and how their columns become the fields of an example."""
 
 import re
-from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -47,7 +46,7 @@ class Columns(Frozen):
     choices: list[str] | str | None = None
     choice_labels: str | None = None
     answer: int | str | list[str]
-    require: list[Literal["text", "text_b", "passage"]] = []
+    require: list[str] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}
