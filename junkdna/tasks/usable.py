@@ -73,8 +73,8 @@ def no_gold(settings: dict, raw: dict) -> str | None:
         return None
     if _has_meaning(settings, paths[0], values[0], raw):
         return None
-    shown = "empty" if _all_empty(values[0]) and values[0] is not None else values[0]
-    return f"{NO_GOLD} ({paths[0]}: {'null' if shown is None else shown})"
+    shown = "null" if values[0] is None else "empty" if _all_empty(values[0]) else repr(values[0])
+    return f"{NO_GOLD} ({paths[0]}: {shown})"
 
 
 def _is_missing(value: object, marks: tuple[str, ...]) -> bool:
@@ -106,8 +106,11 @@ def no_right_choice(where: str, columns: dict, raw: dict) -> str | None:
 
 
 def check_minus_one(settings: dict, rows: list[dict], left_out: Counter) -> None:
-    """UserError where -1 may be a class: rows have it, and none has the last class, as if ids were counted from -1."""
-    labels = settings.get("labels") if settings["kind"] in ("classify", "pair") else None
+    """UserError where the number -1 may be a class: rows have it, and none has the last class, as if classes were
+    numbered from -1."""
+    columns = settings["columns"]
+    numbered = settings["kind"] in ("classify", "pair") and columns["answer"] not in columns.get("map", {})
+    labels = settings.get("labels") if numbered else None
     minus = [reason for reason in left_out if re.fullmatch(rf"{NO_GOLD} \(.*: -1(\.0)?\)", reason)]
     if labels and minus and rows and all(row["answer"] != len(labels) - 1 for row in rows):
         raise UserError(
