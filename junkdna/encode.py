@@ -270,6 +270,12 @@ def _ids(tokenizer: object, texts: list[str], special: bool = True) -> list[list
     return tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"] if texts else []
 
 
+def alike_options(tokens: pa.Table) -> int:
+    """In how many encoded rows two options are the same tokens, although their texts differ (letter case, unknown
+    words, texts that were cut): they score alike whatever the model knows."""
+    return sum(len({*map(tuple, row)}) < len(row) for row in tokens["options"].to_pylist() if row)
+
+
 def write_tokens(table: pa.Table, destination: Path) -> None:
     """Write uncompressed Arrow IPC (so that it can be memory-mapped), sealed: whole or not at all."""
     with replacing(destination) as temporary:

@@ -119,8 +119,8 @@ def _check_class_order(settings: dict, label_names: dict[str, list[str]]) -> Non
 
 def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
+    from junkdna.encode import alike_options, write_tokens
     from junkdna.encode import encode as encode_table
-    from junkdna.encode import write_tokens
     from junkdna.model_files import check_model
     from junkdna.stored_examples import read_examples_file
     from junkdna.tokenizer import context_tokens, load_tokenizer
@@ -133,6 +133,9 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
+    if alike := alike_options(table):
+        why = "letter case, unknown words, or cut to the limit"
+        log.warning("%d examples have options of the same tokens (%s): the lower position wins.", alike, why)
     write_tokens(table, output)
 
 

@@ -30,6 +30,10 @@ class Columns(Frozen):
     the list column `choice_labels` where that is given; classify and pair: the column of the label; regress: the
     column of the number; generate: a column (of one answer or a list of accepted ones) or a list of templates.
 
+    `require` leaves out (and counts) the rows in which a template field or a raw column of these names is empty: null,
+    NaN, white space or an empty list. Empty choices are padding and no options. `usable` says which rows are left out
+    besides.
+
     New raw columns come from `extract` (column: regular expression whose named groups are the columns; it must match
     the whole value), then `map` (column: {value: text}), then `fill` (column: column of numbers that stand for
     number0, number1, ... in its text). `shuffle` puts choices into a hash order, because in some data sets the right

@@ -46,7 +46,7 @@ def list_field(where: str, path: str, raw: dict) -> list:
 
 def is_empty(value: object) -> bool:
     """Whether a value of a column says nothing: null, NaN (pandas' null) or white space alone. 0 and False do not."""
-    if isinstance(value, str):
+    if isinstance(value, str | bytes):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
 

@@ -1,8 +1,8 @@
 """Whether a constant answer would be right: such rows measure nothing, yet any model seems to keep all it can do.
 
-The best constant answer is: kinds classify and pair, the most frequent class; regress, the most frequent number;
-generate, the text that most rows accept (letter case and blanks aside); choice, the text that is most often right, or
-the most frequent position where `columns.shuffle` is false (a hash shuffles the positions otherwise).
+The best constant answer is: kinds classify and pair, the most frequent class; regress, the most frequent number (12
+digits of it); generate, the text that most rows accept (letter case and blanks aside); choice, the text that is most
+often right, or the most frequent position where `columns.shuffle` is false (a hash shuffles the positions otherwise).
 """
 
 from collections import Counter
@@ -54,7 +54,7 @@ def _answers(settings: dict, examples: pa.Table) -> list[tuple[str, list[set]]]:
         names = _classes(settings)
         return [(what, [{names[answer]} for answer in examples["answer"].to_pylist()])]
     if kind == "regress":
-        return [(what, [{target} for target in examples["target"].to_pylist()])]
+        return [(what, [{float(f"{target:.12g}")} for target in examples["target"].to_pylist()])]
     if kind == "generate":
         accepted = examples["references"].to_pylist()
         return [(what, [{" ".join(text.casefold().split()) for text in row} for row in accepted])]

@@ -93,7 +93,7 @@ def _choice(settings: dict, raw: dict, row_id: str, where: str) -> dict:
     answer = columns["answer"]
     if isinstance(answer, str):
         answer = _position(where, field(answer, raw), columns.get("choice_labels"), raw)
-    usable.check_answer(where, columns, texts, answer, raw)
+    usable.check_answer(where, texts, answer)
     order = [place for place, text in enumerate(texts) if text]
     if columns.get("shuffle", True):
         order.sort(key=lambda i: hash_key("order", row_id, i))

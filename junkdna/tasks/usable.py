@@ -148,21 +148,13 @@ def options(where: str, columns: dict, raw: dict) -> list[str]:
     return texts
 
 
-def check_answer(where: str, columns: dict, texts: list[str], answer: int, raw: dict) -> None:
-    """UserError, `where` in front, where the gold position names no option, or its label stands at several."""
+def check_answer(where: str, texts: list[str], answer: int) -> None:
+    """UserError, `where` in front, where the gold position names no option."""
     from_zero = "positions count from 0; if the data counts from 1, turn them with columns.map"
     if not 0 <= answer < len(texts):
         raise UserError(f"{where}: answer {answer} is outside its {len(texts)} choices ({from_zero}).")
     if not texts[answer]:
         raise UserError(f"{where}: answer {answer} names an empty choice of {texts} ({from_zero}; else mend the row).")
-    if "choice_labels" in columns and isinstance(columns["answer"], str):
-        labels = list_field(where, columns["choice_labels"], raw)
-        same = [label for label, text in zip(labels, texts, strict=False) if text and label == labels[answer]]
-        if len(same) > 1:
-            raise UserError(
-                f"{where}: choice label {same[0]!r} stands at {len(same)} choices, so it does not say which is right; "
-                "mend the row, or name another column in columns.choice_labels."
-            )
 
 
 def asked(rows: list[dict], left_out: Counter) -> list[dict]:

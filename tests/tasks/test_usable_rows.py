@@ -143,13 +143,6 @@ def test_a_gold_answer_at_an_empty_place_is_an_error_not_another_option():
     assert "columns.map" in text
 
 
-def test_a_label_that_stands_at_two_choices_names_none():
-    settings = with_columns(LISTED, choices="c.text", choice_labels="c.label", answer="key")
-    row = {"q": "a", "c": {"text": ["x", "y", "z", ""], "label": ["A", "B", "A", "B"]}, "key": "A"}
-    assert "choice label 'A' stands at 2 choices" in error_of(settings, [row])
-    assert named(settings, [{**row, "key": "B"}]) == [(["x", "y", "z"], "y")]  # the other B is padding
-
-
 def test_a_right_choice_at_a_fixed_place_that_is_empty_is_no_gold():
     settings = with_columns(LISTED, choices=["{right}", "{w1}", "{w2}"], answer=0)
     rows = [{"q": str(i), "right": right, "w1": "u", "w2": "v"} for i, right in enumerate(("x", "", None))]
