@@ -63,7 +63,7 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
     name, columns, table = settings["task"], settings["columns"], read_split(split)
     check_columns(f"task {name}", columns, table.schema, split)
     answered = {"choice": _choice, "regress": _target, "generate": _references}.get(settings["kind"], _class)
-    rows = []
+    rows, golds = [], Counter()
     batches = table.to_batches(max_chunksize=1000)  # a table of long passages is many times larger as Python objects
     for number, stored in enumerate(row for batch in batches for row in batch.to_pylist()):
         row_id = str(field(columns["id"], stored)) if "id" in columns else f"{split}-{number}"
@@ -78,7 +78,9 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
             continue
         usable.check_texts(where, settings["kind"], texts)
         rows.append({"id": row_id, "position": number, **texts, **answered(settings, raw, row_id, where)})
-    usable.check_minus_one(settings, rows, left_out)
+        if settings.get("labels"):
+            golds[str(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
+    usable.check_minus_one(settings, golds, left_out)
     if not rows:
         usable.refuse_none_left(name, split, left_out)
     return rows

@@ -73,7 +73,7 @@ def no_gold(settings: dict, raw: dict) -> str | None:
         return None
     if _has_meaning(settings, paths[0], values[0], raw):
         return None
-    shown = "null" if values[0] is None else "empty" if _all_empty(values[0]) else repr(values[0])
+    shown = "null" if values[0] is None else "empty" if _all_empty(values[0]) else values[0]
     return f"{NO_GOLD} ({paths[0]}: {shown})"
 
 
@@ -105,18 +105,20 @@ def no_right_choice(where: str, columns: dict, raw: dict) -> str | None:
     return f"{NO_GOLD} (choice {answer} is empty)" if empty else None
 
 
-def check_minus_one(settings: dict, rows: list[dict], left_out: Counter) -> None:
-    """UserError where the number -1 may be a class: rows have it, and none has the last class, as if classes were
-    numbered from -1."""
-    columns = settings["columns"]
-    numbered = settings["kind"] in ("classify", "pair") and columns["answer"] not in columns.get("map", {})
-    labels = settings.get("labels") if numbered else None
-    minus = [reason for reason in left_out if re.fullmatch(rf"{NO_GOLD} \(.*: -1(\.0)?\)", reason)]
-    if labels and minus and rows and all(row["answer"] != len(labels) - 1 for row in rows):
+def check_minus_one(settings: dict, golds: Counter, left_out: Counter) -> None:
+    """UserError where -1 may be a class: rows have it, and none has the last class, as if classes counted from -1.
+
+    `golds` counts the pairs (stored label as text, class id) of the rows that have gold; labels that are no whole
+    numbers tell that classes are named.
+    """
+    labels = settings.get("labels")
+    minus = sum(number for reason, number in left_out.items() if re.fullmatch(rf"{NO_GOLD} \(.*: -1(\.0)?\)", reason))
+    numbered = all(re.fullmatch(r"[0-9]+(\.0)?", value) for value, _ in golds)
+    if labels and minus and golds and numbered and len(labels) - 1 not in {place for _, place in golds}:
         raise UserError(
-            f"task {settings['task']}: {left_out[minus[0]]:,} rows have the label -1, which by convention says that "
-            f"there is no gold, but no row has the class {labels[-1]!r} either. If classes are numbered from -1, give "
-            '`labels` as they are stored ("-1", "0", ...), or name a text for each number in columns.map.'
+            f"task {settings['task']}: {minus:,} rows have the label -1, which by convention says that there is no "
+            f"gold, but no row has the class {labels[-1]!r} either. If classes are numbered from -1, give `labels` as "
+            'they are stored ("-1", "0", ...), or name a text for each number in columns.map.'
         )
 
 

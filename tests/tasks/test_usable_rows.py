@@ -169,9 +169,7 @@ def test_questions_without_gold_are_left_out_and_counted(place, shown):
     assert left_out(LISTED, rows) == {f"without a gold answer (l: {shown})": 2}
 
 
-@pytest.mark.parametrize(
-    ("label", "shown"), [("-1", "'-1'"), ("-", "'-'"), ("", "empty"), (" ", "empty"), (None, "null")]
-)
+@pytest.mark.parametrize(("label", "shown"), [("-1", "-1"), ("-", "-"), ("", "empty"), (" ", "empty"), (None, "null")])
 def test_rows_without_gold_among_named_labels(label, shown):
     rows = pairs("neutral", label, "entailment")
     assert [row["answer"] for row in rows_of(PAIR, rows)] == [1, 0]
@@ -199,6 +197,7 @@ def test_a_label_that_the_task_names_is_gold_whatever_it_looks_like():
 def test_classes_numbered_from_minus_one_are_not_taken_for_rows_without_gold():
     assert "If classes are numbered from -1, give `labels` as they are stored" in error_of(PAIR, pairs(-1, 0, 1, 0))
     assert [row["answer"] for row in rows_of(PAIR, pairs(-1, 0, 2, 0))] == [0, 2, 0]
+    assert [row["answer"] for row in rows_of(PAIR, pairs("-1", "neutral", "entailment"))] == [1, 0]  # named
 
 
 def test_gold_is_looked_for_before_columns_are_derived():
