@@ -19,7 +19,8 @@ from junkdna.raw import RawRows, load_raw
 from junkdna.sealed import read_parquet, write_parquet
 from junkdna.seeds import seed_for
 from junkdna.source_spec import parse_source
-from junkdna.tasks.fields import check_columns, render
+from junkdna.tasks.fields import check_columns, render, wanted_columns
+from junkdna.tasks.values import plain_rows
 from junkdna.tokenizer import context_tokens, load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -62,15 +63,12 @@ def texts_of(settings: dict, table: pa.Table) -> list[tuple[str, str]]:
     """
     source, where = settings["source"], f"calibration {settings['calibration']}"
     if "task" in source:
-        return [(row["id"], example_text(row)) for row in _rows(table)]
+        batches = table.to_batches(max_chunksize=ROWS_AT_ONCE)
+        return [(row["id"], example_text(row)) for batch in batches for row in batch.to_pylist()]
     template = f"{{{source['column']}}}"
     check_columns(where, {"text": template}, table.schema, _split_of(source))
-    wanted = table.select([source["column"].split(".")[0]])
-    return [(f"row-{i}", render(f"{where}: row {i}", template, row)) for i, row in enumerate(_rows(wanted))]
-
-
-def _rows(table: pa.Table) -> Iterator[dict]:
-    return (row for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE) for row in batch.to_pylist())
+    rows = plain_rows(where, table, wanted_columns({"text": template}, table.schema))
+    return [(f"row-{i}", render(f"{where}: row {i}", template, row)) for i, row in enumerate(rows)]
 
 
 def _split_of(source: dict) -> str:

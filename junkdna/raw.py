@@ -4,11 +4,12 @@ import gzip
 import hashlib
 import io
 import json
+import logging
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
-from itertools import islice
-from pathlib import Path
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.errors import UserError, unknown_name
@@ -16,16 +17,20 @@ from junkdna.local_files import local_folder, one_name
 from junkdna.requests_file import REQUESTS_NAME, documents
 from junkdna.source_spec import AnySource, HubSource, LocalSource, WheelSource
 from junkdna.sources import open_wheel
+from junkdna.unreadable import check_bytes, unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import DatasetBuilder
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".arrow", ".parquet", ".json", ".jsonl", ".jsonl.gz", ".csv", ".tsv")
-ROWS_AT_ONCE = 20_000
+TEXTS = (".json", ".jsonl", ".jsonl.gz")  # files of which each row names its own columns
 
 
 class RawRows(NamedTuple):
-    """Rows as stored; names of class-label columns in class order; hex SHA-256 of each file read.
+    """Rows as stored; names of class-label columns in class order, by path; hex SHA-256 of each file read.
 
     `files` is empty for the Hub, whose files the `datasets` library reads.
     """
@@ -54,12 +59,11 @@ def load_raw(spec: AnySource, split_path: str, root: Path | None = None) -> RawR
     folder of the naming file for a relative local folder (or for a folder given as `hub`, laid out as the Hub does);
     without it they start at the working folder.
 
-    In .csv and .tsv the first line names the columns, columns of plain whole numbers become integers and all
-    others stay text; .tsv knows no quoting (GLUE's way). A .json file is a list of objects, or one object with
-    exactly one list in it. A file whose name ends with requests.jsonl.gz holds OLMES requests: one row per document
-    (`requests_file.documents`). Objects and lists inside a row stay structs and lists. Class labels stay integers.
-    Raises UserError for paths that match nothing, files that cannot be read, parts with unlike columns and, for the
-    Hub, when it is out of reach. Does not write anything (the Hub keeps its own cache), shuffle, filter or rename.
+    How files are read: `delimited` (.csv, .tsv), `json_rows` (.json, .jsonl); how parts are joined: `table_parts`. A
+    file whose name ends with requests.jsonl.gz holds OLMES requests: one row per document (`requests_file`). Values
+    stay as stored (`tasks.values` reads them); class labels stay integers. Raises UserError for paths that match
+    nothing, files that cannot be read, two columns of one name, parts that differ in meaning and, for the Hub, when it
+    is out of reach. Does not write anything (the Hub keeps its own cache), shuffle, filter or rename.
     """
     assert root is not None or not isinstance(spec, WheelSource), "a wheel source needs the wheel's path"
     root = root or Path()
@@ -68,7 +72,7 @@ def load_raw(spec: AnySource, split_path: str, root: Path | None = None) -> RawR
     with _open_place(spec, root) as place:
         inside = spec.path if isinstance(spec, WheelSource) and spec.path != "." else ""
         pattern = f"{inside}/{split_path}" if inside else split_path
-        parts = [_read_one(place, match) for match in place.matches(pattern)]
+        parts = [(match, _read_one(place, match)) for match in place.matches(pattern)]
     return _joined(parts, f"{place.where}: {pattern}", place.files)
 
 
@@ -120,14 +124,12 @@ def _read_one(place: _Place, match: str) -> "pa.Table":
     where = f"{place.where}: {match}"
     try:
         if not files or files == [match]:
-            return _parse(place.read(match), match, where)
+            return _parse(place.read(match), match.lower(), where)
         return _read_saved(place, match, set(files), where)
-    except (pa.ArrowException, ValueError, KeyError, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"{where} cannot be read: {error}. It is damaged, cut short or not what its name says."
-        ) from None
+    except UserError:
+        raise
+    except (pa.ArrowException, ValueError, KeyError, TypeError, EOFError, OSError, MemoryError, zlib.error) as error:
+        raise unreadable(error, where) from None
 
 
 def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.Table":
@@ -150,6 +152,11 @@ def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.
 def _parse(content: bytes, name: str, where: str) -> "pa.Table":
     import pyarrow as pa
 
+    from junkdna.json_rows import json_lines, json_rows, json_table
+
+    if not name.endswith(SUFFIXES):
+        raise UserError(f"{where}: files of this kind are not read. Legal: {', '.join(SUFFIXES)}.")
+    check_bytes(content, name, where)
     if name.endswith(".parquet"):
         from pyarrow import parquet
 
@@ -158,138 +165,108 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
         is_file = content.startswith(b"ARROW1")
         return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(content).read_all()
     if name.endswith(".json"):
-        return _in_pieces(_json_list(content, where), where)
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        with io.BytesIO(content) as plain, gzip.open(plain) if name.endswith(".gz") else plain as lines:
-            rows = _json_lines(lines, where)
-            return _in_pieces(documents(rows, where) if name.endswith(REQUESTS_NAME) else rows, where)
+        return json_table(json_rows(content, where), where)
     if name.endswith((".csv", ".tsv")):
-        return _delimited(content, "\t" if name.endswith(".tsv") else ",")
-    raise UserError(f"{where}: files of this kind are not read. Legal: {', '.join(SUFFIXES)}.")
+        from junkdna.delimited import delimited_table
 
-
-def _json_list(content: bytes, where: str) -> list[dict]:
-    """Rows of a .json file: the list that it is, or the only list among the values of the object that it is."""
-    data = json.loads(content)
-    lists = {name: value for name, value in data.items() if isinstance(value, list)} if isinstance(data, dict) else {}
-    rows = data if isinstance(data, list) else next(iter(lists.values()), None)
-    if rows is None or len(lists) > 1:
-        has = f"{len(lists)} lists ({', '.join(lists)})" if lists else f"no list (it is a {type(data).__name__})"
-        raise UserError(
-            f"{where}: has {has}; a .json file must be a list of objects, or an object with exactly one list. Save the"
-            " rows alone, or one object a line as .jsonl."
-        )
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise UserError(f"{where}: entry {number} holds a {type(row).__name__}; every entry must be a JSON object.")
-    return rows
-
-
-def _json_lines(lines: Iterable[bytes], where: str) -> Iterator[dict]:
-    """One JSON object a line. Not pyarrow's reader, which turns text that looks like a date into a date."""
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{where}: line {number} is not JSON: {error}.") from None
-        if not isinstance(row, dict):
-            raise UserError(f"{where}: line {number} holds a {type(row).__name__}; every line must be a JSON object.")
-        yield row
-
-
-def _in_pieces(rows: Iterable[dict], where: str) -> "pa.Table":
-    """The rows as a table, made a piece at a time, so that a large file is never held as Python objects."""
-    import pyarrow as pa
-
-    rows = iter(rows)
-    tables = []
-    while piece := list(islice(rows, ROWS_AT_ONCE)):
-        tables.append(_columns(piece))
-    if not tables:
-        raise UserError(f"{where} has no rows.")
-    return pa.concat_tables(tables, promote_options="permissive")
-
-
-def _columns(rows: list[dict]) -> "pa.Table":
-    import pyarrow as pa
-
-    return pa.Table.from_struct_array(pa.array(rows))
-
-
-def _delimited(content: bytes, delimiter: str) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import csv
-
-    quoted = delimiter == ","
-    parse = csv.ParseOptions(
-        delimiter=delimiter, quote_char='"' if quoted else False, double_quote=quoted, newlines_in_values=quoted
-    )
-    read = csv.ReadOptions(block_size=max(len(content), 1))
-    header = csv.open_csv(io.BytesIO(content), parse_options=parse, read_options=read).schema.names
-    text = csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
-    table = csv.read_csv(io.BytesIO(content), parse_options=parse, read_options=read, convert_options=text)
-    return pa.table({name: _whole_numbers(table[name]) for name in header})
-
-
-def _whole_numbers(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """The column as integers when every value reads back as it was written ("7", not "07" or "7.0"), else itself."""
-    import pyarrow as pa
-
-    try:
-        numbers = column.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return column
-    return numbers if numbers.cast(pa.string()).equals(column) else column
+        return delimited_table(content, "\t" if name.endswith(".tsv") else ",", where)
+    with io.BytesIO(content) as plain, gzip.open(plain) if name.endswith(".gz") else plain as lines:
+        rows = json_lines(lines, where)
+        if name.endswith(REQUESTS_NAME):
+            docs = documents((row for _, row in rows), where)
+            rows = ((f"document {number}", doc) for number, doc in enumerate(docs))
+        return json_table(rows, where)
 
 
 # --- all parts --------------------------------------------------------------------------------------------------------
 
 
-def _label_names(table: "pa.Table") -> dict[str, list[str]]:
-    """Class names by column, from the features that `datasets` keeps in the schema."""
-    metadata = (table.schema.metadata or {}).get(b"huggingface", b"{}")
-    features = (json.loads(metadata).get("info") or {}).get("features") or {}
-    kinds = {name: feature for name, feature in features.items() if isinstance(feature, dict)}
-    return {name: list(kind["names"]) for name, kind in kinds.items() if kind.get("_type") == "ClassLabel"}
+def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, str]) -> RawRows:
+    from junkdna.table_parts import joined
 
-
-def _joined(parts: list["pa.Table"], where: str, files: dict[str, str]) -> RawRows:
-    import pyarrow as pa
-
-    names = [_label_names(part) for part in parts]
-    if any(other != names[0] for other in names):
-        raise UserError(
-            f"{where}: the {len(parts)} parts do not share their class names, so their labels differ in meaning."
-        )
-    bare = [part.replace_schema_metadata(None) for part in parts]
+    for name, part in parts:
+        if twice := sorted({column for column in part.schema.names if part.schema.names.count(column) > 1}):
+            raise UserError(f"{where}: {name} has column {', '.join(twice)} more than once; rename one.")
+    names = _shared_names(parts, where)
+    lacking = all(name.endswith(TEXTS) for name, _ in parts)
     try:
-        table = pa.concat_tables(bare)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{where}: the {len(parts)} parts do not share their columns: {error}") from None
+        table = joined([(name, part.replace_schema_metadata(None)) for name, part in parts], lacking)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     if table.num_rows == 0:
         raise UserError(f"{where} has no rows.")
-    return RawRows(table, names[0], dict(sorted(files.items())))
+    return RawRows(table, names, dict(sorted(files.items())))
+
+
+def _shared_names(parts: list[tuple[str, "pa.Table"]], where: str) -> dict[str, list[str]]:
+    """Class names by column; UserError, with both files, where parts that have a column differ in its class names."""
+    from junkdna.class_names import label_names
+
+    found: dict[str, tuple[str, list[str]]] = {}
+    named = [(name, part, label_names(part.schema, f"{where}: {name}")) for name, part in parts]
+    for name, _, names in named:
+        found = {path: (name, classes) for path, classes in names.items()} | found
+    for path, (first, classes) in found.items():
+        for name, part, names in named:
+            if path.split(".")[0] in part.schema.names and names.get(path) != classes:
+                has = ", ".join(names[path]) if path in names else "no names"
+                raise UserError(
+                    f"{where}: the {len(parts)} parts do not share their class names, so their labels differ in "
+                    f"meaning: column {path} has {', '.join(classes)} in {first}, {has} in {name}."
+                )
+    return {path: classes for path, (_, classes) in found.items()}
 
 
 # --- the Hub ----------------------------------------------------------------------------------------------------------
 
 
 def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
+    """Rows of a Hub data set. Its .csv, .json and .jsonl files are read here where they can be had: `datasets` would
+    turn 007 into 7, NA into null, 3 beside 2.5 into 3.0 and a text such as 2017-01-01 into a time."""
     import datasets
 
+    from junkdna.class_names import feature_names
+
     folder = local_folder(spec.hub, root).absolute()
+    place = {"path": str(folder)} if folder.is_dir() else {"path": spec.hub, "revision": spec.revision}
+    where = f"hub {spec.hub}"
     try:
-        if folder.is_dir():
-            rows = datasets.load_dataset(str(folder), spec.config, split=split)
+        builder = datasets.load_dataset_builder(name=spec.config, **place)
+        files = _text_files(builder, split)
+        if files:
+            parts = [(name, _parse(Path(file).read_bytes(), name.lower(), f"{where}: {name}")) for name, file in files]
+            labels = feature_names((builder.info.features or datasets.Features()).to_dict())
         else:
-            rows = datasets.load_dataset(spec.hub, spec.config, split=split, revision=spec.revision)
+            rows = datasets.load_dataset(name=spec.config, split=split, **place)
+            parts = [(split, rows.with_format("arrow")[:].replace_schema_metadata(None))]
+            labels = feature_names(rows.features.to_dict())
+            if rows.info.builder_name in ("csv", "json"):
+                log.warning("%s: `datasets` reads its text files: numbers, dates and NA may change their text", where)
+    except UserError:
+        raise
     except Exception as error:
         raise _hub_error(spec, split, folder, error) from error
-    table = rows.with_format("arrow")[:]
-    labels = {name: list(kind.names) for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)}
-    return _joined([table.replace_schema_metadata(None)], f"hub {spec.hub}", {})._replace(label_names=labels)
+    return _joined(parts, where, {})._replace(label_names=labels)
+
+
+def _text_files(builder: "DatasetBuilder", split: str) -> list[tuple[str, str]]:
+    """(name, path on this machine) of the files of some splits ("train", "train+test"), where all are text files that
+    `_parse` reads and the data set asks for no options of its own (delimiters, fields); else none."""
+    import datasets
+
+    config, known = builder.config, getattr(builder.config, "data_files", None) or {}
+    splits = [name.strip() for name in split.split("+")]
+    if not builder.__module__.startswith("datasets.packaged_modules.") or any(name not in known for name in splits):
+        return []
+    paths = [str(path) for name in splits for path in known[name]]
+    usual = type(config)()
+    named = ("name", "version", "data_dir", "data_files", "description", "features")
+    options = [field.name for field in fields(config) if field.name not in named]
+    if any(getattr(config, name) != getattr(usual, name) for name in options):
+        return []
+    if not all(path.lower().endswith((".csv", ".json", ".jsonl")) for path in paths):
+        return []
+    return [(PurePosixPath(path).name, datasets.DownloadManager().download(path)) for path in paths]
 
 
 def _hub_error(spec: HubSource, split: str, folder: Path, error: Exception) -> UserError:

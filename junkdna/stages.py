@@ -80,6 +80,7 @@ def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Tab
     `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
     constant answer would be right in every row to train on or to evaluate.
     """
+    from junkdna.class_names import with_names
     from junkdna.raw import load_raw
     from junkdna.source_spec import parse_source
     from junkdna.tasks.label_checks import check_labels
@@ -97,24 +98,13 @@ def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Tab
 
     def read(split: str) -> "pa.Table":
         found = load_raw(spec, source["splits"][split], wheel_path)
-        _check_class_order(settings, found.label_names)
         if raw is not None:
             raw[split] = {"rows": found.table.num_rows, "files": found.files}
-        return found.table
+        return with_names(found.table, found.label_names, settings)
 
     role = settings["role"]
     table = canonical_examples(settings, role, read)
     return noted(table, warnings=[] if role == "shots" else check_labels(settings, role, table))
-
-
-def _check_class_order(settings: dict, label_names: dict[str, list[str]]) -> None:
-    """UserError where the source itself names its classes in another order than the task: numbers would be misread."""
-    stored, stated = label_names.get(str(settings["columns"]["answer"])), settings.get("labels")
-    if stored and stated and {*stored} == {*stated} and stored != stated:
-        raise UserError(
-            f"task {settings['task']}: the source numbers its classes {', '.join(stored)}, the task file "
-            f"{', '.join(stated)}; give `labels` in the source's order."
-        )
 
 
 def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:

@@ -83,7 +83,7 @@ def test_fields_that_some_documents_lack_are_null(tmp_path):
 
 
 def test_many_documents_are_read_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("junkdna.raw.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", 2)
     docs = [doc(number) for number in range(5)]
     lines = [line for number, fields in enumerate(docs) for line in lines_of(number, fields)]
     assert read(tmp_path, REQUESTS, as_text(lines)).to_pylist() == docs
@@ -165,10 +165,10 @@ def test_a_byte_order_mark_is_no_part_of_the_rows(tmp_path):
         ("[]", "has no rows"),
         ('{"a": []}', "has no rows"),
         ("[{}]", "has no rows"),
-        ('[{"x": 1}, {"x": "y"}]', "cannot be read"),
-        ("[{", "cannot be read"),
-        ("", "cannot be read"),
-        (b'[{"x": "\xff"}]', "cannot be read"),
+        ('[{"x": 1}, {"x": "y"}]', 'entry 1: x holds text ("y"), but a number in entry 0'),
+        ("[{", "is not JSON"),
+        ("", "is empty (0 bytes)"),
+        (b'[{"x": "\xff"}]', "line 1 is not UTF-8"),
     ],
 )
 def test_json_files_of_another_form_are_named(tmp_path, text, says):

@@ -2,10 +2,13 @@
 
 import math
 import re
+from collections.abc import Container
 
 import pyarrow as pa
+from pyarrow import types
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, shown
+from junkdna.tasks.values import Wanted, is_list, spellings, text_of
 
 TEMPLATES = ("text", "text_b", "passage", "ending", "group", "shown")  # keys of `columns` that hold one template each
 
@@ -19,28 +22,36 @@ def field(path: str, raw: dict) -> object:
     """The value of a column, of a field inside it ("choices.text"), of an item of a list ("answers.0") or of all its
     items, in one flat list ("parses.*.answers.*.name").
 
-    None where a column on the way is null in this row, or its list is too short.
+    A name may itself have dots: the longest name that is there is taken ("question.stem" before the field "stem" of
+    "question"). None where a column on the way is null in this row, or its list is too short.
     """
-    value: object = raw
-    parts = path.split(".")
-    for number, part in enumerate(parts):
-        if value is None:
-            return None
-        if part == "*":
-            inner = [field(".".join(["item", *parts[number + 1 :]]), {"item": item}) for item in value]
-            return [one for found in inner for one in (found if isinstance(found, list) else [found])]
-        if isinstance(value, list):
-            value = value[int(part)] if int(part) < len(value) else None
-        else:
-            value = value[part]  # checked against the table's schema before any row is read
-    return value
+    return _inside(raw, path.split("."))
+
+
+def _inside(value: object, parts: list[str]) -> object:
+    if value is None or not parts:
+        return value
+    if parts[0] == "*":
+        inner = [_inside(item, parts[1:]) for item in value]
+        return [one for found in inner for one in (found if isinstance(found, list) else [found])]
+    if isinstance(value, list):
+        return _inside(value[int(parts[0])], parts[1:]) if int(parts[0]) < len(value) else None
+    length = _name_length(value, parts)  # checked against the table's schema before any row is read
+    return _inside(value[".".join(parts[:length])], parts[length:])
+
+
+def _name_length(names: Container[str], parts: list[str]) -> int:
+    """How many parts of a path are the longest of `names` that it begins with; 1 where none is."""
+    return next((n for n in range(len(parts), 1, -1) if ".".join(parts[:n]) in names), 1)
 
 
 def list_field(where: str, path: str, raw: dict) -> list:
-    """Like `field`, for a column that must hold a list; UserError, `where` in front, otherwise."""
+    """Like `field`, for a column that must hold a list of single values; UserError, `where` in front, otherwise."""
     value = field(path, raw)
     if not isinstance(value, list):
-        raise UserError(f"{where}: column {path} must hold a list (holds {value!r}).")
+        raise UserError(f"{where}: column {path} must hold a list (holds {shown(value)}).")
+    for item in value:
+        single(where, f"{path}.*", item)
     return value
 
 
@@ -49,6 +60,14 @@ def is_empty(value: object) -> bool:
     if isinstance(value, str | bytes):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def single(where: str, path: str, value: object) -> str:
+    """A value as text; UserError, `where` in front, for a list or a struct."""
+    if isinstance(value, list | dict):
+        inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
+        raise UserError(f"{where}: column {path} holds several values; name one, such as {inside}.")
+    return text_of(value)
 
 
 def render(where: str, template: str, raw: dict) -> str:
@@ -66,7 +85,7 @@ def render(where: str, template: str, raw: dict) -> str:
         if isinstance(value, list | dict):
             inside = f"{match.group(1)}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
             raise UserError(f"{where}: column {match.group(1)} holds several values; name one, such as {{{inside}}}.")
-        return _text(value)
+        return text_of(value)
 
     return re.sub(r"{([^{}]+)}", shown, template).strip()
 
@@ -79,24 +98,22 @@ def derived(where: str, columns: dict, raw: dict) -> dict:
     row = dict(raw)
     for column, pattern in columns.get("extract", {}).items():
         value = field(column, raw)
-        found = re.fullmatch(pattern, _text(value), flags=re.DOTALL)
+        found = re.fullmatch(pattern, single(where, column, value), flags=re.DOTALL)
         if found is None:
-            shown = repr(value) if len(repr(value)) < 200 else repr(value)[:197] + "..."
-            raise UserError(f"{where}: columns.extract: {column} = {shown} does not match {pattern!r}.")
+            raise UserError(f"{where}: columns.extract: {column} = {shown(value, 200)} does not match {pattern!r}.")
         row |= found.groupdict()
     for column, words in columns.get("map", {}).items():
-        if str(row[column]) not in words:
+        named = [word for word in words if word in spellings(row[column])]
+        if len(named) != 1:
             raise UserError(
-                f"{where}: columns.map names no text for {column} = {row[column]!r} (has {', '.join(words)})."
+                f"{where}: columns.map names {len(named) or 'no'} text{'s' * (len(named) > 1)} for {column} = "
+                f"{shown(row[column])} (has {', '.join(words)})."
             )
-        row[column] = words[str(row[column])]
+        row[column] = words[named[0]]
     for column, source in columns.get("fill", {}).items():
-        row[column] = _filled(where, _text(row[column]), _text(field(source, raw)).split())
+        numbers = single(where, source, field(source, raw)).split()
+        row[column] = _filled(where, single(where, column, row[column]), numbers)
     return row
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def _filled(where: str, text: str, numbers: list[str]) -> str:
@@ -113,13 +130,31 @@ def _filled(where: str, text: str, numbers: list[str]) -> str:
 
 def check_columns(where: str, columns: dict, schema: pa.Schema, split: str) -> None:
     """UserError, `where` in front, that names the columns that are read and a split's table lacks."""
-    made = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
-    read_raw = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
-    paths = [path for path in _named(columns) if path not in made] + read_raw
-    missing = sorted({path for path in paths if not _has(pa.struct(schema), path.split("."))})
+    missing = sorted({path for path in _read_paths(columns) if _steps(pa.struct(schema), path.split(".")) is None})
     if missing:
         has = ", ".join(_paths(schema))
         raise UserError(f"{where}: split {split!r} has no column {', '.join(missing)}; it has {has}.")
+
+
+def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
+    """The columns of a table, and the fields inside them, that `columns` reads (see `values.plain_rows`)."""
+    found = [_steps(pa.struct(schema), path.split(".")) for path in _read_paths(columns)]
+    paths = {tuple(steps) for steps in found if steps}
+    wanted: Wanted = {}
+    for steps in paths:
+        if any(steps[:length] in paths for length in range(1, len(steps))):
+            continue  # all of a column around it is wanted
+        at = wanted
+        for step in steps:
+            at = at.setdefault(step, {})
+    return wanted
+
+
+def _read_paths(columns: dict) -> list[str]:
+    """Every raw column, and field inside one, that is read from the table itself."""
+    made = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
+    read_raw = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
+    return [path for path in _named(columns) if path not in made] + read_raw
 
 
 def _named(columns: dict) -> list[str]:
@@ -135,14 +170,24 @@ def _named(columns: dict) -> list[str]:
     return named + [column for template in templates for column in template_columns(template)]
 
 
-def _has(kind: pa.DataType, path: list[str]) -> bool:
+def _steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
+    """The names, numbers and stars that lead along a path into a column, dots inside names kept; None where none do."""
     if not path:
-        return True
-    if pa.types.is_struct(kind):
-        at = kind.get_field_index(path[0])
-        return at >= 0 and _has(kind.field(at).type, path[1:])
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return is_list and (path[0].isdigit() or path[0] == "*") and _has(kind.value_type, path[1:])
+        return []
+    if types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+        return _steps(kind.value_type if types.is_dictionary(kind) else kind.storage_type, path)
+    if types.is_struct(kind):
+        names = [inner.name for inner in kind]
+        length = _name_length(names, path)
+        name = ".".join(path[:length])
+        rest = _steps(kind.field(names.index(name)).type, path[length:]) if name in names else None
+        return None if rest is None else [name, *rest]
+    if types.is_map(kind):
+        kind = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
+    if is_list(kind) and (path[0].isdigit() or path[0] == "*"):
+        rest = _steps(kind.value_type, path[1:])
+        return None if rest is None else [path[0], *rest]
+    return None
 
 
 def _paths(fields: pa.Schema | pa.StructType, before: str = "") -> list[str]:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from junkdna.errors import UserError
 from junkdna.tasks import usable
-from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render
+from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render, single, wanted_columns
 from junkdna.tasks.knobs import hash_key
+from junkdna.tasks.values import is_truth, place_of_truth, plain_rows, spellings, text_of, whole_number
 
 SCHEMA = pa.schema(
     [
@@ -64,8 +65,8 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
     check_columns(f"task {name}", columns, table.schema, split)
     answered = {"choice": _choice, "regress": _target, "generate": _references}.get(settings["kind"], _class)
     rows, golds = [], Counter()
-    batches = table.to_batches(max_chunksize=1000)  # a table of long passages is many times larger as Python objects
-    for number, stored in enumerate(row for batch in batches for row in batch.to_pylist()):
+    wanted = wanted_columns(columns, table.schema)
+    for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
         row_id = str(field(columns["id"], stored)) if "id" in columns else f"{split}-{number}"
         where = f"task {name}: row {row_id!r}"
         reason = usable.lacks(columns, stored) or usable.no_gold(settings, stored)
@@ -79,7 +80,7 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
         usable.check_texts(where, settings["kind"], texts)
         rows.append({"id": row_id, "position": number, **texts, **answered(settings, raw, row_id, where)})
         if settings.get("labels"):
-            golds[str(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
+            golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable.check_minus_one(settings, golds, left_out)
     if not rows:
         usable.refuse_none_left(name, split, left_out)
@@ -94,7 +95,7 @@ def _choice(settings: dict, raw: dict, row_id: str, where: str) -> dict:
     texts = usable.options(where, columns, raw)
     answer = columns["answer"]
     if isinstance(answer, str):
-        answer = _position(where, field(answer, raw), columns.get("choice_labels"), raw)
+        answer = _position(where, field(answer, raw), columns.get("choice_labels"), raw, texts)
     usable.check_answer(where, texts, answer)
     order = [place for place, text in enumerate(texts) if text]
     if columns.get("shuffle", True):
@@ -102,43 +103,81 @@ def _choice(settings: dict, raw: dict, row_id: str, where: str) -> dict:
     return {"choices": [texts[i] for i in order], "answer": order.index(answer)}
 
 
-def _position(where: str, value: object, labels_column: str | None, raw: dict) -> int:
-    if labels_column is None:
-        try:
-            if int(value) == float(value):
-                return int(value)
-            raise ValueError(value)
-        except (TypeError, ValueError, OverflowError):
-            raise UserError(f"{where}: answer {value!r} is not a position; name columns.choice_labels.") from None
-    labels = [str(label) for label in list_field(where, labels_column, raw)]
-    if str(value) not in labels:
-        raise UserError(f"{where}: answer {value!r} is not among its choice labels {labels}.")
-    return labels.index(str(value))
+def _position(where: str, value: object, labels_column: str | None, raw: dict, choices: list[str]) -> int:
+    """The place of the right choice: its label's among the choice labels, else a whole number ("1", 1, 1.0), else, for
+    true and false, that of the choice which says so ("yes" among "no" and "yes", in any order)."""
+    if labels_column is not None:
+        labels = [text_of(label) for label in list_field(where, labels_column, raw)]
+        if text_of(value) not in labels:
+            raise UserError(f"{where}: answer {value!r} is not among its choice labels {labels}.")
+        if labels.count(text_of(value)) > 1:
+            raise UserError(f"{where}: answer {value!r} stands {labels.count(text_of(value))} times in {labels}.")
+        return labels.index(text_of(value))
+    place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
+    if place is not None:
+        return place
+    if is_truth(value):
+        raise UserError(
+            f"{where}: answer {text_of(value)} says true or false, but no choice does (has {choices}). Name the places "
+            'in columns.map, such as {COLUMN: {"false": "0", "true": "1"}}.'
+        )
+    raise UserError(f"{where}: answer {value!r} is not a position; name columns.choice_labels.")
 
 
 def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     value = field(settings["columns"]["answer"], raw)
     groups = dict(sorted((settings.get("label_groups") or {}).items()))  # JSON keeps no order
-    if groups:
-        ids = [number for number, members in enumerate(groups.values()) if str(value) in members]
-    else:
-        labels = settings["labels"]
-        ids = [number for number, label in enumerate(labels) if label == str(value)]
-        if not any(map(str.isdigit, labels)):  # else a number is a label's name, not its place
-            ids = ids or ([int(value)] if isinstance(value, int) and 0 <= value < len(labels) else [])
+    classes = list(groups.values()) if groups else [[name] for name in settings["labels"]]
+    ids = [number for number, members in enumerate(classes) if spellings(value) & {*members}]
+    ids = ids or _same_number(value, classes)
+    if not ids and not groups:
+        ids = _unnamed_class(value, settings["labels"])
     if len(ids) != 1:
         legal = list(groups) if groups else settings["labels"]
         raise UserError(
-            f"{where}: label {value!r} belongs to {len(ids)} of the classes {legal}; "
-            f"each value must belong to exactly one."
+            f"{where}: label {value!r} belongs to {len(ids)} of the classes {legal}; each value must belong to exactly "
+            f"one.{_boolean_hint(value)}"
         )
     return {"answer": ids[0]}
+
+
+def _same_number(value: object, classes: list[list[str]]) -> list[int]:
+    """Ids of the classes that are named by the whole number that the value is, written otherwise ("1" and 1.0)."""
+    number = whole_number(value)
+    named = [{whole_number(member) for member in members} for members in classes]
+    return [] if number is None else [place for place, numbers in enumerate(named) if number in numbers]
+
+
+def _unnamed_class(value: object, labels: list[str]) -> list[int]:
+    """Class ids of a value that names no class: one or none.
+
+    true and false are the labels that say so ("yes" and "no", in any order), never a place. A whole number is a place,
+    unless labels are numbers themselves.
+    """
+    place = place_of_truth(value, labels) if is_truth(value) else whole_number(value)
+    if place is None or (not is_truth(value) and any(map(_is_number, labels))):
+        return []
+    return [place] if 0 <= place < len(labels) else []
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
+def _boolean_hint(value: object) -> str:
+    if not is_truth(value):
+        return ""
+    return ' Which class is true? Say so in label_groups, such as {NAME: ["true"], OTHER: ["false"]}.'
 
 
 def _target(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     value = field(settings["columns"]["answer"], raw)
     try:
-        target = float(value)
+        target = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError):
         target = math.nan
     if not math.isfinite(target):
@@ -148,9 +187,12 @@ def _target(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
 
 def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     answer = settings["columns"]["answer"]
-    values = [render(where, template, raw) for template in answer] if isinstance(answer, list) else field(answer, raw)
-    listed = values if isinstance(values, list) else [values]
-    accepted = dict.fromkeys(str(value).strip() for value in listed if value is not None and str(value).strip())
+    if isinstance(answer, list):
+        listed = [render(where, template, raw) for template in answer]
+    else:
+        value = field(answer, raw)
+        listed = list_field(where, answer, raw) if isinstance(value, list) else [single(where, answer, value)]
+    accepted = dict.fromkeys(text_of(value).strip() for value in listed if text_of(value).strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")
     return {"references": list(accepted)}

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.tasks.fields import TEMPLATES, field, is_empty, list_field, render, template_columns
+from junkdna.tasks.values import spellings, text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +79,7 @@ def no_gold(settings: dict, raw: dict) -> str | None:
 
 
 def _is_missing(value: object, marks: tuple[str, ...]) -> bool:
-    return _all_empty(value) or (not isinstance(value, bool | list) and str(value).strip() in marks)
+    return _all_empty(value) or (not isinstance(value, bool | list) and text_of(value).strip() in marks)
 
 
 def _has_meaning(settings: dict, path: str, value: object, raw: dict) -> bool:
@@ -89,8 +90,8 @@ def _has_meaning(settings: dict, path: str, value: object, raw: dict) -> bool:
     names = {*(settings.get("labels") or []), *columns.get("map", {}).get(path, {})}
     names.update(*(settings.get("label_groups") or {}).values())
     labels = field(columns["choice_labels"], raw) if "choice_labels" in columns else None
-    names |= {str(label) for label in labels if not is_empty(label)} if isinstance(labels, list) else set()
-    return bool(names & {str(value), str(value).strip().removesuffix(".0")})
+    names |= {text_of(label) for label in labels if not is_empty(label)} if isinstance(labels, list) else set()
+    return bool(names & {*spellings(value), text_of(value).strip().removesuffix(".0")})
 
 
 def no_right_choice(where: str, columns: dict, raw: dict) -> str | None:
@@ -142,7 +143,7 @@ def options(where: str, columns: dict, raw: dict) -> list[str]:
     if isinstance(source, list):
         texts = [render(where, template, raw) for template in source]
     else:
-        texts = ["" if is_empty(choice) else str(choice).strip() for choice in list_field(where, source, raw)]
+        texts = ["" if is_empty(choice) else text_of(choice).strip() for choice in list_field(where, source, raw)]
     if sum(map(bool, texts)) < 2:
         second = template_columns(source[1])[:1] if isinstance(source, list) else [f"{source}.1"]
         hint = f"; columns.require: [{second[0]}] leaves out rows without a second choice" if second else ""

@@ -80,7 +80,11 @@ def test_a_template_takes_one_value(template, says):
 
 
 def test_columns_that_must_be_lists():
-    assert list_field("row", "deep.pages", RAW) == RAW["deep"]["pages"]
+    assert list_field("row", "deep.pages.*.text", RAW) == ["first", "second"]
+    with pytest.raises(
+        UserError, match=r"^row: column deep.pages.\* holds several values; name one, such as deep.pages"
+    ):
+        list_field("row", "deep.pages", RAW)  # its items would be shown as Python writes them
     for path in ("q", "none", "deep", "list.0"):
         with pytest.raises(UserError, match=rf"^row: column {path} must hold a list \(holds "):
             list_field("row", path, RAW)

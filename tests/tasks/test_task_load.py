@@ -71,7 +71,7 @@ def test_an_answer_column_without_labels_is_a_position(key):
 def test_zero_is_a_choice_and_no_empty_text():
     row = rows_of(CHOICE, [{"q": 0, "right": 0, "w1": 1, "w2": 2, "w3": False}])[0]
     assert row["text"] == "0"
-    assert sorted(row["choices"]) == ["0", "1", "2", "False"]
+    assert sorted(row["choices"]) == ["0", "1", "2", "false"]
     assert row["choices"][row["answer"]] == "0"
 
 
@@ -96,8 +96,8 @@ def test_what_follows_the_choices_and_what_rows_share():
     ("settings", "change", "says"),
     [
         (with_columns(CHOICE, answer="key"), {"key": "b"}, "answer 'b' is not a position; name columns.choice_labels"),
-        (with_columns(CHOICE, answer="key"), {"key": 1.5}, "answer 1.5 is not a position"),
-        (with_columns(CHOICE, answer="key"), {"key": float("inf")}, "answer inf is not a position"),
+        (with_columns(CHOICE, answer="key"), {"key": 1.5}, "answer '1.5' is not a position"),
+        (with_columns(CHOICE, answer="key"), {"key": float("inf")}, "answer 'inf' is not a position"),
         (with_columns(CHOICE, answer="key"), {"key": 4}, "answer 4 is outside its 4 choices"),
         (with_columns(CHOICE, answer="key"), {"key": -2}, "answer -2 is outside its 4 choices"),
         (with_columns(CHOICE, answer=4), {}, "answer 4 is outside its 4 choices"),

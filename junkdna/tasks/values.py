@@ -1,0 +1,219 @@
+"""How a task reads stored values: one reading for each Arrow type, the same whatever other rows hold."""
+
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from junkdna.errors import UserError, shown
+
+ROWS_AT_ONCE = 1000  # a table of long passages is many times larger as Python objects
+Wanted = dict[str, "Wanted"]  # the fields to keep of a column, by name; empty: all of them
+WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
+TRUTH_WORDS = [("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("0", "1"), ("incorrect", "correct")]
+TRUTH_WORDS += [("wrong", "right"), ("off", "on")]
+SAFE = "Save the column as text, or leave it out of the task's `columns`"
+
+
+def plain_rows(where: str, table: pa.Table, wanted: Wanted) -> Iterator[dict]:
+    """The rows of a table with the columns and fields in `wanted`, as Python objects: text, int, None, list and dict.
+
+    | stored as | read as |
+    |---|---|
+    | text, dictionary-encoded values | itself |
+    | boolean | true, false |
+    | integer | its digits (a Python int) |
+    | float16, float32, float64 | the shortest decimal that is this number in its width: 0.1, 3.0, 1e-05; NaN is null |
+    | decimal | all stored places: 3.10 |
+    | date, timestamp, time | ISO 8601 with a blank: 2017-01-31, 2017-01-31 12:00:00, 12:00:00, with the offset if any |
+    | bytes | UTF-8 text |
+    | UUID | its 36 characters |
+    | null | nothing |
+    | list of any kind | its items, by number ("answers.0", "answers.*") |
+    | struct | its fields, by name ("choices.text") |
+    | map | a list of structs with the fields `key` and `value` |
+
+    Raises UserError, `where` and the column in front, for bytes that are not UTF-8, dates that no calendar has, and
+    durations, intervals, unions and other types. Does not look at columns and fields that are not wanted.
+    """
+    kept = {name: wanted[name] for name in table.schema.names if name in wanted}
+    if not kept:
+        yield from ({} for _ in range(table.num_rows))
+    for batch in table.select(list(kept)).to_batches(max_chunksize=ROWS_AT_ONCE):
+        columns = [plain(f"{where}: column {name}", batch.column(name), inner) for name, inner in kept.items()]
+        yield from pa.RecordBatch.from_arrays(columns, names=list(kept)).to_pylist()
+
+
+def plain(where: str, array: pa.Array, wanted: Wanted) -> pa.Array:
+    """The array with every leaf as text or integers (see `plain_rows`); nested ones keep their form."""
+    kind = array.type
+    if types.is_struct(kind):
+        return _plain_struct(where, array, wanted)
+    if types.is_map(kind):
+        entries = pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)])
+        return plain(where, array.cast(pa.list_(entries)), wanted)
+    if is_list(kind):
+        inner = wanted if not wanted else _inner(wanted)
+        return listed(array, plain(f"{where}.*", array.flatten(), inner))
+    if types.is_integer(kind) or types.is_null(kind):
+        return array
+    return as_text(where, array)
+
+
+def _inner(wanted: Wanted) -> Wanted:
+    """The fields wanted of a list's items, whichever item they are wanted of."""
+    if not all(wanted.values()):
+        return {}
+    return {name: fields for item in wanted.values() for name, fields in item.items()}
+
+
+def _plain_struct(where: str, array: pa.StructArray, wanted: Wanted) -> pa.Array:
+    names = [inner.name for inner in array.type]
+    if twice := {name for name in names if names.count(name) > 1 and (not wanted or name in wanted)}:
+        raise UserError(f"{where}: the field {min(twice)!r} stands twice in it; rename one.")
+    kept = {
+        name: plain(f"{where}.{name}", child, wanted.get(name, {}))
+        for name, child in zip(names, array.flatten(), strict=True)
+        if not wanted or name in wanted
+    }
+    return pa.StructArray.from_arrays(list(kept.values()), names=list(kept), mask=array.is_null())
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is a list of any kind, maps apart."""
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
+    return any(is_kind(kind) for is_kind in lists)
+
+
+def listed(array: pa.Array, items: pa.Array, item: pa.Field | None = None) -> pa.Array:
+    """`items`, made from `array.flatten()`, in lists as long as those of `array`; `item` names and types them."""
+    lengths = pc.fill_null(pc.list_value_length(array), 0).cast(pa.int64())
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
+    kind = pa.large_list(item or pa.field("item", items.type))
+    return pa.LargeListArray.from_arrays(offsets, items, type=kind, mask=array.is_null())
+
+
+# --- leaves -----------------------------------------------------------------------------------------------------------
+
+
+def as_text(where: str, array: pa.Array) -> pa.Array:
+    """A column of single values as text (see `plain_rows`). UserError, `where` in front, where that is not possible."""
+    kind = array.type
+    if types.is_dictionary(kind):
+        return as_text(where, array.dictionary_decode())
+    if types.is_run_end_encoded(kind):
+        return as_text(where, pc.run_end_decode(array))
+    if kind == pa.bool8():
+        return as_text(where, array.storage.cast(pa.bool_()))
+    if kind == pa.uuid():
+        return pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.string())
+    if isinstance(kind, pa.BaseExtensionType):
+        return as_text(where, array.storage)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return array
+    for is_kind, reading in READINGS:
+        if is_kind(kind):
+            return reading(where, array)
+    if is_list(kind) or types.is_struct(kind) or types.is_map(kind):  # a dictionary or extension of them
+        return plain(where, array, {})
+    raise UserError(f"{where} holds {kind} values, which have no reading here. {SAFE}.")
+
+
+def _decoded(where: str, array: pa.Array) -> pa.Array:
+    try:
+        return array.cast(pa.large_binary()).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        bad = next(value for value in array.to_pylist() if value is not None and not _is_utf8(value))
+        raise UserError(
+            f"{where} holds bytes that are not UTF-8 text, such as {shown(bad, 40)}. {SAFE} (in UTF-8)."
+        ) from None
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _floats(_where: str, array: pa.Array) -> pa.Array:
+    """Floats through their own width: the float32 nearest to 0.1 is "0.1", not "0.10000000149011612"."""
+    numbers = array.to_numpy(zero_copy_only=False)  # nulls become NaN
+    return pa.array([None if number != number else repr(float(str(number))) for number in numbers], pa.string())
+
+
+def _decimals(_where: str, array: pa.Array) -> pa.Array:
+    return pa.array([None if value is None else format(value, "f") for value in array.to_pylist()], pa.string())
+
+
+def _times(where: str, array: pa.Array) -> pa.Array:
+    kind = array.type
+    try:
+        if getattr(kind, "unit", "") == "ns":
+            micro = pa.timestamp("us", kind.tz) if types.is_timestamp(kind) else pa.time64("us")
+            array = array.cast(micro)
+        values = array.to_pylist()
+    except (pa.ArrowInvalid, ValueError, OverflowError):  # not whole microseconds; years after 9999
+        values = _as_arrow_writes(where, array)
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _as_arrow_writes(where: str, array: pa.Array) -> list[str | None]:
+    try:
+        values = array.cast(pa.string()).to_pylist()
+    except pa.ArrowInvalid as error:  # a time zone that is not known
+        raise UserError(f"{where} holds {array.type} values that cannot be read ({error}). {SAFE}.") from None
+    if bad := next((value for value in values if value and "out of range" in value), None):
+        raise UserError(f"{where} holds a date that no calendar has ({bad}); its unit may be wrong. {SAFE}.")
+    return values
+
+
+READINGS = [
+    (types.is_string_view, lambda _where, array: array.cast(pa.large_string())),
+    (types.is_boolean, lambda _where, array: array.cast(pa.string())),
+    (types.is_integer, lambda _where, array: array.cast(pa.string())),
+    (types.is_null, lambda _where, array: array.cast(pa.string())),
+    (types.is_floating, _floats),
+    (types.is_decimal, _decimals),
+    (lambda kind: types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind), _times),
+    (lambda kind: types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind), _decoded),
+    (types.is_fixed_size_binary, _decoded),
+]
+
+
+# --- single values ----------------------------------------------------------------------------------------------------
+
+
+def text_of(value: object) -> str:
+    """A single value as text: "" for None, true and false in small letters, everything else as Python writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def whole_number(value: object) -> int | None:
+    """The whole number that a value is or that its text says ("3", "3.0", "-1"); None for all else, booleans too."""
+    match = None if isinstance(value, bool) or value is None else WHOLE.fullmatch(str(value))
+    return int(match[1]) if match else None
+
+
+def is_truth(value: object) -> bool:
+    """Whether a value is a boolean, or a text that says true or false."""
+    return text_of(value).lower() in ("true", "false")
+
+
+def spellings(value: object) -> set[str]:
+    """The texts that name a value: one, but for true and false also True, TRUE, False and FALSE."""
+    text = text_of(value)
+    return {text.lower(), text.capitalize(), text.upper()} if is_truth(value) else {text}
+
+
+def place_of_truth(value: object, names: list[str]) -> int | None:
+    """The place of true or false among `names`, where exactly one pair of them says both (no and yes, false and true,
+    in any order and in letters of any size); None where none does, or several. Order says nothing: true is not 1."""
+    plain_names = [name.strip().lower() for name in names]
+    pairs = [pair for pair in TRUTH_WORDS if all(plain_names.count(word) == 1 for word in pair)]
+    return plain_names.index(pairs[0][text_of(value).lower() == "true"]) if len(pairs) == 1 else None

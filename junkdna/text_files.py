@@ -1,0 +1,70 @@
+"""Text files are UTF-8, with or without a byte order mark: everything else is named by its line, with what to do."""
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator
+
+from junkdna.errors import UserError
+
+BOM = b"\xef\xbb\xbf"
+WIDE = {
+    b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+}  # fmt: skip
+SAVE = "Save it as UTF-8"
+CHECKED_AT_ONCE = 2**20
+
+
+def check_utf8(content: bytes, where: str) -> None:
+    """UserError, with the line, for a file that is not UTF-8. Holds no second copy of a large file."""
+    _check_wide(content[:400], where)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(content)
+    try:
+        for start in range(0, len(view), CHECKED_AT_ONCE):
+            decoder.decode(view[start : start + CHECKED_AT_ONCE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        number, line = next(
+            (number, line) for number, line in enumerate(io.BytesIO(content), start=1) if not is_utf8(line)
+        )
+        raise _not_utf8(where, number, line) from None
+
+
+def is_utf8(line: bytes) -> bool:
+    """Whether bytes are text in UTF-8."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def text_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
+    """(number from 1, text) of each line that is not blank. UserError, with the line, where one is not UTF-8."""
+    for number, line in enumerate(lines, start=1):
+        if number == 1:
+            _check_wide(line[:400], where)
+            line = line.removeprefix(BOM)
+        if not is_utf8(line):
+            raise _not_utf8(where, number, line)
+        if text := line.decode().strip():
+            yield number, text
+
+
+def _check_wide(start: bytes, where: str) -> None:
+    """UserError for a file that begins as UTF-16 or UTF-32 does: with its mark, or with every second byte zero."""
+    coding = next((name for mark, name in WIDE.items() if start.startswith(mark)), None)
+    if coding is None and len(start) > 3 and start.count(0) * 3 > len(start):
+        coding = "UTF-16"
+    if coding:
+        excel = " (in Excel: 'CSV UTF-8')" if where.endswith((".csv", ".tsv")) else ""
+        raise UserError(f"{where} is in {coding}; text files must be UTF-8. {SAVE}{excel}.")
+
+
+def _not_utf8(where: str, number: int, line: bytes) -> UserError:
+    seen = line.decode("cp1252", errors="replace").strip()
+    at = next((place for place, letter in enumerate(seen) if ord(letter) > 127), 0)
+    return UserError(
+        f"{where}: line {number} is not UTF-8 (near {seen[max(at - 20, 0) : at + 20]!r}, if the file is in cp1252, as "
+        f"Windows programs write it). {SAVE}; in Python: open(path, encoding='cp1252')."
+    )

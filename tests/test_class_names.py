@@ -1,0 +1,115 @@
+"""A stored class number means the class that the source itself names, in whatever order a task lists them."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from junkdna import stages
+from junkdna.errors import UserError
+from junkdna.raw import load_raw
+from junkdna.source_spec import LocalSource
+
+NAMES = ["entailment", "neutral", "contradiction"]
+
+
+def write(file: Path, ids: list, names: list[str] | None, form: str = "label") -> None:
+    """A file of texts and class numbers, with the features that `datasets` writes; `form` is where the label stands."""
+    label = {"names": names, "_type": "ClassLabel"} if names else {"dtype": "int64", "_type": "Value"}
+    columns, features = {
+        "label": ({"label": ids}, {"label": label}),
+        "my.label": ({"my.label": ids}, {"my.label": label}),
+        "struct": ({"m": [{"label": number} for number in ids]}, {"m": {"label": label}}),
+        "list": ({"m": [[number] for number in ids]}, {"m": {"feature": label, "_type": "Sequence"}}),
+    }[form]
+    table = pa.table({"q": [f"text {i}" for i in range(len(ids))], **columns})
+    features["q"] = {"dtype": "string", "_type": "Value"}
+    notes = json.dumps({"info": {"features": features}})
+    parquet.write_table(table.replace_schema_metadata({"huggingface": notes}), file)
+
+
+def classes(folder: Path, ids: list, names: list[str] | None = NAMES, form: str = "label", **said: object) -> list[str]:
+    """Names of the classes that a task reads."""
+    write(folder / "rows.parquet", ids, names, form)
+    columns = {"text": "{q}", "answer": {"struct": "m.label", "list": "m.0"}.get(form, form), **said.pop("columns", {})}
+    settings = {
+        "task": "t", "kind": "classify", "role": "evaluate", "evaluate_split": "e", "limits": {}, "columns": columns,
+        "source": {"local": str(folder), "splits": {"e": "rows.parquet"}}, **said,
+    }  # fmt: skip
+    legal = said.get("labels") or sorted(said["label_groups"])
+    return [legal[row["answer"]] for row in stages.read_examples(settings).to_pylist()]
+
+
+def error_of(folder: Path, *given: object, **said: object) -> str:
+    with pytest.raises(UserError) as caught:
+        classes(folder, *given, **said)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["label", "my.label", "struct", "list"])
+@pytest.mark.parametrize("labels", [NAMES, NAMES[::-1]])
+def test_numbers_are_mapped_by_name(tmp_path, form: str, labels: list[str]) -> None:
+    assert classes(tmp_path, [0, 1, 2, 1], form=form, labels=labels) == [NAMES[i] for i in (0, 1, 2, 1)]
+
+
+def test_a_task_may_use_some_of_the_classes(tmp_path) -> None:
+    assert classes(tmp_path, [0, 2], labels=["contradiction", "entailment"]) == ["entailment", "contradiction"]
+    said = error_of(tmp_path, [0, 1], labels=["contradiction", "entailment"])
+    assert "row 'e-1': label 'neutral' belongs to 0 of the classes" in said
+
+
+def test_groups_and_maps_of_names_or_numbers(tmp_path) -> None:
+    by_name = {"yes": ["entailment"], "no": ["neutral", "contradiction"]}
+    for groups in (by_name, {"yes": ["0"], "no": ["1", "2"]}):
+        assert classes(tmp_path, [0, 1, 2], label_groups=groups) == ["yes", "no", "no"]
+    for words in (NAMES, ["0", "1", "2"]):
+        mapped = {"map": {"label": dict(zip(words, ["yes", "no", "no"], strict=True))}}
+        assert classes(tmp_path, [0, 1, 2], columns=mapped, labels=["no", "yes"]) == ["yes", "no", "no"]
+
+
+def test_names_that_are_numbers_are_names(tmp_path) -> None:
+    assert classes(tmp_path, [0, 1, 2], ["1", "2", "3"], labels=["1", "2", "3"]) == ["1", "2", "3"]
+    assert classes(tmp_path, [0, 1], ["3", "2"], labels=["2", "3"]) == ["3", "2"]
+    assert classes(tmp_path, [0, 1, 2], labels=["0", "1", "2"]) == ["0", "1", "2"]  # as the numbers are stored
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], ["entailment", "Neutral", "contradiction"], ["0", "neutral", "2"]])
+def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
+    said = error_of(tmp_path, [0, 1, 2], labels=labels)
+    assert "the source names its classes entailment, neutral, contradiction, the task file" in said
+    assert "Give `labels` as the source names them, in any order (`label_words` are what a model reads)" in said
+
+
+def test_numbers_without_a_class(tmp_path) -> None:
+    assert "label None belongs to 0 of the classes" in error_of(tmp_path, [0, -1], labels=NAMES)
+    assert "column label holds the class 3, but the source names 3" in error_of(tmp_path, [0, 3], labels=NAMES)
+
+
+def test_names_and_numbers_as_text_have_the_same_meaning(tmp_path) -> None:
+    assert classes(tmp_path, ["2", "entailment"], labels=NAMES[::-1]) == ["contradiction", "entailment"]
+
+
+def test_without_names_a_number_is_a_place(tmp_path) -> None:
+    assert classes(tmp_path, [0, 1, 2], None, labels=NAMES[::-1]) == NAMES[::-1]
+
+
+def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
+    def joined(*names: list[str] | None) -> dict[str, list[str]]:
+        for number, one in enumerate(names):
+            write(tmp_path / f"p{number}.parquet", [0, 1], one)
+        return load_raw(LocalSource(local=str(tmp_path)), "p*.parquet").label_names
+
+    assert joined(["no", "yes"], ["no", "yes"]) == {"label": ["no", "yes"]}
+    with pytest.raises(UserError, match=r"column label has no, yes in p0.parquet, yes, no in p1.parquet"):
+        joined(["no", "yes"], ["yes", "no"])
+    with pytest.raises(UserError, match=r"column label has no, yes in p1.parquet, no names in p0.parquet"):
+        joined(None, ["no", "yes"])
+
+
+def test_notes_that_cannot_be_read(tmp_path) -> None:
+    table = pa.table({"label": [0]}).replace_schema_metadata({"huggingface": "{"})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x.parquet: the notes of `datasets` on the columns cannot be read"):
+        load_raw(LocalSource(local=str(tmp_path)), "x.parquet")

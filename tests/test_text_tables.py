@@ -1,0 +1,220 @@
+"""JSON, CSV and TSV files: every value keeps the text that the file shows; broken files are named with what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from junkdna.errors import UserError
+from junkdna.raw import load_raw
+from junkdna.source_spec import LocalSource
+
+
+def read(folder: Path, name: str, content: str | bytes) -> list[dict]:
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return load_raw(LocalSource(local=str(folder)), name).table.to_pylist()
+
+
+def error_of(folder: Path, name: str, content: str | bytes) -> str:
+    with pytest.raises(UserError) as caught:
+        read(folder, name, content)
+    assert name in str(caught.value)
+    return str(caught.value)
+
+
+def lines(*values: str) -> str:
+    return "".join(f'{{"n": {value}}}\n' for value in values)
+
+
+# --- numbers of JSON --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "read_as"),
+    [
+        (["3", "-7", "null"], [3, -7, None]),
+        (["1.0", "2.5"], [1.0, 2.5]),
+        (["3", "2.5"], ["3", "2.5"]),
+        (["1e3", "1.0", "-0", "3.10", "7", "0.00001"], ["1e3", "1.0", "-0", "3.10", "7", "0.00001"]),
+        (["9223372036854775807", "-9223372036854775808"], [2**63 - 1, -(2**63)]),
+        (["9223372036854775808", "1"], ["9223372036854775808", "1"]),
+        (["1E400"], ["1E400"]),
+        (["0.1000000000000000000001"], ["0.1000000000000000000001"]),
+        (["true", "false"], [True, False]),
+        (["[3, 4]", "[2.5, null]", "null"], [["3", "4"], ["2.5", None], None]),
+        (['{"a": 1}', '{"b": 2.5}', '{"a": 2.5}'],
+         [{"a": "1", "b": None}, {"a": None, "b": 2.5}, {"a": "2.5", "b": None}]),
+        (['"2017-01-01"', '"007"', '"\\ud83d\\ude00"'], ["2017-01-01", "007", "😀"]),
+        (["[]", "[{}]", '[{"a": [1]}]'], [[], [{"a": None}], [{"a": [1]}]]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("at_once", [1, 20_000])
+def test_numbers_keep_their_text(tmp_path, monkeypatch, values, read_as, at_once) -> None:
+    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", at_once)
+    assert [row["n"] for row in read(tmp_path, "x.jsonl", lines(*values))] == read_as
+    assert [row["n"] for row in read(tmp_path, "x.json", f"[{','.join(lines(*values).splitlines())}]")] == read_as
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["1", '"a"'], 'line 2: n holds text ("a"), but a number in line 1'),
+        (["1", "null", "true"], "line 3: n holds true or false (true), but a number in line 1"),
+        (['["a"]', '["b", 2.50]'], "line 2: n.* holds a number (2.50), but text in line 1"),
+        (['{"a": 1}', "[1]"], "line 2: n holds a list ([1]), but an object in line 1"),
+        (['{"a": [1]}', '{"a": ["x"]}'], 'line 2: n.a.* holds text ("x"), but a number in line 1'),
+        (["NaN"], "line 1 is not JSON: NaN is no JSON value; write null"),
+        (["1", "-Infinity"], "line 2 is not JSON: -Infinity is no JSON value"),
+        (['1, "n": 2'], "line 1 is not JSON: the key 'n' stands twice in one object"),
+        (['{"a": 1, "a": 1}'], "the key 'a' stands twice"),
+        (["1,"], "line 1 is not JSON: Expecting property name"),
+        (['"\\ud800"'], "half of a surrogate pair ('\\ud800')"),
+        (['{"a":' * 50_000], "too many lists or objects inside one another"),
+    ],
+)
+def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
+    assert says in error_of(tmp_path, "x.jsonl", lines(*values))
+
+
+def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", 1)
+    assert "line 3: n holds text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
+
+
+# --- forms of JSON ----------------------------------------------------------------------------------------------------
+
+
+def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
+    text = lines("[1]", "[2]")
+    for name in ("x.json", "x.jsonl", "X.JSONL"):
+        for form in (text, f"\ufeff{text}", text.replace("\n", "\r\n\r\n")):
+            assert read(tmp_path, name, form) == [{"n": [1]}, {"n": [2]}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("x.jsonl", '[{"n": 1}]', "A list of all rows is .json: rename the file"),
+        ("x.jsonl", '[\n{"n": 1}\n]', "A list of all rows is .json: rename the file"),
+        ("x.json", '{"n": 1}\n{"n": \n', "line 2 is not JSON"),
+        ("x.json", '[{"n": 1},\n {"n": 1},]', "is not JSON: Expecting value (line 2, column 11)"),
+        ("x.json", '[{"n": NaN}]', "NaN is no JSON value"),
+        ("x.json", '{"q": "one row", "c": ["a"]}', "If the file is one row, rename it to end in .jsonl"),
+        ("x.json", '{"q": "one row"}', "one object a line as .jsonl"),
+        ("x.jsonl", "\n \n", "has no rows"),
+        ("x.jsonl", "{}\n{}\n", "has no rows with a key"),
+        ("x.jsonl", "{'n': 1}", "Write the file as json.dumps writes it: names and texts in double quotes"),
+    ],
+)
+def test_other_forms_say_what_to_do(tmp_path, name, text, says) -> None:
+    assert says in error_of(tmp_path, name, text)
+
+
+# --- encodings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("x.csv", "q,n\na,b\ncafé,2\n"), ("x.tsv", "q\tn\na\tb\ncafé\t2\n"),
+    ("x.jsonl", '{"q": "a"}\n\n{"q": "café"}\n'), ("x.json", '[{"q": "a"},\n\n{"q": "café"}]')],
+)  # fmt: skip
+def test_files_of_other_encodings_are_named_with_their_line(tmp_path, name, text) -> None:
+    assert read(tmp_path, name, text.encode("utf-8-sig"))[-1]["q"] == "café"
+    said = error_of(tmp_path, name, text.encode("cp1252"))
+    assert "line 3 is not UTF-8" in said
+    assert "café" in said
+    assert "Save it as UTF-8" in said
+    for wide in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        said = error_of(tmp_path, name, text.encode(wide))
+        assert f"is in {wide[:6].upper()}; text files must be UTF-8. Save it as UTF-8" in said
+
+
+def test_the_line_of_a_bad_byte_behind_a_large_piece(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("junkdna.text_files.CHECKED_AT_ONCE", 3)
+    assert read(tmp_path, "x.csv", "q\ncafé\n€\n") == [{"q": "café"}, {"q": "€"}]
+    assert "line 3 is not UTF-8" in error_of(tmp_path, "x.csv", "q\ncafé\n".encode() + b"\xe9t\xe9\n")
+    assert "line 2 is not UTF-8" in error_of(tmp_path, "x.csv", b"q\ncaf\xc3")
+
+
+# --- delimited text ---------------------------------------------------------------------------------------------------
+
+
+def test_fields_keep_their_text(tmp_path) -> None:
+    values = ["007", "1.0", "True", "NA", "", "null", " 2 ", "1e3", "3,5", 'say "hi"', "two\nlines", "x" * 200_000]
+    text = "q,n\n" + "".join('{},"{}"\n'.format(i, value.replace('"', '""')) for i, value in enumerate(values))
+    assert [row["n"] for row in read(tmp_path, "x.csv", text)] == values
+    plain = [value for value in values if "\n" not in value]
+    text = "q\tn\n" + "".join(f"{i}\t{value}\n" for i, value in enumerate(plain))
+    assert [row["n"] for row in read(tmp_path, "x.tsv", text)] == plain
+    assert read(tmp_path, "x.csv", "q,n,\r\n1,2,\r\n\r\n3,4,x\r\n") == [{"q": "1", "n": "2"}, {"q": "3", "n": "4"}]
+
+
+def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("junkdna.delimited.ROWS_AT_ONCE", 2)
+    assert [row["n"] for row in read(tmp_path, "x.csv", "n\n1\n2\n3\n4\n5\n")] == list("12345")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("x.csv", "q,q\n1,2\n", "the header names column 'q' more than once"),
+        ("x.csv", "q,n\n1,2\n3\n", "the row that ends in line 3 has 1 field, but the header names 2 columns"),
+        ("x.csv", 'q,n\n"1\n",2,3\n', "the row that ends in line 3 has 3 fields, but the header names 2 columns"),
+        ("x.csv", 'q,n\n1,2\n3,"open\n4,5\n', "the row that begins in line 3 cannot be read as CSV"),
+        ("x.csv", 'q,n\n1,"a"b\n', "the row that begins in line 2 cannot be read as CSV"),
+        ("x.csv", "q;n\n1;2\n", "separated by semicolons, not commas. If so, save it with commas"),
+        ("x.csv", "q\tn\n1\t2\n", "separated by tabs, not commas. If so, rename the file to end in .tsv"),
+        ("x.csv", "q|n\n1|2\n", "separated by bars, not commas"),
+        ("x.tsv", "q,n\n1,2\n", "separated by commas, not tabs. If so, rename the file to end in .csv"),
+        ("x.csv", "\n\n", "is empty; its first line must name the columns"),
+        ("x.csv", ",\n1,2\n", "the first line names no columns"),
+        ("x.csv", "q,n\n", "has no rows"),
+    ],
+)
+def test_broken_tables_are_named(tmp_path, name, text, says) -> None:
+    assert says in error_of(tmp_path, name, text)
+
+
+# --- files that are something else ------------------------------------------------------------------------------------
+
+
+def parquet(change: Callable[[bytes], bytes]) -> bytes:
+    import io
+
+    import pyarrow as pa
+    from pyarrow.parquet import write_table
+
+    written = io.BytesIO()
+    write_table(pa.table({"a": list(range(1000))}), written)
+    return change(written.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.parquet", parquet(lambda good: good[:-50]), "cut short: its end is missing. Download or copy it again"),
+        ("x.parquet", parquet(lambda good: b"PARE" + good[4:-4] + b"PARE"), "an encrypted Parquet file"),
+        ("x.parquet", parquet(lambda good: good[:20] + bytes(100) + good[120:]), "cannot be read (Corrupt snappy"),
+        ("x.parquet", b"a,b\n1,2\n", "is no Parquet file (it begins with b'a,b"),
+        ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the data"),
+        ("x.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
+        ("x.jsonl.gz", b'{"a": 1}\n', "is not compressed with gzip. Rename it to end in .jsonl"),
+        ("x.jsonl", b"\x1f\x8b\x08abc", "is compressed with gzip"),
+        ("x.jsonl.gz", b"\x1f\x8bxx", "cut short"),
+        ("x.arrow", b"abc", "cannot be read"),
+        *((f"x.{kind}", b"", "is empty (0 bytes)") for kind in ("json", "jsonl", "csv", "tsv", "parquet", "arrow")),
+    ],
+)
+def test_files_that_are_something_else(tmp_path, name, content, says) -> None:
+    assert says in error_of(tmp_path, name, content)
+
+
+def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    def no_codec(*_: object) -> None:
+        raise pa.ArrowNotImplementedError("Support for codec 'lzo' not built")
+
+    monkeypatch.setattr(pq, "read_table", no_codec)
+    said = error_of(tmp_path, "x.parquet", parquet(bytes))
+    assert "pyarrow does not read here (Support for codec 'lzo' not built). Save it anew, compressed with zstd" in said
