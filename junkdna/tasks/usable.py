@@ -74,7 +74,8 @@ def no_gold(settings: dict, raw: dict) -> str | None:
         return None
     if _has_meaning(settings, paths[0], values[0], raw):
         return None
-    shown = "null" if values[0] is None else "empty" if _all_empty(values[0]) else values[0]
+    nothing = "empty" if isinstance(values[0], str | bytes | list) else "null"
+    shown = nothing if _all_empty(values[0]) else values[0]
     return f"{NO_GOLD} ({paths[0]}: {shown})"
 
 

@@ -162,7 +162,7 @@ def test_rows_without_gold_are_left_out_and_counted(label, shown):
     assert left_out(PAIR, rows) == {f"without a gold answer (label: {shown})": 2}
 
 
-@pytest.mark.parametrize(("place", "shown"), [(-1, "-1"), (-1.0, "-1.0"), (None, "null"), (math.nan, "empty")])
+@pytest.mark.parametrize(("place", "shown"), [(-1, "-1"), (-1.0, "-1.0"), (None, "null"), (math.nan, "null")])
 def test_questions_without_gold_are_left_out_and_counted(place, shown):
     rows = [{"q": str(i), "c": ["x", "y"], "l": one} for i, one in enumerate((0, place, 1, place))]
     assert [row["text"] for row in rows_of(LISTED, rows)] == ["0", "2"]
