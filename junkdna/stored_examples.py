@@ -56,7 +56,8 @@ def check_data(resolved: Resolved) -> dict[str, str]:
         if not path.exists():
             continue
         told = _told(read_examples_file(path))
-        notes.setdefault(task, []).extend(_sentences(role, told["rows"]))
+        if role != "shots":
+            notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
         for split, facts in told["raw"].items():
             first, other = seen.setdefault((task, split), (facts, path))
             if first != facts:
@@ -70,7 +71,7 @@ def check_data(resolved: Resolved) -> dict[str, str]:
 
 def _sentences(role: str, notes: dict) -> list[str]:
     left_out = notes.get("left_out")
-    return [*([f"left out for {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
+    return [*([f"left out of the rows to {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
 
 
 def _told(table: "pa.Table") -> dict:

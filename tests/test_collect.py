@@ -218,5 +218,8 @@ def test_collected_file_reads_back(resolved):
     table = pl.read_parquet(output)
     assert table.drop("rows_note").equals(collect(resolved))
     notes = dict(table.select("task", "rows_note").unique().iter_rows())
-    assert notes == {"colours": "left out for evaluate: 6 with an empty passage (columns.require)", "mood": ""}
+    assert notes == {
+        "colours": "left out of the rows to evaluate: 6 with an empty passage (columns.require)",
+        "mood": "",
+    }
     assert isinstance(pq.read_schema(output).field("score").type, type(pa.float64()))
