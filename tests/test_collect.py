@@ -57,6 +57,7 @@ def with_footer(text: str):
     return lambda path: write_cell(pq.read_table(path).replace_schema_metadata({FOOTER_KEY: text.encode()}), path)
 
 
+OTHER = {"settings_digest": "0123", "tokens_sha256": {}, "wall_s": {}, "model": {"digest": ""}, "compressed_digest": ""}
 DAMAGE = {
     "missing": ("missing", Path.unlink),
     "empty": ("broken", lambda path: path.write_bytes(b"")),
@@ -68,7 +69,7 @@ DAMAGE = {
     "footer no JSON": ("broken", with_footer("{")),
     "footer a list": ("broken", with_footer("[]")),
     "footer empty": ("broken", with_footer("{}")),
-    "other digest": ("stale", with_footer('{"settings_digest": "0123", "tokens_sha256": {}, "wall_s": {}}')),
+    "other digest": ("stale", with_footer(json.dumps(OTHER))),
 }
 
 
