@@ -10,17 +10,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from junkdna.errors import UserError
+from junkdna.job_settings import model_settings
+from junkdna.model_files import MANIFEST, read_manifest
+from junkdna.provenance import settings_digest
 from junkdna.study import Resolved, study_document
 
 log = logging.getLogger(__name__)
 
 
 def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
-    """Make those of `files` that are missing by the study's own workflow; UserError where it could not.
+    """Make those of `files` that are missing by the study's own workflow, and model folders made from other settings
+    than the study's too; UserError where it could not.
 
     With `all_of_them` the workflow is asked for every one of them, and makes anew what is out of date too.
     """
-    missing = [str(file) for file in files if all_of_them or not file.is_file()]
+    missing = [str(file) for file in files if all_of_them or not _there(file, resolved)]
     if not missing:
         return
     log.info("making %s first", ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if missing[10:] else ""))
@@ -33,3 +37,13 @@ def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) 
         done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env={**os.environ, "PATH": path})
         if done.returncode:
             raise UserError(f"the workflow could not make {', '.join(missing[:10])}; its message stands above.")
+
+
+def _there(file: Path, resolved: Resolved) -> bool:
+    if file.name != MANIFEST:
+        return file.is_file()
+    try:
+        made_from = read_manifest(file.parent)["settings_digest"]
+    except UserError:
+        return False
+    return made_from == settings_digest(model_settings(file.parent.name, resolved))

@@ -201,8 +201,11 @@ def _too_few(given: _Texts, settings: dict, stored: int, found: int) -> UserErro
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def make_calibration(output: Path, settings: dict, model_folder: Path, examples_file: Path | None) -> None:
-    """Draw and write the rows of one calibration and seed for one model. `examples_file` is for a task's texts.
+def make_calibration(
+    output: Path, settings: dict, model_folder: Path, examples_file: Path | None, model_digest: str
+) -> None:
+    """Draw and write the rows of one calibration and seed for one model. `examples_file` is for a task's texts;
+    `model_digest`, of the model folder whose tokenizer is used, is kept with the rows.
 
     Raises UserError, before any text is read, where `context_tokens` is more than the model reads.
     """
@@ -215,7 +218,7 @@ def make_calibration(output: Path, settings: dict, model_folder: Path, examples_
         )
     raw = RawRows(read_parquet(examples_file, "file of examples"), {}, {}) if examples_file else _read_source(settings)
     rows = draw(texts_of(settings, raw.table), tokenizer, settings)
-    facts = {"settings": settings, "texts": raw.table.num_rows, "files": raw.files}
+    facts = {"settings": settings, "texts": raw.table.num_rows, "files": raw.files, "model_digest": model_digest}
     short = sum(len(ids) < settings["context_tokens"] for ids in rows.ids)
     log.info("%d of %d texts drawn, %d tokens", len(rows.ids), raw.table.num_rows, sum(map(len, rows.ids)))
     log.info("%d rows have fewer than %d tokens", short, settings["context_tokens"])

@@ -15,22 +15,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from junkdna import compressing
 from junkdna.answering import Answers, answer
+from junkdna.cell_inputs import Inputs, read_inputs
 from junkdna.cell_table import cell_table, metrics_row
 from junkdna.compress import registry
 from junkdna.compress.masks import put
 from junkdna.compress.scope import prunable
-from junkdna.encode import read_tokens
 from junkdna.errors import UserError
 from junkdna.keys import Cell, parse_cell_path
-from junkdna.model_files import check_model
+from junkdna.made_from import check_same_bytes
+from junkdna.model_files import MANIFEST, check_model
 from junkdna.models import cast, check_finite, load_classifier, load_plain
 from junkdna.provenance import settings_digest
-from junkdna.sealed import seal_of
 from junkdna.seeds import seed_for
 from junkdna.tokenizer import load_tokenizer
 from junkdna.walk import STRAIGHT, Stopwatch, Walk
@@ -48,16 +47,18 @@ def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
     watch = Stopwatch()
     key = parse_cell_path(settings["cell"])
     model_folder = Path(key.model_folder)
-    rows = {role: _read_rows(Path(key.tokens_path(role)), role) for role in key.roles}
+    inputs = read_inputs(settings, key)
+    rows = inputs.rows
     data = _training(settings, key, rows) if "train" in rows else None
-    manifest = check_model(model_folder)
+    check_model(model_folder)
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
     model.to(device)
     gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
     watch.lap("load")
-    prunables, masks, report = _compress(settings, key, model, head)
-    made_from = _made_from(settings, key, manifest, device)
+    stored = _stored(settings, key, inputs.manifest)
+    prunables, masks, report = _compress(settings, key, model, head, stored)
+    made_from = _made_from(settings, inputs, stored, device)
     walk.begin({**made_from, "compression": report}, watch)
     watch.lap("compress")
     trained = None
@@ -76,14 +77,15 @@ def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
     return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": walk.resumed})
 
 
-def _made_from(settings: dict, key: Cell, manifest: dict, device: str) -> dict:
+def _made_from(settings: dict, inputs: Inputs, stored: object | None, device: str) -> dict:
     """What the cell's numbers come from, as its footer says it."""
     return {
         "settings": settings,
         "settings_digest": settings_digest(settings),
-        "tokens_sha256": {role: seal_of(Path(key.tokens_path(role))) for role in key.roles},
-        "model": manifest,
-        "device": torch.cuda.get_device_name(0) if device != "cpu" else f"cpu {platform.machine()}",
+        "tokens_sha256": inputs.tokens_sha256,
+        "model": inputs.manifest,
+        "compressed_digest": stored.digest if stored else None,
+        "device": torch.cuda.get_device_name(0) if device != "cpu" else processor(),
         "torch_threads": torch.get_num_threads(),
         "versions": {**versions(), "torch_build": torch.__version__},
     }
@@ -97,20 +99,6 @@ def _log(settings: dict, row: dict, watch: Stopwatch) -> None:
             "context) that makes them long.",
             100 * row["truncated"],
         )
-
-
-def _read_rows(tokens: Path, role: str) -> dict[str, list]:
-    """{column: values} of an encoded file; UserError where it cannot be read or has no rows of the role."""
-    try:
-        table = read_tokens(tokens)
-        part = table.filter(pc.equal(table["split"], role))
-        rows = {name: part[name].to_pylist() for name in part.column_names if name != "split"}
-        empty = not rows["id"]
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise UserError(f"{tokens} is not a whole encoded file ({error}); delete it and run again.") from None
-    if empty:
-        raise UserError(f"{tokens} holds no rows to {role}; delete it and run again.")
-    return rows
 
 
 def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> object:
@@ -180,7 +168,20 @@ def _answer_shown(rows: dict) -> dict[str, float]:
     return {"answer_shown": sum(shown) / len(shown)} if shown else {}
 
 
-def _compress(settings: dict, key: Cell, model: torch.nn.Module, head: list[str]) -> tuple[list, dict, dict]:
+def _stored(settings: dict, key: Cell, manifest: dict) -> object | None:
+    """The stored compression that the cell reads, compared with its settings and its model; None without one."""
+    if key.compressed_path is None:
+        return None
+    reader = import_module("junkdna.compress.artefact")  # by name: its code counts in cells that read such a file
+    artefact = reader.read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
+    model_file = f"{key.model_folder}/{MANIFEST}"
+    check_same_bytes(key.compressed_path, artefact.facts.get("model_digest"), model_file, manifest["digest"])
+    return artefact
+
+
+def _compress(
+    settings: dict, key: Cell, model: torch.nn.Module, head: list[str], artefact: object | None
+) -> tuple[list, dict, dict]:
     """(matrices with a mask to hold in training, their masks, report on every matrix).
 
     Weights are changed here, except for dense_freeze, which trains from the pre-trained ones.
@@ -192,7 +193,10 @@ def _compress(settings: dict, key: Cell, model: torch.nn.Module, head: list[str]
     reports, masks = compressing.Reports(model, key.compression, scope), {}
     if not key.compression.level:
         return [], masks, reports.report()
-    results, stored = _results(settings, key, model, prunables)
+    if artefact is not None:
+        results, stored = compressing.stored_results(artefact, model, prunables), artefact.facts["report"]
+    else:
+        results, stored = computed(key, prunables), None
     by_name = {each.name: each for each in prunables}
     for name, result in results:
         each = by_name[name]
@@ -203,17 +207,6 @@ def _compress(settings: dict, key: Cell, model: torch.nn.Module, head: list[str]
         if key.transfer != "dense_freeze":
             put(each, result)
     return [each for each in prunables if each.name in masks], masks, stored or reports.report()
-
-
-def _results(
-    settings: dict, key: Cell, model: torch.nn.Module, prunables: list
-) -> tuple[compressing.Results, dict | None]:
-    """What the method gives for each matrix; and the report that a stored compression brings along."""
-    if key.compressed_path is not None:
-        reader = import_module("junkdna.compress.artefact")  # by name: its code counts in cells that read such a file
-        artefact = reader.read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
-        return compressing.stored_results(artefact, model, prunables), artefact.facts["report"]
-    return computed(key, prunables), None
 
 
 def computed(key: Cell, prunables: list) -> compressing.Results:
@@ -227,6 +220,17 @@ def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, m
     transfer = import_module("junkdna.transfer")  # by name: its code must not count in cells that do not train
     protocol = {"match": "epochs", **settings["protocol"]}
     return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), walk)
+
+
+def processor() -> str:
+    """Such as "cpu x86_64 AVX512 AMD EPYC": the kernels that run, and so a number's last bits, follow from it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(named, platform.processor())
+    return " ".join(filter(None, ["cpu", platform.machine(), torch.backends.cpu.get_cpu_capability(), name]))
 
 
 def versions() -> dict[str, str]:

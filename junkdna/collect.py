@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from junkdna.compress.budget import DENSE_BITS
+from junkdna.compress.tensor_header import contents_digest
 from junkdna.errors import UserError
 from junkdna.grid import all_cells
 from junkdna.job_settings import settings_text
 from junkdna.keys import FOOTER_KEY, REPORT, Cell
 from junkdna.metric_names import METRIC_RANGES
+from junkdna.model_files import model_digest
 from junkdna.provenance import digest
 from junkdna.sealed import not_whole, read_sealed, seal_of
 from junkdna.study import Resolved
@@ -48,7 +50,7 @@ def _read(path: Path) -> tuple[bytes, dict]:
     data = read_sealed(path, WHAT)
     try:
         footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])
-        if not {"settings_digest", "tokens_sha256", "wall_s"} <= footer.keys():
+        if not {"settings_digest", "tokens_sha256", "model", "compressed_digest", "wall_s"} <= footer.keys():
             raise ValueError("its footer lacks the settings' digest")
     except (pl.exceptions.PolarsError, AttributeError, KeyError, ValueError) as error:
         raise not_whole(path, WHAT, error) from None
@@ -67,10 +69,18 @@ def open_cell(cell: Cell, resolved: Resolved) -> Opened:
         data, footer = _read(path)
     except UserError:
         return Opened("broken" if path.exists() else "missing")
-    same = footer["settings_digest"] == digest(settings_text(cell, resolved)) and all(
-        seal_of(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles
-    )
+    same = footer["settings_digest"] == digest(settings_text(cell, resolved)) and _same_inputs(cell, footer)
     return Opened("done" if same else "stale", data, footer)
+
+
+def _same_inputs(cell: Cell, footer: dict) -> bool:
+    """Whether the files that a cell read are those that are there now; one that is gone cannot tell otherwise."""
+    stored = cell.compressed_path
+    return (
+        all(seal_of(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles)
+        and model_digest(cell.model_folder) in (None, footer["model"]["digest"])
+        and (stored is None or contents_digest(stored) in (None, footer["compressed_digest"]))
+    )
 
 
 def collect(resolved: Resolved) -> pl.DataFrame:

@@ -9,6 +9,9 @@ from junkdna.calibration_spec import calibration_settings
 from junkdna.compress.options import option_values
 from junkdna.compress.registry import METHODS
 from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
+from junkdna.local_digests import files_digest
+from junkdna.local_files import local_folder
+from junkdna.model_files import CODE, MODEL_FILES
 from junkdna.provenance import canonical_json, code_digest, settings_digest
 from junkdna.study import Protocol, Resolved
 from junkdna.tasks.schema import Task
@@ -66,7 +69,7 @@ def _protocol_fields(cell: Cell) -> set[str]:
 def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
     """Digests of the settings of the files a cell reads. They stand among its own settings, so that a cell made
     from other inputs is stale whatever the dates of the files say."""
-    found = _input_digests(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved)
+    found = dict(_input_digests(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved))
     if cell.compressed_path is None:
         return found
     settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
@@ -77,12 +80,8 @@ def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
 def _input_digests(
     model: str, task: str, knobs: Knobs, protocol: str, roles: tuple[str, ...], resolved: Resolved
 ) -> dict[str, str]:
-    shots = ["shots"] if has_shots(knobs) else []
-    parts = {f"examples_{role}": example_settings(task, role, resolved) for role in [*roles, *shots]}
-    parts |= {
-        "model": model_settings(model, resolved),
-        "tokens": encode_settings(model, task, knobs, protocol, resolved),
-    }
+    parts = {f"tokens_{role}": tokens_file_settings(model, task, knobs, protocol, role, resolved) for role in roles}
+    parts["model"] = model_settings(model, resolved)
     return {name: settings_digest(part) for name, part in parts.items()}
 
 
@@ -136,6 +135,7 @@ def calibration_file_settings(model: str, name: str, seed: int, resolved: Resolv
     """All that a file of calibration rows depends on."""
     calibration = resolved.study.calibrations[name]
     settings = calibration_settings(name, calibration, seed, resolved.study.pins())
+    settings["source"] |= data_digest(settings["source"])
     inputs = {"model": settings_digest(model_settings(model, resolved))}
     if calibration.task is not None:
         inputs["examples"] = settings_digest(example_settings(calibration.task, calibration.role, resolved))
@@ -165,8 +165,18 @@ def encode_settings(model: str, task_name: str, knobs: Knobs, protocol_name: str
     return settings
 
 
+def tokens_file_settings(model: str, task: str, knobs: Knobs, protocol: str, role: str, resolved: Resolved) -> dict:
+    """All that the encoded file of one role depends on: `encode_settings`, and digests of its inputs' settings."""
+    parts = {role: example_settings(task, role, resolved), "model": model_settings(model, resolved)}
+    if has_shots(knobs):
+        parts["shots"] = example_settings(task, "shots", resolved)
+    inputs = {name: settings_digest(part) for name, part in parts.items()}
+    return {**encode_settings(model, task, knobs, protocol, resolved), "role": role, "inputs": inputs}
+
+
 def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
-    """All that a task's canonical examples in one role (train, evaluate, shots) depend on beside the raw files."""
+    """All that a task's canonical examples in one role (train, evaluate, shots) depend on. Of local files their digest
+    is part of it (`source.files_sha256`); the Hub's revisions and wheels' hashes stand for their files."""
     task = resolved.tasks[task_name]
     kind = resolved.source_of(task_name)
     source = task.sources[kind]
@@ -177,6 +187,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
         place["local"] = entry.folder
     if kind == "wheel":
         place["sha256"] = resolved.study.pins()[place["wheel"]].sha256
+    place |= data_digest(place)
     limits = (entry.limits or task.limits).model_dump(exclude_none=True, include={role})
     settings = {
         "version": SETTINGS_VERSION,
@@ -207,9 +218,30 @@ def raw_split(task: Task, role: str) -> str:
 
 
 def model_settings(name: str, resolved: Resolved) -> dict:
-    """Where a model comes from, with the wheel's hash. The folder is the same for every dtype it is loaded in."""
+    """Where a model comes from, with the wheel's hash or the digest of a local folder's files. The folder is the same
+    for every kind and dtype that it is loaded as."""
     model = resolved.study.models[name]
-    settings = model.model_dump(exclude_none=True, exclude={"dtype"})
+    settings = model.model_dump(exclude_none=True, exclude={"kind", "dtype"})
+    if model.local is not None:
+        settings |= local_model_digest(model.local)
     if model.wheel is not None:
         settings["sha256"] = resolved.study.pins()[model.wheel].sha256
     return settings
+
+
+def local_model_digest(local: str) -> dict[str, str]:
+    """The digest of the files of a local model folder that make the model, as settings have it; none without a file."""
+    found = files_digest(local, MODEL_FILES, without=CODE)
+    return {"files_sha256": found} if found else {}
+
+
+def data_digest(source: dict) -> dict[str, str]:
+    """The same for the raw files of a data source as settings have it; none for wheels and for the Hub's own."""
+    if "local" in source:
+        paths = source["splits"].values() if "splits" in source else [source["path"]]
+        found = files_digest(source["local"], tuple(sorted(paths)))
+    elif "hub" in source and local_folder(source["hub"]).is_dir():  # a folder laid out like a repository
+        found = files_digest(source["hub"], ("*",), without=(".*",))
+    else:
+        found = None
+    return {"files_sha256": found} if found else {}

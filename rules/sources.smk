@@ -17,7 +17,7 @@ rule wheel:
 
 rule model:
     input:
-        lambda w: workflow_inputs.files_of_model(RESOLVED, w.model),
+        lambda w: workflow_inputs.wheel_of_model(RESOLVED, w.model),
     output:
         "results/models/{model}/model.json",
     log:
@@ -34,7 +34,7 @@ rule model:
 
 rule examples:
     input:
-        lambda w: workflow_inputs.files_of_task(RESOLVED, w.task, w.role),
+        lambda w: workflow_inputs.wheel_of_task(RESOLVED, w.task, w.role),
     output:
         "results/examples/{task}/{role}.parquet",
     log:

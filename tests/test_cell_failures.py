@@ -116,10 +116,11 @@ def test_broken_encoded_file_is_named(resolved, role, damage):
 @pytest.mark.parametrize("role", ["train", "evaluate"])
 def test_encoded_file_without_rows_of_its_role_is_refused(resolved, role):
     """Without training rows a fine-tuning cell would report an untrained model; rows of the other role do not count."""
-    other = {"train": "evaluate", "evaluate": "train"}[role]
     path = Path(SPARSE.tokens_path(role))
+    table = read_tokens(path)
+    other = pa.array(["shots"] * len(table))
     path.unlink()
-    shutil.copy(SPARSE.tokens_path(other), path)
+    write_tokens(table.set_column(table.column_names.index("split"), "split", other), path)
     with pytest.raises(UserError, match=f"holds no rows to {role}"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
 
@@ -131,7 +132,8 @@ def test_a_class_that_no_train_row_has_is_refused_before_the_model_is_read(resol
     one_class = pa.Table.from_pylist(one_class.to_pylist(), schema=table.schema)
     path.unlink()
     write_tokens(one_class, path)
-    shutil.rmtree("results/models")
+    for weights in Path("results/models").rglob("*.safetensors"):
+        weights.unlink()
     with pytest.raises(UserError, match=rf"class bad is evaluated but stands in none of the {len(one_class)} train"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
 

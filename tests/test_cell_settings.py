@@ -277,8 +277,13 @@ def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
         picked = how[cell.model].get(cell.protocol, "continuation")
         assert settings["choice"] == (picked if cell.task == "hues" else "")
         assert (settings["generate"] is not None) == (cell.task == "named")
-        shown = {"examples_shots"} if dict(cell.knobs).get("shots") else set()
-        assert {*settings["inputs"]} == {"model", "tokens", *(f"examples_{role}" for role in cell.roles)} | shown
+        assert {*settings["inputs"]} == {"model", *(f"tokens_{role}" for role in cell.roles)}
+        of_file = job_settings.tokens_file_settings(
+            cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate", resolved
+        )
+        assert settings["inputs"]["tokens_evaluate"] == provenance.settings_digest(of_file)
+        shown = {"shots"} if dict(cell.knobs).get("shots") else set()
+        assert {*of_file["inputs"]} == {"model", "evaluate"} | shown
 
 
 def test_the_workflow_tracks_the_same_text(settings_study):
@@ -298,8 +303,9 @@ def test_the_workflow_tracks_the_same_text(settings_study):
             "model": f"results/models/{cell.model}/model.json",
             "tokens": [cell.tokens_path(role) for role in cell.roles],
         }
-        w.knobs = knob_text(cell.token_knobs)
-        encoded = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        w.knobs, w.role = knob_text(cell.token_knobs), "evaluate"
+        coded = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
+        encoded = job_settings.tokens_file_settings(*coded, resolved)
         assert workflow_inputs.encode_text(resolved, w) == provenance.canonical_json(encoded)
         shots = ["results/examples/hues/shots.parquet"] if "shots" in w.knobs else []
         assert workflow_inputs.shots_file(w) == shots

@@ -57,6 +57,7 @@ def with_footer(text: str):
     return lambda path: write_cell(pq.read_table(path).replace_schema_metadata({FOOTER_KEY: text.encode()}), path)
 
 
+OTHER = {"settings_digest": "0123", "tokens_sha256": {}, "wall_s": {}, "model": {"digest": ""}, "compressed_digest": ""}
 DAMAGE = {
     "missing": ("missing", Path.unlink),
     "empty": ("broken", lambda path: path.write_bytes(b"")),
@@ -68,7 +69,7 @@ DAMAGE = {
     "footer no JSON": ("broken", with_footer("{")),
     "footer a list": ("broken", with_footer("[]")),
     "footer empty": ("broken", with_footer("{}")),
-    "other digest": ("stale", with_footer('{"settings_digest": "0123", "tokens_sha256": {}, "wall_s": {}}')),
+    "other digest": ("stale", with_footer(json.dumps(OTHER))),
 }
 
 
@@ -218,5 +219,8 @@ def test_collected_file_reads_back(resolved):
     table = pl.read_parquet(output)
     assert table.drop("rows_note").equals(collect(resolved))
     notes = dict(table.select("task", "rows_note").unique().iter_rows())
-    assert notes == {"colours": "left out for evaluate: 6 with an empty passage (columns.require)", "mood": ""}
+    assert notes == {
+        "colours": "left out of the rows to evaluate: 6 with an empty passage (columns.require)",
+        "mood": "",
+    }
     assert isinstance(pq.read_schema(output).field("score").type, type(pa.float64()))

@@ -14,7 +14,7 @@ import toy
 import toy_run
 from test_model_source import make_wheel
 
-from junkdna import model_files
+from junkdna import local_digests, model_files
 from junkdna.collect import collect, examples_of, state
 from junkdna.compress.result import MatrixResult
 from junkdna.encode import read_tokens, write_tokens
@@ -197,19 +197,28 @@ def test_a_changed_file_of_a_model_stops_cells_and_encoding(resolved, name):
 
 def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch):
     monkeypatch.setattr(model_files, "ALWAYS_HASHED_BYTES", 0)
+    monkeypatch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
     hashed = []
-    real = model_files.sha256_file
-    monkeypatch.setattr(model_files, "sha256_file", lambda path: hashed.append(path.name) or real(path))
-    check_model(FOLDER)
-    assert hashed == []
+    real = local_digests.sha256_file
+    monkeypatch.setattr(local_digests, "sha256_file", lambda path: hashed.append(path.name) or real(path))
+
+    def checked() -> list[str]:
+        hashed.clear()
+        local_digests._hashed.cache_clear()  # as another process begins
+        check_model(FOLDER)
+        return hashed
+
+    names = sorted(json.loads((FOLDER / "model.json").read_text())["files"])
+    assert sorted(checked()) == names
+    assert checked() == []
     weights = FOLDER / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole)  # the same bytes at another time
-    check_model(FOLDER)
-    assert hashed == ["model.safetensors"]
+    assert checked() == ["model.safetensors"]
+    assert checked() == []
     weights.write_bytes(whole[:-1] + b"\1")
     with pytest.raises(UserError, match=r"model\.safetensors has other bytes"):
-        check_model(FOLDER)
+        checked()
 
 
 def test_a_damaged_manifest_is_named(resolved):

@@ -1,17 +1,19 @@
 """Local folders and files that a study names: looked at before any job starts, each missing one named once."""
 
 import copy
+import hashlib
 import shutil
-from pathlib import Path
 
 import pytest
 import toy
 
 from junkdna import grid
 from junkdna.errors import UserError
+from junkdna.files import sha256_file
+from junkdna.job_settings import example_settings, model_settings
 from junkdna.places import check_places, missing_places, used_examples
 from junkdna.study import resolve
-from junkdna.workflow_inputs import files_of_model, files_of_task
+from junkdna.workflow_inputs import wheel_of_model, wheel_of_task
 
 
 def lines(study: dict) -> list[str]:
@@ -68,8 +70,10 @@ def test_patterns_must_match_something(study, world):
         (world / "data/parts" / part).mkdir(parents=True)
         shutil.copy(world / "data/hues.parquet", world / f"data/parts/{part}/hues-0.parquet")
     assert lines(study) == []
-    resolved = resolve(study, "study")
-    assert files_of_task(resolved, "named", "evaluate") == [f"data/parts/{part}/hues-0.parquet" for part in "ab"]
+    source = example_settings("named", "evaluate", resolve(study, "study"))["source"]
+    names = [f"parts/{part}/hues-0.parquet" for part in "ab"]
+    lines_of_digest = "".join(f"{name} {sha256_file(world / 'data' / name)}\n" for name in names)
+    assert source["files_sha256"] == hashlib.sha256(lines_of_digest.encode()).hexdigest()
 
 
 def test_a_home_folder_may_be_named(study, world, monkeypatch):
@@ -78,15 +82,26 @@ def test_a_home_folder_may_be_named(study, world, monkeypatch):
     study["tasks"]["mood"]["folder"] = "~/data"
     assert lines(study) == []
     resolved = resolve(study, "study")
-    assert str(world / "decoder/model.safetensors") in files_of_model(resolved, "llm")
-    assert files_of_task(resolved, "mood", "train") == [str(world / "data/mood.parquet")]
+    assert "files_sha256" in model_settings("llm", resolved)
+    assert "files_sha256" in example_settings("mood", "train", resolved)["source"]
 
 
-def test_files_that_jobs_read(study):
+def test_files_with_any_name_may_be_read(study, world):
+    """Local files are no inputs of rules, so Snakemake does not take {braces} in their names for wildcards."""
+    (world / "data/mood.parquet").rename(world / "data/{mood}.parquet")
+    task = copy.deepcopy(toy.CLASSIFY_TASK)
+    task["sources"]["local"]["splits"]["all"] = "{mood}.parquet"
+    toy.write_yaml(world / "tasks/mood.yaml", task)
+    assert lines(study) == []
+
+
+def test_wheels_are_inputs_of_rules_and_local_files_are_not(study):
     resolved = resolve(study, "study")
-    assert {Path(file).name for file in files_of_model(resolved, "tiny")} >= {"config.json", "model.safetensors"}
-    assert files_of_task(resolved, "hues", "train") == ["data/hues-train.parquet"]
-    assert files_of_task(resolved, "hues", "shots") == ["data/hues-dev.parquet"]
+    assert wheel_of_model(resolved, "tiny") == wheel_of_task(resolved, "hues", "train") == []
+    wheels = resolve({**study, "models": {**study["models"], "m": {"kind": "encoder", "wheel": "w", "path": "p"}},
+                      "wheels": {"w": {"version": "1", "filename": "w-1-py3-none-any.whl", "sha256": "0" * 64}}},
+                     "study")  # fmt: skip
+    assert wheel_of_model(wheels, "m") == ["results/sources/w.whl"]
 
 
 def test_examples_that_cells_read(study):

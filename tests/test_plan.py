@@ -47,6 +47,7 @@ def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.
     changed = copy.deepcopy(toy.STUDY)
     changed["tasks"]["colours"]["protocol"] = {"max_length": 32}
     assert "about" in said(changed)  # the finished cell is stale now: better than nothing
+    assert "stale   1 of these are there" in said(changed)
     assert jobs_at_once(resolve({**toy.STUDY, "cells_per_gpu": 3}, "study"))[0] == 12
 
 

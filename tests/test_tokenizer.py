@@ -183,7 +183,7 @@ def encoded(resolved: Resolved, model: str, task: str, protocol: str) -> dict[st
     """Columns of the encoded file that the workflow's stages make."""
     examples, tokens = Path(f"{task}.parquet"), Path(f"{model}-{task}-{protocol}.arrow")
     stages.examples(examples, job_settings.example_settings(task, "evaluate", resolved))
-    settings = job_settings.encode_settings(model, task, (), protocol, resolved)
+    settings = job_settings.tokens_file_settings(model, task, (), protocol, "evaluate", resolved)
     stages.encode(tokens, settings, Path(f"results/models/{model}/model.json"), examples, None)
     return read_tokens(tokens).to_pydict()
 

@@ -44,11 +44,12 @@ def compress(cell: Cell, resolved: Resolved) -> None:
 
 def encode(cell: Cell, resolved: Resolved) -> None:
     """The encoded files that a cell reads, where they are not there yet."""
-    settings = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+    place = (cell.model, cell.task, cell.token_knobs, cell.protocol)
     shots = examples_file(cell.task, "shots") if dict(cell.knobs).get("shots") else None
     for role in cell.roles:
         path = Path(cell.tokens_path(role))
         if not path.exists():
+            settings = job_settings.tokens_file_settings(*place, role, resolved)
             stages.encode(path, settings, manifest(cell.model), examples_file(cell.task, role), shots)
 
 

@@ -13,6 +13,8 @@ from torch import Tensor
 from junkdna.compress.packed import pack, packed_size, unpack
 from junkdna.compress.result import MatrixResult
 from junkdna.compress.tensor_file import broken, read_tensors, write_tensors
+from junkdna.compress.tensor_header import contents_digest
+from junkdna.made_from import check_made_from
 
 KIND = "compressed weights 1"
 MASK, WEIGHT = "mask:", "weight:"
@@ -23,12 +25,13 @@ class Artefact:
     """A compression as read back, on the CPU, matrices (out, in) by name.
 
     `masks` are bool, True = kept; `weights` hold new values where there are some. A matrix that the compression left
-    dense is in neither. `facts` are the writer's.
+    dense is in neither. `facts` are the writer's, `digest` is that of all contents.
     """
 
     masks: dict[str, Tensor]
     weights: dict[str, Tensor]
     facts: dict
+    digest: str
 
 
 def write_artefact(path: Path, results: Iterable[tuple[str, MatrixResult]], facts: dict) -> None:
@@ -62,8 +65,8 @@ def read_artefact(path: Path, made_from: str | None = None) -> Artefact:
     """
     tensors, about = read_tensors(path, KIND)
     facts = about["facts"]
-    if made_from is not None and facts.get("digest") != made_from:
-        raise broken(path, KIND, f"made from other settings (digest {facts.get('digest')}, not {made_from})")
+    if made_from is not None:
+        check_made_from(path, facts.get("digest"), made_from)
     shapes = about["shapes"]
     if sorted(MASK + name for name in shapes) != sorted(name for name in tensors if name.startswith(MASK)) or any(
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
@@ -73,4 +76,5 @@ def read_artefact(path: Path, made_from: str | None = None) -> Artefact:
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
         weights={name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)},
         facts=facts,
+        digest=contents_digest(path) or "",
     )

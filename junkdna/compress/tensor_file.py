@@ -15,10 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from junkdna.compress.tensor_header import METADATA_KEY
 from junkdna.errors import UserError
 from junkdna.files import parts_of, replacing
-
-METADATA_KEY = "junkdna"
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

@@ -1,0 +1,100 @@
+"""Digests of local files that a study reads: what a file holds decides whether results are stale, not its date.
+
+Each record in `results/sources/local` holds the SHA-256 of every file of one source, with the size and time of change
+that the file had when it was hashed. Large files are hashed again only when one of the two has changed; a record is
+rewritten only when it says something new.
+"""
+
+import hashlib
+import json
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.files import replacing, sha256_file
+from junkdna.local_files import local_folder, matching
+
+RECORDS = Path("results/sources/local")
+ALWAYS_HASHED_BYTES = 1 << 20  # in under a millisecond; a large file is hashed again when its size or time differs
+
+Stats = tuple[tuple[str, int, int], ...]  # name below the folder, size in bytes, time of change in ns
+
+
+def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> str | None:
+    """Hex SHA-256 over the names and contents of the files that `patterns` name below the local folder `given`.
+
+    A folder stands for all files in it, hidden ones apart; files that one of the patterns `without` names are left
+    out. Where nothing is there (the folder lies on another machine), the digest that was recorded last; None where
+    there is none. Raises UserError for a file that cannot be read.
+    """
+    folder = local_folder(given)
+    record = _record(folder, patterns)
+    try:
+        stats = _stats(folder, patterns, without)
+        if stats:
+            return _digest(_hashed(record.absolute(), folder.absolute(), stats))
+    except OSError as error:
+        raise UserError(
+            f"local {given!r}: {error.filename or folder} cannot be read ({error.strerror}). Results are compared with "
+            "what these files hold: make them readable."
+        ) from None
+    return _read(record).get("digest")
+
+
+def sha256_unless_known(path: Path) -> str:
+    """Hex SHA-256 of a file, from its record where its size and time of change are those of the last time it was
+    hashed. OSError passes through."""
+    facts = path.stat()
+    record = _record(path.parent, (path.name,))
+    stats = ((path.name, facts.st_size, facts.st_mtime_ns),)
+    return _hashed(record.absolute(), path.parent.absolute(), stats)[path.name]
+
+
+def _stats(folder: Path, patterns: tuple[str, ...], without: tuple[str, ...]) -> Stats:
+    left_out = {path for pattern in without for path in matching(folder, pattern)}
+    found = {path for pattern in patterns for path in matching(folder, pattern)} - left_out
+    files = {file for path in found for file in (_inside(path) if path.is_dir() else [path])}
+    stats = ((path.relative_to(folder).as_posix(), path.stat()) for path in files)
+    return tuple(sorted((name, facts.st_size, facts.st_mtime_ns) for name, facts in stats))
+
+
+def _inside(folder: Path) -> list[Path]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+@lru_cache
+def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
+    """Name -> hex SHA-256 of each file; what is new goes into the record. Absolute paths: results are kept for the
+    life of the process."""
+    known = _read(record).get("files", {})
+    files = {}
+    for name, size, mtime_ns in stats:
+        facts = {"size_bytes": size, "mtime_ns": mtime_ns}
+        before = known.get(name, {})
+        same = size > ALWAYS_HASHED_BYTES and facts.items() <= before.items()
+        files[name] = facts | {"sha256": before["sha256"] if same else sha256_file(folder / name)}
+    hashes = {name: facts["sha256"] for name, facts in files.items()}
+    if files != known:
+        content = {"folder": str(folder), "digest": _digest(hashes), "files": files}
+        with suppress(UserError, OSError), replacing(record) as temporary:  # without it files are hashed again
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return hashes
+
+
+def _digest(hashes: dict[str, str]) -> str:
+    return hashlib.sha256("".join(f"{name} {sha256}\n" for name, sha256 in hashes.items()).encode()).hexdigest()
+
+
+def _record(folder: Path, patterns: tuple[str, ...]) -> Path:
+    key = hashlib.sha256("\n".join([str(folder), *patterns]).encode()).hexdigest()[:16]
+    return RECORDS / f"{key}.json"
+
+
+def _read(record: Path) -> dict:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        return content if {"digest", "files"} <= content.keys() else {}
+    except (OSError, ValueError, AttributeError):
+        return {}

