@@ -40,6 +40,8 @@ def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
     kind = features.get("_type")
     if kind == "ClassLabel":
         return [(path, list(map(str, features["names"])))] if features.get("names") else []
+    if kind == "Sequence" and "_type" not in features.get("feature", {}):  # of structs: stored as a struct of lists
+        return [(f"{inner}.*", classes) for inner, classes in _named(features.get("feature"), path)]
     if kind in ("Sequence", "List", "LargeList"):
         return _named(features.get("feature"), f"{before}*")
     if isinstance(kind, str):
@@ -52,7 +54,8 @@ def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> 
 
     For a task with `labels` or `label_groups` whose source names the classes of the column: the task lists these names,
     in any order, all or some of them. -1 (no label) becomes null. A task that names classes by the stored numbers ("0",
-    "1") keeps the numbers, unless the names are such numbers. Also where `columns.map` gives the texts of the classes.
+    "1") keeps the numbers, unless the names are such numbers. Also where `columns.map` gives the texts of the classes,
+    and where the answer is a text: of kind `generate`, or looked up in `choice_labels`.
 
     UserError where the task's names and the source's differ, and for a number that the source does not name. Other
     tables are returned as they are: a number is then the label's place (see `tasks.load`).
@@ -62,7 +65,8 @@ def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> 
     mapped = columns.get("map", {}).get(columns["answer"]) if isinstance(columns["answer"], str) else None
     stated = [*(settings.get("labels") or [])] + [member for members in groups.values() for member in members]
     stated = list(mapped) if mapped is not None else stated
-    if not stored or not stated:
+    is_text = settings.get("kind") == "generate" or "choice_labels" in columns
+    if not stored or not (stated or is_text):
         return table
     if unknown := [name for name in stated if name not in stored]:
         if all(whole_number(name) is not None for name in stated):

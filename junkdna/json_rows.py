@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from junkdna.table_parts import NUMBER_TEXT, joined
 from junkdna.text_files import check_utf8, text_lines
 
 ROWS_AT_ONCE = 20_000
+SPACE = re.compile(r"[ \t\n\r]*")
 SAVE = "Write the file as json.dumps writes it: names and texts in double quotes, no comma behind the last value"
 Rows = Iterable[tuple[str, dict]]  # where a row stands ("line 3"), and the row
 LONGEST = len(str(-(2**63)))  # characters of a whole number that fits into 64 bits
@@ -55,10 +58,11 @@ def _object(pairs: list[tuple[str, object]]) -> dict:
 READER = json.JSONDecoder(parse_int=_whole, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object)
 
 
-def _read(text: str, place: str) -> object:
-    """The value of a JSON text; UserError, `place` in front, where it is none."""
+@contextmanager
+def _reading(place: str) -> Iterator[None]:
+    """UserError, `place` in front, for a text that is no JSON."""
     try:
-        return READER.decode(text)
+        yield
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise UserError(f"{place} is not JSON: {error.msg} ({at}column {error.colno}). {SAVE}.") from None
@@ -79,7 +83,8 @@ def json_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[str, dict]]
             raise UserError(
                 f"{place} holds a list; every line must be a JSON object. A list of all rows is .json: rename the file."
             )
-        row = _read(text, place)
+        with _reading(place):
+            row = READER.decode(text)
         if not isinstance(row, dict):
             raise UserError(f"{place} holds a {_python_name(row)}; every line must be a JSON object.")
         yield f"line {number}", row
@@ -91,22 +96,50 @@ def json_rows(content: bytes, where: str) -> Rows:
     check_utf8(content, where)
     if _has_object_lines(content):
         return json_lines(io.BytesIO(content), where)
-    data = _read(content.decode("utf-8-sig"), where)
+    text = content.decode("utf-8-sig")
+    rows = _entries(text, where) if text.startswith("[", SPACE.match(text).end()) else _only_list(text, where)
+    return ((f"entry {number}", _checked(row, f"{where}: entry {number}")) for number, row in enumerate(rows))
+
+
+def _entries(text: str, where: str) -> Iterator[object]:
+    """The entries of a list, one after the other, without holding all of them."""
+    at = SPACE.match(text, SPACE.match(text).end() + 1).end()
+    with _reading(where):
+        while text[at : at + 1] != "]":
+            value, end = READER.raw_decode(text, at)
+            yield value
+            at = SPACE.match(text, end).end()
+            if text[at : at + 1] == ",":
+                at = SPACE.match(text, at + 1).end()
+                if text[at : at + 1] == "]":
+                    raise json.JSONDecodeError("Expecting value", text, at)
+            elif text[at : at + 1] != "]":
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        if SPACE.match(text, at + 1).end() < len(text):
+            raise json.JSONDecodeError("Extra data", text, SPACE.match(text, at + 1).end())
+
+
+def _only_list(text: str, where: str) -> list:
+    """The only list among the values of an object."""
+    with _reading(where):
+        data = READER.decode(text)
     lists = {name: value for name, value in data.items() if isinstance(value, list)} if isinstance(data, dict) else {}
-    rows = data if isinstance(data, list) else next(iter(lists.values()), None)
-    if rows is None or len(lists) > 1:
+    if len(lists) != 1:
         has = f"{len(lists)} lists ({', '.join(lists)})" if lists else f"no list (it is a {_python_name(data)})"
         raise UserError(
             f"{where}: has {has}; a .json file must be a list of objects, or an object with exactly one list. Save the"
             " rows alone, or one object a line as .jsonl."
         )
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise UserError(
-                f"{where}: entry {number} holds a {_python_name(row)}; every entry must be a JSON object. (If "
-                "the file is one row, rename it to end in .jsonl.)"
-            )
-    return ((f"entry {number}", row) for number, row in enumerate(rows))
+    return next(iter(lists.values()))
+
+
+def _checked(row: object, place: str) -> dict:
+    if not isinstance(row, dict):
+        raise UserError(
+            f"{place} holds a {_python_name(row)}; every entry must be a JSON object. (If the file is one row, rename "
+            "it to end in .jsonl.)"
+        )
+    return row
 
 
 def _has_object_lines(content: bytes) -> bool:

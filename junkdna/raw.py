@@ -251,13 +251,19 @@ def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
 
 def _text_files(builder: "DatasetBuilder", split: str) -> list[tuple[str, str]]:
     """(name, path on this machine) of the files of some splits ("train", "train+test"), where all are text files that
-    `_parse` reads and the data set asks for no options of its own (delimiters, fields); else none."""
+    `_parse` reads and the data set asks for no options of its own (delimiters, fields); else none.
+
+    UserError for a split that such a data set lacks.
+    """
     import datasets
 
     config, known = builder.config, getattr(builder.config, "data_files", None) or {}
     splits = [name.strip() for name in split.split("+")]
-    if not builder.__module__.startswith("datasets.packaged_modules.") or any(name not in known for name in splits):
+    plain = all(name.isidentifier() for name in splits)  # not "train[:10%]"
+    if not plain or builder.__module__.split(".")[-1] not in ("csv", "json"):
         return []
+    if unknown := [name for name in splits if name not in known]:
+        raise unknown_name("split", unknown[0], map(str, known), f"hub {builder.base_path or builder.dataset_name}")
     paths = [str(path) for name in splits for path in known[name]]
     usual = type(config)()
     named = ("name", "version", "data_dir", "data_files", "description", "features")

@@ -14,11 +14,12 @@ NUMBER_TEXT = {MEANING: b"numbers"}
 def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table:
     """The rows of all parts, each given with its name, in the columns of all of them.
 
-    Columns may stand in any order. Types that differ in form become one: null and any type; texts of any width, bytes
-    that are text and dictionary-encoded text; integers of any width; dates; timestamps and times of any unit; lists of
-    any kind; structs field by field. Numbers of unlike types (integer and float, float32 and float64, decimals of other
-    scales) become the text that each has in its own part, so that no value changes for another part's sake. A column
-    that a part lacks is null there, if one part has all columns (or anyway, where `lacking`).
+    Columns may stand in any order. Types that differ in form become one: a column without values and any type; texts of
+    any width, bytes that are text and dictionary-encoded text; integers of any width; dates; timestamps and times of
+    any unit; lists of any kind; structs field by field. Numbers of unlike types (integer and float, float32 and
+    float64, decimals of other scales) become the text that each has in its own part, so that no value changes for
+    another part's sake. A column that a part lacks is null there, if one part has all columns (or anyway, where
+    `lacking`).
 
     UserError that names the column and two parts where types differ in meaning, such as text and numbers, and where
     each of two parts has a column that the other lacks.
@@ -27,6 +28,7 @@ def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table
         return pa.concat_tables([table for _, table in parts])
     if not lacking:
         _check_columns(parts)
+    parts = [(name, _without_types_of_nothing(table)) for name, table in parts]
     fields: dict[str, tuple[str, pa.Field]] = {}
     for name, table in parts:
         for field in table.schema:
@@ -38,6 +40,14 @@ def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table
                 fields[field.name] = (first, _common(known[1], field, field.name, known[0], name))
     schema = pa.schema([field for _, field in fields.values()])
     return pa.concat_tables([_as_schema(name, table, schema) for name, table in parts])
+
+
+def _without_types_of_nothing(table: pa.Table) -> pa.Table:
+    """The table with columns that hold no value at all as nulls, whatever type they claim (pandas: float64)."""
+    for place, field in enumerate(table.schema):
+        if pc.all(pc.is_null(table.column(place), nan_is_null=True), min_count=0).as_py():
+            table = table.set_column(place, field.name, pa.nulls(table.num_rows))
+    return table
 
 
 def _check_columns(parts: list[tuple[str, pa.Table]]) -> None:

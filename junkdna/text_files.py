@@ -44,10 +44,9 @@ def text_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, start=1):
         if number == 1:
             _check_wide(line[:400], where)
-            line = line.removeprefix(BOM)
         if not is_utf8(line):
             raise _not_utf8(where, number, line)
-        if text := line.decode().strip():
+        if text := line.removeprefix(BOM).decode().strip():  # a mark stands in the middle where files were put together
             yield number, text
 
 

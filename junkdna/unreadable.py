@@ -3,6 +3,14 @@
 from junkdna.errors import UserError, cut
 
 AGAIN = "Download or copy it again"
+KINDS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save it as CSV (in Excel: 'CSV UTF-8')",
+    b"PAR1": "a Parquet file; rename it to end in .parquet",
+    b"ARROW1": "an Arrow file; rename it to end in .arrow",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it",
+    b"\xfd7zXZ": "compressed with xz; unpack it",
+    b"BZh9": "compressed with bzip2; unpack it",
+}  # by the first bytes of a file that is named as text
 LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -19,6 +27,9 @@ def check_bytes(content: bytes, name: str, where: str) -> None:
         raise UserError(f"{where} is not compressed with gzip. Rename it to end in .jsonl, or compress it.")
     if packed and not name.endswith(".gz"):
         raise UserError(f"{where} is compressed with gzip. Unpack it, or rename JSON lines to end in .jsonl.gz.")
+    kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
+    if kind and not name.endswith((".parquet", ".arrow", ".gz")):
+        raise UserError(f"{where} is {kind}.")
     if name.endswith(".parquet"):
         _check_parquet(content, where)
 

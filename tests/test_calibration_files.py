@@ -50,6 +50,15 @@ def test_an_example_is_one_text_with_its_right_answer():
     assert texts_of(asked, table) == [(str(i), text) for i, (_, text) in enumerate(rows)]
 
 
+def test_texts_are_read_as_a_task_reads_them():
+    table = pa.table(
+        {"my.text": [b"caf\xc3\xa9", None], "my": [{"text": 1}, {"text": 2}], "n": pa.array([0.1, 3], "f4")}
+    )
+    for column, texts in (("my.text", ["café", ""]), ("n", ["0.1", "3.0"])):
+        asked = settings(local="d", path="x.parquet", column=column)
+        assert texts_of(asked, table) == [(f"row-{i}", text) for i, text in enumerate(texts)]
+
+
 def test_the_texts_of_a_column_inside_others():
     table = pa.table({"page": [{"parts": [" one \n", "two"]}, {"parts": []}, None], "other": [1, 2, 3]})
     asked = settings(local="d", path="x", column="page.parts.0")

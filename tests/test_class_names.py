@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from junkdna import stages
+from junkdna.class_names import feature_names, with_names
 from junkdna.errors import UserError
 from junkdna.raw import load_raw
 from junkdna.source_spec import LocalSource
@@ -83,12 +84,32 @@ def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
 
 
 def test_numbers_without_a_class(tmp_path) -> None:
-    assert classes(tmp_path, [0, -1, 1], labels=NAMES) == ["entailment", "neutral"]  # -1: a row without gold
+    settings = {"task": "t", "columns": {"answer": "label"}, "labels": NAMES}
+    named = with_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, settings)
+    assert named["label"].to_pylist() == ["entailment", None, None]  # datasets' -1: no label
     assert "column label holds the class 3, but the source names 3" in error_of(tmp_path, [0, 3], labels=NAMES)
 
 
 def test_names_and_numbers_as_text_have_the_same_meaning(tmp_path) -> None:
     assert classes(tmp_path, ["2", "entailment"], labels=NAMES[::-1]) == ["contradiction", "entailment"]
+
+
+def test_answers_that_are_texts_are_the_names(tmp_path) -> None:
+    table = pa.table({"label": [1, 0], "c": [["1", "2"], ["2", "1"]]})
+    for kind, columns in (("generate", {}), ("choice", {"choices": "c", "choice_labels": "c"})):
+        settings = {"task": "t", "kind": kind, "columns": {"answer": "label", **columns}}
+        assert with_names(table, {"label": ["1", "2"]}, settings)["label"].to_pylist() == ["2", "1"]
+    settings = {"task": "t", "kind": "choice", "columns": {"answer": "label", "choices": "c"}}
+    assert with_names(table, {"label": ["1", "2"]}, settings) is table  # a place
+
+
+def test_names_at_any_depth() -> None:
+    label = {"names": ["a", "b"], "_type": "ClassLabel"}
+    features = {
+        "x": label, "s": {"y": label, "z": {"_type": "Value"}}, "l": {"_type": "List", "feature": label}, "o": [label],
+        "q": {"_type": "Sequence", "feature": {"w": label}}, "n": {"_type": "ClassLabel", "names": None},
+    }  # fmt: skip
+    assert feature_names(features) == {path: ["a", "b"] for path in ("x", "s.y", "l.*", "o.*", "q.w.*")}
 
 
 def test_without_names_a_number_is_a_place(tmp_path) -> None:

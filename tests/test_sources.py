@@ -361,7 +361,7 @@ def test_hub_reads_a_folder_laid_out_as_its_repository(tmp_path):
     for split in ("train", "validation"):
         (tmp_path / "glue" / f"{split}.jsonl").write_text(json.dumps({"q": split, "label": 1}) + "\n")
     assert hub_rows(tmp_path, "glue", "validation") == [[{"q": "validation", "label": 1}], {}]
-    assert "Unknown split" in hub_rows(tmp_path, "glue", "test")
+    assert "unknown split 'test'. Legal: train, validation." in hub_rows(tmp_path, "glue", "test")
 
 
 def test_hub_out_of_reach_says_what_to_put_where(tmp_path):

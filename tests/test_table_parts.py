@@ -41,6 +41,8 @@ A, DAY = pa.array, dt.date(2017, 1, 31)
     [
         ([A([None], pa.null()), A(["a"])], [None, "a"]),
         ([A([None], pa.null()), A([None], pa.null()), A([1])], [None, None, 1]),
+        ([A([None], pa.float64()), A(["a"]), A([], pa.int64())], [None, "a"]),
+        ([A([float("nan")]), A([True]), A([None], pa.list_(pa.string()))], [None, "true", None]),
         ([A(["a"], pa.large_string()), A(["b"]), A(["c"], pa.string_view())], ["a", "b", "c"]),
         ([A(["a"]).dictionary_encode(), A(["b"]), A(["c"]).dictionary_encode()], ["a", "b", "c"]),
         ([A([b"a"]), A([b"b"], pa.large_binary()), A(["c"])], ["a", "b", "c"]),

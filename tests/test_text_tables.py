@@ -1,5 +1,6 @@
 """JSON, CSV and TSV files: every value keeps the text that the file shows; broken files are named with what to do."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from junkdna.errors import UserError
 from junkdna.raw import load_raw
 from junkdna.source_spec import LocalSource
+from junkdna.tasks.values import plain_rows
 
 
 def read(folder: Path, name: str, content: str | bytes) -> list[dict]:
@@ -81,13 +83,39 @@ def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
     assert "line 3: n holds text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
 
 
+NUMBERS = ("-7", "3", "2.5", "3.10", "1.0", "1e3", "-0", "12345678901234567890", "0.1", "1E400")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_numbers_in_any_place_are_read_as_they_are_written(tmp_path, monkeypatch, seed: int) -> None:
+    """Random rows in two files, read in pieces of random length: each number reads as the file writes it."""
+    draw = random.Random(seed)
+    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", draw.choice([1, 2, 20_000]))
+
+    def numbers(most: int) -> list[str]:
+        return [draw.choice(NUMBERS) for _ in range(draw.randrange(most))]
+
+    rows = [(draw.choice(NUMBERS), numbers(4), dict(zip("abc", numbers(4), strict=False))) for _ in range(8)]
+    texts = []
+    for n, items, inner in rows:
+        fields = ", ".join(f'"{key}": {value}' for key, value in inner.items())
+        texts.append(f'{{"n": {n}, "list": [{", ".join(items)}], "in": {{{fields}}}}}')
+    for number, part in enumerate((texts[:5], texts[5:])):
+        (tmp_path / f"p{number}.jsonl").write_text("\n".join(part))
+    table = load_raw(LocalSource(local=str(tmp_path)), "p*.jsonl").table
+    found = plain_rows("t", table, {name: {} for name in table.schema.names})
+    for row, (n, items, inner) in zip(found, rows, strict=True):
+        assert (str(row["n"]), [str(item) for item in row["list"]]) == (n, items)
+        assert {key: str(value) for key, value in row["in"].items() if value is not None} == inner
+
+
 # --- forms of JSON ----------------------------------------------------------------------------------------------------
 
 
 def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
     text = lines("[1]", "[2]")
     for name in ("x.json", "x.jsonl", "X.JSONL"):
-        for form in (text, f"\ufeff{text}", text.replace("\n", "\r\n\r\n")):
+        for form in (text, f"\ufeff{text}", text.replace('{"n": [2', '\ufeff{"n": [2'), text.replace("\n", "\r\n\r\n")):
             assert read(tmp_path, name, form) == [{"n": [1]}, {"n": [2]}]
 
 
@@ -99,6 +127,11 @@ def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
         ("x.json", '{"n": 1}\n{"n": \n', "line 2 is not JSON"),
         ("x.json", '[{"n": 1},\n {"n": 1},]', "is not JSON: Expecting value (line 2, column 11)"),
         ("x.json", '[{"n": NaN}]', "NaN is no JSON value"),
+        ("x.json", '[{"n": 1}\n {"n": 2}]', "Expecting ',' delimiter (line 2, column 2)"),
+        ("x.json", '[{"n": 1}', "Expecting ',' delimiter (column 10)"),
+        ("x.json", '[{"n": 1}, ', "Expecting value (column 12)"),
+        ("x.json", '[{"n": 1}] x', "Extra data (column 12)"),
+        ("x.json", "[", "Expecting value"),
         ("x.json", '{"q": "one row", "c": ["a"]}', "If the file is one row, rename it to end in .jsonl"),
         ("x.json", '{"q": "one row"}', "one object a line as .jsonl"),
         ("x.jsonl", "\n \n", "has no rows"),
@@ -196,6 +229,9 @@ def parquet(change: Callable[[bytes], bytes]) -> bytes:
         ("x.parquet", parquet(lambda good: good[:20] + bytes(100) + good[120:]), "cannot be read (Corrupt snappy"),
         ("x.parquet", b"a,b\n1,2\n", "is no Parquet file (it begins with b'a,b"),
         ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the data"),
+        ("x.csv", b"PK\x03\x04\x00\xff", "is a zip archive or an Excel workbook; unpack it, or save it as CSV"),
+        ("x.json", parquet(bytes), "is a Parquet file; rename it to end in .parquet"),
+        ("x.jsonl", b"\x28\xb5\x2f\xfd\xff", "is compressed with zstd; unpack it"),
         ("x.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
         ("x.jsonl.gz", b'{"a": 1}\n', "is not compressed with gzip. Rename it to end in .jsonl"),
         ("x.jsonl", b"\x1f\x8b\x08abc", "is compressed with gzip"),

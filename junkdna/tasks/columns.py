@@ -21,7 +21,8 @@ class Columns(Frozen):
     """How raw columns become the fields of an example.
 
     `text`, `text_b`, `passage`, `ending`, `group`, `shown` and each entry of a `choices` list are templates over raw
-    columns ("{question}"). A name may lead into a column: "choices.text", "answers.0", "answers.*" (all items).
+    columns ("{question}"). A name may lead into a column: "choices.text", "answers.0", "answers.*" (all items); a
+    column whose own name has dots comes before a field of that path. docs/data.md says how each type is read.
     `choices` may instead name a list column. `ending` follows every choice and alone is scored (WinoGrande); rows of
     one `group` share their shots; `shown` is the answer of a `generate` row as a shot shows it (default: the first
     accepted answer).
@@ -68,7 +69,10 @@ class Columns(Frozen):
     def _whole_columns(cls, value: dict) -> dict:
         for column in value:
             if "." in column:
-                raise ValueError(f"{column!r} lies inside a column; map and fill replace whole columns")
+                raise ValueError(
+                    f"{column!r} lies inside a column; map and fill replace whole columns. If its own name has the "
+                    f"dot, make a plain one first: extract: {{{column}: '(?P<name>.*)'}}"
+                )
         return value
 
     @field_validator("extract")

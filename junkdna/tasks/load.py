@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, shown
 from junkdna.tasks import usable
 from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render, single, wanted_columns
 from junkdna.tasks.knobs import hash_key
@@ -109,9 +109,10 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
     if labels_column is not None:
         labels = [text_of(label) for label in list_field(where, labels_column, raw)]
         if text_of(value) not in labels:
-            raise UserError(f"{where}: answer {value!r} is not among its choice labels {labels}.")
+            raise UserError(f"{where}: answer {_said(value)} is not among its choice labels {labels}.")
         if labels.count(text_of(value)) > 1:
-            raise UserError(f"{where}: answer {value!r} stands {labels.count(text_of(value))} times in {labels}.")
+            times = labels.count(text_of(value))
+            raise UserError(f"{where}: answer {_said(value)} stands {times} times in its choice labels {labels}.")
         return labels.index(text_of(value))
     place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
     if place is not None:
@@ -121,7 +122,7 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
             f"{where}: answer {text_of(value)} says true or false, but no choice does (has {choices}). Name the places "
             'in columns.map, such as {COLUMN: {"false": "0", "true": "1"}}.'
         )
-    raise UserError(f"{where}: answer {value!r} is not a position; name columns.choice_labels.")
+    raise UserError(f"{where}: answer {_said(value)} is not a position; name columns.choice_labels.")
 
 
 def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
@@ -135,8 +136,8 @@ def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     if len(ids) != 1:
         legal = list(groups) if groups else settings["labels"]
         raise UserError(
-            f"{where}: label {value!r} belongs to {len(ids)} of the classes {legal}; each value must belong to exactly "
-            f"one.{_boolean_hint(value)}"
+            f"{where}: label {_said(value)} belongs to {len(ids)} of the classes {legal}; each value must belong to "
+            f"exactly one.{_boolean_hint(value)}"
         )
     return {"answer": ids[0]}
 
@@ -160,12 +161,17 @@ def _unnamed_class(value: object, labels: list[str]) -> list[int]:
     return [place] if 0 <= place < len(labels) else []
 
 
-def _is_number(label: str) -> bool:
+def _is_number(label: object) -> bool:
     try:
         float(label)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True
+
+
+def _said(value: object) -> str:
+    """A value in a message: numbers without quotes, whether they are stored as numbers or as text."""
+    return str(value) if _is_number(value) else shown(value, 200)
 
 
 def _boolean_hint(value: object) -> str:
@@ -181,7 +187,7 @@ def _target(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     except (TypeError, ValueError):
         target = math.nan
     if not math.isfinite(target):
-        raise UserError(f"{where}: answer {value!r} is not a finite number, which kind regress needs.")
+        raise UserError(f"{where}: answer {_said(value)} is not a finite number, which kind regress needs.")
     return {"target": target}
 
 

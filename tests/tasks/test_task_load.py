@@ -96,8 +96,8 @@ def test_what_follows_the_choices_and_what_rows_share():
     ("settings", "change", "says"),
     [
         (with_columns(CHOICE, answer="key"), {"key": "b"}, "answer 'b' is not a position; name columns.choice_labels"),
-        (with_columns(CHOICE, answer="key"), {"key": 1.5}, "answer '1.5' is not a position"),
-        (with_columns(CHOICE, answer="key"), {"key": float("inf")}, "answer 'inf' is not a position"),
+        (with_columns(CHOICE, answer="key"), {"key": 1.5}, "answer 1.5 is not a position"),
+        (with_columns(CHOICE, answer="key"), {"key": float("inf")}, "answer inf is not a position"),
         (with_columns(CHOICE, answer="key"), {"key": 4}, "answer 4 is outside its 4 choices"),
         (with_columns(CHOICE, answer="key"), {"key": -2}, "answer -2 is outside its 4 choices"),
         (with_columns(CHOICE, answer=4), {}, "answer 4 is outside its 4 choices"),

@@ -274,4 +274,4 @@ def test_positions_however_they_are_stored(values: object) -> None:
 def test_a_choice_label_that_stands_twice() -> None:
     table = pa.table({"q": ["x"], "l": [["A", "A"]], "c": [["x", "y"]], "a": ["A"]})
     columns = {"text": "{q}", "choices": "c", "choice_labels": "l", "answer": "a"}
-    assert "answer 'A' stands 2 times in ['A', 'A']" in error_of("choice", table, columns)
+    assert "answer 'A' stands 2 times in its choice labels ['A', 'A']" in error_of("choice", table, columns)
