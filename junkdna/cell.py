@@ -116,6 +116,8 @@ def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> ob
         (key.task, key.seed),
     )
     taken = {name: [values[i] for i in kept] for name, values in train.items()}
+    if settings["kind"] == "regress":
+        subsets.check_targets(taken["target"], percent)
     if labelled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
         names = ", ".join(settings["classes"][i] for i in sorted(unseen))
         raise UserError(

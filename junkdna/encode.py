@@ -48,9 +48,6 @@ SPANNED = (
     "task %s: in %d of %d rows a token of this model spans the prompt's end and an option (or an option and its "
     "ending). Those rows score it whole, for all their options alike (docs/scoring.md)."
 )
-ALIKE = (
-    "task %s: in %d of %d rows this model's tokenizer makes the same tokens of two options: it cannot tell them apart."
-)
 KEPT = ("id", "split", "position", "answer", "target", "references")
 
 
@@ -84,9 +81,6 @@ def encode_rows(
         coded = _cross_rows(rows, tokenizer, limit)
     else:
         coded = _encoder_rows(rows, tokenizer, settings["kind"], limit)
-    alike = sum(len({*map(tuple, row["options"])}) < len(row["options"]) for row in coded if row["options"])
-    if alike:
-        log.warning(ALIKE, settings["task"], alike, len(rows))
     kept = [{name: row[name] for name in KEPT} for row in rows]
     return pa.Table.from_pylist([{**row, **more} for row, more in zip(kept, coded, strict=True)], schema=SCHEMA)
 
@@ -303,6 +297,12 @@ def _with_mask(tokenizer: object, texts: list[str]) -> list[tuple[list[int], lis
         return []
     code = tokenizer(texts, return_special_tokens_mask=True, verbose=False)
     return [*zip(code["input_ids"], code["special_tokens_mask"], strict=True)]
+
+
+def alike_options(tokens: pa.Table) -> int:
+    """In how many encoded rows two options are the same tokens, although their texts differ (letter case, unknown
+    words, texts that were cut): they score alike whatever the model knows."""
+    return sum(len({*map(tuple, row)}) < len(row) for row in tokens["options"].to_pylist() if row)
 
 
 def write_tokens(table: pa.Table, destination: Path) -> None:

@@ -106,6 +106,8 @@ def _slug(name: str) -> str:
 
 def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
     """What was asked, and totals of the cells that answered."""
+    import polars as pl
+
     conditions = drops.select("task", "knobs").unique().height
     facts = [
         ("Study", study.get("study") or study.get("name") or "–"),
@@ -120,6 +122,9 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
     ]
     if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):
         facts.append(("Cut texts", f"up to {100 * cut:.1f} % of a cell's texts are cut at the length limit"))
+    if "rows_note" in cells.columns:
+        noted = cells.filter(pl.col("rows_note") != "").select("task", "rows_note").unique().sort("task")
+        facts += [(f"Rows of {task}", note) for task, note in noted.iter_rows()]
     pruned = cells.filter(cells["sparsity"] > 0)
     gap = (pruned["achieved_sparsity"] - pruned["sparsity"]).abs().drop_nulls().max()
     if gap is not None:

@@ -10,6 +10,7 @@ from junkdna.keys import MODELS, Knobs, has_shots, wheel_path
 from junkdna.study import Resolved, resolve
 from junkdna.study_checks import check_knobs
 from junkdna.tasks.schema import Task
+from junkdna.tasks.usable import counted, notes_of
 from junkdna.yaml_files import read_yaml
 
 
@@ -37,13 +38,15 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
 
     settings = encode_settings(model, task, knobs, protocol, resolved)
     tokenizer = load_tokenizer(Path(MODELS) / model)
-    rows = turned(read_examples(example_settings(task, "evaluate", resolved)), tokenizer, settings)
+    table = read_examples(example_settings(task, "evaluate", resolved))
+    rows = turned(table, tokenizer, settings)
     shots = []
     if has_shots(knobs):
         shots = turned(read_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
     readable = context_tokens(Path(MODELS) / model, tokenizer)
     coded = encode_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
+    yield from _notes(notes_of(table))
     for number, (row, code) in enumerate(zip(rows, coded, strict=False), start=1):
         yield ""
         yield f"--- example {number}: id {row['id']}{', cut to max_length' if code['truncated'] else ''}"
@@ -103,6 +106,13 @@ def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, 
         how += [f"chat_template {str(protocol.chat_template).lower()}"]
     how += ["* marks the right answer"] if settings["choice"] else []
     return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(how)}"
+
+
+def _notes(notes: dict) -> Iterator[str]:
+    """Raw rows that are not among the examples, and warnings about their answers."""
+    if notes["left_out"]:
+        yield f"raw rows left out: {counted(notes['left_out'])}"
+    yield from (f"WARNING  {warning}" for warning in notes["warnings"])
 
 
 def _example(row: dict, code: dict, tokenizer: object, settings: dict, spec: Task) -> Iterator[str]:

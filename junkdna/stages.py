@@ -72,24 +72,34 @@ def _pinned_wheel(source: dict) -> Path | None:
 def examples(output: Path, settings: dict) -> None:
     """Raw rows to canonical examples."""
     from junkdna.stored_examples import write_examples
+    from junkdna.tasks.usable import counted, notes_of
 
     raw: dict[str, dict] = {}
     table = read_examples(settings, raw)
     if settings["source"].get("files_sha256") != data_digest(settings["source"]).get("files_sha256"):
         raise _changed(f"the data of task {settings['task']}")
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
+    notes = notes_of(table)
+    if notes["left_out"]:
+        log.info("%s: raw rows left out: %s", settings["task"], counted(notes["left_out"]))
+    for warning in notes["warnings"]:
+        log.warning("%s: %s.", settings["task"], warning)
     write_examples(table, settings, raw, output)
 
 
 def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Table":
-    """The canonical examples that `job_settings.example_settings` describe; a wheel must be there already.
+    """The canonical examples that `job_settings.example_settings` describe, with notes on rows left out and warnings
+    about their answers (`usable.notes_of`); a wheel must be there already.
 
-    `raw`, where given, gets the number of rows and the files' hashes of each raw split.
+    `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
+    constant answer would be right in every row to train on or to evaluate.
     """
     from junkdna.class_names import with_names
     from junkdna.raw import load_raw
     from junkdna.source_spec import parse_source
+    from junkdna.tasks.label_checks import check_labels
     from junkdna.tasks.load import canonical_examples
+    from junkdna.tasks.usable import noted
 
     source = settings["source"]
     place = {key: source[key] for key in ("local", "hub", "config") if key in source}
@@ -106,13 +116,15 @@ def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Tab
             raw[split] = {"rows": found.table.num_rows, "files": found.files}
         return with_names(found.table, found.label_names, settings)
 
-    return canonical_examples(settings, settings["role"], read)
+    role = settings["role"]
+    table = canonical_examples(settings, role, read)
+    return noted(table, warnings=[] if role == "shots" else check_labels(settings, role, table))
 
 
 def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
+    from junkdna.encode import alike_options, write_tokens
     from junkdna.encode import encode as encode_table
-    from junkdna.encode import write_tokens
     from junkdna.made_from import check_made_from
     from junkdna.model_files import check_model
     from junkdna.sealed import seal_of
@@ -135,6 +147,9 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
+    if alike := alike_options(table):
+        why = "letter case, unknown words, or cut to the limit"
+        log.warning("%d examples have options of the same tokens (%s): the lower position wins.", alike, why)
     write_tokens(table.replace_schema_metadata({FOOTER_KEY: canonical_json(record).encode()}), output)
 
 
@@ -279,15 +294,17 @@ def read_study(path: Path) -> "Resolved":
 
 
 def collect(output: Path, study_file: Path) -> None:
-    """Join all cells of a study."""
+    """Join all cells of a study. The column `rows_note` says what was left out of each task's rows, and warnings."""
+    import polars as pl
+
     from junkdna.collect import collect as join
     from junkdna.sealed import write_frame
     from junkdna.stored_examples import check_data
 
     resolved = read_study(study_file)
-    check_data(resolved)  # first: data that changed are why cells are stale
-    table = join(resolved)
-    write_frame(table, output)
+    notes = check_data(resolved)  # first: data that changed are why cells are stale
+    note = pl.col("task").replace_strict(notes, default="", return_dtype=pl.String)
+    write_frame(join(resolved).with_columns(rows_note=note), output)
 
 
 def analyse(output: Path, study_file: Path, cells: Path) -> None:

@@ -14,6 +14,7 @@ from junkdna.places import used_examples
 from junkdna.provenance import canonical_json, settings_digest
 from junkdna.sealed import read_parquet, write_parquet
 from junkdna.study import Resolved
+from junkdna.tasks.usable import counted, notes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path: Path) -> None:
     """Write canonical examples, sealed, with the digest of `settings` (`job_settings.example_settings`).
 
-    `raw` holds, by split of the source, the number of raw rows and its files' hashes.
+    `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
+    (`usable.noted`) go into the footer too.
     """
     told = {
         "folder": settings["source"].get("local"),
         "raw": raw,
+        "rows": notes_of(table),
         "settings_digest": settings_digest(settings),
     }
     write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
@@ -52,15 +55,22 @@ def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
     return table
 
 
-def check_data(resolved: Resolved) -> None:
-    """UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
-    roles of a task were made from one raw split that changed between them."""
+def check_data(resolved: Resolved) -> dict[str, str]:
+    """What a reader of results should know of the rows of each task ("" for nothing): those left out, and warnings.
+
+    UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
+    roles of a task were made from one raw split that changed between them.
+    """
+    notes: dict[str, list[str]] = {}
     seen: dict[tuple[str, str], tuple[dict, Path]] = {}
     for task, role in used_examples(all_cells(resolved), resolved):
         path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
         if not path.exists():
             continue
-        for split, facts in _told(read_examples_file(path))["raw"].items():
+        told = _told(read_examples_file(path))
+        if role != "shots":
+            notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
+        for split, facts in told["raw"].items():
             first, other = seen.setdefault((task, split), (facts, path))
             if first != facts:
                 raise UserError(
@@ -68,6 +78,12 @@ def check_data(resolved: Resolved) -> None:
                     f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
                     "examples and cells are made anew."
                 )
+    return {task: "; ".join(sentences) for task, sentences in notes.items()}
+
+
+def _sentences(role: str, notes: dict) -> list[str]:
+    left_out = notes.get("left_out")
+    return [*([f"left out of the rows to {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
 
 
 def _told(table: "pa.Table") -> dict:

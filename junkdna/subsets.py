@@ -36,6 +36,15 @@ def subset(answers: Sequence[int] | None, positions: Sequence[int], percent: int
     return kept
 
 
+def check_targets(targets: Sequence[float], percent: int) -> None:
+    """UserError where the train rows that stay at `percent` all have the same number to predict."""
+    if len({*targets}) == 1:
+        raise UserError(
+            f"data_fraction {percent}: the {len(targets)} train rows that stay all have the number {targets[0]:g}, so "
+            "that a constant would fit them; raise data_fraction."
+        )
+
+
 def _random(answers: Sequence[int], positions: Sequence[int], seed_key: tuple) -> list[int]:
     """All rows, so that every prefix is a stratified random sample: hence subsets are nested.
 

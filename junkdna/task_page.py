@@ -14,7 +14,7 @@ one of several options, `generate` writes the answer. Without training, encoders
 but `regress`. Fine-tuning serves `classify`, `pair` and `regress` with both, and `choice` with encoders.
 
 **Rows** are those stored in the split that is evaluated. Fewer are scored where a task leaves rows out or shows some of
-them as shots; its own section says so.
+them as shots: its own section says so, and `docs/rows.md` the rules.
 
 **Floors.** Chance is the expected score of guessing evenly, majority the score of the best constant answer, both on all
 evaluated rows; every cell works out its own from the rows it scored. Human figures are as published, mostly on test

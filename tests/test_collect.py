@@ -216,5 +216,11 @@ def test_check_names_a_cell_that_stands_twice():
 def test_collected_file_reads_back(resolved):
     output = Path("results/cells.parquet")
     toy_run.stages.collect(output, toy_run.document(resolved))
-    assert pl.read_parquet(output).equals(collect(resolved))
+    table = pl.read_parquet(output)
+    assert table.drop("rows_note").equals(collect(resolved))
+    notes = dict(table.select("task", "rows_note").unique().iter_rows())
+    assert notes == {
+        "colours": "left out of the rows to evaluate: 6 with an empty passage (columns.require)",
+        "mood": "",
+    }
     assert isinstance(pq.read_schema(output).field("score").type, type(pa.float64()))

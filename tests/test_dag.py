@@ -311,13 +311,13 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
 
 
 def test_rows_that_cannot_be_trained_on_stop_the_cell_before_training(toy_world_once: Path, tmp_path: Path) -> None:
-    """A class that is evaluated but never trained on; Snakemake shows what the job says."""
+    """A single row to train on holds one class alone; Snakemake shows what the job says."""
     folder = settings_world(toy_world_once, tmp_path / "world")
     change(folder, lambda study: study["tasks"]["mood"].update(limits={"train": 1}))
     target = "results/cells/tiny/mood/plain/dense/dense/default/seed-0.parquet"
     result = snakemake(folder, target)
     assert result.returncode != 0
-    assert "is evaluated but stands in none of the 1 train rows" in result.stdout
+    assert "task mood: there is only one row to train (class " in result.stdout
     assert not (folder / target).exists()
 
 

@@ -9,7 +9,7 @@ import toy
 import toy_tokenizers
 from tokenizers import processors
 
-from junkdna.encode import SCHEMA, encode, read_tokens, write_tokens
+from junkdna.encode import SCHEMA, alike_options, encode, read_tokens, write_tokens
 from junkdna.errors import UserError
 from junkdna.tasks.load import SCHEMA as EXAMPLES
 
@@ -363,3 +363,16 @@ def test_a_write_that_breaks_leaves_the_old_file(tokenizer, tmp_path, monkeypatc
     with pytest.raises(TypeError):
         write_tokens(Broken(), path)
     assert path.read_bytes() == before
+
+
+def test_options_of_the_same_tokens_are_counted(tokenizer):
+    """To an uncased tokenizer letter case is no difference, nor is one unknown word another; cut texts end alike."""
+    rows = table(
+        {"text": "a day", "choices": ["red fox", "Red fox", "tree"]},
+        {"text": "a day", "choices": ["red fox", "red tree"]},
+        {"text": "a day", "choices": ["ocelot", "gecko"]},
+        {"text": "a day", "choices": [f"{LONG} red", f"{LONG} green"]},
+    )
+    assert alike_options(encoded(rows, tokenizer, settings("choice"))) == 2
+    assert alike_options(encoded(rows, tokenizer, settings("choice", max_length=16))) == 3
+    assert alike_options(encoded(table({"text": "a day"}), tokenizer, settings())) == 0

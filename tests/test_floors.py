@@ -56,6 +56,7 @@ FLOORS = [
         "requests_file",
         "subsets",
         "tasks.knobs",
+        "tasks.label_checks",
         "tasks.values",
         "text_files",
         "token_tree",
@@ -116,7 +117,7 @@ FLOORS = [
         "model_files",
         "objectives",
         "scope_page",
-        "tasks.load",
+        "tasks.usable",
         "yaml_files",
     ],
     [
@@ -128,6 +129,7 @@ FLOORS = [
         "figures.levels",
         "report_tables",
         "source_spec",
+        "tasks.load",
         "transfer",
     ],
     [

@@ -226,3 +226,14 @@ def test_a_study_of_dense_cells_alone_is_reported(tmp_path):
     paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", methods=())])
     write_report(*paths)
     assert "<dt>Compressions</dt><dd>none</dd>" in paths[-1].read_text()
+
+
+def test_what_was_left_out_of_the_rows_and_what_to_doubt_is_said(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition(name, "", name, 0.25, 0.8, 0.5, "one") for name in ("a", "b")])
+    told = pl.lit("left out of the rows to evaluate: 24 <with> two equal options")
+    note = pl.when(pl.col("task") == "a").then(told).otherwise(pl.lit(""))
+    write_frame(pl.read_parquet(paths[1]).with_columns(rows_note=note), paths[1])
+    write_report(*paths)
+    text = paths[-1].read_text()
+    assert "<dt>Rows of a</dt><dd>left out of the rows to evaluate: 24 &lt;with&gt; two equal options</dd>" in text
+    assert "Rows of b" not in text

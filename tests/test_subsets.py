@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.errors import UserError
-from junkdna.subsets import subset
+from junkdna.subsets import check_targets, subset
 
 KEY = ("mood", 0)
 PERCENTS = (10, 25, 50, 70, 100)
@@ -130,3 +130,9 @@ def test_percentage_out_of_range_is_refused(percent):
 def test_unknown_rule_gives_close_names():
     with pytest.raises(UserError, match=r"unknown subset 'fist'. Did you mean 'first'"):
         subset(None, positions(10), 50, "fist", KEY)
+
+
+def test_numbers_that_are_all_the_same_are_refused():
+    check_targets([1.0, 2.0], 10)
+    with pytest.raises(UserError, match=r"data_fraction 10: the 2 train rows that stay all have the number 1\.5"):
+        check_targets([1.5, 1.5], 10)

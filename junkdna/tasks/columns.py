@@ -1,7 +1,6 @@
 """Where a task's raw rows are, and how their columns become the fields of an example."""
 
 import re
-from typing import Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
@@ -32,6 +31,10 @@ class Columns(Frozen):
     the list column `choice_labels` where that is given; classify and pair: the column of the label; regress: the
     column of the number; generate: a column (of one answer or a list of accepted ones) or a list of templates.
 
+    `require` leaves out (and counts) the rows in which a template field or a raw column of these names is empty: null,
+    NaN, white space or an empty list. Empty choices are padding and no options. `usable` says which rows are left out
+    besides.
+
     New raw columns come from `extract` (column: regular expression whose named groups are the columns; it must match
     the whole value), then `map` (column: {value: text}), then `fill` (column: column of numbers that stand for
     number0, number1, ... in its text). `shuffle` puts choices into a hash order, because in some data sets the right
@@ -48,7 +51,7 @@ class Columns(Frozen):
     choices: list[str] | str | None = None
     choice_labels: str | None = None
     answer: StrictInt | StrictStr | list[str]
-    require: list[Literal["text", "text_b", "passage"]] = []
+    require: list[str] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}

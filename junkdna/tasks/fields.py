@@ -1,5 +1,6 @@
 """Raw columns of a row: looked up by path, derived from others, put into templates."""
 
+import math
 import re
 from collections.abc import Container
 
@@ -54,6 +55,13 @@ def list_field(where: str, path: str, raw: dict) -> list:
     return value
 
 
+def is_empty(value: object) -> bool:
+    """Whether a value of a column says nothing: null, NaN (pandas' null) or white space alone. 0 and False do not."""
+    if isinstance(value, str | bytes):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def single(where: str, path: str, value: object) -> str:
     """A value as text; UserError, `where` in front, for a list or a struct."""
     if isinstance(value, list | dict):
@@ -63,10 +71,14 @@ def single(where: str, path: str, value: object) -> str:
 
 
 def render(where: str, template: str, raw: dict) -> str:
-    """A template with its columns filled in, nulls as nothing, blanks at the ends taken off.
+    """A template with its columns filled in, nulls as nothing, blanks at the ends taken off; "" where all columns that
+    it names are empty, whatever text stands around them.
 
     UserError, `where` in front, for a column that holds several values: a template takes one.
     """
+    named = template_columns(template)
+    if named and all(is_empty(field(path, raw)) for path in named):
+        return ""
 
     def shown(match: re.Match) -> str:
         value = field(match.group(1), raw)
@@ -154,6 +166,7 @@ def _named(columns: dict) -> list[str]:
         named += [value] if isinstance(value, str) else []
     named += [columns["choice_labels"]] if "choice_labels" in columns else []
     named += [*columns.get("map", {}), *columns.get("fill", {})]
+    named += [name for name in columns.get("require", []) if not (name in TEMPLATES and name in columns)]
     return named + [column for template in templates for column in template_columns(template)]
 
 

@@ -5,11 +5,13 @@
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 
 from junkdna.errors import UserError, shown
+from junkdna.tasks import usable
 from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render, single, wanted_columns
 from junkdna.tasks.knobs import hash_key
 from junkdna.tasks.values import is_truth, place_of_truth, plain_rows, spellings, text_of, whole_number
@@ -32,43 +34,56 @@ ROLES = ("train", "evaluate", "shots")
 def canonical_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
-    `settings` is `job_settings.example_settings`; `read_split` gives the raw table of a split's name. Raises UserError
-    for a missing column, a gold answer that is not among the choices or labels, repeated ids, an empty split.
+    `settings` is `job_settings.example_settings`; `read_split` gives the raw table of a split's name. The numbers of
+    raw rows left out, by reason, stand in `usable.notes_of(table)["left_out"]`; they are those of the whole raw split,
+    before any limit. Raises UserError for a missing column, a gold answer that is not among the choices or labels,
+    repeated ids, a split of which no row can be used.
     """
     name, shots = settings["task"], settings.get("shots")
+    left_out: Counter[str] = Counter()
     if role == "shots":
-        rows = _first_of_groups(_read(settings, shots["of"], read_split), shots["count"])
+        rows = _first_of_groups(_read(settings, shots["of"], read_split, left_out), shots["count"])
         _check_count(name, rows, shots["count"])
-    elif cut := settings.get("hash_split"):
-        usable = _without_shots(settings, cut["of"], _read(settings, cut["of"], read_split))
-        rows = _hash_split(name, usable, cut["train"], cut["evaluate"])[role]
     else:
-        split = settings[f"{role}_split"]
-        rows = _read(settings, split, read_split)
-        rows = _without_shots(settings, split, rows) if role == "evaluate" else rows
-    rows = _limited(name, rows, settings["limits"].get(role))
-    if not rows:
-        raise UserError(f"task {name}: split {role!r} is empty after columns.require; check its source.")
+        cut = settings.get("hash_split")
+        split = cut["of"] if cut else settings[f"{role}_split"]
+        rows = _read(settings, split, read_split, left_out)
+        rows = _without_shots(settings, split, rows) if cut or role == "evaluate" else rows
+        rows = usable.asked(rows, left_out)
+        if not rows:
+            usable.refuse_none_left(name, split, left_out)
+        rows = _hash_split(name, rows, cut["train"], cut["evaluate"])[role] if cut else rows
+        rows = _limited(name, rows, settings["limits"].get(role))
     _check_ids(name, role, rows)
-    return pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=SCHEMA)
+    table = pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=SCHEMA)
+    return usable.noted(table, left_out=left_out)
 
 
-def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table]) -> list[dict]:
-    """Usable rows of a raw split, in source order."""
+def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], left_out: Counter) -> list[dict]:
+    """Usable rows of a raw split, in source order; the others are counted in `left_out`."""
     name, columns, table = settings["task"], settings["columns"], read_split(split)
     check_columns(f"task {name}", columns, table.schema, split)
     answered = {"choice": _choice, "regress": _target, "generate": _references}.get(settings["kind"], _class)
-    rows = []
+    rows, golds = [], Counter()
     wanted = wanted_columns(columns, table.schema)
     for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
         row_id = str(field(columns["id"], stored)) if "id" in columns else f"{split}-{number}"
         where = f"task {name}: row {row_id!r}"
-        raw = derived(where, columns, stored)
-        texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
-        if all(texts[key] for key in columns.get("require", [])):
-            if not texts["text"]:
-                raise UserError(f"{where}: empty text; columns.require: [text] leaves such rows out.")
-            rows.append({"id": row_id, "position": number, **texts, **answered(settings, raw, row_id, where)})
+        reason = usable.lacks(columns, stored) or usable.no_gold(settings, stored)
+        if reason is None:
+            raw = derived(where, columns, stored)
+            texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
+            reason = usable.lacks(columns, raw, texts) or usable.no_right_choice(where, columns, raw)
+        if reason is not None:
+            left_out[reason] += 1
+            continue
+        usable.check_texts(where, settings["kind"], texts)
+        rows.append({"id": row_id, "position": number, **texts, **answered(settings, raw, row_id, where)})
+        if settings.get("labels"):
+            golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
+    usable.check_minus_one(settings, golds, left_out)
+    if not rows:
+        usable.refuse_none_left(name, split, left_out)
     return rows
 
 
@@ -77,22 +92,15 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table]) -> 
 
 def _choice(settings: dict, raw: dict, row_id: str, where: str) -> dict:
     columns = settings["columns"]
-    source = columns["choices"]
-    if isinstance(source, list):
-        choices = [render(where, template, raw) for template in source]
-    else:
-        choices = ["" if choice is None else str(choice).strip() for choice in list_field(where, source, raw)]
-    if len(choices) < 2 or not all(choices):
-        raise UserError(f"{where}: needs two or more choices, none empty (has: {choices}).")
+    texts = usable.options(where, columns, raw)
     answer = columns["answer"]
     if isinstance(answer, str):
-        answer = _position(where, field(answer, raw), columns.get("choice_labels"), raw, choices)
-    if not 0 <= answer < len(choices):
-        raise UserError(f"{where}: answer {answer} is outside its {len(choices)} choices.")
-    order = list(range(len(choices)))
+        answer = _position(where, field(answer, raw), columns.get("choice_labels"), raw, texts)
+    usable.check_answer(where, texts, answer)
+    order = [place for place, text in enumerate(texts) if text]
     if columns.get("shuffle", True):
         order.sort(key=lambda i: hash_key("order", row_id, i))
-    return {"choices": [choices[i] for i in order], "answer": order.index(answer)}
+    return {"choices": [texts[i] for i in order], "answer": order.index(answer)}
 
 
 def _position(where: str, value: object, labels_column: str | None, raw: dict, choices: list[str]) -> int:

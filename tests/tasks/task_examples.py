@@ -24,7 +24,8 @@ def example_settings(name: str, role: str, kind: str, **entry: object) -> dict:
 def examples(settings: dict, output: Path, place: Path | None = None) -> list[dict]:
     """Rows of the stage's file, written below the folder `output`; `place` stands in for the source's Hub data set."""
     if place is not None:
-        settings = {**settings, "source": {**settings["source"], "hub": str(place)}}
+        source = {**settings["source"], "hub": str(place)}
+        settings = {**settings, "source": source | job_settings.data_digest(source)}
     file = output / f"{settings['task']}_{settings['role']}.parquet"
     stages.examples(file, settings)
     return pq.read_table(file).to_pylist()

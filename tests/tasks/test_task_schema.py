@@ -53,7 +53,7 @@ CHOICE_ERRORS = [
     ({"kind": "generate"}, "kind generate and the key generate go together"),
     ({"generate": {}}, "kind generate and the key generate go together"),
     ({"columns": {"text": "{q}", "answer": 0}, "knobs": {}}, "kind choice needs columns.choices"),
-    ({"columns": {**COLUMNS, "require": ["txt"]}}, "columns.require.0"),
+    ({"columns": {**COLUMNS, "require": [1]}}, "columns.require.0"),
     ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kind generate"),
     ({"columns": {**COLUMNS, "text_b": "{q}"}}, "columns.text_b and columns.passage exclude each other"),
     ({"labels": ["a", "b"]}, "are for kind classify and pair, not choice"),
