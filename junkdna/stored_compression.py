@@ -70,7 +70,8 @@ def _calibration_rows(path: Path | None, made_from: str) -> CalibrationRows:
     if path is None or not path.is_file():
         raise UserError(
             f"the calibration rows {path or '(none given with --calibration)'} are not there: make them first with "
-            "`junkdna calibration` (see `junkdna plan --commands`)."
+            "`junkdna calibration`: `junkdna plan --commands` prints its command (with `--study FILE` for another "
+            "study than config.yaml)."
         )
     rows, facts = read_calibration(path)
     if settings_digest(facts["settings"]) != made_from:

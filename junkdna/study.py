@@ -3,6 +3,7 @@
 Imports neither torch nor transformers: validation and `snakemake -n` must stay quick.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field, StrictInt, field_validator, model_validator
 from junkdna.calibration_spec import Calibration
 from junkdna.compression_grid import CompressionGrid
 from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Line, Name
+from junkdna.given import Given
 from junkdna.source_spec import MemberPath, Text, WheelPin, load_wheel_pins
 from junkdna.study_checks import check_study
 from junkdna.tasks.columns import Limits
@@ -183,11 +185,15 @@ class Study(Frozen):
 
 
 class Resolved:
-    """A checked study with its task files: what the grid and every stage work from."""
+    """A checked study with its task files: what the grid and every stage work from.
 
-    def __init__(self, study: Study, tasks: dict[str, Task]) -> None:
+    `given` says how commands in messages name it.
+    """
+
+    def __init__(self, study: Study, tasks: dict[str, Task], given: Given | None = None) -> None:
         self.study = study
         self.tasks = tasks
+        self.given = given or Given()
 
     def source_of(self, task: str) -> str:
         """Which of a task's sources the study uses: wheel, local or hub."""
@@ -199,18 +205,46 @@ def load_study(path: Path, overrides: dict | None = None) -> Resolved:
 
     `overrides` are top-level keys that replace the file's (Snakemake's `--config`); `experiments` as a list
     selects which experiments run. Raises UserError that names every wrong key before any job starts.
+
+    `path` may also be the checked study that a run keeps beside its results (`study-....json`).
     """
-    return resolve(read_yaml(path), str(path), overrides)
+    checked = _checked_document(path)
+    if checked is None:
+        resolved = resolve(read_yaml(path), str(path), overrides)
+    else:
+        resolved = from_document({**checked, "study": _replaced(checked["study"], overrides)}, str(path))
+        check_study(resolved, str(path))
+    chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
+    resolved.given = Given(str(path), tuple(resolved.study.active()) if chosen else ())
+    return resolved
 
 
-def resolve(data: dict, where: str, overrides: dict | None = None) -> Resolved:
-    """Like `load_study`, for a study that is already a mapping."""
+def _checked_document(path: Path) -> dict | None:
+    """What `study_document` wrote into a JSON file; None for any other file."""
+    if path.suffix != ".json":
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = isinstance(data, dict) and {*data} == {"study", "tasks"} and isinstance(data["study"], dict)
+    return data if whole and isinstance(data["tasks"], dict) else None
+
+
+def _replaced(data: dict, overrides: dict | None) -> dict:
+    """A study's mapping with top-level keys replaced; `experiments` as a list goes into `run`."""
     data = dict(data)
     for key, value in (overrides or {}).items():
         if key == "experiments" and not isinstance(value, dict):
             data["run"] = [value] if isinstance(value, str) else value
         else:
             data[key] = value
+    return data
+
+
+def resolve(data: dict, where: str, overrides: dict | None = None) -> Resolved:
+    """Like `load_study`, for a study that is already a mapping."""
+    data = _replaced(data, overrides)
     study = validated(Study, data, where)
     tasks = {
         name: load_task(name, Path(entry.file) if entry.file else None, f"{where}: tasks.{name}")
@@ -240,4 +274,4 @@ def study_document(resolved: Resolved) -> dict:
 def from_document(data: dict, where: str) -> Resolved:
     """The study that `study_document` wrote."""
     tasks = {name: validated(Task, task, f"{where}: tasks.{name}") for name, task in data["tasks"].items()}
-    return Resolved(validated(Study, data["study"], where), tasks)
+    return Resolved(validated(Study, data["study"], where), tasks, Given(where))
