@@ -71,7 +71,7 @@ class Missing:
             return f"{self.headline()} of the study are joined. Missing: {_kinds(self._cells)}."
         used, count = self.of(experiment)
         gaps = [cell for cell in self.experiments[experiment] if cell in self._cells]
-        here = f"Missing here: {_kinds(gaps)}" if gaps else "None of this figure's cells is missing"
+        here = f"Missing here: {_kinds(gaps)}" if gaps else f"Missing elsewhere: {_kinds(self._cells)}"
         return f"{self.headline()} of the study are joined, {used} of {count} of {experiment}. {here}."
 
     def seeds(self) -> dict[tuple[str, ...], int]:
