@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-
 import toy
 
 from junkdna.given import Given
