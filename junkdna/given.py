@@ -10,7 +10,9 @@ from pathlib import Path
 
 DEFAULT_STUDY = "config.yaml"
 SNAKEFILE = Path("workflow/Snakefile")
-_PLAIN = re.compile(r"(?!(True|False|None|null|~)$)[A-Za-z_./~][A-Za-z0-9_./~+-]*")
+_PLAIN = re.compile(r"(?!(true|false|nan|inf|infinity)$|\.[0-9])[a-z_./]([a-z0-9_./+ -]*[a-z0-9_./+-])?", re.IGNORECASE)
+CALLER = "JUNKDNA_CALLER"
+"""Environment variable: the command of a person that runs Snakemake on a study of its own making (`bring`)."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,15 @@ def target_words(targets: Iterable[str]) -> list[str]:
 
 
 def _value(value: object) -> str:
-    """As Snakemake's command line reads it: a number, True or False, or YAML in which every other word is text."""
+    """As Snakemake's command line reads it: a number, True or False, or YAML in which every other word is text.
+
+    Snakemake first takes quotes off both ends; a tag and a comment keep those that YAML needs.
+    """
     if value is None:
         return ""
     if isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return f"!!str {text} #" if isinstance(value, str) else text

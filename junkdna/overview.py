@@ -27,3 +27,5 @@ def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
     yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
     yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
     yield f"report   {folder}/report.html"
+    if (folder / "partial").is_dir():
+        yield f"partial  {folder}/partial/  (made while cells were missing)"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.causes import by_cause, cause_of
 from junkdna.errors import UserError
-from junkdna.given import DEFAULT_STUDY, Given, config_words, in_folder, snakefile_words, target_words
+from junkdna.given import CALLER, DEFAULT_STUDY, Given, config_words, in_folder, snakefile_words, target_words
 from junkdna.grid import all_cells
 from junkdna.job_log import FINISHED, read_log, why_it_ended
 from junkdna.keys import CELLS
@@ -71,14 +71,18 @@ def failed_jobs(run_log: str) -> list[FailedJob]:
 @dataclass(frozen=True)
 class Run:
     """How a run was called: the study as `junkdna` commands name it, and a Snakemake command line that targets follow,
-    with the same Snakefile, study and working directory."""
+    with the same Snakefile, study and working directory.
+
+    `caller`, where given, is the `junkdna` command that called Snakemake; the study is in a file that goes with it.
+    """
 
     given: Given
     snakemake: str
+    caller: str = ""
 
     def again(self, outputs: list[str]) -> str:
         """The command that makes these files as the run would."""
-        return f"{self.snakemake} {shlex.join(target_words(outputs))}"
+        return self.caller or f"{self.snakemake} {shlex.join(target_words(outputs))}"
 
 
 def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
@@ -87,7 +91,7 @@ def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
     folder = os.getcwd() if workflow.overwrite_workdir is not None else ""
     given = given_of(resolved, settings.configfiles, settings.config, study_file)
     line = snakemake_line(workflow.main_snakefile, settings.configfiles, settings.config)
-    return Run(replace(given, folder=folder), in_folder(folder, line))
+    return Run(replace(given, folder=folder), in_folder(folder, line), os.environ.get(CALLER, ""))
 
 
 def given_of(resolved: Resolved, configfiles: list[Path], config: Mapping[str, object], study_file: str) -> Given:
@@ -152,7 +156,8 @@ def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator
     if len(causes) > SHOWN:
         yield f"and {sum(map(len, causes[SHOWN:]))} more failed job(s), of {len(causes) - SHOWN} other cause(s)"
     yield f"{len(jobs)} job(s) failed, {len(causes)} cause(s)."
-    yield from _next_steps(run, resolved)
+    if not run.caller:
+        yield from _next_steps(run, resolved)
 
 
 def _cause_lines(jobs: list[FailedJob], run: Run) -> Iterator[str]:

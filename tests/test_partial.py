@@ -263,7 +263,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     aside.rename(lost)
     chosen = subprocess.run([*command, "--experiments", "context"], capture_output=True, text=True, check=False)
     assert chosen.stdout.startswith("all 6 cells are done: nothing is missing\n")
-    assert "--config 'study_file=\"my study.yaml\"' 'run=[\"context\"]'" in chosen.stdout
+    assert "--config 'study_file=my study.yaml' 'run=[\"context\"]'" in chosen.stdout
 
 
 def test_the_complete_join_still_refuses_what_is_missing(resolved: Resolved) -> None:

@@ -34,9 +34,9 @@ def test_before_anything_has_run_the_time_is_unknown_and_the_way_to_know_it_is_s
     assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text
     toy.write_yaml(Path("my study.yaml"), toy.STUDY)
     other = "\n".join(plan(load_study(Path("my study.yaml"), {"experiments": ["modes"]})))
-    alone = "snakemake --cores all --config 'study_file=\"my study.yaml\"' 'run=[\"context\"]'"
+    alone = "snakemake --cores all --config 'study_file=my study.yaml' 'run=[\"context\"]'"
     assert f"context  not in this run; to run it alone: {alone}" in other
-    assert "--config 'study_file=\"my study.yaml\"' 'run=[\"modes\"]' -- results/cells/tiny/mood" in other
+    assert "--config 'study_file=my study.yaml' 'run=[\"modes\"]' -- results/cells/tiny/mood" in other
 
 
 def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,6 +210,14 @@ def test_hints_name_the_study_of_the_run(world: Path, config: dict, said: str) -
     assert study_document(load_study(Path(file), chosen)) == study_document(resolved)
 
 
+def test_a_run_that_another_command_called_names_that_command(folder: Path) -> None:
+    log_of("a", "bad")
+    Path("run.log").write_text(failed(1, "a"))
+    run = Run(Given("/tmp/gone/study.json"), "snakemake", "junkdna fetch --study 'my study.yaml'")
+    said = list(failure_lines(["run.log"], run, toy_study()))
+    assert said[-2:] == ["  again:  junkdna fetch --study 'my study.yaml'", "1 job(s) failed, 1 cause(s)."]
+
+
 def test_a_study_of_configfiles_is_named_too(world: Path) -> None:
     toy.write_yaml(Path("other.yaml"), {**toy.STUDY, "study": "mine"})
     resolved = load_study(Path("other.yaml"))
