@@ -91,7 +91,8 @@ def row_key(*names: str) -> tuple[str, ...]:
 def _kinds(cells: Collection[Cell]) -> str:
     """The cells by task, knobs, compression and transfer mode, the most frequent first, each with its number."""
     counts = Counter(" ".join(_words(cell)) for cell in cells)
-    return some([f"{name} ({count})" for name, count in counts.most_common()], NAMED)
+    named = [f"{name} ({count})" for name, count in counts.most_common()]
+    return some(named, NAMED) + (" kinds" if named[NAMED:] else "")
 
 
 def _words(cell: Cell) -> Iterable[str]:
