@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 
 run: $(READY)
 	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
-	@PATH="$(BIN):$$PATH" snakemake --cores all --quiet host reason
+	@PATH="$(BIN):$$PATH" JUNKDNA_MAKE_VENV="$(VENV)" snakemake --cores all --quiet host reason
 	@$(BIN)/junkdna where
 
 test: $(READY)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from junkdna.errors import UserError
+from junkdna.given import CALLER
 from junkdna.job_settings import model_settings
 from junkdna.model_files import MANIFEST, read_manifest
 from junkdna.provenance import settings_digest
@@ -34,7 +36,9 @@ def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) 
         said = ["--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *said, "--configfile", str(study)]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
-        done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env={**os.environ, "PATH": path})
+        caller = shlex.join(["junkdna", *sys.argv[1:]])
+        environment = {**os.environ, "PATH": path, CALLER: caller}
+        done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env=environment)
         if done.returncode:
             raise UserError(f"the workflow could not make {', '.join(missing[:10])}; its message stands above.")
 

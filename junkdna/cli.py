@@ -96,9 +96,11 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     _add_task_command(commands)
     where = commands.add_parser("where", help="where the figures, tables and the report of the study stand")
     where.set_defaults(run=_where)
-    for command in (plan, status, doctor, where, fetch):
+    partial = commands.add_parser("partial", help="tables, figures and report of the cells that are done")
+    partial.set_defaults(run=_partial)
+    for command in (plan, status, doctor, where, fetch, partial):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="the study (default: config.yaml)")
-    for command in (plan, status, fetch):
+    for command in (plan, status, fetch, partial):
         command.add_argument("--experiments", nargs="+", help="only these, also those that are on request")
 
 
@@ -140,20 +142,23 @@ def _resolved(args: argparse.Namespace):
 
 def _plan(args: argparse.Namespace) -> None:
     from junkdna import commands, overview
+    from junkdna.causes import some
     from junkdna.plan import plan
 
     if args.cell and not args.commands:
-        raise UserError(f"--cell {args.cell!r} goes with --commands: junkdna plan --commands --cell ...")
+        again = _resolved(args).given.junkdna("plan", "--commands", "--cell", args.cell)
+        raise UserError(f"--cell {args.cell!r} goes with --commands: {again}")
     resolved = _resolved(args)
     if args.list:
         _print_lines(overview.cell_files(resolved))
     elif args.commands:
         cells = commands.cells_like(resolved, args.cell) if args.cell else None
         if missing := commands.missing_inputs(cells or []):
-            log.warning("not there yet: %s. Before the commands: snakemake --cores 1 -- FILE", ", ".join(missing[:4]))
+            first = resolved.given.snakemake("--cores", "1", targets=missing)
+            log.warning("not there yet: %s. Before the commands: %s", some(missing, 4), first)
         _print_lines(commands.commands(resolved, cells))
     else:
-        _print_lines(plan(resolved, args.study))
+        _print_lines(plan(resolved))
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -171,6 +176,12 @@ def _where(args: argparse.Namespace) -> None:
     from junkdna import overview
 
     _print_lines(overview.where(_resolved(args)))
+
+
+def _partial(args: argparse.Namespace) -> None:
+    from junkdna.partial import partial
+
+    _print_lines(partial(_resolved(args)))
 
 
 def _fetch(args: argparse.Namespace) -> None:

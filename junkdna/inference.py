@@ -95,7 +95,7 @@ def effects(score: Estimate, dense: Estimate, chance: float) -> dict:
     return row | {"kept_low": low, "kept_high": high}
 
 
-def drops(resolved: Resolved, cells: pl.DataFrame) -> pl.DataFrame:
+def drops(resolved: Resolved, cells: pl.DataFrame, partial: bool = False) -> pl.DataFrame:
     """One row per (experiment, model, task, knobs, compression, transfer mode, protocol), aggregated over seeds.
 
     Columns: what names the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and `label`
@@ -103,12 +103,17 @@ def drops(resolved: Resolved, cells: pl.DataFrame) -> pl.DataFrame:
     sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null where no
     figure is known), and the absolute difficulty. Raises UserError where a cell and its reference were scored on
     different examples.
+
+    With `partial`, `cells` may lack some of the study's: those, and those whose reference is among them, are left out,
+    and a row is of the seeds that are there. Without, a cell that is not there is an error.
     """
     facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
     store = _Store(resolved)
     rows = []
     for experiment, members in expand(resolved).items():
         turned = {(cell.task, name) for cell in members for name, _ in cell.knobs}
+        if partial:
+            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
         ordered = sorted(members, key=_group)
         for _, group in groupby(ordered, key=_group):
             rows.append({"experiment": experiment, **_row(tuple(group), facts, store, turned)})

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from junkdna.errors import SCREEN_TEXT, cut
 from junkdna.programs import answer_of
 
 FINISHED = "finished"
@@ -16,6 +17,7 @@ FAILED = "failed with exit code"
 _OPENED = re.compile(r"^(\S+ \S+?)(?:,\d+)? started on (\S+) as process (\d+)(?: in SLURM job (\S+))?$")
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _END_BYTES = 20_000
+MESSAGE_TEXT = SCREEN_TEXT  # characters: a `UserError` has no more
 
 
 @dataclass(frozen=True)
@@ -74,20 +76,36 @@ def read_log(path: Path) -> JobLog | None:
 
 
 def last_lines(path: Path, count: int, most: int) -> list[str]:
-    """The last `count` lines of a log that are not empty, or its whole last message where that is up to `most` lines
-    long; without times and without the lines that say who began it (unless that is all) and how it ended. [] where
-    there is no log.
+    """The last `count` lines of a log that are not empty, or its whole last message where that has more; without times
+    and without the lines that say who began it (unless that is all) and how it ended. [] where there is no log.
 
-    A line of more than 300 characters is cut.
+    Of a message of more than `most` lines, the first and the last `count`. A line of the last message is cut to
+    `MESSAGE_TEXT` characters and one before it to 300, each in its middle: the end of a message is the fix.
     """
+    lines, size = _said(path)
+    message, before = lines[len(lines) - size :], lines[: len(lines) - size]
+    kept = [*message[:1], "...", *message[-count:]] if size > max(most, count + 1) else message
+    kept = [cut(line, MESSAGE_TEXT) for line in kept]
+    return [*(cut(line, 300) for line in before[len(before) - max(count - len(kept), 0) :]), *kept]
+
+
+def last_message(path: Path) -> list[str]:
+    """All lines of the last message of a log, as `last_lines` has them; [] for a log that does not say when it was
+    written, such as SLURM's."""
+    lines, size = _said(path)
+    return lines[len(lines) - size :]
+
+
+def _said(path: Path) -> tuple[list[str], int]:
+    """The lines of a log that are not empty, without times, opening and closing, and how many of them, at the end, are
+    its last message (0 where nothing tells where that begins)."""
     lines = [line for line in _ending(path) if _without_stamp(line).strip()]
     if lines and _without_stamp(lines[-1]).startswith((FINISHED, FAILED)):
         lines.pop()
     if len(lines) > 1 and _OPENED.match(lines[0]):
         lines.pop(0)
-    message = next((n for n, line in enumerate(reversed(lines), start=1) if _STAMP.match(line)), 0)
-    kept = [_without_stamp(line) for line in lines[-(message if count < message <= most else count) :]]
-    return [line if len(line) <= 300 else f"{line[:300]} ..." for line in kept]
+    size = next((n for n, line in enumerate(reversed(lines), start=1) if _STAMP.match(line)), 0)
+    return [_without_stamp(line) for line in lines], size
 
 
 def why_it_ended(path: Path, count: int, most: int) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from junkdna.ahead import AHEAD
 from junkdna.disk import size_of
 from junkdna.files import is_half
+from junkdna.given import Given
 from junkdna.machine import Check
 from junkdna.sizes import bytes_text
 from junkdna.snakemake_runs import is_locked, live_runs, processes_here
@@ -15,7 +16,7 @@ from junkdna.walk import CHECKPOINTS
 RESULTS = Path("results")
 
 
-def leftovers() -> Iterator[Check]:
+def leftovers(given: Given) -> Iterator[Check]:
     """One check a kind of thing that may be left; nothing for those that are not."""
     live = live_runs()
     orphans = processes_here(_is_job) if not live else []
@@ -28,8 +29,8 @@ def leftovers() -> Iterator[Check]:
         yield (
             False,
             (
-                "the lock of a killed run is there, and no Snakemake runs here: `snakemake --unlock` (first see that "
-                "none runs in this folder from another machine)"
+                f"the lock of a killed run is there, and no Snakemake runs here: `{given.snakemake('--unlock')}` "
+                "(first see that none runs in this folder from another machine)"
             ),
         )
     yield from _files(idle=not live and not orphans)

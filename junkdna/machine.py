@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from junkdna import devices
+from junkdna.given import Given
 from junkdna.programs import answer_of
 from junkdna.provenance import PACKAGE
 
@@ -67,7 +68,7 @@ def _differs(have: str, pinned: str | None) -> bool:
     return pinned is not None and have.partition("+")[0] != pinned.partition("+")[0]
 
 
-def gpus(cells_per_gpu: int) -> Iterator[Check]:
+def gpus(cells_per_gpu: int, given: Given) -> Iterator[Check]:
     """NVIDIA GPUs, their driver, and whether torch was built to use them."""
     count = devices.gpu_count()
     if not count:
@@ -79,7 +80,7 @@ def gpus(cells_per_gpu: int) -> Iterator[Check]:
     else:
         names = sorted({line.strip() for line in (said or "").splitlines()})
         at_once = count * cells_per_gpu
-        how = f"use `snakemake --cores all --resources gpu={at_once}`"
+        how = f"use `{given.snakemake('--cores', 'all', '--resources', f'gpu={at_once}')}`"
         yield True, f"GPUs: {count} ({'; '.join(names) or 'names unknown'}); {how}"
     if torch_cuda() is None:
         yield (
@@ -104,7 +105,7 @@ def torch_cuda() -> str | None:
     return found[1] if found else None
 
 
-def slurm() -> Iterator[Check]:
+def slurm(given: Given) -> Iterator[Check]:
     """Whether this is a machine of a SLURM cluster, and whether jobs could be sent from it as they should."""
     if shutil.which("sbatch") is None:
         yield True, "SLURM: none here (no sbatch)"
@@ -114,7 +115,7 @@ def slurm() -> Iterator[Check]:
         return
     if find_spec("snakemake_executor_plugin_slurm") is None:
         yield False, 'SLURM: Snakemake lacks its plugin: pip install -e ".[slurm]"'
-    yield True, f"SLURM: use `snakemake --workflow-profile {SLURM_PROFILE}`"
+    yield True, f"SLURM: use `{given.snakemake('--workflow-profile', str(SLURM_PROFILE))}`"
     yield _accounting()
     shown = answer_of("sinfo", "--noheader", "--format", "%P|%G|%l|%m") or ""
     rows = [line.split("|") for line in shown.splitlines() if line.count("|") == 3]

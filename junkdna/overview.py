@@ -21,9 +21,11 @@ def tasks() -> Iterator[str]:
         yield f"{name:<15} {task.kind:<9} {task.metric:<12} {task.title}{f'  [{knobs}]' if knobs else ''}"
 
 
-def where(resolved: Resolved) -> Iterator[str]:
-    """Where the results of a study stand."""
-    folder = Path("results/studies") / resolved.study.study
+def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
+    """Where the results of a study are; `start`, where given, is the folder that paths are shown from."""
+    folder = start / "results/studies" / resolved.study.study
     yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
     yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
     yield f"report   {folder}/report.html"
+    if (folder / "partial").is_dir():
+        yield f"partial  {folder}/partial/  (made while cells were missing)"

@@ -1,10 +1,8 @@
 """`junkdna plan`: what a run would do, before it: cells, hours, disk, and what is there already."""
 
 import os
-import shlex
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from junkdna import devices
 from junkdna.cell_time import CellTimes
@@ -17,10 +15,10 @@ from junkdna.run_files import files_before, present
 from junkdna.sizes import bytes_text, span_text
 from junkdna.study import Resolved
 from junkdna.walk import INTERVAL_S
-from junkdna.workflow_inputs import DEFAULT_STUDY, figure_files
+from junkdna.workflow_inputs import figure_files
 
 
-def plan(resolved: Resolved, study_file: Path) -> Iterator[str]:
+def plan(resolved: Resolved) -> Iterator[str]:
     """Cells per experiment and how many still run (cells that two experiments share are counted once in the sum), what
     they need that is there already, hours and disk."""
     now = Progress(resolved).look()
@@ -29,7 +27,7 @@ def plan(resolved: Resolved, study_file: Path) -> Iterator[str]:
         yield f"MISSING  {line}"
     yield _cached(resolved, now)
     times = CellTimes(now.finished, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))
-    yield from _hours(resolved, now, times, study_file)
+    yield from _hours(resolved, now, times)
     yield from _disk_lines(disk_needed(resolved, now, times))
 
 
@@ -38,7 +36,8 @@ def _experiments(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     cells_of = expand(resolved)
     for name, exp in resolved.study.experiments.items():
         if name not in cells_of:
-            yield f"{name:<{width}}  not in this run; to run it alone: --config run='[{name}]'"
+            alone = resolved.given.snakemake("--cores", "all", experiments=[name])
+            yield f"{name:<{width}}  not in this run; to run it alone: {alone}"
             continue
         cells = cells_of[name]
         left = sum(now.states[cell] != "done" for cell in cells)
@@ -63,7 +62,7 @@ def jobs_at_once(resolved: Resolved) -> tuple[int, str]:
     return cores, f"{cores} cores"
 
 
-def _hours(resolved: Resolved, now: Snapshot, times: CellTimes, study_file: Path) -> Iterator[str]:
+def _hours(resolved: Resolved, now: Snapshot, times: CellTimes) -> Iterator[str]:
     if not now.left:
         return
     seconds, unknown = times.total_s(now.left)
@@ -77,8 +76,7 @@ def _hours(resolved: Resolved, now: Snapshot, times: CellTimes, study_file: Path
         )
     if unknown:
         yield f"time    unknown for {len(unknown)} cells: nothing that has run here tells of them. To know, run one:"
-        given = "" if study_file == DEFAULT_STUDY else f"--config study_file={shlex.quote(str(study_file))} "
-        yield f"        snakemake --cores 1 {given}-- {shlex.quote(unknown[0].path)}"
+        yield f"        {resolved.given.snakemake('--cores', '1', targets=[unknown[0].path])}"
     shared = [cell.compressed_path for cell in stored(now.left)]
     if left := len(shared) - present(shared):
         yield f"        {left} stored compressions come before them (rule compress), each a job of its own"

@@ -14,6 +14,7 @@ from junkdna.errors import UserError
 from junkdna.figures import words
 from junkdna.figures.draw import Outline, figure_names, outlines
 from junkdna.files import replacing
+from junkdna.report_missing import STYLE as BANNER_STYLE
 from junkdna.report_tables import numbers_table
 from junkdna.report_words import CAPTIONS, STYLE, WORDS
 from junkdna.sealed import not_whole, read_frame
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def write_report(drops: Path, cells: Path, figures: Path, study_json: Path, destination: Path) -> None:
+def write_report(
+    drops: Path, cells: Path, figures: Path, study_json: Path, destination: Path, notice: str = "", banner: str = ""
+) -> None:
     """Write the page of a study to `destination`, whole or not at all.
 
+    `notice` goes into the title and the heading, and `banner`, as HTML, before everything else: what an incomplete
+    study lacks (`report_missing.banner`).
     `drops` and `cells` are its tables, `figures` the folder that `draw_all` filled (its SVG files go into the page),
     `study_json` any JSON about the study. The page loads nothing from anywhere. Raises UserError for a missing figure.
     """
@@ -41,8 +46,10 @@ def write_report(drops: Path, cells: Path, figures: Path, study_json: Path, dest
     images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments)}
     study = _study(document)
     name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")
+    told = f"{notice} – " if notice else ""
     body = [
-        f"<header><h1>{escape(name)}: what compression costs on harder tasks</h1>",
+        banner,
+        f"<header><h1>{escape(told + name)}: what compression costs on harder tasks</h1>",
         '<p class="lead">Report of junkdna. Everything shown stands inside this page.</p></header>',
         _contents(experiments),
         _asked(study, table, joined),
@@ -54,8 +61,9 @@ def write_report(drops: Path, cells: Path, figures: Path, study_json: Path, dest
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)} – junkdna report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(body)
+        f"<title>{escape(told + name)} – junkdna report</title>\n"
+        f"<style>{STYLE}{BANNER_STYLE if banner else ''}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, body))
         + "\n</body>\n</html>\n"
     )
     with replacing(Path(destination)) as unfinished:

@@ -19,6 +19,7 @@ from junkdna.keys import EXAMPLES, FOOTER_KEY, wheel_path
 from junkdna.provenance import canonical_json, settings_digest
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
 
     from junkdna.study import Resolved
@@ -242,7 +243,7 @@ def _start_torch(device: str, threads: int) -> None:
     if device != "cpu" and not torch.cuda.is_available():
         raise UserError(
             f"this machine has a GPU, but torch {torch.__version__} cannot use it: install a build of torch with CUDA, "
-            "or mend the driver (`nvidia-smi`). To run on the CPU: snakemake --cores all --resources gpu=0."
+            "or mend the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake command."
         )
 
 
@@ -309,12 +310,18 @@ def collect(output: Path, study_file: Path) -> None:
 
 def analyse(output: Path, study_file: Path, cells: Path) -> None:
     """Drops and intervals, as Parquet and, beside it, as CSV."""
+    from junkdna.inference import drops
+    from junkdna.sealed import read_frame
+
+    write_drops(drops(read_study(study_file), read_frame(cells, "table of cells")), output)
+
+
+def write_drops(table: "pl.DataFrame", output: Path) -> None:
+    """Write a table of drops as Parquet and, beside it, as CSV, in which the scores of the seeds are one text."""
     import polars as pl
 
-    from junkdna.inference import drops
-    from junkdna.sealed import read_frame, write_frame
+    from junkdna.sealed import write_frame
 
-    table = drops(read_study(study_file), read_frame(cells, "table of cells"))
     seeds = pl.col("score_seeds").list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
     write_whole(output.with_suffix(".csv"), table.with_columns(seeds).write_csv)
     write_frame(table, output)
@@ -336,6 +343,7 @@ def settings_from(text: str) -> dict:
         raise UserError(f"--settings {text[:300]}: the file cannot be read ({error.strerror}).") from None
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands`."
+            f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands` (with "
+            "`--study FILE` for another study than config.yaml)."
         ) from None
     return json.loads(canonical_json(data))

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from junkdna.causes import by_cause, cause_of
 from junkdna.cell_time import time_left_s
 from junkdna.grid import expand
 from junkdna.job_log import why_it_ended
@@ -13,15 +14,16 @@ from junkdna.sizes import span_text
 from junkdna.snakemake_runs import last_began_s
 from junkdna.study import Resolved
 
-SHOWN = 10  # cells of one kind that are named
-MESSAGE_LINES = 6  # shown of the last message of a failed one; of a longer one the last line
+SHOWN = 10  # cells of one kind that are named, and causes of failures
+OF_ONE_CAUSE = 4  # failed cells that are named
+MESSAGE_LINES = 6  # shown of the last message of a failed one; of a longer one the first and the last line
 
 
 def status(resolved: Resolved) -> Iterator[str]:
     """Cells by state, in all and by experiment; stale, broken, failed and collapsed ones by name; time left."""
     now = Progress(resolved).look()
     yield from table(resolved, now)
-    yield from _named(now)
+    yield from _named(resolved, now)
     yield from _collapsed_lines([cell for cell, state in now.states.items() if state == "done"])
     if now.left:
         yield left_text(resolved, now)
@@ -50,24 +52,33 @@ def _words(state: str) -> str:
     return "made ahead of their job" if state == "ahead" else state
 
 
-def _named(now: Snapshot) -> Iterator[str]:
-    for state in ("stale", "broken", "failed"):
+def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
+    for state in ("stale", "broken"):
         cells = now.of(state)
-        for cell in cells[:SHOWN]:
-            if state == "failed":
-                yield f"failed: {cell.path}"
-                yield from (f"    {line}" for line in why_it_ended(log_path(cell), 1, MESSAGE_LINES))
-            else:
-                yield f"{state}: {cell.path}"
+        yield from (f"{state}: {cell.path}" for cell in cells[:SHOWN])
         if len(cells) > SHOWN:
-            hint = "" if state == "failed" else "; all of them: junkdna status --stale"
-            yield f"{state}: {len(cells) - SHOWN} more{hint}"
+            hint = resolved.given.junkdna("status", "--stale")
+            yield f"{state}: {len(cells) - SHOWN} more; all of them: {hint}"
+    causes = by_cause(now.of("failed"), failure_of)
+    for cells in causes[:SHOWN]:
+        yield from (f"failed: {cell.path}" for cell in cells[:OF_ONE_CAUSE])
+        if len(cells) > OF_ONE_CAUSE:
+            yield f"failed: {len(cells) - OF_ONE_CAUSE} more with the same message"
+        yield from (f"    {line}" for line in why_it_ended(log_path(cells[0]), 1, MESSAGE_LINES))
+    if more := sum(map(len, causes[SHOWN:])):
+        yield f"failed: {more} more"
+
+
+def failure_of(cell: Cell) -> tuple[str, ...]:
+    """What a failed cell shares with others that failed for the same cause."""
+    return cause_of(log_path(cell), own=(cell.path, cell.key))
 
 
 def left_text(resolved: Resolved, now: Snapshot) -> str:
     """About how long the rest will take: at the speed of the run that goes on, or that nothing runs."""
     if not now.counts()["running"]:
-        return "nothing is running; `junkdna plan` says about how long the rest would take"
+        plan = resolved.given.junkdna("plan")
+        return f"nothing is running; `{plan}` says about how long the rest would take"
     seconds = time_left_s(now, resolved, last_began_s() or 0.0, time.time())
     return "time left: unknown" if seconds is None else f"about {span_text(seconds)} left"
 

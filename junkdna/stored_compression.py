@@ -73,7 +73,8 @@ def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, mod
     if path is None or not path.is_file():
         raise UserError(
             f"the calibration rows {path or '(none given with --calibration)'} are not there: make them first with "
-            "`junkdna calibration` (see `junkdna plan --commands`)."
+            "`junkdna calibration`: `junkdna plan --commands` prints its command (with `--study FILE` for another "
+            "study than config.yaml)."
         )
     rows, facts = read_calibration(path)
     check_made_from(path, settings_digest(facts["settings"]), made_from)

@@ -3,6 +3,7 @@
 Imports neither torch nor transformers: validation and `snakemake -n` must stay quick.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from junkdna.calibration_spec import Calibration
 from junkdna.compression_grid import CompressionGrid
 from junkdna.document_kinds import check_kind
 from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Line, Name
+from junkdna.given import Given
 from junkdna.source_spec import MemberPath, Text, WheelPin, load_wheel_pins
 from junkdna.study_checks import check_study, chosen_experiments
 from junkdna.tasks.columns import Limits
@@ -184,11 +186,15 @@ class Study(Frozen):
 
 
 class Resolved:
-    """A checked study with its task files: what the grid and every stage work from."""
+    """A checked study with its task files: what the grid and every stage work from.
 
-    def __init__(self, study: Study, tasks: dict[str, Task]) -> None:
+    `given` says how commands in messages name it.
+    """
+
+    def __init__(self, study: Study, tasks: dict[str, Task], given: Given | None = None) -> None:
         self.study = study
         self.tasks = tasks
+        self.given = given or Given()
 
     def source_of(self, task: str) -> str:
         """Which of a task's sources the study uses: wheel, local or hub."""
@@ -198,21 +204,48 @@ class Resolved:
 def load_study(path: Path, overrides: dict | None = None, option: str = "--config") -> Resolved:
     """Read and check a study and the task files it names.
 
-    `overrides` are top-level keys that replace the file's; `experiments` as a list selects which experiments run.
-    `option` is what gave them, for messages: Snakemake's `--config`, or `--experiments` of `junkdna`. Raises UserError
-    that names every wrong key before any job starts.
+    `path` may also be the checked study that a run keeps beside its results (`study-....json`). `overrides` are
+    top-level keys that replace the file's; `experiments` as a list selects which experiments run. `option` is what gave
+    them, for messages: Snakemake's `--config`, or `--experiments` of `junkdna`. Raises UserError that names every wrong
+    key before any job starts.
     """
-    return resolve(read_yaml(path), str(path), overrides, option)
+    checked = _checked_document(path)
+    if checked is None:
+        resolved = resolve(read_yaml(path), str(path), overrides, option)
+    else:
+        resolved = from_document({**checked, "study": _replaced(checked["study"], overrides, option)}, str(path))
+        check_study(resolved, str(path))
+    chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
+    resolved.given = Given(str(path), tuple(resolved.study.active()) if chosen else ())
+    return resolved
+
+
+def _checked_document(path: Path) -> dict | None:
+    """What `study_document` wrote into a JSON file; None for any other file."""
+    if path.suffix != ".json":
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = isinstance(data, dict) and {*data} == {"study", "tasks"} and isinstance(data["study"], dict)
+    return data if whole and isinstance(data["tasks"], dict) else None
+
+
+def _replaced(data: dict, overrides: dict | None, option: str) -> dict:
+    """A study's mapping with top-level keys replaced; `experiments` as a list goes into `run`."""
+    data, overrides = dict(data), dict(overrides or {})
+    if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
+        data["run"] = chosen_experiments(overrides.pop("experiments"), data.get("experiments"), option)
+    return data | overrides
 
 
 def resolve(data: dict, where: str, overrides: dict | None = None, option: str = "--config") -> Resolved:
     """Like `load_study`, for a study that is already a mapping."""
     check_kind(data, where, "study")
-    data, overrides = dict(data), dict(overrides or {})
-    if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
-        data["run"] = chosen_experiments(overrides.pop("experiments"), data.get("experiments"), option)
-    given = f" with {option} {', '.join(map(str, overrides))}" if overrides else ""
-    study = validated(Study, data | overrides, f"{where}{given[:300]}")
+    replaced = [key for key, value in (overrides or {}).items() if key != "experiments" or isinstance(value, dict)]
+    given = f" with {option} {', '.join(map(str, replaced))}" if replaced else ""
+    study = validated(Study, _replaced(data, overrides, option), f"{where}{given[:300]}")
     tasks = {
         name: load_task(name, Path(entry.file) if entry.file else None, f"{where}: tasks.{name}")
         for name, entry in study.tasks.items()
@@ -241,4 +274,4 @@ def study_document(resolved: Resolved) -> dict:
 def from_document(data: dict, where: str) -> Resolved:
     """The study that `study_document` wrote."""
     tasks = {name: validated(Task, task, f"{where}: tasks.{name}") for name, task in data["tasks"].items()}
-    return Resolved(validated(Study, data["study"], where), tasks)
+    return Resolved(validated(Study, data["study"], where), tasks, Given(where))

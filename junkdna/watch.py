@@ -34,7 +34,9 @@ def watch(resolved: Resolved, seconds: float, out: TextIO = sys.stdout) -> int:
         running = is_locked() or bool(now.counts()["running"])
         if seen_running and not running:
             left = len(now.states) - now.counts()["done"]
-            _print(out, [f"the run has ended with {left} cells not done; `junkdna status` says why"])
+            _print(
+                out, [f"the run has ended with {left} cells not done; `{resolved.given.junkdna('status')}` says why"]
+            )
             return 1
         seen_running = running
         time.sleep(seconds)

@@ -293,10 +293,11 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
     result = snakemake(done)
     assert result.returncode != 0
     _, _, end = result.stdout.rpartition("-" * 100)
-    assert end.count("FAILED  cell results/cells/tiny/mood/") == end.count("is not a whole encoded file") == 2
+    assert end.count("FAILED  cell results/cells/tiny/mood/") == 2
+    assert end.count("is not a whole encoded file") == 1  # one cause, said once
     assert str(tokens.relative_to(done)) in end
-    assert "2 job(s) failed" in end
-    assert result.stdout.count("is not a whole encoded file") == 2  # and nowhere before
+    assert "2 job(s) failed, 1 cause(s)." in end
+    assert result.stdout.count("is not a whole encoded file") == 1  # and nowhere before
     tokens.write_bytes(good)
     os.utime(tokens, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     again = re.findall(r"again:  (.+)", end)[0]
@@ -304,8 +305,9 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
         ["bash", "-c", again], cwd=done, env=environment(), capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert Path(done / again.split()[-1]).is_file()
-    (done / again.split()[-1]).unlink()
+    for file in again.split()[-2:]:
+        assert (done / file).is_file()
+        (done / file).unlink()
     assert len(list(done.glob("results/cells/tiny/alike/plain/magnitude-0.5/sparse/**/*.parquet"))) == 2
     assert not list(done.glob("results/cells/tiny/mood/*/magnitude-0.5/**/*.parquet"))
 

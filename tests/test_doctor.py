@@ -25,6 +25,8 @@ def alone(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv(devices.FAKE, "")
+    Path("workflow").mkdir()
+    Path("workflow/Snakefile").touch()
     for name in ("SLURM_JOB_ID", WHEELS_VARIABLE, "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     return programs

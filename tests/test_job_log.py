@@ -103,9 +103,32 @@ def test_a_message_is_shown_whole_where_it_is_short_enough(tmp_path: Path) -> No
     lines = [f"{STAMP}started on here as process 1", f"{STAMP}before", f"{STAMP}four lines:", "  a", "  b", "", "  c"]
     log.write_text("\n".join([*lines, f"{STAMP}failed with exit code 2", ""]))
     assert last_lines(log, 2, 6) == ["four lines:", "  a", "  b", "  c"]
-    assert last_lines(log, 2, 3) == ["  b", "  c"]
+    assert last_lines(log, 1, 3) == last_lines(log, 1, 2) == ["four lines:", "...", "  c"]  # what, and what to do
+    assert last_lines(log, 2, 3) == ["four lines:", "...", "  b", "  c"]
     assert last_lines(log, 5, 5)[0] == "before"
     assert last_lines(tmp_path / "none.log", 5, 5) == []
+
+
+def test_a_long_message_keeps_its_last_sentence(tmp_path: Path) -> None:
+    from junkdna.errors import UserError
+
+    fix = "Give `labels` in the order of the source, or take the key out of the task file and run again."
+    texts = [
+        f"the value {'x' * 5000} is wrong. {fix}",
+        "\n  ".join([f"{n} wrong values:" if n == 60 else f"value {n} is wrong" for n in range(60, 0, -1)] + [fix]),
+        "\n".join(["many long lines:", *("y" * 900 for _ in range(30)), fix]),
+    ]
+    for text in texts:
+        message = str(UserError(text))
+        assert message.endswith(fix)
+        assert message[:10] == text[:10]
+        assert len(message) < 2100
+        assert message.count("\n") < 20
+        log = tmp_path / "a.log"
+        log.write_text(f"{STAMP}started on here as process 1\n{STAMP}{message}\n{STAMP}failed with exit code 2\n")
+        assert "\n".join(last_lines(log, 10, 22)) == message
+        assert last_lines(log, 1, 6)[-1].endswith(fix)
+        assert last_lines(log, 1, 6)[0].startswith(text[:10])
 
 
 def test_what_is_no_log_of_a_job_is_none(tmp_path: Path) -> None:

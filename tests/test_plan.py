@@ -18,21 +18,25 @@ from junkdna.study import load_study, resolve
 from junkdna.workflow_inputs import figure_files
 
 ROOT = Path(__file__).resolve().parents[1]
-STUDY = Path("config.yaml")
 
 
 def said(study: dict | None = None) -> str:
-    return "\n".join(plan(resolve(study or toy.STUDY, "study"), STUDY))
+    return "\n".join(plan(resolve(study or toy.STUDY, "study")))
 
 
 def test_before_anything_has_run_the_time_is_unknown_and_the_way_to_know_it_is_said(world: Path) -> None:
+    (world / "workflow").mkdir()
+    (world / "workflow/Snakefile").touch()
     text = said()
     assert re.search(r"context +10 cells, +10 to run", text)
     assert "there   0 of 1 models, 0 of 3 examples, 0 of 4 tokens" in text
     assert "unknown for 18 cells" in text
     assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text
-    other = "\n".join(plan(resolve(toy.STUDY, "study"), Path("my study.yaml")))
-    assert "--config study_file='my study.yaml' -- results/cells" in other
+    toy.write_yaml(Path("my study.yaml"), toy.STUDY)
+    other = "\n".join(plan(load_study(Path("my study.yaml"), {"experiments": ["modes"]})))
+    alone = "snakemake --cores all --config 'study_file=my study.yaml' 'run=[\"context\"]'"
+    assert f"context  not in this run; to run it alone: {alone}" in other
+    assert "--config 'study_file=my study.yaml' 'run=[\"modes\"]' -- results/cells/tiny/mood" in other
 
 
 def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +65,7 @@ def test_the_default_study_is_planned_quickly_and_its_disk_known_beforehand(tmp_
     assert found.total["models"] == pytest.approx(91.6e6, rel=0.05)
     assert (found.there, found.passing, found.unknown) == (0, 0, [])
     start = time.process_time()
-    assert len(list(plan(resolved, STUDY))) > 8
+    assert len(list(plan(resolved))) > 8
     assert time.process_time() - start < 2
 
 

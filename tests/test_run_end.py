@@ -4,8 +4,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+import toy
 
-from junkdna.run_end import LOG_LINES, SHOWN, failed_jobs, failure_lines, snakemake_line
+from junkdna.given import Given
+from junkdna.job_log import MESSAGE_TEXT
+from junkdna.run_end import JOBS, LOG_LINES, SHOWN, Run, failed_jobs, failure_lines, given_of, snakemake_line
+from junkdna.stages import study as keep_study
+from junkdna.study import load_study, study_document
 
 STAMP = "2026-01-02 03:04:05,678 "
 TEMPLATE = """[Sun Nov 22 15:24:11 2026]
@@ -35,7 +40,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lines(text: str) -> list[str]:
     Path("run.log").write_text(text)
-    return list(failure_lines(["run.log"], "snakemake --"))
+    return list(failure_lines(["run.log"], Run(Given("other.yaml"), "snakemake"), toy_study()))
+
+
+def toy_study():
+    from junkdna.study import Resolved, Study
+    from junkdna.tasks.schema import Task
+
+    mood = Task(**toy.CLASSIFY_TASK)
+    facts = {**toy.STUDY, "tasks": {"mood": {}}, "experiments": {"modes": toy.STUDY["experiments"]["modes"]}}
+    return Resolved(Study(**facts), {"mood": mood})
 
 
 def log_of(name: str, *said: str, end: str = "failed with exit code 2") -> None:
@@ -47,9 +61,59 @@ def test_a_failed_job_is_shown_with_the_end_of_its_log_and_its_command(folder: P
     log_of("a,b=1", *(f"line {n}" for n in range(30)))
     said = lines(failed(3, "a,b=1"))
     assert said[1] == "FAILED  cell results/a,b=1.parquet"
-    assert said[2:-3] == [f"    line {n}" for n in range(30 - LOG_LINES, 30)]
-    assert said[-3:] == ["  log:    logs/a,b=1.log", "  again:  snakemake -- results/a,b=1.parquet",
-                         "1 job(s) failed. How far the study is: junkdna status"]  # fmt: skip
+    assert said[2:-4] == [f"    line {n}" for n in range(30 - LOG_LINES, 30)]
+    assert said[-4:] == ["  log:    logs/a,b=1.log", "  again:  snakemake -- results/a,b=1.parquet",
+                         "1 job(s) failed, 1 cause(s).",
+                         "  how far the study is:            junkdna status --study other.yaml"]  # fmt: skip
+
+
+def test_jobs_of_one_cause_are_shown_once(folder: Path) -> None:
+    """One broken file fails the examples of two roles, and a model all of its cells: each is one cause."""
+    for role in ("train", "evaluate"):
+        log_of(role, f"reading for {role}", "data/mood.csv is broken")
+    for n in range(9):
+        log_of(f"cell{n}", f"results/cell{n}.parquet: logs/cell{n}.log names what the model m lacks")
+    log_of("other", "data/other.csv is broken")
+    names = ["train", "evaluate", *(f"cell{n}" for n in range(9)), "other"]
+    said = lines("".join(failed(n, name) for n, name in enumerate(names)))
+    assert sum("data/mood.csv is broken" in line for line in said) == 1
+    assert sum("names what the model m lacks" in line for line in said) == 1
+    assert sum(line.startswith("FAILED") for line in said) == 2 + JOBS + 1
+    assert f"        and {9 - JOBS} more job(s) with the same message" in said
+    assert "  again:  snakemake -- results/train.parquet results/evaluate.parquet" in said
+    assert "12 job(s) failed, 3 cause(s)." in said
+
+
+def test_killed_jobs_are_of_one_cause_whatever_their_numbers(folder: Path) -> None:
+    for n in range(3):
+        Path(f"logs/{n}.log").write_text(f"{STAMP}started on far as process {n}\n")
+    assert "3 job(s) failed, 1 cause(s)." in lines("".join(failed(n, str(n)) for n in range(3)))
+
+
+def test_a_long_message_is_shown_with_its_fix(folder: Path) -> None:
+    fix = "Delete the folder results/examples/mood and run again: examples and cells are made anew."
+    log_of("a", f"{'x' * 1500} is wrong. {fix}")
+    assert any(line.endswith(fix) for line in lines(failed(1, "a")))
+
+
+def test_what_is_complete_can_be_had_where_some_cells_are_there(folder: Path) -> None:
+    from junkdna.grid import all_cells
+
+    log_of("a", "bad")
+    assert not any("junkdna partial" in line for line in lines(failed(1, "a")))
+    first = Path(all_cells(toy_study())[0].path)
+    first.parent.mkdir(parents=True)
+    first.touch()
+    assert lines(failed(1, "a"))[-1] == "  tables and figures of the rest:  junkdna partial --study other.yaml"
+
+
+def test_under_make_the_environment_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUNKDNA_MAKE_VENV", ".venv")
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    log_of("a", "bad")
+    assert "  these commands need the environment: . .venv/bin/activate" in lines(failed(1, "a"))
+    monkeypatch.setenv("VIRTUAL_ENV", str(folder / ".venv"))
+    assert not any("activate" in line for line in lines(failed(1, "a")))
 
 
 def test_a_job_that_a_later_attempt_finished_did_not_fail(folder: Path) -> None:
@@ -88,25 +152,77 @@ def test_a_job_that_was_ended_from_outside_and_one_whose_scheduler_says_why(fold
 
 def test_at_most_two_screens(folder: Path) -> None:
     for n in range(40):
-        log_of(str(n), *("x" * 5000 for _ in range(100)))
+        log_of(str(n), *(f"{n}" + "x" * 5000 for _ in range(100)))
     said = lines("".join(failed(n, str(n)) for n in range(40)))
-    assert said[-2] == f"and {40 - SHOWN} more failed job(s)"
+    assert f"and {40 - SHOWN} more failed job(s), of {40 - SHOWN} other cause(s)" in said
     assert len(said) < 80
-    assert max(map(len, said)) < 400
+    assert max(map(len, said)) < MESSAGE_TEXT + 100  # a message of one screen is whole: its end is the fix
+    assert sum(len(line) > 400 for line in said) == SHOWN
 
 
 def test_nothing_is_said_where_no_job_failed(folder: Path) -> None:
     assert lines("Building DAG of jobs...\nFinished jobid: 1 (Rule: cell)\n") == []
-    assert list(failure_lines([], "snakemake --")) == list(failure_lines(["none.log"], "snakemake --")) == []
+    run = Run(Given(), "snakemake")
+    assert list(failure_lines([], run, toy_study())) == list(failure_lines(["none.log"], run, toy_study())) == []
 
 
 def test_the_command_is_that_of_the_run(folder: Path) -> None:
     Path("workflow").mkdir()
     Path("workflow/Snakefile").touch()
     here = str(folder / "workflow/Snakefile")
-    assert snakemake_line(here, [], {}) == "snakemake --cores 1 --"
-    line = snakemake_line("/else where/Snakefile", ["my study.yaml"], {"run": ["a"]})
+    assert snakemake_line(here, [], {}) == "snakemake --cores 1"
+    other = folder / "else where/Snakefile"
+    other.parent.mkdir()
+    other.touch()
+    line = snakemake_line(str(other), [folder / "my study.yaml"], {"run": ["a"]})
     assert shlex.split(line) == [
-        "snakemake", "--cores", "1", "-s", "/else where/Snakefile", "--configfile", "my study.yaml",
-        "--config", "run=['a']", "--",
+        "snakemake", "--cores", "1", "-s", str(other), "--configfile", "my study.yaml", "--config", 'run=["a"]',
     ]  # fmt: skip
+    again = Run(Given(), line).again(["results/a b.parquet"])
+    assert shlex.split(again)[-2:] == ["--", "results/a b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, "junkdna status"),
+        ({"study_file": "my study.yaml"}, "junkdna status --study 'my study.yaml'"),
+        ({"run": ["modes"]}, "junkdna status --experiments modes"),
+        ({"study_file": "my study.yaml", "experiments": "modes"},
+         "junkdna status --study 'my study.yaml' --experiments modes"),
+        ({"cells_per_job": 4}, "junkdna status"),
+        ({"bootstrap": 300}, "junkdna status --study kept/study-1.json"),
+        ({"study_file": "config.yaml"}, "junkdna status"),
+    ],
+)  # fmt: skip
+def test_hints_name_the_study_of_the_run(world: Path, config: dict, said: str) -> None:
+    """By its file; by the study that the run keeps where keys of the command line made it another one."""
+    toy.write_yaml(Path("my study.yaml"), {**toy.STUDY, "study": "mine"})
+    overrides = dict(config)
+    resolved = load_study(Path(overrides.pop("study_file", "config.yaml")), overrides)
+    kept = Path("kept/study-1.json")
+    keep_study(kept, study_document(resolved))
+    given = given_of(resolved, [], config, str(kept))
+    assert given.junkdna("status") == said
+    words = shlex.split(given.junkdna("status"))
+    file = words[words.index("--study") + 1] if "--study" in words else "config.yaml"
+    chosen = {"experiments": words[words.index("--experiments") + 1 :]} if "--experiments" in words else None
+    assert study_document(load_study(Path(file), chosen)) == study_document(resolved)
+
+
+def test_a_run_that_another_command_called_names_that_command(folder: Path) -> None:
+    log_of("a", "bad")
+    Path("run.log").write_text(failed(1, "a"))
+    run = Run(Given("/tmp/gone/study.json"), "snakemake", "junkdna fetch --study 'my study.yaml'")
+    said = list(failure_lines(["run.log"], run, toy_study()))
+    assert said[-2:] == ["  again:  junkdna fetch --study 'my study.yaml'", "1 job(s) failed, 1 cause(s)."]
+
+
+def test_a_study_of_configfiles_is_named_too(world: Path) -> None:
+    toy.write_yaml(Path("other.yaml"), {**toy.STUDY, "study": "mine"})
+    resolved = load_study(Path("other.yaml"))
+    assert given_of(resolved, [world / "other.yaml"], {}, "none").junkdna("where") == "junkdna where --study other.yaml"
+    both = load_study(Path("other.yaml"), {"bootstrap": 300})
+    keep_study(Path("study-1.json"), study_document(both))
+    found = given_of(both, [world / "other.yaml", world / "more.yaml"], {}, "study-1.json")
+    assert found.junkdna("partial") == "junkdna partial --study study-1.json"

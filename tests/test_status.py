@@ -116,6 +116,22 @@ def test_only_so_many_are_named(resolved: Resolved, monkeypatch: pytest.MonkeyPa
     assert "broken: 4 more; all of them: junkdna status --stale" in said
 
 
+def test_failures_of_one_cause_are_said_once(resolved: Resolved) -> None:
+    cells = grid.all_cells(resolved)
+    fix = "Save it as UTF-8 and run again."
+    for cell in cells:
+        Path(cell.path).unlink()
+        said = "its own trouble" if cell == cells[2] else f"{cell.path}: {'x' * 900} is no text. {fix}"
+        log_of(cell, f"about {cell.key}", said, "failed with exit code 2")
+    said = list(status(resolved))
+    assert sum(line.endswith(fix) for line in said) == 1
+    assert "    its own trouble" in said
+    assert "failed: 1 more with the same message" in said
+    assert [line for line in said if line.startswith("failed: results/")] == [
+        f"failed: {cell.path}" for cell in (*cells[:2], *cells[3:5], cells[2])
+    ]
+
+
 def test_a_second_look_opens_only_what_has_changed(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     real = progress.open_cell

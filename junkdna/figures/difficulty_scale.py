@@ -101,9 +101,9 @@ def of_knob(rows: pl.DataFrame, knob: str) -> Scale:
     value_of = {place(row): knob_values(row)[knob] for row in rows.iter_rows(named=True)}
     values = sorted(set(value_of.values()), key=_order)
     numbers = [float(value) for value in values] if knob != "context" and all(map(str.isdigit, values)) else None
-    even = numbers is None or min(b - a for a, b in pairwise(numbers)) < CROWDED * (numbers[-1] - numbers[0])
+    even = numbers is None or _nearest(numbers) < CROWDED * (numbers[-1] - numbers[0])
     positions = [float(at) for at in range(len(values))] if even else numbers
-    pad = max(0.5 * min(b - a for a, b in pairwise(positions)), 0.07 * (positions[-1] - positions[0]))
+    pad = max(0.5 * _nearest(positions), 0.07 * (positions[-1] - positions[0]))
     name, harder = KNOB_LABELS[knob]
     note = "(equal steps)   " if even and len(values) > 2 else ""
     return Scale(
@@ -114,6 +114,11 @@ def of_knob(rows: pl.DataFrame, knob: str) -> Scale:
         dividers=(0.5,) if knob == "context" and values[0] == "none" else (),
         joined=True,
     )
+
+
+def _nearest(positions: list[float]) -> float:
+    """The smallest step between rising positions; 1 for a single one (of an incomplete study)."""
+    return min((b - a for a, b in pairwise(positions)), default=1.0)
 
 
 def _order(value: str) -> tuple:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,14 +60,15 @@ def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
     }
 
 
-def draw_all(drops: Path, folder: Path) -> list[Path]:
+def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None) -> list[Path]:
     """Write every figure of the table at `drops` into `folder` as PDF, SVG and PNG; returns the files.
 
+    `note`, where given, says what stands at the top of a figure, by the name of its experiment ("" for the headline).
     Raises UserError when the table is empty. An experiment with nothing to draw, such as a dense one, has no figure.
     """
     import polars as pl
 
-    from junkdna.figures import bands, budget, difficulty, headline, saving, sparsity, transfer
+    from junkdna.figures import bands, budget, difficulty, headline, layout, saving, sparsity, transfer
 
     table = read_frame(drops, "table of drops").cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
     if table.is_empty():
@@ -81,4 +82,6 @@ def draw_all(drops: Path, folder: Path) -> list[Path]:
     for name in figure_names(outlines(table)):
         family, _, experiment = name.partition("_")
         figures[name] = makers[family](table, experiment) if experiment else headline.draw(table)
+        if note is not None:
+            layout.head_note(figures[name], note(experiment))
     return [path for name, figure in figures.items() for path in saving.save(figure, Path(folder) / name)]

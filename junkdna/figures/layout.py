@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from junkdna.figures.style import FAINT, GAP_IN, GREY, LEFT_IN, RC, RIGHT_IN, WIDTH_IN, XLABEL_IN
+from junkdna.figures.style import (
+    FAINT,
+    GAP_IN,
+    GREY,
+    LEFT_IN,
+    NOTE_BAND,
+    NOTE_INK,
+    RC,
+    RIGHT_IN,
+    WIDTH_IN,
+    XLABEL_IN,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -103,6 +115,30 @@ def finish(
         top -= tall + 0.06
     fig.text(0.12 / WIDTH_IN, 0.1 / height, footer, fontsize=6.8, color=GREY, va="bottom", linespacing=1.35)
     return fig
+
+
+@styled
+def head_note(fig: Figure, text: str) -> None:
+    """Write `text` into a band above all else of a figure that `finish` has laid out; the figure grows by the band."""
+    from matplotlib.patches import Rectangle
+
+    size = 7.5
+    text = wrap(fig, text, size, WIDTH_IN - 0.3)
+    band_in = measure(fig, text, size, linespacing=1.3)[1] + 0.16
+    legends = [(legend, legend.get_bbox_to_anchor().transformed(fig.transFigure.inverted())) for legend in fig.legends]
+    height = fig.get_figheight() + band_in
+    share = 1 - band_in / height
+    fig.set_size_inches(fig.get_figwidth(), height)
+    for ax in fig.axes:
+        box = ax.get_position()
+        ax.set_position((box.x0, box.y0 * share, box.width, box.height * share))
+    for label in fig.texts:
+        label.set_y(label.get_position()[1] * share)
+    for legend, box in legends:
+        legend.set_bbox_to_anchor((box.x0, box.y0 * share), transform=fig.transFigure)
+    fig.add_artist(Rectangle((0, share), 1, 1 - share, transform=fig.transFigure, color=NOTE_BAND, zorder=-1))
+    at = 0.12 / fig.get_figwidth(), 1 - 0.08 / height
+    fig.text(*at, text, fontsize=size, color=NOTE_INK, va="top", linespacing=1.3)
 
 
 def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:

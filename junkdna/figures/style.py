@@ -13,6 +13,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INK, GREY, FAINT = "#222222", "#6B6B6B", "#D9D9D9"
+NOTE_INK, NOTE_BAND = "#8C1D18", "#FBE3DF"  # of a note that a figure is incomplete
 # Okabe and Ito without black (dense, text) and without yellow (too pale for a thin line on white).
 CONDITION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 CONDITION_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")

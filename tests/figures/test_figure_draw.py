@@ -10,7 +10,7 @@ from tables import Condition, drops_table, study
 from junkdna import grid
 from junkdna.compression_grid import CompressionGrid
 from junkdna.errors import UserError
-from junkdna.figures import bands, budget, difficulty, draw, headline, sparsity, transfer
+from junkdna.figures import bands, budget, difficulty, draw, headline, layout, sparsity, transfer
 from junkdna.sealed import write_frame
 
 BANNED = re.compile(r"supported|proves|confirms", re.IGNORECASE)
@@ -152,3 +152,43 @@ def test_an_empty_table_is_an_error(tmp_path):
     write_frame(drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5)]).clear(), table)
     with pytest.raises(UserError, match="no rows"):
         draw.draw_all(table, tmp_path)
+
+
+ROWS = [
+    Condition("a", "options=2", "A", 0.5, 0.8, 0.5, "x", levels=(0.5,), transfers=MODES),
+    Condition("a", "options=4", "B", 0.25, 0.7, 0.5, "x", levels=(0.5,), transfers=MODES),
+]
+
+
+@pytest.mark.parametrize("make", [headline.draw, lambda t: difficulty.draw(t, "x"), lambda t: transfer.draw(t, "x")])
+def test_a_note_at_the_top_moves_nothing_else_and_covers_nothing(make):
+    """Inches from the lower left of everything in the figure are as before; the note lies above all of it."""
+    plain, noted = make(drops_table(ROWS)), make(drops_table(ROWS))
+    text = "INCOMPLETE: 41 of 63 cells are joined. " + "Missing: a long list of names (12), " * 8
+    layout.head_note(noted, text)
+
+    def boxes(fig: Figure) -> list[list[float]]:
+        renderer = fig.canvas.get_renderer()
+        parts = [*fig.axes, *fig.texts, *fig.legends]
+        return [[value / fig.dpi for value in part.get_window_extent(renderer).extents] for part in parts]
+
+    before, after = boxes(plain), boxes(noted)
+    note = after.pop(len(noted.axes) + len(noted.texts) - 1)
+    for one, other in zip(before, after, strict=True):
+        assert other == pytest.approx(one, abs=0.02)
+    assert note[1] > plain.get_figheight()
+    assert max(box[3] for box in after) < note[1]
+    assert 0 < note[0] < note[2] < noted.get_figwidth()
+    assert note[3] < noted.get_figheight()
+    assert noted.get_figwidth() == plain.get_figwidth()
+    assert text.split() == noted.texts[-1].get_text().split()
+
+
+def test_every_figure_gets_the_note_of_its_experiment(tmp_path):
+    write_frame(drops_table(ROWS), tmp_path / "drops.parquet")
+    asked = []
+    draw.draw_all(tmp_path / "drops.parquet", tmp_path / "noted", lambda name: asked.append(name) or f"note of {name}")
+    assert set(asked) == {"", "x"}
+    assert len(asked) == len(list((tmp_path / "noted").glob("*.png")))
+    draw.draw_all(tmp_path / "drops.parquet", tmp_path / "plain")
+    assert (tmp_path / "plain/headline.png").read_bytes() != (tmp_path / "noted/headline.png").read_bytes()

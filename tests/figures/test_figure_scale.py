@@ -117,3 +117,11 @@ def test_kinds_stand_together_easier_tasks_first_and_free_answers_last():
     assert axis.dividers == (1.5, 2.5)
     assert scale.kinds_differ(rows)
     assert not scale.kinds_differ(rows.filter(pl.col("task") != "open"))
+
+
+@pytest.mark.parametrize("value", [4, "none"])
+def test_one_value_that_is_left_of_an_incomplete_study_has_an_axis(value):
+    knob = "context" if value == "none" else "options"
+    axis = scale.of_knob(one([value], knob), knob)
+    assert axis.ticks == ((4.0 if value == 4 else 0.0, str(value)),)
+    assert axis.limits[1] - axis.limits[0] == 1

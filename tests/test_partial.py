@@ -1,0 +1,275 @@
+"""`junkdna partial`: the complete part of a study, said everywhere to be one, and nothing that is not done."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import toy
+import toy_run
+from polars.testing import assert_frame_equal
+
+from junkdna import collect, grid, inference, partial, stages
+from junkdna.errors import UserError
+from junkdna.figures import draw, layout
+from junkdna.keys import Cell
+from junkdna.missing import log_of
+from junkdna.progress import log_path
+from junkdna.study import Resolved
+
+CONTEXT, MODES = toy.STUDY["experiments"]["context"], toy.STUDY["experiments"]["modes"]
+STUDY = {
+    **toy.STUDY,
+    "experiments": {"context": {**CONTEXT, "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]}]},
+                    "modes": {**MODES, "transfer": ["dense", "sparse"]}},
+}  # fmt: skip
+FOLDER = Path("results/studies/toy/partial")
+STAMP = "2026-01-02 03:04:05,678 "
+
+
+@pytest.fixture(scope="module")
+def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy world in which every cell of `STUDY` is done: ten of them, joined and compared."""
+    folder = tmp_path_factory.mktemp("partial") / "world"
+    shutil.copytree(toy_world_once, folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        toy.write_yaml(folder / "config.yaml", STUDY)
+        resolved = toy_run.read()
+        toy_run.run_all(resolved)
+        inference.drops(resolved, collect.collect(resolved)).write_parquet("complete.parquet")
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+    """The study in a copy of that world, which is the working folder."""
+    monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    return toy_run.read()
+
+
+@pytest.fixture(autouse=True)
+def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What figures say at their top."""
+    said, real = [], layout.head_note
+    monkeypatch.setattr(layout, "head_note", lambda fig, text: (said.append(text), real(fig, text)))
+    return said
+
+
+def cell_like(resolved: Resolved, *parts: str) -> Cell:
+    [found] = [cell for cell in grid.all_cells(resolved) if all(part in f"/{cell.key}/" for part in parts)]
+    return found
+
+
+def drops_of(folder: Path) -> pl.DataFrame:
+    return pl.read_parquet(folder / "tables/drops.parquet")
+
+
+def failed_log(message: str) -> str:
+    return "".join(f"{STAMP}{line}\n" for line in ("started on far as process 1", message, "failed with exit code 2"))
+
+
+def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
+    lost = cell_like(resolved, "/plain/", "/magnitude-0.9/")
+    Path(lost.path).unlink()
+    said = list(partial.partial(resolved))
+    assert said[0].startswith("INCOMPLETE: 9 of 10 cells")
+    assert f"missing: {lost.path}: not begun" in said
+    drops, complete = drops_of(FOLDER), pl.read_parquet("complete.parquet")
+    rest = complete.filter(~((pl.col("knobs") == "") & (pl.col("compression") == "magnitude-0.9")))
+    assert rest.height == complete.height - 1
+    assert_frame_equal(drops.drop("incomplete", "seeds_missing"), rest)
+    for table in (drops, pl.read_parquet(FOLDER / "tables/cells.parquet"), pl.read_csv(FOLDER / "tables/drops.csv")):
+        assert table.columns[0] == "incomplete"
+        assert set(table["incomplete"]) == {"9 of 10 cells; missing: colours magnitude-0.9 (1); see missing.csv"}
+    missing = pl.read_csv(FOLDER / "tables/missing.csv")
+    assert missing.rows() == [(lost.path, "missing", "context", "not begun")]
+    assert not set(drops["seeds_missing"]) - {0}
+    drawn = {file.stem for file in FOLDER.glob("figures/*.png")}
+    assert drawn == {"headline", "difficulty_context", "sparsity_context", "transfer_modes"}
+    assert len(notes) == len(drawn)
+    assert all(note.startswith("INCOMPLETE: 9 of 10 cells") for note in notes)
+    assert sum("Missing here: colours magnitude-0.9 (1)" in note for note in notes) == 2
+    assert sum("4 of 4 of modes. Missing elsewhere: colours magnitude-0.9 (1)" in note for note in notes) == 1
+    assert not Path("results/studies/toy/tables").exists()
+
+
+def test_the_report_says_first_what_is_missing_and_why(resolved: Resolved) -> None:
+    first, second = (cell_like(resolved, "/sparse/", f"/seed-{seed}/") for seed in (0, 1))
+    for cell in (first, second):
+        Path(cell.path).unlink()
+        log_path(cell).parent.mkdir(parents=True, exist_ok=True)
+        log_path(cell).write_text(failed_log("<b> ran out"))
+    said = list(partial.partial(resolved))
+    page = (FOLDER / "report.html").read_text()
+    assert re.search(r"<title>INCOMPLETE: 8 of 10 cells", page)
+    body = page.partition("<body>")[2].strip()
+    assert body.startswith('<section class="incomplete"')
+    banner = body.partition("</section>")[0]
+    assert "<strong>failed</strong> (2): &lt;b&gt; ran out" in banner
+    assert first.key in banner
+    assert second.key in banner
+    assert "2 of 4 of modes" in banner
+    assert "transfer_modes (2 of 4 cells of modes can be used, too few for it)" in banner
+    assert any(line.startswith("not drawn: transfer_modes") for line in said)
+    assert f"failed: {first.path} and 1 more: <b> ran out" in said
+
+
+def test_cells_without_their_dense_cell_are_named_and_left_out(resolved: Resolved) -> None:
+    dense = cell_like(resolved, "/plain/", "/dense/none/")
+    Path(dense.path).unlink()
+    list(partial.partial(resolved))
+    missing = pl.read_csv(FOLDER / "tables/missing.csv")
+    assert dict(missing["state"].value_counts().iter_rows()) == {"missing": 1, "no dense cell": 2}
+    assert all(dense.path in reason for reason in missing.filter(state="no dense cell")["reason"])
+    assert set(drops_of(FOLDER).filter(task="colours")["knobs"]) == {"context=passage"}
+    assert pl.read_parquet(FOLDER / "tables/cells.parquet").filter(knobs="", task="colours").height == 2
+
+
+def test_a_row_of_some_seeds_says_so_and_pairs_equal_seeds(resolved: Resolved) -> None:
+    Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
+    list(partial.partial(resolved))
+    row = drops_of(FOLDER).filter(transfer="sparse").row(0, named=True)
+    assert (row["n_seeds"], row["seeds_missing"]) == (1, 1)
+    study = {**STUDY, "experiments": {"modes": {**STUDY["experiments"]["modes"], "seeds": [1]}}}
+    toy.write_yaml(Path("one.yaml"), study)
+    one = toy_run.read("one.yaml")
+    alone = inference.drops(one, collect.collect(one)).filter(transfer="sparse").row(0, named=True)
+    assert {name: row[name] for name in alone} == alone
+
+
+def test_stale_broken_and_ended_cells_are_never_joined(resolved: Resolved) -> None:
+    cut, damaged = cell_like(resolved, "/plain/", "/magnitude-0.9/"), cell_like(resolved, "passage/", "/magnitude-0.9/")
+    Path(cut.path).write_bytes(Path(cut.path).read_bytes()[:-30])
+    Path(damaged.path).write_bytes(Path(damaged.path).read_bytes().replace(b"accuracy", b"accuracz", 1))
+    study = {**STUDY, "tasks": {**STUDY["tasks"], "mood": {**STUDY["tasks"]["mood"], "protocol": {"epochs": 3}}}}
+    toy.write_yaml(Path("config.yaml"), study)
+    list(partial.partial(toy_run.read()))
+    missing = pl.read_csv(FOLDER / "tables/missing.csv")
+    assert dict(missing["state"].value_counts().iter_rows()) == {"broken": 2, "stale": 4}
+    assert pl.read_parquet(FOLDER / "tables/cells.parquet").height == 4
+    assert set(drops_of(FOLDER)["experiment"]) == {"context"}
+
+
+def test_the_reason_is_that_of_the_job_before(resolved: Resolved) -> None:
+    for cell in grid.all_cells(resolved):
+        if cell.task == "mood":
+            Path(cell.path).unlink()
+    file = "results/examples/mood/evaluate.parquet"
+    Path(file).unlink()
+    log_of(file).parent.mkdir(parents=True, exist_ok=True)
+    log_of(file).write_text(failed_log("mood.csv is broken"))
+    said = list(partial.partial(resolved))
+    assert any(line.endswith(f"and 3 more: not begun: {file} could not be made: mood.csv is broken") for line in said)
+
+
+def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:
+    for cell in grid.all_cells(resolved):
+        if cell.compression.method == "dense":
+            Path(cell.path).unlink()
+    with pytest.raises(UserError, match="6 of 10 cells of study toy are done, but none whose dense cell is done"):
+        list(partial.partial(resolved))
+    shutil.rmtree("results/cells")
+    with pytest.raises(UserError, match=r"none of the 10 cells of study toy is done:\n") as caught:
+        list(partial.partial(resolved))
+    assert str(caught.value).endswith("How far the study is: junkdna status")
+    assert not FOLDER.exists()
+
+
+def test_a_complete_study_leaves_nothing_partial(resolved: Resolved) -> None:
+    FOLDER.mkdir(parents=True)
+    said = list(partial.partial(resolved))
+    assert said[0] == "all 10 cells are done: nothing is missing"
+    assert not FOLDER.exists()
+    assert not list(FOLDER.parent.glob(".partial*"))
+
+
+def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: Resolved) -> None:
+    lost = Path(cell_like(resolved, "/sparse/", "/seed-0/").path)
+    aside = lost.rename("aside")
+    list(partial.partial(resolved))
+    aside.rename(lost)
+    folder = FOLDER.parent
+    document = toy_run.document(resolved)
+    cells, drops = folder / "tables/cells.parquet", folder / "tables/drops.parquet"
+    stages.collect(cells, document)
+    stages.analyse(drops, document, cells)
+    draw.draw_all(drops, folder / "figures")
+    command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
+    subprocess.run([*command, "--cells", cells, "--drops", drops, "--figures", folder / "figures"], check=True)
+    assert {file.name for file in folder.iterdir()} == {"tables", "figures", "report.html"}
+    assert_frame_equal(pl.read_parquet(drops), pl.read_parquet("complete.parquet"))
+
+
+def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost, other = cell_like(resolved, "/sparse/", "/seed-0/"), cell_like(resolved, "/sparse/", "/seed-1/")
+    Path(lost.path).unlink()
+    real, calls = inference.drops, []
+
+    def meddled(*arguments: object, **more: object) -> pl.DataFrame:
+        calls.append(1)
+        if len(calls) == 1:
+            Path(other.path).unlink()  # a run has begun to make it anew
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(inference, "drops", meddled)
+    said = list(partial.partial(resolved))
+    assert len(calls) == 2
+    assert said[0].startswith("INCOMPLETE: 8 of 10 cells")
+    assert drops_of(FOLDER).filter(transfer="sparse").is_empty()
+
+    def always(*arguments: object, **more: object) -> pl.DataFrame:
+        os.utime(cell_like(resolved, "/plain/", "/dense/none/").path)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(inference, "drops", always)
+    with pytest.raises(UserError, match="a run makes them anew"):
+        list(partial.partial(resolved))
+    assert drops_of(FOLDER).height
+
+
+def test_a_study_that_is_completed_meanwhile_stays_without(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
+    real = partial._write
+    monkeypatch.setattr(
+        partial, "_write", lambda *args: (real(*args), Path("results/studies/toy/report.html").write_text("whole"))[0]
+    )
+    with pytest.raises(UserError, match="has been completed meanwhile"):
+        list(partial.partial(resolved))
+    assert not FOLDER.exists()
+
+
+def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
+    toy.write_yaml(Path("my study.yaml"), {**STUDY, "study": "mine"})
+    lost = Path(cell_like(resolved, "/plain/", "/magnitude-0.9/").path)
+    aside = lost.rename("aside")
+    command = [sys.executable, "-m", "junkdna", "partial", "--study", "my study.yaml"]
+    for used in (9, 8):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"INCOMPLETE: {used} of 10 cells")
+        assert "results/studies/mine/partial/report.html" in done.stdout
+        Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink(missing_ok=True)
+    assert {file.name for file in Path("results/studies/mine/partial").iterdir()} == {
+        "tables", "figures", "report.html", "study.json",
+    }  # fmt: skip
+    aside.rename(lost)
+    chosen = subprocess.run([*command, "--experiments", "context"], capture_output=True, text=True, check=False)
+    assert chosen.stdout.startswith("all 6 cells are done: nothing is missing\n")
+    assert "--config 'study_file=my study.yaml' 'run=[\"context\"]'" in chosen.stdout
+
+
+def test_the_complete_join_still_refuses_what_is_missing(resolved: Resolved) -> None:
+    joined = collect.collect(resolved)
+    with pytest.raises(KeyError):
+        inference.drops(resolved, joined.head(9))
+    Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
+    with pytest.raises(UserError, match="1 of 10 cells cannot be joined"):
+        collect.collect(resolved)
