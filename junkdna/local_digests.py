@@ -7,6 +7,7 @@ rewritten only when it says something new.
 
 import hashlib
 import json
+import os
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -84,11 +85,15 @@ def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
 
 
 def _digest(hashes: dict[str, str]) -> str:
-    return hashlib.sha256("".join(f"{name} {sha256}\n" for name, sha256 in hashes.items()).encode()).hexdigest()
+    return _sha256("".join(f"{name} {sha256}\n" for name, sha256 in hashes.items()))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()  # a name may hold bytes that are no text
 
 
 def _record(folder: Path, patterns: tuple[str, ...]) -> Path:
-    key = hashlib.sha256("\n".join([str(folder), *patterns]).encode()).hexdigest()[:16]
+    key = _sha256("\n".join([str(folder), *patterns]))[:16]
     return RECORDS / f"{key}.json"
 
 

