@@ -21,6 +21,7 @@ FLOORS = [
     ],
     ["files", "local_files", "job_log"],
     ["sealed", "model_files"],
+    ["probes", "rotary", "loading_checks", "model_config"],
     ["yaml_files", "provenance", "devices", "compress.registry", "difficulty", "requests_file", "tokenizer"],
     [
         "compress.packed",
@@ -34,6 +35,7 @@ FLOORS = [
     ["tasks.fields", "windows", "prompts", "answers", "subsets", "compress.artefact", "compress.select_rows"],
     ["tasks.columns", "sources", "compress.select", "compress.scope", "tasks.load", "encode"],
     ["tasks.schema", "raw", "model_source", "compress.masks", "models", "metrics", "token_tree", "calibration_spec"],
+    ["companions"],
     ["compression_grid", "compress.magnitude", "compress.largest", "compress.random", "compress.band", "compress.nm"],
     ["compress.magnitude_layer", "compress.rtn", "compress.gptq", "compress.svd", "compress.blocks", "scope_page"],
     ["compress.wanda", "compress.sparsegpt", "compress.factor_cache", "compress.layer_report", "compress.sequential"],
