@@ -18,6 +18,7 @@ from junkdna.job_settings import example_settings
 from junkdna.keys import EXAMPLES, MODELS, Cell, wheel_path
 from junkdna.leftovers import leftovers
 from junkdna.machine import Check
+from junkdna.model_places import model_notes, model_problems
 from junkdna.places import missing_places, used_examples
 from junkdna.plan import disk_needed
 from junkdna.programs import answer_of
@@ -60,6 +61,8 @@ def _disk(resolved: Resolved) -> Check:
 def _sources(resolved: Resolved) -> Iterator[Check]:
     """Every wheel, Hub repository and local place of the study: here, within reach, or not."""
     yield from ((False, line) for line in missing_places(resolved))
+    yield from ((False, line) for line in model_problems(resolved))
+    yield from ((True, f"note: {line}") for line in model_notes(resolved))
     cells = all_cells(resolved)
     models = {name: resolved.study.models[name] for name in dict.fromkeys(cell.model for cell in cells)}
     gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]

@@ -43,7 +43,7 @@ def load_plain(folder: Path, kind: str, dtype: str = "float32") -> nn.Module:
 def _check_direction(folder: Path, kind: str, model: nn.Module) -> None:
     try:
         both_ways = sees_later_tokens(model)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except Exception as error:
         raise UserError(f"{folder}: the model does not run on a row of token ids: {cause(error)}.") from error
     if both_ways and kind == "decoder":
         raise UserError(

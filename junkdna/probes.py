@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 TOKENS = 6
-NOISE = 1e-6  # of the largest influence: what sums that cancel may leave behind
+NOISE = 1e-9  # of the largest influence: what sums that cancel may leave behind
 
 
 def sees_later_tokens(model: nn.Module) -> bool:
@@ -34,7 +34,7 @@ def sees_later_tokens(model: nn.Module) -> bool:
         other = first[:half] + first[half:][::-1]
         one, two = (outputs(model, torch.tensor([row]))[0].float() for row in (first, other))
     change = (one - two).abs()
-    return bool(change[:half].max() > 1e-3 * change[half:].max())
+    return bool(change[:half].max() > 20 * torch.finfo(next(model.parameters()).dtype).eps * change[half:].max())
 
 
 def influence(model: nn.Module, ids: Tensor, mask: Tensor | None, tokens: int) -> Tensor | None:
@@ -43,7 +43,7 @@ def influence(model: nn.Module, ids: Tensor, mask: Tensor | None, tokens: int) -
     found: list[Tensor] = []
 
     def note(_: nn.Module, __: tuple, embedded: Tensor) -> Tensor | None:
-        if found or not isinstance(embedded, Tensor) or embedded.shape[:2] != ids.shape:
+        if found or not isinstance(embedded, Tensor) or embedded.shape[:2] not in (ids.shape, ids.t().shape):
             return None
         found.append(embedded.detach().requires_grad_(True))
         return found[0].clone()  # models may write to their embeddings
@@ -65,6 +65,7 @@ def influence(model: nn.Module, ids: Tensor, mask: Tensor | None, tokens: int) -
     if gradient is None:
         return None
     sizes = gradient.float().abs().amax(-1)
+    sizes = sizes if sizes.shape == ids.shape else sizes.t()  # XLNet runs tokens x rows
     return sizes if math.isfinite(float(sizes.sum())) else None
 
 

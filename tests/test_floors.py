@@ -43,6 +43,7 @@ FLOORS = [
     ["study_checks", "generation", "objectives", "stored_compression"],
     ["study", "transfer", "answering"],
     ["grid", "job_settings", "cell_table", "answering_text"],
+    ["model_places"],
     ["places", "cell", "collect", "bring", "checkpoint"],
     ["ahead", "stored_examples", "inference", "overview"],
     ["commands", "progress", "run_files", "run_end"],
