@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from junkdna.compress.layer_names import select_layers
 from junkdna.compress.levels import parse_level
 from junkdna.compress.options import option_values
 from junkdna.errors import UserError
@@ -88,15 +87,14 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
         return
     inputs = _inputs(folder, 0 if config.get("model_type") in STORED_BY_INPUT else 1, where)
     for compression, size in grouped.items():
-        names = _selected([*inputs], option_values(compression.method, compression.options).get("layers"))
-        wrong = [name for name in names if inputs[name] % size]
+        wrong = [name for name in inputs if inputs[name] % size]
         if wrong:
-            widths = sorted({inputs[name] for name in names})
+            widths = sorted({*inputs.values()})
             fitting = [number for number in range(2, 1025) if not any(width % number for width in widths)]
             fix = f"groups that fit all: {', '.join(map(str, fitting[:12]))}" if fitting else "leave these matrices out"
             yield (
                 f"{where}: {compression.tag} takes groups of {size} inputs, which do not fill the {inputs[wrong[0]]} "
-                f"inputs of {wrong[0]} ({len(wrong)} of {len(names)} matrices); {fix}"
+                f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"
             )
 
 
@@ -118,10 +116,3 @@ def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:
             if name.endswith(".weight") and len(tensor["shape"]) == 2 and numbered and not table:
                 found[name] = tensor["shape"][dimension]
     return found
-
-
-def _selected(names: list[str], patterns: Sequence[str] | None) -> list[str]:
-    try:
-        return select_layers(names, patterns) if patterns else names
-    except UserError:  # the compression itself says what its patterns match
-        return []
