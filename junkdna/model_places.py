@@ -91,7 +91,7 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
         if wrong:
             widths = sorted({*inputs.values()})
             fitting = [number for number in range(2, 1025) if not any(width % number for width in widths)]
-            fix = f"groups that fit all: {', '.join(map(str, fitting[:12]))}" if fitting else "leave these matrices out"
+            fix = f"groups that fit all: {', '.join(map(str, fitting[:12]))}" if fitting else "no group fits all"
             yield (
                 f"{where}: {compression.tag} takes groups of {size} inputs, which do not fill the {inputs[wrong[0]]} "
                 f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"
