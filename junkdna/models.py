@@ -51,7 +51,7 @@ def _check_direction(folder: Path, kind: str, model: nn.Module) -> None:
             "prediction of a token depends on the tokens after it, so it gives no log-likelihoods. Set `kind: encoder` "
             "for this model in the study, or name a causal one (GPT, Llama)."
         )
-    if not both_ways and kind == "encoder":
+    if both_ways is False and kind == "encoder":
         log.warning(CAUSAL_ENCODER, folder, type(model).__name__)
 
 

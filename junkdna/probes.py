@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 TOKENS = 6
+FEWEST = 128  # ids that every model without a stated vocabulary knows
 NOISE = 1e-9  # of the largest influence: what sums that cancel may leave behind
 
 
-def sees_later_tokens(model: nn.Module) -> bool:
-    """Whether the output of a token depends on a token after it, in one row without padding.
+def sees_later_tokens(model: nn.Module) -> bool | None:
+    """Whether the output of a token depends on a token after it, in one row without padding; None for a model whose
+    outputs are not finite.
 
     `model` returns `logits` or a `last_hidden_state` of one vector per token. Where it has no gradients to ask (an
     in-place operation, a kernel without a backward pass) two outputs are compared, which sees larger leaks only.
@@ -34,6 +36,8 @@ def sees_later_tokens(model: nn.Module) -> bool:
         other = first[:half] + first[half:][::-1]
         one, two = (outputs(model, torch.tensor([row]))[0].float() for row in (first, other))
     change = (one - two).abs()
+    if not torch.isfinite(change).all():
+        return None
     return bool(change[:half].max() > 20 * torch.finfo(next(model.parameters()).dtype).eps * change[half:].max())
 
 
@@ -83,7 +87,8 @@ def probe_tokens(model: nn.Module, number: int) -> list[int]:
     config = model.config.get_text_config()
     special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "sep", "cls", "mask")}
     special = {token for token in special if isinstance(token, int)}
-    usable = [token for token in range(config.vocab_size) if token not in special]
+    vocabulary = getattr(config, "vocab_size", None) or FEWEST  # CANINE reads code points and states none
+    usable = [token for token in range(vocabulary) if token not in special]
     return [usable[len(usable) * (place + 1) // (number + 1)] for place in range(number)]
 
 

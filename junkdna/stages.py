@@ -111,13 +111,14 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     from junkdna.encode import write_tokens
     from junkdna.model_files import check_model
     from junkdna.stored_examples import read_examples_file
-    from junkdna.tokenizer import context_tokens, load_tokenizer
+    from junkdna.tokenizer import check_ids, context_tokens, load_tokenizer
 
     check_model(model_file.parent)
     tokenizer = load_tokenizer(model_file.parent)
     shots = read_examples_file(shots_file) if shots_file else None
     readable = context_tokens(model_file.parent, tokenizer)
     table = encode_table(read_examples_file(examples_file), shots, tokenizer, settings, readable)
+    check_ids(model_file.parent, table["query"], table["options"])
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)

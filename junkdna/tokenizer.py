@@ -3,8 +3,12 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError, cause
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FEWEST_WORDS = 10  # more than a tokenizer without its vocabulary ever has
 UNKNOWN = 10_000_000  # tokenizers write 1e30 where they know no limit, some configs -1
@@ -63,6 +67,26 @@ def _reason(folder: Path, error: Exception) -> str:
             "written it, or it is damaged: update transformers and tokenizers, or save it anew with these."
         )
     return f"{said} Bring the tokenizer's files again, as save_pretrained writes them."
+
+
+def check_ids(folder: Path, *columns: "pa.ChunkedArray") -> None:
+    """UserError where a column of token ids (lists, or lists of lists) holds one that the model of a folder lacks.
+
+    The tokenizer then is another model's; looking the id up would end in an IndexError, or in an error of the GPU.
+    """
+    import pyarrow.compute as pc
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    known = (config.get("text_config") or config).get("vocab_size")
+    for column in columns:
+        while hasattr(column.type, "value_type"):
+            column = pc.list_flatten(column)
+        highest = pc.max(column).as_py()
+        if isinstance(known, int) and highest is not None and highest >= known:
+            raise UserError(
+                f"{folder}: the tokenizer gives token id {highest}, but the model has {known} tokens, counted from 0 "
+                "(vocab_size in config.json): the tokenizer is another model's. Bring the right one."
+            )
 
 
 def context_tokens(folder: Path, tokenizer: object) -> int | None:
