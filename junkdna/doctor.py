@@ -20,6 +20,7 @@ from junkdna.keys import EXAMPLES, MODELS, Cell, wheel_path
 from junkdna.leftovers import leftovers
 from junkdna.machine import Check
 from junkdna.model_names import taken_names
+from junkdna.model_places import model_notes, model_problems
 from junkdna.places import missing_places, used_examples
 from junkdna.plan import disk_needed
 from junkdna.programs import answer_of
@@ -63,6 +64,8 @@ def _disk(resolved: Resolved) -> Check:
 def _sources(resolved: Resolved) -> Iterator[Check]:
     """Every wheel, Hub repository and local place of the study: here, within reach, or not."""
     yield from ((False, line) for line in (*missing_places(resolved), *taken_names(resolved)))
+    yield from ((False, line) for line in model_problems(resolved))
+    yield from ((True, f"note: {line}") for line in model_notes(resolved))
     cells = all_cells(resolved)
     models = {name: resolved.study.models[name] for name in dict.fromkeys(cell.model for cell in cells)}
     gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]

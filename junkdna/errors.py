@@ -76,6 +76,12 @@ def cut(text: str, most: int) -> str:
     return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 
+def cause(error: BaseException, most: int = 200) -> str:
+    """What a library's exception says, as the end of a sentence: its first paragraph in one line, without the tail."""
+    text = " ".join(str(error).strip().split("\n\n")[0].split()) or type(error).__name__
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def _printable(line: str) -> str:
     if line.isprintable():
         return line

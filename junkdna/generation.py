@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from junkdna.models import length_batches
+from junkdna.rotary import check_length, frequency_limit
 from junkdna.token_tree import need_context, run_packs, tree_fits, tree_packs
 from junkdna.walk import STRAIGHT, Walk
 
@@ -35,9 +36,11 @@ def greedy(
     A row ends at an end-of-text token (see `end_tokens`), when its text holds one of `stop` (or the special token of
     that name comes), or after `max_new_tokens`. No sampling and no penalties, whatever the model's generation settings
     say. What queries share at their beginning is computed once (`token_tree`), then rows are decoded in batches, padded
-    on the left; architectures that `tree_fits` refuses go row by row through transformers' `generate`. The rows that
-    run together change logits by rounding error only, so an answer only where its two best tokens are that close.
-    `walk` goes through the packs of rows. Raises UserError for a query without tokens.
+    on the left; architectures that `tree_fits` refuses go row by row through transformers' `generate`. A row that grows
+    past a limit of its rotary frequencies (`rotary`) is computed in full for every token, as the cached keys would hold
+    the frequencies of before. The rows that run together change logits by rounding error only, so an answer only where
+    its two best tokens are that close. `walk` goes through the packs of rows. Raises UserError for a query without
+    tokens, and as `rotary.check_length`.
     """
     need_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
@@ -49,6 +52,7 @@ def greedy(
         return tokens[-1] in ends or (bool(stop) and any(mark in text(tokens) for mark in stop))
 
     longest = max(map(len, queries), default=0) + max_new_tokens
+    check_length(model.config, longest)
     run = _side_by_side if tree_fits(model, longest) else _row_by_row
     texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, walk)]
     return [answer[: min((answer.find(mark) for mark in stop if mark in answer), default=None)] for answer in texts]
@@ -140,6 +144,8 @@ def _row_by_row(
 ) -> Rows:
     from transformers import GenerationConfig, StoppingCriteriaList
 
+    limit = frequency_limit(model.config)
+
     def answer(query: list[int]) -> list[int]:
         def ended(ids: torch.Tensor, _: object, **__: object) -> torch.Tensor:
             return torch.tensor([finished(ids[0, len(query) :].tolist())], device=ids.device)
@@ -150,6 +156,7 @@ def _row_by_row(
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            use_cache=limit is None or not len(query) <= limit < len(query) + max_new_tokens,
             stopping_criteria=StoppingCriteriaList([ended]),
         )
         return made[0, len(query) :].tolist()

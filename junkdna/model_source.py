@@ -9,15 +9,17 @@ from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, cause
 from junkdna.files import replacing, writing
 from junkdna.local_files import local_folder
+from junkdna.model_config import check_config, check_tokenizer_files
 from junkdna.model_files import CODE, INDEX, MANIFEST, MODEL_FILES, PICKLES, TOKENIZER_FILES, facts_of
 from junkdna.source_spec import AnySource, HubSource, WheelSource
 from junkdna.sources import extract
 
 WEIGHTS = "model.safetensors"
 MOST_HEADER_BYTES = 100_000_000  # as safetensors has it
+FLOATS = ("F64", "F32", "F16", "BF16")
 CONVERT = (
     "Pickled weights can run code when they are loaded, so they are not read. On a machine where you trust the file,"
     " load the model and call model.save_pretrained(folder, safe_serialization=True) and"
@@ -64,9 +66,9 @@ def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Pat
 def check_model_folder(folder: Path, where: str) -> list[str]:
     """Names of the files of `folder` that make the model, sorted, after checking that they do.
 
-    Raises UserError, `where` in front, for pickled weights only, a missing config, tokenizer or weight file,
-    remote code (`auto_map`), a quantised checkpoint, and safetensors files whose header does not fit their size.
-    Does not read the weights themselves.
+    Raises UserError, `where` in front, for pickled weights only, a missing config, vocabulary or weight file, an
+    architecture that cannot be served (`model_config`), a compressed checkpoint, JSON that cannot be read, and
+    safetensors files whose header does not fit their size. Does not read the weights themselves.
     """
     code = _matching(folder, CODE)
     names = [name for name in _matching(folder, MODEL_FILES) if name not in code]
@@ -81,10 +83,8 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
         )
     if "config.json" not in present:
         raise UserError(f"{where}: config.json is missing; copy it beside the weights.")
-    if not any(fnmatchcase(name, pattern) for name in names for pattern in TOKENIZER_FILES):
-        raise UserError(f"{where}: no tokenizer files (tokenizer.json, vocab.txt, ...); save the tokenizer there too.")
-    _check_configs(folder, present, where)
-    shards = {WEIGHTS} if WEIGHTS in present else _shards(folder, where)
+    _check_configs(folder, names, where)
+    shards = weight_files(folder, where)
     missing = sorted(shards - present)
     if missing:
         raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is not there: the copy is not complete.")
@@ -93,8 +93,10 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
     return [name for name in names if not name.endswith(".safetensors") or name in shards]
 
 
-def _shards(folder: Path, where: str) -> set[str]:
-    """Names of the files that an index says hold the weights."""
+def weight_files(folder: Path, where: str) -> set[str]:
+    """Names of the files that hold the weights, by the index where there is one."""
+    if (folder / WEIGHTS).exists():
+        return {WEIGHTS}
     names = _read_json(folder / INDEX, where).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
         raise UserError(
@@ -103,23 +105,42 @@ def _shards(folder: Path, where: str) -> set[str]:
     return set(names.values())
 
 
-def _check_configs(folder: Path, present: set[str], where: str) -> None:
-    for name in sorted(present & {"config.json", "tokenizer_config.json"}):
-        settings = _read_json(folder / name, where)
-        if settings.get("auto_map"):
-            raise UserError(
-                f"{where}: {name} has `auto_map`: this model runs Python code from its repository, which is never done"
-                " here. Use a model of an architecture that transformers has itself."
-            )
-        if settings.get("quantization_config"):
-            raise UserError(
-                f"{where}: {name} has `quantization_config`: the weights are compressed already."
-                " Name the original checkpoint."
-            )
+def _check_configs(folder: Path, names: list[str], where: str) -> None:
+    check_config(_read_json(folder / "config.json", where), where)
+    settings = {}
+    for name in names:
+        if name.endswith(".json") and any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES):
+            content = _read_json(folder / name, where)
+            settings = content if name == "tokenizer_config.json" else settings
+    check_tokenizer_files(settings, _tokenizer_files(names), where)
+
+
+def _tokenizer_files(names: list[str]) -> list[str]:
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES)]
 
 
 def _check_safetensors(path: Path, where: str) -> None:
-    """Header length, header JSON and the last tensor's end against the file's size."""
+    """Header length, header JSON, types of the weights, and the last tensor's end against the file's size."""
+    tensors, start = read_header(path, where)
+    odd = {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}
+    if odd:
+        raise UserError(
+            f"{where} holds weights of type {', '.join(sorted(map(str, odd)))}, not of {', '.join(FLOATS)}: they are "
+            "compressed already, and their scales would be left out. Name the original checkpoint."
+        )
+    size = path.stat().st_size
+    whole = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    if whole != size:
+        raise UserError(
+            f"{where} has {size} bytes, its header says {whole}: it is cut short or damaged. Fetch it again."
+        )
+
+
+def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
+    """The tensors of a safetensors file by name (dtype, shape, data_offsets), and the byte at which their data begins.
+
+    UserError for a file that is no safetensors file, or whose header is damaged.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -130,15 +151,12 @@ def _check_safetensors(path: Path, where: str) -> None:
             raise UserError(f"{where} is cut short or no safetensors file ({size} bytes). Fetch it again.")
         header = file.read(length)
     try:
-        tensors = json.loads(header)
-        ends = [int(entry["data_offsets"][1]) for name, entry in tensors.items() if name != "__metadata__"]
+        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        for entry in tensors.values():
+            str(entry["dtype"]), [int(part) for part in entry["shape"]], int(entry["data_offsets"][1])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
         raise UserError(f"{where} has a damaged safetensors header. Fetch it again.") from None
-    whole = 8 + length + max(ends, default=0)
-    if whole != size:
-        raise UserError(
-            f"{where} has {size} bytes, its header says {whole}: it is cut short or damaged. Fetch it again."
-        )
+    return tensors, 8 + length
 
 
 def _read_json(path: Path, where: str) -> dict:
@@ -250,13 +268,19 @@ def _expand_gguf(file: Path, target: Path, where: str) -> dict:
     import torch
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    packed = transformers.AutoModelForCausalLM.from_pretrained(
-        file.parent,
-        gguf_file=file.name,
-        quantization_config=transformers.GgufConfig(dequantize=True),
-        dtype=torch.float32,
-    )
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        packed = transformers.AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            gguf_file=file.name,
+            quantization_config=transformers.GgufConfig(dequantize=True),
+            dtype=torch.float32,
+        )
+    except Exception as error:  # of transformers and gguf, for an architecture or a file that they do not know
+        raise UserError(
+            f"{where}: transformers {transformers.__version__} cannot read this .gguf file: {cause(error)} Use a model "
+            "saved as safetensors, or a .gguf file of a common architecture (llama, qwen2)."
+        ) from error
     for name, module in packed.named_modules():
         if hasattr(module, "in_features"):
             assert type(module) is torch.nn.Linear, f"{name} is {type(module).__name__}, not nn.Linear: still packed"

@@ -1,28 +1,58 @@
 """Model directories into models: encoder, decoder, or a classifier with a seeded, untrained head."""
 
+import logging
 import math
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, cause
+from junkdna.loading_checks import check_architecture, check_loaded, refuse_head
+from junkdna.probes import sees_later_tokens
 from junkdna.seeds import seed_for
+
+log = logging.getLogger(__name__)
+
+CAUSAL_ENCODER = (
+    "%s: a %s is causal (each token sees only the tokens before it), and the study gives it as `kind: encoder`. The "
+    "mean of its hidden states is hardly the sentence embedding that is meant; `kind: decoder` scores by likelihood."
+)
 
 
 def load_plain(folder: Path, kind: str, dtype: str = "float32") -> nn.Module:
     """The pre-trained model without a task head (`kind` encoder) or with its language-model head (decoder).
 
-    In `dtype` ("float32" or "bfloat16"), eval mode, safetensors only, no remote code. Raises UserError when the weights
-    do not fill the model (a parameter of the model that the checkpoint lacks), except for an encoder's pooler, which
-    nothing here uses.
+    In `dtype` ("float32" or "bfloat16"), eval mode, safetensors only, no remote code. Raises UserError for a model that
+    `kind` does not serve (`loading_checks.check_architecture`), for weights that do not fill the model exactly, except
+    for an encoder's pooler, which nothing here uses, and for a decoder whose tokens see the tokens after them: it gives
+    no probability of a text. Logs a warning for an encoder whose tokens do not.
     """
     from transformers import AutoModel, AutoModelForCausalLM
 
     loader = AutoModelForCausalLM if kind == "decoder" else AutoModel
-    model, info = _load(loader, folder, dtype)
-    _refuse_missing(folder, kind, info["missing_keys"])
+    config = _config(folder)
+    check_architecture(folder, kind, config)
+    model, info = _load(loader, folder, config, dtype)
+    check_loaded(folder, kind, model, info)
+    _check_direction(folder, kind, model)
     return model
+
+
+def _check_direction(folder: Path, kind: str, model: nn.Module) -> None:
+    try:
+        both_ways = sees_later_tokens(model)
+    except Exception as error:
+        raise UserError(f"{folder}: the model does not run on a row of token ids: {cause(error)}.") from error
+    if both_ways and kind == "decoder":
+        raise UserError(
+            f"{folder}: a {type(model).__name__} as its config.json describes it reads a text in both directions: its "
+            "prediction of a token depends on the tokens after it, so it gives no log-likelihoods. Set `kind: encoder` "
+            "for this model in the study, or name a causal one (GPT, Llama)."
+        )
+    if both_ways is False and kind == "encoder":
+        log.warning(CAUSAL_ENCODER, folder, type(model).__name__)
 
 
 def cast(model: nn.Module, dtype: str) -> nn.Module:
@@ -47,18 +77,17 @@ def load_classifier(folder: Path, outputs: int, head_key: tuple) -> tuple[nn.Mod
 
     The head (the parameters outside the pre-trained body, and its pooler, that the checkpoint lacks) is drawn anew:
     matrices from normal(0, initializer_range), biases 0, scales of norms 1, with a generator made from `head_key`
-    only: equal for every compression and transfer mode of one seed. Raises UserError when weights of the body lack.
+    only: equal for every compression and transfer mode of one seed. Raises UserError as `load_plain` does, and for a
+    checkpoint that holds the head of a task already, whatever its name or number of classes.
     """
     from transformers import AutoModelForSequenceClassification
 
-    model, info = _load(AutoModelForSequenceClassification, folder, config=_classifier_config(folder, outputs))
+    config = _classifier_config(folder, outputs)
+    check_architecture(folder, "classifier", config)
+    model, info = _load(AutoModelForSequenceClassification, folder, config)
+    check_loaded(folder, "classifier", model, info)
+    refuse_head(folder, model, info)
     head = sorted(info["missing_keys"])
-    body = f"{model.base_model_prefix}."
-    _refuse_missing(folder, "classifier", [name for name in head if name.startswith(body)])
-    if not head:
-        raise UserError(
-            f"{folder}: the checkpoint already holds a classification head; give the plain pre-trained model."
-        )
     generator = torch.Generator().manual_seed(seed_for("head_init", *head_key))
     std = getattr(model.config, "initializer_range", 0.02)
     parameters = dict(model.named_parameters())
@@ -75,25 +104,22 @@ def load_classifier(folder: Path, outputs: int, head_key: tuple) -> tuple[nn.Mod
 def _classifier_config(folder: Path, outputs: int) -> object:
     """The checkpoint's configuration with labels 0 to `outputs` - 1. A `problem_type` left by an earlier fine-tuning
     goes: transformers refuses one output under some, and losses are computed from the logits here."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: the model cannot be loaded: {error}") from error
+    config = _config(folder)
     config.problem_type = None
     config.num_labels = outputs
     return config
 
 
-def _refuse_missing(folder: Path, kind: str, names: list[str]) -> None:
-    missing = [name for name in sorted(names) if "pooler" not in name]
-    if missing:
-        shown = ", ".join([*missing[:3], *(["..."] if len(missing) > 3 else [])])
+def _config(folder: Path) -> object:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # whatever transformers raises of what the file says
         raise UserError(
-            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({shown}); "
-            f"check the study's `kind` of this model, or the checkpoint."
-        )
+            f"{folder}: the model cannot be loaded, because transformers {version('transformers')} does not take its "
+            f"config.json: {cause(error)} Bring the file that belongs to the weights, or a transformers that knows it."
+        ) from error
 
 
 def _pad_token(config: object) -> int:
@@ -104,17 +130,24 @@ def _pad_token(config: object) -> int:
     return next(token for token in candidates if token is not None and token >= 0)
 
 
-def _load(loader: type, folder: Path, dtype: str = "float32", **extra: object) -> tuple[nn.Module, dict]:
+def _load(loader: type, folder: Path, config: object, dtype: str = "float32") -> tuple[nn.Module, dict]:
+    """The model and transformers' loading info: names that are missing, unexpected, or of another shape."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # the report of untrained head weights: they are drawn anew below, on purpose
     options = {"output_loading_info": True, "trust_remote_code": False, "use_safetensors": True}
+    options["ignore_mismatched_sizes"] = True  # they are refused by name
     try:
         with torch.random.fork_rng(devices=[]):  # transformers draws what the checkpoint lacks from the global state
-            model, info = loader.from_pretrained(folder, dtype=getattr(torch, dtype), **options, **extra)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{folder}: the model cannot be loaded: {error}") from error
+            model, info = loader.from_pretrained(folder, config=config, dtype=getattr(torch, dtype), **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # of transformers and safetensors; the latter raises a class of its own
+        raise UserError(
+            f"{folder}: the model cannot be loaded from its config.json and safetensors files: {cause(error)} Bring "
+            "them again, or save the model anew with save_pretrained."
+        ) from error
     return model.eval(), info
 
 

@@ -12,6 +12,9 @@ Shapes: B rows of a batch, T tokens, D embedding width, C classes, N options of 
 Questions of one batch may have different numbers of options. Every loss is the mean over the rows of the batch.
 Not done: options of other questions as negatives, since scoring compares the options of one question alone and
 another question's option may be right too.
+
+Rows of a batch that would change one another's outputs (`companions`) go through the model apart; the loss is the same
+mean over all of them.
 """
 
 import math
@@ -21,9 +24,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from junkdna.companions import row_groups
 from junkdna.errors import UserError, unknown_name
 from junkdna.models import pad
-from junkdna.score import classifier_inputs, mean_pooled
+from junkdna.score import classifier_outputs, in_order, mean_pooled
 
 Rows = list[list[int]]
 
@@ -117,7 +121,7 @@ def _problem(data: Training, row: int, classes: int) -> str | None:
 
 
 def _classes(model: nn.Module, data: Training, batch: list[int], device: str) -> Tensor:
-    logits_bc = model(**classifier_inputs(model, data.queries, data.starts, batch, device)).logits
+    logits_bc = classifier_outputs(model, data.queries, data.starts, batch, device)
     return nn.functional.cross_entropy(logits_bc, torch.tensor([data.answers[i] for i in batch], device=device))
 
 
@@ -150,15 +154,19 @@ def _choice_loss(scores: Sequence[Tensor], data: Training, batch: list[int]) -> 
 
 
 def _one_output(model: nn.Module, rows: Rows, starts: list[int], batch: list[int], device: str) -> Tensor:
-    logits = model(**classifier_inputs(model, rows, starts, batch, device)).logits
+    logits = classifier_outputs(model, rows, starts, batch, device)
     assert logits.shape[1] == 1, f"a head with one output is needed, not {logits.shape[1]}"
     return logits[:, 0]
 
 
 def _embed(model: nn.Module, rows: Rows, device: str) -> Tensor:
     """What the scorer compares, with gradients."""
-    ids, mask_bt = pad(rows, device)
-    return mean_pooled(model(input_ids=ids, attention_mask=mask_bt).last_hidden_state, mask_bt)
+    groups = row_groups(model, [len(row) for row in rows])
+    found = []
+    for group in groups:
+        ids, mask_bt = pad([rows[i] for i in group], device)
+        found.append(mean_pooled(model(input_ids=ids, attention_mask=mask_bt).last_hidden_state, mask_bt))
+    return in_order(found, groups)
 
 
 OBJECTIVES = {

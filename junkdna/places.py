@@ -9,16 +9,21 @@ from junkdna.grid import all_cells, calibrations
 from junkdna.job_settings import example_settings
 from junkdna.keys import Cell, has_shots
 from junkdna.local_files import local_folder, matching
+from junkdna.model_places import model_problems
 from junkdna.study import Resolved
 
 MODEL_CONFIG = "config.json"
 
 
 def check_places(resolved: Resolved) -> None:
-    """Raise one UserError that lists every missing local folder or file of the models and tasks in use."""
+    """Raise one UserError that lists every missing local folder or file of the models and tasks in use; or else
+    everything that is wrong with the models' folders (`model_places`)."""
     missing = list(missing_places(resolved))
     if missing:
         raise UserError("\n  ".join([f"{len(missing)} local place(s) that the study names are not there:", *missing]))
+    wrong = list(model_problems(resolved))
+    if wrong:
+        raise UserError("\n  ".join([f"{len(wrong)} thing(s) are wrong with models of the study:", *wrong]))
 
 
 def missing_places(resolved: Resolved) -> Iterator[str]:

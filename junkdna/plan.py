@@ -9,6 +9,7 @@ from junkdna.cell_time import CellTimes
 from junkdna.disk import Disk, disk
 from junkdna.grid import expand, stored
 from junkdna.model_names import taken_names
+from junkdna.model_places import model_notes, model_problems
 from junkdna.places import missing_places
 from junkdna.progress import Progress, Snapshot
 from junkdna.run_files import files_before, present
@@ -25,6 +26,10 @@ def plan(resolved: Resolved) -> Iterator[str]:
     yield from _experiments(resolved, now)
     for line in (*missing_places(resolved), *taken_names(resolved)):
         yield f"MISSING  {line}"
+    for line in model_problems(resolved):
+        yield f"WRONG    {line}"
+    for line in model_notes(resolved):
+        yield f"NOTE     {line}"
     yield _cached(resolved, now)
     times = CellTimes(now.finished, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))
     yield from _hours(resolved, now, times)

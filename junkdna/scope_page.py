@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, cause
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,12 +28,15 @@ def empty_model(folder: Path, kind: str) -> "nn.Module":
     import torch
     import transformers
 
+    from junkdna.loading_checks import check_architecture
+
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        with torch.device("meta"):
-            return getattr(transformers, LOADERS[kind]).from_config(config, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no {kind} can be made of its config.json: {error}") from error
+    except Exception as error:  # whatever transformers raises of what the file says
+        raise UserError(f"{folder}: no {kind} can be made of its config.json: {cause(error)}") from error
+    check_architecture(folder, kind, config)
+    with torch.device("meta"):
+        return getattr(transformers, LOADERS[kind]).from_config(config, trust_remote_code=False)
 
 
 def scope_text(model: "nn.Module", name: str, prune_head: bool = False, embeddings: bool = False) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from junkdna.companions import row_groups
 from junkdna.errors import UserError
 from junkdna.models import length_batches, pad
 from junkdna.token_tree import PACK_TOKENS, need_context, run_packs, tree_fits, tree_packs
@@ -36,11 +37,18 @@ def similarity(model: nn.Module, queries: Rows, options: list[Rows], device: str
 
 def _embed(model: nn.Module, rows: Rows, device: str, walk: Walk, loop: str) -> torch.Tensor:
     done: Done = {}
-    for batch in walk(loop, length_batches([len(row) for row in rows]), done.copy, done.update):
+    for batch in walk(loop, _batches(model, rows), done.copy, done.update):
         ids, mask = pad([rows[i] for i in batch], device)
         embedded = mean_pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask)
         done.setdefault("embedded", torch.zeros(len(rows), embedded.shape[1]))[batch] = embedded.cpu()
     return done["embedded"]
+
+
+def _batches(model: nn.Module, rows: Rows) -> Rows:
+    """Row numbers by like length, in batches of rows that may run together (`companions`)."""
+    lengths = [len(row) for row in rows]
+    groups = row_groups(model, lengths)
+    return [[group[i] for i in batch] for group in groups for batch in length_batches([lengths[r] for r in group])]
 
 
 def mean_pooled(hidden_btd: torch.Tensor, mask_bt: torch.Tensor) -> torch.Tensor:
@@ -57,8 +65,9 @@ def loglikelihood(
 
     log p(option | query) = sum over t >= starts[i][j] of log softmax(logits_t)[option_t], softmax in float32. Tokens
     before the start are read, not scored. What options and queries have in common at their beginning is computed once
-    (`token_tree`) where the architecture allows it; else each option's row runs in full. Either way the rows that run
-    together change a score by rounding error only. `walk` goes through the batches.
+    (`token_tree`) where the architecture allows it; else each option's row runs in full, beside rows that change
+    nothing for it (`companions`). Either way the rows that run together change a score by rounding error only. `walk`
+    goes through the batches.
 
     Raises UserError for an option without a token to score, and where nothing stands before the first scored token:
     a model gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
@@ -105,13 +114,13 @@ def _run_tree(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk
 
 
 def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk: Walk, done: Done) -> Batches:
-    """The same for any causal model: whole rows, padded on the right, where no token of a row can see it."""
+    """The same for any causal model: whole rows, padded on the right where no token of a row can see the padding."""
     selects = "logits_to_keep" in inspect.signature(model.forward).parameters
     equal: dict[tuple[int, ...], list[int]] = {}
     for r, row in enumerate(rows):
         equal.setdefault(tuple(row), []).append(r)
     distinct, numbers = [list(row) for row in equal], list(equal.values())
-    for batch in walk("score", length_batches([len(row) for row in distinct]), done.copy, done.update):
+    for batch in walk("score", _batches(model, distinct), done.copy, done.update):
         ids, mask = pad([distinct[d] for d in batch], device)
         spans = [(b, r, range(wanted[r], len(rows[r]))) for b, d in enumerate(batch) for r in numbers[d]]
         at = sorted(set().union(*(span for _, _, span in spans)))  # positions wanted of any row
@@ -128,7 +137,7 @@ def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk
 def class_logits(model: nn.Module, queries: Rows, starts: list[int], device: str, walk: Walk = STRAIGHT) -> np.ndarray:
     """Logits (examples, classes) of a sequence classifier."""
     done: Done = {}
-    for batch in walk("score", length_batches([len(query) for query in queries]), done.copy, done.update):
+    for batch in walk("score", _batches(model, queries), done.copy, done.update):
         logits = model(**classifier_inputs(model, queries, starts, batch, device)).logits.float().cpu()
         done.setdefault("logits", torch.zeros(len(queries), logits.shape[1]))[batch] = logits
     return done["logits"].numpy()
@@ -146,6 +155,26 @@ def pair_logits(
     logits = class_logits(model, pairs, [start for row in starts for start in row], device, walk)
     assert logits.shape[1] == 1, f"a cross-encoder has one output, this model {logits.shape[1]}"
     return _per_example(logits[:, 0], options)
+
+
+def classifier_outputs(
+    model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str
+) -> torch.Tensor:
+    """Logits (B, C) of a sequence classifier for some rows, gradients included; rows that may not share a batch
+    (`companions`) go through the model apart."""
+    groups = row_groups(model, [len(queries[i]) for i in batch])
+    found = [
+        model(**classifier_inputs(model, queries, starts, [batch[k] for k in group], device)).logits for group in groups
+    ]
+    return in_order(found, groups)
+
+
+def in_order(found: list[torch.Tensor], groups: list[list[int]]) -> torch.Tensor:
+    """What was found for the rows of each group, (rows of the group, ...), as one tensor in the rows' own order."""
+    if len(groups) == 1:
+        return found[0]
+    order = torch.tensor([row for group in groups for row in group]).argsort()
+    return torch.cat(found)[order.to(found[0].device)]
 
 
 def classifier_inputs(model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str) -> dict:

@@ -130,7 +130,7 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     from junkdna.model_files import check_model
     from junkdna.sealed import seal_of
     from junkdna.stored_examples import read_examples_file
-    from junkdna.tokenizer import context_tokens, load_tokenizer
+    from junkdna.tokenizer import check_ids, context_tokens, load_tokenizer
 
     inputs = settings["inputs"]
     manifest = check_model(model_file.parent)
@@ -140,6 +140,7 @@ def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, 
     tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
     readable = context_tokens(model_file.parent, tokenizer)
     table = encode_table(tables[settings["role"]], tables.get("shots"), tokenizer, settings, readable)
+    check_ids(model_file.parent, table["query"], table["options"])
     record = {
         "settings_digest": settings_digest(settings),
         "model_digest": manifest["digest"],

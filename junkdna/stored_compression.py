@@ -5,9 +5,10 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from junkdna.calibration import CalibrationRows, read_calibration
+from junkdna.companions import row_groups
 from junkdna.compress.artefact import write_artefact
 from junkdna.compress.factor_cache import cached_factors
 from junkdna.compress.registry import METHODS
@@ -51,7 +52,7 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
         rows = _calibration_rows(calibration, settings["inputs"]["calibration"], model_folder, manifest["digest"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
-        given = _batches(rows)
+        given = _batches(model, rows)
         found = calibrated(model, prunables, given, partial(_one, compression), statistics == "gram", device)
     else:
         found = _decomposed(prunables, compression, model_folder / "svd", device)
@@ -82,9 +83,15 @@ def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, mod
     return rows
 
 
-def _batches(rows: CalibrationRows) -> list[Batch]:
-    """The rows in batches of like lengths, right-padded, on the CPU; a row of more than BATCH_TOKENS is one alone."""
-    groups = length_batches([len(ids) for ids in rows.ids], BATCH_TOKENS)
+def _batches(model: nn.Module, rows: CalibrationRows) -> list[Batch]:
+    """The rows in batches of like lengths, right-padded, on the CPU; a row of more than BATCH_TOKENS is one alone.
+    Rows that would change one another's activations (`companions`) are not put together."""
+    lengths = [len(ids) for ids in rows.ids]
+    groups = [
+        [group[i] for i in batch]
+        for group in row_groups(model, lengths)
+        for batch in length_batches([lengths[r] for r in group], BATCH_TOKENS)
+    ]
     return [Batch(*pad([rows.ids[i] for i in group], "cpu")) for group in groups]
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from junkdna.errors import UserError
+from junkdna.rotary import frequency_limit
 from junkdna.walk import Walk
 
 Rows = list[list[int]]
@@ -46,8 +47,8 @@ def tree_fits(model: nn.Module, longest: int) -> bool:
     """Whether rows of up to `longest` tokens may go through this model as a tree.
 
     It needs attention to all earlier tokens in every layer (no state-space or convolution layers; sliding windows
-    only where no row outgrows them), positions that the caller gives, an attention kernel that takes any mask, and
-    transformers' cache of keys and values.
+    only where no row outgrows them), positions that the caller gives, an attention kernel that takes any mask,
+    transformers' cache of keys and values, and rotary frequencies that are the same for all these rows.
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -55,6 +56,9 @@ def tree_fits(model: nn.Module, longest: int) -> bool:
 
     taken = inspect.signature(model.forward).parameters
     if not {"position_ids", "attention_mask", "past_key_values", "logits_to_keep"} <= taken.keys():
+        return False
+    limit = frequency_limit(model.config)
+    if limit is not None and longest > limit:
         return False
     config = model.config.get_text_config(decoder=True)
     if config._attn_implementation not in ("eager", "sdpa") or getattr(config, "alibi", False):

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from junkdna.errors import SCREEN_TEXT, UserError, cut
-from junkdna.model_places import in_words
+from junkdna.schema_places import in_words
 from junkdna.yaml_messages import sentences
 from junkdna.yaml_text import syntax_message, text_of
 

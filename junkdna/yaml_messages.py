@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from junkdna.errors import cut, shown, unknown_name
 from junkdna.frozen import NAME_PATTERN, PLAIN, legal_name
 from junkdna.level_hints import level_hint
-from junkdna.model_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
+from junkdna.schema_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
 
 KINDS = {  # a type of pydantic's errors -> what it wants
     "string_type": "a text",

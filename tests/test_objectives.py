@@ -14,6 +14,7 @@ from torch import nn
 from toy_training import NAMES, load, training
 from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClassification
 
+from junkdna.companions import shared_with
 from junkdna.errors import UserError
 from junkdna.objectives import OBJECTIVES, check_rows, objective_for
 from junkdna.score import class_logits, pair_logits, similarity
@@ -157,6 +158,7 @@ def test_a_batch_is_the_mean_of_its_rows(folder, name):
 
 def test_queries_and_options_are_padded_apart(folder):
     model, data = stretched(folder, "similarity"), training("similarity")
+    shared_with(model)  # asked once, with a few rows of its own
     widths = []
     model.register_forward_pre_hook(lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True)
     loss_of(model, data, ROWS)

@@ -23,11 +23,13 @@ from test_model_source import make_wheel
 from junkdna import grid, job_settings, stages, workflow_inputs
 from junkdna.errors import UserError
 from junkdna.files import sha256_file
+from junkdna.models import load_plain
 from junkdna.places import check_places
 from junkdna.raw import load_raw
 from junkdna.source_spec import HubSource, LocalSource, WheelPin
 from junkdna.sources import extract, open_wheel
 from junkdna.study import load_study, resolve
+from junkdna.tokenizer import load_tokenizer
 
 MODEL = f"-m; touch {mutations.PWNED} $(touch {mutations.PWNED}) `touch {mutations.PWNED}`"
 DATA = f"--data {{task}} {{x 'q\" (x) \\n %s ü 日本 & | > {mutations.PWNED} #"
@@ -233,7 +235,13 @@ def test_code_beside_a_model_is_never_run(world, file, entry):
     path = world / "model" / file
     settings = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps({**settings, "auto_map": {entry: "modeling_any.Any"}}))
-    with pytest.raises(UserError, match="auto_map"):
+    prepared({"kind": "encoder", "local": "model"})  # transformers has the architecture itself
+    load_plain(Path("results/models/tiny"), "encoder")
+    load_tokenizer(Path("results/models/tiny"))
+    assert not touched(world)
+    config = json.loads((world / "model/config.json").read_text())
+    (world / "model/config.json").write_text(json.dumps({**config, "model_type": "any"}))
+    with pytest.raises(UserError, match=r"model_type 'any', which transformers [\d.]+ does not have"):
         prepared({"kind": "encoder", "local": "model"})
     assert not touched(world)
 

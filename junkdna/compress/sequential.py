@@ -39,7 +39,12 @@ def calibrated(
     Statistics (with `gram` or without) are sums over tokens: pads (mask 0) never count. Layers that are given the same
     tensor (query, key and value) share one object, and statistics live until their block is done. A layer that reads
     no tokens but a table which is the same for all rows (DeBERTa's projections of relative positions) gets the rows of
-    the longest table that it is given, once; where a layer reads both, the tokens alone count.
+    the longest table that it is given, once.
+
+    Where a layer reads both (DeBERTa-v3's query and key projections, `share_att_key`), the tokens alone count. A hook
+    that counts every call would add the table once for each batch, so that statistics depended on how the rows are
+    batched, and no weight between a token and a table's row is given by the methods' papers. What it changes is small:
+    see docs/compression.md.
 
     The block at work, and the hidden states of all batches (tokens x width values, in the model's dtype), are on
     `device`; a block goes back where it was. All else stays and runs where it is, the embeddings too. The

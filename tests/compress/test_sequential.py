@@ -77,6 +77,46 @@ def test_a_row_as_long_as_the_table_of_positions():
         same(sums, wanted[matrix][1].diagonal())
 
 
+def every_call(model, batches):
+    """{name: sum of squares} of all that the linear layers of the first block are given, as plain hooks see it."""
+    found, handles = {}, []
+    for each in prunable(model):
+        if "0" in each.name.split("."):
+            module = model.get_submodule(each.name.removesuffix(".weight"))
+
+            def note(module, args, output, name=each.name):
+                seen = args[0].double().reshape(-1, args[0].shape[-1]).square().sum(0)
+                found[name] = found.get(name, 0) + seen
+
+            handles.append(module.register_forward_hook(note))
+    with torch.no_grad():
+        for some in batches:
+            model(input_ids=some.ids, attention_mask=some.mask)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def test_a_table_of_positions_that_queries_and_keys_also_read_does_not_count():
+    """Counted on every call it would weigh more the more batches there are; the tokens' sums stay what they are."""
+    texts = rows(8, 8, 8, 8)
+    parted = {1: [batch(texts)], 2: [batch(texts[:2]), batch(texts[2:])], 4: [batch([text]) for text in texts]}
+    got, hooked = {}, {}
+    for number, batches in parted.items():
+        got[number] = {name: sums for name, (_, sums, _) in run(tiny_models.plain("deberta_v3"), batches).items()}
+        hooked[number] = every_call(tiny_models.plain("deberta_v3"), batches)
+    for name, sums in hooked[1].items():
+        same(got[1][name], got[2][name])
+        same(got[1][name], got[4][name])
+        if name.endswith(("query_proj.weight", "key_proj.weight")):
+            table = hooked[2][name] - sums  # one batch more, one table more
+            assert table.min() > 0
+            same(hooked[4][name] - hooked[2][name], 2 * table)
+            same(sums - table, got[1][name])
+        else:
+            same(sums, got[1][name])
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_layers_given_one_tensor_share_their_statistics(name):
     held = {}

@@ -1,0 +1,165 @@
+"""What is wrong with the model folders of a study is said when it is planned, not inside a job."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import toy
+from safetensors.numpy import load_file, save_file
+
+from junkdna.doctor import doctor
+from junkdna.errors import UserError
+from junkdna.model_places import model_notes, model_problems
+from junkdna.places import check_places
+from junkdna.plan import plan
+from junkdna.study import resolve
+
+HALF = {"method": "magnitude", "sparsity": 0.5}
+METHOD = {"method": "rtn", "bits": 4}
+
+
+def edit(path: str, **changes: object) -> None:
+    file = Path(path)
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def study_of(*compressions: dict, model: str = "tiny") -> dict:
+    """The choice task without training, on the BERT (32 and 64 inputs a row) or the Llama (32 and 48)."""
+    models = {"tiny": toy.STUDY["models"]["tiny"], "llm": {"kind": "decoder", "local": "decoder"}}
+    experiment = {"title": "E", "models": [model], "tasks": ["colours"], "compressions": [*compressions] or [HALF]}
+    return {"study": "s", "models": {model: models[model]}, "tasks": {"colours": {"file": "tasks/colours.yaml"}},
+            "experiments": {"e": experiment}, "bootstrap": 100,
+            "calibrations": {"c": {"task": "colours", "role": "evaluate", "samples": 4, "context_tokens": 16}},
+            }  # fmt: skip
+
+
+def problems(study: dict) -> list[str]:
+    return list(model_problems(resolve(study, "study")))
+
+
+@pytest.mark.usefixtures("world")
+class TestGroups:
+    @pytest.mark.parametrize("model", ["tiny", "llm"])
+    def test_that_fit(self, model):
+        fitting = [{**METHOD, "group": group} for group in (0, 8, 16)]
+        fitting += [{"method": "nm", "keep": [1], "of": of} for of in (2, 4, 16)]
+        assert problems(study_of(*fitting, {"method": "svd", "rank": 0.5}, model=model)) == []
+
+    @pytest.mark.parametrize(
+        ("compression", "model", "said"),
+        [
+            ({**METHOD, "group": 48}, "tiny", "rtn-4bit,group=48 takes groups of 48 inputs, which do not fill the 32"),
+            ({**METHOD, "group": 64}, "tiny", "do not fill the 32 inputs"),
+            (
+                {**METHOD, "group": 32},
+                "llm",
+                "the 48 inputs of model.layers.0.mlp.down_proj.weight (2 of 14 matrices",
+            ),
+            ({"method": "gptq", "bits": 4, "group": 64, "calibration": "c"}, "llm", "takes groups of 64 inputs"),
+            ({"method": "nm", "keep": 2, "of": 5}, "tiny", "groups that fit all: 2, 4, 8, 16, 32"),
+            ({"method": "wanda", "keep": 2, "of": 3, "calibration": "c"}, "tiny", "takes groups of 3 inputs"),
+            ({"method": "sparsegpt", "keep": 2, "of": 3, "calibration": "c"}, "llm", "fill the 32 inputs"),
+        ],
+    )
+    def test_that_do_not(self, compression, model, said):
+        found = problems(study_of(compression, model=model))
+        assert len(found) == 1
+        assert said in found[0]
+        assert found[0].startswith(f"models.{model}.local")
+
+    def test_of_matrices_that_lie_the_other_way_round(self):
+        import transformers as hf
+
+        shutil.rmtree("decoder")
+        sizes = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64, "vocab_size": 64, "n_inner": 40}
+        hf.GPT2LMHeadModel(hf.GPT2Config(**sizes)).save_pretrained("decoder")
+        shutil.copy("model/tokenizer.json", "decoder/tokenizer.json")
+        assert problems(study_of({**METHOD, "group": 8}, model="llm")) == []
+        found = problems(study_of({**METHOD, "group": 32}, model="llm"))
+        assert "do not fill the 40 inputs of transformer.h.0.mlp.c_proj.weight (1 of 4 matrices)" in found[0]
+
+
+def spoil(name: str) -> None:
+    if name == "tokenizer":
+        for path in Path("model").glob("*token*"):
+            path.unlink()
+        Path("model/vocab.txt").unlink()
+    elif name == "pickles":
+        Path("model/model.safetensors").rename("model/pytorch_model.bin")
+    elif name == "cut":
+        Path("model/model.safetensors").write_bytes(Path("model/model.safetensors").read_bytes()[:-8])
+    else:
+        edit("model/config.json", **{"is_encoder_decoder": True} if name == "halves" else {"model_type": name})
+
+
+@pytest.mark.usefixtures("world")
+class TestFolders:
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("tokenizer", "no tokenizer files"),
+            ("pickles", "only pickled weights (pytorch_model.bin)"),
+            ("cut", "it is cut short or damaged"),
+            ("halves", "an encoder-decoder, which no `kind` serves"),
+            ("tomorrow", "model_type 'tomorrow', which transformers"),
+        ],
+    )
+    def test_what_is_wrong_is_said_by_every_way_of_planning(self, name, said):
+        spoil(name)
+        resolved = resolve(toy.STUDY, "study")
+        [line] = model_problems(resolved)
+        assert said in line
+        assert line.startswith("models.tiny.local 'model'")
+        assert f"WRONG    {line}" in list(plan(resolved, Path("config.yaml")))
+        with pytest.raises(UserError, match=r"^1 thing\(s\) are wrong with models of the study:\n  models\.tiny"):
+            check_places(resolved)
+        lines, good = doctor(Path("config.yaml"))
+        assert not good
+        assert f"FIX {line}" in lines
+
+    def test_a_folder_that_is_not_there_is_missing_and_nothing_else(self):
+        shutil.rmtree("model")
+        assert problems(toy.STUDY) == []
+
+    def test_models_that_were_made_already_are_looked_at(self):
+        study = {
+            **study_of({**METHOD, "group": 48}),
+            "models": {"tiny": {"kind": "encoder", "hub": "a/b", "revision": "1"}},
+        }
+        assert problems(study) == []
+        shutil.copytree("model", "results/models/tiny")
+        Path("results/models/tiny/model.json").write_text("{}")
+        [line] = problems(study)
+        assert line.startswith("models.tiny (results/models/tiny): rtn-4bit,group=48 takes groups of 48")
+
+    def test_a_masked_language_model_as_a_decoder(self):
+        edit("model/config.json", architectures=["BertForMaskedLM"])
+        study = study_of()
+        study["models"]["tiny"] = {"kind": "decoder", "local": "model"}
+        [line] = problems(study)
+        assert "config.json says BertForMaskedLM" in line
+        assert "set `kind: encoder`" in line
+        edit("model/config.json", is_decoder=True)
+        assert problems(study) == []
+
+    def test_a_causal_model_as_an_encoder_is_noted_and_runs(self):
+        study = study_of(model="llm")
+        assert list(model_notes(resolve(study, "study"))) == []
+        study["models"]["llm"]["kind"] = "encoder"
+        resolved = resolve(study, "study")
+        [line] = model_notes(resolved)
+        assert "LlamaForCausalLM is causal" in line
+        assert problems(study) == []
+        assert f"NOTE     {line}" in list(plan(resolved, Path("config.yaml")))
+
+    def test_shards_count_together(self):
+        weights = load_file("model/model.safetensors")
+        names = sorted(weights)
+        parts = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+        for file, held in parts.items():
+            save_file({name: weights[name] for name in held}, f"model/{file}")
+        index = {"weight_map": {name: file for file, held in parts.items() for name in held}}
+        Path("model/model.safetensors.index.json").write_text(json.dumps(index))
+        Path("model/model.safetensors").unlink()
+        assert "(10 of 12 matrices)" in problems(study_of({**METHOD, "group": 64}))[0]
