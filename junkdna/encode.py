@@ -182,12 +182,14 @@ def _decoder_rows(
     code = continuation_coder(tokenizer)
     found = []
     for row in rows:
-        text = prompts.prompt(row, _shots_of(row, groups, settings), settings)
-        gap = " "
+        shown = _shots_of(row, groups, settings)
         if chat:
-            whole = prompts.with_chat_template(tokenizer, text)
-            text = whole.rstrip(" ")
-            gap = whole[len(text) :]  # a tokenizer may merge the blank with the word that follows
+            whole, gap = prompts.with_chat_template(tokenizer, prompts.messages(row, shown, settings)), ""
+        else:
+            whole, gap = prompts.prompt(row, shown, settings), " "
+        scored = prompts.option_texts(row, settings) is not None
+        text = whole.rstrip(" ") if scored else whole
+        gap = whole[len(text) :] + gap  # a tokenizer may merge the blank with the word that follows
         query = _prompt_ids(tokenizer, text, special=not chat)
         following = _continuations(row, text, gap, code, settings)
         behind = max(map(len, following["options"] or []), default=settings["new_tokens"])

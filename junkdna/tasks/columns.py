@@ -35,6 +35,9 @@ class Columns(Frozen):
     the whole value), then `map` (column: {value: text}), then `fill` (column: column of numbers that stand for
     number0, number1, ... in its text). `shuffle` puts choices into a hash order, because in some data sets the right
     one always stands first; false keeps the data set's order.
+
+    White space in the data is kept, because it changes what a model reads; `strip` names the fields that lose it at
+    both ends ("choices": each choice, "answer": each accepted answer of a `generate` row).
     """
 
     id: str | None = None
@@ -48,6 +51,7 @@ class Columns(Frozen):
     choice_labels: str | None = None
     answer: int | str | list[str]
     require: list[Literal["text", "text_b", "passage"]] = []
+    strip: list[Literal["text", "text_b", "passage", "ending", "group", "shown", "choices", "answer"]] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}

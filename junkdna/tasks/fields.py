@@ -44,9 +44,10 @@ def list_field(where: str, path: str, raw: dict) -> list:
 
 
 def render(where: str, template: str, raw: dict) -> str:
-    """A template with its columns filled in, nulls as nothing, blanks at the ends taken off.
+    """A template with its columns filled in and nulls as nothing; "" where only white space would be left.
 
-    UserError, `where` in front, for a column that holds several values: a template takes one.
+    White space in the data stays as it is, at the ends too; `columns.strip` takes it off. UserError, `where` in front,
+    for a column that holds several values: a template takes one.
     """
 
     def shown(match: re.Match) -> str:
@@ -56,7 +57,8 @@ def render(where: str, template: str, raw: dict) -> str:
             raise UserError(f"{where}: column {match.group(1)} holds several values; name one, such as {{{inside}}}.")
         return _text(value)
 
-    return re.sub(r"{([^{}]+)}", shown, template).strip()
+    text = re.sub(r"{([^{}]+)}", shown, template)
+    return text if text.strip() else ""
 
 
 def derived(where: str, columns: dict, raw: dict) -> dict:

@@ -64,11 +64,17 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table]) -> 
         where = f"task {name}: row {row_id!r}"
         raw = derived(where, columns, stored)
         texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
+        texts = {key: _kept(text, key, columns) for key, text in texts.items()}
         if all(texts[key] for key in columns.get("require", [])):
             if not texts["text"]:
                 raise UserError(f"{where}: empty text; columns.require: [text] leaves such rows out.")
             rows.append({"id": row_id, "position": number, **texts, **answered(settings, raw, row_id, where)})
     return rows
+
+
+def _kept(text: str | None, key: str, columns: dict) -> str | None:
+    """The text of a field as its prompt shows it: white space at its ends goes only where `columns.strip` says so."""
+    return text.strip() if text and key in columns.get("strip", []) else text
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -80,8 +86,9 @@ def _choice(settings: dict, raw: dict, row_id: str, where: str) -> dict:
     if isinstance(source, list):
         choices = [render(where, template, raw) for template in source]
     else:
-        choices = ["" if choice is None else str(choice).strip() for choice in list_field(where, source, raw)]
-    if len(choices) < 2 or not all(choices):
+        choices = ["" if choice is None else str(choice) for choice in list_field(where, source, raw)]
+    choices = [_kept(choice, "choices", columns) for choice in choices]
+    if len(choices) < 2 or not all(map(str.strip, choices)):
         raise UserError(f"{where}: needs two or more choices, none empty (has: {choices}).")
     answer = columns["answer"]
     if isinstance(answer, str):
@@ -142,7 +149,8 @@ def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     answer = settings["columns"]["answer"]
     values = [render(where, template, raw) for template in answer] if isinstance(answer, list) else field(answer, raw)
     listed = values if isinstance(values, list) else [values]
-    accepted = dict.fromkeys(str(value).strip() for value in listed if value is not None and str(value).strip())
+    texts = (_kept(str(value), "answer", settings["columns"]) for value in listed if value is not None)
+    accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")
     return {"references": list(accepted)}
