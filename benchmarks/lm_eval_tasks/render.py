@@ -72,12 +72,12 @@ def render(documents: Path) -> dict:
     for name, task in tasks.items():
         (made,) = get_task_dict([name], manager).values()
         docs = list(made.test_docs())
-        some = docs[:: max(1, len(docs) // task["some"])][: task["some"]]
+        some = [docs[at] for at in task["some"]]
         found[name] = {
             "until": (made.config.generation_kwargs or {}).get("until"),
             "plain": [requests(made, doc, 0, chat=False) for doc in docs],
             "shots": [requests(made, doc, task["shots"], chat=False) for doc in some],
-            "chat": [requests(made, doc, 2, chat=True) for doc in some],
+            "chat": [requests(made, doc, task["turns"], chat=True) for doc in some],
         }
     return {"version": lm_eval.__version__, "tasks": found}
 

@@ -46,19 +46,26 @@ def list_field(where: str, path: str, raw: dict) -> list:
 def render(where: str, template: str, raw: dict) -> str:
     """A template with its columns filled in and nulls as nothing; "" where only white space would be left.
 
-    White space in the data stays as it is, at the ends too; `columns.strip` takes it off. UserError, `where` in front,
-    for a column that holds several values: a template takes one.
+    White space in the data stays as it is, at the ends too; `columns.strip` takes it off. What parts an empty value
+    from the rest goes where it would begin or end the text. UserError, `where` in front, for a column that holds
+    several values: a template takes one.
     """
-
-    def shown(match: re.Match) -> str:
-        value = field(match.group(1), raw)
-        if isinstance(value, list | dict):
-            inside = f"{match.group(1)}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
-            raise UserError(f"{where}: column {match.group(1)} holds several values; name one, such as {{{inside}}}.")
-        return _text(value)
-
-    text = re.sub(r"{([^{}]+)}", shown, template)
+    between = re.split(r"{[^{}]+}", template)
+    values = [_one_text(where, path, raw) for path in template_columns(template)]
+    while values and not values[-1] and not between[-1].strip():
+        values, between = values[:-1], [*between[:-2], between[-2].rstrip()]
+    while values and not values[0] and not between[0].strip():
+        values, between = values[1:], [between[1].lstrip(), *between[2:]]
+    text = between[0] + "".join(value + after for value, after in zip(values, between[1:], strict=True))
     return text if text.strip() else ""
+
+
+def _one_text(where: str, path: str, raw: dict) -> str:
+    value = field(path, raw)
+    if isinstance(value, list | dict):
+        inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
+        raise UserError(f"{where}: column {path} holds several values; name one, such as {{{inside}}}.")
+    return _text(value)
 
 
 def derived(where: str, columns: dict, raw: dict) -> dict:
