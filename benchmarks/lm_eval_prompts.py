@@ -159,7 +159,7 @@ def key(name: str, group: str | None) -> str:
 
 
 def golden_of(found: dict, positions: dict[str, dict[str, list[int]]]) -> tuple[dict, dict]:
-    """What to read of each task (rows, stops, the first row), and arrays "task/way": position and hash of each row.
+    """What to read of each task (rows, stops, the first row), and arrays "task/way": positions, and hashes, of rows.
 
     The hash is the first 32 bits of the SHA-256 of the row's entry as JSON.
     """
@@ -175,7 +175,7 @@ def golden_of(found: dict, positions: dict[str, dict[str, list[int]]]) -> tuple[
                 for at, entry in zip(positions[own][way], ways[way], strict=True)
             ]
             arrays.setdefault(f"{name}/{way}", []).extend(pairs)
-    return told, {key: np.array(pairs, dtype=np.uint32) for key, pairs in arrays.items()}
+    return told, {key: np.array(pairs, dtype=np.uint32).T for key, pairs in arrays.items()}
 
 
 def line(entry: list, shuffled: bool) -> str:

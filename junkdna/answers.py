@@ -116,7 +116,7 @@ def as_written(prediction: str, references: list[str], exact: dict) -> bool:
 
     As lm-evaluation-harness 0.4.13 compares them (`exact_match_hf_evaluate`, after its filter `remove_whitespace`):
     white space around the prediction goes, then what each regular expression of `ignore` finds, then case and ASCII
-    punctuation. Numbers are text here: "18.0" is not "18". Unlike there, a prediction of which nothing is left is wrong.
+    punctuation. Numbers are text here: "18.0" is not "18". Unlike there, a prediction that leaves nothing is wrong.
     """
     given = _left(prediction.strip(), exact)
     return bool(given.strip()) and any(given == _left(reference, exact) for reference in references)
