@@ -23,7 +23,7 @@ DEFINITIONS = {
 }
 NUMBERS = (
     "18", "$18", "18.", "18.0", "18.00", "1,018", "1018", "-18", "\u221218", "- 18", "18%", "eighteen", "", "18,",
-    "18.5",     "0", "018", "1 018", "18 dollars", ".5", "0.5", "1,0,1,8", "$1,018.",
+    "18.5", "0", "018", "1 018", "18 dollars", ".5", "0.5", "1,0,1,8", "$1,018.",
 )  # fmt: skip
 FORMS = (
     "{}", " {}", "#### {}", "So 9 + 9.\n#### {}", "#### {}\n\nQ", "####{}", "#### {}\n#### 7", "The answer is {}.",
@@ -33,7 +33,7 @@ SOLUTIONS = ("9 * 2 = <<9*2=18>>18\n#### 18", "#### 1,018", "#### -18", "#### 0.
 ANSWERS = (
     "Beatles", "The Beatles", "the beatles", " Beatles ", "Beatles.", "\u201cBeatles\u201d", '"Beatles"', "a Beatles",
     "A.C.", "AC", "ac", "A C", "An", "the", "", ".", "U.S.", "US", "caf\u00e9", "cafe", "Beatles, The",
-    "theBeatles", "and the Beatles",     "1,000", "1000", "Rock 'n' Roll", "Rock n Roll", "rock-n-roll", "rock  n roll",
+    "theBeatles", "and the Beatles", "1,000", "1000", "Rock 'n' Roll", "Rock n Roll", "rock-n-roll", "rock  n roll",
 )  # fmt: skip
 
 
