@@ -163,8 +163,8 @@ def test_bfloat16_is_for_scoring_alone(resolved):
 
 @pytest.mark.parametrize("task", ["hues", "alike", "named"])
 def test_a_chat_template_changes_the_prompt_and_nothing_else(resolved, task):
-    """Shots are turns, the question is the last message of the user; the answer follows the template's line break, so it
-    begins without a blank."""
+    """Shots are turns, the question is the last message of the user; the answer follows the template's line break, so
+    it begins without a blank."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained("chat")
