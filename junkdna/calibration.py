@@ -62,11 +62,11 @@ def texts_of(settings: dict, table: pa.Table) -> list[tuple[str, str]]:
     """
     source, where = settings["source"], f"calibration {settings['calibration']}"
     if "task" in source:
-        return [(row["id"], example_text(row)) for row in _rows(table)]
+        return [(row["id"], example_text(row).strip()) for row in _rows(table)]
     template = f"{{{source['column']}}}"
     check_columns(where, {"text": template}, table.schema, _split_of(source))
     wanted = table.select([source["column"].split(".")[0]])
-    return [(f"row-{i}", render(f"{where}: row {i}", template, row)) for i, row in enumerate(_rows(wanted))]
+    return [(f"row-{i}", render(f"{where}: row {i}", template, row).strip()) for i, row in enumerate(_rows(wanted))]
 
 
 def _rows(table: pa.Table) -> Iterator[dict]:
