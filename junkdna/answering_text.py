@@ -18,7 +18,7 @@ def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, d
     asked = settings["generate"]
     texts = greedy(model, tokenizer, rows["query"], device, asked["max_new_tokens"], asked["stop"], walk)
     credits = [
-        answers.credit(text, references, asked["match"], asked["extract"])
+        answers.credit(text, references, asked["match"], asked["extract"], asked["exact"])
         for text, references in zip(texts, rows["references"], strict=True)
     ]
     main = settings["metric"]
@@ -32,6 +32,6 @@ def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, d
         },
         {name: float(np.mean([row[name] for row in credits])) for name in credits[0]},
         metrics.METRICS[main].chance(None, None),
-        answers.constant_credit(rows["references"], asked["match"])[main],
+        answers.constant_credit(rows["references"], asked["match"], asked["exact"])[main],
         metrics.collapsed(metrics.Outcome(None, np.array(texts), None)),
     )

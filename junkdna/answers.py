@@ -1,7 +1,8 @@
 """Whether a generated text gives one of the accepted answers: strictly, leniently, and by shared words.
 
 Texts are compared after the normalisation of SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250). Numbers are compared as
-numbers. A text that says nothing is wrong, always: an empty one, and one of which normalisation leaves nothing.
+numbers. A task that gives `generate.exact` is compared strictly as lm-evaluation-harness does instead (`as_written`). A
+text that says nothing is wrong, always: an empty one, and one of which normalisation leaves nothing.
 
 `lenient_match` is the "exact match" of the literature on compressed models, containment in either direction, without
 what makes that measure count wrong answers as right. There an empty text is right, any piece of an accepted answer is
@@ -31,46 +32,53 @@ _NUMBER = re.compile(
 _RELATIVE = 1e-6
 
 
-def credit(text: str, references: list[str], match: Match, extract: str | None = None) -> dict[str, float]:
+def credit(
+    text: str, references: list[str], match: Match, extract: str | None = None, exact: dict | None = None
+) -> dict[str, float]:
     """Credit of one generated text, each 0..1: {"exact_match", "lenient_match"} and, for text, "token_f1".
 
     `references` are the accepted answers. `extract` is a regular expression with one group: strict credit (and
     `token_f1`) then looks at the group of its first match only, and is 0 where nothing matches; lenient credit looks
-    at the whole text. Raises UserError for a reference that is no number where `match` is "number".
+    at the whole text. `exact` (the fields of `tasks.schema.ExactMatch`) makes strict credit that of `as_written`.
+    Raises UserError for a reference that is no number where `match` is "number".
     """
+    given = text if extract is None else _extracted(text, extract)
+    strict = None if exact is None else as_written(given, references, exact)
     if match == "number":
         text = _plain_minus(text)
-    found = text if extract is None else _extracted(text, extract)
-    if match == "number":
+        found = text if extract is None else _extracted(text, extract)
         wanted = [_reference_number(reference) for reference in references]
         return {
-            "exact_match": float(_equals_any(number(found), wanted)),
+            "exact_match": float(_equals_any(number(found), wanted) if strict is None else strict),
             "lenient_match": float(_equals_any(last_number(text), wanted)),
         }
+    found = given
     return {
-        "exact_match": float(strict_match(found, references)),
+        "exact_match": float(strict_match(found, references) if strict is None else strict),
         "lenient_match": float(lenient_match(text, references)),
         "token_f1": token_f1(found, references),
     }
 
 
-def constant_credit(references: list[list[str]], match: Match) -> dict[str, float]:
+def constant_credit(references: list[list[str]], match: Match, exact: dict | None = None) -> dict[str, float]:
     """Mean credit of always giving the answer that most examples accept (the first of them among equals).
 
     This is the majority floor of generated text. The answer is taken to stand in the form that strict credit wants.
     For exact match no constant answer does better; for the other two it is a lower bound of the best constant text.
     """
-    spelled = [{_key(reference, match): reference for reference in accepted} for accepted in references]
+    spelled = [{_key(reference, match, exact): reference for reference in accepted} for accepted in references]
     counts = Counter(key for own in spelled for key in own if key != "")
     constant = ""
     if counts:
         most = counts.most_common(1)[0][0]
         constant = next(own[most] for own in spelled if most in own)
-    rows = [credit(constant, accepted, match) for accepted in references]
+    rows = [credit(constant, accepted, match, exact=exact) for accepted in references]
     return {name: math.fsum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-def _key(reference: str, match: Match) -> str | float:
+def _key(reference: str, match: Match, exact: dict | None) -> str | float:
+    if exact is not None:
+        return _left(reference, exact)
     return normalise(reference) if match == "text" else _reference_number(reference)
 
 
@@ -101,6 +109,24 @@ def strict_match(prediction: str, references: list[str]) -> bool:
     """Whether the prediction, normalised, equals any accepted answer, normalised, and is not empty."""
     given = normalise(prediction)
     return bool(given) and any(given == normalise(reference) for reference in references)
+
+
+def as_written(prediction: str, references: list[str], exact: dict) -> bool:
+    """Whether the prediction equals an accepted answer, both without what `exact` ignores.
+
+    As lm-evaluation-harness 0.4.13 compares them (`exact_match_hf_evaluate`, after its filter `remove_whitespace`):
+    white space around the prediction goes, then what each regular expression of `ignore` finds, then case and ASCII
+    punctuation. Numbers are text here: "18.0" is not "18". Unlike there, a prediction that leaves nothing is wrong.
+    """
+    given = _left(prediction.strip(), exact)
+    return bool(given.strip()) and any(given == _left(reference, exact) for reference in references)
+
+
+def _left(text: str, exact: dict) -> str:
+    for pattern in exact["ignore"]:
+        text = re.sub(pattern, "", text)
+    text = text.lower() if exact["ignore_case"] else text
+    return text.translate(_PUNCTUATION) if exact["ignore_punctuation"] else text
 
 
 def lenient_match(prediction: str, references: list[str]) -> bool:

@@ -64,11 +64,11 @@ def texts_of(settings: dict, table: pa.Table) -> list[tuple[str, str]]:
     source, where = settings["source"], f"calibration {settings['calibration']}"
     if "task" in source:
         batches = table.to_batches(max_chunksize=ROWS_AT_ONCE)
-        return [(row["id"], example_text(row)) for batch in batches for row in batch.to_pylist()]
+        return [(row["id"], example_text(row).strip()) for batch in batches for row in batch.to_pylist()]
     template = f"{{{source['column']}}}"
     check_columns(where, {"text": template}, table.schema, _split_of(source))
     rows = plain_rows(where, table, wanted_columns({"text": template}, table.schema))
-    return [(f"row-{i}", render(f"{where}: row {i}", template, row)) for i, row in enumerate(rows)]
+    return [(f"row-{i}", render(f"{where}: row {i}", template, row).strip()) for i, row in enumerate(rows)]
 
 
 def _split_of(source: dict) -> str:

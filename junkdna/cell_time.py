@@ -79,7 +79,8 @@ class CellTimes:
             return None
         *trained, scored = counts
         steps = sum(trained) * protocol.epochs * (1 + BACKWARD) * knobs.get("data_fraction", 100) / 100
-        return knobs.get("options", 1) * protocol.max_length * (scored + steps)
+        length = protocol.length(self._resolved.study.models[cell.model].kind)
+        return knobs.get("options", 1) * length * (scored + steps)
 
     def _count(self, task: str, role: str) -> int | None:
         if (task, role) not in self._rows:

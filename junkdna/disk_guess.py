@@ -138,8 +138,9 @@ class Guesses:
     def tokens(self, cell: Cell, role: str) -> int:
         """Encoded examples, at half the longest length."""
         task = self.resolved.tasks[cell.task]
-        longest = self.resolved.study.protocol(cell.protocol, task).max_length
-        texts = longest / 2 if has_shots(cell.knobs) else min(longest / 2, 60)
+        kind = self.resolved.study.models[cell.model].kind
+        longest = self.resolved.study.protocol(cell.protocol, task).length(kind)
+        texts = min(longest / 2, 1024 if has_shots(cell.knobs) else 60)
         return whole(
             4_000 + self.rows(cell.task, role) * (TOKEN_ROW_BYTES + OPTION_BYTES * self._options(cell) + 4 * texts)
         )

@@ -244,13 +244,15 @@ def _decoder_rows(
 
 
 def _asked(row: dict, shots: list[dict], tokenizer: object, settings: dict) -> seam.Asked:
-    """The texts of a row. A prompt never ends in a blank: a tokenizer may merge it with the word that follows."""
+    """The texts of a row. A prompt before options never ends in a blank: a tokenizer may merge it with the word that
+    follows."""
     whole, gap = prompts.prompt(row, shots, settings), " "
     if settings["chat_template"]:
-        whole, gap = prompts.with_chat_template(tokenizer, whole), ""
-    text = whole.rstrip(" ")
+        whole, gap = prompts.with_chat_template(tokenizer, prompts.messages(row, shots, settings)), ""
+    options = prompts.option_texts(row, settings)
+    text = whole if options is None else whole.rstrip(" ")
     ending = "" if settings["choice"] == "letters" else row["ending"] or ""
-    return seam.Asked(text, whole[len(text) :] + gap, prompts.option_texts(row, settings), ending)
+    return seam.Asked(text, whole[len(text) :] + gap, options, ending)
 
 
 def _decoder_cut(row: dict, text: str, split: seam.Split, tokenizer: object, limit: int) -> tuple[list[int], str]:

@@ -28,6 +28,7 @@ NULLABLE = (
     "percent_of_dense", "percent_of_dense_low", "percent_of_dense_high", "kept", "kept_low", "kept_high",
     "human", "human_gap_by_human", "human_gap_by_dense",
 )  # fmt: skip
+QUESTION_KNOBS = ("answer_span", "context", "options")  # change what is asked, and not what helps to answer it
 MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell's row: over the seeds of a group
 
 
@@ -101,8 +102,8 @@ def drops(resolved: Resolved, cells: pl.DataFrame, partial: bool = False) -> pl.
     Columns: what names the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and `label`
     of the condition), the floors, everything in `effects`, the score of each seed, how many seeds collapsed, achieved
     sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null where no
-    figure is known), and the absolute difficulty. Raises UserError where a cell and its reference were scored on
-    different examples.
+    figure is known for the task at these knobs), and the absolute difficulty. Raises UserError where a cell and its
+    reference were scored on different examples.
 
     With `partial`, `cells` may lack some of the study's: those, and those whose reference is among them, are left out,
     and a row is of the seeds that are there. Without, a cell that is not there is an error.
@@ -193,9 +194,18 @@ def _row(group: tuple[Cell, ...], facts: dict, store: _Store, turned: set[tuple[
         **{name: float(np.mean([facts[cell.key][name] for cell in group])) for name in MEANS},
         "difficulty": difficulty.chance_corrected_dense_error(result["dense_score"], first["chance"]),
         "difficulty_measure": difficulty.CHANCE_CORRECTED_DENSE_ERROR,
-        **_human(task.human, result["dense_score"]),
+        **_human(task.human if _as_people_saw_it(group[0], task) else None, result["dense_score"]),
         "truncated": first["truncated"],
     }
+
+
+def _as_people_saw_it(cell: Cell, task: Task) -> bool:
+    """Whether no knob makes the questions others than those that the task's human figure is for.
+
+    That figure is for the task's own number of options, and for the passage that it shows by default.
+    """
+    usual = task.knob_defaults()
+    return all(usual[name] == value for name, value in cell.knobs if name in QUESTION_KNOBS)
 
 
 def _human(human: Human | None, dense_score: float) -> dict:

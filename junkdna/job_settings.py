@@ -154,7 +154,7 @@ def encode_settings(model: str, task_name: str, knobs: Knobs, protocol_name: str
         "choice": _choice(task, model_kind, protocol),
         "knobs": [list(pair) for pair in knobs],
         "knob_defaults": {k: v for k, v in task.knob_defaults().items() if k not in TRAINING_KNOBS},
-        "max_length": protocol.max_length,
+        "max_length": protocol.length(model_kind),
         "task": task_name,
         "code": code_digest("junkdna.encode"),
     }

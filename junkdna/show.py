@@ -100,7 +100,7 @@ def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, 
         spec.kind, "a trained head"
     )
     turned = ", ".join(f"{name}={value}" for name, value in knobs.items()) or "none"
-    how = [f"answered by {how}", f"knobs {turned}", f"max_length {protocol.max_length} tokens"]
+    how = [f"answered by {how}", f"knobs {turned}", f"max_length {settings['max_length']} tokens"]
     if settings["model_kind"] == "decoder":
         how += [f"normalise {protocol.normalise}"] if settings["choice"] else []
         how += [f"chat_template {str(protocol.chat_template).lower()}"]

@@ -20,6 +20,8 @@ from junkdna.tasks.columns import Limits
 from junkdna.tasks.schema import ProtocolOverrides, Task, load_task
 from junkdna.yaml_files import read_yaml, validated
 
+LENGTHS = {"encoder": 128, "decoder": 4096}  # tokens read of a row where nothing states max_length
+
 TransferMode = Literal["none", "dense", "sparse", "sparse_to_dense", "dense_freeze"]
 KnobName = Literal["answer_span", "context", "data_fraction", "options", "shots"]
 
@@ -54,7 +56,9 @@ class Protocol(Frozen):
     """How cells are trained and scored; one object, recorded in every cell, equal along every curve.
 
     Learning rate falls linearly to 0 after a linear warm-up over `warmup_fraction` of all steps (AdamW,
-    no gradient clipping). `max_length` is in tokens of the model, special tokens included.
+    no gradient clipping). `max_length` is in tokens of the model, special tokens included. Where neither the protocol
+    nor the task states one it is 128 for encoders, as in the literature on GLUE, and 4096 for decoders (`LENGTHS`), so
+    that prompts are whole, shots included; no model is given more than it reads.
 
     A choice is answered by `encoder_choice`: similarity (cosine of mean-pooled embeddings, a bi-encoder) or cross
     (one trained head over each question with an option, a cross-encoder); or by `decoder_choice`: continuation
@@ -67,7 +71,7 @@ class Protocol(Frozen):
     data set's order; `match` epochs keeps the epochs (fewer rows, fewer steps), steps keeps the steps.
     """
 
-    max_length: int = Field(128, ge=8, le=131072)
+    max_length: int | None = Field(None, ge=8, le=131072)
     epochs: int = Field(3, ge=1, le=100_000)
     batch_size: int = Field(32, ge=1, le=100_000)
     learning_rate: float = Field(2e-5, gt=0, lt=1)
@@ -81,6 +85,10 @@ class Protocol(Frozen):
     dtype: Literal["float32", "bfloat16"] | None = None
     subset: Literal["random", "first"] = "random"
     match: Literal["epochs", "steps"] = "epochs"
+
+    def length(self, model_kind: str) -> int:
+        """Tokens that a model of a kind (encoder, decoder) is given of a row at most."""
+        return self.max_length or LENGTHS[model_kind]
 
 
 class TaskEntry(Frozen):

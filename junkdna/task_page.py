@@ -115,7 +115,8 @@ def _answered(task: Task) -> str:
         stops = ", ".join(f"`{stop!r}`" for stop in asked.stop)
         until = f", at most to {stops}" if stops else ""
         extract = f" (strictly: what `{asked.extract}` finds)" if asked.extract else ""
-        return f"up to {asked.max_new_tokens} tokens are written{until}, and matched as {asked.match}{extract}"
+        written = "; the strict match compares what is written" if asked.exact else ""
+        return f"up to {asked.max_new_tokens} tokens are written{until}, and matched as {asked.match}{extract}{written}"
     if task.kind == "regress":
         return "a trained head gives the number"
     if task.kind != "choice":

@@ -163,7 +163,8 @@ def test_bfloat16_is_for_scoring_alone(resolved):
 
 @pytest.mark.parametrize("task", ["hues", "alike", "named"])
 def test_a_chat_template_changes_the_prompt_and_nothing_else(resolved, task):
-    """The prompt is one user message; the answer follows the template's line break, so it begins without a blank."""
+    """Shots are turns, the question is the last message of the user; the answer follows the template's line break, so
+    it begins without a blank."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained("chat")
@@ -173,8 +174,12 @@ def test_a_chat_template_changes_the_prompt_and_nothing_else(resolved, task):
     moved = ["query", "second_start", "options"]
     assert plain.drop(moved).equals(chat.drop(moved))
     for before, after in zip(plain.to_dicts(), chat.to_dicts(), strict=True):
-        message = [{"role": "user", "content": tokenizer.decode(before["query"])}]
-        wanted = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        *ahead, asked = tokenizer.decode(before["query"]).split("\n\n")
+        said = [{"role": "system", "content": f"{part}\n\n"} for part in ahead if "Answer:" not in part]
+        for question, answer in (part.rsplit(": ", 1) for part in ahead if "Answer:" in part):
+            said += [{"role": "user", "content": f"{question}:"}, {"role": "assistant", "content": answer}]
+        said.append({"role": "user", "content": asked})
+        wanted = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         assert tokenizer.decode(after["query"]) == wanted
         assert (wanted[:7], wanted[-9:]) == ("First: ", "\nSecond:\n")
         assert after["second_start"] == len(after["query"])

@@ -29,7 +29,7 @@ def tokenizer():
 
 
 def asked(metric: str = "exact_match", **more: object) -> dict:
-    generate = {"max_new_tokens": 4, "stop": [], "match": "text", "extract": None, **more}
+    generate = {"max_new_tokens": 4, "stop": [], "match": "text", "extract": None, "exact": None, **more}
     protocol = {"normalise": "none", "dtype": "float32"}
     return {"kind": "generate", "choice": "", "metric": metric, "protocol": protocol, "generate": generate}
 

@@ -160,7 +160,7 @@ SETTINGS = {
     "experiments": {
         "adequacy": {"title": "", "models": ["enc"], "tasks": ["cola", "stsb"], "transfer": ["dense", "sparse"],
                      "compressions": HALF, "knobs": {"data_fraction": [25, 100]}, "seeds": [0, 1]},
-        "options": {"title": "", "models": ["dec"], "tasks": ["sciq"], "compressions": HALF,
+        "options": {"title": "", "models": ["dec"], "tasks": ["sciq", "mmlu"], "compressions": HALF,
                     "knobs": {"options": [3, 4]}},
         "context": {"title": "", "models": ["dec"], "tasks": ["sciq"], "compressions": HALF,
                     "knobs": {"context": ["none", 32, "passage"], "answer_span": ["kept", "masked"]}},
@@ -225,7 +225,11 @@ def test_human_figures_and_gaps(settings):
     resolved, _, facts = settings
     table = inference.drops(resolved, facts)
     for row in table.iter_rows(named=True):
-        human = resolved.tasks[row["task"]].human
+        task = resolved.tasks[row["task"]]
+        knobs = dict(pair.split("=") for pair in row["knob_values"].split(",") if pair)
+        usual = {name: str(value) for name, value in task.knob_defaults().items()}
+        asked = all(knobs[name] == usual[name] for name in knobs.keys() & {"options", "context", "answer_span"})
+        human = task.human if asked else None
         if human is None:
             assert row["human"] is row["human_source"] is row["human_gap_by_human"] is row["human_gap_by_dense"] is None
             continue
@@ -233,9 +237,11 @@ def test_human_figures_and_gaps(settings):
         gap = human.value - row["dense_score"]
         assert row["human_gap_by_human"] == pytest.approx(gap / human.value)
         assert row["human_gap_by_dense"] == pytest.approx(gap / row["dense_score"])
-    known = dict(table.select("task", "human").unique().rows())
-    assert known["cola"] == 0.664
-    assert known["gsm8k"] is known["arc_easy"] is None
+    known = {(row["task"], row["knobs"]): row["human"] for row in table.iter_rows(named=True)}
+    assert known["cola", "data_fraction=25"] == known["cola", ""] == 0.664
+    assert known["gsm8k", ""] is known["arc_easy", ""] is None
+    assert known["mmlu", ""] == known["mmlu", "shots=5"] == 0.898
+    assert known["mmlu", "options=3"] is None  # people chose among four
 
 
 def test_columns_have_their_types_where_all_values_are_null(settings):

@@ -165,6 +165,26 @@ def test_the_chat_template_brings_its_own_special_tokens():
     assert found["query"][0].as_py() + found["options"][0].as_py()[1] == whole  # no blank opens the answer
 
 
+def test_blanks_that_end_a_prompt_open_what_follows_it():
+    """As lm-eval cuts them: the blanks of the data and the one that parts prompt and option are scored with it."""
+    one = toy_tokenizers.make("byte_bpe")
+    asked = {"text": "the fox  ", "choices": ["red", " blue"]}
+    found = encode(table(asked), None, one, settings(prompt="{text}")).to_pylist()[0]
+    assert one.decode(found["query"]) == "the fox"
+    assert [one.decode(ids) for ids in found["options"]] == ["   red", "    blue"]
+    one.chat_template = toy_tokenizers.CHAT_TEMPLATE + "  "
+    found = encode(table(asked), None, one, settings(prompt="{text}", chat_template=True)).to_pylist()[0]
+    assert one.decode(found["query"]).startswith("<|im_start|>user\nthe fox  <|im_end|>")
+    assert [one.decode(ids) for ids in found["options"]] == ["  red", "   blue"]
+
+
+def test_a_prompt_that_is_continued_keeps_its_blanks():
+    one = toy_tokenizers.make("byte_bpe")
+    asked = {"text": "the fox  ", "references": ["red"]}
+    found = encode(table(asked), None, one, settings("generate", prompt="{text}")).to_pylist()[0]
+    assert one.decode(found["query"]) == "the fox  "
+
+
 # --- what follows a prompt --------------------------------------------------------------------------------------------
 
 

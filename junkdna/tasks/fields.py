@@ -71,23 +71,37 @@ def single(where: str, path: str, value: object) -> str:
 
 
 def render(where: str, template: str, raw: dict) -> str:
-    """A template with its columns filled in, nulls as nothing, blanks at the ends taken off; "" where all columns that
-    it names are empty, whatever text stands around them.
+    """A template with its columns filled in and nulls as nothing; "" where all columns that it names are empty,
+    whatever text stands around them.
 
-    UserError, `where` in front, for a column that holds several values: a template takes one.
+    White space in the data stays as it is, at the ends too; `columns.strip` takes it off. What parts an empty value
+    from the rest goes where it would begin or end the text. UserError, `where` in front, for a column that holds
+    several values: a template takes one.
     """
     named = template_columns(template)
     if named and all(is_empty(field(path, raw)) for path in named):
         return ""
+    between = re.split(r"{[^{}]+}", template)
+    values = [_one_text(where, path, raw) for path in named]
+    while values and not values[-1] and not between[-1].strip():
+        values, between = values[:-1], [*between[:-2], between[-2].rstrip()]
+    while values and not values[0] and not between[0].strip():
+        values, between = values[1:], [between[1].lstrip(), *between[2:]]
+    text = between[0] + "".join(value + after for value, after in zip(values, between[1:], strict=True))
+    return text if text.strip() else ""
 
-    def shown(match: re.Match) -> str:
-        value = field(match.group(1), raw)
-        if isinstance(value, list | dict):
-            inside = f"{match.group(1)}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
-            raise UserError(f"{where}: column {match.group(1)} holds several values; name one, such as {{{inside}}}.")
-        return text_of(value)
 
-    return re.sub(r"{([^{}]+)}", shown, template).strip()
+def _one_text(where: str, path: str, raw: dict) -> str:
+    value = field(path, raw)
+    if isinstance(value, list | dict):
+        inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
+        raise UserError(f"{where}: column {path} holds several values; name one, such as {{{inside}}}.")
+    return text_of(value)
+
+
+def kept(text: str | None, key: str, columns: dict) -> str | None:
+    """The text of a field as its prompt shows it: white space at its ends goes only where `columns.strip` says so."""
+    return text.strip() if text and key in columns.get("strip", []) else text
 
 
 def derived(where: str, columns: dict, raw: dict) -> dict:

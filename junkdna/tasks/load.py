@@ -12,7 +12,17 @@ import pyarrow as pa
 
 from junkdna.errors import UserError, shown
 from junkdna.tasks import usable
-from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render, single, wanted_columns
+from junkdna.tasks.fields import (
+    TEMPLATES,
+    check_columns,
+    derived,
+    field,
+    kept,
+    list_field,
+    render,
+    single,
+    wanted_columns,
+)
 from junkdna.tasks.knobs import hash_key
 from junkdna.tasks.values import is_truth, place_of_truth, plain_rows, spellings, text_of, whole_number
 
@@ -73,6 +83,7 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
         if reason is None:
             raw = derived(where, columns, stored)
             texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
+            texts = {key: kept(text, key, columns) for key, text in texts.items()}
             reason = usable.lacks(columns, raw, texts) or usable.no_right_choice(where, columns, raw)
         if reason is not None:
             left_out[reason] += 1
@@ -198,7 +209,8 @@ def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     else:
         value = field(answer, raw)
         listed = list_field(where, answer, raw) if isinstance(value, list) else [single(where, answer, value)]
-    accepted = dict.fromkeys(text_of(value).strip() for value in listed if text_of(value).strip())
+    texts = (kept(text_of(value), "answer", settings["columns"]) for value in listed)
+    accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")
     return {"references": list(accepted)}

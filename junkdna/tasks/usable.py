@@ -19,7 +19,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
-from junkdna.tasks.fields import TEMPLATES, field, is_empty, list_field, render, template_columns
+from junkdna.tasks.fields import TEMPLATES, field, is_empty, kept, list_field, render, template_columns
 from junkdna.tasks.values import spellings, text_of
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def options(where: str, columns: dict, raw: dict) -> list[str]:
     if isinstance(source, list):
         texts = [render(where, template, raw) for template in source]
     else:
-        texts = ["" if is_empty(choice) else text_of(choice).strip() for choice in list_field(where, source, raw)]
+        texts = ["" if is_empty(choice) else text_of(choice) for choice in list_field(where, source, raw)]
+    texts = [kept(text, "choices", columns) for text in texts]
     if sum(map(bool, texts)) < 2:
         second = template_columns(source[1])[:1] if isinstance(source, list) else [f"{source}.1"]
         hint = f"; columns.require: [{second[0]}] leaves out rows without a second choice" if second else ""

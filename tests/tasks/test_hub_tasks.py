@@ -71,14 +71,14 @@ def test_glue_rows_become_examples_of_the_right_class(config, tmp_path):
         rows = from_hub(config, role, repository, tmp_path)
         assert [row["split"] for row in rows] == [role] * 6
         for i, (row, raw) in enumerate(zip(rows, glue_rows(config, split), strict=True)):
-            said = {"text": f"{texts[0]} {i} of {split}"}
-            said |= {"text_b": f"{texts[1]} {i} of {split}"} if len(texts) == 2 else {}
+            said = {"text": f"{texts[0]} {i} of {split} "}  # the blank at the end is the data's
+            said |= {"text_b": f"{texts[1]} {i} of {split} "} if len(texts) == 2 else {}
             said |= {"target": raw["label"]} if config == "stsb" else {"answer": raw["label"]}
             assert fields(row) == said
     if config != "stsb":
         assert task.class_names() == hub_files.GLUE_LABELS[config]
         shots = from_hub(config, "shots", repository, tmp_path)
-        assert [row["text"] for row in shots] == [f"{texts[0]} {i} of train" for i in range(5)]
+        assert [row["text"] for row in shots] == [f"{texts[0]} {i} of train " for i in range(5)]
 
 
 def test_sst2_dev_cuts_the_validation_rows_alone(tmp_path):
@@ -88,7 +88,7 @@ def test_sst2_dev_cuts_the_validation_rows_alone(tmp_path):
     evaluated = from_hub("sst2_dev", "evaluate", repository, tmp_path)
     assert (len(train), len(evaluated)) == (600, 272)
     texts = {row["text"] for row in train} | {row["text"] for row in evaluated}
-    assert texts == {row["sentence"].strip() for row in rows}
+    assert texts == {row["sentence"] for row in rows}
 
 
 # --- text that is generated -------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ TRIVIA_SAYS = [
     },
     {"text": "Wiki alone?", "passage": "Page.", "references": ["A"]},
     {"text": "Web alone?", "passage": "Site.", "references": ["B"]},
-    {"text": "Nothing?", "passage": "", "references": ["C"]},
+    {"text": "Nothing?", "passage": "", "references": ["C", " C"]},
 ]
 
 
@@ -158,7 +158,7 @@ def test_gsm8k_answers_are_numbers_and_shots_show_the_whole_solution(tmp_path):
     found = from_hub("gsm8k", "evaluate", repository, tmp_path)
     assert [row["references"] for row in found] == [["12"], ["-3"], ["1,080.5"]]
     shots = from_hub("gsm8k", "shots", repository, tmp_path)
-    assert [row["shown"] for row in shots] == [text.strip() for text in (solutions * 2)[:5]]
+    assert [row["shown"] for row in shots] == (solutions * 2)[:5]
     assert shots[1]["references"] == ["-3"]
 
 

@@ -44,7 +44,9 @@ def test_values_by_path(path, value):
     ("template", "text"),
     [
         ("{q}", "why ?"),
-        ("  {q} {n}\n", "why ? 3"),
+        ("  {q} {n}\n", "  why ? 3\n"),  # what a task file writes is meant
+        ("{blank}{q}", " why ?"),
+        ("{blank}", ""),
         ("{none}", ""),
         ("{q} {none}", "why ?"),
         ("{none}\n{deep.pages.0.text}", "first"),
@@ -56,7 +58,7 @@ def test_values_by_path(path, value):
     ],
 )
 def test_templates(template, text):
-    raw = {**RAW, " b ": "{ b }"}
+    raw = {**RAW, " b ": "{ b }", "blank": " "}
     assert render("row", template, raw) == text
 
 

@@ -75,10 +75,29 @@ def test_zero_is_a_choice_and_no_empty_text():
     assert row["choices"][row["answer"]] == "0"
 
 
-def test_white_space_inside_and_braces_in_values_stay():
-    row = rows_of(with_columns(CHOICE, text="{q}  and {w1}"), [{**questions(1)[0], "q": " a\n\tb {w2} "}])[0]
-    assert row["text"] == "a\n\tb {w2}   and x"
-    assert row["choices"][row["answer"]] == "r0"
+def test_white_space_and_braces_in_values_stay():
+    raw = {**questions(1)[0], "q": " a\n\tb {w2} ", "w1": " x\t"}
+    row = rows_of(with_columns(CHOICE, text="{q}  and {w1}", shuffle=False), [raw])[0]
+    assert row["text"] == " a\n\tb {w2}   and  x\t"
+    assert row["choices"] == ["r0", " x\t", "y", "z"]
+
+
+def test_white_space_at_the_ends_goes_where_the_task_says_so():
+    raw = {**questions(1)[0], "q": " a\n\tb ", "w1": " x\t"}
+    row = rows_of(with_columns(CHOICE, text="{q}", shuffle=False, strip=["text"]), [raw])[0]
+    assert (row["text"], row["choices"][1]) == ("a\n\tb", " x\t")
+    row = rows_of(with_columns(CHOICE, text="{q}", shuffle=False, strip=["choices"]), [raw])[0]
+    assert (row["text"], row["choices"][1]) == (" a\n\tb ", "x")
+    answers = [{"s": " s ", "label": [" red ", "red"]}]
+    assert rows_of(GENERATE, answers)[0]["references"] == [" red ", "red"]
+    assert rows_of(with_columns(GENERATE, strip=["answer"]), answers)[0]["references"] == ["red"]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t", None])
+def test_a_text_or_a_choice_of_white_space_alone_is_none(blank):
+    assert "empty text" in error_of(with_columns(CHOICE, text="{q}"), [{**questions(1)[0], "q": blank}])
+    assert "" not in rows_of(CHOICE, [{**questions(1)[0], "w1": blank}])[0]["choices"]
+    assert len(rows_of(CHOICE, [{**questions(1)[0], "w1": blank}])[0]["choices"]) == 3
 
 
 def test_choices_may_keep_the_order_of_the_data():
@@ -165,7 +184,7 @@ def test_accepted_answers():
         return rows_of(with_columns(GENERATE, **columns), [{"s": "s", "label": label, "more": 7}])[0]["references"]
 
     assert references("red") == ["red"]
-    assert references(["red", " a red one ", None, "", "red"]) == ["red", "a red one"]  # each once, none empty
+    assert references(["red", " a red one ", None, "", "red"]) == ["red", " a red one "]  # each once, none empty
     assert references(8.5) == ["8.5"]
     assert references({"aliases": ["x", "y"]}, answer="label.aliases") == ["x", "y"]
     assert references("red", answer=["{label}", "{label} {more}"]) == ["red", "red 7"]

@@ -32,6 +32,7 @@ def test_tasks_of_the_package_are_valid(name):
     assert {s.wheel for s in task.sources.values() if s.wheel} <= {*load_wheel_pins()}
     low, high = METRIC_RANGES[task.metric]
     assert task.human is None or (low < task.human.value <= high and task.human.source)
+    assert "memory" not in f"{task.licence} {task.human and task.human.source}"  # read, or not stated
     assert task.floors is None or low <= task.floors.chance <= task.floors.majority < high
     assert {*task.rows} <= {split for source in task.sources.values() for split in source.splits}
     if task.label_groups:
@@ -231,3 +232,20 @@ def test_unknown_tasks_and_files(tmp_path):
     toy.write_yaml(tmp_path / "mine.yaml", toy.CHOICE_TASK)
     with pytest.raises(UserError, match="calls itself 'colours', the study names it 'mine'"):
         load_task("mine", tmp_path / "mine.yaml")
+
+
+def test_what_a_strict_match_ignores_is_checked():
+    task = load_task("gsm8k").model_dump(exclude_none=True)
+    task["generate"]["exact"] = {"ignore": ["("]}
+    with pytest.raises(UserError, match=r"ignore '\(' is no regular expression"):
+        validated(Task, task, "task.yaml")
+    task["generate"]["exact"] = {"ignore_cases": True}
+    with pytest.raises(UserError, match="ignore_cases"):
+        validated(Task, task, "task.yaml")
+
+
+def test_white_space_is_taken_off_known_fields_alone():
+    task = copy.deepcopy(toy.CHOICE_TASK)
+    task["columns"]["strip"] = ["choices", "question"]
+    with pytest.raises(UserError, match="strip"):
+        validated(Task, task, "task.yaml")

@@ -44,7 +44,6 @@ def named(settings: dict, rows: list[dict]) -> list[tuple[list[str], str]]:
     [
         ["x", "x", "y"],  # with the gold answer
         ["y", "x", "x"],  # without it: two wrong options of one text still take part twice
-        ["x", " x ", "y"],  # blanks at the ends are not shown
         ["x", "x", None],
         ["7", "7", "8"],
     ],
@@ -53,6 +52,14 @@ def test_a_row_with_equal_options_is_left_out_and_counted(choices):
     rows = [{"q": "a", "c": choices, "l": 0}, {"q": "b", "c": ["x", "y", "X"], "l": 1}]
     assert named(LISTED, rows) == [(["x", "y", "X"], "y")]  # letter case makes another option
     assert left_out(LISTED, rows) == {"with two equal options": 1}
+
+
+def test_blanks_at_the_ends_make_another_option_unless_the_task_strips_them():
+    rows = [{"q": "a", "c": ["x", " x ", "y"], "l": 0}, {"q": "b", "c": ["x", "y", "z"], "l": 1}]
+    assert named(LISTED, rows)[0] == (["x", " x ", "y"], "x")
+    stripped = {**LISTED, "columns": {**LISTED["columns"], "strip": ["choices"]}}
+    assert named(stripped, rows) == [(["x", "y", "z"], "y")]
+    assert left_out(stripped, rows) == {"with two equal options": 1}
 
 
 def test_equal_options_of_templates_and_of_structs():

