@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +20,16 @@ HELP = {
     "analyse": "drops and intervals",
     "figures": "draw the figures",
     "report": "write the report page",
+}
+NEEDED = {  # keys without which a job cannot begin
+    "wheel": ("wheel", "version", "filename", "sha256"),
+    "model": (),
+    "examples": ("task", "role", "kind", "source", "columns", "limits"),
+    "encode": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
+    "calibration": ("calibration", "seed", "source", "samples", "context_tokens", "windows", "inputs"),
+    "compress": ("model", "model_kind", "compression", "seed", "inputs"),
+    "cell": ("cell", "kind", "metric", "model_kind", "protocol", "inputs"),
+    "study": ("study", "tasks"),
 }
 FILES = {
     "encode": ("model", "examples"),
@@ -64,29 +75,44 @@ def add(commands: argparse._SubParsersAction) -> None:
         command.set_defaults(run=runs.get(name, _simple))
 
 
+def _settings(args: argparse.Namespace) -> dict:
+    """The settings of a job; UserError where they are those of another command, or were written by hand."""
+    from junkdna.errors import UserError
+    from junkdna.stages import settings_from
+
+    settings = settings_from(args.settings)
+    if lacks := [key for key in NEEDED[args.command] if key not in settings]:
+        raise UserError(
+            f"--settings lacks {', '.join(lacks)}, so these are not the settings of `junkdna {args.command}`. Copy the "
+            "command from `junkdna plan --commands`, or have Snakemake make the file: "
+            f"snakemake --cores 1 -- {shlex.quote(str(args.output))}"
+        )
+    return settings
+
+
 def _simple(args: argparse.Namespace) -> None:
     from junkdna import stages
 
-    getattr(stages, args.command)(args.output, stages.settings_from(args.settings))
+    getattr(stages, args.command)(args.output, _settings(args))
 
 
 def _encode(args: argparse.Namespace) -> None:
     from junkdna import stages
 
-    stages.encode(args.output, stages.settings_from(args.settings), args.model, args.examples, args.shots)
+    stages.encode(args.output, _settings(args), args.model, args.examples, args.shots)
 
 
 def _calibration(args: argparse.Namespace) -> None:
     from junkdna import stages
 
-    stages.calibration(args.output, stages.settings_from(args.settings), args.model)
+    stages.calibration(args.output, _settings(args), args.model)
 
 
 def _compress(args: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
     from junkdna import stages
 
-    settings = stages.settings_from(args.settings)
+    settings = _settings(args)
     stages.compress(args.output, settings, args.model, args.calibration, args.gpus, args.threads, args.cells_per_gpu)
 
 
@@ -94,7 +120,7 @@ def _cell(args: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
     from junkdna import stages
 
-    settings = stages.settings_from(args.settings)
+    settings = _settings(args)
     bar = progress_bar(settings.get("cell", "cell"))
     stages.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.ahead)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from junkdna.cli import parser
+from junkdna.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,13 @@ def test_a_mistake_is_one_line(capsys, line, says):
 def test_what_is_right_is_read():
     args = parser().parse_args(["plan", "--study", "a.yaml", "--experiments", "x", "y"])
     assert (args.command, str(args.study), args.experiments) == ("plan", "a.yaml", ["x", "y"])
+
+
+@pytest.mark.parametrize("command", ["wheel", "examples", "encode", "calibration", "compress", "cell", "study"])
+def test_settings_of_another_command_are_named(command, tmp_path):
+    files = ["--model", "m.json"] if command in ("encode", "calibration", "compress") else []
+    files += ["--examples", "e.parquet"] if command == "encode" else []
+    args = parser().parse_args([command, str(tmp_path / "out"), *files, "--settings", '{"version": 2}'])
+    with pytest.raises(UserError, match=rf"--settings lacks .* not the settings of `junkdna {command}`.*snakemake"):
+        args.run(args)
+    assert not list(tmp_path.iterdir())

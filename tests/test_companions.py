@@ -148,7 +148,9 @@ def test_each_row_has_the_frequencies_of_its_own_length(made):
 
 def test_generation_across_the_limit_computes_rows_in_full():
     model = phi3()
-    tokenizer = SimpleNamespace(eos_token_id=1, decode=lambda ids, **_: " ".join(map(str, ids)))
+    tokenizer = SimpleNamespace(
+        added_tokens_decoder={}, eos_token_id=1, decode=lambda ids, **_: " ".join(map(str, ids))
+    )
     queries = [[3 + (7 * i + 5 * k) % 25 for i in range(n)] for k, n in enumerate((4, 14, 20))]
     got = generation.greedy(model, tokenizer, queries, "cpu", 6, [])
     wanted = [plain_greedy(model, query, 6, {1}) for query in queries]
@@ -168,7 +170,7 @@ def test_dynamic_scaling_serves_rows_within_its_limit_only():
     same(score.loglikelihood(model, queries, options, [[0, 0]] * 2, "cpu"), wanted)
     with pytest.raises(UserError, match=r"rope_type dynamic.*at most 16 tokens"):
         score.loglikelihood(model, [*queries, [4] * 20], [*options, options[0]], [[0, 0]] * 3, "cpu")
-    tokenizer = SimpleNamespace(eos_token_id=1, decode=lambda ids, **_: "")
+    tokenizer = SimpleNamespace(added_tokens_decoder={}, eos_token_id=1, decode=lambda ids, **_: "")
     with pytest.raises(UserError, match="max_new_tokens until rows have at most 16 tokens"):
         generation.greedy(model, tokenizer, queries, "cpu", 6, [])
 

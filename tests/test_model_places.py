@@ -111,7 +111,7 @@ class TestFolders:
         [line] = model_problems(resolved)
         assert said in line
         assert line.startswith("models.tiny.local 'model'")
-        assert f"WRONG    {line}" in list(plan(resolved, Path("config.yaml")))
+        assert f"WRONG    {line}" in list(plan(resolved))
         with pytest.raises(UserError, match=r"^1 thing\(s\) are wrong with models of the study:\n  models\.tiny"):
             check_places(resolved)
         lines, good = doctor(Path("config.yaml"))
@@ -151,7 +151,7 @@ class TestFolders:
         [line] = model_notes(resolved)
         assert "LlamaForCausalLM is causal" in line
         assert problems(study) == []
-        assert f"NOTE     {line}" in list(plan(resolved, Path("config.yaml")))
+        assert f"NOTE     {line}" in list(plan(resolved))
 
     def test_shards_count_together(self):
         weights = load_file("model/model.safetensors")

@@ -89,5 +89,5 @@ def test_ids_that_the_model_has_no_embedding_for(folder):
     queries, options = pa.chunked_array([[[5, 63], []], [None]]), pa.chunked_array([[[[5], [7, 63]], None, []]])
     check_ids(folder, queries, options, pa.chunked_array([pa.array([], pa.list_(pa.int32()))]))
     for wrong in (pa.chunked_array([[[5, 64]]]), pa.chunked_array([[[[5], [7, 64]], None]])):
-        with pytest.raises(UserError, match=r"token id 64, but the model has 64 tokens .*another model's"):
+        with pytest.raises(UserError, match=r"token id 64, but the model has 64 tokens, .*another model's"):
             check_ids(folder, queries, wrong)

@@ -224,7 +224,7 @@ def test_files_of_another_kind_are_told_apart(world):
     with pytest.raises(UserError, match=r"config.yaml is a study, not a task file"):
         load_task("mood", Path("config.yaml"))
     Path("kept.json").write_text(json.dumps({"study": toy.STUDY, "tasks": {}}))
-    with pytest.raises(UserError, match=r"kept.json is the copy of a checked study .* give the YAML file of the study"):
+    with pytest.raises(UserError, match=r"kept.json is the copy of a checked study .* not a task file"):
         load_task("mood", Path("kept.json"))
     Path("profile.yaml").write_text("executor: slurm\njobs: 3\n")
     with pytest.raises(UserError, match="is a Snakemake profile; give the YAML file"):
