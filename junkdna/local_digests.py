@@ -1,7 +1,8 @@
 """Digests of local files that a study reads: what a file holds decides whether results are stale, not its date.
 
-Each record in `results/sources/local` holds the SHA-256 of every file of one source, with the size and time of change
-that the file had when it was hashed. Large files are hashed again only when one of the two has changed; a record is
+Each record in `results/sources/local` holds the SHA-256 of every file of one source, with the size and times that the
+file had when it was hashed: of its contents' change (mtime), which tar, rsync and cp set to any value, and of its
+entry's (ctime), which nobody sets. Large files are hashed again only when one of the three has changed; a record is
 rewritten only when it says something new.
 """
 
@@ -16,10 +17,11 @@ from junkdna.errors import UserError
 from junkdna.files import replacing, sha256_file
 from junkdna.local_files import local_folder, matching
 
-RECORDS = Path("results/sources/local")
+RESULTS = Path("results")
+RECORDS = RESULTS / "sources/local"
 ALWAYS_HASHED_BYTES = 1 << 20  # in under a millisecond; a large file is hashed again when its size or time differs
 
-Stats = tuple[tuple[str, int, int], ...]  # name below the folder, size in bytes, time of change in ns
+Stats = tuple[tuple[str, int, int, int], ...]  # name below the folder, size in bytes, mtime and ctime in ns
 
 
 def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> str | None:
@@ -34,7 +36,7 @@ def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...]
     try:
         stats = _stats(folder, patterns, without)
         if stats:
-            return _digest(_hashed(record.absolute(), folder.absolute(), stats))
+            return _digest(_hashed(record, folder, stats))
     except OSError as error:
         raise UserError(
             f"local {given!r}: {error.filename or folder} cannot be read ({error.strerror}). Results are compared with "
@@ -44,12 +46,10 @@ def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...]
 
 
 def sha256_unless_known(path: Path) -> str:
-    """Hex SHA-256 of a file, from its record where its size and time of change are those of the last time it was
-    hashed. OSError passes through."""
-    facts = path.stat()
+    """Hex SHA-256 of a file, from its record where its size and times are those of the last time it was hashed. OSError passes through."""
     record = _record(path.parent, (path.name,))
-    stats = ((path.name, facts.st_size, facts.st_mtime_ns),)
-    return _hashed(record.absolute(), path.parent.absolute(), stats)[path.name]
+    stats = (_times(path.name, path.stat()),)
+    return _hashed(record, path.parent, stats)[path.name]
 
 
 def _stats(folder: Path, patterns: tuple[str, ...], without: tuple[str, ...]) -> Stats:
@@ -57,7 +57,11 @@ def _stats(folder: Path, patterns: tuple[str, ...], without: tuple[str, ...]) ->
     found = {path for pattern in patterns for path in matching(folder, pattern)} - left_out
     files = {file for path in found for file in (_inside(path) if path.is_dir() else [path])}
     stats = ((path.relative_to(folder).as_posix(), path.stat()) for path in files)
-    return tuple(sorted((name, facts.st_size, facts.st_mtime_ns) for name, facts in stats))
+    return tuple(sorted(_times(name, facts) for name, facts in stats))
+
+
+def _times(name: str, facts: os.stat_result) -> tuple[str, int, int, int]:
+    return name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -65,23 +69,28 @@ def _inside(folder: Path) -> list[Path]:
     return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
-@lru_cache
 def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
-    """Name -> hex SHA-256 of each file; what is new goes into the record. Absolute paths: results are kept for the
-    life of the process."""
-    known = _read(record).get("files", {})
-    files = {}
-    for name, size, mtime_ns in stats:
-        facts = {"size_bytes": size, "mtime_ns": mtime_ns}
-        before = known.get(name, {})
-        same = size > ALWAYS_HASHED_BYTES and facts.items() <= before.items()
-        files[name] = facts | {"sha256": before["sha256"] if same else sha256_file(folder / name)}
+    """Name -> hex SHA-256 of each file; what is new goes into the record, once there are results."""
+    files = _facts(record.absolute(), folder.absolute(), stats)
     hashes = {name: facts["sha256"] for name, facts in files.items()}
-    if files != known:
+    if RESULTS.is_dir() and files != _read(record).get("files"):
         content = {"folder": str(folder), "digest": _digest(hashes), "files": files}
         with suppress(UserError, OSError), replacing(record) as temporary:  # without it files are hashed again
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return hashes
+
+
+@lru_cache
+def _facts(record: Path, folder: Path, stats: Stats) -> dict[str, dict]:
+    """Name -> size, time of change and hash of each file. Absolute paths: kept for the life of the process."""
+    known = _read(record).get("files", {})
+    files = {}
+    for name, size, mtime_ns, ctime_ns in stats:
+        facts = {"size_bytes": size, "mtime_ns": mtime_ns, "ctime_ns": ctime_ns}
+        before = known.get(name, {})
+        same = size > ALWAYS_HASHED_BYTES and facts.items() <= before.items()
+        files[name] = facts | {"sha256": before["sha256"] if same else sha256_file(folder / name)}
+    return files
 
 
 def _digest(hashes: dict[str, str]) -> str:

@@ -63,8 +63,8 @@ def _model_digest(path: Path, _size: int, _mtime_ns: int) -> str:
 def check_model(folder: Path) -> dict:
     """The manifest of a model folder, after a look at each file that it names; UserError for the first wrong one.
 
-    Files up to ALWAYS_HASHED_BYTES are hashed every time, larger ones when their size or time of change differs from
-    when they were last hashed: a bit that flips in a large file on the disk, its time unchanged, is not seen.
+    Files up to ALWAYS_HASHED_BYTES are hashed every time, larger ones when their size or times differ from when they
+    were last hashed: a bit that flips in a large file on the disk, its times unchanged, is not seen.
     """
     manifest = read_manifest(folder)
     for name, told in manifest["files"].items():

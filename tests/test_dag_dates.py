@@ -12,7 +12,7 @@ import pytest
 import toy
 from test_dag import ROOT, cells, environment, planned, snakemake
 from test_dag_compressed import STUDY
-from test_inputs import other_weights
+from test_job_inputs import other_weights
 
 from junkdna.collect import read_footer
 

@@ -204,7 +204,7 @@ def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch
 
     def checked() -> list[str]:
         hashed.clear()
-        local_digests._hashed.cache_clear()  # as another process begins
+        local_digests._facts.cache_clear()  # as another process begins
         check_model(FOLDER)
         return hashed
 

@@ -98,9 +98,9 @@ def check_accepted(resolved: Resolved) -> None:
     names = [*workflow_inputs.figure_files(resolved, folder), workflow_inputs.study_file(resolved, folder)]
     names += [cell.path for cell in cells]
     for cell in cells:
-        names += [*workflow_inputs.files_of_model(resolved, cell.model)]
+        names += workflow_inputs.wheel_of_model(resolved, cell.model)
     for task, role in used_examples(cells, resolved):
-        names += workflow_inputs.files_of_task(resolved, task, role)
+        names += workflow_inputs.wheel_of_task(resolved, task, role)
     for name in names:
         assert max(map(len, map(os.fsencode, name.split("/")))) <= 255
         assert ".." not in name.split("/")

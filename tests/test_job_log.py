@@ -44,7 +44,8 @@ def test_a_job_that_ends_well_says_who_ran_it_and_that_it_finished(world: Path, 
     assert (found.host, found.slurm_job, found.end) == (socket.gethostname(), "", FINISHED)
     assert abs(found.started_s - time.time()) < 100
     assert not is_running(found, None)
-    assert last_lines(log, 3, 3)[-1] == "colours: 54 examples to evaluate"
+    assert "colours: 54 examples to evaluate" in log.read_text()
+    assert last_lines(log, 3, 3)[-1] == "colours: raw rows left out: 6 with an empty passage (columns.require)"
 
 
 def test_a_job_that_fails_says_so_after_its_reason(world: Path, settings: dict) -> None:
@@ -55,7 +56,7 @@ def test_a_job_that_fails_says_so_after_its_reason(world: Path, settings: dict) 
     assert (found.slurm_job, found.end) == ("77", "failed")
     assert log.read_text().rstrip().endswith("failed with exit code 2")
     [reason] = why_it_ended(log, 1, 1)
-    assert "colours.parquet cannot be read" in reason
+    assert "colours.parquet is no Parquet file" in reason
 
 
 def test_a_job_that_is_killed_is_told_from_one_that_runs(world: Path) -> None:

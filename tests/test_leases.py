@@ -106,6 +106,6 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(world: Path, monke
     cell = grid.all_cells(resolved)[0]
     monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
     monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
-    with pytest.raises(UserError, match=r"torch .* cannot use it: .* --resources gpu=0"):
+    with pytest.raises(UserError, match=r"torch .* cannot use it: .*--resources gpu=0"):
         stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter)
     assert not Path(cell.path).exists()

@@ -95,7 +95,7 @@ def test_no_matrix_at_all(tmp_path):
 
 def test_settings_are_compared_where_given(path):
     assert read_artefact(path, made_from="abc").facts == FACTS
-    with pytest.raises(UserError, match=r"method\.safetensors .*other settings \(digest abc, not xyz\).*Delete it"):
+    with pytest.raises(UserError, match=r"method\.safetensors .*other settings \(digest abc\).*\(xyz\).*Rebuild it"):
         read_artefact(path, made_from="xyz")
 
 
