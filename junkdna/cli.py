@@ -153,9 +153,11 @@ def _plan(args: argparse.Namespace) -> None:
         _print_lines(overview.cell_files(resolved))
     elif args.commands:
         cells = commands.cells_like(resolved, args.cell) if args.cell else None
-        if missing := commands.missing_inputs(cells or []):
+        if missing := commands.missing_inputs(cells or [], resolved):
             first = resolved.given.snakemake("--cores", "1", targets=missing)
-            log.warning("not there yet: %s. Before the commands: %s", some(missing, 4), first)
+            log.warning(
+                "not there yet, or made from other settings: %s. Before the commands: %s", some(missing, 4), first
+            )
         _print_lines(commands.commands(resolved, cells))
     else:
         _print_lines(plan(resolved))

@@ -95,7 +95,7 @@ def collect(resolved: Resolved) -> pl.DataFrame:
         raise UserError(
             f"{len(wrong)} of {len(all_cells(resolved))} cells cannot be joined:\n  {shown}\n"
             f"Stale and broken files re-run once they are gone: "
-            f"`{resolved.given.junkdna('status', '--stale')} | xargs rm`, then run Snakemake again. "
+            f"`{resolved.given.junkdna('status', '--stale')} | xargs -r rm`, then run Snakemake again. "
             f"The others can be joined apart: `{resolved.given.junkdna('partial')}`."
         )
     return table

@@ -11,6 +11,8 @@ from pathlib import Path
 DEFAULT_STUDY = "config.yaml"
 SNAKEFILE = Path("workflow/Snakefile")
 _PLAIN = re.compile(r"(?!(true|false|nan|inf|infinity)$|\.[0-9])[a-z_./]([a-z0-9_./+ -]*[a-z0-9_./+-])?", re.IGNORECASE)
+STUDY = "JUNKDNA_STUDY"
+"""Environment variable: the study file of the run that a job belongs to; a job itself knows its settings only."""
 CALLER = "JUNKDNA_CALLER"
 """Environment variable: the command of a person that runs Snakemake on a study of its own making (`bring`)."""
 
@@ -26,22 +28,41 @@ class Given:
     experiments: tuple[str, ...] = ()
     folder: str = ""
 
+    @property
+    def is_default(self) -> bool:
+        """Whether commands need not name the study."""
+        return Path(self.file) == Path(DEFAULT_STUDY)
+
     def junkdna(self, command: str, *words: str) -> str:
         """`junkdna COMMAND WORDS` for this study. The commands `where` and `doctor` know no choice of experiments."""
-        named = [] if Path(self.file) == Path(DEFAULT_STUDY) else ["--study", self.file]
+        named = [] if self.is_default else ["--study", self.file]
         if self.experiments and command not in ("where", "doctor"):
             named += ["--experiments", *self.experiments]
         return self._in_folder(["junkdna", command, *words, *named])
 
     def snakemake(self, *words: str, targets: Iterable[str] = (), experiments: Iterable[str] = ()) -> str:
         """`snakemake WORDS` for this study, or for these of its experiments; with `targets`, to make these files."""
-        config: dict[str, object] = {} if Path(self.file) == Path(DEFAULT_STUDY) else {"study_file": self.file}
+        config: dict[str, object] = {} if self.is_default else {"study_file": self.file}
         if chosen := [*experiments] or [*self.experiments]:
             config["run"] = chosen
         return self._in_folder(["snakemake", *words, *snakefile_words(), *config_words(config), *target_words(targets)])
 
     def _in_folder(self, words: list[str]) -> str:
         return in_folder(self.folder, shlex.join(words))
+
+
+def tell_jobs(given: Given) -> None:
+    """Let the jobs of this process name the study in their messages."""
+    if not given.is_default:
+        os.environ[STUDY] = given.file
+
+
+def make_command(file: Path | str, *words: str) -> str:
+    """The command, in backticks, with which a job's message says how a file of the workflow is made."""
+    study = os.environ.get(STUDY)
+    line = Given(study or DEFAULT_STUDY).snakemake("--cores", "1", *words, targets=[str(file)])
+    hint = "" if study else " (with the run's own --configfile or --config, where its study is not config.yaml)"
+    return f"`{line}`{hint}"
 
 
 def in_folder(folder: str, command: str) -> str:

@@ -10,7 +10,6 @@ from junkdna.compress.options import option_values
 from junkdna.compress.registry import METHODS
 from junkdna.keys import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
 from junkdna.local_digests import files_digest
-from junkdna.local_files import local_folder
 from junkdna.model_files import CODE, MODEL_FILES
 from junkdna.provenance import canonical_json, code_digest, settings_digest
 from junkdna.study import Protocol, Resolved
@@ -240,7 +239,7 @@ def data_digest(source: dict) -> dict[str, str]:
     if "local" in source:
         paths = source["splits"].values() if "splits" in source else [source["path"]]
         found = files_digest(source["local"], tuple(sorted(paths)))
-    elif "hub" in source and local_folder(source["hub"]).is_dir():  # a folder laid out like a repository
+    elif "hub" in source:  # a folder of this machine, laid out like a repository, or else the Hub's own
         found = files_digest(source["hub"], ("*",), without=(".*",))
     else:
         found = None

@@ -46,7 +46,10 @@ def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...]
 
 
 def sha256_unless_known(path: Path) -> str:
-    """Hex SHA-256 of a file, from its record where its size and times are those of the last time it was hashed. OSError passes through."""
+    """Hex SHA-256 of a file, from its record where its size and times are those of the last time it was hashed.
+
+    OSError passes through.
+    """
     record = _record(path.parent, (path.name,))
     stats = (_times(path.name, path.stat()),)
     return _hashed(record, path.parent, stats)[path.name]

@@ -1,9 +1,9 @@
 """Whether a file on the way to a cell was made from what its reader's settings say; one error for all that were not."""
 
-import shlex
 from pathlib import Path
 
 from junkdna.errors import UserError
+from junkdna.given import make_command
 
 
 def check_made_from(path: Path | str, recorded: object, wanted: str) -> None:
@@ -24,7 +24,4 @@ def check_same_bytes(path: Path | str, recorded: object, other: Path | str, curr
 
 def not_as_described(path: Path | str, why: str) -> UserError:
     """Error for an input that is whole but not the one that is meant. Returned, not raised."""
-    return UserError(
-        f"{path} {why}. Rebuild it: `snakemake --cores 1 --force -- {shlex.quote(str(path))}` (with the run's own "
-        "--configfile or --config, where its study is not config.yaml)."
-    )
+    return UserError(f"{path} {why}. Rebuild it: {make_command(path, '--force')}.")

@@ -1,9 +1,9 @@
 """Files that a command was told to read and that are not there: which command makes them."""
 
-import shlex
 from pathlib import Path, PurePath
 
 from junkdna.errors import UserError
+from junkdna.given import make_command
 
 MADE = ("calibration", "cells", "compressed", "examples", "models", "sources", "studies", "tokens")  # below results/
 
@@ -19,10 +19,7 @@ def making(path: Path) -> str:
     parts = PurePath(path).parts
     if len(parts) < 3 or parts[0] != "results" or parts[1] not in MADE:
         return ""
-    return (
-        f"`snakemake --cores 1 -- {shlex.quote(str(path))}` makes it (with the run's own --configfile or --config, "
-        "where its study is not config.yaml)."
-    )
+    return f"{make_command(path)} makes it."
 
 
 def _article(what: str) -> str:

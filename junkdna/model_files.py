@@ -75,6 +75,8 @@ def check_model(folder: Path) -> dict:
             problem = "" if found == told["sha256"] else "has other bytes than"
         except OSError as error:
             problem = f"cannot be read ({error.strerror}), as it could"
+            if path.is_symlink() and not path.exists():
+                problem = f"links to {path.readlink()}, which is not there any more, as it was"
         if problem:
             raise UserError(
                 f"{path} {problem} when the model folder was made. If you did not change it, it is damaged: bring it "

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,8 +60,16 @@ def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Pat
             if folder.is_relative_to(destination):
                 (folder / name).replace(destination / name)
             else:
-                (destination / name).symlink_to((folder / name).absolute())
+                (destination / name).symlink_to(_link(folder / name, destination))
     return _write_manifest(spec, destination, names, {"settings_digest": fingerprint, **extra})
+
+
+def _link(file: Path, destination: Path) -> Path:
+    """What a link in `destination` names: below the working folder a relative path, so that the project can move."""
+    target = file.absolute()
+    plain = destination.resolve() == destination.absolute()
+    inside = plain and target.is_relative_to(Path.cwd()) and destination.absolute().is_relative_to(Path.cwd())
+    return Path(os.path.relpath(target, destination.absolute())) if inside else target
 
 
 def check_model_folder(folder: Path, where: str) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ def clear(study: Path) -> None:
     """Remove what `partial` left of a study (`results/studies/NAME`): it is complete now."""
     for name in (FOLDER, f".{FOLDER}.new", f".{FOLDER}.old"):
         shutil.rmtree(study / name, ignore_errors=True)
-    (study / f".{FOLDER}.lock").unlink(missing_ok=True)
+    with suppress(OSError):  # a disk that is read-only: nothing was left there
+        (study / f".{FOLDER}.lock").unlink(missing_ok=True)
 
 
 def _join(resolved: Resolved) -> tuple["pl.DataFrame", "pl.DataFrame", dict[str, str]]:

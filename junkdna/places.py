@@ -28,6 +28,10 @@ def check_places(resolved: Resolved) -> None:
 
 def missing_places(resolved: Resolved) -> Iterator[str]:
     """One line a missing place, with close names from the same folder. Wheels and the Hub are not looked at."""
+    for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
+        hub = resolved.study.models[name].hub
+        if hub is not None and local_folder(hub).is_dir():
+            yield f"models.{name}.hub {hub!r}: is a folder of this machine; write `local: {hub}`"
     for folder, pattern, where in dict.fromkeys(_named_places(resolved)):
         try:
             yield from _missing(local_folder(folder), pattern, where)

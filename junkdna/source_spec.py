@@ -28,6 +28,12 @@ def _member_path(path: str) -> str:
     return str(pure)
 
 
+def _one_spelling(place: str) -> str:
+    """A folder or repository in one spelling ("./a//b/" is "a/b"), so that results do not depend on it."""
+    return place if "://" in place else str(PurePosixPath(place))
+
+
+Place = Annotated[Text, AfterValidator(_one_spelling)]
 MemberPath = Annotated[Text, AfterValidator(_member_path)]
 
 
@@ -57,14 +63,14 @@ class WheelSource(_Frozen):
 class LocalSource(_Frozen):
     """A folder on this machine; a relative path starts at the working directory."""
 
-    local: Text
+    local: Place
 
 
 class HubSource(_Frozen):
     """A repository of the Hugging Face Hub; `config` names one configuration of a data set and means nothing
     for a model. `revision` is a branch, tag or commit; only a commit stays the same for ever."""
 
-    hub: Text
+    hub: Place
     revision: Text = "main"
     config: Text | None = None
 

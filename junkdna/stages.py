@@ -53,7 +53,7 @@ def model(output: Path, settings: dict) -> None:
 
 def _changed(what: str) -> UserError:
     return UserError(
-        f"{what} has changed since this command was planned, so that its result would bear a wrong name. Run "
+        f"{what} changed after this command was planned, so that its result would bear a wrong name. Run "
         "`snakemake` again, or take a new command from `junkdna plan --commands`."
     )
 

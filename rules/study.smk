@@ -4,7 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
-from junkdna import ahead, devices, grid, keys, run_end, workflow_inputs
+from junkdna import ahead, devices, given, grid, keys, run_end, workflow_inputs
 from junkdna.compress.registry import METHODS
 from junkdna.provenance import code_digest
 from junkdna.workflow_errors import told_plainly
@@ -13,6 +13,7 @@ with told_plainly():
     RESOLVED = workflow_inputs.load_for_workflow(
         config, workflow.configfiles, workflow.config_settings.config
     )
+    given.tell_jobs(RESOLVED.given)
     CELLS = grid.all_cells(RESOLVED)
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = workflow_inputs.study_file(RESOLVED, FOLDER)

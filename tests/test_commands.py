@@ -1,5 +1,6 @@
 """Commands that run one cell alone: pasted into a real shell as they are printed."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import toy_run
 from junkdna import grid
 from junkdna.commands import cells_like, commands, missing_inputs
 from junkdna.errors import UserError
-from junkdna.study import resolve
+from junkdna.study import load_study, resolve
 
 
 def printed(*arguments: str) -> subprocess.CompletedProcess:
@@ -74,7 +75,7 @@ def test_what_must_be_there_before_is_said(world: Path) -> None:
     resolved = resolve(toy.STUDY, "study")
     cell = grid.all_cells(resolved)[0]
     tokens = "results/tokens/tiny/colours/plain/default/evaluate.arrow"
-    assert missing_inputs([cell]) == ["results/models/tiny/model.json", tokens]
+    assert missing_inputs([cell], resolved) == ["results/models/tiny/model.json", tokens]
     found = printed("--cell", cell.path)
     assert tokens in found.stderr
     assert found.stdout.startswith("python -m junkdna cell results/cells/")
@@ -86,3 +87,28 @@ def test_a_cell_without_commands_is_a_mistake(world: Path) -> None:
     )
     assert found.returncode == 2
     assert "--commands" in found.stderr
+
+
+def test_inputs_of_other_settings_are_made_again(world: Path) -> None:
+    """After the calibration's texts have changed, both commands that come before the cell's are printed."""
+    resolved = toy_run.read("methods.yaml")
+    cell = next(cell for cell in grid.all_cells(resolved) if cell.key.startswith("tiny/hues/plain/wanda-0.5"))
+    toy_run.prepare(resolved, [cell])
+    toy_run.run(cell, resolved)
+    assert missing_inputs([cell], resolved) == []
+    assert [line.split(" junkdna ")[1].split()[0] for line in commands(resolved, [cell])] == ["cell"]
+    study = copy.deepcopy(toy.METHODS)
+    study["calibrations"]["phrases"]["samples"] = 5
+    study["tasks"]["hues"] = {**study["tasks"]["hues"], "limits": {"evaluate": 20}}
+    other = resolve(study, "study")
+    assert missing_inputs([cell], other) == [cell.tokens_path("evaluate")]
+    assert [line.split(" junkdna ")[1].split()[0] for line in commands(other, [cell])] == [
+        "calibration",
+        "compress",
+        "cell",
+    ]
+
+
+def test_the_messages_of_a_printed_command_learn_the_study(world: Path) -> None:
+    resolved = load_study(Path("settings.yaml"))
+    assert next(iter(commands(resolved))).startswith("JUNKDNA_STUDY=settings.yaml python -m junkdna ")

@@ -129,6 +129,7 @@ FLOORS = [
         "compress.sequential",
         "figures.amount",
         "figures.levels",
+        "recorded",
         "report_tables",
         "score",
         "source_spec",

@@ -62,7 +62,7 @@ def test_hints_name_the_study_they_are_about(world: Path) -> None:
     name = "--study 'my study.yaml'"
     with pytest.raises(UserError) as stale:
         collect(resolved)
-    assert f"`junkdna status --stale {name} | xargs rm`" in str(stale.value)
+    assert f"`junkdna status --stale {name} | xargs -r rm`" in str(stale.value)
     assert f"`junkdna partial {name}`" in str(stale.value)
     with pytest.raises(UserError) as unknown:
         cells_like(resolved, "nothing")

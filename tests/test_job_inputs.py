@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,16 +10,19 @@ import pytest
 import toy
 import toy_run
 
-from junkdna import grid, job_settings, stages
+from junkdna import grid, job_settings, local_digests, stages
 from junkdna.collect import collect, state
 from junkdna.errors import UserError
+from junkdna.given import STUDY
 from junkdna.keys import calibration_path, parse_cell_path
-from junkdna.model_files import model_digest, read_manifest
+from junkdna.model_files import check_model, model_digest, read_manifest
 from junkdna.model_names import check_model_names, taken_names
+from junkdna.places import missing_places
 from junkdna.study import resolve
 
+ROOT = Path(__file__).resolve().parents[1]
 CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
-STUDY = {
+STUDY_OF_CELL = {
     **toy.STUDY,
     "tasks": {"mood": toy.STUDY["tasks"]["mood"]},
     "models": {"tiny": {"kind": "decoder", "local": "decoder"}},
@@ -31,7 +35,7 @@ EXAMPLES = "results/examples/mood/evaluate.parquet"
 
 
 def study(**changes: object):
-    return resolve({**copy.deepcopy(STUDY), **changes}, "test")
+    return resolve({**copy.deepcopy(STUDY_OF_CELL), **changes}, "test")
 
 
 def other_weights(folder: Path) -> None:
@@ -47,7 +51,7 @@ def other_weights(folder: Path) -> None:
 
 
 def rebuild(path: object) -> str:
-    return f"snakemake --cores 1 --force -- {path}"
+    return f"snakemake --cores 1 --force -s {ROOT / 'workflow/Snakefile'} -- {path}"
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_a_model_folder_with_other_bytes_under_the_same_settings_is_noticed(made
 
 def test_encoded_rows_of_other_limits_are_not_scored(made):
     """50 rows asked for, 100 encoded."""
-    fewer = study(tasks={"mood": {**STUDY["tasks"]["mood"], "limits": {"evaluate": 20}}})
+    fewer = study(tasks={"mood": {**STUDY_OF_CELL["tasks"]["mood"], "limits": {"evaluate": 20}}})
     with pytest.raises(UserError, match="made from other settings") as caught:
         toy_run.run(CELL, fewer)
     assert str(caught.value).startswith(TOKENS)
@@ -189,9 +193,9 @@ def test_a_source_that_changed_since_planning_makes_nothing(world):
     model = job_settings.model_settings("tiny", resolved)
     pq.write_table(pq.read_table("data/mood.parquet").slice(1), "data/mood.parquet")
     other_weights(world / "decoder")
-    with pytest.raises(UserError, match="data of task mood has changed since this command was planned"):
+    with pytest.raises(UserError, match="data of task mood changed after this command was planned"):
         stages.examples(Path(EXAMPLES), examples)
-    with pytest.raises(UserError, match="model folder 'decoder' has changed since this command was planned"):
+    with pytest.raises(UserError, match="model folder 'decoder' changed after this command was planned"):
         stages.model(MODEL, model)
     assert not Path(EXAMPLES).exists()
     assert not MODEL.exists()
@@ -277,3 +281,63 @@ def test_whatever_the_two_places_are(made, model):
 
 def test_one_folder_named_in_two_ways_is_one_source(made, world):
     check_model_names(study(models={"tiny": {"kind": "decoder", "local": f"{world}/../{world.name}/decoder/"}}))
+
+
+def test_one_folder_in_two_spellings_gives_the_same_settings(made):
+    """Else two studies of one folder would make each other's cells stale."""
+    for spelling in ("./decoder", "decoder/", ".//decoder"):
+        other = study(models={"tiny": {"kind": "decoder", "local": spelling}})
+        assert {state(cell, other) for cell in grid.all_cells(other)} == {"done"}
+
+
+# --- what a message says to do ----------------------------------------------------------------------------------------
+
+
+def test_the_command_that_rebuilds_names_the_study_of_the_run(made, monkeypatch):
+    monkeypatch.setenv(STUDY, "my study.yaml")
+    fewer = study(tasks={"mood": {**STUDY_OF_CELL["tasks"]["mood"], "limits": {"evaluate": 20}}})
+    with pytest.raises(UserError) as caught:
+        toy_run.run(CELL, fewer)
+    assert f"Snakefile --config 'study_file=my study.yaml' -- {TOKENS}`." in str(caught.value)
+
+
+def test_a_large_file_replaced_by_one_of_the_same_size_and_date_is_noticed(world):
+    """As tar and rsync leave it: only the time of the entry tells."""
+    file = world / "decoder/model.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
+        Path("results").mkdir()
+        before = job_settings.model_settings("tiny", study())
+        times = file.stat()
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert job_settings.model_settings("tiny", study()) != before
+
+
+def test_a_project_that_was_moved_still_finds_its_models(world, tmp_path, monkeypatch):
+    stages.model(MODEL, job_settings.model_settings("tiny", study()))
+    assert not (MODEL.parent / "config.json").readlink().is_absolute()
+    shutil.copytree(world, tmp_path / "moved", symlinks=True)
+    (world / "decoder").rename(world / "gone")
+    with pytest.raises(UserError, match=r"links to .*decoder/.* which is not there any more"):
+        check_model(MODEL.parent)
+    monkeypatch.chdir(tmp_path / "moved")
+    check_model(MODEL.parent)
+
+
+def test_a_hub_folder_that_is_gone_counts_as_it_was_last(world):
+    shutil.copytree("data", "hubdata")
+    task = {**toy.CLASSIFY_TASK, "sources": {"hub": {"hub": "./hubdata", "splits": {"all": "train"}}}}
+    toy.write_yaml(world / "tasks/mood.yaml", task)
+    Path("results").mkdir()
+    before = job_settings.example_settings("mood", "evaluate", study())
+    assert "files_sha256" in before["source"]
+    shutil.rmtree("hubdata")
+    assert job_settings.example_settings("mood", "evaluate", study()) == before
+
+
+def test_a_folder_given_as_a_repository_is_named(world):
+    [line] = missing_places(study(models={"tiny": {"kind": "decoder", "hub": "./decoder"}}))
+    assert line == "models.tiny.hub 'decoder': is a folder of this machine; write `local: decoder`"

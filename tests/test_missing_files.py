@@ -33,7 +33,7 @@ def test_a_missing_file_names_the_command_that_makes_it(world, name):
         READERS[name](Path(name))
     text = str(caught.value)
     assert text.startswith(f"{name} does not exist")
-    assert "`snakemake --cores 1 -- " in text
+    assert "`snakemake --cores 1 -s " in text
     assert "delete" not in text.lower()
     assert "Errno" not in text
 
@@ -42,7 +42,7 @@ def test_a_missing_file_names_the_command_that_makes_it(world, name):
 def test_a_damaged_file_is_deleted_and_made_anew(world, name):
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_text("{}")
-    with pytest.raises(UserError, match=r"elete it and run again: `snakemake --cores 1 -- '?results/"):
+    with pytest.raises(UserError, match=r"elete it and run again: `snakemake --cores 1 -s \S+ -- '?results/"):
         READERS[name](Path(name))
 
 

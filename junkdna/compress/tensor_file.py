@@ -64,7 +64,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found, digest, facts = about["kind"], about["digest"], about["facts"]
     except FileNotFoundError:
-        raise not_there(path, f"file of {kind}") from None
+        raise not_there(path, f"file of {kind.rstrip(' 0123456789')}") from None
     except (OSError, SafetensorError) as error:
         reason = f"no safetensors file, or cut short ({' '.join(str(error).split())})"
         raise broken(path, kind, reason) from None

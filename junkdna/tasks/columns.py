@@ -7,7 +7,7 @@ from pydantic import Field, StrictInt, StrictStr, field_validator, model_validat
 
 from junkdna.errors import shown
 from junkdna.frozen import Frozen, Name
-from junkdna.source_spec import MemberPath, Text
+from junkdna.source_spec import MemberPath, Place, Text
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:
@@ -105,8 +105,8 @@ class TaskSource(Frozen):
     """
 
     wheel: Text | None = None
-    local: Text | None = None
-    hub: Text | None = None
+    local: Place | None = None
+    hub: Place | None = None
     config: Text | None = None
     revision: Text = "main"
     splits: dict[Name, MemberPath] = Field(min_length=1)
