@@ -143,7 +143,7 @@ def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     ids = [number for number, members in enumerate(classes) if spellings(value) & {*members}]
     ids = ids or _same_number(value, classes)
     if not ids and not groups:
-        ids = _unnamed_class(value, settings["labels"])
+        ids = _unnamed_class(value, settings["labels"], where)
     if len(ids) != 1:
         legal = list(groups) if groups else settings["labels"]
         raise UserError(
@@ -160,15 +160,22 @@ def _same_number(value: object, classes: list[list[str]]) -> list[int]:
     return [] if number is None else [place for place, numbers in enumerate(named) if number in numbers]
 
 
-def _unnamed_class(value: object, labels: list[str]) -> list[int]:
+def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     """Class ids of a value that names no class: one or none.
 
     true and false are the labels that say so ("yes" and "no", in any order), never a place. A whole number is a place,
-    unless labels are numbers themselves.
+    unless labels are numbers themselves. UserError for 1 and 0 where labels say true and false in the other order.
     """
+    numbered = any(_is_number(label) and math.isfinite(float(label)) for label in labels)  # "nan" may be a name
     place = place_of_truth(value, labels) if is_truth(value) else whole_number(value)
-    if place is None or (not is_truth(value) and any(map(_is_number, labels))):
+    if place is None or (not is_truth(value) and numbered):
         return []
+    if not is_truth(value) and place in (0, 1) and place_of_truth(bool(place), labels) not in (None, place):
+        one, zero = (labels[place_of_truth(truth, labels)] for truth in (True, False))
+        raise UserError(
+            f"{where}: label {place} is a position among the labels {labels}, so 1 would mean {labels[1]!r}. If 1 "
+            f'means {one!r}, write label_groups: {{{one}: ["1"], {zero}: ["0"]}}. If not, write label_groups the other way.'
+        )
     return [place] if 0 <= place < len(labels) else []
 
 
@@ -181,8 +188,9 @@ def _is_number(label: object) -> bool:
 
 
 def _said(value: object) -> str:
-    """A value in a message: numbers without quotes, whether they are stored as numbers or as text."""
-    return str(value) if _is_number(value) else shown(value, 200)
+    """A value in a message: numbers without quotes, stored as numbers or as text, unless white space is around them."""
+    plain = _is_number(value) and str(value) == str(value).strip()
+    return str(value) if plain else shown(value, 200)
 
 
 def _boolean_hint(value: object) -> str:

@@ -40,14 +40,23 @@ def lacks(columns: dict, raw: dict, texts: dict | None = None) -> str | None:
         if name in TEMPLATES and name in columns:
             empty = texts is not None and not texts[name].strip()
         else:
-            there = texts is not None or name.split(".")[0] not in _extracted(columns)
+            there = texts is not None or name.split(".")[0] not in extracted(columns)
             empty = there and _all_empty(field(name, raw))
         if empty:
             return f"with an empty {name} (columns.require)"
     return None
 
 
-def _extracted(columns: dict) -> dict[str, str]:
+def answer_paths(columns: dict) -> list[str]:
+    """The raw columns that a row's answer is read from, directly or through `extract`."""
+    answer, made = columns["answer"], extracted(columns)
+    named = [answer] if isinstance(answer, str) else []
+    if isinstance(answer, list):
+        named = [path for one in answer for path in template_columns(one)]
+    return list(dict.fromkeys(made.get(path.split(".")[0], path) for path in named))
+
+
+def extracted(columns: dict) -> dict[str, str]:
     """The columns that `extract` makes, and the column that each is made from."""
     patterns = columns.get("extract", {})
     return {made: column for column, pattern in patterns.items() for made in re.compile(pattern).groupindex}
@@ -62,12 +71,10 @@ def _all_empty(value: object) -> bool:
 
 def no_gold(settings: dict, raw: dict) -> str | None:
     """The reason why a raw row, of which no column is derived yet, has no gold answer; None where it has one."""
-    columns, answer = settings["columns"], settings["columns"]["answer"]
-    if isinstance(answer, int):
+    columns = settings["columns"]
+    if isinstance(columns["answer"], int):
         return None  # see no_right_choice
-    made = _extracted(columns)
-    named = [answer] if isinstance(answer, str) else [path for one in answer for path in template_columns(one)]
-    paths = [made.get(path.split(".")[0], path) for path in named]
+    paths = answer_paths(columns)
     marks = NO_LABEL if settings["kind"] in ("classify", "pair", "choice") else ()
     values = [field(path, raw) for path in paths]
     if not values or not all(_is_missing(value, marks) for value in values):
@@ -88,7 +95,9 @@ def _has_meaning(settings: dict, path: str, value: object, raw: dict) -> bool:
     if value is None or isinstance(value, list):
         return False
     columns = settings["columns"]
-    names = {*(settings.get("labels") or []), *columns.get("map", {}).get(path, {})}
+    names = {*(settings.get("labels") or [])}
+    for name in {path, *(made for made, column in extracted(columns).items() if column == path)}:
+        names |= {*columns.get("map", {}).get(name, {})}
     names.update(*(settings.get("label_groups") or {}).values())
     labels = field(columns["choice_labels"], raw) if "choice_labels" in columns else None
     names |= {text_of(label) for label in labels if not is_empty(label)} if isinstance(labels, list) else set()
