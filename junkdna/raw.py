@@ -160,7 +160,7 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
     if name.endswith(".parquet"):
         from pyarrow import parquet
 
-        return parquet.read_table(pa.BufferReader(content))
+        return parquet.ParquetFile(pa.BufferReader(content)).read()
     if name.endswith(".arrow"):
         is_file = content.startswith(b"ARROW1")
         return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(content).read_all()

@@ -174,7 +174,7 @@ def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
         one, zero = (labels[place_of_truth(truth, labels)] for truth in (True, False))
         raise UserError(
             f"{where}: label {place} is a position among the labels {labels}, so 1 would mean {labels[1]!r}. If 1 "
-            f'means {one!r}, write label_groups: {{{one}: ["1"], {zero}: ["0"]}}. If not, write label_groups the other way.'
+            f'means {one!r}, write label_groups: {{{one}: ["1"], {zero}: ["0"]}}. If not, turn the two around.'
         )
     return [place] if 0 <= place < len(labels) else []
 
