@@ -18,8 +18,8 @@ What is a find:
 
 - **Words** are whole: "red" does not stand in "reddish", "red_fox" or "reds" (a plural is another word), but in
   "red's", "red-hot" and "_red_". A superscript number after three or more letters marks a footnote ("Paris¹"), after
-  fewer letters and after digits a power ("km²", "5²"). "U.S." does not stand in "U.S.A.". A sign at the end of an answer
-  (C++, $5) needs no border.
+  fewer letters and after digits a power ("km²", "5²"). "U.S." does not stand in "U.S.A.". A sign at the end of an
+  answer (C++, $5) needs no border.
 - **Numbers** are whole: 5 does not stand in 2.5, 1,500, 12:50, 1/5, 1e-5, 5², 3rd, 5km or -5, but in "$5", "5%",
   "5.", "№5", "3-5" and "3--5". A minus after a digit, letter, closing bracket, percent sign or hyphen is none. "5.0" is
   another number. The parts of a date with hyphens are numbers too: 31 stands in 2017-01-31, as in "31 January".

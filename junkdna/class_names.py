@@ -22,7 +22,7 @@ def label_names(schema: pa.Schema, where: str) -> dict[str, list[str]]:
         metadata = json.loads((schema.metadata or {}).get(FEATURES, b"{}"))
         features = (metadata.get("info") or {}).get("features") or {}
         return dict(_named(features))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{where}: the notes of `datasets` on the columns cannot be read ({error}). Save the data again."
         ) from None

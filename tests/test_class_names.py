@@ -211,3 +211,11 @@ def test_names_that_are_numbers_to_predict(tmp_path) -> None:
     assert [row["target"] for row in rows] == [5.0, 1.0]
     with pytest.raises(UserError, match="answer 'neg' is not a finite number"):
         read(tmp_path, {"answer": "label"}, [0, 1], SIGNS, kind="regress")
+
+
+def test_notes_that_are_nested_too_deeply(tmp_path) -> None:
+    deep = '{"info": {"features": ' + '{"a": ' * 3000 + "{}" + "}" * 3002
+    table = pa.table({"q": ["x"]}).replace_schema_metadata({"huggingface": deep})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match="notes of `datasets` on the columns cannot be read"):
+        load_raw(LocalSource(local=str(tmp_path)), "rows.parquet")

@@ -251,6 +251,6 @@ def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
     def no_codec(*_: object) -> None:
         raise pa.ArrowNotImplementedError("Support for codec 'lzo' not built")
 
-    monkeypatch.setattr(pq, "read_table", no_codec)
+    monkeypatch.setattr(pq, "ParquetFile", no_codec)
     said = error_of(tmp_path, "x.parquet", parquet(bytes))
     assert "pyarrow does not read here (Support for codec 'lzo' not built). Save it anew, compressed with zstd" in said

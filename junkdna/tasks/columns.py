@@ -62,6 +62,14 @@ class Columns(Frozen):
     map: dict[str, dict[str, str]] = {}
     fill: dict[str, str] = {}
 
+    @field_validator("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+    @classmethod
+    def _single_braces(cls, value: object) -> object:
+        for template in value if isinstance(value, list) else [value]:
+            if isinstance(template, str) and ("{{" in template or "}}" in template):
+                raise ValueError(f"{template!r} has double braces; column names are in single braces: {{question}}")
+        return value
+
     @field_validator("text", "text_b", "passage")
     @classmethod
     def _names_a_column(cls, value: str | None) -> str | None:

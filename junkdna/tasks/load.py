@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 
+from junkdna.answers import reference_number
 from junkdna.errors import UserError, shown
 from junkdna.tasks import usable
 from junkdna.tasks.fields import (
@@ -77,7 +78,7 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
     rows, golds = [], Counter()
     wanted = wanted_columns(columns, table.schema)
     for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
-        row_id = str(field(columns["id"], stored)) if "id" in columns else f"{split}-{number}"
+        row_id = _row_id(name, columns["id"], stored, number) if "id" in columns else f"{split}-{number}"
         where = f"task {name}: row {row_id!r}"
         reason = usable.lacks(columns, stored) or usable.no_gold(settings, stored)
         if reason is None:
@@ -221,6 +222,12 @@ def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")
+    if settings.get("match") == "number":
+        for text in accepted:
+            try:
+                reference_number(text)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
     return {"references": list(accepted)}
 
 
@@ -280,6 +287,17 @@ def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[
             f"lower one."
         )
     return {"train": ordered[:train], "evaluate": ordered[cut : cut + evaluate]}
+
+
+def _row_id(name: str, path: str, raw: dict, number: int) -> str:
+    value = field(path, raw)
+    if value is None or isinstance(value, list | dict):
+        holds = "is empty (null)" if value is None else f"holds several values ({shown(value, 80)})"
+        raise UserError(
+            f"task {name}: row {number} (from 0): the id column {path} {holds}. Name a column of single values in "
+            "columns.id, or leave it out: rows are then numbered."
+        )
+    return text_of(value)
 
 
 def _check_ids(name: str, role: str, rows: list[dict]) -> None:
