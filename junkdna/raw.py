@@ -84,7 +84,9 @@ def _open_place(spec: WheelSource | LocalSource, root: Path):
         return
     folder = local_folder(spec.local, root).absolute()
     if not folder.is_dir():
-        raise UserError(f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root}.")
+        raise UserError(
+            f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root.absolute()}."
+        )
     used: dict[str, str] = {}
 
     def read(name: str) -> bytes:
@@ -108,6 +110,9 @@ def _local_matches(folder: Path, pattern: str) -> list[str]:
         below = [path for start in found if start.is_dir() for path in start.iterdir()]
         wanted = one_name(part)
         further = [path for path in below if wanted.match(path.name)]
+        if not below:
+            what = "is an empty folder" if found[0].is_dir() else "is a file, not a folder"
+            raise UserError(f"{folder}: {pattern!r} matches nothing: {found[0]} {what}.")
         if not further:
             raise unknown_name("file or folder", part, {path.name for path in below}, f"{folder}: {pattern!r}")
         found = further

@@ -181,3 +181,11 @@ def test_a_state_file_of_another_form(tmp_path, state: str) -> None:
     (tmp_path / "s" / "state.json").write_text(state)
     with pytest.raises(UserError, match=r"state\.json does not list the folder's files"):
         load_raw(LocalSource(local=str(tmp_path)), "s")
+
+
+def test_a_path_that_goes_through_a_file_or_an_empty_folder(tmp_path) -> None:
+    (tmp_path / "n.csv").write_text("v\nx\n")
+    (tmp_path / "d").mkdir()
+    for pattern, says in (("n.csv/x", "is a file, not a folder"), ("d/x", "is an empty folder")):
+        with pytest.raises(UserError, match=says):
+            load_raw(LocalSource(local=str(tmp_path)), pattern)

