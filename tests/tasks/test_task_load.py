@@ -190,7 +190,7 @@ def test_accepted_answers():
     assert references({"aliases": ["x", "y"]}, answer="label.aliases") == ["x", "y"]
     assert references("red", answer=["{label}", "{label} {more}"]) == ["red", "red 7"]
     assert rows_of(with_columns(GENERATE, shown="so: {label}"), [{"s": "s", "label": "red"}])[0]["shown"] == "so: red"
-    assert example_settings("gsm8k", "evaluate", "wheel")["match"] == "number"
+    assert example_settings("gsm8k", "evaluate", "hub")["match"] == "number"
     numbers = {**GENERATE, "match": "number"}
     assert rows_of(numbers, [{"s": "s", "label": "$1,000"}])[0]["references"] == ["$1,000"]
     assert "accepted answer 'about 5' is no number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
