@@ -58,6 +58,10 @@ def _held(kind: pa.DataType, arrays: list[pa.Array]) -> pa.DataType:
     """The type of arrays of one type, null wherever none of them holds a value."""
     if all(pc.all(pc.is_null(array, nan_is_null=True), min_count=0).as_py() for array in arrays):
         return pa.null()
+    if types.is_map(kind):
+        entries = _stored(kind)
+        held = _held(entries, [array.cast(entries) for array in arrays])
+        return kind if held.equals(entries) else held
     if types.is_struct(kind):
         children = zip(*(array.flatten() for array in arrays), strict=True)
         return pa.struct(

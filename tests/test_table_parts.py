@@ -64,6 +64,8 @@ A, DAY = pa.array, dt.date(2017, 1, 31)
         ([A([{"a": None, "b": 1}], pa.struct({"a": pa.float64(), "b": pa.int64()})), A([{"a": "x", "b": 2}, None])],
          [{"a": None, "b": 1}, {"a": "x", "b": 2}, None]),
         ([A([[{"a": float("nan")}], []]), A([[{"a": "x"}]])], [[{"a": None}], [], [{"a": "x"}]]),
+        ([A([[]], pa.map_(pa.string(), pa.float64())), A([[("k", "v")]], pa.map_(pa.string(), pa.string()))],
+         [[], [{"key": "k", "value": "v"}]]),
         ([A([[[]]], pa.list_(pa.list_(pa.float64()))), A([[["a"]]])], [[[]], [["a"]]]),
         ([A([{"a": 1}]), A([{"b": "x", "a": 2.5}]), A([None])],
          [{"a": "1", "b": None}, {"a": "2.5", "b": "x"}, None]),
