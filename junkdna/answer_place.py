@@ -5,18 +5,25 @@ passage as it is. The form:
 
 - compatibility decomposition and case folding: composed and decomposed accents, full-width letters and digits,
   ligatures, "ß" and "ss" are equal (dotted, dotless and plain i too); accents count ("cafe" is not "café").
-  Superscript digits and fractions such as "½" stay what they are: "5²" is not 52;
+  Superscript digits and fractions such as "½" stay what they are: "5²" is not 52. A circled number is a word of its
+  own: "①" holds 1, and "Paris①" holds Paris;
 - invisible format characters (soft hyphens, zero-width blanks, direction marks) do not count;
-- a run of white space is one blank, and so is a hyphen between two letters ("well-known"); curly quotes are straight
-  and dashes are hyphens;
-- commas and narrow blanks between thousands do not count: "10,000" is 10000.
+- a run of white space is one blank, and so is a hyphen between two letters ("well-known"); curly quotes and
+  accents used as apostrophes (Newton´s, Hawaiʻi) are straight and dashes are hyphens;
+- commas, apostrophes and narrow or no-break spaces between thousands do not count: "10,000" and "10'000" are 10000. An
+  ordinary space counts as such only where a group is 000: "10 000" is one number, "5 100" are two;
+- a full-width comma or colon between digits that are not both full-width ends a number: "答案1：5个" holds 5.
 
 What is a find:
 
 - **Words** are whole: "red" does not stand in "reddish", "red_fox" or "reds" (a plural is another word), but in
-  "red's" and "red-hot"; "U.S." does not stand in "U.S.A.". A sign at the end of an answer (C++, $5) needs no border.
-- **Numbers** are whole: 5 does not stand in 2.5, 1,500, 12:50, 1/5, 5², 3rd, 5km or -5, but in "$5", "5%", "5." and
-  "3-5". A minus after a digit, letter, closing bracket or percent sign is none. "5.0" is another number.
+  "red's", "red-hot" and "_red_". A superscript number after three or more letters marks a footnote ("Paris¹"), after
+  fewer letters and after digits a power ("km²", "5²"). "U.S." does not stand in "U.S.A.". A sign at the end of an
+  answer (C++, $5) needs no border.
+- **Numbers** are whole: 5 does not stand in 2.5, 1,500, 12:50, 1/5, 1e-5, 5², 3rd, 5km or -5, but in "$5", "5%",
+  "5.", "№5", "3-5" and "3--5". A minus after a digit, letter, closing bracket, percent sign or hyphen is none. "5.0" is
+  another number. The parts of a date with hyphens are numbers too: 31 stands in 2017-01-31, as in "31 January".
+- **Chinese and Japanese numerals** (from 〇 and 一 to 億 and 兆) are digits: 五 does not stand in 十五, nor 5 in 5万.
 - **Scripts without blanks** (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan and others) have no word borders: an
   answer is found anywhere in such text, across line breaks too. Korean words take endings, so a Korean answer is found
   where a word begins with it. Where such a script meets another one, a word ends.
@@ -41,21 +48,31 @@ _SPACELESS = re.compile(  # Thai, Lao, Tibetan, Burmese, Khmer, Tai, Balinese, J
 _HANGUL = re.compile(r"[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")  # decomposed
 _JOINING_JAMO = re.compile(r"[\u1160-\u11ff\ud7b0-\ud7ff]")  # vowels and ends of a syllable
 _SAME = {
-    **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032", "'"),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bb\u02bc\u2032\xb4`", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\xab\xbb", '"'),
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
     **dict.fromkeys("\u2007\u2009\u202f\xa0", "\u2009"),  # blanks that may part thousands
-    "\u2044": "/", "\u0130": "i", "\u0131": "i", "\u066b": ".", "\u066c": ",",
+    "\u2044": "/", "\u2215": "/", "\u2236": ":", "\u2116": "\u2116",
+    "\u0130": "i", "\u0131": "i", "\u066b": ".", "\u066c": ",",
 }  # fmt: skip
-_GROUPED = re.compile(r"(?<![0-9])(?<![0-9][.,:/])[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:\u2009[0-9]{3})+)(?![0-9])(?!,[0-9])")
+_GROUPED = re.compile(
+    r"(?<![0-9])(?<![0-9][.,:/])[0-9]{1,3}"
+    r"(?:(?:,[0-9]{3})+|(?:\u2009[0-9]{3})+|(?:'[0-9]{3})+|(?: [0-9]{3})* 000(?: [0-9]{3})*)(?![0-9])(?!,[0-9])"
+)
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])|(?<=[\u0300-\u036f])-(?=[^\W\d_])")
 _BLANK, _BLANKS = re.compile(r"\s"), re.compile(r"\s{2,}")
 _NUMBER_BEFORE = re.compile(  # 2.5, 12:50, .5, -5, -$5: what makes the digits that follow a piece of another number
-    r"(?:[0-9][.,:/^]|(?:^|[\s(\[$€£-])\.|(?:^|[^\w)\]}%])-[$€£]?)$"
+    r"(?:[0-9][.,:/^]|[0-9]e[-+]|(?:^|[\s(\[$€£-])\.|(?:^|[^\w)\]}%-])-[$€£¥₹]?)$"
 )
 _NUMBER_AFTER = re.compile(r"[.,:/][0-9]|\^")
 _DOTTED_BEFORE, _DOTTED = re.compile(r"(?:^|\W)[^\W\d_]\.$"), re.compile(r"[^\W\d_]\.")
 _DOTTED_END, _DOTTED_AFTER = re.compile(r"\.[^\W\d_]\.?$"), re.compile(r"\.?[^\W\d_](?!\w)")
+_SUPERSCRIPTS, _THREE_LETTERS = "¹²³⁰⁴⁵⁶⁷⁸⁹", re.compile(r"(?:[^\W\d_][\u0300-\u036f]*){3}$")
+_NUMERAL = re.compile(r"[0-9〇零一二三四五六七八九十百千万萬億亿兆]")
+_CIRCLED = {unicodedata.normalize("NFKD", sign): sign for sign in map(chr, [0x24EA, *range(0x2460, 0x2474)])}
+_CIRCLED |= {
+    unicodedata.normalize("NFKD", sign): sign for sign in map(chr, [*range(0x3251, 0x3260), *range(0x32B1, 0x32C0)])
+}
 _OPENING, _CLOSING = "'\"([{<", "'\")]}>.,;:!?"
 _OPENING += "\u300c\u300e\u3010\u300a"
 _CLOSING += "\u300d\u300f\u3011\u300b\u3001\u3002"
@@ -96,10 +113,12 @@ def _begins(text: str, source: Sequence[Span], start: int, end: int) -> bool:
     """Whether a word, a number and a character begin at `start`."""
     if _joins(text, source, start):
         return False
-    before, first = text[max(0, start - 1) : start], text[start]
+    before, first = _beyond(text, start - 1, -1) if start else "", text[start]
     if _script(before) and _script(before) == _script(first) != "spaceless":
         return False
-    if re.match(r"[$€£]?[0-9]", text[start:end]) and _NUMBER_BEFORE.search(text, max(0, start - 3), start):
+    if _NUMERAL.match(before) and _NUMERAL.match(first):
+        return False
+    if re.match(r"[$€£¥₹]?[0-9]", text[start:end]) and _NUMBER_BEFORE.search(text, max(0, start - 3), start):
         return False
     if re.match(r"[-+.][0-9]", text[start:end]) and re.match(r"[\w)\]}%]", before):  # the minus of 3-5 is no sign
         return False
@@ -110,8 +129,10 @@ def _ends(text: str, source: Sequence[Span], start: int, end: int) -> bool:
     """Whether a word, a number and a character end at `end`. Korean words may go on."""
     if _joins(text, source, end):
         return False
-    last, after = text[end - 1], text[end : end + 1]
+    last, after = text[end - 1], _beyond(text, end, 1)
     if _script(after) and _script(after) == _script(last) == "other":
+        return False
+    if _NUMERAL.match(after) and _NUMERAL.match(last):
         return False
     stop = re.search(r"[0-9]([.,:/]?)$", text[start:end])
     if stop and _NUMBER_AFTER.match(text, end - len(stop[1])):
@@ -133,7 +154,24 @@ def _script(character: str) -> str:
         return "spaceless"
     if _HANGUL.match(character):
         return "korean"
-    return "other" if character.isalnum() or character == "_" else ""
+    return "other" if (character.isalnum() and not _is_circled(character)) or character == "_" else ""
+
+
+def _is_circled(character: str) -> bool:
+    return character.isnumeric() and unicodedata.decomposition(character).startswith("<circle>")
+
+
+def _beyond(text: str, at: int, step: int) -> str:
+    """The character at a place, "" where it only marks the word next to it: _emphasis_ and the number of a footnote.
+
+    `step` leads away from the word: 1 or -1.
+    """
+    here, further = text[at : at + 1], text[at + step : at + step + 1] if at + step >= 0 else ""
+    if here == "_" and not further.isalnum():
+        return ""
+    if step > 0 and here and here in _SUPERSCRIPTS and not further.isalpha():
+        return "" if _THREE_LETTERS.search(text, max(0, at - 20), at) else here
+    return here
 
 
 # --- one form ---------------------------------------------------------------------------------------------------------
@@ -143,20 +181,31 @@ def _script(character: str) -> str:
 def _folded(text: str) -> tuple[str, Sequence[Span]]:
     """The text in the form that is compared, and for each of its characters the place in `text` that it comes from."""
     if text.isascii():
-        folded, spans = text.lower(), [(i, i + 1) for i in range(len(text))]
+        folded, spans = text.lower().replace("`", "'"), [(i, i + 1) for i in range(len(text))]
     else:
-        made = [(part, (i, i + 1)) for i, character in enumerate(text) for part in _fold(character)]
+        made = [(part, (i, i + 1)) for i, character in enumerate(text) for part in _fold_at(text, i, character)]
         made = _one_order(made)
         folded, spans = "".join(part for part, _ in made), [span for _, span in made]
     folded = _HYPHEN.sub(" ", folded)
     dropped = {
-        group.start() + i for group in _GROUPED.finditer(folded) for i, part in enumerate(group[0]) if part in ",\u2009"
+        group.start() + i
+        for group in _GROUPED.finditer(folded)
+        for i, part in enumerate(group[0])
+        if part in ",\u2009' "
     }
     dropped |= {i for blanks in _BLANKS.finditer(folded) for i in range(blanks.start() + 1, blanks.end())}
     if dropped:
         spans = [span for i, span in enumerate(spans) if i not in dropped]
         folded = "".join(part for i, part in enumerate(folded) if i not in dropped)
     return _BLANK.sub(" ", folded), spans
+
+
+def _fold_at(text: str, at: int, character: str) -> str:
+    """The form of a character. A full-width comma or colon ends a number unless full-width digits are on both sides."""
+    around = text[at - 1 : at] + text[at + 1 : at + 2]
+    if character in "\uff0c\uff1a" and around.isdecimal() and not re.fullmatch(r"[\uff10-\uff19]{2}", around):
+        return "\u3001"
+    return _fold(character)
 
 
 @cache
@@ -167,6 +216,8 @@ def _fold(character: str) -> str:
         return ""
     if character.isdecimal():
         return str(unicodedata.decimal(character))
+    if _is_circled(character):
+        return character
     if unicodedata.decomposition(character).startswith(("<super>", "<fraction>")) and not character.isalpha():
         return character if character.isnumeric() else "^"
     found = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
@@ -203,7 +254,8 @@ def _pattern(answer: str) -> re.Pattern | None:
     for before, here in itertools.pairwise(letters):
         loose = _SPACELESS.match(before) and _SPACELESS.match(here)
         made += (" ?" if loose else "") + re.escape(here)
-    return re.compile(f"{_optional(head)}{made}{_optional(tail)}")
+    whole = f"{_optional(head)}{made}{_optional(tail)}"
+    return re.compile(f"{whole}|{_CIRCLED[core]}" if core in _CIRCLED else whole)
 
 
 def _optional(text: str) -> str:

@@ -47,7 +47,7 @@ def credit(
     if match == "number":
         text = _plain_minus(text)
         found = text if extract is None else _extracted(text, extract)
-        wanted = [_reference_number(reference) for reference in references]
+        wanted = [reference_number(reference) for reference in references]
         return {
             "exact_match": float(_equals_any(number(found), wanted) if strict is None else strict),
             "lenient_match": float(_equals_any(last_number(text), wanted)),
@@ -79,7 +79,7 @@ def constant_credit(references: list[list[str]], match: Match, exact: dict | Non
 def _key(reference: str, match: Match, exact: dict | None) -> str | float:
     if exact is not None:
         return _left(reference, exact)
-    return normalise(reference) if match == "text" else _reference_number(reference)
+    return normalise(reference) if match == "text" else reference_number(reference)
 
 
 def _extracted(text: str, extract: str) -> str:
@@ -185,7 +185,8 @@ def _value(matched: str) -> float:
     return float(matched.replace("$", "").replace(",", ""))
 
 
-def _reference_number(reference: str) -> float:
+def reference_number(reference: str) -> float:
+    """The number that an accepted answer is; UserError where it is none."""
     value = number(reference)
     if value is None:
         raise UserError(

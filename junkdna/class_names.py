@@ -6,6 +6,8 @@ import pyarrow as pa
 from pyarrow import types
 
 from junkdna.errors import UserError
+from junkdna.tasks.fields import is_place, path_steps, read_paths
+from junkdna.tasks.usable import answer_paths, extracted
 from junkdna.tasks.values import is_list, listed, whole_number
 
 FEATURES = b"huggingface"  # key of the schema's metadata in which `datasets` keeps its features
@@ -20,7 +22,7 @@ def label_names(schema: pa.Schema, where: str) -> dict[str, list[str]]:
         metadata = json.loads((schema.metadata or {}).get(FEATURES, b"{}"))
         features = (metadata.get("info") or {}).get("features") or {}
         return dict(_named(features))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{where}: the notes of `datasets` on the columns cannot be read ({error}). Save the data again."
         ) from None
@@ -50,46 +52,70 @@ def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
 
 
 def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> pa.Table:
-    """The table with the class numbers of the task's label column as the names that the source gives them.
+    """The table with the class numbers of every label column that the task reads as the names that the source gives.
 
-    For a task with `labels` or `label_groups` whose source names the classes of the column: the task lists these names,
-    in any order, all or some of them. -1 (no label) becomes null. A task that names classes by the stored numbers ("0",
-    "1") keeps the numbers, unless the names are such numbers. Also where `columns.map` gives the texts of the classes,
-    and where the answer is a text: of kind `generate`, or looked up in `choice_labels`.
+    `names` are those names by path. They go wherever a task reads such a column: as the answer (itself, through
+    `extract` or in a template), in `columns.map`, in templates, as options and as `choice_labels`. -1 (no label)
+    becomes null. Numbers stay numbers in two cases:
 
-    UserError where the task's names and the source's differ, and for a number that the source does not name. Other
-    tables are returned as they are: a number is then the label's place (see `tasks.load`).
+    - the task names the classes by the stored numbers ("0", "1") in `labels`, `label_groups` or the keys of
+      `columns.map`, unless the source's names are such numbers;
+    - kind `choice`: the column is the answer and there are no `choice_labels`, so it holds a position.
+
+    The `labels`, `label_groups` and keys of `columns.map` may list the names in any order, all or some of them.
+    UserError where they and the source's names differ, and for a number that the source does not name. A number in
+    other columns is the label's position (see `tasks.load`).
     """
-    columns, stored = settings["columns"], names.get(_starred(settings["columns"]["answer"]))
-    groups = settings.get("label_groups") or {}
-    mapped = columns.get("map", {}).get(columns["answer"]) if isinstance(columns["answer"], str) else None
-    stated = [*(settings.get("labels") or [])] + [member for members in groups.values() for member in members]
-    stated = list(mapped) if mapped is not None else stated
-    is_text = settings.get("kind") == "generate" or "choice_labels" in columns
-    if not stored or not (stated or is_text):
+    whole = pa.struct(table.schema)
+    found = [path_steps(whole, path.split(".")) for path in read_paths(settings["columns"])]
+    read = {_starred(steps) for steps in found if steps}
+    for labelled, stored in names.items():
+        steps = path_steps(whole, labelled.split("."))
+        if steps and {labelled, labelled.removesuffix(".*")} & read:
+            table = _with_names_at(table, labelled, steps, stored, settings)
+    return table
+
+
+def _with_names_at(table: pa.Table, path: str, steps: list[str], stored: list[str], settings: dict) -> pa.Table:
+    stated, whole = _stated(path, settings)
+    if stated is None:
         return table
-    if unknown := [name for name in stated if name not in stored]:
-        if all(whole_number(name) is not None for name in stated):
-            return table
+    unknown = [name for name in stated if name not in stored]
+    if unknown and all(whole_number(name) is not None for name in stated):
+        return table
+    if unknown and whole:
         raise UserError(
             f"task {settings['task']}: the source names its classes {', '.join(stored)}, the task file "
             f"{', '.join(stated)}: which of them is {', '.join(unknown)}? Give `labels` as the source names them, in "
             "any order (`label_words` are what a model reads), or `label_groups` such as {NAME: [CLASS OF THE SOURCE]}."
         )
-    return _renamed(table, columns["answer"], stored, f"task {settings['task']}: column {columns['answer']}")
+    place = table.schema.get_field_index(steps[0])
+    where = f"task {settings['task']}: column {path}"
+    chunks = [_names_at(chunk, steps[1:], stored, where) for chunk in table.column(place).chunks]
+    return table.set_column(place, steps[0], pa.chunked_array(chunks)) if chunks else table
 
 
-def _starred(path: object) -> str:
-    """A column's path with every item of a list as a star."""
-    return ".".join("*" if part.isdigit() else part for part in str(path).split("."))
+def _stated(path: str, settings: dict) -> tuple[list[str] | None, bool]:
+    """The classes that the task itself names for a label column, and whether these are whole names: what `extract`
+    takes out may be a part of one. None instead of the classes where the column holds a position."""
+    columns = settings["columns"]
+    spelled = {path, path.removesuffix(".*")}
+    made = [name for name, column in extracted(columns).items() if _starred(column.split(".")) in spelled]
+    for name, words in columns.get("map", {}).items():
+        if _starred(name.split(".")) in spelled or name in made:
+            return list(words), name not in made
+    if not any(_starred(answer.split(".")) in spelled for answer in answer_paths(columns)):
+        return [], True
+    if settings.get("kind") == "choice" and "choice_labels" not in columns:
+        return None, True
+    groups = settings.get("label_groups") or {}
+    named = [member for members in groups.values() for member in members]
+    return [*(settings.get("labels") or []), *named], not made
 
 
-def _renamed(table: pa.Table, path: str, stored: list[str], where: str) -> pa.Table:
-    """The table with the numbers at a path as names."""
-    at, inside = (path, []) if path in table.schema.names else (path.split(".")[0], path.split(".")[1:])
-    place = table.schema.get_field_index(at)
-    chunks = [_names_at(chunk, inside, stored, where) for chunk in table.column(place).chunks]
-    return table.set_column(place, at, pa.chunked_array(chunks)) if chunks else table
+def _starred(steps: list[str]) -> str:
+    """A path with every item of a list as a star."""
+    return ".".join("*" if is_place(step) else step for step in steps)
 
 
 def _names_at(array: pa.Array, path: list[str], stored: list[str], where: str) -> pa.Array:

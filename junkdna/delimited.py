@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pyarrow as pa
@@ -28,7 +28,8 @@ def delimited_table(content: bytes, delimiter: str, where: str) -> pa.Table:
     check_utf8(content, where)
     lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     reader = csv.reader(lines, delimiter=delimiter, **quoting)
-    rows = _rows(reader, where)
+    first = content.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode()
+    rows = _rows(reader, lambda: _check_delimiter(first, delimiter, where), where)
     header = next(rows, None)
     if header is None:
         raise UserError(f"{where} is empty; its first line must name the columns.")
@@ -42,13 +43,18 @@ def delimited_table(content: bytes, delimiter: str, where: str) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _rows(reader: Iterator[list[str]], where: str) -> Iterator[list[str]]:
-    """The rows that are not blank. An open quote shows at the end of the file, or at text behind the closing one."""
+def _rows(reader: Iterator[list[str]], check_first: Callable[[], None], where: str) -> Iterator[list[str]]:
+    """The rows that are not blank. An open quote shows at the end of the file, or at text after the closing one.
+
+    Where that is in the first line, `check_first` looks for a more likely cause.
+    """
     begun = 1
     while True:
         try:
             row = next(reader, None)
         except csv.Error as error:
+            if begun == 1:
+                check_first()
             raise UserError(
                 f"{where}: the row that begins in line {begun} cannot be read as CSV ({error}). A quote that belongs "
                 'to a text must be doubled ("") and the whole field quoted.'
@@ -72,15 +78,20 @@ def _of_length(rows: Iterator[list[str]], length: int, reader: Iterator, where: 
         yield row
 
 
-def _check_header(header: list[str], delimiter: str, where: str) -> None:
-    other = next((sign for sign in NAMES if sign != delimiter and sign in header[0]), None)
-    if len(header) == 1 and other:
+def _check_delimiter(header: str, delimiter: str, where: str) -> None:
+    """UserError for a header that has another delimiter in it."""
+    if other := next((sign for sign in NAMES if sign != delimiter and sign in header), None):
         fix = "rename the file to end in .tsv" if other == "\t" else f"save it with {NAMES[delimiter]}"
         fix = "rename the file to end in .csv" if other == "," else fix
         raise UserError(
-            f"{where}: the header is one column, {shown(header[0])}: its fields seem to be separated by "
+            f"{where}: the header is one column, {shown(header.strip())}: its fields seem to be separated by "
             f"{NAMES[other]}, not {NAMES[delimiter]}. If so, {fix}."
         )
+
+
+def _check_header(header: list[str], delimiter: str, where: str) -> None:
+    if len(header) == 1:
+        _check_delimiter(header[0], delimiter, where)
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise UserError(f"{where}: the header names column {', '.join(map(repr, twice))} more than once; rename one.")
     if not any(header):

@@ -198,6 +198,8 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
         **task.model_dump(include={"kind", "labels", "label_groups"}, exclude_none=True),
         "code": code_digest("junkdna.tasks.load", "junkdna.raw"),
     }
+    if task.generate:
+        settings["match"] = task.generate.match
     if task.hash_split and role != "shots":
         settings["hash_split"] = task.hash_split.model_dump()
     elif role != "shots":

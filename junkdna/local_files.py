@@ -21,8 +21,8 @@ def local_folder(given: str, root: Path = Path()) -> Path:
 def matching(folder: Path, pattern: str) -> list[Path]:
     """What a relative path names below `folder`, sorted; `*` stands for any characters within one name.
 
-    Other characters stand for themselves, `?` and `[` too: a file may have them in its name. Empty where nothing
-    matches. OSError passes through.
+    At the start of a name, `*` does not match hidden files (".a"). Other characters stand for themselves, `?` and `[`
+    too: a file may have them in its name. Empty where nothing matches. OSError passes through.
     """
     found = [folder]
     for part in PurePosixPath(pattern).parts:
@@ -35,5 +35,6 @@ def matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def one_name(part: str) -> re.Pattern:
-    """Pattern of one part of a path, in which only `*` is special."""
-    return re.compile(translate(re.sub(r"[\[?]", lambda match: f"[{match[0]}]", part)))
+    """Pattern of one part of a path, in which only `*` is special; at the start it does not match hidden names."""
+    shown_only = r"(?!\.)" if part.startswith("*") else ""
+    return re.compile(shown_only + translate(re.sub(r"[\[?]", lambda match: f"[{match[0]}]", part)))

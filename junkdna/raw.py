@@ -84,7 +84,9 @@ def _open_place(spec: WheelSource | LocalSource, root: Path):
         return
     folder = local_folder(spec.local, root).absolute()
     if not folder.is_dir():
-        raise UserError(f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root}.")
+        raise UserError(
+            f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root.absolute()}."
+        )
     used: dict[str, str] = {}
 
     def read(name: str) -> bytes:
@@ -108,6 +110,9 @@ def _local_matches(folder: Path, pattern: str) -> list[str]:
         below = [path for start in found if start.is_dir() for path in start.iterdir()]
         wanted = one_name(part)
         further = [path for path in below if wanted.match(path.name)]
+        if not below:
+            what = "is an empty folder" if found[0].is_dir() else "is a file, not a folder"
+            raise UserError(f"{folder}: {pattern!r} matches nothing: {found[0]} {what}.")
         if not further:
             raise unknown_name("file or folder", part, {path.name for path in below}, f"{folder}: {pattern!r}")
         found = further
@@ -141,11 +146,14 @@ def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.
         rule = f"a split is a folder written by save_to_disk (with state.json) or one file ({', '.join(SUFFIXES)})"
         raise UserError(f"{where}: {rule}; this folder holds {', '.join(inner[:20])}. Name one of these.")
     state = json.loads(place.read(f"{folder}/state.json"))
+    entries = state.get("_data_files") if isinstance(state, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(one, dict) and "filename" in one for one in entries):
+        raise UserError(f"{where}: state.json does not list the folder's files (_data_files). Save the data again.")
     if state.get("_indices_data_files"):
         raise UserError(
             f"{where} was saved by an old `datasets` with separate indices: save it again with save_to_disk."
         )
-    names = [f"{folder}/{entry['filename']}" for entry in state["_data_files"]]
+    names = [f"{folder}/{entry['filename']}" for entry in entries]
     return pa.concat_tables([pa.ipc.open_stream(place.read(name)).read_all() for name in names])
 
 
@@ -160,7 +168,7 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
     if name.endswith(".parquet"):
         from pyarrow import parquet
 
-        return parquet.read_table(pa.BufferReader(content))
+        return parquet.ParquetFile(pa.BufferReader(content)).read()
     if name.endswith(".arrow"):
         is_file = content.startswith(b"ARROW1")
         return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(content).read_all()
@@ -188,7 +196,7 @@ def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, st
         if twice := sorted({column for column in part.schema.names if part.schema.names.count(column) > 1}):
             raise UserError(f"{where}: {name} has column {', '.join(twice)} more than once; rename one.")
     names = _shared_names(parts, where)
-    lacking = all(name.endswith(TEXTS) for name, _ in parts)
+    lacking = all(name.lower().endswith(TEXTS) for name, _ in parts)
     try:
         table = joined([(name, part.replace_schema_metadata(None)) for name, part in parts], lacking)
     except UserError as error:

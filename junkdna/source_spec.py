@@ -1,5 +1,6 @@
 """Where a model or raw data comes from, as a study or a task file says it. Read at validation time: nothing heavy."""
 
+import re
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -37,6 +38,19 @@ Place = Annotated[Text, AfterValidator(_one_spelling)]
 MemberPath = Annotated[Text, AfterValidator(_member_path)]
 
 
+def _hub_name(name: str) -> str:
+    """A repository's name on the Hub, or a folder laid out as one; ValueError for a web address."""
+    if found := re.match(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?:datasets/)?([^?#]*)", name):
+        short = "/".join(found[1].split("/")[:2]) or "OWNER/NAME"
+        raise ValueError(f"this is a web address; write the repository's name, OWNER/NAME (here: {short})")
+    if re.match(r"https?://", name):
+        raise ValueError("this is a web address; write the name of a Hub repository, OWNER/NAME")
+    return name
+
+
+HubName = Annotated[Text, AfterValidator(_hub_name)]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +84,11 @@ class HubSource(_Frozen):
     """A repository of the Hugging Face Hub; `config` names one configuration of a data set and means nothing
     for a model. `revision` is a branch, tag or commit; only a commit stays the same for ever."""
 
+<<<<<<< HEAD
     hub: Place
+=======
+    hub: HubName
+>>>>>>> w-fix1
     revision: Text = "main"
     config: Text | None = None
 

@@ -43,11 +43,34 @@ def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table
 
 
 def _without_types_of_nothing(table: pa.Table) -> pa.Table:
-    """The table with columns that hold no value at all as nulls, whatever type they claim (pandas: float64)."""
+    """The table with columns, fields and items that hold no value at all as nulls, whatever type they claim (pandas:
+    float64 for a column, pyarrow: any type for lists that are all empty)."""
     for place, field in enumerate(table.schema):
-        if pc.all(pc.is_null(table.column(place), nan_is_null=True), min_count=0).as_py():
-            table = table.set_column(place, field.name, pa.nulls(table.num_rows))
+        chunks = table.column(place).chunks
+        kind = _held(field.type, chunks)
+        if not kind.equals(field.type):
+            made = [_as_type(field.name, chunk, kind) for chunk in chunks]
+            table = table.set_column(place, field.name, pa.chunked_array(made, kind))
     return table
+
+
+def _held(kind: pa.DataType, arrays: list[pa.Array]) -> pa.DataType:
+    """The type of arrays of one type, null wherever none of them holds a value."""
+    if all(pc.all(pc.is_null(array, nan_is_null=True), min_count=0).as_py() for array in arrays):
+        return pa.null()
+    if types.is_map(kind):
+        entries = _stored(kind)
+        held = _held(entries, [array.cast(entries) for array in arrays])
+        return kind if held.equals(entries) else held
+    if types.is_struct(kind):
+        children = zip(*(array.flatten() for array in arrays), strict=True)
+        return pa.struct(
+            [field.with_type(_held(field.type, list(parts))) for field, parts in zip(kind, children, strict=True)]
+        )
+    if is_list(kind):
+        item = _held(kind.value_type, [array.flatten() for array in arrays])
+        return kind if item.equals(kind.value_type) else pa.large_list(pa.field("item", item))
+    return kind
 
 
 def _check_columns(parts: list[tuple[str, pa.Table]]) -> None:
@@ -151,7 +174,7 @@ def _as_type(where: str, array: pa.Array, kind: pa.DataType) -> pa.Array:
     """The array as a type that `_common` has found for it."""
     if array.type.equals(kind, check_metadata=True):
         return array
-    if types.is_null(array.type):
+    if types.is_null(array.type) or types.is_null(kind):
         return pa.nulls(len(array), kind)
     if types.is_dictionary(array.type):
         return _as_type(where, array.dictionary_decode(), kind)

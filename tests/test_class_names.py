@@ -134,3 +134,88 @@ def test_notes_that_cannot_be_read(tmp_path) -> None:
     parquet.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"x.parquet: the notes of `datasets` on the columns cannot be read"):
         load_raw(LocalSource(local=str(tmp_path)), "x.parquet")
+
+
+# --- wherever a label column is read ----------------------------------------------------------------------------------
+
+
+def read(folder: Path, columns: dict, ids: list, names: list[str], form: str = "label", **said: object) -> list[dict]:
+    """The examples of a task that reads the file of `write`."""
+    write(folder / "rows.parquet", ids, names, form)
+    settings = {
+        "task": "t", "role": "evaluate", "evaluate_split": "e", "limits": {}, "columns": {"text": "{q}", **columns},
+        "source": {"local": str(folder), "splits": {"e": "rows.parquet"}}, "kind": "classify", **said,
+    }  # fmt: skip
+    return stages.read_examples(settings).to_pylist()
+
+
+SIGNS = ["neg", "pos"]
+
+
+@pytest.mark.parametrize("labels", [SIGNS, SIGNS[::-1]])
+@pytest.mark.parametrize(("form", "path"), [("label", "label"), ("struct", "m.label"), ("list", "m.0")])
+def test_a_label_that_is_extracted_is_a_name(tmp_path, labels: list[str], form: str, path: str) -> None:
+    rows = read(tmp_path, {"answer": "y", "extract": {path: "(?P<y>.*)"}}, [0, 1, 1], SIGNS, form, labels=labels)
+    assert [labels[row["answer"]] for row in rows] == ["neg", "pos", "pos"]
+    with pytest.raises(UserError, match=r"(label|m\.0) = 'neg' does not match"):
+        read(tmp_path, {"answer": "y", "extract": {path: r"(?P<y>\d+)"}}, [0, 1], SIGNS, form, labels=labels)
+
+
+def test_a_part_of_a_name_that_is_extracted(tmp_path) -> None:
+    columns = {"answer": "y", "extract": {"label": "(?P<y>.).*"}}
+    assert [row["answer"] for row in read(tmp_path, columns, [0, 1], SIGNS, labels=["p", "n"])] == [1, 0]
+    columns["map"] = {"y": {"n": "-", "p": "+"}}
+    assert [row["answer"] for row in read(tmp_path, columns, [0, 1], SIGNS, labels=["+", "-"])] == [1, 0]
+    columns = {"answer": "y", "extract": {"label": "(?P<y>.*)"}}
+    numbered = {"n": ["0"], "p": ["1"]}
+    assert [row["answer"] for row in read(tmp_path, columns, [0, 1], SIGNS, label_groups=numbered)] == [0, 1]
+
+
+def test_templates_maps_and_groups_read_names(tmp_path) -> None:
+    columns = {"text": "{q} is {label}", "answer": ["{label}"], "group": "{label}"}
+    rows = read(tmp_path, columns, [0, 1, -1], SIGNS, kind="generate")
+    assert [(row["text"], row["group"], row["references"]) for row in rows] == [
+        ("text 0 is neg", "neg", ["neg"]),
+        ("text 1 is pos", "pos", ["pos"]),
+    ]
+    columns = {"text": "{label} {q}", "answer": "q", "map": {"label": {"neg": "Bad", "pos": "Good"}}}
+    assert [row["text"] for row in read(tmp_path, columns, [0, 1], SIGNS, kind="generate")] == [
+        "Bad text 0",
+        "Good text 1",
+    ]
+    columns["map"] = {"label": {"0": "Bad", "1": "Good"}}
+    assert [row["text"] for row in read(tmp_path, columns, [1, 0], SIGNS, kind="generate")] == [
+        "Good text 0",
+        "Bad text 1",
+    ]
+
+
+def test_options_are_names_and_positions_stay_numbers(tmp_path) -> None:
+    file, label = tmp_path / "rows.parquet", {"names": ["a", "b", "c"], "_type": "ClassLabel"}
+    table = pa.table({"q": ["x", "y"], "c": [[0, 1], [2, 1]], "l": [[2, 1], [1, 2]], "key": [2, 2], "at": [0, 1]})
+    listed = {"feature": label, "_type": "Sequence"}
+    features = {"q": {"dtype": "string", "_type": "Value"}, "c": listed, "l": listed, "key": label, "at": label}
+    notes = json.dumps({"info": {"features": features}})
+    parquet.write_table(table.replace_schema_metadata({"huggingface": notes}), file)
+    source = {"local": str(tmp_path), "splits": {"e": "rows.parquet"}}
+    settings = {"task": "t", "role": "evaluate", "evaluate_split": "e", "limits": {}, "kind": "choice"}
+    columns = {"text": "{q}", "choices": "c", "shuffle": False}
+    for answer in ({"choice_labels": "l", "answer": "key"}, {"answer": "at"}):
+        rows = stages.read_examples({**settings, "source": source, "columns": {**columns, **answer}}).to_pylist()
+        assert [row["choices"] for row in rows] == [["a", "b"], ["c", "b"]]
+        assert [row["answer"] for row in rows] == [0, 1]
+
+
+def test_names_that_are_numbers_to_predict(tmp_path) -> None:
+    rows = read(tmp_path, {"answer": "label"}, [0, 1], ["5", "1"], kind="regress")
+    assert [row["target"] for row in rows] == [5.0, 1.0]
+    with pytest.raises(UserError, match="answer 'neg' is not a finite number"):
+        read(tmp_path, {"answer": "label"}, [0, 1], SIGNS, kind="regress")
+
+
+def test_notes_that_are_nested_too_deeply(tmp_path) -> None:
+    deep = '{"info": {"features": ' + '{"a": ' * 3000 + "{}" + "}" * 3002
+    table = pa.table({"q": ["x"]}).replace_schema_metadata({"huggingface": deep})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match="notes of `datasets` on the columns cannot be read"):
+        load_raw(LocalSource(local=str(tmp_path)), "rows.parquet")

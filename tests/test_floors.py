@@ -71,7 +71,6 @@ FLOORS = [
     ],
     [
         "causes",
-        "class_names",
         "compress.gptq",
         "compress.layer_report",
         "compress.nm",
@@ -126,6 +125,7 @@ FLOORS = [
     ],
     [
         "cell_inputs",
+        "class_names",
         "compress.sequential",
         "figures.amount",
         "figures.levels",

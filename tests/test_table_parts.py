@@ -10,6 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from junkdna.errors import UserError
+from junkdna.local_files import matching
 from junkdna.raw import load_raw
 from junkdna.source_spec import LocalSource
 from junkdna.tasks.values import plain_rows
@@ -58,6 +59,14 @@ A, DAY = pa.array, dt.date(2017, 1, 31)
         ([A([["a"]]), A([["b"]], pa.large_list(pa.string())), A([["c"]], pa.list_(pa.string(), 1)), A([None, []])],
          [["a"], ["b"], ["c"], None, []]),
         ([A([[1]]), A([[2.5, None]])], [["1"], ["2.5", None]]),
+        ([A([[], None], pa.list_(pa.float64())), A([["a"]])], [[], None, ["a"]]),
+        ([A([[None]], pa.list_(pa.float64(), 1)), A([["a"]])], [[None], ["a"]]),
+        ([A([{"a": None, "b": 1}], pa.struct({"a": pa.float64(), "b": pa.int64()})), A([{"a": "x", "b": 2}, None])],
+         [{"a": None, "b": 1}, {"a": "x", "b": 2}, None]),
+        ([A([[{"a": float("nan")}], []]), A([[{"a": "x"}]])], [[{"a": None}], [], [{"a": "x"}]]),
+        ([A([[]], pa.map_(pa.string(), pa.float64())), A([[("k", "v")]], pa.map_(pa.string(), pa.string()))],
+         [[], [{"key": "k", "value": "v"}]]),
+        ([A([[[]]], pa.list_(pa.list_(pa.float64()))), A([[["a"]]])], [[[]], [["a"]]]),
         ([A([{"a": 1}]), A([{"b": "x", "a": 2.5}]), A([None])],
          [{"a": "1", "b": None}, {"a": "2.5", "b": "x"}, None]),
         ([A([{"a": [{"c": 1}]}]), A([{"a": [{"c": 2, "d": "x"}]}, None])],
@@ -129,3 +138,56 @@ def test_parquet_parts_keep_numbers_as_each_file_has_them(tmp_path) -> None:
     for number, column in enumerate((A([0.1], pa.float32()), A([0.1]), A([3]))):
         parquet.write_table(pa.table({"v": column}), tmp_path / f"{number}.parquet")
     assert load_raw(LocalSource(local=str(tmp_path)), "*.parquet").table["v"].to_pylist() == ["0.1", "0.1", "3"]
+
+
+def test_json_parts_by_name_in_any_case(tmp_path) -> None:
+    (tmp_path / "a.JSONL").write_text('{"v": "x", "w": "1"}\n')
+    (tmp_path / "b.JSONL").write_text('{"v": "y", "z": "2"}\n')
+    assert load_raw(LocalSource(local=str(tmp_path)), "*.JSONL").table["z"].to_pylist() == [None, "2"]
+
+
+@pytest.mark.parametrize("hidden", [".a.jsonl", "._a.jsonl"])
+def test_a_star_does_not_match_hidden_files(tmp_path, hidden: str) -> None:
+    for name, text in (("a.jsonl", "shown"), (hidden, "hidden")):
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d" / name).write_text(json.dumps({"v": text}) + "\n")
+    (tmp_path / ".d").mkdir()
+    (tmp_path / ".d" / "a.jsonl").write_text('{"v": "below"}\n')
+    source = LocalSource(local=str(tmp_path))
+    for pattern in ("d/*.jsonl", "d/*", "*/*", "*/a.jsonl"):
+        assert load_raw(source, pattern).table["v"].to_pylist() == ["shown"]
+        assert [path.name for path in matching(tmp_path, pattern)] == ["a.jsonl"]
+    assert load_raw(source, "d/.*").table["v"].to_pylist() == ["hidden"]
+    assert load_raw(source, ".*/*").table["v"].to_pylist() == ["below"]
+    (tmp_path / "d" / "a.jsonl").unlink()
+    with pytest.raises(UserError, match=r"\*\.jsonl"):
+        load_raw(source, "d/*.jsonl")
+
+
+@pytest.mark.parametrize("name", ["__filename", "__fragment_index", "__batch_index", "__last_in_fragment"])
+def test_parquet_columns_of_any_name(tmp_path, name: str) -> None:
+    parquet.write_table(pa.table({name: ["x"], "v": ["y"]}), tmp_path / "a.parquet")
+    table = load_raw(LocalSource(local=str(tmp_path)), "a.parquet").table
+    assert table.to_pylist() == [{name: "x", "v": "y"}]
+
+
+def test_two_parquet_columns_of_one_name(tmp_path) -> None:
+    parquet.write_table(pa.table([A(["x"]), A(["y"])], names=["a", "a"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet has column a more than once; rename one"):
+        load_raw(LocalSource(local=str(tmp_path)), "a.parquet")
+
+
+@pytest.mark.parametrize("state", ["[]", "{}", '{"_data_files": {}}', '{"_data_files": [1]}', "null"])
+def test_a_state_file_of_another_form(tmp_path, state: str) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "state.json").write_text(state)
+    with pytest.raises(UserError, match=r"state\.json does not list the folder's files"):
+        load_raw(LocalSource(local=str(tmp_path)), "s")
+
+
+def test_a_path_that_goes_through_a_file_or_an_empty_folder(tmp_path) -> None:
+    (tmp_path / "n.csv").write_text("v\nx\n")
+    (tmp_path / "d").mkdir()
+    for pattern, says in (("n.csv/x", "is a file, not a folder"), ("d/x", "is an empty folder")):
+        with pytest.raises(UserError, match=says):
+            load_raw(LocalSource(local=str(tmp_path)), pattern)

@@ -194,6 +194,8 @@ def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
         ("x.csv", 'q,n\n"1\n",2,3\n', "the row that ends in line 3 has 3 fields, but the header names 2 columns"),
         ("x.csv", 'q,n\n1,2\n3,"open\n4,5\n', "the row that begins in line 3 cannot be read as CSV"),
         ("x.csv", 'q,n\n1,"a"b\n', "the row that begins in line 2 cannot be read as CSV"),
+        ("x.csv", '"q";"n"\n"1";"2"\n', "separated by semicolons, not commas. If so, save it with commas"),
+        ("x.csv", '"q"\t"n"\n"1"\t"2"\n', "separated by tabs, not commas. If so, rename the file to end in .tsv"),
         ("x.csv", "q;n\n1;2\n", "separated by semicolons, not commas. If so, save it with commas"),
         ("x.csv", "q\tn\n1\t2\n", "separated by tabs, not commas. If so, rename the file to end in .tsv"),
         ("x.csv", "q|n\n1|2\n", "separated by bars, not commas"),
@@ -251,6 +253,6 @@ def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
     def no_codec(*_: object) -> None:
         raise pa.ArrowNotImplementedError("Support for codec 'lzo' not built")
 
-    monkeypatch.setattr(pq, "read_table", no_codec)
+    monkeypatch.setattr(pq, "ParquetFile", no_codec)
     said = error_of(tmp_path, "x.parquet", parquet(bytes))
     assert "pyarrow does not read here (Support for codec 'lzo' not built). Save it anew, compressed with zstd" in said

@@ -7,7 +7,11 @@ from pydantic import Field, StrictInt, StrictStr, field_validator, model_validat
 
 from junkdna.errors import shown
 from junkdna.frozen import Frozen, Name
+<<<<<<< HEAD
 from junkdna.source_spec import MemberPath, Place, Text
+=======
+from junkdna.source_spec import HubName, MemberPath, Text
+>>>>>>> w-fix1
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:
@@ -62,6 +66,14 @@ class Columns(Frozen):
     map: dict[str, dict[str, str]] = {}
     fill: dict[str, str] = {}
 
+    @field_validator("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+    @classmethod
+    def _single_braces(cls, value: object) -> object:
+        for template in value if isinstance(value, list) else [value]:
+            if isinstance(template, str) and ("{{" in template or "}}" in template):
+                raise ValueError(f"{template!r} has double braces; column names are in single braces: {{question}}")
+        return value
+
     @field_validator("text", "text_b", "passage")
     @classmethod
     def _names_a_column(cls, value: str | None) -> str | None:
@@ -105,8 +117,13 @@ class TaskSource(Frozen):
     """
 
     wheel: Text | None = None
+<<<<<<< HEAD
     local: Place | None = None
     hub: Place | None = None
+=======
+    local: Text | None = None
+    hub: HubName | None = None
+>>>>>>> w-fix1
     config: Text | None = None
     revision: Text = "main"
     splits: dict[Name, MemberPath] = Field(min_length=1)
@@ -142,3 +159,13 @@ class Limits(Frozen):
 
     train: int | None = Field(None, ge=1, le=10**9)
     evaluate: int | None = Field(None, ge=1, le=10**9)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_commas(cls, value: object) -> object:
+        """{train: 1,000} is two keys in YAML, `train` and 0; on a line of its own 1,000 is a text."""
+        if isinstance(value, dict):
+            texts = [item for item in value.values() if isinstance(item, str) and re.fullmatch(r"\d+(,\d+)+", item)]
+            if texts or any(re.fullmatch(r"\d+", str(key)) for key in value):
+                raise ValueError("a number has no commas here: write 1000, not 1,000")
+        return value

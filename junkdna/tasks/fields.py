@@ -40,6 +40,11 @@ def _inside(value: object, parts: list[str]) -> object:
     return _inside(value[".".join(parts[:length])], parts[length:])
 
 
+def is_place(part: str) -> bool:
+    """Whether a part of a path is an item's number. Digits of other kinds ("²") are not."""
+    return part.isdecimal() and part.isascii()
+
+
 def _name_length(names: Container[str], parts: list[str]) -> int:
     """How many parts of a path are the longest of `names` that it begins with; 1 where none is."""
     return next((n for n in range(len(parts), 1, -1) if ".".join(parts[:n]) in names), 1)
@@ -144,15 +149,20 @@ def _filled(where: str, text: str, numbers: list[str]) -> str:
 
 def check_columns(where: str, columns: dict, schema: pa.Schema, split: str) -> None:
     """UserError, `where` in front, that names the columns that are read and a split's table lacks."""
-    missing = sorted({path for path in _read_paths(columns) if _steps(pa.struct(schema), path.split(".")) is None})
+    missing = sorted({path for path in read_paths(columns) if path_steps(pa.struct(schema), path.split(".")) is None})
     if missing:
-        has = ", ".join(_paths(schema))
-        raise UserError(f"{where}: split {split!r} has no column {', '.join(missing)}; it has {has}.")
+        has = ", ".join(map(_visible, _paths(schema)))
+        raise UserError(f"{where}: split {split!r} has no column {', '.join(map(_visible, missing))}; it has {has}.")
+
+
+def _visible(name: str) -> str:
+    """A column's name, in quotes where white space is around it."""
+    return name if name == name.strip() else repr(name)
 
 
 def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
     """The columns of a table, and the fields inside them, that `columns` reads (see `values.plain_rows`)."""
-    found = [_steps(pa.struct(schema), path.split(".")) for path in _read_paths(columns)]
+    found = [path_steps(pa.struct(schema), path.split(".")) for path in read_paths(columns)]
     paths = {tuple(steps) for steps in found if steps}
     wanted: Wanted = {}
     for steps in paths:
@@ -164,7 +174,7 @@ def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
     return wanted
 
 
-def _read_paths(columns: dict) -> list[str]:
+def read_paths(columns: dict) -> list[str]:
     """Every raw column, and field inside one, that is read from the table itself."""
     made = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
     read_raw = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
@@ -184,22 +194,22 @@ def _named(columns: dict) -> list[str]:
     return named + [column for template in templates for column in template_columns(template)]
 
 
-def _steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
+def path_steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
     """The names, numbers and stars that lead along a path into a column, dots inside names kept; None where none do."""
     if not path:
         return []
     if types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
-        return _steps(kind.value_type if types.is_dictionary(kind) else kind.storage_type, path)
+        return path_steps(kind.value_type if types.is_dictionary(kind) else kind.storage_type, path)
     if types.is_struct(kind):
         names = [inner.name for inner in kind]
         length = _name_length(names, path)
         name = ".".join(path[:length])
-        rest = _steps(kind.field(names.index(name)).type, path[length:]) if name in names else None
+        rest = path_steps(kind.field(names.index(name)).type, path[length:]) if name in names else None
         return None if rest is None else [name, *rest]
     if types.is_map(kind):
         kind = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
-    if is_list(kind) and (path[0].isdigit() or path[0] == "*"):
-        rest = _steps(kind.value_type, path[1:])
+    if is_list(kind) and (is_place(path[0]) or path[0] == "*"):
+        rest = path_steps(kind.value_type, path[1:])
         return None if rest is None else [path[0], *rest]
     return None
 

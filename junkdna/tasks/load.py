@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 
+from junkdna.answers import reference_number
 from junkdna.errors import UserError, shown
 from junkdna.tasks import usable
 from junkdna.tasks.fields import (
@@ -77,7 +78,7 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
     rows, golds = [], Counter()
     wanted = wanted_columns(columns, table.schema)
     for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
-        row_id = str(field(columns["id"], stored)) if "id" in columns else f"{split}-{number}"
+        row_id = _row_id(name, columns["id"], stored, number) if "id" in columns else f"{split}-{number}"
         where = f"task {name}: row {row_id!r}"
         reason = usable.lacks(columns, stored) or usable.no_gold(settings, stored)
         if reason is None:
@@ -124,6 +125,11 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
         if labels.count(text_of(value)) > 1:
             times = labels.count(text_of(value))
             raise UserError(f"{where}: answer {_said(value)} stands {times} times in its choice labels {labels}.")
+        if labels.index(text_of(value)) >= len(choices):
+            raise UserError(
+                f"{where}: column {labels_column} has {len(labels)} labels for {len(choices)} choices, and the label "
+                f"of the answer, {_said(value)}, has no choice. The lists must have the same length."
+            )
         return labels.index(text_of(value))
     place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
     if place is not None:
@@ -143,7 +149,7 @@ def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     ids = [number for number, members in enumerate(classes) if spellings(value) & {*members}]
     ids = ids or _same_number(value, classes)
     if not ids and not groups:
-        ids = _unnamed_class(value, settings["labels"])
+        ids = _unnamed_class(value, settings["labels"], where)
     if len(ids) != 1:
         legal = list(groups) if groups else settings["labels"]
         raise UserError(
@@ -160,15 +166,22 @@ def _same_number(value: object, classes: list[list[str]]) -> list[int]:
     return [] if number is None else [place for place, numbers in enumerate(named) if number in numbers]
 
 
-def _unnamed_class(value: object, labels: list[str]) -> list[int]:
+def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     """Class ids of a value that names no class: one or none.
 
     true and false are the labels that say so ("yes" and "no", in any order), never a place. A whole number is a place,
-    unless labels are numbers themselves.
+    unless labels are numbers themselves. UserError for 1 and 0 where labels say true and false in the other order.
     """
+    numbered = any(_is_number(label) and math.isfinite(float(label)) for label in labels)  # "nan" may be a name
     place = place_of_truth(value, labels) if is_truth(value) else whole_number(value)
-    if place is None or (not is_truth(value) and any(map(_is_number, labels))):
+    if place is None or (not is_truth(value) and numbered):
         return []
+    if not is_truth(value) and place in (0, 1) and place_of_truth(bool(place), labels) not in (None, place):
+        one, zero = (labels[place_of_truth(truth, labels)] for truth in (True, False))
+        raise UserError(
+            f"{where}: label {place} is a position among the labels {labels}, so 1 would mean {labels[1]!r}. If 1 "
+            f'means {one!r}, write label_groups: {{{one}: ["1"], {zero}: ["0"]}}. If not, turn the two around.'
+        )
     return [place] if 0 <= place < len(labels) else []
 
 
@@ -181,8 +194,9 @@ def _is_number(label: object) -> bool:
 
 
 def _said(value: object) -> str:
-    """A value in a message: numbers without quotes, whether they are stored as numbers or as text."""
-    return str(value) if _is_number(value) else shown(value, 200)
+    """A value in a message: numbers without quotes, stored as numbers or as text, unless white space is around them."""
+    plain = _is_number(value) and str(value) == str(value).strip()
+    return str(value) if plain else shown(value, 200)
 
 
 def _boolean_hint(value: object) -> str:
@@ -213,6 +227,12 @@ def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")
+    if settings.get("match") == "number":
+        for text in accepted:
+            try:
+                reference_number(text)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
     return {"references": list(accepted)}
 
 
@@ -272,6 +292,17 @@ def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[
             f"lower one."
         )
     return {"train": ordered[:train], "evaluate": ordered[cut : cut + evaluate]}
+
+
+def _row_id(name: str, path: str, raw: dict, number: int) -> str:
+    value = field(path, raw)
+    if value is None or isinstance(value, list | dict):
+        holds = "is empty (null)" if value is None else f"holds several values ({shown(value, 80)})"
+        raise UserError(
+            f"task {name}: row {number} (from 0): the id column {path} {holds}. Name a column of single values in "
+            "columns.id, or leave it out: rows are then numbered."
+        )
+    return text_of(value)
 
 
 def _check_ids(name: str, role: str, rows: list[dict]) -> None:

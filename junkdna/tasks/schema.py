@@ -18,6 +18,7 @@ from junkdna.yaml_text import files_near
 
 Kind = Literal["classify", "pair", "regress", "choice", "generate"]
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
+PLACES_TO_STRIP = ("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
 
 
 class Knob(Frozen):
@@ -153,6 +154,8 @@ class Task(Frozen):
             raise ValueError(str(unknown_name("metric", self.metric, METRIC_KINDS)))
         if self.kind not in METRIC_KINDS[self.metric]:
             fitting = [name for name, kinds in METRIC_KINDS.items() if self.kind in kinds]
+            if "metric" not in self.model_fields_set:
+                raise ValueError(f"kind {self.kind} needs a metric; take {', '.join(fitting)}")
             raise ValueError(f"metric {self.metric} does not fit kind {self.kind}; take {', '.join(fitting)}")
         if self.metric == "f1" and len(self.class_names()) != 2:
             raise ValueError(f"metric f1 counts one of two classes, but there are {len(self.class_names())}")
@@ -163,6 +166,7 @@ class Task(Frozen):
             raise ValueError(f"labels {self.labels} name a class twice")
         if self.label_words is not None and not len({*self.label_words}) == len(self.label_words) == len(names):
             raise ValueError(f"label_words {self.label_words} must give each class of {names} a word of its own")
+        self._check_classes()
         self._check_splits()
         self._check_knobs()
         self._check_prompts()
@@ -186,6 +190,38 @@ class Task(Frozen):
             raise ValueError("columns.answer as a list is for kind generate")
         if isinstance(columns.answer, int) and self.kind != "choice":
             raise ValueError(f"columns.answer as a number is for kind choice; kind {self.kind} needs a column's name")
+
+        self._check_idle(columns)
+
+    def _check_idle(self, columns: Columns) -> None:
+        """ValueError for keys of `columns` that this kind does not read."""
+        if self.kind != "choice" and (columns.choices is not None or columns.choice_labels is not None):
+            raise ValueError(f"columns.choices and columns.choice_labels are for kind choice, not {self.kind}")
+        given = {name for name in PLACES_TO_STRIP if getattr(columns, name) is not None}
+        given -= {"answer"} if self.kind != "generate" else set()
+        if idle := [name for name in columns.strip if name not in given]:
+            raise ValueError(
+                f"columns.strip names {idle[0]}, which has no text here (legal: {', '.join(sorted(given))})"
+            )
+        if isinstance(columns.answer, str) and re.search(r"[{}]", columns.answer):
+            hint = " or a list of templates" if self.kind == "generate" else ""
+            raise ValueError(f"columns.answer {columns.answer!r} has braces; write a column's name without them{hint}")
+
+    def _check_classes(self) -> None:
+        if self.kind not in ("classify", "pair"):
+            return
+        if self.labels and self.label_groups:
+            raise ValueError("labels and label_groups both name the classes; give one of them")
+        groups = self.label_groups or {}
+        if empty := [name for name, members in groups.items() if not members]:
+            raise ValueError(f"label_groups: {empty[0]!r} has no values, so no row can belong to it")
+        members = [member for values in groups.values() for member in values]
+        if twice := [member for member in members if members.count(member) > 1]:
+            raise ValueError(f"label_groups name the value {twice[0]!r} twice; each belongs to one class")
+        if len(self.class_names()) < 2:
+            raise ValueError(f"the only class is {self.class_names()[0]!r}; kind {self.kind} needs two or more")
+        if any(not word.strip() for word in [*self.class_names(), *(self.label_words or [])]):
+            raise ValueError("a class has an empty name or label word, which a model could not answer with")
 
     def _check_splits(self) -> None:
         if (self.hash_split is None) == (self.evaluate_split is None):

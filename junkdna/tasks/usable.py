@@ -40,14 +40,23 @@ def lacks(columns: dict, raw: dict, texts: dict | None = None) -> str | None:
         if name in TEMPLATES and name in columns:
             empty = texts is not None and not texts[name].strip()
         else:
-            there = texts is not None or name.split(".")[0] not in _extracted(columns)
+            there = texts is not None or name.split(".")[0] not in extracted(columns)
             empty = there and _all_empty(field(name, raw))
         if empty:
             return f"with an empty {name} (columns.require)"
     return None
 
 
-def _extracted(columns: dict) -> dict[str, str]:
+def answer_paths(columns: dict) -> list[str]:
+    """The raw columns that a row's answer is read from, directly or through `extract`."""
+    answer, made = columns["answer"], extracted(columns)
+    named = [answer] if isinstance(answer, str) else []
+    if isinstance(answer, list):
+        named = [path for one in answer for path in template_columns(one)]
+    return list(dict.fromkeys(made.get(path.split(".")[0], path) for path in named))
+
+
+def extracted(columns: dict) -> dict[str, str]:
     """The columns that `extract` makes, and the column that each is made from."""
     patterns = columns.get("extract", {})
     return {made: column for column, pattern in patterns.items() for made in re.compile(pattern).groupindex}
@@ -62,12 +71,10 @@ def _all_empty(value: object) -> bool:
 
 def no_gold(settings: dict, raw: dict) -> str | None:
     """The reason why a raw row, of which no column is derived yet, has no gold answer; None where it has one."""
-    columns, answer = settings["columns"], settings["columns"]["answer"]
-    if isinstance(answer, int):
+    columns = settings["columns"]
+    if isinstance(columns["answer"], int):
         return None  # see no_right_choice
-    made = _extracted(columns)
-    named = [answer] if isinstance(answer, str) else [path for one in answer for path in template_columns(one)]
-    paths = [made.get(path.split(".")[0], path) for path in named]
+    paths = answer_paths(columns)
     marks = NO_LABEL if settings["kind"] in ("classify", "pair", "choice") else ()
     values = [field(path, raw) for path in paths]
     if not values or not all(_is_missing(value, marks) for value in values):
@@ -88,7 +95,9 @@ def _has_meaning(settings: dict, path: str, value: object, raw: dict) -> bool:
     if value is None or isinstance(value, list):
         return False
     columns = settings["columns"]
-    names = {*(settings.get("labels") or []), *columns.get("map", {}).get(path, {})}
+    names = {*(settings.get("labels") or [])}
+    for name in {path, *(made for made, column in extracted(columns).items() if column == path)}:
+        names |= {*columns.get("map", {}).get(name, {})}
     names.update(*(settings.get("label_groups") or {}).values())
     labels = field(columns["choice_labels"], raw) if "choice_labels" in columns else None
     names |= {text_of(label) for label in labels if not is_empty(label)} if isinstance(labels, list) else set()
@@ -117,8 +126,9 @@ def check_minus_one(settings: dict, golds: Counter, left_out: Counter) -> None:
     minus = sum(number for reason, number in left_out.items() if re.fullmatch(rf"{NO_GOLD} \(.*: -1(\.0)?\)", reason))
     numbered = all(re.fullmatch(r"[0-9]+(\.0)?", value) for value, _ in golds)
     if labels and minus and golds and numbered and len(labels) - 1 not in {place for _, place in golds}:
+        rows = "row has" if minus == 1 else "rows have"
         raise UserError(
-            f"task {settings['task']}: {minus:,} rows have the label -1, which by convention says that there is no "
+            f"task {settings['task']}: {minus:,} {rows} the label -1, which by convention says that there is no "
             f"gold, but no row has the class {labels[-1]!r} either. If classes are numbered from -1, give `labels` as "
             'they are stored ("-1", "0", ...), or name a text for each number in columns.map.'
         )

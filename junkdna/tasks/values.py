@@ -150,25 +150,43 @@ def _decimals(_where: str, array: pa.Array) -> pa.Array:
 
 
 def _times(where: str, array: pa.Array) -> pa.Array:
-    kind = array.type
     try:
-        if getattr(kind, "unit", "") == "ns":
-            micro = pa.timestamp("us", kind.tz) if types.is_timestamp(kind) else pa.time64("us")
-            array = array.cast(micro)
-        values = array.to_pylist()
-    except (pa.ArrowInvalid, ValueError, OverflowError):  # not whole microseconds; years after 9999
-        values = _as_arrow_writes(where, array)
+        values = _as_python(array)
+    except TIMES_NOT_PYTHONS:  # in one of the values, and no other may change its text for it
+        values = [_one_time(where, array.slice(place, 1)) for place in range(len(array))]
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _as_arrow_writes(where: str, array: pa.Array) -> list[str | None]:
+TIMES_NOT_PYTHONS = (pa.ArrowInvalid, ValueError, OverflowError)  # not whole microseconds; years after 9999
+
+
+def _as_python(array: pa.Array) -> list:
+    kind = array.type
+    if getattr(kind, "unit", "") == "ns":
+        array = array.cast(pa.timestamp("us", kind.tz) if types.is_timestamp(kind) else pa.time64("us"))
+    return array.to_pylist()
+
+
+def _one_time(where: str, array: pa.Array) -> object:
+    """The value of an array of one: Python's, or where Python has none the text that Arrow writes, in Python's form."""
     try:
-        values = array.cast(pa.string()).to_pylist()
+        return _as_python(array)[0]
+    except TIMES_NOT_PYTHONS:
+        pass
+    try:
+        text = array.cast(pa.string())[0].as_py()
     except pa.ArrowInvalid as error:  # a time zone that is not known
         raise UserError(f"{where} holds {array.type} values that cannot be read ({error}). {SAFE}.") from None
-    if bad := next((value for value in values if value and "out of range" in value), None):
-        raise UserError(f"{where} holds a date that no calendar has ({bad}); its unit may be wrong. {SAFE}.")
-    return values
+    if "out of range" in text:
+        raise UserError(f"{where} holds a date that no calendar has ({text}); its unit may be wrong. {SAFE}.")
+    text = re.sub(r"([+-][0-9]{2})([0-9]{2})$", r"\1:\2", re.sub(r"Z$", "+00:00", text))
+    return re.sub(r"(:[0-9]{2})\.([0-9]+)", lambda found: found[1] + _fraction(found[2]), text)
+
+
+def _fraction(digits: str) -> str:
+    """Digits after the second: none, six or nine."""
+    digits = digits.rstrip("0")
+    return f".{digits.ljust(6 if len(digits) <= 6 else 9, '0')}" if digits else ""
 
 
 READINGS = [

@@ -5,6 +5,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 from made_rows import error_of, rows_of
+from task_examples import example_settings
 
 from junkdna.errors import UserError
 from junkdna.tasks.load import SCHEMA, canonical_examples
@@ -127,7 +128,7 @@ def test_what_follows_the_choices_and_what_rows_share():
         (
             LISTED,
             {"c": {"text": ["a", "b"], "label": ["A", "B", "C"]}, "key": "C"},
-            "answer 2 is outside its 2 choices",
+            "column c.label has 3 labels for 2 choices, and the label of the answer, 'C', has no choice",
         ),
         (LISTED, {"c": {"text": ["a", None], "label": ["A", "B"]}, "key": "A"}, "columns.require: [c.text.1]"),
         (LISTED, {"c": {"text": ["a"], "label": ["A"]}, "key": "A"}, "two or more choices"),
@@ -189,6 +190,10 @@ def test_accepted_answers():
     assert references({"aliases": ["x", "y"]}, answer="label.aliases") == ["x", "y"]
     assert references("red", answer=["{label}", "{label} {more}"]) == ["red", "red 7"]
     assert rows_of(with_columns(GENERATE, shown="so: {label}"), [{"s": "s", "label": "red"}])[0]["shown"] == "so: red"
+    assert example_settings("gsm8k", "evaluate", "hub")["match"] == "number"
+    numbers = {**GENERATE, "match": "number"}
+    assert rows_of(numbers, [{"s": "s", "label": "$1,000"}])[0]["references"] == ["$1,000"]
+    assert "accepted answer 'about 5' is no number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
     for nothing in ([], [None], "", " ", None):  # a row without gold
         rows = [{"s": "s", "label": nothing}, {"s": "s", "label": ["x"] if isinstance(nothing, list) else "x"}]
         assert [row["id"] for row in rows_of(GENERATE, rows)] == ["test-1"]
@@ -249,6 +254,24 @@ def test_an_id_that_stands_twice():
     for role in ("train", "evaluate"):  # once per split is fine
         rows = rows_of(split, questions(2), role, train=questions(2))
         assert [(row["split"], row["id"], row["position"]) for row in rows] == [(role, "q0", 0), (role, "q1", 1)]
+
+
+@pytest.mark.parametrize("wrong", [None, ["a"], {"a": 1}])
+def test_an_id_that_is_no_single_value(wrong):
+    rows = [{**row, "key": wrong} for row in questions(2)]
+    assert "row 0 (from 0): the id column key " in error_of(with_columns(CHOICE, id="key"), rows)
+
+
+def test_names_and_values_with_white_space_around_them_are_shown_in_quotes():
+    assert "label ' 1' belongs to 0 of the classes" in error_of(CLASSIFY, [{"s": "s", "label": " 1"}])
+    said = error_of(CLASSIFY, [{"s": "s", " label": 1}])
+    assert "has no column label; it has s, ' label'" in said
+
+
+@pytest.mark.parametrize("path", ["v.\u00b2", "v.\u0661", "v.x"])
+def test_an_item_is_named_by_plain_digits(path):
+    rows = [{"s": "s", "label": 1, "v": ["a", "b", "c"]}]
+    assert f"has no column {path}" in error_of(with_columns(CLASSIFY, text=f"{{{path}}}"), rows)
 
 
 def test_only_the_roles_own_split_is_read():

@@ -105,6 +105,22 @@ CHOICE_ERRORS = [
     ({"protocol": {"decoder_choice": "letter"}}, "protocol.decoder_choice"),
     ({"limits": {"evaluate": 0}}, "limits.evaluate"),
     ({"limits": {"shots": 3}}, "limits.shots"),
+    ({"limits": {"evaluate": 1, 0: None}}, "limits: a number has no commas here: write 1000, not 1,000"),
+    ({"limits": {"evaluate": "1,000"}}, "limits: a number has no commas here: write 1000, not 1,000"),
+    ({"columns": {**COLUMNS, "text": "{{q}}"}}, "'{{q}}' has double braces; column names are in single braces"),
+    ({"columns": {**COLUMNS, "passage": "{passage}}"}}, "'{passage}}' has double braces"),
+    ({"columns": {**COLUMNS, "ending": "{{q}}"}}, "has double braces"),
+    ({"columns": {**COLUMNS, "group": "{{q}}"}}, "has double braces"),
+    ({"columns": {**COLUMNS, "choices": ["{right}", "{{w1}}"]}}, "'{{w1}}' has double braces"),
+    ({"columns": {**COLUMNS, "choices": "{{c}}"}}, "'{{c}}' has double braces"),
+    ({"columns": {**COLUMNS, "answer": "{{a}}"}}, "'{{a}}' has double braces"),
+    ({"columns": {**COLUMNS, "answer": "{a}"}}, "columns.answer '{a}' has braces; write a column's name without them"),
+    ({"columns": {**COLUMNS, "strip": ["text", "ending"]}}, "columns.strip names ending, which has no text here"),
+    ({"columns": {**COLUMNS, "strip": ["answer"]}}, "columns.strip names answer"),
+    (
+        {"sources": {"local": {"hub": "https://huggingface.co/datasets/a/b", "splits": {"evaluate": "y"}}}},
+        "write the repository's name, OWNER/NAME (here: a/b)",
+    ),
 ]
 CLASSIFY_ERRORS = [
     ({"labels": None}, "kind classify needs labels"),
@@ -127,6 +143,17 @@ CLASSIFY_ERRORS = [
     ({"train_split": "all"}, "train_split goes with evaluate_split"),
     ({"hash_split": {"of": "al", "train": 1, "evaluate": 1}}, "lacks 'al' (has all)"),
     ({"hash_split": {"of": "all", "train": 0, "evaluate": 1}}, "hash_split.train"),
+    ({"label_groups": {"a": ["0"], "b": ["1"]}}, "labels and label_groups both name the classes"),
+    ({"labels": None, "label_groups": {"a": ["0", "1"], "b": ["1"]}}, "label_groups name the value '1' twice"),
+    ({"labels": None, "label_groups": {"a": ["0", "1"], "b": []}}, "label_groups: 'b' has no values"),
+    ({"labels": None, "label_groups": {"a": ["0", "1"]}}, "the only class is 'a'; kind classify needs two or more"),
+    ({"labels": ["bad"]}, "the only class is 'bad'; kind classify needs two or more"),
+    ({"label_words": ["", "yes"]}, "a class has an empty name or label word"),
+    ({"labels": ["bad", " "]}, "a class has an empty name or label word"),
+    ({"columns": {"text": "{a}", "answer": "label", "choices": "c"}}, "are for kind choice, not classify"),
+    ({"columns": {"text": "{a}", "answer": "label", "choice_labels": "c"}}, "are for kind choice, not classify"),
+    ({"columns": {"text": "{a}", "answer": "label", "strip": ["choices"]}}, "columns.strip names choices"),
+    ({"columns": {"text": "{a}", "answer": "{label}"}}, "columns.answer '{label}' has braces"),
 ]
 
 
@@ -139,6 +166,12 @@ def test_what_cannot_be_meant_is_refused(base, change, says):
     with pytest.raises(UserError, match=r"^t.yaml: 1 mistake") as caught:
         validated(Task, task, "t.yaml")
     assert says in str(caught.value)
+
+
+def test_a_metric_that_nobody_wrote_is_asked_for():
+    task = {name: value for name, value in toy.NAMED_TASK.items() if name != "metric"}
+    with pytest.raises(UserError, match="kind generate needs a metric; take exact_match"):
+        validated(Task, task, "t.yaml")
 
 
 @pytest.mark.parametrize("base", [*TOYS], ids=lambda task: task["name"])

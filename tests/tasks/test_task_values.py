@@ -37,6 +37,7 @@ def read(array: pa.Array, path: str = "v") -> list[str]:
 # --- single values ----------------------------------------------------------------------------------------------------
 
 NOON = dt.datetime(2017, 1, 31, 12)
+NOON_TEXT = "2017-01-31 12:00:00"
 SECONDS = 1_485_864_000
 
 
@@ -58,6 +59,21 @@ SECONDS = 1_485_864_000
         (pa.array([dt.date(2017, 1, 31), None]), ["2017-01-31", ""]),
         (pa.array([dt.date(2017, 1, 31)], pa.date64()), ["2017-01-31"]),
         (pa.array([NOON], pa.timestamp("s")), ["2017-01-31 12:00:00"]),
+        (pa.array([SECONDS * 10**9, SECONDS * 10**9 + 1], pa.timestamp("ns")), [NOON_TEXT, f"{NOON_TEXT}.000000001"]),
+        (
+            pa.array([SECONDS * 10**9 + 10**6, SECONDS * 10**9 + 1], pa.timestamp("ns", "+01:30")),
+            ["2017-01-31 13:30:00.001000+01:30", "2017-01-31 13:30:00.000000001+01:30"],
+        ),
+        (
+            pa.array([SECONDS * 10**9, SECONDS * 10**9 + 1], pa.timestamp("ns", "UTC")),
+            [f"{NOON_TEXT}+00:00", f"{NOON_TEXT}.000000001+00:00"],
+        ),
+        (pa.array([SECONDS, 253402300800], pa.timestamp("s")), [NOON_TEXT, "10000-01-01 00:00:00"]),
+        (
+            pa.array([SECONDS * 1000 + 5, 253402300800000], pa.timestamp("ms")),
+            [f"{NOON_TEXT}.005000", "10000-01-01 00:00:00"],
+        ),
+        (pa.array([0, 10**9 + 1], pa.time64("ns")), ["00:00:00", "00:00:01.000000001"]),
         (pa.array([NOON + dt.timedelta(microseconds=5)]), ["2017-01-31 12:00:00.000005"]),
         (pa.array([SECONDS * 10**9 + 123456789], pa.timestamp("ns")), ["2017-01-31 12:00:00.123456789"]),
         (pa.array([SECONDS], pa.timestamp("s", "Europe/Berlin")), ["2017-01-31 13:00:00+01:00"]),
@@ -205,6 +221,23 @@ def test_true_is_never_a_place(labels: list[str]) -> None:
     assert classes([True, False], groups={"b": ["true"], "a": ["false"]}) == [1, 0]
     assert classes([True, False], groups={"b": ["True"], "a": ["False"]}) == [1, 0]
     assert classes([True, False], ["b", "a"], map={"a": {"true": "b", "false": "a"}}) == [0, 1]
+
+
+@pytest.mark.parametrize("values", [[1, 0], ["1", "0"], [1.0, 0.0]])
+@pytest.mark.parametrize("words", [("true", "false"), ("Yes", "No"), ("correct", "incorrect"), ("T", "F")])
+def test_a_number_that_would_turn_true_and_false_around_is_refused(values: list, words: tuple[str, str]) -> None:
+    yes, no = words
+    assert classes(values, [no, yes]) == [1, 0]
+    for labels in ([yes, no], [yes, no, "unknown"]):
+        with pytest.raises(UserError, match=rf'label_groups: {{{yes}: \["1"\], {no}: \["0"\]}}'):
+            classes(values, labels)
+    assert classes(values, groups={yes: ["1"], no: ["0"]}) == ([1, 0] if yes > no else [0, 1])
+    assert classes(["true", "false"] if words == ("true", "false") else list(words), [yes, no]) == [0, 1]
+
+
+@pytest.mark.parametrize("word", ["inf", "Infinity", "nan"])
+def test_a_label_that_only_python_takes_for_a_number_is_a_word(word: str) -> None:
+    assert classes([0, 1], [word, "other"]) == [0, 1]
 
 
 def test_a_boolean_answer_is_the_choice_that_says_so() -> None:

@@ -196,6 +196,10 @@ def test_a_label_that_the_task_names_is_gold_whatever_it_looks_like():
     assert [row["answer"] for row in rows_of(groups, pairs(-1, 0, 1))] == [0, 1, 1]
     mapped = with_columns(PAIR, map={"label": {"-1": "contradiction", "1": "entailment"}})
     assert [row["answer"] for row in rows_of(mapped, pairs(-1, 1))] == [2, 0]
+    words = {"y": {"-1": "contradiction", "1": "entailment"}}
+    made = with_columns(PAIR, answer="y", extract={"label": "(?P<y>.*)"}, map=words)
+    assert [row["answer"] for row in rows_of(made, pairs("-1", "1"))] == [2, 0]
+    assert left_out(made, pairs("-1", "1", "-")) == {"without a gold answer (label: -)": 1}
     lettered = with_columns(LISTED, choices="c.text", choice_labels="c.label", answer="key")
     row = {"q": "a", "c": {"text": ["x", "y"], "label": [0, -1]}, "key": -1}
     assert named(lettered, [row]) == [(["x", "y"], "y")]
