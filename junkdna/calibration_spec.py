@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from junkdna.errors import UserError, unknown_name
 from junkdna.frozen import Frozen, Name
 from junkdna.provenance import code_digest
-from junkdna.source_spec import MemberPath, Place, Text, WheelPin
+from junkdna.source_spec import HubName, MemberPath, Place, Text, WheelPin
 
 if TYPE_CHECKING:
     from junkdna.study import Resolved
@@ -40,7 +40,7 @@ class Calibration(Frozen):
     role: Literal["train", "evaluate"] | None = None
     wheel: Text | None = None
     local: Place | None = None
-    hub: Place | None = None
+    hub: HubName | None = None
     path: MemberPath | None = None
     config: Text | None = None
     revision: Text | None = None

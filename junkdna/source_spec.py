@@ -30,8 +30,8 @@ def _member_path(path: str) -> str:
 
 
 def _one_spelling(place: str) -> str:
-    """A folder or repository in one spelling ("./a//b/" is "a/b"), so that results do not depend on it."""
-    return place if "://" in place else str(PurePosixPath(place))
+    """A folder in one spelling ("./a//b/" is "a/b"), so that results do not depend on it."""
+    return str(PurePosixPath(place))
 
 
 Place = Annotated[Text, AfterValidator(_one_spelling)]
@@ -45,7 +45,7 @@ def _hub_name(name: str) -> str:
         raise ValueError(f"this is a web address; write the repository's name, OWNER/NAME (here: {short})")
     if re.match(r"https?://", name):
         raise ValueError("this is a web address; write the name of a Hub repository, OWNER/NAME")
-    return name
+    return _one_spelling(name)
 
 
 HubName = Annotated[Text, AfterValidator(_hub_name)]
@@ -84,11 +84,7 @@ class HubSource(_Frozen):
     """A repository of the Hugging Face Hub; `config` names one configuration of a data set and means nothing
     for a model. `revision` is a branch, tag or commit; only a commit stays the same for ever."""
 
-<<<<<<< HEAD
-    hub: Place
-=======
     hub: HubName
->>>>>>> w-fix1
     revision: Text = "main"
     config: Text | None = None
 

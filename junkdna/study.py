@@ -14,7 +14,7 @@ from junkdna.compression_grid import CompressionGrid
 from junkdna.document_kinds import check_kind
 from junkdna.frozen import EmptyAsDict, Frozen, KnobValue, Line, Name
 from junkdna.given import Given
-from junkdna.source_spec import MemberPath, Place, Text, WheelPin, load_wheel_pins
+from junkdna.source_spec import HubName, MemberPath, Place, Text, WheelPin, load_wheel_pins
 from junkdna.study_checks import check_study, chosen_experiments
 from junkdna.tasks.columns import Limits
 from junkdna.tasks.schema import ProtocolOverrides, Task, load_task
@@ -38,7 +38,7 @@ class Model(Frozen):
     wheel: Text | None = None
     path: MemberPath | None = None
     local: Place | None = None
-    hub: Place | None = None
+    hub: HubName | None = None
     revision: Text = "main"
     dtype: Literal["float32", "bfloat16"] = "float32"
 

@@ -7,11 +7,7 @@ from pydantic import Field, StrictInt, StrictStr, field_validator, model_validat
 
 from junkdna.errors import shown
 from junkdna.frozen import Frozen, Name
-<<<<<<< HEAD
-from junkdna.source_spec import MemberPath, Place, Text
-=======
-from junkdna.source_spec import HubName, MemberPath, Text
->>>>>>> w-fix1
+from junkdna.source_spec import HubName, MemberPath, Place, Text
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:
@@ -117,13 +113,8 @@ class TaskSource(Frozen):
     """
 
     wheel: Text | None = None
-<<<<<<< HEAD
     local: Place | None = None
-    hub: Place | None = None
-=======
-    local: Text | None = None
     hub: HubName | None = None
->>>>>>> w-fix1
     config: Text | None = None
     revision: Text = "main"
     splits: dict[Name, MemberPath] = Field(min_length=1)
