@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import toy
 import toy_run
+from test_faults import CELL, STUDY
 
-from junkdna import grid, job_settings, local_digests, stages
+from junkdna import given, grid, job_settings, local_digests, stages
 from junkdna.collect import collect, state
 from junkdna.errors import UserError
-from junkdna.given import STUDY
 from junkdna.keys import calibration_path, parse_cell_path
 from junkdna.model_files import check_model, model_digest, read_manifest
 from junkdna.model_names import check_model_names, taken_names
@@ -21,21 +21,13 @@ from junkdna.places import missing_places
 from junkdna.study import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
-CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
-STUDY_OF_CELL = {
-    **toy.STUDY,
-    "tasks": {"mood": toy.STUDY["tasks"]["mood"]},
-    "models": {"tiny": {"kind": "decoder", "local": "decoder"}},
-    "experiments": {"one": {"title": "One", "models": ["tiny"], "tasks": ["mood"],
-                            "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
-}  # fmt: skip
 MODEL = Path("results/models/tiny/model.json")
 TOKENS = CELL.tokens_path("evaluate")
 EXAMPLES = "results/examples/mood/evaluate.parquet"
 
 
 def study(**changes: object):
-    return resolve({**copy.deepcopy(STUDY_OF_CELL), **changes}, "test")
+    return resolve({**copy.deepcopy(STUDY), **changes}, "test")
 
 
 def other_weights(folder: Path) -> None:
@@ -92,7 +84,7 @@ def test_a_model_folder_with_other_bytes_under_the_same_settings_is_noticed(made
 
 def test_encoded_rows_of_other_limits_are_not_scored(made):
     """50 rows asked for, 100 encoded."""
-    fewer = study(tasks={"mood": {**STUDY_OF_CELL["tasks"]["mood"], "limits": {"evaluate": 20}}})
+    fewer = study(tasks={"mood": {**STUDY["tasks"]["mood"], "limits": {"evaluate": 20}}})
     with pytest.raises(UserError, match="made from other settings") as caught:
         toy_run.run(CELL, fewer)
     assert str(caught.value).startswith(TOKENS)
@@ -294,8 +286,8 @@ def test_one_folder_in_two_spellings_gives_the_same_settings(made):
 
 
 def test_the_command_that_rebuilds_names_the_study_of_the_run(made, monkeypatch):
-    monkeypatch.setenv(STUDY, "my study.yaml")
-    fewer = study(tasks={"mood": {**STUDY_OF_CELL["tasks"]["mood"], "limits": {"evaluate": 20}}})
+    monkeypatch.setenv(given.STUDY, "my study.yaml")
+    fewer = study(tasks={"mood": {**STUDY["tasks"]["mood"], "limits": {"evaluate": 20}}})
     with pytest.raises(UserError) as caught:
         toy_run.run(CELL, fewer)
     assert f"Snakefile --config 'study_file=my study.yaml' -- {TOKENS}`." in str(caught.value)
