@@ -110,7 +110,7 @@ def test_broken_encoded_file_is_named(resolved, role, damage):
     elif damage != "missing":
         path.write_bytes({"empty": b"", "garbage": b"\x00garbage" * 50, "truncated": whole[: len(whole) // 2]}[damage])
     says = (
-        r"does not exist.*`snakemake --cores 1 -- results/tokens/tiny"
+        r"does not exist.*`snakemake --cores 1 -s \S+ -- results/tokens/tiny"
         if damage == "missing"
         else "is not a whole encod"
     )

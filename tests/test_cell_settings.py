@@ -220,20 +220,21 @@ def test_an_edit_of_a_task_file_touches_the_cells_that_read_it(settings_study, w
 
 
 @pytest.mark.parametrize(
-    ("change", "encoded"),
+    ("change", "moved"),
     [
-        ({"max_new_tokens": 4}, True),
-        ({"stop": ["."]}, False),
-        ({"extract": "(.)"}, False),
-        ({"match": "number"}, False),
+        ({"max_new_tokens": 4}, {"tokens"}),  # room is left for new tokens
+        ({"stop": ["."]}, set()),
+        ({"extract": "(.)"}, set()),
+        ({"match": "number"}, {"examples"}),  # their answers are checked
     ],
 )
-def test_how_text_is_generated_and_matched(settings_study, world, change, encoded):
+def test_how_text_is_generated_and_matched(settings_study, world, change, moved):
     before, inputs = texts(settings_study), input_texts(settings_study)
     toy.write_yaml(world / "tasks/named.yaml", {**toy.NAMED_TASK, "generate": {"max_new_tokens": 3, **change}})
     assert moved_cells(settings_study, before) == {cell for cell in before if cell.task == "named"}
-    prompts = {cell.tokens_path("evaluate") for cell in before if cell.task == "named"}  # room is left for new tokens
-    assert moved_inputs(settings_study, inputs) == (prompts if encoded else set())
+    prompts = {cell.tokens_path("evaluate") for cell in before if cell.task == "named"}
+    wanted = (prompts if "tokens" in moved else set()) | ({"named evaluate"} if "examples" in moved else set())
+    assert moved_inputs(settings_study, inputs) == wanted
 
 
 def canonical(settings: object) -> str:

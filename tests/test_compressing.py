@@ -236,12 +236,12 @@ def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
         lines = [
             line for line in commands.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line
         ] + lines
-        assert [line.split()[3] for line in lines] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)
-        for line in lines[:3]:
-            words = shlex.split(line)
-            args = parser().parse_args(words[3:])
+        words = [shlex.split(line)[4:] for line in lines]  # after JUNKDNA_STUDY=... python -m junkdna
+        assert [each[0] for each in words] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)
+        for each in words[:3]:
+            args = parser().parse_args(each)
             args.run(args)
-            assert Path(words[4]).is_file()
+            assert Path(each[1]).is_file()
     finally:
         for folder in ("calibration", "compressed", "cells"):
             shutil.rmtree(f"results/{folder}", ignore_errors=True)
