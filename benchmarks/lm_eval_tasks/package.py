@@ -44,8 +44,8 @@ def study_of(name: str) -> Resolved:
 def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path | None, count: int) -> Rows:
     """Evaluated rows and `count` shots of a task, read by the package from `table`, or else from its own source.
 
-    The shots are the task's own where they come from the evaluated rows or stand in the wheel by group; else they are
-    the first evaluated rows, so that only rows are needed of which lm-eval's layout is at hand.
+    The shots are the task's own where they come from the evaluated rows or are in the wheel by group. Otherwise they
+    are the first evaluated rows, so that only rows are needed of which lm-eval's layout is at hand.
     """
     resolved = study_of(name)
     task, source = resolved.tasks[name], resolved.tasks[name].sources[resolved.source_of(name)]
