@@ -35,15 +35,16 @@ from unittest import mock
 import torch
 from torch import nn
 
-from junkdna.compress import blocks, gptq, magnitude, quant_grid, sequential, sparsegpt, wanda
-from junkdna.compress.packed import pack
-from junkdna.compress.registry import METHODS
+from junkdna.compress import blocks, quant_grid, sequential
+from junkdna.compress.apply import Reports, one_matrix, results
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.methods import gptq, magnitude, sparsegpt, wanda
 from junkdna.compress.scope import prunable
-from junkdna.compress.statistics import InputStatistics
-from junkdna.compressing import Reports, one_matrix, results
-from junkdna.keys import Compression, parse_compression
-from junkdna.models import cast, load_plain
+from junkdna.models.load import cast, load_plain
 from junkdna.seeds import seed_for
+from junkdna.storage.tensors import pack
+from junkdna.study.cell import Compression, parse_compression
+from junkdna.study.methods import METHODS
 
 SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 SHAPES = {
@@ -225,7 +226,7 @@ def floors(model: nn.Module, method: str, given: argparse.Namespace, rate: dict[
 
 
 def compress(model: nn.Module, compression: Compression, given: argparse.Namespace, stages: Stages) -> dict:
-    """Compresses the model as `stored_compression` does; returns the report on it."""
+    """Compresses the model as `compress.store` does; returns the report on it."""
     scope = prunable(model)
     reports, by_name = Reports(model, compression, scope), {each.name: each for each in scope}
     over_model = METHODS[compression.method].over == "model"

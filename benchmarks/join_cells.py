@@ -19,17 +19,18 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from junkdna import stages
-from junkdna.answering import Answers
-from junkdna.cell_table import cell_table, metrics_row, write_cell
-from junkdna.encode import SCHEMA, write_tokens
-from junkdna.grid import all_cells
-from junkdna.job_settings import cell_settings
-from junkdna.keys import Cell
-from junkdna.provenance import settings_digest
-from junkdna.sealed import seal_of
-from junkdna.study import Resolved, resolve, study_document
-from junkdna.transfer import Trained
+from junkdna.cli import jobs
+from junkdna.data.tokens_file import SCHEMA, write_tokens
+from junkdna.evaluate.answers import Answers
+from junkdna.run.cell_file import cell_table, metrics_row, write_cell
+from junkdna.storage.checksums import seal_of
+from junkdna.storage.fingerprint import settings_digest
+from junkdna.study.cell import Cell
+from junkdna.study.grid import all_cells
+from junkdna.study.load import resolve, study_document
+from junkdna.study.settings import cell_settings
+from junkdna.study.study import Resolved
+from junkdna.train.finetune import Trained
 
 MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
 LEVELS = [round(0.02 * i, 2) for i in range(1, 34)]  # with three modes and the dense cell 100 cells a seed
@@ -122,7 +123,7 @@ def main() -> None:
             resolved = study(count)
             cells = all_cells(resolved)
             write_cells(cells, resolved, given.examples)
-            stages.study(Path("study.json"), json.loads(json.dumps(study_document(resolved))))
+            jobs.study(Path("study.json"), json.loads(json.dumps(study_document(resolved))))
             wall, cpu, peak = measured(Path("study.json"), Path("cells.parquet"))
             size = sum(Path(cell.path).stat().st_size for cell in cells) / len(cells)
             print(f"| {len(cells):,} | {size:,.0f} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)

@@ -24,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 from lm_eval_tasks import package
 
-from junkdna.raw import load_raw
-from junkdna.source_spec import LocalSource, WheelSource
-from junkdna.tasks.schema import load_task
+from junkdna.data.rows import load_raw
+from junkdna.study.sources import LocalSource, WheelSource
+from junkdna.study.task import load_task
 
 RENDER = Path(__file__).parent / "lm_eval_tasks" / "render.py"
 COMMAND = __doc__.split("\n\n")[1].replace("\\", "")

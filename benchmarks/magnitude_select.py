@@ -21,11 +21,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from junkdna.compress import parts
-from junkdna.compress.inputs import prune_count
-from junkdna.compress.magnitude import masks
-from junkdna.compress.packed import pack
+from junkdna.compress import chunks
+from junkdna.compress.checks import prune_count
+from junkdna.compress.methods.magnitude import masks
 from junkdna.seeds import seed_for
+from junkdna.storage.tensors import pack
 
 SHAPES = {
     "roberta-base": 12 * [*4 * [(768, 768)], (3072, 768), (768, 3072)],
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--part", type=int, help="scalars in a part, to try others than the package's")
     given = parser.parse_args()
     if given.part:
-        parts.CPU_PART = parts.DEVICE_PART = given.part
+        chunks.CPU_PART = chunks.DEVICE_PART = given.part
 
     device, dtype = torch.device(given.device), getattr(torch, given.dtype)
     weights = make(given.shape, given.millions, dtype, device)

@@ -1,5 +1,5 @@
 """`python -m junkdna` is the `junkdna` command."""
 
-from junkdna.cli import main
+from junkdna.cli.main import main
 
 main()

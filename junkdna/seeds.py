@@ -10,3 +10,8 @@ def seed_for(purpose: str, *key: object) -> int:
     """
     text = "\x1f".join([purpose, *(repr(part) for part in key)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def hash_key(*parts: object) -> str:
+    """SHA-256 hex digest of the parts: an order that is random to the eye and the same everywhere."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()

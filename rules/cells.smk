@@ -1,9 +1,9 @@
 # One job, one cell, one Parquet file. `mem_mb` and `runtime` (minutes) count for schedulers only.
 rule cell:
     input:
-        unpack(workflow_inputs.inputs_of_cell),
+        unpack(inputs.inputs_of_cell),
     output:
-        f"{keys.CELLS}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/seed-{{seed}}.parquet",
+        f"{paths.CELLS}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/seed-{{seed}}.parquet",
     log:
         "results/logs/cells/{model}/{task}/{knobs}/{compression}/{transfer}/{protocol}/seed-{seed}.log",
     conda:
@@ -14,7 +14,7 @@ rule cell:
         mem_mb=lambda w, attempt: 16_000 * attempt,
         runtime=lambda w, attempt: 30 * attempt,
     params:
-        settings=lambda w: workflow_inputs.cell_text(RESOLVED, w),
+        settings=lambda w: inputs.cell_text(RESOLVED, w),
         # depends on `output`, so that Snakemake does not take other numbers for a reason to run again
         shared=lambda w, output: SHARED_STARTS,
     message:

@@ -2,15 +2,15 @@
 rule calibration:
     input:
         model="results/models/{model}/model.json",
-        texts=lambda w: workflow_inputs.texts_of_calibration(RESOLVED, w.calibration),
+        texts=lambda w: inputs.texts_of_calibration(RESOLVED, w.calibration),
     output:
-        f"{keys.CALIBRATION}/{{model}}/{{calibration}}/seed-{{seed}}.parquet",
+        f"{paths.CALIBRATION}/{{model}}/{{calibration}}/seed-{{seed}}.parquet",
     log:
         "results/logs/calibration/{model}/{calibration}/seed-{seed}.log",
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: workflow_inputs.calibration_text(RESOLVED, w),
+        settings=lambda w: inputs.calibration_text(RESOLVED, w),
     message:
         "drawing calibration {wildcards.calibration} seed {wildcards.seed} for {wildcards.model}"
     shell:
@@ -20,10 +20,10 @@ rule calibration:
 rule compress:
     input:
         model="results/models/{model}/model.json",
-        calibration=workflow_inputs.calibration_of_compressed,
+        calibration=inputs.calibration_of_compressed,
     output:
         KEPT_OR_TEMP(
-            f"{keys.COMPRESSED}/{{model}}/{{compression}}/seed-{{seed}}.safetensors"
+            f"{paths.COMPRESSED}/{{model}}/{{compression}}/seed-{{seed}}.safetensors"
         ),
     log:
         "results/logs/compressed/{model}/{compression}/seed-{seed}.log",
@@ -35,7 +35,7 @@ rule compress:
         mem_mb=lambda w, attempt: 24_000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
-        settings=lambda w: workflow_inputs.compressed_text(RESOLVED, w),
+        settings=lambda w: inputs.compressed_text(RESOLVED, w),
         cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # no reason to run again: see the rule cell
     message:
         "compressing {wildcards.model}: {wildcards.compression} seed {wildcards.seed}"

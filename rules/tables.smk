@@ -10,7 +10,7 @@ rule collect:
     conda:
         "../envs/junkdna.yaml"
     params:
-        code=code_digest("junkdna.collect"),
+        code=code_digest("junkdna.analysis.collect"),
     message:
         "joining the cells"
     shell:
@@ -29,7 +29,7 @@ rule analyse:
     conda:
         "../envs/junkdna.yaml"
     params:
-        code=code_digest("junkdna.inference"),
+        code=code_digest("junkdna.analysis.drops"),
     message:
         "working out drops and intervals"
     shell:

@@ -3,7 +3,7 @@ rule encode:
     input:
         model="results/models/{model}/model.json",
         examples="results/examples/{task}/{role}.parquet",
-        shots=workflow_inputs.shots_file,
+        shots=inputs.shots_file,
     output:
         "results/tokens/{model}/{task}/{knobs}/{protocol}/{role}.arrow",
     log:
@@ -11,7 +11,7 @@ rule encode:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: workflow_inputs.encode_text(RESOLVED, w),
+        settings=lambda w: inputs.encode_text(RESOLVED, w),
     message:
         "encoding {wildcards.task} {wildcards.knobs} to {wildcards.role} for {wildcards.model}"
     shell:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from junkdna import inference
-from junkdna.inference import Resamples, estimate
-from junkdna.metrics import METRICS
+from junkdna.analysis import bootstrap
+from junkdna.analysis.bootstrap import Resamples, estimate
+from junkdna.evaluate.metrics import METRICS
 
 
 def ids(n: int, prefix: str = "row") -> tuple[str, ...]:
@@ -19,4 +19,4 @@ def effects(correct_sn: np.ndarray, dense_sn: np.ndarray, chance: float, draws: 
     """Effects of accuracies, given as rows of right (1) and wrong (0) answers."""
     gold = np.ones(correct_sn.shape[1])
     parts = [estimate(METRICS["accuracy"], gold, rows, draws) for rows in (correct_sn, dense_sn)]
-    return inference.effects(*parts, chance)
+    return bootstrap.effects(*parts, chance)

@@ -16,19 +16,21 @@ from pathlib import Path
 
 import pytest
 
-from junkdna import generation, models, score, stages, token_tree
-from junkdna.compress import tensor_file
-from junkdna.keys import parse_cell_path
+from junkdna.cli import jobs
+from junkdna.evaluate import generate, scores
+from junkdna.models import batching, prefix_tree
+from junkdna.storage import tensors as storage_tensors
+from junkdna.study.cell import parse_cell_path
 
-IMPORTED = ("junkdna.cell", "junkdna.checkpoint", "junkdna.transfer", "junkdna.answering_text",
+IMPORTED = ("junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune", "junkdna.evaluate.answers_text",
             "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama")  # fmt: skip
 
 
 def small_batches(patch: pytest.MonkeyPatch) -> None:
     """Batches and packs of a few rows, so that the toy cells have some to be killed between."""
-    patch.setattr(score, "length_batches", partial(models.length_batches, tokens=128))
-    patch.setitem(token_tree.PACK_TOKENS, "cpu", 20)
-    patch.setattr(generation, "PROMPT_TOKENS", 4)
+    patch.setattr(scores, "length_batches", partial(batching.length_batches, tokens=128))
+    patch.setitem(prefix_tree.PACK_TOKENS, "cpu", 20)
+    patch.setattr(generate, "PROMPT_TOKENS", 4)
 
 
 def die() -> None:
@@ -38,7 +40,7 @@ def die() -> None:
 def run(settings: dict, kill: list | None) -> None:
     """Run a cell; die before the item, or in the middle of writing the checkpoint, of the number (from 0) in `kill`."""
     where, number = kill or ("", -1)
-    items, writes, save = count(), count(), tensor_file.save_file
+    items, writes, save = count(), count(), storage_tensors.save_file
 
     def bar(batches: list) -> Iterator:
         for batch in batches:
@@ -52,8 +54,8 @@ def run(settings: dict, kill: list | None) -> None:
             os.truncate(path, path.stat().st_size // 2)
             die()
 
-    tensor_file.save_file = save_half
-    stages.cell(Path(parse_cell_path(settings["cell"]).path), settings, gpus=0, threads=1, bar=bar)
+    storage_tensors.save_file = save_half
+    jobs.cell(Path(parse_cell_path(settings["cell"]).path), settings, gpus=0, threads=1, bar=bar)
 
 
 def main() -> None:

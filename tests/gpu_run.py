@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import torch
 import toy
 
-from junkdna import job_settings, stages
-from junkdna.keys import Cell
-from junkdna.study import Resolved
+from junkdna.cli import jobs
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import Cell
+from junkdna.study.study import Resolved
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -94,7 +95,7 @@ class Run:
     wall_s: float = 0.0
 
     def settings(self, cell: Cell) -> dict:
-        return stages.settings_from(job_settings.settings_text(cell, self.resolved))
+        return jobs.settings_from(study_settings.settings_text(cell, self.resolved))
 
     def columns(self, cell: Cell, under: str = ".") -> pa.Table:
         return pq.read_table(self.folder / under / cell.path).replace_schema_metadata()
@@ -104,7 +105,9 @@ class Run:
 RECORDER = """
 import json, os, sys, time
 from contextlib import contextmanager
-from junkdna import cli, devices, job_settings
+from junkdna.cli import main as cli
+from junkdna.run import gpus as devices
+from junkdna.study import settings as job_settings
 
 lease = devices.lease
 
@@ -221,9 +224,11 @@ HOLD = """
 import json
 from pathlib import Path
 import torch
-from junkdna import cell as cells, grid, job_settings, stages
+from junkdna.cli import jobs as stages
+from junkdna.run import cell as cells
+from junkdna.study import grid, settings as job_settings
 from junkdna.compress.scope import prunable
-from junkdna.study import load_study
+from junkdna.study.load import load_study
 
 resolved, models, answer = load_study(Path("config.yaml")), [], cells._answers
 
@@ -255,10 +260,11 @@ for key in grid.all_cells(resolved):
 AGAIN = """
 import sys
 from pathlib import Path
-from junkdna import grid, job_settings, stages
-from junkdna.cell import run_cell
-from junkdna.cell_table import write_cell
-from junkdna.study import load_study
+from junkdna.cli import jobs as stages
+from junkdna.study import grid, settings as job_settings
+from junkdna.run.cell import run_cell
+from junkdna.run.cell_file import write_cell
+from junkdna.study.load import load_study
 
 resolved = load_study(Path("config.yaml"))
 for key in grid.all_cells(resolved):
@@ -271,11 +277,12 @@ for key in grid.all_cells(resolved):
 RESUME = """
 import sys
 from pathlib import Path
-from junkdna import grid, job_settings, stages
-from junkdna.cell import run_cell
-from junkdna.cell_table import write_cell
-from junkdna.checkpoint import kept
-from junkdna.study import load_study
+from junkdna.cli import jobs as stages
+from junkdna.study import grid, settings as job_settings
+from junkdna.run.cell import run_cell
+from junkdna.run.cell_file import write_cell
+from junkdna.run.checkpoint import kept
+from junkdna.study.load import load_study
 
 
 class Killed(Exception):
@@ -304,9 +311,9 @@ for key in grid.all_cells(resolved):
 
 TIES = """
 import torch
-from junkdna.compress import registry
-from junkdna.compressing import results
-from junkdna.keys import parse_compression
+from junkdna.study import methods as registry
+from junkdna.compress.apply import results
+from junkdna.study.cell import parse_compression
 
 draw = torch.Generator().manual_seed(3)
 weights = {name: torch.randn(shape, generator=draw) for name, shape in {"a": (300, 512), "b": (64, 128)}.items()}

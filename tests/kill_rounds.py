@@ -30,7 +30,8 @@ import toy
 import toy_run
 from watcher import Watcher
 
-from junkdna import grid, stages
+from junkdna.cli import jobs as cli_jobs
+from junkdna.study import grid
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path("results/studies/toy/tables/cells.parquet")
@@ -104,7 +105,7 @@ def make_worlds(folder: Path) -> Worlds:
         shutil.copytree(prepared, folder / "whole")
         os.chdir(folder / "whole")
         toy_run.run_all(resolved)
-        stages.collect(TABLE, toy_run.document(resolved))
+        cli_jobs.collect(TABLE, toy_run.document(resolved))
         cells = {cell.path: columns(Path(cell.path)) for cell in grid.all_cells(resolved)}
         table = pl.read_parquet(TABLE)
     finally:

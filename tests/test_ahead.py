@@ -11,9 +11,12 @@ import pytest
 import toy
 import toy_run
 
-from junkdna import ahead, grid, stages
-from junkdna.collect import read_footer, state
-from junkdna.study import Resolved
+from junkdna.analysis.collect import state
+from junkdna.cli import jobs
+from junkdna.run import batches
+from junkdna.run.cell_file import read_footer
+from junkdna.study import grid, paths
+from junkdna.study.study import Resolved
 
 MOVING = {"wall_s"}
 
@@ -26,11 +29,11 @@ def grouped(study: dict, cells_per_job: int = 4) -> Resolved:
 
 
 def run(cell: grid.Cell, resolved: Resolved, more: int) -> None:
-    stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), gpus=0, threads=1, bar=iter, more=more)
+    jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), gpus=0, threads=1, bar=iter, more=more)
 
 
 def made() -> set[str]:
-    return {read_footer(file)["settings"]["cell"] for file in ahead.AHEAD.glob("*.parquet")}
+    return {read_footer(file)["settings"]["cell"] for file in paths.AHEAD.glob("*.parquet")}
 
 
 def same_inputs(cells: list, own: grid.Cell) -> list:
@@ -46,7 +49,7 @@ def same_inputs(cells: list, own: grid.Cell) -> list:
 @pytest.fixture
 def resolved(study: dict) -> Resolved:
     found = grouped(study)
-    ahead.write_queue(found)
+    batches.write_queue(found)
     return found
 
 
@@ -65,7 +68,7 @@ def test_a_job_makes_others_that_read_the_same_files_and_no_more_than_asked(reso
 
 
 def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
-    monkeypatch.setattr(ahead, "LIMIT_S", 0.0)
+    monkeypatch.setattr(batches, "LIMIT_S", 0.0)
     run(own, resolved, more=100)
     assert Path(own.path).is_file()
     assert not made()
@@ -73,8 +76,8 @@ def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
 
 def test_a_log_that_cannot_be_made_goes_to_stderr(resolved, own, capsys):
     settings = toy_run.settings_of(own, resolved)
-    ahead.made_file(settings).with_suffix(".log").mkdir(parents=True)
-    with ahead.logged_apart(settings):
+    batches.made_file(settings).with_suffix(".log").mkdir(parents=True)
+    with batches.logged_apart(settings):
         logging.getLogger("junkdna").warning("something to know")
     said = capsys.readouterr().err
     assert "it goes to stderr" in said
@@ -106,7 +109,7 @@ def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
 def test_the_job_of_a_cell_made_ahead_moves_it_and_tells_its_log(resolved, own, caplog):
     with caplog.at_level(logging.INFO):
         run(own, resolved, more=1)
-    (file,) = ahead.AHEAD.glob("*.parquet")
+    (file,) = paths.AHEAD.glob("*.parquet")
     said, content = file.with_suffix(".log").read_text(), file.read_bytes()
     key = read_footer(file)["settings"]["cell"]
     assert key in said
@@ -135,7 +138,7 @@ def test_finished_cells_are_left_alone_and_stale_ones_are_made(resolved, own):
 
 def test_nothing_is_made_for_the_queue_of_another_study(study):
     before = grouped(study)
-    ahead.write_queue(before)
+    batches.write_queue(before)
     changed = {**study, "tasks": {**study["tasks"]}}
     name = next(cell.task for cell in grid.all_cells(before) if cell.transfer != "none")
     entry = {**(changed["tasks"][name] or {})}
@@ -148,16 +151,16 @@ def test_nothing_is_made_for_the_queue_of_another_study(study):
 
 
 def test_a_cell_that_fails_is_left_to_its_own_job(resolved, own, monkeypatch, caplog):
-    import junkdna.cell
+    import junkdna.run.cell
 
-    whole, own_settings = junkdna.cell.run_cell, toy_run.settings_of(own, resolved)
+    whole, own_settings = junkdna.run.cell.run_cell, toy_run.settings_of(own, resolved)
 
     def fails_for_others(settings, *rest):
         if settings != own_settings:
             raise RuntimeError("out of luck")
         return whole(settings, *rest)
 
-    monkeypatch.setattr(junkdna.cell, "run_cell", fails_for_others)
+    monkeypatch.setattr(junkdna.run.cell, "run_cell", fails_for_others)
     with caplog.at_level(logging.INFO):
         run(own, resolved, more=100)
     assert state(own, resolved) == "done"
@@ -169,18 +172,18 @@ def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "_make_others", killed)
+    monkeypatch.setattr(jobs, "_make_others", killed)
     with pytest.raises(KeyboardInterrupt):
         run(own, resolved, more=3)
     assert made() == {own.key}
     assert not Path(own.path).exists()
-    monkeypatch.setattr("junkdna.cell.run_cell", None)  # nothing is computed again
+    monkeypatch.setattr("junkdna.run.cell.run_cell", None)  # nothing is computed again
     run(own, resolved, more=3)
     assert state(own, resolved) == "done"
 
 
 def _hold(settings: dict, ready, go) -> None:
-    with ahead.claimed(settings, wait=True) as ours:
+    with batches.claimed(settings, wait=True) as ours:
         assert ours
         ready.set()
         go.wait(30)
@@ -194,10 +197,10 @@ def test_a_cell_is_claimed_by_one_process_at_a_time(resolved, own):
     other.start()
     try:
         assert ready.wait(30)
-        with ahead.claimed(settings, wait=False) as ours:
+        with batches.claimed(settings, wait=False) as ours:
             assert not ours
         go.set()
-        with ahead.claimed(settings, wait=True) as ours:
+        with batches.claimed(settings, wait=True) as ours:
             assert ours
     finally:
         go.set()
@@ -206,7 +209,9 @@ def test_a_cell_is_claimed_by_one_process_at_a_time(resolved, own):
 
 def test_without_cells_per_job_there_is_no_queue_and_none_is_left(study):
     resolved = grouped(study, cells_per_job=1)
-    ahead.write_queue(grouped(study))
-    assert [json.loads(line)["cell"] for file in ahead.QUEUE.rglob("*.jsonl") for line in file.read_text().splitlines()]
-    ahead.write_queue(resolved)
-    assert not ahead.AHEAD.exists()
+    batches.write_queue(grouped(study))
+    assert [
+        json.loads(line)["cell"] for file in batches.QUEUE.rglob("*.jsonl") for line in file.read_text().splitlines()
+    ]
+    batches.write_queue(resolved)
+    assert not paths.AHEAD.exists()

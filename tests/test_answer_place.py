@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from junkdna.answer_place import answer_place, answer_places
-from junkdna.windows import shown_passage
+from junkdna.data.answer_span import answer_place, answer_places
+from junkdna.data.knobs import shown_passage
 
 
 @pytest.mark.parametrize(

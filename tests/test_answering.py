@@ -9,9 +9,9 @@ from decoders import make, plain_loglikelihood, random_options, random_rows, sam
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from junkdna.answering import Answers, answer
-from junkdna.models import load_classifier, load_plain
-from junkdna.walk import STRAIGHT, Walk
+from junkdna.evaluate.answers import Answers, answer
+from junkdna.models.load import load_classifier, load_plain
+from junkdna.resumable import STRAIGHT, Walk
 
 N = 30
 CLOSE = 1e-5
@@ -53,7 +53,7 @@ def classes(count: int) -> dict[str, list]:
 
 
 def settings(kind: str, choice: str = "", metric: str = "accuracy", normalise: str = "") -> dict:
-    """The part of `job_settings.cell_settings` that answering reads; `normalise` is given where nothing is trained."""
+    """The part of `settings.cell_settings` that answering reads; `normalise` is given where nothing is trained."""
     protocol = {"normalise": normalise, "dtype": "float32"} if normalise else {"epochs": 1}
     return {"kind": kind, "choice": choice, "metric": metric, "protocol": protocol, "generate": None}
 

@@ -13,17 +13,20 @@ import torch
 import toy
 import toy_run
 
-from junkdna import cell as cell_module
-from junkdna import grid, job_settings, transfer
-from junkdna.cell import run_cell
 from junkdna.compress import masks
 from junkdna.compress.scope import prunable
-from junkdna.encode import read_tokens
+from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
-from junkdna.keys import Cell
-from junkdna.models import load_plain
-from junkdna.score import loglikelihood, similarity
-from junkdna.study import Resolved, resolve
+from junkdna.evaluate.scores import loglikelihood, similarity
+from junkdna.models.load import load_plain
+from junkdna.run import cell as cell_module
+from junkdna.run.cell import run_cell
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import Cell
+from junkdna.study.load import resolve
+from junkdna.study.study import Resolved
+from junkdna.train import finetune
 
 CHAT = "{% for m in messages %}First: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}Second:\n{% endif %}"
 PHRASES = {
@@ -200,10 +203,10 @@ def test_a_chat_template_reaches_the_scores(resolved):
 
 def test_a_model_without_a_chat_template_is_refused(resolved):
     cell = cells_of(resolved, "chat_chat")[0]
-    settings = job_settings.tokens_file_settings("llm", cell.task, (), "chat", "evaluate", resolved)
+    settings = study_settings.tokens_file_settings("llm", cell.task, (), "chat", "evaluate", resolved)
     file = toy_run.examples_file(cell.task)
     with pytest.raises(UserError, match="this model's tokenizer has no chat template"):
-        toy_run.stages.encode(Path("x.arrow"), settings, toy_run.manifest("llm"), file, None)
+        toy_run.jobs.encode(Path("x.arrow"), settings, toy_run.manifest("llm"), file, None)
     assert not Path("x.arrow").exists()
 
 
@@ -216,8 +219,8 @@ def trained(resolved) -> dict[str, dict]:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         given = []
-        tune = transfer.fine_tune
-        patch.setattr(transfer, "fine_tune", lambda *args: given.append(args[4]) or tune(*args))
+        tune = finetune.fine_tune
+        patch.setattr(finetune, "fine_tune", lambda *args: given.append(args[4]) or tune(*args))
         for by in FRACTIONS:
             for cell in cells_of(resolved, f"fraction_{by}"):
                 row, _ = row_of(cell, resolved)

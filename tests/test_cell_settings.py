@@ -7,15 +7,18 @@ import toy
 import yaml
 from toy_study import toy_resolved
 
-from junkdna import grid, job_settings, provenance, workflow_inputs
-from junkdna.keys import Cell, knob_text, parse_cell_path
-from junkdna.places import used_examples
-from junkdna.study import Protocol
+from junkdna.dag import inputs as dag_inputs
+from junkdna.storage import fingerprint
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import Cell, knob_text, parse_cell_path
+from junkdna.study.grid import used_examples
+from junkdna.study.study import Protocol
 
 
 def texts(study: dict) -> dict[Cell, str]:
     resolved = toy_resolved(study)
-    return {cell: job_settings.settings_text(cell, resolved) for cell in grid.all_cells(resolved)}
+    return {cell: study_settings.settings_text(cell, resolved) for cell in grid.all_cells(resolved)}
 
 
 # --- additions, and edits of one task ---------------------------------------------------------------------------------
@@ -60,10 +63,10 @@ def test_adding_to_a_study_leaves_every_old_cell_as_it_is(study, what):
     assert (len(after) > len(before)) == grows
     for cell in before:
         coded = (cell.model, cell.task, cell.token_knobs, cell.protocol)
-        assert job_settings.encode_settings(*coded, new) == job_settings.encode_settings(*coded, old)
+        assert study_settings.encode_settings(*coded, new) == study_settings.encode_settings(*coded, old)
         for task, role in used_examples([cell], old):
-            assert job_settings.example_settings(task, role, new) == job_settings.example_settings(task, role, old)
-        assert job_settings.model_settings(cell.model, new) == job_settings.model_settings(cell.model, old)
+            assert study_settings.example_settings(task, role, new) == study_settings.example_settings(task, role, old)
+        assert study_settings.model_settings(cell.model, new) == study_settings.model_settings(cell.model, old)
 
 
 def input_texts(study: dict) -> dict[str, str]:
@@ -71,11 +74,11 @@ def input_texts(study: dict) -> dict[str, str]:
     resolved = toy_resolved(study)
     found = {}
     for cell in grid.all_cells(resolved):
-        coded = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        coded = study_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         for role in cell.roles:
-            found[cell.tokens_path(role)] = provenance.canonical_json(coded)
+            found[cell.tokens_path(role)] = fingerprint.canonical_json(coded)
         for task, role in used_examples([cell], resolved):
-            found[f"{task} {role}"] = workflow_inputs.examples_text(resolved, task, role)
+            found[f"{task} {role}"] = dag_inputs.examples_text(resolved, task, role)
     return found
 
 
@@ -171,9 +174,9 @@ def test_a_share_of_the_train_rows_shares_the_encoded_files(settings_study):
     assert {knob_text(cell.knobs) for cell in cells} == {"plain", "data_fraction=50"}
     for role in ("train", "evaluate"):
         assert {cell.tokens_path(role) for cell in cells} == {f"results/tokens/tiny/mood/plain/default/{role}.arrow"}
-    inputs = {canonical(job_settings.cell_settings(cell, resolved)["inputs"]) for cell in cells}
+    inputs = {canonical(study_settings.cell_settings(cell, resolved)["inputs"]) for cell in cells}
     assert len(inputs) == 1
-    assert len({job_settings.settings_text(cell, resolved) for cell in cells}) == 4
+    assert len({study_settings.settings_text(cell, resolved) for cell in cells}) == 4
 
 
 @pytest.mark.parametrize("field", ["subset", "match"])
@@ -238,12 +241,12 @@ def test_how_text_is_generated_and_matched(settings_study, world, change, moved)
 
 
 def canonical(settings: object) -> str:
-    return provenance.canonical_json(settings)
+    return fingerprint.canonical_json(settings)
 
 
 def file_texts(study: dict) -> tuple[str, ...]:
     resolved = toy_resolved(study)
-    return workflow_inputs.model_text(resolved, "tiny"), workflow_inputs.study_text(resolved)
+    return dag_inputs.model_text(resolved, "tiny"), dag_inputs.study_text(resolved)
 
 
 def test_the_order_of_keys_changes_nothing(study, world):
@@ -266,7 +269,7 @@ def test_the_order_of_keys_changes_nothing(study, world):
 def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
     resolved = toy_resolved(settings_study)
     for cell in grid.all_cells(resolved):
-        settings = job_settings.cell_settings(cell, resolved)
+        settings = study_settings.cell_settings(cell, resolved)
         assert parse_cell_path(settings["cell"]) == cell
         trained = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
         trained |= {"subset", "match"} if "data_fraction" in dict(cell.knobs) else set()
@@ -279,10 +282,10 @@ def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
         assert settings["choice"] == (picked if cell.task == "hues" else "")
         assert (settings["generate"] is not None) == (cell.task == "named")
         assert {*settings["inputs"]} == {"model", *(f"tokens_{role}" for role in cell.roles)}
-        of_file = job_settings.tokens_file_settings(
+        of_file = study_settings.tokens_file_settings(
             cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate", resolved
         )
-        assert settings["inputs"]["tokens_evaluate"] == provenance.settings_digest(of_file)
+        assert settings["inputs"]["tokens_evaluate"] == fingerprint.settings_digest(of_file)
         shown = {"shots"} if dict(cell.knobs).get("shots") else set()
         assert {*of_file["inputs"]} == {"model", "evaluate"} | shown
 
@@ -297,8 +300,8 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w = Wildcards()
         w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, seed = cell.key.split("/")
         w.seed = seed.removeprefix("seed-")
-        assert workflow_inputs.cell_text(resolved, w) == job_settings.settings_text(cell, resolved)
-        inputs = workflow_inputs.inputs_of_cell(w)
+        assert dag_inputs.cell_text(resolved, w) == study_settings.settings_text(cell, resolved)
+        inputs = dag_inputs.inputs_of_cell(w)
         assert inputs.pop("compressed", None) == cell.compressed_path
         assert inputs == {
             "model": f"results/models/{cell.model}/model.json",
@@ -306,7 +309,7 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         }
         w.knobs, w.role = knob_text(cell.token_knobs), "evaluate"
         coded = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
-        encoded = job_settings.tokens_file_settings(*coded, resolved)
-        assert workflow_inputs.encode_text(resolved, w) == provenance.canonical_json(encoded)
+        encoded = study_settings.tokens_file_settings(*coded, resolved)
+        assert dag_inputs.encode_text(resolved, w) == fingerprint.canonical_json(encoded)
         shots = ["results/examples/hues/shots.parquet"] if "shots" in w.knobs else []
-        assert workflow_inputs.shots_file(w) == shots
+        assert dag_inputs.shots_file(w) == shots

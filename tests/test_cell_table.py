@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from junkdna.answering import Answers
-from junkdna.cell_table import EXAMPLE, cell_table, examples_array, metrics_row, write_cell
-from junkdna.keys import FOOTER_KEY, Cell, Compression
-from junkdna.transfer import Trained
+from junkdna.evaluate.answers import Answers
+from junkdna.run.cell_file import EXAMPLE, cell_table, examples_array, metrics_row, write_cell
+from junkdna.study.cell import Cell, Compression
+from junkdna.study.paths import FOOTER_KEY
+from junkdna.train.finetune import Trained
 
 KEY = Cell("m", "t", (("options", 3), ("shots", 2)), Compression("magnitude", "0.7"), "none", "p", 4)
 COMMON = {"id": ["a", "b", "c", "d"], "truncated": [True, False, False, False]}

@@ -8,15 +8,16 @@ import pytest
 import toy
 import yaml
 
-from junkdna.cell_time import CellTimes, row_count, time_left_s
-from junkdna.grid import all_cells
-from junkdna.job_log import JobLog
-from junkdna.keys import Cell
-from junkdna.progress import Finished, Snapshot
-from junkdna.raw import load_raw
-from junkdna.sizes import bytes_text, span_text
-from junkdna.source_spec import LocalSource
-from junkdna.study import Resolved, resolve
+from junkdna.dag.estimates import CellTimes, row_count, time_left_s
+from junkdna.dag.state import Finished, Snapshot
+from junkdna.dag.units import bytes_text, span_text
+from junkdna.data.rows import load_raw
+from junkdna.run.job_log import JobLog
+from junkdna.study.cell import Cell
+from junkdna.study.grid import all_cells
+from junkdna.study.load import resolve
+from junkdna.study.sources import LocalSource
+from junkdna.study.study import Resolved
 
 
 @pytest.fixture

@@ -24,21 +24,24 @@ from checkpoint_run import small_batches
 from test_full_disk import mount
 from toy_training import load, training
 
-from junkdna import cell as cell_module
-from junkdna import checkpoint, grid, stages
-from junkdna.checkpoint import VARIABLE, Checkpoint
-from junkdna.collect import read_footer
-from junkdna.compress import artefact
-from junkdna.compress.magnitude import masks as magnitude
+from junkdna.cli import jobs as cli_jobs
+from junkdna.compress import artifact
+from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
-from junkdna.compress.tensor_file import read_tensors, write_tensors
-from junkdna.encode import read_tokens, write_tokens
+from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.files import parts_of
-from junkdna.keys import parse_cell_path
-from junkdna.study import resolve
-from junkdna.transfer import fine_tune
-from junkdna.walk import CHECKPOINTS, STRAIGHT, Stopwatch, Walk
+from junkdna.resumable import STRAIGHT, Stopwatch, Walk
+from junkdna.run import cell as cell_module
+from junkdna.run import checkpoint
+from junkdna.run.cell_file import read_footer
+from junkdna.run.checkpoint import VARIABLE, Checkpoint
+from junkdna.storage.atomic import parts_of
+from junkdna.storage.tensors import read_tensors, write_tensors
+from junkdna.study import grid
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.load import resolve
+from junkdna.study.paths import CHECKPOINTS
+from junkdna.train.finetune import fine_tune
 
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
 TRAINED = [f"tiny/mood/plain/{'dense' if mode == 'dense' else 'magnitude-0.5'}/{mode}/default/seed-0" for mode in MODES]
@@ -120,7 +123,7 @@ def world(once: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def run(settings: dict, bar=iter) -> pa.Table:
     """The table that the stage leaves; its file goes, so that the next run makes it anew."""
     path = Path(parse_cell_path(settings["cell"]).path)
-    stages.cell(path, settings, gpus=0, threads=1, bar=bar)
+    cli_jobs.cell(path, settings, gpus=0, threads=1, bar=bar)
     table = pq.read_table(path)
     path.unlink()
     return table
@@ -288,7 +291,7 @@ def test_a_checkpoint_made_from_anything_else_is_deleted(world, change, caplog, 
     else:
         monkeypatch.setattr(checkpoint, "code_digest", lambda module: f"edited {module}")
     seen: list = []
-    stages.cell(path, settings, gpus=0, threads=threads, bar=lambda items: seen.extend(items) or items)
+    cli_jobs.cell(path, settings, gpus=0, threads=threads, bar=lambda items: seen.extend(items) or items)
     assert (len(seen), read_footer(path)["resumed"]) == (world.items[SPARSE], 0)
     assert f"the checkpoint {file_of(SPARSE)} was made from other settings" in caplog.text
     path.unlink()
@@ -305,11 +308,11 @@ def test_a_checkpoint_of_another_stored_compression_is_deleted(world, caplog):
     world.settings[key] = toy_run.settings_of(cell, resolved)
     world.killed_at(key, 5)
     file = Path(cell.compressed_path)
-    tensors, facts = read_tensors(file, artefact.KIND)
-    name = next(name for name in tensors if name.startswith(artefact.WEIGHT))
+    tensors, facts = read_tensors(file, artifact.KIND)
+    name = next(name for name in tensors if name.startswith(artifact.WEIGHT))
     tensors[name] = tensors[name].clone()
     tensors[name][0, 0] += 1e-6
-    write_tensors(file, artefact.KIND, tensors, facts)
+    write_tensors(file, artifact.KIND, tensors, facts)
     run(world.settings[key])
     assert f"the checkpoint {file_of(key)} was made from other settings" in caplog.text
 

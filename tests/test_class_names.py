@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from junkdna import stages
-from junkdna.class_names import feature_names, with_names
+from junkdna.cli import jobs
+from junkdna.data.class_names import feature_names, with_names
+from junkdna.data.rows import load_raw
 from junkdna.errors import UserError
-from junkdna.raw import load_raw
-from junkdna.source_spec import LocalSource
+from junkdna.study.sources import LocalSource
 
 NAMES = ["entailment", "neutral", "contradiction"]
 
@@ -40,7 +40,7 @@ def classes(folder: Path, ids: list, names: list[str] | None = NAMES, form: str 
         "source": {"local": str(folder), "splits": {"e": "rows.parquet"}}, **said,
     }  # fmt: skip
     legal = said.get("labels") or sorted(said["label_groups"])
-    return [legal[row["answer"]] for row in stages.read_examples(settings).to_pylist()]
+    return [legal[row["answer"]] for row in jobs.read_examples(settings).to_pylist()]
 
 
 def error_of(folder: Path, *given: object, **said: object) -> str:
@@ -146,7 +146,7 @@ def read(folder: Path, columns: dict, ids: list, names: list[str], form: str = "
         "task": "t", "role": "evaluate", "evaluate_split": "e", "limits": {}, "columns": {"text": "{q}", **columns},
         "source": {"local": str(folder), "splits": {"e": "rows.parquet"}}, "kind": "classify", **said,
     }  # fmt: skip
-    return stages.read_examples(settings).to_pylist()
+    return jobs.read_examples(settings).to_pylist()
 
 
 SIGNS = ["neg", "pos"]
@@ -201,7 +201,7 @@ def test_options_are_names_and_positions_stay_numbers(tmp_path) -> None:
     settings = {"task": "t", "role": "evaluate", "evaluate_split": "e", "limits": {}, "kind": "choice"}
     columns = {"text": "{q}", "choices": "c", "shuffle": False}
     for answer in ({"choice_labels": "l", "answer": "key"}, {"answer": "at"}):
-        rows = stages.read_examples({**settings, "source": source, "columns": {**columns, **answer}}).to_pylist()
+        rows = jobs.read_examples({**settings, "source": source, "columns": {**columns, **answer}}).to_pylist()
         assert [row["choices"] for row in rows] == [["a", "b"], ["c", "b"]]
         assert [row["answer"] for row in rows] == [0, 1]
 

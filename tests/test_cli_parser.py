@@ -2,7 +2,7 @@
 
 import pytest
 
-from junkdna.cli import parser
+from junkdna.cli.main import parser
 from junkdna.errors import UserError
 
 

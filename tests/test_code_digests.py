@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from junkdna import job_settings, keys, provenance
-from junkdna.keys import Cell
+from junkdna.storage import fingerprint
+from junkdna.study import cell as study_cell
+from junkdna.study import settings
+from junkdna.study.cell import Cell
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch) -> Path:
     """A copy of the package that digests are taken of, to be edited."""
     copied = tmp_path / "junkdna"
-    shutil.copytree(provenance.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "PACKAGE", copied)
+    shutil.copytree(fingerprint.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", copied)
     forget()
     yield copied
     monkeypatch.undo()
@@ -22,14 +24,14 @@ def package(tmp_path, monkeypatch) -> Path:
 
 
 def forget() -> None:
-    for cached in (provenance.code_digest, provenance._imports_of, provenance._tree_text):
+    for cached in (fingerprint.code_digest, fingerprint._imports_of, fingerprint._tree_text):
         cached.cache_clear()
 
 
 def code_of(tag: str, transfer: str = "none", kind: str = "choice") -> str:
     forget()
-    compression = keys.parse_compression(tag)
-    return provenance.code_digest(*job_settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind))
+    compression = study_cell.parse_compression(tag)
+    return fingerprint.code_digest(*settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind))
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -39,7 +41,7 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def test_comments_docstrings_and_layout_do_not_count(package):
-    file = package / "compress" / "magnitude.py"
+    file = package / "compress" / "methods" / "magnitude.py"
     before = code_of("magnitude-0.5")
     text = file.read_text()
     assert text.startswith('"""')
@@ -60,28 +62,28 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
     ("file", "old", "new", "moved"),
     [
         ("seeds.py", ">> 1", ">> 2", EVERY),
-        ("compress/nm.py", "def compress(", f"{SPARE}compress(", {"nm"}),
-        ("compress/magnitude.py", "def masks(", f"{SPARE}masks(", {"magnitude", "trained"}),
+        ("compress/methods/nm.py", "def compress(", f"{SPARE}compress(", {"nm"}),
+        ("compress/methods/magnitude.py", "def masks(", f"{SPARE}masks(", {"magnitude", "trained"}),
         ("compress/masks.py", "import ", "import os\nimport ", EVERY),
-        ("compress/artefact.py", "from ", "import os\nfrom ", {"stored"}),
-        ("compress/sparsegpt.py", "import ", "import os\nimport ", set()),
-        ("compress/statistics.py", "import ", "import os\nimport ", set()),
-        ("compress/svd.py", "import ", "import os\nimport ", set()),
-        ("metrics.py", "import ", "import os\nimport ", EVERY),
-        ("windows.py", "import ", "import os\nimport ", EVERY),
-        ("transfer.py", "import ", "import os\nimport ", {"trained"}),
-        ("objectives.py", "import ", "import os\nimport ", {"trained"}),
-        ("training_state.py", "import ", "import os\nimport ", {"trained"}),
-        ("walk.py", "import ", "import os\nimport ", EVERY),
-        ("checkpoint.py", "import ", "import os\nimport ", set()),
-        ("subsets.py", "from ", "import os\nfrom ", {"trained"}),
-        ("generation.py", "import ", "import os\nimport ", {"generated"}),
-        ("answers.py", "import ", "import os\nimport ", {"generated"}),
+        ("compress/artifact.py", "from ", "import os\nfrom ", {"stored"}),
+        ("compress/methods/sparsegpt.py", "import ", "import os\nimport ", set()),
+        ("compress/input_stats.py", "import ", "import os\nimport ", set()),
+        ("compress/methods/svd.py", "import ", "import os\nimport ", set()),
+        ("evaluate/metrics.py", "import ", "import os\nimport ", EVERY),
+        ("data/knobs.py", "import ", "import os\nimport ", set()),
+        ("train/finetune.py", "import ", "import os\nimport ", {"trained"}),
+        ("train/losses.py", "import ", "import os\nimport ", {"trained"}),
+        ("train/state.py", "import ", "import os\nimport ", {"trained"}),
+        ("resumable.py", "import ", "import os\nimport ", EVERY),
+        ("run/checkpoint.py", "import ", "import os\nimport ", set()),
+        ("train/subset.py", "from ", "import os\nfrom ", {"trained"}),
+        ("evaluate/generate.py", "import ", "import os\nimport ", {"generated"}),
+        ("evaluate/text_match.py", "import ", "import os\nimport ", {"generated"}),
         ("errors.py", "n=3", "n=4", set()),
-        ("job_settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
-        ("figures/style.py", "import ", "import os\nimport ", set()),
-        ("study.py", "import ", "import os\nimport ", set()),
-        ("tasks/schema.py", "import ", "import os\nimport ", set()),
+        ("study/settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
+        ("report/figures/style.py", "import ", "import os\nimport ", set()),
+        ("study/study.py", "import ", "import os\nimport ", set()),
+        ("study/task.py", "import ", "import os\nimport ", set()),
         ("tasks/sciq.yaml", "SciQ", "Sci", set()),
     ],
 )
@@ -97,21 +99,20 @@ def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved
 @pytest.mark.parametrize(
     ("file", "old", "moved"),
     [
-        ("tasks/load.py", "import ", {"tasks.load"}),
-        ("tasks/fields.py", "import ", {"tasks.load"}),
-        ("tasks/knobs.py", "import ", {"tasks.load", "encode"}),
-        ("windows.py", "import ", {"encode"}),
-        ("prompts.py", "from ", {"encode"}),
-        ("tasks/schema.py", "import ", set()),
-        ("tasks/columns.py", "import ", set()),
-        ("metric_names.py", "METRIC_KINDS", set()),
-        ("yaml_files.py", "import ", set()),
+        ("data/examples.py", "import ", {"data.examples"}),
+        ("data/templates.py", "import ", {"data.examples"}),
+        ("data/knobs.py", "import ", {"data.tokenize"}),
+        ("data/prompts.py", "from ", {"data.tokenize"}),
+        ("study/task.py", "import ", set()),
+        ("study/columns.py", "import ", set()),
+        ("study/metrics.py", "METRIC_KINDS", set()),
+        ("study/yaml_reader.py", "import ", set()),
     ],
 )
 def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
     def digests() -> dict[str, str]:
         forget()
-        return {name: provenance.code_digest(f"junkdna.{name}") for name in ("tasks.load", "encode")}
+        return {name: fingerprint.code_digest(f"junkdna.{name}") for name in ("data.examples", "data.tokenize")}
 
     before = digests()
     edit(package / file, old, f"import os\n{old}")

@@ -11,12 +11,13 @@ import pytest
 import toy
 import toy_run
 
-from junkdna.cell_table import write_cell
-from junkdna.collect import check, collect, examples_of, read_footer, state
-from junkdna.encode import read_tokens, write_tokens
+from junkdna.analysis.collect import check, collect, state
+from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.keys import FOOTER_KEY, parse_cell_path
-from junkdna.study import resolve
+from junkdna.run.cell_file import examples_of, read_footer, write_cell
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.load import resolve
+from junkdna.study.paths import FOOTER_KEY
 
 CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/sparse/default/seed-1")
 
@@ -104,7 +105,7 @@ def test_changed_task_settings_make_its_cells_stale_and_no_others(resolved):
 def test_changed_code_makes_cells_stale(resolved):
     footer = read_footer(Path(CELL.path))
     settings = {**footer["settings"], "code": "0000000000000000"}
-    from junkdna.provenance import canonical_json, digest
+    from junkdna.storage.fingerprint import canonical_json, digest
 
     footer |= {"settings": settings, "settings_digest": digest(canonical_json(settings))}
     with_footer(json.dumps(footer))(Path(CELL.path))
@@ -215,7 +216,7 @@ def test_check_names_a_cell_that_stands_twice():
 
 def test_collected_file_reads_back(resolved):
     output = Path("results/cells.parquet")
-    toy_run.stages.collect(output, toy_run.document(resolved))
+    toy_run.jobs.collect(output, toy_run.document(resolved))
     table = pl.read_parquet(output)
     assert table.drop("rows_note").equals(collect(resolved))
     notes = dict(table.select("task", "rows_note").unique().iter_rows())

@@ -11,10 +11,10 @@ import pytest
 import toy
 import toy_run
 
-from junkdna import grid
-from junkdna.commands import cells_like, commands, missing_inputs
+from junkdna.cli.plan import cells_like, commands, missing_inputs
 from junkdna.errors import UserError
-from junkdna.study import load_study, resolve
+from junkdna.study import grid
+from junkdna.study.load import load_study, resolve
 
 
 def printed(*arguments: str) -> subprocess.CompletedProcess:

@@ -9,14 +9,14 @@ import transformers as hf
 from decoders import make, plain_greedy, plain_loglikelihood, random_options, random_rows, same
 from tiny_models import WIDE
 
-from junkdna import generation, score
-from junkdna.calibration import CalibrationRows
-from junkdna.companions import ANY, EQUAL, NONE, row_groups, shared_with
+from junkdna.compress.store import _batches
+from junkdna.data.calibration import CalibrationRows
 from junkdna.errors import UserError
-from junkdna.objectives import OBJECTIVES, Training
-from junkdna.rotary import frequency_limit
-from junkdna.stored_compression import _batches
-from junkdna.token_tree import tree_fits
+from junkdna.evaluate import generate, scores
+from junkdna.models.batch_isolation import ANY, EQUAL, NONE, row_groups, shared_with
+from junkdna.models.prefix_tree import tree_fits
+from junkdna.models.rotary import frequency_limit
+from junkdna.train.losses import OBJECTIVES, Training
 
 MOBILE = {"intra_bottleneck_size": 16, "embedding_size": 16, "num_feedforward_networks": 1}
 ENCODERS = {
@@ -47,14 +47,14 @@ def test_similarity_is_that_of_rows_alone(name):
     assert shared_with(model) == ENCODERS[name][1]
     pairs = zip(queries, options, strict=True)
     wanted = [np.array([float(embedding(model, q) @ embedding(model, o)) for o in row]) for q, row in pairs]
-    same(score.similarity(model, queries, options, "cpu"), wanted)
+    same(scores.similarity(model, queries, options, "cpu"), wanted)
 
 
 def test_classes_and_training_losses_are_those_of_rows_alone():
     model = encoder("fnet", hf.AutoModelForSequenceClassification)
     rows, starts, answers = random_rows(12, 5), [3] * 12, [i % 2 for i in range(12)]
-    alone = [score.class_logits(model, [row], [3], "cpu")[0] for row in rows]
-    np.testing.assert_allclose(score.class_logits(model, rows, starts, "cpu"), np.stack(alone), atol=1e-5)
+    alone = [scores.class_logits(model, [row], [3], "cpu")[0] for row in rows]
+    np.testing.assert_allclose(scores.class_logits(model, rows, starts, "cpu"), np.stack(alone), atol=1e-5)
     data = Training(objective="classes", queries=rows, starts=starts, answers=answers)
     loss = OBJECTIVES["classes"].loss(model, data, [*range(12)], "cpu")
     single = [float(OBJECTIVES["classes"].loss(model, data, [i], "cpu").detach()) for i in range(12)]
@@ -141,7 +141,7 @@ def test_each_row_has_the_frequencies_of_its_own_length(made):
         np.array([alone(model, query, option, start) for option, start in zip(row, row_starts, strict=True)])
         for query, row, row_starts in zip(queries, options, starts, strict=True)
     ]
-    same(score.loglikelihood(model, queries, options, starts, "cpu"), wanted)
+    same(scores.loglikelihood(model, queries, options, starts, "cpu"), wanted)
     assert tree_fits(model, LIMIT)
     assert not tree_fits(model, LIMIT + 1)
 
@@ -152,7 +152,7 @@ def test_generation_across_the_limit_computes_rows_in_full():
         added_tokens_decoder={}, eos_token_id=1, decode=lambda ids, **_: " ".join(map(str, ids))
     )
     queries = [[3 + (7 * i + 5 * k) % 25 for i in range(n)] for k, n in enumerate((4, 14, 20))]
-    got = generation.greedy(model, tokenizer, queries, "cpu", 6, [])
+    got = generate.greedy(model, tokenizer, queries, "cpu", 6, [])
     wanted = [plain_greedy(model, query, 6, {1}) for query in queries]
     assert got == [" ".join(map(str, tokens[:-1] if tokens[-1] == 1 else tokens)) for tokens in wanted]
 
@@ -167,12 +167,12 @@ def test_dynamic_scaling_serves_rows_within_its_limit_only():
     model = make("llama", rope_parameters=dict(DYNAMIC), max_position_embeddings=LIMIT)
     queries, options = [[5, 6, 7], [9] * 12], [[[8, 9], [10]]] * 2
     wanted = plain_loglikelihood(model, queries, options, [[0, 0]] * 2)
-    same(score.loglikelihood(model, queries, options, [[0, 0]] * 2, "cpu"), wanted)
+    same(scores.loglikelihood(model, queries, options, [[0, 0]] * 2, "cpu"), wanted)
     with pytest.raises(UserError, match=r"rope_type dynamic.*at most 16 tokens"):
-        score.loglikelihood(model, [*queries, [4] * 20], [*options, options[0]], [[0, 0]] * 3, "cpu")
+        scores.loglikelihood(model, [*queries, [4] * 20], [*options, options[0]], [[0, 0]] * 3, "cpu")
     tokenizer = SimpleNamespace(added_tokens_decoder={}, eos_token_id=1, decode=lambda ids, **_: "")
     with pytest.raises(UserError, match="max_new_tokens until rows have at most 16 tokens"):
-        generation.greedy(model, tokenizer, queries, "cpu", 6, [])
+        generate.greedy(model, tokenizer, queries, "cpu", 6, [])
 
 
 def test_limits_are_found_wherever_a_configuration_holds_them():

@@ -14,18 +14,21 @@ import torch
 import toy
 import toy_run
 
-from junkdna import commands, compressing, grid, job_settings, stages
-from junkdna.cli import parser
-from junkdna.collect import read_footer
-from junkdna.compress.artefact import read_artefact
+from junkdna.cli import jobs, plan
+from junkdna.cli.main import parser
+from junkdna.compress import apply
+from junkdna.compress.artifact import read_artefact
 from junkdna.compress.masks import put
-from junkdna.compress.registry import METHODS
 from junkdna.compress.scope import body_name, prunable
+from junkdna.compress.store import make_compressed
 from junkdna.errors import UserError
-from junkdna.keys import parse_compression
-from junkdna.models import load_plain
-from junkdna.stored_compression import make_compressed
-from junkdna.study import resolve
+from junkdna.models.load import load_plain
+from junkdna.run.cell_file import read_footer
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import parse_compression
+from junkdna.study.load import resolve
+from junkdna.study.methods import METHODS
 
 KINDS = {"tiny": "encoder", "llm": "decoder"}
 
@@ -51,14 +54,14 @@ def plain(model: str) -> torch.nn.Module:
 def compressed_weights(cell) -> tuple[dict, dict]:
     """Weights of the plain model before and after a cell's compression, by name, as the cell puts them on."""
     model = plain(cell.model)
-    scope = compressing.chosen(model, cell.compression)
+    scope = apply.chosen(model, cell.compression)
     before = {each.name: each.matrix().clone() for each in scope}
     if cell.compressed_path:
         artefact = read_artefact(Path(cell.compressed_path))
-        found = compressing.stored_results(artefact, model, scope)
+        found = apply.stored_results(artefact, model, scope)
     else:
         generator = torch.Generator().manual_seed(0) if METHODS[cell.compression.method].random else None
-        found = compressing.results(scope, cell.compression, generator)
+        found = apply.results(scope, cell.compression, generator)
     by_name = {each.name: each for each in scope}
     for name, result in list(found):
         put(by_name[name], result)
@@ -132,9 +135,9 @@ def test_stored_compressions_are_shared_and_know_what_made_them(ran):
         if cell.compressed_path is None:
             continue
         facts = read_artefact(Path(cell.compressed_path)).facts
-        settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+        settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
         assert facts["settings"] == json.loads(json.dumps(settings))
-        assert facts["digest"] == job_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
+        assert facts["digest"] == study_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
         if METHODS[cell.compression.method].statistics:
             assert len(facts["sample_ids"]) == len({*facts["sample_ids"]}) == 6
 
@@ -157,7 +160,7 @@ def test_a_stored_compression_of_other_settings_is_refused(ran, tmp_path):
 
 
 def compressing_cell(settings: dict) -> None:
-    from junkdna.cell import run_cell
+    from junkdna.run.cell import run_cell
 
     run_cell(settings, "cpu")
 
@@ -167,20 +170,20 @@ def test_a_stored_compression_of_another_model_is_refused(ran):
     model = plain("tiny")
     artefact = read_artefact(Path(cell.compressed_path))
     with pytest.raises(UserError, match="made of another model"):
-        list(compressing.stored_results(artefact, model, prunable(model)))
+        list(apply.stored_results(artefact, model, prunable(model)))
 
 
 @pytest.mark.parametrize(("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128")])
 def test_a_level_that_does_not_fit_a_matrix_names_it(ran, tag, says):
     model = plain("tiny")
     with pytest.raises(UserError, match=r"encoder\.layer\.0\.attention.*: ") as error:
-        list(compressing.results(prunable(model), parse_compression(tag), None))
+        list(apply.results(prunable(model), parse_compression(tag), None))
     assert says in str(error.value)
 
 
 def test_layers_that_match_nothing_are_an_error(ran):
     with pytest.raises(UserError, match=r"layers.*'9'"):
-        compressing.chosen(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
+        apply.chosen(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
 
 
 def test_cells_made_again_are_equal(ran):
@@ -201,7 +204,7 @@ def test_stale_calibration_rows_are_refused(ran):
     """Rows that other settings drew would be stamped with these."""
     resolved = toy_run.read("methods.yaml")
     cell = next(cell for cell in ran if cell.compression.method == "wanda" and cell.model == "tiny")
-    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     rows = Path("results/calibration/tiny/phrases/seed-0.parquet")
     other = Path("results/calibration/llm/phrases/seed-0.parquet")
     folder = toy_run.manifest("tiny").parent
@@ -217,12 +220,12 @@ def test_stale_calibration_rows_are_refused(ran):
 def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
     resolved = toy_run.read("methods.yaml")
     cell = next(cell for cell in ran if cell.compression.method == "svd" and cell.model == "tiny")
-    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     for output, model in ((cell.compressed_path + "x", "tiny"), (cell.compressed_path, "llm")):
         with pytest.raises(UserError, match="not what --settings describes"):
-            stages.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
+            jobs.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
     with pytest.raises(UserError, match="no stored compression"):
-        stages.compress(Path("x"), {}, toy_run.manifest("tiny"), None, gpus=0, threads=1)
+        jobs.compress(Path("x"), {}, toy_run.manifest("tiny"), None, gpus=0, threads=1)
 
 
 def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
@@ -232,10 +235,8 @@ def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
         shutil.copytree(f"results/{folder}", tmp_path / folder)
         shutil.rmtree(f"results/{folder}")
     try:
-        lines = [line for line in commands.commands(resolved) if "wanda-0.5" in line and "tiny" in line]
-        lines = [
-            line for line in commands.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line
-        ] + lines
+        lines = [line for line in plan.commands(resolved) if "wanda-0.5" in line and "tiny" in line]
+        lines = [line for line in plan.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line] + lines
         words = [shlex.split(line)[4:] for line in lines]  # after JUNKDNA_STUDY=... python -m junkdna
         assert [each[0] for each in words] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)
         for each in words[:3]:
@@ -255,7 +256,7 @@ def test_a_model_in_bfloat16_is_compressed_in_it(ran):
     few = [{"method": "sparsegpt", "sparsity": 0.5, **toy.CALIBRATED}, {"method": "magnitude", "sparsity": 0.5}]
     data["experiments"] = {"few": {"title": "", "models": ["llm"], "tasks": ["hues"], "compressions": few}}
     resolved = resolve(data, "test")
-    assert job_settings.model_settings("llm", resolved) == job_settings.model_settings(
+    assert study_settings.model_settings("llm", resolved) == study_settings.model_settings(
         "llm", toy_run.read("methods.yaml")
     )
     kept = {}

@@ -5,9 +5,9 @@ import copy
 import pytest
 import toy
 
-from junkdna import grid
 from junkdna.errors import UserError
-from junkdna.study import resolve
+from junkdna.study import grid
+from junkdna.study.load import resolve
 
 WANDA = {"method": "wanda", "sparsity": 0.5, "calibration": "phrases"}
 RTN = {"method": "rtn", "bits": 4, "group": 8}

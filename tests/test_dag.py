@@ -12,9 +12,9 @@ import pytest
 import toy
 import yaml
 
-from junkdna.disk import disk, size_of
-from junkdna.study import load_study
-from junkdna.workflow_inputs import figure_files
+from junkdna.dag.estimates import disk, size_of
+from junkdna.dag.inputs import figure_files
+from junkdna.study.load import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.dag

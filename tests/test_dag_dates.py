@@ -14,7 +14,7 @@ from test_dag import ROOT, cells, environment, planned, snakemake
 from test_dag_compressed import STUDY
 from test_job_inputs import other_weights
 
-from junkdna.collect import read_footer
+from junkdna.run.cell_file import read_footer
 
 pytestmark = pytest.mark.dag
 FILLER_BYTES = 1_500_000  # Snakemake alone compares dates only of files above 1 MB

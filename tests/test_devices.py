@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from junkdna import devices
 from junkdna.errors import UserError
+from junkdna.run import gpus as run_gpus
 
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from junkdna.devices import lease
+from junkdna.run.gpus import lease
 with lease(1, int(sys.argv[3]), Path(sys.argv[1])) as device:
     assert device == "cuda:0" and os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     start = time.monotonic()
@@ -32,11 +32,11 @@ def _no_cluster(monkeypatch):
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setenv(devices.FAKE, "0,1,2,3")
+    monkeypatch.setenv(run_gpus.FAKE, "0,1,2,3")
 
 
 def worker(folder, hold_s, gpus="0,1,2,3", per_gpu=1):
-    environment = {**os.environ, devices.FAKE: gpus}
+    environment = {**os.environ, run_gpus.FAKE: gpus}
     command = [sys.executable, "-c", WORKER, str(folder), str(hold_s), str(per_gpu)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -80,9 +80,9 @@ def test_no_device_is_held_more_often_than_it_may_be_under_fifty_processes(tmp_p
         assert len(held) > 2, f"device {name} was hardly used"
     if per_gpu > 1:
         assert max(map(most_at_once, spans.values())) == per_gpu, "no device was ever full: this proves little"
-    with devices.lease(0), pytest.MonkeyPatch.context() as patch:  # all are free again
-        patch.setenv(devices.FAKE, "0,1,2,3")
-        with devices.lease(4, 1, tmp_path):
+    with run_gpus.lease(0), pytest.MonkeyPatch.context() as patch:  # all are free again
+        patch.setenv(run_gpus.FAKE, "0,1,2,3")
+        with run_gpus.lease(4, 1, tmp_path):
             pass
 
 
@@ -125,7 +125,7 @@ def test_a_lease_for_one_is_alone_even_beside_leases_for_several(tmp_path):
 
 
 def take(folder, per_gpu, gpus=1):
-    return devices._take(devices._visible(), gpus, per_gpu, folder)
+    return run_gpus._take(run_gpus._visible(), gpus, per_gpu, folder)
 
 
 def names(held):
@@ -138,17 +138,17 @@ def test_leases_fill_devices_evenly_and_never_beyond_their_number(fake, tmp_path
     assert take(tmp_path, 3) == {}
     for k in (2, 6, 5):  # two on device 2, one on device 1
         for handles in held[k].values():
-            devices._close(handles)
+            run_gpus._close(handles)
     again = [take(tmp_path, 3) for _ in range(4)]
     assert [names(each) for each in again] == [["2"], ["1"], ["2"], []]
     for handles in [handles for each in held[:2] + held[3:5] + held[7:] + again for handles in each.values()]:
-        devices._close(handles)
+        run_gpus._close(handles)
     both = take(tmp_path, 1, gpus=4)
     assert names(both) == list("0123")
 
 
 def test_with_different_numbers_a_device_has_at_most_the_largest(monkeypatch, tmp_path):
-    monkeypatch.setenv(devices.FAKE, "0")
+    monkeypatch.setenv(run_gpus.FAKE, "0")
     held = [take(tmp_path, 2), take(tmp_path, 3), take(tmp_path, 3)]
     assert all(held)
     assert not take(tmp_path, 2)
@@ -163,7 +163,7 @@ def test_with_different_numbers_a_device_has_at_most_the_largest(monkeypatch, tm
 def test_gpu_count_follows_cuda_visible_devices(monkeypatch, fake, visible, count):
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert devices.gpu_count() == count
+    assert run_gpus.gpu_count() == count
 
 
 def stand_in(monkeypatch, folder, text):
@@ -173,16 +173,16 @@ def stand_in(monkeypatch, folder, text):
     tool.write_text(f'#!/bin/sh\n[ "$*" = -L ] || exit 2\necho . >> {folder}/calls\ncat {folder}/said\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.delenv(devices.FAKE, raising=False)
+    monkeypatch.delenv(run_gpus.FAKE, raising=False)
     calls = folder / "calls"
     return lambda: len(calls.read_text().split()) if calls.exists() else 0
 
 
 def driver(monkeypatch, folder, uuids, slices=()):
     """The files that an NVIDIA driver shows: /dev/nvidiaN, one folder a PCI address, MIG's capabilities."""
-    monkeypatch.setattr(devices, "DRIVER", folder / "proc")
+    monkeypatch.setattr(run_gpus, "DRIVER", folder / "proc")
     monkeypatch.setattr(
-        devices.os, "listdir", lambda _: ["null", "nvidiactl", *(f"nvidia{k}" for k in range(len(uuids)))]
+        run_gpus.os, "listdir", lambda _: ["null", "nvidiactl", *(f"nvidia{k}" for k in range(len(uuids)))]
     )
     for k, uuid in enumerate(uuids):
         place = folder / f"proc/gpus/0000:{k * 16 + 7:02x}:00.0"
@@ -197,7 +197,7 @@ def driver(monkeypatch, folder, uuids, slices=()):
 def test_without_mig_no_tool_runs_and_an_index_and_its_uuid_share_one_lock(monkeypatch, tmp_path):
     calls = stand_in(monkeypatch, tmp_path, "GPU 0: X (UUID: GPU-0)\n")
     driver(monkeypatch, tmp_path, ["GPU-aaaa-1", "GPU-bbbb-2"], slices=["mig/config", "gpu0"])
-    plain = devices._visible()
+    plain = run_gpus._visible()
     assert [(each.name, each.lock) for each in plain] == [("0", "GPU-aaaa-1"), ("1", "GPU-bbbb-2")]
     for given, found in {
         "1": [("1", "GPU-bbbb-2")],
@@ -207,14 +207,14 @@ def test_without_mig_no_tool_runs_and_an_index_and_its_uuid_share_one_lock(monke
         "GPU-c,0": [],
     }.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-        assert [(each.name, each.lock) for each in devices._visible()] == found, given
+        assert [(each.name, each.lock) for each in run_gpus._visible()] == found, given
     assert calls() == 0
 
 
 def test_a_driver_that_hides_uuids_leaves_the_indices(monkeypatch, tmp_path):
     stand_in(monkeypatch, tmp_path, "")
     driver(monkeypatch, tmp_path, ["GPU-????????-????-????-????-????????????"])
-    assert [(each.name, each.lock) for each in devices._visible()] == [("0", "0")]
+    assert [(each.name, each.lock) for each in run_gpus._visible()] == [("0", "0")]
 
 
 # As NVIDIA's MIG User Guide prints it. Not tried on a card with MIG.
@@ -246,33 +246,33 @@ def test_with_mig_on_slices_are_the_devices(monkeypatch, tmp_path, given, found,
     driver(monkeypatch, tmp_path, uuids, slices=CUT)
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-    seen = devices._visible()
+    seen = run_gpus._visible()
     assert [each.lock for each in seen] == found
     assert [each.name for each in seen] == found  # by UUID: beside slices it is not clear what an index means to CUDA
     assert calls() == runs
-    with devices.lease(1, 1, tmp_path / "locks"):
+    with run_gpus.lease(1, 1, tmp_path / "locks"):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == seen[0].name
 
 
 def test_mig_without_a_working_tool_leaves_one_job_a_gpu(monkeypatch, tmp_path, caplog):
     stand_in(monkeypatch, tmp_path, "No devices were found")
     driver(monkeypatch, tmp_path, ["GPU-a", "GPU-b"], slices=CUT)
-    assert names(devices._visible()) == ["0", "1"]
+    assert names(run_gpus._visible()) == ["0", "1"]
     assert "names no slice" in caplog.text
 
 
 def test_gpu_count_never_raises(monkeypatch, tmp_path):
-    monkeypatch.delenv(devices.FAKE, raising=False)
-    monkeypatch.setattr(devices.os, "listdir", lambda _: [])
-    monkeypatch.setattr(devices, "DRIVER", tmp_path / "none")
+    monkeypatch.delenv(run_gpus.FAKE, raising=False)
+    monkeypatch.setattr(run_gpus.os, "listdir", lambda _: [])
+    monkeypatch.setattr(run_gpus, "DRIVER", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert devices.gpu_count() == 0
+    assert run_gpus.gpu_count() == 0
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'GPU 0: X (UUID: GPU-1)'\necho 'GPU 1: X'\n")
     tool.chmod(0o755)
-    assert [each.lock for each in devices._visible()] == ["GPU-1", "1"]
+    assert [each.lock for each in run_gpus._visible()] == ["GPU-1", "1"]
     tool.write_text("#!/bin/sh\nexit 9\n")
-    assert devices.gpu_count() == 0
+    assert run_gpus.gpu_count() == 0
 
 
 # --- what a lease does to its process ---------------------------------------------------------------------------------
@@ -280,13 +280,13 @@ def test_gpu_count_never_raises(monkeypatch, tmp_path):
 
 def test_lease_maps_through_what_is_visible_and_puts_it_back(monkeypatch, fake, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,MIG-GPU-2b/1/0")
-    with devices.lease(1, 1, tmp_path) as device:
+    with run_gpus.lease(1, 1, tmp_path) as device:
         assert (device, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda:0", "3")
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,MIG-GPU-2b/1/0")
-        with devices.lease(1, 1, tmp_path):
+        with run_gpus.lease(1, 1, tmp_path):
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "MIG-GPU-2b/1/0"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,MIG-GPU-2b/1/0"
-    with devices.lease(2, 2, tmp_path):
+    with run_gpus.lease(2, 2, tmp_path):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,MIG-GPU-2b/1/0"
 
 
@@ -294,18 +294,18 @@ def test_lease_maps_through_what_is_visible_and_puts_it_back(monkeypatch, fake, 
 def test_lease_is_freed_when_the_block_raises(fake, tmp_path, per_gpu):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(4):
-        with pytest.raises(KeyError), devices.lease(4, per_gpu, tmp_path):
+        with pytest.raises(KeyError), run_gpus.lease(4, per_gpu, tmp_path):
             raise KeyError
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_cpu_without_gpus_or_without_asking(monkeypatch, tmp_path):
-    monkeypatch.setenv(devices.FAKE, "")
-    with devices.lease(1, 1, tmp_path) as device:
+    monkeypatch.setenv(run_gpus.FAKE, "")
+    with run_gpus.lease(1, 1, tmp_path) as device:
         assert device == "cpu"
-    monkeypatch.setenv(devices.FAKE, "0")
-    with devices.lease(0, 1, tmp_path) as device:
+    monkeypatch.setenv(run_gpus.FAKE, "0")
+    with run_gpus.lease(0, 1, tmp_path) as device:
         assert device == "cpu"
     assert not list(tmp_path.iterdir())
 
@@ -313,7 +313,7 @@ def test_cpu_without_gpus_or_without_asking(monkeypatch, tmp_path):
 def test_slurm_has_chosen_already(monkeypatch, fake, tmp_path):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
-    with devices.lease(1, 1, tmp_path) as device:
+    with run_gpus.lease(1, 1, tmp_path) as device:
         assert (device, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda:0", "2")
     assert not list(tmp_path.iterdir())
 
@@ -322,35 +322,35 @@ def test_a_slurm_job_with_a_whole_node_leases_among_its_own(monkeypatch, fake, t
     """One sbatch, and a Snakemake in it: else all its cells would compute on the first GPU."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    monkeypatch.setenv(devices.LOCKS, str(tmp_path))
-    with devices.lease(1):
+    monkeypatch.setenv(run_gpus.LOCKS, str(tmp_path))
+    with run_gpus.lease(1):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-        with devices.lease(1):
+        with run_gpus.lease(1):
             assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
     assert [file.name for file in tmp_path.iterdir()] == ["slurm-7"]
 
 
 def test_more_than_there_are_is_an_error(fake, tmp_path):
-    with pytest.raises(UserError, match="gpus=5 asked for, but only 4 visible"), devices.lease(5, 1, tmp_path):
+    with pytest.raises(UserError, match="gpus=5 asked for, but only 4 visible"), run_gpus.lease(5, 1, tmp_path):
         pass
-    with pytest.raises(UserError, match="0 or more"), devices.lease(-1, 1, tmp_path):
+    with pytest.raises(UserError, match="0 or more"), run_gpus.lease(-1, 1, tmp_path):
         pass
 
 
 def test_default_folder_is_private_must_be_ours_and_does_not_follow_tmpdir(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "TEMPORARY", tmp_path)
+    monkeypatch.setattr(run_gpus, "TEMPORARY", tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "session"))
-    folder = devices._user_folder()
+    folder = run_gpus._user_folder()
     assert folder == tmp_path / f"junkdna-{os.getuid()}"
     assert folder.stat().st_mode & 0o077 == 0
     folder.rmdir()
     (tmp_path / "elsewhere").mkdir()
     folder.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="someone else"):
-        devices._user_folder()
+        run_gpus._user_folder()
 
 
 def test_devices_imports_no_torch():
-    code = "import sys, junkdna.devices as d; d.gpu_count(); assert 'torch' not in sys.modules"
+    code = "import sys, junkdna.run.gpus as d; d.gpu_count(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,9 +5,9 @@ from typing import get_args
 
 import pytest
 
-from junkdna import difficulty
-from junkdna.difficulty import chance_corrected_dense_error, human_gap_by_dense, human_gap_by_human
-from junkdna.study import KnobName
+from junkdna.analysis import difficulty
+from junkdna.analysis.difficulty import chance_corrected_dense_error, human_gap_by_dense, human_gap_by_human
+from junkdna.study.study import KnobName
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from junkdna import grid
-from junkdna.cli import parser
-from junkdna.compress import budget
-from junkdna.compress.registry import METHODS
-from junkdna.compression_grid import LEVEL_KEYS, CompressionGrid
+from junkdna.cli.main import parser
+from junkdna.compress import effective_bits
 from junkdna.errors import UserError
-from junkdna.figures.draw import Outline, figure_names
-from junkdna.study import resolve
+from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.study import grid
+from junkdna.study.compression import LEVEL_KEYS, CompressionGrid
+from junkdna.study.load import resolve
+from junkdna.study.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/compression.md").read_text()
@@ -73,12 +73,12 @@ def test_the_bits_of_the_page_are_those_of_the_formulas() -> None:
     lines = PAGE[start : PAGE.index("\n\n", start)].splitlines()[2:]
     plain = {"group": 128, "inputs": 4096, "outputs": 4096}
     found = [
-        budget.sparse_bits(0.5),
-        budget.keep_of_bits(2, 4),
-        budget.quantised_bits(4, **plain, symmetric=False, act_order=False),
-        budget.quantised_bits(4, **plain, symmetric=True, act_order=False),
-        budget.quantised_bits(4, **plain, symmetric=False, act_order=True),
-        budget.low_rank_bits(1024, 4096, 4096),
+        effective_bits.sparse_bits(0.5),
+        effective_bits.keep_of_bits(2, 4),
+        effective_bits.quantised_bits(4, **plain, symmetric=False, act_order=False),
+        effective_bits.quantised_bits(4, **plain, symmetric=True, act_order=False),
+        effective_bits.quantised_bits(4, **plain, symmetric=False, act_order=True),
+        effective_bits.low_rank_bits(1024, 4096, 4096),
     ]
     assert [line.split("|")[-2].strip() for line in lines] == [f"{bits:.4g}" for bits in found]
 

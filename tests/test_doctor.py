@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import toy
 
-from junkdna import devices, machine
-from junkdna.doctor import doctor
-from junkdna.sources import WHEELS_VARIABLE
+from junkdna.cli import machine
+from junkdna.cli.doctor import doctor
+from junkdna.data.wheels import WHEELS_VARIABLE
+from junkdna.run import gpus
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -25,7 +26,7 @@ def alone(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs = tmp_path / "programs"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setenv(devices.FAKE, "")
+    monkeypatch.setenv(gpus.FAKE, "")
     Path("workflow").mkdir()
     Path("workflow/Snakefile").touch()
     for name in ("SLURM_JOB_ID", WHEELS_VARIABLE, "HF_HUB_OFFLINE"):
@@ -55,7 +56,8 @@ def test_a_good_machine_is_ok() -> None:
 
 def test_it_looks_without_loading_torch() -> None:
     code = (
-        "import sys; from junkdna.cli import main; import os; os._exit = lambda code: sys.exit('torch' in sys.modules)"
+        "import sys; from junkdna.cli.main import main; import os;"
+        "os._exit = lambda code: sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", f"{code}; main(['doctor'])"], capture_output=True, check=False)
     assert done.returncode == 0
@@ -93,7 +95,7 @@ def test_the_cuda_of_torch_is_known_without_importing_it() -> None:
 
 @pytest.mark.parametrize("cuda", ["13.0", None])
 def test_gpus_and_a_torch_that_can_or_cannot_use_them(alone: Path, monkeypatch: pytest.MonkeyPatch, cuda) -> None:
-    monkeypatch.setenv(devices.FAKE, "0,1,2")
+    monkeypatch.setenv(gpus.FAKE, "0,1,2")
     monkeypatch.setattr(machine, "torch_cuda", lambda: cuda)
     program(alone, "nvidia-smi", "echo 'NVIDIA H200, 143771 MiB, 570.1'")
     text, healthy = said({**toy.STUDY, "cells_per_gpu": 2})
@@ -103,8 +105,8 @@ def test_gpus_and_a_torch_that_can_or_cannot_use_them(alone: Path, monkeypatch: 
 
 
 def test_a_gpu_without_its_driver(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(devices.FAKE)
-    monkeypatch.setattr(devices, "gpu_count", lambda: 1)
+    monkeypatch.delenv(gpus.FAKE)
+    monkeypatch.setattr(gpus, "gpu_count", lambda: 1)
     program(alone, "nvidia-smi", "exit 9")
     assert "FIX GPUs: 1 seen, but `nvidia-smi` does not answer" in said()[0]
 
@@ -136,7 +138,7 @@ def test_slurm(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_disk_that_is_too_small_and_results_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("junkdna.doctor.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+    monkeypatch.setattr("junkdna.cli.doctor.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
     text, healthy = said()
     assert not healthy
     assert "FIX disk: 1.0 MB free here" in text

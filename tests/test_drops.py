@@ -12,11 +12,12 @@ from bootstrap_cases import coin, effects, ids
 from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 
-from junkdna import inference
+from junkdna.analysis import drops
+from junkdna.analysis.bootstrap import resamples
 from junkdna.errors import UserError
-from junkdna.inference import resamples
-from junkdna.keys import Cell
-from junkdna.study import Resolved, resolve
+from junkdna.study.cell import Cell
+from junkdna.study.load import resolve
+from junkdna.study.study import Resolved
 
 # --- groups and references --------------------------------------------------------------------------------------------
 
@@ -37,7 +38,7 @@ def fact(cell: Cell, resolved: Resolved, score: float, chance: float) -> dict:
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, answers: dict[Cell, pl.DataFrame]) -> None:
     """Per-example rows from memory instead of cell files."""
-    monkeypatch.setattr(inference, "examples_of", lambda cell, columns: answers[cell].select(columns))
+    monkeypatch.setattr(drops, "examples_of", lambda cell, columns: answers[cell].select(columns))
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ GROUP = ("experiment", "model", "task", "knobs", "compression", "transfer", "pro
 
 def test_drops_has_one_row_a_group_and_the_right_references(planted):
     resolved, answers, facts = planted
-    table = inference.drops(resolved, facts)
+    table = drops.drops(resolved, facts)
     assert table.select(GROUP).is_unique().all()
     assert table.height == 2 * 5 + 4
     of = {
@@ -92,7 +93,7 @@ def test_drops_has_one_row_a_group_and_the_right_references(planted):
 
 
 def test_dense_rows_lose_nothing(planted):
-    table = inference.drops(planted[0], planted[2]).filter(pl.col("method") == "dense")
+    table = drops.drops(planted[0], planted[2]).filter(pl.col("method") == "dense")
     assert table.height == 3
     for name in ("drop", "drop_low", "drop_high"):
         assert (table[name] == 0).all()
@@ -103,7 +104,7 @@ def test_dense_rows_lose_nothing(planted):
 def test_seeds_are_paired_with_the_dense_run_of_the_same_seed(planted):
     """Interval of the sparse group, from arrays stacked by hand in the order of the seeds."""
     resolved, answers, facts = planted
-    table = inference.drops(resolved, facts).filter(pl.col("transfer") == "sparse")
+    table = drops.drops(resolved, facts).filter(pl.col("transfer") == "sparse")
 
     def stacked(mode):
         cells = sorted((c for c in answers if c.transfer == mode), key=lambda cell: cell.seed)
@@ -123,14 +124,14 @@ def test_conditions_with_the_same_examples_share_the_draws(planted, monkeypatch)
         made.append(row_ids)
         return original(row_ids, replicates)
 
-    monkeypatch.setattr(inference, "resamples", counted)
-    inference.drops(planted[0], planted[2])
+    monkeypatch.setattr(drops, "resamples", counted)
+    drops.drops(planted[0], planted[2])
     assert sorted(made) == [ids(50, "colours"), ids(50, "mood")]
 
 
 def test_collapsed_runs_are_counted(planted):
     resolved, _, facts = planted
-    table = inference.drops(resolved, facts.with_columns(collapsed=pl.col("transfer") == "sparse"))
+    table = drops.drops(resolved, facts.with_columns(collapsed=pl.col("transfer") == "sparse"))
     assert dict(table.filter(pl.col("experiment") == "modes").select("transfer", "collapsed").rows())["sparse"] == 2
     assert table.filter(pl.col("transfer") != "sparse")["collapsed"].sum() == 0
 
@@ -147,7 +148,7 @@ def test_reference_scored_on_other_examples_is_refused(planted, damage):
         "fewer rows": frame.head(49),
     }[damage]
     with pytest.raises(UserError, match=r"dense/default/seed-1\.parquet"):
-        inference.drops(resolved, facts)
+        drops.drops(resolved, facts)
 
 
 # --- metrics, human figures and knobs in drops() ----------------------------------------------------------------------
@@ -204,7 +205,7 @@ def slow_score(frame: pl.DataFrame, metric: str) -> float:
 
 def test_scores_are_in_the_metric_of_each_task(settings):
     resolved, answers, facts = settings
-    table = inference.drops(resolved, facts)
+    table = drops.drops(resolved, facts)
     assert set(table["metric"]) == {"matthews", "pearson", "accuracy", "exact_match"}
     for row in table.iter_rows(named=True):
         same = [
@@ -223,7 +224,7 @@ def test_scores_are_in_the_metric_of_each_task(settings):
 
 def test_human_figures_and_gaps(settings):
     resolved, _, facts = settings
-    table = inference.drops(resolved, facts)
+    table = drops.drops(resolved, facts)
     for row in table.iter_rows(named=True):
         task = resolved.tasks[row["task"]]
         knobs = dict(pair.split("=") for pair in row["knob_values"].split(",") if pair)
@@ -248,9 +249,9 @@ def test_columns_have_their_types_where_all_values_are_null(settings):
     resolved, _, facts = settings
     only = SETTINGS["experiments"] | {"adequacy": SETTINGS["experiments"]["across"]}
     bare = resolve({**SETTINGS, "run": ["across"], "experiments": only}, "test")
-    table = inference.drops(bare, facts)
+    table = drops.drops(bare, facts)
     assert table["human"].null_count() == table.height == 4
-    whole = inference.drops(resolved, facts)
+    whole = drops.drops(resolved, facts)
     assert table.schema == whole.schema
     assert whole.schema["human_source"] == pl.String
     assert all(whole.schema[name] == pl.Float64 for name in ("human", "human_gap_by_human", "kept"))
@@ -258,7 +259,7 @@ def test_columns_have_their_types_where_all_values_are_null(settings):
 
 def test_every_knob_value_is_written_defaults_included(settings):
     resolved, _, facts = settings
-    table = inference.drops(resolved, facts).filter(pl.col("method") == "dense", pl.col("transfer") != "sparse")
+    table = drops.drops(resolved, facts).filter(pl.col("method") == "dense", pl.col("transfer") != "sparse")
     rows = table.iter_rows(named=True)
     texts = {(row["experiment"], row["task"], row["knobs"]): row["knob_values"] for row in rows}
     found = {key: dict(pair.split("=") for pair in text.split(",")) for key, text in texts.items()}
@@ -275,7 +276,7 @@ def test_every_knob_value_is_written_defaults_included(settings):
 
 def test_labels_say_the_knobs_that_the_experiment_turns(settings):
     resolved, _, facts = settings
-    table = inference.drops(resolved, facts)
+    table = drops.drops(resolved, facts)
     assert dict(table.select("task", "title").unique().rows())["stsb"] == "STS-B"
     rows = list(table.iter_rows(named=True))
     found = {(row["experiment"], row["task"], row["knobs"]): row["label"] for row in rows}
@@ -304,8 +305,8 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
     resolved = toy_run.read()
     toy_run.run_all(resolved)
     study_file, cells, output = toy_run.document(resolved), Path("results/cells.parquet"), Path("results/drops.parquet")
-    toy_run.stages.collect(cells, study_file)
-    toy_run.stages.analyse(output, study_file, cells)
+    toy_run.jobs.collect(cells, study_file)
+    toy_run.jobs.analyse(output, study_file, cells)
     table, facts = pl.read_parquet(output), pl.read_parquet(cells)
     assert table.height == 14
     assert table.select(GROUP).is_unique().all()
@@ -324,5 +325,5 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
         assert row["effective_bits_per_weight"] == pytest.approx(bits, abs=0.01)
     written = pl.read_csv(output.with_suffix(".csv"))
     assert list(written["effective_bits_per_weight"]) == pytest.approx(list(table["effective_bits_per_weight"]))
-    again = inference.drops(resolved, facts)
+    again = drops.drops(resolved, facts)
     assert again.equals(table)

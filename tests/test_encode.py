@@ -9,9 +9,10 @@ import toy
 import toy_tokenizers
 from tokenizers import processors
 
-from junkdna.encode import SCHEMA, alike_options, encode, read_tokens, write_tokens
+from junkdna.data.examples import SCHEMA as EXAMPLES
+from junkdna.data.tokenize import alike_options, encode
+from junkdna.data.tokens_file import SCHEMA, read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.tasks.load import SCHEMA as EXAMPLES
 
 
 @pytest.fixture(scope="module")

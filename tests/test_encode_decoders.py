@@ -7,9 +7,9 @@ import pytest
 import toy
 import toy_tokenizers
 
-from junkdna.encode import encode
+from junkdna.data.examples import SCHEMA as EXAMPLES
+from junkdna.data.tokenize import encode
 from junkdna.errors import UserError
-from junkdna.tasks.load import SCHEMA as EXAMPLES
 
 TOKENIZERS = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
 

@@ -14,17 +14,21 @@ import toy
 import toy_run
 from test_model_source import make_wheel
 
-from junkdna import local_digests, model_files
-from junkdna.collect import collect, examples_of, state
-from junkdna.compress.result import MatrixResult
-from junkdna.encode import read_tokens, write_tokens
+from junkdna.analysis.collect import collect, state
+from junkdna.compress.masks import MatrixResult
+from junkdna.data.examples_file import check_data
+from junkdna.data.tokens_file import read_tokens, write_tokens
+from junkdna.data.wheels import open_wheel
 from junkdna.errors import UserError
-from junkdna.keys import parse_cell_path
-from junkdna.model_files import check_model
-from junkdna.sealed import read_frame, read_parquet, read_sealed, seal_of, write_frame
-from junkdna.sources import open_wheel
-from junkdna.stored_examples import check_data
-from junkdna.study import Resolved, resolve
+from junkdna.models import manifest
+from junkdna.models.manifest import check_model
+from junkdna.run.cell_file import examples_of
+from junkdna.storage import local_digests
+from junkdna.storage.checksums import read_sealed, seal_of
+from junkdna.storage.tables import read_frame, read_parquet, write_frame
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.load import resolve
+from junkdna.study.study import Resolved
 
 CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
 STUDY = {
@@ -142,7 +146,7 @@ def test_a_damaged_table_stops_what_reads_it(resolved, tmp_path):
         refuses(lambda: read_frame(path, "table of cells"), path, "table of cells", change)
     study, drops = toy_run.document(resolved), tmp_path / "drops.parquet"
     for change in damaged(path, step=path.stat().st_size // 2):
-        refuses(lambda: toy_run.stages.analyse(drops, study, path), path, "table of cells", change)
+        refuses(lambda: toy_run.jobs.analyse(drops, study, path), path, "table of cells", change)
     assert read_frame(path, "table of cells").equals(wanted)
 
 
@@ -150,7 +154,7 @@ def test_a_damaged_stored_compression_is_seen(tmp_path):
     """Weights, masks, shapes and facts: the result is the same, or the file is named."""
     import torch
 
-    from junkdna.compress.artefact import read_artefact, write_artefact
+    from junkdna.compress.artifact import read_artefact, write_artefact
 
     path = tmp_path / "compressed.safetensors"
     weight = torch.arange(24.0).reshape(4, 6)
@@ -196,7 +200,7 @@ def test_a_changed_file_of_a_model_stops_cells_and_encoding(resolved, name):
 
 
 def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch):
-    monkeypatch.setattr(model_files, "ALWAYS_HASHED_BYTES", 0)
+    monkeypatch.setattr(manifest, "ALWAYS_HASHED_BYTES", 0)
     monkeypatch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
     hashed = []
     real = local_digests.sha256_file
@@ -283,12 +287,12 @@ def test_data_that_changed_since_the_examples_were_made_are_named(resolved):
         toy_run.encode(CELL, resolved)
     Path("kept.arrow").rename(CELL.tokens_path("evaluate"))
     with pytest.raises(UserError, match=wanted):
-        toy_run.stages.collect(output, study)
+        toy_run.jobs.collect(output, study)
     assert not output.exists()
     raw.write_bytes(whole)
-    toy_run.stages.collect(output, study)
+    toy_run.jobs.collect(output, study)
     raw.unlink()  # results may be looked at where the data are not
-    toy_run.stages.collect(output, study)
+    toy_run.jobs.collect(output, study)
 
 
 def test_roles_from_two_versions_of_one_split_are_not_joined(world):
@@ -297,8 +301,8 @@ def test_roles_from_two_versions_of_one_split_are_not_joined(world):
     trained = resolve({**STUDY, "models": toy.STUDY["models"], "experiments": {"one": modes}}, "test")
     for rows, role in ((160, "train"), (161, "evaluate")):
         grown(rows)
-        settings = toy_run.job_settings.example_settings("mood", role, trained)
-        toy_run.stages.examples(toy_run.examples_file("mood", role), settings)
+        settings = toy_run.study_settings.example_settings("mood", role, trained)
+        toy_run.jobs.examples(toy_run.examples_file("mood", role), settings)
     Path("data/mood.parquet").unlink()
     with pytest.raises(UserError, match=r"one split \(all\) of task mood, which changed between them \(16. rows"):
         check_data(trained)
@@ -310,5 +314,5 @@ def test_a_wheel_put_in_anothers_place_is_not_read(world, tmp_path):
     make_wheel(Path("results/sources/toy.whl"), "toy/model", Path("model"))
     settings = {"wheel": "toy", "path": "toy/model", "kind": "encoder", "sha256": "0" * 64}
     with pytest.raises(UserError, match=r"sources/toy\.whl is not the pinned wheel toy: its sha256 is .*Delete"):
-        toy_run.stages.model(toy_run.manifest("tiny"), settings)
+        toy_run.jobs.model(toy_run.manifest("tiny"), settings)
     assert not toy_run.manifest("tiny").exists()

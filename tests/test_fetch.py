@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import toy
 
-from junkdna.fetch import sources
-from junkdna.sources import WHEELS_VARIABLE
-from junkdna.study import load_study, resolve
+from junkdna.cli.fetch import sources
+from junkdna.data.wheels import WHEELS_VARIABLE
+from junkdna.study.load import load_study, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 BEFORE_JOBS = {"wheel", "model", "examples", "calibration"}

@@ -17,14 +17,14 @@ import pytest
 import toy
 import toy_run
 
-from junkdna.calibration import CalibrationRows, write_calibration
-from junkdna.cell_table import cell_table, examples_array, write_cell
-from junkdna.compress.result import MatrixResult
-from junkdna.encode import write_tokens
+from junkdna.compress.masks import MatrixResult
+from junkdna.data.calibration import CalibrationRows, write_calibration
+from junkdna.data.tokens_file import write_tokens
 from junkdna.errors import UserError
-from junkdna.files import locked, replacing
-from junkdna.sealed import read_parquet, write_frame, write_parquet
-from junkdna.source_spec import LocalSource
+from junkdna.run.cell_file import cell_table, examples_array, write_cell
+from junkdna.storage.atomic import locked, replacing
+from junkdna.storage.tables import read_parquet, write_frame, write_parquet
+from junkdna.study.sources import LocalSource
 
 NUMBERS = list(range(40_000))  # 160 kB and more, also when packed
 
@@ -66,7 +66,7 @@ def cell(path: Path) -> None:
 def compression(path: Path) -> None:
     import torch
 
-    from junkdna.compress.artefact import write_artefact
+    from junkdna.compress.artifact import write_artefact
 
     weight = torch.arange(40_000.0).reshape(200, 200)
     write_artefact(path, [("a.weight", MatrixResult(weight > 7, weight))], {})
@@ -75,7 +75,7 @@ def compression(path: Path) -> None:
 def figure(path: Path) -> None:
     from matplotlib.figure import Figure
 
-    from junkdna.figures.saving import save
+    from junkdna.report.figures.layout import save
 
     fig = Figure(figsize=(20, 20))
     fig.subplots().scatter(NUMBERS[:5000], [i * 7919 % 5000 for i in NUMBERS[:5000]])
@@ -140,7 +140,7 @@ def test_a_read_only_disk_is_named(disk, name):
 
 
 def test_a_model_folder_and_a_lock_on_a_disk_that_takes_nothing(disk, toy_world_once):
-    from junkdna.model_source import materialise_model
+    from junkdna.models.fetch import materialise_model
 
     source, folder = LocalSource(local=str(toy_world_once / "model")), disk / "results/models/tiny"
     filler = fill(disk, 0)
@@ -175,8 +175,8 @@ def test_the_command_says_so_and_a_rerun_is_right(disk, world):
     Path("results").symlink_to(disk)
     filler = fill(disk, 0)
     output = toy_run.examples_file("mood")
-    settings = toy_run.job_settings.example_settings("mood", "evaluate", resolved)
-    given = ["examples", str(output), "--settings", toy_run.job_settings.canonical_json(settings)]
+    settings = toy_run.study_settings.example_settings("mood", "evaluate", resolved)
+    given = ["examples", str(output), "--settings", toy_run.study_settings.canonical_json(settings)]
     for log in ([], ["--log", "results/logs/examples.log"]):
         done = command(*given, *log)
         assert done.returncode == 2

@@ -23,11 +23,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy_study import JARGON, changed
 
-from junkdna import cli, grid, workflow_inputs
+from junkdna.cli import main
+from junkdna.dag import inputs
+from junkdna.dag.local_paths import check_places
 from junkdna.errors import UserError
-from junkdna.keys import parse_cell_path
-from junkdna.places import check_places, used_examples
-from junkdna.study import Resolved, load_study
+from junkdna.study import grid
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.grid import used_examples
+from junkdna.study.load import load_study
+from junkdna.study.study import Resolved
 
 BY_HAND = "JUNKDNA_FUZZ_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("JUNKDNA_FUZZ_EXAMPLES", "500"))
@@ -82,7 +86,7 @@ def check_message(error: UserError) -> None:
 
 def said(*arguments: str) -> str:
     """What a command of `junkdna` prints."""
-    args = cli.parser().parse_args([*arguments])
+    args = main.parser().parse_args([*arguments])
     with contextlib.redirect_stdout(io.StringIO()) as out:
         args.run(args)
     return out.getvalue()
@@ -95,12 +99,12 @@ def check_accepted(resolved: Resolved) -> None:
     assert all(parse_cell_path(cell.path) == cell for cell in cells)
     check_places(resolved)
     folder = f"results/studies/{resolved.study.study}"
-    names = [*workflow_inputs.figure_files(resolved, folder), workflow_inputs.study_file(resolved, folder)]
+    names = [*inputs.figure_files(resolved, folder), inputs.study_file(resolved, folder)]
     names += [cell.path for cell in cells]
     for cell in cells:
-        names += workflow_inputs.wheel_of_model(resolved, cell.model)
+        names += inputs.wheel_of_model(resolved, cell.model)
     for task, role in used_examples(cells, resolved):
-        names += workflow_inputs.wheel_of_task(resolved, task, role)
+        names += inputs.wheel_of_task(resolved, task, role)
     for name in names:
         assert max(map(len, map(os.fsencode, name.split("/")))) <= 255
         assert ".." not in name.split("/")
@@ -172,7 +176,7 @@ NO_PASSAGE = {key: value for key, value in toy.CHOICE_TASK["columns"].items() if
 def test_studies_that_once_broke_something(world, path, value, says):
     tree = changed(toy.STUDY, path, value)
     with bounded(), pytest.raises(UserError) as caught:
-        workflow_inputs.load_for_workflow(tree)
+        inputs.load_for_workflow(tree)
     check_message(caught.value)
     assert says in str(caught.value)
 
@@ -214,7 +218,7 @@ def test_files_that_would_fill_memory_or_run_something(world, text):
 def test_changed_studies(world, change, through_snakemake):
     _, tree = change
     if through_snakemake and "study" in tree and "models" in tree:
-        check(lambda: workflow_inputs.load_for_workflow(copy.deepcopy(tree)))
+        check(lambda: inputs.load_for_workflow(copy.deepcopy(tree)))
         return
     file = Path("fuzzed.yaml")
     file.write_bytes(dumped(tree).encode(errors="surrogatepass"))
@@ -253,4 +257,4 @@ def test_changed_task_texts(world, change):
 @fuzz("overrides")
 @given(key=st.sampled_from(mutations.KEYS), value=st.sampled_from(mutations.SCALARS))
 def test_overrides_of_any_type(world, key, value):
-    check(lambda: workflow_inputs.load_for_workflow({key: copy.deepcopy(value)}))
+    check(lambda: inputs.load_for_workflow({key: copy.deepcopy(value)}))

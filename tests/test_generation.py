@@ -4,9 +4,9 @@ import pytest
 import torch
 from decoders import CONFIGS, make, plain_greedy, random_rows
 
-from junkdna import generation
 from junkdna.errors import UserError
-from junkdna.walk import Walk
+from junkdna.evaluate import generate
+from junkdna.resumable import Walk
 
 NEW = 12
 HEADERS = random_rows(3, 11, 30)
@@ -39,7 +39,7 @@ def plain(model, ends=(2,)) -> list[str]:
 
 
 def greedy(model, tokenizer, stop=(), queries=QUERIES, **extra) -> list[str]:
-    return generation.greedy(model, tokenizer, queries, "cpu", NEW, list(stop), **extra)
+    return generate.greedy(model, tokenizer, queries, "cpu", NEW, list(stop), **extra)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -81,8 +81,8 @@ def shapes_and_answers(model, *args) -> tuple[list[tuple[int, int]], list[str]]:
 )
 def test_batches_change_no_answer(monkeypatch, tokenizer, llama, prompts, cache, least, most):
     """`least` to `most` rows side by side."""
-    monkeypatch.setattr(generation, "PROMPT_TOKENS", prompts)
-    monkeypatch.setitem(generation.CACHE_TOKENS, "cpu", cache)
+    monkeypatch.setattr(generate, "PROMPT_TOKENS", prompts)
+    monkeypatch.setitem(generate.CACHE_TOKENS, "cpu", cache)
     shapes, answers = shapes_and_answers(llama, tokenizer)
     assert answers == plain(llama)
     assert least <= max(rows for rows, tokens in shapes if tokens == 1) <= most
@@ -113,7 +113,7 @@ def test_every_end_token_ends_a_row_and_is_no_text(tokenizer, name):
     first, second = plain_greedy(model, QUERIES[0], NEW, set())[3], plain_greedy(model, QUERIES[1], NEW, set())[5]
     model.config.eos_token_id = first
     model.generation_config.eos_token_id = [second, 2]
-    assert generation.end_tokens(model, tokenizer) == {first, second, 2}
+    assert generate.end_tokens(model, tokenizer) == {first, second, 2}
     wanted = plain(model, (first, second, 2))
     assert wanted != plain(model)
     assert greedy(model, tokenizer) == wanted
@@ -129,7 +129,7 @@ def test_a_special_token_may_be_a_stop_string(llama):
     own = PreTrainedTokenizerFast(
         tokenizer_object=inner, unk_token="t0", bos_token="t1", eos_token="t2", extra_special_tokens=[f"t{third}"]
     )
-    assert generation.stop_tokens(own, [f"t{third}", "x"]) == {third}
+    assert generate.stop_tokens(own, [f"t{third}", "x"]) == {third}
     assert greedy(llama, own, stop=[f"t{third}"]) == plain(llama, (2, third))
     assert greedy(llama, own) != plain(llama, (2, third))
 

@@ -8,11 +8,11 @@ import toy
 import toy_run
 from snakemake.cli import parse_config
 
-from junkdna.cli import parser
+from junkdna.cli.jobs import study as keep_study
+from junkdna.cli.main import parser
 from junkdna.errors import UserError
-from junkdna.given import Given, config_words, in_folder
-from junkdna.stages import study as keep_study
-from junkdna.study import load_study, study_document
+from junkdna.storage.study_commands import Given, config_words, in_folder
+from junkdna.study.load import load_study, study_document
 
 VALUES = [
     4, -1, 0.5, 1e-5, True, False, None, "text", "a/b-c.yaml", "12", "1e5", "True", "False", "None", "nan", "Infinity",
@@ -51,11 +51,10 @@ def test_commands_go_to_their_folder() -> None:
 
 
 def test_hints_name_the_study_they_are_about(world: Path) -> None:
-    from junkdna.collect import collect
-    from junkdna.commands import cells_like
-    from junkdna.doctor import doctor
-    from junkdna.leftovers import leftovers
-    from junkdna.status import status
+    from junkdna.analysis.collect import collect
+    from junkdna.cli.doctor import doctor, leftovers
+    from junkdna.cli.plan import cells_like
+    from junkdna.cli.status import status
 
     toy.write_yaml(Path("my study.yaml"), toy.STUDY)
     resolved = toy_run.read("my study.yaml")

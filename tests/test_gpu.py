@@ -33,14 +33,16 @@ from gpu_run import (
     smi,
 )
 
-from junkdna import cell as cell_module
-from junkdna import devices, grid, job_settings
 from junkdna.compress import masks as masking
 from junkdna.compress.scope import prunable
-from junkdna.encode import read_tokens
-from junkdna.keys import FOOTER_KEY, Cell
-from junkdna.models import load_plain
-from junkdna.study import load_study
+from junkdna.data.tokens_file import read_tokens
+from junkdna.models.load import load_plain
+from junkdna.run import cell as cell_module
+from junkdna.run import gpus
+from junkdna.study import grid, settings
+from junkdna.study.cell import Cell
+from junkdna.study.load import load_study
+from junkdna.study.paths import FOOTER_KEY
 
 GPUS = torch.cuda.device_count()  # asks the driver's library: CUDA stays asleep
 USED = min(GPUS, 4)
@@ -138,7 +140,7 @@ def test_a_shared_gpu_changes_no_number(done: Run, shared: Run) -> None:
 def test_an_index_and_a_uuid_share_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """By what this machine's driver says in /proc, held against nvidia-smi."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    locks = [device.lock for device in devices._visible()]
+    locks = [device.lock for device in gpus._visible()]
     if locks == [str(k) for k in range(len(locks))]:
         pytest.skip("the driver does not show UUIDs in /proc here, so locks go by index")
     assert locks == smi("--query-gpu=uuid")
@@ -161,7 +163,7 @@ def test_the_driver_saw_each_process_on_the_gpu_of_its_lease_alone(done: Run) ->
 def test_a_lease_keeps_to_the_gpu_that_is_visible(here: Run, tmp_path: Path, by: str) -> None:
     uuid = smi("--query-gpu=uuid", "-i", "1")[0]
     cell = here.cells[0]
-    (tmp_path / "settings.json").write_text(job_settings.settings_text(cell, here.resolved))
+    (tmp_path / "settings.json").write_text(settings.settings_text(cell, here.resolved))
     env = recording_environment(tmp_path) | {"CUDA_VISIBLE_DEVICES": "1" if by == "index" else uuid}
     shutil.copytree(here.folder / "results", tmp_path / "results", ignore=shutil.ignore_patterns("cells", "logs"))
     command = ["python", "-m", "junkdna", "cell", cell.path, "--gpus", "1", "--settings", "@settings.json"]

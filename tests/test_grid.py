@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from toy_study import toy_resolved
 
-from junkdna import grid
-from junkdna.keys import Compression, knob_text
-from junkdna.study import CompressionGrid, Protocol
+from junkdna.study import grid
+from junkdna.study.cell import Compression, knob_text
+from junkdna.study.study import CompressionGrid, Protocol
 
 DENSE = Compression()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from junkdna.data.rows import RawRows, load_raw
 from junkdna.errors import UserError
-from junkdna.raw import RawRows, load_raw
-from junkdna.source_spec import HubSource
+from junkdna.study.sources import HubSource
 
 LINES = '{"d": "2017-01-01", "n": 3, "b": true}\n{"d": "07", "n": 2.5, "b": false}\n'
 FIELDS = "d,n,s,e\n2017-01-01,3,007,NA\n2017-01-02,2.5,1,\n"

@@ -8,9 +8,9 @@ from bootstrap_cases import coin, effects, ids
 from scipy import stats
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from junkdna import inference
-from junkdna.inference import estimate, interval, resamples
-from junkdna.metrics import METRICS
+from junkdna.analysis import bootstrap
+from junkdna.analysis.bootstrap import estimate, interval, resamples
+from junkdna.evaluate.metrics import METRICS
 
 # --- the bootstrap ----------------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ def test_metrics_agree_with_a_slow_bootstrap(name):
         values["score"].append(s)
         values["drop"].append(d - s)
     parts = [estimate(METRICS[name], gold, rows, draws) for rows in (score, dense)]
-    row = inference.effects(*parts, 0.0)
+    row = bootstrap.effects(*parts, 0.0)
     for column, replicated in values.items():
         assert (row[f"{column}_low"], row[f"{column}_high"]) == pytest.approx(
             tuple(np.quantile(replicated, [0.025, 0.975])), abs=1e-12
@@ -184,12 +184,12 @@ def test_negative_scores_keep_less_than_nothing():
     gold, draws = coin((200,), 0.5, 8), resamples(ids(200), 300)
     good, bad = np.where(coin((1, 200), 0.1, 9), 1 - gold, gold), np.where(coin((1, 200), 0.8, 10), 1 - gold, gold)
     parts = {name: estimate(METRICS["matthews"], gold, rows, draws) for name, rows in (("good", good), ("bad", bad))}
-    row = inference.effects(parts["bad"], parts["good"], 0.0)
+    row = bootstrap.effects(parts["bad"], parts["good"], 0.0)
     assert row["score"] < row["score_high"] < 0
     assert row["kept"] == pytest.approx(row["score"] / row["dense_score"])
     assert row["percent_of_dense"] == pytest.approx(100 * row["kept"])
     assert row["drop"] > 1
-    none = inference.effects(parts["good"], parts["bad"], 0.0)
+    none = bootstrap.effects(parts["good"], parts["bad"], 0.0)
     assert none["kept"] is none["percent_of_dense"] is none["kept_low"] is None
 
 

@@ -11,14 +11,17 @@ import toy
 import toy_run
 from test_faults import CELL, STUDY
 
-from junkdna import given, grid, job_settings, local_digests, stages
-from junkdna.collect import collect, state
+from junkdna.analysis.collect import collect, state
+from junkdna.cli import jobs
+from junkdna.dag.local_paths import missing_places
+from junkdna.dag.model_names import check_model_names, taken_names
 from junkdna.errors import UserError
-from junkdna.keys import calibration_path, parse_cell_path
-from junkdna.model_files import check_model, model_digest, read_manifest
-from junkdna.model_names import check_model_names, taken_names
-from junkdna.places import missing_places
-from junkdna.study import resolve
+from junkdna.models.manifest import check_model, model_digest, read_manifest
+from junkdna.storage import local_digests, study_commands
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import calibration_path, parse_cell_path
+from junkdna.study.load import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = Path("results/models/tiny/model.json")
@@ -61,8 +64,8 @@ def test_a_model_folder_made_from_another_source_is_not_scored(made, world):
     """The same name, another model: the cell's own settings still name the first one."""
     shutil.copytree("decoder", "other")
     other_weights(world / "other")
-    stages.model(
-        MODEL, job_settings.model_settings("tiny", study(models={"tiny": {"kind": "decoder", "local": "other"}}))
+    jobs.model(
+        MODEL, study_settings.model_settings("tiny", study(models={"tiny": {"kind": "decoder", "local": "other"}}))
     )
     with pytest.raises(UserError, match="made from other settings") as caught:
         toy_run.run(CELL, made)
@@ -102,9 +105,9 @@ def test_encoded_rows_of_older_examples_are_not_scored(made, world):
     import pyarrow.parquet as pq
 
     table = pq.read_table(EXAMPLES)
-    toy_run.stages.examples(Path(EXAMPLES), job_settings.example_settings("mood", "evaluate", made))
+    toy_run.jobs.examples(Path(EXAMPLES), study_settings.example_settings("mood", "evaluate", made))
     assert toy_run.run(CELL, made)
-    from junkdna.sealed import write_parquet
+    from junkdna.storage.tables import write_parquet
 
     write_parquet(table.slice(0, 5), Path(EXAMPLES))
     with pytest.raises(UserError, match=f"{TOKENS} was made from other contents of {EXAMPLES}"):
@@ -119,12 +122,12 @@ def test_rows_are_not_encoded_from_inputs_of_other_settings(world, swapped):
     path = Path(cell.tokens_path("evaluate"))
     path.unlink()
     place = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
-    settings = job_settings.tokens_file_settings(*place, resolved)
+    settings = study_settings.tokens_file_settings(*place, resolved)
     name = {"examples": "evaluate"}.get(swapped, swapped)
     settings["inputs"][name] = "0" * 16
     files = (toy_run.manifest("llm"), toy_run.examples_file("hues"), toy_run.examples_file("hues", "shots"))
     with pytest.raises(UserError, match="was made from other settings") as caught:
-        stages.encode(path, settings, *files)
+        jobs.encode(path, settings, *files)
     assert str(caught.value).startswith(str(files[{"model": 0, "evaluate": 1, "shots": 2}[name]]))
     assert not path.exists()
 
@@ -181,14 +184,14 @@ def test_a_source_that_changed_since_planning_makes_nothing(world):
     import pyarrow.parquet as pq
 
     resolved = study()
-    examples = job_settings.example_settings("mood", "evaluate", resolved)
-    model = job_settings.model_settings("tiny", resolved)
+    examples = study_settings.example_settings("mood", "evaluate", resolved)
+    model = study_settings.model_settings("tiny", resolved)
     pq.write_table(pq.read_table("data/mood.parquet").slice(1), "data/mood.parquet")
     other_weights(world / "decoder")
     with pytest.raises(UserError, match="data of task mood changed after this command was planned"):
-        stages.examples(Path(EXAMPLES), examples)
+        jobs.examples(Path(EXAMPLES), examples)
     with pytest.raises(UserError, match="model folder 'decoder' changed after this command was planned"):
-        stages.model(MODEL, model)
+        jobs.model(MODEL, model)
     assert not Path(EXAMPLES).exists()
     assert not MODEL.exists()
 
@@ -209,22 +212,22 @@ def compressed(world):
 @pytest.mark.parametrize("swapped", ["model", "calibration"])
 def test_a_model_is_not_compressed_from_inputs_of_other_settings(compressed, swapped):
     cell, resolved = compressed
-    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     settings["inputs"][swapped] = "0" * 16
     rows = Path(calibration_path(cell.model, "phrases", cell.seed))
     with pytest.raises(UserError, match="was made from other settings") as caught:
-        stages.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, gpus=0, threads=1)
+        jobs.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, gpus=0, threads=1)
     assert str(caught.value).startswith(str({"model": toy_run.manifest(cell.model), "calibration": rows}[swapped]))
 
 
 def test_calibration_rows_and_compressions_of_another_model_folder_are_not_used(compressed):
     cell, resolved = compressed
     manifest = Path(f"{cell.model_folder}/model.json")
-    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     rows = Path(calibration_path(cell.model, "phrases", cell.seed))
     manifest.write_text(json.dumps(read_manifest(cell.model_folder) | {"digest": "0" * 64}))
     with pytest.raises(UserError, match=f"{rows} was made from other contents of {manifest}"):
-        stages.compress(Path(cell.compressed_path), settings, manifest, rows, gpus=0, threads=1)
+        jobs.compress(Path(cell.compressed_path), settings, manifest, rows, gpus=0, threads=1)
     Path(cell.tokens_path("evaluate")).unlink()
     toy_run.encode(cell, resolved)
     with pytest.raises(UserError, match=r"\.safetensors was made from other contents of"):
@@ -232,8 +235,8 @@ def test_calibration_rows_and_compressions_of_another_model_folder_are_not_used(
 
 
 def test_a_cell_is_stale_when_its_stored_compression_was_made_again_with_other_numbers(compressed):
-    from junkdna.compress.artefact import KIND
-    from junkdna.compress.tensor_file import read_tensors, write_tensors
+    from junkdna.compress.artifact import KIND
+    from junkdna.storage.tensors import read_tensors, write_tensors
 
     cell, resolved = compressed
     toy_run.run(cell, resolved)
@@ -286,7 +289,7 @@ def test_one_folder_in_two_spellings_gives_the_same_settings(made):
 
 
 def test_the_command_that_rebuilds_names_the_study_of_the_run(made, monkeypatch):
-    monkeypatch.setenv(given.STUDY, "my study.yaml")
+    monkeypatch.setenv(study_commands.STUDY, "my study.yaml")
     fewer = study(tasks={"mood": {**STUDY["tasks"]["mood"], "limits": {"evaluate": 20}}})
     with pytest.raises(UserError) as caught:
         toy_run.run(CELL, fewer)
@@ -299,17 +302,17 @@ def test_a_large_file_replaced_by_one_of_the_same_size_and_date_is_noticed(world
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
         Path("results").mkdir()
-        before = job_settings.model_settings("tiny", study())
+        before = study_settings.model_settings("tiny", study())
         times = file.stat()
         data = bytearray(file.read_bytes())
         data[-1] ^= 1
         file.write_bytes(data)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert job_settings.model_settings("tiny", study()) != before
+        assert study_settings.model_settings("tiny", study()) != before
 
 
 def test_a_project_that_was_moved_still_finds_its_models(world, tmp_path, monkeypatch):
-    stages.model(MODEL, job_settings.model_settings("tiny", study()))
+    jobs.model(MODEL, study_settings.model_settings("tiny", study()))
     assert not (MODEL.parent / "config.json").readlink().is_absolute()
     shutil.copytree(world, tmp_path / "moved", symlinks=True)
     (world / "decoder").rename(world / "gone")
@@ -324,10 +327,10 @@ def test_a_hub_folder_that_is_gone_counts_as_it_was_last(world):
     task = {**toy.CLASSIFY_TASK, "sources": {"hub": {"hub": "./hubdata", "splits": {"all": "train"}}}}
     toy.write_yaml(world / "tasks/mood.yaml", task)
     Path("results").mkdir()
-    before = job_settings.example_settings("mood", "evaluate", study())
+    before = study_settings.example_settings("mood", "evaluate", study())
     assert "files_sha256" in before["source"]
     shutil.rmtree("hubdata")
-    assert job_settings.example_settings("mood", "evaluate", study()) == before
+    assert study_settings.example_settings("mood", "evaluate", study()) == before
 
 
 def test_a_folder_given_as_a_repository_is_named(world):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import toy_run
 
-from junkdna import grid
-from junkdna.job_log import FINISHED, is_running, last_lines, read_log, why_it_ended
+from junkdna.run.job_log import FINISHED, is_running, last_lines, read_log, why_it_ended
+from junkdna.study import grid
 
 STAMP = "2026-01-02 03:04:05,678 "
 
@@ -32,7 +32,7 @@ def examples(log: Path, settings: dict, **environment: str) -> subprocess.Comple
 
 @pytest.fixture
 def settings(world: Path) -> dict:
-    from junkdna.job_settings import example_settings
+    from junkdna.study.settings import example_settings
 
     return example_settings("colours", "evaluate", toy_run.read())
 

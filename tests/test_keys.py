@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.levels import BITS, LEVEL_KINDS
-from junkdna.compress.registry import METHODS
 from junkdna.errors import UserError
-from junkdna.keys import TRAINING_KNOBS, Cell, Compression, knob_text, parse_cell_path, parse_compression, parse_knobs
+from junkdna.study.cell import (
+    TRAINING_KNOBS,
+    Cell,
+    Compression,
+    knob_text,
+    parse_cell_path,
+    parse_compression,
+    parse_knobs,
+)
+from junkdna.study.levels import BITS, LEVEL_KINDS
+from junkdna.study.methods import METHODS
 
 METHODS_OF = {kind: sorted(n for n, method in METHODS.items() if kind in method.levels) for kind in LEVEL_KINDS}
 

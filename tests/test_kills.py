@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from kill_rounds import Round
 
-from junkdna.files import replacing
+from junkdna.storage.atomic import replacing
 
 FEW = [
     Round(0, "snakemake", "SIGKILL", cells_per_job=1, bare=False, orphans="wait"),
@@ -59,7 +59,7 @@ def test_a_round_would_see_a_half_file_another_number_and_what_is_left_behind(tm
 WRITER = """
 import sys
 from pathlib import Path
-from junkdna.files import replacing
+from junkdna.storage.atomic import replacing
 with replacing(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print("writing", flush=True)

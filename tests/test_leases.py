@@ -15,15 +15,18 @@ import pytest
 import torch
 import toy_run
 
-from junkdna import devices, grid, job_settings, stages
+from junkdna.cli import jobs
 from junkdna.errors import UserError
-from junkdna.keys import calibration_path
+from junkdna.run import gpus as run_gpus
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import calibration_path
 
 pytestmark = pytest.mark.dag
 
 HOLD = """
 import inspect
-from junkdna import stages
+from junkdna.cli import jobs as stages
 
 told = inspect.signature(stages.cell)
 
@@ -80,7 +83,7 @@ def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch:
     toy_run.prepare(resolved)
     monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
     monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
-    lease, given = devices.lease, []
+    lease, given = run_gpus.lease, []
 
     @contextmanager
     def on_the_cpu(gpus: int, cells_per_gpu: int) -> Iterator[str]:
@@ -89,13 +92,13 @@ def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch:
             given.append((gpus, cells_per_gpu))
             yield "cpu"
 
-    monkeypatch.setattr(devices, "lease", on_the_cpu)
+    monkeypatch.setattr(run_gpus, "lease", on_the_cpu)
     cell = next(cell for cell in grid.all_cells(resolved) if cell.compressed_path)
     Path(cell.compressed_path).unlink()
-    settings = job_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
+    settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     rows = Path(calibration_path(cell.model, "phrases", cell.seed))
-    stages.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, 1, 1, cells_per_gpu=2)
-    stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter, cells_per_gpu=3)
+    jobs.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, 1, 1, cells_per_gpu=2)
+    jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter, cells_per_gpu=3)
     assert given == [(1, 2), (1, 3)]
     assert {file.name for file in Path("locks").glob("gpu-0-*")} == {f"gpu-0-{place}.lock" for place in range(3)}
 
@@ -107,5 +110,5 @@ def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(world: Path, monke
     monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
     monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
     with pytest.raises(UserError, match=r"torch .* cannot use it: .*--resources gpu=0"):
-        stages.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter)
+        jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter)
     assert not Path(cell.path).exists()

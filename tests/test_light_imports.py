@@ -21,23 +21,25 @@ atexit.register(report)
 """
 COMMANDS = {
     "help": """
-from junkdna.cli import main
+from junkdna.cli.main import main
 try:
     main(["--help"])
 except SystemExit as end:
     assert not end.code
 """,
-    "plan": 'from junkdna.cli import main\nmain(["plan"])',
-    "plan --list": 'from junkdna.cli import main\nmain(["plan", "--list"])',
-    "plan --commands": 'from junkdna.cli import main\nmain(["plan", "--commands", "--cell", "*/seed-1"])',
-    "status": 'from junkdna.cli import main\nmain(["status"])',
-    "tasks": 'from junkdna.cli import main\nmain(["tasks"])',
-    "workflow inputs": "import junkdna.workflow_inputs",
+    "plan": 'from junkdna.cli.main import main\nmain(["plan"])',
+    "plan --list": 'from junkdna.cli.main import main\nmain(["plan", "--list"])',
+    "plan --commands": 'from junkdna.cli.main import main\nmain(["plan", "--commands", "--cell", "*/seed-1"])',
+    "status": 'from junkdna.cli.main import main\nmain(["status"])',
+    "tasks": 'from junkdna.cli.main import main\nmain(["tasks"])',
+    "workflow inputs": "import junkdna.dag.inputs",
     "settings": """
 from pathlib import Path
-from junkdna import grid, job_settings, workflow_inputs
-from junkdna.places import check_places, used_examples
-from junkdna.study import load_study
+from junkdna.dag import inputs as workflow_inputs
+from junkdna.study import grid, settings as job_settings
+from junkdna.dag.local_paths import check_places
+from junkdna.study.grid import used_examples
+from junkdna.study.load import load_study
 resolved = load_study(Path("settings.yaml"))
 check_places(resolved)
 cells = grid.all_cells(resolved)
@@ -51,7 +53,7 @@ workflow_inputs.study_text(resolved)
 print(len(workflow_inputs.figure_files(resolved, "f")), "figures")
 """,
     "a mistake": """
-from junkdna.cli import main
+from junkdna.cli.main import main
 main(["plan", "--experiments", "nonsense"])
 """,
 }

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import wheels
 
-from junkdna.model_source import materialise_model
-from junkdna.source_spec import WheelSource
+from junkdna.models.fetch import materialise_model
+from junkdna.study.sources import WheelSource
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from junkdna.tasks.schema import builtin_tasks, load_task
+from junkdna.study.task import builtin_tasks, load_task
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval_prompts.json").read_text(encoding="utf-8"))

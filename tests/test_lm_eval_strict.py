@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from junkdna.answers import credit
-from junkdna.tasks.schema import load_task
+from junkdna.evaluate.text_match import credit
+from junkdna.study.task import load_task
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "lm_eval_strict.json").read_text(encoding="utf-8"))
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import DECODER, WIDE
 
 from junkdna.errors import UserError
-from junkdna.models import load_classifier, load_plain
+from junkdna.models.load import load_classifier, load_plain
 
 BERT = hf.BertConfig(**WIDE)
 T5 = {"vocab_size": 32, "d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from junkdna import metrics
-from junkdna.metric_names import METRIC_KINDS, METRIC_RANGES
-from junkdna.metrics import METRICS
+from junkdna.evaluate import metrics
+from junkdna.evaluate.metrics import METRICS
+from junkdna.study.metrics import METRIC_KINDS, METRIC_RANGES
 
 NAN, INF = float("nan"), float("inf")
 
@@ -166,7 +166,7 @@ def test_registry_and_names_agree():
 
 
 def test_names_are_light():
-    code = "import sys, junkdna.metric_names; print(*({'numpy', 'torch', 'scipy', 'sklearn'} & sys.modules.keys()))"
+    code = "import sys, junkdna.study.metrics; print(*({'numpy', 'torch', 'scipy', 'sklearn'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from junkdna import stages
-from junkdna.calibration import read_calibration
-from junkdna.compress.artefact import read_artefact
-from junkdna.encode import read_tokens
+from junkdna.cli import jobs
+from junkdna.compress.artifact import read_artefact
+from junkdna.data.calibration import read_calibration
+from junkdna.data.examples_file import read_examples_file
+from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
-from junkdna.missing_files import making
-from junkdna.report import write_report
-from junkdna.sealed import read_frame, read_sealed, write_frame
-from junkdna.stored_examples import read_examples_file
+from junkdna.report.page import write_report
+from junkdna.storage.checksums import read_sealed
+from junkdna.storage.missing_files import making
+from junkdna.storage.tables import read_frame, write_frame
 
 READERS = {
     "results/tokens/tiny/mood/plain/default/train.arrow": read_tokens,
@@ -22,8 +23,8 @@ READERS = {
     "results/compressed/tiny/wanda-0.5,calibration=c4/seed-0.safetensors": read_artefact,
     "results/cells/tiny/mood/plain/dense/none/default/seed-0.parquet": lambda path: read_sealed(path, "cell file"),
     "results/studies/toy/tables/drops.parquet": lambda path: read_frame(path, "table of drops"),
-    "results/studies/toy/study-0.json": stages.read_study,
-    "results/studies/it's/study-0.json": lambda path: stages.collect(Path("out"), path),
+    "results/studies/toy/study-0.json": jobs.read_study,
+    "results/studies/it's/study-0.json": lambda path: jobs.collect(Path("out"), path),
 }
 
 
@@ -66,6 +67,6 @@ def test_the_report_needs_its_study(world):
 
 def test_settings_from_a_file(world):
     with pytest.raises(UserError, match=r"^--settings @none: the file cannot be read \(No such file"):
-        stages.settings_from("@none")
+        jobs.settings_from("@none")
     Path("s.json").write_text(json.dumps({"a": 1}))
-    assert stages.settings_from("@s.json") == {"a": 1}
+    assert jobs.settings_from("@s.json") == {"a": 1}

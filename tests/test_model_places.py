@@ -8,12 +8,12 @@ import pytest
 import toy
 from safetensors.numpy import load_file, save_file
 
-from junkdna.doctor import doctor
+from junkdna.cli.doctor import doctor
+from junkdna.cli.plan import plan
+from junkdna.dag.local_paths import check_places
+from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.errors import UserError
-from junkdna.model_places import model_notes, model_problems
-from junkdna.places import check_places
-from junkdna.plan import plan
-from junkdna.study import resolve
+from junkdna.study.load import resolve
 
 HALF = {"method": "magnitude", "sparsity": 0.5}
 METHOD = {"method": "rtn", "bits": 4}

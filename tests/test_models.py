@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from junkdna.errors import UserError
-from junkdna.models import check_finite, length_batches, load_classifier, load_plain, pad
+from junkdna.models.batching import length_batches, pad
+from junkdna.models.load import check_finite, load_classifier, load_plain
 
 KEY = ("tiny", "mood", 0)
 

@@ -14,11 +14,11 @@ from torch import nn
 from toy_training import NAMES, load, training
 from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClassification
 
-from junkdna.companions import shared_with
 from junkdna.errors import UserError
-from junkdna.objectives import OBJECTIVES, check_rows, objective_for
-from junkdna.score import class_logits, pair_logits, similarity
-from junkdna.transfer import fine_tune
+from junkdna.evaluate.scores import class_logits, pair_logits, similarity
+from junkdna.models.batch_isolation import shared_with
+from junkdna.train.finetune import fine_tune
+from junkdna.train.losses import OBJECTIVES, check_rows, objective_for
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = ("mood", 0)
@@ -266,9 +266,9 @@ from pathlib import Path
 import torch
 from toy_training import NAMES, load, training
 from transformers import BertConfig, BertModel
-from junkdna.compress.magnitude import masks as pruned
+from junkdna.compress.methods.magnitude import masks as pruned
 from junkdna.compress.scope import matrices, prunable
-from junkdna.transfer import fine_tune
+from junkdna.train.finetune import fine_tune
 
 # MiniLM's shape and up to 220 tokens: long enough that a GPU's kernels split and reorder their sums
 folder, against = Path(sys.argv[1]), sys.argv[2]

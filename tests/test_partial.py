@@ -13,13 +13,16 @@ import toy
 import toy_run
 from polars.testing import assert_frame_equal
 
-from junkdna import collect, grid, inference, partial, stages
+from junkdna.analysis import collect
+from junkdna.analysis import drops as analysis_drops
+from junkdna.cli import jobs, partial
+from junkdna.dag.gaps import log_of
+from junkdna.dag.state import log_path
 from junkdna.errors import UserError
-from junkdna.figures import draw, layout
-from junkdna.keys import Cell
-from junkdna.missing import log_of
-from junkdna.progress import log_path
-from junkdna.study import Resolved
+from junkdna.report.figures import draw, layout
+from junkdna.study import grid
+from junkdna.study.cell import Cell
+from junkdna.study.study import Resolved
 
 CONTEXT, MODES = toy.STUDY["experiments"]["context"], toy.STUDY["experiments"]["modes"]
 STUDY = {
@@ -42,7 +45,7 @@ def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory
         toy.write_yaml(folder / "config.yaml", STUDY)
         resolved = toy_run.read()
         toy_run.run_all(resolved)
-        inference.drops(resolved, collect.collect(resolved)).write_parquet("complete.parquet")
+        analysis_drops.drops(resolved, collect.collect(resolved)).write_parquet("complete.parquet")
     finally:
         os.chdir(before)
     return folder
@@ -141,7 +144,7 @@ def test_a_row_of_some_seeds_says_so_and_pairs_equal_seeds(resolved: Resolved) -
     study = {**STUDY, "experiments": {"modes": {**STUDY["experiments"]["modes"], "seeds": [1]}}}
     toy.write_yaml(Path("one.yaml"), study)
     one = toy_run.read("one.yaml")
-    alone = inference.drops(one, collect.collect(one)).filter(transfer="sparse").row(0, named=True)
+    alone = analysis_drops.drops(one, collect.collect(one)).filter(transfer="sparse").row(0, named=True)
     assert {name: row[name] for name in alone} == alone
 
 
@@ -199,8 +202,8 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     folder = FOLDER.parent
     document = toy_run.document(resolved)
     cells, drops = folder / "tables/cells.parquet", folder / "tables/drops.parquet"
-    stages.collect(cells, document)
-    stages.analyse(drops, document, cells)
+    jobs.collect(cells, document)
+    jobs.analyse(drops, document, cells)
     draw.draw_all(drops, folder / "figures")
     command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--cells", cells, "--drops", drops, "--figures", folder / "figures"], check=True)
@@ -211,7 +214,7 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
 def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, other = cell_like(resolved, "/sparse/", "/seed-0/"), cell_like(resolved, "/sparse/", "/seed-1/")
     Path(lost.path).unlink()
-    real, calls = inference.drops, []
+    real, calls = analysis_drops.drops, []
 
     def meddled(*arguments: object, **more: object) -> pl.DataFrame:
         calls.append(1)
@@ -219,7 +222,7 @@ def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
             Path(other.path).unlink()  # a run has begun to make it anew
         return real(*arguments, **more)
 
-    monkeypatch.setattr(inference, "drops", meddled)
+    monkeypatch.setattr(analysis_drops, "drops", meddled)
     said = list(partial.partial(resolved))
     assert len(calls) == 2
     assert said[0].startswith("INCOMPLETE: 8 of 10 cells")
@@ -229,7 +232,7 @@ def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
         os.utime(cell_like(resolved, "/plain/", "/dense/none/").path)
         return real(*arguments, **more)
 
-    monkeypatch.setattr(inference, "drops", always)
+    monkeypatch.setattr(analysis_drops, "drops", always)
     with pytest.raises(UserError, match="a run makes them anew"):
         list(partial.partial(resolved))
     assert drops_of(FOLDER).height
@@ -269,7 +272,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
 def test_the_complete_join_still_refuses_what_is_missing(resolved: Resolved) -> None:
     joined = collect.collect(resolved)
     with pytest.raises(KeyError):
-        inference.drops(resolved, joined.head(9))
+        analysis_drops.drops(resolved, joined.head(9))
     Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
     with pytest.raises(UserError, match="1 of 10 cells cannot be joined"):
         collect.collect(resolved)

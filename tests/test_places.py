@@ -7,13 +7,14 @@ import shutil
 import pytest
 import toy
 
-from junkdna import grid
+from junkdna.dag.inputs import wheel_of_model, wheel_of_task
+from junkdna.dag.local_paths import check_places, missing_places
 from junkdna.errors import UserError
-from junkdna.files import sha256_file
-from junkdna.job_settings import example_settings, model_settings
-from junkdna.places import check_places, missing_places, used_examples
-from junkdna.study import resolve
-from junkdna.workflow_inputs import wheel_of_model, wheel_of_task
+from junkdna.storage.checksums import sha256_file
+from junkdna.study import grid
+from junkdna.study.grid import used_examples
+from junkdna.study.load import resolve
+from junkdna.study.settings import example_settings, model_settings
 
 
 def lines(study: dict) -> list[str]:

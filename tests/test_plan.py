@@ -10,12 +10,12 @@ import pytest
 import toy
 import toy_run
 
-from junkdna import devices, grid
-from junkdna.disk import disk, size_of
-from junkdna.disk_guess import BLOCK, Guesses
-from junkdna.plan import jobs_at_once, plan
-from junkdna.study import load_study, resolve
-from junkdna.workflow_inputs import figure_files
+from junkdna.cli.plan import jobs_at_once, plan
+from junkdna.dag.estimates import BLOCK, Guesses, disk, size_of
+from junkdna.dag.inputs import figure_files
+from junkdna.run import gpus
+from junkdna.study import grid
+from junkdna.study.load import load_study, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,7 +42,7 @@ def test_before_anything_has_run_the_time_is_unknown_and_the_way_to_know_it_is_s
 def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = toy_run.read()
     toy_run.prepare(resolved)
-    monkeypatch.setenv(devices.FAKE, "0,1,2,3")
+    monkeypatch.setenv(gpus.FAKE, "0,1,2,3")
     toy_run.run(grid.all_cells(resolved)[0], resolved)
     text = said()
     assert re.search(r"context +10 cells, +9 to run", text)
@@ -136,5 +136,5 @@ def test_long_trainings_keep_checkpoints_on_the_way(world: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_said(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("junkdna.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+    monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
     assert "MISSING  disk" in said()

@@ -6,7 +6,7 @@ import transformers as hf
 from decoders import make
 from tiny_models import WIDE
 
-from junkdna.probes import probe_tokens, sees_later_tokens
+from junkdna.models.probes import probe_tokens, sees_later_tokens
 
 MASKED = {
     "bert": lambda: hf.BertForMaskedLM(hf.BertConfig(**WIDE)),

@@ -3,9 +3,9 @@
 import pytest
 import toy_tokenizers
 
-from junkdna import prompts
+from junkdna.data import prompts
 from junkdna.errors import UserError
-from junkdna.tasks.schema import load_task
+from junkdna.study.task import load_task
 
 BLANK = dict.fromkeys(("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer", "target"))
 
@@ -15,7 +15,7 @@ def row(text: str, **fields: object) -> dict:
 
 
 def settings_of(task: str, choice: str = "continuation") -> dict:
-    """What `job_settings.encode_settings` says of a task of the package, as far as prompts read it."""
+    """What `settings.encode_settings` says of a task of the package, as far as prompts read it."""
     spec = load_task(task)
     settings = spec.model_dump(include={"kind", "description", "prompt", "letters_prompt"})
     return {**settings, "choice": choice, "label_words": spec.label_words or spec.class_names()}

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 import wheels
 
+from junkdna.data.olmes import documents
+from junkdna.data.rows import load_raw
+from junkdna.data.wheels import extract
 from junkdna.errors import UserError
-from junkdna.raw import load_raw
-from junkdna.requests_file import documents
-from junkdna.source_spec import LocalSource, WheelSource
-from junkdna.sources import extract
+from junkdna.study.sources import LocalSource, WheelSource
 
 
 def read(folder: Path, name: str, content: str | bytes) -> pa.Table:
@@ -83,7 +83,7 @@ def test_fields_that_some_documents_lack_are_null(tmp_path):
 
 
 def test_many_documents_are_read_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 2)
     docs = [doc(number) for number in range(5)]
     lines = [line for number, fields in enumerate(docs) for line in lines_of(number, fields)]
     assert read(tmp_path, REQUESTS, as_text(lines)).to_pylist() == docs
@@ -129,7 +129,7 @@ def test_other_names_are_rows_as_they_stand(tmp_path):
 
 
 def test_the_module_of_request_files_is_light():
-    code = "import sys, junkdna.requests_file; assert not {'pyarrow', 'numpy', 'torch'} & set(sys.modules)"
+    code = "import sys, junkdna.data.olmes; assert not {'pyarrow', 'numpy', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

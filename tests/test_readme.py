@@ -7,10 +7,10 @@ import pytest
 import toy
 import yaml
 
-from junkdna import grid, job_settings
-from junkdna.cli import parser
-from junkdna.stages import read_examples
-from junkdna.study import resolve
+from junkdna.cli.jobs import read_examples
+from junkdna.cli.main import parser
+from junkdna.study import grid, settings
+from junkdna.study.load import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -40,7 +40,7 @@ def test_the_task_file_of_the_readme_is_valid(world: Path) -> None:
 def test_the_task_file_of_the_readme_reads_rte(world: Path, shared: Path) -> None:
     resolved = study_with_rte(world, str(shared / "data/glue/rte"))
     for role, rows in (("train", 2490), ("evaluate", 277)):
-        table = read_examples(job_settings.example_settings("rte", role, resolved))
+        table = read_examples(settings.example_settings("rte", role, resolved))
         assert table.num_rows == rows
         assert all(table["text_b"].to_pylist())
 

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from junkdna.errors import UserError
-from junkdna.figures.draw import draw_all
-from junkdna.report import write_report
-from junkdna.sealed import write_frame
+from junkdna.report.figures.draw import draw_all
+from junkdna.report.page import write_report
+from junkdna.storage.tables import write_frame
 
 _spec = importlib.util.spec_from_file_location("figure_tables", Path(__file__).parent / "figures" / "tables.py")
 tables = sys.modules["figure_tables"] = importlib.util.module_from_spec(_spec)

@@ -20,9 +20,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from junkdna import grid, stages
-from junkdna.source_spec import wheel_pin
-from junkdna.sources import WHEELS_VARIABLE, fetch_wheel
+from junkdna.cli import jobs
+from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
+from junkdna.study import grid
+from junkdna.study.sources import wheel_pin
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,7 +32,7 @@ RUN = """
 import sys
 import sklearn  # where one process does all stages, it must be there before the first cell says that it is not
 import toy_run
-from junkdna import grid
+from junkdna.study import grid
 resolved = toy_run.read(sys.argv[1])
 toy_run.prepare(resolved)
 for cell in grid.all_cells(resolved)[:: int(sys.argv[2])]:
@@ -73,7 +74,7 @@ def check_twice(world: Path, again: Path, study: str) -> None:
     for folder in (world, again):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            stages.collect(Path("joined.parquet"), toy_run.document(resolved))
+            jobs.collect(Path("joined.parquet"), toy_run.document(resolved))
             joined.append(pl.read_parquet("joined.parquet").drop("wall_s"))
     assert joined[0].height == len(cells)
     assert joined[0].equals(joined[1])

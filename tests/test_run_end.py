@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import toy
 
-from junkdna.given import Given
-from junkdna.job_log import MESSAGE_TEXT
-from junkdna.run_end import JOBS, LOG_LINES, SHOWN, Run, failed_jobs, failure_lines, given_of, snakemake_line
-from junkdna.stages import study as keep_study
-from junkdna.study import load_study, study_document
+from junkdna.cli.jobs import study as keep_study
+from junkdna.dag.failures import JOBS, LOG_LINES, SHOWN, Run, failed_jobs, failure_lines, given_of, snakemake_line
+from junkdna.run.job_log import MESSAGE_TEXT
+from junkdna.storage.study_commands import Given
+from junkdna.study.load import load_study, study_document
 
 STAMP = "2026-01-02 03:04:05,678 "
 TEMPLATE = """[Sun Nov 22 15:24:11 2026]
@@ -44,8 +44,8 @@ def lines(text: str) -> list[str]:
 
 
 def toy_study():
-    from junkdna.study import Resolved, Study
-    from junkdna.tasks.schema import Task
+    from junkdna.study.study import Resolved, Study
+    from junkdna.study.task import Task
 
     mood = Task(**toy.CLASSIFY_TASK)
     facts = {**toy.STUDY, "tasks": {"mood": {}}, "experiments": {"modes": toy.STUDY["experiments"]["modes"]}}
@@ -97,7 +97,7 @@ def test_a_long_message_is_shown_with_its_fix(folder: Path) -> None:
 
 
 def test_what_is_complete_can_be_had_where_some_cells_are_there(folder: Path) -> None:
-    from junkdna.grid import all_cells
+    from junkdna.study.grid import all_cells
 
     log_of("a", "bad")
     assert not any("junkdna partial" in line for line in lines(failed(1, "a")))

@@ -4,8 +4,8 @@ import pytest
 import tiny_models
 from tiny_models import FAMILIES
 
+from junkdna.cli.scope import empty_model, scope_text
 from junkdna.errors import UserError
-from junkdna.scope_page import empty_model, scope_text
 
 KINDS = {"encoder": tiny_models.plain, "decoder": tiny_models.causal, "classifier": tiny_models.classifier}
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from decoders import make, plain_loglikelihood, random_options, random_rows, same, stretch
 
-from junkdna import score
-from junkdna.models import length_batches, load_classifier, load_plain
-from junkdna.walk import Walk
+from junkdna.evaluate import scores as evaluate_scores
+from junkdna.models import batching
+from junkdna.models.batching import length_batches
+from junkdna.models.load import load_classifier, load_plain
+from junkdna.resumable import Walk
 
 CLOSE = 1e-5
 
@@ -62,32 +64,32 @@ def plain_class_logits(model, queries, starts):
 def scores(name: str, model, queries, options):
     """Similarity or log-likelihood of whole options."""
     if name == "similarity":
-        return score.similarity(model, queries, options, "cpu")
-    return score.loglikelihood(model, queries, options, [[0] * len(row) for row in options], "cpu")
+        return evaluate_scores.similarity(model, queries, options, "cpu")
+    return evaluate_scores.loglikelihood(model, queries, options, [[0] * len(row) for row in options], "cpu")
 
 
 @pytest.fixture(params=[1, 40, 100_000])
 def budget(request, monkeypatch):
-    monkeypatch.setattr(score, "length_batches", partial(length_batches, tokens=request.param))
-    monkeypatch.setitem(score.PACK_TOKENS, "cpu", request.param)
+    monkeypatch.setattr(evaluate_scores, "length_batches", partial(length_batches, tokens=request.param))
+    monkeypatch.setitem(evaluate_scores.PACK_TOKENS, "cpu", request.param)
 
 
 @pytest.mark.usefixtures("budget")
 class TestAgainstPlainLoop:
     def test_similarity(self, encoder):
-        same(score.similarity(encoder, QUERIES, OPTIONS, "cpu"), plain_similarity(encoder, QUERIES, OPTIONS))
+        same(evaluate_scores.similarity(encoder, QUERIES, OPTIONS, "cpu"), plain_similarity(encoder, QUERIES, OPTIONS))
 
     def test_loglikelihood(self, decoder):
-        got = score.loglikelihood(decoder, QUERIES, OPTIONS, STARTS, "cpu")
+        got = evaluate_scores.loglikelihood(decoder, QUERIES, OPTIONS, STARTS, "cpu")
         same(got, plain_loglikelihood(decoder, QUERIES, OPTIONS, STARTS))
 
     def test_class_logits(self, classifier):
-        got = score.class_logits(classifier, QUERIES, SECOND, "cpu")
+        got = evaluate_scores.class_logits(classifier, QUERIES, SECOND, "cpu")
         same(list(got), list(plain_class_logits(classifier, QUERIES, SECOND)))
 
     def test_pair_logits(self, cross_encoder):
         starts = [[k % (len(option) + 1) for k, option in enumerate(row)] for row in OPTIONS]
-        got = score.pair_logits(cross_encoder, OPTIONS, starts, "cpu")
+        got = evaluate_scores.pair_logits(cross_encoder, OPTIONS, starts, "cpu")
         wanted = [plain_class_logits(cross_encoder, *row)[:, 0] for row in zip(OPTIONS, starts, strict=True)]
         same(got, wanted)
 
@@ -106,7 +108,7 @@ class TestAgainstPlainLoop:
             for query in queries:
                 hidden = model.model(input_ids=torch.tensor([query])).last_hidden_state[0, -1]
                 wanted.append(model.score(hidden).numpy())
-        same(list(score.class_logits(model, queries, [len(q) for q in queries], "cpu")), wanted)
+        same(list(evaluate_scores.class_logits(model, queries, [len(q) for q in queries], "cpu")), wanted)
 
 
 @pytest.mark.parametrize("function", ["similarity", "loglikelihood"])
@@ -137,7 +139,7 @@ def test_equal_options_get_equal_scores(request, function):
 
 
 def test_similarity_lies_in_minus_one_to_one_and_is_one_for_the_query_itself(encoder):
-    got = score.similarity(encoder, QUERIES, [[query, [4]] for query in QUERIES], "cpu")
+    got = evaluate_scores.similarity(encoder, QUERIES, [[query, [4]] for query in QUERIES], "cpu")
     assert all(row[0] == pytest.approx(1, abs=1e-5) and abs(row[1]) <= 1 + 1e-6 for row in got)
 
 
@@ -154,11 +156,11 @@ def test_progress_wrapper_sees_every_batch(classifier):
             seen.extend(batch)
             yield batch
 
-    score.class_logits(classifier, QUERIES, SECOND, "cpu", Walk(wrapper))
+    evaluate_scores.class_logits(classifier, QUERIES, SECOND, "cpu", Walk(wrapper))
     assert sorted(seen) == list(range(len(QUERIES)))
 
 
 def test_segment_ids_mark_the_second_text_and_not_the_padding(classifier):
-    inputs = score.classifier_inputs(classifier, [[1, 2, 3, 4], [5, 6]], [2, 1], [0, 1], "cpu")
+    inputs = batching.classifier_inputs(classifier, [[1, 2, 3, 4], [5, 6]], [2, 1], [0, 1], "cpu")
     assert inputs["token_type_ids"].tolist() == [[0, 0, 1, 1], [0, 1, 0, 0]]
     assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]

@@ -9,11 +9,12 @@ from decoders import CONFIGS, ROWS, TREE, make, plain_loglikelihood, random_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from junkdna import score
 from junkdna.errors import UserError
-from junkdna.models import cast, length_batches, load_plain
-from junkdna.token_tree import tree_fits, tree_packs
-from junkdna.walk import Walk
+from junkdna.evaluate import scores
+from junkdna.models.batching import length_batches
+from junkdna.models.load import cast, load_plain
+from junkdna.models.prefix_tree import tree_fits, tree_packs
+from junkdna.resumable import Walk
 
 LETTERS = [[4], [5], [6], [7]]
 
@@ -45,8 +46,8 @@ CASES = [(name, "eager") for name in CONFIGS] + [(name, "sdpa") for name in CONF
 
 
 def budgets(monkeypatch, tokens: int) -> None:
-    monkeypatch.setattr(score, "length_batches", partial(length_batches, tokens=tokens))
-    monkeypatch.setitem(score.PACK_TOKENS, "cpu", tokens)
+    monkeypatch.setattr(scores, "length_batches", partial(length_batches, tokens=tokens))
+    monkeypatch.setitem(scores.PACK_TOKENS, "cpu", tokens)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_every_architecture_scores_as_the_plain_loop(monkeypatch, name, attentio
     wanted = plain_loglikelihood(model, QUERIES, OPTIONS, STARTS)
     for tokens in (1, 25, 100_000):
         budgets(monkeypatch, tokens)
-        same(score.loglikelihood(model, QUERIES, OPTIONS, STARTS, "cpu"), wanted)
+        same(scores.loglikelihood(model, QUERIES, OPTIONS, STARTS, "cpu"), wanted)
 
 
 TOKENS = st.integers(0, 1)
@@ -77,7 +78,7 @@ def test_any_rows_in_packs_of_any_size_score_as_the_plain_loop(llama, examples, 
     starts = [[start for _, start in row] for _, row in examples]
     with pytest.MonkeyPatch.context() as patch:
         budgets(patch, tokens)
-        got = score.loglikelihood(llama, queries, options, starts, "cpu")
+        got = scores.loglikelihood(llama, queries, options, starts, "cpu")
     wanted = plain_loglikelihood(llama, queries, options, starts)
     np.testing.assert_allclose(np.concatenate(got), np.concatenate(wanted), atol=1e-5)
 
@@ -139,7 +140,7 @@ def test_a_common_beginning_is_computed_once(monkeypatch, llama, tokens):
     calls = seen_by(
         llama,
         llama.get_input_embeddings(),
-        lambda: score.loglikelihood(llama, queries, options, [[0] * len(row) for row in options], "cpu"),
+        lambda: scores.loglikelihood(llama, queries, options, [[0] * len(row) for row in options], "cpu"),
     )
     rows = [query + option[:-1] for query, row in zip(queries, options, strict=True) for option in row]
     once = len(beginnings(rows))
@@ -150,7 +151,7 @@ def test_a_common_beginning_is_computed_once(monkeypatch, llama, tokens):
 
 def test_only_wanted_logits_are_computed(llama):
     calls = seen_by(
-        llama, llama.lm_head, lambda: score.loglikelihood(llama, QUERIES, [LETTERS] * 18, [[0] * 4] * 18, "cpu")
+        llama, llama.lm_head, lambda: scores.loglikelihood(llama, QUERIES, [LETTERS] * 18, [[0] * 4] * 18, "cpu")
     )
     assert sum(calls) == len({tuple(query) for query in QUERIES})
 
@@ -160,7 +161,7 @@ def test_letters_of_a_model_without_keys_and_values_run_the_query_once():
     calls = seen_by(
         model,
         model.get_input_embeddings(),
-        lambda: score.loglikelihood(model, QUERIES[:1], [LETTERS], [[0] * 4], "cpu"),
+        lambda: scores.loglikelihood(model, QUERIES[:1], [LETTERS], [[0] * 4], "cpu"),
     )
     assert calls == [len(QUERIES[0])]
 
@@ -168,15 +169,15 @@ def test_letters_of_a_model_without_keys_and_values_run_the_query_once():
 @pytest.mark.parametrize("name", ["llama", "mamba"])
 def test_a_row_scores_the_same_alone(monkeypatch, name):
     model = make(name, "eager")
-    together = score.loglikelihood(model, QUERIES, OPTIONS, STARTS, "cpu")
+    together = scores.loglikelihood(model, QUERIES, OPTIONS, STARTS, "cpu")
     alone = []
     for query, options, starts in zip(QUERIES, OPTIONS, STARTS, strict=True):
-        alone += score.loglikelihood(model, [query], [options], [starts], "cpu")
+        alone += scores.loglikelihood(model, [query], [options], [starts], "cpu")
     same(together, alone)
 
 
 def test_equal_rows_score_exactly_the_same(llama):
-    first, second = score.loglikelihood(llama, [[5, 6, 7]] * 2, [[[8, 9], [4], [8, 9]]] * 2, [[0, 0, 0]] * 2, "cpu")
+    first, second = scores.loglikelihood(llama, [[5, 6, 7]] * 2, [[[8, 9], [4], [8, 9]]] * 2, [[0, 0, 0]] * 2, "cpu")
     assert first[0] == first[2] == second[0] == second[2] != first[1]
     assert first.dtype == np.float32
 
@@ -189,8 +190,8 @@ def test_progress_wrapper_sees_every_row(monkeypatch, llama):
         batches.append(list(given))
         return given
 
-    score.loglikelihood(llama, QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
-    score.loglikelihood(make("mamba", "eager"), QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
+    scores.loglikelihood(llama, QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
+    scores.loglikelihood(make("mamba", "eager"), QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
     trees, rows = batches
     assert len(trees) > 3
     assert len(rows) > 3
@@ -201,8 +202,8 @@ def test_progress_wrapper_sees_every_row(monkeypatch, llama):
 def test_an_empty_query_is_an_error_unless_the_option_brings_context(name):
     model = make(name, "eager")
     with pytest.raises(UserError, match=r"a query has no tokens.*begin-of-text"):
-        score.loglikelihood(model, [[3], []], [[[4]], [[4, 5]]], [[0], [0]], "cpu")
-    got = score.loglikelihood(model, [[], []], [[[4, 5]], [[6, 7, 8]]], [[1], [2]], "cpu")
+        scores.loglikelihood(model, [[3], []], [[[4]], [[4, 5]]], [[0], [0]], "cpu")
+    got = scores.loglikelihood(model, [[], []], [[[4, 5]], [[6, 7, 8]]], [[1], [2]], "cpu")
     np.testing.assert_allclose(
         got, plain_loglikelihood(model, [[], []], [[[4, 5]], [[6, 7, 8]]], [[1], [2]]), atol=1e-5
     )
@@ -211,11 +212,11 @@ def test_an_empty_query_is_an_error_unless_the_option_brings_context(name):
 @pytest.mark.parametrize(("option", "start"), [([], 0), ([4, 5], 2), ([4], 3), ([4], -1)])
 def test_an_option_with_nothing_to_score_is_an_error(llama, option, start):
     with pytest.raises(UserError, match=rf"option of {len(option)} tokens .* from token {start} on"):
-        score.loglikelihood(llama, [[3]], [[option]], [[start]], "cpu")
+        scores.loglikelihood(llama, [[3]], [[option]], [[start]], "cpu")
 
 
 def test_no_examples_give_no_scores(llama):
-    assert score.loglikelihood(llama, [], [], [], "cpu") == []
+    assert scores.loglikelihood(llama, [], [], [], "cpu") == []
 
 
 @given(
@@ -256,7 +257,7 @@ def test_cast_gives_the_model_that_transformers_loads_in_bfloat16(tmp_path, name
 @pytest.mark.parametrize("name", ["llama", "mamba"])
 def test_bfloat16_scores_are_near_float32_scores(name):
     model = make(name, "eager")
-    exact = score.loglikelihood(model, QUERIES, OPTIONS, STARTS, "cpu")
-    rounded = score.loglikelihood(cast(model, "bfloat16"), QUERIES, OPTIONS, STARTS, "cpu")
+    exact = scores.loglikelihood(model, QUERIES, OPTIONS, STARTS, "cpu")
+    rounded = scores.loglikelihood(cast(model, "bfloat16"), QUERIES, OPTIONS, STARTS, "cpu")
     np.testing.assert_allclose(np.concatenate(rounded), np.concatenate(exact), atol=0.1, rtol=0.01)
     assert any((a != b).any() for a, b in zip(rounded, exact, strict=True))

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from junkdna.encode import alike_options, encode
+from junkdna.data.examples import SCHEMA as EXAMPLES
+from junkdna.data.token_boundary import Asked, Split, split_rows
+from junkdna.data.tokenize import alike_options, encode
+from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
-from junkdna.model_source import materialise_model
-from junkdna.seam import Asked, Split, split_rows
-from junkdna.source_spec import WheelSource
-from junkdna.tasks.load import SCHEMA as EXAMPLES
-from junkdna.tokenizer import load_tokenizer
+from junkdna.models.fetch import materialise_model
+from junkdna.study.sources import WheelSource
 
 SETTINGS = {
     "kind": "choice", "model_kind": "decoder", "choice": "continuation", "max_length": 9999, "knobs": [],

@@ -23,7 +23,7 @@ import yaml
 from slurm import one_node
 from slurm.one_node import OneNode
 
-from junkdna import job_log
+from junkdna.run import job_log
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "workflow/profiles/slurm"

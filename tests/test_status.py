@@ -13,14 +13,16 @@ import pytest
 import toy
 import toy_run
 
-from junkdna import grid, progress, watch
-from junkdna.ahead import AHEAD
-from junkdna.job_settings import settings_text
-from junkdna.keys import Cell
-from junkdna.progress import Progress, log_path
-from junkdna.provenance import digest
-from junkdna.status import stale_files, status
-from junkdna.study import Resolved
+from junkdna.cli import status as cli_status
+from junkdna.cli.status import stale_files, status
+from junkdna.dag import state as dag_state
+from junkdna.dag.state import Progress, log_path
+from junkdna.storage.fingerprint import digest
+from junkdna.study import grid
+from junkdna.study.cell import Cell
+from junkdna.study.paths import AHEAD
+from junkdna.study.settings import settings_text
+from junkdna.study.study import Resolved
 
 STUDY = {
     **toy.STUDY,
@@ -108,7 +110,7 @@ def test_a_changed_setting_makes_its_cells_stale(resolved: Resolved) -> None:
 
 
 def test_only_so_many_are_named(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("junkdna.status.SHOWN", 2)
+    monkeypatch.setattr("junkdna.cli.status.SHOWN", 2)
     for cell in grid.all_cells(resolved):
         Path(cell.path).write_bytes(b"x")
     said = list(status(resolved))
@@ -134,8 +136,8 @@ def test_failures_of_one_cause_are_said_once(resolved: Resolved) -> None:
 
 def test_a_second_look_opens_only_what_has_changed(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
-    real = progress.open_cell
-    monkeypatch.setattr(progress, "open_cell", lambda cell, study: opened.append(cell) or real(cell, study))
+    real = dag_state.open_cell
+    monkeypatch.setattr(dag_state, "open_cell", lambda cell, study: opened.append(cell) or real(cell, study))
     looked = Progress(resolved)
     looked.look()
     assert len(opened) == 6
@@ -155,19 +157,19 @@ class Screen(io.StringIO):
 
 def test_a_watch_of_a_finished_study_says_so_once_and_ends(resolved: Resolved) -> None:
     out = io.StringIO()
-    assert watch.watch(resolved, 60, out) == 0
+    assert cli_status.watch(resolved, 60, out) == 0
     assert out.getvalue()[8:] == "  6/6 done, 0 running, 0 failed\n"
 
 
 def test_a_watch_draws_on_a_terminal(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     out = Screen()
-    watch.watch(resolved, 60, out)
+    cli_status.watch(resolved, 60, out)
     assert out.getvalue().startswith("\x1b[H\x1b[Jstudy toy, ")
     assert "6 of 6 cells done" in out.getvalue()
     monkeypatch.setenv("TERM", "dumb")
     out = Screen()
-    watch.watch(resolved, 60, out)
+    cli_status.watch(resolved, 60, out)
     assert "\x1b" not in out.getvalue()
 
 
@@ -176,9 +178,9 @@ def test_a_watch_ends_with_the_run_it_saw(resolved: Resolved, monkeypatch: pytes
     lock = Path(".snakemake/locks/0.input.lock")
     lock.parent.mkdir(parents=True)
     lock.touch()
-    monkeypatch.setattr(watch.time, "sleep", lambda seconds: lock.unlink())
+    monkeypatch.setattr(cli_status.time, "sleep", lambda seconds: lock.unlink())
     out = io.StringIO()
-    assert watch.watch(resolved, 1, out) == 1
+    assert cli_status.watch(resolved, 1, out) == 1
     assert out.getvalue().endswith("the run has ended with 1 cells not done; `junkdna status` says why\n")
     assert out.getvalue().count("5/6 done") == 2
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from junkdna.grid import all_cells
-from junkdna.study import load_study
+from junkdna.study.grid import all_cells
+from junkdna.study.load import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "workflow/studies").glob("*.yaml"))]

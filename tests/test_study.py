@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy_study import DELETE, changed, error_of
 
-from junkdna import grid, job_settings
 from junkdna.errors import UserError
-from junkdna.keys import parse_cell_path
-from junkdna.places import used_examples
-from junkdna.provenance import canonical_json
-from junkdna.study import from_document, load_study, resolve, study_document
+from junkdna.storage.fingerprint import canonical_json
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.grid import used_examples
+from junkdna.study.load import from_document, load_study, resolve, study_document
 
 
 def test_the_toy_study_and_the_default_study_are_valid(world, monkeypatch):
@@ -301,12 +302,14 @@ def test_the_kept_study_means_what_the_study_means(world):
     again = from_document(json.loads(canonical_json(study_document(resolved))), "study.json")
     cells = grid.all_cells(resolved)
     assert {*grid.all_cells(again)} == {*cells}
-    assert [job_settings.settings_text(c, again) for c in cells] == [
-        job_settings.settings_text(c, resolved) for c in cells
+    assert [study_settings.settings_text(c, again) for c in cells] == [
+        study_settings.settings_text(c, resolved) for c in cells
     ]
     assert again.study.protocol("short", again.tasks["mood"]).epochs == 5
     for task, role in [("mmlu_area", "evaluate"), *used_examples(cells, resolved)]:
-        assert job_settings.example_settings(task, role, again) == job_settings.example_settings(task, role, resolved)
+        assert study_settings.example_settings(task, role, again) == study_settings.example_settings(
+            task, role, resolved
+        )
     assert study_document(again) == study_document(resolved)
 
 
@@ -367,12 +370,12 @@ def check_resolved_or_readable(study: dict) -> None:
     assert cells
     for cell in cells[:3]:
         assert parse_cell_path(cell.path) == cell
-        assert job_settings.settings_text(cell, resolved)
-        assert job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        assert study_settings.settings_text(cell, resolved)
+        assert study_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         assert all(
-            job_settings.example_settings(task, role, resolved) for task, role in used_examples([cell], resolved)
+            study_settings.example_settings(task, role, resolved) for task, role in used_examples([cell], resolved)
         )
-        assert job_settings.model_settings(cell.model, resolved)
+        assert study_settings.model_settings(cell.model, resolved)
 
 
 FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.errors import UserError
-from junkdna.subsets import check_targets, subset
+from junkdna.train.subset import check_targets, subset
 
 KEY = ("mood", 0)
 PERCENTS = (10, 25, 50, 70, 100)

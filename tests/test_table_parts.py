@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from junkdna.data.rows import load_raw
+from junkdna.data.values import plain_rows
 from junkdna.errors import UserError
-from junkdna.local_files import matching
-from junkdna.raw import load_raw
-from junkdna.source_spec import LocalSource
-from junkdna.tasks.values import plain_rows
+from junkdna.storage.globs import matching
+from junkdna.study.sources import LocalSource
 
 
 def join(folder: Path, *parts: pa.Array | pa.Table) -> list:

@@ -9,9 +9,9 @@ import pytest
 import toy
 
 from junkdna.errors import UserError
-from junkdna.study import resolve
-from junkdna.task_page import page
-from junkdna.tasks.schema import Task, builtin_tasks, load_task
+from junkdna.report.task_docs import page
+from junkdna.study.load import resolve
+from junkdna.study.task import Task, builtin_tasks, load_task
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs/tasks.md"

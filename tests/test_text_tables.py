@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from junkdna.data.rows import load_raw
+from junkdna.data.values import plain_rows
 from junkdna.errors import UserError
-from junkdna.raw import load_raw
-from junkdna.source_spec import LocalSource
-from junkdna.tasks.values import plain_rows
+from junkdna.study.sources import LocalSource
 
 
 def read(folder: Path, name: str, content: str | bytes) -> list[dict]:
@@ -52,7 +52,7 @@ def lines(*values: str) -> str:
 )  # fmt: skip
 @pytest.mark.parametrize("at_once", [1, 20_000])
 def test_numbers_keep_their_text(tmp_path, monkeypatch, values, read_as, at_once) -> None:
-    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", at_once)
     assert [row["n"] for row in read(tmp_path, "x.jsonl", lines(*values))] == read_as
     assert [row["n"] for row in read(tmp_path, "x.json", f"[{','.join(lines(*values).splitlines())}]")] == read_as
 
@@ -79,7 +79,7 @@ def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
 
 
 def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 1)
     assert "line 3: n holds text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
 
 
@@ -90,7 +90,7 @@ NUMBERS = ("-7", "3", "2.5", "3.10", "1.0", "1e3", "-0", "12345678901234567890",
 def test_any_numbers_in_any_place_are_read_as_they_are_written(tmp_path, monkeypatch, seed: int) -> None:
     """Random rows in two files, read in pieces of random length: each number reads as the file writes it."""
     draw = random.Random(seed)
-    monkeypatch.setattr("junkdna.json_rows.ROWS_AT_ONCE", draw.choice([1, 2, 20_000]))
+    monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", draw.choice([1, 2, 20_000]))
 
     def numbers(most: int) -> list[str]:
         return [draw.choice(NUMBERS) for _ in range(draw.randrange(most))]
@@ -162,7 +162,7 @@ def test_files_of_other_encodings_are_named_with_their_line(tmp_path, name, text
 
 
 def test_the_line_of_a_bad_byte_behind_a_large_piece(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("junkdna.text_files.CHECKED_AT_ONCE", 3)
+    monkeypatch.setattr("junkdna.data.text_files.CHECKED_AT_ONCE", 3)
     assert read(tmp_path, "x.csv", "q\ncafé\n€\n") == [{"q": "café"}, {"q": "€"}]
     assert "line 3 is not UTF-8" in error_of(tmp_path, "x.csv", "q\ncafé\n".encode() + b"\xe9t\xe9\n")
     assert "line 2 is not UTF-8" in error_of(tmp_path, "x.csv", b"q\ncaf\xc3")
@@ -182,7 +182,7 @@ def test_fields_keep_their_text(tmp_path) -> None:
 
 
 def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("junkdna.delimited.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("junkdna.data.delimited.ROWS_AT_ONCE", 2)
     assert [row["n"] for row in read(tmp_path, "x.csv", "n\n1\n2\n3\n4\n5\n")] == list("12345")
 
 

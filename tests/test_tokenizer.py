@@ -11,12 +11,15 @@ import torch
 import toy
 import toy_tokenizers
 
-from junkdna import generation, job_settings, score, stages
-from junkdna.encode import read_tokens
+from junkdna.cli import jobs
+from junkdna.data.tokenizer import LATE_POSITIONS, context_tokens, load_tokenizer
+from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
-from junkdna.models import load_classifier, load_plain
-from junkdna.study import Resolved, resolve
-from junkdna.tokenizer import LATE_POSITIONS, context_tokens, load_tokenizer
+from junkdna.evaluate import generate, scores
+from junkdna.models.load import load_classifier, load_plain
+from junkdna.study import settings as study_settings
+from junkdna.study.load import resolve
+from junkdna.study.study import Resolved
 
 PLACES = 20
 SIZES = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
@@ -175,16 +178,16 @@ def resolved(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
             save_gpt2(Path("gpt2"))
         study = resolve(STUDY, "test")
         for model in STUDY["models"]:
-            stages.model(Path(f"results/models/{model}/model.json"), job_settings.model_settings(model, study))
+            jobs.model(Path(f"results/models/{model}/model.json"), study_settings.model_settings(model, study))
         yield study
 
 
 def encoded(resolved: Resolved, model: str, task: str, protocol: str) -> dict[str, list]:
     """Columns of the encoded file that the workflow's stages make."""
     examples, tokens = Path(f"{task}.parquet"), Path(f"{model}-{task}-{protocol}.arrow")
-    stages.examples(examples, job_settings.example_settings(task, "evaluate", resolved))
-    settings = job_settings.tokens_file_settings(model, task, (), protocol, "evaluate", resolved)
-    stages.encode(tokens, settings, Path(f"results/models/{model}/model.json"), examples, None)
+    jobs.examples(examples, study_settings.example_settings(task, "evaluate", resolved))
+    settings = study_settings.tokens_file_settings(model, task, (), protocol, "evaluate", resolved)
+    jobs.encode(tokens, settings, Path(f"results/models/{model}/model.json"), examples, None)
     return read_tokens(tokens).to_pydict()
 
 
@@ -200,7 +203,7 @@ def test_an_encoder_reads_every_encoded_row(resolved, task):
     rows = encoded(resolved, "roberta", task, "long")
     check_fill([len(query) for query in rows["query"]], "roberta", rows["truncated"])
     model = load_classifier(Path("results/models/roberta"), 2, ("roberta", task, 0))[0]
-    assert score.class_logits(model, rows["query"], rows["second_start"], "cpu").shape == (len(rows["id"]), 2)
+    assert scores.class_logits(model, rows["query"], rows["second_start"], "cpu").shape == (len(rows["id"]), 2)
 
 
 def test_an_encoder_reads_every_option(resolved):
@@ -209,14 +212,14 @@ def test_an_encoder_reads_every_option(resolved):
     check_fill(lengths, "roberta", rows["truncated"])
     assert max(len(option) for row in rows["options"] for option in row) == 512
     model = load_plain(Path("results/models/roberta"), "encoder")
-    assert len(score.similarity(model, rows["query"], rows["options"], "cpu")) == len(rows["id"])
+    assert len(scores.similarity(model, rows["query"], rows["options"], "cpu")) == len(rows["id"])
 
 
 def test_a_cross_encoder_reads_every_pair(resolved):
     rows = encoded(resolved, "roberta", "hues", "cross")
     check_fill([max(map(len, row)) for row in rows["options"]], "roberta", rows["truncated"])
     model = load_classifier(Path("results/models/roberta"), 1, ("roberta", "hues", 0))[0]
-    found = score.pair_logits(model, rows["options"], rows["option_starts"], "cpu")
+    found = scores.pair_logits(model, rows["options"], rows["option_starts"], "cpu")
     assert [len(row) for row in found] == [len(row) for row in rows["options"]]
 
 
@@ -226,7 +229,7 @@ def test_a_decoder_reads_every_prompt_with_its_options(resolved, task, protocol)
     longest = [len(query) + max(map(len, row)) for query, row in zip(rows["query"], rows["options"], strict=True)]
     check_fill(longest, "gpt2", rows["truncated"])
     model = load_plain(Path("results/models/gpt2"), "decoder")
-    found = score.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], "cpu")
+    found = scores.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], "cpu")
     assert len(found) == len(rows["id"])
 
 
@@ -240,7 +243,7 @@ def test_what_is_generated_fits_behind_every_prompt(resolved):
     new = resolved.tasks["named"].generate.max_new_tokens
     check_fill([len(query) + new for query in rows["query"]], "gpt2", rows["truncated"])
     model, tokenizer = load_plain(Path("results/models/gpt2"), "decoder"), load_tokenizer(Path("results/models/gpt2"))
-    texts = partial(generation.greedy, model, tokenizer, device="cpu", stop=[])
+    texts = partial(generate.greedy, model, tokenizer, device="cpu", stop=[])
     assert len(texts(rows["query"], max_new_tokens=new)) == len(rows["id"])
     longest = max(rows["query"], key=len)
     with pytest.raises(IndexError):  # the model's places end: a token more would not be read (the last never is)

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 import toy_tokenizers
 
+from junkdna.data.tokenizer import check_ids, load_tokenizer
 from junkdna.errors import UserError
-from junkdna.tokenizer import check_ids, load_tokenizer
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from torch import nn
 from toy_training import NAMES, load, training
 from transformers import get_linear_schedule_with_warmup
 
-from junkdna import transfer
 from junkdna.compress import masks as masking
-from junkdna.compress.magnitude import masks as magnitude
+from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
+from junkdna.resumable import Walk
 from junkdna.seeds import seed_for
-from junkdna.transfer import fine_tune, learning_rate_factor, optimiser_steps
-from junkdna.walk import Walk
+from junkdna.train import finetune
+from junkdna.train.finetune import fine_tune, learning_rate_factor, optimiser_steps
 
 KEY = ("mood", 0)
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
@@ -131,9 +131,9 @@ def test_at_sparsity_zero_all_modes_are_dense(folder, runs):
 @pytest.mark.parametrize("name", NAMES)
 def test_data_order_and_head_are_those_of_the_seed(folder, monkeypatch, name):
     seen: list[list[list[int]]] = []
-    step = transfer._step
+    step = finetune._step
     monkeypatch.setattr(
-        transfer, "_step", lambda m, o, data, batch, d: (seen[-1].append(batch), step(m, o, data, batch, d))[1]
+        finetune, "_step", lambda m, o, data, batch, d: (seen[-1].append(batch), step(m, o, data, batch, d))[1]
     )
 
     def observed(mode, **options):
@@ -258,13 +258,13 @@ def test_schedule_peaks_at_one_and_ends_near_zero():
 
 def test_optimiser_runs_on_the_schedule(folder, monkeypatch):
     rates = []
-    step = transfer._step
+    step = finetune._step
 
     def spy(model, optimizer, *rest):
         rates.append(optimizer.param_groups[0]["lr"])
         return step(model, optimizer, *rest)
 
-    monkeypatch.setattr(transfer, "_step", spy)
+    monkeypatch.setattr(finetune, "_step", spy)
     Run(folder, "dense")
     assert rates == pytest.approx([1e-3 * f for f in (1 / 2, 1, 1, 3 / 4, 2 / 4, 1 / 4)])
 
@@ -274,14 +274,14 @@ def test_optimiser_runs_on_the_schedule(folder, monkeypatch):
 
 def batches_of(folder, monkeypatch, **options) -> tuple[list[list[int]], list[float]]:
     """The batches of a training, and the learning rate of each."""
-    batches, rates, step = [], [], transfer._step
+    batches, rates, step = [], [], finetune._step
 
     def spy(model, optimizer, data, batch, device):
         batches.append(batch)
         rates.append(optimizer.param_groups[0]["lr"])
         return step(model, optimizer, data, batch, device)
 
-    monkeypatch.setattr(transfer, "_step", spy)
+    monkeypatch.setattr(finetune, "_step", spy)
     run = Run(folder, "dense", **options)
     monkeypatch.undo()
     assert run.report.steps == len(batches)
@@ -363,14 +363,14 @@ def test_global_generator_is_neither_read_nor_moved(folder, runs):
 def test_mask_that_does_not_hold_stops_the_run(folder, monkeypatch, mode, skip):
     """`last` is the authors' loop, which leaves before it masks the last update."""
     calls = []
-    hold = transfer._hold
+    hold = finetune._hold
 
     def faulty(*arguments):
         calls.append(1)
         if skip == "last" and len(calls) < STEPS:
             hold(*arguments)
 
-    monkeypatch.setattr(transfer, "_hold", faulty)
+    monkeypatch.setattr(finetune, "_hold", faulty)
     with pytest.raises(RuntimeError, match=rf"masked weights moved during {mode} training"):
         Run(folder, mode)
     assert len(calls) == STEPS

@@ -20,16 +20,19 @@ import toy
 import toy_run
 from test_model_source import make_wheel
 
-from junkdna import grid, job_settings, stages, workflow_inputs
+from junkdna.cli import jobs
+from junkdna.dag import inputs
+from junkdna.dag.local_paths import check_places
+from junkdna.data.rows import load_raw
+from junkdna.data.tokenizer import load_tokenizer
+from junkdna.data.wheels import extract, open_wheel
 from junkdna.errors import UserError
-from junkdna.files import sha256_file
-from junkdna.models import load_plain
-from junkdna.places import check_places
-from junkdna.raw import load_raw
-from junkdna.source_spec import HubSource, LocalSource, WheelPin
-from junkdna.sources import extract, open_wheel
-from junkdna.study import load_study, resolve
-from junkdna.tokenizer import load_tokenizer
+from junkdna.models.load import load_plain
+from junkdna.storage.checksums import sha256_file
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.load import load_study, resolve
+from junkdna.study.sources import HubSource, LocalSource, WheelPin
 
 MODEL = f"-m; touch {mutations.PWNED} $(touch {mutations.PWNED}) `touch {mutations.PWNED}`"
 DATA = f"--data {{task}} {{x 'q\" (x) \\n %s ü 日本 & | > {mutations.PWNED} #"
@@ -80,10 +83,10 @@ def test_odd_names_run_through_snakemake_and_a_shell_and_nothing_else_does(odd):
 def test_odd_names_are_found_again_by_every_reader(odd):
     resolved = load_study(Path("config.yaml"))
     check_places(resolved)
-    assert "files_sha256" in job_settings.example_settings("colours", "evaluate", resolved)["source"]
-    assert "files_sha256" in job_settings.model_settings("tiny", resolved)
+    assert "files_sha256" in study_settings.example_settings("colours", "evaluate", resolved)["source"]
+    assert "files_sha256" in study_settings.model_settings("tiny", resolved)
     toy_run.prepare(resolved)
-    assert len(stages.read_examples(job_settings.example_settings("colours", "evaluate", resolved))) == 54
+    assert len(jobs.read_examples(study_settings.example_settings("colours", "evaluate", resolved))) == 54
     assert not touched(odd)
 
 
@@ -99,7 +102,7 @@ def test_only_a_star_is_special_in_a_file_name(odd, name):
     toy.write_yaml(odd / "tasks/colours.yaml", task)
     resolved = load_study(Path("config.yaml"))
     check_places(resolved)
-    source = job_settings.example_settings("colours", "evaluate", resolved)["source"]
+    source = study_settings.example_settings("colours", "evaluate", resolved)["source"]
     lines = f"{name} {sha256_file(odd / DATA / name)}\n"
     assert source["files_sha256"] == hashlib.sha256(lines.encode()).hexdigest()
 
@@ -113,9 +116,9 @@ def test_any_name_of_a_file_is_read(world, name):
     shutil.copy("model/model.safetensors", f"model/{name}.safetensors")
     resolved = load_study(Path("config.yaml"))
     check_places(resolved)
-    settings = stages.settings_from(workflow_inputs.examples_text(resolved, "colours", "evaluate"))
-    stages.examples(toy_run.examples_file("colours"), settings)
-    stages.model(toy_run.MODEL, stages.settings_from(workflow_inputs.model_text(resolved, "tiny")))
+    settings = jobs.settings_from(inputs.examples_text(resolved, "colours", "evaluate"))
+    jobs.examples(toy_run.examples_file("colours"), settings)
+    jobs.model(toy_run.MODEL, jobs.settings_from(inputs.model_text(resolved, "tiny")))
 
 
 OUTSIDE = [
@@ -173,10 +176,10 @@ TEMPLATE = f"__use_yte__: true\nstudy: ?str(__import__('os').system('touch {muta
 def test_a_study_file_is_never_a_template(world):
     Path("other.yaml").write_text(TEMPLATE)
     with pytest.raises(UserError, match="__use_yte__: unknown key"):
-        workflow_inputs.load_for_workflow({"study_file": "other.yaml"})
+        inputs.load_for_workflow({"study_file": "other.yaml"})
     assert not touched(world)
     with pytest.raises(UserError, match="study_file"):
-        workflow_inputs.load_for_workflow({"study_file": 3})
+        inputs.load_for_workflow({"study_file": 3})
 
 
 @pytest.mark.dag

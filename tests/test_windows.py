@@ -7,8 +7,8 @@ import toy_tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from junkdna.data.knobs import answer_place, shown_passage
 from junkdna.errors import UserError
-from junkdna.windows import answer_place, shown_passage
 
 TOKENIZERS = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
 WORDS = TOKENIZERS["words"]

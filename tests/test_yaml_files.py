@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from junkdna.errors import UserError
-from junkdna.yaml_files import read_yaml, validated
+from junkdna.study.yaml_reader import read_yaml, validated
 
 
 def read(folder, text):

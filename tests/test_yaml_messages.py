@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from toy_study import JARGON, changed, error_of
 
 from junkdna.errors import UserError
-from junkdna.frozen import NAME_PATTERN, legal_name
-from junkdna.study import Study, load_study, resolve
-from junkdna.tasks.schema import Task, load_task
-from junkdna.yaml_files import read_yaml, validated
+from junkdna.study.base import NAME_PATTERN, legal_name
+from junkdna.study.load import load_study, resolve
+from junkdna.study.study import Study
+from junkdna.study.task import Task, load_task
+from junkdna.study.yaml_reader import read_yaml, validated
 
 CLASSES = re.compile(
     r"\b(TaskUse|TaskEntry|TaskSource|CompressionGrid|ProtocolOverrides|HashSplit|WheelPin|Experiment|Protocol"

@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
-from junkdna import grid, job_settings, stages
-from junkdna.compress.registry import METHODS
-from junkdna.keys import EXAMPLES, MODELS, Cell, calibration_path
-from junkdna.places import used_examples
-from junkdna.study import Resolved, load_study
+from junkdna.cli import jobs
+from junkdna.study import grid
+from junkdna.study import settings as study_settings
+from junkdna.study.cell import Cell, calibration_path
+from junkdna.study.grid import used_examples
+from junkdna.study.load import load_study
+from junkdna.study.methods import METHODS
+from junkdna.study.paths import EXAMPLES, MODELS
+from junkdna.study.study import Resolved
 
 MODEL = Path("results/models/tiny/model.json")
 
@@ -20,9 +24,9 @@ def prepare(resolved: Resolved, cells: list[Cell] | None = None) -> None:
     """Models, examples, encoded files, calibration rows and stored compressions of the cells (default: all)."""
     cells = cells or grid.all_cells(resolved)
     for model in dict.fromkeys(cell.model for cell in cells):
-        stages.model(manifest(model), job_settings.model_settings(model, resolved))
+        jobs.model(manifest(model), study_settings.model_settings(model, resolved))
     for task, role in used_examples(cells, resolved):
-        stages.examples(examples_file(task, role), job_settings.example_settings(task, role, resolved))
+        jobs.examples(examples_file(task, role), study_settings.example_settings(task, role, resolved))
     for cell in cells:
         encode(cell, resolved)
         compress(cell, resolved)
@@ -34,12 +38,12 @@ def compress(cell: Cell, resolved: Resolved) -> None:
         return
     of, rows = (cell.model, cell.compression, cell.seed), None
     if METHODS[cell.compression.method].statistics:
-        name = job_settings.calibration_of(cell.compression)
+        name = study_settings.calibration_of(cell.compression)
         rows = Path(calibration_path(cell.model, name, cell.seed))
-        settings = job_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
-        stages.calibration(rows, settings, manifest(cell.model))
-    settings = job_settings.compressed_settings(*of, resolved)
-    stages.compress(Path(cell.compressed_path), settings, manifest(cell.model), rows, gpus=0, threads=1)
+        settings = study_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
+        jobs.calibration(rows, settings, manifest(cell.model))
+    settings = study_settings.compressed_settings(*of, resolved)
+    jobs.compress(Path(cell.compressed_path), settings, manifest(cell.model), rows, gpus=0, threads=1)
 
 
 def encode(cell: Cell, resolved: Resolved) -> None:
@@ -49,8 +53,8 @@ def encode(cell: Cell, resolved: Resolved) -> None:
     for role in cell.roles:
         path = Path(cell.tokens_path(role))
         if not path.exists():
-            settings = job_settings.tokens_file_settings(*place, role, resolved)
-            stages.encode(path, settings, manifest(cell.model), examples_file(cell.task, role), shots)
+            settings = study_settings.tokens_file_settings(*place, role, resolved)
+            jobs.encode(path, settings, manifest(cell.model), examples_file(cell.task, role), shots)
 
 
 def manifest(model: str) -> Path:
@@ -63,13 +67,13 @@ def examples_file(task: str, role: str = "evaluate") -> Path:
 
 def settings_of(cell: Cell, resolved: Resolved) -> dict:
     """The cell's settings as a job gets them: through JSON."""
-    return stages.settings_from(job_settings.settings_text(cell, resolved))
+    return jobs.settings_from(study_settings.settings_text(cell, resolved))
 
 
 def run(cell: Cell, resolved: Resolved) -> dict:
     """Run one cell; the settings it was given."""
     settings = settings_of(cell, resolved)
-    stages.cell(Path(cell.path), settings, gpus=0, threads=1, bar=iter)
+    jobs.cell(Path(cell.path), settings, gpus=0, threads=1, bar=iter)
     return settings
 
 
@@ -83,8 +87,8 @@ def run_all(resolved: Resolved) -> list[Cell]:
 
 def document(resolved: Resolved) -> Path:
     """The study file that the stages `collect` and `analyse` read."""
-    from junkdna.study import study_document
+    from junkdna.study.load import study_document
 
     path = Path("results/study.json")
-    stages.study(path, json.loads(json.dumps(study_document(resolved))))
+    jobs.study(path, json.loads(json.dumps(study_document(resolved))))
     return path

@@ -8,7 +8,8 @@ import pytest
 import toy
 
 from junkdna.errors import UserError
-from junkdna.study import Resolved, load_study, resolve
+from junkdna.study.load import load_study, resolve
+from junkdna.study.study import Resolved
 
 DELETE = object()
 JARGON = re.compile(  # words of pydantic, which no message shows

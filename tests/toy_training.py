@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from junkdna.models import load_classifier, load_plain
-from junkdna.objectives import OBJECTIVES, Training
+from junkdna.models.load import load_classifier, load_plain
+from junkdna.train.losses import OBJECTIVES, Training
 
 NAMES = tuple(OBJECTIVES)
 

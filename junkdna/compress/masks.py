@@ -1,12 +1,23 @@
 """Results and masks on a model: putting them on, proving that they still hold."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from junkdna.compress.result import MatrixResult
 from junkdna.compress.scope import Prunable
+
+
+class MatrixResult(NamedTuple):
+    """One compressed matrix, (out, in), on the device of the weight it came from.
+
+    `mask` is bool, True = kept; None where nothing is pruned. `weight` holds the new values in the old dtype; None
+    where kept weights stay bit for bit. Pruned entries of `weight` are 0.
+    """
+
+    mask: Tensor | None
+    weight: Tensor | None
 
 
 def _check_match(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from junkdna.compress.inputs import checked_parts
-from junkdna.compress.parts import flat_parts, part_lengths, recut
+from junkdna.compress.checks import checked_parts
+from junkdna.compress.chunks import flat_parts, part_lengths, recut
 
 UNSAMPLED = 2**16
 """Up to so many scalars all are kept in the one pass, and no sample is taken."""
@@ -60,7 +60,7 @@ class Order(NamedTuple):
 def magnitude_order(weights: Mapping[str, Tensor], largest_first: bool = False) -> Order:
     """Smallest |w| first, or largest first. Matrices are on one device, of one or several dtypes.
 
-    Raises `UserError` as `inputs.check_weights` does. Weights are read anew on each pass, unless all are one part. What
+    Raises `UserError` as `checks.check_weights` does. Weights are read anew on each pass, unless all are one part. What
     gives a matrix' mask (`keep_from`) has read that matrix for the last time when it yields the mask: it may be changed
     then.
     """

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from junkdna.compress.blocks import Batch, Call, Stack, between, probe, record, stack_of
-from junkdna.compress.masks import put
-from junkdna.compress.result import MatrixResult
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.masks import MatrixResult, put
 from junkdna.compress.scope import Prunable
-from junkdna.compress.statistics import InputStatistics
 from junkdna.errors import UserError
 
 PROBE_TOKENS = 5

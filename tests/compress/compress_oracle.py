@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from junkdna.compress import parts, select
+from junkdna.compress import chunks, select
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -53,8 +53,8 @@ def kept_after_sort(scores, count):
 def small_parts(size):
     """Parts of so many scalars, and samples of every third, so that small weights go the way of large ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "CPU_PART", size)
-        patch.setattr(parts, "DEVICE_PART", size)
+        patch.setattr(chunks, "CPU_PART", size)
+        patch.setattr(chunks, "DEVICE_PART", size)
         patch.setattr(select, "UNSAMPLED", 0)
         patch.setattr(select, "SAMPLE_STEP", 3)
         yield

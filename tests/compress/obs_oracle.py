@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from junkdna.compress.statistics import InputStatistics
+from junkdna.compress.input_stats import InputStatistics
 
 
 def statistics_of(x, gram=True):

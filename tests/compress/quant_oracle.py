@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from junkdna.compress.statistics import InputStatistics
+from junkdna.compress.input_stats import InputStatistics
 
 
 def to_even(value):

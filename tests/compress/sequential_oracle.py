@@ -4,7 +4,7 @@ import tiny_models
 import torch
 
 from junkdna.compress.blocks import Batch
-from junkdna.compress.result import MatrixResult
+from junkdna.compress.masks import MatrixResult
 from junkdna.compress.scope import prunable
 from junkdna.compress.sequential import calibrated
 

@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 import torch
 
-from junkdna.compress.artefact import KIND, read_artefact, write_artefact
-from junkdna.compress.result import MatrixResult
-from junkdna.compress.tensor_file import write_tensors
+from junkdna.compress.artifact import KIND, read_artefact, write_artefact
+from junkdna.compress.masks import MatrixResult
 from junkdna.errors import UserError
+from junkdna.storage.tensors import write_tensors
 
 FACTS = {"digest": "abc", "layers": {"b.weight": {"sparsity": 0.5}}}
 

@@ -4,8 +4,8 @@ import torch
 from compress_oracle import joined, pruned_count, sparsities, weight_sets
 from hypothesis import given
 
-from junkdna.compress import magnitude
-from junkdna.compress.band import masks
+from junkdna.compress.methods import magnitude
+from junkdna.compress.methods.band import masks
 from junkdna.errors import UserError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.budget import (
+from junkdna.compress.effective_bits import (
     DENSE_BITS,
     keep_of_bits,
     low_rank_bits,
@@ -100,5 +100,5 @@ def test_mean_is_weighted_by_scalars():
 
 
 def test_planning_needs_no_torch():
-    code = "import sys, junkdna.compress.budget; sys.exit('torch' in sys.modules)"
+    code = "import sys, junkdna.compress.effective_bits; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obs_oracle import correlated_inputs, damped, obs_step, refit, sparsegpt, statistics_of
 
-from junkdna.compress.columns import sweep
-from junkdna.compress.statistics import inverse_factor
+from junkdna.compress.column_sweep import sweep
+from junkdna.compress.input_stats import inverse_factor
 
 
 def problem(rows, inputs, seed):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from junkdna.compress.factor_cache import cached_factors
-from junkdna.compress.svd import compress, decompose
+from junkdna.compress.methods.svd import compress, decompose
 
 NAME = "model.layers.0.mlp.down_proj.weight"
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quant_oracle import correlated_tokens, statistics_of
 
-from junkdna.compress import gptq, rtn
-from junkdna.compress.gptq import compress
-from junkdna.compress.statistics import InputStatistics
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.methods import gptq, rtn
+from junkdna.compress.methods.gptq import compress
 from junkdna.errors import UserError
 
 

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress import parts
-from junkdna.compress.inputs import (
+from junkdna.compress import chunks
+from junkdna.compress.checks import (
     check_band,
     check_bits,
     check_divides,
@@ -184,7 +184,7 @@ def test_the_largest_finite_weights_pass():
 
 
 def test_two_bad_weights_in_different_parts_are_found(monkeypatch):
-    monkeypatch.setattr(parts, "CPU_PART", 3)
+    monkeypatch.setattr(chunks, "CPU_PART", 3)
     weight = torch.ones(3, 4)
     weight[0, 0] = weight[2, 3] = float("nan")
     with pytest.raises(UserError, match=r"^b: 2 of 12"):

@@ -4,8 +4,8 @@ import torch
 from compress_oracle import joined, kept_after_sort, pruned_count, sparsities, weight_sets
 from hypothesis import given
 
-from junkdna.compress import magnitude
-from junkdna.compress.largest import masks
+from junkdna.compress.methods import magnitude
+from junkdna.compress.methods.largest import masks
 from junkdna.errors import UserError
 
 

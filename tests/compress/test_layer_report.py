@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from junkdna.compress.layer_report import check_total, layer_report, level_kind, model_report
-from junkdna.compress.registry import METHODS, load
-from junkdna.compress.result import MatrixResult
-from junkdna.compress.statistics import InputStatistics
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.masks import MatrixResult
+from junkdna.compress.report import check_total, layer_report, level_kind, model_report
+from junkdna.study.methods import METHODS, load
 
 WEIGHT = torch.arange(1.0, 49.0).reshape(4, 12)
 RTN = {"group": 4, "symmetric": False}

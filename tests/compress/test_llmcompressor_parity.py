@@ -45,13 +45,14 @@ import transformers as hf
 from quant_oracle import statistics_of
 from torch import Tensor
 
-from junkdna.compress import gptq, quant_grid, rtn, sparsegpt, wanda
+from junkdna.compress import quant_grid
 from junkdna.compress.blocks import Batch
-from junkdna.compress.columns import sweep
-from junkdna.compress.result import MatrixResult
+from junkdna.compress.column_sweep import sweep
+from junkdna.compress.input_stats import DAMPING, InputStatistics, inverse_factor
+from junkdna.compress.masks import MatrixResult
+from junkdna.compress.methods import gptq, rtn, sparsegpt, wanda
 from junkdna.compress.scope import prunable
 from junkdna.compress.sequential import calibrated
-from junkdna.compress.statistics import DAMPING, InputStatistics, inverse_factor
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "llmcompressor.npz"
 ORACLE = "JUNKDNA_ORACLE"

@@ -7,7 +7,7 @@ import torch
 from compress_oracle import joined, kept_after_sort, pruned_count, sparsities, weight_sets
 from hypothesis import given
 
-from junkdna.compress.magnitude import masks
+from junkdna.compress.methods.magnitude import masks
 from junkdna.errors import UserError
 
 

@@ -4,7 +4,7 @@ import torch
 from compress_oracle import DTYPES, joined, kept_after_sort, pruned_count, sparsities, weight_sets
 from hypothesis import given
 
-from junkdna.compress.magnitude_layer import compress
+from junkdna.compress.methods.magnitude_layer import compress
 from junkdna.errors import UserError
 
 

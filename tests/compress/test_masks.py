@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from junkdna.compress.masks import apply, put, violations
-from junkdna.compress.result import MatrixResult
+from junkdna.compress.masks import MatrixResult, apply, put, violations
 from junkdna.compress.scope import Prunable, matrices
 
 GENERATOR_SEED = 11

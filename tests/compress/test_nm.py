@@ -5,7 +5,7 @@ from compress_oracle import weight_sets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.nm import compress, keep_n_of_m
+from junkdna.compress.methods.nm import compress, keep_n_of_m
 from junkdna.errors import UserError
 
 of_24 = st.sampled_from([1, 2, 3, 4, 6, 8, 12, 24])

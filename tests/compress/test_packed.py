@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress import packed as packed_module
-from junkdna.compress.packed import pack, packed_size, unpack
+from junkdna.storage import tensors as packed_module
+from junkdna.storage.tensors import pack, packed_size, unpack
 
 shapes = st.lists(st.integers(0, 13), min_size=0, max_size=3).map(tuple)
 

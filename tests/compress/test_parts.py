@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress import parts
-from junkdna.compress.parts import flat_parts, part_lengths, recut
+from junkdna.compress import chunks
+from junkdna.compress.chunks import flat_parts, part_lengths, recut
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.data())
@@ -34,7 +34,7 @@ def test_lengths_that_leave_scalars_are_our_own_mistake(lengths, words):
 
 
 def test_parts_are_views_of_a_row_major_matrix_and_copies_else(monkeypatch):
-    monkeypatch.setattr(parts, "CPU_PART", 4)
+    monkeypatch.setattr(chunks, "CPU_PART", 4)
     weights = {"b": torch.arange(6.0).view(2, 3), "a": torch.arange(6.0, 12.0).view(3, 2).t().contiguous().t()}
     got = list(flat_parts(weights))
     assert [len(part) for part in got] == [4, 4, 4]
@@ -50,7 +50,7 @@ def test_dtypes_that_meet_in_a_part_are_promoted_exactly():
 
 
 def test_lengths_by_device(monkeypatch):
-    monkeypatch.setattr(parts, "CPU_PART", 3)
-    monkeypatch.setattr(parts, "DEVICE_PART", 5)
+    monkeypatch.setattr(chunks, "CPU_PART", 3)
+    monkeypatch.setattr(chunks, "DEVICE_PART", 5)
     assert part_lengths(7, torch.device("cpu")) == [3, 3, 1]
     assert part_lengths(10, torch.device("cuda")) == [5, 5]

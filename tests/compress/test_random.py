@@ -5,8 +5,8 @@ from compress_oracle import joined, kept_after_sort, pruned_count, small_parts, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress import random
-from junkdna.compress.random import masks
+from junkdna.compress.methods import random
+from junkdna.compress.methods.random import masks
 from junkdna.compress.select import kth_lowest
 from junkdna.errors import UserError
 

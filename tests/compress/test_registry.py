@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from junkdna.compress import registry
-from junkdna.compress.levels import LEVEL_KINDS
-from junkdna.compress.options import SCOPE_OPTIONS, function_options, option_texts, option_values
 from junkdna.errors import UserError
+from junkdna.study import methods
+from junkdna.study.levels import LEVEL_KINDS
+from junkdna.study.options import SCOPE_OPTIONS, function_options, option_texts, option_values
 
 ROOT = Path(__file__).parents[2]
-METHODS = registry.METHODS
+METHODS = methods.METHODS
 STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram"}
 
 
-@pytest.mark.parametrize("module", ["registry", "options", "levels", "budget"])
+@pytest.mark.parametrize("module", ["study.methods", "study.options", "study.levels", "compress.effective_bits"])
 def test_planning_needs_no_torch(module):
-    code = f"import sys, junkdna.compress.{module}; assert not {{'torch', 'numpy', 'pydantic'}} & {{*sys.modules}}"
+    code = f"import sys, junkdna.{module}; assert not {{'torch', 'numpy', 'pydantic'}} & {{*sys.modules}}"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -29,14 +29,14 @@ def test_every_entry_loads_its_own_file(name):
     method = METHODS[name]
     assert method.name == name
     assert method.meaning
-    assert registry.load(name).__module__ == f"junkdna.compress.{name}"
+    assert methods.load(name).__module__ == f"junkdna.compress.methods.{name}"
     assert {*method.levels} <= {*LEVEL_KINDS}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_functions_take_what_the_table_says(name):
     method = METHODS[name]
-    given = inspect.signature(registry.load(name)).parameters
+    given = inspect.signature(methods.load(name)).parameters
     first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
     assert [*given][:3] == first
     defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option != "factors"}
@@ -65,10 +65,10 @@ def test_options_survive_their_text():
 
 def test_unknown_name_says_close_and_legal_ones():
     with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Legal: band, gptq, .* wanda") as error:
-        registry.load("magnitud")
+        methods.load("magnitud")
     assert "compression method" in str(error.value)
 
 
 def test_dense_is_no_method():
     with pytest.raises(UserError, match="'dense'"):
-        registry.load("dense")
+        methods.load("dense")

@@ -6,7 +6,7 @@ from compress_oracle import weight_sets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.rtn import compress
+from junkdna.compress.methods.rtn import compress
 from junkdna.errors import UserError
 
 all_bits = st.sampled_from([2, 3, 4, 8])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.compress import select
-from junkdna.compress.parts import CPU_PART
+from junkdna.compress.chunks import CPU_PART
 from junkdna.compress.select import (
     Order,
     keep_all_but_lowest,

@@ -12,8 +12,7 @@ from sequential_oracle import batch, compress, naive, rows, run, same
 from tiny_models import FAMILIES
 
 from junkdna.compress.blocks import Batch
-from junkdna.compress.masks import put
-from junkdna.compress.result import MatrixResult
+from junkdna.compress.masks import MatrixResult, put
 from junkdna.compress.scope import prunable
 from junkdna.compress.sequential import calibrated
 from junkdna.errors import UserError

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obs_oracle import best_mask, correlated_inputs, damped, error, refit, statistics_of
 
-from junkdna.compress.sparsegpt import compress
-from junkdna.compress.statistics import InputStatistics
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.methods.sparsegpt import compress
 from junkdna.errors import UserError
 
 

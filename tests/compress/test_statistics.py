@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obs_oracle import correlated_inputs, damped, statistics_of
 
-from junkdna.compress.statistics import InputStatistics, inverse_factor
+from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.errors import UserError
 
 dtypes = st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64])

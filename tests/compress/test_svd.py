@@ -5,8 +5,8 @@ from compress_oracle import pruned_count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.inputs import kept_rank
-from junkdna.compress.svd import compress, decompose
+from junkdna.compress.checks import kept_rank
+from junkdna.compress.methods.svd import compress, decompose
 from junkdna.errors import UserError
 
 

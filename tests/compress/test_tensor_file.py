@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from junkdna.compress.tensor_file import METADATA_KEY, read_tensors, tensors_digest, write_tensors
 from junkdna.errors import UserError
+from junkdna.storage.tensors import METADATA_KEY, read_tensors, tensors_digest, write_tensors
 
 KIND = "numbers 1"
 
@@ -134,7 +134,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from junkdna.compress import tensor_file
+from junkdna.storage import tensors as tensor_file
 
 def save_and_die(tensors, file, metadata):
     save_file(tensors, file, metadata)

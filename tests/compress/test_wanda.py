@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obs_oracle import statistics_of
 
-from junkdna.compress.statistics import InputStatistics
-from junkdna.compress.wanda import compress
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.methods.wanda import compress
 from junkdna.errors import UserError
 
 

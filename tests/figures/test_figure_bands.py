@@ -4,7 +4,7 @@ from figure_pages import footer, lines, outside
 from tables import Condition, drops_table
 
 from junkdna.errors import UserError
-from junkdna.figures import bands
+from junkdna.report.figures import bands
 
 TENTHS = tuple(f"band-{low / 10:g}to{(low + 1) / 10:g}" for low in range(1, 9))
 

@@ -4,7 +4,7 @@ from figure_pages import footer, legend, lines, outside
 from tables import Condition, drops_table
 
 from junkdna.errors import UserError
-from junkdna.figures import budget
+from junkdna.report.figures import budget
 
 QUANT = ("rtn-4bit", "rtn-3bit", "rtn-4bit,group=64", "rtn-8bit,group=64", "svd-rank0.25", "svd-rank0.9", "svd-rank0.5")
 

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 from tables import Condition, drops_table, study
 
-from junkdna.figures import conditions
+from junkdna.report.figures import conditions
 
 
 @pytest.fixture(scope="module")

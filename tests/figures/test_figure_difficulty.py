@@ -5,7 +5,7 @@ import pytest
 from figure_pages import footer, legend, lines, outside
 from tables import Condition, drops_table
 
-from junkdna.figures import difficulty
+from junkdna.report.figures import difficulty
 
 TUNED = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
 

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 from tables import Condition, drops_table, study
 
-from junkdna import grid
-from junkdna.compression_grid import CompressionGrid
 from junkdna.errors import UserError
-from junkdna.figures import bands, budget, difficulty, draw, headline, layout, sparsity, transfer
-from junkdna.sealed import write_frame
+from junkdna.report.figures import bands, budget, difficulty, draw, headline, layout, sparsity, transfer
+from junkdna.storage.tables import write_frame
+from junkdna.study import grid
+from junkdna.study.compression import CompressionGrid
 
 BANNED = re.compile(r"supported|proves|confirms", re.IGNORECASE)
 MODES = ("none", "dense", "sparse")
@@ -86,14 +86,16 @@ def test_outlines_count_conditions_and_not_models():
 
 def test_names_and_report_import_no_heavy_package():
     code = (
-        "import sys, junkdna.figures.draw, junkdna.report; print(sorted({'matplotlib', 'polars'} & set(sys.modules)))"
+        "import sys, junkdna.report.figures.draw, junkdna.report.page;"
+        "print(sorted({'matplotlib', 'polars'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
 def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
     code = (
-        "import pathlib, sys, matplotlib; from junkdna.figures import draw; matplotlib.rcParams['font.size'] = 31;"
+        "import pathlib, sys, matplotlib;"
+        "from junkdna.report.figures import draw; matplotlib.rcParams['font.size'] = 31;"
         "draw.draw_all(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]));"
         "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams['font.size'])"
     )

@@ -5,7 +5,7 @@ import pytest
 from figure_pages import footer, outside
 from tables import Condition, drops_table, study
 
-from junkdna.figures import headline, labels, levels
+from junkdna.report.figures import headline, labels, series
 
 
 def lines(ax) -> list:
@@ -55,14 +55,14 @@ def test_only_magnitude_without_training_or_with_the_mask_held(drops):
     ],
 )
 def test_levels(given, picked):
-    assert levels.pick(f"magnitude-{level:g}" for level in given) == [f"magnitude-{level:g}" for level in picked]
+    assert series.pick(f"magnitude-{level:g}" for level in given) == [f"magnitude-{level:g}" for level in picked]
 
 
 def test_levels_without_a_sparsity_run_from_weak_to_strong():
-    assert levels.pick([f"rtn-{bits}bit" for bits in (2, 8, 4, 3)]) == [f"rtn-{bits}bit" for bits in (8, 4, 3, 2)]
+    assert series.pick([f"rtn-{bits}bit" for bits in (2, 8, 4, 3)]) == [f"rtn-{bits}bit" for bits in (8, 4, 3, 2)]
     ranks = [f"svd-rank0.{digit}" for digit in (1, 2, 4, 6, 8)]
-    assert levels.pick(ranks) == ["svd-rank0.8", "svd-rank0.6", "svd-rank0.2", "svd-rank0.1"]
-    assert [levels.words(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
+    assert series.pick(ranks) == ["svd-rank0.8", "svd-rank0.6", "svd-rank0.2", "svd-rank0.1"]
+    assert [series.words(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
         "50 % pruned",
         "keep 2 of 4",
         "4 bits",

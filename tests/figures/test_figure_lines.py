@@ -3,14 +3,15 @@ import itertools
 import polars as pl
 import pytest
 
-from junkdna.compress.registry import METHODS
-from junkdna.figures import lines, style, words
+from junkdna.report.figures import series, style
+from junkdna.report.figures import text as report_figures_text
+from junkdna.study.methods import METHODS
 
 C4 = ",calibration=c4"
 
 
-def all_of(*tags: str) -> list[lines.Line]:
-    return lines.present(pl.DataFrame({"compression": tags}))
+def all_of(*tags: str) -> list[series.Line]:
+    return series.present(pl.DataFrame({"compression": tags}))
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,9 @@ def test_a_line_is_a_method_with_its_options_and_kind_of_level(tags, count):
 
 def test_rows_of_lines_leave_out_dense_unless_asked():
     rows = pl.DataFrame({"compression": ["dense", "rtn-4bit", "magnitude-0.3", "rtn-3bit,group=64"]})
-    rtn = [line for line in lines.present(rows) if line.method == "rtn"]
-    assert list(lines.on(rows, rtn)["compression"]) == ["rtn-4bit", "rtn-3bit,group=64"]
-    assert list(lines.with_dense(rows, rtn[:1])["compression"]) == ["dense", "rtn-4bit"]
+    rtn = [line for line in series.present(rows) if line.method == "rtn"]
+    assert list(series.on(rows, rtn)["compression"]) == ["rtn-4bit", "rtn-3bit,group=64"]
+    assert list(series.with_dense(rows, rtn[:1])["compression"]) == ["dense", "rtn-4bit"]
 
 
 def test_what_prunes_comes_first_and_magnitude_before_all():
@@ -55,37 +56,37 @@ def test_what_prunes_comes_first_and_magnitude_before_all():
     ],
 )
 def test_strength_rises_along_a_line(weak_to_strong):
-    found = [lines.strength(tag) for tag in weak_to_strong]
+    found = [series.strength(tag) for tag in weak_to_strong]
     assert all(a < b for a, b in itertools.pairwise(found))
 
 
 def test_names_say_the_options_that_differ_and_the_footer_the_others():
     found = all_of("rtn-4bit", "rtn-4bit,group=64", "gptq-4bit" + C4, "wanda-0.5" + C4, "wanda-keep2of4" + C4)
-    assert sorted(lines.names(found).values()) == [
+    assert sorted(series.names(found).values()) == [
         "GPTQ, groups of 128",
         "RTN, groups of 128",
         "RTN, groups of 64",
         "Wanda",
         "Wanda, keep n of 4",
     ]
-    assert lines.in_common(found) == "Options, where a method has them: calibrated on c4."
+    assert series.in_common(found) == "Options, where a method has them: calibrated on c4."
     alike = all_of("rtn-4bit", "gptq-4bit" + C4)
-    assert set(lines.names(alike).values()) == {"RTN", "GPTQ"}
-    assert lines.in_common(alike) == "Options, where a method has them: groups of 128; calibrated on c4."
-    assert "c4" not in lines.in_common(alike, [line for line in alike if line.method == "rtn"])
-    assert lines.in_common(all_of("magnitude-0.3")) == ""
+    assert set(series.names(alike).values()) == {"RTN", "GPTQ"}
+    assert series.in_common(alike) == "Options, where a method has them: groups of 128; calibrated on c4."
+    assert "c4" not in series.in_common(alike, [line for line in alike if line.method == "rtn"])
+    assert series.in_common(all_of("magnitude-0.3")) == ""
     (ties,) = all_of("magnitude-0.3,reference_ties=true")
-    assert "all ties pruned" in lines.in_common([ties])
+    assert "all ties pruned" in series.in_common([ties])
 
 
 def test_every_method_has_a_name_and_lines_have_different_styles():
     level = {"sparsity": "0.5", "keep_of": "keep2of4", "band": "0.2to0.3", "bits": "4bit", "rank": "rank0.25"}
     found = all_of(*(f"{name}-{level[kind]}" for name, method in METHODS.items() for kind in method.levels))
     assert len(found) == sum(len(method.levels) for method in METHODS.values())
-    names = lines.names(found)
+    names = series.names(found)
     assert len(set(names.values())) == len(found)
     assert not [name for name in names.values() if "_" in name]
-    dashes = lines.dashes([line for line in found if line.kind != "band"])
+    dashes = series.dashes([line for line in found if line.kind != "band"])
     assert len({str(dash) for dash in dashes.values()}) == len(dashes)
     looks = [str(dash) for dash in (*style.METHOD_DASHES.values(), *style.SPARE_DASHES)]
     assert len(set(looks)) == len(looks)
@@ -93,9 +94,9 @@ def test_every_method_has_a_name_and_lines_have_different_styles():
 
 def test_short_names_are_those_that_readers_know():
     known = {"wanda": "Wanda", "sparsegpt": "SparseGPT", "rtn": "RTN", "gptq": "GPTQ", "svd": "SVD"}
-    assert {name: words.method(name) for name in known} == known
-    assert words.method("largest") == "largest weights pruned"
-    assert words.short_method("magnitude_layer") == "magnitude per matrix"
+    assert {name: report_figures_text.method(name) for name in known} == known
+    assert report_figures_text.method("largest") == "largest weights pruned"
+    assert report_figures_text.short_method("magnitude_layer") == "magnitude per matrix"
 
 
 @pytest.mark.parametrize(
@@ -116,4 +117,4 @@ def test_short_names_are_those_that_readers_know():
     ],
 )
 def test_words_for_one_compression(tag, text):
-    assert lines.compression(tag) == text
+    assert series.compression(tag) == text

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from junkdna.figures import saving
+from junkdna.report.figures import layout
 
 
 def small_figure() -> Figure:
@@ -15,7 +15,7 @@ def small_figure() -> Figure:
 
 
 def test_save_writes_three_formats_and_leaves_no_unfinished_file(tmp_path):
-    written = saving.save(small_figure(), tmp_path / "deep" / "a.b")
+    written = layout.save(small_figure(), tmp_path / "deep" / "a.b")
     assert [path.name for path in written] == ["a.b.pdf", "a.b.svg", "a.b.png"]
     assert sorted(os.listdir(tmp_path / "deep")) == ["a.b.pdf", "a.b.png", "a.b.svg"]
 
@@ -23,10 +23,10 @@ def test_save_writes_three_formats_and_leaves_no_unfinished_file(tmp_path):
 def test_a_failing_save_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: (path.write_text("half"), 1 / 0))
     with pytest.raises(ZeroDivisionError):
-        saving.save(small_figure(), tmp_path / "a")
+        layout.save(small_figure(), tmp_path / "a")
     assert os.listdir(tmp_path) == []
 
 
 def test_same_figure_same_bytes_in_all_formats(tmp_path):
-    one, two = (saving.save(small_figure(), tmp_path / name / "fig") for name in "ab")
+    one, two = (layout.save(small_figure(), tmp_path / name / "fig") for name in "ab")
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 from tables import Condition, drops_table
 
-from junkdna.figures import difficulty_scale as scale
+from junkdna.report.figures import difficulty_axes as scale
 
 
 def table(*tasks: tuple[str, str], **more) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from figure_pages import footer, legend, lines, outside
 from tables import LEVELS, Condition, drops_table, study
 
 from junkdna.errors import UserError
-from junkdna.figures import sparsity
+from junkdna.report.figures import sparsity
 
 
 @pytest.fixture(scope="module")

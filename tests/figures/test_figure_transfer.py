@@ -6,7 +6,7 @@ from figure_pages import footer, legend, lines, outside
 from tables import Condition, drops_table, study
 
 from junkdna.errors import UserError
-from junkdna.figures import transfer
+from junkdna.report.figures import transfer
 
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
 

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from junkdna.data.examples import canonical_examples
 from junkdna.errors import UserError
-from junkdna.tasks.load import canonical_examples
 
 
 def rows_of(settings: dict, rows: list[dict], role: str = "evaluate", **splits: list[dict]) -> list[dict]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from junkdna import job_settings, stages
-from junkdna.study import resolve
+from junkdna.cli import jobs
+from junkdna.study import settings as study_settings
+from junkdna.study.load import resolve
 
 SCORED = {"method": "magnitude", "sparsity": 0.5}
 
@@ -18,14 +19,14 @@ def example_settings(name: str, role: str, kind: str, **entry: object) -> dict:
         "tasks": {name: {"source": kind, **entry}, "sciq": None},
         "experiments": {"e": {"title": "", "models": ["m"], "tasks": ["sciq"], "compressions": [SCORED]}},
     }  # fmt: skip
-    return job_settings.example_settings(name, role, resolve(study, "study"))
+    return study_settings.example_settings(name, role, resolve(study, "study"))
 
 
 def examples(settings: dict, output: Path, place: Path | None = None) -> list[dict]:
     """Rows of the stage's file, written below the folder `output`; `place` stands in for the source's Hub data set."""
     if place is not None:
         source = {**settings["source"], "hub": str(place)}
-        settings = {**settings, "source": source | job_settings.data_digest(source)}
+        settings = {**settings, "source": source | study_settings.data_digest(source)}
     file = output / f"{settings['task']}_{settings['role']}.parquet"
-    stages.examples(file, settings)
+    jobs.examples(file, settings)
     return pq.read_table(file).to_pylist()

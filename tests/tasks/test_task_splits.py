@@ -3,7 +3,7 @@
 import pytest
 from made_rows import error_of, rows_of
 
-from junkdna.tasks.knobs import hash_key
+from junkdna.seeds import hash_key
 
 CLASSIFY = {
     "task": "t", "kind": "classify", "limits": {}, "evaluate_split": "test", "labels": ["no", "yes"],

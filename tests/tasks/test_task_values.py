@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from junkdna.data.examples import canonical_examples
+from junkdna.data.values import place_of_truth, whole_number
 from junkdna.errors import UserError
-from junkdna.tasks.load import canonical_examples
-from junkdna.tasks.values import place_of_truth, whole_number
 
 BASE = {"task": "t", "evaluate_split": "e", "limits": {}}
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from made_rows import error_of, rows_of
 
-from junkdna import metrics
-from junkdna.tasks.load import canonical_examples
-from junkdna.tasks.usable import notes_of
+from junkdna.data.examples import canonical_examples
+from junkdna.data.usable_rows import notes_of
+from junkdna.evaluate import metrics
 
 BASE = {"task": "t", "limits": {}, "evaluate_split": "test"}
 LISTED = {**BASE, "kind": "choice", "columns": {"text": "{q}", "choices": "c", "answer": "l", "shuffle": False}}

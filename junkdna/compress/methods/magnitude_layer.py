@@ -1,0 +1,24 @@
+"""Magnitude pruning of each matrix by itself: one threshold a matrix."""
+
+from torch import Tensor
+
+from junkdna.compress.checks import check_matrix, prune_count
+from junkdna.compress.masks import MatrixResult
+from junkdna.compress.select import keep_all_but_lowest, magnitude_order
+
+
+def compress(weight: Tensor, statistics: None, level: float) -> MatrixResult:
+    """The mask (True = kept) of one (out, in) matrix that prunes its smallest |w|, level = the fraction pruned.
+
+    Of n scalars exactly floor(n * level) go, smallest |w| first, of equal ones the lower row-major index: `magnitude`
+    with this matrix alone. Level 0 prunes nothing, 1 everything; masks are nested as the level grows. Kept weights stay
+    bit for bit, so the result holds none. `statistics` are not looked at. Raises `UserError` for NaN or infinite
+    weights and a level outside 0..1. It does not change the weight.
+
+    Source: the per-layer magnitude rule of the LLM code of the Junk DNA Hypothesis. Its threshold is the
+    scalar of rank floor(n * level), counted from 0, and that scalar and its ties go too; here the count is exact.
+    """
+    check_matrix(weight)  # here, as the check inside the order puts a name in front, and this function knows none
+    count = prune_count(weight.numel(), level)
+    ((_, mask),) = keep_all_but_lowest(magnitude_order({"weight": weight}), count)
+    return MatrixResult(mask, None)

@@ -1,0 +1,92 @@
+"""SparseGPT: prune by second-order saliency, column by column, while the columns to come make up for it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from junkdna.compress.checks import check_divides, check_keep_of, check_matrix, prune_count
+from junkdna.compress.column_sweep import sweep
+from junkdna.compress.input_stats import InputStatistics, inverse_factor
+from junkdna.compress.masks import MatrixResult
+from junkdna.compress.methods.nm import keep_n_of_m
+from junkdna.compress.select_rows import keep_highest_per_row
+from junkdna.errors import UserError
+
+BLOCK = 128
+"""Columns whose weights compete with each other at a sparsity: their mask is chosen when the first is reached."""
+
+
+def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[int, int]) -> MatrixResult:
+    """Mask (True = kept) and new weights of one (out, in) matrix (arXiv 2301.00774, algorithm 1).
+
+    With U of `inverse_factor` (damping 1 %), the saliency of weight ij is |W_ij| / U_jj (squared in the paper; the
+    order is the same), W as it stands when the mask is chosen. Columns are pruned from left to right; for each, the
+    weights behind take the step that least raises the squared error over the calibration tokens (`column_sweep.sweep`).
+
+    level is a sparsity: the mask is chosen for 128 columns at a time, over all their rows together. Once the first c
+    columns are done, floor(out * c * level) of their weights are pruned, so the whole matrix loses exactly
+    floor(out * in * level). Or a pair (keep, of): the mask is chosen for `of` columns at a time, and the `keep` most
+    salient of them stay in every row. The least salient go, of equal ones the lower column first, then the lower row.
+
+    Weights of dead inputs (0 in every calibration token) have saliency 0: they go first, and nothing makes up for
+    them. Those that the level does not reach stay as they are, where the authors' code sets them all to 0.
+
+    Computed in float32, of float64 weights in float64; both results are on the weight's device, the new weights in its
+    dtype. Pruned ones are exactly 0; a level that prunes nothing gives the weights back bit for bit. Raises `UserError`
+    for NaN or infinite weights or statistics, no tokens, an illegal level, a row that `of` does not divide, new
+    weights beyond the largest float16. It does not change `weight`, nor promise a smaller error than `wanda`.
+    """
+    check_matrix(weight)
+    rows, inputs = weight.shape
+    assert inputs == statistics.inputs, f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
+    rule = _pair_rule(inputs, level) if isinstance(level, tuple | list) else _sparsity_rule(rows, inputs, level)
+    factor = inverse_factor(statistics)
+    if rule.prunes_nothing:
+        everything = torch.ones(rows, inputs, dtype=torch.bool, device=weight.device)
+        return MatrixResult(everything, weight.detach().clone(memory_format=torch.contiguous_format))
+
+    work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    per_weight = torch.where(statistics.square_sums > 0, factor.diagonal().reciprocal(), 0).to(work.dtype)
+    kept = torch.empty(inputs, rows, dtype=torch.bool, device=weight.device)
+    zero = work.new_zeros(())
+
+    def start(first: int, columns: Tensor) -> None:
+        last = first + len(columns)
+        kept[first:last] = rule.choose(first, columns.abs() * per_weight[first:last].unsqueeze(1))
+
+    def replace(index: int, column: Tensor) -> Tensor:
+        return torch.where(kept[index], column, zero)
+
+    new = sweep(work, factor, rule.group, start, replace).to(weight.dtype).contiguous()
+    if not torch.isfinite(new).all():
+        raise UserError(
+            f"new weights exceed the largest {weight.dtype}, {torch.finfo(weight.dtype).max:g}: what is pruned is made "
+            "up for by inputs that vary little. Load the model in bfloat16 or float32, or use wanda, which moves no "
+            "weight."
+        )
+    return MatrixResult(kept.t().contiguous(), new)
+
+
+class _Rule(NamedTuple):
+    """How a level chooses: `choose` takes the first of `group` columns and their saliencies (columns, out), and gives
+    a bool of that shape, True = kept."""
+
+    group: int
+    prunes_nothing: bool
+    choose: Callable[[int, Tensor], Tensor]
+
+
+def _sparsity_rule(rows: int, inputs: int, sparsity: float) -> _Rule:
+    def choose(first: int, saliencies: Tensor) -> Tensor:
+        before, after = (prune_count(rows * columns, sparsity) for columns in (first, first + len(saliencies)))
+        return keep_highest_per_row(saliencies.view(1, -1), saliencies.numel() - (after - before)).view_as(saliencies)
+
+    return _Rule(BLOCK, prune_count(rows * inputs, sparsity) == 0, choose)
+
+
+def _pair_rule(inputs: int, pair: tuple[int, int]) -> _Rule:
+    keep, of = check_keep_of(pair)
+    check_divides(inputs, of)
+    return _Rule(of, keep == of, lambda first, saliencies: keep_n_of_m(saliencies.t(), keep, of).t())

@@ -1,0 +1,56 @@
+"""Low rank: the largest singular values of each matrix."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from junkdna.compress.checks import check_matrix, kept_rank
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.masks import MatrixResult
+from junkdna.compress.quant_grid import cast
+
+
+class Factors(NamedTuple):
+    """A matrix (out, in) as u @ diag(s) @ v, with k = min(out, in): u (out, k), s (k,) falling, v (k, in).
+
+    The columns of u and the rows of v are orthonormal. float32, or float64 where the matrix is.
+    """
+
+    u: Tensor
+    s: Tensor
+    v: Tensor
+
+
+def compress(
+    weight: Tensor, statistics: InputStatistics | None, level: float, factors: Factors | None = None
+) -> MatrixResult:
+    """The (out, in) matrix of rank floor(level * min(out, in)) nearest to `weight`, in the weight's dtype.
+
+    level is the kept fraction of the full rank: 1 gives the weight bit for bit, 0 (or less than one singular value)
+    zeros. Nearest in the Frobenius and the spectral norm: the error's are the root of the summed squares of the dropped
+    singular values and the largest of them (Eckart and Young 1936), up to the rounding of the result to its dtype.
+    `factors` are those of `decompose(weight)` where the caller has them: they serve every level. `statistics` are not
+    looked at: nearest is meant in the weights, not in the layer's outputs.
+
+    Used on some layers only (`scope.select_layers`) it is the layer-selective rank reduction of Sharma et al.
+    2023 (LASER, arXiv 2312.13558). Raises `UserError` for NaN or infinite weights and a level outside 0..1. It does
+    not change `weight`, nor return factors: the layer keeps its shape and speed.
+    """
+    check_matrix(weight)
+    rank = kept_rank(*weight.shape, level)
+    if rank == 0:
+        return MatrixResult(None, torch.zeros_like(weight))
+    if rank == min(weight.shape):
+        return MatrixResult(None, weight.detach().clone())
+    u, s, v = factors or decompose(weight)
+    return MatrixResult(None, cast((u[:, :rank] * s[:rank]) @ v[:rank], weight.dtype))
+
+
+def decompose(weight: Tensor) -> Factors:
+    """The singular value decomposition of a matrix, on its device, in float32 (float64 stays).
+
+    The signs of singular vectors are free, and differ between devices and libraries; the product does not.
+    """
+    wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    return Factors(*torch.linalg.svd(wide, full_matrices=False))

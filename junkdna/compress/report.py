@@ -1,0 +1,196 @@
+"""What each layer really got: sparsity, rank or bits, and what it would take on disk; less than asked is an error."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from junkdna.compress.checks import kept_rank, prune_count
+from junkdna.compress.effective_bits import (
+    DENSE_BITS,
+    keep_of_bits,
+    low_rank_bits,
+    mean_bits,
+    quantised_bits,
+    sparse_bits,
+)
+from junkdna.compress.masks import MatrixResult
+from junkdna.study.levels import Level
+from junkdna.study.methods import METHODS
+
+SAMPLED_ROWS = 16
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One compressed matrix of rows x inputs weights.
+
+    `pruned` counts the scalars that its mask prunes, `rank` the singular values kept, `bits` those of a weight's code:
+    each None for methods that do not go by it. `effective_bits` a weight are those of `budget`.
+    """
+
+    name: str
+    rows: int
+    inputs: int
+    pruned: int | None
+    rank: int | None
+    bits: int | None
+    effective_bits: float
+
+    @property
+    def weights(self) -> int:
+        """The number of scalars."""
+        return self.rows * self.inputs
+
+    @property
+    def sparsity(self) -> float | None:
+        """The fraction pruned."""
+        return None if self.pruned is None else self.pruned / self.weights
+
+    def facts(self) -> dict[str, int | float]:
+        """The fields that say something about this layer, by name, for JSON."""
+        every = {
+            "rows": self.rows,
+            "inputs": self.inputs,
+            "sparsity": self.sparsity,
+            "rank": self.rank,
+            "bits": self.bits,
+            "effective_bits": self.effective_bits,
+        }
+        return {name: value for name, value in every.items() if value is not None}
+
+
+def layer_report(
+    name: str, weight: Tensor, result: MatrixResult, method: str, level: Level, options: Mapping[str, object]
+) -> LayerReport:
+    """The report on one matrix, (out, in) `weight` before and `result` after; `check_achieved` is part of it.
+
+    `options` are those that the method was called with; the registry's defaults stand for what is left out. Sparsity is
+    counted from the mask; rank and bits are those asked for.
+    """
+    rows, inputs = weight.shape
+    for part in result:
+        assert part is None or part.shape == weight.shape, f"{name}: {tuple(part.shape)} of {tuple(weight.shape)}"
+    assert result.weight is None or result.weight.dtype == weight.dtype, f"{name}: {result.weight.dtype}"
+    told = METHODS[method].options | dict(options)
+    check_achieved(name, result, method, level, told)
+    kind = level_kind(method, level)
+    pruned = rank = bits = None
+    if kind == "bits":
+        bits = level
+        effective = quantised_bits(
+            bits, told["group"], inputs, rows, symmetric=told["symmetric"], act_order=told.get("act_order", False)
+        )
+    elif kind == "rank":
+        rank = kept_rank(rows, inputs, level)
+        effective = low_rank_bits(rank, rows, inputs)
+    else:
+        pruned = _pruned(result.mask)
+        effective = keep_of_bits(*level) if kind == "keep_of" else sparse_bits(1 - pruned / weight.numel())
+    return LayerReport(name, rows, inputs, pruned, rank, bits, effective)
+
+
+def level_kind(method: str, level: Level) -> str:
+    """Which of the kinds of level that a method takes (`levels.LEVEL_KINDS`) a value is of."""
+    kinds = METHODS[method].levels
+    return "keep_of" if "keep_of" in kinds and isinstance(level, tuple) else kinds[0]
+
+
+def check_achieved(name: str, result: MatrixResult, method: str, level: Level, options: Mapping[str, object]) -> None:
+    """Raises RuntimeError, naming the matrix, where its result has less than the level asks of each matrix.
+
+    Keep n of m: no group keeps more than n. A sparsity: floor(rows * inputs * level) pruned in the matrix
+    (magnitude_layer, sparsegpt), or floor(inputs * level) in each row (wanda). Bits: no group has more than 2^bits
+    values, looked at in SAMPLED_ROWS rows; where act_order mixes the groups' inputs, no row more than its groups have
+    together. New weights are 0 where the mask prunes. It does not measure the rank, which would take another
+    decomposition, nor look at what a matrix got from a method over the whole model: see `check_total`.
+    """
+    kind = level_kind(method, level)
+    problem = ""
+    if kind == "keep_of":
+        problem = _group_problem(result.mask, *level)
+    elif kind == "bits":
+        problem = _bits_problem(result.weight, level, options)
+    elif method in _FLOORS:
+        problem = _FLOORS[method](result.mask, level)
+    if result.mask is not None and result.weight is not None and not problem:
+        moved = int(((result.weight != 0) & ~result.mask).count_nonzero())
+        problem = f"{moved} pruned weights are not 0" if moved else ""
+    if problem:
+        raise RuntimeError(
+            f"{name}: {method} at {level} gave less than asked: {problem}. This is a fault of the method."
+        )
+
+
+def _pruned(mask: Tensor) -> int:
+    return mask.numel() - int(mask.count_nonzero())
+
+
+def _group_problem(mask: Tensor, keep: int, of: int) -> str:
+    most = int(mask.unflatten(1, (-1, of)).sum(-1).max())
+    return f"a group of {of} keeps {most} weights, more than {keep}" if most > keep else ""
+
+
+def _matrix_problem(mask: Tensor, sparsity: float) -> str:
+    pruned, asked = _pruned(mask), prune_count(mask.numel(), sparsity)
+    return f"{pruned} of {mask.numel()} weights are pruned, fewer than {asked}" if pruned < asked else ""
+
+
+def _row_problem(mask: Tensor, sparsity: float) -> str:
+    inputs = mask.shape[1]
+    least, asked = inputs - int(mask.sum(-1).max()), prune_count(inputs, sparsity)
+    return f"a row of {inputs} weights has {least} pruned, fewer than {asked}" if least < asked else ""
+
+
+_FLOORS = {"magnitude_layer": _matrix_problem, "sparsegpt": _matrix_problem, "wanda": _row_problem}
+
+
+def _bits_problem(weight: Tensor, bits: int, options: Mapping[str, object]) -> str:
+    rows, inputs = weight.shape
+    size = options["group"] or inputs
+    sample = weight[torch.linspace(0, rows - 1, min(rows, SAMPLED_ROWS)).long()]
+    groups = sample.unflatten(1, (-1, size))
+    most = 2**bits
+    if options.get("act_order"):
+        most *= groups.shape[1]
+        groups = sample
+    ordered = groups.sort(dim=-1).values
+    values = 1 + int((ordered[..., 1:] != ordered[..., :-1]).sum(-1).max())
+    return f"{values} values share a grid of {most}" if values > most else ""
+
+
+def check_total(reports: Sequence[LayerReport], method: str, level: Level, options: Mapping[str, object]) -> None:
+    """Raises RuntimeError where a method over the whole model pruned another number than its level asks of all.
+
+    Of N scalars in all reports that is floor(N * level), of a band floor(N * to) - floor(N * from); with
+    `reference_ties` ties may add to it. How the number is spread over matrices is free. Other methods pass.
+    """
+    if METHODS[method].over != "model":
+        return
+    total = sum(report.weights for report in reports)
+    pruned = sum(report.pruned for report in reports)
+    low, high = level if level_kind(method, level) == "band" else (0, level)
+    asked = prune_count(total, high) - prune_count(total, low)
+    if pruned < asked or (pruned > asked and not options.get("reference_ties")):
+        raise RuntimeError(
+            f"{method} at {level} pruned {pruned} of {total} weights, not {asked}. This is a fault of the method."
+        )
+
+
+def model_report(reports: Sequence[LayerReport], left_dense: Mapping[str, int]) -> dict:
+    """What a cell's footer says about a compression, JSON values; `left_dense` is {name: number of weights}.
+
+    `layers`: {name: its facts}. `left_dense`: the names of matrices in the scope that were left as they are by design.
+    `achieved_sparsity`: pruned scalars over all in the scope, dense matrices among them; 0 where nothing is pruned.
+    `effective_bits_per_weight`: the mean over the scope, weighted by scalars, DENSE_BITS for matrices left dense.
+    """
+    weights = sum(report.weights for report in reports) + sum(left_dense.values())
+    assert weights, "a report on no matrix"
+    parts = [(report.weights, report.effective_bits) for report in reports]
+    return {
+        "layers": {report.name: report.facts() for report in reports},
+        "left_dense": list(left_dense),
+        "achieved_sparsity": sum(report.pruned or 0 for report in reports) / weights,
+        "effective_bits_per_weight": mean_bits([*parts, *((count, DENSE_BITS) for count in left_dense.values())]),
+    }

@@ -1,0 +1,50 @@
+"""Has the workflow make the files that a person's command needs, and nothing else."""
+
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from junkdna.dag.recorded_settings import is_current
+from junkdna.errors import UserError
+from junkdna.models.manifest import MANIFEST
+from junkdna.storage.study_commands import CALLER
+from junkdna.study.load import study_document
+from junkdna.study.settings import model_settings
+from junkdna.study.study import Resolved
+
+log = logging.getLogger(__name__)
+
+
+def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
+    """Make those of `files` that are missing by the study's own workflow, and model folders made from other settings
+    than the study's too; UserError where it could not.
+
+    With `all_of_them` the workflow is asked for every one of them, and makes anew what is out of date too.
+    """
+    missing = [str(file) for file in files if all_of_them or not _there(file, resolved)]
+    if not missing:
+        return
+    log.info("making %s first", ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if missing[10:] else ""))
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder) / "study.json"
+        study.write_text(json.dumps(study_document(resolved)["study"]))
+        said = ["--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *said, "--configfile", str(study)]
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
+        caller = shlex.join(["junkdna", *sys.argv[1:]])
+        environment = {**os.environ, "PATH": path, CALLER: caller}
+        done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env=environment)
+        if done.returncode:
+            raise UserError(f"the workflow could not make {', '.join(missing[:10])}; its message stands above.")
+
+
+def _there(file: Path, resolved: Resolved) -> bool:
+    if file.name != MANIFEST:
+        return file.is_file()
+    return is_current(file, model_settings(file.parent.name, resolved))

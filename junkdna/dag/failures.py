@@ -1,0 +1,205 @@
+"""What Snakemake says at the very end of a run: where the results are; or which jobs failed, why, and how to run them
+again."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.dag.results import clear, where
+from junkdna.errors import UserError
+from junkdna.run.failure_causes import by_cause, cause_of
+from junkdna.run.job_log import FINISHED, read_log, why_it_ended
+from junkdna.storage.study_commands import (
+    CALLER,
+    DEFAULT_STUDY,
+    Given,
+    config_words,
+    in_folder,
+    snakefile_words,
+    target_words,
+)
+from junkdna.study.grid import all_cells
+from junkdna.study.load import load_study, study_document
+from junkdna.study.paths import CELLS
+from junkdna.study.study import Resolved
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+SHOWN = 5  # causes
+JOBS = 4  # of one cause
+LOG_LINES = 10
+MAKE_VARIABLE = "JUNKDNA_MAKE_VENV"
+"""Set by `make run` to its virtual environment, which the shell that make was called from need not have active; make
+itself then says where the results are."""
+MESSAGE_LINES = 22  # of a whole message (`errors.one_screen` has up to 20)
+
+_FAILED = re.compile(r"^\s*Error in rule (\S+):$")
+_FACT = re.compile(r"^\s+(jobid|output|log): (.+)$")
+_FINISHED = re.compile(r"^Finished jobid: (\d+)\b")
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job that failed: its rule, its first output and its logs (beside its own, that of SLURM)."""
+
+    rule: str
+    output: str
+    logs: tuple[str, ...]
+
+
+def failed_jobs(run_log: str) -> list[FailedJob]:
+    """The jobs that failed in a run and that no later attempt finished, by the text of Snakemake's own log of it.
+
+    Each once, with the logs of its last attempt: a group that is tried again has its jobs under other numbers.
+    """
+    found: dict[str, FailedJob] = {}
+    rule, facts = "", {}
+    for line in run_log.splitlines():
+        if end := _FINISHED.match(line):
+            found.pop(end[1], None)
+        elif start := _FAILED.match(line):
+            rule, facts = start[1], {}
+        elif rule and (fact := _FACT.match(line)):
+            facts[fact[1]] = fact[2]
+            if "jobid" in facts:
+                logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
+                found[facts["jobid"]] = FailedJob(
+                    rule, facts.get("output", "").split(", ")[0], tuple(filter(None, logs))
+                )
+        elif not line.startswith(" "):
+            rule = ""
+    return list({job.output: job for job in found.values()}.values())
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run was called: the study as `junkdna` commands name it, and a Snakemake command line that targets follow,
+    with the same Snakefile, study and working directory.
+
+    `caller`, where given, is the `junkdna` command that called Snakemake; the study is in a file that goes with it.
+    """
+
+    given: Given
+    snakemake: str
+    caller: str = ""
+
+    def again(self, outputs: list[str]) -> str:
+        """The command that makes these files as the run would."""
+        return self.caller or f"{self.snakemake} {shlex.join(target_words(outputs))}"
+
+
+def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
+    """How a run of Snakemake was called; `study_file` is where it keeps its checked study."""
+    settings = workflow.config_settings
+    folder = os.getcwd() if workflow.overwrite_workdir is not None else ""
+    given = given_of(resolved, settings.configfiles, settings.config, study_file)
+    line = snakemake_line(workflow.main_snakefile, settings.configfiles, settings.config)
+    return Run(replace(given, folder=folder), in_folder(folder, line), os.environ.get(CALLER, ""))
+
+
+def given_of(resolved: Resolved, configfiles: list[Path], config: Mapping[str, object], study_file: str) -> Given:
+    """How `junkdna` commands name the study of a run: by its file where that says the same study, else (keys replaced
+    by `--config`, several `--configfile`, a file edited since) by the checked study that the run keeps."""
+    chosen = config.get("run", config.get("experiments"))
+    names = (chosen,) if isinstance(chosen, str) else tuple(chosen) if isinstance(chosen, list | tuple) else ()
+    file = str(configfiles[0]) if configfiles else str(config.get("study_file", DEFAULT_STUDY))
+    given = Given(_short(file), names)
+    try:
+        read = load_study(Path(file), {"experiments": [*names]} if names else None)
+        same = study_document(read) == study_document(resolved)
+    except UserError:
+        same = False
+    return given if same or not Path(study_file).is_file() else Given(study_file)
+
+
+def _short(file: str) -> str:
+    """A path below the working directory without it: Snakemake makes those of `--configfile` absolute."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str, object]) -> str:
+    """The start of a command that has Snakemake make single files as this run would: the same Snakefile and study."""
+    words = ["snakemake", "--cores", "1", *snakefile_words(Path(snakefile))]
+    words += ["--configfile", *(_short(str(file)) for file in configfiles)] if configfiles else []
+    return shlex.join([*words, *config_words(config)])
+
+
+def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator[str]:
+    """Where the results of a run that went well are; what `junkdna partial` left in `folder` of the study is removed.
+
+    Nothing of this where the run was not asked for the report, only for single files.
+    """
+    if not any(job.rule.name == "report" for job in workflow.dag.jobs):
+        return
+    clear(Path(folder))
+    if MAKE_VARIABLE not in os.environ:
+        yield from where(resolved, Path.cwd() if workflow.overwrite_workdir is not None else Path())
+
+
+def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator[str]:
+    """What to show of a run that failed: for each cause its jobs, the end of a log and the command that runs them
+    again; then how to see how far the study is, and how to have what is complete.
+
+    `run_logs` are Snakemake's own logs of the run. Nothing where no job failed (an interrupt) or where Snakemake keeps
+    no log.
+    """
+    try:
+        jobs = failed_jobs("\n".join(Path(log).read_text(errors="replace") for log in run_logs))
+    except OSError:
+        return
+    ends = {job: _end(job) for job in jobs}
+    jobs = sorted((job for job in jobs if ends[job] != FINISHED), key=lambda job: not ends[job])
+    if not jobs:
+        return
+    causes = by_cause(jobs, _cause)
+    yield f"{'-' * 100}"
+    for group in causes[:SHOWN]:
+        yield from _cause_lines(group, run)
+    if len(causes) > SHOWN:
+        yield f"and {sum(map(len, causes[SHOWN:]))} more failed job(s), of {len(causes) - SHOWN} other cause(s)"
+    yield f"{len(jobs)} job(s) failed, {len(causes)} cause(s)."
+    if not run.caller:
+        yield from _next_steps(run, resolved)
+
+
+def _cause_lines(jobs: list[FailedJob], run: Run) -> Iterator[str]:
+    for job in jobs[:JOBS]:
+        yield f"FAILED  {job.rule} {job.output}"
+    if len(jobs) > JOBS:
+        yield f"        and {len(jobs) - JOBS} more job(s) with the same message"
+    yield from (f"    {line}" for line in _ends(jobs[0]))
+    yield f"  log:    {' '.join(jobs[0].logs)}"
+    yield f"  again:  {run.again([job.output for job in jobs[:JOBS]])}"
+
+
+def _next_steps(run: Run, resolved: Resolved) -> Iterator[str]:
+    made = os.environ.get(MAKE_VARIABLE)
+    if made and os.environ.get("VIRTUAL_ENV") != os.path.abspath(made):
+        yield f"  these commands need the environment: {shlex.join(['.', f'{made}/bin/activate'])}"
+    yield f"  how far the study is:            {run.given.junkdna('status')}"
+    there = [Path(cell.path).exists() for cell in all_cells(resolved)]
+    if any(there) and not all(there):
+        yield f"  tables and figures of the rest:  {run.given.junkdna('partial')}"
+
+
+def _cause(job: FailedJob) -> tuple[str, ...]:
+    key = job.output.removeprefix(f"{CELLS}/").removesuffix(".parquet")
+    return cause_of(Path(job.logs[0]) if job.logs else Path("-"), _ends(job), (job.output, key, *job.logs))
+
+
+def _end(job: FailedJob) -> str:
+    """How the job's own log ends; "finished" for one that went well in a submission of several that failed."""
+    found = read_log(Path(job.logs[0])) if job.logs else None
+    return found.end if found else ""
+
+
+def _ends(job: FailedJob) -> list[str]:
+    """The end of the job's own log, else of the others (SLURM's), else that there is none."""
+    found = (why_it_ended(Path(log), LOG_LINES, MESSAGE_LINES) for log in job.logs)
+    return next(filter(None, found), ["(no log: it ended before it began)"])

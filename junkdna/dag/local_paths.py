@@ -1,0 +1,73 @@
+"""Do the local folders and files that a study names exist? Looked at before any job starts."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from junkdna.dag.model_folders import model_problems
+from junkdna.errors import UserError
+from junkdna.storage.globs import local_folder, matching
+from junkdna.study.grid import all_cells, calibrations, used_examples
+from junkdna.study.settings import example_settings
+from junkdna.study.study import Resolved
+
+MODEL_CONFIG = "config.json"
+
+
+def check_places(resolved: Resolved) -> None:
+    """Raise one UserError that lists every missing local folder or file of the models and tasks in use; or else
+    everything that is wrong with the models' folders (`dag.model_folders`)."""
+    missing = list(missing_places(resolved))
+    if missing:
+        raise UserError("\n  ".join([f"{len(missing)} local place(s) that the study names are not there:", *missing]))
+    wrong = list(model_problems(resolved))
+    if wrong:
+        raise UserError("\n  ".join([f"{len(wrong)} thing(s) are wrong with models of the study:", *wrong]))
+
+
+def missing_places(resolved: Resolved) -> Iterator[str]:
+    """One line a missing place, with close names from the same folder. Wheels and the Hub are not looked at."""
+    for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
+        hub = resolved.study.models[name].hub
+        if hub is not None and local_folder(hub).is_dir():
+            yield f"models.{name}.hub {hub!r}: is a folder of this machine; write `local: {hub}`"
+    for folder, pattern, where in dict.fromkeys(_named_places(resolved)):
+        try:
+            yield from _missing(local_folder(folder), pattern, where)
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            yield f"{where}: cannot be looked at: {error.strerror}"
+        except UserError as error:
+            yield f"{where}: {error}"
+
+
+def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
+    """Folder, file or pattern in it, and the key that names it, of everything local that some cell needs."""
+    cells = all_cells(resolved)
+    for name in dict.fromkeys(cell.model for cell in cells):
+        local = resolved.study.models[name].local
+        if local is not None:
+            yield local, MODEL_CONFIG, f"models.{name}.local {local!r}"
+    for name, role in used_examples(cells, resolved):
+        source = example_settings(name, role, resolved)["source"]
+        if "local" in source:
+            for path in source["splits"].values():
+                yield source["local"], path, f"tasks.{name}: local {source['local']!r}"
+    for name in calibrations(cells):
+        calibration = resolved.study.calibrations[name]
+        if calibration.local is not None:
+            yield calibration.local, calibration.path, f"calibrations.{name}: local {calibration.local!r}"
+
+
+def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
+    path = folder / pattern
+    if folder.is_file():
+        yield f"{where}: is a file; name the folder it is in, and the file as path"
+        return
+    if matching(folder, pattern):
+        return
+    if not path.parent.is_dir() and "*" not in str(Path(pattern).parent):
+        yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory)"
+        return
+    close = get_close_matches(path.name, [item.name for item in path.parent.glob("*")], n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    yield f"{where}: {str(path)!r} does not exist{hint}"

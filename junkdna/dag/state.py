@@ -1,0 +1,148 @@
+"""How far a study is: what is known of every cell from its file and its log. Reads again only what has changed."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from junkdna.analysis.collect import open_cell
+from junkdna.run.job_log import JobLog, is_running, read_log, running_slurm_jobs
+from junkdna.storage.fingerprint import digest
+from junkdna.study.cell import Cell
+from junkdna.study.grid import all_cells
+from junkdna.study.paths import AHEAD
+from junkdna.study.settings import settings_text
+from junkdna.study.study import Resolved
+
+STATES = ("done", "ahead", "running", "failed", "missing", "stale", "broken")
+"""Of a cell: its file is there, whole and of this study; made ahead of its job; its job runs; its last job ended
+without the file; no job has begun; its file was made by other settings or code; its file cannot be read."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a whole cell file says of its job: wall seconds in all and of loading, when it was written."""
+
+    wall_s: float
+    load_s: float
+    written_s: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The cells of a study at one moment.
+
+    `states` has one of `STATES` for every cell; `finished` those that are done and `outdated` those that are stale;
+    `began` the log of those that run, `unsure` how many of them nothing but an open log speaks for (other machines).
+    """
+
+    states: dict[Cell, str]
+    finished: dict[Cell, Finished]
+    outdated: dict[Cell, Finished]
+    began: dict[Cell, JobLog]
+    unsure: int
+
+    def counts(self) -> Counter:
+        """How many cells are in each state."""
+        return Counter(self.states.values())
+
+    def of(self, state: str) -> list[Cell]:
+        """The cells in a state."""
+        return [cell for cell, found in self.states.items() if found == state]
+
+    @property
+    def left(self) -> list[Cell]:
+        """Cells whose work is still to be done."""
+        return [cell for cell, found in self.states.items() if found not in ("done", "ahead")]
+
+
+def log_path(cell: Cell) -> Path:
+    """Where a cell's job logs."""
+    return Path(f"results/logs/cells/{cell.key}.log")
+
+
+class Progress:
+    """Looks at the cells of a study again and again. A file whose size and times are as before is not opened again, so
+    what else its state depends on (code, encoded examples) counts as it was when it was."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved = resolved
+        self.cells = all_cells(resolved)
+        self._digests: dict[Cell, str] = {}
+        self._files: dict[Cell, tuple[tuple, str, Finished | None]] = {}
+        self._logs: dict[Cell, tuple[tuple, JobLog | None]] = {}
+
+    def look(self) -> Snapshot:
+        """The state of every cell now."""
+        facts: dict[str, dict[Cell, Finished]] = {"done": {}, "stale": {}}
+        states: dict[Cell, str] = {}
+        for cell in self.cells:
+            stamp = _stamp(cell.path)
+            if stamp is None:
+                states[cell] = "missing"
+                continue
+            _, states[cell], found = self._read(cell, stamp)
+            if found is not None:
+                facts[states[cell]][cell] = found
+        missing = [cell for cell, state in states.items() if state == "missing"]
+        self._note_ahead(missing, states)
+        began, unsure = self._note_logs([cell for cell in missing if states[cell] == "missing"], states)
+        return Snapshot(states, facts["done"], facts["stale"], began, unsure)
+
+    def _read(self, cell: Cell, stamp: tuple) -> tuple[tuple, str, Finished | None]:
+        known = self._files.get(cell)
+        if known is None or known[0] != stamp:
+            found = open_cell(cell, self.resolved)
+            known = (stamp, found.state, _finished(found.footer, stamp) if found.footer else None)
+            self._files[cell] = known
+        return known
+
+    def _digest(self, cell: Cell) -> str:
+        if cell not in self._digests:
+            self._digests[cell] = digest(settings_text(cell, self.resolved))
+        return self._digests[cell]
+
+    def _note_ahead(self, missing: Iterable[Cell], states: dict[Cell, str]) -> None:
+        try:
+            made = {name.removesuffix(".parquet") for name in os.listdir(AHEAD) if name.endswith(".parquet")}
+        except OSError:
+            return
+        if made:
+            states.update((cell, "ahead") for cell in missing if self._digest(cell) in made)
+
+    def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
+        logs = {cell: log for cell in missing if (log := self._log(cell)) is not None and log.end != "finished"}
+        slurm = running_slurm_jobs() if any(log.slurm_job and not log.end for log in logs.values()) else None
+        alive = {cell: is_running(log, slurm) for cell, log in logs.items()}
+        for cell, running in alive.items():
+            if running is False and not logs[cell].end and Path(cell.path).exists():
+                alive[cell] = True  # it ended between two looks, and well
+        states.update((cell, "failed" if running is False else "running") for cell, running in alive.items())
+        began = {cell: logs[cell] for cell, running in alive.items() if running is not False}
+        return began, sum(running is None for running in alive.values())
+
+    def _log(self, cell: Cell) -> JobLog | None:
+        path = log_path(cell)
+        stamp = _stamp(path)
+        if stamp is None:
+            return None
+        known = self._logs.get(cell)
+        if known is None or known[0] != stamp:
+            known = (stamp, read_log(path))
+            self._logs[cell] = known
+        return known[1]
+
+
+def _stamp(path: str | Path) -> tuple | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _finished(footer: dict, stamp: tuple) -> Finished:
+    walls = footer["wall_s"]
+    return Finished(sum(walls.values()), walls.get("load", 0.0), written_s=stamp[2] / 1e9, size_bytes=stamp[1])

@@ -1,0 +1,98 @@
+"""CSV and TSV files as tables of text: every field keeps its characters."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import pyarrow as pa
+
+from junkdna.data.text_files import check_utf8
+from junkdna.errors import UserError, shown
+
+ROWS_AT_ONCE = 20_000
+LARGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 131,072
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def delimited_table(content: bytes, delimiter: str, where: str) -> pa.Table:
+    """The rows below the header line, all columns text ("007", "1.0", "NA" and "" stay what they are).
+
+    Fields between commas may stand in double quotes, with line breaks inside and quotes doubled; fields between tabs
+    know no quoting (GLUE's way). Blank lines are passed over, and columns without a name are left out. Raises UserError
+    for an empty file, two columns of one name, another delimiter, a row with more or fewer fields than the header, an
+    open quote, and text that is not UTF-8. Does not guess types.
+    """
+    csv.field_size_limit(LARGEST_FIELD)
+    quoting = {"strict": True} if delimiter == "," else {"quoting": csv.QUOTE_NONE}
+    check_utf8(content, where)
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.reader(lines, delimiter=delimiter, **quoting)
+    first = content.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode()
+    rows = _rows(reader, lambda: _check_delimiter(first, delimiter, where), where)
+    header = next(rows, None)
+    if header is None:
+        raise UserError(f"{where} is empty; its first line must name the columns.")
+    _check_header(header, delimiter, where)
+    named = [(place, name) for place, name in enumerate(header) if name]
+    schema = pa.schema([(name, pa.string()) for _, name in named])
+    tables = []
+    while piece := list(islice(_of_length(rows, len(header), reader, where), ROWS_AT_ONCE)):
+        columns = [pa.array([row[place] for row in piece], pa.string()) for place, _ in named]
+        tables.append(pa.table(columns, schema=schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _rows(reader: Iterator[list[str]], check_first: Callable[[], None], where: str) -> Iterator[list[str]]:
+    """The rows that are not blank. An open quote shows at the end of the file, or at text after the closing one.
+
+    Where that is in the first line, `check_first` looks for a more likely cause.
+    """
+    begun = 1
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            if begun == 1:
+                check_first()
+            raise UserError(
+                f"{where}: the row that begins in line {begun} cannot be read as CSV ({error}). A quote that belongs "
+                'to a text must be doubled ("") and the whole field quoted.'
+            ) from None
+        if row is None:
+            return
+        begun = reader.line_num + 1
+        if row:
+            yield row
+
+
+def _of_length(rows: Iterator[list[str]], length: int, reader: Iterator, where: str) -> Iterator[list[str]]:
+    for row in rows:
+        if len(row) != length:
+            fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+            raise UserError(
+                f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
+                f"columns (it begins {shown(row[0], 40)}). A text that holds the delimiter or a line break must be "
+                "quoted in a .csv, and cannot stand in a .tsv."
+            )
+        yield row
+
+
+def _check_delimiter(header: str, delimiter: str, where: str) -> None:
+    """UserError for a header that has another delimiter in it."""
+    if other := next((sign for sign in NAMES if sign != delimiter and sign in header), None):
+        fix = "rename the file to end in .tsv" if other == "\t" else f"save it with {NAMES[delimiter]}"
+        fix = "rename the file to end in .csv" if other == "," else fix
+        raise UserError(
+            f"{where}: the header is one column, {shown(header.strip())}: its fields seem to be separated by "
+            f"{NAMES[other]}, not {NAMES[delimiter]}. If so, {fix}."
+        )
+
+
+def _check_header(header: list[str], delimiter: str, where: str) -> None:
+    if len(header) == 1:
+        _check_delimiter(header[0], delimiter, where)
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
+        raise UserError(f"{where}: the header names column {', '.join(map(repr, twice))} more than once; rename one.")
+    if not any(header):
+        raise UserError(f"{where}: the first line names no columns.")

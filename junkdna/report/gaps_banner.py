@@ -1,0 +1,44 @@
+"""The report's banner for an incomplete study: what is missing, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+from junkdna.run.failure_causes import by_cause
+
+if TYPE_CHECKING:
+    from junkdna.analysis.gaps import Gap, Missing
+
+REASONS = 30  # shown
+CELLS = 8  # of one reason
+STYLE = """
+.incomplete { border: 3px solid #b3261e; border-radius: 6px; background: #fdf0ee; padding: .2rem 1.1rem .8rem;
+  margin: 0 0 1.6rem }
+.incomplete h2 { border: 0; margin: .6rem 0 .3rem; padding: 0; color: #8c1d18 }
+.incomplete p { max-width: none } .incomplete li { margin: .35rem 0 }
+"""
+
+
+def banner(missing: Missing, skipped: Iterable[str]) -> str:
+    """HTML section that stands first on the page: how many cells are joined, the missing ones by state and reason, the
+    figures that are not drawn."""
+    groups = by_cause(missing.gaps, lambda gap: (gap.state, gap.reason))
+    rows = "".join(map(_group, groups[:REASONS]))
+    more = sum(map(len, groups[REASONS:]))
+    rows += f"<li>and {more} more cells for other reasons: see tables/missing.csv</li>" if more else ""
+    figures = "".join(f"<li>{escape(line)}</li>" for line in skipped)
+    counts = ", ".join("{} of {} of {}".format(*missing.of(name), name) for name in missing.experiments)
+    return (
+        f'<section class="incomplete" id="missing" role="alert"><h2>{escape(missing.headline())}</h2>'
+        f"<p>Tables, figures and text below are of the part of the study that is complete: {escape(counts)}. They may "
+        "change when the rest is there. tables/missing.csv lists every missing cell.</p>"
+        f"<ul>{rows}</ul>" + (f"<p>Figures that are not drawn:</p><ul>{figures}</ul>" if figures else "") + "</section>"
+    )
+
+
+def _group(gaps: list[Gap]) -> str:
+    names = "".join(f"<br><code>{escape(gap.cell.key)}</code>" for gap in gaps[:CELLS])
+    more = f"<br>and {len(gaps) - CELLS} more" if gaps[CELLS:] else ""
+    return f"<li><strong>{escape(gaps[0].state)}</strong> ({len(gaps)}): {escape(gaps[0].reason)}{names}{more}</li>"

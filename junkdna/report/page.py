@@ -1,0 +1,291 @@
+"""The report: one static HTML page with figures, tables and definitions inside it, so that the page can be mailed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.errors import UserError
+from junkdna.report.figures import series
+from junkdna.report.figures import text as report_figures_text
+from junkdna.report.figures.draw import Outline, figure_names, outlines
+from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
+from junkdna.report.glossary import CAPTIONS, STYLE, WORDS
+from junkdna.storage.atomic import replacing
+from junkdna.storage.checksums import not_whole
+from junkdna.storage.tables import read_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+GAPS = ("human_gap_by_human", "human_gap_by_dense")
+
+
+def numbers_table(name: str, rows: pl.DataFrame) -> str:
+    """HTML table of an experiment's rows: a body for each condition, dense first, then by method and level.
+
+    Metric and chance stand below the condition's name. Where a task has a human figure, human performance and both gaps
+    to it stand in the dense row, and their sources below the table.
+    """
+    tuned, human = bool(set(rows["transfer"]) - {"none"}), not rows["human"].is_null().all()
+    left = ["Condition", "Compression", *(["Transfer"] if tuned else [])]
+    right = ["Bits a weight", "Score", "Percent of dense", "Share kept", "n", "Seeds", "Collapsed seeds"]
+    right += ["Human", "Gap by human", "Gap by dense"] if human else []
+    head = "".join(f'<th scope="col" class="text">{word}</th>' for word in left)
+    head += "".join(f'<th scope="col">{word}</th>' for word in right)
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows.iter_rows(named=True):
+        key = tuple(report_figures_text.natural(row[column]) for column in ("model", "task", "knobs", "protocol"))
+        groups.setdefault(key, []).append(row)
+    bodies = "".join(_body(_heading(groups[key][0], rows), groups[key], tuned, human) for key in sorted(groups))
+    sources = f" Human performance: {escape(report_figures_text.human_figures(rows))}." if human else ""
+    return (
+        f"<details open><summary>Numbers ({rows.height} rows)</summary>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="Numbers of {escape(name)}"><table>'
+        f"<thead><tr>{head}</tr></thead>{bodies}</table></div>"
+        f"<p><small>In brackets: 95 % intervals. –: not defined, see below.{sources}</small></p></details>"
+    )
+
+
+def _heading(row: dict, rows: pl.DataFrame) -> str:
+    several = rows["model"].n_unique() > 1
+    label = row["label"] + (f", {row['model']}" if several and row["model"] not in row["label"] else "")
+    note = f"{report_figures_text.metric(row['metric'])}, chance {_digits(row['chance'], 2)}"
+    return f"{escape(label)}<br><small>{escape(note)}</small>"
+
+
+def _body(heading: str, group: list[dict], tuned: bool, human: bool) -> str:
+    order = sorted(group, key=_order)
+    found = []
+    for at, row in enumerate(order):
+        first = f'<th scope="rowgroup" rowspan="{len(order)}">{heading}</th>' if at == 0 else ""
+        start = '<tr class="dense">' if row["method"] == "dense" else "<tr>"
+        found.append(f"{start}{first}{_cells(row, tuned, human)}</tr>")
+    return f"<tbody>{''.join(found)}</tbody>"
+
+
+def _order(row: dict) -> tuple:
+    """Dense first, then transfer modes, lines (method, options), and levels from weak to strong."""
+    line, start = series.line_of(row["compression"]), (row["method"] != "dense", row["transfer"])
+    return start if line is None else (*start, line.place, series.strength(row["compression"]))
+
+
+def _cells(row: dict, tuned: bool, human: bool) -> str:
+    text = [series.compression(row["compression"]), *([row["transfer"].replace("_", " ")] if tuned else [])]
+    bits = _digits(row["effective_bits_per_weight"], 2)
+    numbers = [bits, _number(row, "score", 3), _number(row, "percent_of_dense", 1), _number(row, "kept", 2)]
+    counts = [f"{row['n_examples']:,}", str(row["n_seeds"])]
+    flag = f'<td class="flag">{row["collapsed"]}</td>' if row["collapsed"] else "<td>0</td>"
+    left = "".join(f'<td class="text">{escape(t)}</td>' for t in text)
+    middle = "".join(f"<td>{n}</td>" for n in [*numbers, *map(escape, counts)])
+    return left + middle + flag + (_human(row) if human else "")
+
+
+def _human(row: dict) -> str:
+    """Human performance and the gaps to it, in the dense row; empty cells in the others, where they are the same."""
+    values = [None if row[name] is None else _digits(row[name], 3) for name in ("human", *GAPS)]
+    return "".join(f"<td>{(value or '–') if row['method'] == 'dense' else ''}</td>" for value in values)
+
+
+def _number(row: dict, name: str, digits: int) -> str:
+    """Value with its interval, or a dash; the reference has no interval against itself."""
+    if row[name] is None:
+        return "–"
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if low is None or high is None or (row["method"] == "dense" and name != "score"):
+        return _digits(value, digits)
+    return f"{_digits(value, digits)} <small>[{_digits(low, digits)}, {_digits(high, digits)}]</small>"
+
+
+def _digits(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return (text[1:] if float(text) == 0 and text[0] == "-" else text).replace("-", "−")
+
+
+def write_report(
+    drops: Path, cells: Path, figures: Path, study_json: Path, destination: Path, notice: str = "", banner: str = ""
+) -> None:
+    """Write the page of a study to `destination`, whole or not at all.
+
+    `notice` goes into the title and the heading, and `banner`, as HTML, before everything else: what an incomplete
+    study lacks (`gaps_banner.banner`).
+    `drops` and `cells` are its tables, `figures` the folder that `draw_all` filled (its SVG files go into the page),
+    `study_json` any JSON about the study. The page loads nothing from anywhere. Raises UserError for a missing figure.
+    """
+    import polars as pl
+
+    table, joined = read_frame(drops, "table of drops"), read_frame(cells, "table of cells")
+    if table.is_empty():
+        raise UserError(f"{drops}: nothing to report, the table has no rows. Run and collect cells first.")
+    try:
+        document = json.loads(Path(study_json).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise not_whole(study_json, "checked study", error) from None
+    experiments = outlines(table)
+    images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments)}
+    study = _study(document)
+    name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")
+    told = f"{notice} – " if notice else ""
+    body = [
+        banner,
+        f"<header><h1>{escape(told + name)}: what compression costs on harder tasks</h1>",
+        '<p class="lead">Report of junkdna. Everything shown stands inside this page.</p></header>',
+        _contents(experiments),
+        _asked(study, table, joined),
+        f'<section id="headline"><h2>Difficulty against drop</h2>{_figure(images["headline"], "headline")}</section>',
+        *(_experiment(e, o, table.filter(pl.col("experiment") == e), images, study) for e, o in experiments.items()),
+        _definitions(),
+        _provenance(document),
+    ]
+    page = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(told + name)} – junkdna report</title>\n"
+        f"<style>{STYLE}{BANNER_STYLE if banner else ''}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, body))
+        + "\n</body>\n</html>\n"
+    )
+    with replacing(Path(destination)) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+
+
+def _study(document: object) -> dict:
+    """The part of the JSON that names models, tasks and experiments, wherever it stands; empty if there is none."""
+    if isinstance(document, dict) and isinstance(document.get("study"), dict):
+        return document["study"]
+    return document if isinstance(document, dict) else {}
+
+
+def _image(folder: Path, stem: str) -> str:
+    """The figure as a data URI: an image can run no script and its ids meet no other figure's."""
+    path = folder / f"{stem}.svg"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: the report needs this figure and it is not there. The drops table has rows for it, so the "
+            f"figures were drawn from another table or not at all: draw them again (`junkdna figures`)."
+        ) from None
+    return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
+
+
+def _figure(image: str, family: str, about: str = "") -> str:
+    caption = CAPTIONS[family]
+    alt = escape(f"{about} {caption}".strip())
+    return (
+        f'<figure><div class="wide" tabindex="0"><img src="{image}" alt="{alt}"></div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _contents(experiments: Iterable[str]) -> str:
+    links = [("headline", "Difficulty against drop")]
+    links += [(f"experiment-{_slug(name)}", name) for name in experiments]
+    links += [("words", "How to read these numbers"), ("provenance", "Provenance")]
+    items = "".join(f'<li><a href="#{target}">{escape(text)}</a></li>' for target, text in links)
+    return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
+
+
+def _slug(name: str) -> str:
+    """`name` as an id: letters and digits as they are, all else by its code, so that two names stay two ids."""
+    return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found.group()):x}_", name)
+
+
+def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
+    """What was asked, and totals of the cells that answered."""
+    import polars as pl
+
+    conditions = drops.select("task", "knobs").unique().height
+    facts = [
+        ("Study", study.get("study") or study.get("name") or "–"),
+        ("Experiments", ", ".join(drops["experiment"].unique(maintain_order=True))),
+        ("Models", ", ".join(sorted(cells["model"].unique()))),
+        ("Tasks", f"{', '.join(sorted(cells['task'].unique()))} ({conditions} conditions)"),
+        (
+            "Compressions",
+            ", ".join(sorted(report_figures_text.short_method(m) for m in set(cells["method"]) - {"dense"})) or "none",
+        ),
+        ("Cells", f"{cells.height:,}"),
+        ("Seeds", f"{cells['seed'].n_unique()} ({_range(drops['n_seeds'])} for each number)"),
+        ("Examples", f"{_range(cells['n_examples'])} for each cell"),
+        ("Collapsed", f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict one class only"),
+    ]
+    if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):
+        facts.append(("Cut texts", f"up to {100 * cut:.1f} % of a cell's texts are cut at the length limit"))
+    if "rows_note" in cells.columns:
+        noted = cells.filter(pl.col("rows_note") != "").select("task", "rows_note").unique().sort("task")
+        facts += [(f"Rows of {task}", note) for task, note in noted.iter_rows()]
+    pruned = cells.filter(cells["sparsity"] > 0)
+    gap = (pruned["achieved_sparsity"] - pruned["sparsity"]).abs().drop_nulls().max()
+    if gap is not None:
+        near = f"achieved within {100 * gap:.3f} percent points of what was asked, in every cell that prunes"
+        facts.append(("Sparsity", near))
+    facts.append(("Effective bits", f"{_range(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
+    if "wall_s" in cells.columns and (wall := cells["wall_s"].drop_nulls()).len():
+        facts.append(("Computing", f"{_duration(float(wall.sum()))} in all ({wall.len():,} cells timed)"))
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
+    return (
+        '<section id="asked"><h2>What was asked</h2><p>Does a harder task lose more than an easier one when small '
+        "weights of a language model go? One cell is one model, task, compression, transfer mode and seed.</p>"
+        f'<dl class="facts">{items}</dl></section>'
+    )
+
+
+def _range(values: pl.Series) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+def _experiment(name: str, outline: Outline, rows: pl.DataFrame, images: dict[str, str], study: dict) -> str:
+    experiments = study.get("experiments")
+    entry = experiments.get(name) if isinstance(experiments, dict) else None
+    title = entry.get("title") if isinstance(entry, dict) else None
+    parts = [f'<section id="experiment-{_slug(name)}"><h2>{escape(name)}</h2>']
+    parts += [f"<p>{escape(str(title))}</p>"] if title else []
+    for stem in figure_names({name: outline})[1:]:
+        parts.append(_figure(images[stem], stem.partition("_")[0], f"{name}:"))
+    return "".join([*parts, numbers_table(name, rows), "</section>"])
+
+
+def _definitions() -> str:
+    items = "".join(f"<div><dt>{word}</dt><dd>{meaning}</dd></div>" for word, meaning in WORDS)
+    return f'<section id="words"><h2>How to read these numbers</h2><dl class="words">{items}</dl></section>'
+
+
+def _provenance(document: object) -> str:
+    """Everything in the study's JSON, a folded part for each of its keys."""
+    study = _study(document)
+    rest = document if isinstance(document, dict) and study is not document else {}
+    parts = [(key, value) for key, value in study.items()]
+    parts += [(f"{key} (as resolved)" if key in study else key, value) for key, value in rest.items() if key != "study"]
+    parts = parts or [("settings", document)]
+    plain = [(key, value) for key, value in parts if not isinstance(value, dict | list)]
+    folded = [(key, value) for key, value in parts if isinstance(value, dict | list)]
+    facts = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in plain)
+    blocks = "".join(
+        f"<details><summary>{escape(str(key))} ({len(value)})</summary><pre>{escape(_compact(value))}</pre></details>"
+        for key, value in folded
+    )
+    return (
+        '<section id="provenance"><h2>Provenance</h2><p>The settings of the study as they were checked. Each cell file '
+        "holds, in its footer, its own settings and the versions, seeds and hashes it was made with.</p>"
+        f'<dl class="facts">{facts}</dl>{blocks}</section>'
+    )
+
+
+def _compact(value: dict | list) -> str:
+    """JSON with one line for each entry."""
+    entries: Iterable = value.items() if isinstance(value, dict) else enumerate(value, 1)
+    return "\n".join(f"{key}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries)

@@ -1,0 +1,246 @@
+"""Runs one cell: model, compression, training or scoring, metrics, one Parquet file.
+
+The file holds one row: the metric columns and `examples`, a list with one entry per evaluated example (columns in
+`cell_table`). Its footer holds, under the key "junkdna", the settings and their digest, versions, device, hashes, wall
+times, and how often the cell was resumed: the times are then those of all attempts, less what was lost in a kill.
+"""
+
+import gc
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+
+from junkdna.compress import apply
+from junkdna.compress.masks import put
+from junkdna.compress.scope import prunable
+from junkdna.data.tokenizer import load_tokenizer
+from junkdna.errors import UserError
+from junkdna.evaluate.answers import Answers, answer
+from junkdna.models.load import cast, check_finite, load_classifier, load_plain
+from junkdna.models.manifest import MANIFEST, check_model
+from junkdna.resumable import STRAIGHT, Stopwatch, Walk
+from junkdna.run.cell_file import cell_table, metrics_row
+from junkdna.run.cell_inputs import Inputs, read_inputs
+from junkdna.seeds import seed_for
+from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.origin_checks import check_same_bytes
+from junkdna.study import methods
+from junkdna.study.cell import Cell, parse_cell_path
+
+log = logging.getLogger(__name__)
+
+
+def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
+    """The finished one-row table of a cell, footer included. Writes nothing.
+
+    `settings` is `settings.cell_settings`; `walk` goes through the items of its long loops, and may take up what an
+    earlier attempt left. Raises UserError for a broken checkpoint or encoded file and for train rows that cannot be
+    learned from, RuntimeError when a mask does not hold or a compression gave less than asked.
+    """
+    watch = Stopwatch()
+    key = parse_cell_path(settings["cell"])
+    model_folder = Path(key.model_folder)
+    inputs = read_inputs(settings, key)
+    rows = inputs.rows
+    data = _training(settings, key, rows) if "train" in rows else None
+    check_model(model_folder)
+    model, head = _load(settings, key, model_folder)
+    check_finite(model, model_folder)
+    model.to(device)
+    gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
+    watch.lap("load")
+    stored = _stored(settings, key, inputs.manifest)
+    prunables, masks, report = _compress(settings, key, model, head, stored)
+    made_from = _made_from(settings, inputs, stored, device)
+    walk.begin({**made_from, "compression": report}, watch)
+    watch.lap("compress")
+    trained = None
+    if data is None:
+        cast(model, settings["protocol"]["dtype"])
+    else:
+        trained = _train(settings, key, model, prunables, masks, data, walk)
+    watch.lap("train")
+    with _repeatable_attention():
+        answers = _answers(settings, model, model_folder, rows["evaluate"], device, walk)
+    watch.lap("score")
+    answers.values.update(_answer_shown(rows["evaluate"]))
+    row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
+    row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
+    _log(settings, row, watch)
+    return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": walk.resumed})
+
+
+def _made_from(settings: dict, inputs: Inputs, stored: object | None, device: str) -> dict:
+    """What the cell's numbers come from, as its footer says it."""
+    return {
+        "settings": settings,
+        "settings_digest": settings_digest(settings),
+        "tokens_sha256": inputs.tokens_sha256,
+        "model": inputs.manifest,
+        "compressed_digest": stored.digest if stored else None,
+        "device": torch.cuda.get_device_name(0) if device != "cpu" else processor(),
+        "torch_threads": torch.get_num_threads(),
+        "versions": {**versions(), "torch_build": torch.__version__},
+    }
+
+
+def _log(settings: dict, row: dict, watch: Stopwatch) -> None:
+    log.info("%s: %s %.4f (%s)", settings["cell"], settings["metric"], row["score"], watch.wall_s)
+    if row["truncated"]:
+        log.warning(
+            "%.1f %% of the rows were longer than max_length and were cut; raise it, or lower the knob (shots, "
+            "context) that makes them long.",
+            100 * row["truncated"],
+        )
+
+
+def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> object:
+    """The rows that the cell trains on, after the knob data_fraction; UserError where a class to be evaluated would
+    go unseen."""
+    objectives, subsets = (import_module(f"junkdna.{name}") for name in ("train.losses", "train.subset"))
+    train, protocol = rows["train"], settings["protocol"]
+    labelled = settings["kind"] in ("classify", "pair")
+    percent = dict(key.knobs).get("data_fraction", 100)
+    kept = subsets.subset(
+        train["answer"] if labelled else None,
+        train["position"],
+        percent,
+        protocol.get("subset", "random"),
+        (key.task, key.seed),
+    )
+    taken = {name: [values[i] for i in kept] for name, values in train.items()}
+    if settings["kind"] == "regress":
+        subsets.check_targets(taken["target"], percent)
+    if labelled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
+        names = ", ".join(settings["classes"][i] for i in sorted(unseen))
+        raise UserError(
+            f"task {key.task}: class {names} is evaluated but stands in none of the {len(kept)} train rows; raise "
+            f"limits.train, or take the class out."
+        )
+    return objectives.Training(
+        objective=objectives.objective_for(settings["kind"], settings["choice"]),
+        queries=taken["query"],
+        starts=taken["second_start"],
+        options=taken["options"],
+        option_starts=taken["option_starts"],
+        answers=taken["answer"],
+        targets=taken["target"],
+        full_rows=len(train["id"]),
+    )
+
+
+def _load(settings: dict, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
+    if key.transfer == "none" or settings["choice"] == "similarity":
+        return load_plain(folder, settings["model_kind"], settings["model_dtype"]), []
+    outputs = len(settings["classes"]) or 1
+    return load_classifier(folder, outputs, (key.model, key.task, key.seed))
+
+
+@contextmanager
+def _repeatable_attention() -> Iterator[None]:
+    """Without cuDNN's attention: in bfloat16 two runs of one generation differed in 0 to 6 of 320 texts with it (one
+    H200), and in none of ten without it. Training is more exacting still (`transfer`)."""
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, walk: Walk) -> Answers:
+    if settings["kind"] != "generate":
+        return answer(settings, model, rows, device, walk)
+    text = import_module(
+        "junkdna.evaluate.answers_text"
+    )  # by name: its code must not count in cells that write nothing
+    return text.answer(settings, model, load_tokenizer(folder), rows, device, walk)
+
+
+def _answer_shown(rows: dict) -> dict[str, float]:
+    """The share of the passages shown that hold the gold answer, where there are passages (knob context)."""
+    shown = [value for value in rows["answer_shown"] if value is not None]
+    return {"answer_shown": sum(shown) / len(shown)} if shown else {}
+
+
+def _stored(settings: dict, key: Cell, manifest: dict) -> object | None:
+    """The stored compression that the cell reads, compared with its settings and its model; None without one."""
+    if key.compressed_path is None:
+        return None
+    reader = import_module("junkdna.compress.artifact")  # by name: its code counts in cells that read such a file
+    artefact = reader.read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
+    model_file = f"{key.model_folder}/{MANIFEST}"
+    check_same_bytes(key.compressed_path, artefact.facts.get("model_digest"), model_file, manifest["digest"])
+    return artefact
+
+
+def _compress(
+    settings: dict, key: Cell, model: torch.nn.Module, head: list[str], artefact: object | None
+) -> tuple[list, dict, dict]:
+    """(matrices with a mask to hold in training, their masks, report on every matrix).
+
+    Weights are changed here, except for dense_freeze, which trains from the pre-trained ones.
+    """
+    prune_head = settings["protocol"].get("prune_head", False)
+    heads = head if prune_head else ()
+    scope = prunable(model, prune_head=prune_head, head_names=heads)
+    prunables = apply.chosen(model, key.compression, prune_head, heads)
+    reports, masks = apply.Reports(model, key.compression, scope), {}
+    if not key.compression.level:
+        return [], masks, reports.report()
+    if artefact is not None:
+        results, stored = apply.stored_results(artefact, model, prunables), artefact.facts["report"]
+    else:
+        results, stored = computed(key, prunables), None
+    by_name = {each.name: each for each in prunables}
+    for name, result in results:
+        each = by_name[name]
+        if stored is None:
+            reports.add(name, each.matrix(), result)
+        if key.transfer != "none" and result.mask is not None:
+            masks[name] = result.mask
+        if key.transfer != "dense_freeze":
+            put(each, result)
+    return [each for each in prunables if each.name in masks], masks, stored or reports.report()
+
+
+def computed(key: Cell, prunables: list) -> apply.Results:
+    """What a method that is not stored gives for each matrix of a cell; draws from the cell's model and seed alone."""
+    random = methods.METHODS[key.compression.method].random
+    generator = torch.Generator().manual_seed(seed_for("random_mask", key.model, key.seed)) if random else None
+    return apply.results(prunables, key.compression, generator)
+
+
+def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, walk: Walk):
+    transfer = import_module("junkdna.train.finetune")  # by name: its code must not count in cells that do not train
+    protocol = {"match": "epochs", **settings["protocol"]}
+    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), walk)
+
+
+def processor() -> str:
+    """Such as "cpu x86_64 AVX512 AMD EPYC": the kernels that run, and so a number's last bits, follow from it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(named, platform.processor())
+    return " ".join(filter(None, ["cpu", platform.machine(), torch.backends.cpu.get_cpu_capability(), name]))
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything whose change could move a number."""
+    found = {"python": platform.python_version()}
+    for name in ("junkdna", "torch", "transformers", "tokenizers", "numpy", "pyarrow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found

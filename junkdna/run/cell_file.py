@@ -1,0 +1,138 @@
+"""The one row of a cell's file: its columns, their types, and how it is written."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from junkdna.storage.checksums import not_whole, read_sealed
+from junkdna.storage.fingerprint import canonical_json
+from junkdna.storage.tables import write_parquet
+from junkdna.study.cell import Cell, knob_text
+from junkdna.study.paths import FOOTER_KEY, REPORT
+
+if TYPE_CHECKING:
+    from junkdna.evaluate.answers import Answers
+
+FLOAT_LIST = pa.list_(pa.float32())
+EXAMPLE = {
+    "id": pa.string(),
+    "gold": pa.float64(),
+    "prediction": pa.float64(),
+    "margin": pa.float32(),
+    "correct": pa.float32(),
+    "scores": FLOAT_LIST,
+    "scores_per_token": FLOAT_LIST,
+    "scores_per_character": FLOAT_LIST,
+    "text": pa.string(),
+    "reference": pa.string(),
+    "truncated": pa.bool_(),
+}
+METRICS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
+FLOATS = (
+    "sparsity", "score", "chance", "majority", "truncated", "achieved_sparsity", "effective_bits_per_weight",
+    "first_loss", "last_loss",
+)  # fmt: skip
+INTEGERS = ("seed", "n_examples", "n_train", "steps")
+
+
+def metrics_row(settings: dict, key: Cell, answers: Answers, trained: object, n_train: int) -> dict:
+    """The columns of a cell's row; `trained` is what the fine-tuning loop reported, None without one."""
+    n = len(answers.examples["id"])
+    return {
+        "cell": key.key,
+        "model": key.model,
+        "task": key.task,
+        "knobs": knob_text(key.knobs) if key.knobs else "",
+        "compression": key.compression.tag,
+        "method": key.compression.method,
+        "sparsity": key.compression.nominal_sparsity,
+        "transfer": key.transfer,
+        "protocol": key.protocol,
+        "seed": key.seed,
+        "metric": settings["metric"],
+        "kind": settings["kind"],
+        "score": answers.values[settings["metric"]],
+        "chance": answers.chance,
+        "majority": answers.majority,
+        "collapsed": answers.collapsed,
+        "n_examples": n,
+        "n_train": n_train,
+        "truncated": sum(answers.examples["truncated"]) / n,
+        "steps": trained.steps if trained else 0,
+        "first_loss": trained.first_loss if trained else None,
+        "last_loss": trained.last_loss if trained else None,
+        "metrics": [{"name": name, "value": value} for name, value in sorted(answers.values.items())],
+        "examples": examples_array(answers.examples),
+    }
+
+
+def examples_array(columns: dict[str, list]) -> pa.StructArray:
+    """Per-example columns as one array of structs; columns that a kind of task lacks are null."""
+    n = len(columns["id"])
+    arrays = [pa.array(columns[name], kind) if name in columns else pa.nulls(n, kind) for name, kind in EXAMPLE.items()]
+    return pa.StructArray.from_arrays(arrays, fields=[pa.field(name, kind) for name, kind in EXAMPLE.items()])
+
+
+def cell_table(row: dict, footer: dict) -> pa.Table:
+    """The one-row table of a cell with its provenance in the footer.
+
+    The report on every matrix stands in a column of its own, as JSON: a footer is stored as it is, a column shrinks.
+    """
+    kinds = dict.fromkeys(FLOATS, pa.float64()) | dict.fromkeys(INTEGERS, pa.int64())
+    kinds |= {"collapsed": pa.bool_(), "metrics": METRICS}
+    examples = row["examples"]
+    arrays = {name: pa.array([v], kinds.get(name, pa.string())) for name, v in row.items() if name != "examples"}
+    arrays[REPORT] = pa.array([canonical_json(footer.get("compression"))])
+    arrays["examples"] = pa.ListArray.from_arrays([0, len(examples)], examples)
+    told = {name: value for name, value in footer.items() if name != "compression"}
+    return pa.table(arrays).replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()})
+
+
+def write_cell(table: pa.Table, destination: Path) -> None:
+    """Write a cell's table, sealed, whole or not at all. One row needs no statistics and, mostly, no dictionaries."""
+    small = {"compression": "zstd", "write_statistics": False, "use_dictionary": False, "store_schema": False}
+    write_parquet(table, destination, **small)
+
+
+WHAT = "cell file"
+ANSWERED = ("id", "gold", "prediction", "correct")
+
+
+def read_footer(path: Path) -> dict:
+    """All that a cell file says of how it was made. Raises UserError for a file that is broken or not a cell."""
+    data, footer = _read(path)
+    report = pq.read_table(pa.BufferReader(data), columns=[REPORT])[REPORT][0].as_py()
+    return footer | {"compression": json.loads(report)}
+
+
+def _read(path: Path) -> tuple[bytes, dict]:
+    data = read_sealed(path, WHAT)
+    try:
+        footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])
+        if not {"settings_digest", "tokens_sha256", "model", "compressed_digest", "wall_s"} <= footer.keys():
+            raise ValueError("its footer lacks the settings' digest")
+    except (pl.exceptions.PolarsError, AttributeError, KeyError, ValueError) as error:
+        raise not_whole(path, WHAT, error) from None
+    return data, footer
+
+
+def examples_of(cell: Cell, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
+    """Per-example rows of a finished cell: `columns` of what `cell.EXAMPLES` holds, in that order."""
+    return examples_of_file(Path(cell.path), columns)
+
+
+def examples_of_file(path: Path, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
+    """Like `examples_of`, by the file's path. Raises UserError for a file that is damaged or lacks a column."""
+    data = read_sealed(path, WHAT)
+    try:
+        examples = pl.read_parquet(data, columns=["examples"]).explode("examples").unnest("examples")
+        return examples.select(columns)
+    except pl.exceptions.PolarsError as error:
+        raise not_whole(path, WHAT, error) from None

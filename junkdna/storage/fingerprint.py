@@ -1,0 +1,97 @@
+"""Digests of settings and of code, so that a stored result knows what made it."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+PACKAGE = Path(__file__).parents[1]
+_PARSING = Lock()  # Python 3.11.7 fails now and then when two threads make syntax trees (SystemError)
+NOT_COUNTED = {
+    "junkdna.errors", "junkdna.storage.fingerprint", "junkdna.study.methods", "junkdna.storage.atomic",
+    "junkdna.storage.checksums", "junkdna.storage.tables",
+    "junkdna.models.manifest",
+}  # fmt: skip
+"""Wording and bookkeeping, on which no number depends (the options of a method in use stand among the settings)."""
+
+
+def canonical_json(settings: object) -> str:
+    """JSON with sorted keys and no spaces: equal settings give equal text whatever order they were written in."""
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(text: str) -> str:
+    """First 16 hex digits of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settings_digest(settings: object) -> str:
+    """`digest` of settings as `canonical_json`."""
+    return digest(canonical_json(settings))
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest of the code of some modules of the package and of everything they import from it.
+
+    Taken over the syntax tree with docstrings removed, so comments, layout and docstrings do not count.
+    Modules named only in a string (the compression registry) are not followed: name them.
+    """
+    with _PARSING:
+        parts = [f"{module}:{_tree_text(_file_of(module))}" for module in sorted(_closure(modules))]
+    return digest("\n".join(parts))
+
+
+def _closure(modules: tuple[str, ...]) -> set[str]:
+    found: set[str] = set()
+    queue = list(modules)
+    while queue:
+        module = queue.pop()
+        if module not in found and module not in NOT_COUNTED:
+            found.add(module)
+            queue.extend(_imports_of(_file_of(module)))
+    return found
+
+
+def _file_of(module: str) -> Path:
+    parts = module.split(".")[1:]
+    file = PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py") if parts else PACKAGE / "__init__.py"
+    return file if file.is_file() else PACKAGE.joinpath(*parts, "__init__.py")
+
+
+@cache
+def _imports_of(file: Path) -> tuple[str, ...]:
+    names: set[str] = set()
+    for node in _run(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(sorted(name for name in names if name.startswith("junkdna") and _file_of(name).is_file()))
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a syntax tree, apart from `if TYPE_CHECKING:` blocks: what stands there never runs."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
+            yield from _run(child)
+
+
+@cache
+def _tree_text(file: Path) -> str:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            node.body = body[1:]
+    return ast.dump(tree)

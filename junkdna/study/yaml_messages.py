@@ -1,0 +1,220 @@
+"""What a person reads where a study or task file holds a wrong value: plain sentences, without words of pydantic.
+
+Each sentence says the place, the value, what is wanted there, and how to write it.
+"""
+
+import datetime
+import re
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+
+from junkdna.errors import cut, shown, unknown_name
+from junkdna.study.base import NAME_PATTERN, PLAIN, legal_name
+from junkdna.study.level_hints import level_hint
+from junkdna.study.schema_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
+
+KINDS = {  # a type of pydantic's errors -> what it wants
+    "string_type": "a text",
+    "string_sub_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "`key: value` lines",
+    "model_type": "`key: value` lines",
+}
+BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+PATTERNS = {  # of a text: what it says in words
+    PLAIN: "must be one line, without control characters",
+    "version": "must be a version, such as 1.0.2: letters, digits and the characters . _ + ! -",
+    "sha256": "must be a SHA-256: 64 digits and small letters a to f",
+    "filename": "must be the file name of a wheel: letters, digits and _ . + -, then .whl",
+}
+
+
+def sentences(model: type[BaseModel], items: list[dict]) -> list[str]:
+    """One line for each place that pydantic names in `items` (what `ValidationError.errors` gives), in their order.
+
+    The alternatives of one place ("a whole number", "a text") are told as one.
+    """
+    by_place: dict[tuple[str, bool], list[dict]] = {}
+    for item in items:
+        by_place.setdefault((in_words(steps(model, item["loc"])), item["loc"][-1:] == (KEY,)), []).append(item)
+    return [line for (place, _), found in by_place.items() for line in _of_place(model, place, found)]
+
+
+def _of_place(model: type[BaseModel], place: str, items: list[dict]) -> list[str]:
+    start = cut(place, 200)
+    if len(items) > 1 and all(item["type"] in KINDS for item in items):
+        wanted = [*dict.fromkeys(KINDS[item["type"]] for item in items)]
+        return [f"{start}: {_other_kind(' or '.join(wanted), items[0])}"]
+    return [*dict.fromkeys(f"{start}: {_sentence(model, item)}" for item in items)]
+
+
+def _sentence(model: type[BaseModel], item: dict) -> str:
+    kind, given = item["type"], item.get("input")
+    place, key = steps(model, item["loc"]), (item["loc"] or [""])[-1]
+    if kind == "extra_forbidden":
+        return _unknown_key(model, place)
+    if kind == "missing":
+        wanted = "the second number of the pair" if isinstance(key, int) else f"write `{key}: ...`"
+        return f"is missing: {wanted} ({wanted_at(model, place)})"
+    if key == KEY and kind in ("literal_error", "string_pattern_mismatch", "string_type"):
+        return _key(item)
+    if kind == "literal_error":
+        return str(unknown_name("value", _spelled(given), _choices(item)))
+    if kind in KINDS:
+        return _other_kind(KINDS[kind], item, next(iter(keys_at(model, place)), ""))
+    if kind in BOUNDS:
+        name, words = BOUNDS[kind]
+        return f"must be {words} {_digits(item['ctx'][name])} (given: {shown(given)})"
+    return _rare(item)
+
+
+def _digits(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
+
+
+def _rare(item: dict) -> str:
+    kind, given, limits = item["type"], item.get("input"), item.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return _pattern(item)
+    if kind == "string_too_short":
+        return "is empty; write a text, or leave the key out"
+    if kind == "string_too_long":
+        return f"has {len(given):,} characters; at most {limits['max_length']} are allowed (given: {shown(given)})"
+    if kind == "too_short":
+        return f"is empty; at least {limits['min_length']} entry is needed (given: {shown(given)})"
+    if kind == "too_long":
+        return f"has {len(given)} entries; at most {limits['max_length']} are allowed (given: {shown(given)})"
+    if kind == "finite_number":
+        return f"must be a finite number (given: {shown(given)})"
+    if kind == "string_unicode":
+        return f"holds half of a Unicode character: write the text again (given: {shown(given)})"
+    if kind == "invalid_key":
+        return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
+    if kind in ("value_error", "source_kind"):
+        told = item["msg"].removeprefix("Value error, ")
+        plain = not isinstance(given, dict | list | BaseModel) and shown(given) not in told
+        return f"{told} (given: {_told(given)})" if plain else told
+    return f"cannot be {shown(given)}"
+
+
+def _unknown_key(model: type[BaseModel], place: list) -> str:
+    name, here = str(place[-1]), keys_at(model, place[:-1])
+    elsewhere = [where for where in places_of_key(model, name) if name not in here]
+    text = str(unknown_name("key", place[-1], here))
+    return f"{text} {name!r} belongs in {' or '.join(elsewhere[:3])}." if elsewhere else text
+
+
+def _key(item: dict) -> str:
+    given = item["input"]
+    if item["type"] == "literal_error":
+        return str(unknown_name("key", _spelled(given), _choices(item)))
+    return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
+
+
+def _choices(item: dict) -> list[str]:
+    return re.findall(r"'((?:[^'\\]|\\.)*)'", item["ctx"]["expected"])
+
+
+def _pattern(item: dict) -> str:
+    given, pattern, key = item["input"], item["ctx"]["pattern"], item["loc"][-1]
+    if pattern == NAME_PATTERN:
+        legal = legal_name(given)
+        fix = f"; {legal!r} would do" if legal else ""
+        return (
+            "may hold letters a to z and A to Z, digits and the characters _ . -, and begins with a letter or digit, "
+            f"since files are named after it (given: {shown(given)}){fix}"
+        )
+    return f"{PATTERNS.get(pattern) or PATTERNS.get(key, 'holds characters that it must not')} (given: {shown(given)})"
+
+
+def _other_kind(wanted: str, item: dict, first_key: str = "") -> str:
+    """What is wanted in place of the given value, and how to write it; `first_key` is legal inside the place."""
+    given, key = item.get("input"), next((part for part in reversed(item["loc"]) if isinstance(part, str)), "")
+    if hint := level_hint(key, given):
+        return f"must be {wanted} (given: {shown(given)}); {hint}"
+    if given is None:
+        return f"is empty; it must be {wanted}{_fill(wanted)}"
+    if "a text" in wanted and not isinstance(given, str | list | dict):
+        return f"must be {wanted}, but YAML reads {_read_as(given)}; put it in quotes{_quoted(given)}"
+    return f"must be {wanted} (given: {_told(given)}){_rewrite(wanted, given, first_key)}"
+
+
+def _fill(wanted: str) -> str:
+    if "lines" in wanted:
+        return ": write them below it, indented by two blanks; or leave the key out"
+    if "list" in wanted:
+        return ": write [one, another], or leave the key out"
+    if "text" in wanted:
+        return ': write one; the word null itself, or ~, goes into quotes: "null"'
+    return ": write one, or leave the key out"
+
+
+def _rewrite(wanted: str, given: object, first_key: str) -> str:
+    if "lines" in wanted:
+        named = given[0] if isinstance(given, list) and given and isinstance(given[0], str) else "key"
+        dashes = ", without dashes or brackets" if isinstance(given, list) else ""
+        return f"; write a line `{first_key or cut(named, 40)}: ...` for each key, indented by two blanks{dashes}"
+    if "a list" in wanted and isinstance(given, dict):
+        return "; write each entry on a line of its own that begins with `- `"
+    if "a list" in wanted:
+        return f"; put it in brackets: [{cut(given, 40) if isinstance(given, str) else _told(given)}]"
+    if isinstance(given, list | dict):
+        return "; write one value, without brackets, braces or dashes"
+    if "true or false" in wanted:
+        return _close(str(given), ("true", "false"))
+    if "number" in wanted:
+        if isinstance(given, str) and re.fullmatch(r"[-+]?[0-9]+", given):
+            return "; take the quotes away"
+        return f"; write {'digits alone, such as 3' if 'whole' in wanted else 'digits with a point, such as 0.5'}"
+    return ""
+
+
+def _close(given: str, legal: tuple[str, ...]) -> str:
+    close = get_close_matches(given.lower(), legal, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _spelled(value: object) -> str:
+    """A value as YAML spells it, as far as that can be told from what was read."""
+    return value if isinstance(value, str) else _told(value)
+
+
+def _told(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return shown(value)
+
+
+def _read_as(given: object) -> str:
+    if isinstance(given, bool):
+        return f"it as {_spelled(given)}, not as a word"
+    if isinstance(given, datetime.date):
+        return f"{given.isoformat()} as a date"
+    return f"{shown(given)} as {'a number' if isinstance(given, int | float) else type(given).__name__}"
+
+
+def _quoted(given: object) -> str:
+    if isinstance(given, bool):
+        return ', such as "true" or "yes"' if given else ', such as "false" or "no"'
+    if isinstance(given, datetime.date):
+        return f', such as "{given.isoformat()}"'
+    if isinstance(given, int):
+        return f', such as "{given}"'
+    return ' exactly as you mean it, such as "1.10" or "1e3"'  # 1.10 is 1.1 by now

@@ -1,1 +1,0 @@
-"""Tasks: one YAML file each (`schema`), read into canonical examples (`load`), made harder by knobs (`knobs`)."""

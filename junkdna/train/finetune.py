@@ -1,0 +1,155 @@
+"""Fine-tuning under a mask: one loop for the four transfer modes (paper, section 3; authors' `sparse_core.py`).
+
+dense            nothing is masked
+sparse           pruned weights are 0 at the start and after every optimiser step
+sparse_to_dense  pruned weights are 0 at the start, then everything trains
+dense_freeze     pruned weights keep their pre-trained values throughout, the others train
+
+What a step minimises is named by the data (`objectives`). Data order, head initialisation, schedule and dropout draws
+come from (task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
+the mask is applied after the *last* step too. As in theirs, optimiser moments are not masked. Not done: gradient
+clipping, model selection (last step counts).
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import nn
+
+from junkdna.compress import masks as masking
+from junkdna.compress.scope import matrices
+from junkdna.errors import unknown_name
+from junkdna.resumable import STRAIGHT, Walk
+from junkdna.seeds import seed_for
+from junkdna.train.losses import OBJECTIVES, Training, check_rows
+from junkdna.train.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the loop reports: optimiser steps, mean loss of the first and of the last tenth of them."""
+
+    steps: int
+    first_loss: float
+    last_loss: float
+
+
+def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
+    """Factor on the peak learning rate at a step (0-based): linear up over the warm-up, then linear down to 0."""
+    warmup = round(steps * warmup_fraction)
+    return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
+
+
+def optimiser_steps(rows: int, full_rows: int, protocol: dict) -> int:
+    """Optimiser steps of a training on `rows` of `full_rows` train rows, by the protocol's `match`.
+
+    epochs  epochs * ceil(rows / batch_size): fewer rows, fewer steps, as in the authors' code
+    steps   epochs * ceil(full_rows / batch_size): the steps that all rows would get, so that the amount of data does
+            not change with the length of training. Where fewer rows than a batch are left, its steps are smaller.
+    """
+    counted = {"epochs": rows, "steps": full_rows}
+    if protocol["match"] not in counted:
+        raise unknown_name("match", protocol["match"], counted)
+    return protocol["epochs"] * math.ceil(counted[protocol["match"]] / protocol["batch_size"])
+
+
+def fine_tune(
+    model: nn.Module,
+    prunables: list,
+    masks: dict[str, torch.Tensor],
+    mode: str,
+    data: Training,
+    protocol: dict,
+    key: tuple,
+    walk: Walk = STRAIGHT,
+) -> Trained:
+    """Train `model` in place in one transfer mode; `masks` (True = kept) may be empty for mode dense.
+
+    `data` names what is minimised. `protocol` gives epochs, match, batch_size, learning_rate, warmup_fraction,
+    weight_decay; the learning rate's schedule spans the steps that are made. `key` is (task, seed). Raises UserError
+    before the first step for rows that cannot be learned from, RuntimeError when the mask does not hold exactly after
+    the last one (contract 5). `walk` goes through the batches; what it may keep of an interrupted training is the state
+    after a step, while masks and frozen values are made again from the model as it is given.
+    """
+    check_rows(data, model.config.num_labels)
+    steps = optimiser_steps(len(data), data.full_rows or len(data), protocol)
+    kept_values = (
+        {name: matrix.clone() for name, matrix in matrices(prunables).items()} if mode == "dense_freeze" else None
+    )
+    if mode in ("sparse", "sparse_to_dense"):
+        masking.apply(prunables, masks)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=protocol["learning_rate"], weight_decay=protocol["weight_decay"], fused=True
+    )
+    batches = _batches(len(data), protocol["batch_size"], steps, key)
+    state = TrainingState(model, optimizer)
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _repeatable(device):
+        torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator; the global state is put back
+        model.train()
+        for batch in walk("train", batches, state.save, state.load):
+            factor = learning_rate_factor(len(state.losses), len(batches), protocol["warmup_fraction"])
+            for group in optimizer.param_groups:
+                group["lr"] = protocol["learning_rate"] * factor
+            state.losses.append(_step(model, optimizer, data, batch, str(device)))
+            _hold(prunables, masks, mode, kept_values)
+        model.eval()
+    state.finish()
+    _check(prunables, masks, mode, kept_values)
+    losses, tenth = state.losses, max(1, len(state.losses) // 10)
+    return Trained(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """On a GPU, only kernels that add in a fixed order: with the usual ones two runs of a cell end 1e-6 apart.
+
+    Not `warn_only`: that leaves the memory-efficient attention's backward as it was.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cuda")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: Training, batch: list[int], device: str) -> float:
+    loss = OBJECTIVES[data.objective].loss(model, data, batch, device)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+@torch.no_grad()
+def _hold(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> None:
+    if mode == "sparse":
+        masking.apply(prunables, masks)
+    elif mode == "dense_freeze":
+        for prunable in prunables:
+            matrix = prunable.matrix()
+            matrix.copy_(torch.where(masks[prunable.name], matrix, kept_values[prunable.name]))
+
+
+def _check(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> None:
+    if mode not in ("sparse", "dense_freeze"):
+        return
+    broken = masking.violations(prunables, masks, kept_values)
+    if broken:
+        raise RuntimeError(f"{broken} masked weights moved during {mode} training: the result would not be {mode}.")
+
+
+def _batches(rows: int, batch_size: int, steps: int, key: tuple) -> list[list[int]]:
+    """Epoch after epoch, each in an order of its own, until there are `steps` batches; an epoch's last may be short."""
+    batches: list[list[int]] = []
+    for epoch in count():
+        if len(batches) >= steps:
+            return batches[:steps]
+        generator = torch.Generator().manual_seed(seed_for("data_order", *key, epoch))
+        order = torch.randperm(rows, generator=generator).tolist()
+        batches += [order[start : start + batch_size] for start in range(0, rows, batch_size)]
