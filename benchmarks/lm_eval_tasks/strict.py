@@ -1,4 +1,4 @@
-"""Strict matches of lm-evaluation-harness on written answers, for tests/test_lm_eval_strict.py.
+"""Strict matches of lm-evaluation-harness on written answers, for tests/evaluate/test_lm_eval_strict.py.
 
     LM_EVAL_PYTHON benchmarks/lm_eval_tasks/strict.py --out tests/golden/lm_eval_strict.json
 

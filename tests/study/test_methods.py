@@ -1,0 +1,73 @@
+"""The table of methods: light to import, and true to the functions it names and to what they take."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+from project import ROOT
+
+from junkdna.errors import UserError
+from junkdna.study import methods
+from junkdna.study.levels import LEVEL_KINDS
+from junkdna.study.options import SCOPE_OPTIONS, function_options, option_texts, option_values
+
+METHODS = methods.METHODS
+STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram"}
+
+
+@pytest.mark.parametrize("module", ["study.methods", "study.options", "study.levels", "compress.effective_bits"])
+def test_planning_needs_no_torch(module):
+    code = f"import sys, junkdna.{module}; assert not {{'torch', 'numpy', 'pydantic'}} & {{*sys.modules}}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_entry_loads_its_own_file(name):
+    method = METHODS[name]
+    assert method.name == name
+    assert method.meaning
+    assert methods.load(name).__module__ == f"junkdna.compress.methods.{name}"
+    assert {*method.levels} <= {*LEVEL_KINDS}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_functions_take_what_the_table_says(name):
+    method = METHODS[name]
+    given = inspect.signature(methods.load(name)).parameters
+    first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
+    assert [*given][:3] == first
+    defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option != "factors"}
+    assert defaults == {option: value for option, value in method.options.items() if option not in SCOPE_OPTIONS}
+
+
+def test_what_depends_on_a_seed_and_what_is_stored():
+    assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
+    assert [name for name, method in METHODS.items() if method.random] == ["random"]
+    assert {name for name, method in METHODS.items() if method.seeded} == {"random", *STATISTICS}
+    assert {name for name, method in METHODS.items() if method.stored} == {"svd", *STATISTICS}
+    assert all(("calibration" in method.options) == bool(method.statistics) for method in METHODS.values())
+
+
+def test_options_survive_their_text():
+    given = {"group": 64, "symmetric": True, "act_order": False, "calibration": "c4"}
+    texts = option_texts("gptq", given)
+    assert texts == (("calibration", "c4"), ("group", "64"), ("symmetric", "true"))
+    assert option_values("gptq", texts) == given
+    assert function_options("gptq", texts) == {"group": 64, "symmetric": True, "act_order": False}
+    assert option_texts("svd", {"layers": ["11.mlp", "8-10"]}) == (("layers", "11.mlp+8-10"),)
+    assert option_values("svd", (("layers", "11.mlp+8-10"),)) == {"layers": ["11.mlp", "8-10"]}
+    assert option_texts("rtn", {"group": 128, "symmetric": None}) == ()
+    assert option_values("svd", ()) == {"layers": ()}
+
+
+def test_unknown_name_says_close_and_legal_ones():
+    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Legal: band, gptq, .* wanda") as error:
+        methods.load("magnitud")
+    assert "compression method" in str(error.value)
+
+
+def test_dense_is_no_method():
+    with pytest.raises(UserError, match="'dense'"):
+        methods.load("dense")

@@ -1,0 +1,24 @@
+"""Small toy studies that several tests run."""
+
+import toy
+
+from junkdna.study.cell import parse_cell_path
+
+FEW = [
+    {"method": "wanda", "sparsity": 0.5, **toy.CALIBRATED},
+    {"method": "svd", "rank": [0.25, 0.5]},
+    {"method": "rtn", "bits": 2, "group": 8},
+]
+STORED_STUDY = {
+    **toy.METHODS,
+    "tasks": {"hues": {"file": "tasks/hues.yaml"}},
+    "experiments": {"few": {"title": "A few", "models": ["llm"], "tasks": ["hues"], "compressions": FEW}},
+}
+CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
+TWO_CELLS = {
+    **toy.STUDY,
+    "tasks": {"mood": toy.STUDY["tasks"]["mood"]},
+    "models": {"tiny": {"kind": "decoder", "local": "decoder"}},
+    "experiments": {"one": {"title": "One", "models": ["tiny"], "tasks": ["mood"],
+                            "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
+}  # fmt: skip

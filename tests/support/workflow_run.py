@@ -1,0 +1,48 @@
+"""Runs the project's workflow in a folder, with the real Snakemake."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import toy
+import yaml
+from project import ROOT
+
+
+def snakemake(folder: Path, *arguments: str, env: dict | None = None) -> subprocess.CompletedProcess:
+    """Run the project's workflow in `folder`; stdout and stderr come back together in `stdout`."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
+    return subprocess.run(
+        [*command, "--cores", "2", *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment(env), check=False, timeout=1800,
+    )  # fmt: skip
+
+
+def environment(more: dict | None = None) -> dict:
+    """This process's environment, without GPUs, with this Python first: rules call `python`."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", **(more or {})}
+
+
+def planned(folder: Path, *arguments: str) -> set[str]:
+    """Files that the next run would make, by a dry run's own account of them."""
+    result = snakemake(folder, "--summary", *arguments)
+    assert result.returncode == 0, result.stdout
+    rows = [line.split("\t") for line in result.stdout.splitlines() if line.count("\t") == 5]
+    files = {row[0] for row in rows[1:] if row[5] != "no update"}
+    jobs = snakemake(folder, "-n", *arguments).stdout
+    assert len(re.findall(r"(?m)^Job \d+: cell ", jobs)) == len(cells(files))
+    return files
+
+
+def cells(files: set[str]) -> set[str]:
+    return {file for file in files if file.startswith("results/cells/")}
+
+
+def change(folder: Path, edit) -> None:
+    """Apply a function to the study's mapping and write it back."""
+    study = yaml.safe_load((folder / "config.yaml").read_text())
+    edit(study)
+    toy.write_yaml(folder / "config.yaml", study)

@@ -1,0 +1,108 @@
+"""The page on compressions and the README's part on them: valid YAML, and tables and an error that are the code's."""
+
+import copy
+import re
+from collections import Counter
+
+import pytest
+import yaml
+from project import ROOT
+
+from junkdna.cli.main import parser
+from junkdna.compress import effective_bits
+from junkdna.errors import UserError
+from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.study import grid
+from junkdna.study.compression import LEVEL_KEYS, CompressionGrid
+from junkdna.study.load import resolve
+from junkdna.study.methods import METHODS
+
+PAGE = (ROOT / "docs/compression.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def block(page: str, language: str, start: str = "") -> str:
+    """The first block of a page in a language whose text begins with `start`."""
+    return re.search(rf"```{language}\n({re.escape(start)}.*?)```", page, flags=re.DOTALL)[1]
+
+
+STUDY = yaml.safe_load(block(PAGE, "yaml"))
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The cells behind the first of each row of the page's tables that begins with a method, by the method."""
+    split = [re.split(r" (?<!\\)\| ?", line) for line in page.splitlines() if line.startswith("| `")]
+    named = {first.strip("| `"): rest for first, *rest in split}
+    return {name: rest for name, rest in named.items() if name in METHODS}
+
+
+def test_the_study_of_the_page_is_good_and_has_every_method() -> None:
+    cells = grid.all_cells(resolve(STUDY, "docs/compression.md"))
+    assert {cell.compression.method for cell in cells} == {"dense", *METHODS}
+    tags = {cell.compression.tag for cell in cells}
+    assert {"gptq-4bit,calibration=questions,group=64", "svd-rank0.2,layers=24-29.mlp", "nm-keep6of8"} <= tags
+
+
+def test_only_random_has_a_cell_for_each_seed_as_the_page_says() -> None:
+    resolved = resolve(STUDY, "docs/compression.md", {"experiments": ["controls"]})
+    counted = Counter(cell.compression.tag for cell in grid.all_cells(resolved))
+    assert {tag: n for tag, n in counted.items() if n > 1} == {"random-0.1": 3, "random-0.5": 3}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_the_table_of_the_page_has_the_levels_and_options_of_every_method(method) -> None:
+    levels, options, *_ = rows(PAGE)[method.name]
+    keys = {key for kind in method.levels for key in (LEVEL_KEYS[kind][0], *(["of"] if kind == "keep_of" else []))}
+    assert {*re.findall(r"`(\w+)`", levels)} == keys
+    shown = {None: "must be given", (): "all", True: "true", False: "false"}
+    texts = {name: shown[default] if default in shown else str(default) for name, default in method.options.items()}
+    assert dict(re.findall(r"`(\w+)` \((.*?)\)", options)) == texts
+
+
+def test_the_error_of_the_page_is_what_that_mistake_gives() -> None:
+    study = copy.deepcopy(STUDY)
+    study["experiments"]["controls"]["compressions"][1]["sparsity"] = [30]
+    with pytest.raises(UserError) as error:
+        resolve(study, "config.yaml")
+    assert str(error.value) == block(PAGE, "text").rstrip("\n")
+
+
+def test_the_bits_of_the_page_are_those_of_the_formulas() -> None:
+    start = PAGE.index("| what | bits a weight |")
+    lines = PAGE[start : PAGE.index("\n\n", start)].splitlines()[2:]
+    plain = {"group": 128, "inputs": 4096, "outputs": 4096}
+    found = [
+        effective_bits.sparse_bits(0.5),
+        effective_bits.keep_of_bits(2, 4),
+        effective_bits.quantised_bits(4, **plain, symmetric=False, act_order=False),
+        effective_bits.quantised_bits(4, **plain, symmetric=True, act_order=False),
+        effective_bits.quantised_bits(4, **plain, symmetric=False, act_order=True),
+        effective_bits.low_rank_bits(1024, 4096, 4096),
+    ]
+    assert [line.split("|")[-2].strip() for line in lines] == [f"{bits:.4g}" for bits in found]
+
+
+def test_figures_of_the_page_are_made() -> None:
+    resolved = resolve(STUDY, "docs/compression.md")
+    tags = {name: {c.tag for c in grid.levels(exp.compressions)} for name, exp in resolved.study.experiments.items()}
+    made = set(figure_names({name: Outline({"none"}, 1, found) for name, found in tags.items()}))
+    assert made == {"headline", "sparsity_one_axis", "budget_one_axis", "sparsity_controls", "bands_controls"}
+    made |= set(figure_names({"x": Outline({"dense", "sparse"}, 2)}))
+    families = {name.partition("_")[0] for name in made} - {"headline"}
+    assert families == set(re.findall(r"`([a-z]+)_NAME`", README))
+    assert families - {"difficulty"} == set(re.findall(r"`([a-z]+)_NAME`", PAGE))
+
+
+def test_compressions_of_the_readme_are_good() -> None:
+    given = yaml.safe_load(block(README, "yaml", "compressions:"))["compressions"]
+    assert all(CompressionGrid(**one).compressions() for one in given)
+    assert [one["method"] for one in given] == [*METHODS]
+
+
+def test_commands_and_links_of_the_page_exist() -> None:
+    for flags in re.findall(r"`junkdna (doctor [^`]+)`", PAGE + README):
+        assert parser().parse_args(flags.split()).model
+    for path in re.findall(r"\]\((?!https?:|#)([^)]+)\)", PAGE):
+        assert (ROOT / "docs" / path).is_file(), path
+    for path in re.findall(r"`((?:tests|workflow)/[\w/.]+)`", PAGE):
+        assert (ROOT / path).is_file(), path
