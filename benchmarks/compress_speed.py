@@ -11,7 +11,7 @@ writing the file; global methods keep their packed masks on the device. Each met
 a tiny one first, so that kernels are loaded.
 
 Stages are times on the device's own clock between the start and the end of a function, waits for the program
-included, without those of the stages inside. Floors: products that the method needs at the speed of a large product,
+included, without those of the stages inside. Baselines: products that the method needs at the speed of a large product,
 measured in the same run, of the dtype that the package computes in (the Gram matrix as a full product); weights or
 inputs moved once at the speed of a plain copy (bytes read and written). `--blocks` cuts a model to its first blocks
 and says what all would take, for a look at the stages. Needs torch, transformers, numpy and this package on the path,
@@ -169,7 +169,7 @@ def token_batches(given: argparse.Namespace, vocabulary: int) -> list[sequential
     return [sequential.Batch(part, torch.ones_like(part)) for part in ids.split(rows)]
 
 
-# --- floors -----------------------------------------------------------------------------------------------------------
+# --- lower bounds ---------------------------------------------------------------------------------------------------
 
 
 def median_seconds(work: Callable, device: torch.device, repeats: int = 5) -> float:
@@ -196,7 +196,7 @@ def rates(device: torch.device) -> dict[str, float]:
     return found
 
 
-def floors(model: nn.Module, method: str, given: argparse.Namespace, rate: dict[str, float]) -> dict[str, float]:
+def lower_bounds(model: nn.Module, method: str, given: argparse.Namespace, rate: dict[str, float]) -> dict[str, float]:
     """Least seconds of each stage of a method on a Llama; see the file's head."""
     config, layers = model.config, len(model.model.layers)
     itemsize = getattr(torch, given.dtype).itemsize
@@ -256,7 +256,7 @@ def measured(compression: Compression, given: argparse.Namespace, rate: dict[str
     cuda = device.type == "cuda"
     model, every = built(given)
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    least = floors(model, compression.method, given, rate)
+    least = lower_bounds(model, compression.method, given, rate)
     stages = Stages(device)
     if cuda:
         torch.cuda.empty_cache()
@@ -278,7 +278,7 @@ def measured(compression: Compression, given: argparse.Namespace, rate: dict[str
         "floor": sum(least.values()),
         "over_floor": wall / sum(least.values()),
         "stages": by_stage | {"other": wall - sum(by_stage.values())},
-        "floors": least,
+        "lower_bounds": least,
         "model_bytes": size,
         "device_peak_bytes": torch.cuda.max_memory_allocated() if cuda else None,
         "host_peak_bytes_so_far": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -298,7 +298,7 @@ def show(row: dict) -> None:
     host = f"host peak so far {row['host_peak_bytes_so_far'] / gib:.2f} GiB"
     print(f"model {row['model_bytes'] / gib:.2f} GiB; {device}{host}")
     for stage, taken in sorted(row["stages"].items(), key=lambda item: -item[1]):
-        least = row["floors"].get(stage)
+        least = row["lower_bounds"].get(stage)
         note = f", floor {least:.3f} s, ratio {taken / least:.1f}" if least else ""
         print(f"  {stage:12} {taken:8.3f} s{note}", flush=True)
 

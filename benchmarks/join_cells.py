@@ -23,8 +23,8 @@ from junkdna.cli import jobs
 from junkdna.data.tokens_file import SCHEMA, write_tokens
 from junkdna.evaluate.answers import Answers
 from junkdna.run.cell_file import cell_table, metrics_row, write_cell
-from junkdna.storage.checksums import seal_of
-from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.checksums import stored_checksum
+from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve, study_document
@@ -36,7 +36,7 @@ MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
 LEVELS = [round(0.02 * i, 2) for i in range(1, 34)]  # with three modes and the dense cell 100 cells a seed
 MATRICES = 72
 TASK = {
-    "name": "mood", "title": "Mood", "kind": "classify", "labels": ["bad", "good"], "licence": "made up",
+    "name": "mood", "title": "Mood", "kind": "classify", "labels": ["bad", "good"], "license": "made up",
     "sources": {"local": {"local": "data", "splits": {"all": "mood.parquet"}}},
     "columns": {"text": "{sentence}", "answer": "label"},
     "hash_split": {"of": "all", "train": 1000, "evaluate": 500},
@@ -60,13 +60,13 @@ def study(cells: int) -> Resolved:
 
 
 def write_cells(cells: list[Cell], resolved: Resolved, examples: int) -> None:
-    """A file for each cell, with answers drawn at random, and the two encoded files that all of them read."""
+    """A file for each cell, with answers drawn at random, and the two tokens files that all of them read."""
     row = dict.fromkeys(SCHEMA.names) | {"id": "made up", "split": "evaluate"}
     for role in ("train", "evaluate"):
         write_tokens(pa.Table.from_pylist([row], schema=SCHEMA), Path(cells[0].tokens_path(role)))
     files = {f"file{i}": {"sha256": "0" * 64, "size_bytes": 1, "mtime_ns": 1} for i in range(8)}
     footer = {
-        "tokens_sha256": {role: seal_of(Path(cells[0].tokens_path(role))) for role in ("train", "evaluate")},
+        "tokens_sha256": {role: stored_checksum(Path(cells[0].tokens_path(role))) for role in ("train", "evaluate")},
         "model": {"format": "safetensors", "files": files, "digest": "0" * 64},
         "device": "cpu", "torch_threads": 1, "versions": {f"package{i}": "1.2.3" for i in range(8)},
         "wall_s": {"load": 1.5, "compress": 0.1, "train": 60.2, "score": 2.5}, "resumed": 0,
@@ -83,7 +83,7 @@ def write_cells(cells: list[Cell], resolved: Resolved, examples: int) -> None:
         settings = cell_settings(cell, resolved)
         row = metrics_row(settings, cell, _answers(random, examples), Trained(96, 0.7, 0.5), 1000)
         row |= {"achieved_sparsity": 0.5, "effective_bits_per_weight": 9.0}
-        made = {"settings": settings, "settings_digest": settings_digest(settings), "compression": report}
+        made = {"settings": settings, "settings_fingerprint": settings_fingerprint(settings), "compression": report}
         write_cell(cell_table(row, footer | made), Path(cell.path))
 
 

@@ -5,7 +5,7 @@
 
 For ARC-Easy (0-shot) and MMLU (5-shot, equally many questions of four subjects) and each dtype: the first round runs
 lm-eval's hf backend once at each batch size and keeps the fastest; every round then runs both programs, in an order
-that turns round. Each run is a new process. "scoring" is, for lm-eval, the time inside `loglikelihood` (tokenising and
+that turns round. Each run is a new process. "scoring" is, for lm-eval, the time inside `loglikelihood` (tokenizing and
 the model); for the package, `encode` and `loglikelihood` (building the prompts as well). "process" is wall time of the
 whole process, imports and loading of the model included. The ratio is of medians, with the range over rounds. In the
 end the log-likelihoods of both are compared, which shows that both did the same work.

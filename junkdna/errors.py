@@ -18,19 +18,19 @@ class UserError(ValueError):
         super().__init__(one_screen(text))
 
 
-def unknown_name(kind: str, given: object, legal: Iterable[str], where: str = "") -> UserError:
-    """Error for a name that is not one of `legal`: says close names first, then all legal ones (of very many, some).
+def unknown_name(kind: str, given: object, valid: Iterable[str], where: str = "") -> UserError:
+    """Error for a name that is not one of `legal`: says close names first, then all valid ones (of very many, some).
 
     `kind` is what is named ("task", "compression method"); `where` is the key or file that named it.
     Returned, not raised, so that the caller's `raise` keeps its own traceback.
     """
-    names = sorted(legal)
+    names = sorted(valid)
     text = shown(given)
     plain = given[:80] if isinstance(given, str) else text  # comparing is quadratic in the length
     close = get_close_matches(plain, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
     place = f"{cut(where, 600)}: " if where else ""
-    return UserError(f"{place}unknown {kind} {text}.{hint} Legal: {cut(', '.join(names), 1000)}.")
+    return UserError(f"{place}unknown {kind} {text}.{hint} Valid: {cut(', '.join(names), 1000)}.")
 
 
 def shown(value: object, most: int = 80) -> str:

@@ -30,7 +30,7 @@ class Stopwatch:
         self._last = now
 
 
-class Walk:
+class Loop:
     """From the first item to the last, `bar` around them (progress). Keeps nothing."""
 
     resumed = 0  # how often the work went on from a checkpoint; an attempt that left none of its own does not count
@@ -43,7 +43,7 @@ class Walk:
 
     def __call__(
         self,
-        loop: str,
+        name: str,
         items: Sequence,
         save: "Callable[[], Mapping[str, Tensor]]",
         load: "Callable[[dict[str, Tensor]], None]",
@@ -52,4 +52,4 @@ class Walk:
         return self._bar(items)
 
 
-STRAIGHT = Walk()
+NO_CHECKPOINTS = Loop()

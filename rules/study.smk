@@ -9,7 +9,7 @@ from junkdna.run import batches, gpus
 from junkdna.storage import study_commands
 from junkdna.study import grid, paths
 from junkdna.study.methods import METHODS
-from junkdna.storage.fingerprint import code_digest
+from junkdna.storage.fingerprint import code_fingerprint
 from junkdna.dag.workflow_errors import told_plainly
 
 with told_plainly():

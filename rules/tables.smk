@@ -10,14 +10,14 @@ rule collect:
     conda:
         "../envs/junkdna.yaml"
     params:
-        code=code_digest("junkdna.analysis.collect"),
+        code=code_fingerprint("junkdna.analysis.collect"),
     message:
         "joining the cells"
     shell:
         "python -m junkdna collect {output:q} --study {input.study:q} --log {log:q}"
 
 
-rule analyse:
+rule analyze:
     input:
         study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
@@ -25,12 +25,12 @@ rule analyse:
         table=f"{FOLDER}/tables/drops.parquet",
         csv=f"{FOLDER}/tables/drops.csv",
     log:
-        f"results/logs/studies/{RESOLVED.study.study}/analyse.log",
+        f"results/logs/studies/{RESOLVED.study.study}/analyze.log",
     conda:
         "../envs/junkdna.yaml"
     params:
-        code=code_digest("junkdna.analysis.drops"),
+        code=code_fingerprint("junkdna.analysis.drops"),
     message:
         "working out drops and intervals"
     shell:
-        "python -m junkdna analyse {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"
+        "python -m junkdna analyze {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"

@@ -1,5 +1,5 @@
 # Canonical examples to token ids, once for all cells of a (model, task, knobs, protocol, role).
-rule encode:
+rule tokenize:
     input:
         model="results/models/{model}/model.json",
         examples="results/examples/{task}/{role}.parquet",
@@ -15,6 +15,6 @@ rule encode:
     message:
         "encoding {wildcards.task} {wildcards.knobs} to {wildcards.role} for {wildcards.model}"
     shell:
-        "python -m junkdna encode {output:q} --model {input.model:q} --examples {input.examples:q}"
+        "python -m junkdna tokenize {output:q} --model {input.model:q} --examples {input.examples:q}"
         " --shots {input.shots:q}"
         " --log {log:q} --settings {params.settings:q}"

@@ -2,7 +2,7 @@
 
     python benchmarks/lm_eval_tasks/ours.py --documents FOLDER --model FOLDER --out FILE [--dtype float32] [--threads 1]
 
-Rows go the package's whole way: task file, canonical examples, token ids, scores. The documents are laid out as on the
+Rows go the package's whole way: task file, examples, token ids, scores. The documents are laid out as on the
 Hub, so each task file's Hub source reads them. The texts in the result are decoded from the token ids that were scored.
 """
 
@@ -45,10 +45,10 @@ def study_of(tasks: list[str], max_length: int) -> dict:
 
 
 def read_role(cell: object, role: str, resolved: object, files: dict[str, list[str]], documents: Path) -> tuple:
-    """(raw rows, canonical examples) of a cell's task in one role, as Arrow tables."""
+    """(raw rows, examples) of a cell's task in one role, as Arrow tables."""
     import pyarrow as pa
 
-    from junkdna.data.examples import canonical_examples
+    from junkdna.data.examples import make_examples
     from junkdna.data.rows import load_raw
     from junkdna.study.settings import example_settings
     from junkdna.study.sources import LocalSource
@@ -57,7 +57,7 @@ def read_role(cell: object, role: str, resolved: object, files: dict[str, list[s
     (split,) = settings["source"]["splits"].values()
     source = LocalSource(local=str(documents.absolute()))
     raw = pa.concat_tables([load_raw(source, file).table for file in files[split]])
-    return raw, canonical_examples(settings, role, lambda _: raw)
+    return raw, make_examples(settings, role, lambda _: raw)
 
 
 def documents_of(raw: list[dict], table: dict[str, list], scores: list, tokenizer: object) -> dict[str, list[dict]]:
@@ -79,7 +79,7 @@ def evaluate(given: argparse.Namespace) -> dict:
     import torch
     import transformers
 
-    from junkdna.data.tokenize import encode
+    from junkdna.data.tokenize import tokenize_examples
     from junkdna.evaluate.scores import loglikelihood
     from junkdna.models.load import load_plain
     from junkdna.study import grid
@@ -102,8 +102,8 @@ def evaluate(given: argparse.Namespace) -> dict:
         count = dict(cell.knobs).get("shots", 0)
         shots = read_role(cell, "shots", resolved, files[cell.task], given.documents)[1] if count else None
         begun = time.perf_counter()
-        settings = study_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
-        table = encode(examples, shots, tokenizer, settings).to_pydict()
+        settings = study_settings.tokenize_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        table = tokenize_examples(examples, shots, tokenizer, settings).to_pydict()
         scores = loglikelihood(model, table["query"], table["options"], table["option_starts"], "cpu")
         seconds["score"] += time.perf_counter() - begun
         for name, documents in documents_of(raw.to_pylist(), table, scores, tokenizer).items():

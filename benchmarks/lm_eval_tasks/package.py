@@ -1,4 +1,4 @@
-"""The package's rows and texts for `lm_eval_prompts.py`: task file, canonical examples, prompts, options as encoded."""
+"""The package's rows and texts for `lm_eval_prompts.py`: task file, examples, prompts, options as encoded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from junkdna.data.examples import canonical_examples
+from junkdna.data.examples import make_examples
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import encode_rows, turned
+from junkdna.data.tokenize import tokenize_rows, turned
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import LocalSource, WheelSource
@@ -60,7 +60,7 @@ def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path | None, c
         return load_raw(LocalSource(local=str(folder.absolute())), source.splits[split]).table
 
     def examples(role: str) -> list[dict]:
-        return canonical_examples(study_settings.example_settings(name, role, resolved), role, read).to_pylist()
+        return make_examples(study_settings.example_settings(name, role, resolved), role, read).to_pylist()
 
     rows = examples("evaluate")
     own = task.columns.group or (task.shots and task.shots.of == task.evaluate_split)
@@ -77,13 +77,13 @@ def by_group(rows: list[dict]) -> dict[str | None, list[dict]]:
 def texts(found: Rows, name: str, rows: list[dict], shots: int, chat: bool, tokenizer: object) -> Iterator[list]:
     """Entries of the rows as `render.py` gives them, decoded from what would be scored."""
     knobs = KNOBS.get(name, ()) + ((("shots", shots),) if shots else ())
-    settings = study_settings.encode_settings("m", name, knobs, "chat" if chat else "p", found.resolved)
+    settings = study_settings.tokenize_settings("m", name, knobs, "chat" if chat else "p", found.resolved)
     shown = found.shots if shots else []
     for start in range(0, len(rows), AT_ONCE):
         some, shown_rows = (
             turned(pa.Table.from_pylist(part), tokenizer, settings) for part in (rows[start : start + AT_ONCE], shown)
         )
-        for row in encode_rows(some, shown_rows, tokenizer, settings).to_pylist():
+        for row in tokenize_rows(some, shown_rows, tokenizer, settings).to_pylist():
             yield _entry(row, tokenizer)
 
 

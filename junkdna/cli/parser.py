@@ -42,8 +42,8 @@ class Parser(argparse.ArgumentParser):
         return self
 
 
-def unknown(what: str, given: str, legal: list[str]) -> str:
+def unknown(what: str, given: str, valid: list[str]) -> str:
     """Such as: unknown command 'plann'; did you mean plan? (all: ...)."""
-    close = get_close_matches(given[:80], legal, n=2, cutoff=0.6)
+    close = get_close_matches(given[:80], valid, n=2, cutoff=0.6)
     hint = f"; did you mean {' or '.join(close)}?" if close else ";"
-    return f"unknown {what} {given!r}{hint} All: {', '.join(legal)}"
+    return f"unknown {what} {given!r}{hint} All: {', '.join(valid)}"

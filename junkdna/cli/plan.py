@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from junkdna.analysis.collect import state
 from junkdna.dag.estimates import CellTimes, Disk, disk
 from junkdna.dag.inputs import figure_files
-from junkdna.dag.local_paths import missing_places
+from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.model_names import taken_names
 from junkdna.dag.recorded_settings import is_current
@@ -40,7 +40,7 @@ def plan(resolved: Resolved) -> Iterator[str]:
     they need that is there already, hours and disk."""
     now = Progress(resolved).look()
     yield from _experiments(resolved, now)
-    for line in (*missing_places(resolved), *taken_names(resolved)):
+    for line in (*missing_local_paths(resolved), *taken_names(resolved)):
         yield f"MISSING  {line}"
     for line in model_problems(resolved):
         yield f"WRONG    {line}"
@@ -164,7 +164,7 @@ def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:
 
 
 def missing_inputs(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
-    """Model folders and encoded files that the commands of these cells read, and that are not there or were made from
+    """Model folders and tokens files that the commands of these cells read, and that are not there or were made from
     other settings."""
     needed: dict[str, dict] = {}
     for cell in cells:

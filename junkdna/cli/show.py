@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from junkdna.dag.build import bring
+from junkdna.dag.build import build_targets
 from junkdna.data.usable_rows import counted, notes_of
 from junkdna.errors import UserError, unknown_name
 from junkdna.study.cell import Knobs, has_shots
@@ -11,7 +11,7 @@ from junkdna.study.checks import check_knobs
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve
 from junkdna.study.paths import MODELS, wheel_path
-from junkdna.study.settings import encode_settings, example_settings
+from junkdna.study.settings import example_settings, tokenize_settings
 from junkdna.study.study import Resolved
 from junkdna.study.task import Task, builtin_tasks, load_task
 from junkdna.study.yaml_reader import read_yaml
@@ -34,12 +34,12 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     if n < 1:
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     spec = _checked(resolved, task, model, knobs, protocol)
-    bring(resolved, _files(resolved, task, model, has_shots(knobs)))
+    build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
     from junkdna.cli.jobs import read_examples
-    from junkdna.data.tokenize import encode_rows, turned
+    from junkdna.data.tokenize import tokenize_rows, turned
     from junkdna.data.tokenizer import context_tokens, load_tokenizer
 
-    settings = encode_settings(model, task, knobs, protocol, resolved)
+    settings = tokenize_settings(model, task, knobs, protocol, resolved)
     tokenizer = load_tokenizer(Path(MODELS) / model)
     table = read_examples(example_settings(task, "evaluate", resolved))
     rows = turned(table, tokenizer, settings)
@@ -47,7 +47,7 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     if has_shots(knobs):
         shots = turned(read_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
     readable = context_tokens(Path(MODELS) / model, tokenizer)
-    coded = encode_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
+    coded = tokenize_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
     yield from _notes(notes_of(table))
     for number, (row, code) in enumerate(zip(rows, coded, strict=False), start=1):
@@ -105,7 +105,7 @@ def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, 
     turned = ", ".join(f"{name}={value}" for name, value in knobs.items()) or "none"
     how = [f"answered by {how}", f"knobs {turned}", f"max_length {settings['max_length']} tokens"]
     if settings["model_kind"] == "decoder":
-        how += [f"normalise {protocol.normalise}"] if settings["choice"] else []
+        how += [f"length_normalization {protocol.length_normalization}"] if settings["choice"] else []
         how += [f"chat_template {str(protocol.chat_template).lower()}"]
     how += ["* marks the right answer"] if settings["choice"] else []
     return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(how)}"

@@ -22,7 +22,7 @@ from junkdna.study.methods import METHODS
 from junkdna.study.options import function_options, option_values
 
 if TYPE_CHECKING:
-    from junkdna.compress.artifact import Artefact
+    from junkdna.compress.artifact import Artifact
     from junkdna.compress.input_stats import InputStatistics
 
 Results = Iterator[tuple[str, MatrixResult]]
@@ -93,15 +93,15 @@ class Reports:
         return model_report(self.layers, {name: n for name, n in self._weights.items() if name not in got})
 
 
-def stored_results(artefact: Artefact, model: nn.Module, prunables: Sequence[Prunable]) -> Results:
+def stored_results(artifact: Artifact, model: nn.Module, prunables: Sequence[Prunable]) -> Results:
     """The results of a stored compression for this model's matrices, on their devices."""
     for each in prunables:
         name = body_name(model, each.name)
-        if name not in artefact.masks and name not in artefact.weights:
+        if name not in artifact.masks and name not in artifact.weights:
             raise UserError(
                 f"the stored compression holds nothing for {name}: it was made of another model. Delete it and run "
                 "again."
             )
-        mask, weight = artefact.masks.get(name), artefact.weights.get(name)
+        mask, weight = artifact.masks.get(name), artifact.weights.get(name)
         device = each.parameter.device
         yield each.name, MatrixResult(*(part if part is None else part.to(device) for part in (mask, weight)))

@@ -20,7 +20,7 @@ MASK, WEIGHT = "mask:", "weight:"
 
 
 @dataclass(frozen=True)
-class Artefact:
+class Artifact:
     """A compression as read back, on the CPU, matrices (out, in) by name.
 
     `masks` are bool, True = kept; `weights` hold new values where there are some. A matrix that the compression left
@@ -33,7 +33,7 @@ class Artefact:
     digest: str
 
 
-def write_artefact(path: Path, results: Iterable[tuple[str, MatrixResult]], facts: dict) -> None:
+def write_artifact(path: Path, results: Iterable[tuple[str, MatrixResult]], facts: dict) -> None:
     """Writes the results of one compression to `path`, whole or not at all; equal contents give equal bytes.
 
     `results` is gone through once: each mask is packed and each weight taken to the CPU as it comes, and both stay
@@ -55,8 +55,8 @@ def write_artefact(path: Path, results: Iterable[tuple[str, MatrixResult]], fact
     write_tensors(path, KIND, tensors, {"shapes": shapes, "facts": facts})
 
 
-def read_artefact(path: Path, made_from: str | None = None) -> Artefact:
-    """What `write_artefact` wrote. Takes a byte a masked weight, besides the weights.
+def read_artifact(path: Path, made_from: str | None = None) -> Artifact:
+    """What `write_artifact` wrote. Takes a byte a masked weight, besides the weights.
 
     `made_from` is the digest of the settings that the reader counts on; it must equal facts["digest"] where given.
     Raises `UserError`, naming the file and what to do, for a file that is missing, cut short, damaged, foreign, or
@@ -71,7 +71,7 @@ def read_artefact(path: Path, made_from: str | None = None) -> Artefact:
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
     ):
         raise broken(path, KIND, "damaged: its masks do not fit the shapes it gives")
-    return Artefact(
+    return Artifact(
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
         weights={name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)},
         facts=facts,

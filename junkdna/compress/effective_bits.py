@@ -27,7 +27,7 @@ def keep_of_bits(keep: int, of: int) -> float:
     return min(DENSE_BITS, (DENSE_BITS * keep + index) / of)
 
 
-def quantised_bits(bits: int, group: int, inputs: int, outputs: int, symmetric: bool, act_order: bool) -> float:
+def quantized_bits(bits: int, group: int, inputs: int, outputs: int, symmetric: bool, act_order: bool) -> float:
     """Uniform grids of `bits` bits over groups of `group` inputs of each row (0: one group a row).
 
     b + (16 + b) / g: the integers, and for each group a 16-bit scale and a b-bit zero point; b + 16 / g where the grid

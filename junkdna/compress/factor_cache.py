@@ -8,7 +8,7 @@ from torch import Tensor
 from junkdna.compress.methods.svd import Factors, decompose
 from junkdna.errors import UserError
 from junkdna.storage.atomic import locked
-from junkdna.storage.fingerprint import code_digest
+from junkdna.storage.fingerprint import code_fingerprint
 from junkdna.storage.tensors import read_tensors, tensors_digest, write_tensors
 
 KIND = "singular value decomposition 1"
@@ -28,7 +28,7 @@ def cached_factors(folder: Path, name: str, weight: Tensor) -> Factors:
     """
     assert "/" not in name, f"{name!r} is no name of a parameter"
     path = folder / f"{name}.safetensors"
-    facts = {"weight": tensors_digest({"weight": weight}), "code": code_digest("junkdna.compress.methods.svd")}
+    facts = {"weight": tensors_digest({"weight": weight}), "code": code_fingerprint("junkdna.compress.methods.svd")}
     with locked(path):
         kept = _read(path, facts)
         if kept is None:

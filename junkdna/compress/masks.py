@@ -41,8 +41,8 @@ def put(prunable: Prunable, result: MatrixResult) -> None:
 def apply(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
     """Sets every pruned weight to 0 in place, and leaves kept ones bit for bit.
 
-    Masks are (out, in), True = kept, one for each prunable. It does not keep weights pruned: an optimiser's step can
-    move them, so it is called again after each. It does not touch gradients or the optimiser's moments.
+    Masks are (out, in), True = kept, one for each prunable. It does not keep weights pruned: an optimizer's step can
+    move them, so it is called again after each. It does not touch gradients or the optimizer's moments.
     """
     _check_match(prunables, masks)
     for prunable in prunables:
@@ -55,7 +55,7 @@ def violations(
     """How many pruned entries are not exactly 0, or not exactly the reference's value where one is given.
 
     `reference` holds (out, in) matrices by name: the starting values that a frozen weight must still have. -0.0 counts
-    as 0; NaN is always a violation. Kept entries are not looked at. Called after the last optimiser step.
+    as 0; NaN is always a violation. Kept entries are not looked at. Called after the last optimizer step.
     """
     _check_match(prunables, masks)
     count = 0

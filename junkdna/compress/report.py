@@ -12,7 +12,7 @@ from junkdna.compress.effective_bits import (
     keep_of_bits,
     low_rank_bits,
     mean_bits,
-    quantised_bits,
+    quantized_bits,
     sparse_bits,
 )
 from junkdna.compress.masks import MatrixResult
@@ -79,7 +79,7 @@ def layer_report(
     pruned = rank = bits = None
     if kind == "bits":
         bits = level
-        effective = quantised_bits(
+        effective = quantized_bits(
             bits, told["group"], inputs, rows, symmetric=told["symmetric"], act_order=told.get("act_order", False)
         )
     elif kind == "rank":

@@ -50,7 +50,7 @@ def prunable(
 
     `loaded` False takes a model on the meta device, whose weights have shapes but no values, to look at the scope.
 
-    Raises `UserError` where no block is found; where a weight in a block is packed, quantised, or a matrix that belongs
+    Raises `UserError` where no block is found; where a weight in a block is packed, quantized, or a matrix that belongs
     to no linear layer (fused experts, convolutions: they would stay dense unseen); where a weight to prune is also an
     embedding, and `embeddings` is off; where the head's names match nothing. Blocks of mixed classes (hybrid models)
     are not searched.
@@ -93,7 +93,7 @@ def _is_linear(module: nn.Module) -> bool:
 
 
 def _linear_like(module: nn.Module) -> bool:
-    """Also the replacements that quantisers put in (QuantLinear, WQLinear, ...), which have to be refused by name."""
+    """Also the replacements that quantizers put in (QuantLinear, WQLinear, ...), which have to be refused by name."""
     leaf = next(module.children(), None) is None
     return _is_linear(module) or (leaf and "Linear" in type(module).__name__)
 
@@ -151,7 +151,7 @@ def _refuse_meta(found: Sequence[Prunable]) -> None:
 def _not_plain(name: str, problem: str) -> UserError:
     return UserError(
         f"{name}: {problem}; pruning needs plain 2-D weights of float16, bfloat16, float32 or float64. The model is "
-        "probably quantised, packed or offloaded: load the original checkpoint."
+        "probably quantized, packed or offloaded: load the original checkpoint."
     )
 
 

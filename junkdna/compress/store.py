@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from junkdna.compress.apply import Reports, Results, chosen, one_matrix
-from junkdna.compress.artifact import write_artefact
+from junkdna.compress.artifact import write_artifact
 from junkdna.compress.factor_cache import cached_factors
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
@@ -21,7 +21,7 @@ from junkdna.models.batching import length_batches, pad
 from junkdna.models.load import check_finite, load_plain
 from junkdna.models.manifest import MANIFEST, check_model
 from junkdna.storage.checksums import sha256_file
-from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.origin_checks import check_made_from, check_same_bytes
 from junkdna.study.cell import Compression, parse_compression
 from junkdna.study.methods import METHODS
@@ -42,12 +42,12 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings["compression"])
     manifest = check_model(model_folder)
-    check_made_from(model_folder / MANIFEST, manifest["settings_digest"], settings["inputs"]["model"])
+    check_made_from(model_folder / MANIFEST, manifest["settings_fingerprint"], settings["inputs"]["model"])
     model = load_plain(model_folder, settings["model_kind"], settings["model_dtype"])
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))
     prunables = chosen(model, compression)
-    facts: dict = {"settings": settings, "digest": settings_digest(settings), "model_digest": manifest["digest"]}
+    facts: dict = {"settings": settings, "digest": settings_fingerprint(settings), "model_digest": manifest["digest"]}
     statistics = METHODS[compression.method].statistics
     if statistics:
         rows = _calibration_rows(calibration, settings["inputs"]["calibration"], model_folder, manifest["digest"])
@@ -66,7 +66,7 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
             yield body_name(model, name), result
         facts["report"] = reports.report()
 
-    write_artefact(output, stored(), facts)
+    write_artifact(output, stored(), facts)
 
 
 def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, model_digest: str) -> CalibrationRows:
@@ -79,7 +79,7 @@ def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, mod
             "study than config.yaml)."
         )
     rows, facts = read_calibration(path)
-    check_made_from(path, settings_digest(facts["settings"]), made_from)
+    check_made_from(path, settings_fingerprint(facts["settings"]), made_from)
     check_same_bytes(path, facts.get("model_digest"), model_folder / MANIFEST, model_digest)
     return rows
 

@@ -21,7 +21,7 @@ from junkdna.study.study import Resolved
 log = logging.getLogger(__name__)
 
 
-def bring(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
+def build_targets(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
     """Make those of `files` that are missing by the study's own workflow, and model folders made from other settings
     than the study's too; UserError where it could not.
 

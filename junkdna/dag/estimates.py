@@ -445,7 +445,7 @@ def _mean_size(ending: str) -> float:
 
 
 def _add_folders_and_records(found: Disk, cells: list[Cell], files: dict[str, list[str]], figures: list[str]) -> None:
-    """Folders of the cells and encoded examples, logs of all jobs, and Snakemake's records: a small file each, which a
+    """Folders of the cells and tokens, logs of all jobs, and Snakemake's records: a small file each, which a
     block holds."""
     others = [file for of_kind in files.values() for file in of_kind]
     jobs = len(others) + len(cells) + 5

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from junkdna.dag.local_paths import check_places
+from junkdna.dag.local_paths import check_local_paths
 from junkdna.dag.model_names import check_model_names
 from junkdna.errors import UserError, shown
 from junkdna.report.figures.draw import Outline, figure_names
@@ -51,7 +51,7 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
         if not isinstance(file, str):
             raise UserError(f"--config study_file={shown(file)}: name a YAML file.")
         resolved = load_study(Path(file), overrides, "--configfile" if files else "--config")
-    check_places(resolved)
+    check_local_paths(resolved)
     check_model_names(resolved)
     return resolved
 
@@ -114,7 +114,7 @@ def wheel_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
 
 
 def shots_file(wildcards: "Wildcards") -> list[str]:
-    """The file of in-context examples that an encoded file shows in its prompts; none at 0 shots."""
+    """The file of in-context examples that a tokens file shows in its prompts; none at 0 shots."""
     return [f"{EXAMPLES}/{wildcards.task}/shots.parquet"] if has_shots(parse_knobs(wildcards.knobs)) else []
 
 
@@ -161,7 +161,7 @@ def examples_text(resolved: Resolved, task: str, role: str) -> str:
 
 
 def encode_text(resolved: Resolved, wildcards: "Wildcards") -> str:
-    """What an encoded file depends on."""
+    """What a tokens file depends on."""
     w = wildcards
     place = (w.model, w.task, parse_knobs(w.knobs), w.protocol, w.role)
     return canonical_json(study_settings.tokens_file_settings(*place, resolved))

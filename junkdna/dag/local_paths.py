@@ -14,10 +14,10 @@ from junkdna.study.study import Resolved
 MODEL_CONFIG = "config.json"
 
 
-def check_places(resolved: Resolved) -> None:
+def check_local_paths(resolved: Resolved) -> None:
     """Raise one UserError that lists every missing local folder or file of the models and tasks in use; or else
     everything that is wrong with the models' folders (`dag.model_folders`)."""
-    missing = list(missing_places(resolved))
+    missing = list(missing_local_paths(resolved))
     if missing:
         raise UserError("\n  ".join([f"{len(missing)} local place(s) that the study names are not there:", *missing]))
     wrong = list(model_problems(resolved))
@@ -25,7 +25,7 @@ def check_places(resolved: Resolved) -> None:
         raise UserError("\n  ".join([f"{len(wrong)} thing(s) are wrong with models of the study:", *wrong]))
 
 
-def missing_places(resolved: Resolved) -> Iterator[str]:
+def missing_local_paths(resolved: Resolved) -> Iterator[str]:
     """One line a missing place, with close names from the same folder. Wheels and the Hub are not looked at."""
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
         hub = resolved.study.models[name].hub

@@ -5,26 +5,30 @@ from pathlib import Path
 
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST, read_manifest
-from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.tensor_header import made_from
 from junkdna.study.paths import FOOTER_KEY
 
 
 def is_current(file: Path | str, settings: dict) -> bool:
-    """Whether a model manifest, an encoded file, calibration rows or a stored compression is there and was made from
+    """Whether a model manifest, a tokens file, calibration rows or a stored compression is there and was made from
     these settings. Reads the file's metadata only, and checks no other byte."""
-    return recorded_digest(Path(file)) == settings_digest(settings)
+    return recorded_digest(Path(file)) == settings_fingerprint(settings)
 
 
 def recorded_digest(file: Path) -> str | None:
     """The digest of the settings that made a file; None where it is missing or does not say."""
     try:
         if file.name == MANIFEST:
-            return read_manifest(file.parent)["settings_digest"]
+            return read_manifest(file.parent)["settings_fingerprint"]
         if file.suffix == ".safetensors":
             return made_from(file)
         facts = json.loads(_metadata(file)[FOOTER_KEY])
-        return facts["settings_digest"] if "settings_digest" in facts else settings_digest(facts["settings"])
+        return (
+            facts["settings_fingerprint"]
+            if "settings_fingerprint" in facts
+            else settings_fingerprint(facts["settings"])
+        )
     except (UserError, OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -11,7 +11,7 @@ from junkdna.run.job_log import JobLog, is_running, read_log, running_slurm_jobs
 from junkdna.storage.fingerprint import digest
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
-from junkdna.study.paths import AHEAD
+from junkdna.study.paths import BATCHES
 from junkdna.study.settings import settings_text
 from junkdna.study.study import Resolved
 
@@ -65,7 +65,7 @@ def log_path(cell: Cell) -> Path:
 
 class Progress:
     """Looks at the cells of a study again and again. A file whose size and times are as before is not opened again, so
-    what else its state depends on (code, encoded examples) counts as it was when it was."""
+    what else its state depends on (code, tokens) counts as it was when it was."""
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
@@ -106,7 +106,7 @@ class Progress:
 
     def _note_ahead(self, missing: Iterable[Cell], states: dict[Cell, str]) -> None:
         try:
-            made = {name.removesuffix(".parquet") for name in os.listdir(AHEAD) if name.endswith(".parquet")}
+            made = {name.removesuffix(".parquet") for name in os.listdir(BATCHES) if name.endswith(".parquet")}
         except OSError:
             return
         if made:

@@ -57,7 +57,7 @@ def example_text(row: dict) -> str:
 def texts_of(settings: dict, table: pa.Table) -> list[tuple[str, str]]:
     """(id, text) of every row in stored order, blank ones too. `settings` is `calibration_settings`.
 
-    `table` holds a task's canonical examples, whose ids are kept; or raw rows, whose ids are "row-0", "row-1", ...
+    `table` holds a task's examples, whose ids are kept; or raw rows, whose ids are "row-0", "row-1", ...
     Blanks at the ends of a text are taken off. Raises UserError for a column that is not there or holds no single
     value. Equal texts in two rows stay two texts.
     """
@@ -234,7 +234,7 @@ def _read_source(settings: dict) -> RawRows:
 
 
 def write_calibration(path: Path, rows: CalibrationRows, facts: dict) -> None:
-    """Write the rows as sealed Parquet, `facts` as JSON in its footer: whole or not at all."""
+    """Write the rows as Parquet with a checksum, `facts` as JSON in its footer: whole or not at all."""
     table = pa.table([rows.sample_ids, rows.ids], schema=SCHEMA)
     table = table.replace_schema_metadata({FOOTER_KEY: json.dumps(facts, sort_keys=True).encode()})
     write_parquet(table, path)

@@ -69,10 +69,10 @@ def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> 
     whole = pa.struct(table.schema)
     found = [path_steps(whole, path.split(".")) for path in read_paths(settings["columns"])]
     read = {_starred(steps) for steps in found if steps}
-    for labelled, stored in names.items():
-        steps = path_steps(whole, labelled.split("."))
-        if steps and {labelled, labelled.removesuffix(".*")} & read:
-            table = _with_names_at(table, labelled, steps, stored, settings)
+    for labeled, stored in names.items():
+        steps = path_steps(whole, labeled.split("."))
+        if steps and {labeled, labeled.removesuffix(".*")} & read:
+            table = _with_names_at(table, labeled, steps, stored, settings)
     return table
 
 
@@ -87,7 +87,7 @@ def _with_names_at(table: pa.Table, path: str, steps: list[str], stored: list[st
         raise UserError(
             f"task {settings['task']}: the source names its classes {', '.join(stored)}, the task file "
             f"{', '.join(stated)}: which of them is {', '.join(unknown)}? Give `labels` as the source names them, in "
-            "any order (`label_words` are what a model reads), or `label_groups` such as {NAME: [CLASS OF THE SOURCE]}."
+            "any order (`verbalizers` are what a model reads), or `label_groups` such as {NAME: [CLASS OF THE SOURCE]}."
         )
     place = table.schema.get_field_index(steps[0])
     where = f"task {settings['task']}: column {path}"

@@ -1,4 +1,4 @@
-"""Raw rows to canonical examples, one row each, with the fields of `SCHEMA`.
+"""Raw rows to examples, one row each, with the fields of `SCHEMA`.
 
 `answer` is a class id (classify, pair) or the position of the right choice (choice); `target` is the number of a
 `regress` task; `references` are the accepted answers of a `generate` task. Fields that a kind lacks are null.
@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
 ROLES = ("train", "evaluate", "shots")
 
 
-def canonical_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
+def make_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
     `settings` is `settings.example_settings`; `read_split` gives the raw table of a split's name. The numbers of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from junkdna.data.usable_rows import counted, notes_of
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
-from junkdna.storage.fingerprint import canonical_json, settings_digest
+from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.storage.globs import local_folder
 from junkdna.storage.origin_checks import check_made_from
 from junkdna.storage.tables import read_parquet, write_parquet
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path: Path) -> None:
-    """Write canonical examples, sealed, with the digest of `settings` (`settings.example_settings`).
+    """Write examples, sealed, with the digest of `settings` (`settings.example_settings`).
 
     `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
     (`usable.noted`) go into the footer too.
@@ -29,13 +29,13 @@ def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path
         "folder": settings["source"].get("local"),
         "raw": raw,
         "rows": notes_of(table),
-        "settings_digest": settings_digest(settings),
+        "settings_fingerprint": settings_fingerprint(settings),
     }
     write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
 
 
 def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
-    """The canonical examples of a file. UserError where it is damaged, where it was made from other settings than those
+    """The examples of a file. UserError where it is damaged, where it was made from other settings than those
     of the digest `made_from` (where given), and where a local raw file that is still there has other bytes than when
     the examples were made."""
     table = read_parquet(path, "file of examples")
@@ -50,7 +50,7 @@ def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
                     "file back."
                 )
     if made_from is not None:
-        check_made_from(path, told.get("settings_digest"), made_from)
+        check_made_from(path, told.get("settings_fingerprint"), made_from)
     return table
 
 

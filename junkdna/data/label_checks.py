@@ -25,7 +25,7 @@ WHAT = {
 def check_labels(settings: dict, role: str, examples: pa.Table) -> list[str]:
     """Warnings about the answers of the examples of one role (train or evaluate), as sentences; [] where all is well.
 
-    `settings` is `settings.example_settings`, `examples` what `examples.canonical_examples` gives, after limits and
+    `settings` is `settings.example_settings`, `examples` what `examples.make_examples` gives, after limits and
     hash splits. Raises UserError where one constant answer is right in every row.
     """
     kind, rows = settings["kind"], examples.num_rows

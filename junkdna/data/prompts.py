@@ -12,7 +12,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def prompt(row: dict, shots: list[dict], settings: dict) -> str:
     """The text in front of an answer: description, each shot with its answer, the row's own question.
 
-    Parts are parted by an empty line. `settings` is `settings.encode_settings`.
+    Parts are parted by an empty line. `settings` is `settings.tokenize_settings`.
     """
     parts = [f"{_question(shot, settings)} {shown_answer(shot, settings)}" for shot in shots]
     return _description(row, settings) + "\n\n".join([*parts, _question(row, settings)])
@@ -31,7 +31,7 @@ def messages(row: dict, shots: list[dict], settings: dict) -> list[dict[str, str
 def option_texts(row: dict, settings: dict) -> list[str] | None:
     """What may follow the prompt: letters, choices, or the words of the classes; None where text is generated."""
     if settings["kind"] in ("classify", "pair"):
-        return settings["label_words"]
+        return settings["verbalizers"]
     if settings["kind"] != "choice":
         return None
     return list(LETTERS[: len(row["choices"])]) if settings["choice"] == "letters" else row["choices"]
@@ -85,7 +85,7 @@ def _rendered(tokenizer: object, said: list[dict[str, str]]) -> tuple[str | None
 
 def _question(row: dict, settings: dict) -> str:
     letters = settings["choice"] == "letters" and row["choices"]
-    template = settings["letters_prompt"] if letters else settings["prompt"]
+    template = settings["mcq_prompt"] if letters else settings["prompt"]
     if len(row["choices"] or []) > len(LETTERS):
         raise UserError(f"example {row['id']!r} has more choices than there are letters ({len(row['choices'])}).")
     lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"] or [], strict=False))

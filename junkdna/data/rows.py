@@ -163,7 +163,7 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
     from junkdna.data.json_rows import json_lines, json_rows, json_table
 
     if not name.endswith(SUFFIXES):
-        raise UserError(f"{where}: files of this kind are not read. Legal: {', '.join(SUFFIXES)}.")
+        raise UserError(f"{where}: files of this kind are not read. Valid: {', '.join(SUFFIXES)}.")
     check_bytes(content, name, where)
     if name.endswith(".parquet"):
         from pyarrow import parquet

@@ -29,10 +29,10 @@ SPANNED = (
 KEPT = ("id", "split", "position", "answer", "target", "references")
 
 
-def encode(
+def tokenize_examples(
     examples: pa.Table, shots: pa.Table | None, tokenizer: object, settings: dict, readable: int | None = None
 ) -> pa.Table:
-    """Token ids of every example under `settings` (`settings.encode_settings`), as a table with `SCHEMA`.
+    """Token ids of every example under `settings` (`settings.tokenize_settings`), as a table with `SCHEMA`.
 
     `shots` holds the task's in-context examples (None where the knob shots is 0). No row, its longest option or the
     text to be generated included, gets longer than the `readable` tokens of the model (None: any number).
@@ -45,13 +45,13 @@ def encode(
     nothing would be scored.
     """
     turned_shots = [] if shots is None else turned(shots, tokenizer, settings)
-    return encode_rows(turned(examples, tokenizer, settings), turned_shots, tokenizer, settings, readable)
+    return tokenize_rows(turned(examples, tokenizer, settings), turned_shots, tokenizer, settings, readable)
 
 
-def encode_rows(
+def tokenize_rows(
     rows: list[dict], shots: list[dict], tokenizer: object, settings: dict, readable: int | None = None
 ) -> pa.Table:
-    """Like `encode`, for rows and shots whose knobs are turned already."""
+    """Like `tokenize_examples`, for rows and shots whose knobs are turned already."""
     limit = min(settings["max_length"], readable or settings["max_length"])
     if settings["model_kind"] == "decoder":
         coded = _decoder_rows(rows, shots, tokenizer, settings, readable)

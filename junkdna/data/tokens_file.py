@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from junkdna.storage.atomic import replacing
-from junkdna.storage.checksums import SLOT, check_seal, not_whole, seal
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.checksums import SLOT, add_checksum, corrupt_file, verify_checksum
 
 INTEGERS = pa.list_(pa.int32())
 SCHEMA = pa.schema(
@@ -30,21 +30,21 @@ SCHEMA = pa.schema(
 
 def write_tokens(table: pa.Table, destination: Path) -> None:
     """Write uncompressed Arrow IPC (so that it can be memory-mapped), sealed: whole or not at all."""
-    with replacing(destination) as temporary:
+    with atomic_write(destination) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as sink,
             pa.ipc.new_file(sink, table.schema, metadata=SLOT) as writer,
         ):
             writer.write_table(table)
-        seal(temporary)
+        add_checksum(temporary)
 
 
 def read_tokens(path: Path) -> pa.Table:
-    """Memory-mapped table of an encoded file, every byte checked; UserError where it cannot be read or is damaged."""
+    """Memory-mapped table of a tokens file, every byte checked; UserError where it cannot be read or is damaged."""
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
-        raise not_whole(path, "encoded file", error) from None
-    check_seal(data, path, "encoded file")
+        raise corrupt_file(path, "tokens file", error) from None
+    verify_checksum(data, path, "tokens file")
     return pa.ipc.open_file(pa.py_buffer(data)).read_all()

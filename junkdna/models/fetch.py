@@ -14,7 +14,7 @@ from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
 from junkdna.models.config import check_config, check_tokenizer_files
 from junkdna.models.manifest import MANIFEST, facts_of
-from junkdna.storage.atomic import replacing, writing
+from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
 from junkdna.study.model_files import CODE, INDEX, MODEL_FILES, PICKLES, TOKENIZER_FILES
 from junkdna.study.sources import AnySource, HubSource, WheelSource
@@ -29,7 +29,7 @@ CONVERT = (
 )
 
 
-def materialise_model(
+def materialize_model(
     spec: AnySource, destination: Path, wheel_path: Path | None = None, root: Path = Path(), fingerprint: str = ""
 ) -> dict:
     """Make the model directory `destination` and return its manifest, which is written last as `model.json`.
@@ -37,16 +37,16 @@ def materialise_model(
     `wheel_path` is the fetched wheel of a wheel source: its `path` is a model folder (unzipped) or a .gguf file
     (expanded to float32 and saved as safetensors; needs `pip install "junkdna[gguf]"`). Files of a local folder
     (relative to `root`) or of the Hub's cache are linked, not copied: they must stay where they are.
-    The manifest: `format`, `source`, `settings_digest` (`fingerprint`, of the settings that asked for the folder),
+    The manifest: `format`, `source`, `settings_fingerprint` (`fingerprint`, of the settings that asked for the folder),
     `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes), `digest` (of all names and hashes), and
     `converted_from` for a .gguf file. Equal files give equal bytes of the manifest.
 
-    Raises UserError for a source out of reach, pickled weights only, remote code, weights that are quantised
+    Raises UserError for a source out of reach, pickled weights only, remote code, weights that are quantized
     already, missing files and files cut short. Does not load the model (but for .gguf), and keeps other files of
     `destination` except model files of an earlier make.
     """
     _not_onto_itself(spec, destination, root)
-    with writing(destination / MANIFEST):
+    with write_errors(destination / MANIFEST):
         destination.mkdir(parents=True, exist_ok=True)
         (destination / MANIFEST).unlink(missing_ok=True)
         return _made(spec, destination, wheel_path, root, fingerprint)
@@ -62,7 +62,7 @@ def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Pat
                 (folder / name).replace(destination / name)
             else:
                 (destination / name).symlink_to(_link(folder / name, destination))
-    return _write_manifest(spec, destination, names, {"settings_digest": fingerprint, **extra})
+    return _write_manifest(spec, destination, names, {"settings_fingerprint": fingerprint, **extra})
 
 
 def _link(file: Path, destination: Path) -> Path:
@@ -203,7 +203,7 @@ def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra:
         "files": files,
         "digest": hashlib.sha256(lines.encode()).hexdigest(),
     }
-    with replacing(destination / MANIFEST) as temporary:
+    with atomic_write(destination / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 

@@ -23,7 +23,7 @@ def read_manifest(folder: Path | str) -> dict:
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not {"source", "settings_digest", "digest", "files"} <= manifest.keys():
+        if not {"source", "settings_fingerprint", "digest", "files"} <= manifest.keys():
             raise ValueError("an older version wrote it")
         if not all({"sha256", "size_bytes"} <= told.keys() for told in manifest["files"].values()):
             raise ValueError("a file without hash or size")

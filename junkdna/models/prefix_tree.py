@@ -20,7 +20,7 @@ from torch import nn
 
 from junkdna.errors import UserError
 from junkdna.models.rotary import frequency_limit
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 
 Rows = list[list[int]]
 
@@ -106,16 +106,16 @@ def run_packs(
     wanted: list[int],
     packs: list[list[int]],
     device: str,
-    walk: Walk,
+    loop: Loop,
     done: dict[str, torch.Tensor],
 ) -> Iterator[tuple[Pack, object, torch.Tensor, dict[int, int]]]:
     """Each pack, the cache that holds it, the wanted tokens' logits (N, V), and token number -> row of the logits.
 
-    Wanted are the tokens of row r from position `wanted[r]` on. `packs` come from `tree_packs`; `walk` goes through
+    Wanted are the tokens of row r from position `wanted[r]` on. `packs` come from `tree_packs`; `loop` goes through
     them. `done` holds what the caller makes of them; the keys and values of the last row stand there from pack to pack.
     The cache is the caller's to read until the next pack, not to change.
     """
-    for numbers in walk("score", packs, done.copy, done.update):
+    for numbers in loop("score", packs, done.copy, done.update):
         kept = _common(rows[int(done["last_row"])], rows[numbers[0]]) if "last_row" in done else 0
         cache = _trunk(done, kept, device)
         pack = _merge(rows, wanted, numbers, kept)

@@ -57,7 +57,7 @@ WORDS = (
         "dense score is not above 0.",
     ),
     (
-        "Chance-corrected share kept",
+        "Chance-corrected retention",
         "<code>(score − chance) / (dense − chance)</code>: 1 is as good as dense, 0 is guessing. Left empty (–) where "
         "the dense model itself is not clearly above chance, because there is nothing to keep.",
     ),
@@ -103,8 +103,8 @@ WORDS = (
         "Effective bits per weight",
         "what the weights in the scope of compression would take on disk in the smallest plain format, divided by "
         "their number, so that unlike methods can be set side by side: 16 when dense or left out by the method; "
-        "<code>16 × share kept + 1</code> when pruned (kept weights and a bitmask), <code>16 n/m</code> and the index "
-        "of the pattern when n of m are kept; b bits and the scale and zero point of each group when quantised; 16 "
+        "<code>16 × retention + 1</code> when pruned (kept weights and a bitmask), <code>16 n/m</code> and the index "
+        "of the pattern when n of m are kept; b bits and the scale and zero point of each group when quantized; 16 "
         "for each number in the two factors of a low-rank matrix; never more than 16. It is a count on paper: nothing "
         "is stored that way here, and no memory saving or speed is claimed.",
     ),
@@ -114,23 +114,23 @@ CAPTIONS = {
     "weights at the left and the largest at the right. Its height is what is left of the score: left in percent of "
     "dense, right with chance taken out. Thin vertical lines are 95 % intervals. Bars of one width prune the same "
     "number of weights, so that only their place differs.",
-    "budget": "Pruning, quantisation and low rank on one axis: what a weight would take on disk, dense (16 bits) at "
-    "the left, half as much at each step of the same width to the right. Colour is the condition, the style of the "
+    "budget": "Pruning, quantization and low rank on one axis: what a weight would take on disk, dense (16 bits) at "
+    "the left, half as much at each step of the same width to the right. Color is the condition, the style of the "
     "line the method. Left: percent of the dense score, with what guessing keeps dotted. Right: the same cells with "
     "chance taken out. Bands are 95 % intervals. Points of different methods at one place cost the same number of "
     "bits on paper.",
-    "difficulty": "Colour is the level of the compression named below; bars are 95 % intervals. Where a knob makes "
+    "difficulty": "Color is the level of the compression named below; bars are 95 % intervals. Where a knob makes "
     "one task harder, it is the x axis: on the left the score, with dense on top and chance dotted, on the right the "
-    "share kept above chance, where 1 is as good as dense and 0 is guessing. Where tasks are compared, each stands at "
+    "retention, where 1 is as good as dense and 0 is guessing. Where tasks are compared, each stands at "
     "its measure of difficulty, named above the panel. A cross marks a condition whose dense model is not clearly "
-    "above chance: there is nothing to keep. If difficulty made no difference, shares of one colour would lie level. "
+    "above chance: there is nothing to keep. If difficulty made no difference, shares of one color would lie level. "
     "The figure fits no line and tests nothing.",
-    "headline": "Each vertical group of points is one condition, named above it; to the right are harder ones. Colour "
+    "headline": "Each vertical group of points is one condition, named above it; to the right are harder ones. Color "
     "is the share of weights pruned. Height is the chance-corrected drop: 0 is as good as dense, 1 is down at chance. "
-    "Bars are 95 % intervals. If difficulty made no difference, points of one colour would lie level. The figure shows "
+    "Bars are 95 % intervals. If difficulty made no difference, points of one color would lie level. The figure shows "
     "the numbers; it fits no line and tests nothing.",
-    "sparsity": "Left: percent of the dense score, the usual view; the dotted line in a condition's colour is what "
-    "guessing keeps. Right: the same cells with chance taken out, where curves of tasks with different floors can be "
+    "sparsity": "Left: percent of the dense score, the usual view; the dotted line in a condition's color is what "
+    "guessing keeps. Right: the same cells with chance taken out, where tasks with different baselines can be "
     "compared. Bands are 95 % intervals; open markers are levels at which a seed predicts one class only.",
     "transfer": "One panel for each condition. The grey band is dense transfer with its interval; lines are the other "
     "transfer modes with theirs; small dots are single seeds. Dotted lines are the score of guessing and of always "

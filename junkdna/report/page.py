@@ -16,8 +16,8 @@ from junkdna.report.figures import text as report_figures_text
 from junkdna.report.figures.draw import Outline, figure_names, outlines
 from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
 from junkdna.report.glossary import CAPTIONS, STYLE, WORDS
-from junkdna.storage.atomic import replacing
-from junkdna.storage.checksums import not_whole
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.checksums import corrupt_file
 from junkdna.storage.tables import read_frame
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
     """
     tuned, human = bool(set(rows["transfer"]) - {"none"}), not rows["human"].is_null().all()
     left = ["Condition", "Compression", *(["Transfer"] if tuned else [])]
-    right = ["Bits a weight", "Score", "Percent of dense", "Share kept", "n", "Seeds", "Collapsed seeds"]
+    right = ["Bits a weight", "Score", "Percent of dense", "Retention", "n", "Seeds", "Collapsed seeds"]
     right += ["Human", "Gap by human", "Gap by dense"] if human else []
     head = "".join(f'<th scope="col" class="text">{word}</th>' for word in left)
     head += "".join(f'<th scope="col">{word}</th>' for word in right)
@@ -78,7 +78,7 @@ def _order(row: dict) -> tuple:
 def _cells(row: dict, tuned: bool, human: bool) -> str:
     text = [series.compression(row["compression"]), *([row["transfer"].replace("_", " ")] if tuned else [])]
     bits = _digits(row["effective_bits_per_weight"], 2)
-    numbers = [bits, _number(row, "score", 3), _number(row, "percent_of_dense", 1), _number(row, "kept", 2)]
+    numbers = [bits, _number(row, "score", 3), _number(row, "relative_score", 1), _number(row, "retention", 2)]
     counts = [f"{row['n_examples']:,}", str(row["n_seeds"])]
     flag = f'<td class="flag">{row["collapsed"]}</td>' if row["collapsed"] else "<td>0</td>"
     left = "".join(f'<td class="text">{escape(t)}</td>' for t in text)
@@ -125,7 +125,7 @@ def write_report(
     try:
         document = json.loads(Path(study_json).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise not_whole(study_json, "checked study", error) from None
+        raise corrupt_file(study_json, "checked study", error) from None
     experiments = outlines(table)
     images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments)}
     study = _study(document)
@@ -150,7 +150,7 @@ def write_report(
         + "\n".join(filter(None, body))
         + "\n</body>\n</html>\n"
     )
-    with replacing(Path(destination)) as unfinished:
+    with atomic_write(Path(destination)) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
 

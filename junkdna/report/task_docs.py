@@ -16,8 +16,8 @@ but `regress`. Fine-tuning serves `classify`, `pair` and `regress` with both, an
 **Rows** are those stored in the split that is evaluated. Fewer are scored where a task leaves rows out or shows some of
 them as shots: its own section says so, and `docs/rows.md` the rules.
 
-**Floors.** Chance is the expected score of guessing evenly, majority the score of the best constant answer, both on all
-evaluated rows; every cell works out its own from the rows it scored. Human figures are as published, mostly on test
+**Baselines.** Chance is the expected score of guessing evenly, majority the score of the best constant answer, both on
+all evaluated rows; every cell works out its own from the rows it scored. Human figures are as published, mostly on test
 sets. An empty place in the table means that the figure is not known or not stated.
 
 **Settings.** What a task says under "stated" stands before the defaults of a protocol and behind what a study sets. The
@@ -28,7 +28,7 @@ control without the answer; served wherever `context` cuts a window around it) t
 (such as the subject), `{choices}` (listed, one letter each), and `{passage}`, which is empty and takes no line where
 none is shown. Encoders read the text, then the second text or the passage.
 
-**Licences** are those of the data sets, as far as known: check them before you publish data.
+**Licenses** are those of the data sets, as far as known: check them before you publish data.
 """
 SAME_EVERYWHERE = ("data_fraction", "answer_span")  # knobs whose values the head of the page gives
 
@@ -47,10 +47,10 @@ def page() -> Iterator[str]:
 
 
 def _row(task: Task) -> str:
-    floors = [f"{task.floors.chance:.3f}", f"{task.floors.majority:.3f}"] if task.floors else ["", ""]
+    baselines = [f"{task.baselines.chance:.3f}", f"{task.baselines.majority:.3f}"] if task.baselines else ["", ""]
     cells = [
         f"[{task.name}](#{task.name})", task.title, task.kind, task.metric, _evaluated(task), ", ".join(task.sources),
-        ", ".join(task.knob_defaults()), *floors, f"{task.human.value:g}" if task.human else "",
+        ", ".join(task.knob_defaults()), *baselines, f"{task.human.value:g}" if task.human else "",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -79,7 +79,7 @@ def _section(task: Task) -> Iterator[str]:
         yield f"- human: {task.human.value:g}; {task.human.source}"
     if task.deviations:
         yield f"- known deviations: {' '.join(task.deviations.split())}"
-    yield f"- licence: {task.licence}"
+    yield f"- license: {task.license}"
     stated = ", ".join(f"{name} {value}" for name, value in task.protocol.model_dump(exclude_none=True).items())
     if stated:
         yield f"- stated: {stated}"
@@ -120,7 +120,7 @@ def _answered(task: Task) -> str:
     if task.kind == "regress":
         return "a trained head gives the number"
     if task.kind != "choice":
-        words = ", ".join(f"`{word}`" for word in task.label_words or task.class_names())
+        words = ", ".join(f"`{word}`" for word in task.verbalizers or task.class_names())
         return f"each of the words {words} is scored"
     if task.columns.ending:
         return f"each option and then `{task.columns.ending}`, of which the latter alone is scored"
@@ -128,7 +128,7 @@ def _answered(task: Task) -> str:
 
 
 def _prompt(task: Task) -> str:
-    prompt = task.letters_prompt if task.protocol.decoder_choice == "letters" else task.prompt
+    prompt = task.mcq_prompt if task.protocol.decoder_choice == "letters" else task.prompt
     if not any(task.columns_of(source).passage for source in task.sources):
         prompt = prompt.replace("{passage}", "")
     return f"{task.description}\n\n{prompt}" if task.description else prompt

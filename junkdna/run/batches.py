@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.run.job_log import log_file
-from junkdna.storage.atomic import replacing
-from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.study.cell import Cell, knob_text, parse_cell_path
-from junkdna.study.paths import AHEAD
+from junkdna.study.paths import BATCHES
 
 if TYPE_CHECKING:
     from junkdna.study.study import Resolved
-QUEUE = AHEAD / "queue"
+QUEUE = BATCHES / "queue"
 LIMIT_S = 600.0
 """Seconds after its own cell in which a job begins others: a start is dear to short cells alone, and a scheduler is
 asked for the time of one cell."""
@@ -48,7 +48,7 @@ def write_queue(resolved: "Resolved") -> None:
     for cell in all_cells(resolved):
         together[_queue_of(cell)].append(settings_text(cell, resolved))
     for file, lines in together.items():
-        with replacing(file) as temporary:
+        with atomic_write(file) as temporary:
             temporary.write_text("\n".join(lines) + "\n")
 
 
@@ -57,11 +57,11 @@ def clear_queue() -> None:
     import shutil
 
     shutil.rmtree(QUEUE, ignore_errors=True)
-    if AHEAD.is_dir():
-        for lock in AHEAD.glob("*.lock"):
+    if BATCHES.is_dir():
+        for lock in BATCHES.glob("*.lock"):
             lock.unlink(missing_ok=True)
-        if not any(AHEAD.iterdir()):
-            AHEAD.rmdir()
+        if not any(BATCHES.iterdir()):
+            BATCHES.rmdir()
 
 
 def _queue_of(cell: Cell) -> Path:
@@ -70,7 +70,7 @@ def _queue_of(cell: Cell) -> Path:
 
 def made_file(settings: dict) -> Path:
     """Where the file of a cell stands that was made ahead of its job; its log beside it ends in `.log`."""
-    return AHEAD / f"{settings_digest(settings)}.parquet"
+    return BATCHES / f"{settings_fingerprint(settings)}.parquet"
 
 
 def take(settings: dict, output: Path) -> bool:
@@ -95,7 +95,7 @@ def claimed(settings: dict, wait: bool) -> Iterator[bool]:
     """
     import fcntl
 
-    AHEAD.mkdir(parents=True, exist_ok=True)
+    BATCHES.mkdir(parents=True, exist_ok=True)
     path = made_file(settings).with_suffix(".lock")
     with path.open("w") as handle:
         try:
@@ -153,9 +153,9 @@ def _is_made(cell: Cell, settings: dict) -> bool:
     if made_file(settings).is_file():
         return True
     try:
-        return Path(cell.path).is_file() and read_footer(Path(cell.path))["settings_digest"] == settings_digest(
-            settings
-        )
+        if not Path(cell.path).is_file():
+            return False
+        return read_footer(Path(cell.path))["settings_fingerprint"] == settings_fingerprint(settings)
     except UserError:
         return False
 

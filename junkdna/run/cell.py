@@ -25,11 +25,11 @@ from junkdna.errors import UserError
 from junkdna.evaluate.answers import Answers, answer
 from junkdna.models.load import cast, check_finite, load_classifier, load_plain
 from junkdna.models.manifest import MANIFEST, check_model
-from junkdna.resumable import STRAIGHT, Stopwatch, Walk
+from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run.cell_file import cell_table, metrics_row
 from junkdna.run.cell_inputs import Inputs, read_inputs
 from junkdna.seeds import seed_for
-from junkdna.storage.fingerprint import settings_digest
+from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.origin_checks import check_same_bytes
 from junkdna.study import methods
 from junkdna.study.cell import Cell, parse_cell_path
@@ -37,11 +37,11 @@ from junkdna.study.cell import Cell, parse_cell_path
 log = logging.getLogger(__name__)
 
 
-def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
+def run_cell(settings: dict, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
     """The finished one-row table of a cell, footer included. Writes nothing.
 
-    `settings` is `settings.cell_settings`; `walk` goes through the items of its long loops, and may take up what an
-    earlier attempt left. Raises UserError for a broken checkpoint or encoded file and for train rows that cannot be
+    `settings` is `settings.cell_settings`; `loop` goes through the items of its long loops, and may take up what an
+    earlier attempt left. Raises UserError for a broken checkpoint or tokens file and for train rows that cannot be
     learned from, RuntimeError when a mask does not hold or a compression gave less than asked.
     """
     watch = Stopwatch()
@@ -59,29 +59,29 @@ def run_cell(settings: dict, device: str, walk: Walk = STRAIGHT) -> pa.Table:
     stored = _stored(settings, key, inputs.manifest)
     prunables, masks, report = _compress(settings, key, model, head, stored)
     made_from = _made_from(settings, inputs, stored, device)
-    walk.begin({**made_from, "compression": report}, watch)
+    loop.begin({**made_from, "compression": report}, watch)
     watch.lap("compress")
     trained = None
     if data is None:
         cast(model, settings["protocol"]["dtype"])
     else:
-        trained = _train(settings, key, model, prunables, masks, data, walk)
+        trained = _train(settings, key, model, prunables, masks, data, loop)
     watch.lap("train")
     with _repeatable_attention():
-        answers = _answers(settings, model, model_folder, rows["evaluate"], device, walk)
+        answers = _answers(settings, model, model_folder, rows["evaluate"], device, loop)
     watch.lap("score")
     answers.values.update(_answer_shown(rows["evaluate"]))
     row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
     row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
     _log(settings, row, watch)
-    return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": walk.resumed})
+    return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": loop.resumed})
 
 
 def _made_from(settings: dict, inputs: Inputs, stored: object | None, device: str) -> dict:
     """What the cell's numbers come from, as its footer says it."""
     return {
         "settings": settings,
-        "settings_digest": settings_digest(settings),
+        "settings_fingerprint": settings_fingerprint(settings),
         "tokens_sha256": inputs.tokens_sha256,
         "model": inputs.manifest,
         "compressed_digest": stored.digest if stored else None,
@@ -106,10 +106,10 @@ def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> ob
     go unseen."""
     objectives, subsets = (import_module(f"junkdna.{name}") for name in ("train.losses", "train.subset"))
     train, protocol = rows["train"], settings["protocol"]
-    labelled = settings["kind"] in ("classify", "pair")
+    labeled = settings["kind"] in ("classify", "pair")
     percent = dict(key.knobs).get("data_fraction", 100)
     kept = subsets.subset(
-        train["answer"] if labelled else None,
+        train["answer"] if labeled else None,
         train["position"],
         percent,
         protocol.get("subset", "random"),
@@ -118,7 +118,7 @@ def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> ob
     taken = {name: [values[i] for i in kept] for name, values in train.items()}
     if settings["kind"] == "regress":
         subsets.check_targets(taken["target"], percent)
-    if labelled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
+    if labeled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
         names = ", ".join(settings["classes"][i] for i in sorted(unseen))
         raise UserError(
             f"task {key.task}: class {names} is evaluated but stands in none of the {len(kept)} train rows; raise "
@@ -155,13 +155,13 @@ def _repeatable_attention() -> Iterator[None]:
         torch.backends.cuda.enable_cudnn_sdp(before)
 
 
-def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, walk: Walk) -> Answers:
+def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop) -> Answers:
     if settings["kind"] != "generate":
-        return answer(settings, model, rows, device, walk)
+        return answer(settings, model, rows, device, loop)
     text = import_module(
         "junkdna.evaluate.answers_text"
     )  # by name: its code must not count in cells that write nothing
-    return text.answer(settings, model, load_tokenizer(folder), rows, device, walk)
+    return text.answer(settings, model, load_tokenizer(folder), rows, device, loop)
 
 
 def _answer_shown(rows: dict) -> dict[str, float]:
@@ -175,14 +175,14 @@ def _stored(settings: dict, key: Cell, manifest: dict) -> object | None:
     if key.compressed_path is None:
         return None
     reader = import_module("junkdna.compress.artifact")  # by name: its code counts in cells that read such a file
-    artefact = reader.read_artefact(Path(key.compressed_path), settings["inputs"]["compressed"])
+    artifact = reader.read_artifact(Path(key.compressed_path), settings["inputs"]["compressed"])
     model_file = f"{key.model_folder}/{MANIFEST}"
-    check_same_bytes(key.compressed_path, artefact.facts.get("model_digest"), model_file, manifest["digest"])
-    return artefact
+    check_same_bytes(key.compressed_path, artifact.facts.get("model_digest"), model_file, manifest["digest"])
+    return artifact
 
 
 def _compress(
-    settings: dict, key: Cell, model: torch.nn.Module, head: list[str], artefact: object | None
+    settings: dict, key: Cell, model: torch.nn.Module, head: list[str], artifact: object | None
 ) -> tuple[list, dict, dict]:
     """(matrices with a mask to hold in training, their masks, report on every matrix).
 
@@ -195,8 +195,8 @@ def _compress(
     reports, masks = apply.Reports(model, key.compression, scope), {}
     if not key.compression.level:
         return [], masks, reports.report()
-    if artefact is not None:
-        results, stored = apply.stored_results(artefact, model, prunables), artefact.facts["report"]
+    if artifact is not None:
+        results, stored = apply.stored_results(artifact, model, prunables), artifact.facts["report"]
     else:
         results, stored = computed(key, prunables), None
     by_name = {each.name: each for each in prunables}
@@ -218,10 +218,10 @@ def computed(key: Cell, prunables: list) -> apply.Results:
     return apply.results(prunables, key.compression, generator)
 
 
-def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, walk: Walk):
+def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop):
     transfer = import_module("junkdna.train.finetune")  # by name: its code must not count in cells that do not train
     protocol = {"match": "epochs", **settings["protocol"]}
-    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), walk)
+    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), loop)
 
 
 def processor() -> str:

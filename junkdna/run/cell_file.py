@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from junkdna.storage.checksums import not_whole, read_sealed
+from junkdna.storage.checksums import corrupt_file, read_verified
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.tables import write_parquet
 from junkdna.study.cell import Cell, knob_text
@@ -113,13 +113,13 @@ def read_footer(path: Path) -> dict:
 
 
 def _read(path: Path) -> tuple[bytes, dict]:
-    data = read_sealed(path, WHAT)
+    data = read_verified(path, WHAT)
     try:
         footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])
-        if not {"settings_digest", "tokens_sha256", "model", "compressed_digest", "wall_s"} <= footer.keys():
+        if not {"settings_fingerprint", "tokens_sha256", "model", "compressed_digest", "wall_s"} <= footer.keys():
             raise ValueError("its footer lacks the settings' digest")
     except (pl.exceptions.PolarsError, AttributeError, KeyError, ValueError) as error:
-        raise not_whole(path, WHAT, error) from None
+        raise corrupt_file(path, WHAT, error) from None
     return data, footer
 
 
@@ -130,9 +130,9 @@ def examples_of(cell: Cell, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame
 
 def examples_of_file(path: Path, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
     """Like `examples_of`, by the file's path. Raises UserError for a file that is damaged or lacks a column."""
-    data = read_sealed(path, WHAT)
+    data = read_verified(path, WHAT)
     try:
         examples = pl.read_parquet(data, columns=["examples"]).explode("examples").unnest("examples")
         return examples.select(columns)
     except pl.exceptions.PolarsError as error:
-        raise not_whole(path, WHAT, error) from None
+        raise corrupt_file(path, WHAT, error) from None

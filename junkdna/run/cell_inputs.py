@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST, read_manifest
-from junkdna.storage.checksums import not_whole, seal_of
+from junkdna.storage.checksums import corrupt_file, stored_checksum
 from junkdna.storage.origin_checks import check_made_from, check_same_bytes
 from junkdna.study.cell import Cell
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 
 
 class Inputs(NamedTuple):
-    """Of the encoded examples, by role: {column: values}, and the file's SHA-256; the model folder's manifest."""
+    """Of the tokens, by role: {column: values}, and the file's SHA-256; the model folder's manifest."""
 
     rows: dict[str, dict[str, list]]
     manifest: dict
@@ -31,9 +31,9 @@ def read_inputs(settings: dict, key: Cell) -> Inputs:
     from other settings than the cell's, or from another model folder or other examples than those that are there.
     """
     manifest = read_manifest(key.model_folder)
-    check_made_from(f"{key.model_folder}/{MANIFEST}", manifest["settings_digest"], settings["inputs"]["model"])
+    check_made_from(f"{key.model_folder}/{MANIFEST}", manifest["settings_fingerprint"], settings["inputs"]["model"])
     rows = {role: _read_rows(settings, key, role, manifest) for role in key.roles}
-    return Inputs(rows, manifest, {role: seal_of(key.tokens_path(role)) for role in key.roles})
+    return Inputs(rows, manifest, {role: stored_checksum(key.tokens_path(role)) for role in key.roles})
 
 
 def _read_rows(settings: dict, key: Cell, role: str, manifest: dict) -> dict[str, list]:
@@ -43,12 +43,12 @@ def _read_rows(settings: dict, key: Cell, role: str, manifest: dict) -> dict[str
         record = json.loads(table.schema.metadata[FOOTER_KEY])
         part = table.filter(pc.equal(table["split"], role))
     except (TypeError, KeyError, pa.ArrowException) as error:
-        raise not_whole(path, "encoded file", f"what it should say is missing: {error}") from None
-    check_made_from(path, record["settings_digest"], settings["inputs"][f"tokens_{role}"])
+        raise corrupt_file(path, "tokens file", f"what it should say is missing: {error}") from None
+    check_made_from(path, record["settings_fingerprint"], settings["inputs"][f"tokens_{role}"])
     check_same_bytes(path, record["model_digest"], f"{key.model_folder}/{MANIFEST}", manifest["digest"])
     for name, sha256 in record["examples_sha256"].items():
         examples = f"{EXAMPLES}/{key.task}/{name}.parquet"
-        check_same_bytes(path, sha256, examples, seal_of(examples))
+        check_same_bytes(path, sha256, examples, stored_checksum(examples))
     rows = {name: part[name].to_pylist() for name in part.column_names if name != "split"}
     if not rows["id"]:
         raise UserError(f"{path} holds no rows to {role}; delete it and run again.")

@@ -1,6 +1,6 @@
 """Checkpoints of long cells: a cell that is killed goes on from the last one, to the same numbers bit for bit.
 
-Every five minutes of work in a cell's loops (`walk`), or JUNKDNA_CHECKPOINT_S seconds, what the loops have come to is
+Every five minutes of work in a cell's loops (`loop`), or JUNKDNA_CHECKPOINT_S seconds, what the loops have come to is
 written beside the results, whole or not at all; shorter cells never write one. The file holds a digest of all that the
 cell's numbers depend on: settings, code, inputs, versions, device, threads. One that was made from anything else, or
 that is damaged, is deleted and the cell starts afresh. A finished cell leaves none. Only safetensors, no pickles.
@@ -11,7 +11,7 @@ for a language model, the keys and values of one row of tokens. Twice that while
 also that much of the machine's own memory. A checkpoint that cannot be written is a warning, never a failed cell.
 
 Not kept: what a cell does before its first loop (loading, compressing) is done again, and so are the items since the
-last checkpoint. A batch, a pack of rows or an optimiser step is never cut in two.
+last checkpoint. A batch, a pack of rows or an optimizer step is never cut in two.
 """
 
 import logging
@@ -27,10 +27,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from junkdna.errors import UserError
-from junkdna.resumable import INTERVAL_S, Stopwatch, Walk
+from junkdna.resumable import INTERVAL_S, Loop, Stopwatch
 from junkdna.storage.atomic import remove_halves
 from junkdna.storage.checksums import sha256_file
-from junkdna.storage.fingerprint import code_digest, settings_digest
+from junkdna.storage.fingerprint import code_fingerprint, settings_fingerprint
 from junkdna.storage.tensors import read_tensors, write_tensors
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.paths import CHECKPOINTS
@@ -48,9 +48,9 @@ Tensors = dict[str, Tensor]
 def kept(cell: str, bar: Callable = iter) -> Iterator["Checkpoint"]:
     """The walk to run a cell (its key) with; write its file inside the block. A block that ends well leaves no
     checkpoint, another one leaves the last for the next attempt. Raises UserError for a bad JUNKDNA_CHECKPOINT_S."""
-    walk = Checkpoint(cell, interval_s(), bar)
-    yield walk
-    walk.remove()
+    loop = Checkpoint(cell, interval_s(), bar)
+    yield loop
+    loop.remove()
 
 
 def interval_s() -> float:
@@ -67,7 +67,7 @@ def interval_s() -> float:
     return seconds
 
 
-class Checkpoint(Walk):
+class Checkpoint(Loop):
     """Walks through a cell's loops and keeps, every `interval` seconds, what they have come to in the file `path`."""
 
     def __init__(self, cell: str, interval: float, bar: Callable = iter) -> None:
@@ -93,34 +93,34 @@ class Checkpoint(Walk):
         if self.path.exists() and (read := self._read()) is not None:
             tensors, facts = read
             for name, tensor in tensors.items():
-                loop, _, inner = name.partition("/")
-                self._found.setdefault(loop, {})[inner] = tensor.clone()  # a copy: what is read maps the file
+                name, _, inner = name.partition("/")
+                self._found.setdefault(name, {})[inner] = tensor.clone()  # a copy: what is read maps the file
             self.resumed = facts["resumed"] + 1
             for stage, seconds in facts["wall_s"].items():
                 watch.wall_s[stage] = round(watch.wall_s.get(stage, 0.0) + seconds, 3)
 
     def __call__(
-        self, loop: str, items: Sequence, save: Callable[[], Mapping[str, Tensor]], load: Callable[[Tensors], None]
+        self, name: str, items: Sequence, save: Callable[[], Mapping[str, Tensor]], load: Callable[[Tensors], None]
     ) -> Iterator:
         """The items that are still to do, after `load` where an earlier attempt did some."""
-        self._saves[loop], self._done[loop] = save, self._take_up(loop, load)
+        self._saves[name], self._done[name] = save, self._take_up(name, load)
         if self._due == math.inf:
             self._due = time.perf_counter() + self._interval
-        for item in self._bar(items[self._done[loop] :]):
+        for item in self._bar(items[self._done[name] :]):
             yield item
-            self._done[loop] += 1
+            self._done[name] += 1
             if time.perf_counter() >= self._due:
-                self._write(loop, len(items))
+                self._write(name, len(items))
                 self._due = time.perf_counter() + self._interval
 
-    def _take_up(self, loop: str, load: Callable[[Tensors], None]) -> int:
+    def _take_up(self, name: str, load: Callable[[Tensors], None]) -> int:
         """How many items of a loop are done, its state put back where there are some."""
-        tensors = self._found.pop(loop, None)
+        tensors = self._found.pop(name, None)
         if tensors is None:
             return 0
         done = int(tensors.pop("done"))
         load(tensors)
-        log.info("goes on from the checkpoint %s: %s, %d done", self.path, loop, done)
+        log.info("goes on from the checkpoint %s: %s, %d done", self.path, name, done)
         return done
 
     def remove(self) -> None:
@@ -154,15 +154,15 @@ class Checkpoint(Walk):
         if self._digest is None:
             stored = self._cell.compressed_path
             more = {
-                "checkpoint_code": code_digest("junkdna.run.checkpoint"),
+                "checkpoint_code": code_fingerprint("junkdna.run.checkpoint"),
                 "processor": torch.backends.cpu.get_cpu_capability(),
                 "compressed_sha256": sha256_file(Path(stored)) if stored else None,
             }
-            self._digest = settings_digest({**self._made_from, **more})
+            self._digest = settings_fingerprint({**self._made_from, **more})
         return self._digest
 
-    def _write(self, loop: str, items: int) -> None:
-        self._watch.lap(loop.split()[0])
+    def _write(self, name: str, items: int) -> None:
+        self._watch.lap(name.split()[0])
         tensors = {f"{name}/done": torch.tensor(done) for name, done in self._done.items()}
         facts = {"of": self._identity(), "resumed": self.resumed, "wall_s": self._watch.wall_s}
         try:
@@ -172,4 +172,4 @@ class Checkpoint(Walk):
         except NOT_WRITTEN as error:
             log.warning("the checkpoint %s cannot be written; the cell goes on without: %s", self.path, error)
         else:
-            log.info("checkpoint: %s, %d of %d done", loop, self._done[loop], items)
+            log.info("checkpoint: %s, %d of %d done", name, self._done[name], items)

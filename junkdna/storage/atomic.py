@@ -23,7 +23,7 @@ NO_ROOM = {
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[None]:
+def write_errors(target: Path) -> Iterator[None]:
     """A block that writes `target`: no room, a read-only disk or missing rights become a UserError naming the file."""
     try:
         yield
@@ -57,7 +57,7 @@ def _near(error: BaseException, target: Path) -> bool:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """Temporary path beside `target`: renamed onto it when the block ends well, removed when it does not.
 
     What a killed process left of the same target is removed first. UserError naming `target` where the disk is full or
@@ -65,7 +65,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     import fcntl
 
-    with writing(target):
+    with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_halves(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
@@ -88,7 +88,7 @@ def parts_of(temporary: Path) -> Path:
 
 
 def is_half(path: Path) -> bool:
-    """Whether a file is a temporary one of `replacing`, or part of one, which only a kill leaves behind."""
+    """Whether a file is a temporary one of `atomic_write`, or part of one, which only a kill leaves behind."""
     return (path.name.startswith(".") and path.suffix == ".tmp") or path.parent.name.endswith(".tmp.parts")
 
 
@@ -115,7 +115,7 @@ def locked(target: Path) -> Iterator[None]:
     """
     import fcntl
 
-    with writing(target):
+    with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle = target.with_name(f".{target.name}.lock").open("w")
     with handle:

@@ -20,7 +20,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-SEAL_KEY = "junkdna_seal"
+SEAL_KEY = "junkdna_checksum"
 MARK = b"sha256 of the rest: "
 DIGITS = 64
 END_BYTES = 1 << 16  # in which the metadata of a sealed file lie, at its end
@@ -28,7 +28,7 @@ SLOT = {SEAL_KEY: MARK.decode() + DIGITS * "0"}
 """Metadata for a file that is to be sealed: the place that `seal` fills in."""
 
 
-def seal(path: Path) -> None:
+def add_checksum(path: Path) -> None:
     """Fill in the seal of a file that was written with `SLOT` among its metadata; nothing of it may change after."""
     data = path.read_bytes()
     start = data.rindex(MARK) + len(MARK)
@@ -37,26 +37,26 @@ def seal(path: Path) -> None:
         file.write(_digest(data, start))
 
 
-def check_seal(data: bytes | mmap.mmap, path: Path, what: str) -> None:
+def verify_checksum(data: bytes | mmap.mmap, path: Path, what: str) -> None:
     """UserError naming `path` where `data`, its bytes, are not those that were sealed; `what` should be there."""
     start = data.rfind(MARK) + len(MARK)
     if start < len(MARK):
-        raise not_whole(path, what, "it is cut short, or something else wrote it")
+        raise corrupt_file(path, what, "it is cut short, or something else wrote it")
     if data[start : start + DIGITS] != _digest(data, start):
-        raise not_whole(path, what, "its bytes are not those that were written")
+        raise corrupt_file(path, what, "its bytes are not those that were written")
 
 
-def read_sealed(path: Path, what: str) -> bytes:
+def read_verified(path: Path, what: str) -> bytes:
     """The bytes of a sealed file. UserError where it cannot be read or was damaged since it was written."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise not_whole(path, what, error) from None
-    check_seal(data, path, what)
+        raise corrupt_file(path, what, error) from None
+    verify_checksum(data, path, what)
     return data
 
 
-def seal_of(path: Path | str) -> str | None:
+def stored_checksum(path: Path | str) -> str | None:
     """What a sealed file says its SHA-256 is, unchecked; "" for a file without a seal, None where there is no file.
 
     Reads the file's end only, and that again only when its size or time has changed.
@@ -77,7 +77,7 @@ def _seal_of(path: str, size: int, _mtime_ns: int) -> str:
     return end[start : start + DIGITS].decode("ascii", "replace") if start >= len(MARK) else ""
 
 
-def not_whole(path: Path, what: str, reason: object) -> UserError:
+def corrupt_file(path: Path, what: str, reason: object) -> UserError:
     """Error for a file that cannot be used: it is damaged or, where `reason` is a FileNotFoundError, not there.
 
     Says how to make it. Returned, not raised.

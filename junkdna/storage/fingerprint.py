@@ -17,6 +17,10 @@ NOT_COUNTED = {
 }  # fmt: skip
 """Wording and bookkeeping, on which no number depends (the options of a method in use stand among the settings)."""
 
+DECLARATIONS = {"METHOD", "FORMAT", "FIGURE", "CLAIM"}
+DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption"}
+"""Fields of a declaration that people read and no number depends on: a better caption re-runs no cell."""
+
 
 def canonical_json(settings: object) -> str:
     """JSON with sorted keys and no spaces: equal settings give equal text whatever order they were written in."""
@@ -28,13 +32,13 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def settings_digest(settings: object) -> str:
+def settings_fingerprint(settings: object) -> str:
     """`digest` of settings as `canonical_json`."""
     return digest(canonical_json(settings))
 
 
 @cache
-def code_digest(*modules: str) -> str:
+def code_fingerprint(*modules: str) -> str:
     """Digest of the code of some modules of the package and of everything they import from it.
 
     Taken over the syntax tree with docstrings removed, so comments, layout and docstrings do not count.
@@ -85,6 +89,9 @@ def _run(tree: ast.AST) -> Iterator[ast.AST]:
 @cache
 def _tree_text(file: Path) -> str:
     tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in DECLARATIONS:
+            node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg not in DISPLAY_FIELDS]
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if (

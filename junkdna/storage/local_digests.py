@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from junkdna.errors import UserError
-from junkdna.storage.atomic import replacing
+from junkdna.storage.atomic import atomic_write
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.globs import local_folder, matching
 
@@ -79,7 +79,7 @@ def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
     hashes = {name: facts["sha256"] for name, facts in files.items()}
     if RESULTS.is_dir() and files != _read(record).get("files"):
         content = {"folder": str(folder), "digest": _digest(hashes), "files": files}
-        with suppress(UserError, OSError), replacing(record) as temporary:  # without it files are hashed again
+        with suppress(UserError, OSError), atomic_write(record) as temporary:  # without it files are hashed again
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return hashes
 

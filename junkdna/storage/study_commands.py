@@ -76,7 +76,7 @@ def snakefile_words(snakefile: Path | None = None) -> list[str]:
     Without `snakefile`, the one that stands beside the package, where the working directory has none.
     """
     if snakefile is None:
-        snakefile = SNAKEFILE if SNAKEFILE.is_file() else Path(__file__).resolve().parents[1] / SNAKEFILE
+        snakefile = SNAKEFILE if SNAKEFILE.is_file() else Path(__file__).resolve().parents[2] / SNAKEFILE
     if not snakefile.is_file() or (SNAKEFILE.is_file() and os.path.samefile(snakefile, SNAKEFILE)):
         return []
     return ["-s", str(snakefile)]

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.storage.atomic import replacing
-from junkdna.storage.checksums import SLOT, read_sealed, seal
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.checksums import SLOT, add_checksum, read_verified
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,39 +12,39 @@ if TYPE_CHECKING:
 
 
 def write_parquet(table: "pa.Table", destination: Path, **options: object) -> None:
-    """Write a sealed Parquet file, whole or not at all; the schema's metadata go into the footer.
+    """Write a Parquet with a checksum file, whole or not at all; the schema's metadata go into the footer.
 
     `options` are those of `pyarrow.parquet.ParquetWriter`.
     """
     from pyarrow import parquet
 
-    with replacing(destination) as temporary:
+    with atomic_write(destination) as temporary:
         bare = table.replace_schema_metadata(None)
         with parquet.ParquetWriter(temporary, bare.schema, **options) as writer:
             writer.write_table(bare)
             writer.add_key_value_metadata({**(table.schema.metadata or {}), **SLOT})
-        seal(temporary)
+        add_checksum(temporary)
 
 
 def read_parquet(path: Path, what: str) -> "pa.Table":
-    """The table of a sealed Parquet file, the footer's metadata in its schema; UserError where the file cannot be read
-    or was damaged since it was written."""
+    """The table of a Parquet file with a checksum, the footer's metadata in its schema. Raises UserError where the file
+    cannot be read or was damaged since it was written."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    file = parquet.ParquetFile(pa.BufferReader(read_sealed(path, what)))
+    file = parquet.ParquetFile(pa.BufferReader(read_verified(path, what)))
     return file.read().replace_schema_metadata(file.metadata.metadata)
 
 
 def write_frame(frame: "pl.DataFrame", destination: Path) -> None:
-    """Write a table of polars as sealed Parquet, whole or not at all."""
-    with replacing(destination) as temporary:
+    """Write a table of polars as Parquet with a checksum, whole or not at all."""
+    with atomic_write(destination) as temporary:
         frame.write_parquet(temporary, metadata=SLOT)
-        seal(temporary)
+        add_checksum(temporary)
 
 
 def read_frame(path: Path, what: str) -> "pl.DataFrame":
     """What `write_frame` wrote; UserError where it cannot be read or was damaged since."""
     import polars as pl
 
-    return pl.read_parquet(read_sealed(path, what))
+    return pl.read_parquet(read_verified(path, what))

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from junkdna.errors import UserError
-from junkdna.storage.atomic import parts_of, replacing
+from junkdna.storage.atomic import atomic_write, parts_of
 from junkdna.storage.missing_files import making, not_there
 from junkdna.storage.tensor_header import METADATA_KEY
 
@@ -38,14 +38,14 @@ def _digest(tensors: Mapping[str, Tensor], facts: dict) -> str:
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: dict) -> None:
-    """Writes tensors and facts (JSON values) to `path`, replacing what stands there; two writers do not disturb.
+    """Writes tensors and facts (JSON values) to `path`, atomic_write what stands there; two writers do not disturb.
 
     Equal contents give equal bytes. Tensors come from any device, strides and storage of their own each.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {"kind": kind, "digest": _digest(plain, facts), "facts": facts}
     text = json.dumps(about, sort_keys=True, allow_nan=False)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         parts = parts_of(temporary)  # safetensors writes a file of a name of its own beside the one it is given
         parts.mkdir()
         save_file(plain, parts / "whole", metadata={METADATA_KEY: text})

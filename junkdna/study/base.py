@@ -14,13 +14,13 @@ PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"  # no line breaks, nothing that a terminal t
 Line = Annotated[str, Field(pattern=PLAIN, max_length=300)]
 
 
-def legal_name(text: str) -> str:
+def valid_name(text: str) -> str:
     """A name that looks like `text` and that `NAME_PATTERN` allows; "" where nothing of it can stand in a name."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).lstrip("_.-").rstrip("-")[:80]
 
 
-class Frozen(BaseModel):
+class StrictModel(BaseModel):
     """Unknown keys are errors, so are infinite numbers and true or false for a number; values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -36,7 +36,7 @@ class Frozen(BaseModel):
 
 
 @cache
-def _number_fields(model: type[Frozen]) -> tuple[str, ...]:
+def _number_fields(model: type[StrictModel]) -> tuple[str, ...]:
     """The fields of a model that hold numbers, and nothing that may be true, false or a text."""
     kinds = {name: _kinds(field.annotation) for name, field in model.model_fields.items()}
     return tuple(name for name, found in kinds.items() if {int, float} & found and not {bool, str} & found)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from junkdna.study.base import Frozen, Name
+from junkdna.study.base import Name, StrictModel
 from junkdna.study.sources import HubName, MemberPath, Place, Text
 
 PLACES = {  # the place that is named -> the keys that go with it, with their defaults (None: must be given)
@@ -16,7 +16,7 @@ PLACES = {  # the place that is named -> the keys that go with it, with their de
 KEYS_OF = {place: {*keys, *(["config"] if place == "hub" else [])} for place, keys in PLACES.items()}
 
 
-class Calibration(Frozen):
+class Calibration(StrictModel):
     """Texts that a compression method reads its statistics from: `samples` rows of at most `context_tokens` tokens of
     the model, special tokens included.
 

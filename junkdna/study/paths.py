@@ -20,4 +20,4 @@ def wheel_path(wheel: str) -> str:
     return f"{SOURCES}/{wheel}.whl"
 
 
-AHEAD = Path("results/ahead")
+BATCHES = Path("results/ahead")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from junkdna.storage.fingerprint import canonical_json, code_digest, settings_digest
+from junkdna.storage.fingerprint import canonical_json, code_fingerprint, settings_fingerprint
 from junkdna.storage.local_digests import files_digest
 from junkdna.study.calibration import Calibration
 from junkdna.study.cell import TRAINING_KNOBS, Cell, Compression, Knobs, has_shots
@@ -36,11 +36,11 @@ def calibration_settings(name: str, calibration: Calibration, seed: int, pins: M
         "seed": seed,
         "source": given,
         **drawn,
-        "code": code_digest("junkdna.data.calibration"),
+        "code": code_fingerprint("junkdna.data.calibration"),
     }
 
 
-SETTINGS_VERSION = 2  # the meaning of the settings below; raise it when a stored result would no longer mean the same
+SETTINGS_VERSION = 3  # the meaning of the settings below; raise it when a stored result would no longer mean the same
 
 
 def cell_settings(cell: Cell, resolved: Resolved) -> dict:
@@ -64,7 +64,7 @@ def cell_settings(cell: Cell, resolved: Resolved) -> dict:
         "options": option_values(cell.compression.method, cell.compression.options) if cell.compression.level else {},
         "protocol": _protocol(cell, protocol, resolved),
         "inputs": _inputs(cell, resolved),
-        "code": code_digest(*_modules(cell, task.kind)),
+        "code": code_fingerprint(*_modules(cell, task.kind)),
     }
 
 
@@ -85,7 +85,7 @@ def _protocol(cell: Cell, protocol: Protocol, resolved: Resolved) -> dict:
 
 def _protocol_fields(cell: Cell) -> set[str]:
     if cell.transfer == "none":
-        return {"normalise", "dtype"}
+        return {"length_normalization", "dtype"}
     fields = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
     return fields | {"subset", "match"} if "data_fraction" in dict(cell.knobs) else fields
 
@@ -97,7 +97,7 @@ def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
     if cell.compressed_path is None:
         return found
     settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-    return found | {"compressed": settings_digest(settings)}
+    return found | {"compressed": settings_fingerprint(settings)}
 
 
 @cache
@@ -106,7 +106,7 @@ def _input_digests(
 ) -> dict[str, str]:
     parts = {f"tokens_{role}": tokens_file_settings(model, task, knobs, protocol, role, resolved) for role in roles}
     parts["model"] = model_settings(model, resolved)
-    return {name: settings_digest(part) for name, part in parts.items()}
+    return {name: settings_fingerprint(part) for name, part in parts.items()}
 
 
 def _modules(cell: Cell, kind: str) -> list[str]:
@@ -141,12 +141,12 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         "compression": compression.tag,
         "options": option_values(compression.method, compression.options),
         "seed": seed if method.seeded else 0,
-        "inputs": {"model": settings_digest(model_settings(model, resolved))},
-        "code": code_digest("junkdna.compress.store", method_module(compression)),
+        "inputs": {"model": settings_fingerprint(model_settings(model, resolved))},
+        "code": code_fingerprint("junkdna.compress.store", method_module(compression)),
     }
     if method.statistics:
         calibration = calibration_file_settings(model, calibration_of(compression), seed, resolved)
-        settings["inputs"]["calibration"] = settings_digest(calibration)
+        settings["inputs"]["calibration"] = settings_fingerprint(calibration)
     return settings
 
 
@@ -160,14 +160,14 @@ def calibration_file_settings(model: str, name: str, seed: int, resolved: Resolv
     calibration = resolved.study.calibrations[name]
     settings = calibration_settings(name, calibration, seed, resolved.study.pins())
     settings["source"] |= data_digest(settings["source"])
-    inputs = {"model": settings_digest(model_settings(model, resolved))}
+    inputs = {"model": settings_fingerprint(model_settings(model, resolved))}
     if calibration.task is not None:
-        inputs["examples"] = settings_digest(example_settings(calibration.task, calibration.role, resolved))
+        inputs["examples"] = settings_fingerprint(example_settings(calibration.task, calibration.role, resolved))
     return {**settings, "version": SETTINGS_VERSION, "inputs": inputs}
 
 
-def encode_settings(model: str, task_name: str, knobs: Knobs, protocol_name: str, resolved: Resolved) -> dict:
-    """All that an encoded file depends on beside the examples and the tokenizer."""
+def tokenize_settings(model: str, task_name: str, knobs: Knobs, protocol_name: str, resolved: Resolved) -> dict:
+    """All that a tokens file depends on beside the examples and the tokenizer."""
     task = resolved.tasks[task_name]
     protocol = resolved.study.protocol(protocol_name, task)
     model_kind = resolved.study.models[model].kind
@@ -180,26 +180,26 @@ def encode_settings(model: str, task_name: str, knobs: Knobs, protocol_name: str
         "knob_defaults": {k: v for k, v in task.knob_defaults().items() if k not in TRAINING_KNOBS},
         "max_length": protocol.length(model_kind),
         "task": task_name,
-        "code": code_digest("junkdna.data.tokenize"),
+        "code": code_fingerprint("junkdna.data.tokenize"),
     }
     if model_kind == "decoder":
-        settings |= task.model_dump(include={"description", "prompt", "letters_prompt"})
-        settings |= {"label_words": task.label_words or task.class_names(), "chat_template": protocol.chat_template}
+        settings |= task.model_dump(include={"description", "prompt", "mcq_prompt"})
+        settings |= {"verbalizers": task.verbalizers or task.class_names(), "chat_template": protocol.chat_template}
         settings["new_tokens"] = task.generate.max_new_tokens if task.generate else 0
     return settings
 
 
 def tokens_file_settings(model: str, task: str, knobs: Knobs, protocol: str, role: str, resolved: Resolved) -> dict:
-    """All that the encoded file of one role depends on: `encode_settings`, and digests of its inputs' settings."""
+    """All that the tokens file of one role depends on: `tokenize_settings`, and digests of its inputs' settings."""
     parts = {role: example_settings(task, role, resolved), "model": model_settings(model, resolved)}
     if has_shots(knobs):
         parts["shots"] = example_settings(task, "shots", resolved)
-    inputs = {name: settings_digest(part) for name, part in parts.items()}
-    return {**encode_settings(model, task, knobs, protocol, resolved), "role": role, "inputs": inputs}
+    inputs = {name: settings_fingerprint(part) for name, part in parts.items()}
+    return {**tokenize_settings(model, task, knobs, protocol, resolved), "role": role, "inputs": inputs}
 
 
 def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
-    """All that a task's canonical examples in one role (train, evaluate, shots) depend on. Of local files their digest
+    """All that a task's examples in one role (train, evaluate, shots) depend on. Of local files their digest
     is part of it (`source.files_sha256`); the Hub's revisions and wheels' hashes stand for their files."""
     task = resolved.tasks[task_name]
     kind = resolved.source_of(task_name)
@@ -221,7 +221,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> dict:
         "limits": limits,
         "columns": task.columns_of(kind).model_dump(exclude_none=True),
         **task.model_dump(include={"kind", "labels", "label_groups"}, exclude_none=True),
-        "code": code_digest("junkdna.data.examples", "junkdna.data.rows"),
+        "code": code_fingerprint("junkdna.data.examples", "junkdna.data.rows"),
     }
     if task.generate:
         settings["match"] = task.generate.match

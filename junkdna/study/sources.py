@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, StringConstraints, Tag
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.study.base import PLAIN
+from junkdna.study.base import PLAIN, StrictModel
 from junkdna.study.yaml_reader import read_yaml, validated
 
 KINDS = ("wheel", "local", "hub")
@@ -51,36 +51,32 @@ def _hub_name(name: str) -> str:
 HubName = Annotated[Text, AfterValidator(_hub_name)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WheelPin(_Frozen):
-    """One wheel, by version, file name and the SHA-256 of the whole file. `licence` and `note` are for readers,
+class WheelPin(StrictModel):
+    """One wheel, by version, file name and the SHA-256 of the whole file. `license` and `note` are for readers,
     `size_bytes` is for those who plan."""
 
     version: str = Field(pattern=VERSION, max_length=80)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     filename: str = Field(pattern=r"^[A-Za-z0-9_.+-]+\.whl$")
     size_bytes: int | None = Field(None, ge=1)
-    licence: str = ""
+    license: str = ""
     note: str = ""
 
 
-class WheelSource(_Frozen):
+class WheelSource(StrictModel):
     """A folder or file inside a pinned wheel. `*` stands for any name at its place in the path; "." is all of it."""
 
     wheel: Text
     path: MemberPath
 
 
-class LocalSource(_Frozen):
+class LocalSource(StrictModel):
     """A folder on this machine; a relative path starts at the working directory."""
 
     local: Place
 
 
-class HubSource(_Frozen):
+class HubSource(StrictModel):
     """A repository of the Hugging Face Hub; `config` names one configuration of a data set and means nothing
     for a model. `revision` is a branch, tag or commit; only a commit stays the same for ever."""
 
@@ -116,7 +112,7 @@ def parse_source(given: dict, where: str) -> AnySource:
     return validated({"wheel": WheelSource, "local": LocalSource, "hub": HubSource}[kind], given, where)
 
 
-class _Registry(_Frozen):
+class _Registry(StrictModel):
     wheels: dict[str, WheelPin]
 
 

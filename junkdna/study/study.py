@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.storage.study_commands import Given
-from junkdna.study.base import EmptyAsDict, Frozen, KnobValue, Line, Name
+from junkdna.study.base import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.calibration import Calibration
 from junkdna.study.checks import chosen_experiments
 from junkdna.study.columns import Limits
@@ -24,7 +24,7 @@ TransferMode = Literal["none", "dense", "sparse", "sparse_to_dense", "dense_free
 KnobName = Literal["answer_span", "context", "data_fraction", "options", "shots"]
 
 
-class Model(Frozen):
+class Model(StrictModel):
     """A pre-trained model: exactly one of a wheel's folder or GGUF file, a local folder, a Hub repository.
 
     `kind` says how it scores a choice without training: `encoder` by cosine similarity of mean-pooled
@@ -50,7 +50,7 @@ class Model(Frozen):
         return self
 
 
-class Protocol(Frozen):
+class Protocol(StrictModel):
     """How cells are trained and scored; one object, recorded in every cell, equal along every curve.
 
     Learning rate falls linearly to 0 after a linear warm-up over `warmup_fraction` of all steps (AdamW,
@@ -61,7 +61,7 @@ class Protocol(Frozen):
     A choice is answered by `encoder_choice`: similarity (cosine of mean-pooled embeddings, a bi-encoder) or cross
     (one trained head over each question with an option, a cross-encoder); or by `decoder_choice`: continuation
     (log-likelihood of each option's text) or letters (options listed in the prompt, the letters scored).
-    `normalise` divides the log-likelihood that decides by nothing, or by the option's length in tokens or
+    `length_normalization` divides the log-likelihood that decides by nothing, or by the option's length in tokens or
     characters; all three are stored. `chat_template` puts the prompt into the model's own template. `dtype` is that
     of scoring without training, the model's own where it is not given; training takes float32.
 
@@ -78,7 +78,7 @@ class Protocol(Frozen):
     prune_head: bool = False
     encoder_choice: Literal["similarity", "cross"] = "similarity"
     decoder_choice: Literal["continuation", "letters"] = "continuation"
-    normalise: Literal["none", "tokens", "characters"] = "none"
+    length_normalization: Literal["none", "token", "character"] = "none"
     chat_template: bool = False
     dtype: Literal["float32", "bfloat16"] | None = None
     subset: Literal["random", "first"] = "random"
@@ -89,7 +89,7 @@ class Protocol(Frozen):
         return self.max_length or LENGTHS[model_kind]
 
 
-class TaskEntry(Frozen):
+class TaskEntry(StrictModel):
     """A study's use of one task: which of its sources, and what it changes."""
 
     file: Text | None = None
@@ -99,7 +99,7 @@ class TaskEntry(Frozen):
     protocol: ProtocolOverrides = ProtocolOverrides()
 
 
-class TaskUse(Frozen):
+class TaskUse(StrictModel):
     """One task of an experiment, with knob values fixed for it ("sciq" alone means all defaults)."""
 
     task: Name
@@ -114,10 +114,10 @@ class TaskUse(Frozen):
         return self.model_dump(exclude={"task"}, exclude_none=True)
 
 
-class Experiment(Frozen):
+class Experiment(StrictModel):
     """One question (one figure): the product of its models, tasks, knobs, compressions, modes and seeds.
 
-    The dense reference of every cell is added by itself. An experiment with `on_request: true` runs only
+    The dense reference of every cell is added by itself. An experiment with `optional: true` runs only
     when the study's `run` (or `--config experiments=[...]`) names it.
     """
 
@@ -129,7 +129,7 @@ class Experiment(Frozen):
     transfer: list[TransferMode] = Field(["none"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([0], min_length=1)
     protocol: Name = "default"
-    on_request: bool = False
+    optional: bool = False
 
     @field_validator("tasks", mode="before")
     @classmethod
@@ -146,8 +146,8 @@ class Experiment(Frozen):
         return self
 
 
-class Study(Frozen):
-    """Everything one study names. `run` picks experiments; without it all run that are not `on_request`.
+class Study(StrictModel):
+    """Everything one study names. `run` picks experiments; without it all run that are not `optional`.
 
     `keep_compressed: false` removes stored compressions (masks, weights of calibrated methods) once the cells that read
     them are there. A cell added later then makes its compression again, and Snakemake re-runs the other cells that read
@@ -183,7 +183,7 @@ class Study(Frozen):
     def active(self) -> dict[str, Experiment]:
         """Experiments that run, in the order of `run`, or else of the study."""
         if self.run is None:
-            return {name: exp for name, exp in self.experiments.items() if not exp.on_request}
+            return {name: exp for name, exp in self.experiments.items() if not exp.optional}
         return {name: self.experiments[name] for name in dict.fromkeys(self.run)}
 
     def pins(self) -> dict[str, WheelPin]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.study.base import Frozen, KnobValue, Line, Name
+from junkdna.study.base import KnobValue, Line, Name, StrictModel
 from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource, compiled
 from junkdna.study.document_kinds import check_kind
 from junkdna.study.metrics import METRIC_KINDS
@@ -21,7 +21,7 @@ PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
 PLACES_TO_STRIP = ("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
 
 
-class Knob(Frozen):
+class Knob(StrictModel):
     """The values of one knob that a task can serve, and the one that is meant when none is named.
 
     `options`: numbers of options. `context`: "none", "passage" (all of it) and, where the answer is a text (kind choice
@@ -41,14 +41,14 @@ class Knob(Frozen):
         return self
 
 
-class Human(Frozen):
+class Human(StrictModel):
     """Human performance on the task, in the task's metric (a share, not percent), with the paper it stands in."""
 
     value: float = Field(ge=-1, le=1)
     source: str
 
 
-class Floors(Frozen):
+class Baselines(StrictModel):
     """Scores that need no knowledge, on all evaluated rows: guessing evenly, and the best constant answer.
 
     Stated for the reader; each cell works out its own from the rows it scored.
@@ -58,7 +58,7 @@ class Floors(Frozen):
     majority: float = Field(ge=0, le=1)
 
 
-class ExactMatch(Frozen):
+class ExactMatch(StrictModel):
     """What a strict comparison of texts ignores, in the words of lm-evaluation-harness' `exact_match`.
 
     `ignore` are regular expressions whose matches are deleted (`regexes_to_ignore` there).
@@ -76,11 +76,11 @@ class ExactMatch(Frozen):
         return value
 
 
-class Generate(Frozen):
+class Generate(StrictModel):
     """How a `generate` task is answered and matched.
 
     Greedy decoding ends after `max_new_tokens`, at the end-of-text token or at a `stop` string. `match` compares
-    normalised text or numbers; `extract` is a regular expression whose first group is the answer (strict match).
+    normalized text or numbers; `extract` is a regular expression whose first group is the answer (strict match).
     `exact` makes the strict match that of lm-evaluation-harness: equal texts but for what it ignores.
     """
 
@@ -98,7 +98,7 @@ class Generate(Frozen):
         return value
 
 
-class ProtocolOverrides(Frozen):
+class ProtocolOverrides(StrictModel):
     """Settings of the protocol that a task (or a study's entry of it) sets for itself; see `study.Protocol`."""
 
     max_length: int | None = Field(None, ge=8, le=131072)
@@ -107,15 +107,15 @@ class ProtocolOverrides(Frozen):
     learning_rate: float | None = Field(None, gt=0, lt=1)
     encoder_choice: Literal["similarity", "cross"] | None = None
     decoder_choice: Literal["continuation", "letters"] | None = None
-    normalise: Literal["none", "tokens", "characters"] | None = None
+    length_normalization: Literal["none", "token", "character"] | None = None
 
 
-class Task(Frozen):
+class Task(StrictModel):
     """One task: where its rows are, what they mean, how they are scored.
 
     kind `classify`: name the class of a text; `pair`: of two texts; `regress`: give two texts a number; `choice`:
     pick one of several options; `generate`: write the answer. `sources` lists one or more places for the same task;
-    the first is used unless the study names another. `rows` (rows stored in each raw split) and `floors` are stated
+    the first is used unless the study names another. `rows` (rows stored in each raw split) and `baselines` are stated
     for the reader and checked by tests where the data is at hand.
     """
 
@@ -127,7 +127,7 @@ class Task(Frozen):
     columns: Columns
     labels: list[str] | None = None
     label_groups: dict[str, list[str]] | None = None
-    label_words: list[str] | None = None
+    verbalizers: list[str] | None = None
     train_split: Name | None = None
     evaluate_split: Name | None = None
     hash_split: HashSplit | None = None
@@ -136,12 +136,12 @@ class Task(Frozen):
     knobs: dict[Literal["context", "options"], Knob] = {}
     description: str = ""
     prompt: str = "{passage}Question: {text}\nAnswer:"
-    letters_prompt: str = "{passage}{text}\n{choices}\nAnswer:"
+    mcq_prompt: str = "{passage}{text}\n{choices}\nAnswer:"
     generate: Generate | None = None
     human: Human | None = None
     rows: dict[Name, int] = {}
-    floors: Floors | None = None
-    licence: str
+    baselines: Baselines | None = None
+    license: str
     deviations: str = ""
     notes: str = ""
     protocol: ProtocolOverrides = ProtocolOverrides()
@@ -164,8 +164,8 @@ class Task(Frozen):
         names = self.class_names()
         if len({*names}) < len(names):
             raise ValueError(f"labels {self.labels} name a class twice")
-        if self.label_words is not None and not len({*self.label_words}) == len(self.label_words) == len(names):
-            raise ValueError(f"label_words {self.label_words} must give each class of {names} a word of its own")
+        if self.verbalizers is not None and not len({*self.verbalizers}) == len(self.verbalizers) == len(names):
+            raise ValueError(f"verbalizers {self.verbalizers} must give each class of {names} a word of its own")
         self._check_classes()
         self._check_splits()
         self._check_knobs()
@@ -173,13 +173,13 @@ class Task(Frozen):
         return self
 
     def _check_kind(self, columns: Columns) -> None:
-        labelled = self.kind in ("classify", "pair")
+        labeled = self.kind in ("classify", "pair")
         if self.kind == "choice" and columns.choices is None:
             raise ValueError("kind choice needs columns.choices")
-        if labelled and not (self.labels or self.label_groups):
+        if labeled and not (self.labels or self.label_groups):
             raise ValueError(f"kind {self.kind} needs labels (in class order) or label_groups")
-        if not labelled and (self.labels or self.label_groups or self.label_words):
-            raise ValueError(f"labels, label_groups and label_words are for kind classify and pair, not {self.kind}")
+        if not labeled and (self.labels or self.label_groups or self.verbalizers):
+            raise ValueError(f"labels, label_groups and verbalizers are for kind classify and pair, not {self.kind}")
         if self.kind == "pair" and columns.text_b is None:
             raise ValueError("kind pair needs columns.text_b")
         if columns.text_b is not None and columns.passage is not None:
@@ -201,7 +201,7 @@ class Task(Frozen):
         given -= {"answer"} if self.kind != "generate" else set()
         if idle := [name for name in columns.strip if name not in given]:
             raise ValueError(
-                f"columns.strip names {idle[0]}, which has no text here (legal: {', '.join(sorted(given))})"
+                f"columns.strip names {idle[0]}, which has no text here (valid: {', '.join(sorted(given))})"
             )
         if isinstance(columns.answer, str) and re.search(r"[{}]", columns.answer):
             hint = " or a list of templates" if self.kind == "generate" else ""
@@ -220,7 +220,7 @@ class Task(Frozen):
             raise ValueError(f"label_groups name the value {twice[0]!r} twice; each belongs to one class")
         if len(self.class_names()) < 2:
             raise ValueError(f"the only class is {self.class_names()[0]!r}; kind {self.kind} needs two or more")
-        if any(not word.strip() for word in [*self.class_names(), *(self.label_words or [])]):
+        if any(not word.strip() for word in [*self.class_names(), *(self.verbalizers or [])]):
             raise ValueError("a class has an empty name or label word, which a model could not answer with")
 
     def _check_splits(self) -> None:
@@ -246,8 +246,8 @@ class Task(Frozen):
                 raise ValueError("knob context needs columns.passage")
             values = self.knobs["context"].values
             if other := [value for value in values if value not in ("none", "passage") and not self._is_window(value)]:
-                legal = f"none, passage{' and numbers of tokens from 1' if self.has_answer_span else ''}"
-                raise ValueError(f"knob context of kind {self.kind} takes {legal} (given: {other})")
+                valid = f"none, passage{' and numbers of tokens from 1' if self.has_answer_span else ''}"
+                raise ValueError(f"knob context of kind {self.kind} takes {valid} (given: {other})")
         if "options" in self.knobs:
             if self.kind != "choice":
                 raise ValueError("knob options needs kind choice")
@@ -260,10 +260,10 @@ class Task(Frozen):
         _check_fields("description", self.description, ("group",))
         prompts = {"prompt": self.prompt}
         if self.kind == "choice":
-            prompts["letters_prompt"] = self.letters_prompt
+            prompts["mcq_prompt"] = self.mcq_prompt
         for name, prompt in prompts.items():
             needed = {"text", *(field for field in ("text_b", "passage") if self._has_column(field))}
-            needed |= {"choices"} if name == "letters_prompt" else set()
+            needed |= {"choices"} if name == "mcq_prompt" else set()
             if lacks := sorted(needed - _check_fields(name, prompt, PROMPT_FIELDS)):
                 raise ValueError(f"{name} leaves out {{{lacks[0]}}}, so a decoder would not see it")
 
@@ -337,16 +337,16 @@ def builtin_tasks() -> dict[str, Path]:
     return {path.stem: path for path in sorted((Path(__file__).parents[1] / "tasks").glob("*.yaml"))}
 
 
-def _check_fields(name: str, prompt: str, legal: tuple[str, ...]) -> set[str]:
+def _check_fields(name: str, prompt: str, valid: tuple[str, ...]) -> set[str]:
     """Fields that a prompt names; ValueError for one that is not legal there."""
     try:
         parts = [part for part in Formatter().parse(prompt) if part[1] is not None]
     except ValueError as error:
         raise ValueError(f"{name} {prompt!r}: {error}; write {{{{ and }}}} for braces that are text") from None
     for _, field, form, conversion in parts:
-        if field not in legal or form or conversion:
-            given = field if field not in legal else f"{field}!{conversion}:{form}"
-            raise ValueError(str(unknown_name("field", given, legal, name)))
+        if field not in valid or form or conversion:
+            given = field if field not in valid else f"{field}!{conversion}:{form}"
+            raise ValueError(str(unknown_name("field", given, valid, name)))
     return {field for _, field, _, _ in parts}
 
 

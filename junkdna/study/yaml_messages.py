@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pydantic import BaseModel
 
 from junkdna.errors import cut, shown, unknown_name
-from junkdna.study.base import NAME_PATTERN, PLAIN, legal_name
+from junkdna.study.base import NAME_PATTERN, PLAIN, valid_name
 from junkdna.study.level_hints import level_hint
 from junkdna.study.schema_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
 
@@ -133,8 +133,8 @@ def _choices(item: dict) -> list[str]:
 def _pattern(item: dict) -> str:
     given, pattern, key = item["input"], item["ctx"]["pattern"], item["loc"][-1]
     if pattern == NAME_PATTERN:
-        legal = legal_name(given)
-        fix = f"; {legal!r} would do" if legal else ""
+        valid = valid_name(given)
+        fix = f"; {valid!r} would do" if valid else ""
         return (
             "may hold letters a to z and A to Z, digits and the characters _ . -, and begins with a letter or digit, "
             f"since files are named after it (given: {shown(given)}){fix}"
@@ -184,8 +184,8 @@ def _rewrite(wanted: str, given: object, first_key: str) -> str:
     return ""
 
 
-def _close(given: str, legal: tuple[str, ...]) -> str:
-    close = get_close_matches(given.lower(), legal, n=1)
+def _close(given: str, valid: tuple[str, ...]) -> str:
+    close = get_close_matches(given.lower(), valid, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

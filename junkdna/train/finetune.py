@@ -1,13 +1,13 @@
 """Fine-tuning under a mask: one loop for the four transfer modes (paper, section 3; authors' `sparse_core.py`).
 
 dense            nothing is masked
-sparse           pruned weights are 0 at the start and after every optimiser step
+sparse           pruned weights are 0 at the start and after every optimizer step
 sparse_to_dense  pruned weights are 0 at the start, then everything trains
 dense_freeze     pruned weights keep their pre-trained values throughout, the others train
 
-What a step minimises is named by the data (`objectives`). Data order, head initialisation, schedule and dropout draws
+What a step minimizes is named by the data (`objectives`). Data order, head initialization, schedule and dropout draws
 come from (task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
-the mask is applied after the *last* step too. As in theirs, optimiser moments are not masked. Not done: gradient
+the mask is applied after the *last* step too. As in theirs, optimizer moments are not masked. Not done: gradient
 clipping, model selection (last step counts).
 """
 
@@ -23,7 +23,7 @@ from torch import nn
 from junkdna.compress import masks as masking
 from junkdna.compress.scope import matrices
 from junkdna.errors import unknown_name
-from junkdna.resumable import STRAIGHT, Walk
+from junkdna.resumable import NO_CHECKPOINTS, Loop
 from junkdna.seeds import seed_for
 from junkdna.train.losses import OBJECTIVES, Training, check_rows
 from junkdna.train.state import TrainingState
@@ -31,7 +31,7 @@ from junkdna.train.state import TrainingState
 
 @dataclass(frozen=True)
 class Trained:
-    """What the loop reports: optimiser steps, mean loss of the first and of the last tenth of them."""
+    """What the loop reports: optimizer steps, mean loss of the first and of the last tenth of them."""
 
     steps: int
     first_loss: float
@@ -44,8 +44,8 @@ def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float
     return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
 
 
-def optimiser_steps(rows: int, full_rows: int, protocol: dict) -> int:
-    """Optimiser steps of a training on `rows` of `full_rows` train rows, by the protocol's `match`.
+def optimizer_steps(rows: int, full_rows: int, protocol: dict) -> int:
+    """Optimizer steps of a training on `rows` of `full_rows` train rows, by the protocol's `match`.
 
     epochs  epochs * ceil(rows / batch_size): fewer rows, fewer steps, as in the authors' code
     steps   epochs * ceil(full_rows / batch_size): the steps that all rows would get, so that the amount of data does
@@ -65,18 +65,18 @@ def fine_tune(
     data: Training,
     protocol: dict,
     key: tuple,
-    walk: Walk = STRAIGHT,
+    loop: Loop = NO_CHECKPOINTS,
 ) -> Trained:
     """Train `model` in place in one transfer mode; `masks` (True = kept) may be empty for mode dense.
 
-    `data` names what is minimised. `protocol` gives epochs, match, batch_size, learning_rate, warmup_fraction,
+    `data` names what is minimized. `protocol` gives epochs, match, batch_size, learning_rate, warmup_fraction,
     weight_decay; the learning rate's schedule spans the steps that are made. `key` is (task, seed). Raises UserError
     before the first step for rows that cannot be learned from, RuntimeError when the mask does not hold exactly after
-    the last one (contract 5). `walk` goes through the batches; what it may keep of an interrupted training is the state
+    the last one (contract 5). `loop` goes through the batches; what it may keep of an interrupted training is the state
     after a step, while masks and frozen values are made again from the model as it is given.
     """
     check_rows(data, model.config.num_labels)
-    steps = optimiser_steps(len(data), data.full_rows or len(data), protocol)
+    steps = optimizer_steps(len(data), data.full_rows or len(data), protocol)
     kept_values = (
         {name: matrix.clone() for name, matrix in matrices(prunables).items()} if mode == "dense_freeze" else None
     )
@@ -91,7 +91,7 @@ def fine_tune(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _repeatable(device):
         torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator; the global state is put back
         model.train()
-        for batch in walk("train", batches, state.save, state.load):
+        for batch in loop("train", batches, state.save, state.load):
             factor = learning_rate_factor(len(state.losses), len(batches), protocol["warmup_fraction"])
             for group in optimizer.param_groups:
                 group["lr"] = protocol["learning_rate"] * factor

@@ -1,4 +1,4 @@
-"""What one optimiser step minimises: a loss over a batch of train rows, chosen by name.
+"""What one optimizer step minimizes: a loss over a batch of train rows, chosen by name.
 
 classes     one text or two -> class: cross-entropy of a sequence classifier's logits
 regression  one text or two -> number: mean squared error of a sequence classifier with one output
@@ -36,7 +36,7 @@ TEMPERATURE = 0.05  # of the cosines: SimCSE's value; sentence-transformers' def
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Rows to train on, as columns of one length, and the name of what is minimised on them.
+    """Rows to train on, as columns of one length, and the name of what is minimized on them.
 
     classes, regression: `queries` (token ids), `starts` (of each second segment), and `answers` (class ids) or
     `targets`. similarity: `queries`, `options` (token ids of each row's options), `answers` (positions of the right

@@ -1,11 +1,11 @@
-"""What a training has come to between two optimiser steps, as tensors: enough to go on with the same numbers."""
+"""What a training has come to between two optimizer steps, as tensors: enough to go on with the same numbers."""
 
 import torch
 from torch import Tensor, nn
 
 
 class TrainingState:
-    """The losses so far, and by reference the model and its optimiser. Copies nothing until `save` is asked.
+    """The losses so far, and by reference the model and its optimizer. Copies nothing until `save` is asked.
 
     The random state is that of the CPU's generator and of the model's GPU, where dropout draws from.
     """
@@ -17,11 +17,11 @@ class TrainingState:
         self._device = next(model.parameters()).device
 
     def finish(self) -> None:
-        """Let go of the optimiser: no step follows, and only weights and losses are worth keeping."""
+        """Let go of the optimizer: no step follows, and only weights and losses are worth keeping."""
         self._optimizer = None
 
     def save(self) -> dict[str, Tensor]:
-        """Weights, buffers and losses, and while the training goes on the optimiser's and the random state."""
+        """Weights, buffers and losses, and while the training goes on the optimizer's and the random state."""
         tensors = {f"weight/{name}": weight.detach() for name, weight in self._model.named_parameters()}
         tensors |= {f"buffer/{name}": buffer.clone() for name, buffer in self._model.named_buffers()}
         tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
@@ -35,7 +35,7 @@ class TrainingState:
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `save` gave for the same model and optimiser; weights are written in place."""
+        """Put back what `save` gave for the same model and optimizer; weights are written in place."""
         for name, weight in self._model.named_parameters():
             weight.copy_(tensors[f"weight/{name}"])
         for name, buffer in self._model.named_buffers():

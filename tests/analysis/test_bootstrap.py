@@ -21,7 +21,7 @@ def test_effects_agree_with_a_slow_bootstrap():
     score, dense = coin((seeds, n), 0.5, 0), coin((seeds, n), 0.8, 1)
     draws = resamples(ids(n), replicates)
     picks = np.random.default_rng(draws.seed).integers(0, seeds, (replicates, seeds))
-    values = {"score": [], "drop": [], "percent_of_dense": [], "kept": []}
+    values = {"score": [], "drop": [], "relative_score": [], "retention": []}
     for r in range(replicates):
         counts = draws.counts_rn[r].astype(int)
         sample = [i for i in range(n) for _ in range(counts[i])]
@@ -29,16 +29,16 @@ def test_effects_agree_with_a_slow_bootstrap():
         d = np.mean([dense[k, i] for k in picks[r] for i in sample])
         values["score"].append(s)
         values["drop"].append(d - s)
-        values["percent_of_dense"].append(100 * s / d)
-        values["kept"].append((s - chance) / (d - chance))
+        values["relative_score"].append(100 * s / d)
+        values["retention"].append((s - chance) / (d - chance))
     row = effects(score, dense, chance, draws)
     for name, replicated in values.items():
         assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx(
             tuple(np.quantile(replicated, [0.025, 0.975]))
         )
     assert row["drop"] == pytest.approx(dense.mean() - score.mean())
-    assert row["percent_of_dense"] == pytest.approx(100 * score.mean() / dense.mean())
-    assert row["kept"] == pytest.approx((score.mean() - chance) / (dense.mean() - chance))
+    assert row["relative_score"] == pytest.approx(100 * score.mean() / dense.mean())
+    assert row["retention"] == pytest.approx((score.mean() - chance) / (dense.mean() - chance))
 
 
 def correlation(function, gold: np.ndarray, given: np.ndarray) -> float:
@@ -103,7 +103,7 @@ def test_one_seed_agrees_with_scipy():
     row = effects(score, dense, 0.25, resamples(ids(400), 4000))
     statistics = {
         "drop": lambda s, d, axis: d.mean(axis) - s.mean(axis),
-        "kept": lambda s, d, axis: (s.mean(axis) - 0.25) / (d.mean(axis) - 0.25),
+        "retention": lambda s, d, axis: (s.mean(axis) - 0.25) / (d.mean(axis) - 0.25),
     }
     for name, statistic in statistics.items():
         theirs = stats.bootstrap(
@@ -145,8 +145,8 @@ def test_score_equal_to_dense_keeps_exactly_everything():
     """Draws are paired, so the ratio is 1 in every replicate; unpaired ones would give a wide interval."""
     dense = coin((2, 60), 0.7, 4)
     row = effects(dense, dense, 0.25, resamples(ids(60), 500))
-    assert row["kept"] == row["kept_low"] == row["kept_high"] == 1
-    assert row["percent_of_dense"] == row["percent_of_dense_low"] == row["percent_of_dense_high"] == 100
+    assert row["retention"] == row["retention_low"] == row["retention_high"] == 1
+    assert row["relative_score"] == row["relative_score_low"] == row["relative_score_high"] == 100
     assert row["drop"] == row["drop_low"] == row["drop_high"] == 0
     assert row["score_low"] < row["score"] < row["score_high"]
 
@@ -155,14 +155,14 @@ def test_score_at_chance_keeps_nothing():
     score, dense = np.zeros((1, 80)), coin((1, 80), 0.9, 5)
     score[0, ::4] = 1
     row = effects(score, dense, 0.25, resamples(ids(80), 500))
-    assert row["kept"] == 0
-    assert row["kept_low"] < 0 < row["kept_high"]
+    assert row["retention"] == 0
+    assert row["retention_low"] < 0 < row["retention_high"]
 
 
 def test_score_below_chance_keeps_less_than_nothing():
     row = effects(np.zeros((1, 80)), coin((1, 80), 0.9, 5), 0.25, resamples(ids(80), 500))
-    assert row["kept"] < 0
-    assert row["percent_of_dense"] == 0
+    assert row["retention"] < 0
+    assert row["relative_score"] == 0
 
 
 @pytest.mark.parametrize("p", [0.26, 0.24, 0.1])
@@ -170,7 +170,7 @@ def test_kept_is_null_where_dense_cannot_be_told_from_chance(p):
     dense = np.zeros((1, 100))
     dense[0, : int(100 * p)] = 1
     row = effects(coin((1, 100), 0.2, 6), dense, 0.25, resamples(ids(100), 500))
-    assert row["kept"] is row["kept_low"] is row["kept_high"] is None
+    assert row["retention"] is row["retention_low"] is row["retention_high"] is None
     assert row["drop_low"] <= row["drop"] <= row["drop_high"]
 
 
@@ -186,16 +186,16 @@ def test_negative_scores_keep_less_than_nothing():
     parts = {name: estimate(METRICS["matthews"], gold, rows, draws) for name, rows in (("good", good), ("bad", bad))}
     row = bootstrap.effects(parts["bad"], parts["good"], 0.0)
     assert row["score"] < row["score_high"] < 0
-    assert row["kept"] == pytest.approx(row["score"] / row["dense_score"])
-    assert row["percent_of_dense"] == pytest.approx(100 * row["kept"])
+    assert row["retention"] == pytest.approx(row["score"] / row["dense_score"])
+    assert row["relative_score"] == pytest.approx(100 * row["retention"])
     assert row["drop"] > 1
     none = bootstrap.effects(parts["good"], parts["bad"], 0.0)
-    assert none["kept"] is none["percent_of_dense"] is none["kept_low"] is None
+    assert none["retention"] is none["relative_score"] is none["retention_low"] is None
 
 
 def test_dense_always_wrong_has_no_percent():
     row = effects(np.zeros((1, 30)), np.zeros((1, 30)), 0.25, resamples(ids(30), 200))
-    assert row["percent_of_dense"] is row["percent_of_dense_low"] is None
+    assert row["relative_score"] is row["relative_score_low"] is None
     assert row["drop"] == 0
 
 
@@ -203,7 +203,7 @@ def test_percent_is_null_where_a_resample_of_dense_is_all_wrong():
     dense = np.zeros((1, 30))
     dense[0, 0] = 1  # about a third of the resamples miss it
     row = effects(np.zeros((1, 30)), dense, 0.0, resamples(ids(30), 200))
-    assert row["percent_of_dense"] is None
+    assert row["relative_score"] is None
 
 
 def test_seeds_that_differ_widen_the_interval():
@@ -248,7 +248,7 @@ def coverage(seeds: int, seed_sd: float, rng_seed: int) -> tuple[float, float]:
     logistic = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     grid = stats.norm.ppf((np.arange(400) + 0.5) / 400) * np.hypot(1.5, seed_sd)
     dense, pruned = (logistic(level + grid).mean() for level in (1.2, 0.2))
-    truth = {"drop": dense - pruned, "kept": (pruned - CHANCE) / (dense - CHANCE)}
+    truth = {"drop": dense - pruned, "retention": (pruned - CHANCE) / (dense - CHANCE)}
     rng, draws = np.random.default_rng(rng_seed), resamples(ids(EXAMPLES), 800)
     hits = Counter()
     for _ in range(STUDIES):
@@ -260,7 +260,7 @@ def coverage(seeds: int, seed_sd: float, rng_seed: int) -> tuple[float, float]:
         row = effects(right[1].astype(float), right[0].astype(float), CHANCE, draws)
         for name, value in truth.items():
             hits[name] += row[f"{name}_low"] is not None and row[f"{name}_low"] <= value <= row[f"{name}_high"]
-    return hits["drop"] / STUDIES, hits["kept"] / STUDIES
+    return hits["drop"] / STUDIES, hits["retention"] / STUDIES
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.2), (5, 0.2)])

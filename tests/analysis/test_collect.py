@@ -58,7 +58,13 @@ def with_footer(text: str):
     return lambda path: write_cell(pq.read_table(path).replace_schema_metadata({FOOTER_KEY: text.encode()}), path)
 
 
-OTHER = {"settings_digest": "0123", "tokens_sha256": {}, "wall_s": {}, "model": {"digest": ""}, "compressed_digest": ""}
+OTHER = {
+    "settings_fingerprint": "0123",
+    "tokens_sha256": {},
+    "wall_s": {},
+    "model": {"digest": ""},
+    "compressed_digest": "",
+}
 DAMAGE = {
     "missing": ("missing", Path.unlink),
     "empty": ("broken", lambda path: path.write_bytes(b"")),
@@ -107,7 +113,7 @@ def test_changed_code_makes_cells_stale(resolved):
     settings = {**footer["settings"], "code": "0000000000000000"}
     from junkdna.storage.fingerprint import canonical_json, digest
 
-    footer |= {"settings": settings, "settings_digest": digest(canonical_json(settings))}
+    footer |= {"settings": settings, "settings_fingerprint": digest(canonical_json(settings))}
     with_footer(json.dumps(footer))(Path(CELL.path))
     assert state(CELL, resolved) == "stale"
 
@@ -134,7 +140,7 @@ def test_cells_from_other_encoded_examples_are_stale(resolved):
 
 
 def test_cells_from_two_versions_of_the_examples_are_not_joined(resolved):
-    """Also where the encoded file is no longer there to compare with."""
+    """Also where the tokens file is no longer there to compare with."""
     tokens = other_tokens(CELL)
     toy_run.run(CELL, resolved)
     tokens.unlink()

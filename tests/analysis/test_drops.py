@@ -97,7 +97,7 @@ def test_dense_rows_lose_nothing(planted):
     assert table.height == 3
     for name in ("drop", "drop_low", "drop_high"):
         assert (table[name] == 0).all()
-    for name in ("kept", "kept_low", "kept_high"):
+    for name in ("retention", "retention_low", "retention_high"):
         assert (table[name] == 1).all()
 
 
@@ -164,7 +164,7 @@ SETTINGS = {
         "options": {"title": "", "models": ["dec"], "tasks": ["sciq", "mmlu"], "compressions": HALF,
                     "knobs": {"options": [3, 4]}},
         "context": {"title": "", "models": ["dec"], "tasks": ["sciq"], "compressions": HALF,
-                    "knobs": {"context": ["none", 32, "passage"], "answer_span": ["kept", "masked"]}},
+                    "knobs": {"context": ["none", 32, "passage"], "answer_span": ["retention", "masked"]}},
         "shots": {"title": "", "models": ["dec"], "tasks": ["mmlu"], "compressions": HALF,
                   "knobs": {"shots": [0, 1, 5]}},
         "across": {"title": "", "models": ["dec"], "tasks": ["gsm8k", "arc_easy"], "compressions": HALF},
@@ -218,7 +218,7 @@ def test_scores_are_in_the_metric_of_each_task(settings):
         assert row["score"] == pytest.approx(np.mean(same))
         assert row["score_low"] < row["score"] < row["score_high"]
         chance = CHANCES.get(row["task"], 0)
-        assert row["kept"] == pytest.approx((row["score"] - chance) / (row["dense_score"] - chance))
+        assert row["retention"] == pytest.approx((row["score"] - chance) / (row["dense_score"] - chance))
         assert row["difficulty"] == pytest.approx(1 - (row["dense_score"] - chance) / (1 - chance))
 
 
@@ -254,7 +254,7 @@ def test_columns_have_their_types_where_all_values_are_null(settings):
     whole = drops.drops(resolved, facts)
     assert table.schema == whole.schema
     assert whole.schema["human_source"] == pl.String
-    assert all(whole.schema[name] == pl.Float64 for name in ("human", "human_gap_by_human", "kept"))
+    assert all(whole.schema[name] == pl.Float64 for name in ("human", "human_gap_by_human", "retention"))
 
 
 def test_every_knob_value_is_written_defaults_included(settings):
@@ -268,7 +268,7 @@ def test_every_knob_value_is_written_defaults_included(settings):
     assert found["adequacy", "cola", "data_fraction=25"]["data_fraction"] == "25"
     assert found["adequacy", "cola", ""]["data_fraction"] == "100"
     assert texts["shots", "mmlu", "shots=5"] == "options=4,shots=5"
-    options = {"answer_span": "kept", "context": "none", "options": "3"}
+    options = {"answer_span": "retention", "context": "none", "options": "3"}
     assert options.items() <= found["options", "sciq", "options=3"].items()
     masked = {"answer_span": "masked", "context": "32", "options": "4"}
     assert masked.items() <= found["context", "sciq", "answer_span=masked,context=32"].items()
@@ -306,7 +306,7 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
     toy_run.run_all(resolved)
     study_file, cells, output = toy_run.document(resolved), Path("results/cells.parquet"), Path("results/drops.parquet")
     toy_run.jobs.collect(cells, study_file)
-    toy_run.jobs.analyse(output, study_file, cells)
+    toy_run.jobs.analyze(output, study_file, cells)
     table, facts = pl.read_parquet(output), pl.read_parquet(cells)
     assert table.height == 14
     assert table.select(GROUP).is_unique().all()

@@ -39,10 +39,10 @@ def test_what_is_right_is_read():
     assert (args.command, str(args.study), args.experiments) == ("plan", "a.yaml", ["x", "y"])
 
 
-@pytest.mark.parametrize("command", ["wheel", "examples", "encode", "calibration", "compress", "cell", "study"])
+@pytest.mark.parametrize("command", ["wheel", "examples", "tokenize", "calibration", "compress", "cell", "study"])
 def test_settings_of_another_command_are_named(command, tmp_path):
-    files = ["--model", "m.json"] if command in ("encode", "calibration", "compress") else []
-    files += ["--examples", "e.parquet"] if command == "encode" else []
+    files = ["--model", "m.json"] if command in ("tokenize", "calibration", "compress") else []
+    files += ["--examples", "e.parquet"] if command == "tokenize" else []
     args = parser().parse_args([command, str(tmp_path / "out"), *files, "--settings", '{"version": 2}'])
     with pytest.raises(UserError, match=rf"--settings lacks .* not the settings of `junkdna {command}`.*snakemake"):
         args.run(args)

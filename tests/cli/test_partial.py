@@ -203,7 +203,7 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     document = toy_run.document(resolved)
     cells, drops = folder / "tables/cells.parquet", folder / "tables/drops.parquet"
     jobs.collect(cells, document)
-    jobs.analyse(drops, document, cells)
+    jobs.analyze(drops, document, cells)
     draw.draw_all(drops, folder / "figures")
     command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--cells", cells, "--drops", drops, "--figures", folder / "figures"], check=True)

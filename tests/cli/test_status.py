@@ -20,7 +20,7 @@ from junkdna.dag.state import Progress, log_path
 from junkdna.storage.fingerprint import digest
 from junkdna.study import grid
 from junkdna.study.cell import Cell
-from junkdna.study.paths import AHEAD
+from junkdna.study.paths import BATCHES
 from junkdna.study.settings import settings_text
 from junkdna.study.study import Resolved
 
@@ -76,8 +76,8 @@ def test_all_done(resolved: Resolved) -> None:
 
 def test_every_state_is_counted_and_named(resolved: Resolved) -> None:
     one, two, three, four, five, six = grid.all_cells(resolved)
-    AHEAD.mkdir(parents=True)
-    Path(one.path).rename(AHEAD / f"{digest(settings_text(one, resolved))}.parquet")
+    BATCHES.mkdir(parents=True)
+    Path(one.path).rename(BATCHES / f"{digest(settings_text(one, resolved))}.parquet")
     Path(two.path).unlink()
     log_of(two, "the data are wrong", "failed with exit code 2")
     Path(three.path).write_bytes(Path(three.path).read_bytes()[:-40])

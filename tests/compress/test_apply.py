@@ -17,7 +17,7 @@ import toy_run
 from junkdna.cli import jobs, plan
 from junkdna.cli.main import parser
 from junkdna.compress import apply
-from junkdna.compress.artifact import read_artefact
+from junkdna.compress.artifact import read_artifact
 from junkdna.compress.masks import put
 from junkdna.compress.scope import body_name, prunable
 from junkdna.compress.store import make_compressed
@@ -57,8 +57,8 @@ def compressed_weights(cell) -> tuple[dict, dict]:
     scope = apply.chosen(model, cell.compression)
     before = {each.name: each.matrix().clone() for each in scope}
     if cell.compressed_path:
-        artefact = read_artefact(Path(cell.compressed_path))
-        found = apply.stored_results(artefact, model, scope)
+        artifact = read_artifact(Path(cell.compressed_path))
+        found = apply.stored_results(artifact, model, scope)
     else:
         generator = torch.Generator().manual_seed(0) if METHODS[cell.compression.method].random else None
         found = apply.results(scope, cell.compression, generator)
@@ -134,7 +134,7 @@ def test_stored_compressions_are_shared_and_know_what_made_them(ran):
     for cell in ran:
         if cell.compressed_path is None:
             continue
-        facts = read_artefact(Path(cell.compressed_path)).facts
+        facts = read_artifact(Path(cell.compressed_path)).facts
         settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
         assert facts["settings"] == json.loads(json.dumps(settings))
         assert facts["digest"] == study_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
@@ -144,7 +144,7 @@ def test_stored_compressions_are_shared_and_know_what_made_them(ran):
 
 def test_methods_that_calibrate_share_their_samples(ran):
     ids = {
-        tuple(read_artefact(Path(cell.compressed_path)).facts["sample_ids"])
+        tuple(read_artifact(Path(cell.compressed_path)).facts["sample_ids"])
         for cell in ran
         if cell.compressed_path and METHODS[cell.compression.method].statistics
     }
@@ -168,9 +168,9 @@ def compressing_cell(settings: dict) -> None:
 def test_a_stored_compression_of_another_model_is_refused(ran):
     cell = next(cell for cell in ran if cell.compressed_path and cell.model == "llm")
     model = plain("tiny")
-    artefact = read_artefact(Path(cell.compressed_path))
+    artifact = read_artifact(Path(cell.compressed_path))
     with pytest.raises(UserError, match="made of another model"):
-        list(apply.stored_results(artefact, model, prunable(model)))
+        list(apply.stored_results(artifact, model, prunable(model)))
 
 
 @pytest.mark.parametrize(("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128")])
@@ -272,7 +272,7 @@ def test_a_model_in_bfloat16_is_compressed_in_it(ran):
         assert margins[0] != margins[1]
         assert np.corrcoef(margins)[0, 1] > 0.9
         if cell.compressed_path:
-            assert {weight.dtype for weight in read_artefact(Path(cell.compressed_path)).weights.values()} == {
+            assert {weight.dtype for weight in read_artifact(Path(cell.compressed_path)).weights.values()} == {
                 torch.bfloat16
             }
     for path, content in kept.items():

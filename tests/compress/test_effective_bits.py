@@ -13,13 +13,13 @@ from junkdna.compress.effective_bits import (
     keep_of_bits,
     low_rank_bits,
     mean_bits,
-    quantised_bits,
+    quantized_bits,
     sparse_bits,
 )
 
 
 def plain(bits, group, inputs=4096, outputs=4096, symmetric=False, act_order=False):
-    return quantised_bits(bits, group, inputs, outputs, symmetric=symmetric, act_order=act_order)
+    return quantized_bits(bits, group, inputs, outputs, symmetric=symmetric, act_order=act_order)
 
 
 @pytest.mark.parametrize(("bits", "published"), [(2, "2.14"), (3, "3.15"), (4, "4.16"), (8, "8.19")])
@@ -53,14 +53,14 @@ def bits_of_a_file(bits, group, inputs, outputs, symmetric, act_order):
     st.booleans(),
     st.booleans(),
 )
-def test_quantised_counts_every_number(bits, group, groups, outputs, symmetric, act_order):
+def test_quantized_counts_every_number(bits, group, groups, outputs, symmetric, act_order):
     inputs = groups * (group or 7)
     counted = bits_of_a_file(bits, group, inputs, outputs, symmetric, act_order) / (inputs * outputs)
-    found = quantised_bits(bits, group, inputs, outputs, symmetric=symmetric, act_order=act_order)
+    found = quantized_bits(bits, group, inputs, outputs, symmetric=symmetric, act_order=act_order)
     assert math.isclose(found, min(16, counted))
 
 
-def test_quantised_by_hand():
+def test_quantized_by_hand():
     assert plain(4, 0) == plain(4, 4096) == 4 + 20 / 4096
     assert plain(4, 128, symmetric=True) == 4.125
     assert plain(4, 128, act_order=True) == 4 + 20 / 128 + 5 / 4096  # 32 groups

@@ -79,11 +79,11 @@ def test_violations_of_a_reference(prunables, masks):
     assert violations(prunables, masks, reference) == 1
 
 
-def test_an_optimiser_step_is_seen(prunables, masks):
+def test_an_optimizer_step_is_seen(prunables, masks):
     apply(prunables, masks)
-    optimiser = torch.optim.SGD([each.parameter for each in prunables], lr=0.1)
+    optimizer = torch.optim.SGD([each.parameter for each in prunables], lr=0.1)
     sum(each.parameter.float().sum() for each in prunables).backward()
-    optimiser.step()
+    optimizer.step()
     assert violations(prunables, masks) == 3
     apply(prunables, masks)
     assert violations(prunables, masks) == 0

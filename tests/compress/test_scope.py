@@ -332,7 +332,7 @@ def flat_linear():
     ("linear", "words"),
     [
         (flat_linear(), "1-D.*packed or offloaded"),
-        (packed_linear(), r"^1\.stack\.0\.linear: a weight of torch.uint8.*probably quantised"),
+        (packed_linear(), r"^1\.stack\.0\.linear: a weight of torch.uint8.*probably quantized"),
         (nn.Linear(4, 4).to(torch.float8_e4m3fn), "a weight of torch.float8_e4m3fn"),
         (QuantLinear(), "a QuantLinear without a plain weight"),
         (nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "without a plain weight"),

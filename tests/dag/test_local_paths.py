@@ -8,7 +8,7 @@ import pytest
 import toy
 
 from junkdna.dag.inputs import wheel_of_model, wheel_of_task
-from junkdna.dag.local_paths import check_places, missing_places
+from junkdna.dag.local_paths import check_local_paths, missing_local_paths
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
 from junkdna.study import grid
@@ -18,7 +18,7 @@ from junkdna.study.settings import example_settings, model_settings
 
 
 def lines(study: dict) -> list[str]:
-    return list(missing_places(resolve(study, "study")))
+    return list(missing_local_paths(resolve(study, "study")))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def study(world) -> dict:
 
 def test_nothing_is_missing(study):
     assert lines(study) == lines(toy.STUDY) == []
-    check_places(resolve(study, "study"))
+    check_local_paths(resolve(study, "study"))
 
 
 def test_every_missing_place_is_named_once_with_close_names(study, world):
@@ -43,7 +43,7 @@ def test_every_missing_place_is_named_once_with_close_names(study, world):
     assert "hue.parquet" in found[1]
     assert found[2].startswith("tasks.named: local 'data'")
     with pytest.raises(UserError, match=r"^3 local place\(s\) that the study names are not there:\n  models.llm"):
-        check_places(resolve(study, "study"))
+        check_local_paths(resolve(study, "study"))
 
 
 def test_a_file_that_two_roles_read_is_named_once(study, world):

@@ -80,7 +80,7 @@ def test_names_that_are_numbers_are_names(tmp_path) -> None:
 def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
     said = error_of(tmp_path, [0, 1, 2], labels=labels)
     assert "the source names its classes entailment, neutral, contradiction, the task file" in said
-    assert "Give `labels` as the source names them, in any order (`label_words` are what a model reads)" in said
+    assert "Give `labels` as the source names them, in any order (`verbalizers` are what a model reads)" in said
 
 
 def test_numbers_without_a_class(tmp_path) -> None:

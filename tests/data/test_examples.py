@@ -1,4 +1,4 @@
-"""Raw rows to canonical examples: shuffled answers stay right, every kind has its gold, bad rows are named."""
+"""Raw rows to examples: shuffled answers stay right, every kind has its gold, bad rows are named."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ import pytest
 from made_rows import error_of, rows_of
 from task_examples import example_settings
 
-from junkdna.data.examples import SCHEMA, canonical_examples
+from junkdna.data.examples import SCHEMA, make_examples
 from junkdna.errors import UserError
 
 CHOICE = {
@@ -243,7 +243,7 @@ def test_required_fields_leave_rows_out():
 def test_an_empty_split():
     for columns in ({"s": [], "label": []}, {"s": pa.array([], pa.string()), "label": pa.array([], pa.int64())}):
         with pytest.raises(UserError, match=r"task t: split 'test' is empty; check"):
-            canonical_examples(CLASSIFY, "evaluate", lambda name, columns=columns: pa.table(columns))
+            make_examples(CLASSIFY, "evaluate", lambda name, columns=columns: pa.table(columns))
 
 
 def test_an_id_that_stands_twice():
@@ -278,7 +278,7 @@ def test_only_the_roles_own_split_is_read():
     settings = {**CHOICE, "train_split": "train", "shots": {"of": "dev", "count": 1}}
     for role, split in (("train", "train"), ("evaluate", "test"), ("shots", "dev")):
         asked = []
-        canonical_examples(settings, role, lambda name, asked=asked: asked.append(name) or pa.table(_columns()))
+        make_examples(settings, role, lambda name, asked=asked: asked.append(name) or pa.table(_columns()))
         assert asked == [split]
 
 
@@ -287,5 +287,5 @@ def _columns() -> dict[str, list[str]]:
 
 
 def test_the_table_has_its_schema():
-    table = canonical_examples(CLASSIFY, "evaluate", lambda name: pa.Table.from_pylist([{"s": "x", "label": 1}]))
+    table = make_examples(CLASSIFY, "evaluate", lambda name: pa.Table.from_pylist([{"s": "x", "label": 1}]))
     assert table.schema.equals(SCHEMA)

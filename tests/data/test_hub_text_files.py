@@ -46,7 +46,7 @@ def test_fields_are_those_of_the_file(tmp_path, caplog) -> None:
 def test_several_splits_and_files(tmp_path) -> None:
     files = {"train.jsonl": '{"n": 1}\n', "test.jsonl": '{"n": 2.50}\n'}
     assert hub(tmp_path, files, "train+test").table["n"].to_pylist() == ["1", "2.50"]
-    with pytest.raises(UserError, match=r"unknown split 'validation'\. Legal: test, train\."):
+    with pytest.raises(UserError, match=r"unknown split 'validation'\. Valid: test, train\."):
         hub(tmp_path, files, "validation")
     with pytest.raises(UserError, match=r"train.jsonl: line 2: n holds text"):
         hub(tmp_path, {"train.jsonl": '{"n": 1}\n{"n": "a"}\n'})

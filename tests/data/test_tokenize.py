@@ -10,7 +10,8 @@ import toy_tokenizers
 from tokenizers import processors
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
-from junkdna.data.tokenize import alike_options, encode
+from junkdna.data.tokenize import alike_options
+from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.data.tokens_file import SCHEMA, read_tokens, write_tokens
 from junkdna.errors import UserError
 
@@ -34,7 +35,7 @@ def settings(kind: str = "classify", choice: str = "", **more: object) -> dict:
 
 
 def encoded(rows: pa.Table, tokenizer: object, settings: dict) -> pa.Table:
-    return encode(rows, None, tokenizer, settings)
+    return tokenize(rows, None, tokenizer, settings)
 
 
 LONG = " ".join(["the red fox sees a tree ."] * 5)  # 35 tokens
@@ -66,7 +67,7 @@ def test_truncation_starts_one_token_above_the_limit(tokenizer):
 def test_nothing_is_longer_than_the_model_reads(tokenizer, choice):
     rows = table({"text": LONG, "choices": ["red", LONG]})
     for max_length, readable, limit in ((64, 16, 16), (12, 16, 12), (64, None, 64)):
-        found = encode(rows, None, tokenizer, settings("choice", choice, max_length=max_length), readable)
+        found = tokenize(rows, None, tokenizer, settings("choice", choice, max_length=max_length), readable)
         other = encoded(rows, tokenizer, settings("choice", choice, max_length=limit))
         assert found.equals(other)
         assert max(map(len, [found["query"][0].as_py(), *found["options"][0].as_py()])) <= limit
@@ -116,7 +117,7 @@ def test_an_empty_text_is_encoded_and_not_dropped(tokenizer):
     assert found["query"].to_pylist() == [tokenizer("")["input_ids"], tokenizer("", "the fox")["input_ids"]]
 
 
-def test_each_option_equals_tokenising_it_alone(tokenizer):
+def test_each_option_equals_tokenizing_it_alone(tokenizer):
     rows = [
         {"text": "what ?", "choices": choices} for choices in (["red", "the blue fox", "green"], ["red", "a day ."])
     ]

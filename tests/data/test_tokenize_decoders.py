@@ -8,7 +8,7 @@ import toy
 import toy_tokenizers
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
-from junkdna.data.tokenize import encode
+from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.errors import UserError
 
 TOKENIZERS = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
@@ -29,9 +29,9 @@ def table(*rows: dict) -> pa.Table:
 
 def settings(kind: str = "choice", choice: str = "continuation", **more: object) -> dict:
     base = {"kind": kind, "model_kind": "decoder", "choice": "" if kind == "generate" else choice, "max_length": 256}
-    base |= {"knobs": [], "knob_defaults": {}, "task": "t", "label_words": [], "new_tokens": 0}
+    base |= {"knobs": [], "knob_defaults": {}, "task": "t", "verbalizers": [], "new_tokens": 0}
     base |= {"chat_template": False, "description": "", "prompt": "{passage}Question: {text}\nAnswer:"}
-    return {**base, "letters_prompt": "{text}\n{choices}\nAnswer:", **more}
+    return {**base, "mcq_prompt": "{text}\n{choices}\nAnswer:", **more}
 
 
 def plain_ids(tokenizer: object, text: str) -> list[int]:
@@ -47,7 +47,7 @@ PROMPT = f"{LONG}\nQuestion: what colour is the fox ?\nAnswer:"
 
 
 def test_prompts_that_fit_are_left_alone(tokenizer):
-    found = encode(table(ASKED, {**ASKED, "passage": None}), None, tokenizer, settings())
+    found = tokenize(table(ASKED, {**ASKED, "passage": None}), None, tokenizer, settings())
     short = "Question: what colour is the fox ?\nAnswer:"
     assert [tokenizer.decode(query) for query in found["query"].to_pylist()] == [PROMPT, short]
     assert found["truncated"].to_pylist() == [False, False]
@@ -57,7 +57,7 @@ def test_prompts_that_fit_are_left_alone(tokenizer):
 @pytest.mark.parametrize("max_length", [9, 16, 30])
 def test_a_cut_prompt_keeps_the_end_of_the_question_and_is_counted(tokenizer, max_length):
     whole = plain_ids(tokenizer, PROMPT)
-    found = encode(table(ASKED), None, tokenizer, settings(max_length=max_length))
+    found = tokenize(table(ASKED), None, tokenizer, settings(max_length=max_length))
     assert found["query"][0].as_py() == whole[-max_length:]
     assert found["truncated"].to_pylist() == [True]
     assert found["second_start"].to_pylist() == [max_length]
@@ -66,18 +66,18 @@ def test_a_cut_prompt_keeps_the_end_of_the_question_and_is_counted(tokenizer, ma
 def test_truncation_starts_one_token_above_the_limit(tokenizer):
     n = len(plain_ids(tokenizer, PROMPT))
     for max_length, cut in ((n + 1, False), (n, False), (n - 1, True)):
-        assert encode(table(ASKED), None, tokenizer, settings(max_length=max_length))["truncated"][0].as_py() is cut
+        assert tokenize(table(ASKED), None, tokenizer, settings(max_length=max_length))["truncated"][0].as_py() is cut
 
 
 @pytest.mark.parametrize("readable", [20, 30, 47, 48, 49, 99])
 def test_prompt_and_longest_option_fit_into_what_the_model_reads(tokenizer, readable):
     whole = plain_ids(tokenizer, PROMPT)  # 45 tokens; the longest option has 3
-    found = encode(table(ASKED), None, tokenizer, settings(), readable).to_pylist()[0]
+    found = tokenize(table(ASKED), None, tokenizer, settings(), readable).to_pylist()[0]
     assert len(whole) == 45
     assert found["query"] == whole[-min(45, readable - 3) :]
     assert found["truncated"] == (readable < 48)
     assert max(len(found["query"]) + len(option) for option in found["options"]) <= readable
-    short = encode(table(ASKED), None, tokenizer, settings(max_length=10), readable).to_pylist()[0]
+    short = tokenize(table(ASKED), None, tokenizer, settings(max_length=10), readable).to_pylist()[0]
     assert short["query"] == whole[-10:]
 
 
@@ -90,8 +90,8 @@ def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, choice, max_length):
     """What a list of options shows is no passage."""
     row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
     more = {"knobs": [["context", "passage"]], "knob_defaults": {"answer_span": "kept"}, "max_length": max_length}
-    more["letters_prompt"] = "{passage}{text}\n{choices}\nAnswer:"
-    found = encode(table(row), None, tokenizer, settings(choice=choice, **more)).to_pylist()[0]
+    more["mcq_prompt"] = "{passage}{text}\n{choices}\nAnswer:"
+    found = tokenize(table(row), None, tokenizer, settings(choice=choice, **more)).to_pylist()[0]
     text = tokenizer.decode(found["query"])
     assert found["answer_shown"] == ("red" in text.partition("wolf")[0] and "wolf" in text)
     assert found["answer_shown"] or found["truncated"]
@@ -100,7 +100,7 @@ def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, choice, max_length):
 def test_a_template_without_a_passage_shows_none(tokenizer):
     row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
     asked = settings(knobs=[["context", "passage"]], prompt="Question: {text}\nAnswer:")
-    assert encode(table(row), None, tokenizer, asked)["answer_shown"].to_pylist() == [False]
+    assert tokenize(table(row), None, tokenizer, asked)["answer_shown"].to_pylist() == [False]
 
 
 @pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "wordpiece"])
@@ -110,7 +110,7 @@ def test_no_cut_brings_the_masked_answer_about(family):
     row = {"text": "what", "passage": "paid 1,000 foxes", "choices": ["000", "2"], "answer": 0}
     for max_length in range(4, 40):
         asked = settings(knobs=[["answer_span", "masked"], ["context", "passage"]], max_length=max_length)
-        found = encode(table(row), None, one, asked).to_pylist()[0]
+        found = tokenize(table(row), None, one, asked).to_pylist()[0]
         assert found["answer_shown"] is False
         text = one.decode(found["query"], skip_special_tokens=True)
         assert "1" in text or "000" not in text
@@ -123,18 +123,18 @@ def test_a_first_token_alone_is_no_prompt(readable):
     asked = settings("generate", new_tokens=4)
     if readable == 5:
         with pytest.raises(UserError, match="4 tokens are to follow the prompt, but the model reads only 5"):
-            encode(table({"text": "what ?"}), None, one, asked, readable)
-    assert len(encode(table({"text": "what ?"}), None, one, asked, readable + 2)["query"][0]) == readable - 2
+            tokenize(table({"text": "what ?"}), None, one, asked, readable)
+    assert len(tokenize(table({"text": "what ?"}), None, one, asked, readable + 2)["query"][0]) == readable - 2
 
 
 def test_room_is_left_for_the_text_to_be_generated(tokenizer):
     row = {"text": "what colour is the fox ?", "passage": LONG, "references": ["red"], "answer": None}
     for new_tokens, cut in ((5, False), (6, True)):
-        found = encode(table(row), None, tokenizer, settings("generate", new_tokens=new_tokens), 50).to_pylist()[0]
+        found = tokenize(table(row), None, tokenizer, settings("generate", new_tokens=new_tokens), 50).to_pylist()[0]
         assert found["truncated"] is cut
         assert len(found["query"]) == min(45, 50 - new_tokens)
     with pytest.raises(UserError, match=r"example '0': 50 tokens are to follow the prompt, but the model reads on"):
-        encode(table(row), None, tokenizer, settings("generate", new_tokens=50), 50)
+        tokenize(table(row), None, tokenizer, settings("generate", new_tokens=50), 50)
 
 
 @pytest.mark.parametrize("family", ["sentencepiece_bpe", "wordpiece", "unigram", "byte_bpe"])
@@ -142,15 +142,15 @@ def test_first_tokens_stay_and_end_tokens_are_not_put_before_the_answer(family):
     one = TOKENIZERS[family]
     bare = plain_ids(one, PROMPT)
     first = {"sentencepiece_bpe": [one.bos_token_id], "wordpiece": [one.cls_token_id]}.get(family, [])
-    whole = encode(table(ASKED), None, one, settings(max_length=9999))["query"][0].as_py()
+    whole = tokenize(table(ASKED), None, one, settings(max_length=9999))["query"][0].as_py()
     assert whole == [*first, *bare]
-    cut = encode(table(ASKED), None, one, settings(max_length=16))["query"][0].as_py()
+    cut = tokenize(table(ASKED), None, one, settings(max_length=16))["query"][0].as_py()
     assert cut == [*first, *bare[-(16 - len(first)) :]]
 
 
 def test_an_unknown_last_word_is_no_end_token():
     one = TOKENIZERS["unigram"]
-    query = encode(table({"text": "\u2603"}), None, one, settings("generate", prompt="{text}"))["query"][0].as_py()
+    query = tokenize(table({"text": "\u2603"}), None, one, settings("generate", prompt="{text}"))["query"][0].as_py()
     assert query == plain_ids(one, "\u2603")
     assert query[-1] == one.unk_token_id
 
@@ -159,7 +159,7 @@ def test_the_chat_template_brings_its_own_special_tokens():
     one = toy_tokenizers.make("sentencepiece_bpe")
     one.chat_template = toy_tokenizers.CHAT_TEMPLATE
     text = f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
-    found = encode(table(ASKED), None, one, settings(chat_template=True, max_length=9999))
+    found = tokenize(table(ASKED), None, one, settings(chat_template=True, max_length=9999))
     assert found["query"][0].as_py() == plain_ids(one, text)
     whole = plain_ids(one, f"{text}the blue fox")
     assert found["query"][0].as_py() + found["options"][0].as_py()[1] == whole  # no blank opens the answer
@@ -169,11 +169,11 @@ def test_blanks_that_end_a_prompt_open_what_follows_it():
     """As lm-eval cuts them: the blanks of the data and the one that parts prompt and option are scored with it."""
     one = toy_tokenizers.make("byte_bpe")
     asked = {"text": "the fox  ", "choices": ["red", " blue"]}
-    found = encode(table(asked), None, one, settings(prompt="{text}")).to_pylist()[0]
+    found = tokenize(table(asked), None, one, settings(prompt="{text}")).to_pylist()[0]
     assert one.decode(found["query"]) == "the fox"
     assert [one.decode(ids) for ids in found["options"]] == ["   red", "    blue"]
     one.chat_template = toy_tokenizers.CHAT_TEMPLATE + "  "
-    found = encode(table(asked), None, one, settings(prompt="{text}", chat_template=True)).to_pylist()[0]
+    found = tokenize(table(asked), None, one, settings(prompt="{text}", chat_template=True)).to_pylist()[0]
     assert one.decode(found["query"]).startswith("<|im_start|>user\nthe fox  <|im_end|>")
     assert [one.decode(ids) for ids in found["options"]] == ["  red", "   blue"]
 
@@ -181,7 +181,7 @@ def test_blanks_that_end_a_prompt_open_what_follows_it():
 def test_a_prompt_that_is_continued_keeps_its_blanks():
     one = toy_tokenizers.make("byte_bpe")
     asked = {"text": "the fox  ", "references": ["red"]}
-    found = encode(table(asked), None, one, settings("generate", prompt="{text}")).to_pylist()[0]
+    found = tokenize(table(asked), None, one, settings("generate", prompt="{text}")).to_pylist()[0]
     assert one.decode(found["query"]) == "the fox  "
 
 
@@ -189,7 +189,7 @@ def test_a_prompt_that_is_continued_keeps_its_blanks():
 
 
 def test_options_are_encoded_behind_the_prompt(tokenizer):
-    found = encode(table(ASKED), None, tokenizer, settings())
+    found = tokenize(table(ASKED), None, tokenizer, settings())
     wanted = [[" red"], [" the", " blue", " fox"]]
     assert [[tokenizer.decode([token]) for token in option] for option in found["options"][0].as_py()] == wanted
     assert tokenizer("red")["input_ids"] != found["options"][0].as_py()[0]  # the space is part of the word here
@@ -201,7 +201,7 @@ def test_options_are_encoded_behind_the_prompt(tokenizer):
 def test_only_the_ending_is_scored_where_there_is_one(family):
     one = TOKENIZERS[family]
     row = {"text": "the fox sees", "choices": ["a", "New York"], "ending": "far away", "answer": 1}
-    found = encode(table(row), None, one, settings(prompt="{text}")).to_pylist()[0]
+    found = tokenize(table(row), None, one, settings(prompt="{text}")).to_pylist()[0]
     before = len(plain_ids(one, "the fox sees"))
     for option, ids, start in zip(row["choices"], found["options"], found["option_starts"], strict=True):
         assert ids == plain_ids(one, f"the fox sees {option} far away")[before:]
@@ -211,7 +211,7 @@ def test_only_the_ending_is_scored_where_there_is_one(family):
 
 
 def test_letters_are_the_options(tokenizer):
-    found = encode(table(ASKED), None, tokenizer, settings(choice="letters")).to_pylist()[0]
+    found = tokenize(table(ASKED), None, tokenizer, settings(choice="letters")).to_pylist()[0]
     assert tokenizer.decode(found["query"]) == "what colour is the fox ?\nA. red\nB. the blue fox\nAnswer:"
     assert found["options"] == [plain_ids(tokenizer, " A"), plain_ids(tokenizer, " B")]
     assert found["option_characters"] == [1, 1]
@@ -219,7 +219,7 @@ def test_letters_are_the_options(tokenizer):
 
 def test_words_stand_for_classes(tokenizer):
     row = {"text": "a good day", "answer": 1}
-    found = encode(table(row), None, tokenizer, settings("classify", label_words=["no", "yes"])).to_pylist()[0]
+    found = tokenize(table(row), None, tokenizer, settings("classify", verbalizers=["no", "yes"])).to_pylist()[0]
     assert found["options"] == [plain_ids(tokenizer, " no"), plain_ids(tokenizer, " yes")]
     assert found["answer"] == 1
 
@@ -227,7 +227,7 @@ def test_words_stand_for_classes(tokenizer):
 @pytest.mark.parametrize("kind", ["generate", "regress"])
 def test_nothing_follows_where_text_is_generated_or_a_number_wanted(tokenizer, kind):
     row = {"text": "what ?", "references": ["red", "a red one"], "target": 1.0, "answer": None}
-    found = encode(table(row), None, tokenizer, settings(kind)).to_pylist()[0]
+    found = tokenize(table(row), None, tokenizer, settings(kind)).to_pylist()[0]
     assert [found[name] for name in ("options", "option_starts", "option_characters")] == [None] * 3
     assert found["references"] == ["red", "a red one"]
 
@@ -236,7 +236,7 @@ def test_nothing_follows_where_text_is_generated_or_a_number_wanted(tokenizer, k
 def test_an_option_without_tokens_is_no_option_that_always_wins(ending):
     row = {"id": "r7", "text": "what ?", "choices": ["\x07", "fox"], "ending": ending}
     with pytest.raises(UserError, match=r"task t: row 'r7': this model's tokenizer gives no token for '\\x07'"):
-        encode(table(row), None, TOKENIZERS["wordpiece"], settings())  # whose normaliser takes control characters out
+        tokenize(table(row), None, TOKENIZERS["wordpiece"], settings())  # whose normalizer takes control characters out
 
 
 # --- shots ------------------------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ ROWS = [{"text": "what ?", "choices": ["a", "the", "is", "was"], "answer": 3, "g
 def shown(k: int, tokenizer: object, **more: object) -> list[str]:
     turned = settings(knob_defaults={"shots": 0}, knobs=[["shots", k]] if k else [], **more)
     shots = table(*SHOTS) if k else None
-    return [tokenizer.decode(ids) for ids in encode(table(*ROWS), shots, tokenizer, turned)["query"].to_pylist()]
+    return [tokenizer.decode(ids) for ids in tokenize(table(*ROWS), shots, tokenizer, turned)["query"].to_pylist()]
 
 
 def test_shots_are_the_first_of_the_rows_group_in_order(tokenizer):
@@ -270,11 +270,11 @@ def test_shots_that_are_not_there_are_not_left_out(tokenizer):
         shown(3, tokenizer)
     lost = table({**ROWS[0], "id": "lost", "group": "z"})
     with pytest.raises(UserError, match=r"0 in-context examples for row 'lost' \(group 'z'\)"):
-        encode(lost, table(*SHOTS), tokenizer, settings(knobs=[["shots", 1]]))
+        tokenize(lost, table(*SHOTS), tokenizer, settings(knobs=[["shots", 1]]))
 
 
 def test_shots_that_do_not_fit_are_counted(tokenizer):
-    found = encode(table(*ROWS), table(*SHOTS), tokenizer, settings(knobs=[["shots", 2]], max_length=20))
+    found = tokenize(table(*ROWS), table(*SHOTS), tokenizer, settings(knobs=[["shots", 2]], max_length=20))
     assert found["truncated"].to_pylist() == [True] * 3
     assert {len(query) for query in found["query"].to_pylist()} == {20}
 
@@ -282,7 +282,7 @@ def test_shots_that_do_not_fit_are_counted(tokenizer):
 def test_knobs_turn_the_shots_too(tokenizer):
     shots = [{**SHOTS[0], "id": f"s{n}", "group": None, "answer": 2} for n in range(40)]
     turned = settings(choice="letters", knobs=[["options", 2], ["shots", 40]], max_length=9999)
-    query = encode(table({**ROWS[0], "group": None}), table(*shots), tokenizer, turned)["query"][0].as_py()
+    query = tokenize(table({**ROWS[0], "group": None}), table(*shots), tokenizer, turned)["query"][0].as_py()
     text = tokenizer.decode(query)
     assert "C." not in text
     answers = Counter(part[-1] for part in text.split("\n\n")[:-1])
@@ -295,5 +295,5 @@ def test_knobs_turn_the_shots_too(tokenizer):
 def test_gold_is_balanced_under_fewer_options(tokenizer):
     rows = [{"text": "what ?", "choices": [*toy.COLOURS], "answer": 0} for _ in range(90)]
     for n in (2, 3):
-        found = encode(table(*rows), None, tokenizer, settings(choice="letters", knobs=[["options", n]]))
+        found = tokenize(table(*rows), None, tokenizer, settings(choice="letters", knobs=[["options", n]]))
         assert Counter(found["answer"].to_pylist()) == dict.fromkeys(range(n), 90 // n)

@@ -183,11 +183,11 @@ def resolved(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def encoded(resolved: Resolved, model: str, task: str, protocol: str) -> dict[str, list]:
-    """Columns of the encoded file that the workflow's stages make."""
+    """Columns of the tokens file that the workflow's stages make."""
     examples, tokens = Path(f"{task}.parquet"), Path(f"{model}-{task}-{protocol}.arrow")
     jobs.examples(examples, study_settings.example_settings(task, "evaluate", resolved))
     settings = study_settings.tokens_file_settings(model, task, (), protocol, "evaluate", resolved)
-    jobs.encode(tokens, settings, Path(f"results/models/{model}/model.json"), examples, None)
+    jobs.tokenize(tokens, settings, Path(f"results/models/{model}/model.json"), examples, None)
     return read_tokens(tokens).to_pydict()
 
 

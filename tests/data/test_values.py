@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from junkdna.data.examples import canonical_examples
+from junkdna.data.examples import make_examples
 from junkdna.data.values import place_of_truth, whole_number
 from junkdna.errors import UserError
 
@@ -18,7 +18,7 @@ BASE = {"task": "t", "evaluate_split": "e", "limits": {}}
 
 def examples(kind: str, table: pa.Table, columns: dict, **changed: object) -> list[dict]:
     settings = {**BASE, "kind": kind, "columns": columns, **changed}
-    return canonical_examples(settings, "evaluate", lambda _: table).to_pylist()
+    return make_examples(settings, "evaluate", lambda _: table).to_pylist()
 
 
 def error_of(kind: str, table: pa.Table, columns: dict, **changed: object) -> str:

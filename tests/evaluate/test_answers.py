@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 
 from junkdna.evaluate.answers import Answers, answer
 from junkdna.models.load import load_classifier, load_plain
-from junkdna.resumable import STRAIGHT, Walk
+from junkdna.resumable import NO_CHECKPOINTS, Loop
 
 N = 30
 CLOSE = 1e-5
@@ -23,7 +23,7 @@ CHARACTERS = [row[: len(options)] for row, options in zip(CHARACTERS, OPTIONS, s
 COMMON = {"id": [f"row {k}" for k in range(N)], "truncated": [k % 4 == 0 for k in range(N)]}
 CHOICE = {**COMMON, "query": QUERIES, "options": OPTIONS, "answer": GOLD, "option_characters": CHARACTERS,
           "option_starts": [[0] * len(row) for row in OPTIONS]}  # fmt: skip
-NORMALISED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
+NORMALIZED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def encoder(toy_world_once: Path):
 
 @pytest.fixture(scope="module")
 def heads(toy_world_once: Path):
-    """Sequence classifiers by their number of outputs, each centred so that every class is given to some rows."""
+    """Sequence classifiers by their number of outputs, each centerd so that every class is given to some rows."""
     found = {k: stretch(load_classifier(toy_world_once / "model", k, ("tiny", "mood", k))[0]) for k in (1, 2, 3)}
     with torch.no_grad():
         for model in found.values():
@@ -52,14 +52,14 @@ def classes(count: int) -> dict[str, list]:
     return {**COMMON, "query": QUERIES, "second_start": SECOND, "answer": gold}
 
 
-def settings(kind: str, choice: str = "", metric: str = "accuracy", normalise: str = "") -> dict:
-    """The part of `settings.cell_settings` that answering reads; `normalise` is given where nothing is trained."""
-    protocol = {"normalise": normalise, "dtype": "float32"} if normalise else {"epochs": 1}
+def settings(kind: str, choice: str = "", metric: str = "accuracy", normalize: str = "") -> dict:
+    """What answering reads of `settings.cell_settings`; the normalization is given where nothing is trained."""
+    protocol = {"length_normalization": normalize, "dtype": "float32"} if normalize else {"epochs": 1}
     return {"kind": kind, "choice": choice, "metric": metric, "protocol": protocol, "generate": None}
 
 
 def answered(settings: dict, model, rows: dict) -> Answers:
-    return answer(settings, model, rows, "cpu", STRAIGHT)
+    return answer(settings, model, rows, "cpu", NO_CHECKPOINTS)
 
 
 # --- plain computations: one row at a time ----------------------------------------------------------------------------
@@ -124,12 +124,12 @@ def test_floors_of_classes(heads, count):
     """By hand: guessing evenly, and the best class given to every row; F1 of class 1 by drawing guesses."""
     rows = classes(count)
     gold = np.array(rows["answer"])
-    floors = {"accuracy": (1 / count, max(map(rows["answer"].count, range(count))) / N), "matthews": (0, 0)}
+    baselines = {"accuracy": (1 / count, max(map(rows["answer"].count, range(count))) / N), "matthews": (0, 0)}
     if count == 2:
         draw, ones = np.random.default_rng(0), gold.mean()
         guessed = [sklearn_metrics.f1_score(gold, draw.integers(0, 2, N)) for _ in range(300)]
-        floors["f1"] = (np.mean(guessed), 2 * ones / (1 + ones))
-    for metric, (chance, majority) in floors.items():
+        baselines["f1"] = (np.mean(guessed), 2 * ones / (1 + ones))
+    for metric, (chance, majority) in baselines.items():
         found = answered(settings("classify", metric=metric), heads[count], rows)
         assert (found.chance, found.majority) == pytest.approx(
             (chance, majority), abs=0.03 if metric == "f1" else 1e-12
@@ -171,7 +171,7 @@ def test_numbers_by_a_trained_head(heads):
 
 
 def test_a_choice_by_similarity(encoder):
-    found = answered(settings("choice", "similarity", normalise="none"), encoder, CHOICE)
+    found = answered(settings("choice", "similarity", normalize="none"), encoder, CHOICE)
     wanted = [plain_cosines(encoder, query, row) for query, row in zip(QUERIES, OPTIONS, strict=True)]
     same([np.array(row) for row in found.examples["scores"]], wanted)
     check_picked(found, wanted, CHOICE)
@@ -181,7 +181,7 @@ def test_a_choice_by_similarity(encoder):
 
 def test_a_trained_bi_encoder_is_scored_by_similarity_too(encoder):
     trained, untrained = (
-        answered(settings("choice", "similarity", normalise=given), encoder, CHOICE) for given in ("", "none")
+        answered(settings("choice", "similarity", normalize=given), encoder, CHOICE) for given in ("", "none")
     )
     assert trained == untrained
 
@@ -199,9 +199,9 @@ def test_a_choice_by_a_cross_encoder(heads):
     assert set(found.values) == {"accuracy"}
 
 
-@pytest.mark.parametrize("normalise", NORMALISED)
+@pytest.mark.parametrize("length_normalization", NORMALIZED)
 @pytest.mark.parametrize("choice", ["continuation", "letters"])
-def test_a_choice_by_log_likelihood(decoder, choice, normalise):
+def test_a_choice_by_log_likelihood(decoder, choice, normalize):
     """Raw, per token and per character are stored, whichever decides."""
     starts = [[(j + k) % len(option) for j, option in enumerate(row)] for k, row in enumerate(OPTIONS)]
     rows = {**CHOICE, "option_starts": starts}
@@ -209,7 +209,7 @@ def test_a_choice_by_log_likelihood(decoder, choice, normalise):
         letters = [[[3 + j] for j in range(len(row))] for row in OPTIONS]
         rows |= {"options": letters, "option_starts": [[0] * len(row) for row in OPTIONS]}
         rows["option_characters"] = [[1] * len(row) for row in OPTIONS]
-    found = answered(settings("choice", choice, normalise=normalise), decoder, rows)
+    found = answered(settings("choice", choice, normalize=normalize), decoder, rows)
     raw = plain_loglikelihood(decoder, QUERIES, rows["options"], rows["option_starts"])
     wanted = {"scores": raw, "scores_per_token": [], "scores_per_character": []}
     for k, row in enumerate(raw):
@@ -219,21 +219,21 @@ def test_a_choice_by_log_likelihood(decoder, choice, normalise):
         wanted["scores_per_character"].append(np.array([s / n for s, n in zip(row, characters, strict=True)]))
     for name, scores in wanted.items():
         same([np.array(row) for row in found.examples[name]], scores)
-    check_picked(found, wanted[NORMALISED[normalise]], rows)
-    for by, name in NORMALISED.items():
+    check_picked(found, wanted[NORMALIZED[normalize]], rows)
+    for by, name in NORMALIZED.items():
         accuracy = np.mean([int(np.argmax(row)) == gold for row, gold in zip(wanted[name], GOLD, strict=True)])
         assert found.values[f"accuracy_by_{by}"] == pytest.approx(accuracy)
-    assert found.values["accuracy"] == found.values[f"accuracy_by_{normalise}"]
+    assert found.values["accuracy"] == found.values[f"accuracy_by_{normalize}"]
 
 
 def test_what_divides_a_log_likelihood_decides(decoder):
-    given = [answered(settings("choice", "continuation", normalise=by), decoder, CHOICE) for by in NORMALISED]
+    given = [answered(settings("choice", "continuation", normalize=by), decoder, CHOICE) for by in NORMALIZED]
     assert len({tuple(found.examples["prediction"]) for found in given}) == 3
     assert len({tuple(map(tuple, found.examples["scores"])) for found in given}) == 1
 
 
 def test_floors_of_a_choice_follow_each_rows_options(encoder):
-    found = answered(settings("choice", "similarity", normalise="none"), encoder, CHOICE)
+    found = answered(settings("choice", "similarity", normalize="none"), encoder, CHOICE)
     assert len({len(row) for row in OPTIONS}) > 2
     assert found.chance == pytest.approx(sum(1 / len(row) for row in OPTIONS) / N)
     assert found.majority == max(map(GOLD.count, GOLD)) / N
@@ -283,9 +283,9 @@ def subset(rows: dict, numbers: list[int]) -> dict:
 
 KINDS = {
     "classify": (settings("classify"), 3, classes(3)),
-    "similarity": (settings("choice", "similarity", normalise="none"), "encoder", CHOICE),
+    "similarity": (settings("choice", "similarity", normalize="none"), "encoder", CHOICE),
     "cross": (settings("choice", "cross"), 1, CHOICE),
-    "continuation": (settings("choice", "continuation", normalise="characters"), "decoder", CHOICE),
+    "continuation": (settings("choice", "continuation", length_normalization="character"), "decoder", CHOICE),
     "regress": (
         settings("regress", metric="pearson"),
         1,
@@ -315,5 +315,5 @@ def test_other_rows_do_not_change_a_rows_answer(encoder, heads, decoder, kind):
 
 def test_progress_wrapper_sees_the_batches(heads):
     seen = []
-    answer(settings("classify"), heads[3], classes(3), "cpu", Walk(lambda items: seen.extend(items) or items))
+    answer(settings("classify"), heads[3], classes(3), "cpu", Loop(lambda items: seen.extend(items) or items))
     assert sorted(k for batch in seen for k in batch) == list(range(N))

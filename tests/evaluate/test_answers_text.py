@@ -1,4 +1,4 @@
-"""Generated answers: the text, its credit, the floors, and what is stored of them."""
+"""Generated answers: the text, its credit, the baselines, and what is stored of them."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from decoders import make, plain_greedy, random_rows
 
 from junkdna.evaluate.answers import Answers
 from junkdna.evaluate.answers_text import answer
-from junkdna.resumable import STRAIGHT
+from junkdna.resumable import NO_CHECKPOINTS
 
 N = 30
 QUERIES = random_rows(N, 0)
@@ -30,12 +30,12 @@ def tokenizer():
 
 def asked(metric: str = "exact_match", **more: object) -> dict:
     generate = {"max_new_tokens": 4, "stop": [], "match": "text", "extract": None, "exact": None, **more}
-    protocol = {"normalise": "none", "dtype": "float32"}
+    protocol = {"length_normalization": "none", "dtype": "float32"}
     return {"kind": "generate", "choice": "", "metric": metric, "protocol": protocol, "generate": generate}
 
 
 def answered(settings: dict, model, rows: dict, tokenizer: object) -> Answers:
-    return answer(settings, model, tokenizer, rows, "cpu", STRAIGHT)
+    return answer(settings, model, tokenizer, rows, "cpu", NO_CHECKPOINTS)
 
 
 def words(decoder, query: list[int]) -> list[str]:

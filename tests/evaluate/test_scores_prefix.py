@@ -14,7 +14,7 @@ from junkdna.evaluate import scores
 from junkdna.models.batching import length_batches
 from junkdna.models.load import cast, load_plain
 from junkdna.models.prefix_tree import tree_fits, tree_packs
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 
 LETTERS = [[4], [5], [6], [7]]
 
@@ -190,8 +190,8 @@ def test_progress_wrapper_sees_every_row(monkeypatch, llama):
         batches.append(list(given))
         return given
 
-    scores.loglikelihood(llama, QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
-    scores.loglikelihood(make("mamba", "eager"), QUERIES, OPTIONS, STARTS, "cpu", Walk(wrapper))
+    scores.loglikelihood(llama, QUERIES, OPTIONS, STARTS, "cpu", Loop(wrapper))
+    scores.loglikelihood(make("mamba", "eager"), QUERIES, OPTIONS, STARTS, "cpu", Loop(wrapper))
     trees, rows = batches
     assert len(trees) > 3
     assert len(rows) > 3

@@ -1,4 +1,4 @@
-"""Matching of generated text: the normalisation, the strict and the lenient reading, numbers, and floors."""
+"""Matching of generated text: the normalization, the strict and the lenient reading, numbers, and baselines."""
 
 import os
 import string
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from junkdna.data.numbers import last_number, number
 from junkdna.errors import UserError
 from junkdna.evaluate import text_match
-from junkdna.evaluate.text_match import constant_credit, credit, lenient_match, normalise, strict_match
+from junkdna.evaluate.text_match import constant_credit, credit, lenient_match, normalize, strict_match
 from junkdna.study.metrics import METRIC_KINDS
 from junkdna.study.sources import load_wheel_pins
 
@@ -48,20 +48,20 @@ words = st.lists(st.sampled_from(["red", "fox", "new", "york", "city", "of", "2"
         ("¿?", ""),
     ],
 )
-def test_normalise(text, wanted):
-    assert normalise(text) == wanted
+def test_normalize(text, wanted):
+    assert normalize(text) == wanted
 
 
-def slow_normalise(text: str) -> str:
+def slow_normalize(text: str) -> str:
     """The four steps of SQuAD for ASCII text, word by word."""
     letters = [c for c in text.lower() if c not in string.punctuation]
     return " ".join(word for word in "".join(letters).split() if word not in ("a", "an", "the"))
 
 
 @given(ascii_text)
-def test_normalise_agrees_with_the_slow_one(text):
-    assert normalise(text) == slow_normalise(text)
-    assert normalise(normalise(text)) == normalise(text)
+def test_normalize_agrees_with_the_slow_one(text):
+    assert normalize(text) == slow_normalize(text)
+    assert normalize(normalize(text)) == normalize(text)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_reference_that_is_no_number_is_named(reference):
         credit("18", ["18", reference], "number")
 
 
-# --- floors -----------------------------------------------------------------------------------------------------------
+# --- baselines --------------------------------------------------------------------------------------------------------
 
 
 def test_constant_credit_is_that_of_the_most_accepted_answer():
@@ -271,12 +271,12 @@ def trivia() -> list[dict]:
 
 
 @with_wheel
-def test_normalise_against_the_data_sets_own(trivia):
-    """TriviaQA ships its aliases normalised. It puts spaces for punctuation, so compare without spaces; it keeps
+def test_normalize_against_the_data_sets_own(trivia):
+    """TriviaQA ships its aliases normalized. It puts spaces for punctuation, so compare without spaces; it keeps
     Unicode's punctuation and treats single letters otherwise, hence the rest."""
     same = total = 0
     for answer in trivia:
-        ours = {normalise(alias).replace(" ", "") for alias in answer["aliases"]}
+        ours = {normalize(alias).replace(" ", "") for alias in answer["aliases"]}
         theirs = {alias.replace(" ", "") for alias in answer["normalized_aliases"]}
         same, total = same + len(ours & theirs), total + len(theirs)
     assert total > 30_000

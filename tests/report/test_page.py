@@ -103,7 +103,7 @@ def test_definitions_limits_and_words(written):
 
 def test_undefined_share_is_a_dash(tmp_path):
     paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
-    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("kept", "kept_low", "kept_high")}
+    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
     write_frame(pl.read_parquet(paths[0]).with_columns(**nothing), paths[0])
     write_report(*paths)
     assert paths[-1].read_text().count("<td>–</td>") == 2

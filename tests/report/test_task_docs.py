@@ -71,7 +71,7 @@ def test_a_section_says_what_the_file_says(sections, name):
     lines = section.splitlines()
     assert lines[1].startswith(f"**{task.title}.**")
     assert f"- `{task.kind}`, metric {task.metric}" in lines
-    assert f"- licence: {task.licence}" in lines
+    assert f"- license: {task.license}" in lines
     for kind, source in task.sources.items():
         [line] = [line for line in lines if line.startswith(f"- {kind}: ")]
         assert f"`{getattr(source, kind)}`" in line
@@ -93,7 +93,7 @@ def test_a_section_says_what_the_file_says(sections, name):
 def test_the_prompt_is_the_tasks_own(sections, name):
     task = TASKS[name]
     prompt = re.search(r"(?ms)^```text\n(.*)\n```$", sections[name])[1]
-    template = task.letters_prompt if task.protocol.decoder_choice == "letters" else task.prompt
+    template = task.mcq_prompt if task.protocol.decoder_choice == "letters" else task.prompt
     assert prompt.removeprefix(f"{task.description}\n\n").replace("{passage}", "") == template.replace("{passage}", "")
     assert ("{passage}" in prompt) == any(task.columns_of(source).passage is not None for source in task.sources)
     assert prompt.startswith(task.description)
@@ -105,7 +105,9 @@ def test_floors_and_rows_of_the_table_are_those_of_the_files(text):
         task = TASKS[re.match(r"\[(\w+)\]", cells[0])[1]]
         assert cells[1:4] == [task.title, task.kind, task.metric]
         assert cells[4] in (rows_of(task), "")
-        assert cells[7:9] == ([f"{task.floors.chance:.3f}", f"{task.floors.majority:.3f}"] if task.floors else ["", ""])
+        assert cells[7:9] == (
+            [f"{task.baselines.chance:.3f}", f"{task.baselines.majority:.3f}"] if task.baselines else ["", ""]
+        )
         assert cells[9] == (f"{task.human.value:g}" if task.human else "")
 
 

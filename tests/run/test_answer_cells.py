@@ -42,7 +42,7 @@ STUDY = {
                "chat": {"kind": "decoder", "local": "chat"}},
     "tasks": {name: {"file": f"tasks/{name}.yaml"} for name in ("mood", "hues", "named", "alike", "phrases")},
     "protocols": {
-        "sum": {}, "tokens": {"normalise": "tokens"}, "chars": {"normalise": "characters"},
+        "sum": {}, "tokens": {"length_normalization": "token"}, "chars": {"length_normalization": "character"},
         "half": {"dtype": "bfloat16"}, "chat": {"chat_template": True}, "plain": {}, **FRACTIONS,
     },
     "experiments": {
@@ -64,7 +64,7 @@ STUDY = {
 
 @pytest.fixture(scope="module")
 def resolved(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
-    """The study above with every encoded file made, as the working folder; its cells are not run."""
+    """The study above with every tokens file made, as the working folder; its cells are not run."""
     from transformers import AutoTokenizer
 
     folder = tmp_path_factory.mktemp("settings") / "world"
@@ -95,7 +95,7 @@ def row_of(cell: Cell, resolved: Resolved) -> tuple[dict, pl.DataFrame]:
     return row, pl.DataFrame(row["examples"], infer_schema_length=None)
 
 
-# --- normalise --------------------------------------------------------------------------------------------------------
+# --- normalize --------------------------------------------------------------------------------------------------------
 
 
 def test_a_decoder_cell_divides_by_what_its_protocol_says(resolved):
@@ -206,7 +206,7 @@ def test_a_model_without_a_chat_template_is_refused(resolved):
     settings = study_settings.tokens_file_settings("llm", cell.task, (), "chat", "evaluate", resolved)
     file = toy_run.examples_file(cell.task)
     with pytest.raises(UserError, match="this model's tokenizer has no chat template"):
-        toy_run.jobs.encode(Path("x.arrow"), settings, toy_run.manifest("llm"), file, None)
+        toy_run.jobs.tokenize(Path("x.arrow"), settings, toy_run.manifest("llm"), file, None)
     assert not Path("x.arrow").exists()
 
 

@@ -33,7 +33,7 @@ def run(cell: grid.Cell, resolved: Resolved, more: int) -> None:
 
 
 def made() -> set[str]:
-    return {read_footer(file)["settings"]["cell"] for file in paths.AHEAD.glob("*.parquet")}
+    return {read_footer(file)["settings"]["cell"] for file in paths.BATCHES.glob("*.parquet")}
 
 
 def same_inputs(cells: list, own: grid.Cell) -> list:
@@ -109,7 +109,7 @@ def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
 def test_the_job_of_a_cell_made_ahead_moves_it_and_tells_its_log(resolved, own, caplog):
     with caplog.at_level(logging.INFO):
         run(own, resolved, more=1)
-    (file,) = paths.AHEAD.glob("*.parquet")
+    (file,) = paths.BATCHES.glob("*.parquet")
     said, content = file.with_suffix(".log").read_text(), file.read_bytes()
     key = read_footer(file)["settings"]["cell"]
     assert key in said
@@ -214,4 +214,4 @@ def test_without_cells_per_job_there_is_no_queue_and_none_is_left(study):
         json.loads(line)["cell"] for file in batches.QUEUE.rglob("*.jsonl") for line in file.read_text().splitlines()
     ]
     batches.write_queue(resolved)
-    assert not paths.AHEAD.exists()
+    assert not paths.BATCHES.exists()

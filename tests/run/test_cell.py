@@ -18,7 +18,7 @@ from junkdna.models.load import load_plain
 from junkdna.run import cell as cell_module
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import read_footer, write_cell
-from junkdna.storage.checksums import seal_of, sha256_file
+from junkdna.storage.checksums import sha256_file, stored_checksum
 from junkdna.storage.fingerprint import digest
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
@@ -33,7 +33,7 @@ COLUMNS = {
 }  # fmt: skip
 SPARSE = "tiny/mood/plain/magnitude-0.5/sparse/default/seed-0"
 MODELS = {"tiny": "encoder", "llm": "decoder"}
-TRAINED = {  # (task, knobs) of the trained cells: rows that they train on, optimiser steps
+TRAINED = {  # (task, knobs) of the trained cells: rows that they train on, optimizer steps
     ("mood", ""): (64, 8),  # batches of 16, 2 epochs
     ("mood", "data_fraction=50"): (32, 4),
     ("alike", ""): (48, 3),  # batches of 16, 1 epoch
@@ -188,10 +188,10 @@ def test_training_is_reported_where_there_was_one(ran):
 def test_footer(ran):
     for cell in ran.cells:
         footer = read_footer(Path(cell.path))
-        assert footer["settings_digest"] == digest(study_settings.settings_text(cell, ran.study_of[cell]))
+        assert footer["settings_fingerprint"] == digest(study_settings.settings_text(cell, ran.study_of[cell]))
         assert footer["settings"] == ran.settings(cell)
         roles = {"evaluate"} if cell.transfer == "none" else {"train", "evaluate"}
-        assert footer["tokens_sha256"] == {role: seal_of(Path(cell.tokens_path(role))) for role in roles}
+        assert footer["tokens_sha256"] == {role: stored_checksum(Path(cell.tokens_path(role))) for role in roles}
         weights = footer["model"]["files"]["model.safetensors"]["sha256"]
         assert weights == sha256_file(Path(f"results/models/{cell.model}/model.safetensors"))
         for package in ("torch", "transformers", "numpy", "pyarrow", "tokenizers"):

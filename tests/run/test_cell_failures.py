@@ -28,7 +28,7 @@ DENSE = parse_cell_path("tiny/colours/plain/dense/none/default/seed-0")
 
 @pytest.fixture(scope="module")
 def prepared(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy world with model folder, encoded files and two finished cells."""
+    """The toy world with model folder, tokens files and two finished cells."""
     folder = tmp_path_factory.mktemp("failures") / "world"
     shutil.copytree(toy_world_once, folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -94,7 +94,7 @@ def test_settings_of_another_cell_are_refused(resolved):
     assert not Path(other.path).exists()
 
 
-# --- encoded files ----------------------------------------------------------------------------------------------------
+# --- tokens files ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["train", "evaluate"])

@@ -108,7 +108,7 @@ def test_golds_and_predictions_keep_every_digit():
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_a_written_cell_reads_back_whole(tmp_path, kind):
-    footer = {"settings_digest": "abc", "text": "naïve 東京", "nested": {"b": [1, 2.5], "a": None}}
+    footer = {"settings_fingerprint": "abc", "text": "naïve 東京", "nested": {"b": [1, 2.5], "a": None}}
     written, path = table(kind, footer), tmp_path / "deep/er/cell.parquet"
     write_cell(written, path)
     assert pq.read_table(path).equals(written)

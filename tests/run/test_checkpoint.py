@@ -31,7 +31,7 @@ from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.resumable import STRAIGHT, Stopwatch, Walk
+from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run import cell as cell_module
 from junkdna.run import checkpoint
 from junkdna.run.cell_file import read_footer
@@ -173,14 +173,14 @@ def done_of(key: str) -> int:
     return sum(int(tensor) for name, tensor in tensors.items() if name.endswith("/done"))
 
 
-def trained(folder: Path, mode: str, objective: str, walk: Walk) -> dict[str, torch.Tensor]:
+def trained(folder: Path, mode: str, objective: str, loop: Loop) -> dict[str, torch.Tensor]:
     """Weights after a short training, and two numbers that the generator for dropout would give next."""
     model, _ = load(folder, objective, ("tiny", "mood", 0))
     prunables = prunable(model)
     masks = dict(magnitude(matrices(prunables), 0.0 if mode == "dense" else 0.5, None))
     protocol = {"epochs": 2, "match": "epochs", "batch_size": 8, "learning_rate": 1e-3, "warmup_fraction": 0.34,
                 "weight_decay": 0.1}  # fmt: skip
-    report = fine_tune(model, prunables, masks, mode, training(objective), protocol, ("mood", 0), walk)
+    report = fine_tune(model, prunables, masks, mode, training(objective), protocol, ("mood", 0), loop)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
     return weights | {"report": torch.tensor([report.steps, report.first_loss, report.last_loss], dtype=torch.float64)}
 
@@ -189,7 +189,7 @@ def trained(folder: Path, mode: str, objective: str, walk: Walk) -> dict[str, to
 @pytest.mark.parametrize("mode", MODES)
 def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_world_once, mode, objective):
     folder = toy_world_once / "model"
-    wanted = trained(folder, mode, objective, STRAIGHT)
+    wanted = trained(folder, mode, objective, NO_CHECKPOINTS)
     for last in range(1, 6):
 
         def bar(batches, last=last):
@@ -206,13 +206,13 @@ def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_worl
 
 
 def begun(key: str, bar=iter) -> Checkpoint:
-    walk = Checkpoint(key, 0.0, bar)
-    walk.begin({}, Stopwatch())
-    return walk
+    loop = Checkpoint(key, 0.0, bar)
+    loop.begin({}, Stopwatch())
+    return loop
 
 
 def test_what_is_kept_of_a_finished_training_is_its_weights_and_losses(world):
-    """Not the optimiser's two thirds, which no scoring needs."""
+    """Not the optimizer's two thirds, which no scoring needs."""
     sizes = []
     for item in (8, 9):
         world.killed_at(SPARSE, item)
@@ -290,7 +290,7 @@ def test_a_checkpoint_made_from_anything_else_is_deleted(world, change, caplog, 
     elif change == "processor":
         monkeypatch.setattr(cell_module, "processor", lambda: "cpu of another make")
     else:
-        monkeypatch.setattr(checkpoint, "code_digest", lambda module: f"edited {module}")
+        monkeypatch.setattr(checkpoint, "code_fingerprint", lambda module: f"edited {module}")
     seen: list = []
     cli_jobs.cell(path, settings, gpus=0, threads=threads, bar=lambda items: seen.extend(items) or items)
     assert (len(seen), read_footer(path)["resumed"]) == (world.items[SPARSE], 0)

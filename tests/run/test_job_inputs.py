@@ -15,7 +15,7 @@ from toy_studies import CELL, TWO_CELLS
 
 from junkdna.analysis.collect import collect, state
 from junkdna.cli import jobs
-from junkdna.dag.local_paths import missing_places
+from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_names import check_model_names, taken_names
 from junkdna.errors import UserError
 from junkdna.models.manifest import check_model, model_digest, read_manifest
@@ -90,7 +90,7 @@ def test_encoded_rows_under_another_length_are_not_scored(made):
 
 
 def test_encoded_rows_of_older_examples_are_not_scored(made, world):
-    """The examples were read again from data that changed, the encoded file was not made again."""
+    """The examples were read again from data that changed, the tokens file was not made again."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(EXAMPLES)
@@ -116,14 +116,14 @@ def test_rows_are_not_encoded_from_inputs_of_other_settings(world, swapped):
     settings["inputs"][name] = "0" * 16
     files = (toy_run.manifest("llm"), toy_run.examples_file("hues"), toy_run.examples_file("hues", "shots"))
     with pytest.raises(UserError, match="was made from other settings") as caught:
-        jobs.encode(path, settings, *files)
+        jobs.tokenize(path, settings, *files)
     assert str(caught.value).startswith(str(files[{"model": 0, "evaluate": 1, "shots": 2}[name]]))
     assert not path.exists()
 
 
 def test_files_of_an_older_version_say_so(made):
     manifest = json.loads(MODEL.read_text())
-    del manifest["settings_digest"]
+    del manifest["settings_fingerprint"]
     MODEL.write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"an older version wrote it.*delete it and run again"):
         toy_run.run(CELL, made)
@@ -323,5 +323,5 @@ def test_a_hub_folder_that_is_gone_counts_as_it_was_last(world):
 
 
 def test_a_folder_given_as_a_repository_is_named(world):
-    [line] = missing_places(study(models={"tiny": {"kind": "decoder", "hub": "./decoder"}}))
+    [line] = missing_local_paths(study(models={"tiny": {"kind": "decoder", "hub": "./decoder"}}))
     assert line == "models.tiny.hub 'decoder': is a folder of this machine; write `local: decoder`"

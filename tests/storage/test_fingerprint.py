@@ -24,14 +24,16 @@ def package(tmp_path, monkeypatch) -> Path:
 
 
 def forget() -> None:
-    for cached in (fingerprint.code_digest, fingerprint._imports_of, fingerprint._tree_text):
+    for cached in (fingerprint.code_fingerprint, fingerprint._imports_of, fingerprint._tree_text):
         cached.cache_clear()
 
 
 def code_of(tag: str, transfer: str = "none", kind: str = "choice") -> str:
     forget()
     compression = study_cell.parse_compression(tag)
-    return fingerprint.code_digest(*settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind))
+    return fingerprint.code_fingerprint(
+        *settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind)
+    )
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -112,7 +114,7 @@ def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved
 def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
     def digests() -> dict[str, str]:
         forget()
-        return {name: fingerprint.code_digest(f"junkdna.{name}") for name in ("data.examples", "data.tokenize")}
+        return {name: fingerprint.code_fingerprint(f"junkdna.{name}") for name in ("data.examples", "data.tokenize")}
 
     before = digests()
     edit(package / file, old, f"import os\n{old}")

@@ -23,7 +23,7 @@ from junkdna.data.calibration import CalibrationRows, write_calibration
 from junkdna.data.tokens_file import write_tokens
 from junkdna.errors import UserError
 from junkdna.run.cell_file import cell_table, examples_array, write_cell
-from junkdna.storage.atomic import locked, replacing
+from junkdna.storage.atomic import atomic_write, locked
 from junkdna.storage.tables import read_parquet, write_frame, write_parquet
 from junkdna.study.sources import LocalSource
 
@@ -61,10 +61,10 @@ def cell(path: Path) -> None:
 def compression(path: Path) -> None:
     import torch
 
-    from junkdna.compress.artifact import write_artefact
+    from junkdna.compress.artifact import write_artifact
 
     weight = torch.arange(40_000.0).reshape(200, 200)
-    write_artefact(path, [("a.weight", MatrixResult(weight > 7, weight))], {})
+    write_artifact(path, [("a.weight", MatrixResult(weight > 7, weight))], {})
 
 
 def figure(path: Path) -> None:
@@ -78,7 +78,7 @@ def figure(path: Path) -> None:
 
 
 def text(path: Path) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(str(NUMBERS))
 
 
@@ -135,26 +135,26 @@ def test_a_read_only_disk_is_named(disk, name):
 
 
 def test_a_model_folder_and_a_lock_on_a_disk_that_takes_nothing(disk, toy_world_once):
-    from junkdna.models.fetch import materialise_model
+    from junkdna.models.fetch import materialize_model
 
     source, folder = LocalSource(local=str(toy_world_once / "model")), disk / "results/models/tiny"
     filler = fill(disk, 0)
     with pytest.raises(UserError, match=f"{folder}/model.json cannot be written: no space left"):
-        materialise_model(source, folder)
+        materialize_model(source, folder)
     assert not (folder / "model.json").exists()
     filler.unlink()
-    assert materialise_model(source, folder)["files"]
+    assert materialize_model(source, folder)["files"]
     mount("-o", "remount,ro", at=disk)
     with pytest.raises(UserError, match=r"model\.json cannot be written: the disk is mounted read-only"):
-        materialise_model(source, folder)
+        materialize_model(source, folder)
     with pytest.raises(UserError, match="a cannot be written: the disk is mounted read-only"), locked(disk / "a"):
         pass
 
 
 def test_an_error_of_a_file_that_is_read_is_not_laid_on_the_one_written(tmp_path):
-    with pytest.raises(PermissionError), replacing(tmp_path / "new/target"):
+    with pytest.raises(PermissionError), atomic_write(tmp_path / "new/target"):
         raise PermissionError(13, "Permission denied", str(tmp_path / "elsewhere/source"))
-    with pytest.raises(UserError, match="this user may not write there"), replacing(tmp_path / "new/target") as path:
+    with pytest.raises(UserError, match="this user may not write there"), atomic_write(tmp_path / "new/target") as path:
         raise PermissionError(13, "Permission denied", str(path))
 
 

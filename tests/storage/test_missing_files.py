@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from junkdna.cli import jobs
-from junkdna.compress.artifact import read_artefact
+from junkdna.compress.artifact import read_artifact
 from junkdna.data.calibration import read_calibration
 from junkdna.data.examples_file import read_examples_file
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.report.page import write_report
-from junkdna.storage.checksums import read_sealed
+from junkdna.storage.checksums import read_verified
 from junkdna.storage.missing_files import making
 from junkdna.storage.tables import read_frame, write_frame
 
@@ -20,8 +20,8 @@ READERS = {
     "results/tokens/tiny/mood/plain/default/train.arrow": read_tokens,
     "results/examples/mood/train.parquet": read_examples_file,
     "results/calibration/tiny/c4/seed-0.parquet": read_calibration,
-    "results/compressed/tiny/wanda-0.5,calibration=c4/seed-0.safetensors": read_artefact,
-    "results/cells/tiny/mood/plain/dense/none/default/seed-0.parquet": lambda path: read_sealed(path, "cell file"),
+    "results/compressed/tiny/wanda-0.5,calibration=c4/seed-0.safetensors": read_artifact,
+    "results/cells/tiny/mood/plain/dense/none/default/seed-0.parquet": lambda path: read_verified(path, "cell file"),
     "results/studies/toy/tables/drops.parquet": lambda path: read_frame(path, "table of drops"),
     "results/studies/toy/study-0.json": jobs.read_study,
     "results/studies/it's/study-0.json": lambda path: jobs.collect(Path("out"), path),

@@ -87,10 +87,10 @@ def test_what_is_dumped_reads_back_the_same(keys):
         ({"local": "d", "path": "../x.csv"}, "without '..'"),
         ({"local": "d", "path": "x.csv", "column": "{text}"}, "without braces"),
         ({"local": "d", "path": "x.csv", "column": "answers.*"}, "one value of a row"),
-        ({"task": "sciq", "role": "shots"}, "calibrations.c.role: unknown value 'shots'. Legal: evaluate, train."),
+        ({"task": "sciq", "role": "shots"}, "calibrations.c.role: unknown value 'shots'. Valid: evaluate, train."),
         (
             {"task": "sciq", "windows": "random"},
-            "calibrations.c.windows: unknown value 'random'. Legal: joined, long, texts",
+            "calibrations.c.windows: unknown value 'random'. Valid: joined, long, texts",
         ),
         ({"task": "sciq", "samples": 0}, "calibrations.c.samples: must be at least 1 (given: 0)"),
         ({"task": "sciq", "context_tokens": 4}, "calibrations.c.context_tokens: must be at least 8 (given: 4)"),

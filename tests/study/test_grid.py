@@ -102,7 +102,7 @@ def test_knobs_fixed_for_a_task_go_before_the_experiments(study):
 
 
 def test_experiments_that_are_off_have_no_cells(study):
-    study["experiments"]["modes"]["on_request"] = True
+    study["experiments"]["modes"]["optional"] = True
     assert list(grid.expand(toy_resolved(study))) == ["context"]
     study["run"] = ["modes"]
     assert list(grid.expand(toy_resolved(study))) == ["modes"]

@@ -63,7 +63,7 @@ def test_options_survive_their_text():
 
 
 def test_unknown_name_says_close_and_legal_ones():
-    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Legal: band, gptq, .* wanda") as error:
+    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Valid: band, gptq, .* wanda") as error:
         methods.load("magnitud")
     assert "compression method" in str(error.value)
 

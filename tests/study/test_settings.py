@@ -1,4 +1,4 @@
-"""What each cell and each encoded file depends on: its own part of the study, and nothing else."""
+"""What each cell and each tokens file depends on: its own part of the study, and nothing else."""
 
 import copy
 
@@ -63,7 +63,7 @@ def test_adding_to_a_study_leaves_every_old_cell_as_it_is(study, what):
     assert (len(after) > len(before)) == grows
     for cell in before:
         coded = (cell.model, cell.task, cell.token_knobs, cell.protocol)
-        assert study_settings.encode_settings(*coded, new) == study_settings.encode_settings(*coded, old)
+        assert study_settings.tokenize_settings(*coded, new) == study_settings.tokenize_settings(*coded, old)
         for task, role in used_examples([cell], old):
             assert study_settings.example_settings(task, role, new) == study_settings.example_settings(task, role, old)
         assert study_settings.model_settings(cell.model, new) == study_settings.model_settings(cell.model, old)
@@ -74,7 +74,7 @@ def input_texts(study: dict) -> dict[str, str]:
     resolved = toy_resolved(study)
     found = {}
     for cell in grid.all_cells(resolved):
-        coded = study_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        coded = study_settings.tokenize_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         for role in cell.roles:
             found[cell.tokens_path(role)] = fingerprint.canonical_json(coded)
         for task, role in used_examples([cell], resolved):
@@ -192,7 +192,7 @@ def test_how_rows_are_taken_touches_the_cells_that_take_some(settings_study, fie
 @pytest.mark.parametrize(
     ("change", "touched"),
     [
-        ({"normalise": "tokens"}, lambda cell: cell.transfer == "none"),
+        ({"length_normalization": "token"}, lambda cell: cell.transfer == "none"),
         ({"dtype": "bfloat16"}, lambda cell: cell.transfer == "none"),
         ({"chat_template": True}, lambda cell: cell.model == "llm"),
         ({"decoder_choice": "letters"}, lambda cell: cell.model == "llm" and cell.task == "hues"),
@@ -213,7 +213,7 @@ def test_a_setting_of_the_protocol_touches_the_cells_that_read_it(settings_study
         ({"prompt": "{passage}Q: {text}\nA:"}, lambda cell: cell.model == "llm"),
         ({"description": "Of {group}:"}, lambda cell: cell.model == "llm"),
         ({"title": "Other words", "notes": "x", "deviations": "y", "rows": {"dev": 8}}, lambda cell: False),
-        ({"human": None, "floors": {"chance": 0.2, "majority": 0.3}}, lambda cell: False),
+        ({"human": None, "baselines": {"chance": 0.2, "majority": 0.3}}, lambda cell: False),
     ],
 )
 def test_an_edit_of_a_task_file_touches_the_cells_that_read_it(settings_study, world, change, touched):
@@ -273,7 +273,7 @@ def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
         assert parse_cell_path(settings["cell"]) == cell
         trained = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
         trained |= {"subset", "match"} if "data_fraction" in dict(cell.knobs) else set()
-        assert {*settings["protocol"]} == ({"normalise", "dtype"} if cell.transfer == "none" else trained)
+        assert {*settings["protocol"]} == ({"length_normalization", "dtype"} if cell.transfer == "none" else trained)
         assert {*settings["protocol"]} <= {*Protocol.model_fields}
         classes = {"mood": ["bad", "good"], "alike": ["no", "yes"]}
         assert settings["classes"] == classes.get(cell.task, [])
@@ -285,7 +285,7 @@ def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
         of_file = study_settings.tokens_file_settings(
             cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate", resolved
         )
-        assert settings["inputs"]["tokens_evaluate"] == fingerprint.settings_digest(of_file)
+        assert settings["inputs"]["tokens_evaluate"] == fingerprint.settings_fingerprint(of_file)
         shown = {"shots"} if dict(cell.knobs).get("shots") else set()
         assert {*of_file["inputs"]} == {"model", "evaluate"} | shown
 

@@ -48,7 +48,7 @@ def test_unknown_keys_of_a_study(world, path, place, close, other):
     assert text.startswith("config.yaml: ")
     assert f"{place}: unknown key" in text
     assert f"Did you mean {close!r}" in text
-    assert other in text.split("Legal:")[1]
+    assert other in text.split("Valid:")[1]
 
 
 @pytest.mark.parametrize("name", ["tasks", "models", "compressions"])
@@ -56,13 +56,13 @@ def test_an_experiment_named_like_a_key_gets_the_keys_of_an_experiment(world, na
     study = changed(toy.STUDY, f"experiments|{name}", {**toy.STUDY["experiments"]["context"], "sedes": [1]})
     text = error_of(study)
     assert f"experiments.{name}.sedes: unknown key 'sedes'. Did you mean 'seeds' or" in text
-    assert "on_request" in text
+    assert "optional" in text
 
 
 def test_unknown_key_of_a_task_use_inside_an_experiment(world):
     text = error_of(changed(toy.STUDY, "experiments|context|tasks", [{"task": "colours", "contxt": "none"}]))
     assert "experiments.context.tasks.0.contxt" in text
-    assert "Did you mean 'context'? Legal: answer_span, context, data_fraction, options, shots, task." in text
+    assert "Did you mean 'context'? Valid: answer_span, context, data_fraction, options, shots, task." in text
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_unknown_keys_of_a_task_file(world, path, place, close):
         (
             "experiments|modes|transfer",
             ["sparce"],
-            ("experiments.modes.transfer.0: unknown value 'sparce'. Did you mean 'sparse'", "Legal: dense,"),
+            ("experiments.modes.transfer.0: unknown value 'sparce'. Did you mean 'sparse'", "Valid: dense,"),
         ),
         ("tasks|scq", {}, ("tasks.scq", "unknown task 'scq'", "'sciq'", "mmlu_area")),
         ("tasks|mood|file", "tasks/moood.yaml", ("tasks.mood", "'tasks/moood.yaml' does not exist")),
@@ -181,9 +181,9 @@ def test_levels_must_fit_their_method(world, grid_entry, says):
             [{"task": "colours", "options": "3"}],
             ("tasks.0.options: must be a whole number (given: '3')",),
         ),
-        ("protocols", {"p": {"dtype": "float16"}}, ("protocols.p.dtype", "Legal: bfloat16, float32")),
+        ("protocols", {"p": {"dtype": "float16"}}, ("protocols.p.dtype", "Valid: bfloat16, float32")),
         ("protocols", {"p": {"decoder_choice": "letter"}}, ("protocols.p.decoder_choice", "Did you mean 'letters'")),
-        ("protocols", {"p": {"match": "epoch"}}, ("protocols.p.match", "Did you mean 'epochs'? Legal: epochs, steps")),
+        ("protocols", {"p": {"match": "epoch"}}, ("protocols.p.match", "Did you mean 'epochs'? Valid: epochs, steps")),
         ("experiments|context|seeds", [-1], ("experiments.context.seeds.0", "given: -1")),
         ("experiments|context|seeds", [], ("experiments.context.seeds", "at least 1 entry")),
         ("experiments|context|models", [], ("experiments.context.models",)),
@@ -205,7 +205,7 @@ def test_levels_must_fit_their_method(world, grid_entry, says):
 )
 def test_values_that_cannot_be_meant(world, path, value, says):
     study = changed(toy.STUDY, path, value)
-    if says is None:  # legal, to show that its neighbours fail for their own reason
+    if says is None:  # legal, to show that its neighbors fail for their own reason
         toy.write_yaml(Path("config.yaml"), study)
         load_study(Path("config.yaml"))
         return
@@ -274,7 +274,7 @@ def test_every_path_of_the_toy_study_stays_below_results(world):
 
 
 def test_overrides_replace_top_level_keys_and_select_experiments(world):
-    study = changed(toy.STUDY, "experiments|modes|on_request", True)
+    study = changed(toy.STUDY, "experiments|modes|optional", True)
     assert list(resolve(study, "s").study.active()) == ["context"]
     assert list(resolve(study, "s", {"experiments": "modes"}).study.active()) == ["modes"]
     assert list(resolve(study, "s", {"experiments": ["modes", "context"]}).study.active()) == ["modes", "context"]
@@ -372,7 +372,7 @@ def check_resolved_or_readable(study: dict) -> None:
     for cell in cells[:3]:
         assert parse_cell_path(cell.path) == cell
         assert study_settings.settings_text(cell, resolved)
-        assert study_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+        assert study_settings.tokenize_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
         assert all(
             study_settings.example_settings(task, role, resolved) for task, role in used_examples([cell], resolved)
         )

@@ -28,12 +28,12 @@ def test_the_tasks_of_the_paper_and_of_the_spectrum_come_with_the_package():
 def test_tasks_of_the_package_are_valid(name):
     task = load_task(name)
     assert task.name == name
-    assert task.licence
+    assert task.license
     assert {s.wheel for s in task.sources.values() if s.wheel} <= {*load_wheel_pins()}
     low, high = METRIC_RANGES[task.metric]
     assert task.human is None or (low < task.human.value <= high and task.human.source)
-    assert "memory" not in f"{task.licence} {task.human and task.human.source}"  # read, or not stated
-    assert task.floors is None or low <= task.floors.chance <= task.floors.majority < high
+    assert "memory" not in f"{task.license} {task.human and task.human.source}"  # read, or not stated
+    assert task.baselines is None or low <= task.baselines.chance <= task.baselines.majority < high
     assert {*task.rows} <= {split for source in task.sources.values() for split in source.splits}
     if task.label_groups:
         members = [member for group in task.label_groups.values() for member in group]
@@ -50,7 +50,7 @@ def test_mmlu_has_its_57_subjects_in_four_areas():
 
 COLUMNS = toy.CHOICE_TASK["columns"]
 CHOICE_ERRORS = [
-    ({"kind": "chioce"}, "kind: unknown value 'chioce'. Did you mean 'choice'? Legal: choice, classify"),
+    ({"kind": "chioce"}, "kind: unknown value 'chioce'. Did you mean 'choice'? Valid: choice, classify"),
     ({"kind": "generate"}, "kind generate and the key generate go together"),
     ({"generate": {}}, "kind generate and the key generate go together"),
     ({"columns": {"text": "{q}", "answer": 0}, "knobs": {}}, "kind choice needs columns.choices"),
@@ -58,7 +58,7 @@ CHOICE_ERRORS = [
     ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kind generate"),
     ({"columns": {**COLUMNS, "text_b": "{q}"}}, "columns.text_b and columns.passage exclude each other"),
     ({"labels": ["a", "b"]}, "are for kind classify and pair, not choice"),
-    ({"label_words": ["a", "b"]}, "are for kind classify and pair, not choice"),
+    ({"verbalizers": ["a", "b"]}, "are for kind classify and pair, not choice"),
     ({"metric": "acuracy"}, "unknown metric 'acuracy'. Did you mean 'accuracy'"),
     ({"metric": "pearson"}, "metric pearson does not fit kind choice; take accuracy"),
     ({"evaluate_split": None}, "give either evaluate_split"),
@@ -86,9 +86,9 @@ CHOICE_ERRORS = [
     ({"prompt": "{}"}, "unknown field ''"),
     ({"prompt": "{text}"}, "prompt leaves out {passage}"),
     ({"prompt": "{passage}"}, "prompt leaves out {text}"),
-    ({"letters_prompt": "{passage}{text}"}, "letters_prompt leaves out {choices}"),
-    ({"letters_prompt": "{text}{choices}"}, "letters_prompt leaves out {passage}"),
-    ({"description": "About {text}"}, "description: unknown field 'text'. Legal: group"),
+    ({"mcq_prompt": "{passage}{text}"}, "mcq_prompt leaves out {choices}"),
+    ({"mcq_prompt": "{text}{choices}"}, "mcq_prompt leaves out {passage}"),
+    ({"description": "About {text}"}, "description: unknown field 'text'. Valid: group"),
     ({"sources": {"wheel": {"local": "x", "splits": {"evaluate": "y"}}}}, "sources.wheel must give the key 'wheel'"),
     ({"sources": {"local": {"local": "x", "hub": "z", "splits": {"evaluate": "y"}}}}, "exactly one of"),
     ({"sources": {"local": {"local": "x", "splits": {"evaluate": "../y"}}}}, "without '..'"),
@@ -125,9 +125,9 @@ CHOICE_ERRORS = [
 CLASSIFY_ERRORS = [
     ({"labels": None}, "kind classify needs labels"),
     ({"labels": ["bad", "bad"]}, "name a class twice"),
-    ({"label_words": ["no"]}, "must give each class of ['bad', 'good'] a word of its own"),
-    ({"label_words": ["no", "no"]}, "a word of its own"),
-    ({"label_words": ["no", "yes", "no"]}, "a word of its own"),
+    ({"verbalizers": ["no"]}, "must give each class of ['bad', 'good'] a word of its own"),
+    ({"verbalizers": ["no", "no"]}, "a word of its own"),
+    ({"verbalizers": ["no", "yes", "no"]}, "a word of its own"),
     ({"kind": "pair"}, "kind pair needs columns.text_b"),
     ({"columns": {"text": "{sentence}", "answer": 0}}, "columns.answer as a number is for kind choice"),
     ({"columns": {"text": "{a}", "text_b": "{b}", "answer": "label"}}, "prompt leaves out {text_b}"),
@@ -148,7 +148,7 @@ CLASSIFY_ERRORS = [
     ({"labels": None, "label_groups": {"a": ["0", "1"], "b": []}}, "label_groups: 'b' has no values"),
     ({"labels": None, "label_groups": {"a": ["0", "1"]}}, "the only class is 'a'; kind classify needs two or more"),
     ({"labels": ["bad"]}, "the only class is 'bad'; kind classify needs two or more"),
-    ({"label_words": ["", "yes"]}, "a class has an empty name or label word"),
+    ({"verbalizers": ["", "yes"]}, "a class has an empty name or label word"),
     ({"labels": ["bad", " "]}, "a class has an empty name or label word"),
     ({"columns": {"text": "{a}", "answer": "label", "choices": "c"}}, "are for kind choice, not classify"),
     ({"columns": {"text": "{a}", "answer": "label", "choice_labels": "c"}}, "are for kind choice, not classify"),
@@ -257,7 +257,7 @@ def test_values_of_knobs_that_a_path_could_not_hold(value):
 
 def test_unknown_tasks_and_files(tmp_path):
     with pytest.raises(
-        UserError, match=r"here: unknown task 'sciqq'. Did you mean 'sciq'.* Legal: arc_challenge, arc_"
+        UserError, match=r"here: unknown task 'sciqq'. Did you mean 'sciq'.* Valid: arc_challenge, arc_"
     ):
         load_task("sciqq", where="here")
     with pytest.raises(UserError, match=r"here: task file .* does not exist; paths start at the working folder"):

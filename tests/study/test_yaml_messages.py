@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from toy_study import JARGON, changed, error_of
 
 from junkdna.errors import UserError
-from junkdna.study.base import NAME_PATTERN, legal_name
+from junkdna.study.base import NAME_PATTERN, valid_name
 from junkdna.study.load import load_study, resolve
 from junkdna.study.study import Study
 from junkdna.study.task import Task, load_task
@@ -20,7 +20,7 @@ from junkdna.study.yaml_reader import read_yaml, validated
 
 CLASSES = re.compile(
     r"\b(TaskUse|TaskEntry|TaskSource|CompressionGrid|ProtocolOverrides|HashSplit|WheelPin|Experiment|Protocol"
-    r"|Calibration|Columns|Knob|Limits|Shots|Human|Floors|Frozen|NoneType)\b"
+    r"|Calibration|Columns|Knob|Limits|Shots|Human|Baselines|StrictModel|NoneType)\b"
 )
 
 
@@ -40,7 +40,7 @@ NOT_TEXTS = ["true", "False", "null", "~", "1", "1.0", "1e3", ".5", "010", "007"
 def label_file(word: str) -> Path:
     head = "name: mood\ntitle: T\nkind: classify\nsources: {local: {local: data, splits: {e: e.parquet}}}\n"
     Path("t.yaml").write_text(
-        f"{head}columns: {{text: '{{q}}', answer: a}}\nevaluate_split: e\nlicence: x\nlabels:\n- {word}\n- other\n"
+        f"{head}columns: {{text: '{{q}}', answer: a}}\nevaluate_split: e\nlicense: x\nlabels:\n- {word}\n- other\n"
     )
     return Path("t.yaml")
 
@@ -59,13 +59,13 @@ def test_what_is_no_text_is_to_be_put_in_quotes(world, word):
 
 def test_label_words_groups_columns_and_knob_values_are_texts_too(world):
     task = {**toy.CLASSIFY_TASK, "labels": None, "label_groups": {"no": ["off", "n"], "yes": ["on"]}}
-    words = {**toy.CLASSIFY_TASK, "label_words": ["no", "yes"]}
+    words = {**toy.CLASSIFY_TASK, "verbalizers": ["no", "yes"]}
     for data in (task, words):
         data = {key: value for key, value in data.items() if value is not None}
         file = Path("t.yaml")
         file.write_text(json.dumps(data).replace('"no"', "no").replace('"yes"', "yes").replace('"on"', "on"))
         found = load_task("mood", file)
-        assert found.label_words == ["no", "yes"] or found.class_names() == ["no", "yes"]
+        assert found.verbalizers == ["no", "yes"] or found.class_names() == ["no", "yes"]
     file.write_text("columns: {answer: no, text: '{q}'}\nknobs: {context: {values: [none, off], default: off}}")
     assert read_yaml(file)["columns"]["answer"] == "no"
     assert read_yaml(file)["knobs"]["context"]["values"] == ["none", "off"]
@@ -122,7 +122,7 @@ def test_true_is_no_place_of_a_choice_and_no_number_of_rows(world):
         ("models", ["tiny"], "models: must be `key: value` lines (given: ['tiny']); write a line `tiny: ...`"),
         ("models|a b", {"kind": "encoder", "local": "model"}, "'a-b' would do"),
         ("models|tiny", "model", "models.tiny: must be `key: value` lines (given: 'model')"),
-        ("models|tiny|kind", None, "models.tiny.kind: unknown value 'null'. Legal: decoder, encoder."),
+        ("models|tiny|kind", None, "models.tiny.kind: unknown value 'null'. Valid: decoder, encoder."),
         ("experiments", {}, "experiments: is empty; at least 1 entry is needed"),
         ("experiments|context|models", "tiny", "models: must be a list (given: 'tiny'); put it in brackets: [tiny]"),
         ("experiments|context|seeds", 3, "seeds: must be a list (given: 3); put it in brackets: [3]"),
@@ -130,7 +130,7 @@ def test_true_is_no_place_of_a_choice_and_no_number_of_rows(world):
         ("experiments|context|seeds", ["x"], "seeds.0: must be a whole number (given: 'x'); write digits alone"),
         ("experiments|context|seeds", [1.5], "seeds.0: must be a whole number (given: 1.5)"),
         ("experiments|context|title", ["a"], "title: must be a text (given: ['a']); write one value, without brackets"),
-        ("experiments|context|on_request", "treu", "on_request: must be true or false (given: 'treu'); did you"),
+        ("experiments|context|optional", "treu", "optional: must be true or false (given: 'treu'); did you"),
         ("experiments|context|tasks", [3], "tasks.0: must be `key: value` lines (given: 3)"),
         ("experiments|context|tasks", [{"options": 3}], "tasks.0.task: is missing: write `task: ...` (a text)"),
         ("experiments|context|compressions", ["magnitude"], "(given: 'magnitude'); write a line `method: ...` for"),
@@ -174,7 +174,7 @@ def test_a_sparsity_that_is_no_share_gets_no_guess(world, value):
 
 @given(st.text(max_size=100))
 def test_a_suggested_name_is_legal(text):
-    suggested = legal_name(text)
+    suggested = valid_name(text)
     assert not suggested or (re.fullmatch(NAME_PATTERN.replace("$", r"\Z"), suggested) and len(suggested) <= 80)
 
 

@@ -103,7 +103,7 @@ class Outer(BaseModel):
 def test_an_unknown_key_is_named_with_the_keys_of_its_own_place(data, place):
     with pytest.raises(UserError) as caught:
         validated(Outer, data, "x.yaml")
-    assert f"{place}: unknown key 'widht'. Did you mean 'width'? Legal: depth, width." in str(caught.value)
+    assert f"{place}: unknown key 'widht'. Did you mean 'width'? Valid: depth, width." in str(caught.value)
 
 
 def test_every_mistake_is_listed_once():

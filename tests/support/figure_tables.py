@@ -154,10 +154,8 @@ def row(rng: np.random.Generator, c: Condition, tag: str, transfer: str, dense: 
         "score_seeds": right.mean(axis=1).tolist(),
         "dense_score": top,
         **interval("drop", top - score, base - draws),
-        **interval(
-            "percent_of_dense", 100 * score / top if top > 0 else None, 100 * draws / np.where(base > 0, base, 1)
-        ),
-        **interval("kept", (score - c.chance) / (top - c.chance) if above else None, _kept(draws, base, c.chance)),
+        **interval("relative_score", 100 * score / top if top > 0 else None, 100 * draws / np.where(base > 0, base, 1)),
+        **interval("retention", (score - c.chance) / (top - c.chance) if above else None, _kept(draws, base, c.chance)),
         "collapsed": int(kept < 0.03) * c.n_seeds,
         "difficulty": 1 - (top - c.chance) / (1 - c.chance),
         "difficulty_measure": "chance_corrected_dense_error",
@@ -188,7 +186,7 @@ def drops_table(conditions: list[Condition], seed: int = 7) -> pl.DataFrame:
             tags = [*(tag_of(method, level) for method in c.methods for level in c.levels), *c.compressions]
             for transfer in (t for t in wanted if t != "dense"):
                 rows += [row(rng, c, tag, transfer, dense) for tag in tags]
-    nullable = ("kept", "percent_of_dense")
+    nullable = ("retention", "relative_score")
     schema = {f"{name}{end}": pl.Float64 for name in nullable for end in ("", "_low", "_high")}
     schema |= dict.fromkeys(("human", "human_gap_by_human", "human_gap_by_dense"), pl.Float64)
     schema |= {"score_seeds": LIST, "human_source": pl.String}

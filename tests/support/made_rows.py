@@ -3,13 +3,13 @@
 import pyarrow as pa
 import pytest
 
-from junkdna.data.examples import canonical_examples
+from junkdna.data.examples import make_examples
 from junkdna.errors import UserError
 
 
 def rows_of(settings: dict, rows: list[dict], role: str = "evaluate", **splits: list[dict]) -> list[dict]:
     tables = {"test": rows, **splits}
-    return canonical_examples(settings, role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
+    return make_examples(settings, role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
 
 
 def error_of(settings: dict, rows: list[dict], role: str = "evaluate") -> str:

@@ -45,7 +45,7 @@ KEYS = [
     "options", "shots",
     "answer_span", "data_fraction", "sparsity", "keep", "of", "bits", "rank", "band", "group", "layers",
     "calibration", "method", "kind",
-    "wheel", "local", "hub", "path", "file", "folder", "source", "seeds", "transfer", "title", "on_request", "labels",
+    "wheel", "local", "hub", "path", "file", "folder", "source", "seeds", "transfer", "title", "optional", "labels",
     "columns",
     "extract", "map", "fill", "splits", "hash_split", "<<", "__use_yte__", "__class__", "model_config", *WORDS, 0, 1,
     None, True, 1.5,

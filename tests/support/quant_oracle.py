@@ -1,4 +1,4 @@
-"""Independent answers for the tests of quantisation: one weight at a time, rounding in exact arithmetic, matrices
+"""Independent answers for the tests of quantization: one weight at a time, rounding in exact arithmetic, matrices
 inverted as they stand in float64."""
 
 import math
@@ -57,7 +57,7 @@ def damped(gram):
 
 
 def gptq(weight, gram, bits, group, symmetric, act_order=False):
-    """Optimal brain quantisation in a fixed order (Frantar et al. 2022, equations 2 and 3), row by row.
+    """Optimal brain quantization in a fixed order (Frantar et al. 2022, equations 2 and 3), row by row.
 
     Of the inputs not yet rounded, the first is; the others move by -(w - q) / [H^-1]_00 * [H^-1]_:0, where H^-1 is the
     inverse of the Hessian of those inputs, computed anew each time.

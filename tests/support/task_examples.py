@@ -1,4 +1,4 @@
-"""A task's canonical examples from one of its sources, by the stage that a study runs."""
+"""A task's examples from one of its sources, by the stage that a study runs."""
 
 from pathlib import Path
 

@@ -118,7 +118,7 @@ CHOICE_TASK = {
     "evaluate_split": "evaluate",
     "knobs": {"context": {"values": ["none", "passage"], "default": "none"},
               "options": {"values": [2, 3, 4], "default": 4}},
-    "licence": "made in the test",
+    "license": "made in the test",
 }  # fmt: skip
 CLASSIFY_TASK = {
     "name": "mood", "title": "Mood", "kind": "classify",
@@ -126,7 +126,7 @@ CLASSIFY_TASK = {
     "columns": {"text": "{sentence}", "answer": "label"},
     "labels": ["bad", "good"],
     "hash_split": {"of": "all", "train": 64, "evaluate": 40},
-    "licence": "made in the test",
+    "license": "made in the test",
     "protocol": {"max_length": 16, "epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
 }  # fmt: skip
 HUES_TASK = {
@@ -141,7 +141,7 @@ HUES_TASK = {
               "options": {"values": [2, 3, 4], "default": 4}},
     "description": "Questions about {group} .",
     "human": {"value": 0.9, "source": "made up"},
-    "licence": "made in the test",
+    "license": "made in the test",
     "protocol": {"max_length": 64, "epochs": 1, "batch_size": 16, "learning_rate": 1e-3},
 }  # fmt: skip
 NAMED_TASK = {
@@ -151,7 +151,7 @@ NAMED_TASK = {
     "evaluate_split": "evaluate",
     "knobs": {"context": {"values": ["none", "passage"], "default": "none"}},
     "generate": {"max_new_tokens": 3},
-    "licence": "made in the test",
+    "license": "made in the test",
 }  # fmt: skip
 ALIKE_TASK = {
     "name": "alike", "title": "Alike", "kind": "pair",
@@ -161,7 +161,7 @@ ALIKE_TASK = {
     "hash_split": {"of": "all", "train": 48, "evaluate": 32},
     "prompt": "First: {text}\nSecond: {text_b}\nAnswer:",
     "human": {"value": 0.8, "source": "made up"},
-    "licence": "made in the test",
+    "license": "made in the test",
     "protocol": {"max_length": 32, "epochs": 1, "batch_size": 16, "learning_rate": 1e-3},
 }  # fmt: skip
 DEGREE_TASK = {

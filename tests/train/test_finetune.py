@@ -16,10 +16,10 @@ from junkdna.compress import masks as masking
 from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
-from junkdna.resumable import Walk
+from junkdna.resumable import Loop
 from junkdna.seeds import seed_for
 from junkdna.train import finetune
-from junkdna.train.finetune import fine_tune, learning_rate_factor, optimiser_steps
+from junkdna.train.finetune import fine_tune, learning_rate_factor, optimizer_steps
 
 KEY = ("mood", 0)
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
@@ -45,7 +45,7 @@ class Run:
         self.before = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.report = fine_tune(
             self.model, self.prunables, self.masks, mode, data, {**PROTOCOL, **options}, key,
-            Walk(lambda batches: spy(batches, self)),
+            Loop(lambda batches: spy(batches, self)),
         )  # fmt: skip
         self.after = {name: p.detach() for name, p in self.model.named_parameters()}
 
@@ -256,7 +256,7 @@ def test_schedule_peaks_at_one_and_ends_near_zero():
     assert factors[60:] == sorted(factors[60:], reverse=True)
 
 
-def test_optimiser_runs_on_the_schedule(folder, monkeypatch):
+def test_optimizer_runs_on_the_schedule(folder, monkeypatch):
     rates = []
     step = finetune._step
 
@@ -330,12 +330,12 @@ def test_steps_are_counted_as_by_the_loader(rows, left_out, batch_size, epochs):
     protocol = {"epochs": epochs, "batch_size": batch_size}
     for match, counted in (("epochs", rows), ("steps", rows + left_out)):
         loader = torch.utils.data.DataLoader(range(counted), batch_size=batch_size)
-        assert optimiser_steps(rows, rows + left_out, {**protocol, "match": match}) == epochs * len(loader)
+        assert optimizer_steps(rows, rows + left_out, {**protocol, "match": match}) == epochs * len(loader)
 
 
 def test_unknown_match_gives_close_names():
     with pytest.raises(UserError, match=r"unknown match 'step'. Did you mean 'steps'"):
-        optimiser_steps(5, 20, {**PROTOCOL, "match": "step"})
+        optimizer_steps(5, 20, {**PROTOCOL, "match": "step"})
 
 
 def test_prune_head_masks_the_head_too(folder):

@@ -258,10 +258,10 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
     assert result.returncode != 0
     _, _, end = result.stdout.rpartition("-" * 100)
     assert end.count("FAILED  cell results/cells/tiny/mood/") == 2
-    assert end.count("is not a whole encoded file") == 1  # one cause, said once
+    assert end.count("is not a whole tokens file") == 1  # one cause, said once
     assert str(tokens.relative_to(done)) in end
     assert "2 job(s) failed, 1 cause(s)." in end
-    assert result.stdout.count("is not a whole encoded file") == 1  # and nowhere before
+    assert result.stdout.count("is not a whole tokens file") == 1  # and nowhere before
     tokens.write_bytes(good)
     os.utime(tokens, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     again = re.findall(r"again:  (.+)", end)[0]
@@ -293,7 +293,7 @@ def test_rows_that_cannot_be_trained_on_stop_the_cell_before_training(toy_world_
         (lambda s: s.update(experimentz={}), "Did you mean 'experiments'"),
         (lambda s: s["experiments"]["data_adequacy"]["tasks"].append("modd"), "Did you mean 'mood'"),
         (lambda s: s["experiments"]["shots"]["compressions"].append({"method": "magnitude", "sparsity": 1.5}), "0..1"),
-        (lambda s: s["experiments"]["shots"]["knobs"].update(shots=[3]), "Legal: 0 to 2"),
+        (lambda s: s["experiments"]["shots"]["knobs"].update(shots=[3]), "Valid: 0 to 2"),
         (lambda s: s["tasks"]["mood"].update(file="tasks/gone.yaml"), "does not exist"),
         (lambda s: s["models"]["tiny"].update(local="modle"), "does not exist"),
         (lambda s: s["models"]["tiny"].update(local=None, wheel="minilm", path="x"), "unknown wheel 'minilm'"),

@@ -74,9 +74,9 @@ def test_the_bits_of_the_page_are_those_of_the_formulas() -> None:
     found = [
         effective_bits.sparse_bits(0.5),
         effective_bits.keep_of_bits(2, 4),
-        effective_bits.quantised_bits(4, **plain, symmetric=False, act_order=False),
-        effective_bits.quantised_bits(4, **plain, symmetric=True, act_order=False),
-        effective_bits.quantised_bits(4, **plain, symmetric=False, act_order=True),
+        effective_bits.quantized_bits(4, **plain, symmetric=False, act_order=False),
+        effective_bits.quantized_bits(4, **plain, symmetric=True, act_order=False),
+        effective_bits.quantized_bits(4, **plain, symmetric=False, act_order=True),
         effective_bits.low_rank_bits(1024, 4096, 4096),
     ]
     assert [line.split("|")[-2].strip() for line in lines] == [f"{bits:.4g}" for bits in found]

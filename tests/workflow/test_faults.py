@@ -25,7 +25,7 @@ from junkdna.models import manifest
 from junkdna.models.manifest import check_model
 from junkdna.run.cell_file import examples_of
 from junkdna.storage import local_digests
-from junkdna.storage.checksums import read_sealed, seal_of
+from junkdna.storage.checksums import read_verified, stored_checksum
 from junkdna.storage.tables import read_frame, read_parquet, write_frame
 from junkdna.study.load import resolve
 from junkdna.study.study import Resolved
@@ -101,7 +101,7 @@ def test_a_damaged_cell_is_never_joined(resolved):
     """Every byte through what the join reads cells with, some through the whole join."""
     path, before = Path(CELL.path), collect(resolved)
     for change in spoilt(path):
-        refuses(lambda: read_sealed(path, "cell file"), path, "cell file", change)
+        refuses(lambda: read_verified(path, "cell file"), path, "cell file", change)
     for change in spoilt(path, step=13):
         assert state(CELL, resolved) == "broken", change
     for change in spoilt(path, step=301):
@@ -114,9 +114,9 @@ def test_a_damaged_cell_is_never_joined(resolved):
 def test_a_damaged_encoded_file_stops_the_cell(resolved):
     path = Path(CELL.tokens_path("evaluate"))
     for change in spoilt(path):
-        refuses(lambda: read_tokens(path), path, "encoded file", change)
+        refuses(lambda: read_tokens(path), path, "tokens file", change)
     for change in damaged(path, step=path.stat().st_size // 2):
-        refuses(lambda: toy_run.run(CELL, resolved), path, "encoded file", change)
+        refuses(lambda: toy_run.run(CELL, resolved), path, "tokens file", change)
 
 
 def test_damaged_examples_stop_the_encoding(resolved):
@@ -137,7 +137,7 @@ def test_a_damaged_table_stops_what_reads_it(resolved, tmp_path):
         refuses(lambda: read_frame(path, "table of cells"), path, "table of cells", change)
     study, drops = toy_run.document(resolved), tmp_path / "drops.parquet"
     for change in damaged(path, step=path.stat().st_size // 2):
-        refuses(lambda: toy_run.jobs.analyse(drops, study, path), path, "table of cells", change)
+        refuses(lambda: toy_run.jobs.analyze(drops, study, path), path, "table of cells", change)
     assert read_frame(path, "table of cells").equals(wanted)
 
 
@@ -145,16 +145,16 @@ def test_a_damaged_stored_compression_is_seen(tmp_path):
     """Weights, masks, shapes and facts: the result is the same, or the file is named."""
     import torch
 
-    from junkdna.compress.artifact import read_artefact, write_artefact
+    from junkdna.compress.artifact import read_artifact, write_artifact
 
     path = tmp_path / "compressed.safetensors"
     weight = torch.arange(24.0).reshape(4, 6)
     found = [("a.weight", MatrixResult(weight > 7, None)), ("b.weight", MatrixResult(weight > 3, weight.half()))]
-    write_artefact(path, found, {"digest": "d", "report": {"effective_bits_per_weight": 9.0625}})
-    wanted, refused = read_artefact(path, "d"), 0
+    write_artifact(path, found, {"digest": "d", "report": {"effective_bits_per_weight": 9.0625}})
+    wanted, refused = read_artifact(path, "d"), 0
 
     def same() -> None:
-        got = read_artefact(path, "d")
+        got = read_artifact(path, "d")
         assert got.facts == wanted.facts
         for kind in ("masks", "weights"):
             one, other = getattr(got, kind), getattr(wanted, kind)
@@ -252,11 +252,11 @@ def test_a_damaged_wheel_never_gives_another_file(tmp_path):
 
 def test_a_seal_is_read_anew_when_the_file_changes(resolved):
     path = Path(CELL.tokens_path("evaluate"))
-    before = seal_of(path)
+    before = stored_checksum(path)
     write_tokens(read_tokens(path).slice(1), path)
-    assert seal_of(path) not in (before, None, "")
+    assert stored_checksum(path) not in (before, None, "")
     path.unlink()
-    assert seal_of(path) is None
+    assert stored_checksum(path) is None
 
 
 # --- data that changed ------------------------------------------------------------------------------------------------

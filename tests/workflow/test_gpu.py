@@ -48,7 +48,7 @@ GPUS = torch.cuda.device_count()  # asks the driver's library: CUDA stays asleep
 USED = min(GPUS, 4)
 TOLERANCE = 1e-3
 HALF_TOLERANCE = 0.1  # of log-likelihoods in bfloat16, of single tokens with a spread of about 1
-TRAINED_TOLERANCE = 2e-3  # after some optimiser steps, which turn rounding errors of small gradients into steps
+TRAINED_TOLERANCE = 2e-3  # after some optimizer steps, which turn rounding errors of small gradients into steps
 log = logging.getLogger(__name__)
 pytestmark = [
     pytest.mark.gpu,

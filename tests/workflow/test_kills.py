@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from kill_rounds import Round
 
-from junkdna.storage.atomic import replacing
+from junkdna.storage.atomic import atomic_write
 
 FEW = [
     Round(0, "snakemake", "SIGKILL", cells_per_job=1, bare=False, orphans="wait"),
@@ -59,8 +59,8 @@ def test_a_round_would_see_a_half_file_another_number_and_what_is_left_behind(tm
 WRITER = """
 import sys
 from pathlib import Path
-from junkdna.storage.atomic import replacing
-with replacing(Path(sys.argv[1])) as temporary:
+from junkdna.storage.atomic import atomic_write
+with atomic_write(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print("writing", flush=True)
     sys.stdin.readline()
@@ -84,7 +84,7 @@ def test_the_next_writer_removes_what_a_kill_left_and_nothing_of_the_living(tmp_
     killed.kill()
     killed.communicate()
     assert len([*tmp_path.iterdir()]) == 3
-    with replacing(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_text("next")
     assert target.read_text() == "next"
     assert len([*tmp_path.glob(".*.tmp")]) == 2

@@ -37,15 +37,15 @@ except SystemExit as end:
 from pathlib import Path
 from junkdna.dag import inputs as workflow_inputs
 from junkdna.study import grid, settings as job_settings
-from junkdna.dag.local_paths import check_places
+from junkdna.dag.local_paths import check_local_paths
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
 resolved = load_study(Path("settings.yaml"))
-check_places(resolved)
+check_local_paths(resolved)
 cells = grid.all_cells(resolved)
 assert len(cells) == 32 and all(job_settings.settings_text(cell, resolved) for cell in cells)
 for cell in cells:
-    job_settings.encode_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
+    job_settings.tokenize_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
     workflow_inputs.model_text(resolved, cell.model)
 for task, role in used_examples(cells, resolved):
     workflow_inputs.examples_text(resolved, task, role)

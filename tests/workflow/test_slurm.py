@@ -115,8 +115,8 @@ def done(finished: Path, tmp_path: Path) -> Path:
 def test_a_study_runs_through_sbatch_and_is_done_for_a_local_run_too(cluster: OneNode, finished: Path) -> None:
     said = (finished / "run.out").read_text()
     submitted = sorted(job["Comment"].split("_wildcards_")[0] for job in jobs_of(cluster, said))
-    tables = "rule_tables_analyse_collect_figures_report"
-    assert submitted == ["rule_cells_cell"] * 3 + ["rule_encode"] * 2 + [tables]  # the sources stay on the login node
+    tables = "rule_tables_analyze_collect_figures_report"
+    assert submitted == ["rule_cells_cell"] * 3 + ["rule_tokenize"] * 2 + [tables]  # the sources stay on the login node
     assert len(list(finished.glob(f"{CELLS}/**/*.parquet"))) == 6
     assert "<html" in (finished / "results/studies/toy/report.html").read_text()
     local = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "-n", "--directory"]
@@ -131,8 +131,8 @@ def test_a_group_asks_for_one_gpu_and_the_sum_of_times(cluster: OneNode, finishe
         assert asked.setdefault(job["Comment"].split("_wildcards_")[0], found) == found
     assert asked == {
         "rule_cells_cell": ("gpu:1", "1", "16000M", "01:00:00"),
-        "rule_encode": ("(null)", "1", "4000M", "00:30:00"),
-        "rule_tables_analyse_collect_figures_report": ("(null)", "1", "4000M", "02:00:00"),
+        "rule_tokenize": ("(null)", "1", "4000M", "00:30:00"),
+        "rule_tables_analyze_collect_figures_report": ("(null)", "1", "4000M", "02:00:00"),
     }
 
 
@@ -173,13 +173,13 @@ def test_the_lines_that_a_site_may_set_are_understood(plugin: None, toy_world_on
 
 
 def test_what_goes_wrong_is_tried_again_with_more_and_said(cluster: OneNode, done: Path) -> None:
-    """One run: a cell fails twice, one hangs until its time is up, one is cancelled; the last two go well after."""
-    broken, hung, cancelled = (
+    """One run: a cell fails twice, one hangs until its time is up, one is canceled; the last two go well after."""
+    broken, hung, canceled = (
         f"{CELLS}/{middle}/none/default/seed-0.parquet"
         for middle in ("context=passage/magnitude-0.5", "plain/magnitude-0.5", "plain/magnitude-0.9")
     )
-    before = {cell: pl.read_parquet(done / cell) for cell in (hung, cancelled)}
-    for cell in (broken, hung, cancelled):
+    before = {cell: pl.read_parquet(done / cell) for cell in (hung, canceled)}
+    for cell in (broken, hung, canceled):
         (done / cell).unlink()
         (done / log_of(cell)).unlink()
     tokens = done / "results/tokens/tiny/colours/context=passage/default/evaluate.arrow"
@@ -191,7 +191,7 @@ def test_what_goes_wrong_is_tried_again_with_more_and_said(cluster: OneNode, don
     lost = wait_for(lambda: job_log.read_log(done / log_of(hung)))
     os.kill(lost.pid, signal.SIGSTOP)
     cluster.call("scontrol", "update", f"JobId={lost.slurm_job}", "TimeLimit=1")
-    stopped = wait_for(lambda: job_log.read_log(done / log_of(cancelled)))
+    stopped = wait_for(lambda: job_log.read_log(done / log_of(canceled)))
     cluster.call("scancel", stopped.slurm_job)
     code = process.wait(timeout=900)
 

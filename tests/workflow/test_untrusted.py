@@ -22,7 +22,7 @@ from made_wheels import make_wheel
 
 from junkdna.cli import jobs
 from junkdna.dag import inputs
-from junkdna.dag.local_paths import check_places
+from junkdna.dag.local_paths import check_local_paths
 from junkdna.data.rows import load_raw
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.data.wheels import extract, open_wheel
@@ -82,7 +82,7 @@ def test_odd_names_run_through_snakemake_and_a_shell_and_nothing_else_does(odd):
 
 def test_odd_names_are_found_again_by_every_reader(odd):
     resolved = load_study(Path("config.yaml"))
-    check_places(resolved)
+    check_local_paths(resolved)
     assert "files_sha256" in study_settings.example_settings("colours", "evaluate", resolved)["source"]
     assert "files_sha256" in study_settings.model_settings("tiny", resolved)
     toy_run.prepare(resolved)
@@ -101,7 +101,7 @@ def test_only_a_star_is_special_in_a_file_name(odd, name):
     task = {**toy.CHOICE_TASK, "sources": {"local": {"local": DATA, "splits": {"evaluate": name}}}}
     toy.write_yaml(odd / "tasks/colours.yaml", task)
     resolved = load_study(Path("config.yaml"))
-    check_places(resolved)
+    check_local_paths(resolved)
     source = study_settings.example_settings("colours", "evaluate", resolved)["source"]
     lines = f"{name} {sha256_file(odd / DATA / name)}\n"
     assert source["files_sha256"] == hashlib.sha256(lines.encode()).hexdigest()
@@ -115,7 +115,7 @@ def test_any_name_of_a_file_is_read(world, name):
     shutil.copy("data/colours.parquet", f"data/part{name}.parquet")
     shutil.copy("model/model.safetensors", f"model/{name}.safetensors")
     resolved = load_study(Path("config.yaml"))
-    check_places(resolved)
+    check_local_paths(resolved)
     settings = jobs.settings_from(inputs.examples_text(resolved, "colours", "evaluate"))
     jobs.examples(toy_run.examples_file("colours"), settings)
     jobs.model(toy_run.MODEL, jobs.settings_from(inputs.model_text(resolved, "tiny")))
@@ -154,7 +154,7 @@ def test_paths_that_leave_their_folder_are_refused_before_any_job(world, path):
 def test_folders_that_cannot_be_looked_at_are_missing_places(world, local):
     study = {**toy.STUDY, "models": {"tiny": {"kind": "encoder", "local": local}}}
     with pytest.raises(UserError, match=r"models\.tiny\.local"):
-        check_places(resolve(study, "study"))
+        check_local_paths(resolve(study, "study"))
 
 
 @pytest.mark.parametrize(

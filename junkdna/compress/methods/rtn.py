@@ -1,4 +1,4 @@
-"""Round to nearest: quantisation that looks at nothing but the weights."""
+"""Round to nearest: quantization that looks at nothing but the weights."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ def compress(
 
     level is 2, 3, 4 or 8 bits; group 0 makes one grid of a row. The grids are those of `quant_grid.fit` (from the least
     to the largest weight, symmetric or not), with its rule for halves. Weights come back as floats in their dtype
-    (quantisation is simulated), computed in float32, of float64 weights in float64; zeros stay exactly 0, and a group
+    (quantization is simulated), computed in float32, of float64 weights in float64; zeros stay exactly 0, and a group
     of zeros too. `statistics` are not looked at. A second pass changes nothing but the last bits on an asymmetric grid
     that spans all its points; on a symmetric one it does, because the largest weights are no grid points.
     Raises `UserError` for NaN or infinite weights, other bits, a group that does not divide the inputs. It does not

@@ -48,7 +48,7 @@ def _sparsity(ax: Axes, rows: pl.DataFrame) -> None:
 def _budget(ax: Axes, rows: pl.DataFrame) -> None:
     """Bits from those of dense down, a step of the same width for each halving.
 
-    On an axis of equal bits the levels of quantisation (2, 3, 4) would crowd into its last quarter, beside the highest
+    On an axis of equal bits the levels of quantization (2, 3, 4) would crowd into its last quarter, beside the highest
     sparsities; here they stand apart and so do sparsities, which halve the bits again and again.
     """
     from matplotlib.ticker import NullLocator

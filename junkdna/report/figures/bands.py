@@ -25,7 +25,7 @@ def draw(drops: pl.DataFrame, experiment: str) -> Figure:
     A bar lies over the quantiles whose weights are pruned, at the height of what is left; its interval stands in its
     middle. Where bands of the same width are in the experiment, the smallest weights (magnitude) are drawn as the
     first of them and the largest as the last. Nothing is joined: bands differ in place, not in amount. Views and
-    floors are those of `curves.draw`. Raises UserError where the experiment has no band.
+    baselines are those of `curves.draw`. Raises UserError where the experiment has no band.
     """
     rows, left_out = select(drops, experiment)
     looks = conditions.looks(drops, experiment)
@@ -81,8 +81,8 @@ def _panel(ax: Axes, rows: pl.DataFrame, view: str, looks: conditions.Looks) -> 
         aside = ScaledTranslation((at - (len(groups) - 1) / 2) * ASIDE_PT / 72, 0, ax.figure.dpi_scale_trans)
         for row in own.drop_nulls(view).iter_rows(named=True):
             _bar(ax, row, view, looks.of[key], ax.transData + aside)
-    curves.floors(ax, rows, view, looks)
-    if view == "percent_of_dense":
+    curves.baselines(ax, rows, view, looks)
+    if view == "relative_score":
         ax.axhline(100, color=style.GREY, linewidth=0.9, zorder=1, label="dense")
     ax.set_xlim(-3, 103)
     ax.set_xticks(range(0, 101, 20))
@@ -92,9 +92,7 @@ def _panel(ax: Axes, rows: pl.DataFrame, view: str, looks: conditions.Looks) -> 
 def _bar(ax: Axes, row: dict, view: str, look: conditions.Look, where: object) -> None:
     x = [100 * end for end in ends(row)]
     middle, label = sum(x) / 2, f"{look.label}|{row['compression']}"
-    ax.plot(
-        x, [row[view]] * 2, color=look.colour, linewidth=2, solid_capstyle="butt", alpha=0.75, zorder=3, label=label
-    )
+    ax.plot(x, [row[view]] * 2, color=look.color, linewidth=2, solid_capstyle="butt", alpha=0.75, zorder=3, label=label)
     reach = [row[f"{view}_low"], row[f"{view}_high"]]
-    ax.plot([middle] * 2, reach, color=look.colour, linewidth=1, zorder=2, transform=where, label=f"{label}|bar")
-    marks.points(ax, [middle], [row[view]], [row["collapsed"]], look.colour, look.marker, label=label, transform=where)
+    ax.plot([middle] * 2, reach, color=look.color, linewidth=1, zorder=2, transform=where, label=f"{label}|bar")
+    marks.points(ax, [middle], [row[view]], [row["collapsed"]], look.color, look.marker, label=label, transform=where)

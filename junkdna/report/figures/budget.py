@@ -1,4 +1,4 @@
-"""Drop against effective bits per weight: the one axis that pruning, quantisation and low rank share."""
+"""Drop against effective bits per weight: the one axis that pruning, quantization and low rank share."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from junkdna.report.figures.style import CONDITION_COLOURS, CONDITION_MARKERS
+from junkdna.report.figures.style import CONDITION_COLORS, CONDITION_MARKERS
 from junkdna.report.figures.text import natural
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Look:
     """How one condition (task x knobs) is named and drawn, the same in every figure of a study."""
 
     label: str
-    colour: str
+    color: str
     marker: str
 
 
@@ -42,9 +42,9 @@ class Looks:
 
 
 def looks(drops: pl.DataFrame, experiment: str | None = None) -> Looks:
-    """Give every condition of `drops` a label (where two differ, that of `experiment`), a colour and a marker.
+    """Give every condition of `drops` a label (where two differ, that of `experiment`), a color and a marker.
 
-    Conditions of one experiment get different colours while there are enough of them, and always another pair of colour
+    Conditions of one experiment get different colors while there are enough of them, and always another pair of color
     and marker. The same table gives the same looks, in whatever order its rows stand.
     """
     place = ["model", "task", "knobs", "transfer"]
@@ -60,10 +60,10 @@ def looks(drops: pl.DataFrame, experiment: str | None = None) -> Looks:
     taken: dict[Key, tuple[str, str]] = {}
     for key in sorted(homes, key=lambda k: tuple(map(natural, k))):
         near = [look for other, look in taken.items() if homes[other] & homes[key]]
-        colour = min(CONDITION_COLOURS, key=lambda c: (_count(near, 0, c), _count(taken.values(), 0, c)))
-        marker = min(CONDITION_MARKERS, key=lambda m: ((colour, m) in near, _count(near, 1, m)))
-        taken[key] = (colour, marker)
-        found.of[key] = Look(_full_label(key, labels), colour, marker)
+        color = min(CONDITION_COLORS, key=lambda c: (_count(near, 0, c), _count(taken.values(), 0, c)))
+        marker = min(CONDITION_MARKERS, key=lambda m: ((color, m) in near, _count(near, 1, m)))
+        taken[key] = (color, marker)
+        found.of[key] = Look(_full_label(key, labels), color, marker)
     return found
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VIEWS = {"percent_of_dense": "Percent of dense score", "kept": "Share kept above chance"}
-AXES = {"percent_of_dense": "100 × score / dense, %", "kept": "(score − chance) / (dense − chance)"}
+VIEWS = {"relative_score": "Percent of dense score", "retention": "Retention (chance-corrected)"}
+AXES = {"relative_score": "100 × score / dense, %", "retention": "(score − chance) / (dense − chance)"}
 ROOM = layout.Room(2.55)
 CROWDED = 10  # lines in a panel that can still be told apart
 
@@ -24,7 +24,7 @@ CROWDED = 10  # lines in a panel that can still be told apart
 def draw(rows: pl.DataFrame, looks: conditions.Looks, amount: Amount, title: str, remarks: list[str]) -> Figure:
     """Draw `rows`, dense ones among them, a row of panels a model; `remarks` are footer sentences of the caller.
 
-    Left: percent of dense, chance of each condition dotted. Right: chance-corrected share kept, 0 chance and 1 dense.
+    Left: percent of dense, chance of each condition dotted. Right: chance-corrected retention, 0 chance and 1 dense.
     A line joins the levels of one `series.Line` of one condition, from dense on. Where that is very many lines, those
     that prune and those that do not get a row of panels each, on the same axes.
     """
@@ -38,7 +38,7 @@ def draw(rows: pl.DataFrame, looks: conditions.Looks, amount: Amount, title: str
             _draw_lines(ax, own, view, looks, amount, dashes)
             for band in ax.collections:
                 band.set_alpha(0.06 if crowded else 0.13)
-            floors(ax, whole, view, looks)
+            baselines(ax, whole, view, looks)
             amount.set_up(ax, rows)
     footer = " ".join(
         [report_figures_text.facts(rows, "Bands"), *_method_remarks(dashes), *remarks, *hidden_remarks(rows, looks)]
@@ -75,7 +75,7 @@ def _parts(rows: pl.DataFrame, dashes: dict[series.Line, object]) -> dict[str, p
     for model, own in models(rows).items():
         families = {
             "pruned": [line for line in dashes if line.kind in series.PRUNING],
-            "quantised or low rank": [line for line in dashes if line.kind in series.PLAIN],
+            "quantized or low rank": [line for line in dashes if line.kind in series.PLAIN],
         }
         if _series(own) <= CROWDED or not all(families.values()):
             found[model] = own
@@ -97,10 +97,10 @@ def by_condition(rows: pl.DataFrame, looks: conditions.Looks) -> dict[conditions
     return {key: rows[found[key]] for key in sorted(found, key=lambda k: tuple(map(report_figures_text.natural, k)))}
 
 
-def floors(ax: Axes, rows: pl.DataFrame, view: str, looks: conditions.Looks) -> None:
+def baselines(ax: Axes, rows: pl.DataFrame, view: str, looks: conditions.Looks) -> None:
     """Draw what guessing keeps, and 1 as dense where shares are shown; set y limits that hold these and all points."""
     drawn = []
-    if view == "kept":
+    if view == "retention":
         ax.axhline(0, color=style.GREY, linewidth=0.9, linestyle=style.DOTS, zorder=1, label="chance")
         ax.axhline(1, color=style.GREY, linewidth=0.9, zorder=1, label="dense")
         if rows[view].is_null().all():
@@ -109,7 +109,7 @@ def floors(ax: Axes, rows: pl.DataFrame, view: str, looks: conditions.Looks) -> 
     else:
         for key, condition in by_condition(rows, looks).items():
             drawn += _floor(ax, condition, looks.of[key])
-    must = [*rows[view].drop_nulls(), *drawn, *((100.0,) if view == "percent_of_dense" else (-0.08, 1.08))]
+    must = [*rows[view].drop_nulls(), *drawn, *((100.0,) if view == "relative_score" else (-0.08, 1.08))]
     ends = [*rows[f"{view}_low"].drop_nulls(), *rows[f"{view}_high"].drop_nulls()]
     ax.set_ylim(*marks.within(must, ends, 0.3))
 
@@ -119,10 +119,10 @@ def _floor(ax: Axes, condition: pl.DataFrame, look: conditions.Look) -> list[flo
     row = condition.row(0, named=True)
     if row["dense_score"] <= 0:
         return []
-    floor = 100 * row["chance"] / row["dense_score"]
+    baseline = 100 * row["chance"] / row["dense_score"]
     faint = {"linewidth": 0.9, "linestyle": style.DOTS, "alpha": 0.75, "zorder": 1}
-    ax.axhline(floor, color=look.colour, label=f"{look.label}|chance", **faint)
-    return [floor]
+    ax.axhline(baseline, color=look.color, label=f"{look.label}|chance", **faint)
+    return [baseline]
 
 
 def _draw_lines(
@@ -137,9 +137,9 @@ def _draw_lines(
             points = amount.in_order(pl.concat([series.on(condition, [None]), own]))
             x, label = amount.x(points), f"{look.label}|{line.key}"
             low, high, y = (marks.numbers(points[f"{view}{end}"]) for end in ("_low", "_high", ""))
-            ax.fill_between(x, low, high, color=look.colour, linewidth=0, zorder=2)
-            ax.plot(x, y, color=look.colour, linestyle=dash, zorder=3, label=label)
-            marks.points(ax, x, y, points["collapsed"], look.colour, look.marker, label=label)
+            ax.fill_between(x, low, high, color=look.color, linewidth=0, zorder=2)
+            ax.plot(x, y, color=look.color, linestyle=dash, zorder=3, label=label)
+            marks.points(ax, x, y, points["collapsed"], look.color, look.marker, label=label)
 
 
 # ---- legends and footer ----------------------------------------------------------------------------------------------
@@ -153,22 +153,20 @@ def condition_keys(rows: pl.DataFrame, looks: conditions.Looks) -> list:
         look = looks.of[key]
         n = f" (n = {report_figures_text.span(condition['n_examples'])})" if several else ""
         name = report_figures_text.shorten(look.label) + n
-        keys.append(
-            marks.key(name, color=look.colour, marker=look.marker, markeredgecolor="white", markeredgewidth=0.5)
-        )
+        keys.append(marks.key(name, color=look.color, marker=look.marker, markeredgecolor="white", markeredgewidth=0.5))
     return keys
 
 
 def mark_keys(rows: pl.DataFrame) -> list:
     """Legend of the chance line, and of the open marker of collapsed cells."""
     chance = {"linestyle": style.DOTS, "linewidth": 0.9, "color": style.GREY}
-    keys = [marks.key("chance (left: of the condition in that colour)", **chance)]
+    keys = [marks.key("chance (left: of the condition in that color)", **chance)]
     return keys + ([marks.collapsed_key()] if (rows["collapsed"] > 0).any() else [])
 
 
 def hidden_remarks(rows: pl.DataFrame, looks: conditions.Looks) -> list[str]:
-    """Footer sentence on the conditions that have no share kept; none where all have one."""
-    hidden = sorted({looks[row].label for row in rows.filter(pl.col("kept").is_null()).iter_rows(named=True)})
+    """Footer sentence on the conditions that have no retention; none where all have one."""
+    hidden = sorted({looks[row].label for row in rows.filter(pl.col("retention").is_null()).iter_rows(named=True)})
     names = "; ".join(report_figures_text.shorten(name) for name in hidden)
     return [f"Not in the right panel, dense not clearly above chance: {names}."] if hidden else []
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MODE = "_mode"  # column of `select`: the transfer mode that a row is shown with, its dense reference's too
-VIEWS = {"score": "Score", "kept": "Share kept above chance"}
+VIEWS = {"score": "Score", "retention": "Retention (chance-corrected)"}
 TITLE_LENGTH, LABEL_LENGTH = 24, 36
 PANEL_IN, FOOT_IN = 2.2, 0.62
 SHARE = "(score − chance) / (dense − chance)"
@@ -24,10 +24,10 @@ SHARE = "(score − chance) / (dense − chance)"
 
 @style.styled
 def draw(drops: pl.DataFrame, experiment: str) -> Figure:
-    """Draw what every condition of `experiment` loses against how hard it is, one colour a level.
+    """Draw what every condition of `experiment` loses against how hard it is, one color a level.
 
     Where one knob varies within every task, x is that knob, and each task (and model, and transfer mode) has a row of
-    two panels: the score with dense and chance, and the share kept above chance, (score - chance) / (dense - chance).
+    two panels: the score with dense and chance, and the retention, (score - chance) / (dense - chance).
     Else tasks are compared: against the chance-corrected dense error (by kind first, where some are answered freely),
     and, where two or more have a human figure H, against the gap to it, (H - dense) / H and (H - dense) / dense.
 
@@ -75,7 +75,7 @@ def _modes(compressed: pl.DataFrame) -> list[str]:
 
 
 def _by_knob(rows: pl.DataFrame, knob: str) -> list[list[Panel]]:
-    """A row of panels for each task, model and mode: score and share kept, against the knob."""
+    """A row of panels for each task, model and mode: score and retention, against the knob."""
     beside = difficulty_axes.beside(rows, knob)
     grid = []
     for part, own in _parts(rows, ["task", "model", MODE]):
@@ -85,7 +85,7 @@ def _by_knob(rows: pl.DataFrame, knob: str) -> list[list[Panel]]:
 
 
 def _by_task(rows: pl.DataFrame, looks: conditions.Looks) -> list[list[Panel]]:
-    """For each model and mode: score and share kept against the dense error (or by kind), then the other measures."""
+    """For each model and mode: score and retention against the dense error (or by kind), then the other measures."""
     grid = []
     for part, own in _parts(rows, ["model", MODE]):
         measures = HUMAN_GAPS if _compared(own) else ()
@@ -93,7 +93,7 @@ def _by_task(rows: pl.DataFrame, looks: conditions.Looks) -> list[list[Panel]]:
         scales = [difficulty_axes.of_kinds(own), *scales] if difficulty_axes.kinds_differ(own) else scales
         panels = [
             Panel(own, view, scale, _title(part, VIEWS[view]), names=_names(own, scale, looks))
-            for view, scale in [("score", scales[0]), *(("kept", scale) for scale in scales)]
+            for view, scale in [("score", scales[0]), *(("retention", scale) for scale in scales)]
         ]
         grid += [panels[at : at + 2] for at in range(0, len(panels), 2)]
     return grid
@@ -164,15 +164,15 @@ def _heading(fig: Figure, panel: Panel, room: layout.Room) -> str:
 def _fill(axes: list, grid: list[list[Panel]], looks: Palette, room: layout.Room) -> bool:
     """Draw every panel; whether an interval is cut off by a panel's edge."""
     wide = room.panel_wide_in(2)
-    kept = difficulty_panels.y_limits([panel for line in grid for panel in line if panel.view == "kept"])
+    kept = difficulty_panels.y_limits([panel for line in grid for panel in line if panel.view == "retention"])
     cut = False
     for line, pair in zip(grid, axes, strict=True):
         for ax in pair[len(line) :]:
             ax.set_visible(False)
         for ax, panel in zip(pair, line, strict=False):
             difficulty_panels.draw(ax, panel, looks, wide)
-            ax.set_ylim(*(kept if panel.view == "kept" else difficulty_panels.y_limits([panel])))
-            ax.set_ylabel(SHARE if panel.view == "kept" else _score_label(panel.rows))
+            ax.set_ylim(*(kept if panel.view == "retention" else difficulty_panels.y_limits([panel])))
+            ax.set_ylabel(SHARE if panel.view == "retention" else _score_label(panel.rows))
             ax.set_title(_heading(ax.figure, panel, room), pad=6 + 72 * _names_in(ax.figure, line))
             labels.draw(ax, list(panel.names), wide)
             cut = cut or difficulty_panels.cut_off(ax, panel)
@@ -188,7 +188,7 @@ def _score_label(rows: pl.DataFrame) -> str:
 
 
 def _level_keys(looks: Palette) -> list:
-    dense = marks.key("dense (share kept: the line at 1)", color=style.INK, marker="o", **style.FILLED)
+    dense = marks.key("dense (retention: the line at 1)", color=style.INK, marker="o", **style.FILLED)
     return [dense, *series.keys([tag for tag in looks.shades if tag != "dense"])]
 
 
@@ -197,7 +197,7 @@ def _mark_keys(rows: pl.DataFrame, looks: Palette) -> list:
     variants = [(name, look) for name, look in looks.variants.items() if name]
     keys = [marks.key(name, marker=mark, markersize=3.5, linestyle=dash, **grey) for name, (mark, dash) in variants]
     keys.append(marks.key("chance", linewidth=0.9, linestyle=style.DOTS, **grey))
-    if rows["kept"].is_null().any():
+    if rows["retention"].is_null().any():
         look = {"marker": "x", "linestyle": "none", "markeredgewidth": 1.1}
         keys.append(marks.key("no share: dense is not clearly above chance", **look, **grey))
     if (rows["collapsed"] > 0).any():
@@ -230,7 +230,7 @@ def _knob_remarks(knob: str) -> list[str]:
 
 def _compared(rows: pl.DataFrame) -> bool:
     """Whether two or more tasks have both a human figure and a share to draw over the gap to it."""
-    return rows.drop_nulls(["human", "kept"])["title"].n_unique() > 1
+    return rows.drop_nulls(["human", "retention"])["title"].n_unique() > 1
 
 
 def _task_remarks(rows: pl.DataFrame) -> list[str]:
@@ -240,7 +240,7 @@ def _task_remarks(rows: pl.DataFrame) -> list[str]:
         return []
     drawn = pl.concat(parts)
     known = drawn.drop_nulls("human")
-    lost = known.filter(pl.col("kept").is_null()).unique(["title", "model"])
+    lost = known.filter(pl.col("retention").is_null()).unique(["title", "model"])
     several = drawn["model"].n_unique() > 1
     reasons = {
         "no human figure": drawn.filter(pl.col("human").is_null())["title"],

@@ -130,10 +130,10 @@ def _order(value: str) -> tuple:
 def of_measure(rows: pl.DataFrame, measure: str) -> Scale:
     """The axis of a measure of difficulty; conditions for which it is not defined have no place on it.
 
-    Nor has, on an axis of the human gap, a condition with no share kept: the gap by dense has no bound where dense is
+    Nor has, on an axis of the human gap, a condition with no retention: the gap by dense has no bound where dense is
     near 0, and would push all others to the edge.
     """
-    shown = rows if measure == DENSE_ERROR else rows.drop_nulls("kept")
+    shown = rows if measure == DENSE_ERROR else rows.drop_nulls("retention")
     found = {place(row): _measured(row, measure) for row in shown.iter_rows(named=True)}
     at = {condition: value for condition, value in found.items() if value is not None}
     return Scale(

@@ -1,4 +1,4 @@
-"""One panel of a difficulty figure: scores, or shares kept above chance, of dense and of each level."""
+"""One panel of a difficulty figure: scores, or chance-corrected retention, of dense and of each level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from junkdna.report.figures.labels import Name
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VIEWS = {"score": "Score", "kept": "Share kept above chance"}
+VIEWS = {"score": "Score", "retention": "Retention (chance-corrected)"}
 DASHES = ("-", (0, (2.6, 1.3)), (0, (1, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (6, 1.5)))
 DENSE = "dense"
 ASIDE_PT = 3.0  # between the series of one condition, less where there are many
@@ -32,7 +32,7 @@ class Panel:
     """
 
     rows: pl.DataFrame
-    view: Literal["score", "kept"]
+    view: Literal["score", "retention"]
     scale: Scale
     title: str
     beside: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Series:
 
     rows: list[dict]
     label: str
-    colour: str
+    color: str
     marker: str
     dash: object
     aside_pt: float
@@ -69,7 +69,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Palette:
-    """Looks of series in all panels of a figure: colour of each compression (a tag, dense first), marker and line of
+    """Looks of series in all panels of a figure: color of each compression (a tag, dense first), marker and line of
     each variant."""
 
     shades: dict[str, str]
@@ -83,7 +83,7 @@ def palette(panels: list[Panel]) -> Palette:
     )
     variants = sorted({name for panel in panels for name in panel.variants()}, key=report_figures_text.natural)
     looks = zip(cycle(style.CONDITION_MARKERS), cycle(DASHES), strict=False)
-    return Palette({DENSE: style.INK} | report_figures_series.colours(drawn), dict(zip(variants, looks, strict=False)))
+    return Palette({DENSE: style.INK} | report_figures_series.colors(drawn), dict(zip(variants, looks, strict=False)))
 
 
 def draw(ax: Axes, panel: Panel, looks: Palette, wide_in: float) -> None:
@@ -96,7 +96,7 @@ def draw(ax: Axes, panel: Panel, looks: Palette, wide_in: float) -> None:
     ax.set_xlabel(panel.scale.label)
     for x in panel.scale.dividers:
         ax.axvline(x, color=style.FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0, label="divider")
-    if panel.view == "kept":
+    if panel.view == "retention":
         ax.axhline(0, color=style.GREY, linewidth=0.9, linestyle=style.DOTS, zorder=1, label="chance")
         ax.axhline(1, color=style.GREY, linewidth=0.9, zorder=1, label="dense")
         _undefined(ax, panel)
@@ -108,7 +108,7 @@ def draw(ax: Axes, panel: Panel, looks: Palette, wide_in: float) -> None:
 
 def _undefined(ax: Axes, panel: Panel) -> None:
     """A cross at the foot for each condition whose dense model is not clearly above chance."""
-    x = sorted({panel.x(row) for row in panel.placed() if row["kept"] is None})
+    x = sorted({panel.x(row) for row in panel.placed() if row["retention"] is None})
     if x:
         look = {"linestyle": "none", "marker": "x", "color": style.GREY, "markersize": 4.5, "markeredgewidth": 1.1}
         ax.plot(x, [0.03] * len(x), transform=ax.get_xaxis_transform(), label="undefined", zorder=4, **look)
@@ -159,7 +159,7 @@ def _draw_series(ax: Axes, series: Series, panel: Panel) -> None:
         ends = [row[f"{panel.view}_low"], row[f"{panel.view}_high"]]
         if None not in ends:
             bar = {"linewidth": 1, "zorder": 2 + top, "transform": where, "label": f"{series.label}|bar"}
-            ax.plot([at, at], ends, color=series.colour, **bar)
+            ax.plot([at, at], ends, color=series.color, **bar)
     if panel.scale.joined:
         gaps = {panel.x(row) for row in series.rows if row[panel.view] is None}
         for (x0, y0), (x1, y1) in pairwise(zip(x, y, strict=True)):
@@ -168,10 +168,10 @@ def _draw_series(ax: Axes, series: Series, panel: Panel) -> None:
             faint = any(x0 < divider < x1 for divider in panel.scale.dividers)
             line = {"linewidth": 0.7, "alpha": 0.45} if faint else {"linewidth": 1.3}
             look = {"linestyle": series.dash, "zorder": 3 + top, "transform": where, "label": f"{series.label}|line"}
-            ax.plot([x0, x1], [y0, y1], color=series.colour, **look, **line)
+            ax.plot([x0, x1], [y0, y1], color=series.color, **look, **line)
     collapsed = [row["collapsed"] for row in rows]
     more = {"label": series.label, "transform": where, "markersize": 4.5, "zorder": 4 + top}
-    marks.points(ax, x, y, collapsed, series.colour, series.marker, **more)
+    marks.points(ax, x, y, collapsed, series.color, series.marker, **more)
 
 
 def cut_off(ax: Axes, panel: Panel) -> bool:
@@ -185,6 +185,6 @@ def y_limits(panels: list[Panel]) -> tuple[float, float]:
     """Limits that hold the points and chance of all `panels`, and their intervals as far as these do not squeeze."""
     rows = pl.concat([panel.rows for panel in panels])
     view = panels[0].view
-    must = [-0.08, 1.08] if view == "kept" else [*rows["chance"]]
+    must = [-0.08, 1.08] if view == "retention" else [*rows["chance"]]
     ends = [*rows[f"{view}_low"].drop_nulls(), *rows[f"{view}_high"].drop_nulls()]
     return marks.within([*must, *rows[view].drop_nulls()], ends, 0.3)

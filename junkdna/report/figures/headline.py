@@ -20,7 +20,7 @@ DENSE_ERROR = "chance_corrected_dense_error"
 
 @style.styled
 def draw(drops: pl.DataFrame) -> Figure:
-    """Draw chance-corrected drop (1 - share kept) against difficulty, one colour per sparsity, for magnitude pruning
+    """Draw chance-corrected drop (1 - retention) against difficulty, one color per sparsity, for magnitude pruning
     (with the fewest options that the study has it with).
 
     Circles: no fine-tuning; diamonds: fine-tuned with the mask held. One panel per difficulty measure; a condition
@@ -57,7 +57,7 @@ def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
     same = ["model", "task", "knobs", "protocol", "transfer", "sparsity", "difficulty_measure"]
     rows = rows.unique(same, keep="first", maintain_order=True).sort(same)
-    usable = pl.col("kept").is_not_null() & pl.col("difficulty").is_not_null()
+    usable = pl.col("retention").is_not_null() & pl.col("difficulty").is_not_null()
     return rows.filter(usable), rows.filter(~usable)
 
 
@@ -72,30 +72,30 @@ def _panel(ax: Axes, rows: pl.DataFrame, shown_levels: list[str]) -> None:
         ax.set_xlim(0, 1)
         return
     _limits(ax, rows)
-    for at, (tag, colour) in enumerate(series.colours(shown_levels).items()):
+    for at, (tag, color) in enumerate(series.colors(shown_levels).items()):
         aside = ScaledTranslation((at - (len(shown_levels) - 1) / 2) * 3.2 / 72, 0, ax.figure.dpi_scale_trans)
         for mode, marker in MODES.items():
             own = rows.filter((pl.col("compression") == tag) & (pl.col("transfer") == mode))
-            _points(ax, own, colour, marker, f"{series.strength(tag):g}|{mode}", ax.transData + aside)
+            _points(ax, own, color, marker, f"{series.strength(tag):g}|{mode}", ax.transData + aside)
 
 
-def _points(ax: Axes, own: pl.DataFrame, colour: str, marker: str, label: str, where: object) -> None:
+def _points(ax: Axes, own: pl.DataFrame, color: str, marker: str, label: str, where: object) -> None:
     """Points and error bars; x is the true difficulty, moved aside on paper only so that no level hides another."""
     for row in own.iter_rows(named=True):
-        if row["kept_low"] is None or row["kept_high"] is None:
+        if row["retention_low"] is None or row["retention_high"] is None:
             continue
-        ends = [1 - row["kept_high"], 1 - row["kept_low"]]
+        ends = [1 - row["retention_high"], 1 - row["retention_low"]]
         ax.plot(
-            [row["difficulty"]] * 2, ends, color=colour, linewidth=1, zorder=2, transform=where, label=f"{label}|bar"
+            [row["difficulty"]] * 2, ends, color=color, linewidth=1, zorder=2, transform=where, label=f"{label}|bar"
         )
-    x, y = own["difficulty"].to_list(), (1 - own["kept"]).to_list()
-    marks.points(ax, x, y, own["collapsed"], colour, marker, label=label, transform=where, markersize=5)
+    x, y = own["difficulty"].to_list(), (1 - own["retention"]).to_list()
+    marks.points(ax, x, y, own["collapsed"], color, marker, label=label, transform=where, markersize=5)
 
 
 def _limits(ax: Axes, rows: pl.DataFrame) -> None:
     ax.set_xlim(*marks.around(rows["difficulty"]))
-    ends = [1 - v for name in ("kept_low", "kept_high") for v in rows[name].drop_nulls()]
-    ax.set_ylim(*marks.within([*(1 - rows["kept"]), 0.0, 1.0], ends, 0.4))
+    ends = [1 - v for name in ("retention_low", "retention_high") for v in rows[name].drop_nulls()]
+    ax.set_ylim(*marks.within([*(1 - rows["retention"]), 0.0, 1.0], ends, 0.4))
 
 
 def _names(rows: pl.DataFrame, looks: conditions.Looks) -> list[labels.Name]:

@@ -49,7 +49,7 @@ def draw(ax: Axes, names: list[Name], wide_in: float) -> None:
         ax.axvline(name.x, color=style.FAINT, linewidth=0.6, zorder=0, label="condition")
         shown = low + inches / wide_in * (high - low)
         leader = Line2D([name.x, shown], [1.0, 1.05], transform=trans, color=style.GREY, linewidth=0.5, clip_on=False)
-        dot = {"marker": name.look.marker, "color": name.look.colour, "markersize": 4}
+        dot = {"marker": name.look.marker, "color": name.look.color, "markersize": 4}
         ax.add_line(leader)
         ax.add_line(Line2D([shown], [1.06], transform=trans, label="name", linestyle="none", clip_on=False, **dot))
         ax.annotate(
@@ -75,7 +75,7 @@ def _places(names: list[Name], limits: tuple[float, float], wide_in: float) -> l
 def spread(wanted: list[float], step: float, wide: float) -> list[float]:
     """Positions as near as possible to the rising `wanted` ones, at least `step` apart, within 0 to `wide`.
 
-    Neighbours that would touch become one block, which stands round its own mean (pool adjacent violators).
+    Neighbors that would touch become one block, which stands round its own mean (pool adjacent violators).
     """
     step = min(step, wide / max(len(wanted) - 1, 1))
     blocks: list[list[float]] = []

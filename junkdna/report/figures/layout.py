@@ -20,7 +20,7 @@ from junkdna.report.figures.style import (
     XLABEL_IN,
     styled,
 )
-from junkdna.storage.atomic import replacing
+from junkdna.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -174,7 +174,7 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     written = []
     for kind, about in metadata.items():
         path = Path(stem).with_name(f"{Path(stem).name}.{kind}")
-        with replacing(path) as unfinished:
+        with atomic_write(path) as unfinished:
             fig.savefig(unfinished, format=kind, metadata=about)
         written.append(path)
     return written

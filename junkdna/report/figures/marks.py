@@ -20,7 +20,7 @@ def numbers(values: pl.Series) -> list[float]:
 
 
 def key(text: str, **look: object) -> Artist:
-    """Legend entry: a line or marker with `look`, labelled `text`."""
+    """Legend entry: a line or marker with `look`, labeled `text`."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=shorten(text, 70), **look)
@@ -36,16 +36,16 @@ def points(
     x: Sequence[float],
     y: Sequence[float],
     collapsed: Sequence[int],
-    colour: str,
+    color: str,
     marker: str,
     **more: object,
 ) -> None:
     """Draw markers, open where `collapsed` is above 0; the line's label ends in `|points` or `|collapsed`."""
     label = more.pop("label")
-    for is_open, name, face in ((False, "points", FILLED), (True, "collapsed", OPEN | {"markeredgecolor": colour})):
+    for is_open, name, face in ((False, "points", FILLED), (True, "collapsed", OPEN | {"markeredgecolor": color})):
         at = [i for i, count in enumerate(collapsed) if (count > 0) == is_open]
         if at:
-            look = {"color": colour, "marker": marker, "linestyle": "none", "zorder": 4} | face | more
+            look = {"color": color, "marker": marker, "linestyle": "none", "zorder": 4} | face | more
             ax.plot([x[i] for i in at], [y[i] for i in at], label=f"{label}|{name}", **look)
 
 

@@ -1,4 +1,4 @@
-"""Levels where a figure gives each its own colour: which are drawn, and in what colours."""
+"""Levels where a figure gives each its own color: which are drawn, and in what colors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from junkdna.report.figures import marks, text
-from junkdna.report.figures.style import LEVEL_COLOURS, METHOD_DASHES, SPARE_DASHES
+from junkdna.report.figures.style import LEVEL_COLORS, METHOD_DASHES, SPARE_DASHES
 from junkdna.study.cell import parse_compression
 from junkdna.study.levels import parse_level
 from junkdna.study.methods import METHODS
@@ -199,15 +199,15 @@ def pick(tags: Iterable[str]) -> list[str]:
     return [found[round(at * (len(found) - 1) / 3)] for at in range(4)]
 
 
-def colours(tags: list[str]) -> dict[str, str]:
-    """Sequential colours, light to dark, the darkest for the strongest compression."""
-    return dict(zip(tags, LEVEL_COLOURS[len(LEVEL_COLOURS) - len(tags) :], strict=True))
+def colors(tags: list[str]) -> dict[str, str]:
+    """Sequential colors, light to dark, the darkest for the strongest compression."""
+    return dict(zip(tags, LEVEL_COLORS[len(LEVEL_COLORS) - len(tags) :], strict=True))
 
 
 def keys(tags: list[str]) -> list[Artist]:
     """Legend entries of the levels."""
     look = {"marker": "s", "linestyle": "none", "markersize": 6}
-    return [marks.key(words(tag), color=colour, **look) for tag, colour in colours(tags).items()]
+    return [marks.key(words(tag), color=color, **look) for tag, color in colors(tags).items()]
 
 
 def words(tag: str) -> str:

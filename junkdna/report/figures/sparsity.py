@@ -1,4 +1,4 @@
-"""Drop against sparsity: one experiment, two views of it (percent of dense, share kept above chance)."""
+"""Drop against sparsity: one experiment, two views of it (percent of dense, chance-corrected retention)."""
 
 from __future__ import annotations
 

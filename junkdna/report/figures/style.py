@@ -1,4 +1,4 @@
-"""One style for every figure: colours, markers, line styles and sizes, and matplotlib set to them.
+"""One style for every figure: colors, markers, line styles and sizes, and matplotlib set to them.
 
 matplotlib is imported inside functions and used through its object API on the Agg backend: no pyplot, no global state.
 """
@@ -15,15 +15,15 @@ R = TypeVar("R")
 INK, GREY, FAINT = "#222222", "#6B6B6B", "#D9D9D9"
 NOTE_INK, NOTE_BAND = "#8C1D18", "#FBE3DF"  # of a note that a figure is incomplete
 # Okabe and Ito without black (dense, text) and without yellow (too pale for a thin line on white).
-CONDITION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
+CONDITION_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 CONDITION_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-# Modes and levels never borrow a condition's colour, so a colour has one meaning in a report.
+# Modes and levels never borrow a condition's color, so a color has one meaning in a report.
 MODE_LOOKS = {
     "sparse": ("#882255", "o", "sparse (mask held)"),
     "sparse_to_dense": ("#117733", "s", "sparse to dense (mask released)"),
     "dense_freeze": ("#332288", "^", "dense, small weights frozen"),
 }
-LEVEL_COLOURS = ("#F2A65A", "#C8553D", "#8C2F5B", "#2D1E4F")  # light to dark: prints in order without colour, too
+LEVEL_COLORS = ("#F2A65A", "#C8553D", "#8C2F5B", "#2D1E4F")  # light to dark: prints in order without color, too
 METHOD_DASHES = {
     "magnitude": "-",
     "random": (0, (1.2, 1.4)),

@@ -142,28 +142,28 @@ def _line(ax: Axes, own: pl.DataFrame, x: list[float], which: tuple[str, series.
     from matplotlib.transforms import ScaledTranslation
 
     mode, line, dash = which
-    colour, marker, _ = _look(mode)
+    color, marker, _ = _look(mode)
     where = ax.transData + ScaledTranslation(aside_pt / 72, 0, ax.figure.dpi_scale_trans)
     label = f"{mode}|{line.key}"
     low, high, y = (marks.numbers(own[f"score{end}"]) for end in ("_low", "_high", ""))
-    ax.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=2)
+    ax.fill_between(x, low, high, color=color, alpha=0.14, linewidth=0, zorder=2)
     spot = ax.transData
     if len(x) == 1:  # a band of one level has no width: a bar shows its interval
         spot = where
-        ax.plot(x * 2, [low[0], high[0]], color=colour, linewidth=1, zorder=2, transform=where, label=f"{label}|bar")
-    ax.plot(x, y, color=colour, linestyle=dash, zorder=3, label=label)
+        ax.plot(x * 2, [low[0], high[0]], color=color, linewidth=1, zorder=2, transform=where, label=f"{label}|bar")
+    ax.plot(x, y, color=color, linestyle=dash, zorder=3, label=label)
     for at, row in zip(x, own.iter_rows(named=True), strict=True):
-        _dots(ax, at, row["score_seeds"], colour, where)
-    marks.points(ax, x, y, own["collapsed"], colour, marker, label=label, transform=spot)
+        _dots(ax, at, row["score_seeds"], color, where)
+    marks.points(ax, x, y, own["collapsed"], color, marker, label=label, transform=spot)
 
 
-def _dots(ax: Axes, x: float, scores: list[float], colour: str, where: object) -> None:
+def _dots(ax: Axes, x: float, scores: list[float], color: str, where: object) -> None:
     dots = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "alpha": 0.65}
-    ax.plot([x] * len(scores), scores, color=colour, zorder=5, label="seeds", transform=where, **dots)
+    ax.plot([x] * len(scores), scores, color=color, zorder=5, label="seeds", transform=where, **dots)
 
 
 def _share_limits(ax: Axes, rows: pl.DataFrame) -> None:
-    """One y axis for all panels, with every interval, seed and floor inside and room for the floors' names below."""
+    """One y axis for all panels, with every interval, seed and baseline inside and room for names below."""
     seeds = rows["score_seeds"].explode().drop_nulls().to_list()
     columns = ("score_low", "score_high", "score", "chance", "majority")
     values = [v for name in columns for v in rows[name].drop_nulls()] + seeds
@@ -230,8 +230,8 @@ def _legend(rows: pl.DataFrame, dashes: dict[series.Line, object]) -> list:
     if len(rows.filter(pl.col("transfer") == "dense")):
         keys.append(marks.key("dense transfer and its interval", color=style.INK, linewidth=1.2))
     for mode in _modes(rows):
-        colour, marker, name = _look(mode)
-        keys.append(marks.key(name, color=colour, marker=marker, **style.FILLED))
+        color, marker, name = _look(mode)
+        keys.append(marks.key(name, color=color, marker=marker, **style.FILLED))
     if len(dashes) > 1:
         named = series.names(dashes)
         keys += [marks.key(named[line], color=style.GREY, linestyle=dash) for line, dash in dashes.items()]

@@ -15,7 +15,7 @@ def table(labels: str = "A", **more) -> pl.DataFrame:
     return drops_table([Condition(name, "", name, 0.25, 0.8, 0.5, **tags) for name in labels])
 
 
-@pytest.mark.parametrize(("panel", "column"), [(0, "percent_of_dense"), (1, "kept")])
+@pytest.mark.parametrize(("panel", "column"), [(0, "relative_score"), (1, "retention")])
 def test_a_bar_lies_over_the_weights_that_were_pruned(panel, column):
     drops = table()
     found = lines(bands.draw(drops, "x").axes[panel])

@@ -24,7 +24,7 @@ def score_of(table: pl.DataFrame, tag: str, column: str) -> float:
     return table.filter(pl.col("compression") == tag)[column][0]
 
 
-@pytest.mark.parametrize(("panel", "column"), [(0, "percent_of_dense"), (1, "kept")])
+@pytest.mark.parametrize(("panel", "column"), [(0, "relative_score"), (1, "retention")])
 def test_each_method_is_a_line_from_dense_to_its_fewest_bits(panel, column):
     """Bits by hand: 16 (1 - s) + 1; b + (16 + b) / g; 32 r of a square matrix, 16 at most."""
     table = one()
@@ -56,8 +56,8 @@ def test_the_axis_falls_from_dense_and_halves_in_equal_steps():
 def test_bands_and_intervals_are_the_tables():
     table = one(methods=(), compressions=("rtn-4bit",))
     heights = budget.draw(table, "x").axes[0].collections[0].get_paths()[0].vertices[:, 1]
-    assert heights.min() == pytest.approx(table["percent_of_dense_low"].min())
-    assert heights.max() == pytest.approx(table["percent_of_dense_high"].max())
+    assert heights.min() == pytest.approx(table["relative_score_low"].min())
+    assert heights.max() == pytest.approx(table["relative_score_high"].max())
 
 
 def test_collapsed_is_open():
@@ -96,7 +96,7 @@ def test_very_many_lines_are_split_into_pruned_and_not_on_the_same_axes():
     table = many(compressions=("rtn-4bit", "rtn-3bit", "svd-rank0.1"))
     fig = budget.draw(table, "m")
     titles = [ax.get_title(loc="left").replace("\n", " ") for ax in fig.axes]
-    assert [title.split(":")[0] for title in titles] == ["Pruned"] * 2 + ["Quantised or low rank"] * 2
+    assert [title.split(":")[0] for title in titles] == ["Pruned"] * 2 + ["Quantized or low rank"] * 2
     assert len({ax.get_xlim() for ax in fig.axes}) == 1
     assert fig.axes[0].get_ylim() == fig.axes[2].get_ylim()
     first, second = ({label.split("|")[1] for label in lines(ax) if "|" in label} for ax in fig.axes[::2])

@@ -15,12 +15,12 @@ def test_looks_do_not_depend_on_row_order_and_differ_inside_an_experiment(drops)
     assert looks.of == shuffled.of
     for _, rows in drops.group_by("experiment"):
         used = {looks.key(row): looks[row] for row in rows.iter_rows(named=True)}
-        assert len({look.colour for look in used.values()}) == len(used)
+        assert len({look.color for look in used.values()}) == len(used)
 
 
-def test_ten_conditions_have_ten_pairs_of_colour_and_marker():
+def test_ten_conditions_have_ten_pairs_of_color_and_marker():
     looks = conditions.looks(drops_table([Condition("t", f"k={i}", f"C{i}", 0.25, 0.8, 0.5) for i in range(10)]))
-    assert len({(look.colour, look.marker) for look in looks.of.values()}) == 10
+    assert len({(look.color, look.marker) for look in looks.of.values()}) == 10
     assert [key[1] for key in looks.of] == [f"k={i}" for i in range(10)]
 
 

@@ -38,7 +38,7 @@ def near(values) -> object:
 def test_lines_points_and_bars_hold_the_tables_numbers():
     table = drops_table(knob("shots", [0, 1, 5]))
     score, kept = shown(difficulty.draw(table, "x"))
-    for ax, column, levels in ((score, "score", (0.0, 0.3, 0.6)), (kept, "kept", (0.3, 0.6))):
+    for ax, column, levels in ((score, "score", (0.0, 0.3, 0.6)), (kept, "retention", (0.3, 0.6))):
         found = lines(ax)
         for level in levels:
             rows = pick(table, sparsity=level).sort("knobs")
@@ -63,7 +63,7 @@ def test_chance_is_a_step_that_moves_with_the_options():
     assert list(edges) == near([1.5, 2.5, 3.5, 4.5])
 
 
-def test_one_colour_a_level_and_the_darkest_for_the_highest():
+def test_one_color_a_level_and_the_darkest_for_the_highest():
     score = shown(difficulty.draw(drops_table(knob("options", [2, 3])), "x"))[0]
     found = lines(score)
     shades = [found[f"{name}|points"].get_color() for name in ("dense", "0.3", "0.6")]
@@ -103,7 +103,9 @@ def test_closed_book_is_set_apart_by_a_divider_and_a_faint_line():
 
 def test_an_undefined_share_is_a_cross_and_no_line_passes_it():
     table = drops_table(knob("shots", [0, 1, 2, 5]))
-    hidden = [pl.when(pl.col("knobs") != "shots=1").then(c).alias(c) for c in ("kept", "kept_low", "kept_high")]
+    hidden = [
+        pl.when(pl.col("knobs") != "shots=1").then(c).alias(c) for c in ("retention", "retention_low", "retention_high")
+    ]
     fig = difficulty.draw(table.with_columns(hidden), "x")
     kept = shown(fig)[1]
     assert list(lines(kept)["undefined"].get_xdata()) == [1]
@@ -115,7 +117,7 @@ def test_an_undefined_share_is_a_cross_and_no_line_passes_it():
 
 def test_no_share_at_all_still_draws():
     table = drops_table(knob("shots", [0, 1]))
-    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("kept", "kept_low", "kept_high")}
+    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
     kept = shown(difficulty.draw(table.with_columns(**nothing), "x"))[1]
     assert list(lines(kept)["undefined"].get_xdata()) == [0, 1]
     assert not [label for label in lines(kept) if "|" in label]
@@ -182,7 +184,7 @@ def test_tasks_stand_at_their_dense_error_and_at_both_human_gaps():
     for ax, column in ((error, "difficulty"), (by_human, "human_gap_by_human"), (by_dense, "human_gap_by_dense")):
         own = rows.drop_nulls(column)
         points = lines(ax)["0.3|points"].get_xydata().tolist()
-        assert sorted(points) == [near(pair) for pair in sorted(own.select(column, "kept").rows())]
+        assert sorted(points) == [near(pair) for pair in sorted(own.select(column, "retention").rows())]
     assert [text.get_text() for text in by_human.texts] != []
     assert {text.get_text() for text in error.texts} == {"Task p", "Task q", "Task r"}
     assert {text.get_text() for text in by_human.texts} == {"Task p", "Task q"}
@@ -244,8 +246,8 @@ def test_scores_below_zero_fit_the_panel():
 
 def test_cut_bars_are_said_only_where_there_are_some():
     table = drops_table(knob("shots", [0, 5], levels=(0.5,)))
-    wide = table.with_columns(kept_high=pl.when(pl.col("sparsity") > 0).then(40.0).otherwise("kept_high"))
-    narrow = table.with_columns(kept_low="kept", kept_high="kept")
+    wide = table.with_columns(retention_high=pl.when(pl.col("sparsity") > 0).then(40.0).otherwise("retention_high"))
+    narrow = table.with_columns(retention_low="retention", retention_high="retention")
     assert "cut off" in footer(difficulty.draw(wide, "x"))
     assert "cut off" not in footer(difficulty.draw(narrow, "x"))
 
@@ -302,13 +304,13 @@ def test_many_series_of_one_condition_do_not_reach_the_next():
 BITS = ("rtn-3bit", "rtn-8bit", "gptq-4bit,calibration=c4")
 
 
-def test_a_quantised_experiment_shows_its_bits_against_its_own_dense():
+def test_a_quantized_experiment_shows_its_bits_against_its_own_dense():
     table = drops_table(knob("shots", [0, 5], methods=(), compressions=BITS[:2]))
     fig = difficulty.draw(table, "x")
     score, kept = map(lines, shown(fig))
     for name, tag in (("dense", "dense"), ("8bit", "rtn-8bit"), ("3bit", "rtn-3bit")):
         assert list(score[f"{name}|points"].get_ydata()) == near(pick(table, compression=tag).sort("knobs")["score"])
-    assert list(kept["3bit|points"].get_ydata()) == near(pick(table, compression="rtn-3bit").sort("knobs")["kept"])
+    assert list(kept["3bit|points"].get_ydata()) == near(pick(table, compression="rtn-3bit").sort("knobs")["retention"])
     assert [text for text in legend(fig) if "bits" in text] == ["8 bits", "3 bits"]
     assert "Compression: RTN." in footer(fig)
 

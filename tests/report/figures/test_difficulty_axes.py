@@ -98,7 +98,7 @@ def test_human_gap_has_no_place_for_conditions_without_figure_or_share():
     rows = table(("a", ""), ("b", ""), ("c", ""), human=0.9)
     rows = rows.with_columns(
         human_gap_by_dense=pl.when(pl.col("task") != "b").then("human_gap_by_dense"),
-        kept=pl.when(pl.col("task") != "c").then("kept"),
+        retention=pl.when(pl.col("task") != "c").then("retention"),
     )
     axis = scale.of_measure(rows, "human_gap_by_dense")
     assert set(axis.at) == {("a", "")}

@@ -125,7 +125,14 @@ def test_one_condition_without_knobs_at_one_level(tmp_path):
 def test_columns_of_nulls_without_a_type(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
-    names = ("kept", "kept_low", "kept_high", "percent_of_dense", "percent_of_dense_low", "percent_of_dense_high")
+    names = (
+        "retention",
+        "retention_low",
+        "retention_high",
+        "relative_score",
+        "relative_score_low",
+        "relative_score_high",
+    )
     write_frame(drops.with_columns(pl.lit(None).alias(n) for n in names).with_columns(dense_score=0.0), table)
     assert len(draw.draw_all(table, tmp_path)) == 6
 

@@ -24,8 +24,8 @@ def test_points_hold_difficulty_and_drop():
         row = table.filter(pl.col("sparsity") == level).row(0, named=True)
         point, bar = found[f"{level:g}|none|points"], found[f"{level:g}|none|bar"]
         assert list(point.get_xdata()) == [row["difficulty"]]
-        assert list(point.get_ydata()) == pytest.approx([1 - row["kept"]])
-        assert list(bar.get_ydata()) == pytest.approx([1 - row["kept_high"], 1 - row["kept_low"]])
+        assert list(point.get_ydata()) == pytest.approx([1 - row["retention"]])
+        assert list(bar.get_ydata()) == pytest.approx([1 - row["retention_high"], 1 - row["retention_low"]])
 
 
 def test_a_condition_of_two_experiments_stands_once():
@@ -104,7 +104,7 @@ def test_each_difficulty_measure_has_its_panel_and_formula():
 @pytest.mark.parametrize("method", ["magnitude", "random"])
 def test_nothing_to_show_is_said_in_the_figure(method):
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, methods=(method,))])
-    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("kept", "kept_low", "kept_high")}
+    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
     fig = headline.draw(table.with_columns(**nothing))
     fig.draw_without_rendering()
     assert "Nothing to show" in fig.axes[0].texts[0].get_text()

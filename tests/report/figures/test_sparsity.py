@@ -16,12 +16,12 @@ def test_lines_hold_the_tables_numbers():
     table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
     left, right = sparsity.draw(table, "one").axes
     rows = table.sort("sparsity")
-    for ax, column in ((left, "percent_of_dense"), (right, "kept")):
+    for ax, column in ((left, "relative_score"), (right, "retention")):
         line = lines(ax)["Alone|magnitude"]
         assert list(line.get_xdata()) == pytest.approx([0, 30, 60])
         assert list(line.get_ydata()) == pytest.approx(rows[column].to_list())
-    floor = lines(left)["Alone|chance"].get_ydata()[0]
-    assert floor == pytest.approx(25 / table["dense_score"][0])
+    baseline = lines(left)["Alone|chance"].get_ydata()[0]
+    assert baseline == pytest.approx(25 / table["dense_score"][0])
     assert lines(right)["chance"].get_ydata()[0] == 0
 
 
@@ -29,8 +29,8 @@ def test_bands_reach_from_low_to_high():
     table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
     left = sparsity.draw(table, "one").axes[0]
     heights = left.collections[0].get_paths()[0].vertices[:, 1]
-    assert heights.min() == pytest.approx(table["percent_of_dense_low"].min())
-    assert heights.max() == pytest.approx(table["percent_of_dense_high"].max())
+    assert heights.min() == pytest.approx(table["relative_score_low"].min())
+    assert heights.max() == pytest.approx(table["relative_score_high"].max())
 
 
 def test_collapsed_levels_are_open_and_only_they():
@@ -45,7 +45,7 @@ def test_collapsed_levels_are_open_and_only_they():
     assert len(points.get_xdata()) + len(collapsed.get_xdata()) == len(LEVELS) + 1
 
 
-def test_methods_differ_by_dash_and_conditions_by_colour(drops):
+def test_methods_differ_by_dash_and_conditions_by_color(drops):
     found = lines(sparsity.draw(drops, "controls").axes[0])
     own = [found[f"SciQ|{method}"] for method in ("magnitude", "random", "largest", "nm of 8")]
     assert len({str(line._dash_pattern) for line in own}) == 4
@@ -53,7 +53,7 @@ def test_methods_differ_by_dash_and_conditions_by_colour(drops):
     assert found["ARC easy|magnitude"].get_color() != own[0].get_color()
 
 
-def test_a_condition_has_one_colour_in_every_experiment(drops):
+def test_a_condition_has_one_color_in_every_experiment(drops):
     first = lines(sparsity.draw(drops, "context").axes[0])["SciQ with passage|magnitude"]
     second = lines(sparsity.draw(drops, "models").axes[0])["SciQ with passage|magnitude"]
     assert first.get_color() == second.get_color()
@@ -103,7 +103,7 @@ def test_a_hostile_label_is_drawn_as_it_is():
 
 def test_all_dense_models_at_chance_still_draw():
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
-    nulls = {name: pl.lit(None) for name in ("kept", "kept_low", "kept_high")}
+    nulls = {name: pl.lit(None) for name in ("retention", "retention_low", "retention_high")}
     right = sparsity.draw(table.with_columns(**nulls).cast({pl.Null: pl.Float64}), "one").axes[1]
     assert "above chance" in right.texts[0].get_text()
 
@@ -161,7 +161,7 @@ def test_scores_below_zero_have_no_floor_in_percent_and_still_draw():
     below = pl.when(pl.col("task") == "cola")
     table = table.with_columns(
         dense_score=below.then(-0.01).otherwise("dense_score"),
-        percent_of_dense=below.then(None).otherwise("percent_of_dense"),
+        relative_score=below.then(None).otherwise("relative_score"),
     )
     fig = sparsity.draw(table, "one")
     assert "CoLA|chance" not in lines(fig.axes[0])

@@ -1,0 +1,42 @@
+"""Declarations: the literal at the top of a file that adds a method, an answer format, a figure or a claim.
+
+Such a file starts with one statement, `METHOD = Method(label="...", ...)`, whose values are literals. It is read from
+the file's text, so validation and planning know every method without importing torch; a job imports the one it runs.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@cache
+def read_declarations(package: str, name: str) -> dict[str, dict]:
+    """File stem -> keyword arguments of `name = Class(...)` in each file of a package of junkdna.
+
+    `package` is dotted, such as "compress.methods"; files are read in the order of their names. Raises ValueError, with
+    file and line, for a file without the declaration, with a positional argument or with a value that is no literal:
+    whoever adds the file sees it at the first command. It does not check what the class requires.
+    """
+    files = sorted(PACKAGE.joinpath(*package.split(".")).glob("*.py"))
+    return {file.stem: _arguments(file, name) for file in files if file.stem != "__init__"}
+
+
+def _arguments(file: Path, name: str) -> dict:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return _literals(file, name, node.value)
+    raise ValueError(f"{file}: no declaration; the file must start with {name} = {name.title()}(...)")
+
+
+def _literals(file: Path, name: str, call: ast.expr) -> dict:
+    if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
+        raise ValueError(f"{file}:{call.lineno}: {name} must be a call with keyword arguments only")
+    values = {}
+    for keyword in call.keywords:
+        try:
+            values[keyword.arg] = ast.literal_eval(keyword.value)
+        except ValueError:
+            raise ValueError(f"{file}:{keyword.value.lineno}: {keyword.arg} must be a literal") from None
+    return values
