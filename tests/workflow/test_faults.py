@@ -289,7 +289,7 @@ def test_data_that_changed_since_the_examples_were_made_are_named(resolved):
 def test_roles_from_two_versions_of_one_split_are_not_joined(world):
     """Train rows of the data as they were, rows to evaluate of the data as they are, and the raw file gone."""
     modes = {**TWO_CELLS["experiments"]["one"], "transfer": ["dense"]}
-    trained = resolve({**TWO_CELLS, "models": toy.TWO_CELLS["models"], "experiments": {"one": modes}}, "test")
+    trained = resolve({**TWO_CELLS, "models": toy.STUDY["models"], "experiments": {"one": modes}}, "test")
     for rows, role in ((160, "train"), (161, "evaluate")):
         grown(rows)
         settings = toy_run.study_settings.example_settings("mood", role, trained)

@@ -51,7 +51,7 @@ def test_after_fetch_no_job_looks_for_a_network(world: Path, cut_off: dict[str, 
     subprocess.run([*python, "junkdna", "fetch"], check=True, env={**cut_off, "PYTHONPATH": ""})
     planned = subprocess.run([*python, "snakemake", "-n"], env=cut_off, text=True, capture_output=True, check=True)
     words = {*(planned.stdout + planned.stderr).split()}
-    assert {"encode", "cell"} <= words
+    assert {"tokenize", "cell"} <= words
     assert not {"wheel", "model", "examples"} & words
 
     cells = [f"results/cells/{cell}/seed-0.parquet" for cell in CELLS]
