@@ -1,8 +1,8 @@
-"""Walks through the items of a cell's long loops, so that what stands between two items can be shown and kept.
+"""Resumable loops: progress and checkpoints between the items of a cell's long loops.
 
-A loop that may be long is written `for item in walk(name, items, save, load)`: `save()` gives its state as tensors by
-name, once an item is done; `load(tensors)` puts such a state back, and the loop goes on with the next item. The walk
-here only shows progress; `checkpoint` keeps the state on disk too.
+Write a long loop as `for item in loop(name, items, save, load)`. After each item, `save()` returns the loop's state as
+tensors by name; `load(tensors)` restores such a state before the loop continues with the next item. The loop here only
+shows progress; `run.checkpoint` also writes the state to disk.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 INTERVAL_S = 300.0
-"""Seconds of work after which the state is kept. Here, since `checkpoint` imports torch."""
+"""Seconds of work between two checkpoints. Defined here because `run.checkpoint` imports torch."""
 
 
 @dataclass
@@ -31,15 +31,15 @@ class Stopwatch:
 
 
 class Loop:
-    """From the first item to the last, `bar` around them (progress). Keeps nothing."""
+    """Iterates over all items, wrapped in the progress bar `bar`. Writes no checkpoints."""
 
-    resumed = 0  # how often the work went on from a checkpoint; an attempt that left none of its own does not count
+    resumed = 0  # number of times the work resumed from a checkpoint
 
     def __init__(self, bar: Callable = iter) -> None:
         self._bar = bar
 
     def begin(self, made_from: dict, watch: Stopwatch) -> None:
-        """Called once, before the first loop: all that the cell's numbers depend on, and its clock."""
+        """Called once, before the first loop, with everything the cell's numbers depend on and its stopwatch."""
 
     def __call__(
         self,
@@ -48,7 +48,7 @@ class Loop:
         save: "Callable[[], Mapping[str, Tensor]]",
         load: "Callable[[dict[str, Tensor]], None]",
     ) -> Iterable:
-        """The items of a loop. The first word of its name, unique in a cell, is the stage that its time goes to."""
+        """The items of a loop. Names are unique in a cell; the first word is the stage that its time is booked to."""
         return self._bar(items)
 
 

@@ -1,4 +1,4 @@
-"""Joins cell files into one table, after checking that each is the cell the study means."""
+"""Joins cell files into one table, after checking that each file belongs to the study."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,14 +21,17 @@ from junkdna.study.paths import REPORT
 from junkdna.study.settings import settings_text
 from junkdna.study.study import Resolved
 
-READERS = 8  # files on a shared disk take their time; more than cores wait at once
-AT_ONCE = 1000  # cell files in memory
+READERS = 8  # more than cores: reads from a shared disk mostly wait
+FILES_IN_MEMORY = 1000
 SHARES = ("chance", "majority", "truncated", "achieved_sparsity")
 
 
 class Opened(NamedTuple):
-    """A cell's file: "missing", "broken", "stale" (made by other settings, other code or from other tokens)
-    or "done"; and, where it could be read, its bytes and its footer without the report on every matrix."""
+    """A cell's file and its state.
+
+    `state` is "missing", "broken", "stale" (computed with other settings, other code or other inputs) or "done".
+    `data` and `footer` (without the per-matrix report) are empty for a file that cannot be read.
+    """
 
     state: str
     data: bytes = b""
@@ -41,7 +44,7 @@ def state(cell: Cell, resolved: Resolved) -> str:
 
 
 def open_cell(cell: Cell, resolved: Resolved) -> Opened:
-    """A cell's file, read whole once."""
+    """Read a cell's file once and decide its state."""
     path = Path(cell.path)
     try:
         data, footer = _read(path)
@@ -52,7 +55,7 @@ def open_cell(cell: Cell, resolved: Resolved) -> Opened:
 
 
 def _same_inputs(cell: Cell, footer: dict) -> bool:
-    """Whether the files that a cell read are those that are there now; one that is gone cannot tell otherwise."""
+    """Whether a cell's input files are unchanged since it read them. A deleted input counts as unchanged."""
     stored = cell.compressed_path
     return (
         all(stored_checksum(cell.tokens_path(role)) in (None, footer["tokens_sha256"].get(role)) for role in cell.roles)
@@ -62,35 +65,35 @@ def _same_inputs(cell: Cell, footer: dict) -> bool:
 
 
 def collect(resolved: Resolved) -> pl.DataFrame:
-    """One row per cell: its metric columns and `wall_s`. Each file is read once, and some at a time.
+    """One row per cell: its metric columns and `wall_s`. Each file is read once.
 
-    Raises UserError naming missing, broken or stale files, cells that were made from different tokens of one
-    name, and rows that break the table's rules (a key twice, a share outside 0..1, a score outside its metric's range).
+    Raises UserError that names missing, broken or stale files, cells computed from different versions of one tokens
+    file, and rows that break the table's rules (a duplicate key, a share outside 0..1, a score outside its range).
     """
     table, wrong = collect_done(resolved)
     if wrong:
         shown = "\n  ".join(f"{found}: {path}" for path, found in list(wrong.items())[:10])
         raise UserError(
             f"{len(wrong)} of {len(all_cells(resolved))} cells cannot be joined:\n  {shown}\n"
-            f"Stale and broken files re-run once they are gone: "
-            f"`{resolved.given.junkdna('status', '--stale')} | xargs -r rm`, then run Snakemake again. "
-            f"The others can be joined apart: `{resolved.given.junkdna('partial')}`."
+            f"Delete stale and broken files and rerun Snakemake: "
+            f"`{resolved.given.junkdna('status', '--stale')} | xargs -r rm`. "
+            f"To join only the finished cells: `{resolved.given.junkdna('partial')}`."
         )
     return table
 
 
 def collect_done(resolved: Resolved) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The rows of the cells that are done, as `collect` has them, and the state of every other cell by its path.
+    """The rows of the finished cells, as `collect` returns them, and the state of every other cell by its path.
 
-    The table has no columns where no cell is done. Raises UserError where those that are done do not fit together.
+    With no finished cell the table has no columns. Raises UserError when finished cells contradict each other.
     """
     cells = all_cells(resolved)
     wrong: dict[str, str] = {}
     tokens: dict[str, tuple[str, str]] = {}
     parts = []
     with ThreadPoolExecutor(READERS) as pool:
-        for start in range(0, len(cells), AT_ONCE):
-            some = cells[start : start + AT_ONCE]
+        for start in range(0, len(cells), FILES_IN_MEMORY):
+            some = cells[start : start + FILES_IN_MEMORY]
             opened = list(pool.map(partial(open_cell, resolved=resolved), some))
             wrong |= {cell.path: each.state for cell, each in zip(some, opened, strict=True) if each.state != "done"}
             done = [pair for pair in zip(some, opened, strict=True) if pair[1].state == "done"]
@@ -105,30 +108,30 @@ def collect_done(resolved: Resolved) -> tuple[pl.DataFrame, dict[str, str]]:
 
 
 def _rows(opened: list[Opened]) -> pl.DataFrame:
-    """The rows of some cells, without what stands in lists of examples and matrices."""
+    """The rows of some cells, without their per-example and per-matrix columns."""
     walls = [sum(each.footer["wall_s"].values()) for each in opened]
     table = pl.scan_parquet([each.data for each in opened]).drop("examples", REPORT).collect()
     return table.with_columns(pl.Series("wall_s", walls, dtype=pl.Float64))
 
 
 def _check_tokens(cells: list[Cell], opened: list[Opened], known: dict[str, tuple[str, str]]) -> None:
-    """UserError where two cells read a tokens file that changed between them; `known` goes from call to call."""
+    """UserError if a tokens file changed between two cells that read it. `known` collects files over several calls."""
     for cell, each in zip(cells, opened, strict=True):
         for role in cell.roles:
             sha256 = each.footer["tokens_sha256"][role]
             first, other = known.setdefault(cell.tokens_path(role), (sha256, cell.path))
             if first != sha256:
                 raise UserError(
-                    f"{cell.path} and {other} were made from different contents of {cell.tokens_path(role)}: the "
-                    "examples changed between them. Delete the older of the two and run Snakemake again."
+                    f"{cell.path} and {other} were computed from different versions of {cell.tokens_path(role)}: the "
+                    "examples changed in between. Delete the older of the two cells and rerun Snakemake."
                 )
 
 
 def check(table: pl.DataFrame) -> None:
-    """The table's own rules; raises UserError naming the first cell that breaks one."""
+    """Check the rules of the table; raises UserError that names the first cell that breaks one."""
     twice = table.filter(pl.col("cell").is_duplicated())
     if twice.height:
-        raise UserError(f"cell {twice['cell'][0]!r} stands twice in the joined table.")
+        raise UserError(f"cell {twice['cell'][0]!r} occurs twice in the joined table. This is a bug: please report it.")
     for metric in table["metric"].unique(maintain_order=True):
         _within(table.filter(pl.col("metric") == metric), "score", *METRIC_RANGES[metric], f" as {metric}")
     for name in SHARES:
@@ -140,4 +143,4 @@ def _within(table: pl.DataFrame, name: str, low: float, high: float, note: str =
     bad = table.filter(~pl.col(name).is_between(low, high) | pl.col(name).is_nan() | pl.col(name).is_null())
     if bad.height:
         value, cell = bad[name][0], bad["cell"][0]
-        raise UserError(f"cell {cell!r}: {name} is {value}, which must lie in {low:g}..{high:g}{note}.")
+        raise UserError(f"cell {cell!r}: {name} is {value}, but must lie in {low:g}..{high:g}{note}.")

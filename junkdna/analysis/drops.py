@@ -1,10 +1,10 @@
 """Drops and their intervals.
 
-Bootstrap: a replicate draws seeds with replacement and, once for all of them, examples with replacement (every
-seed is scored on the same examples, so these are crossed, not nested). The task's metric is taken of each seed on the
-drawn examples, then averaged over the drawn seeds. The same draws serve a cell and its dense reference, so that drops
-are paired; conditions that share their examples share the draws too. Intervals are 95 % percentiles. With one seed the
-interval covers examples only.
+Bootstrap: each replicate draws seeds with replacement and, once for all seeds, examples with replacement (every seed is
+scored on the same examples, so seeds and examples are crossed, not nested). The task's metric is computed for each seed
+on the drawn examples and averaged over the drawn seeds. A cell and its dense reference use the same draws, so drops are
+paired; so do conditions that share their examples. Intervals are 95 % percentile intervals. With one seed an interval
+covers the sampling of examples only.
 """
 
 from dataclasses import dataclass
@@ -34,25 +34,25 @@ MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell'
 def drops(resolved: Resolved, cells: pl.DataFrame, partial: bool = False) -> pl.DataFrame:
     """One row per (experiment, model, task, knobs, compression, transfer mode, protocol), aggregated over seeds.
 
-    Columns: what names the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and `label`
-    of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
+    Columns: the names of the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and
+    `label` of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
     achieved sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null
-    where no figure is known for the task at these knobs), and the absolute difficulty. Raises UserError where a cell
-    and its reference were scored on different examples.
+    if no human performance is known for the task at these knobs), and the absolute difficulty. Raises UserError if a
+    cell and its reference were scored on different examples.
 
-    With `partial`, `cells` may lack some of the study's: those, and those whose reference is among them, are left out,
-    and a row is of the seeds that are there. Without, a cell that is not there is an error.
+    With `partial`, `cells` may be incomplete: missing cells, and cells whose reference is missing, are left out, and a
+    row averages the seeds that remain. Without `partial` a missing cell is an error.
     """
     facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
     store = _Store(resolved)
     rows = []
     for experiment, members in expand(resolved).items():
-        turned = {(cell.task, name) for cell in members for name, _ in cell.knobs}
+        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
         if partial:
             members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
         ordered = sorted(members, key=_group)
         for _, group in groupby(ordered, key=_group):
-            rows.append({"experiment": experiment, **_row(tuple(group), facts, store, turned)})
+            rows.append({"experiment": experiment, **_row(tuple(group), facts, store, varied)})
     types = dict.fromkeys(NULLABLE, pl.Float64) | {"human_source": pl.String}
     return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None)
 
@@ -64,7 +64,7 @@ def _group(cell: Cell) -> tuple:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What one cell was scored on and what it gave: one row an example."""
+    """What one cell was scored on and its answers, one entry per example."""
 
     ids: tuple[str, ...]
     gold_n: np.ndarray
@@ -72,7 +72,7 @@ class _Answers:
 
 
 class _Store:
-    """Per-example rows, bootstrap draws and estimates of a study's cells, each read or made once."""
+    """Per-example rows, bootstrap draws and estimates of a study's cells, each computed once."""
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
@@ -90,7 +90,7 @@ class _Store:
             table = examples_of(cell, ("id", "gold", given))
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
             ids = tuple(table["id"])
-            ids = self._ids.setdefault(ids, ids)  # most cells share theirs: kept once, not with every cell
+            ids = self._ids.setdefault(ids, ids)  # most cells share their ids: keep one copy
             self._answers[cell] = _Answers(ids, gold_n, given_n)
         return self._answers[cell]
 
@@ -100,7 +100,7 @@ class _Store:
         return self._draws[ids]
 
     def estimate(self, group: tuple[Cell, ...]) -> Estimate:
-        """Of cells that were scored on the same examples and differ in their seed only."""
+        """Estimate of cells that differ only in their seed."""
         if group not in self._estimates:
             first = self.answers(group[0])
             given_sn = np.stack([self.answers(cell).given_n for cell in group])
@@ -108,7 +108,7 @@ class _Store:
         return self._estimates[group]
 
 
-def _row(group: tuple[Cell, ...], facts: dict, store: _Store, turned: set[tuple[str, str]]) -> dict:
+def _row(group: tuple[Cell, ...], facts: dict, store: _Store, varied: set[tuple[str, str]]) -> dict:
     first, task = facts[group[0].key], store.resolved.tasks[group[0].task]
     dense = tuple(map(reference, group))
     _check_examples((*group, *dense), store)
@@ -117,7 +117,7 @@ def _row(group: tuple[Cell, ...], facts: dict, store: _Store, turned: set[tuple[
     return {
         **{name: first[name] for name in same},
         "title": task.title,
-        "label": _label(group[0], task, turned, store.resolved),
+        "label": _label(group[0], task, varied, store.resolved),
         "knob_values": ",".join(f"{name}={value}" for name, value in _knob_values(group[0], task).items()),
         "n_seeds": len({cell.seed for cell in group}),
         "n_examples": first["n_examples"],
@@ -135,16 +135,16 @@ def _row(group: tuple[Cell, ...], facts: dict, store: _Store, turned: set[tuple[
 
 
 def _as_people_saw_it(cell: Cell, task: Task) -> bool:
-    """Whether no knob makes the questions others than those that the task's human figure is for.
+    """Whether the cell asks the questions as they were put to people.
 
-    That figure is for the task's own number of options, and for the passage that it shows by default.
+    Human performance refers to the task's default number of options and to the passage it shows by default.
     """
     usual = task.knob_defaults()
     return all(usual[name] == value for name, value in cell.knobs if name in QUESTION_KNOBS)
 
 
 def _human(human: Human | None, dense_score: float) -> dict:
-    """Human performance and both gaps to it; null where no figure is known."""
+    """Human performance and both gaps to it; null if unknown."""
     if human is None:
         return dict.fromkeys(("human", "human_source", "human_gap_by_human", "human_gap_by_dense"))
     return {
@@ -156,13 +156,13 @@ def _human(human: Human | None, dense_score: float) -> dict:
 
 
 def _check_examples(cells: tuple[Cell, ...], store: _Store) -> None:
-    """UserError where a cell was scored on other examples than the first: drops are paired by row."""
+    """UserError if a cell was scored on other examples than the first: drops are paired by row."""
     first = store.answers(cells[0])
     for cell in cells:
         if store.answers(cell).ids != first.ids:
             raise UserError(
-                f"{cell.path} was scored on other examples than {cells[0].path}: the tokens file changed between "
-                f"them. Delete the older of the two and run Snakemake again."
+                f"{cell.path} was scored on other examples than {cells[0].path}: the tokens file changed in "
+                f"between. Delete the older of the two and rerun Snakemake."
             )
 
 
@@ -174,11 +174,11 @@ def _knob_values(cell: Cell, task: Task) -> dict[str, int | str]:
     return dict(sorted({**task.knob_defaults(), **dict(cell.knobs)}.items()))
 
 
-def _label(cell: Cell, task: Task, turned: set[tuple[str, str]], resolved: Resolved) -> str:
-    """Title, knobs and, in a study of several models, model. Of the knobs those that the experiment turns away from
-    their default anywhere in this task, and the context always."""
+def _label(cell: Cell, task: Task, varied: set[tuple[str, str]], resolved: Resolved) -> str:
+    """Title, knobs and, in a study of several models, the model. The knobs are those that the experiment varies in this
+    task, and always the context."""
     values = _knob_values(cell, task)
-    shown = [name for name in KNOB_WORDS if name in values and (name == "context" or (cell.task, name) in turned)]
+    shown = [name for name in KNOB_WORDS if name in values and (name == "context" or (cell.task, name) in varied)]
     words = ", ".join(filter(None, (KNOB_WORDS[name](values[name]) for name in shown)))
     models = {model for exp in resolved.study.active().values() for model in exp.models}
     parts = [task.title, *(["·", words] if words else []), *([f"({cell.model})"] if len(models) > 1 else [])]

@@ -1,4 +1,4 @@
-"""What a study lacks while it is incomplete, and how to say so in a line."""
+"""The missing cells of an incomplete study, and how tables and figures report them."""
 
 import time
 from collections import Counter
@@ -10,13 +10,13 @@ from junkdna.study.cell import Cell, knob_text
 from junkdna.study.grid import all_cells, expand
 from junkdna.study.study import Resolved
 
-NO_REFERENCE = "no dense cell"  # the state of a cell that is done while its reference is not
-NAMED = 4  # kinds of cells that a line names
+NO_REFERENCE = "no dense cell"  # state of a finished cell whose dense reference is missing
+NAMED = 4  # kinds of missing cells named in one line
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A cell that no table of drops can use: its state (`state.STATES` or `NO_REFERENCE`) and the reason."""
+    """A cell that the drops cannot use: its state (one of `dag.state.STATES` or `NO_REFERENCE`) and the reason."""
 
     cell: Cell
     state: str
@@ -24,7 +24,7 @@ class Gap:
 
 
 class Missing:
-    """The gaps of a study among `total` cells, and what every output of the rest says of them."""
+    """The gaps among the `total` cells of a study, and the notes about them in tables, figures and report."""
 
     def __init__(self, resolved: Resolved, gaps: list[Gap]) -> None:
         self.gaps = gaps
@@ -35,7 +35,7 @@ class Missing:
 
     @property
     def used(self) -> int:
-        """How many cells stand in the drops."""
+        """Number of cells that the drops use."""
         return self.total - len(self.gaps)
 
     def headline(self) -> str:
@@ -43,25 +43,25 @@ class Missing:
         return f"INCOMPLETE: {self.used} of {self.total} cells ({self.made})"
 
     def column(self) -> str:
-        """What every row of a table says in its first column."""
+        """The text of the first column of every table row."""
         return f"{self.used} of {self.total} cells; missing: {_kinds(self._cells)}; see missing.csv"
 
     def of(self, experiment: str) -> tuple[int, int]:
-        """How many cells of an experiment are used, and how many it has."""
+        """Number of cells of an experiment that are used, and its total number of cells."""
         cells = self.experiments[experiment]
         return sum(cell not in self._cells for cell in cells), len(cells)
 
     def note(self, experiment: str = "") -> str:
-        """What a figure says at its top; of an experiment, or without one of the whole study."""
+        """The note at the top of the figures of one experiment, or of the whole study."""
         if not experiment:
-            return f"{self.headline()} of the study are joined. Missing: {_kinds(self._cells)}."
+            return f"{self.headline()} of the study. Missing: {_kinds(self._cells)}."
         used, count = self.of(experiment)
         gaps = [cell for cell in self.experiments[experiment] if cell in self._cells]
         here = f"Missing here: {_kinds(gaps)}" if gaps else f"Missing elsewhere: {_kinds(self._cells)}"
-        return f"{self.headline()} of the study are joined, {used} of {count} of {experiment}. {here}."
+        return f"{self.headline()} of the study, {used} of {count} of {experiment}. {here}."
 
     def seeds(self) -> dict[tuple[str, ...], int]:
-        """How many cells (seeds) the whole study has for a row of drops, by `row_key`."""
+        """Number of cells (seeds) that the complete study has for each row of drops, by `row_key`."""
         return Counter(
             row_key(name, cell.model, cell.task, knob_text(cell.knobs) if cell.knobs else "", cell.compression.tag,
                     cell.transfer, cell.protocol)
@@ -70,12 +70,12 @@ class Missing:
 
 
 def row_key(*names: str) -> tuple[str, ...]:
-    """What names a row of drops: experiment, model, task, knobs, compression, transfer mode, protocol."""
+    """The key of a row of drops: experiment, model, task, knobs, compression, transfer mode, protocol."""
     return names
 
 
 def _kinds(cells: Collection[Cell]) -> str:
-    """The cells by task, knobs, compression and transfer mode, the most frequent first, each with its number."""
+    """Counts of cells by task, knobs, compression and transfer mode, the most frequent first."""
     counts = Counter(" ".join(_words(cell)) for cell in cells)
     named = [f"{name} ({count})" for name, count in counts.most_common()]
     return some(named, NAMED) + (" kinds" if named[NAMED:] else "")

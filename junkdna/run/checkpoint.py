@@ -1,17 +1,19 @@
-"""Checkpoints of long cells: a cell that is killed goes on from the last one, to the same numbers bit for bit.
+"""Checkpoints of long cells: a killed cell resumes from the last checkpoint and computes the same numbers bit for bit.
 
-Every five minutes of work in a cell's loops (`loop`), or JUNKDNA_CHECKPOINT_S seconds, what the loops have come to is
-written beside the results, whole or not at all; shorter cells never write one. The file holds a digest of all that the
-cell's numbers depend on: settings, code, inputs, versions, device, threads. One that was made from anything else, or
-that is damaged, is deleted and the cell starts afresh. A finished cell leaves none. Only safetensors, no pickles.
+Every five minutes of work in a cell's loops (or every JUNKDNA_CHECKPOINT_S seconds) the state of the loops is written
+atomically to `results/checkpoints`; shorter cells never write one. The file contains a fingerprint of everything the
+cell's numbers depend on: settings, code, inputs, versions, device, threads. A checkpoint with another fingerprint, or a
+damaged one, is deleted and the cell starts from the beginning. A finished cell deletes its checkpoint. The format is
+safetensors, never pickle.
 
-Size: a training in float32 takes 12 bytes a parameter (weights and AdamW's two moments), so 0.3 GB for MiniLM's 22 M
-and 1.3 GB for BERT-base's 110 M; the scoring after it 4 bytes a parameter; scoring alone only the scores so far and,
-for a language model, the keys and values of one row of tokens. Twice that while a new one replaces the old; on a GPU
-also that much of the machine's own memory. A checkpoint that cannot be written is a warning, never a failed cell.
+Size: fine-tuning in float32 takes 12 bytes per parameter (weights and AdamW's two moments): 0.3 GB for MiniLM's 22 M
+and 1.3 GB for BERT-base's 110 M parameters. Scoring after fine-tuning takes 4 bytes per parameter; scoring alone only
+the scores so far and, for a language model, the keys and values of one row. While a new checkpoint replaces the old one
+the disk holds both; on a GPU the state is copied to main memory first. If a checkpoint cannot be written, the cell logs
+a warning and continues.
 
-Not kept: what a cell does before its first loop (loading, compressing) is done again, and so are the items since the
-last checkpoint. A batch, a pack of rows or an optimizer step is never cut in two.
+A resumed cell repeats its work before the first loop (loading, compressing) and the items since the last checkpoint. A
+batch, a pack of rows or an optimizer step is never split.
 """
 
 import logging
@@ -39,22 +41,25 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "JUNKDNA_CHECKPOINT_S"
 KIND = "unfinished cell 1"
-NOT_WRITTEN = (OSError, UserError, SafetensorError, RuntimeError)  # the last: what torch raises when memory is short
+NOT_WRITTEN = (OSError, UserError, SafetensorError, RuntimeError)  # torch raises RuntimeError when memory runs out
 
 Tensors = dict[str, Tensor]
 
 
 @contextmanager
 def kept(cell: str, bar: Callable = iter) -> Iterator["Checkpoint"]:
-    """The walk to run a cell (its key) with; write its file inside the block. A block that ends well leaves no
-    checkpoint, another one leaves the last for the next attempt. Raises UserError for a bad JUNKDNA_CHECKPOINT_S."""
+    """A `Checkpoint` loop for one cell (its key); write the cell's file inside the block.
+
+    If the block succeeds, the checkpoint is deleted; otherwise the last one remains for the next attempt. Raises
+    UserError for an invalid JUNKDNA_CHECKPOINT_S.
+    """
     loop = Checkpoint(cell, interval_s(), bar)
     yield loop
     loop.remove()
 
 
 def interval_s() -> float:
-    """Seconds of work between two checkpoints: JUNKDNA_CHECKPOINT_S (0: one after every item; inf: none), or 300."""
+    """Seconds of work between two checkpoints: JUNKDNA_CHECKPOINT_S (0: after every item; inf: never), default 300."""
     text = os.environ.get(VARIABLE) or str(INTERVAL_S)
     try:
         seconds = float(text)
@@ -62,13 +67,13 @@ def interval_s() -> float:
             raise ValueError
     except ValueError:
         raise UserError(
-            f"{VARIABLE}={text!r}: should be a number of seconds from 0 up, such as 300; inf writes no checkpoints."
+            f"{VARIABLE}={text!r}: must be a number of seconds, 0 or more, such as 300; inf turns checkpoints off."
         ) from None
     return seconds
 
 
 class Checkpoint(Loop):
-    """Walks through a cell's loops and keeps, every `interval` seconds, what they have come to in the file `path`."""
+    """Runs the loops of a cell and writes their state to the file `path` every `interval` seconds."""
 
     def __init__(self, cell: str, interval: float, bar: Callable = iter) -> None:
         super().__init__(bar)
@@ -76,25 +81,25 @@ class Checkpoint(Loop):
         self._cell = parse_cell_path(cell)
         self._interval = interval
         self._due = math.inf
-        self._found: dict[str, Tensors] = {}  # of each loop, as read from the file
-        self._saves: dict[str, Callable[[], Mapping[str, Tensor]]] = {}  # of each loop begun in this attempt
+        self._restored: dict[str, Tensors] = {}  # state of each loop, as read from the file
+        self._saves: dict[str, Callable[[], Mapping[str, Tensor]]] = {}  # of each loop that this attempt has started
         self._done: dict[str, int] = {}
         self._made_from: dict = {}
         self._digest: str | None = None
         self._watch = Stopwatch()
 
     def begin(self, made_from: dict, watch: Stopwatch) -> None:
-        """Take up the checkpoint of an earlier attempt at the same cell, where there is one.
+        """Load the checkpoint of an earlier attempt at the same cell, if there is one.
 
-        `made_from` is what a cell's footer says of what made it. The seconds that the checkpoint's work took are added
-        to the clock; what an attempt did after its last checkpoint is lost, its seconds too.
+        `made_from` is the provenance that goes into the cell's footer. The seconds of the checkpointed work are added
+        to the stopwatch; work after the last checkpoint is lost, and so is its time.
         """
         self._made_from, self._watch = made_from, watch
         if self.path.exists() and (read := self._read()) is not None:
             tensors, facts = read
-            for name, tensor in tensors.items():
-                name, _, inner = name.partition("/")
-                self._found.setdefault(name, {})[inner] = tensor.clone()  # a copy: what is read maps the file
+            for path, tensor in tensors.items():
+                name, _, inner = path.partition("/")
+                self._restored.setdefault(name, {})[inner] = tensor.clone()  # a copy: the tensors map the file
             self.resumed = facts["resumed"] + 1
             for stage, seconds in facts["wall_s"].items():
                 watch.wall_s[stage] = round(watch.wall_s.get(stage, 0.0) + seconds, 3)
@@ -102,8 +107,8 @@ class Checkpoint(Loop):
     def __call__(
         self, name: str, items: Sequence, save: Callable[[], Mapping[str, Tensor]], load: Callable[[Tensors], None]
     ) -> Iterator:
-        """The items that are still to do, after `load` where an earlier attempt did some."""
-        self._saves[name], self._done[name] = save, self._take_up(name, load)
+        """The remaining items of a loop, after `load` has restored the state of an earlier attempt."""
+        self._saves[name], self._done[name] = save, self._resume(name, load)
         if self._due == math.inf:
             self._due = time.perf_counter() + self._interval
         for item in self._bar(items[self._done[name] :]):
@@ -113,22 +118,22 @@ class Checkpoint(Loop):
                 self._write(name, len(items))
                 self._due = time.perf_counter() + self._interval
 
-    def _take_up(self, name: str, load: Callable[[Tensors], None]) -> int:
-        """How many items of a loop are done, its state put back where there are some."""
-        tensors = self._found.pop(name, None)
+    def _resume(self, name: str, load: Callable[[Tensors], None]) -> int:
+        """Restore the state of a loop; returns the number of items that are done."""
+        tensors = self._restored.pop(name, None)
         if tensors is None:
             return 0
         done = int(tensors.pop("done"))
         load(tensors)
-        log.info("goes on from the checkpoint %s: %s, %d done", self.path, name, done)
+        log.info("resumes from the checkpoint %s: %s, %d done", self.path, name, done)
         return done
 
     def remove(self) -> None:
-        """Delete the checkpoint, what a kill left of one being written, and the folders that are empty then."""
+        """Delete the checkpoint, its partial files and the folders that are then empty."""
         self._delete(self.path)
         remove_halves(self.path)
         for folder in self.path.parents[: len(self.path.parents) - len(CHECKPOINTS.parents)]:
-            with suppress(OSError):  # not there, or another cell's checkpoint stands in it
+            with suppress(OSError):  # missing, or it contains another cell's checkpoint
                 folder.rmdir()
 
     def _delete(self, file: Path) -> None:
@@ -140,17 +145,17 @@ class Checkpoint(Loop):
     def _read(self) -> tuple[Tensors, dict] | None:
         try:
             tensors, facts = read_tensors(self.path, KIND)
-            reason = "was made from other settings, code, inputs or versions, or on another device"
+            reason = "comes from other settings, code, inputs or versions, or from another device"
         except UserError as error:
             facts, reason = {}, f"cannot be used ({error})"
         if facts.get("of") == self._identity():
             return tensors, facts
-        log.warning("the checkpoint %s %s: deleted, the cell starts afresh.", self.path, reason)
+        log.warning("the checkpoint %s %s: deleted; the cell starts from the beginning.", self.path, reason)
         self._delete(self.path)
         return None
 
     def _identity(self) -> str:
-        """Digest of all that the numbers kept depend on, this module and the stored compression among it."""
+        """Fingerprint of everything the checkpointed numbers depend on, with this module and compressed weights."""
         if self._digest is None:
             stored = self._cell.compressed_path
             more = {
@@ -163,13 +168,13 @@ class Checkpoint(Loop):
 
     def _write(self, name: str, items: int) -> None:
         self._watch.lap(name.split()[0])
-        tensors = {f"{name}/done": torch.tensor(done) for name, done in self._done.items()}
+        tensors = {f"{loop}/done": torch.tensor(done) for loop, done in self._done.items()}
         facts = {"of": self._identity(), "resumed": self.resumed, "wall_s": self._watch.wall_s}
         try:
-            for name, save in self._saves.items():
-                tensors |= {f"{name}/{inner}": tensor for inner, tensor in save().items()}
+            for loop, save in self._saves.items():
+                tensors |= {f"{loop}/{inner}": tensor for inner, tensor in save().items()}
             write_tensors(self.path, KIND, tensors, facts)
         except NOT_WRITTEN as error:
-            log.warning("the checkpoint %s cannot be written; the cell goes on without: %s", self.path, error)
+            log.warning("the checkpoint %s cannot be written; the cell continues without it: %s", self.path, error)
         else:
             log.info("checkpoint: %s, %d of %d done", name, self._done[name], items)

@@ -1,4 +1,4 @@
-"""Failures of one cause, told by their messages, as one: a broken file fails every job that reads it."""
+"""Groups failed jobs by cause, judged by their messages: one broken file fails every job that reads it."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -12,18 +12,18 @@ _NUMBERS = re.compile(r"\b(process|SLURM job) \d+")
 
 
 def by_cause(failed: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
-    """Those of equal `key` together, in the order of the first of each."""
-    found: dict[object, list[T]] = {}
-    for each in failed:
-        found.setdefault(key(each), []).append(each)
-    return list(found.values())
+    """Items grouped by equal `key`, in order of first appearance."""
+    groups: dict[object, list[T]] = {}
+    for item in failed:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
 
 
 def cause_of(log: Path, otherwise: Iterable[str] = (), own: Iterable[str] = ()) -> tuple[str, ...]:
-    """What two failed jobs must share to be of one cause: the last message of the job's log (`otherwise` where there is
-    none), without the job's `own` names and without numbers of processes.
+    """The key that failed jobs of one cause share: the last message of the log, with job names and process ids removed.
 
-    Messages that differ in anything else, such as the file they name, stay apart.
+    `otherwise` replaces the message if there is no log; `own` are the names of the job itself. Messages that differ in
+    anything else, such as the file they name, count as different causes.
     """
     lines = last_message(log) or [*otherwise]
     for name in sorted(filter(None, own), key=len, reverse=True):
@@ -32,5 +32,5 @@ def cause_of(log: Path, otherwise: Iterable[str] = (), own: Iterable[str] = ()) 
 
 
 def some(names: list[str], most: int) -> str:
-    """Up to `most` names, then how many more there are."""
+    """Up to `most` names, then the number of the rest."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if names[most:] else "")

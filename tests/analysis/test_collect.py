@@ -145,7 +145,7 @@ def test_cells_from_two_versions_of_the_examples_are_not_joined(resolved):
     toy_run.run(CELL, resolved)
     tokens.unlink()
     assert state(CELL, resolved) == "done"
-    with pytest.raises(UserError, match=rf"were made from different contents of {tokens}"):
+    with pytest.raises(UserError, match=rf"were computed from different versions of {tokens}"):
         collect(resolved)
 
 
@@ -216,7 +216,7 @@ def test_the_range_is_that_of_each_cells_own_metric():
 
 
 def test_check_names_a_cell_that_stands_twice():
-    with pytest.raises(UserError, match="'first' stands twice"):
+    with pytest.raises(UserError, match="'first' occurs twice"):
         check(joined(cell="first"))
 
 

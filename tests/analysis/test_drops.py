@@ -164,7 +164,7 @@ SETTINGS = {
         "options": {"title": "", "models": ["dec"], "tasks": ["sciq", "mmlu"], "compressions": HALF,
                     "knobs": {"options": [3, 4]}},
         "context": {"title": "", "models": ["dec"], "tasks": ["sciq"], "compressions": HALF,
-                    "knobs": {"context": ["none", 32, "passage"], "answer_span": ["retention", "masked"]}},
+                    "knobs": {"context": ["none", 32, "passage"], "answer_span": ["kept", "masked"]}},
         "shots": {"title": "", "models": ["dec"], "tasks": ["mmlu"], "compressions": HALF,
                   "knobs": {"shots": [0, 1, 5]}},
         "across": {"title": "", "models": ["dec"], "tasks": ["gsm8k", "arc_easy"], "compressions": HALF},
@@ -268,7 +268,7 @@ def test_every_knob_value_is_written_defaults_included(settings):
     assert found["adequacy", "cola", "data_fraction=25"]["data_fraction"] == "25"
     assert found["adequacy", "cola", ""]["data_fraction"] == "100"
     assert texts["shots", "mmlu", "shots=5"] == "options=4,shots=5"
-    options = {"answer_span": "retention", "context": "none", "options": "3"}
+    options = {"answer_span": "kept", "context": "none", "options": "3"}
     assert options.items() <= found["options", "sciq", "options=3"].items()
     masked = {"answer_span": "masked", "context": "32", "options": "4"}
     assert masked.items() <= found["context", "sciq", "answer_span=masked,context=32"].items()

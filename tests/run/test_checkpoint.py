@@ -253,7 +253,7 @@ def test_a_damaged_checkpoint_is_named_deleted_and_not_used(world, damage, caplo
     world.finishes(SPARSE, world.items[SPARSE], resumed=0)
     [line] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING and "checkpoint" in r.getMessage()]
     assert line.startswith(f"the checkpoint {file_of(SPARSE)} cannot be used")
-    assert line.endswith("deleted, the cell starts afresh.")
+    assert line.endswith("deleted; the cell starts from the beginning.")
 
 
 def other_row(file: Path) -> None:
@@ -385,7 +385,7 @@ def test_short_cells_write_none(world, monkeypatch, text):
 @pytest.mark.parametrize("text", ["5 minutes", "-1", "nan"])
 def test_a_bad_interval_is_the_users_mistake(world, monkeypatch, text):
     monkeypatch.setenv(VARIABLE, text)
-    with pytest.raises(UserError, match=f"{VARIABLE}='{text}': should be a number of seconds from 0 up"):
+    with pytest.raises(UserError, match=f"{VARIABLE}='{text}': must be a number of seconds, 0 or more"):
         run(world.settings[SPARSE])
 
 
