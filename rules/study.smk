@@ -24,7 +24,7 @@ with told_plainly():
 # 0 on a computer without GPUs, so that it never stands in the way; the login node of a cluster says nothing of its nodes.
 ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
 GPUS_PER_CELL = 1 if ON_CLUSTER or gpus.gpu_count() else 0
-SHARED_STARTS = f"--cells-per-gpu {RESOLVED.study.cells_per_gpu} --ahead {RESOLVED.study.cells_per_job - 1}"
+SHARED_STARTS = f"--cells-per-gpu {RESOLVED.study.cells_per_gpu} --batch {RESOLVED.study.cells_per_job - 1}"
 KEPT_OR_TEMP = str if RESOLVED.study.keep_compressed else temp
 
 

@@ -59,18 +59,18 @@ def _is_job(words: list[bytes]) -> bool:
 
 
 def _files(idle: bool) -> Iterator[Check]:
-    kept, ahead, halves = [], [], []
+    kept, batched, halves = [], [], []
     for folder, _, names in os.walk(RESULTS):
         paths = [Path(folder) / name for name in names]
         halves += filter(is_half, paths)
         if Path(folder).is_relative_to(CHECKPOINTS):
             kept += [path for path in paths if path.suffix == ".safetensors"]
         elif Path(folder).is_relative_to(BATCHES):
-            ahead += [path for path in paths if path.suffix == ".parquet"]
+            batched += [path for path in paths if path.suffix == ".parquet"]
     if kept:
-        yield True, f"{len(kept)} checkpoints of unfinished cells ({_size(kept)}): the next run goes on from them"
-    if ahead:
-        yield True, f"{len(ahead)} cells made ahead of their jobs ({_size(ahead)}): the next run takes them over"
+        yield True, f"{len(kept)} checkpoints of unfinished cells ({_size(kept)}): the next run resumes from them"
+    if batched:
+        yield True, f"{len(batched)} batched cells ({_size(batched)}): the next run takes them over"
     if halves and idle:
         yield (
             True,

@@ -71,7 +71,7 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU (1: none)")
             command.add_argument("--threads", type=int, default=1, help="torch threads")
         if name == "cell":
-            command.add_argument("--ahead", type=int, default=0, help="then make up to so many cells of the same run")
+            command.add_argument("--batch", type=int, default=0, help="then compute up to N more cells of the run")
         command.set_defaults(run=runs.get(name, _simple))
 
 
@@ -122,7 +122,7 @@ def _cell(args: argparse.Namespace) -> None:
 
     settings = _settings(args)
     bar = progress_bar(settings.get("cell", "cell"))
-    jobs.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.ahead)
+    jobs.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.batch)
 
 
 def _collect(args: argparse.Namespace) -> None:

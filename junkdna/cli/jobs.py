@@ -204,10 +204,10 @@ def compress(
 def cell(
     output: Path, settings: dict, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, more: int = 0
 ) -> None:
-    """Run one cell on a leased GPU, or on the CPU where there is none; then up to `more` others ahead of their jobs.
+    """Run one cell on a leased GPU, or on the CPU where there is none; then up to `more` batched cells.
 
-    With `more`, the cell stands in `results/ahead` until all are made, so that Snakemake, which removes the output of a
-    job that was killed, finds it there again.
+    With `more`, the cell stays in `results/batches` until all are done, so that Snakemake, which removes the output of
+    a job that was killed, finds it there again.
     """
     from junkdna.run import batches
     from junkdna.study.cell import parse_cell_path
@@ -216,13 +216,13 @@ def cell(
     if described == "no cell" or parse_cell_path(described).path != str(output):
         raise UserError(f"{output} is not the file of the cell that --settings describes ({described}).")
     with batches.claimed(settings, wait=True) if more else nullcontext():
-        if batches.take(settings, output):
+        if batches.take_over(settings, output):
             return
         with _computing(gpus, threads, cells_per_gpu) as device:
-            _make_cell(batches.made_file(settings) if more else output, settings, device, bar)
-            _make_others(settings, more, device)
+            _make_cell(batches.batched_file(settings) if more else output, settings, device, bar)
+            _make_batch(settings, more, device)
         if more:
-            batches.take(settings, output)
+            batches.take_over(settings, output)
 
 
 @contextmanager
@@ -258,22 +258,22 @@ def _make_cell(output: Path, settings: dict, device: str, bar: Callable) -> None
         write_cell(run_cell(settings, device, loop), output)
 
 
-def _make_others(settings: dict, most: int, device: str) -> None:
-    """Cells ahead of their jobs, begun within `batches.LIMIT_S`. One that fails is left to its job and ends this."""
+def _make_batch(settings: dict, most: int, device: str) -> None:
+    """Batched cells, started within `batches.LIMIT_S`. The first failure ends the batch."""
     from junkdna.run import batches
 
     end = time.monotonic() + batches.LIMIT_S
-    for other in batches.others(settings, most):
+    for other in batches.cells_to_batch(settings, most):
         if time.monotonic() >= end:
             return
-        with batches.logged_apart(other):
+        with batches.separate_log(other):
             try:
-                _make_cell(batches.made_file(other), other, device, iter)
-            except Exception as error:  # whatever it is, it is not this job's
+                _make_cell(batches.batched_file(other), other, device, iter)
+            except Exception as error:  # any failure belongs to the other cell's job
                 failed = error
             else:
                 continue
-        log.info("%s could not be made ahead of its job (%s)", other["cell"], failed)
+        log.info("%s failed in this batch (%s); its own job will run it", other["cell"], failed)
         return
 
 

@@ -39,20 +39,16 @@ def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     """One line in all and one an experiment: done of all, and the other states that occur."""
     counts = now.counts()
     yield f"{counts['done']} of {len(now.states)} cells done, " + ", ".join(
-        f"{counts[state]} {_words(state)}" for state in STATES[1:] if counts[state] or state in ("missing", "stale")
+        f"{counts[state]} {state}" for state in STATES[1:] if counts[state] or state in ("missing", "stale")
     )
     experiments = expand(resolved)
     width = max(map(len, experiments))
     for name, cells in experiments.items():
         of_it = Counter(now.states[cell] for cell in cells)
-        others = "".join(f", {of_it[state]} {_words(state)}" for state in STATES[1:] if of_it[state])
+        others = "".join(f", {of_it[state]} {state}" for state in STATES[1:] if of_it[state])
         yield f"  {name:<{width}}  {of_it['done']:>5} of {len(cells):>5} done{others}"
     if now.unsure:
         yield f"{now.unsure} of the running ones are on other machines: taken as running until their log says otherwise"
-
-
-def _words(state: str) -> str:
-    return "made ahead of their job" if state == "ahead" else state
 
 
 def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
@@ -144,7 +140,7 @@ def tick(resolved: Resolved, now: Snapshot, began_s: float) -> str:
     """The state in one line, such as "14:02:31  41/63 done, 2 running, 0 failed, about 3 min left"."""
     counts = now.counts()
     parts = [f"{counts['done']}/{len(now.states)} done", f"{counts['running']} running", f"{counts['failed']} failed"]
-    parts += [f"{counts[state]} {state}" for state in ("ahead", "stale", "broken") if counts[state]]
+    parts += [f"{counts[state]} {state}" for state in ("batched", "stale", "broken") if counts[state]]
     if now.left:
         seconds = time_left_s(now, resolved, began_s, time.time())
         parts.append("time left unknown" if seconds is None else f"about {span_text(seconds)} left")

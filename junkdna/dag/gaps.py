@@ -1,4 +1,4 @@
-"""What a study lacks while it is incomplete: which cells, why, and how to say so in a line."""
+"""Finds the missing cells of an incomplete study, and the reason for each."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -13,18 +13,18 @@ from junkdna.study.grid import all_cells, files_before, reference
 from junkdna.study.study import Resolved
 
 REASONS = {
-    "ahead": "made ahead of its job; the next run takes it over",
+    "batched": "computed in another cell's job; the next run takes it over",
     "running": "its job is running",
-    "stale": "made by other settings, other code or from other inputs; delete it and run again",
-    "broken": "its file is damaged; delete it and run again",
-    "done": "finished while the others were joined",
+    "stale": "computed with other settings, other code or other inputs; delete it and rerun",
+    "broken": "its file is corrupt; delete it and rerun",
+    "done": "finished while the other cells were being joined",
 }
 REASON_TEXT = 700  # characters of one reason
 
 
 def missing(resolved: Resolved, wrong: dict[str, str]) -> Missing:
-    """The gaps of a study: the cells whose files are not done (`wrong`: path -> state), and those whose dense cell is
-    among them."""
+    """The gaps of a study: the cells whose files are not usable (`wrong`: path -> state), and cells whose dense cell is
+    one of those."""
     states = Progress(resolved).look().states
     cells = all_cells(resolved)
     why = _Reasons(resolved)
@@ -34,12 +34,12 @@ def missing(resolved: Resolved, wrong: dict[str, str]) -> Missing:
             state = states[cell] if wrong[cell.path] == "missing" else wrong[cell.path]
             gaps.append(Gap(cell, "missing" if state == "done" else state, why.of(cell, state)))
         elif reference(cell).path in wrong:
-            gaps.append(Gap(cell, NO_REFERENCE, f"it is done, but its dense cell is not: {reference(cell).path}"))
+            gaps.append(Gap(cell, NO_REFERENCE, f"finished, but its dense cell is missing: {reference(cell).path}"))
     return Missing(resolved, gaps)
 
 
 class _Reasons:
-    """Why cells are not done, by their logs and by the logs of the jobs before them."""
+    """Why cells are missing, according to their logs and the logs of the jobs before them."""
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
@@ -53,22 +53,22 @@ class _Reasons:
             return _text(why_it_ended(log_path(cell), 1, 6))
         before = [file for files in files_before([cell], self.resolved).values() for file in files]
         for file in before:
-            if found := self._failure_of(file, self._slurm):
-                return f"not begun: {file} could not be made: {found}"
-        return "not begun"
+            if reason := self._failure_of(file, self._slurm):
+                return f"not started: the job for {file} failed: {reason}"
+        return "not started"
 
 
 def _failure(file: str, slurm_jobs: object) -> str:
-    """Why the job of a file that is not there failed; "" where the file is there, or its job did not fail."""
+    """Why the job of a missing file failed; "" if the file exists or its job did not fail."""
     log = log_of(file)
-    if Path(file).exists() or (found := read_log(log)) is None or found.end == FINISHED:
+    if Path(file).exists() or (entry := read_log(log)) is None or entry.end == FINISHED:
         return ""
-    over = found.end or is_running(found, slurm_jobs() if found.slurm_job else None) is False
+    over = entry.end or is_running(entry, slurm_jobs() if entry.slurm_job else None) is False
     return _text(why_it_ended(log, 1, 6)) if over else ""
 
 
 def log_of(file: str) -> Path:
-    """The log of the job that makes a file of `grid.files_before`: by its name, a model's by its folder's."""
+    """The log of the job that makes a file of `grid.files_before`; a model's log is named after its folder."""
     path = Path(file)
     named = path.parent if path.name == "model.json" else path.with_suffix("")
     return Path("results/logs") / f"{named.relative_to('results')}.log"

@@ -1,4 +1,4 @@
-"""How far a study is: what is known of every cell from its file and its log. Reads again only what has changed."""
+"""The progress of a study: the state of every cell according to its file and its log. Rereads only changed files."""
 
 import os
 from collections import Counter
@@ -15,14 +15,15 @@ from junkdna.study.paths import BATCHES
 from junkdna.study.settings import settings_text
 from junkdna.study.study import Resolved
 
-STATES = ("done", "ahead", "running", "failed", "missing", "stale", "broken")
-"""Of a cell: its file is there, whole and of this study; made ahead of its job; its job runs; its last job ended
-without the file; no job has begun; its file was made by other settings or code; its file cannot be read."""
+STATES = ("done", "batched", "running", "failed", "missing", "stale", "broken")
+"""States of a cell. done: its file is complete and belongs to this study. batched: computed in another cell's job.
+running: its job is running. failed: its last job ended without a file. missing: no job has started. stale: its file was
+computed with other settings or code. broken: its file cannot be read."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a whole cell file says of its job: wall seconds in all and of loading, when it was written."""
+    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, size."""
 
     wall_s: float
     load_s: float
@@ -34,8 +35,8 @@ class Finished:
 class Snapshot:
     """The cells of a study at one moment.
 
-    `states` has one of `STATES` for every cell; `finished` those that are done and `outdated` those that are stale;
-    `began` the log of those that run, `unsure` how many of them nothing but an open log speaks for (other machines).
+    `states` maps every cell to one of `STATES`; `finished` holds the done cells and `outdated` the stale ones; `began`
+    the logs of running cells. `unsure` counts running cells known only from an unfinished log (on other machines).
     """
 
     states: dict[Cell, str]
@@ -45,7 +46,7 @@ class Snapshot:
     unsure: int
 
     def counts(self) -> Counter:
-        """How many cells are in each state."""
+        """Number of cells in each state."""
         return Counter(self.states.values())
 
     def of(self, state: str) -> list[Cell]:
@@ -54,18 +55,19 @@ class Snapshot:
 
     @property
     def left(self) -> list[Cell]:
-        """Cells whose work is still to be done."""
-        return [cell for cell, found in self.states.items() if found not in ("done", "ahead")]
+        """Cells that still have to be computed."""
+        return [cell for cell, found in self.states.items() if found not in ("done", "batched")]
 
 
 def log_path(cell: Cell) -> Path:
-    """Where a cell's job logs."""
+    """Path of the log of a cell's job."""
     return Path(f"results/logs/cells/{cell.key}.log")
 
 
 class Progress:
-    """Looks at the cells of a study again and again. A file whose size and times are as before is not opened again, so
-    what else its state depends on (code, tokens) counts as it was when it was."""
+    """Watches the cells of a study. A file with unchanged size and times is not read again, so changes to the code or
+    to a cell's inputs are not seen until its file changes.
+    """
 
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
@@ -87,7 +89,7 @@ class Progress:
             if found is not None:
                 facts[states[cell]][cell] = found
         missing = [cell for cell, state in states.items() if state == "missing"]
-        self._note_ahead(missing, states)
+        self._note_batched(missing, states)
         began, unsure = self._note_logs([cell for cell in missing if states[cell] == "missing"], states)
         return Snapshot(states, facts["done"], facts["stale"], began, unsure)
 
@@ -104,13 +106,13 @@ class Progress:
             self._digests[cell] = digest(settings_text(cell, self.resolved))
         return self._digests[cell]
 
-    def _note_ahead(self, missing: Iterable[Cell], states: dict[Cell, str]) -> None:
+    def _note_batched(self, missing: Iterable[Cell], states: dict[Cell, str]) -> None:
         try:
-            made = {name.removesuffix(".parquet") for name in os.listdir(BATCHES) if name.endswith(".parquet")}
+            batched = {name.removesuffix(".parquet") for name in os.listdir(BATCHES) if name.endswith(".parquet")}
         except OSError:
             return
-        if made:
-            states.update((cell, "ahead") for cell in missing if self._digest(cell) in made)
+        if batched:
+            states.update((cell, "batched") for cell in missing if self._digest(cell) in batched)
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
         logs = {cell: log for cell in missing if (log := self._log(cell)) is not None and log.end != "finished"}
@@ -118,7 +120,7 @@ class Progress:
         alive = {cell: is_running(log, slurm) for cell, log in logs.items()}
         for cell, running in alive.items():
             if running is False and not logs[cell].end and Path(cell.path).exists():
-                alive[cell] = True  # it ended between two looks, and well
+                alive[cell] = True  # it finished between the two checks
         states.update((cell, "failed" if running is False else "running") for cell, running in alive.items())
         began = {cell: logs[cell] for cell, running in alive.items() if running is not False}
         return began, sum(running is None for running in alive.values())

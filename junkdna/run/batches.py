@@ -1,11 +1,11 @@
-"""Cells made ahead of their own jobs, so that short ones share the start of a process (`cells_per_job`).
+"""Batched cells: one job computes several short cells, so that they share one process start (`cells_per_job`).
 
-Snakemake keeps one job a cell. A job that is through with its own cell goes on with cells that read the same files
-and whose jobs have not begun, and leaves each in `results/ahead` under the digest of its settings. When Snakemake
-starts the job of such a cell, the job puts the file in its place and ends, without importing torch.
+Snakemake still has one job per cell. A job that has finished its own cell continues with cells that read the same files
+and whose jobs have not started, and writes each to `results/batches` under the fingerprint of its settings. When
+Snakemake starts the job of such a cell, that job moves the file to its final path and exits without importing torch.
 
-A file in `results/ahead` is a whole cell file, and its name says which settings made it, so that a killed run leaves
-nothing wrong behind; the folder may be deleted whenever no job runs.
+A file in `results/batches` is a complete cell file, and its name identifies its settings, so a killed run leaves
+nothing invalid. The folder may be deleted whenever no job is running.
 """
 
 import json
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from junkdna.study.study import Resolved
 QUEUE = BATCHES / "queue"
 LIMIT_S = 600.0
-"""Seconds after its own cell in which a job begins others: a start is dear to short cells alone, and a scheduler is
-asked for the time of one cell."""
+"""Seconds after its own cell during which a job starts others. Only short cells gain from sharing a start, and jobs
+request a scheduler's time for one cell."""
 
 log = logging.getLogger(__name__)
 
 
 def write_queue(resolved: "Resolved") -> None:
-    """Say which cells may be made together: settings of every cell of the study, one file for all that read the same.
+    """Write the queue: the settings of every cell of the study, one file for all cells that read the same files.
 
-    For the start of a run, before any job. Without `cells_per_job` above 1 there is no queue.
+    Call it at the start of a run, before any job. With `cells_per_job: 1` there is no queue.
     """
     from junkdna.study.grid import all_cells
     from junkdna.study.settings import settings_text
@@ -53,7 +53,7 @@ def write_queue(resolved: "Resolved") -> None:
 
 
 def clear_queue() -> None:
-    """Remove the queue, and the folder of cells made ahead where none is left in it."""
+    """Remove the queue, and the folder of batched cells if it is empty."""
     import shutil
 
     shutil.rmtree(QUEUE, ignore_errors=True)
@@ -68,35 +68,35 @@ def _queue_of(cell: Cell) -> Path:
     return QUEUE / cell.model / cell.task / knob_text(cell.token_knobs) / f"{cell.protocol}.jsonl"
 
 
-def made_file(settings: dict) -> Path:
-    """Where the file of a cell stands that was made ahead of its job; its log beside it ends in `.log`."""
+def batched_file(settings: dict) -> Path:
+    """Path of a batched cell's file; its log has the suffix `.log`."""
     return BATCHES / f"{settings_fingerprint(settings)}.parquet"
 
 
-def take(settings: dict, output: Path) -> bool:
-    """Put a cell that was made ahead in its place; False where there is none. What was logged then is logged here."""
-    made = made_file(settings)
-    if not made.is_file():
+def take_over(settings: dict, output: Path) -> bool:
+    """Move a batched cell to its final path and repeat its log here; False if there is none."""
+    file = batched_file(settings)
+    if not file.is_file():
         return False
-    said = made.with_suffix(".log")
     output.parent.mkdir(parents=True, exist_ok=True)
-    made.replace(output)
-    if said.is_file():
-        log.info("made by the job of another cell, which said:\n%s", said.read_text().rstrip())
-        said.unlink()
+    file.replace(output)
+    log_text = file.with_suffix(".log")
+    if log_text.is_file():
+        log.info("computed by the job of another cell, with this log:\n%s", log_text.read_text().rstrip())
+        log_text.unlink()
     return True
 
 
 @contextmanager
 def claimed(settings: dict, wait: bool) -> Iterator[bool]:
-    """Whether this process alone makes the cell while the block runs; with `wait`, after any other has ended.
+    """Lock a cell while the block runs; yields False if another process holds it, unless `wait`.
 
-    Where the file system knows no locks two processes may make one cell, which costs time and changes nothing.
+    On a file system without locks two processes may compute the same cell, which wastes time but changes nothing.
     """
     import fcntl
 
     BATCHES.mkdir(parents=True, exist_ok=True)
-    path = made_file(settings).with_suffix(".lock")
+    path = batched_file(settings).with_suffix(".lock")
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -111,27 +111,27 @@ def claimed(settings: dict, wait: bool) -> Iterator[bool]:
             path.unlink(missing_ok=True)
 
 
-def others(settings: dict, most: int) -> Iterator[dict]:
-    """Settings of up to `most` cells to make ahead, each claimed by this process until the next is asked for.
+def cells_to_batch(settings: dict, most: int) -> Iterator[dict]:
+    """Settings of up to `most` cells to batch with this job's cell; each is locked until the next one is requested.
 
-    Those that read the files that this process's own cell reads, which Snakemake has therefore made for this run, and
-    no others; after the own cell in the study's order, then from its start.
+    Only cells that read the same files as this job's cell, because Snakemake has made those for this run. The order is
+    that of the study, beginning after this job's cell.
     """
     own = parse_cell_path(settings["cell"])
     queue = _read_queue(_queue_of(own))
-    if settings not in queue:  # written by the run of another study, or by none
+    if settings not in queue:  # the queue belongs to another study, or there is none
         return
     start = queue.index(settings) + 1
-    given = 0
+    count = 0
     for other in [*queue[start:], *queue[: start - 1]]:
-        if given == most:
+        if count == most:
             return
         cell = parse_cell_path(other["cell"])
-        if not {*cell.roles} <= {*own.roles} or not _readable(cell, own) or _is_made(cell, other):
+        if not {*cell.roles} <= {*own.roles} or not _readable(cell, own) or _exists(cell, other):
             continue
-        with claimed(other, wait=False) as ours:
-            if ours and not _is_made(cell, other):
-                given += 1
+        with claimed(other, wait=False) as locked:
+            if locked and not _exists(cell, other):
+                count += 1
                 yield other
 
 
@@ -143,14 +143,14 @@ def _read_queue(file: Path) -> list[dict]:
 
 
 def _readable(cell: Cell, own: Cell) -> bool:
-    """A stored compression holds the digest of its settings, so that another than the own one is compared when read."""
+    """Whether the compressed weights that a cell reads exist; their settings are compared when they are read."""
     return cell.compressed_path in (None, own.compressed_path) or Path(cell.compressed_path).is_file()
 
 
-def _is_made(cell: Cell, settings: dict) -> bool:
+def _exists(cell: Cell, settings: dict) -> bool:
     from junkdna.run.cell_file import read_footer
 
-    if made_file(settings).is_file():
+    if batched_file(settings).is_file():
         return True
     try:
         if not Path(cell.path).is_file():
@@ -161,15 +161,15 @@ def _is_made(cell: Cell, settings: dict) -> bool:
 
 
 @contextmanager
-def logged_apart(settings: dict) -> Iterator[None]:
-    """Send what is logged while the block runs to the log of the cell that is made ahead, else to stderr."""
+def separate_log(settings: dict) -> Iterator[None]:
+    """Send the log of the block to the log of the batched cell, or to stderr if that cannot be written."""
     root = logging.getLogger()
     before = root.handlers[:]
-    apart = log_file(made_file(settings).with_suffix(".log")) or logging.StreamHandler()
-    apart.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    root.handlers[:] = [apart]
+    handler = log_file(batched_file(settings).with_suffix(".log")) or logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    root.handlers[:] = [handler]
     try:
         yield
     finally:
         root.handlers[:] = before
-        apart.close()
+        handler.close()

@@ -20,4 +20,4 @@ def wheel_path(wheel: str) -> str:
     return f"{SOURCES}/{wheel}.whl"
 
 
-BATCHES = Path("results/ahead")
+BATCHES = Path("results/batches")

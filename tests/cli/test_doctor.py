@@ -181,13 +181,13 @@ def test_repositories_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_what_a_killed_run_left(world: Path) -> None:
     for name in (".snakemake/locks/0.input.lock", "results/checkpoints/tiny/a.safetensors",
-                 "results/ahead/0123.parquet", "results/cells/tiny/.seed-0.parquet.x.tmp"):  # fmt: skip
+                 "results/batches/0123.parquet", "results/cells/tiny/.seed-0.parquet.x.tmp"):  # fmt: skip
         (world / name).parent.mkdir(parents=True, exist_ok=True)
         (world / name).write_bytes(b"x")
     text, healthy = said()
     assert not healthy
     assert "FIX the lock of a killed run is there" in text
-    for part in ("1 checkpoints of unfinished cells", "1 cells made ahead", "1 half-written files of killed jobs"):
+    for part in ("1 checkpoints of unfinished cells", "1 batched cells", "1 half-written files of killed jobs"):
         assert part in text
 
 

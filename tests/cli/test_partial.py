@@ -84,7 +84,7 @@ def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved,
     Path(lost.path).unlink()
     said = list(partial.partial(resolved))
     assert said[0].startswith("INCOMPLETE: 9 of 10 cells")
-    assert f"missing: {lost.path}: not begun" in said
+    assert f"missing: {lost.path}: not started" in said
     drops, complete = drops_of(FOLDER), pl.read_parquet("complete.parquet")
     rest = complete.filter(~((pl.col("knobs") == "") & (pl.col("compression") == "magnitude-0.9")))
     assert rest.height == complete.height - 1
@@ -93,7 +93,7 @@ def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved,
         assert table.columns[0] == "incomplete"
         assert set(table["incomplete"]) == {"9 of 10 cells; missing: colours magnitude-0.9 (1); see missing.csv"}
     missing = pl.read_csv(FOLDER / "tables/missing.csv")
-    assert missing.rows() == [(lost.path, "missing", "context", "not begun")]
+    assert missing.rows() == [(lost.path, "missing", "context", "not started")]
     assert not set(drops["seeds_missing"]) - {0}
     drawn = {file.stem for file in FOLDER.glob("figures/*.png")}
     assert drawn == {"headline", "difficulty_context", "sparsity_context", "transfer_modes"}
@@ -170,7 +170,7 @@ def test_the_reason_is_that_of_the_job_before(resolved: Resolved) -> None:
     log_of(file).parent.mkdir(parents=True, exist_ok=True)
     log_of(file).write_text(failed_log("mood.csv is broken"))
     said = list(partial.partial(resolved))
-    assert any(line.endswith(f"and 3 more: not begun: {file} could not be made: mood.csv is broken") for line in said)
+    assert any(line.endswith(f"and 3 more: not started: the job for {file} failed: mood.csv is broken") for line in said)
 
 
 def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:

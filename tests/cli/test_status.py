@@ -86,7 +86,7 @@ def test_every_state_is_counted_and_named(resolved: Resolved) -> None:
     Path(five.path).unlink()
     log_of(five, "colours: 0.5", "finished")
     said = list(status(resolved))
-    assert said[0] == "1 of 6 cells done, 1 made ahead of their job, 1 running, 1 failed, 1 missing, 0 stale, 1 broken"
+    assert said[0] == "1 of 6 cells done, 1 batched, 1 running, 1 failed, 1 missing, 0 stale, 1 broken"
     assert f"broken: {three.path}" in said
     assert said[said.index(f"failed: {two.path}") + 1] == "    the data are wrong"
     assert stale_files(resolved) == [three.path]

@@ -1,4 +1,4 @@
-"""Cells made ahead of their own jobs: the same cells, made by fewer processes."""
+"""Batched cells: the same cells, computed by fewer processes."""
 
 import json
 import logging
@@ -76,8 +76,8 @@ def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
 
 def test_a_log_that_cannot_be_made_goes_to_stderr(resolved, own, capsys):
     settings = toy_run.settings_of(own, resolved)
-    batches.made_file(settings).with_suffix(".log").mkdir(parents=True)
-    with batches.logged_apart(settings):
+    batches.batched_file(settings).with_suffix(".log").mkdir(parents=True)
+    with batches.separate_log(settings):
         logging.getLogger("junkdna").warning("something to know")
     said = capsys.readouterr().err
     assert "it goes to stderr" in said
@@ -106,7 +106,7 @@ def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
         }
 
 
-def test_the_job_of_a_cell_made_ahead_moves_it_and_tells_its_log(resolved, own, caplog):
+def test_the_job_of_a_batched_cell_moves_it_and_repeats_its_log(resolved, own, caplog):
     with caplog.at_level(logging.INFO):
         run(own, resolved, more=1)
     (file,) = paths.BATCHES.glob("*.parquet")
@@ -172,7 +172,7 @@ def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "_make_others", killed)
+    monkeypatch.setattr(jobs, "_make_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         run(own, resolved, more=3)
     assert made() == {own.key}

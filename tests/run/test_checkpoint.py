@@ -294,7 +294,7 @@ def test_a_checkpoint_made_from_anything_else_is_deleted(world, change, caplog, 
     seen: list = []
     cli_jobs.cell(path, settings, gpus=0, threads=threads, bar=lambda items: seen.extend(items) or items)
     assert (len(seen), read_footer(path)["resumed"]) == (world.items[SPARSE], 0)
-    assert f"the checkpoint {file_of(SPARSE)} was made from other settings" in caplog.text
+    assert f"the checkpoint {file_of(SPARSE)} comes from other settings" in caplog.text
     path.unlink()
     if change in FILES:
         shutil.move("before", file)
@@ -315,7 +315,7 @@ def test_a_checkpoint_of_another_stored_compression_is_deleted(world, caplog):
     tensors[name][0, 0] += 1e-6
     write_tensors(file, artifact.KIND, tensors, facts)
     run(world.settings[key])
-    assert f"the checkpoint {file_of(key)} was made from other settings" in caplog.text
+    assert f"the checkpoint {file_of(key)} comes from other settings" in caplog.text
 
 
 # --- where none can be, or need be, written ---------------------------------------------------------------------------

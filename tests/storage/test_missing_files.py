@@ -48,7 +48,7 @@ def test_a_damaged_file_is_deleted_and_made_anew(world, name):
 
 
 def test_other_files_are_not_said_to_be_made(world):
-    for name in ("x.parquet", "/results/cells/x.parquet", "results", "results/ahead/x", "results/logs/x.log", ".."):
+    for name in ("x.parquet", "/results/cells/x.parquet", "results", "results/batches/x", "results/logs/x.log", ".."):
         assert making(Path(name)) == ""
     with pytest.raises(UserError, match=r"^x.parquet does not exist, where a table of cells .*is the name right"):
         read_frame(Path("x.parquet"), "table of cells")

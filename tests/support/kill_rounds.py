@@ -289,11 +289,11 @@ def temporary(folder: Path) -> list[str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """What should be gone after the second run: temporary files, checkpoints, cells made ahead, Snakemake's marks."""
+    """What should be gone after the second run: temporary files, checkpoints, batched cells, Snakemake's marks."""
     found = temporary(folder)
     places = {
         "results/checkpoints": "",
-        "results/ahead": ".parquet",
+        "results/batches": ".parquet",
         ".snakemake/incomplete": "",
         ".snakemake/locks": "",
     }

@@ -233,7 +233,7 @@ def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> Non
         assert pl.read_parquet(file).equals(table)
     logs = [done / "results/logs/cells" / file.relative_to(done / "results/cells").with_suffix(".log") for file in lost]
     assert any("made by the job of another cell" in log.read_text() for log in logs)
-    assert not (done / "results/ahead").exists()
+    assert not (done / "results/batches").exists()
 
 
 def test_a_stale_cell_is_named_although_snakemake_forgot(done: Path) -> None:
