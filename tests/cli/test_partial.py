@@ -170,7 +170,8 @@ def test_the_reason_is_that_of_the_job_before(resolved: Resolved) -> None:
     log_of(file).parent.mkdir(parents=True, exist_ok=True)
     log_of(file).write_text(failed_log("mood.csv is broken"))
     said = list(partial.partial(resolved))
-    assert any(line.endswith(f"and 3 more: not started: the job for {file} failed: mood.csv is broken") for line in said)
+    end = f"and 3 more: not started: the job for {file} failed: mood.csv is broken"
+    assert any(line.endswith(end) for line in said)
 
 
 def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:
