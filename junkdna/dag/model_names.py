@@ -1,4 +1,4 @@
-"""One model name, one source: studies in one folder share results by name, and would replace each other's models."""
+"""One model name, one source: studies in one folder share results by name and would overwrite each other's models."""
 
 from collections.abc import Iterator
 
@@ -13,25 +13,27 @@ PLACES = ("wheel", "path", "local", "hub", "revision")
 
 
 def check_model_names(resolved: Resolved) -> None:
-    """UserError that lists the models of a study whose folders in `results/models` were made from other sources."""
+    """UserError that lists the models of a study whose folders in `results/models` come from other sources."""
     if taken := list(taken_names(resolved)):
-        raise UserError("\n  ".join([f"{len(taken)} model name(s) stand for another model in results/:", *taken]))
+        raise UserError(
+            "\n  ".join([f"{len(taken)} model name(s) already belong to another model in results/:", *taken])
+        )
 
 
 def taken_names(resolved: Resolved) -> Iterator[str]:
-    """One line a model in use whose folder was made from another source than the study's, with what to do."""
+    """One line per model in use whose folder comes from another source than the study names, with the fix."""
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
         folder = f"{MODELS}/{name}"
         try:
             made_from = _source(read_manifest(folder)["source"])
-        except UserError:  # missing or damaged: it will be made
+        except UserError:  # missing or corrupt: its job will make it
             continue
         asked = _source(_given(resolved.study.models[name]))
         if made_from != asked:
             yield (
-                f"models.{name}: {folder}/{MANIFEST} was made from {_text(made_from)}, this study names {_text(asked)}."
-                f" Rename the model in one of the two studies (say, {name}_2); or, if nothing else needs the old "
-                f"results: rm -r {folder}"
+                f"models.{name}: {folder}/{MANIFEST} comes from {_text(made_from)}, but this study names "
+                f"{_text(asked)}. Rename the model in one of the two studies (for example {name}_2), or delete the "
+                f"old results if you no longer need them: rm -r {folder}"
             )
 
 
@@ -41,7 +43,7 @@ def _given(model: Model) -> dict:
 
 
 def _source(given: dict) -> dict:
-    """The source with its folder as an absolute path: a folder may be named in several ways."""
+    """The source with an absolute folder, because one folder can be written in several ways."""
     if "local" not in given:
         return given
     return {"local": str(local_folder(given["local"]).absolute().resolve())}

@@ -9,21 +9,21 @@ from junkdna.study.study import Resolved
 
 
 def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
-    """Where the results of a study are; `start`, where given, is the folder that paths are shown from."""
+    """Lines that say where the results of a study are, as paths below `start`."""
     folder = start / "results/studies" / resolved.study.study
     yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
     yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
     yield f"report   {folder}/report.html"
     if (folder / "partial").is_dir():
-        yield f"partial  {folder}/partial/  (made while cells were missing)"
+        yield f"partial  {folder}/partial/  (written while cells were missing)"
 
 
 FOLDER = "partial"
 
 
 def clear(study: Path) -> None:
-    """Remove what `partial` left of a study (`results/studies/NAME`): it is complete now."""
+    """Remove the partial results of a study (`results/studies/NAME`), once it is complete."""
     for name in (FOLDER, f".{FOLDER}.new", f".{FOLDER}.old"):
         shutil.rmtree(study / name, ignore_errors=True)
-    with suppress(OSError):  # a disk that is read-only: nothing was left there
+    with suppress(OSError):  # on a read-only disk there is nothing to remove
         (study / f".{FOLDER}.lock").unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Lengths of time and sizes, as a person says them."""
+"""Durations and sizes as people write them."""
 
 
 def span_text(seconds: float) -> str:
-    """A length of time: "40 s", "3 min", "2.5 h", "3.1 days"."""
+    """A duration: "40 s", "3 min", "2.5 h", "3.1 days"."""
     for unit, length, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
         if seconds < most * length:
             number = seconds / length

@@ -1,4 +1,4 @@
-"""Mistakes that are found while Snakemake reads the rules: one message, without lines of Python."""
+"""User errors found while Snakemake reads the rules: one message without a traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from junkdna.errors import UserError
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """A block of a Snakefile whose `UserError` ends Snakemake with its text on stderr and exit status 1.
+    """A block of a Snakefile in which a `UserError` ends Snakemake with its text on stderr and exit status 1.
 
-    Snakemake 9.27 puts the lines of a traceback after every exception that a Snakefile raises, its own `WorkflowError`
-    among them; only `SystemExit` passes it by. Nothing is locked or started yet at that time.
+    Snakemake 9.27 adds a traceback to every exception of a Snakefile, even to its own `WorkflowError`; only
+    `SystemExit` avoids it. At that time nothing is locked or running yet.
     """
     try:
         yield

@@ -329,6 +329,6 @@ def test_a_model_that_cannot_be_brought_is_said_with_its_reason(project: Path) -
     (project / "model/model.safetensors").write_bytes(b"")
     done = command("colours", "--model", "tiny", env={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2
-    assert "the workflow could not make results/models/tiny/model.json; its message stands above." in done.stderr
+    assert "the workflow could not make results/models/tiny/model.json; see its message above." in done.stderr
     assert "Traceback" not in done.stderr
     assert "safetensors" in done.stderr

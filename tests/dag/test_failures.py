@@ -62,9 +62,9 @@ def test_a_failed_job_is_shown_with_the_end_of_its_log_and_its_command(folder: P
     said = lines(failed(3, "a,b=1"))
     assert said[1] == "FAILED  cell results/a,b=1.parquet"
     assert said[2:-4] == [f"    line {n}" for n in range(30 - LOG_LINES, 30)]
-    assert said[-4:] == ["  log:    logs/a,b=1.log", "  again:  snakemake -- results/a,b=1.parquet",
+    assert said[-4:] == ["  log:    logs/a,b=1.log", "  rerun:  snakemake -- results/a,b=1.parquet",
                          "1 job(s) failed, 1 cause(s).",
-                         "  how far the study is:            junkdna status --study other.yaml"]  # fmt: skip
+                         "  progress of the study:           junkdna status --study other.yaml"]  # fmt: skip
 
 
 def test_jobs_of_one_cause_are_shown_once(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_jobs_of_one_cause_are_shown_once(folder: Path) -> None:
     assert sum("names what the model m lacks" in line for line in said) == 1
     assert sum(line.startswith("FAILED") for line in said) == 2 + JOBS + 1
     assert f"        and {9 - JOBS} more job(s) with the same message" in said
-    assert "  again:  snakemake -- results/train.parquet results/evaluate.parquet" in said
+    assert "  rerun:  snakemake -- results/train.parquet results/evaluate.parquet" in said
     assert "12 job(s) failed, 3 cause(s)." in said
 
 
@@ -104,14 +104,14 @@ def test_what_is_complete_can_be_had_where_some_cells_are_there(folder: Path) ->
     first = Path(all_cells(toy_study())[0].path)
     first.parent.mkdir(parents=True)
     first.touch()
-    assert lines(failed(1, "a"))[-1] == "  tables and figures of the rest:  junkdna partial --study other.yaml"
+    assert lines(failed(1, "a"))[-1] == "  results of the finished cells:   junkdna partial --study other.yaml"
 
 
 def test_under_make_the_environment_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUNKDNA_MAKE_VENV", ".venv")
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     log_of("a", "bad")
-    assert "  these commands need the environment: . .venv/bin/activate" in lines(failed(1, "a"))
+    assert "  activate the environment first:  . .venv/bin/activate" in lines(failed(1, "a"))
     monkeypatch.setenv("VIRTUAL_ENV", str(folder / ".venv"))
     assert not any("activate" in line for line in lines(failed(1, "a")))
 
@@ -132,7 +132,7 @@ def test_jobs_of_a_submission_that_went_well_or_never_began_are_told_apart(folde
     assert [line for line in said if line.startswith("FAILED")] == [
         "FAILED  cell results/bad.parquet", "FAILED  cell results/later.parquet",
     ]  # fmt: skip
-    assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: it ended before it began)"
+    assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: the job ended before it started)"
 
 
 def test_a_job_tried_again_under_another_number_is_shown_once_with_its_last_logs(folder: Path) -> None:
@@ -154,7 +154,7 @@ def test_at_most_two_screens(folder: Path) -> None:
     for n in range(40):
         log_of(str(n), *(f"{n}" + "x" * 5000 for _ in range(100)))
     said = lines("".join(failed(n, str(n)) for n in range(40)))
-    assert f"and {40 - SHOWN} more failed job(s), of {40 - SHOWN} other cause(s)" in said
+    assert f"and {40 - SHOWN} more failed job(s) with {40 - SHOWN} other cause(s)" in said
     assert len(said) < 80
     assert max(map(len, said)) < MESSAGE_TEXT + 100  # a message of one screen is whole: its end is the fix
     assert sum(len(line) > 400 for line in said) == SHOWN
@@ -215,7 +215,7 @@ def test_a_run_that_another_command_called_names_that_command(folder: Path) -> N
     Path("run.log").write_text(failed(1, "a"))
     run = Run(Given("/tmp/gone/study.json"), "snakemake", "junkdna fetch --study 'my study.yaml'")
     said = list(failure_lines(["run.log"], run, toy_study()))
-    assert said[-2:] == ["  again:  junkdna fetch --study 'my study.yaml'", "1 job(s) failed, 1 cause(s)."]
+    assert said[-2:] == ["  rerun:  junkdna fetch --study 'my study.yaml'", "1 job(s) failed, 1 cause(s)."]
 
 
 def test_a_study_of_configfiles_is_named_too(world: Path) -> None:

@@ -42,7 +42,7 @@ def test_every_missing_place_is_named_once_with_close_names(study, world):
     assert found[1].startswith("tasks.hues: local 'data': 'data/hues.parquet' does not exist; did you mean ")
     assert "hue.parquet" in found[1]
     assert found[2].startswith("tasks.named: local 'data'")
-    with pytest.raises(UserError, match=r"^3 local place\(s\) that the study names are not there:\n  models.llm"):
+    with pytest.raises(UserError, match=r"^3 local path\(s\) of the study do not exist:\n  models.llm"):
         check_local_paths(resolve(study, "study"))
 
 

@@ -49,17 +49,17 @@ class TestGroups:
     @pytest.mark.parametrize(
         ("compression", "model", "said"),
         [
-            ({**METHOD, "group": 48}, "tiny", "rtn-4bit,group=48 takes groups of 48 inputs, which do not fill the 32"),
-            ({**METHOD, "group": 64}, "tiny", "do not fill the 32 inputs"),
+            ({**METHOD, "group": 48}, "tiny", "rtn-4bit,group=48 uses groups of 48 inputs, which do not divide the 32"),
+            ({**METHOD, "group": 64}, "tiny", "do not divide the 32 inputs"),
             (
                 {**METHOD, "group": 32},
                 "llm",
                 "the 48 inputs of model.layers.0.mlp.down_proj.weight (2 of 14 matrices",
             ),
-            ({"method": "gptq", "bits": 4, "group": 64, "calibration": "c"}, "llm", "takes groups of 64 inputs"),
-            ({"method": "nm", "keep": 2, "of": 5}, "tiny", "groups that fit all: 2, 4, 8, 16, 32"),
-            ({"method": "wanda", "keep": 2, "of": 3, "calibration": "c"}, "tiny", "takes groups of 3 inputs"),
-            ({"method": "sparsegpt", "keep": 2, "of": 3, "calibration": "c"}, "llm", "fill the 32 inputs"),
+            ({"method": "gptq", "bits": 4, "group": 64, "calibration": "c"}, "llm", "uses groups of 64 inputs"),
+            ({"method": "nm", "keep": 2, "of": 5}, "tiny", "group sizes that fit all: 2, 4, 8, 16, 32"),
+            ({"method": "wanda", "keep": 2, "of": 3, "calibration": "c"}, "tiny", "uses groups of 3 inputs"),
+            ({"method": "sparsegpt", "keep": 2, "of": 3, "calibration": "c"}, "llm", "divide the 32 inputs"),
         ],
     )
     def test_that_do_not(self, compression, model, said):
@@ -77,7 +77,7 @@ class TestGroups:
         shutil.copy("model/tokenizer.json", "decoder/tokenizer.json")
         assert problems(study_of({**METHOD, "group": 8}, model="llm")) == []
         found = problems(study_of({**METHOD, "group": 32}, model="llm"))
-        assert "do not fill the 40 inputs of transformer.h.0.mlp.c_proj.weight (1 of 4 matrices)" in found[0]
+        assert "do not divide the 40 inputs of transformer.h.0.mlp.c_proj.weight (1 of 4 matrices)" in found[0]
 
 
 def spoil(name: str) -> None:
@@ -112,7 +112,7 @@ class TestFolders:
         assert said in line
         assert line.startswith("models.tiny.local 'model'")
         assert f"WRONG    {line}" in list(plan(resolved))
-        with pytest.raises(UserError, match=r"^1 thing\(s\) are wrong with models of the study:\n  models\.tiny"):
+        with pytest.raises(UserError, match=r"^1 problem\(s\) with models of the study:\n  models\.tiny"):
             check_local_paths(resolved)
         lines, good = doctor(Path("config.yaml"))
         assert not good
@@ -131,7 +131,7 @@ class TestFolders:
         shutil.copytree("model", "results/models/tiny")
         Path("results/models/tiny/model.json").write_text("{}")
         [line] = problems(study)
-        assert line.startswith("models.tiny (results/models/tiny): rtn-4bit,group=48 takes groups of 48")
+        assert line.startswith("models.tiny (results/models/tiny): rtn-4bit,group=48 uses groups of 48")
 
     def test_a_masked_language_model_as_a_decoder(self):
         edit("model/config.json", architectures=["BertForMaskedLM"])
@@ -149,7 +149,7 @@ class TestFolders:
         study["models"]["llm"]["kind"] = "encoder"
         resolved = resolve(study, "study")
         [line] = model_notes(resolved)
-        assert "LlamaForCausalLM is causal" in line
+        assert "LlamaForCausalLM is a causal model" in line
         assert problems(study) == []
         assert f"NOTE     {line}" in list(plan(resolved))
 

@@ -48,7 +48,7 @@ def edit_weights(folder: Path, change) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_masked_language_model_is_no_decoder(saved, dtype):
     folder = saved(hf.BertForMaskedLM(BERT))
-    with pytest.raises(UserError, match=r"reads a text in both directions.*Set `kind: encoder`"):
+    with pytest.raises(UserError, match=r"attends in both directions.*Set `kind: encoder`"):
         load_plain(folder, "decoder", dtype)
     load_plain(folder, "encoder", dtype)
     edit_config(folder, is_decoder=True)

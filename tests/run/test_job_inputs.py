@@ -260,7 +260,7 @@ def test_one_model_name_for_two_sources_is_refused_at_planning(made, world):
 ])  # fmt: skip
 def test_whatever_the_two_places_are(made, model):
     [line] = taken_names(study(models={"tiny": model}))
-    assert line.startswith("models.tiny: results/models/tiny/model.json was made from local ")
+    assert line.startswith("models.tiny: results/models/tiny/model.json comes from local ")
 
 
 def test_one_folder_named_in_two_ways_is_one_source(made, world):
@@ -324,4 +324,4 @@ def test_a_hub_folder_that_is_gone_counts_as_it_was_last(world):
 
 def test_a_folder_given_as_a_repository_is_named(world):
     [line] = missing_local_paths(study(models={"tiny": {"kind": "decoder", "hub": "./decoder"}}))
-    assert line == "models.tiny.hub 'decoder': is a folder of this machine; write `local: decoder`"
+    assert line == "models.tiny.hub 'decoder': is a local folder; write `local: decoder`"

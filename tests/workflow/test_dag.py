@@ -264,7 +264,7 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
     assert result.stdout.count("is not a whole tokens file") == 1  # and nowhere before
     tokens.write_bytes(good)
     os.utime(tokens, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    again = re.findall(r"again:  (.+)", end)[0]
+    again = re.findall(r"rerun:  (.+)", end)[0]
     run = subprocess.run(
         ["bash", "-c", again], cwd=done, env=environment(), capture_output=True, text=True, check=False
     )

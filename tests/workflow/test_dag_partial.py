@@ -57,7 +57,7 @@ def test_a_failed_run_leads_to_the_complete_part_and_a_mended_one_to_all(folder:
     assert end.count("mood.parquet is no Parquet file") == 1
     assert "2 job(s) failed, 1 cause(s)." in end
     status, partial = (
-        re.search(rf"{text} +(.+)", end)[1] for text in ("how far the study is:", "figures of the rest:")
+        re.search(rf"{text} +(.+)", end)[1] for text in ("progress of the study:", "results of the finished cells:")
     )
     assert "--study 'my study.yaml'" in status
     assert pasted(status).stdout.startswith("4 of 6 cells done")
@@ -70,7 +70,7 @@ def test_a_failed_run_leads_to_the_complete_part_and_a_mended_one_to_all(folder:
     assert not (folder / RESULTS / "tables").exists()
 
     data.write_bytes(good)
-    again = pasted(re.search(r"again:  (.+)", end)[1])
+    again = pasted(re.search(r"rerun:  (.+)", end)[1])
     assert again.returncode == 0, again.stderr
     assert "report   " not in again.stderr  # single files were asked for
     assert part.is_dir()
