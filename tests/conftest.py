@@ -57,7 +57,7 @@ def settings_study(world: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy world whose study `default` (three cells, one of them with a stored compression) has been run and joined."""
+    """A toy world whose study `default` (three cells, one of a stored compression) has been run and joined."""
     import toy_run
     import toy_studies
 

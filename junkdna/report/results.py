@@ -21,7 +21,7 @@ NAMES = ("cell", "model", "task", "knobs", "compression", "transfer", "protocol"
 
 
 class Results:
-    """The tables and figures of one study. Each table is read once, when it is first used, and its checksum verified."""
+    """The tables and figures of one study. Tables are read when first used, and their checksums verified."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

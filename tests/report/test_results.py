@@ -51,7 +51,7 @@ def test_examples_are_lazy_and_those_of_the_cells(finished: Path, monkeypatch: p
     assert both.height == 3
     assert both["n_examples"].to_list() == both["n_examples_here"].to_list()
     assert both["score"].to_list() == pytest.approx(both["score_here"].to_list())
-    with pytest.raises(UserError, match="no cell of .* fits"):
+    with pytest.raises(UserError, match=r"no cell of .* fits"):
         results.examples(task="nothing")
 
 
