@@ -1,4 +1,4 @@
-"""The workflow in a folder outside the clone, as docs/running.md says: own study, built-in task, pinned wheel, profiles."""
+"""The workflow in a folder outside the clone (docs/running.md): own study, built-in task, pinned wheel, profiles."""
 
 import shutil
 import subprocess
