@@ -70,8 +70,8 @@ CELL_FILE = Table(
     (
         *_CELL,
         *_ACHIEVED,
-        Column("compression_report", TEXT, "", "JSON: for each compressed matrix its shape, pruned weights, rank, bits "
-               "and effective bits; matrices left dense; the totals. `null` for dense cells."),
+        Column("compression_report", TEXT, "", "JSON: for each compressed matrix `rows`, `inputs`, `effective_bits`, "
+               "and `sparsity`, `rank` or `bits`; the matrices left dense; the totals."),
         Column("examples", "list of rows", "", "Per-example rows, see below."),
     ),
 )  # fmt: skip

@@ -96,8 +96,8 @@ STUDY: Meanings = {
         "shots": "Number of in-context examples.",
     },
     "experiments.NAME.compressions": {
-        "": "One method at one or several levels. [compression.md](../compression.md) lists the levels and options of each "
-        "method.",
+        "": "One method at one or several levels. [compression.md](../compression.md) lists the levels and options of "
+        "each method.",
         "method": "Name of the method.",
         "sparsity": "Fractions of the weights to prune, 0 to 1.",
         "keep": "N of N:M sparsity: how many of `of` consecutive inputs are kept. Goes with `of`.",
