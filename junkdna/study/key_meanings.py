@@ -96,8 +96,8 @@ STUDY: Meanings = {
         "shots": "Number of in-context examples.",
     },
     "experiments.NAME.compressions": {
-        "": "One method at one or several levels. [compression.md](../compression.md) lists the levels and options of "
-        "each method.",
+        "": "One method at one or several levels; a single level needs no list. [compression.md](../compression.md) "
+        "lists the levels and options of each method.",
         "method": "Name of the method.",
         "sparsity": "Fractions of the weights to prune, 0 to 1.",
         "keep": "N of N:M sparsity: how many of `of` consecutive inputs are kept. Goes with `of`.",
@@ -188,7 +188,7 @@ TASK: Meanings = {
         "kind": "`classify`: the class of a text. `pair`: of two texts. `regress`: a number for two texts. `choice`: "
         "one of several options. `generate`: a written answer.",
         "metric": "Metric of the score. It must fit the kind: `accuracy`, `f1`, `matthews`, `pearson`, `spearman`, "
-        "`exact_match`, `token_f1`.",
+        "`exact_match`, `lenient_match`, `token_f1`.",
         "sources": "Where the rows are: one or more of `wheel`, `local` and `hub`. The first is used unless the study "
         "names another.",
         "columns": "How raw columns become an example.",
@@ -204,8 +204,8 @@ TASK: Meanings = {
         "limits": "Most rows to train on and to evaluate.",
         "knobs": "Values that the knobs `context` and `options` may take. The other knobs need no entry.",
         "description": "Text before the in-context examples. It may name `{group}`.",
-        "prompt": "Prompt of decoders. Fields: `{passage}`, `{text}`, `{text_b}`, `{group}`.",
-        "mcq_prompt": "Prompt of decoders that answer by letter. It also has `{choices}`.",
+        "prompt": "Prompt of decoders. Fields: `{passage}`, `{text}`, `{text_b}`, `{choices}`, `{group}`.",
+        "mcq_prompt": "Prompt of decoders that answer by letter. It must contain `{choices}`.",
         "generate": "How an answer is generated and matched. Kind `generate`.",
         "human": "Published human performance.",
         "rows": "Rows stored in each raw split, for readers. Tests compare them with the data.",
