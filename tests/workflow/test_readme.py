@@ -14,6 +14,7 @@ from junkdna.cli.jobs import read_examples
 from junkdna.cli.main import parser
 from junkdna.study import grid, settings
 from junkdna.study.load import resolve
+from junkdna.study.task import builtin_tasks
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
@@ -90,8 +91,9 @@ def test_the_readme_has_the_commands_of_a_run() -> None:
     assert shell_lines(ROOT / "README.md", "snakemake")
 
 
-def test_the_readme_is_short() -> None:
+def test_the_readme_is_short_and_counts_the_tasks() -> None:
     assert len(README.split()) <= 950
+    assert int(re.search(r"(\d+) tasks\]", README)[1]) == len(builtin_tasks())
 
 
 def test_make_targets_of_the_readme_exist() -> None:
