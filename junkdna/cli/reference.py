@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from junkdna.report.reference import keys, tables
-from junkdna.report.reference.markdown import code, table
+from junkdna.report.reference.markdown import code, sentence, table
 from junkdna.storage.atomic import atomic_write
 
 HEAD = """\
@@ -48,7 +48,7 @@ def _command(parser: argparse.ArgumentParser, mark: str = "##") -> Iterator[str]
         for command in inner.values():
             yield from _command(command, mark)
         return
-    yield from ("", f"{mark} `{parser.prog}`", "", f"{parser.description[:1].upper()}{parser.description[1:]}.", "")
+    yield from ("", f"{mark} `{parser.prog}`", "", sentence(parser.description), "")
     actions = [action for action in parser._actions if action.dest != "help"]
     if actions:
         yield from table(("argument", "meaning", "default"), map(_row, actions))

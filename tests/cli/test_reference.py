@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import toy_run
 from project import ROOT
+from pydantic import Field
 
 from junkdna.analysis import columns
 from junkdna.analysis.gaps import Missing
@@ -16,6 +17,7 @@ from junkdna.cli.main import parser
 from junkdna.cli.partial import COLUMN, _gap_table
 from junkdna.compress.artifact import read_artifact
 from junkdna.report.reference import keys
+from junkdna.study.base import StrictModel
 
 FOLDER = ROOT / "docs/reference"
 TYPES = {
@@ -52,6 +54,16 @@ def test_keys_have_their_type_bounds_and_default() -> None:
     assert found["shots", "count"].default == "`5`"
     assert found["protocol", "learning_rate"].type == "number (above 0, below 1)"
     assert found["", "license"].default == "required"
+    _, model, meanings = keys.PAGES["study"]
+    bands = [key for key in keys.keys(model, meanings) if key.name == "band"]
+    assert [key.type for key in bands] == ["list of [number, number]"]
+
+
+def test_a_field_that_describes_itself_needs_no_other_meaning() -> None:
+    class Model(StrictModel):
+        size: int = Field(3, ge=1, description="how many rows")
+
+    assert keys.keys(Model, {}) == [keys.Key("", "size", "whole number (at least 1)", "`3`", "How many rows.")]
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:

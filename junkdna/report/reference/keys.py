@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from junkdna.report.reference.markdown import code, table
+from junkdna.report.reference.markdown import code, sentence, table
 from junkdna.study.base import NAME_PATTERN
 from junkdna.study.key_meanings import STUDY, TASK, Meanings
 from junkdna.study.study import Study
@@ -77,7 +77,8 @@ def _keys(place: str, mapping: dict, models: dict, meanings: Meanings, homes: di
                 homes[nested["title"]] = home
                 below.append((home, nested))
         default = "required" if name in mapping.get("required", ()) else _default(value)
-        meaning = value.get("description") or meanings.get(place, {}).get(name, "")
+        described = sentence(value["description"]) if "description" in value else ""
+        meaning = described or meanings.get(place, {}).get(name, "")
         yield Key(place, name, words(value).replace("mapping()", f"[mapping](#{_anchor(home)})"), default, meaning)
     for home, nested in below:
         yield from _keys(home, nested, models, meanings, homes)
@@ -96,14 +97,14 @@ def words(value: dict) -> str:
         return " or ".join(dict.fromkeys(map(words, options)))
     if "enum" in value or "const" in value:
         return ", ".join(code(one) for one in value.get("enum", [value.get("const")]))
+    if "prefixItems" in value:
+        return f"[{', '.join(map(words, value['prefixItems']))}]"
     bounds = [text.format(f"{value[bound]:,}") for bound, text in BOUNDS.items() if bound in value]
     return f"{_kind(value)} ({', '.join(bounds)})" if bounds else _kind(value)
 
 
 def _kind(value: dict) -> str:
     kind = value.get("type")
-    if kind == "array" and "prefixItems" in value:
-        return f"[{', '.join(map(words, value['prefixItems']))}]"
     if kind == "array":
         items = words(value["items"])
         return f"list of {items}s" if items in PLURAL else f"list of {items}"
