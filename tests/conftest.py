@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: the toy world, made once and copied, and the folder of real data where it is."""
 
+import contextlib
 import copy
 import shutil
 from pathlib import Path
@@ -52,3 +53,26 @@ def study(world: Path) -> dict:
 def settings_study(world: Path) -> dict:
     """The same of the toy study of all settings."""
     return copy.deepcopy(toy.SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy world whose study `default` (three cells, one of a stored compression) has been run and joined."""
+    import toy_run
+    import toy_studies
+
+    folder = tmp_path_factory.mktemp("finished") / "world"
+    shutil.copytree(toy_world_once, folder)
+    with contextlib.chdir(folder):
+        toy.write_yaml(Path("config.yaml"), toy_studies.DEFAULT)
+        resolved = toy_run.read()
+        toy_run.run_all(resolved)
+        toy_run.join(resolved)
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished toy world as the working directory. Tests must not change it."""
+    monkeypatch.chdir(finished_once)
+    return finished_once

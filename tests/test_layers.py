@@ -1,10 +1,11 @@
-"""A module imports from its own package and from those below it in one list, for types too (CONTRIBUTING.md)."""
+"""A module imports from its own package and from those below it in one list, for types too (docs/architecture.md)."""
 
 import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "junkdna"
 LAYERS = [
+    "__init__",
     "__main__",
     "cli",
     "dag",
@@ -41,4 +42,6 @@ def test_imports_only_point_down() -> None:
 
 
 def test_packages_hold_no_code_of_their_own() -> None:
-    assert not [file for file in PACKAGE.rglob("__init__.py") if file.read_text(encoding="utf-8")]
+    """Apart from the top one, which imports when it is asked for a name (docs/notebooks.md)."""
+    below_top = [file for file in PACKAGE.rglob("__init__.py") if file.parent != PACKAGE]
+    assert not [file for file in below_top if file.read_text(encoding="utf-8")]

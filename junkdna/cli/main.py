@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from junkdna.cli.parser import Parser
@@ -60,48 +60,54 @@ def _log_to(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line. Imports nothing heavy."""
-    top = Parser(prog="junkdna", description="Does compression cost a language model more on harder tasks?")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    from junkdna.cli import job_commands
+
+    top = Parser(
+        prog="junkdna",
+        description="Does compression cost a language model more on harder tasks? Snakemake runs the study; these "
+        "commands show what a run would do, how far it is, and what came out.",
+        epilog=job_commands.overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     _add_person_commands(commands)
-    _add_stage_commands(commands)
+    job_commands.add(commands)
+    _add_reference_command(commands)
     return top
 
 
+def _command(commands: argparse._SubParsersAction, name: str, text: str, run: Callable) -> argparse.ArgumentParser:
+    """A command that `junkdna --help` lists."""
+    command = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(run=run)
+    return command
+
+
 def _add_person_commands(commands: argparse._SubParsersAction) -> None:
-    plan = commands.add_parser("plan", help="before a run: cells, what is there, hours, disk")
-    plan.add_argument("--list", action="store_true", help="print every cell's file")
-    plan.add_argument(
-        "--commands", action="store_true", help="print, for every cell not done, the command that runs it alone"
-    )
-    plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only this cell (its file; stars are allowed)")
-    plan.set_defaults(run=_plan)
-    status = commands.add_parser("status", help="done, running, failed, missing, stale, broken and collapsed cells")
+    plan = _command(commands, "plan", "before a run: the cells, what is done already, hours and disk", _plan)
+    plan.add_argument("--list", action="store_true", help="print the file of every cell")
+    plan.add_argument("--commands", action="store_true", help="print the command that runs each unfinished cell alone")
+    plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose file matches (* is allowed)")
+    status = _command(commands, "status", "cells done, running, failed, missing, stale, broken and collapsed", _status)
+    status.add_argument("--stale", action="store_true", help="print only the files of stale and broken cells")
     status.add_argument(
-        "--stale", action="store_true", help="print only the files of stale and broken cells, one a line"
-    )
-    status.add_argument(
-        "--watch", type=_seconds, nargs="?", const=10.0, metavar="SECONDS", help="again and again, until all is done"
-    )
-    status.set_defaults(run=_status)
-    doctor = commands.add_parser("doctor", help="check this machine for the study, and say what to fix")
-    doctor.add_argument("--model", help="instead: print what compression would touch in this model of the study")
-    doctor.add_argument("--prune-head", action="store_true", help="with --model: the task head too")
-    doctor.add_argument("--embeddings", action="store_true", help="with --model: the embedding tables too")
-    doctor.set_defaults(run=_doctor)
-    fetch = commands.add_parser("fetch", help="bring all that the study reads from outside; jobs then run offline")
-    fetch.set_defaults(run=_fetch)
-    tasks = commands.add_parser("tasks", help="tasks that come with the package")
-    tasks.add_argument("--markdown", action="store_true", help="as the page docs/tasks.md")
-    tasks.set_defaults(run=_tasks)
+        "--watch", type=_seconds, nargs="?", const=10.0, metavar="SECONDS",
+        help="repeat every SECONDS (10 if none are given) until the study is done",
+    )  # fmt: skip
+    doctor = _command(commands, "doctor", "check this machine for the study, and say what to fix", _doctor)
+    doctor.add_argument("--model", help="instead: print the weights of this model that compression would change")
+    doctor.add_argument("--prune-head", action="store_true", help="with --model: include the task head")
+    doctor.add_argument("--embeddings", action="store_true", help="with --model: include the embedding tables")
+    fetch = _command(commands, "fetch", "download everything the study reads; its jobs then need no network", _fetch)
+    partial = _command(commands, "partial", "tables, figures and report of the finished cells", _partial)
+    where = _command(commands, "where", "the folders of the study's figures, tables and report", _where)
+    tasks = _command(commands, "tasks", "the tasks in the package", _tasks)
+    tasks.add_argument("--markdown", action="store_true", help="print the page docs/tasks.md")
     _add_task_command(commands)
-    where = commands.add_parser("where", help="where the figures, tables and the report of the study stand")
-    where.set_defaults(run=_where)
-    partial = commands.add_parser("partial", help="tables, figures and report of the cells that are done")
-    partial.set_defaults(run=_partial)
     for command in (plan, status, doctor, where, fetch, partial):
-        command.add_argument("--study", type=Path, default=Path("config.yaml"), help="the study (default: config.yaml)")
+        command.add_argument("--study", type=Path, default=Path("config.yaml"), help="file of the study")
     for command in (plan, status, fetch, partial):
-        command.add_argument("--experiments", nargs="+", help="only these, also those that are on request")
+        command.add_argument("--experiments", nargs="+", metavar="NAME", help="only these, optional ones included")
 
 
 def _seconds(text: str) -> float:
@@ -115,22 +121,22 @@ def _seconds(text: str) -> float:
 
 
 def _add_task_command(commands: argparse._SubParsersAction) -> None:
-    task = commands.add_parser("task", help="look at one task: `task show NAME --model M`")
+    text = "examples of a task as a model reads them: `junkdna task show NAME --model MODEL`"
+    task = commands.add_parser("task", help=text, description=text)
     actions = task.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser("show", help="examples as a model sees them, token by token, and what is scored")
+    show = _command(actions, "show", "examples as a model reads them, token by token, and what is scored", _task_show)
     show.add_argument("name", help="a task of the study or of the package (`junkdna tasks`)")
     show.add_argument("--model", required=True, help="a model of the study")
-    show.add_argument("--n", type=int, default=3, help="how many examples (default: 3)")
-    show.add_argument("--knobs", default="", help='such as "context=32,options=3" (default: as the task says)')
+    show.add_argument("--n", type=int, default=3, help="number of examples")
+    show.add_argument("--knobs", default="", help='such as "context=32,options=3"; the defaults of the task if none')
     show.add_argument("--protocol", default="default", help="a protocol of the study")
-    show.add_argument("--study", type=Path, default=Path("config.yaml"), help="the study (default: config.yaml)")
-    show.set_defaults(run=_task_show)
+    show.add_argument("--study", type=Path, default=Path("config.yaml"), help="file of the study")
 
 
-def _add_stage_commands(commands: argparse._SubParsersAction) -> None:
-    from junkdna.cli import job_commands
-
-    job_commands.add(commands)
+def _add_reference_command(commands: argparse._SubParsersAction) -> None:
+    reference = commands.add_parser("reference", description="write the generated pages of docs/reference")
+    reference.add_argument("folder", type=Path, help="the folder to write into")
+    reference.set_defaults(run=_reference)
 
 
 def _resolved(args: argparse.Namespace):
@@ -224,6 +230,13 @@ def _tasks(args: argparse.Namespace) -> None:
     from junkdna.report import task_docs
 
     _print_lines(task_docs.page() if args.markdown else cli_show.tasks())
+
+
+def _reference(args: argparse.Namespace) -> None:
+    from junkdna.cli import job_commands
+    from junkdna.cli.reference import write
+
+    _print_lines(map(str, write(args.folder, parser(), (*job_commands.HELP, "reference"))))
 
 
 def _task_show(args: argparse.Namespace) -> None:

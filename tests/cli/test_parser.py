@@ -1,7 +1,10 @@
 """Mistakes on the command line of `junkdna`: one line with close names, and how to ask for help."""
 
+import re
+
 import pytest
 
+from junkdna.cli import job_commands
 from junkdna.cli.main import parser
 from junkdna.errors import UserError
 
@@ -32,6 +35,14 @@ def test_a_mistake_is_one_line(capsys, line, says):
     assert "usage:" not in text
     assert "_seconds" not in text
     assert len(text.splitlines()) == 2
+
+
+def test_help_lists_what_people_use_and_below_it_what_rules_run():
+    people, rules = parser().format_help().split("commands that Snakemake's rules run")
+    listed = re.findall(r"(?m)^    (\w+)  ", people)
+    assert {"plan", "status", "doctor", "fetch", "partial", "where", "tasks", "task"} <= {*listed}
+    assert not {*listed} & {*job_commands.HELP}
+    assert re.findall(r"(?m)^  (\w+) ", rules) == [*job_commands.HELP]
 
 
 def test_what_is_right_is_read():

@@ -82,6 +82,8 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("evaluate/generate.py", "import ", "import os\nimport ", {"generated"}),
         ("evaluate/text_match.py", "import ", "import os\nimport ", {"generated"}),
         ("errors.py", "n=3", "n=4", set()),
+        ("__init__.py", "__all__ = ", "import os\n__all__ = ", set()),
+        ("report/results.py", "import ", "import os\nimport ", set()),
         ("study/settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
         ("report/figures/style.py", "import ", "import os\nimport ", set()),
         ("study/study.py", "import ", "import os\nimport ", set()),

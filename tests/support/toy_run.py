@@ -92,3 +92,12 @@ def document(resolved: Resolved) -> Path:
     path = Path("results/study.json")
     jobs.study(path, json.loads(json.dumps(study_document(resolved))))
     return path
+
+
+def join(resolved: Resolved) -> Path:
+    """Write the tables of a study whose cells are done; the study's folder."""
+    folder = Path("results/studies") / resolved.study.study
+    study = document(resolved)
+    jobs.collect(folder / "tables/cells.parquet", study)
+    jobs.analyze(folder / "tables/drops.parquet", study, folder / "tables/cells.parquet")
+    return folder

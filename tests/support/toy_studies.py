@@ -22,3 +22,10 @@ TWO_CELLS = {
     "experiments": {"one": {"title": "One", "models": ["tiny"], "tasks": ["mood"],
                             "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
 }  # fmt: skip
+DEFAULT = {
+    **toy.METHODS,
+    "study": "default",
+    "tasks": {"hues": {"file": "tasks/hues.yaml"}},
+    "experiments": {"pruned": {"title": "Pruned", "models": ["llm"], "tasks": ["hues"], "compressions": [
+        {"method": "magnitude", "sparsity": 0.5}, {"method": "wanda", "sparsity": 0.5, **toy.CALIBRATED}]}},
+}  # fmt: skip

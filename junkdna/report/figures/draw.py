@@ -12,6 +12,7 @@ from junkdna.storage.tables import read_frame
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.figure import Figure
 
 
 class Outline(NamedTuple):
@@ -66,25 +67,28 @@ def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None
     `note`, where given, says what stands at the top of a figure, by the name of its experiment ("" for the headline).
     Raises UserError when the table is empty. An experiment with nothing to draw, such as a dense one, has no figure.
     """
-    import polars as pl
+    from junkdna.report.figures import layout
 
-    from junkdna.report.figures import bands, budget, difficulty, headline, layout, sparsity, transfer
-    from junkdna.report.figures import layout as report_figures_layout
-
-    table = read_frame(drops, "table of drops").cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
+    table = read_frame(drops, "table of drops")
     if table.is_empty():
         raise UserError(
             f"{drops}: nothing to draw, the table has no rows. Run cells of the study and collect them first."
         )
-    makers = {
-        module.__name__.rpartition(".")[2]: module.draw for module in (difficulty, sparsity, budget, bands, transfer)
-    }
-    figures = {}
-    for name in figure_names(outlines(table)):
-        family, _, experiment = name.partition("_")
-        figures[name] = makers[family](table, experiment) if experiment else headline.draw(table)
-        if note is not None:
-            layout.head_note(figures[name], note(experiment))
-    return [
-        path for name, figure in figures.items() for path in report_figures_layout.save(figure, Path(folder) / name)
-    ]
+    figures = {name: draw_figure(table, name) for name in figure_names(outlines(table))}
+    if note is not None:
+        for name, figure in figures.items():
+            layout.head_note(figure, note(name.partition("_")[2]))
+    return [path for name, figure in figures.items() for path in layout.save(figure, Path(folder) / name)]
+
+
+def draw_figure(drops: pl.DataFrame, name: str) -> Figure:
+    """Draw one figure of a table of drops, by a name of `figure_names`."""
+    import polars as pl
+
+    from junkdna.report.figures import bands, budget, difficulty, headline, sparsity, transfer
+
+    table = drops.cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
+    modules = (difficulty, sparsity, budget, bands, transfer)
+    makers = {module.__name__.rpartition(".")[2]: module.draw for module in modules}
+    family, _, experiment = name.partition("_")
+    return makers[family](table, experiment) if experiment else headline.draw(table)

@@ -1,0 +1,115 @@
+"""The results of a study for notebooks: tables as polars frames, per-example rows, figures (docs/notebooks.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.errors import UserError, unknown_name
+from junkdna.storage.tables import read_frame
+from junkdna.study.paths import CELLS
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+NAMES = ("cell", "model", "task", "knobs", "compression", "transfer", "protocol", "seed")
+"""Columns that name the cell of a per-example row."""
+
+
+class Results:
+    """The tables and figures of one study. Tables are read when first used, and their checksums verified."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"<Results of {self.folder}: {self.cells.height} cells, {self.drops.height} drops>"
+
+    @cached_property
+    def cells(self) -> pl.DataFrame:
+        """One row per cell (docs/reference/columns.md)."""
+        return read_frame(self.folder / "tables/cells.parquet", "table of cells")
+
+    @cached_property
+    def drops(self) -> pl.DataFrame:
+        """One row per condition and compression, aggregated over seeds (docs/reference/columns.md)."""
+        return read_frame(self.folder / "tables/drops.parquet", "table of drops")
+
+    def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
+        """One row per evaluated example of the cells that fit, after the columns `NAMES` of its cell.
+
+        The arguments choose rows of `cells` and are those of `polars.DataFrame.filter`: `examples(task="sciq")`.
+        Nothing is read before `collect()`, which does not verify checksums. Raises UserError where no cell fits, or
+        where a cell's file is not there.
+        """
+        import polars as pl
+
+        keys = self.cells.filter(*predicates, **constraints)["cell"]
+        if keys.is_empty():
+            raise UserError(f"no cell of {self.folder} fits. Look at `results.cells` for the values of its columns.")
+        files = [self._root / CELLS / f"{key}.parquet" for key in keys]
+        if missing := [file for file in files if not file.is_file()]:
+            raise UserError(
+                f"{missing[0]} does not exist ({len(missing)} of {len(files)} cell files are missing). Per-example "
+                f"rows are only in the cell files: copy {self._root / CELLS} with the study's folder."
+            )
+        return pl.scan_parquet(files).select(*NAMES, "examples").explode("examples").unnest("examples")
+
+    def figure_names(self) -> list[str]:
+        """The figures that these results have: `headline`, then those of each experiment."""
+        from junkdna.report.figures import draw
+
+        return draw.figure_names(draw.outlines(self.drops))
+
+    def figure(self, name: str = "headline") -> Figure:
+        """One of `figure_names()`, redrawn. Raises UserError for any other name."""
+        from junkdna.report.figures import draw
+
+        if name not in (names := self.figure_names()):
+            raise unknown_name("figure", name, names)
+        return draw.draw_figure(self.drops, name)
+
+    @property
+    def _root(self) -> Path:
+        """The folder that holds `results/`."""
+        tops = [parent.parent for parent in self.folder.absolute().parents if parent.name == "results"]
+        return tops[0] if tops else self.folder
+
+
+def open_results(folder: str | Path) -> Results:
+    """The results of a study in `folder` (`results/studies/NAME`, or its `partial/`).
+
+    Raises UserError, naming what is there and what to run, where the folder holds no tables.
+    """
+    path = Path(folder)
+    if not (path / "tables/drops.parquet").is_file() or not (path / "tables/cells.parquet").is_file():
+        raise UserError(" ".join(_no_results(path)))
+    return Results(path)
+
+
+def _no_results(path: Path) -> Iterator[str]:
+    """Sentences on a folder without tables: what is wrong, what there is instead, what to run."""
+    if not path.exists():
+        yield f"{str(path)!r} does not exist (paths start at {str(Path.cwd())!r})."
+    elif not path.is_dir():
+        yield f"{str(path)!r} is a file; name the folder of a study."
+    else:
+        yield f"{str(path)!r} lacks tables/drops.parquet or tables/cells.parquet, so the study has not been completed."
+    if (path / "partial/tables/drops.parquet").is_file():
+        yield f"Tables of the finished cells are in {str(path / 'partial')!r}."
+    if studies := _studies_near(path):
+        close = get_close_matches(path.name, [study.name for study in studies], n=1)
+        first = sorted(studies, key=lambda study: study.name not in close)
+        yield f"Studies with tables: {', '.join(repr(str(study)) for study in first[:8])}."
+    yield "`snakemake --cores all` runs a study; `junkdna where` prints the folder of its results."
+
+
+def _studies_near(path: Path) -> list[Path]:
+    """Folders with tables: below `path`, or next to where it should be."""
+    folders = [path / "results/studies", path / "studies", path, path.parent, Path("results/studies")]
+    found = [file.parents[1] for folder in folders for file in sorted(folder.glob("*/tables/drops.parquet"))]
+    return list(dict.fromkeys(study for study in found if study.name != "partial"))
