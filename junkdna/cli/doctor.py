@@ -22,7 +22,7 @@ from junkdna.dag.units import bytes_text
 from junkdna.data.wheels import WHEELS_VARIABLE, hub_cached
 from junkdna.errors import UserError
 from junkdna.run.process import answer_of
-from junkdna.storage.atomic import is_half
+from junkdna.storage.atomic import is_partial_file
 from junkdna.storage.study_commands import Given
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells, calibrations, used_examples, used_wheels
@@ -62,7 +62,7 @@ def _files(idle: bool) -> Iterator[Check]:
     kept, batched, halves = [], [], []
     for folder, _, names in os.walk(RESULTS):
         paths = [Path(folder) / name for name in names]
-        halves += filter(is_half, paths)
+        halves += filter(is_partial_file, paths)
         if Path(folder).is_relative_to(CHECKPOINTS):
             kept += [path for path in paths if path.suffix == ".safetensors"]
         elif Path(folder).is_relative_to(BATCHES):

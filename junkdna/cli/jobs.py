@@ -76,14 +76,14 @@ def _pinned_wheel(source: dict) -> Path | None:
 def examples(output: Path, settings: dict) -> None:
     """Raw rows to examples."""
     from junkdna.data.examples_file import write_examples
-    from junkdna.data.usable_rows import counted, notes_of
+    from junkdna.data.usable_rows import counted, read_notes
 
     raw: dict[str, dict] = {}
     table = read_examples(settings, raw)
     source = settings["source"]
     _check_unchanged(source, data_digest(source), f"the data of task {settings['task']}", output)
     log.info("%s: %d examples to %s", settings["task"], table.num_rows, settings["role"])
-    notes = notes_of(table)
+    notes = read_notes(table)
     if notes["left_out"]:
         log.info("%s: raw rows left out: %s", settings["task"], counted(notes["left_out"]))
     for warning in notes["warnings"]:
@@ -93,16 +93,16 @@ def examples(output: Path, settings: dict) -> None:
 
 def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Table":
     """The examples that `settings.example_settings` describe, with notes on rows left out and warnings
-    about their answers (`usable.notes_of`); a wheel must be there already.
+    about their answers (`usable.read_notes`); a wheel must be there already.
 
     `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
     constant answer would be right in every row to train on or to evaluate.
     """
-    from junkdna.data.class_names import with_names
+    from junkdna.data.class_names import apply_class_names
     from junkdna.data.examples import make_examples
     from junkdna.data.label_checks import check_labels
     from junkdna.data.rows import load_raw
-    from junkdna.data.usable_rows import noted
+    from junkdna.data.usable_rows import add_notes
     from junkdna.study.sources import parse_source
 
     source = settings["source"]
@@ -118,18 +118,18 @@ def read_examples(settings: dict, raw: dict[str, dict] | None = None) -> "pa.Tab
         found = load_raw(spec, source["splits"][split], wheel_path)
         if raw is not None:
             raw[split] = {"rows": found.table.num_rows, "files": found.files}
-        return with_names(found.table, found.label_names, settings)
+        return apply_class_names(found.table, found.label_names, settings)
 
     role = settings["role"]
     table = make_examples(settings, role, read)
-    return noted(table, warnings=[] if role == "shots" else check_labels(settings, role, table))
+    return add_notes(table, warnings=[] if role == "shots" else check_labels(settings, role, table))
 
 
 def tokenize(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
     from junkdna.data.examples_file import read_examples_file
     from junkdna.data.tokenize import alike_options, tokenize_examples
-    from junkdna.data.tokenizer import check_ids, context_tokens, load_tokenizer
+    from junkdna.data.tokenizer import check_token_ids, context_tokens, load_tokenizer
     from junkdna.data.tokens_file import write_tokens
     from junkdna.models.manifest import check_model
     from junkdna.storage.checksums import stored_checksum
@@ -143,7 +143,7 @@ def tokenize(output: Path, settings: dict, model_file: Path, examples_file: Path
     tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
     readable = context_tokens(model_file.parent, tokenizer)
     table = tokenize_examples(tables[settings["role"]], tables.get("shots"), tokenizer, settings, readable)
-    check_ids(model_file.parent, table["query"], table["options"])
+    check_token_ids(model_file.parent, table["query"], table["options"])
     record = {
         "settings_fingerprint": settings_fingerprint(settings),
         "model_digest": manifest["digest"],

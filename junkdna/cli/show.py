@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.dag.build import build_targets
-from junkdna.data.usable_rows import counted, notes_of
+from junkdna.data.usable_rows import counted, read_notes
 from junkdna.errors import UserError, unknown_name
 from junkdna.study.cell import Knobs, has_shots
 from junkdna.study.checks import check_knobs
@@ -49,7 +49,7 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     readable = context_tokens(Path(MODELS) / model, tokenizer)
     coded = tokenize_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
-    yield from _notes(notes_of(table))
+    yield from _notes(read_notes(table))
     for number, (row, code) in enumerate(zip(rows, coded, strict=False), start=1):
         yield ""
         yield f"--- example {number}: id {row['id']}{', cut to max_length' if code['truncated'] else ''}"

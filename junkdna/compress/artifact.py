@@ -13,7 +13,7 @@ from torch import Tensor
 from junkdna.compress.masks import MatrixResult
 from junkdna.storage.origin_checks import check_made_from
 from junkdna.storage.tensor_header import contents_digest
-from junkdna.storage.tensors import broken, pack, packed_size, read_tensors, unpack, write_tensors
+from junkdna.storage.tensors import corrupt_tensors, pack, packed_size, read_tensors, unpack, write_tensors
 
 KIND = "compressed weights 1"
 MASK, WEIGHT = "mask:", "weight:"
@@ -70,7 +70,7 @@ def read_artifact(path: Path, made_from: str | None = None) -> Artifact:
     if sorted(MASK + name for name in shapes) != sorted(name for name in tensors if name.startswith(MASK)) or any(
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
     ):
-        raise broken(path, KIND, "damaged: its masks do not fit the shapes it gives")
+        raise corrupt_tensors(path, KIND, "damaged: its masks do not fit the shapes it gives")
     return Artifact(
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
         weights={name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)},

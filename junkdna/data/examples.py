@@ -15,15 +15,15 @@ from junkdna.data.numbers import reference_number
 from junkdna.data.templates import (
     TEMPLATES,
     check_columns,
-    derived,
+    derive_columns,
     field,
-    kept,
     list_field,
     render,
-    single,
+    single_text,
+    strip_ends,
     wanted_columns,
 )
-from junkdna.data.values import is_truth, place_of_truth, plain_rows, spellings, text_of, whole_number
+from junkdna.data.values import is_truth, plain_rows, spellings, text_of, truth_index, whole_number
 from junkdna.errors import UserError, shown
 from junkdna.seeds import hash_key
 
@@ -45,8 +45,8 @@ ROLES = ("train", "evaluate", "shots")
 def make_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
-    `settings` is `settings.example_settings`; `read_split` gives the raw table of a split's name. The numbers of
-    raw rows left out, by reason, stand in `usable.notes_of(table)["left_out"]`; they are those of the whole raw split,
+    `settings` is `settings.example_settings`; `read_split` gives the raw table of a split's name. The numbers of raw
+    rows left out, by reason, are in `usable_rows.read_notes(table)["left_out"]`; they count the entire raw split,
     before any limit. Raises UserError for a missing column, a gold answer that is not among the choices or labels,
     repeated ids, a split of which no row can be used.
     """
@@ -60,14 +60,14 @@ def make_examples(settings: dict, role: str, read_split: Callable[[str], pa.Tabl
         split = cut["of"] if cut else settings[f"{role}_split"]
         rows = _read(settings, split, read_split, left_out)
         rows = _without_shots(settings, split, rows) if cut or role == "evaluate" else rows
-        rows = usable_rows.asked(rows, left_out)
+        rows = usable_rows.drop_equal_options(rows, left_out)
         if not rows:
-            usable_rows.refuse_none_left(name, split, left_out)
+            usable_rows.check_rows_left(name, split, left_out)
         rows = _hash_split(name, rows, cut["train"], cut["evaluate"])[role] if cut else rows
         rows = _limited(name, rows, settings["limits"].get(role))
     _check_ids(name, role, rows)
     table = pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=SCHEMA)
-    return usable_rows.noted(table, left_out=left_out)
+    return usable_rows.add_notes(table, left_out=left_out)
 
 
 def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], left_out: Counter) -> list[dict]:
@@ -80,12 +80,14 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
     for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
         row_id = _row_id(name, columns["id"], stored, number) if "id" in columns else f"{split}-{number}"
         where = f"task {name}: row {row_id!r}"
-        reason = usable_rows.lacks(columns, stored) or usable_rows.no_gold(settings, stored)
+        reason = usable_rows.unmet_requirement(columns, stored) or usable_rows.no_gold(settings, stored)
         if reason is None:
-            raw = derived(where, columns, stored)
+            raw = derive_columns(where, columns, stored)
             texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
-            texts = {key: kept(text, key, columns) for key, text in texts.items()}
-            reason = usable_rows.lacks(columns, raw, texts) or usable_rows.no_right_choice(where, columns, raw)
+            texts = {key: strip_ends(text, key, columns) for key, text in texts.items()}
+            reason = usable_rows.unmet_requirement(columns, raw, texts) or usable_rows.no_right_choice(
+                where, columns, raw
+            )
         if reason is not None:
             left_out[reason] += 1
             continue
@@ -95,7 +97,7 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
             golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable_rows.check_minus_one(settings, golds, left_out)
     if not rows:
-        usable_rows.refuse_none_left(name, split, left_out)
+        usable_rows.check_rows_left(name, split, left_out)
     return rows
 
 
@@ -131,7 +133,7 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
                 f"of the answer, {_said(value)}, has no choice. The lists must have the same length."
             )
         return labels.index(text_of(value))
-    place = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
+    place = truth_index(value, choices) if is_truth(value) else whole_number(value)
     if place is not None:
         return place
     if is_truth(value):
@@ -173,11 +175,11 @@ def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     unless labels are numbers themselves. UserError for 1 and 0 where labels say true and false in the other order.
     """
     numbered = any(_is_number(label) and math.isfinite(float(label)) for label in labels)  # "nan" may be a name
-    place = place_of_truth(value, labels) if is_truth(value) else whole_number(value)
+    place = truth_index(value, labels) if is_truth(value) else whole_number(value)
     if place is None or (not is_truth(value) and numbered):
         return []
-    if not is_truth(value) and place in (0, 1) and place_of_truth(bool(place), labels) not in (None, place):
-        one, zero = (labels[place_of_truth(truth, labels)] for truth in (True, False))
+    if not is_truth(value) and place in (0, 1) and truth_index(bool(place), labels) not in (None, place):
+        one, zero = (labels[truth_index(truth, labels)] for truth in (True, False))
         raise UserError(
             f"{where}: label {place} is a position among the labels {labels}, so 1 would mean {labels[1]!r}. If 1 "
             f'means {one!r}, write label_groups: {{{one}: ["1"], {zero}: ["0"]}}. If not, turn the two around.'
@@ -222,8 +224,8 @@ def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
         listed = [render(where, template, raw) for template in answer]
     else:
         value = field(answer, raw)
-        listed = list_field(where, answer, raw) if isinstance(value, list) else [single(where, answer, value)]
-    texts = (kept(text_of(value), "answer", settings["columns"]) for value in listed)
+        listed = list_field(where, answer, raw) if isinstance(value, list) else [single_text(where, answer, value)]
+    texts = (strip_ends(text_of(value), "answer", settings["columns"]) for value in listed)
     accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")

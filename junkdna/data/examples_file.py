@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.data.usable_rows import counted, notes_of
+from junkdna.data.usable_rows import counted, read_notes
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
@@ -28,7 +28,7 @@ def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path
     told = {
         "folder": settings["source"].get("local"),
         "raw": raw,
-        "rows": notes_of(table),
+        "rows": read_notes(table),
         "settings_fingerprint": settings_fingerprint(settings),
     }
     write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)

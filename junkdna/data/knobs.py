@@ -1,6 +1,6 @@
 """Knobs on the choices of a canonical example, and the hash order that knobs and splits share."""
 
-from junkdna.data.answer_span import answer_place, answer_places
+from junkdna.data.answer_span import find_answer, find_answers
 from junkdna.errors import UserError
 from junkdna.seeds import hash_key
 
@@ -44,7 +44,7 @@ def shown_passage(passage: str, answers: list[str], context: int | str, span: st
     """The part of a passage that a prompt shows at `context` (none, a number of tokens, passage) and `span`.
 
     A number of tokens n cuts a window of n tokens of `tokenizer` around the first place where one of `answers`
-    stands (`answer_place`): as many before as after it, shifted where the passage ends, so that a longer window holds
+    stands (`find_answer`): as many before as after it, shifted where the passage ends, so that a longer window holds
     every shorter one. An answer longer than n is kept whole. Where no answer stands the window begins the passage.
     `span` masked is the answer-absent control: every place of an answer reads "___", and the window is cut around the
     first of them: same length, same topic, no answer. Where the cut itself brings an answer about ("10,000" to "10")
@@ -55,19 +55,19 @@ def shown_passage(passage: str, answers: list[str], context: int | str, span: st
     """
     if context == "none":
         return None
-    place = answer_place(passage, answers)
+    place = find_answer(passage, answers)
     if span == "masked":
         passage = _masked(passage, answers)
         place = (place[0], place[0] + len(MASK)) if place else None
     shown = passage if context == "passage" else _window(passage, place or (0, 0), int(context), tokenizer)
-    if span == "masked" and answer_place(shown, answers):
+    if span == "masked" and find_answer(shown, answers):
         shown = _masked(shown, answers)
-        return None if answer_place(shown, answers) else shown
+        return None if find_answer(shown, answers) else shown
     return shown
 
 
 def _masked(passage: str, answers: list[str]) -> str:
-    for start, end in reversed(answer_places(passage, answers)):
+    for start, end in reversed(find_answers(passage, answers)):
         passage = passage[:start] + MASK + passage[end:]
     return passage
 

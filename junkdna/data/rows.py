@@ -190,7 +190,7 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
 
 
 def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, str]) -> RawRows:
-    from junkdna.data.table_parts import joined
+    from junkdna.data.table_parts import join_tables
 
     for name, part in parts:
         if twice := sorted({column for column in part.schema.names if part.schema.names.count(column) > 1}):
@@ -198,7 +198,7 @@ def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, st
     names = _shared_names(parts, where)
     lacking = all(name.lower().endswith(TEXTS) for name, _ in parts)
     try:
-        table = joined([(name, part.replace_schema_metadata(None)) for name, part in parts], lacking)
+        table = join_tables([(name, part.replace_schema_metadata(None)) for name, part in parts], lacking)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     if table.num_rows == 0:

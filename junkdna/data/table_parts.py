@@ -11,7 +11,7 @@ MEANING = b"junkdna"  # in a field's metadata: what its texts are, where they ar
 NUMBER_TEXT = {MEANING: b"numbers"}
 
 
-def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table:
+def join_tables(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table:
     """The rows of all parts, each given with its name, in the columns of all of them.
 
     Columns may stand in any order. Types that differ in form become one: a column without values and any type; texts of

@@ -40,7 +40,7 @@ def _inside(value: object, parts: list[str]) -> object:
     return _inside(value[".".join(parts[:length])], parts[length:])
 
 
-def is_place(part: str) -> bool:
+def is_index(part: str) -> bool:
     """Whether a part of a path is an item's number. Digits of other kinds ("²") are not."""
     return part.isdecimal() and part.isascii()
 
@@ -56,7 +56,7 @@ def list_field(where: str, path: str, raw: dict) -> list:
     if not isinstance(value, list):
         raise UserError(f"{where}: column {path} must hold a list (holds {shown(value)}).")
     for item in value:
-        single(where, f"{path}.*", item)
+        single_text(where, f"{path}.*", item)
     return value
 
 
@@ -67,7 +67,7 @@ def is_empty(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def single(where: str, path: str, value: object) -> str:
+def single_text(where: str, path: str, value: object) -> str:
     """A value as text; UserError, `where` in front, for a list or a struct."""
     if isinstance(value, list | dict):
         inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
@@ -104,12 +104,12 @@ def _one_text(where: str, path: str, raw: dict) -> str:
     return text_of(value)
 
 
-def kept(text: str | None, key: str, columns: dict) -> str | None:
+def strip_ends(text: str | None, key: str, columns: dict) -> str | None:
     """The text of a field as its prompt shows it: white space at its ends goes only where `columns.strip` says so."""
     return text.strip() if text and key in columns.get("strip", []) else text
 
 
-def derived(where: str, columns: dict, raw: dict) -> dict:
+def derive_columns(where: str, columns: dict, raw: dict) -> dict:
     """The raw row with the columns that `extract`, `map` and `fill` make (see `Columns`).
 
     UserError, `where` in front, for a value that a pattern does not match, a map does not name, or numbers missing.
@@ -117,7 +117,7 @@ def derived(where: str, columns: dict, raw: dict) -> dict:
     row = dict(raw)
     for column, pattern in columns.get("extract", {}).items():
         value = field(column, raw)
-        found = re.fullmatch(pattern, single(where, column, value), flags=re.DOTALL)
+        found = re.fullmatch(pattern, single_text(where, column, value), flags=re.DOTALL)
         if found is None:
             raise UserError(f"{where}: columns.extract: {column} = {shown(value, 200)} does not match {pattern!r}.")
         row |= found.groupdict()
@@ -130,8 +130,8 @@ def derived(where: str, columns: dict, raw: dict) -> dict:
             )
         row[column] = words[named[0]]
     for column, source in columns.get("fill", {}).items():
-        numbers = single(where, source, field(source, raw)).split()
-        row[column] = _filled(where, single(where, column, row[column]), numbers)
+        numbers = single_text(where, source, field(source, raw)).split()
+        row[column] = _filled(where, single_text(where, column, row[column]), numbers)
     return row
 
 
@@ -208,7 +208,7 @@ def path_steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
         return None if rest is None else [name, *rest]
     if types.is_map(kind):
         kind = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
-    if is_list(kind) and (is_place(path[0]) or path[0] == "*"):
+    if is_list(kind) and (is_index(path[0]) or path[0] == "*"):
         rest = path_steps(kind.value_type, path[1:])
         return None if rest is None else [path[0], *rest]
     return None

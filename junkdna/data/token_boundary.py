@@ -13,7 +13,7 @@ ROWS = 64  # rows whose texts are tokenized in one call: their encodings are hel
 
 
 @dataclass(frozen=True)
-class Asked:
+class RowTexts:
     """The texts of one row: a prompt, what parts it from an option, the options, and what follows every option.
 
     Only the ending is scored where there is one. `options` is None where text is generated or a number is wanted.
@@ -33,7 +33,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Coded:
+class EncodedText:
     """Tokens of one text, without what the tokenizer puts behind a text (an end token): an answer follows.
 
     `first` counts the special tokens that it puts in front. `encoding` is that of a fast tokenizer, else None.
@@ -68,12 +68,12 @@ class Split:
     options: list[list[int]] | None
     starts: list[int] | None
     characters: list[int] | None
-    prompt: Coded
+    prompt: EncodedText
     moved: bool
     silent: list[str]
 
 
-def split_rows(rows: Iterable[Asked], tokenizer: object, special: bool) -> Iterator[tuple[Asked, Split]]:
+def split_rows(rows: Iterable[RowTexts], tokenizer: object, special: bool) -> Iterator[tuple[RowTexts, Split]]:
     """Every row with its `split`. `special`: the tokenizer's special tokens go in front of the prompt.
 
     Whole texts are tokenized, never their last line alone: what a piece of text becomes may depend on all that stands
@@ -82,13 +82,13 @@ def split_rows(rows: Iterable[Asked], tokenizer: object, special: bool) -> Itera
     waiting = iter(rows)
     while some := list(itertools.islice(waiting, ROWS)):
         texts = [text for row in some for text in (row.prompt, *row.wholes(), *_contexts(row))]
-        coded = iter(code(tokenizer, texts, special))
+        coded = iter(encode_texts(tokenizer, texts, special))
         for row in some:
             prompt, wholes = next(coded), [next(coded) for _ in row.options or []]
             yield row, split(row, prompt, wholes, [next(coded) for _ in _contexts(row)])
 
 
-def split(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded]) -> Split:
+def split(row: RowTexts, prompt: EncodedText, wholes: list[EncodedText], contexts: list[EncodedText]) -> Split:
     """The tokens of one row, parted so that no token of an option or of its ending is split or left unscored.
 
     The query is the longest beginning that the prompt's tokens share with those of *every* whole text, and of which
@@ -117,7 +117,7 @@ def split(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded])
     )
 
 
-def code(tokenizer: object, texts: list[str], special: bool) -> list[Coded]:
+def encode_texts(tokenizer: object, texts: list[str], special: bool) -> list[EncodedText]:
     """Tokens of each text."""
     if not texts:
         return []
@@ -135,17 +135,17 @@ def code(tokenizer: object, texts: list[str], special: bool) -> list[Coded]:
     return [_coded(ids, added, encoding, unknown) for ids, added, encoding in coded]
 
 
-def _coded(ids: list[int], added: list[int], encoding: object, unknown: int | None) -> Coded:
+def _coded(ids: list[int], added: list[int], encoding: object, unknown: int | None) -> EncodedText:
     if 0 not in added:
-        return Coded(ids, len(ids), encoding, unknown)
-    return Coded(ids[: len(ids) - added[::-1].index(0)], added.index(0), encoding, unknown)
+        return EncodedText(ids, len(ids), encoding, unknown)
+    return EncodedText(ids[: len(ids) - added[::-1].index(0)], added.index(0), encoding, unknown)
 
 
-def _contexts(row: Asked) -> list[str]:
+def _contexts(row: RowTexts) -> list[str]:
     return row.before_ending() if row.ending else []
 
 
-def _shared(before: Coded, whole: Coded, seam: int) -> int:
+def _shared(before: EncodedText, whole: EncodedText, seam: int) -> int:
     """How many leading tokens both have, none of which reaches over character `seam` of the whole text."""
     pairs = zip(before.ids, whole.ids, strict=False)
     n = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(before.ids), len(whole.ids)))
@@ -154,7 +154,7 @@ def _shared(before: Coded, whole: Coded, seam: int) -> int:
     return n
 
 
-def _silent(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded]) -> list[str]:
+def _silent(row: RowTexts, prompt: EncodedText, wholes: list[EncodedText], contexts: list[EncodedText]) -> list[str]:
     """The options, or their ending, that have no token of their own in the whole text."""
     begin = len(row.prompt) + len(row.gap)
     pairs = zip(row.options, contexts or wholes, strict=True)
@@ -165,7 +165,7 @@ def _silent(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded
     return found
 
 
-def _speaks(whole: Coded, text: str, begin: int, before: Coded) -> bool:
+def _speaks(whole: EncodedText, text: str, begin: int, before: EncodedText) -> bool:
     """Whether `whole` has a token for `text`, which begins at character `begin`; `before` is all in front of it."""
     if whole.encoding is None or not text.strip():
         return whole.ids != before.ids

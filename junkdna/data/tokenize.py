@@ -15,10 +15,10 @@ from functools import partial
 import pyarrow as pa
 
 from junkdna.data import prompts, token_boundary
-from junkdna.data.answer_span import answer_place
+from junkdna.data.answer_span import find_answer
 from junkdna.data.knobs import keep_options, ranks, shown_passage
 from junkdna.data.tokens_file import SCHEMA
-from junkdna.data.truncation import cut_end, cut_start, end_of_text, fitted, start_of_text, tail
+from junkdna.data.truncation import cut_end, cut_start, end_of_text, fit_row, start_of_text, tokens_after
 from junkdna.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def turned(examples: pa.Table, tokenizer: object, settings: dict) -> list[dict]:
             row["looked_for"] = answers
             row["passage"] = shown_passage(row["passage"], answers, knobs["context"], span, tokenizer)
             if row["passage"] and answers:
-                row["answer_shown"] = answer_place(row["passage"], answers) is not None
+                row["answer_shown"] = find_answer(row["passage"], answers) is not None
         found.append(row)
     return found
 
@@ -97,7 +97,7 @@ def _encoder_rows(rows: list[dict], tokenizer: object, kind: str, limit: int) ->
         texts = _encoder_texts(row, kind)
         code = tokenizer(*texts, return_token_type_ids=True, return_special_tokens_mask=True, verbose=False)
         cut = partial(_encoder_cut, row, texts, code, tokenizer)
-        (query, start), shown = fitted(row, limit, cut)
+        (query, start), shown = fit_row(row, limit, cut)
         coded = [options[text] for text in _option_texts(row)]
         short = [cut_end(*option, limit) for option in coded]
         found.append(
@@ -128,7 +128,7 @@ def _encoder_cut(
     cut = cut_end(whole, added, limit)
     start = [*code["token_type_ids"], 1].index(1) if len(texts) > 1 else len(cut)
     if passage and len(cut) < len(whole):
-        end = end_of_text(tokenizer, code, limit - tail(added), texts)
+        end = end_of_text(tokenizer, code, limit - tokens_after(added), texts)
         passage = passage[: max(0, end - (len(texts[-1]) - len(passage)))]
     return (cut, min(start, len(cut))), passage
 
@@ -138,7 +138,7 @@ def _cross_rows(rows: list[dict], tokenizer: object, limit: int) -> list[dict]:
     for row in rows:
         code = tokenizer(_joined(row), return_special_tokens_mask=True, verbose=False)
         texts = _option_texts(row)
-        fits = [fitted(row, limit, partial(_pair, tokenizer, row, text)) for text in texts]
+        fits = [fit_row(row, limit, partial(_pair, tokenizer, row, text)) for text in texts]
         query = code["input_ids"]
         found.append(
             {
@@ -205,7 +205,7 @@ def _decoder_rows(
             raise UserError(
                 f"example {row['id']!r}: {behind} tokens are to follow the prompt, but the model reads only {readable}."
             )
-        query, shown = fitted(row, limit, partial(_decoder_cut, row, texts.prompt, split, tokenizer))
+        query, shown = fit_row(row, limit, partial(_decoder_cut, row, texts.prompt, split, tokenizer))
         moved += split.moved
         found.append(
             {
@@ -223,7 +223,7 @@ def _decoder_rows(
     return found
 
 
-def _asked(row: dict, shots: list[dict], tokenizer: object, settings: dict) -> token_boundary.Asked:
+def _asked(row: dict, shots: list[dict], tokenizer: object, settings: dict) -> token_boundary.RowTexts:
     """The texts of a row. A prompt before options never ends in a blank: a tokenizer may merge it with the word that
     follows."""
     whole, gap = prompts.prompt(row, shots, settings), " "
@@ -232,7 +232,7 @@ def _asked(row: dict, shots: list[dict], tokenizer: object, settings: dict) -> t
     options = prompts.option_texts(row, settings)
     text = whole if options is None else whole.rstrip(" ")
     ending = "" if settings["choice"] == "letters" else row["ending"] or ""
-    return token_boundary.Asked(text, whole[len(text) :] + gap, options, ending)
+    return token_boundary.RowTexts(text, whole[len(text) :] + gap, options, ending)
 
 
 def _decoder_cut(

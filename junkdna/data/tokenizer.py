@@ -69,7 +69,7 @@ def _reason(folder: Path, error: Exception) -> str:
     return f"{said} Bring the tokenizer's files again, as save_pretrained writes them."
 
 
-def check_ids(folder: Path, *columns: "pa.ChunkedArray") -> None:
+def check_token_ids(folder: Path, *columns: "pa.ChunkedArray") -> None:
     """UserError where a column of token ids (lists, or lists of lists) holds one that the model of a folder lacks.
 
     The tokenizer then is another model's; looking the id up would end in an IndexError, or in an error of the GPU.

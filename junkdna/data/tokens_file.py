@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import SLOT, add_checksum, corrupt_file, verify_checksum
+from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, corrupt_file, verify_checksum
 
 INTEGERS = pa.list_(pa.int32())
 SCHEMA = pa.schema(
@@ -33,7 +33,7 @@ def write_tokens(table: pa.Table, destination: Path) -> None:
     with atomic_write(destination) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema, metadata=SLOT) as writer,
+            pa.ipc.new_file(sink, table.schema, metadata=CHECKSUM_SLOT) as writer,
         ):
             writer.write_table(table)
         add_checksum(temporary)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from junkdna.data.answer_span import answer_place
+from junkdna.data.answer_span import find_answer
 
 
 def cut_end(ids: list[int], added: list[int], limit: int) -> list[int]:
@@ -12,7 +12,7 @@ def cut_end(ids: list[int], added: list[int], limit: int) -> list[int]:
     """
     if len(ids) <= limit:
         return ids
-    n = limit - min(limit, tail(added))
+    n = limit - min(limit, tokens_after(added))
     return ids[:n] + ids[len(ids) - (limit - n) :]
 
 
@@ -23,12 +23,12 @@ def cut_start(ids: list[int], first: int, limit: int) -> list[int]:
     return ids[:first] + ids[len(ids) - (limit - first) :]
 
 
-def tail(added: list[int]) -> int:
+def tokens_after(added: list[int]) -> int:
     """How many tokens the tokenizer put behind the text."""
     return added[::-1].index(0) if 0 in added else len(added)
 
 
-def fitted(row: dict, limit: int, cut: Callable[[int], tuple[object, str]]) -> tuple[object, bool | None]:
+def fit_row(row: dict, limit: int, cut: Callable[[int], tuple[object, str]]) -> tuple[object, bool | None]:
     """What `cut` makes of a row at `limit` tokens, and whether the passage that is left shows an answer.
 
     `cut(limit)` gives tokens and the part of the passage they show. A cut inside a word or a number may bring an
@@ -38,11 +38,11 @@ def fitted(row: dict, limit: int, cut: Callable[[int], tuple[object, str]]) -> t
     tokens, passage = cut(limit)
     if row["answer_shown"] is None:
         return tokens, None
-    found = answer_place(passage, row["looked_for"])
+    found = find_answer(passage, row["looked_for"])
     while found and row["masked"] and limit > 1:
         limit -= 1
         tokens, passage = cut(limit)
-        found = answer_place(passage, row["looked_for"])
+        found = find_answer(passage, row["looked_for"])
     return tokens, found is not None
 
 

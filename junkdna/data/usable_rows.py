@@ -18,7 +18,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from junkdna.data.templates import TEMPLATES, field, is_empty, kept, list_field, render, template_columns
+from junkdna.data.templates import TEMPLATES, field, is_empty, list_field, render, strip_ends, template_columns
 from junkdna.data.values import spellings, text_of
 from junkdna.errors import UserError
 
@@ -31,7 +31,7 @@ EQUAL = "with two equal options"
 NO_LABEL = ("-1", "-1.0", "-")
 
 
-def lacks(columns: dict, raw: dict, texts: dict | None = None) -> str | None:
+def unmet_requirement(columns: dict, raw: dict, texts: dict | None = None) -> str | None:
     """The reason why a row lacks what `columns.require` names, None where it lacks nothing.
 
     Without `texts` (the rendered templates) only raw columns are looked at, before any column is derived.
@@ -155,7 +155,7 @@ def options(where: str, columns: dict, raw: dict) -> list[str]:
         texts = [render(where, template, raw) for template in source]
     else:
         texts = ["" if is_empty(choice) else text_of(choice) for choice in list_field(where, source, raw)]
-    texts = [kept(text, "choices", columns) for text in texts]
+    texts = [strip_ends(text, "choices", columns) for text in texts]
     if sum(map(bool, texts)) < 2:
         second = template_columns(source[1])[:1] if isinstance(source, list) else [f"{source}.1"]
         hint = f"; columns.require: [{second[0]}] leaves out rows without a second choice" if second else ""
@@ -172,7 +172,7 @@ def check_answer(where: str, texts: list[str], answer: int) -> None:
         raise UserError(f"{where}: answer {answer} names an empty choice of {texts} ({from_zero}; else mend the row).")
 
 
-def asked(rows: list[dict], left_out: Counter) -> list[dict]:
+def drop_equal_options(rows: list[dict], left_out: Counter) -> list[dict]:
     """The rows that can be trained on or evaluated: those without equal options. The others are counted."""
     kept = [row for row in rows if len({*(row.get("choices") or [])}) == len(row.get("choices") or [])]
     if len(kept) < len(rows):
@@ -183,7 +183,7 @@ def asked(rows: list[dict], left_out: Counter) -> list[dict]:
 # --- counts -----------------------------------------------------------------------------------------------------------
 
 
-def refuse_none_left(task: str, split: str, left_out: Counter) -> None:
+def check_rows_left(task: str, split: str, left_out: Counter) -> None:
     """UserError for a split of which no row can be used, with the reasons."""
     if not left_out:
         raise UserError(f"task {task}: split {split!r} is empty; check its source.")
@@ -200,11 +200,11 @@ def counted(left_out: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {reason}" for reason, number in sorted(left_out.items()))
 
 
-def noted(table: "pa.Table", **notes: object) -> "pa.Table":
+def add_notes(table: "pa.Table", **notes: object) -> "pa.Table":
     """The table of examples with notes on its rows (`left_out`, `warnings`) added to its metadata."""
-    return table.replace_schema_metadata({NOTES: json.dumps({**notes_of(table), **notes}, sort_keys=True)})
+    return table.replace_schema_metadata({NOTES: json.dumps({**read_notes(table), **notes}, sort_keys=True)})
 
 
-def notes_of(table: "pa.Table") -> dict:
+def read_notes(table: "pa.Table") -> dict:
     """What `noted` has added to a table, by name."""
     return json.loads((table.schema.metadata or {}).get(NOTES, b"{}"))

@@ -229,7 +229,7 @@ def spellings(value: object) -> set[str]:
     return {text.lower(), text.capitalize(), text.upper()} if is_truth(value) else {text}
 
 
-def place_of_truth(value: object, names: list[str]) -> int | None:
+def truth_index(value: object, names: list[str]) -> int | None:
     """The place of true or false among `names`, where exactly one pair of them says both (no and yes, false and true,
     in any order and in letters of any size); None where none does, or several. Order says nothing: true is not 1."""
     plain_names = [name.strip().lower() for name in names]

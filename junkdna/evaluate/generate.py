@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from junkdna.models.batching import length_batches
-from junkdna.models.prefix_tree import need_context, run_packs, tree_fits, tree_packs
+from junkdna.models.prefix_tree import check_context, run_packs, tree_fits, tree_packs
 from junkdna.models.rotary import check_length, frequency_limit
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
@@ -42,7 +42,7 @@ def greedy(
     rounding error only, so an answer only where its two best tokens are that close. `loop` goes through the packs of
     rows. Raises UserError for a query without tokens, and as `rotary.check_length`.
     """
-    need_context(min(map(len, queries), default=1))
+    check_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
 
     def text(tokens: list[int]) -> str:

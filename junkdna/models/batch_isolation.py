@@ -2,7 +2,7 @@
 
 Attention masks keep padding and other rows out of most models, not of all: convolutions and Fourier mixing read
 padding, routing by capacity and batch statistics read other rows, and some rotary frequencies follow the longest row.
-`shared_with` asks the model itself, once, with a few tokens; `row_groups` then says which rows may share batches: all
+`batch_rule` asks the model itself, once, with a few tokens; `row_groups` then says which rows may share batches: all
 (the usual case), those of equal length, or none. Rows on the two sides of a rotary frequency limit never share one.
 
 Training follows the same rule: the rows of an optimizer step stay those of the data order, and only rows of one group
@@ -30,7 +30,7 @@ SHORT, LONG = 3, 6  # tokens of the rows of the probe
 _found: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
-def shared_with(model: nn.Module) -> str:
+def batch_rule(model: nn.Module) -> str:
     """With which rows a row may share a batch: ANY, EQUAL or NONE. Asked of the model once, then remembered.
 
     Raises UserError where two equal runs differ: the forward pass draws at random, so no score of it can be repeated.
@@ -85,7 +85,7 @@ def row_groups(model: nn.Module, lengths: Sequence[int]) -> list[list[int]]:
     """
     limit = frequency_limit(model.config)
     check_length(model.config, max(lengths, default=0))
-    shared = shared_with(model) if len(lengths) > 1 else ANY
+    shared = batch_rule(model) if len(lengths) > 1 else ANY
     groups: dict[object, list[int]] = {}
     for row, length in enumerate(lengths):
         side = limit is not None and length > limit

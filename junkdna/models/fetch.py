@@ -13,7 +13,7 @@ from pathlib import Path
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
 from junkdna.models.config import check_config, check_tokenizer_files
-from junkdna.models.manifest import MANIFEST, facts_of
+from junkdna.models.manifest import MANIFEST, file_facts
 from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
 from junkdna.study.model_files import CODE, INDEX, MODEL_FILES, PICKLES, TOKENIZER_FILES
@@ -194,7 +194,7 @@ def _label(spec: AnySource) -> str:
 
 
 def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra: dict) -> dict:
-    files = {name: facts_of(destination / name) for name in names}
+    files = {name: file_facts(destination / name) for name in names}
     lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in files.items())
     manifest = {
         "format": "safetensors",

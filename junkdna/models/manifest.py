@@ -13,7 +13,7 @@ MANIFEST = "model.json"
 ALWAYS_HASHED_BYTES = 1 << 30  # in about 0.7 s; what is larger would cost each cell of a 7B model about 10 s
 
 
-def facts_of(path: Path) -> dict:
+def file_facts(path: Path) -> dict:
     """What a manifest says of a file."""
     return {"sha256": sha256_file(path), "size_bytes": path.stat().st_size}
 

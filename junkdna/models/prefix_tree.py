@@ -73,7 +73,7 @@ def tree_fits(model: nn.Module, longest: int) -> bool:
     )
 
 
-def need_context(tokens: int) -> None:
+def check_context(tokens: int) -> None:
     """UserError where no token stands before the first one to predict: no model gives a probability to that."""
     if tokens == 0:
         raise UserError(

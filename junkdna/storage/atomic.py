@@ -67,12 +67,12 @@ def atomic_write(target: Path) -> Iterator[Path]:
 
     with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        remove_halves(target)
+        remove_partial_files(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
         temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
         try:
             with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: see `remove_halves`
+                fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: see `remove_partial_files`
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(target)
@@ -82,17 +82,17 @@ def atomic_write(target: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def parts_of(temporary: Path) -> Path:
+def scratch_folder(temporary: Path) -> Path:
     """The folder, not made yet, for a writer that makes temporary files of its own; it goes with `temporary`."""
     return temporary.with_name(f"{temporary.name}.parts")
 
 
-def is_half(path: Path) -> bool:
+def is_partial_file(path: Path) -> bool:
     """Whether a file is a temporary one of `atomic_write`, or part of one, which only a kill leaves behind."""
     return (path.name.startswith(".") and path.suffix == ".tmp") or path.parent.name.endswith(".tmp.parts")
 
 
-def remove_halves(target: Path) -> None:
+def remove_partial_files(target: Path) -> None:
     """Remove temporary files of `target` that no living process is writing; where locks are unknown, none."""
     import fcntl
 
@@ -103,7 +103,7 @@ def remove_halves(target: Path) -> None:
 
 
 def _remove_half(half: Path) -> None:
-    shutil.rmtree(parts_of(half), ignore_errors=True)  # first: only the half tells that it is there
+    shutil.rmtree(scratch_folder(half), ignore_errors=True)  # first: only the half tells that it is there
     half.unlink(missing_ok=True)
 
 

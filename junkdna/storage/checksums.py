@@ -20,16 +20,18 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-SEAL_KEY = "junkdna_checksum"
+CHECKSUM_KEY = "junkdna_checksum"
 MARK = b"sha256 of the rest: "
 DIGITS = 64
 END_BYTES = 1 << 16  # in which the metadata of a sealed file lie, at its end
-SLOT = {SEAL_KEY: MARK.decode() + DIGITS * "0"}
+CHECKSUM_SLOT = {CHECKSUM_KEY: MARK.decode() + DIGITS * "0"}
 """Metadata for a file that is to be sealed: the place that `seal` fills in."""
 
 
 def add_checksum(path: Path) -> None:
-    """Fill in the seal of a file that was written with `SLOT` among its metadata; nothing of it may change after."""
+    """Fill in the seal of a file that was written with `CHECKSUM_SLOT` among its metadata; nothing of it may change
+    after.
+    """
     data = path.read_bytes()
     start = data.rindex(MARK) + len(MARK)
     with path.open("r+b") as file:

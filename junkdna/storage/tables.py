@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import SLOT, add_checksum, read_verified
+from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, read_verified
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ def write_parquet(table: "pa.Table", destination: Path, **options: object) -> No
         bare = table.replace_schema_metadata(None)
         with parquet.ParquetWriter(temporary, bare.schema, **options) as writer:
             writer.write_table(bare)
-            writer.add_key_value_metadata({**(table.schema.metadata or {}), **SLOT})
+            writer.add_key_value_metadata({**(table.schema.metadata or {}), **CHECKSUM_SLOT})
         add_checksum(temporary)
 
 
@@ -39,7 +39,7 @@ def read_parquet(path: Path, what: str) -> "pa.Table":
 def write_frame(frame: "pl.DataFrame", destination: Path) -> None:
     """Write a table of polars as Parquet with a checksum, whole or not at all."""
     with atomic_write(destination) as temporary:
-        frame.write_parquet(temporary, metadata=SLOT)
+        frame.write_parquet(temporary, metadata=CHECKSUM_SLOT)
         add_checksum(temporary)
 
 

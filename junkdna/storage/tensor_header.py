@@ -18,7 +18,7 @@ def contents_digest(path: Path | str) -> str | None:
         return ""
 
 
-def made_from(path: Path | str) -> str:
+def recorded_fingerprint(path: Path | str) -> str:
     """The digest of the settings that made a stored compression. OSError, ValueError, KeyError and TypeError for a
     file that is missing or does not say."""
     return _about(path)["facts"]["facts"]["digest"]

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from junkdna.errors import UserError
-from junkdna.storage.atomic import atomic_write, parts_of
+from junkdna.storage.atomic import atomic_write, scratch_folder
 from junkdna.storage.missing_files import making, not_there
 from junkdna.storage.tensor_header import METADATA_KEY
 
@@ -46,7 +46,7 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], facts: d
     about = {"kind": kind, "digest": _digest(plain, facts), "facts": facts}
     text = json.dumps(about, sort_keys=True, allow_nan=False)
     with atomic_write(path) as temporary:
-        parts = parts_of(temporary)  # safetensors writes a file of a name of its own beside the one it is given
+        parts = scratch_folder(temporary)  # safetensors writes a file of a name of its own beside the one it is given
         parts.mkdir()
         save_file(plain, parts / "whole", metadata={METADATA_KEY: text})
         (parts / "whole").replace(temporary)
@@ -68,17 +68,17 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
         raise not_there(path, f"file of {kind.rstrip(' 0123456789')}") from None
     except (OSError, SafetensorError) as error:
         reason = f"no safetensors file, or cut short ({' '.join(str(error).split())})"
-        raise broken(path, kind, reason) from None
+        raise corrupt_tensors(path, kind, reason) from None
     except (KeyError, TypeError, ValueError):
-        raise broken(path, kind, "a safetensors file from elsewhere") from None
+        raise corrupt_tensors(path, kind, "a safetensors file from elsewhere") from None
     if found != kind:
-        raise broken(path, kind, f"of the kind {found!r}, which another version or another step wrote")
+        raise corrupt_tensors(path, kind, f"of the kind {found!r}, which another version or another step wrote")
     if digest != _digest(tensors, facts):
-        raise broken(path, kind, "damaged: its contents have another digest than when it was written")
+        raise corrupt_tensors(path, kind, "damaged: its contents have another digest than when it was written")
     return tensors, facts
 
 
-def broken(path: Path, kind: str, reason: str) -> UserError:
+def corrupt_tensors(path: Path, kind: str, reason: str) -> UserError:
     """Error for a file that cannot be used, whose remedy is to make it anew. Returned, not raised."""
     fix = making(path) or "it is made anew."
     return UserError(f"{path} should hold {kind!r}, but is {reason}. Delete it and run again: {fix}")

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from junkdna.cli import jobs
-from junkdna.data.class_names import feature_names, with_names
+from junkdna.data.class_names import apply_class_names, feature_names
 from junkdna.data.rows import load_raw
 from junkdna.errors import UserError
 from junkdna.study.sources import LocalSource
@@ -79,15 +79,15 @@ def test_names_that_are_numbers_are_names(tmp_path) -> None:
 @pytest.mark.parametrize("labels", [["a", "b", "c"], ["entailment", "Neutral", "contradiction"], ["0", "neutral", "2"]])
 def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
     said = error_of(tmp_path, [0, 1, 2], labels=labels)
-    assert "the source names its classes entailment, neutral, contradiction, the task file" in said
-    assert "Give `labels` as the source names them, in any order (`verbalizers` are what a model reads)" in said
+    assert "the source names its classes entailment, neutral, contradiction, but the task file" in said
+    assert "in any order (`verbalizers` are the words a model reads)" in said
 
 
 def test_numbers_without_a_class(tmp_path) -> None:
     settings = {"task": "t", "columns": {"answer": "label"}, "labels": NAMES}
-    named = with_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, settings)
+    named = apply_class_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, settings)
     assert named["label"].to_pylist() == ["entailment", None, None]  # datasets' -1: no label
-    assert "column label holds the class 3, but the source names 3" in error_of(tmp_path, [0, 3], labels=NAMES)
+    assert "column label contains class 3, but the source names only 3" in error_of(tmp_path, [0, 3], labels=NAMES)
 
 
 def test_names_and_numbers_as_text_have_the_same_meaning(tmp_path) -> None:
@@ -98,9 +98,9 @@ def test_answers_that_are_texts_are_the_names(tmp_path) -> None:
     table = pa.table({"label": [1, 0], "c": [["1", "2"], ["2", "1"]]})
     for kind, columns in (("generate", {}), ("choice", {"choices": "c", "choice_labels": "c"})):
         settings = {"task": "t", "kind": kind, "columns": {"answer": "label", **columns}}
-        assert with_names(table, {"label": ["1", "2"]}, settings)["label"].to_pylist() == ["2", "1"]
+        assert apply_class_names(table, {"label": ["1", "2"]}, settings)["label"].to_pylist() == ["2", "1"]
     settings = {"task": "t", "kind": "choice", "columns": {"answer": "label", "choices": "c"}}
-    assert with_names(table, {"label": ["1", "2"]}, settings) is table  # a place
+    assert apply_class_names(table, {"label": ["1", "2"]}, settings) is table  # a place
 
 
 def test_names_at_any_depth() -> None:
@@ -132,7 +132,7 @@ def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
 def test_notes_that_cannot_be_read(tmp_path) -> None:
     table = pa.table({"label": [0]}).replace_schema_metadata({"huggingface": "{"})
     parquet.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(UserError, match=r"x.parquet: the notes of `datasets` on the columns cannot be read"):
+    with pytest.raises(UserError, match=r"x.parquet: the column metadata that `datasets` writes cannot be read"):
         load_raw(LocalSource(local=str(tmp_path)), "x.parquet")
 
 
@@ -217,5 +217,5 @@ def test_notes_that_are_nested_too_deeply(tmp_path) -> None:
     deep = '{"info": {"features": ' + '{"a": ' * 3000 + "{}" + "}" * 3002
     table = pa.table({"q": ["x"]}).replace_schema_metadata({"huggingface": deep})
     parquet.write_table(table, tmp_path / "rows.parquet")
-    with pytest.raises(UserError, match="notes of `datasets` on the columns cannot be read"):
+    with pytest.raises(UserError, match="column metadata that `datasets` writes cannot be read"):
         load_raw(LocalSource(local=str(tmp_path)), "rows.parquet")

@@ -193,7 +193,7 @@ def test_accepted_answers():
     assert example_settings("gsm8k", "evaluate", "hub")["match"] == "number"
     numbers = {**GENERATE, "match": "number"}
     assert rows_of(numbers, [{"s": "s", "label": "$1,000"}])[0]["references"] == ["$1,000"]
-    assert "accepted answer 'about 5' is no number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
+    assert "accepted answer 'about 5' is not a number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
     for nothing in ([], [None], "", " ", None):  # a row without gold
         rows = [{"s": "s", "label": nothing}, {"s": "s", "label": ["x"] if isinstance(nothing, list) else "x"}]
         assert [row["id"] for row in rows_of(GENERATE, rows)] == ["test-1"]

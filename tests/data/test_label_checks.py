@@ -57,7 +57,7 @@ def test_one_answer_that_is_right_everywhere_is_refused(settings, answers, says,
     with pytest.raises(UserError, match=rf"^task t: all {len(answers)} rows to {role} have ") as caught:
         checked(settings, answers, role)
     assert says in str(caught.value)
-    assert "a constant answer would be right everywhere" in str(caught.value)
+    assert "a constant answer would always be right" in str(caught.value)
 
 
 @pytest.mark.parametrize("settings", [CHOICE, SHUFFLED])
@@ -69,7 +69,7 @@ def test_one_right_text_is_refused_wherever_it_stands(settings):
 
 def test_a_right_choice_that_is_listed_first_is_no_fault_once_shuffled():
     assert checked(SHUFFLED, [0] * 3) == []
-    with pytest.raises(UserError, match="lists the right choice first, so that it needs `shuffle: true`"):
+    with pytest.raises(UserError, match="always lists the right choice first; set `shuffle: true`"):
         checked(CHOICE, [0] * 3)
 
 
@@ -91,7 +91,7 @@ def test_a_single_row_is_refused(settings, answer):
 
 def test_after_limits_and_hash_splits():
     answers = [1] * 39 + [0]
-    with pytest.raises(UserError, match=r"all 4 rows to evaluate .* Likely: limits.evaluate \(4\) keeps too few rows"):
+    with pytest.raises(UserError, match=r"all 4 rows to evaluate .* Likely cause: limits.evaluate \(4\) keeps too few rows"):
         checked({**CLASSIFY, "limits": {"evaluate": 4}}, answers)
     cut = {**CLASSIFY, "hash_split": {"of": "all", "train": 12, "evaluate": 28}}
     told = {}
@@ -115,7 +115,7 @@ def test_nearly_constant_answers_are_warned_of(settings, usual, other, named, wr
     share = f"{100 * (30 - wrong) / 30:.1f} %"
     assert (
         found
-        == [f"{named} is right in {share} of the 30 rows to evaluate: a constant answer scores that much"] * warned
+        == [f"{named} is right in {share} of the 30 rows to evaluate: a constant answer reaches this score"] * warned
     )
 
 
@@ -172,7 +172,7 @@ def test_the_file_and_the_log_say_what_was_left_out_and_what_to_doubt(caplog):
     assert told == {
         "left_out": {"without a gold answer (a: -1)": 3, "without a gold answer (a: null)": 2},
         "warnings": [
-            "class 'ham' is right in 95.0 % of the 20 rows to evaluate: a constant answer scores that much",
+            "class 'ham' is right in 95.0 % of the 20 rows to evaluate: a constant answer reaches this score",
             "none of the 20 rows to evaluate has the class spam",
         ],
     }

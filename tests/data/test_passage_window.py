@@ -7,7 +7,7 @@ import toy_tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from junkdna.data.knobs import answer_place, shown_passage
+from junkdna.data.knobs import find_answer, shown_passage
 from junkdna.errors import UserError
 
 TOKENIZERS = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
@@ -59,8 +59,8 @@ def test_all_and_nothing():
 def test_the_first_place_of_any_answer_counts_and_the_longest_of_those_that_begin_there():
     assert window(LINE, ["eight", "two"], 1) == "two"
     assert window(LINE, ["four", "four five", "nine"], 1) == "four five"
-    assert answer_place("New York City", ["York", "New York", "New"]) == (0, 8)
-    assert answer_place("anything", []) is None
+    assert find_answer("New York City", ["York", "New York", "New"]) == (0, 8)
+    assert find_answer("anything", []) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_first_place_of_any_answer_counts_and_the_longest_of_those_that_begi
     ],
 )
 def test_where_an_answer_stands(passage, answer, found):
-    start, end = answer_place(passage, [answer])
+    start, end = find_answer(passage, [answer])
     assert passage[start:end] == found
     if answer.lower() == "red":
         assert start == passage.rindex("red")  # what stands before is a piece of a longer word
@@ -92,12 +92,12 @@ def test_where_an_answer_stands(passage, answer, found):
         for n in (1, 2, 50):
             shown = shown_passage(passage, [answer], n, "kept", tokenizer)
             assert found in shown, (family, n)
-            assert answer_place(shown, [answer]) is not None
+            assert find_answer(shown, [answer]) is not None
 
 
 @pytest.mark.parametrize("passage", ["reddish", "bored", "fred redo", "", "red_fox"])
 def test_an_answer_inside_a_word_does_not_stand_there(passage):
-    assert answer_place(passage, ["red"]) is None
+    assert find_answer(passage, ["red"]) is None
 
 
 def test_a_character_that_the_tokenizer_drops_stays_in_the_answer():
@@ -125,7 +125,7 @@ def test_windows_in_a_script_without_blanks(family):
 def test_no_window_brings_the_masked_answer_about(family, passage, answer):
     """A window may begin and end inside a word or a number."""
     for n in range(1, 12):
-        assert answer_place(window(passage, [answer], n, "masked", family), [answer]) is None
+        assert find_answer(window(passage, [answer], n, "masked", family), [answer]) is None
 
 
 def test_a_passage_that_is_nothing_but_its_answer():
@@ -134,7 +134,7 @@ def test_a_passage_that_is_nothing_but_its_answer():
 
 
 def test_an_empty_answer_stands_nowhere():
-    assert answer_place("red fox", ["", " ", "\u200b"]) is None
+    assert find_answer("red fox", ["", " ", "\u200b"]) is None
     assert window("red fox", ["", "fox"], 1) == "fox"
     assert shown_passage("red fox", [""], "passage", "masked", None) == "red fox"
 
@@ -215,7 +215,7 @@ def test_the_masked_control_is_as_long_and_holds_no_answer(words, answers, n):
     places = naive_places(words, answers)
     kept, masked = window(passage, texts, n).split(), window(passage, texts, n, "masked").split()
     assert naive_places(masked, answers) == []
-    assert answer_place(" ".join(masked), texts) is None
+    assert find_answer(" ".join(masked), texts) is None
     assert ("___" in masked) == bool(places)
     assert bool(naive_places(kept, answers)) == bool(places)
     whole = shown_passage(passage, texts, "passage", "masked", WORDS).split()
@@ -234,6 +234,6 @@ def test_any_text_gives_a_part_of_the_passage(passage, answer, n, family):
         return
     shown = window(passage, [answer.strip()], n, family=family)
     assert shown in passage
-    place = answer_place(passage, [answer.strip()])
+    place = find_answer(passage, [answer.strip()])
     if place and TOKENIZERS[family](passage[slice(*place)], add_special_tokens=False)["input_ids"]:
         assert passage[slice(*place)].strip() in shown

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from junkdna.data.templates import TEMPLATES, check_columns, derived, field, list_field, render, template_columns
+from junkdna.data.templates import TEMPLATES, check_columns, derive_columns, field, list_field, render, template_columns
 from junkdna.errors import UserError
 from junkdna.study.columns import Columns
 from junkdna.study.yaml_reader import validated
@@ -100,37 +100,41 @@ def test_extract_takes_named_groups_of_the_whole_value():
         "extract": {"query": r"Question: (?P<question>.*)\nAnswer:", "answer": r".*#### (?P<number>-?[\d.,]+)\s*"}
     }
     raw = {"query": "Question: two\nlines?\nAnswer:", "answer": "3 - 4\nis\n#### -1\n"}
-    assert derived("row", columns, raw) == {**raw, "question": "two\nlines?", "number": "-1"}
+    assert derive_columns("row", columns, raw) == {**raw, "question": "two\nlines?", "number": "-1"}
     assert raw == {"query": "Question: two\nlines?\nAnswer:", "answer": "3 - 4\nis\n#### -1\n"}
     with pytest.raises(UserError, match=r"^row: columns.extract: query = 'Question: x' does not match"):
-        derived("row", columns, {**raw, "query": "Question: x"})
+        derive_columns("row", columns, {**raw, "query": "Question: x"})
 
 
 def test_extract_of_numbers_nulls_and_long_values():
     columns = {"extract": {"deep.n": r"(?P<whole>\d+)(?:\.0)?"}}
-    assert derived("row", columns, {"deep": {"n": 8.0}})["whole"] == "8"
+    assert derive_columns("row", columns, {"deep": {"n": 8.0}})["whole"] == "8"
     with pytest.raises(UserError, match=r"deep.n = None does not match"):
-        derived("row", columns, {"deep": {"n": None}})
+        derive_columns("row", columns, {"deep": {"n": None}})
     with pytest.raises(UserError) as caught:
-        derived("row", columns, {"deep": {"n": "x" * 5000}})
+        derive_columns("row", columns, {"deep": {"n": "x" * 5000}})
     assert len(str(caught.value)) < 400
 
 
 def test_a_group_that_is_not_there_is_null():
     columns = {"extract": {"a": r"(?P<one>x)|(?P<two>y)"}}
-    assert derived("row", columns, {"a": "y"}) == {"a": "y", "one": None, "two": "y"}
+    assert derive_columns("row", columns, {"a": "y"}) == {"a": "y", "one": None, "two": "y"}
 
 
 def test_map_puts_words_for_values():
     columns = {"map": {"label": {"0": "no", "1": "yes", "True": "yes"}}}
-    assert [derived("row", columns, {"label": value})["label"] for value in (0, "1", True)] == ["no", "yes", "yes"]
+    assert [derive_columns("row", columns, {"label": value})["label"] for value in (0, "1", True)] == [
+        "no",
+        "yes",
+        "yes",
+    ]
     with pytest.raises(UserError, match=r"^row: columns.map names no text for label = 2 \(has 0, 1, True\)"):
-        derived("row", columns, {"label": 2})
+        derive_columns("row", columns, {"label": 2})
 
 
 def test_map_comes_after_extract():
     columns = {"extract": {"a": "(?P<b>.).*"}, "map": {"b": {"x": "found"}}}
-    assert derived("row", columns, {"a": "xyz"})["b"] == "found"
+    assert derive_columns("row", columns, {"a": "xyz"})["b"] == "found"
 
 
 @pytest.mark.parametrize(
@@ -144,12 +148,12 @@ def test_map_comes_after_extract():
     ],
 )
 def test_fill_puts_numbers_into_a_text(text, numbers, filled):
-    assert derived("row", {"fill": {"q": "n"}}, {"q": text, "n": numbers})["q"] == filled
+    assert derive_columns("row", {"fill": {"q": "n"}}, {"q": text, "n": numbers})["q"] == filled
 
 
 def test_numbers_that_are_missing():
     with pytest.raises(UserError, match=r"^row: columns.fill: number2 stands in the text, but only 2 are given"):
-        derived("row", {"fill": {"q": "n"}}, {"q": "number2", "n": "1 2"})
+        derive_columns("row", {"fill": {"q": "n"}}, {"q": "number2", "n": "1 2"})
 
 
 # --- columns against a table ------------------------------------------------------------------------------------------

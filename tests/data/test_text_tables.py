@@ -60,18 +60,18 @@ def test_numbers_keep_their_text(tmp_path, monkeypatch, values, read_as, at_once
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (["1", '"a"'], 'line 2: n holds text ("a"), but a number in line 1'),
-        (["1", "null", "true"], "line 3: n holds true or false (true), but a number in line 1"),
-        (['["a"]', '["b", 2.50]'], "line 2: n.* holds a number (2.50), but text in line 1"),
-        (['{"a": 1}', "[1]"], "line 2: n holds a list ([1]), but an object in line 1"),
-        (['{"a": [1]}', '{"a": ["x"]}'], 'line 2: n.a.* holds text ("x"), but a number in line 1'),
-        (["NaN"], "line 1 is not JSON: NaN is no JSON value; write null"),
-        (["1", "-Infinity"], "line 2 is not JSON: -Infinity is no JSON value"),
-        (['1, "n": 2'], "line 1 is not JSON: the key 'n' stands twice in one object"),
-        (['{"a": 1, "a": 1}'], "the key 'a' stands twice"),
+        (["1", '"a"'], 'line 2: n is text ("a"), but it is a number in line 1'),
+        (["1", "null", "true"], "line 3: n is true or false (true), but it is a number in line 1"),
+        (['["a"]', '["b", 2.50]'], "line 2: n.* is a number (2.50), but it is text in line 1"),
+        (['{"a": 1}', "[1]"], "line 2: n is a list ([1]), but it is an object in line 1"),
+        (['{"a": [1]}', '{"a": ["x"]}'], 'line 2: n.a.* is text ("x"), but it is a number in line 1'),
+        (["NaN"], "line 1 is not JSON: NaN is not a JSON value; write null"),
+        (["1", "-Infinity"], "line 2 is not JSON: -Infinity is not a JSON value"),
+        (['1, "n": 2'], "line 1 is not JSON: the key 'n' occurs twice in one object"),
+        (['{"a": 1, "a": 1}'], "the key 'a' occurs twice"),
         (["1,"], "line 1 is not JSON: Expecting property name"),
         (['"\\ud800"'], "half of a surrogate pair ('\\ud800')"),
-        (['{"a":' * 50_000], "too many lists or objects inside one another"),
+        (['{"a":' * 50_000], "nests lists or objects too deeply"),
     ],
 )
 def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
@@ -80,7 +80,7 @@ def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
 
 def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 1)
-    assert "line 3: n holds text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
+    assert "line 3: n is text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
 
 
 NUMBERS = ("-7", "3", "2.5", "3.10", "1.0", "1e3", "-0", "12345678901234567890", "0.1", "1E400")
@@ -122,21 +122,21 @@ def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("x.jsonl", '[{"n": 1}]', "A list of all rows is .json: rename the file"),
-        ("x.jsonl", '[\n{"n": 1}\n]', "A list of all rows is .json: rename the file"),
+        ("x.jsonl", '[{"n": 1}]', "If the file is one list of rows, rename it to end in .json"),
+        ("x.jsonl", '[\n{"n": 1}\n]', "If the file is one list of rows, rename it to end in .json"),
         ("x.json", '{"n": 1}\n{"n": \n', "line 2 is not JSON"),
         ("x.json", '[{"n": 1},\n {"n": 1},]', "is not JSON: Expecting value (line 2, column 11)"),
-        ("x.json", '[{"n": NaN}]', "NaN is no JSON value"),
+        ("x.json", '[{"n": NaN}]', "NaN is not a JSON value"),
         ("x.json", '[{"n": 1}\n {"n": 2}]', "Expecting ',' delimiter (line 2, column 2)"),
         ("x.json", '[{"n": 1}', "Expecting ',' delimiter (column 10)"),
         ("x.json", '[{"n": 1}, ', "Expecting value (column 12)"),
         ("x.json", '[{"n": 1}] x', "Extra data (column 12)"),
         ("x.json", "[", "Expecting value"),
         ("x.json", '{"q": "one row", "c": ["a"]}', "If the file is one row, rename it to end in .jsonl"),
-        ("x.json", '{"q": "one row"}', "one object a line as .jsonl"),
+        ("x.json", '{"q": "one row"}', "one object per line as .jsonl"),
         ("x.jsonl", "\n \n", "has no rows"),
         ("x.jsonl", "{}\n{}\n", "has no rows with a key"),
-        ("x.jsonl", "{'n': 1}", "Write the file as json.dumps writes it: names and texts in double quotes"),
+        ("x.jsonl", "{'n': 1}", "Write the file with json.dumps: names and texts in double quotes"),
     ],
 )
 def test_other_forms_say_what_to_do(tmp_path, name, text, says) -> None:
@@ -192,15 +192,15 @@ def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
         ("x.csv", "q,q\n1,2\n", "the header names column 'q' more than once"),
         ("x.csv", "q,n\n1,2\n3\n", "the row that ends in line 3 has 1 field, but the header names 2 columns"),
         ("x.csv", 'q,n\n"1\n",2,3\n', "the row that ends in line 3 has 3 fields, but the header names 2 columns"),
-        ("x.csv", 'q,n\n1,2\n3,"open\n4,5\n', "the row that begins in line 3 cannot be read as CSV"),
-        ("x.csv", 'q,n\n1,"a"b\n', "the row that begins in line 2 cannot be read as CSV"),
+        ("x.csv", 'q,n\n1,2\n3,"open\n4,5\n', "the row that starts in line 3 cannot be read as CSV"),
+        ("x.csv", 'q,n\n1,"a"b\n', "the row that starts in line 2 cannot be read as CSV"),
         ("x.csv", '"q";"n"\n"1";"2"\n', "separated by semicolons, not commas. If so, save it with commas"),
         ("x.csv", '"q"\t"n"\n"1"\t"2"\n', "separated by tabs, not commas. If so, rename the file to end in .tsv"),
         ("x.csv", "q;n\n1;2\n", "separated by semicolons, not commas. If so, save it with commas"),
         ("x.csv", "q\tn\n1\t2\n", "separated by tabs, not commas. If so, rename the file to end in .tsv"),
         ("x.csv", "q|n\n1|2\n", "separated by bars, not commas"),
         ("x.tsv", "q,n\n1,2\n", "separated by commas, not tabs. If so, rename the file to end in .csv"),
-        ("x.csv", "\n\n", "is empty; its first line must name the columns"),
+        ("x.csv", "\n\n", "is empty. Its first line must name the columns"),
         ("x.csv", ",\n1,2\n", "the first line names no columns"),
         ("x.csv", "q,n\n", "has no rows"),
     ],

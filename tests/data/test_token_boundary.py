@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
-from junkdna.data.token_boundary import Asked, Split, split_rows
+from junkdna.data.token_boundary import RowTexts, Split, split_rows
 from junkdna.data.tokenize import alike_options
 from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.data.tokenizer import load_tokenizer
@@ -44,7 +44,7 @@ COLON_C = merging((":", "▁"), (":▁", "C"), ("a", "t"), ("▁", "D"), ("o", "
 
 
 def ask(one: object, prompt: str, *options: str, gap: str = " ", ending: str = "") -> Split:
-    return next(split_rows([Asked(prompt, gap, [*options], ending)], one, True))[1]
+    return next(split_rows([RowTexts(prompt, gap, [*options], ending)], one, True))[1]
 
 
 def pieces(one: object, ids: list[int]) -> list[str]:
@@ -209,11 +209,11 @@ ENDS = st.sampled_from(["", ":", "\n", "\n\n", "\nAnswer:", " Answer:", "\n  A",
 
 
 @st.composite
-def asked(draw) -> Asked:
+def asked(draw) -> RowTexts:
     lines = draw(st.lists(TEXTS, min_size=1, max_size=4))
     prompt = draw(st.sampled_from(["\n", "\n\n", " "])).join(lines) + draw(ENDS)
     options = draw(st.lists(TEXTS.filter(str.strip), min_size=1, max_size=3))
-    return Asked(
+    return RowTexts(
         prompt.rstrip(" "), draw(st.sampled_from([" ", "", "  "])), options, draw(st.sampled_from(["", "ran"]))
     )
 
@@ -224,7 +224,7 @@ def whole_ids(one: object, text: str) -> list[int]:
     return ids[: len(ids) - added[::-1].index(0)] if 0 in added else ids
 
 
-def check(one: object, row: Asked) -> None:
+def check(one: object, row: RowTexts) -> None:
     found = next(split_rows([row], one, True))[1]
     if found.silent:
         return
@@ -243,8 +243,8 @@ def check(one: object, row: Asked) -> None:
 @pytest.mark.parametrize("name", MADE)
 @hypothesis_settings(max_examples=40)
 @given(row=asked())
-@example(row=Asked("x" * 300 + " Answer:", " ", ["A", "B"]))  # a line longer than any window
-@example(row=Asked("a\n\n\n", "", ["\nA", "B"]))
+@example(row=RowTexts("x" * 300 + " Answer:", " ", ["A", "B"]))  # a line longer than any window
+@example(row=RowTexts("a\n\n\n", "", ["\nA", "B"]))
 def test_query_and_option_are_the_tokens_of_the_whole(name, row):
     check(MADE[name], row)
     if name in EXACT:
@@ -269,7 +269,7 @@ def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):
 
     @hypothesis_settings(max_examples=60, database=None)
     @given(row=asked())
-    def holds(row: Asked) -> None:
+    def holds(row: RowTexts) -> None:
         check(one, row)
 
     holds()

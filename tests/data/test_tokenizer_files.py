@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import toy_tokenizers
 
-from junkdna.data.tokenizer import check_ids, load_tokenizer
+from junkdna.data.tokenizer import check_token_ids, load_tokenizer
 from junkdna.errors import UserError
 
 
@@ -87,7 +87,7 @@ def test_code_of_a_repository_is_never_run(folder, made_by):
 
 def test_ids_that_the_model_has_no_embedding_for(folder):
     queries, options = pa.chunked_array([[[5, 63], []], [None]]), pa.chunked_array([[[[5], [7, 63]], None, []]])
-    check_ids(folder, queries, options, pa.chunked_array([pa.array([], pa.list_(pa.int32()))]))
+    check_token_ids(folder, queries, options, pa.chunked_array([pa.array([], pa.list_(pa.int32()))]))
     for wrong in (pa.chunked_array([[[5, 64]]]), pa.chunked_array([[[[5], [7, 64]], None]])):
         with pytest.raises(UserError, match=r"token id 64, but the model has 64 tokens, .*another model's"):
-            check_ids(folder, queries, wrong)
+            check_token_ids(folder, queries, wrong)

@@ -8,7 +8,7 @@ import pytest
 from made_rows import error_of, rows_of
 
 from junkdna.data.examples import make_examples
-from junkdna.data.usable_rows import notes_of
+from junkdna.data.usable_rows import read_notes
 from junkdna.evaluate import metrics
 
 BASE = {"task": "t", "limits": {}, "evaluate_split": "test"}
@@ -24,7 +24,7 @@ def with_columns(settings: dict, **columns: object) -> dict:
 
 
 def left_out(settings: dict, rows: list[dict], role: str = "evaluate") -> dict[str, int]:
-    return notes_of(make_examples(settings, role, lambda _: pa.Table.from_pylist(rows)))["left_out"]
+    return read_notes(make_examples(settings, role, lambda _: pa.Table.from_pylist(rows)))["left_out"]
 
 
 def pairs(*labels: object) -> list[dict]:

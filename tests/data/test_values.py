@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from junkdna.data.examples import make_examples
-from junkdna.data.values import place_of_truth, whole_number
+from junkdna.data.values import truth_index, whole_number
 from junkdna.errors import UserError
 
 BASE = {"task": "t", "evaluate_split": "e", "limits": {}}
@@ -291,10 +291,10 @@ def test_whole_numbers(value: object, number: int | None) -> None:
 
 
 def test_the_place_of_true() -> None:
-    assert place_of_truth("true", ["no", "yes"]) == 1
-    assert place_of_truth(False, ["N", "Y"]) == 0
-    assert place_of_truth("true", ["no", "yes", "false", "true"]) is None  # two pairs say it
-    assert place_of_truth("true", ["yes", "yes", "no"]) is None
+    assert truth_index("true", ["no", "yes"]) == 1
+    assert truth_index(False, ["N", "Y"]) == 0
+    assert truth_index("true", ["no", "yes", "false", "true"]) is None  # two pairs say it
+    assert truth_index("true", ["yes", "yes", "no"]) is None
 
 
 @pytest.mark.parametrize("values", [["1"], [1.0], ["1.0"], [1], pa.array([1], pa.float32())])

@@ -304,8 +304,8 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
     ("name", "content", "message"),
     [
         ("x.jsonl", b'{"a": 1}\n{"a": \n', "line 2 is not JSON"),
-        ("x.jsonl", b"[1]\n", "line 1 holds a list"),
-        ("x.jsonl", b'{"a": 1}\n{"a": "b"}\n', r'line 2: a holds text \("b"\), but a number in line 1'),
+        ("x.jsonl", b"[1]\n", "line 1 contains a list"),
+        ("x.jsonl", b'{"a": 1}\n{"a": "b"}\n', r'line 2: a is text \("b"\), but it is a number in line 1'),
         ("x.jsonl", b"\n", "has no rows"),
         ("x.jsonl.gz", b"\x1f\x8bno", "cannot be read"),
         ("x.csv", b"a,b\n1\n", "line 2 has 1 field, but the header names 2 columns"),

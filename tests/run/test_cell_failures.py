@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from junkdna.cli import jobs
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.models.manifest import facts_of
+from junkdna.models.manifest import file_facts
 from junkdna.run import cell as cell_module
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
@@ -170,7 +170,7 @@ def test_broken_weights_stop_the_cell(resolved, value):
         toy_run.run(SPARSE, resolved)
     manifest = toy_run.manifest("tiny")
     told = json.loads(manifest.read_text())
-    told["files"][file.name] = facts_of(file)
+    told["files"][file.name] = file_facts(file)
     manifest.write_text(json.dumps(told))
     for cell in (SPARSE, DENSE):
         Path(cell.path).unlink()

@@ -36,7 +36,7 @@ from junkdna.run import cell as cell_module
 from junkdna.run import checkpoint
 from junkdna.run.cell_file import read_footer
 from junkdna.run.checkpoint import VARIABLE, Checkpoint
-from junkdna.storage.atomic import parts_of
+from junkdna.storage.atomic import scratch_folder
 from junkdna.storage.tensors import read_tensors, write_tensors
 from junkdna.study import grid
 from junkdna.study.cell import parse_cell_path
@@ -394,8 +394,8 @@ def test_half_a_checkpoint_goes_with_the_rest(world, monkeypatch):
     world.killed_at(SPARSE, 5)
     half = file_of(SPARSE).with_name(f".{file_of(SPARSE).name}.k1ll3d.tmp")
     half.write_bytes(b"half")
-    parts_of(half).mkdir()
-    (parts_of(half) / ".tmpOfSafetensors").write_bytes(b"half")
+    scratch_folder(half).mkdir()
+    (scratch_folder(half) / ".tmpOfSafetensors").write_bytes(b"half")
     monkeypatch.setenv(VARIABLE, "inf")
     world.finishes(SPARSE, world.items[SPARSE] - 5, resumed=1)
 

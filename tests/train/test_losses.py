@@ -17,7 +17,7 @@ from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClass
 
 from junkdna.errors import UserError
 from junkdna.evaluate.scores import class_logits, pair_logits, similarity
-from junkdna.models.batch_isolation import shared_with
+from junkdna.models.batch_isolation import batch_rule
 from junkdna.train.finetune import fine_tune
 from junkdna.train.losses import OBJECTIVES, check_rows, objective_for
 
@@ -158,7 +158,7 @@ def test_a_batch_is_the_mean_of_its_rows(folder, name):
 
 def test_queries_and_options_are_padded_apart(folder):
     model, data = stretched(folder, "similarity"), training("similarity")
-    shared_with(model)  # asked once, with a few rows of its own
+    batch_rule(model)  # asked once, with a few rows of its own
     widths = []
     model.register_forward_pre_hook(lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True)
     loss_of(model, data, ROWS)
