@@ -69,9 +69,9 @@ def test_the_texts_of_a_column_inside_others():
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        ("txt", "calibration c: split 'x.parquet' has no column txt; it has text, page, page.title."),
-        ("page.name", "has no column page.name; it has text, page, page.title."),
-        ("page", "calibration c: row 0: column page holds several values; name one, such as {page.title}."),
+        ("txt", "calibration c: split 'x.parquet' has no column txt. It has text, page, page.title."),
+        ("page.name", "has no column page.name. It has text, page, page.title."),
+        ("page", "calibration c: row 0: column page has several values; name one of them, such as {page.title}."),
     ],
 )
 def test_a_column_that_is_not_there_or_no_text(column, said):

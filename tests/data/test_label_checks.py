@@ -91,7 +91,9 @@ def test_a_single_row_is_refused(settings, answer):
 
 def test_after_limits_and_hash_splits():
     answers = [1] * 39 + [0]
-    with pytest.raises(UserError, match=r"all 4 rows to evaluate .* Likely cause: limits.evaluate \(4\) keeps too few rows"):
+    with pytest.raises(
+        UserError, match=r"all 4 rows to evaluate .* Likely cause: limits.evaluate \(4\) keeps too few rows"
+    ):
         checked({**CLASSIFY, "limits": {"evaluate": 4}}, answers)
     cut = {**CLASSIFY, "hash_split": {"of": "all", "train": 12, "evaluate": 28}}
     told = {}

@@ -70,9 +70,9 @@ def test_values_that_look_like_templates_are_text():
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("{list}", "column list holds several values; name one, such as {list.0}"),
-        ("{deep}", "column deep holds several values; name one, such as {deep.pages}"),
-        ("{deep.pages}", "name one, such as {deep.pages.0}"),
+        ("{list}", "column list has several values; name one of them, such as {list.0}"),
+        ("{deep}", "column deep has several values; name one of them, such as {deep.pages}"),
+        ("{deep.pages}", "name one of them, such as {deep.pages.0}"),
     ],
 )
 def test_a_template_takes_one_value(template, says):
@@ -84,11 +84,11 @@ def test_a_template_takes_one_value(template, says):
 def test_columns_that_must_be_lists():
     assert list_field("row", "deep.pages.*.text", RAW) == ["first", "second"]
     with pytest.raises(
-        UserError, match=r"^row: column deep.pages.\* holds several values; name one, such as deep.pages"
+        UserError, match=r"^row: column deep.pages.\* has several values; name one of them, such as deep.pages"
     ):
         list_field("row", "deep.pages", RAW)  # its items would be shown as Python writes them
     for path in ("q", "none", "deep", "list.0"):
-        with pytest.raises(UserError, match=rf"^row: column {path} must hold a list \(holds "):
+        with pytest.raises(UserError, match=rf"^row: column {path} must be a list, but is "):
             list_field("row", path, RAW)
 
 
@@ -128,7 +128,7 @@ def test_map_puts_words_for_values():
         "yes",
         "yes",
     ]
-    with pytest.raises(UserError, match=r"^row: columns.map names no text for label = 2 \(has 0, 1, True\)"):
+    with pytest.raises(UserError, match=r"^row: columns.map has no entry for label = 2 \(its keys: 0, 1, True\)"):
         derive_columns("row", columns, {"label": 2})
 
 
@@ -152,7 +152,9 @@ def test_fill_puts_numbers_into_a_text(text, numbers, filled):
 
 
 def test_numbers_that_are_missing():
-    with pytest.raises(UserError, match=r"^row: columns.fill: number2 stands in the text, but only 2 are given"):
+    with pytest.raises(
+        UserError, match=r"^row: columns.fill: the text contains number2, but the row has only 2 numbers"
+    ):
         derive_columns("row", {"fill": {"q": "n"}}, {"q": "number2", "n": "1 2"})
 
 
@@ -196,7 +198,7 @@ def test_columns_that_are_there(columns):
 def test_columns_that_are_missing(columns, missing):
     with pytest.raises(UserError, match=r"^task t: split 'test' has no column ") as caught:
         check_columns("task t", columns, SCHEMA, "test")
-    assert f"has no column {missing}; it has q, n, none, list, empty, deep, deep.pages, deep.gone" in str(caught.value)
+    assert f"has no column {missing}. It has q, n, none, list, empty, deep, deep.pages, deep.gone" in str(caught.value)
 
 
 def test_every_template_is_a_key_of_columns():

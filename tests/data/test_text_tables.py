@@ -226,18 +226,22 @@ def parquet(change: Callable[[bytes], bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("x.parquet", parquet(lambda good: good[:-50]), "cut short: its end is missing. Download or copy it again"),
+        (
+            "x.parquet",
+            parquet(lambda good: good[:-50]),
+            "is a truncated Parquet file: its end is missing. Download or copy the file again",
+        ),
         ("x.parquet", parquet(lambda good: b"PARE" + good[4:-4] + b"PARE"), "an encrypted Parquet file"),
         ("x.parquet", parquet(lambda good: good[:20] + bytes(100) + good[120:]), "cannot be read (Corrupt snappy"),
-        ("x.parquet", b"a,b\n1,2\n", "is no Parquet file (it begins with b'a,b"),
-        ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the data"),
+        ("x.parquet", b"a,b\n1,2\n", "is not a Parquet file (it starts with b'a,b"),
+        ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not the data"),
         ("x.csv", b"PK\x03\x04\x00\xff", "is a zip archive or an Excel workbook; unpack it, or save it as CSV"),
         ("x.json", parquet(bytes), "is a Parquet file; rename it to end in .parquet"),
         ("x.jsonl", b"\x28\xb5\x2f\xfd\xff", "is compressed with zstd; unpack it"),
         ("x.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
         ("x.jsonl.gz", b'{"a": 1}\n', "is not compressed with gzip. Rename it to end in .jsonl"),
         ("x.jsonl", b"\x1f\x8b\x08abc", "is compressed with gzip"),
-        ("x.jsonl.gz", b"\x1f\x8bxx", "cut short"),
+        ("x.jsonl.gz", b"\x1f\x8bxx", "truncated"),
         ("x.arrow", b"abc", "cannot be read"),
         *((f"x.{kind}", b"", "is empty (0 bytes)") for kind in ("json", "jsonl", "csv", "tsv", "parquet", "arrow")),
     ],
@@ -255,4 +259,4 @@ def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(pq, "ParquetFile", no_codec)
     said = error_of(tmp_path, "x.parquet", parquet(bytes))
-    assert "pyarrow does not read here (Support for codec 'lzo' not built). Save it anew, compressed with zstd" in said
+    assert "pyarrow does not support (Support for codec 'lzo' not built). Save it again, compressed with zstd" in said

@@ -228,14 +228,14 @@ def check(one: object, row: RowTexts) -> None:
     found = next(split_rows([row], one, True))[1]
     if found.silent:
         return
-    for whole, option, start, ids in zip(row.wholes(), row.options, found.starts, found.options, strict=True):
+    for whole, option, start, ids in zip(row.full_texts(), row.options, found.starts, found.options, strict=True):
         assert found.query + ids == whole_ids(one, whole)  # the tokens of the whole text, tokenized once
         spans = one(whole, return_offsets_mapping=True)["offset_mapping"][: len(found.query) + len(ids)]
         unscored = row.prompt + (row.gap + option if start else "")
         assert all(end <= len(unscored) for _, end in spans[: len(found.query) + start])
     before = whole_ids(one, row.prompt)
     assert found.query == before[: len(found.query)]
-    same = all(whole_ids(one, text)[: len(before)] == before for text in row.wholes())
+    same = all(whole_ids(one, text)[: len(before)] == before for text in row.full_texts())
     if same and not found.moved:  # as lm-evaluation-harness splits it
         assert found.query == before
 
@@ -249,7 +249,7 @@ def test_query_and_option_are_the_tokens_of_the_whole(name, row):
     check(MADE[name], row)
     if name in EXACT:
         found = next(split_rows([row], MADE[name], True))[1]
-        for whole, ids in zip(row.wholes(), found.options, strict=True):
+        for whole, ids in zip(row.full_texts(), found.options, strict=True):
             assert MADE[name].decode(found.query + ids, clean_up_tokenization_spaces=False) == whole
 
 

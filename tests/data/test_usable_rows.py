@@ -137,7 +137,7 @@ def test_labels_of_padded_choices(labels):
     rows = [{"q": "a", "c": {"text": ["x", "", "y", None], "label": labels}, "key": key} for key in "CA"]
     assert named(settings, rows) == [(["x", "y"], "y"), (["x", "y"], "x")]
     for key in "BD" if labels[-1] == "D" else "B":
-        assert "names an empty choice of" in error_of(settings, [{**rows[0], "key": key}])
+        assert "refers to an empty choice of" in error_of(settings, [{**rows[0], "key": key}])
 
 
 def test_a_gold_answer_at_an_empty_place_is_an_error_not_another_option():
@@ -145,7 +145,7 @@ def test_a_gold_answer_at_an_empty_place_is_an_error_not_another_option():
     rows = [{"q": "a", "c": ["x", "y", None], "l": 1}, {"q": "b", "c": ["x", "y", None], "l": 2}]
     text = error_of(LISTED, rows)
     assert text.startswith(
-        "task t: row 'test-1': answer 2 names an empty choice of ['x', 'y', ''] (positions count from 0"
+        "task t: row 'test-1': answer 2 refers to an empty choice of ['x', 'y', ''] (positions start at 0"
     )
     assert "columns.map" in text
 
@@ -206,7 +206,7 @@ def test_a_label_that_the_task_names_is_gold_whatever_it_looks_like():
 
 
 def test_classes_numbered_from_minus_one_are_not_taken_for_rows_without_gold():
-    assert "If classes are numbered from -1, give `labels` as they are stored" in error_of(PAIR, pairs(-1, 0, 1, 0))
+    assert "If classes are numbered from -1, write `labels` as stored" in error_of(PAIR, pairs(-1, 0, 1, 0))
     assert [row["answer"] for row in rows_of(PAIR, pairs(-1, 0, 2, 0))] == [0, 2, 0]
     assert [row["answer"] for row in rows_of(PAIR, pairs("-1", "neutral", "entailment"))] == [1, 0]  # named
 
@@ -240,7 +240,7 @@ def test_no_gold_by_kind():
 def test_a_split_without_any_gold_is_a_hidden_test_set(settings, rows):
     text = error_of(settings, rows)
     assert f"no row of split 'test' can be used: {len(rows)} without a gold answer" in text
-    assert "its labels are hidden, as in many test sets: evaluate another split" in text
+    assert "Its labels are hidden, as in many test sets: evaluate another split" in text
 
 
 # --- required values and texts ----------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ def test_what_is_required_is_looked_at_before_columns_are_derived():
 def test_a_text_of_which_all_columns_are_empty_is_empty():
     worded = with_columns(PAIR, text="Premise: {p}")
     rows = [{"p": " ", "h": "h", "label": 0}]
-    assert "empty text; columns.require: [text] leaves such rows out" in error_of(worded, rows)
+    assert "empty text. To skip such rows, set columns.require: [text]." in error_of(worded, rows)
     assert left_out(with_columns(worded, require=["text"]), [*rows, *pairs(1)]) == {
         "with an empty text (columns.require)": 1
     }
@@ -287,7 +287,7 @@ def test_a_text_of_which_all_columns_are_empty_is_empty():
 
 def test_two_texts_are_needed_where_two_are_compared():
     rows = [{"p": "p", "h": "", "label": 1}]
-    assert "empty text_b; columns.require: [text_b] leaves such rows out" in error_of(PAIR, rows)
+    assert "empty text_b. To skip such rows, set columns.require: [text_b]." in error_of(PAIR, rows)
     assert "empty text_b" in error_of(with_columns(NUMBER, text_b="{h}"), rows)
     single = {**PAIR, "kind": "classify"}
     assert rows_of(single, rows)[0]["text_b"] == ""
@@ -296,4 +296,4 @@ def test_two_texts_are_needed_where_two_are_compared():
 def test_nothing_left_out_is_said_so():
     assert left_out(PAIR, pairs(0, 1)) == {}
     text = error_of(LISTED, [{"q": "a", "c": ["x", "x"], "l": 0}])
-    assert text == "task t: no row of split 'test' can be used: 1 with two equal options; check columns.choices."
+    assert text == "task t: no row of split 'test' can be used: 1 with two equal options. Check columns.choices."

@@ -98,21 +98,21 @@ def test_one_reading_for_each_type(array: pa.Array, texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("array", "says"),
     [
-        (pa.array([b"a\xff"]), r"column v holds bytes that are not UTF-8 text, such as b'a\xff'"),
-        (pa.array([5], pa.duration("s")), "column v holds duration[s] values, which have no reading here"),
-        (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "column v holds month_day_nano_interval values"),
-        (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "column v holds sparse_union"),
-        (pa.array([10**14], pa.timestamp("s")), "column v holds a date that no calendar has"),
+        (pa.array([b"a\xff"]), r"column v contains bytes that are not UTF-8 text, such as b'a\xff'"),
+        (pa.array([5], pa.duration("s")), "column v contains duration[s] values, which junkdna cannot read"),
+        (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "column v contains month_day_nano_interval values"),
+        (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "column v contains sparse_union"),
+        (pa.array([10**14], pa.timestamp("s")), "column v contains an impossible date"),
         (
             pa.array([5], pa.timestamp("s", "No/Where")),
-            "column v holds timestamp[s, tz=No/Where] values that cannot be",
+            "column v contains timestamp[s, tz=No/Where] values that cannot be",
         ),
     ],
 )
 def test_other_types_are_refused_with_their_column(array: pa.Array, says: str) -> None:
     table = pa.table({"q": ["x"], "v": array})
     text = error_of("generate", table, {"text": "{q} {v}", "answer": "q"})
-    assert text.startswith("task t: column v holds")
+    assert text.startswith("task t: column v contains")
     assert says in text
     assert examples("generate", table, {"text": "{q}", "answer": "q"})  # not where the task leaves it out
 
@@ -146,16 +146,16 @@ def test_structs_maps_and_what_they_hold() -> None:
 def test_a_field_that_stands_twice() -> None:
     twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
     text = error_of("generate", pa.table({"v": twice}), {"text": "{v.a}", "answer": "v.a"})
-    assert "column v: the field 'a' stands twice in it" in text
+    assert "column v: the field 'a' occurs twice in it" in text
 
 
 @pytest.mark.parametrize("values", [[[{"n": 1}]], [{"n": 1}], [[[1]]]])
 def test_objects_are_no_answers_or_options(values: list) -> None:
     table = pa.table({"q": ["x"], "v": values})
-    assert "holds several values; name one" in error_of("generate", table, {"text": "{q}", "answer": "v"})
+    assert "has several values; name one of them" in error_of("generate", table, {"text": "{q}", "answer": "v"})
     if isinstance(values[0], list):
         columns = {"text": "{q}", "choices": "v", "answer": 0}
-        assert "column v.* holds several values" in error_of("choice", table, columns)
+        assert "column v.* has several values" in error_of("choice", table, columns)
 
 
 def test_options_and_answers_have_the_same_readings() -> None:
@@ -184,7 +184,7 @@ def test_a_column_whose_own_name_has_a_dot() -> None:
     columns = {"text": "{m.a.b.0.c.d}", "answer": "n", "extract": {"q.s": ".*#### (?P<n>.*)"}}
     assert [(row["text"], row["references"]) for row in examples("generate", table, columns)] == [("deep", ["4"])]
     text = error_of("generate", table, {"text": "{q.t}", "answer": "m.a"})
-    assert "has no column m.a, q.t; it has q.s, m, m.a.b" in text
+    assert "has no column m.a, q.t. It has q.s, m, m.a.b" in text
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------

@@ -309,7 +309,7 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
         ("x.jsonl", b"\n", "has no rows"),
         ("x.jsonl.gz", b"\x1f\x8bno", "cannot be read"),
         ("x.csv", b"a,b\n1\n", "line 2 has 1 field, but the header names 2 columns"),
-        ("x.parquet", b"PAR1", "cut short: its end is missing"),
+        ("x.parquet", b"PAR1", "is a truncated Parquet file: its end is missing"),
         ("x.arrow", b"", "is empty"),
         ("x.txt", b"a", "files of this kind are not read"),
         ("y.jsonl", b"a", "Did you mean 'y.jsonl'"),
@@ -332,7 +332,7 @@ def test_local_paths_stay_inside_and_must_exist(tmp_path):
 def test_unlike_parts_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("q,a\nx,1\n")
     (tmp_path / "b.csv").write_text("q,c\nx,1\n")
-    with pytest.raises(UserError, match="2 parts do not share their columns"):
+    with pytest.raises(UserError, match="2 files have different columns"):
         load_raw(LocalSource(local="."), "*.csv", tmp_path)
 
 
