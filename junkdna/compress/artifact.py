@@ -70,7 +70,7 @@ def read_artifact(path: Path, made_from: str | None = None) -> Artifact:
     if sorted(MASK + name for name in shapes) != sorted(name for name in tensors if name.startswith(MASK)) or any(
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
     ):
-        raise corrupt_tensors(path, KIND, "damaged: its masks do not fit the shapes it gives")
+        raise corrupt_tensors(path, KIND, "corrupt: its masks do not match the stored shapes")
     return Artifact(
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
         weights={name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)},

@@ -1,4 +1,4 @@
-"""Stored examples and the raw data they were made of: a data set that changed since must not be mixed with them."""
+"""Examples files, with checks that the raw data has not changed since the examples were built from it."""
 
 import json
 from pathlib import Path
@@ -20,45 +20,46 @@ if TYPE_CHECKING:
 
 
 def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path: Path) -> None:
-    """Write examples, sealed, with the digest of `settings` (`settings.example_settings`).
+    """Writes examples with a checksum and the fingerprint of `settings` (`settings.example_settings`).
 
-    `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
-    (`usable.noted`) go into the footer too.
+    `raw` maps each split of the source to its number of raw rows and the SHA-256 of its files. The footer also stores
+    the notes on the rows (`usable_rows.add_notes`).
     """
-    told = {
+    footer = {
         "folder": settings["source"].get("local"),
         "raw": raw,
         "rows": read_notes(table),
         "settings_fingerprint": settings_fingerprint(settings),
     }
-    write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
+    write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(footer).encode()}), path)
 
 
 def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
-    """The examples of a file. UserError where it is damaged, where it was made from other settings than those
-    of the digest `made_from` (where given), and where a local raw file that is still there has other bytes than when
-    the examples were made."""
+    """The table of an examples file.
+
+    Raises UserError if the file is corrupt, if it was built from settings with another fingerprint than `made_from`
+    (unless None), and if a local raw file still exists but has changed since the examples were built.
+    """
     table = read_parquet(path, "file of examples")
-    told = _told(table)
-    for split, facts in told["raw"].items() if told["folder"] else ():
-        for name, sha256 in facts["files"].items():
-            file = local_folder(told["folder"]) / name
+    footer = _footer(table)
+    for split, raw in footer["raw"].items() if footer["folder"] else ():
+        for name, sha256 in raw["files"].items():
+            file = local_folder(footer["folder"]) / name
             if file.is_file() and sha256_file(file) != sha256:
                 raise UserError(
-                    f"{file} has changed since {path} was made of it (split {split} had {facts['rows']} rows then). "
-                    f"Delete the folder {path.parent} and run again: examples and cells are made anew; or put the old "
-                    "file back."
+                    f"{file} has changed since {path} was built from it (split {split} had {raw['rows']} rows then). "
+                    f"Delete the folder {path.parent} and rerun to rebuild examples and cells, or restore the old file."
                 )
     if made_from is not None:
-        check_made_from(path, told.get("settings_fingerprint"), made_from)
+        check_made_from(path, footer.get("settings_fingerprint"), made_from)
     return table
 
 
 def check_data(resolved: Resolved) -> dict[str, str]:
-    """What a reader of results should know of the rows of each task ("" for nothing): those left out, and warnings.
+    """Notes on the rows of each task for readers of results: counts of skipped rows, and warnings. "" for none.
 
-    UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
-    roles of a task were made from one raw split that changed between them.
+    Raises UserError if examples of the study are corrupt, if their local data has changed, or if the same raw split
+    changed between building the examples of two roles.
     """
     notes: dict[str, list[str]] = {}
     seen: dict[tuple[str, str], tuple[dict, Path]] = {}
@@ -66,16 +67,16 @@ def check_data(resolved: Resolved) -> dict[str, str]:
         path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
         if not path.exists():
             continue
-        told = _told(read_examples_file(path))
+        footer = _footer(read_examples_file(path))
         if role != "shots":
-            notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
-        for split, facts in told["raw"].items():
-            first, other = seen.setdefault((task, split), (facts, path))
-            if first != facts:
+            notes.setdefault(task, []).extend(_sentences(role, footer.get("rows", {})))
+        for split, raw in footer["raw"].items():
+            first, other = seen.setdefault((task, split), (raw, path))
+            if first != raw:
                 raise UserError(
-                    f"{other} and {path} were made from one split ({split}) of task {task}, which changed between them "
-                    f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
-                    "examples and cells are made anew."
+                    f"{other} and {path} were built from the same split ({split}) of task {task}, which changed in "
+                    f"between ({first['rows']} rows, then {raw['rows']}). Delete the folder {path.parent} and rerun to "
+                    "rebuild examples and cells."
                 )
     return {task: "; ".join(sentences) for task, sentences in notes.items()}
 
@@ -85,5 +86,5 @@ def _sentences(role: str, notes: dict) -> list[str]:
     return [*([f"left out of the rows to {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
 
 
-def _told(table: "pa.Table") -> dict:
+def _footer(table: "pa.Table") -> dict:
     return json.loads(table.schema.metadata[FOOTER_KEY])

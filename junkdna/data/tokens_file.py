@@ -1,4 +1,4 @@
-"""The tokens file: its schema, writing and reading."""
+"""The tokens file: schema, writing and reading."""
 
 import mmap
 from pathlib import Path
@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 
 
 def write_tokens(table: pa.Table, destination: Path) -> None:
-    """Write uncompressed Arrow IPC (so that it can be memory-mapped), sealed: whole or not at all."""
+    """Writes uncompressed Arrow IPC (for memory-mapping) with a checksum, as an atomic write."""
     with atomic_write(destination) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as sink,
@@ -40,7 +40,7 @@ def write_tokens(table: pa.Table, destination: Path) -> None:
 
 
 def read_tokens(path: Path) -> pa.Table:
-    """Memory-mapped table of a tokens file, every byte checked; UserError where it cannot be read or is damaged."""
+    """The memory-mapped table of a tokens file. Raises UserError if it is missing, unreadable or fails its checksum."""
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

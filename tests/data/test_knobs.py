@@ -77,7 +77,7 @@ def _kept(i: int) -> list[str]:
 
 @pytest.mark.parametrize("n", [-1, 0, 1, 5])
 def test_a_number_of_options_that_an_example_cannot_serve(n):
-    with pytest.raises(UserError, match=r"options=-?\d: example 'x7' has 4 choices; n must lie in 2..4"):
+    with pytest.raises(UserError, match=r"options=-?\d: example 'x7' has 4 choices, so n must be 2 to 4"):
         keep_options({"id": "x7", "choices": list("abcd"), "answer": 0}, n, 0)
 
 

@@ -97,7 +97,7 @@ def test_a_leak_far_below_rounding_is_seen():
 
 
 def test_a_forward_pass_that_draws_is_refused():
-    with pytest.raises(UserError, match="draws at random, so its scores cannot be repeated"):
+    with pytest.raises(UserError, match="is random, so its scores are not reproducible"):
         batch_rule(Made(lambda x: x + torch.rand(())))
 
 

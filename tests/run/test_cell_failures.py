@@ -113,7 +113,7 @@ def test_broken_encoded_file_is_named(resolved, role, damage):
     says = (
         r"does not exist.*`snakemake --cores 1 -s \S+ -- results/tokens/tiny"
         if damage == "missing"
-        else "is not a whole encod"
+        else "is a corrupt tokens file"
     )
     with pytest.raises(UserError, match=rf"tiny/mood/plain/default/{role}\.arrow {says}"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
@@ -166,7 +166,7 @@ def test_broken_weights_stop_the_cell(resolved, value):
     weights["encoder.layer.0.output.dense.weight"][0, 0] = value
     file.unlink()
     save_file(weights, file, metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"tiny/model\.safetensors has other bytes than when the model folder was made"):
+    with pytest.raises(UserError, match=r"tiny/model\.safetensors has changed since the model folder was built"):
         toy_run.run(SPARSE, resolved)
     manifest = toy_run.manifest("tiny")
     told = json.loads(manifest.read_text())

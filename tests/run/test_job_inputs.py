@@ -125,7 +125,7 @@ def test_files_of_an_older_version_say_so(made):
     manifest = json.loads(MODEL.read_text())
     del manifest["settings_fingerprint"]
     MODEL.write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"an older version wrote it.*delete it and run again"):
+    with pytest.raises(UserError, match=r"an older version wrote it.*Delete it and rerun"):
         toy_run.run(CELL, made)
     assert model_digest("results/models/tiny") == ""
 

@@ -104,7 +104,7 @@ def test_a_full_disk_is_named_and_nothing_half_stays(disk, name, left):
         WRITERS[name](path)
     said = str(caught.value)
     assert said.startswith(f"{path} cannot be written: no space left on the disk. Free some (`df -h {path.parent}`")
-    assert "then run again" in said
+    assert "then rerun" in said
     assert len(said) < 500
     assert list(path.parent.iterdir()) == []
     filler.unlink()

@@ -43,7 +43,7 @@ def test_a_missing_file_names_the_command_that_makes_it(world, name):
 def test_a_damaged_file_is_deleted_and_made_anew(world, name):
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_text("{}")
-    with pytest.raises(UserError, match=r"elete it and run again: `snakemake --cores 1 -s \S+ -- '?results/"):
+    with pytest.raises(UserError, match=r"elete it and rerun: `snakemake --cores 1 -s \S+ -- '?results/"):
         READERS[name](Path(name))
 
 
@@ -61,7 +61,7 @@ def test_the_report_needs_its_study(world):
     for content in (None, "{"):
         if content:
             Path("s.json").write_text(content)
-        with pytest.raises(UserError, match=r"^s.json (does not exist|is not a whole checked study)"):
+        with pytest.raises(UserError, match=r"^s.json (does not exist|is a corrupt checked study)"):
             write_report(Path("t.parquet"), Path("t.parquet"), Path("f"), Path("s.json"), Path("out.html"))
 
 

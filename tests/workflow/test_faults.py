@@ -93,7 +93,7 @@ def told(read: Callable[[], object], change: str) -> str:
 
 def refuses(read: Callable[[], object], path: Path, what: str, change: str) -> None:
     """`read` ends in a UserError that names the file and says what to do."""
-    wanted = f"{re.escape(str(path))} is not a whole {what} .*; delete it and run again.*"
+    wanted = f"{re.escape(str(path))} is a corrupt {what} .* Delete it and rerun.*"
     assert re.fullmatch(wanted, told(read, change)), change
 
 
@@ -177,7 +177,7 @@ FOLDER = Path("results/models/tiny")
 def test_a_changed_file_of_a_model_stops_cells_and_encoding(resolved, name):
     path, tokens = FOLDER / name, Path(CELL.tokens_path("evaluate"))
     for _ in damaged(path, step=path.stat().st_size // 2):
-        wanted = f"{path} has other bytes than when the model folder was made.*delete {FOLDER}/model.json"
+        wanted = f"{path} has changed since the model folder was built.*delete {FOLDER}/model.json"
         with pytest.raises(UserError, match=wanted):
             toy_run.run(CELL, resolved)
         kept = tokens.rename("kept.arrow")
