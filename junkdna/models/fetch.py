@@ -263,10 +263,11 @@ def _snapshot(spec: HubSource) -> Path:
         )
     except Exception as error:
         raise UserError(
-            f"model {spec.hub!r} (revision {spec.revision!r}) cannot be downloaded: "
-            f"{' '.join(str(error).split())[:400]} Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and the tokenizer files. Check the name and"
-            f" revision. Without a network, fill the Hub's cache on another machine and copy it to"
-            f" {constants.HF_HUB_CACHE} (HF_HOME sets it), or copy the files to a folder and name that as `local:`."
+            f"model {spec.hub!r} (revision {spec.revision!r}) cannot be downloaded:"
+            f" {' '.join(str(error).split())[:400]} Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and"
+            " the tokenizer files. Check the name and revision. Without a network, fill the Hub's cache on another"
+            f" machine and copy it to {constants.HF_HUB_CACHE} (HF_HOME sets it), or copy the files to a folder and"
+            " name that as `local:`."
         ) from error
     return Path(folder)
 

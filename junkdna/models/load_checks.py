@@ -55,9 +55,9 @@ def check_architecture(folder: Path, kind: str, config: object) -> None:
         raise UserError(f"{prefix}, which reads no text tokens (input_ids). Use a language model.")
     if getattr(config, "attention_type", None) == "block_sparse":
         raise UserError(
-            f"{prefix} with attention_type block_sparse: its attention is full for short batches and sparse with "
-            'random blocks for long ones, so scores would depend on other rows. Set `"attention_type": "original_full"` in '
-            "config.json."
+            f"{prefix} with attention_type block_sparse: its attention is full for short batches and sparse with"
+            " random blocks for long ones, so scores would depend on other rows. Set"
+            ' `"attention_type": "original_full"` in config.json.'
         )
 
 

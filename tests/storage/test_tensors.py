@@ -107,7 +107,7 @@ def test_files_from_elsewhere(tmp_path, tensors):
     write_tensors(path, "letters 1", tensors, {})
     assert "of kind 'letters 1'" in message(path)
     path.write_text("not a tensor in sight, but longer than eight bytes")
-    assert "no safetensors file" in message(path)
+    assert "not a safetensors file" in message(path)
     alien = {"x": torch.ones(2)}
     texts = ("[1]", "{", "{}", json.dumps({"kind": KIND, "facts": {}}))
     for metadata in (None, {"format": "pt"}, *({METADATA_KEY: text} for text in texts)):
@@ -115,7 +115,7 @@ def test_files_from_elsewhere(tmp_path, tensors):
         assert "junkdna did not write" in message(path)
     path.unlink()
     path.mkdir()
-    assert "no safetensors file" in message(path)
+    assert "not a safetensors file" in message(path)
 
 
 def test_what_cannot_be_written_leaves_the_old_file(tmp_path, tensors):
