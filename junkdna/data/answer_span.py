@@ -28,7 +28,7 @@ What counts as a match:
   十五, nor 5 in 5万.
 - **Scripts without spaces** (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan and others) have no word boundaries:
   an answer matches anywhere in such text, also across line breaks. Korean words take endings, so a Korean answer
-  matches at the start of a word. A word ends where such a script meets another one.
+  matches at the start of a word. A change to or from such a script ends a word.
 - A match never starts or ends between a character and its accents.
 - Quotes, brackets and punctuation at the ends of an answer are optional: a match includes them if the passage has them.
 """
@@ -244,7 +244,7 @@ def _ordered_accents(pairs: list[tuple[str, Span]]) -> list[tuple[str, Span]]:
 
 @lru_cache(maxsize=4096)
 def _pattern(answer: str) -> re.Pattern | None:
-    """The pattern of an answer in normalized text; None if normalization leaves nothing of it."""
+    """The pattern of an answer in normalized text; None if it is empty after normalization."""
     text = _folded(answer)[0].strip()
     core = text.lstrip(_OPENING).rstrip(_CLOSING).strip()
     if not any(map(_script, core)):  # signs only, such as "?" or "->"

@@ -52,7 +52,7 @@ def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
 
 
 def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> pa.Table:
-    """The table with class names in place of class numbers in every label column that the task reads.
+    """The table with class numbers replaced by class names in every label column that the task reads.
 
     `names` maps a column's path to the source's class names. Numbers are replaced wherever a task reads such a column:
     as the answer (directly, through `extract` or in a template), in `columns.map`, in templates, as options and as
@@ -60,7 +60,7 @@ def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: di
 
     - The task names the classes by the stored numbers ("0", "1") in `labels`, `label_groups` or the keys of
       `columns.map`, and the source's names are not such numbers.
-    - Kind `choice`: the column is the answer and there are no `choice_labels`, so it holds a position.
+    - Kind `choice`: the column is the answer and there are no `choice_labels`, so the number is a position.
 
     `labels`, `label_groups` and the keys of `columns.map` may list all or some of the names, in any order. Raises
     UserError if they differ from the source's names, and for a number without a name in the source. In other columns a
@@ -98,7 +98,7 @@ def _apply_at(table: pa.Table, path: str, steps: list[str], stored: list[str], s
 def _stated(path: str, settings: dict) -> tuple[list[str] | None, bool]:
     """The classes that the task names for a label column, and whether these are complete names.
 
-    A text taken by `extract` may be a part of a name. None instead of the classes if the column holds a position.
+    A text taken by `extract` may be a part of a name. None instead of the classes if the column has positions.
     """
     columns = settings["columns"]
     spelled = {path, path.removesuffix(".*")}

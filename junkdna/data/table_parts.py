@@ -7,7 +7,7 @@ from pyarrow import types
 from junkdna.data.values import as_text, is_list, listed
 from junkdna.errors import UserError
 
-MEANING = b"junkdna"  # key of a field's metadata: what its texts stand for if they are not plain text
+MEANING = b"junkdna"  # key of a field's metadata: what its texts represent if they are not plain text
 NUMBER_TEXT = {MEANING: b"numbers"}
 
 

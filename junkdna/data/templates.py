@@ -10,7 +10,7 @@ from pyarrow import types
 from junkdna.data.values import Wanted, is_list, spellings, text_of
 from junkdna.errors import UserError, shown
 
-TEMPLATES = ("text", "text_b", "passage", "ending", "group", "shown")  # keys of `columns` that hold one template each
+TEMPLATES = ("text", "text_b", "passage", "ending", "group", "shown")  # keys of `columns` with one template each
 
 
 def template_columns(template: str) -> list[str]:
@@ -167,8 +167,8 @@ def _visible(name: str) -> str:
 
 def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
     """The columns of a table, and the fields inside them, that `columns` reads (see `values.plain_rows`)."""
-    found = (path_steps(pa.struct(schema), path.split(".")) for path in read_paths(columns))
-    paths = {tuple(steps) for steps in found if steps}
+    all_steps = (path_steps(pa.struct(schema), path.split(".")) for path in read_paths(columns))
+    paths = {tuple(steps) for steps in all_steps if steps}
     wanted: Wanted = {}
     for steps in paths:
         if any(steps[:length] in paths for length in range(1, len(steps))):

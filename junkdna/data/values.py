@@ -154,12 +154,12 @@ def _decimals(_where: str, array: pa.Array) -> pa.Array:
 def _times(where: str, array: pa.Array) -> pa.Array:
     try:
         values = _as_python(array)
-    except TIMES_NOT_PYTHONS:  # caused by one value; the text of the others must not change
+    except TIME_ERRORS:  # caused by one value; the text of the others must not change
         values = [_one_time(where, array.slice(i, 1)) for i in range(len(array))]
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-TIMES_NOT_PYTHONS = (pa.ArrowInvalid, ValueError, OverflowError)  # not whole microseconds; years after 9999
+TIME_ERRORS = (pa.ArrowInvalid, ValueError, OverflowError)  # not whole microseconds; years after 9999
 
 
 def _as_python(array: pa.Array) -> list:
@@ -173,7 +173,7 @@ def _one_time(where: str, array: pa.Array) -> object:
     """The value of a one-element array: Python's, or Arrow's text in Python's form if Python cannot represent it."""
     try:
         return _as_python(array)[0]
-    except TIMES_NOT_PYTHONS:
+    except TIME_ERRORS:
         pass
     try:
         text = array.cast(pa.string())[0].as_py()

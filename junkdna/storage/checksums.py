@@ -30,9 +30,7 @@ CHECKSUM_SLOT = {CHECKSUM_KEY: MARK.decode() + DIGITS * "0"}
 
 
 def add_checksum(path: Path) -> None:
-    """Fill in the seal of a file that was written with `CHECKSUM_SLOT` among its metadata; nothing of it may change
-    after.
-    """
+    """Writes the checksum into a file whose metadata contains `CHECKSUM_SLOT`. The file must not change afterwards."""
     data = path.read_bytes()
     start = data.rindex(MARK) + len(MARK)
     with path.open("r+b") as file:

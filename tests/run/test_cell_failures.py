@@ -61,11 +61,11 @@ def test_crash_while_writing_leaves_no_cell_and_spares_the_old_one(resolved, mon
     before = old.read_bytes()
 
     def half(_path):
-        raise OSError("killed before the seal")
+        raise OSError("killed before the checksum")
 
-    monkeypatch.setattr(tables, "seal", half)
+    monkeypatch.setattr(tables, "add_checksum", half)
     for destination in (fresh, old):
-        with pytest.raises(OSError, match="before the seal"):
+        with pytest.raises(OSError, match="before the checksum"):
             write_cell(table, destination)
     assert not fresh.exists()
     assert old.read_bytes() == before
@@ -77,8 +77,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
     """The name appears by one rename of a whole file, which reads back as the table, and nothing else stays."""
     table, destination = pq.read_table(SPARSE.path), Path("results/new/cell.parquet")
     written = []
-    seal = checksums.seal
-    monkeypatch.setattr(tables, "seal", lambda path: (written.append(path), seal(path)))
+    add_checksum = checksums.add_checksum
+    monkeypatch.setattr(tables, "add_checksum", lambda path: (written.append(path), add_checksum(path)))
     write_cell(table, destination)
     assert written[0].parent == destination.parent
     assert written[0] != destination

@@ -305,7 +305,7 @@ def test_a_project_that_was_moved_still_finds_its_models(world, tmp_path, monkey
     assert not (MODEL.parent / "config.json").readlink().is_absolute()
     shutil.copytree(world, tmp_path / "moved", symlinks=True)
     (world / "decoder").rename(world / "gone")
-    with pytest.raises(UserError, match=r"links to .*decoder/.* which is not there any more"):
+    with pytest.raises(UserError, match=r"links to .*decoder/.* which no longer exists"):
         check_model(MODEL.parent)
     monkeypatch.chdir(tmp_path / "moved")
     check_model(MODEL.parent)
