@@ -17,7 +17,7 @@ NAMES = ["entailment", "neutral", "contradiction"]
 
 
 def write(file: Path, ids: list, names: list[str] | None, form: str = "label") -> None:
-    """A file of texts and class numbers, with the features that `datasets` writes; `form` is where the label stands."""
+    """A file of texts and class numbers, with the features that `datasets` writes; `form` is the column's form."""
     label = {"names": names, "_type": "ClassLabel"} if names else {"dtype": "int64", "_type": "Value"}
     columns, features = {
         "label": ({"label": ids}, {"label": label}),
@@ -112,7 +112,7 @@ def test_names_at_any_depth() -> None:
     assert feature_names(features) == {path: ["a", "b"] for path in ("x", "s.y", "l.*", "o.*", "q.w.*")}
 
 
-def test_without_names_a_number_is_a_place(tmp_path) -> None:
+def test_without_names_a_number_is_a_position(tmp_path) -> None:
     assert classes(tmp_path, [0, 1, 2], None, labels=NAMES[::-1]) == NAMES[::-1]
 
 
@@ -129,7 +129,7 @@ def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
         joined(None, ["no", "yes"])
 
 
-def test_notes_that_cannot_be_read(tmp_path) -> None:
+def test_unreadable_feature_metadata(tmp_path) -> None:
     table = pa.table({"label": [0]}).replace_schema_metadata({"huggingface": "{"})
     parquet.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"x.parquet: the column metadata that `datasets` writes cannot be read"):
@@ -213,7 +213,7 @@ def test_names_that_are_numbers_to_predict(tmp_path) -> None:
         read(tmp_path, {"answer": "label"}, [0, 1], SIGNS, kind="regress")
 
 
-def test_notes_that_are_nested_too_deeply(tmp_path) -> None:
+def test_feature_metadata_that_is_nested_too_deeply(tmp_path) -> None:
     deep = '{"info": {"features": ' + '{"a": ' * 3000 + "{}" + "}" * 3002
     table = pa.table({"q": ["x"]}).replace_schema_metadata({"huggingface": deep})
     parquet.write_table(table, tmp_path / "rows.parquet")

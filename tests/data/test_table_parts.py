@@ -1,4 +1,4 @@
-"""Parts of a split: what differs in form is joined value by value, what differs in meaning is refused by file."""
+"""Files of a split: types that differ in form are unified, types that differ in meaning are refused by file."""
 
 import datetime as dt
 import json

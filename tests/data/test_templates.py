@@ -1,4 +1,4 @@
-"""Raw columns by path, in templates, and made from others: extract, map, fill."""
+"""Raw columns by path, in templates, and derived from others: extract, map, fill."""
 
 import pyarrow as pa
 import pytest
@@ -116,12 +116,12 @@ def test_extract_of_numbers_nulls_and_long_values():
     assert len(str(caught.value)) < 400
 
 
-def test_a_group_that_is_not_there_is_null():
+def test_an_unmatched_group_is_null():
     columns = {"extract": {"a": r"(?P<one>x)|(?P<two>y)"}}
     assert derive_columns("row", columns, {"a": "y"}) == {"a": "y", "one": None, "two": "y"}
 
 
-def test_map_puts_words_for_values():
+def test_map_replaces_values_by_texts():
     columns = {"map": {"label": {"0": "no", "1": "yes", "True": "yes"}}}
     assert [derive_columns("row", columns, {"label": value})["label"] for value in (0, "1", True)] == [
         "no",
@@ -147,7 +147,7 @@ def test_map_comes_after_extract():
         (None, None, ""),
     ],
 )
-def test_fill_puts_numbers_into_a_text(text, numbers, filled):
+def test_fill_replaces_placeholders_by_numbers(text, numbers, filled):
     assert derive_columns("row", {"fill": {"q": "n"}}, {"q": text, "n": numbers})["q"] == filled
 
 
@@ -172,7 +172,7 @@ SCHEMA = pa.Table.from_pylist([RAW]).schema
         {"text": "{q}", "answer": ["{n}", "{list.5}"], "fill": {"q": "n"}, "map": {"n": {"3": "three"}}},
     ],
 )
-def test_columns_that_are_there(columns):
+def test_columns_that_exist(columns):
     check_columns("task t", columns, SCHEMA, "test")
 
 
@@ -221,7 +221,7 @@ def test_every_template_is_a_key_of_columns():
         ({"shufle": True}, "unknown key 'shufle'. Did you mean 'shuffle'"),
     ],
 )
-def test_columns_that_cannot_be_meant(change, says):
+def test_invalid_columns(change, says):
     with pytest.raises(UserError) as caught:
         validated(Columns, {"text": "{q}", "answer": "n", **change}, "t.yaml")
     assert says in str(caught.value)

@@ -1,4 +1,4 @@
-"""JSON, CSV and TSV files: every value keeps the text that the file shows; broken files are named with what to do."""
+"""JSON, CSV and TSV files: every value keeps its text in the file; messages name invalid files and the fix."""
 
 import random
 from collections.abc import Callable
@@ -74,11 +74,11 @@ def test_numbers_keep_their_text(tmp_path, monkeypatch, values, read_as, at_once
         (['{"a":' * 50_000], "nests lists or objects too deeply"),
     ],
 )
-def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
+def test_invalid_json_lines(tmp_path, values, says) -> None:
     assert says in error_of(tmp_path, "x.jsonl", lines(*values))
 
 
-def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
+def test_kinds_are_compared_across_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 1)
     assert "line 3: n is text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
 
@@ -87,8 +87,8 @@ NUMBERS = ("-7", "3", "2.5", "3.10", "1.0", "1e3", "-0", "12345678901234567890",
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_any_numbers_in_any_place_are_read_as_they_are_written(tmp_path, monkeypatch, seed: int) -> None:
-    """Random rows in two files, read in pieces of random length: each number reads as the file writes it."""
+def test_numbers_anywhere_are_read_as_written(tmp_path, monkeypatch, seed: int) -> None:
+    """Random rows in two files, read in chunks of random length: each number reads as the file writes it."""
     draw = random.Random(seed)
     monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", draw.choice([1, 2, 20_000]))
 
@@ -139,7 +139,7 @@ def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
         ("x.jsonl", "{'n': 1}", "Write the file with json.dumps: names and texts in double quotes"),
     ],
 )
-def test_other_forms_say_what_to_do(tmp_path, name, text, says) -> None:
+def test_messages_for_other_forms_name_the_fix(tmp_path, name, text, says) -> None:
     assert says in error_of(tmp_path, name, text)
 
 
@@ -161,7 +161,7 @@ def test_files_of_other_encodings_are_named_with_their_line(tmp_path, name, text
         assert f"is in {wide[:6].upper()}; text files must be UTF-8. Save it as UTF-8" in said
 
 
-def test_the_line_of_a_bad_byte_behind_a_large_piece(tmp_path, monkeypatch) -> None:
+def test_the_line_of_a_bad_byte_after_a_large_chunk(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.text_files.CHECKED_AT_ONCE", 3)
     assert read(tmp_path, "x.csv", "q\ncafé\n€\n") == [{"q": "café"}, {"q": "€"}]
     assert "line 3 is not UTF-8" in error_of(tmp_path, "x.csv", "q\ncafé\n".encode() + b"\xe9t\xe9\n")
@@ -181,7 +181,7 @@ def test_fields_keep_their_text(tmp_path) -> None:
     assert read(tmp_path, "x.csv", "q,n,\r\n1,2,\r\n\r\n3,4,x\r\n") == [{"q": "1", "n": "2"}, {"q": "3", "n": "4"}]
 
 
-def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
+def test_many_rows_are_read_in_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.delimited.ROWS_AT_ONCE", 2)
     assert [row["n"] for row in read(tmp_path, "x.csv", "n\n1\n2\n3\n4\n5\n")] == list("12345")
 
@@ -250,7 +250,7 @@ def test_files_that_are_something_else(tmp_path, name, content, says) -> None:
     assert says in error_of(tmp_path, name, content)
 
 
-def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
+def test_a_codec_that_is_not_available(tmp_path, monkeypatch) -> None:
     import pyarrow as pa
     from pyarrow import parquet as pq
 

@@ -1,4 +1,4 @@
-"""Where a prompt ends and an option begins: whole texts, whole tokens, and no character of an option unscored."""
+"""The boundary of prompt and option: full texts, complete tokens, and every character of an option scored."""
 
 import string
 
@@ -54,7 +54,7 @@ def pieces(one: object, ids: list[int]) -> list[str]:
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_over_the_seam_is_scored_with_every_option():
+def test_a_token_across_the_boundary_is_scored_with_every_option():
     found = ask(COLON_C, "Answer:", "Cat", "Dog")
     assert one_text(COLON_C, found.query) == "Answer"
     assert [pieces(COLON_C, option) for option in found.options] == [[": C", "at"], [": ", "D", "og"]]
@@ -78,7 +78,7 @@ def test_without_such_a_token_nothing_moves():
     assert [one_text(COLON_C, option) for option in found.options] == [" Cat", " Dog"]
 
 
-def test_the_first_token_stays_in_front():
+def test_the_first_token_stays_in_the_query():
     one = merging((":", "▁"), post=True)
     found = ask(one, "A:", "Cat")
     assert found.query == one("A")["input_ids"]
@@ -97,7 +97,7 @@ def test_the_first_token_stays_in_front():
         (("d", "▁"), "the mood", " ", ["good", "bad"]),  # label words
     ],
 )
-def test_seams_of_every_kind(merge, prompt, gap, options):
+def test_boundaries_of_every_kind(merge, prompt, gap, options):
     one = merging(merge)
     found = ask(one, prompt, *options, gap=gap)
     for option, ids in zip(options, found.options, strict=True):
@@ -105,13 +105,13 @@ def test_seams_of_every_kind(merge, prompt, gap, options):
         assert one_text(one, ids).endswith(option)
 
 
-def test_an_ending_is_scored_alone_where_it_can_be():
+def test_an_ending_is_scored_alone_if_possible():
     found = ask(COLON_C, "It said", "Cat", "a Dog", ending="ran off")
     assert [one_text(COLON_C, ids[n:]) for ids, n in zip(found.options, found.starts, strict=True)] == [" ran off"] * 2
     assert (found.characters, found.moved) == ([7, 7], False)
 
 
-def test_where_a_token_spans_option_and_ending_the_options_are_scored_whole():
+def test_options_are_scored_completely_if_a_token_spans_option_and_ending():
     one = merging(("t", "▁"))  # behind "Cat", not behind "Dog"
     found = ask(one, "It said", "Cat", "Dog", ending="ran off")
     assert [one_text(one, ids) for ids in found.options] == [" Cat ran off", " Dog ran off"]
@@ -135,7 +135,7 @@ def test_a_tokenizer_without_offsets():
 
 
 @pytest.mark.parametrize("family", ["wordpiece", "unigram", "sentencepiece_bpe"])
-def test_a_normalizer_that_takes_the_option_out_leaves_nothing_to_score(family):
+def test_an_option_that_the_normalizer_removes_cannot_be_scored(family):
     one = toy_tokenizers.make(family)
     one.backend_tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Replace("\x07", ""), *filter(None, [one.backend_tokenizer.normalizer])]
@@ -145,7 +145,7 @@ def test_a_normalizer_that_takes_the_option_out_leaves_nothing_to_score(family):
     assert ask(one, "what ?", "\x07", "fox", ending="runs").silent == ["\x07"]
 
 
-def test_a_silent_option_is_no_prompt_either():
+def test_an_option_without_tokens_is_refused():
     one = merging((":", "▁"), ("D", "o"))
     one.backend_tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Replace("#", ""), normalizers.Replace(" ", "▁")]
@@ -177,7 +177,7 @@ def test_options_that_a_tokenizer_cannot_tell_apart_are_counted(kind):
 
 
 def families() -> dict[str, PreTrainedTokenizerBase]:
-    """Made tokenizers: the usual families, and their relatives whose tokens depend on what stands far off."""
+    """Artificial tokenizers: the usual families, and variants whose tokens depend on distant text."""
     made = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
     for scheme in ("first", "never"):
         made[f"metaspace_{scheme}"] = toy_tokenizers.make("unigram")
@@ -245,7 +245,7 @@ def check(one: object, row: RowTexts) -> None:
 @given(row=asked())
 @example(row=RowTexts("x" * 300 + " Answer:", " ", ["A", "B"]))  # a line longer than any window
 @example(row=RowTexts("a\n\n\n", "", ["\nA", "B"]))
-def test_query_and_option_are_the_tokens_of_the_whole(name, row):
+def test_query_and_option_are_the_tokens_of_the_full_text(name, row):
     check(MADE[name], row)
     if name in EXACT:
         found = next(split_rows([row], MADE[name], True))[1]

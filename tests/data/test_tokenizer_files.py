@@ -31,7 +31,7 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_one_that_a_newer_library_wrote(folder):
+def test_a_tokenizer_from_a_newer_library(folder):
     data = json.loads((folder / "tokenizer.json").read_text())
     edit(folder / "tokenizer.json", model={**data["model"], "type": "ModelOfTomorrow"})
     assert "cannot read tokenizer.json (data did not match any variant" in (said := refused(folder))
@@ -39,7 +39,7 @@ def test_one_that_a_newer_library_wrote(folder):
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
-def test_files_that_are_cut_short(folder, name):
+def test_truncated_files(folder, name):
     path = folder / name
     path.write_text(path.read_text()[:-20])
     assert f"{name} is corrupt or truncated JSON" in refused(folder)
@@ -54,14 +54,14 @@ def test_an_empty_object(folder):
     ("kind", "made_by"), [("bert", "BertTokenizer"), ("llama", "LlamaTokenizer"), ("gpt2", "GPT2Tokenizer"),
                           ("deberta-v2", "DebertaV2Tokenizer")],
 )  # fmt: skip
-def test_classes_that_transformers_makes_without_a_vocabulary(tmp_path, kind, made_by):
+def test_classes_that_transformers_builds_without_a_vocabulary(tmp_path, kind, made_by):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": made_by}))
     said = refused(tmp_path)
     assert "has no vocabulary, so every word would be unknown" in said
 
 
-def test_one_that_needs_a_package(tmp_path):
+def test_a_tokenizer_that_needs_a_package(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
     (tmp_path / "tokenizer.model").write_bytes(b"no model")

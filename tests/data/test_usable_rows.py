@@ -54,7 +54,7 @@ def test_a_row_with_equal_options_is_left_out_and_counted(choices):
     assert left_out(LISTED, rows) == {"with two equal options": 1}
 
 
-def test_blanks_at_the_ends_make_another_option_unless_the_task_strips_them():
+def test_spaces_at_the_ends_distinguish_options_unless_stripped():
     rows = [{"q": "a", "c": ["x", " x ", "y"], "l": 0}, {"q": "b", "c": ["x", "y", "z"], "l": 1}]
     assert named(LISTED, rows)[0] == (["x", " x ", "y"], "x")
     stripped = {**LISTED, "columns": {**LISTED["columns"], "strip": ["choices"]}}
@@ -140,7 +140,7 @@ def test_labels_of_padded_choices(labels):
         assert "refers to an empty choice of" in error_of(settings, [{**rows[0], "key": key}])
 
 
-def test_a_gold_answer_at_an_empty_place_is_an_error_not_another_option():
+def test_a_gold_answer_at_an_empty_choice_is_an_error():
     """Left out in silence it would hide positions that count from 1."""
     rows = [{"q": "a", "c": ["x", "y", None], "l": 1}, {"q": "b", "c": ["x", "y", None], "l": 2}]
     text = error_of(LISTED, rows)
@@ -150,7 +150,7 @@ def test_a_gold_answer_at_an_empty_place_is_an_error_not_another_option():
     assert "columns.map" in text
 
 
-def test_a_right_choice_at_a_fixed_place_that_is_empty_is_no_gold():
+def test_an_empty_right_choice_at_a_fixed_position_is_no_gold():
     settings = with_columns(LISTED, choices=["{right}", "{w1}", "{w2}"], answer=0)
     rows = [{"q": str(i), "right": right, "w1": "u", "w2": "v"} for i, right in enumerate(("x", "", None))]
     assert named(settings, rows) == [(["x", "u", "v"], "x")]
@@ -188,7 +188,7 @@ def test_any_other_unknown_label_is_an_error(label):
     assert "row 'test-0': label" in error_of(PAIR, pairs(label))
 
 
-def test_a_label_that_the_task_names_is_gold_whatever_it_looks_like():
+def test_a_label_that_the_task_names_is_always_gold():
     signs = {**PAIR, "labels": ["-1", "1"]}
     assert [row["answer"] for row in rows_of(signs, pairs(-1, 1, -1))] == [0, 1, 0]
     assert [row["answer"] for row in rows_of({**PAIR, "labels": ["-", "+"]}, pairs("-", "+"))] == [0, 1]
@@ -211,8 +211,8 @@ def test_classes_numbered_from_minus_one_are_not_taken_for_rows_without_gold():
     assert [row["answer"] for row in rows_of(PAIR, pairs("-1", "neutral", "entailment"))] == [1, 0]  # named
 
 
-def test_gold_is_looked_for_before_columns_are_derived():
-    """A map or a pattern has no place for a label that is not there."""
+def test_gold_is_checked_before_columns_are_derived():
+    """A map or a pattern need not cover missing labels."""
     mapped = with_columns(PAIR, map={"label": {"a": "neutral", "b": "entailment"}})
     assert [row["answer"] for row in rows_of(mapped, pairs("b", "", None, "a"))] == [0, 1]
     drawn = with_columns(WRITTEN, extract={"label": r".*#### (?P<end>.+)"}, answer="end")
@@ -266,13 +266,13 @@ def test_raw_columns_can_be_required():
     assert [row["answer"] for row in rows_of(zero, pairs(0, 1))] == [0, 1]
 
 
-def test_what_is_required_is_looked_at_before_columns_are_derived():
+def test_required_columns_are_checked_before_columns_are_derived():
     settings = with_columns(PAIR, map={"h": {"h0": "zero"}}, require=["h"])
     rows = [*pairs(0), {"p": "p", "h": None, "label": 1}]
     assert [row["text_b"] for row in rows_of(settings, rows)] == ["zero"]
 
 
-def test_a_text_of_which_all_columns_are_empty_is_empty():
+def test_a_text_with_only_empty_columns_is_empty():
     worded = with_columns(PAIR, text="Premise: {p}")
     rows = [{"p": " ", "h": "h", "label": 0}]
     assert "empty text. To skip such rows, set columns.require: [text]." in error_of(worded, rows)
@@ -285,7 +285,7 @@ def test_a_text_of_which_all_columns_are_empty_is_empty():
     ]  # fmt: skip
 
 
-def test_two_texts_are_needed_where_two_are_compared():
+def test_kinds_that_compare_texts_need_both():
     rows = [{"p": "p", "h": "", "label": 1}]
     assert "empty text_b. To skip such rows, set columns.require: [text_b]." in error_of(PAIR, rows)
     assert "empty text_b" in error_of(with_columns(NUMBER, text_b="{h}"), rows)
@@ -293,7 +293,7 @@ def test_two_texts_are_needed_where_two_are_compared():
     assert rows_of(single, rows)[0]["text_b"] == ""
 
 
-def test_nothing_left_out_is_said_so():
+def test_counts_without_skipped_rows_are_empty():
     assert left_out(PAIR, pairs(0, 1)) == {}
     text = error_of(LISTED, [{"q": "a", "c": ["x", "x"], "l": 0}])
     assert text == "task t: no row of split 'test' can be used: 1 with two equal options. Check columns.choices."

@@ -1,4 +1,4 @@
-"""A row's numbers whatever rows run beside it: against each row alone."""
+"""A row's numbers do not depend on the other rows of its batch: compared with each row alone."""
 
 from types import SimpleNamespace
 

@@ -115,14 +115,14 @@ def test_missing_files_are_named(model, tmp_path):
         materialize_model(LocalSource(local="nowhere"), tmp_path / "out", root=tmp_path)
 
 
-def test_code_of_a_repository_beside_a_native_architecture_is_passed_over(model):
+def test_repository_code_is_ignored_for_a_native_architecture(model):
     """Falcon's, Phi-3's and others' files still name it; transformers has the architecture and runs none of it."""
     edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"})
     edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_x.X", None]})
     assert "config.json" in check_model_folder(model, "local: x")
 
 
-def test_code_of_a_repository_is_refused_where_nothing_else_would_do(model):
+def test_repository_code_is_refused_if_it_is_needed(model):
     edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"}, model_type="llada")
     with pytest.raises(UserError, match=r"model_type 'llada', which transformers [\d.]+ lacks.*never runs"):
         check_model_folder(model, "local: x")
@@ -148,7 +148,7 @@ def test_code_of_a_repository_is_refused_where_nothing_else_would_do(model):
         ({"model_type": "qwen2_audio", "audio_config": {"d_model": 8}}, "has audio_config, so it reads more than text"),
     ],
 )
-def test_architectures_that_are_not_served_are_refused_before_any_job(model, changes, message):
+def test_unsupported_architectures_are_refused_before_any_job(model, changes, message):
     edit(model / "config.json", **changes)
     with pytest.raises(UserError, match=message):
         check_model_folder(model, "local: x")
@@ -174,7 +174,7 @@ def test_a_tokenizer_without_a_vocabulary_is_refused(model):
 
 
 @pytest.mark.parametrize("dtype", ["I8", "U8", "F8_E4M3", "F4"])
-def test_weights_that_are_compressed_without_saying_so_are_refused(model, dtype):
+def test_compressed_weights_without_a_quantization_config_are_refused(model, dtype):
     path = model / "model.safetensors"
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -201,14 +201,14 @@ def test_quantized_checkpoint_is_refused(model):
         (lambda content: content + b"more", "by its header"),
     ],
 )
-def test_damaged_safetensors_are_named(model, spoil, message):
+def test_corrupt_safetensors_are_named(model, spoil, message):
     path = model / "model.safetensors"
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(UserError, match=rf"local: x: model\.safetensors.*{message}"):
         check_model_folder(model, "local: x")
 
 
-def test_shards_must_all_be_there(model):
+def test_all_shards_must_exist(model):
     (model / "model.safetensors").rename(model / "model-00001-of-00002.safetensors")
     shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))

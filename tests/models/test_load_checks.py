@@ -1,4 +1,4 @@
-"""Checkpoints that do not fill a model, models that their kind does not serve, and what is said of them."""
+"""Messages for checkpoints that do not fit their model and for models that their kind does not support."""
 
 import json
 import logging
@@ -65,7 +65,7 @@ def test_encoder_decoders_are_refused(saved, model, load):
         load_plain(folder, "decoder")
 
 
-def test_bart_serves_as_a_decoder_only_where_it_was_saved_as_one(saved):
+def test_bart_is_a_decoder_only_if_saved_as_one(saved):
     folder = saved(hf.BartModel(BART))
     for kind in ("encoder", "decoder"):
         with pytest.raises(UserError, match="an encoder-decoder, which no `kind` supports"):
@@ -85,7 +85,7 @@ def test_bart_serves_as_a_decoder_only_where_it_was_saved_as_one(saved):
     ],
 )  # fmt: skip
 def test_configurations_that_a_kind_does_not_serve(tmp_path, config, kind, message):
-    """Refused before any weight is read: there is none here."""
+    """Refused before any weight is read: the folder has none."""
     config.save_pretrained(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
         load_plain(tmp_path, kind)
@@ -99,7 +99,7 @@ def test_a_mamba_has_no_classifier(tmp_path):
         load_classifier(tmp_path, 2, KEY)
 
 
-def test_a_causal_encoder_is_warned_of(saved, caplog):
+def test_a_causal_encoder_gives_a_warning(saved, caplog):
     folder = saved(hf.LlamaForCausalLM(hf.LlamaConfig(**DECODER)))
     with caplog.at_level(logging.WARNING):
         load_plain(folder, "decoder")
@@ -202,7 +202,7 @@ def test_a_prefix_before_all_names_is_refused(saved):
     ("text", "message"),
     [('{"model_type": "tomorrow"}', "rejects its config.json"), ('{"hidden_size": 8}', "rejects its")],
 )
-def test_configurations_that_transformers_does_not_take(tmp_path, text, message):
+def test_configurations_that_transformers_rejects(tmp_path, text, message):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=message) as caught:
         load_plain(tmp_path, "encoder")

@@ -102,7 +102,7 @@ def test_a_changed_byte_is_seen(tmp_path, tensors):
     assert "do not match their checksum" in message(path)
 
 
-def test_files_from_elsewhere(tmp_path, tensors):
+def test_files_of_other_programs(tmp_path, tensors):
     path = tmp_path / "file"
     write_tensors(path, "letters 1", tensors, {})
     assert "of kind 'letters 1'" in message(path)

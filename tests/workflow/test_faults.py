@@ -212,7 +212,7 @@ def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch
     assert checked() == ["model.safetensors"]
     assert checked() == []
     weights.write_bytes(whole[:-1] + b"\1")
-    with pytest.raises(UserError, match=r"model\.safetensors has other bytes"):
+    with pytest.raises(UserError, match=r"model\.safetensors has changed since"):
         checked()
 
 
@@ -295,7 +295,7 @@ def test_roles_from_two_versions_of_one_split_are_not_joined(world):
         settings = toy_run.study_settings.example_settings("mood", role, trained)
         toy_run.jobs.examples(toy_run.examples_file("mood", role), settings)
     Path("data/mood.parquet").unlink()
-    with pytest.raises(UserError, match=r"one split \(all\) of task mood, which changed between them \(16. rows"):
+    with pytest.raises(UserError, match=r"the same split \(all\) of task mood, which changed in between \(16. rows"):
         check_data(trained)
 
 
