@@ -12,9 +12,10 @@ from typing import NamedTuple
 from junkdna.dag.state import Finished
 from junkdna.errors import UserError
 from junkdna.models.fetch import read_header
+from junkdna.storage.globs import local_folder, matching
 from junkdna.study.cell import Cell
 from junkdna.study.paths import EXAMPLES, MODELS
-from junkdna.study.settings import raw_split
+from junkdna.study.settings import example_settings
 from junkdna.study.study import Resolved
 
 TRAINED = 3  # a token that is trained on costs about three that are scored: forward, and twice that backward
@@ -51,8 +52,8 @@ class CellTimes:
 
     def expected_s(self, cell: Cell) -> float | None:
         """Wall seconds that a cell is expected to take; None where nothing that has run says anything about it."""
-        measured = self._throughput(cell.model if cell.model in self._models else "")
         work, mean = self._work(cell), self._mean_of_alike(cell)
+        measured = self._throughput(cell.model if cell.model in self._models else "")
         return measured[0] + work / measured[1] if mean is None and work and measured else mean
 
     def total(self, cells: Iterable[Cell]) -> Expected:
@@ -100,18 +101,26 @@ def _by_likeness(finished: Mapping[Cell, Finished]) -> dict[tuple, float]:
 
 
 def row_count(task: str, role: str, resolved: Resolved) -> int | None:
-    """Examples of a task in a role: those of its file where it is there, else what the task states of its split, cut
-    at its limit or its share of a split by hash; None where neither says it."""
+    """Examples of a task in a role: those of its file where it is there, else the least of its local Parquet files' or
+    its split's stated rows, its limit and its share of a split by hash; None where nothing says it."""
+    if made := _parquet_rows([Path(f"{EXAMPLES}/{task}/{role}.parquet")]):
+        return made
+    spec, source = resolved.tasks[task], example_settings(task, role, resolved)["source"]
+    (split, files), *_ = source["splits"].items()
+    raw = _parquet_rows(matching(local_folder(source["local"]), files)) if "local" in source else None
+    limits, cut = resolved.study.tasks[task].limits or spec.limits, spec.hash_split if role != "shots" else None
+    stated = (raw, spec.rows.get(split), getattr(limits, role, None), getattr(cut, role, None))
+    return min((number for number in stated if isinstance(number, int)), default=None)
+
+
+def _parquet_rows(files: Iterable[Path]) -> int | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_metadata(f"{EXAMPLES}/{task}/{role}.parquet").num_rows
+        return sum(pq.read_metadata(file).num_rows for file in files) or None
     except (OSError, pa.ArrowException):
-        spec = resolved.tasks[task]
-    limits, cut = resolved.study.tasks[task].limits or spec.limits, spec.hash_split if role != "shots" else None
-    stated = (spec.rows.get(raw_split(spec, role)), getattr(limits, role, None), getattr(cut, role, None))
-    return min((number for number in stated if isinstance(number, int)), default=None)
+        return None
 
 
 def parameters(name: str, resolved: Resolved) -> float | None:

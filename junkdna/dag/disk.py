@@ -60,7 +60,9 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     cells, needed, pins = all_cells(resolved), Disk(), resolved.study.pins()
     files, rows = files_before(cells, resolved), cache(lambda *use: row_count(*use, resolved) or ROWS)
     weights = {name: parameters(name, resolved) for name in {cell.model for cell in cells}}
-    models = {f"{MODELS}/{name}": SMALL if _linked(name, resolved) else n and 4 * n for name, n in weights.items()}
+    places = {name: resolved.study.models[name] for name in weights}
+    links = {name for name, at in places.items() if at.local or (at.hub and hub_cached(at.hub, "models"))}
+    models = {f"{MODELS}/{name}": SMALL if name in links else n and 4 * n for name, n in weights.items()}
     factors = {f"{MODELS}/{cell.model}/svd": cell.model for cell in cells if cell.compression.method == "svd"}
     tokens = {cell.tokens_path(role): (cell, role) for cell in cells for role in cell.roles}
     needed.add("sources", {file: pins[Path(file).stem].size_bytes for file in files["wheels"]})
@@ -84,12 +86,6 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     trained = [4 * (weights[cell.model] or 0) for cell in cells if cell.transfer != "none"]
     needed.passing += long_jobs * CHECKPOINT * max(trained, default=0)
     return needed
-
-
-def _linked(model: str, resolved: Resolved) -> bool:
-    """Whether a model's folder holds links: to a local folder, or to what the Hub's cache has."""
-    spec = resolved.study.models[model]
-    return spec.local is not None or (spec.hub is not None and hub_cached(spec.hub, "models"))
 
 
 def _compressed(cell: Cell, weights: Mapping[str, float | None], resolved: Resolved) -> float | None:

@@ -125,6 +125,9 @@ def test_training_keeps_its_steps_where_the_protocol_says_so(resolved: Resolved,
 
 
 def test_rows_by_file_by_task_and_its_limits_else_guessed(resolved: Resolved, world: Path) -> None:
+    """Rows of local Parquet files count; another kind of file is not read to count its rows."""
+    assert row_count("hues", "evaluate", resolved) == 40
+    (world / "data/hues.parquet").unlink()
     assert row_count("hues", "evaluate", resolved) is None
     studied = copy.deepcopy(toy.SETTINGS)
     studied["tasks"]["hues"] = {**(studied["tasks"]["hues"] or {}), "limits": {"evaluate": 7}}
@@ -135,8 +138,8 @@ def test_rows_by_file_by_task_and_its_limits_else_guessed(resolved: Resolved, wo
     times = CellTimes(resolved, {alike: took(12)})
     assert times.expected_s(hues) == pytest.approx(12 * ROWS * 4 * 64 / (32 * (32 + 3 * 48)))
     assert times.total([hues]).guessed == [hues]
-    write_rows({("hues", "evaluate"): 40})
-    assert row_count("hues", "evaluate", resolve(studied, "study")) == 40
+    write_rows({("hues", "evaluate"): 41})
+    assert row_count("hues", "evaluate", resolve(studied, "study")) == 41
 
 
 def snapshot(states: dict[Cell, str], finished: dict[Cell, Finished], began: dict[Cell, float]) -> Snapshot:

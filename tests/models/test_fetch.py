@@ -330,7 +330,7 @@ def write_gguf(path: Path) -> None:
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(words)
     writer.add_token_types([3, 3, 1, 1, 1, 1, 1])
-    writer.add_token_merges(["a b", "b a"])  # one alone is read as a text by transformers before 5.23
+    writer.add_token_merges(["a b", "b a"])  # transformers 5.17 reads one alone as a text
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
     block = [
