@@ -8,7 +8,7 @@ EXTRAS ?= dev
 BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint install report clean
+.PHONY: run test test-lowest lint install report clean
 
 run: $(READY)
 	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
@@ -18,6 +18,16 @@ run: $(READY)
 test: $(READY)
 	@echo "==> Running the tests"
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The package with the oldest versions of what it depends on (torch apart), in an environment of its own.
+LOWEST := $(VENV)-lowest
+LOWEST_TESTS := $(addprefix tests/,analysis cli compress/methods data models run/test_cell.py storage study train) \
+	tests/workflow/test_light_imports.py tests/workflow/test_dependencies.py
+test-lowest:
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints-lowest.txt -e ".[dev]"
+	@echo "==> Running the fast tests with the lowest versions"
+	@PATH="$(abspath $(LOWEST))/bin:$$PATH" python -m pytest -n 2 --dist loadfile -W ignore -m "not dag" $(LOWEST_TESTS)
 
 lint: $(READY)
 	@echo "==> Checking style and workflow"

@@ -12,13 +12,13 @@ from pathlib import Path
 from junkdna.cli import machine
 from junkdna.cli.machine import Check
 from junkdna.cli.plan import disk_needed
-from junkdna.dag.estimates import CellTimes, size_of
+from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.model_names import taken_names
 from junkdna.dag.runs import is_locked, live_runs, processes_here
 from junkdna.dag.state import Progress
-from junkdna.dag.units import bytes_text
+from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.wheels import WHEELS_VARIABLE, hub_cached
 from junkdna.errors import UserError
 from junkdna.run.process import answer_of
@@ -110,7 +110,7 @@ def doctor(study_file: Path) -> tuple[list[str], bool]:
 
 def _disk(resolved: Resolved) -> Check:
     now = Progress(resolved).look()
-    needed = disk_needed(resolved, now, CellTimes(now.outdated | now.finished, resolved))
+    needed = disk_needed(resolved, now, CellTimes(resolved, now.outdated | now.finished))
     free = shutil.disk_usage(".").free
     text = f"disk: {bytes_text(free)} free here, the study has {bytes_text(needed.to_write)} to write"
     return (True, text) if free > needed.to_write else (False, f"{text}: make room, or run in a folder elsewhere")

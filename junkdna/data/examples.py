@@ -39,7 +39,6 @@ SCHEMA = pa.schema(
         ("references", pa.list_(pa.string())),
     ]
 )
-ROLES = ("train", "evaluate", "shots")
 
 
 def make_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:

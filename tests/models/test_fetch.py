@@ -315,7 +315,7 @@ def write_gguf(path: Path) -> None:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    size, words = 32, ["<s>", "</s>", "a", "b", "Ġ", "ab"]
+    size, words = 32, ["<s>", "</s>", "a", "b", "Ġ", "ab", "ba"]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(64)
     writer.add_embedding_length(size)
@@ -329,8 +329,8 @@ def write_gguf(path: Path) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(words)
-    writer.add_token_types([3, 3, 1, 1, 1, 1])
-    writer.add_token_merges(["a b"])
+    writer.add_token_types([3, 3, 1, 1, 1, 1, 1])
+    writer.add_token_merges(["a b", "b a"])  # transformers 5.17 reads one alone as a text
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
     block = [

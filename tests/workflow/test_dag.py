@@ -14,8 +14,9 @@ import yaml
 from project import ROOT
 from workflow_run import cells, change, environment, planned, snakemake
 
-from junkdna.dag.estimates import disk, size_of
+from junkdna.dag.disk import disk
 from junkdna.dag.inputs import figure_files
+from junkdna.dag.units import size_of
 from junkdna.study.load import load_study
 
 pytestmark = pytest.mark.dag
