@@ -78,17 +78,15 @@ class Reports:
         self.layers: list[LayerReport] = []
         self._model = model
         self._weights = {body_name(model, each.name): each.parameter.numel() for each in scope}
-        self._options = function_options(compression.method, compression.options) if compression.level else {}
 
     def add(self, name: str, weight: Tensor, result: MatrixResult) -> None:
         """Counts one result in; RuntimeError where it is less than the level asks."""
-        asked, name = self.compression, body_name(self._model, name)
-        self.layers.append(layer_report(name, weight, result, asked.method, asked.value, self._options))
+        self.layers.append(layer_report(body_name(self._model, name), weight, result, self.compression))
 
     def report(self) -> dict:
         """`layer_report.model_report`; RuntimeError where the model got less than the level asks."""
         if self.compression.level:
-            check_total(self.layers, self.compression.method, self.compression.value, self._options)
+            check_total(self.layers, self.compression)
         got = {layer.name for layer in self.layers}
         return model_report(self.layers, {name: n for name, n in self._weights.items() if name not in got})
 

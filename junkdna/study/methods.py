@@ -31,7 +31,8 @@ class Option:
     """One option of a method. Its type is that of `default`: bool, int or float.
 
     `minimum` and `maximum` bound a number. `divides_inputs`: the value must divide the inputs of every matrix, unless
-    it is 0. `label` maps values to words for a legend; the key "*" is for all other values, with {} for the value.
+    it is 0. `prunes_more`: with it, a method may prune more than it guarantees. `label` maps values to words for a
+    legend; the key "*" is for all other values, with {} for the value.
     """
 
     default: object
@@ -39,6 +40,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     divides_inputs: bool = False
+    prunes_more: bool = False
     label: Mapping[object, str] = field(default_factory=dict)
 
 
@@ -105,6 +107,11 @@ class Method:
         object.__setattr__(self, "options", own | {name: SCOPE_OPTIONS[name] for name in scope})
 
     @property
+    def own_options(self) -> dict[str, Option]:
+        """The options without those of the scope."""
+        return {name: option for name, option in self.options.items() if name not in self.scope}
+
+    @property
     def defaults(self) -> dict[str, object]:
         """Default of every option by its name."""
         return {name: option.default for name, option in self.options.items()}
@@ -128,6 +135,7 @@ def _read() -> dict[str, Method]:
             _check(methods[name])
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"{PACKAGE.replace('.', '/')}/{name}.py: METHOD: {error}") from None
+    _check_types(methods)
     return methods
 
 
@@ -136,8 +144,11 @@ def _check(method: Method) -> None:
     for kind in method.levels:
         if kind not in LEVEL_KINDS:
             raise unknown_name("kind of level", kind, LEVEL_KINDS)
-    for name, option in method.options.items():
-        if name not in SCOPE_OPTIONS and type(option.default) not in (bool, int, float):
+    taken = {"method", *SCOPE_OPTIONS, *(key for kind in LEVEL_KINDS.values() for key in kind.keys)}
+    for name, option in method.own_options.items():
+        if name in taken:
+            raise ValueError(f"option {name}: this key of a study has another meaning; take another name")
+        if type(option.default) not in (bool, int, float):
             raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
     if "sparsity" in method.levels and not method.guarantee:
         raise ValueError("a method that takes a sparsity declares its guarantee: model, matrix or row")
@@ -145,6 +156,16 @@ def _check(method: Method) -> None:
         raise ValueError("a method with statistics must be precomputed")
     if method.precompute and method.over == "model":
         raise ValueError("a method over the model cannot be precomputed")
+
+
+def _check_types(methods: Mapping[str, Method]) -> None:
+    """ValueError for an option that two methods give different types: a study has one key for it."""
+    types: dict[str, tuple[str, type]] = {}
+    for method in methods.values():
+        for name, option in method.own_options.items():
+            first, kind = types.setdefault(name, (method.name, type(option.default)))
+            if type(option.default) is not kind:
+                raise ValueError(f"option {name} has different types in {first} and {method.name}; rename one of them")
 
 
 METHODS: dict[str, Method] = _read()

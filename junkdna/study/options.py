@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from junkdna.errors import UserError
-from junkdna.study.methods import METHODS, SCOPE_OPTIONS
+from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Option
 
 
 def option_texts(method: str, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
@@ -21,17 +21,35 @@ def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str
     that it does not write."""
     given = dict(options)
     defaults = METHODS[method].defaults
-    found = {name: _value(given[name], default) if name in given else default for name, default in defaults.items()}
-    if option_texts(method, found) != options:
-        said = ",".join(f"{name}={value}" for name, value in options)
-        legal = ", ".join(defaults) or "none"
-        raise UserError(f"method {method}: options {said!r} are not as a name writes them; its options are {legal}.")
-    return found
+    try:
+        values = defaults | {name: _value(given[name], defaults[name]) for name in defaults.keys() & given}
+    except ValueError:
+        values = {}
+    if option_texts(method, values) != options:
+        text = ",".join(f"{name}={value}" for name, value in options)
+        names = ", ".join(defaults) or "none"
+        raise UserError(f"method {method}: options {text!r} are not as a name writes them; its options are {names}.")
+    return values
 
 
 def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
     """The options that a method's function takes, with their values."""
     return {name: value for name, value in option_values(method, options).items() if name not in SCOPE_OPTIONS}
+
+
+def option_error(option: Option, value: object) -> str:
+    """What is wrong with an option's value, in words that follow its name; "" where nothing is."""
+    low, high = option.minimum, option.maximum
+    if low is not None and value < low:
+        return f"must be at least {low:g} (given: {value})"
+    return f"must be at most {high:g} (given: {value})" if high is not None and value > high else ""
+
+
+def option_words(option: Option, name: str, value: object) -> str:
+    """Words for an option at a value: its label for that value, else "name value"."""
+    text = " + ".join(value) if isinstance(value, list | tuple) and value else value
+    key = tuple(value) if isinstance(value, list) else value
+    return option.label.get(key, option.label.get("*", f"{name.replace('_', ' ')} {{}}")).format(text)
 
 
 def _text(value: object) -> str:
@@ -43,6 +61,6 @@ def _text(value: object) -> str:
 def _value(text: str, default: object) -> object:
     if isinstance(default, bool):
         return text == "true"
-    if isinstance(default, int):
-        return int(text)
+    if isinstance(default, int | float):
+        return type(default)(text)
     return text.split("+") if isinstance(default, tuple) else text
