@@ -45,17 +45,10 @@ def option_error(option: Option, value: object) -> str:
     return f"must be at most {high:g} (given: {value})" if high is not None and value > high else ""
 
 
-def option_words(option: Option, name: str, value: object) -> str:
-    """Words for an option at a value: its label for that value, else "name value"."""
-    text = " + ".join(value) if isinstance(value, list | tuple) and value else value
-    key = tuple(value) if isinstance(value, list) else value
-    return option.label.get(key, option.label.get("*", f"{name.replace('_', ' ')} {{}}")).format(text)
-
-
 def _text(value: object) -> str:
     if isinstance(value, list):
         return "+".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
 def _value(text: str, default: object) -> object:
