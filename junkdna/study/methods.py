@@ -102,6 +102,8 @@ class Method:
         """Replaces the literals of `options` by `Option`s, and adds those of the scope."""
         own = {name: Option(**given) for name, given in self.options.items()}
         scope = (*self.scope, *(("calibration",) if self.statistics else ()))
+        if wrong := {*scope} - {*SCOPE_OPTIONS}:
+            raise unknown_name("scope", min(wrong), SCOPE_OPTIONS)
         object.__setattr__(self, "caption", self.caption or self.label)
         object.__setattr__(self, "scope", scope)
         object.__setattr__(self, "options", own | {name: SCOPE_OPTIONS[name] for name in scope})
@@ -133,7 +135,7 @@ def _read() -> dict[str, Method]:
         try:
             methods[name] = Method(**declared | {"name": name})
             _check(methods[name])
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{PACKAGE.replace('.', '/')}/{name}.py: METHOD: {error}") from None
     _check_types(methods)
     return methods
@@ -152,6 +154,8 @@ def _check(method: Method) -> None:
             raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
     if "sparsity" in method.levels and not method.guarantee:
         raise ValueError("a method that takes a sparsity declares its guarantee: model, matrix or row")
+    if method.gives == "weight" and {*method.levels} - {"bits", "rank"}:
+        raise ValueError("a method that gives no mask takes bits or rank only")
     if method.statistics and not method.precompute:
         raise ValueError("a method with statistics must be precomputed")
     if method.precompute and method.over == "model":
