@@ -34,11 +34,11 @@ def chosen(
     """The matrices that a compression works on, of all that may be pruned: its options `embeddings` and `layers`."""
     options = option_values(compression.method, compression.options) if compression.level else {}
     embeddings = bool(options.get("embeddings"))
-    found = prunable(model, prune_head=prune_head, head_names=head_names, embeddings=embeddings)
+    prunables = prunable(model, prune_head=prune_head, head_names=head_names, embeddings=embeddings)
     if not options.get("layers"):
-        return found
-    names = {*select_layers([each.name for each in found], options["layers"])}
-    return [each for each in found if each.name in names]
+        return prunables
+    names = {*select_layers([each.name for each in prunables], options["layers"])}
+    return [each for each in prunables if each.name in names]
 
 
 def results(prunables: Sequence[Prunable], compression: Compression, generator: torch.Generator | None) -> Results:
@@ -59,12 +59,13 @@ def results(prunables: Sequence[Prunable], compression: Compression, generator: 
 
 
 def one_matrix(
-    name: str, weight: Tensor, statistics: InputStatistics | None, compression: Compression, **given: object
+    name: str, weight: Tensor, statistics: InputStatistics | None, compression: Compression, **prepared: object
 ) -> MatrixResult:
-    """What a method makes of one matrix; its UserError gets the matrix' name in front. `given` goes to its function."""
+    """What a method makes of one matrix; its UserError gets the matrix' name in front. `prepared` goes to its
+    function."""
     options = function_options(compression.method, compression.options)
     try:
-        return methods.load(compression.method)(weight, statistics, compression.value, **options, **given)
+        return methods.load(compression.method)(weight, statistics, compression.value, **options, **prepared)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
 

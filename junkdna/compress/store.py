@@ -27,7 +27,7 @@ from junkdna.study.methods import METHODS, load_module
 
 log = logging.getLogger(__name__)
 
-BATCH_TOKENS = 4096  # of calibration rows that go through a block together: activations stay small beside a block
+BATCH_TOKENS = 4096  # of calibration rows that go through a block together: activations stay smaller than a block
 
 
 def make_compressed(output: Path, settings: dict, model_folder: Path, calibration: Path | None, device: str) -> None:
@@ -52,14 +52,14 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
         rows = _calibration_rows(calibration, settings["inputs"]["calibration"], model_folder, manifest["digest"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
-        given = _batches(model, rows)
-        found = calibrated(model, prunables, given, partial(_one, compression), statistics == "gram", device)
+        batches, compress = _batches(model, rows), partial(_one, compression)
+        results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
     else:
-        found = _without_inputs(prunables, compression, model_folder / compression.method, device)
+        results = _without_inputs(prunables, compression, model_folder / compression.method, device)
 
     def stored() -> Results:
         by_name = {each.name: each for each in prunables}
-        for name, result in found:
+        for name, result in results:
             reports.add(name, by_name[name].matrix(), result)
             log.info("%s: %s", name, reports.layers[-1].facts())
             yield body_name(model, name), result

@@ -100,13 +100,13 @@ class Method:
 
     def __post_init__(self) -> None:
         """Replaces the literals of `options` by `Option`s, and adds those of the scope."""
-        own = {name: Option(**given) for name, given in self.options.items()}
+        options = {name: Option(**literals) for name, literals in self.options.items()}
         scope = (*self.scope, *(("calibration",) if self.statistics else ()))
         if wrong := {*scope} - {*SCOPE_OPTIONS}:
             raise unknown_name("scope", min(wrong), SCOPE_OPTIONS)
         object.__setattr__(self, "caption", self.caption or self.label)
         object.__setattr__(self, "scope", scope)
-        object.__setattr__(self, "options", own | {name: SCOPE_OPTIONS[name] for name in scope})
+        object.__setattr__(self, "options", options | {name: SCOPE_OPTIONS[name] for name in scope})
 
     @property
     def own_options(self) -> dict[str, Option]:

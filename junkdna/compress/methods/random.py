@@ -54,10 +54,10 @@ def _order(shapes: dict[str, torch.Size], device: torch.device, state: Tensor) -
     total = sum(shape.numel() for shape in shapes.values())
 
     def scores() -> Iterator[Tensor]:
-        own = torch.Generator()
-        own.set_state(state)
+        repeated = torch.Generator()
+        repeated.set_state(state)
         for length in part_lengths(total, device):
-            yield torch.randint(SCORES, (length,), generator=own, dtype=torch.int32).to(device)
+            yield torch.randint(SCORES, (length,), generator=repeated, dtype=torch.int32).to(device)
 
     count = min(total, SAMPLE) if total > UNSAMPLED else 0
     return Order(shapes, scores, torch.arange(count, dtype=torch.int64).mul(SCORES // max(count, 1)).int())

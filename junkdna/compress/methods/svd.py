@@ -89,7 +89,7 @@ def cached_factors(folder: Path, name: str, weight: Tensor) -> Factors:
     written there; on the weight's device.
 
     The file knows its weight by a digest of dtype, shape and bytes, and the code that made it, so one folder serves one
-    model, and other weights under a name are never mixed up: they take the file's place. A broken file is made anew,
+    model, and other weights under a name are never mixed up: they take the file's place. A corrupt file is replaced,
     with a warning in the log. Of several processes that want a layer one does the work and the others wait for it. A
     file takes (out + in + 1) min(out, in) numbers of 4 bytes (8 for float64): 134 MB for 4096 x 4096. OSError passes
     through where the folder cannot be written.
