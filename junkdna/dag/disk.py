@@ -63,7 +63,7 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     places = {name: resolved.study.models[name] for name in weights}
     links = {name for name, at in places.items() if at.local or (at.hub and hub_cached(at.hub, "models"))}
     models = {f"{MODELS}/{name}": SMALL if name in links else n and 4 * n for name, n in weights.items()}
-    factors = {f"{MODELS}/{cell.model}/svd": cell.model for cell in cells if cell.compression.method == "svd"}
+    factors = {f"{MODELS}/{c.model}/{c.compression.method}": c.model for c in cells if _prepares(c.compression.method)}
     tokens = {cell.tokens_path(role): (cell, role) for cell in cells for role in cell.roles}
     needed.add("sources", {file: pins[Path(file).stem].size_bytes for file in files["wheels"]})
     needed.add("models", models, scale=False)
@@ -93,3 +93,9 @@ def _compressed(cell: Cell, weights: Mapping[str, float | None], resolved: Resol
     value = 2 if resolved.study.models[cell.model].dtype == "bfloat16" else 4
     each = {"mask": 1 / 8, "weight": value, "both": value + 1 / 8}[METHODS[cell.compression.method].gives]
     return weights[cell.model] and weights[cell.model] * each
+
+
+def _prepares(name: str) -> bool:
+    """Whether a method stores factors with the model folder, which serve all of its levels."""
+    method = METHODS.get(name)
+    return method is not None and method.precompute and not method.statistics

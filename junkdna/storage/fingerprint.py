@@ -92,6 +92,7 @@ def _tree_text(file: Path) -> str:
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in DECLARATIONS:
             node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg not in DISPLAY_FIELDS]
+            _drop_display_keys(node.value)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if (
@@ -102,3 +103,12 @@ def _tree_text(file: Path) -> str:
         ):
             node.body = body[1:]
     return ast.dump(tree)
+
+
+def _drop_display_keys(declaration: ast.AST) -> None:
+    """Removes `DISPLAY_FIELDS` from the dicts inside a declaration, such as the meaning of an option."""
+    for node in ast.walk(declaration):
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            kept = [(key, value) for key, value in pairs if getattr(key, "value", None) not in DISPLAY_FIELDS]
+            node.keys, node.values = map(list, zip(*kept, strict=True)) if kept else ([], [])

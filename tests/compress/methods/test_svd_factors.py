@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from junkdna.compress.factor_cache import cached_factors
-from junkdna.compress.methods.svd import compress, decompose
+from junkdna.compress.methods.svd import cached_factors, compress, decompose
 
 NAME = "model.layers.0.mlp.down_proj.weight"
 
