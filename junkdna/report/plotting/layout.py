@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.report.figures.style import (
+from junkdna.report.plotting.theme import (
     FAINT,
     GAP_IN,
     GREY,
@@ -18,7 +18,7 @@ from junkdna.report.figures.style import (
     RIGHT_IN,
     WIDTH_IN,
     XLABEL_IN,
-    styled,
+    themed,
 )
 from junkdna.storage.atomic import atomic_write
 
@@ -54,9 +54,14 @@ def wrap(fig: Figure, text: str, size: float, width_in: float) -> str:
     return "\n".join(lines)
 
 
-def measure(fig: Figure, text: str, size: float, **look: object) -> tuple[float, float]:
+def heading(fig: Figure, text: str, width_in: float) -> str:
+    """Title of a panel, broken into lines."""
+    return wrap(fig, text, RC["axes.titlesize"], width_in)
+
+
+def measure(fig: Figure, text: str, size: float, **properties: object) -> tuple[float, float]:
     """Width and height of `text` in inches."""
-    artist = fig.text(0, 0, text, fontsize=size, **look)
+    artist = fig.text(0, 0, text, fontsize=size, **properties)
     box = artist.get_window_extent(fig.canvas.get_renderer())
     artist.remove()
     return box.width / fig.dpi, box.height / fig.dpi
@@ -79,17 +84,11 @@ class Room:
         return self.head_in if isinstance(self.head_in, tuple) else (self.head_in,) * rows
 
     def panel_wide_in(self, columns: int) -> float:
-        """Width of one panel where `columns` stand side by side."""
+        """Width of one panel of `columns` side by side."""
         return (WIDTH_IN - self.left_in - self.right_in - self.gap_in * (columns - 1)) / columns
 
 
-def finish(
-    fig: Figure,
-    title: str,
-    legends: Sequence[Sequence[Artist]],
-    footer: str,
-    room: Room,
-) -> Figure:
+def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], footer: str, room: Room) -> Figure:
     """Place title, legends and footer around the panels and give the figure the height that all of it needs."""
     grid = fig.axes[0].get_subplotspec().get_gridspec()
     wide = WIDTH_IN - 0.3
@@ -119,7 +118,7 @@ def finish(
     return fig
 
 
-@styled
+@themed
 def head_note(fig: Figure, text: str) -> None:
     """Write `text` into a band above all else of a figure that `finish` has laid out; the figure grows by the band."""
     from matplotlib.patches import Rectangle
@@ -163,7 +162,7 @@ def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
     raise AssertionError("a legend has at least one column")
 
 
-@styled
+@themed
 def save(fig: Figure, stem: Path) -> list[Path]:
     """Write `stem`.pdf, .svg and .png, each whole or not at all; no date inside, so equal figures are equal bytes."""
     metadata = {
