@@ -73,7 +73,7 @@ def layer_report(
     for part in result:
         assert part is None or part.shape == weight.shape, f"{name}: {tuple(part.shape)} of {tuple(weight.shape)}"
     assert result.weight is None or result.weight.dtype == weight.dtype, f"{name}: {result.weight.dtype}"
-    told = METHODS[method].options | dict(options)
+    told = METHODS[method].defaults | dict(options)
     check_achieved(name, result, method, level, told)
     kind = level_kind(method, level)
     pruned = rank = bits = None

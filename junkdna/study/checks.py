@@ -66,7 +66,7 @@ def _check_modes(where: str, grid: CompressionGrid, exp: Experiment) -> None:
 
 
 def _check_head(where: str, grid: CompressionGrid, exp: Experiment, resolved: Resolved) -> None:
-    if not METHODS[grid.method].stored or set(exp.transfer) == {"none"}:
+    if not METHODS[grid.method].precompute or set(exp.transfer) == {"none"}:
         return
     for use in exp.tasks:
         if resolved.study.protocol(exp.protocol, resolved.tasks[use.task]).prune_head:

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 
 from junkdna.errors import UserError
-from junkdna.study.methods import METHODS
-
-SCOPE_OPTIONS = ("embeddings", "layers", "calibration")  # choose what a method works on; the others go to its function
+from junkdna.study.methods import METHODS, SCOPE_OPTIONS
 
 
 def option_texts(method: str, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """Options that are given and not at their default, as text, in the order of their names."""
-    defaults = METHODS[method].options
+    defaults = METHODS[method].defaults
     return tuple(
         (name, _text(given[name]))
         for name in sorted(defaults)
@@ -22,7 +20,7 @@ def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str
     """Every option of a method with its value, defaults included; undoes `option_texts`, and is a UserError for text
     that it does not write."""
     given = dict(options)
-    defaults = METHODS[method].options
+    defaults = METHODS[method].defaults
     found = {name: _value(given[name], default) if name in given else default for name, default in defaults.items()}
     if option_texts(method, found) != options:
         said = ",".join(f"{name}={value}" for name, value in options)

@@ -127,7 +127,7 @@ def settings_text(cell: Cell, resolved: Resolved) -> str:
 
 def method_module(compression: Compression) -> str:
     """The module that a compression's function stands in."""
-    return METHODS[compression.method].loader.split(":")[0]
+    return METHODS[compression.method].module
 
 
 def compressed_settings(model: str, compression: Compression, seed: int, resolved: Resolved) -> dict:

@@ -10,7 +10,8 @@ from project import ROOT
 from junkdna.errors import UserError
 from junkdna.study import methods
 from junkdna.study.levels import LEVEL_KINDS
-from junkdna.study.options import SCOPE_OPTIONS, function_options, option_texts, option_values
+from junkdna.study.methods import SCOPE_OPTIONS
+from junkdna.study.options import function_options, option_texts, option_values
 
 METHODS = methods.METHODS
 STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram"}
@@ -39,14 +40,14 @@ def test_functions_take_what_the_table_says(name):
     first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
     assert [*given][:3] == first
     defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option != "factors"}
-    assert defaults == {option: value for option, value in method.options.items() if option not in SCOPE_OPTIONS}
+    assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
 def test_what_depends_on_a_seed_and_what_is_stored():
     assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
     assert [name for name, method in METHODS.items() if method.random] == ["random"]
     assert {name for name, method in METHODS.items() if method.seeded} == {"random", *STATISTICS}
-    assert {name for name, method in METHODS.items() if method.stored} == {"svd", *STATISTICS}
+    assert {name for name, method in METHODS.items() if method.precompute} == {"svd", *STATISTICS}
     assert all(("calibration" in method.options) == bool(method.statistics) for method in METHODS.values())
 
 

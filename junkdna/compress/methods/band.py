@@ -7,6 +7,18 @@ from torch import Tensor
 
 from junkdna.compress.checks import check_band, prune_count
 from junkdna.compress.select import Order, keep_all_but_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="band",
+    caption="weights between two quantiles of |w| pruned (band)",
+    line_style=(0, (1.2, 3, 5, 3)),
+    meaning="control: prune the weights between two quantiles of |w| over all matrices",
+    over="model",
+    levels=("band",),
+    scope=("embeddings",),
+    guarantee="model",
+)
 
 
 def masks(

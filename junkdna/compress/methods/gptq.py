@@ -8,6 +8,39 @@ from junkdna.compress.checks import check_bits, check_group, check_matrix
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="GPTQ",
+    line_style=(0, (6.5, 1.2, 2.4, 1.2)),
+    meaning="round column by column, moving the weights still to come to make up for it",
+    source="Frantar et al. 2022, arXiv 2210.17323",
+    over="matrix",
+    levels=("bits",),
+    options={
+        "group": {
+            "default": 128,
+            "minimum": 0,
+            "maximum": 65536,
+            "divides_inputs": True,
+            "meaning": "consecutive inputs of a row that share a grid; 0 takes the whole row",
+            "label": {0: "one group a row", "*": "groups of {}"},
+        },
+        "symmetric": {
+            "default": False,
+            "meaning": "a grid without zero point",
+            "label": {True: "symmetric grid", False: "grid with zero point"},
+        },
+        "act_order": {
+            "default": False,
+            "meaning": "round the columns of large inputs first",
+            "label": {True: "ordered by activation", False: "in column order"},
+        },
+    },
+    gives="weight",
+    statistics="gram",
+    precompute=True,
+)
 
 
 def compress(

@@ -7,6 +7,26 @@ from torch import Tensor
 
 from junkdna.compress.checks import keep_count, prune_count
 from junkdna.compress.select import keep_all_but_lowest, keep_from, kth_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="magnitude",
+    caption="smallest weights pruned (magnitude)",
+    line_style="-",
+    meaning="prune the smallest |w| under one threshold over all matrices",
+    source="one-shot rule of the Junk DNA Hypothesis for RoBERTa, arXiv 2310.02277",
+    over="model",
+    levels=("sparsity",),
+    options={
+        "reference_ties": {
+            "default": False,
+            "meaning": "the authors' rule: prune the threshold weight and all its ties too",
+            "label": {True: "all ties pruned", False: "exact count"},
+        },
+    },
+    scope=("embeddings",),
+    guarantee="model",
+)
 
 
 def masks(

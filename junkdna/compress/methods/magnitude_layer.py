@@ -5,6 +5,19 @@ from torch import Tensor
 from junkdna.compress.checks import check_matrix, prune_count
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.select import keep_all_but_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="magnitude per matrix",
+    caption="smallest weights of each matrix pruned",
+    line_style=(0, (3, 1.2)),
+    meaning="prune the smallest |w| of each matrix",
+    source="rule of the Junk DNA Hypothesis for language models, arXiv 2310.02277",
+    over="matrix",
+    levels=("sparsity",),
+    scope=("embeddings",),
+    guarantee="matrix",
+)
 
 
 def compress(weight: Tensor, statistics: None, level: float) -> MatrixResult:

@@ -5,6 +5,17 @@ from torch import Tensor
 
 from junkdna.compress.checks import check_divides, check_keep_of, check_matrix
 from junkdna.compress.masks import MatrixResult
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="nm",
+    caption="keep n of m",
+    line_style=(0, (5, 1.5, 1.2, 1.5)),
+    meaning="keep the n largest |w| of every m consecutive inputs in each output row",
+    source="N:M rule of the Junk DNA Hypothesis, arXiv 2310.02277",
+    over="matrix",
+    levels=("keep_of",),
+)
 
 
 def compress(weight: Tensor, statistics: None, level: tuple[int, int]) -> MatrixResult:

@@ -8,6 +8,19 @@ from torch import Tensor
 from junkdna.compress.checks import check_weights, prune_count
 from junkdna.compress.chunks import part_lengths
 from junkdna.compress.select import SAMPLE, UNSAMPLED, Order, keep_all_but_lowest
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="random",
+    caption="random weights pruned",
+    line_style=(0, (1.2, 1.4)),
+    meaning="control: prune weights drawn uniformly over all matrices",
+    over="model",
+    levels=("sparsity",),
+    scope=("embeddings",),
+    random=True,
+    guarantee="model",
+)
 
 SCORES = 2**31 - 1
 """Scores are drawn from 0 to one less than this."""

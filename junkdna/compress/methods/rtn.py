@@ -7,6 +7,31 @@ from junkdna.compress import quant_grid
 from junkdna.compress.checks import check_bits, check_group, check_matrix
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="RTN",
+    line_style=(0, (2, 2)),
+    meaning="round each weight to the nearest point of its group's uniform grid",
+    over="matrix",
+    levels=("bits",),
+    options={
+        "group": {
+            "default": 128,
+            "minimum": 0,
+            "maximum": 65536,
+            "divides_inputs": True,
+            "meaning": "consecutive inputs of a row that share a grid; 0 takes the whole row",
+            "label": {0: "one group a row", "*": "groups of {}"},
+        },
+        "symmetric": {
+            "default": False,
+            "meaning": "a grid without zero point",
+            "label": {True: "symmetric grid", False: "grid with zero point"},
+        },
+    },
+    gives="weight",
+)
 
 
 def compress(

@@ -13,6 +13,20 @@ from junkdna.compress.masks import MatrixResult
 from junkdna.compress.methods.nm import keep_n_of_m
 from junkdna.compress.select_rows import keep_highest_per_row
 from junkdna.errors import UserError
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="SparseGPT",
+    line_style=(0, (4, 1, 1, 1, 1, 1)),
+    meaning="prune by second-order saliency, moving the kept weights to make up for it",
+    source="Frantar and Alistarh 2023, arXiv 2301.00774",
+    over="matrix",
+    levels=("sparsity", "keep_of"),
+    gives="both",
+    statistics="gram",
+    guarantee="matrix",
+    precompute=True,
+)
 
 BLOCK = 128
 """Columns whose weights compete with each other at a sparsity: their mask is chosen when the first is reached."""

@@ -9,6 +9,19 @@ from junkdna.compress.checks import check_matrix, kept_rank
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.quant_grid import cast
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="SVD",
+    line_style=(0, (1, 3)),
+    meaning="keep the largest singular values of each matrix; of some layers only, it is LASER",
+    source="Eckart and Young 1936; LASER: Sharma et al. 2023, arXiv 2312.13558",
+    over="matrix",
+    levels=("rank",),
+    scope=("layers",),
+    gives="weight",
+    precompute=True,
+)
 
 
 class Factors(NamedTuple):

@@ -8,6 +8,19 @@ from junkdna.compress.input_stats import InputStatistics, check_statistics
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.methods.nm import keep_n_of_m
 from junkdna.compress.select_rows import keep_highest_per_row
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="Wanda",
+    line_style=(0, (6.5, 1.1)),
+    meaning="prune the smallest |w| x norm of the input in each output row",
+    source="Sun et al. 2024, arXiv 2306.11695",
+    over="matrix",
+    levels=("sparsity", "keep_of"),
+    statistics="square_sums",
+    guarantee="row",
+    precompute=True,
+)
 
 
 def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[int, int]) -> MatrixResult:
