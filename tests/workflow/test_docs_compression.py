@@ -11,7 +11,7 @@ from project import ROOT
 from junkdna.cli.main import parser
 from junkdna.compress import effective_bits
 from junkdna.errors import UserError
-from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.report.catalog import Outline, figure_names
 from junkdna.study import grid
 from junkdna.study.compression import LEVEL_KEYS, CompressionGrid
 from junkdna.study.load import resolve

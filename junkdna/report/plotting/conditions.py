@@ -57,7 +57,8 @@ def condition_styles(drops: pl.DataFrame, experiment: str | None = None) -> Cond
     """
     same = ["model", "task", "knobs", "transfer"]
     protocols = drops.select([*same, "protocol"]).unique().group_by(same).len()
-    styles = ConditionStyles(ambiguous={(r["task"], r["knobs"]) for r in protocols.iter_rows(named=True) if r["len"] > 1})
+    shared = protocols.filter(protocols["len"] > 1)
+    styles = ConditionStyles(ambiguous=set(shared.select("task", "knobs").iter_rows()))
     experiments: dict[Key, set[str]] = {}
     labels: dict[Key, str] = {}
     ordered = drops.sort([drops["experiment"] != (experiment or ""), "experiment", "label"])

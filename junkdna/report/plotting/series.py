@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.artist import Artist
 
+KEEP = "keep n of m"  # in the caption of a method: replaced by the level
 PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level: on a sparsity axis, and without a sparsity
 
 
@@ -118,7 +119,9 @@ def compression_label(tag: str) -> str:
     method = METHODS[series.method]
     shown = {name for name, _ in series.options}
     shown |= {name for name, option in method.options.items() if type(option.default) in (int, float)}
-    return ", ".join([f"{method.label} {level_label(tag)}", *_option_labels(series, shown)])
+    level = level_label(tag)
+    head = method.caption.replace(KEEP, level) if KEEP in method.caption else f"{method.label} {level}"
+    return ", ".join([head, *_option_labels(series, shown)])
 
 
 def level_label(tag: str) -> str:
@@ -147,7 +150,7 @@ def _caption(series: Series) -> str:
     caption, kept = METHODS[series.method].caption, f"keep n of {series.of}"
     if series.kind != "keep_of":
         return caption
-    return caption.replace("keep n of m", kept) if "keep n of m" in caption else f"{caption}, {kept}"
+    return caption.replace(KEEP, kept) if KEEP in caption else f"{caption}, {kept}"
 
 
 def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:

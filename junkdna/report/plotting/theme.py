@@ -63,7 +63,7 @@ WIDTH_IN, LEFT_IN, RIGHT_IN, GAP_IN, XLABEL_IN = 7.2, 0.62, 0.14, 0.8, 0.46
 
 
 def tuned_modes(present: Collection[str]) -> list[str]:
-    """The modes of `present` that fine-tune a compressed model: known ones in their fixed order, then others by name."""
+    """The modes of `present` that fine-tune a compressed model: known ones in a fixed order, then others by name."""
     return [mode for mode in MODE_STYLES if mode in present] + sorted({*present} - {"none", "dense", *MODE_STYLES})
 
 
