@@ -83,7 +83,7 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("evaluate/text_match.py", "import ", "import os\nimport ", {"generated"}),
         ("errors.py", "n=3", "n=4", set()),
         ("study/settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
-        ("report/figures/style.py", "import ", "import os\nimport ", set()),
+        ("report/plotting/theme.py", "import ", "import os\nimport ", set()),
         ("study/study.py", "import ", "import os\nimport ", set()),
         ("study/task.py", "import ", "import os\nimport ", set()),
         ("tasks/sciq.yaml", "SciQ", "Sci", set()),

@@ -175,7 +175,7 @@ def _option_label(method: str, name: str, value: object) -> str:
     """What the method's declaration says of a value, else the name of the option and the value."""
     labels = METHODS[method].options[name].label
     value = tuple(value) if isinstance(value, list) else value
-    text = " + ".join(value) if isinstance(value, tuple) else value
+    text = " + ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
     return labels.get(value, labels.get("*", f"{name.replace('_', ' ')} {{}}")).format(text)
 
 
