@@ -10,7 +10,7 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.report.draw", *catalog.MODULES),
+        code=code_fingerprint("junkdna.report.draw", *catalog.MODULES.values()),
         declared=catalog.declared_text(),
     message:
         "drawing the figures"

@@ -6,16 +6,14 @@ function that draws with matplotlib and returns the figure:
     draw(drops: polars.DataFrame) -> matplotlib.figure.Figure                    a figure of the study
     draw(drops: polars.DataFrame, experiment: str) -> matplotlib.figure.Figure   a figure of each experiment
 
-`drops` is the whole table of drops. The figure is named in the workflow's targets, drawn, captioned in the report and
-listed in docs/figures.md wherever its declaration says that it is drawn.
+`drops` is the whole table of drops. The figure becomes a target of the workflow, is captioned in the report and
+listed in docs/reference/figures.md. Decorate it with `plotting.theme.themed` for the common style.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.report.plotting import series
@@ -84,15 +82,6 @@ class Figure:
         has_levels = not self.levels or not outline.levels().isdisjoint(self.levels)
         return has_modes and has_levels and outline.conditions >= self.conditions
 
-    @property
-    def module(self) -> str:
-        """The module of its file."""
-        return f"junkdna.{PACKAGE}.{self.name}"
-
-    def load(self) -> ModuleType:
-        """The module of its file, imported."""
-        return import_module(self.module)
-
 
 def _read() -> dict[str, Figure]:
     figures = []
@@ -105,7 +94,7 @@ def _read() -> dict[str, Figure]:
 
 
 FIGURES: dict[str, Figure] = _read()
-MODULES = [figure.module for figure in FIGURES.values()]
+MODULES: dict[str, str] = {name: f"junkdna.{PACKAGE}.{name}" for name in FIGURES}
 
 
 def figure_names(experiments: Mapping[str, Outline]) -> list[str]:

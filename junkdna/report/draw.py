@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
-from junkdna.report.catalog import FIGURES, figure_names, outlines
+from junkdna.report.catalog import MODULES, figure_names, outlines
 from junkdna.report.plotting import layout
 from junkdna.storage.tables import read_frame
 
@@ -41,4 +42,4 @@ def draw_figure(drops: pl.DataFrame, name: str) -> matplotlib.figure.Figure:
 
     table = drops.cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
     figure, _, experiment = name.partition("_")
-    return FIGURES[figure].load().draw(table, *([experiment] if experiment else []))
+    return import_module(MODULES[figure]).draw(table, *([experiment] if experiment else []))

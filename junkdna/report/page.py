@@ -15,7 +15,7 @@ from junkdna.report.catalog import FIGURES, Outline, experiment_figures, figure_
 from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
 from junkdna.report.glossary import STYLE, WORDS
 from junkdna.report.plotting import series
-from junkdna.report.plotting.text import human_figures, metric_label, natural
+from junkdna.report.plotting.text import human_figures, metric_label, natural, span
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.checksums import corrupt_file
 from junkdna.storage.tables import read_frame
@@ -210,8 +210,8 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         ("Tasks", f"{', '.join(sorted(cells['task'].unique()))} ({conditions} conditions)"),
         ("Compressions", ", ".join(sorted(METHODS[m].label for m in set(cells["method"]) - {"dense"})) or "none"),
         ("Cells", f"{cells.height:,}"),
-        ("Seeds", f"{cells['seed'].n_unique()} ({_range(drops['n_seeds'])} for each number)"),
-        ("Examples", f"{_range(cells['n_examples'])} for each cell"),
+        ("Seeds", f"{cells['seed'].n_unique()} ({span(drops['n_seeds'])} for each number)"),
+        ("Examples", f"{span(cells['n_examples'])} for each cell"),
         ("Collapsed", f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict one class only"),
     ]
     if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):
@@ -224,7 +224,7 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
     if gap is not None:
         near = f"achieved within {100 * gap:.3f} percent points of what was asked, in every cell that prunes"
         facts.append(("Sparsity", near))
-    facts.append(("Effective bits", f"{_range(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
+    facts.append(("Effective bits", f"{span(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
     if "wall_s" in cells.columns and (wall := cells["wall_s"].drop_nulls()).len():
         facts.append(("Computing", f"{_duration(float(wall.sum()))} in all ({wall.len():,} cells timed)"))
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
@@ -233,11 +233,6 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         "weights of a language model go? One cell is one model, task, compression, transfer mode and seed.</p>"
         f'<dl class="facts">{items}</dl></section>'
     )
-
-
-def _range(values: pl.Series) -> str:
-    low, high = values.min(), values.max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _duration(seconds: float) -> str:

@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import (
-    difficulty_axes,
-    difficulty_panels,
-    layout,
-    marks,
-    series,
-    text,
-    theme,
-    tilted_labels,
-)
+from junkdna.report.plotting import difficulty_axes, difficulty_panels, layout, marks, series, text, theme
 from junkdna.report.plotting.conditions import ConditionStyles, condition_styles
 from junkdna.report.plotting.difficulty_axes import DENSE_ERROR, HUMAN_GAPS, Scale
 from junkdna.report.plotting.difficulty_panels import Palette, Panel
-from junkdna.report.plotting.tilted_labels import TiltedLabel
+from junkdna.report.plotting.tilted_labels import TiltedLabel, draw_labels, height_in, with_room
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -80,17 +71,12 @@ def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
     compressed = series.select(drops.filter(pl.col("transfer") != "dense"), amounts[:1])
     compressed = compressed.filter(pl.col("compression").is_in(series.pick(compressed["compression"])))
     parts = [drops.clear().with_columns(pl.lit("").alias(MODE))]
-    for mode in _modes(compressed):
+    modes = ["none", *theme.tuned_modes(set(compressed["transfer"]))[:1]]
+    for mode in (mode for mode in modes if mode in compressed["transfer"]):
         dense = (pl.col("method") == "dense") & (pl.col("transfer") == ("none" if mode == "none" else "dense"))
         both = pl.concat([drops.filter(dense), compressed.filter(pl.col("transfer") == mode)])
         parts.append(both.with_columns(pl.lit(mode).alias(MODE)))
     return pl.concat(parts)
-
-
-def _modes(compressed: pl.DataFrame) -> list[str]:
-    """Without fine-tuning, if there; and of the fine-tuned modes the first."""
-    present = set(compressed["transfer"])
-    return [mode for mode in ("none", *theme.tuned_modes(present)[:1]) if mode in present]
 
 
 def _by_knob(rows: pl.DataFrame, knob: str) -> list[list[Panel]]:
@@ -147,14 +133,14 @@ def _labels(rows: pl.DataFrame, scale: Scale, styles: ConditionStyles) -> tuple[
 def _room(fig: matplotlib.figure.Figure, grid: list[list[Panel]]) -> layout.Room:
     """Room above each row of panels for headings and labels, and next to the panels for labels that lean over."""
     panels = [(panel.labels, panel.scale.limits) for line in grid for panel in line]
-    room = tilted_labels.with_room(fig, ROOM, 2, panels)
+    room = with_room(fig, ROOM, 2, panels)
     extra = [max(_heading(fig, panel, room).count("\n") for panel in line) for line in grid]
     heads = [0.22 + 0.14 * more + _labels_in(fig, line) for more, line in zip(extra, grid, strict=True)]
     return replace(room, head_in=tuple(heads))
 
 
 def _labels_in(fig: matplotlib.figure.Figure, line: list[Panel]) -> float:
-    return max(tilted_labels.height_in(fig, panel.labels) for panel in line)
+    return max(height_in(fig, panel.labels) for panel in line)
 
 
 def _heading(fig: matplotlib.figure.Figure, panel: Panel, room: layout.Room) -> str:
@@ -172,16 +158,11 @@ def _fill(axes: list, grid: list[list[Panel]], styles: Palette, room: layout.Roo
         for ax, panel in zip(pair, line, strict=False):
             difficulty_panels.draw(ax, panel, styles, wide)
             ax.set_ylim(*(limits if panel.view == "retention" else difficulty_panels.y_limits([panel])))
-            ax.set_ylabel(text.AXIS_LABELS.get(panel.view) or _score_label(panel.rows))
+            ax.set_ylabel(text.y_label(panel.view, panel.rows, "score, each task in its metric"))
             ax.set_title(_heading(ax.figure, panel, room), pad=6 + 72 * _labels_in(ax.figure, line))
-            tilted_labels.draw(ax, panel.labels, wide)
+            draw_labels(ax, panel.labels, wide)
             cut = cut or difficulty_panels.cut_off(ax, panel)
     return cut
-
-
-def _score_label(rows: pl.DataFrame) -> str:
-    several = rows["metric"].n_unique() > 1
-    return "score, each task in its metric" if several else text.metric_label(rows["metric"][0])
 
 
 def _level_keys(styles: Palette) -> list[Artist]:

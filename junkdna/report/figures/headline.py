@@ -9,9 +9,9 @@ import polars as pl
 
 from junkdna.analysis.difficulty import CHANCE_CORRECTED_DENSE_ERROR
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import layout, marks, series, text, theme, tilted_labels
+from junkdna.report.plotting import layout, marks, series, text, theme
 from junkdna.report.plotting.conditions import ConditionStyles, condition_styles
-from junkdna.report.plotting.tilted_labels import TiltedLabel
+from junkdna.report.plotting.tilted_labels import TiltedLabel, draw_labels, height_in, with_room
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -51,7 +51,7 @@ def draw(drops: pl.DataFrame) -> matplotlib.figure.Figure:
     room = _room(fig, labels)
     for measure, part, above, (ax,) in zip(measures, parts, labels, axes, strict=True):
         _panel(ax, part, levels)
-        tilted_labels.draw(ax, above, room.panel_wide_in(1))
+        draw_labels(ax, above, room.panel_wide_in(1))
         formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
         ax.set_xlabel(f"difficulty: {text.measure_label(measure)}{formula}  →  harder")
         ax.set_ylabel("chance-corrected drop,\n1 − (score − chance) / (dense − chance)")
@@ -91,7 +91,7 @@ def _points(ax: Axes, rows: pl.DataFrame, color: str, marker: str, label: str, a
     for row in rows.drop_nulls(["retention_low", "retention_high"]).iter_rows(named=True):
         ax.plot([row["difficulty"]] * 2, [1 - row["retention_high"], 1 - row["retention_low"]], **bar)
     x, y = rows["difficulty"].to_list(), (1 - rows["retention"]).to_list()
-    marks.points(ax, x, y, rows["collapsed"], color, marker, label=label, transform=aside, markersize=5)
+    marks.points(ax, x, y, rows["collapsed"], color=color, marker=marker, label=label, transform=aside, markersize=5)
 
 
 def _limits(ax: Axes, rows: pl.DataFrame) -> None:
@@ -115,9 +115,9 @@ def _labels(rows: pl.DataFrame, styles: ConditionStyles) -> list[TiltedLabel]:
 
 def _room(fig: matplotlib.figure.Figure, labels: list[list[TiltedLabel]]) -> layout.Room:
     """Room for the tilted labels: above every panel for the tallest, at the right for those that lean over the edge."""
-    head = 0.22 + max(tilted_labels.height_in(fig, above) for above in labels)
+    head = 0.22 + max(height_in(fig, above) for above in labels)
     panels = [(above, marks.around(label.x for label in above) if above else (0.0, 1.0)) for above in labels]
-    room = tilted_labels.with_room(fig, layout.Room(3.1, head, left_in=0.8), 1, panels)
+    room = with_room(fig, layout.Room(3.1, head, left_in=0.8), 1, panels)
     return replace(room, right_in=min(room.right_in, 2.2))
 
 

@@ -57,9 +57,8 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     _share_limits(flat[0], rows)
     for ax, part in zip(flat, groups.values(), strict=False):
         _baselines(ax, part)
-    y_label = "score" if _several(rows, "metric") else text.metric_label(rows["metric"][0])
     for at, ax in enumerate(flat):
-        _edge(ax, at, columns, len(groups), y_label)
+        _edge(ax, at, columns, len(groups), text.y_label("score", rows))
     footer = [text.facts(rows, "Bands, or bars where there is one level"), "Small dots: single seeds."]
     footer = " ".join([*footer, *_remarks(dashes, rows, drops)])
     tops = max(ax.get_title(loc="left").count("\n") for ax in flat)
@@ -135,7 +134,7 @@ def _line(ax: Axes, rows: pl.DataFrame, x: list[float], mode: str, dash: object,
     ax.plot(x, y, color=color, linestyle=dash, zorder=3, label=label)
     for at, row in zip(x, rows.iter_rows(named=True), strict=True):
         _dots(ax, at, row["score_seeds"], color, aside)
-    marks.points(ax, x, y, rows["collapsed"], color, marker, label=label, transform=where)
+    marks.points(ax, x, y, rows["collapsed"], color=color, marker=marker, label=label, transform=where)
 
 
 def _dots(ax: Axes, x: float, scores: list[float], color: str, where: Transform) -> None:
@@ -171,14 +170,11 @@ def _baselines(ax: Axes, rows: pl.DataFrame) -> None:
 
 def _edge(ax: Axes, at: int, columns: int, used: int, y_label: str) -> None:
     """Hide unused panels; y label at the left only, x label only where no panel is below."""
-    if at >= used:
-        ax.set_visible(False)
-        return
-    ax.tick_params(labelleft=at % columns == 0)
-    if at % columns == 0:
-        ax.set_ylabel(y_label)
-    if at + columns < used:
-        ax.set_xlabel("")
+    left = at % columns == 0
+    ax.set_visible(at < used)
+    ax.tick_params(labelleft=left)
+    ax.set_ylabel(y_label if left else "")
+    ax.set_xlabel("" if at + columns < used else ax.get_xlabel())
 
 
 def _remarks(dashes: dict[Series, object], rows: pl.DataFrame, drops: pl.DataFrame) -> list[str]:

@@ -156,7 +156,7 @@ def _draw_lines(
             low, high, y = (marks.numbers(points[f"{view}{end}"]) for end in ("_low", "_high", ""))
             ax.fill_between(x, low, high, color=style.color, linewidth=0, zorder=2)
             ax.plot(x, y, color=style.color, linestyle=dash, zorder=3, label=label)
-            marks.points(ax, x, y, points["collapsed"], style.color, style.marker, label=label)
+            marks.points(ax, x, y, points["collapsed"], color=style.color, marker=style.marker, label=label)
 
 
 # ---- legends and footer ----------------------------------------------------------------------------------------------

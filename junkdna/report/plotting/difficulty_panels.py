@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from junkdna.report.plotting import marks, series, theme
-from junkdna.report.plotting.difficulty_axes import Scale, place, variant
+from junkdna.report.plotting import difficulty_axes, marks, series, theme
 from junkdna.report.plotting.text import natural
 from junkdna.report.plotting.tilted_labels import TiltedLabel
 
@@ -32,7 +31,7 @@ class Panel:
 
     rows: pl.DataFrame
     view: Literal["score", "retention"]
-    scale: Scale
+    scale: difficulty_axes.Scale
     title: str
     other_knobs: tuple[str, ...] = ()
     labels: tuple[TiltedLabel, ...] = ()
@@ -43,27 +42,15 @@ class Panel:
 
     def variant(self, row: dict) -> str:
         """The variant that a row belongs to."""
-        return variant(row, self.other_knobs)
+        return difficulty_axes.variant(row, self.other_knobs)
 
     def placed(self) -> list[dict]:
         """Rows whose condition has a place on the axis."""
-        return [row for row in self.rows.iter_rows(named=True) if place(row) in self.scale.at]
+        return [row for row in self.rows.iter_rows(named=True) if difficulty_axes.place(row) in self.scale.at]
 
     def x(self, row: dict) -> float:
         """Place of a row on the axis."""
-        return self.scale.at[place(row)]
-
-
-@dataclass(frozen=True)
-class Strand:
-    """Rows drawn alike: dense or one level, of one variant; `aside` moves them sideways on paper only."""
-
-    rows: list[dict]
-    label: str
-    color: str
-    marker: str
-    dash: object
-    aside: Transform
+        return self.scale.at[difficulty_axes.place(row)]
 
 
 @dataclass(frozen=True)
@@ -99,8 +86,11 @@ def draw(ax: Axes, panel: Panel, styles: Palette, wide_in: float) -> None:
         _undefined(ax, panel)
     else:
         _chance(ax, panel)
-    for strand in _strands(ax, panel, styles, wide_in):
-        _draw_strand(ax, strand, panel)
+    tags = [tag for tag in styles.colors if tag != DENSE or panel.view == "score"]  # from left to right
+    strands = [(tag, variant) for tag in tags for variant in panel.variants()]
+    step = min(ASIDE_PT, 0.55 * 72 * wide_in / (max(len(set(panel.scale.at.values())), 1) * len(strands)))
+    for at, (tag, variant) in enumerate(strands):
+        _draw_strand(ax, panel, styles, tag, variant, marks.shifted(ax, at, len(strands), step))
 
 
 def _undefined(ax: Axes, panel: Panel) -> None:
@@ -130,41 +120,29 @@ def _chance(ax: Axes, panel: Panel) -> None:
         ax.stairs(y, edges, baseline=None, **dotted)
 
 
-def _strands(ax: Axes, panel: Panel, styles: Palette, wide_in: float) -> list[Strand]:
-    """All that is drawn, from left to right: dense (where scores are shown), then the levels."""
-    shown = [tag for tag in styles.colors if tag != DENSE or panel.view == "score"]
-    pairs = [(tag, name) for tag in shown for name in panel.variants()]
-    step = min(ASIDE_PT, 0.55 * 72 * wide_in / (max(len(set(panel.scale.at.values())), 1) * len(pairs)))
-    strands = []
-    for at, (tag, name) in enumerate(pairs):
-        rows = [row for row in panel.placed() if row["compression"] == tag and panel.variant(row) == name]
-        label = "|".join(filter(None, [DENSE if tag == DENSE else series.level_text(tag), name]))
-        aside = marks.shifted(ax, at, len(pairs), step)
-        strands.append(Strand(rows, label, styles.colors[tag], *styles.variants[name], aside))
-    return strands
-
-
-def _draw_strand(ax: Axes, strand: Strand, panel: Panel) -> None:
-    """Points, their intervals, and lines between them: faint across a divider, none past an undefined share."""
-    rows = sorted((row for row in strand.rows if row[panel.view] is not None), key=panel.x)
+def _draw_strand(ax: Axes, panel: Panel, styles: Palette, tag: str, variant: str, aside: Transform) -> None:
+    """Dense or one level, of one variant: points, their intervals, and lines between them, which are faint across a
+    divider and leave out what is past an undefined share."""
+    placed = [row for row in panel.placed() if row["compression"] == tag and panel.variant(row) == variant]
+    rows = sorted((row for row in placed if row[panel.view] is not None), key=panel.x)
     x, y = [panel.x(row) for row in rows], [row[panel.view] for row in rows]
-    top = 1 if strand.label.startswith(DENSE) else 0
-    style = {"color": strand.color, "transform": strand.aside}
+    label = "|".join(filter(None, [DENSE if tag == DENSE else series.level_text(tag), variant]))
+    top = 1 if tag == DENSE else 0
+    marker, dash = styles.variants[variant]
+    style = {"color": styles.colors[tag], "transform": aside}
     for row, at in zip(rows, x, strict=True):
         ends = [row[f"{panel.view}_low"], row[f"{panel.view}_high"]]
         if None not in ends:
-            ax.plot([at, at], ends, linewidth=1, zorder=2 + top, label=f"{strand.label}|bar", **style)
-    gaps = {panel.x(row) for row in strand.rows if row[panel.view] is None}
+            ax.plot([at, at], ends, linewidth=1, zorder=2 + top, label=f"{label}|bar", **style)
+    gaps = {panel.x(row) for row in placed if row[panel.view] is None}
     for (x0, y0), (x1, y1) in pairwise(zip(x, y, strict=True)):
         if not panel.scale.joined or any(x0 < gap < x1 for gap in gaps):
             continue
         faint = any(x0 < divider < x1 for divider in panel.scale.dividers)
         line = {"linewidth": 0.7, "alpha": 0.45} if faint else {"linewidth": 1.3}
-        line |= {"linestyle": strand.dash, "zorder": 3 + top, "label": f"{strand.label}|line"}
-        ax.plot([x0, x1], [y0, y1], **line, **style)
+        ax.plot([x0, x1], [y0, y1], linestyle=dash, zorder=3 + top, label=f"{label}|line", **line, **style)
     collapsed = [row["collapsed"] for row in rows]
-    style |= {"marker": strand.marker, "label": strand.label, "markersize": 4.5, "zorder": 4 + top}
-    marks.points(ax, x, y, collapsed, **style)
+    marks.points(ax, x, y, collapsed, marker=marker, label=label, markersize=4.5, zorder=4 + top, **style)
 
 
 def cut_off(ax: Axes, panel: Panel) -> bool:

@@ -34,22 +34,17 @@ def collapsed_keys(rows: pl.DataFrame) -> list[Artist]:
     return [key("open: a seed predicts one class only", color=GREY, marker="o", linestyle="none", **OPEN)]
 
 
-def points(
-    ax: Axes,
-    x: Sequence[float],
-    y: Sequence[float],
-    collapsed: Sequence[int],
-    color: str,
-    marker: str,
-    **properties: object,
-) -> None:
-    """Draw markers, open where `collapsed` is above 0; the artist's label ends in `|points` or `|collapsed`."""
-    label = properties.pop("label")
+def points(ax: Axes, x: Sequence[float], y: Sequence[float], collapsed: Sequence[int], **style: object) -> None:
+    """Draw markers, open where `collapsed` is above 0; the artist's label ends in `|points` or `|collapsed`.
+
+    `style` has a color, a marker and a label, and may have other properties.
+    """
+    label, color = style.pop("label"), style["color"]
     for is_open, name, face in ((False, "points", FILLED), (True, "collapsed", OPEN | {"markeredgecolor": color})):
         at = [i for i, count in enumerate(collapsed) if (count > 0) == is_open]
         if at:
-            style = {"color": color, "marker": marker, "linestyle": "none", "zorder": 4} | face | properties
-            ax.plot([x[i] for i in at], [y[i] for i in at], label=f"{label}|{name}", **style)
+            properties = {"linestyle": "none", "zorder": 4} | face | style
+            ax.plot([x[i] for i in at], [y[i] for i in at], label=f"{label}|{name}", **properties)
 
 
 def reference_lines(ax: Axes, dense: float | None = None, chance: float | None = None) -> None:

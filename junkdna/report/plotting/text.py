@@ -41,6 +41,12 @@ def panel_title(view: str, part: str = "") -> str:
     return f"{part}: {title[0].lower()}{title[1:]}" if part else title
 
 
+def y_label(view: str, rows: pl.DataFrame, mixed: str = "score") -> str:
+    """Label of the y axis of a panel that shows `view`; `mixed` for scores in several metrics."""
+    one_metric = rows["metric"].n_unique() == 1
+    return AXIS_LABELS.get(view) or (metric_label(rows["metric"][0]) if one_metric else mixed)
+
+
 def metric_label(name: str) -> str:
     """Label of a metric: `Matthews correlation`, `exact match`."""
     return METRIC_LABELS.get(name, name.replace("_", " "))
@@ -82,11 +88,8 @@ def shorten(label: str, length: int = 44) -> str:
 
 def natural(text: str) -> tuple:
     """Sort key that puts `options=10` after `options=2`."""
-    return tuple((0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in _parts(text))
-
-
-def _parts(text: str) -> list[str]:
-    return re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return tuple((0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts)
 
 
 def span(values: Iterable[float | int], form: str = "{:,}") -> str:

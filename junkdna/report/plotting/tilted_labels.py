@@ -53,7 +53,7 @@ def _overhang_in(fig: Figure, labels: list[TiltedLabel], limits: tuple[float, fl
     return max([*(end - wide_in for end in ends), 0.0])
 
 
-def draw(ax: Axes, labels: list[TiltedLabel], wide_in: float) -> None:
+def draw_labels(ax: Axes, labels: list[TiltedLabel], wide_in: float) -> None:
     """Write `labels` (rising x) above `ax`, whose x limits are set and which will be `wide_in` wide."""
     from matplotlib.lines import Line2D
 
