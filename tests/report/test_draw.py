@@ -68,11 +68,11 @@ def test_study_and_table_agree_on_the_figures_and_each_can_be_drawn(tmp_path, na
     transfers = tuple(modes) if "none" in modes else ("dense", *modes)
     own = {"methods": (), "compressions": tuple(sorted(tags - {"dense"})), "transfers": transfers}
     table = drops_table([Condition(task, "", task, 0.25, 0.8, 0.5, "x", **own) for task in "ab"])
-    said = catalog.figure_names({"x": catalog.Outline(set(modes), 2, tags)})
-    assert said == catalog.figure_names(catalog.outlines(table))
+    names = catalog.figure_names({"x": catalog.Outline(set(modes), 2, tags)})
+    assert names == catalog.figure_names(catalog.outlines(table))
     write_frame(table, tmp_path / "drops.parquet")
     drawn = {path.stem for path in draw.draw_all(tmp_path / "drops.parquet", tmp_path / "figures")}
-    assert drawn == set(said)
+    assert drawn == set(names)
 
 
 def test_outlines_count_conditions_and_not_models():
@@ -146,9 +146,9 @@ def test_no_figure_says_more_than_it_shows():
     tags = ("rtn-4bit", "svd-rank0.25", "band-0.2to0.3")
     more = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "x", compressions=tags)])
     figures += [budget.draw(more, "x"), bands.draw(more, "x")]
-    said = [text for fig in figures for text in texts(fig)]
-    assert len(said) > 50
-    assert not [text for text in said if BANNED.search(text)]
+    written = [text for fig in figures for text in texts(fig)]
+    assert len(written) > 50
+    assert not [text for text in written if BANNED.search(text)]
 
 
 def test_an_experiment_of_dense_rows_alone_has_no_figure(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from junkdna.report.plotting import marks
@@ -63,12 +64,8 @@ def series_of(tag: str) -> Series | None:
 
 def present(rows: pl.DataFrame) -> list[Series]:
     """The series of `rows` in order; where only one can be shown it is the first."""
-    return in_order(series for tag in rows["compression"].unique() if (series := series_of(tag)))
-
-
-def in_order(several: Iterable[Series]) -> list[Series]:
-    """Series once each, in order."""
-    return sorted(set(several), key=lambda series: series.order)
+    several = {series for tag in rows["compression"].unique() if (series := series_of(tag))}
+    return sorted(several, key=lambda series: series.order)
 
 
 def select(rows: pl.DataFrame, wanted: Iterable[Series | None]) -> pl.DataFrame:
@@ -183,8 +180,8 @@ def _option_label(method: str, name: str, value: object) -> str:
 
 
 def dashes(several: Iterable[Series]) -> dict[Series, object]:
-    """Line style of each series: that of its method for the first of a method, spare ones for the others."""
-    spare = iter(SPARE_DASHES * (1 + len(several := in_order(several))))
+    """Line style of each series, in order: that of its method for the first of a method, spare ones for the others."""
+    spare = cycle(SPARE_DASHES)
     styles: dict[Series, object] = {}
     for series in several:
         first = series.method not in {other.method for other in styles}
