@@ -5,6 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from junkdna.dag import failures, inputs
+from junkdna.report import catalog
 from junkdna.run import batches, gpus
 from junkdna.storage import study_commands
 from junkdna.study import grid, paths

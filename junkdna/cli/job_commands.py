@@ -156,7 +156,7 @@ def _analyze(args: argparse.Namespace) -> None:
 
 
 def _figures(args: argparse.Namespace) -> None:
-    from junkdna.report.figures.draw import draw_all
+    from junkdna.report.draw import draw_all
 
     draw_all(args.drops, args.output)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from junkdna.dag.local_paths import check_local_paths
 from junkdna.dag.model_names import check_model_names
 from junkdna.errors import UserError, shown
-from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest
 from junkdna.study import grid
 from junkdna.study import settings as study_settings

@@ -19,7 +19,8 @@ from junkdna.cli import jobs, partial
 from junkdna.dag.gaps import log_of
 from junkdna.dag.state import log_path
 from junkdna.errors import UserError
-from junkdna.report.figures import draw, layout
+from junkdna.report import draw
+from junkdna.report.plotting import layout
 from junkdna.study import grid
 from junkdna.study.cell import Cell
 from junkdna.study.study import Resolved

@@ -85,7 +85,7 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("__init__.py", "__all__ = ", "import os\n__all__ = ", set()),
         ("report/results.py", "import ", "import os\nimport ", set()),
         ("study/settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
-        ("report/figures/style.py", "import ", "import os\nimport ", set()),
+        ("report/plotting/theme.py", "import ", "import os\nimport ", set()),
         ("study/study.py", "import ", "import os\nimport ", set()),
         ("study/task.py", "import ", "import os\nimport ", set()),
         ("tasks/sciq.yaml", "SciQ", "Sci", set()),

@@ -70,7 +70,7 @@ def compression(path: Path) -> None:
 def figure(path: Path) -> None:
     from matplotlib.figure import Figure
 
-    from junkdna.report.figures.layout import save
+    from junkdna.report.plotting.layout import save
 
     fig = Figure(figsize=(20, 20))
     fig.subplots().scatter(NUMBERS[:5000], [i * 7919 % 5000 for i in NUMBERS[:5000]])

@@ -12,7 +12,7 @@ from junkdna.cli.main import parser
 from junkdna.cli.methods import markdown
 from junkdna.compress import effective_bits
 from junkdna.errors import UserError
-from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.report.catalog import Outline, figure_names
 from junkdna.study import grid
 from junkdna.study.load import resolve
 from junkdna.study.methods import METHODS

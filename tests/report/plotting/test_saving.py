@@ -4,7 +4,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from junkdna.report.figures import layout
+from junkdna.report.plotting import layout
 
 
 def small_figure() -> Figure:

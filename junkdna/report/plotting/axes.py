@@ -1,4 +1,4 @@
-"""How much a compression takes away, as an x axis with dense at the left: sparsity, or effective bits per weight."""
+"""X axes that say how much a compression takes away, with dense at the left: sparsity, or effective bits per weight."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from junkdna.report.figures import series
+from junkdna.report.plotting import series
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,23 +17,29 @@ CLOSE_TICKS = 5  # octaves of an axis up to which the numbers half-way between p
 
 @dataclass(frozen=True)
 class Amount:
-    """An x axis: its words in titles, the column it shows and in which unit, and how the axis is set up for rows."""
+    """An x axis: its name in titles, the column it shows and in which unit, and how the axis is set up for rows.
+
+    Compressions with one of the kinds of level `levels` have a place on it. `example` is one that has.
+    """
 
     title: str
     column: str
     unit: float
     falling: bool
     set_up: Callable[[Axes, pl.DataFrame], None]
+    levels: tuple[str, ...]
+    example: str
+    meaning: tuple[str, ...] = ()  # footer sentences
 
     def x(self, rows: pl.DataFrame) -> list[float]:
-        """Where rows stand."""
+        """Places of rows on the axis."""
         return (self.unit * rows[self.column]).to_list()
 
     def in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of one line from left to right: dense first, of those at one place the weaker level first."""
+        """Rows of one series from left to right: dense first; at the same place, the weaker level first."""
         sign = -1 if self.falling else 1
-        found = list(zip(rows[self.column], rows["compression"], strict=True))
-        keys = [(sign * x, tag != "dense", 0 if tag == "dense" else series.strength(tag)) for x, tag in found]
+        pairs = zip(rows[self.column], rows["compression"], strict=True)
+        keys = [(sign * x, tag != "dense", 0 if tag == "dense" else series.strength(tag)) for x, tag in pairs]
         return rows[sorted(range(len(keys)), key=keys.__getitem__)]
 
 
@@ -45,11 +51,11 @@ def _sparsity(ax: Axes, rows: pl.DataFrame) -> None:
     ax.set_xlabel("weights pruned, %")
 
 
-def _budget(ax: Axes, rows: pl.DataFrame) -> None:
+def _bits(ax: Axes, rows: pl.DataFrame) -> None:
     """Bits from those of dense down, a step of the same width for each halving.
 
-    On an axis of equal bits the levels of quantization (2, 3, 4) would crowd into its last quarter, beside the highest
-    sparsities; here they stand apart and so do sparsities, which halve the bits again and again.
+    On a linear axis the levels of quantization (2, 3, 4) would crowd into the last quarter, together with the highest
+    sparsities. Here both are apart, and sparsities halve the bits again and again.
     """
     from matplotlib.ticker import NullLocator
 
@@ -68,5 +74,19 @@ def _budget(ax: Axes, rows: pl.DataFrame) -> None:
     ax.set_xlabel("effective bits per weight (log scale)")
 
 
-SPARSITY = Amount("sparsity", "sparsity", 100, falling=False, set_up=_sparsity)
-BUDGET = Amount("effective bits per weight", "effective_bits_per_weight", 1, falling=True, set_up=_budget)
+SPARSITY = Amount(
+    "sparsity", "sparsity", 100, False, _sparsity, series.PRUNING, "a compression that prunes, such as magnitude at 0.5"
+)
+BITS = Amount(
+    "effective bits per weight",
+    "effective_bits_per_weight",
+    1,
+    True,
+    _bits,
+    (*series.PRUNING, *series.PLAIN),
+    "a compression to more than 0 bits, such as rtn at 4 bits",
+    (
+        "Effective bits: what the weights in the scope of compression would take on disk, masks, scales, zero points "
+        "and factors included (dense: 16); a count on paper, no speed follows from it.",
+    ),
+)

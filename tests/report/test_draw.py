@@ -8,7 +8,9 @@ from figure_tables import Condition, drops_table, study
 from matplotlib.figure import Figure
 
 from junkdna.errors import UserError
-from junkdna.report.figures import bands, budget, difficulty, draw, headline, layout, sparsity, transfer
+from junkdna.report import catalog, draw
+from junkdna.report.figures import bands, budget, difficulty, headline, sparsity, transfer
+from junkdna.report.plotting import layout
 from junkdna.storage.tables import write_frame
 from junkdna.study import grid
 from junkdna.study.compression import CompressionGrid
@@ -24,8 +26,8 @@ def texts(fig: Figure) -> list[str]:
 def test_names_need_no_table():
     modes = {"a": ({"none"}, 1), "b": ({"dense", "sparse"}, 2), "c": ({"none", "sparse"}, 9), "d": ({"dense"}, 1)}
     b, c = ["difficulty_b", "transfer_b"], ["difficulty_c", "sparsity_c", "transfer_c"]
-    outlines = {name: draw.Outline(*outline) for name, outline in modes.items()}
-    assert draw.figure_names(outlines) == ["headline", "sparsity_a", *b, *c]
+    outlines = {name: catalog.Outline(*outline) for name, outline in modes.items()}
+    assert catalog.figure_names(outlines) == ["headline", "sparsity_a", *b, *c]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_names_need_no_table():
     ],
 )
 def test_compressions_decide_the_figures(modes, tags, families):
-    found = draw.figure_names({"x": draw.Outline(modes, 1, tags)})
+    found = catalog.figure_names({"x": catalog.Outline(modes, 1, tags)})
     assert found == ["headline", *(f"{family}_x" for family in families)]
 
 
@@ -66,11 +68,11 @@ def test_study_and_table_agree_on_the_figures_and_each_can_be_drawn(tmp_path, na
     transfers = tuple(modes) if "none" in modes else ("dense", *modes)
     own = {"methods": (), "compressions": tuple(sorted(tags - {"dense"})), "transfers": transfers}
     table = drops_table([Condition(task, "", task, 0.25, 0.8, 0.5, "x", **own) for task in "ab"])
-    said = draw.figure_names({"x": draw.Outline(set(modes), 2, tags)})
-    assert said == draw.figure_names(draw.outlines(table))
+    names = catalog.figure_names({"x": catalog.Outline(set(modes), 2, tags)})
+    assert names == catalog.figure_names(catalog.outlines(table))
     write_frame(table, tmp_path / "drops.parquet")
     drawn = {path.stem for path in draw.draw_all(tmp_path / "drops.parquet", tmp_path / "figures")}
-    assert drawn == set(said)
+    assert drawn == set(names)
 
 
 def test_outlines_count_conditions_and_not_models():
@@ -81,12 +83,12 @@ def test_outlines_count_conditions_and_not_models():
     ]
     tables.append(Condition("a", "options=2", "A2", 0.25, 0.8, 0.5, "alone"))
     tags = {"dense", *(f"magnitude-0.{level}" for level in range(1, 10))}
-    assert draw.outlines(drops_table(tables)) == {"x": (set(MODES), 2, tags), "alone": ({"none"}, 1, tags)}
+    assert catalog.outlines(drops_table(tables)) == {"x": (set(MODES), 2, tags), "alone": ({"none"}, 1, tags)}
 
 
 def test_names_and_report_import_no_heavy_package():
     code = (
-        "import sys, junkdna.report.figures.draw, junkdna.report.page;"
+        "import sys, junkdna.report.draw, junkdna.report.page;"
         "print(sorted({'matplotlib', 'polars'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
@@ -95,7 +97,7 @@ def test_names_and_report_import_no_heavy_package():
 def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
     code = (
         "import pathlib, sys, matplotlib;"
-        "from junkdna.report.figures import draw; matplotlib.rcParams['font.size'] = 31;"
+        "from junkdna.report import draw; matplotlib.rcParams['font.size'] = 31;"
         "draw.draw_all(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]));"
         "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams['font.size'])"
     )
@@ -110,7 +112,7 @@ def test_all_declared_files_are_written_and_equal_when_drawn_again(tmp_path):
     both = [Condition(task, "", task, 0.25, 0.8, 0.5, "one", transfers=MODES, levels=(0.3, 0.6)) for task in "ab"]
     write_frame(drops_table(both), table)
     first, second = draw.draw_all(table, tmp_path / "1"), draw.draw_all(table, tmp_path / "2")
-    stems = draw.figure_names({"one": draw.Outline(MODES, 2)})
+    stems = catalog.figure_names({"one": catalog.Outline(MODES, 2)})
     assert "difficulty_one" in stems
     assert {p.name for p in first} == {f"{stem}.{kind}" for stem in stems for kind in ("pdf", "svg", "png")}
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
@@ -144,9 +146,9 @@ def test_no_figure_says_more_than_it_shows():
     tags = ("rtn-4bit", "svd-rank0.25", "band-0.2to0.3")
     more = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "x", compressions=tags)])
     figures += [budget.draw(more, "x"), bands.draw(more, "x")]
-    said = [text for fig in figures for text in texts(fig)]
-    assert len(said) > 50
-    assert not [text for text in said if BANNED.search(text)]
+    written = [text for fig in figures for text in texts(fig)]
+    assert len(written) > 50
+    assert not [text for text in written if BANNED.search(text)]
 
 
 def test_an_experiment_of_dense_rows_alone_has_no_figure(tmp_path):

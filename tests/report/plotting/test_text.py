@@ -1,7 +1,7 @@
 import polars as pl
 from figure_tables import Condition, drops_table
 
-from junkdna.report.figures import text
+from junkdna.report.plotting import text
 
 
 def test_shorten_keeps_short_labels_and_never_hides_one():
@@ -19,7 +19,7 @@ def test_metrics_name_the_tasks_of_all_but_the_commonest():
     tasks = [("cola", "matthews"), ("sst2", "accuracy"), ("qnli, full", "accuracy"), ("stsb", "pearson")]
     conditions = [Condition(t, "", t.upper(), 0.0, 0.8, 0.5, metric=m, levels=(0.5,)) for t, m in tasks]
     table = drops_table(conditions)
-    assert text.metrics(table) == "accuracy; Matthews correlation for COLA; Pearson correlation for STSB"
+    assert text.metric_labels(table) == "accuracy; Matthews correlation for COLA; Pearson correlation for STSB"
     assert "Metric: Matthews correlation. " in text.facts(table.filter(pl.col("task") == "cola"), "Bars")
 
 

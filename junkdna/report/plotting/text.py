@@ -1,4 +1,4 @@
-"""Words of the figures: names of methods and metrics, labels cut to length, and the facts of the footer."""
+"""Text of the figures: titles, labels of metrics, labels cut to length, and the facts of the footer."""
 
 from __future__ import annotations
 
@@ -6,28 +6,18 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from junkdna.report.figures.style import INTERVAL
+from junkdna.report.plotting.theme import INTERVAL
 
 if TYPE_CHECKING:
     import polars as pl
 
-METHOD_WORDS = {
-    "magnitude": "smallest weights pruned (magnitude)",
-    "magnitude_layer": "smallest weights of each matrix pruned",
-    "random": "random weights pruned",
-    "largest": "largest weights pruned",
-    "band": "weights between two quantiles of |w| pruned (band)",
-    "nm": "keep n of m",
+VIEWS = {  # column of the drops table -> title of a panel that shows it
+    "score": "Score",
+    "relative_score": "Percent of dense score",
+    "retention": "Retention (chance-corrected)",
 }
-SHORT_METHOD_WORDS = {
-    "magnitude_layer": "magnitude per matrix",
-    "wanda": "Wanda",
-    "sparsegpt": "SparseGPT",
-    "rtn": "RTN",
-    "gptq": "GPTQ",
-    "svd": "SVD",
-}
-METRIC_WORDS = {
+AXIS_LABELS = {"relative_score": "100 × score / dense, %", "retention": "(score − chance) / (dense − chance)"}
+METRIC_LABELS = {
     "matthews": "Matthews correlation",
     "f1": "F1",
     "pearson": "Pearson correlation",
@@ -45,41 +35,43 @@ FORMULAS = {
 }
 
 
-def method(name: str) -> str:
-    """Words for a compression method: `smallest weights pruned (magnitude)`, `SparseGPT`."""
-    return METHOD_WORDS.get(name) or short_method(name)
+def panel_title(view: str, part: str = "") -> str:
+    """Title of a panel that shows `view`, with the name of its part of the figure, if any, before it."""
+    title = VIEWS[view]
+    return f"{part}: {title[0].lower()}{title[1:]}" if part else title
 
 
-def short_method(name: str) -> str:
-    """The short name of a compression method, to stand before a level: `magnitude`, `SparseGPT`."""
-    return SHORT_METHOD_WORDS.get(name, name.replace("_", " "))
+def y_label(view: str, rows: pl.DataFrame, mixed: str = "score") -> str:
+    """Label of the y axis of a panel that shows `view`; `mixed` for scores in several metrics."""
+    one_metric = rows["metric"].n_unique() == 1
+    return AXIS_LABELS.get(view) or (metric_label(rows["metric"][0]) if one_metric else mixed)
 
 
-def metric(name: str) -> str:
-    """Words for a metric: `Matthews correlation`, `exact match`."""
-    return METRIC_WORDS.get(name, name.replace("_", " "))
+def metric_label(name: str) -> str:
+    """Label of a metric: `Matthews correlation`, `exact match`."""
+    return METRIC_LABELS.get(name, name.replace("_", " "))
 
 
-def metrics(rows: pl.DataFrame) -> str:
-    """The metrics of `rows`, that of most tasks first, the others with the tasks they are of."""
+def metric_labels(rows: pl.DataFrame) -> str:
+    """The metrics of `rows`: that of most tasks first, the others with their tasks."""
     pairs = rows.select("metric", "title").unique().sort("title")
     titles = {name: list(own["title"]) for (name,), own in pairs.partition_by("metric", as_dict=True).items()}
     first, *others = sorted(titles, key=lambda name: (-len(titles[name]), name))
-    return "; ".join([metric(first), *(f"{metric(name)} for {listed(titles[name])}" for name in others)])
+    return "; ".join([metric_label(first), *(f"{metric_label(name)} for {listed(titles[name])}" for name in others)])
 
 
 def listed(titles: Iterable[str]) -> str:
-    """Titles of tasks in their natural order, once each; with strokes between, as titles may hold commas."""
+    """Titles of tasks in natural order, once each, separated by slashes because titles may hold commas."""
     return " / ".join(sorted(set(titles), key=natural))
 
 
-def measure(name: str) -> str:
-    """Words for a measure of difficulty, such as `chance-corrected dense error`."""
+def measure_label(name: str) -> str:
+    """Label of a measure of difficulty, such as `chance-corrected dense error`."""
     return name.replace("chance_corrected", "chance-corrected").replace("_", " ")
 
 
 def human_figures(rows: pl.DataFrame) -> str:
-    """Human performance on each task of `rows` and where it is from; empty where none is known."""
+    """Human performance on each task of `rows`, and its source; empty where none is known."""
     known = rows.drop_nulls("human").unique(["title", "human", "human_source"])
     by_source: dict[str, list[str]] = {}
     for row in sorted(known.iter_rows(named=True), key=lambda row: natural(row["title"])):
@@ -88,19 +80,16 @@ def human_figures(rows: pl.DataFrame) -> str:
 
 
 def shorten(label: str, length: int = 44) -> str:
-    """Cut a label to `length` characters; never empty, never starting with the underscore matplotlib hides."""
+    """Cut a label to `length` characters; never empty, never with a leading underscore, which matplotlib would hide."""
     text = " ".join(label.split()) or "(no label)"
     text = text if len(text) <= length else text[: length - 1] + "…"
     return " " + text if text.startswith("_") else text
 
 
 def natural(text: str) -> tuple:
-    """Sort key that puts `options=10` behind `options=2`."""
-    return tuple((0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in _parts(text))
-
-
-def _parts(text: str) -> list[str]:
-    return re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    """Sort key that puts `options=10` after `options=2`."""
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return tuple((0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts)
 
 
 def span(values: Iterable[float | int], form: str = "{:,}") -> str:
@@ -117,7 +106,7 @@ def facts(rows: pl.DataFrame, mark: str) -> str:
     over = "examples only, as there is one seed" if seeds.max() == 1 else "seeds and examples"
     text = (
         f"{'Model' if rows['model'].n_unique() == 1 else 'Models'}: {models}. "
-        f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metrics(rows)}. "
+        f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metric_labels(rows)}. "
         f"n = {span(rows['n_examples'])} examples; {span(seeds)} {unit}. "
         f"{mark}: {INTERVAL} over {over}; those against dense are paired with it."
     )

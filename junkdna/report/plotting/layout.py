@@ -7,19 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.report.figures.style import (
-    FAINT,
-    GAP_IN,
-    GREY,
-    LEFT_IN,
-    NOTE_BAND,
-    NOTE_INK,
-    RC,
-    RIGHT_IN,
-    WIDTH_IN,
-    XLABEL_IN,
-    styled,
-)
+from junkdna.report.plotting import theme
+from junkdna.report.plotting.theme import WIDTH_IN, themed
 from junkdna.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -33,11 +22,11 @@ def panels(rows: int, columns: int, share_y: bool = False) -> tuple[Figure, list
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(WIDTH_IN, 4), dpi=RC["savefig.dpi"])  # measured as it is saved
+    fig = Figure(figsize=(WIDTH_IN, 4), dpi=theme.RC["savefig.dpi"])  # measured as it is saved
     FigureCanvasAgg(fig)
     axes = fig.subplots(rows, columns, squeeze=False, sharey=share_y)
     for ax in axes.flat:
-        ax.grid(axis="y", color=FAINT, linewidth=0.5)
+        ax.grid(axis="y", color=theme.FAINT, linewidth=0.5)
         ax.set_axisbelow(True)
     return fig, [list(line) for line in axes]
 
@@ -54,9 +43,14 @@ def wrap(fig: Figure, text: str, size: float, width_in: float) -> str:
     return "\n".join(lines)
 
 
-def measure(fig: Figure, text: str, size: float, **look: object) -> tuple[float, float]:
+def heading(fig: Figure, text: str, width_in: float) -> str:
+    """Title of a panel, broken into lines."""
+    return wrap(fig, text, theme.RC["axes.titlesize"], width_in)
+
+
+def measure(fig: Figure, text: str, size: float, **properties: object) -> tuple[float, float]:
     """Width and height of `text` in inches."""
-    artist = fig.text(0, 0, text, fontsize=size, **look)
+    artist = fig.text(0, 0, text, fontsize=size, **properties)
     box = artist.get_window_extent(fig.canvas.get_renderer())
     artist.remove()
     return box.width / fig.dpi, box.height / fig.dpi
@@ -69,27 +63,21 @@ class Room:
 
     panel_in: float
     head_in: float | tuple[float, ...] = 0.22
-    foot_in: float = XLABEL_IN
-    gap_in: float = GAP_IN
-    left_in: float = LEFT_IN
-    right_in: float = RIGHT_IN
+    foot_in: float = theme.XLABEL_IN
+    gap_in: float = theme.GAP_IN
+    left_in: float = theme.LEFT_IN
+    right_in: float = theme.RIGHT_IN
 
     def heads_in(self, rows: int) -> tuple[float, ...]:
         """Heading of each row of panels."""
         return self.head_in if isinstance(self.head_in, tuple) else (self.head_in,) * rows
 
     def panel_wide_in(self, columns: int) -> float:
-        """Width of one panel where `columns` stand side by side."""
+        """Width of one panel of `columns` side by side."""
         return (WIDTH_IN - self.left_in - self.right_in - self.gap_in * (columns - 1)) / columns
 
 
-def finish(
-    fig: Figure,
-    title: str,
-    legends: Sequence[Sequence[Artist]],
-    footer: str,
-    room: Room,
-) -> Figure:
+def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], footer: str, room: Room) -> Figure:
     """Place title, legends and footer around the panels and give the figure the height that all of it needs."""
     grid = fig.axes[0].get_subplotspec().get_gridspec()
     wide = WIDTH_IN - 0.3
@@ -115,11 +103,11 @@ def finish(
     for legend, tall in zip(drawn, heights, strict=True):
         legend.set_bbox_to_anchor((0.12 / WIDTH_IN, top / height), transform=fig.transFigure)
         top -= tall + 0.06
-    fig.text(0.12 / WIDTH_IN, 0.1 / height, footer, fontsize=6.8, color=GREY, va="bottom", linespacing=1.35)
+    fig.text(0.12 / WIDTH_IN, 0.1 / height, footer, fontsize=6.8, color=theme.GREY, va="bottom", linespacing=1.35)
     return fig
 
 
-@styled
+@themed
 def head_note(fig: Figure, text: str) -> None:
     """Write `text` into a band above all else of a figure that `finish` has laid out; the figure grows by the band."""
     from matplotlib.patches import Rectangle
@@ -138,32 +126,24 @@ def head_note(fig: Figure, text: str) -> None:
         label.set_y(label.get_position()[1] * share)
     for legend, box in legends:
         legend.set_bbox_to_anchor((box.x0, box.y0 * share), transform=fig.transFigure)
-    fig.add_artist(Rectangle((0, share), 1, 1 - share, transform=fig.transFigure, color=NOTE_BAND, zorder=-1))
+    fig.add_artist(Rectangle((0, share), 1, 1 - share, transform=fig.transFigure, color=theme.NOTE_BAND, zorder=-1))
     at = 0.12 / fig.get_figwidth(), 1 - 0.08 / height
-    fig.text(*at, text, fontsize=size, color=NOTE_INK, va="top", linespacing=1.3)
+    fig.text(*at, text, fontsize=size, color=theme.NOTE_INK, va="top", linespacing=1.3)
 
 
 def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
     """Legend of `handles` with as many columns as fit into `wide_in`."""
     for columns in range(min(len(handles), 5), 0, -1):
-        legend = fig.legend(
-            handles=list(handles),
-            loc="upper left",
-            bbox_to_anchor=(0, 1),
-            ncols=columns,
-            borderpad=0,
-            borderaxespad=0,
-            columnspacing=1.4,
-            handlelength=2.6,
-            labelspacing=0.4,
-        )
+        sizes = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.4, "handlelength": 2.6, "labelspacing": 0.4}
+        place = {"loc": "upper left", "bbox_to_anchor": (0, 1), "ncols": columns}
+        legend = fig.legend(handles=list(handles), **place, **sizes)
         if columns == 1 or legend.get_window_extent(fig.canvas.get_renderer()).width / fig.dpi <= wide_in:
             return legend
         legend.remove()
     raise AssertionError("a legend has at least one column")
 
 
-@styled
+@themed
 def save(fig: Figure, stem: Path) -> list[Path]:
     """Write `stem`.pdf, .svg and .png, each whole or not at all; no date inside, so equal figures are equal bytes."""
     metadata = {

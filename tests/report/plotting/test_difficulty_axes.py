@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 from figure_tables import Condition, drops_table
 
-from junkdna.report.figures import difficulty_axes as scale
+from junkdna.report.plotting import difficulty_axes as scale
 
 
 def table(*tasks: tuple[str, str], **more) -> pl.DataFrame:
@@ -34,13 +34,13 @@ def test_the_axis_is_the_knob_that_varies_within_every_task(conditions, knob):
 def test_a_knob_that_differs_only_between_tasks_is_no_variant():
     rows = table(*[(t, f"data_fraction={p},options={n}") for t, n in (("a", 4), ("b", 5)) for p in (10, 100)])
     assert scale.shared_knob(rows) == "data_fraction"
-    assert scale.beside(rows, "data_fraction") == ()
+    assert scale.other_knobs(rows, "data_fraction") == ()
 
 
 def test_variants_are_named_by_their_knobs():
     rows = table(*[("a", f"answer_span={s},context={c}") for s in ("kept", "masked") for c in (8, 64)])
-    beside = scale.beside(rows, "context")
-    found = {scale.variant(row, beside) for row in rows.iter_rows(named=True)}
+    others = scale.other_knobs(rows, "context")
+    found = {scale.variant(row, others) for row in rows.iter_rows(named=True)}
     assert found == {"answer span kept", "answer span masked"}
     assert scale.variant(rows.row(0, named=True), ()) == ""
 

@@ -8,8 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from junkdna.analysis import difficulty
-from junkdna.report.figures import marks
-from junkdna.report.figures import text as report_figures_text
+from junkdna.report.plotting import marks, text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 Place = tuple[str, str]
 DENSE_ERROR = difficulty.CHANCE_CORRECTED_DENSE_ERROR
 HUMAN_GAPS = (difficulty.HUMAN_GAP_BY_HUMAN, difficulty.HUMAN_GAP_BY_DENSE)
-# What stands below a knob's axis, and which way is harder by the paper's reading. The first that varies is the axis.
+# Label of a knob's axis, and which way is harder by the paper's reading. The first that varies is the axis.
 KNOB_LABELS = {
     "context": ("tokens of context around the answer", "harder →"),
     "data_fraction": ("training rows used, %", "← harder"),
@@ -25,19 +24,19 @@ KNOB_LABELS = {
     "shots": ("examples in the prompt (shots)", "← harder"),
     "answer_span": ("answer in the passage", "harder →"),
 }
-KIND_WORDS = {
+KIND_LABELS = {
     "choice": "multiple\nchoice",
     "classify": "text\nclass",
     "generate": "free\nanswer",
     "pair": "text\npair",
     "regress": "number",
 }
-CROWDED = 1 / 16  # of the axis: numbers closer than this stand in equal steps, or their names would touch
+CROWDED = 1 / 16  # of the axis: numbers closer than this go in equal steps, or their labels would touch
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where each condition (task, knobs) stands on x, and what is written below.
+    """Place of each condition (task, knobs) on x, and what is written below.
 
     `joined`: lines join the conditions from left to right, faint across a `divider`. Without `ticks` matplotlib puts
     its own numbers.
@@ -63,11 +62,11 @@ def knob_values(row: dict) -> dict[str, str]:
 
 def varying(rows: pl.DataFrame) -> dict[str, set[str]]:
     """The knobs that have two or more values among `rows`, with these values."""
-    found: dict[str, set[str]] = {}
-    for text in rows["knob_values"].unique():
-        for knob, value in knob_values({"knob_values": text}).items():
-            found.setdefault(knob, set()).add(value)
-    return {knob: values for knob, values in found.items() if len(values) > 1}
+    values_of: dict[str, set[str]] = {}
+    for row in rows.select("knob_values").unique().iter_rows(named=True):
+        for knob, value in knob_values(row).items():
+            values_of.setdefault(knob, set()).add(value)
+    return {knob: values for knob, values in values_of.items() if len(values) > 1}
 
 
 def shared_knob(rows: pl.DataFrame) -> str | None:
@@ -75,20 +74,20 @@ def shared_knob(rows: pl.DataFrame) -> str | None:
 
     None where the tasks have no such knob in common: then they can only be compared by a measure.
     """
-    by_task = [varying(own) for own in rows.partition_by("task")]
-    common = [knob for knob in KNOB_LABELS if all(knob in found for found in by_task)]
-    count = {knob: (knob != "answer_span", max(len(found[knob]) for found in by_task)) for knob in common}
+    by_task = [varying(task) for task in rows.partition_by("task")]
+    common = [knob for knob in KNOB_LABELS if all(knob in knobs for knobs in by_task)]
+    count = {knob: (knob != "answer_span", max(len(knobs[knob]) for knobs in by_task)) for knob in common}
     return max(common, key=count.__getitem__, default=None)
 
 
-def beside(rows: pl.DataFrame, axis: str) -> tuple[str, ...]:
-    """The knobs that vary within a task of `rows` beside the one on the axis."""
-    found = {knob for own in rows.partition_by("task") for knob in varying(own)}
-    return tuple(sorted(found - {axis}))
+def other_knobs(rows: pl.DataFrame, axis: str) -> tuple[str, ...]:
+    """The knobs that vary within a task of `rows`, without the one on the axis."""
+    knobs = {knob for task in rows.partition_by("task") for knob in varying(task)}
+    return tuple(sorted(knobs - {axis}))
 
 
 def variant(row: dict, knobs: tuple[str, ...]) -> str:
-    """Words for the values of `knobs` in a row, such as "answer span masked"; empty without any."""
+    """Label of the values of `knobs` in a row, such as "answer span masked"; empty without any."""
     values = knob_values(row)
     return ", ".join(f"{knob.replace('_', ' ')} {values[knob]}" for knob in knobs if knob in values)
 
@@ -134,11 +133,11 @@ def of_measure(rows: pl.DataFrame, measure: str) -> Scale:
     near 0, and would push all others to the edge.
     """
     shown = rows if measure == DENSE_ERROR else rows.drop_nulls("retention")
-    found = {place(row): _measured(row, measure) for row in shown.iter_rows(named=True)}
-    at = {condition: value for condition, value in found.items() if value is not None}
+    values = {place(row): _measured(row, measure) for row in shown.iter_rows(named=True)}
+    at = {condition: value for condition, value in values.items() if value is not None}
     return Scale(
         at=at,
-        label=f"{report_figures_text.measure(measure)}\n= {report_figures_text.FORMULAS[measure]}   harder →",
+        label=f"{text.measure_label(measure)}\n= {text.FORMULAS[measure]}   harder →",
         limits=marks.around(at.values() or [0.0]),
     )
 
@@ -152,22 +151,18 @@ def _measured(row: dict, measure: str) -> float | None:
 def of_kinds(rows: pl.DataFrame) -> Scale:
     """Conditions in equal steps, tasks of one kind side by side, inside a kind by rising dense error."""
     error = of_measure(rows, DENSE_ERROR).at
-    kinds: dict[str, list[Place]] = {}
-    for row in sorted(rows.iter_rows(named=True), key=lambda row: (_asks_openly(row), row["kind"], error[place(row)])):
-        own = kinds.setdefault(row["kind"], [])
-        own += [place(row)] if place(row) not in own else []
+    kinds: dict[str, dict[Place, None]] = {}
+    ordered = sorted(rows.iter_rows(named=True), key=lambda row: error[place(row)])
+    for row in sorted(ordered, key=lambda row: (row["kind"] == "generate", row["kind"])):
+        kinds.setdefault(row["kind"], {})[place(row)] = None
     at, ticks, dividers = {}, [], []
-    for kind, own in kinds.items():
+    for kind, places in kinds.items():
         start = len(at)
-        at |= {condition: float(start + step) for step, condition in enumerate(own)}
-        ticks.append((start + (len(own) - 1) / 2, KIND_WORDS.get(kind, kind)))
+        at |= {condition: float(start + step) for step, condition in enumerate(places)}
+        ticks.append((start + (len(places) - 1) / 2, KIND_LABELS.get(kind, kind)))
         dividers += [start - 0.5] if start else []
     label = "kind of task; inside a kind, by dense error   harder →"
     return Scale(at, label, (-0.6, len(at) - 0.4), tuple(ticks), tuple(dividers))
-
-
-def _asks_openly(row: dict) -> bool:
-    return row["kind"] == "generate"
 
 
 def kinds_differ(rows: pl.DataFrame) -> bool:
