@@ -13,6 +13,12 @@ settings.register_profile("any machine", deadline=None)  # a busy machine is no 
 settings.load_profile("any machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run Snakemake first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("dag")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def toy_world_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy.make_world(tmp_path_factory.mktemp("toy") / "world")

@@ -375,6 +375,7 @@ def test_gguf_becomes_plain_float32_safetensors(tmp_path):
 
 
 @pytest.mark.network
+@pytest.mark.long
 def test_real_gguf_model_knows_a_capital(tmp_path):
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
