@@ -58,3 +58,19 @@ def study(world: Path) -> dict:
 def settings_study(world: Path) -> dict:
     """The same of the toy study of all settings."""
     return copy.deepcopy(toy.SETTINGS)
+
+
+@pytest.fixture
+def svg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of which only the SVG is drawn: the fonts of PDF files take most of the time, and no page shows them."""
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def savefig(figure: Figure, path: Path, *, format: str, **more: object) -> None:
+        if format == "svg":
+            save(figure, path, format=format, **more)
+        else:
+            Path(path).touch()
+
+    monkeypatch.setattr(Figure, "savefig", savefig)

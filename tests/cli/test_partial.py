@@ -25,6 +25,7 @@ from junkdna.study import grid
 from junkdna.study.cell import Cell
 from junkdna.study.study import Resolved
 
+pytestmark = pytest.mark.usefixtures("svg_alone")
 FOLDER = Path("results/studies/toy/partial")
 STAMP = "2026-01-02 03:04:05,678 "
 

@@ -45,6 +45,7 @@ def test_more_calibration_samples_move_what_is_calibrated_and_nothing_else(store
     assert {file.split("/")[5] for file in cells(files)} == {"wanda-0.5,calibration=phrases"}
 
 
+@pytest.mark.long
 def test_without_keep_compressed_nothing_of_it_is_left(stored: Path) -> None:
     shutil.rmtree(stored / "results/compressed")
     shutil.rmtree(stored / "results/cells")

@@ -33,7 +33,7 @@ def touch(*files: Path) -> None:
         os.utime(file, (later, later))
 
 
-@pytest.mark.parametrize("patterns", [("decoder/*", "data/*"), ("results/**/*",)])
+@pytest.mark.parametrize("patterns", [("decoder/*", "data/*"), pytest.param(("results/**/*",), marks=pytest.mark.long)])
 def test_newer_dates_on_the_same_bytes_re_run_nothing(stored: Path, patterns: tuple[str, ...]) -> None:
     """Dates of sources; dates of files on the way, each newer than every cell."""
     touch(
@@ -43,12 +43,14 @@ def test_newer_dates_on_the_same_bytes_re_run_nothing(stored: Path, patterns: tu
     assert plan(stored).split() == ["in", "all", "5", "cells,", "0", "to", "run"]
 
 
+@pytest.mark.long
 def test_a_copy_without_dates_re_runs_nothing(stored: Path, tmp_path: Path) -> None:
     shutil.copytree(stored, tmp_path / "copy", copy_function=shutil.copyfile, symlinks=False)
     assert planned(tmp_path / "copy") == set()
     assert " 0 to run" in plan(tmp_path / "copy")
 
 
+@pytest.mark.long
 def test_other_weights_under_an_older_date_re_run_every_cell_and_plan_says_so(stored: Path) -> None:
     weights = stored / "decoder/model.safetensors"
     times = (weights.stat().st_atime_ns, weights.stat().st_mtime_ns)
@@ -69,6 +71,7 @@ def test_edited_data_re_run_the_cells_that_read_them(stored: Path) -> None:
     assert " 5 to run" in plan(stored)
 
 
+@pytest.mark.long
 def test_another_source_under_the_same_name_is_refused_and_the_way_out_works(stored: Path) -> None:
     """By dates alone Snakemake does not look at settings: planning and the join do."""
     shutil.copytree(stored / "decoder", stored / "other")

@@ -131,6 +131,7 @@ def test_scoring_uses_no_attention_that_differs_from_run_to_run(world, monkeypat
 # --- real kills -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_processes_killed_while_training_scoring_and_writing(world):
     """SIGKILL, each in a process of its own: twice before an item, once with half a checkpoint on the disk."""
     kills = {key: [["item", 6], ["write", 1], ["item", 3]] for key in TRAINED}
