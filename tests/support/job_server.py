@@ -10,6 +10,7 @@ import array
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,7 +73,7 @@ def serve(address: str) -> None:
                 answer(caller)
                 os._exit(0)
             caller.close()
-    os.unlink(address)
+    shutil.rmtree(Path(address).parent)
 
 
 def answer(caller: socket.socket) -> None:
