@@ -291,6 +291,7 @@ def project(world: Path) -> Path:
     return world
 
 
+@pytest.mark.long
 @pytest.mark.dag
 def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> None:
     """Also where no `python` of the path has the package: rules run under the interpreter of the command."""

@@ -206,6 +206,7 @@ def test_keys_in_another_order_plan_nothing(done: Path) -> None:
 # --- what goes wrong --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path) -> None:
     lost = next(done.glob("results/cells/llm/hues/shots=2/magnitude-0.5/**/*.parquet"))
     before = pl.read_parquet(lost)
@@ -222,6 +223,7 @@ def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path
     assert status.stdout.startswith("32 of 32 cells done")
 
 
+@pytest.mark.long
 def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> None:
     change(done, lambda study: study.update(cells_per_job=4))
     assert planned(done) == set()

@@ -79,7 +79,8 @@ def check_twice(world: Path, again: Path, study: str) -> None:
     assert joined[0].equals(joined[1])
 
 
-@pytest.mark.parametrize("study", ["settings.yaml", pytest.param("methods.yaml", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("study", ["settings.yaml", "methods.yaml"])
 def test_two_runs_of_a_study_give_the_same_bytes(world: Path, study: str) -> None:
     """Every kind of task, knob, transfer mode and compression of the toy studies."""
     check_twice(world, Path(shutil.copytree(world, "../again")).resolve(), study)
