@@ -149,6 +149,7 @@ def test_processes_killed_while_training_scoring_and_writing(world):
     assert not CHECKPOINTS.exists()
 
 
+@pytest.mark.long
 def test_the_command_killed_from_outside(world):
     """`python -m junkdna cell`, hit anywhere in a training of 200 steps."""
     data = {**toy.STUDY, "protocols": {"long": {"epochs": 50}}}
