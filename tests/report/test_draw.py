@@ -61,6 +61,7 @@ GRIDS = {
 }
 
 
+@pytest.mark.usefixtures("svg_alone")
 @pytest.mark.parametrize("name", GRIDS)
 def test_study_and_table_agree_on_the_figures_and_each_can_be_drawn(tmp_path, name):
     given, modes = GRIDS[name]
@@ -118,12 +119,14 @@ def test_all_declared_files_are_written_and_equal_when_drawn_again(tmp_path):
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_one_condition_without_knobs_at_one_level(tmp_path):
     table = tmp_path / "drops.parquet"
     write_frame(drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,), n_seeds=1)]), table)
     assert len(draw.draw_all(table, tmp_path)) == 6
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_columns_of_nulls_without_a_type(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
@@ -151,6 +154,7 @@ def test_no_figure_says_more_than_it_shows():
     assert not [text for text in written if BANNED.search(text)]
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_an_experiment_of_dense_rows_alone_has_no_figure(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, name, levels=(0.5,)) for name in ("good", "bare")])

@@ -30,6 +30,7 @@ def tokenizer(olmo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> obj
 
 
 @pytest.mark.network
+@pytest.mark.long
 @pytest.mark.parametrize("letters", [False, True])
 @pytest.mark.parametrize("name", TASKS)
 def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):

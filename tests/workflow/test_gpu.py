@@ -52,6 +52,7 @@ TRAINED_TOLERANCE = 2e-3  # after some optimizer steps, which turn rounding erro
 log = logging.getLogger(__name__)
 pytestmark = [
     pytest.mark.gpu,
+    pytest.mark.long,
     pytest.mark.skipif(GPUS == 0, reason="needs a CUDA device, and torch sees none"),
 ]
 two_gpus = pytest.mark.skipif(GPUS < 2, reason=f"needs two CUDA devices, and torch sees {GPUS}")

@@ -79,12 +79,14 @@ def check_twice(world: Path, again: Path, study: str) -> None:
     assert joined[0].equals(joined[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("study", ["settings.yaml", "methods.yaml"])
 def test_two_runs_of_a_study_give_the_same_bytes(world: Path, study: str) -> None:
     """Every kind of task, knob, transfer mode and compression of the toy studies."""
     check_twice(world, Path(shutil.copytree(world, "../again")).resolve(), study)
 
 
+@pytest.mark.long
 def test_two_runs_of_a_part_of_the_default_study_give_the_same_bytes(tmp_path, monkeypatch) -> None:
     """Real weights and texts: a choice without training and a training, with fewer rows and levels than config.yaml."""
     if not os.environ.get(WHEELS_VARIABLE):
