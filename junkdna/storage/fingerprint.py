@@ -4,9 +4,14 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PACKAGE = Path(__file__).parents[1]
 _PARSING = Lock()  # Python 3.11.7 fails now and then when two threads make syntax trees (SystemError)
@@ -23,8 +28,16 @@ DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption"}
 
 
 def canonical_json(settings: object) -> str:
-    """JSON with sorted keys and no spaces: equal settings give equal text whatever order they were written in."""
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """JSON with sorted keys and no spaces: equal settings give equal text whatever order they were written in.
+
+    Dataclasses are written as objects, without the fields that are None.
+    """
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_given_fields)
+
+
+def _given_fields(settings: "DataclassInstance") -> dict:
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def digest(text: str) -> str:
