@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.gaps import Missing, row_key
-from junkdna.cli.jobs import write_drops, write_whole
+from junkdna.cli.table_jobs import write_drops, write_whole
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.results import FOLDER, clear

@@ -18,15 +18,17 @@ from junkdna.study.study import Resolved
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from junkdna.study.source_settings import ExampleSettings
 
-def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path: Path) -> None:
-    """Write examples, sealed, with the digest of `settings` (`settings.example_settings`).
+
+def write_examples(table: "pa.Table", settings: "ExampleSettings", raw: dict[str, dict], path: Path) -> None:
+    """Write examples, sealed, with the digest of `settings`.
 
     `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
     (`usable.noted`) go into the footer too.
     """
     told = {
-        "folder": settings["source"].get("local"),
+        "folder": settings.source.local,
         "raw": raw,
         "rows": notes_of(table),
         "settings_fingerprint": settings_fingerprint(settings),

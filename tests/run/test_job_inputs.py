@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,7 +203,7 @@ def compressed(world):
 def test_a_model_is_not_compressed_from_inputs_of_other_settings(compressed, swapped):
     cell, resolved = compressed
     settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-    settings["inputs"][swapped] = "0" * 16
+    settings = replace(settings, inputs={**settings.inputs, swapped: "0" * 16})
     rows = Path(calibration_path(cell.model, "phrases", cell.seed))
     with pytest.raises(UserError, match="was made from other settings") as caught:
         jobs.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, gpus=0, threads=1)

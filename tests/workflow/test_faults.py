@@ -137,7 +137,7 @@ def test_a_damaged_table_stops_what_reads_it(resolved, tmp_path):
         refuses(lambda: read_frame(path, "table of cells"), path, "table of cells", change)
     study, drops = toy_run.document(resolved), tmp_path / "drops.parquet"
     for change in damaged(path, step=path.stat().st_size // 2):
-        refuses(lambda: toy_run.jobs.analyze(drops, study, path), path, "table of cells", change)
+        refuses(lambda: toy_run.table_jobs.analyze(drops, study, path), path, "table of cells", change)
     assert read_frame(path, "table of cells").equals(wanted)
 
 
@@ -278,12 +278,12 @@ def test_data_that_changed_since_the_examples_were_made_are_named(resolved):
         toy_run.encode(CELL, resolved)
     Path("kept.arrow").rename(CELL.tokens_path("evaluate"))
     with pytest.raises(UserError, match=wanted):
-        toy_run.jobs.collect(output, study)
+        toy_run.table_jobs.collect(output, study)
     assert not output.exists()
     raw.write_bytes(whole)
-    toy_run.jobs.collect(output, study)
+    toy_run.table_jobs.collect(output, study)
     raw.unlink()  # results may be looked at where the data are not
-    toy_run.jobs.collect(output, study)
+    toy_run.table_jobs.collect(output, study)
 
 
 def test_roles_from_two_versions_of_one_split_are_not_joined(world):
