@@ -26,7 +26,7 @@ from lm_eval_tasks import package
 
 from junkdna.data.rows import load_raw
 from junkdna.study.sources import PinnedSource
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 RENDER = Path(__file__).parent / "lm_eval_tasks" / "render.py"
 COMMAND = __doc__.split("\n\n")[1].replace("\\", "")

@@ -13,7 +13,7 @@ from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 AT_ONCE = 500
 KNOBS = {"sciq": (("context", "passage"),)}

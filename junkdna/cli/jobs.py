@@ -82,7 +82,7 @@ def tokenize(output: Path, settings: dict, model_file: Path, examples_file: Path
     from junkdna.data.tokens_file import write_tokens
     from junkdna.models.manifest import check_model
     from junkdna.storage.checksums import stored_checksum
-    from junkdna.storage.origin_checks import check_made_from
+    from junkdna.storage.file_errors import check_made_from
 
     inputs = settings["inputs"]
     manifest = check_model(model_file.parent)
@@ -112,7 +112,7 @@ def calibration(output: Path, settings: "CalibrationSettings", model_file: Path)
     from junkdna.data.calibration import make_calibration
     from junkdna.data.examples_file import read_examples_file
     from junkdna.models.manifest import check_model
-    from junkdna.storage.origin_checks import check_made_from
+    from junkdna.storage.file_errors import check_made_from
 
     manifest = check_model(model_file.parent)
     check_made_from(model_file, manifest["settings_fingerprint"], settings.inputs["model"])

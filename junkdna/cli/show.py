@@ -14,7 +14,8 @@ from junkdna.study.paths import MODELS, wheel_path
 from junkdna.study.settings import tokenize_settings
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 from junkdna.study.yaml_reader import read_yaml
 
 

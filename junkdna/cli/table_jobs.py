@@ -22,7 +22,7 @@ def study(output: Path, settings: dict) -> None:
 
 def read_study(path: Path) -> "Resolved":
     """The study that the `study` stage wrote."""
-    from junkdna.storage.checksums import corrupt_file
+    from junkdna.storage.file_errors import corrupt_file
     from junkdna.study.load import from_document
 
     try:
@@ -38,7 +38,7 @@ def collect(output: Path, study_file: Path) -> None:
     import polars as pl
 
     from junkdna.analysis.collect import collect as join
-    from junkdna.data.examples_file import check_data
+    from junkdna.analysis.data_notes import check_data
     from junkdna.storage.tables import write_frame
 
     resolved = read_study(study_file)

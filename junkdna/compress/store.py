@@ -16,15 +16,15 @@ from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
-from junkdna.data.calibration import CalibrationRows, read_calibration
+from junkdna.data.calibration_file import CalibrationRows, read_calibration
 from junkdna.errors import UserError
 from junkdna.models.batch_isolation import row_groups
 from junkdna.models.batching import length_batches, pad
 from junkdna.models.load import check_finite, load_plain
 from junkdna.models.manifest import MANIFEST, check_model
 from junkdna.storage.checksums import sha256_file
+from junkdna.storage.file_errors import check_made_from, check_same_bytes
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
-from junkdna.storage.origin_checks import check_made_from, check_same_bytes
 from junkdna.study.cell import Compression, parse_compression
 from junkdna.study.methods import METHODS
 

@@ -4,7 +4,6 @@ Which texts are drawn depends on the calibration's name, the seed and the texts'
 calibrates gets the same rows, and with windows `texts` every model the same texts.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from itertools import chain, cycle, islice
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from junkdna.data.calibration_file import CalibrationRows, write_calibration
 from junkdna.data.rows import RawRows, load_raw
 from junkdna.data.templates import check_columns, render, wanted_columns
 from junkdna.data.tokenizer import context_tokens, load_tokenizer
@@ -20,30 +20,19 @@ from junkdna.data.values import plain_rows
 from junkdna.data.wheels import wheel_file
 from junkdna.errors import UserError
 from junkdna.seeds import seed_for
-from junkdna.storage.fingerprint import canonical_json
-from junkdna.storage.tables import read_parquet, write_parquet
-from junkdna.study.paths import FOOTER_KEY
+from junkdna.storage.tables import read_parquet
 
 if TYPE_CHECKING:
     from junkdna.study.compress_settings import CalibrationSettings
 
 log = logging.getLogger(__name__)
 
-SCHEMA = pa.schema([("sample_id", pa.string()), ("ids", pa.list_(pa.int32()))])
 ROWS_AT_ONCE = 1000  # a table of long texts is many times larger as Python objects
 FIXES = {
     "texts": "Lower samples, or name more texts.",
     "joined": "Lower samples or context_tokens, or name more texts.",
     "long": "Lower samples or context_tokens, or take windows: texts or joined.",
 }
-
-
-class CalibrationRows(NamedTuple):
-    """Token ids of each sample, special tokens included and without padding; and where each comes from: "ID" for a
-    whole text, "ID@K" for a window that begins at token K of that text (its own special tokens not counted)."""
-
-    ids: list[list[int]]
-    sample_ids: list[str]
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
@@ -226,25 +215,3 @@ def make_calibration(
     log.info("%d of %d texts drawn, %d tokens", len(rows.ids), raw.table.num_rows, sum(map(len, rows.ids)))
     log.info("%d rows have fewer than %d tokens", short, settings.context_tokens)
     write_calibration(output, rows, facts)
-
-
-def write_calibration(path: Path, rows: CalibrationRows, facts: dict) -> None:
-    """Write the rows as Parquet with a checksum, `facts` as JSON in its footer: whole or not at all."""
-    table = pa.table([rows.sample_ids, rows.ids], schema=SCHEMA)
-    table = table.replace_schema_metadata({FOOTER_KEY: canonical_json(facts).encode()})
-    write_parquet(table, path)
-
-
-def read_calibration(path: Path) -> tuple[CalibrationRows, dict]:
-    """The rows and the facts that `write_calibration` wrote; UserError for a missing, damaged or foreign file."""
-    table = read_parquet(path, "file of calibration rows")
-    try:
-        facts = json.loads(table.schema.metadata[FOOTER_KEY])
-        if not table.schema.equals(SCHEMA):
-            raise ValueError(f"columns {', '.join(table.schema.names)}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is no file of calibration rows ({' '.join(str(error).split())[:200]}). Delete it "
-            "and run the study again: it is made anew."
-        ) from None
-    return CalibrationRows(table["ids"].to_pylist(), table["sample_id"].to_pylist()), facts

@@ -67,7 +67,7 @@ def calibration_settings(
         version=SETTINGS_VERSION,
         calibration=name,
         seed=seed,
-        code=code_fingerprint("junkdna.data.calibration"),
+        code=code_fingerprint("junkdna.data.calibration", "junkdna.data.examples_file"),
         source=source,
         split=calibration.path or calibration.split,
         **calibration.model_dump(include={"samples", "context_tokens", "windows", "task", "role", "column"}),

@@ -111,7 +111,7 @@ def tokenize_settings(model: str, task_name: str, knobs: Knobs, protocol_name: s
         "knob_defaults": {k: v for k, v in task.knob_defaults().items() if k not in TRAINING_KNOBS},
         "max_length": protocol.length(model_kind),
         "task": task_name,
-        "code": code_fingerprint("junkdna.data.tokenize"),
+        "code": code_fingerprint("junkdna.data.tokenize", "junkdna.data.tokenizer", "junkdna.data.examples_file"),
     }
     if model_kind == "decoder":
         settings |= task.model_dump(include={"description", "prompt", "mcq_prompt"})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from junkdna.storage.fingerprint import code_fingerprint
-from junkdna.storage.local_digests import files_digest
+from junkdna.storage.local_file_hashes import files_digest
 from junkdna.study.model_files import CODE, MODEL_FILES
 from junkdna.study.settings_base import SETTINGS_VERSION, Settings
 from junkdna.study.sources import PinnedSource, pinned
@@ -106,7 +106,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
         splits=splits,
         columns=task.columns_of(kind).model_dump(exclude_none=True),
         limits=(entry.limits or task.limits).model_dump(exclude_none=True, include={role}),
-        code=code_fingerprint("junkdna.data.load_examples"),
+        code=code_fingerprint("junkdna.data.load_examples", "junkdna.data.examples_file"),
         labels=task.labels,
         label_groups=task.label_groups,
         match=task.generate.match if task.generate else None,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from junkdna.data.calibration import CalibrationRows, draw
+from junkdna.data.calibration import draw
+from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
 from junkdna.study.compress_settings import CalibrationSettings
 

@@ -8,15 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import toy_tokenizers
 
-from junkdna.data.calibration import (
-    CalibrationRows,
-    draw,
-    example_text,
-    make_calibration,
-    read_calibration,
-    texts_of,
-    write_calibration,
-)
+from junkdna.data.calibration import draw, example_text, make_calibration, texts_of
+from junkdna.data.calibration_file import CalibrationRows, read_calibration, write_calibration
 from junkdna.data.examples import SCHEMA as EXAMPLES
 from junkdna.errors import UserError
 from junkdna.storage.tables import write_parquet

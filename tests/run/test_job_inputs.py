@@ -20,7 +20,7 @@ from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_names import check_model_names, taken_names
 from junkdna.errors import UserError
 from junkdna.models.manifest import check_model, model_digest, read_manifest
-from junkdna.storage import local_digests, study_commands
+from junkdna.storage import local_file_hashes, study_commands
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import calibration_path, parse_cell_path
@@ -290,7 +290,7 @@ def test_a_large_file_replaced_by_one_of_the_same_size_and_date_is_noticed(world
     """As tar and rsync leave it: only the time of the entry tells."""
     file = world / "decoder/model.safetensors"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
+        patch.setattr(local_file_hashes, "ALWAYS_HASHED_BYTES", 0)
         Path("results").mkdir()
         before = study_settings.model_settings("tiny", study())
         times = file.stat()

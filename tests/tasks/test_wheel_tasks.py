@@ -27,7 +27,8 @@ from junkdna.study import source_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 pytestmark = pytest.mark.network
 

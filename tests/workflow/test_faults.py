@@ -16,15 +16,15 @@ from made_wheels import make_wheel
 from toy_studies import CELL, TWO_CELLS
 
 from junkdna.analysis.collect import collect, state
+from junkdna.analysis.data_notes import check_data
 from junkdna.compress.masks import MatrixResult
-from junkdna.data.examples_file import check_data
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.data.wheels import open_wheel
 from junkdna.errors import UserError
 from junkdna.models import manifest
 from junkdna.models.manifest import check_model
 from junkdna.run.cell_file import examples_of
-from junkdna.storage import local_digests
+from junkdna.storage import local_file_hashes
 from junkdna.storage.checksums import read_verified, stored_checksum
 from junkdna.storage.tables import read_frame, read_parquet, write_frame
 from junkdna.study.load import resolve
@@ -192,14 +192,14 @@ def test_a_changed_file_of_a_model_stops_cells_and_encoding(resolved, name):
 
 def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch):
     monkeypatch.setattr(manifest, "ALWAYS_HASHED_BYTES", 0)
-    monkeypatch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
+    monkeypatch.setattr(local_file_hashes, "ALWAYS_HASHED_BYTES", 0)
     hashed = []
-    real = local_digests.sha256_file
-    monkeypatch.setattr(local_digests, "sha256_file", lambda path: hashed.append(path.name) or real(path))
+    real = local_file_hashes.sha256_file
+    monkeypatch.setattr(local_file_hashes, "sha256_file", lambda path: hashed.append(path.name) or real(path))
 
     def checked() -> list[str]:
         hashed.clear()
-        local_digests._facts.cache_clear()  # as another process begins
+        local_file_hashes._facts.cache_clear()  # as another process begins
         check_model(FOLDER)
         return hashed
 

@@ -7,13 +7,13 @@ import pytest
 
 from junkdna.cli import jobs, table_jobs
 from junkdna.compress.artifact import read_artifact
-from junkdna.data.calibration import read_calibration
+from junkdna.data.calibration_file import read_calibration
 from junkdna.data.examples_file import read_examples_file
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.report.page import write_report
 from junkdna.storage.checksums import read_verified
-from junkdna.storage.missing_files import making
+from junkdna.storage.file_errors import making
 from junkdna.storage.tables import read_frame, write_frame
 
 READERS = {
