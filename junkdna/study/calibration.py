@@ -7,8 +7,12 @@ from pydantic import Field, field_validator, model_validator
 from junkdna.study.base import Name
 from junkdna.study.sources import MemberPath, Source, Text
 
-DEFAULTS = {"task": {"role": "train"}, "wheel": {"column": "text"}, "local": {"column": "text"}}
-DEFAULTS["hub"] = {"split": "train", "column": "text", "revision": "main"}
+DEFAULTS = {
+    "task": {"role": "train"},
+    "wheel": {"column": "text"},
+    "local": {"column": "text"},
+    "hub": {"split": "train", "column": "text", "revision": "main"},
+}
 
 
 class Calibration(Source):
