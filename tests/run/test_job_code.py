@@ -99,8 +99,12 @@ def run_modules(job: Callable, *args: object, **named: object) -> set[str]:
 
 
 def one_of_each(cells: list[Cell]) -> list[Cell]:
-    """Cells that differ in what code they run: dense or compressed, stored or not, trained or not, model and task."""
-    kinds = {(c.compression.method, c.compressed_path is None, c.transfer == "none", c.model, c.task): c for c in cells}
+    """Cells that differ in what code they run: compressed, calibrated, stored, trained or not, and the task."""
+    kinds = {}
+    for cell in cells:
+        calibrated = "calibration" in dict(cell.compression.options)
+        compressed = (bool(cell.compression.level), calibrated, cell.compressed_path is None)
+        kinds[(*compressed, cell.transfer == "none", cell.task)] = cell
     return [*kinds.values()]
 
 
