@@ -318,7 +318,7 @@ def test_a_hub_folder_that_is_gone_counts_as_it_was_last(world):
     toy.write_yaml(world / "tasks/mood.yaml", task)
     Path("results").mkdir()
     before = study_settings.example_settings("mood", "evaluate", study())
-    assert "files_sha256" in before["source"]
+    assert before.source.files_sha256
     shutil.rmtree("hubdata")
     assert study_settings.example_settings("mood", "evaluate", study()) == before
 
