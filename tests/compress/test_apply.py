@@ -1,7 +1,6 @@
 """Every compression method through the stages: toy models compressed, scored and trained as the rules do it."""
 
 import copy
-import json
 import os
 import shlex
 import shutil
@@ -28,6 +27,7 @@ from junkdna.run.cell_file import read_footer
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import parse_compression
+from junkdna.study.compress_settings import CompressedSettings
 from junkdna.study.load import resolve
 from junkdna.study.methods import METHODS
 
@@ -137,7 +137,7 @@ def test_stored_compressions_are_shared_and_know_what_made_them(ran):
             continue
         facts = read_artifact(Path(cell.compressed_path)).facts
         settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-        assert facts["settings"] == json.loads(json.dumps(settings))
+        assert CompressedSettings.read(facts["settings"], "") == settings
         assert facts["digest"] == study_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
         if METHODS[cell.compression.method].statistics:
             assert len(facts["sample_ids"]) == len({*facts["sample_ids"]}) == 6
@@ -225,8 +225,9 @@ def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
     for output, model in ((cell.compressed_path + "x", "tiny"), (cell.compressed_path, "llm")):
         with pytest.raises(UserError, match="not what --settings describes"):
             jobs.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
+    other = replace(settings, compression="magnitude-x")
     with pytest.raises(UserError, match="no stored compression"):
-        jobs.compress(Path("x"), {}, toy_run.manifest("tiny"), None, gpus=0, threads=1)
+        jobs.compress(Path("x"), other, toy_run.manifest("tiny"), None, gpus=0, threads=1)
 
 
 def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
