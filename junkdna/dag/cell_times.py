@@ -15,7 +15,7 @@ from junkdna.models.fetch import read_header
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.cell import Cell
 from junkdna.study.paths import EXAMPLES, MODELS
-from junkdna.study.settings import example_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
 TRAINED = 3  # a token that is trained on costs about three that are scored: forward, and twice that backward
@@ -105,9 +105,10 @@ def row_count(task: str, role: str, resolved: Resolved) -> int | None:
     its split's stated rows, its limit and its share of a split by hash; None where nothing says it."""
     if made := _parquet_rows([Path(f"{EXAMPLES}/{task}/{role}.parquet")]):
         return made
-    spec, source = resolved.tasks[task], example_settings(task, role, resolved)["source"]
-    (split, files), *_ = source["splits"].items()
-    raw = _parquet_rows(matching(local_folder(source["local"]), files)) if "local" in source else None
+    spec, settings = resolved.tasks[task], example_settings(task, role, resolved)
+    (split, files), *_ = settings.splits.items()
+    local = settings.source.local
+    raw = None if local is None else _parquet_rows(matching(local_folder(local), files))
     limits, cut = resolved.study.tasks[task].limits or spec.limits, spec.hash_split if role != "shots" else None
     stated = (raw, spec.rows.get(split), getattr(limits, role, None), getattr(cut, role, None))
     return min((number for number in stated if isinstance(number, int)), default=None)

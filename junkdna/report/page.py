@@ -17,7 +17,7 @@ from junkdna.report.glossary import STYLE, WORDS
 from junkdna.report.plotting import series
 from junkdna.report.plotting.text import human_figures, metric_label, natural, span
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import corrupt_file
+from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.tables import read_frame
 from junkdna.study.methods import METHODS
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 HEAD = """# Tasks
 

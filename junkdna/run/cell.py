@@ -10,7 +10,6 @@ import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,8 +28,8 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run.cell_file import cell_table, metrics_row
 from junkdna.run.cell_inputs import Inputs, read_inputs
 from junkdna.seeds import seed_for
+from junkdna.storage.file_errors import check_same_bytes
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.storage.origin_checks import check_same_bytes
 from junkdna.study import methods
 from junkdna.study.cell import Cell, parse_cell_path
 
@@ -104,11 +103,12 @@ def _log(settings: dict, row: dict, watch: Stopwatch) -> None:
 def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> object:
     """The rows that the cell trains on, after the knob data_fraction; UserError where a class to be evaluated would
     go unseen."""
-    objectives, subsets = (import_module(f"junkdna.{name}") for name in ("train.losses", "train.subset"))
+    from junkdna.train import losses, subset
+
     train, protocol = rows["train"], settings["protocol"]
     labeled = settings["kind"] in ("classify", "pair")
     percent = dict(key.knobs).get("data_fraction", 100)
-    kept = subsets.subset(
+    kept = subset.subset(
         train["answer"] if labeled else None,
         train["position"],
         percent,
@@ -117,15 +117,15 @@ def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> ob
     )
     taken = {name: [values[i] for i in kept] for name, values in train.items()}
     if settings["kind"] == "regress":
-        subsets.check_targets(taken["target"], percent)
+        subset.check_targets(taken["target"], percent)
     if labeled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
         names = ", ".join(settings["classes"][i] for i in sorted(unseen))
         raise UserError(
             f"task {key.task}: class {names} is evaluated but stands in none of the {len(kept)} train rows; raise "
             f"limits.train, or take the class out."
         )
-    return objectives.Training(
-        objective=objectives.objective_for(settings["kind"], settings["choice"]),
+    return losses.Training(
+        objective=losses.objective_for(settings["kind"], settings["choice"]),
         queries=taken["query"],
         starts=taken["second_start"],
         options=taken["options"],
@@ -158,10 +158,9 @@ def _repeatable_attention() -> Iterator[None]:
 def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop) -> Answers:
     if settings["kind"] != "generate":
         return answer(settings, model, rows, device, loop)
-    text = import_module(
-        "junkdna.evaluate.answers_text"
-    )  # by name: its code must not count in cells that write nothing
-    return text.answer(settings, model, load_tokenizer(folder), rows, device, loop)
+    from junkdna.evaluate import answers_text
+
+    return answers_text.answer(settings, model, load_tokenizer(folder), rows, device, loop)
 
 
 def _answer_shown(rows: dict) -> dict[str, float]:
@@ -174,8 +173,9 @@ def _stored(settings: dict, key: Cell, manifest: dict) -> object | None:
     """The stored compression that the cell reads, compared with its settings and its model; None without one."""
     if key.compressed_path is None:
         return None
-    reader = import_module("junkdna.compress.artifact")  # by name: its code counts in cells that read such a file
-    artifact = reader.read_artifact(Path(key.compressed_path), settings["inputs"]["compressed"])
+    from junkdna.compress.artifact import read_artifact
+
+    artifact = read_artifact(Path(key.compressed_path), settings["inputs"]["compressed"])
     model_file = f"{key.model_folder}/{MANIFEST}"
     check_same_bytes(key.compressed_path, artifact.facts.get("model_digest"), model_file, manifest["digest"])
     return artifact
@@ -219,9 +219,10 @@ def computed(key: Cell, prunables: list) -> apply.Results:
 
 
 def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop):
-    transfer = import_module("junkdna.train.finetune")  # by name: its code must not count in cells that do not train
+    from junkdna.train.finetune import fine_tune
+
     protocol = {"match": "epochs", **settings["protocol"]}
-    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), loop)
+    return fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), loop)
 
 
 def processor() -> str:

@@ -1,5 +1,6 @@
 """Mistakes on the command line of `junkdna`: one line with close names, and how to ask for help."""
 
+import json
 import re
 
 import pytest
@@ -55,6 +56,42 @@ def test_settings_of_another_command_are_named(command, tmp_path):
     files = ["--model", "m.json"] if command in ("tokenize", "calibration", "compress") else []
     files += ["--examples", "e.parquet"] if command == "tokenize" else []
     args = parser().parse_args([command, str(tmp_path / "out"), *files, "--settings", '{"version": 2}'])
-    with pytest.raises(UserError, match=rf"--settings lacks .* not the settings of `junkdna {command}`.*snakemake"):
+    with pytest.raises(
+        UserError, match=rf"--settings: the key \w+ is missing.* not the settings of `junkdna {command}`.*snakemake"
+    ):
         args.run(args)
     assert not list(tmp_path.iterdir())
+
+
+COMPRESS = {
+    "version": 3, "model": "m", "model_kind": "decoder", "model_dtype": "float32", "compression": "wanda-0.5",
+    "options": {}, "seed": 0, "inputs": {"model": "0"}, "code": "0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "says"),
+    [
+        (
+            "wheel",
+            {"wheel": "a", "version": "1", "filename": "a.whl", "sha265": "0"},
+            "unknown key 'sha265'. Did you mean",
+        ),
+        ("model", {"locale": "folder"}, "unknown key 'locale'. Did you mean 'local'"),
+        (
+            "model",
+            {"local": "folder", "hub": "a/b"},
+            "exactly one of wheel, local, hub (given: local: folder, hub: a/b)",
+        ),
+        ("compress", COMPRESS | {"seed": "0"}, "--settings: seed: '0' must be a whole number"),
+        ("compress", COMPRESS | {"seeds": 0}, "--settings: unknown key 'seeds'. Did you mean 'seed'"),
+        ("compress", {key: value for key, value in COMPRESS.items() if key != "inputs"}, "the key inputs is missing"),
+    ],
+)
+def test_a_wrong_key_of_settings_is_named(command, settings, says, tmp_path):
+    files = ["--model", "m.json"] if command == "compress" else []
+    args = parser().parse_args([command, str(tmp_path / "out"), *files, "--settings", json.dumps(settings)])
+    with pytest.raises(UserError) as caught:
+        args.run(args)
+    assert says in str(caught.value)
+    assert f"These are not the settings of `junkdna {command}`." in str(caught.value)

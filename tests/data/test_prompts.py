@@ -5,7 +5,7 @@ import toy_tokenizers
 
 from junkdna.data import prompts
 from junkdna.errors import UserError
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 BLANK = dict.fromkeys(("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer", "target"))
 

