@@ -6,6 +6,10 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from junkdna.study.settings_base import Settings
 
 HELP = {
     "wheel": "bring a pinned wheel",
@@ -25,10 +29,8 @@ NEEDED = {  # keys without which a job cannot begin
     "wheel": ("wheel", "version", "filename", "sha256"),
     "model": (),
     "examples": ("task", "role", "kind", "source", "columns", "limits"),
-    "tokenize": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
     "calibration": ("calibration", "seed", "source", "samples", "context_tokens", "windows", "inputs"),
     "compress": ("model", "model_kind", "compression", "seed", "inputs"),
-    "cell": ("cell", "kind", "metric", "model_kind", "protocol", "inputs"),
     "study": ("study", "tasks"),
 }
 FILES = {
@@ -82,12 +84,27 @@ def _settings(args: argparse.Namespace) -> dict:
 
     settings = settings_from(args.settings)
     if lacks := [key for key in NEEDED[args.command] if key not in settings]:
-        raise UserError(
-            f"--settings lacks {', '.join(lacks)}, so these are not the settings of `junkdna {args.command}`. Copy the "
-            "command from `junkdna plan --commands`, or have Snakemake make the file: "
-            f"snakemake --cores 1 -- {shlex.quote(str(args.output))}"
-        )
+        problem = f"--settings lacks {', '.join(lacks)}, so these are not the settings of `junkdna {args.command}`."
+        raise UserError(f"{problem} {_fix(args)}")
     return settings
+
+
+def _typed(args: argparse.Namespace, settings: "type[Settings]") -> "Settings":
+    """The settings of a job as their own type; UserError as `_settings`, also for a key that is not known."""
+    from junkdna.cli.jobs import settings_from
+    from junkdna.errors import UserError
+
+    try:
+        return settings.read(settings_from(args.settings), f"--settings of `junkdna {args.command}`")
+    except UserError as error:
+        raise UserError(f"{error} {_fix(args)}") from None
+
+
+def _fix(args: argparse.Namespace) -> str:
+    return (
+        "Copy the command from `junkdna plan --commands`, or have Snakemake make the file: "
+        f"snakemake --cores 1 -- {shlex.quote(str(args.output))}"
+    )
 
 
 def _simple(args: argparse.Namespace) -> None:
@@ -98,8 +115,9 @@ def _simple(args: argparse.Namespace) -> None:
 
 def _tokenize(args: argparse.Namespace) -> None:
     from junkdna.cli import jobs
+    from junkdna.study.cell_settings import TokenSettings
 
-    jobs.tokenize(args.output, _settings(args), args.model, args.examples, args.shots)
+    jobs.tokenize(args.output, _typed(args, TokenSettings), args.model, args.examples, args.shots)
 
 
 def _calibration(args: argparse.Namespace) -> None:
@@ -119,9 +137,10 @@ def _compress(args: argparse.Namespace) -> None:
 def _cell(args: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
     from junkdna.cli import jobs
+    from junkdna.study.cell_settings import CellSettings
 
-    settings = _settings(args)
-    bar = progress_bar(settings.get("cell", "cell"))
+    settings = _typed(args, CellSettings)
+    bar = progress_bar(settings.cell)
     jobs.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.ahead)
 
 

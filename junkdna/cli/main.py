@@ -93,6 +93,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     tasks = commands.add_parser("tasks", help="tasks that come with the package")
     tasks.add_argument("--markdown", action="store_true", help="as the page docs/tasks.md")
     tasks.set_defaults(run=_tasks)
+    formats = commands.add_parser("formats", help="answer formats: how tasks are asked, answered and trained")
+    formats.add_argument("--markdown", action="store_true", help="as the table in docs/scoring.md")
+    formats.set_defaults(run=_formats)
     _add_task_command(commands)
     where = commands.add_parser("where", help="where the figures, tables and the report of the study stand")
     where.set_defaults(run=_where)
@@ -224,6 +227,12 @@ def _tasks(args: argparse.Namespace) -> None:
     from junkdna.report import task_docs
 
     _print_lines(task_docs.page() if args.markdown else cli_show.tasks())
+
+
+def _formats(args: argparse.Namespace) -> None:
+    from junkdna.report import format_docs
+
+    _print_lines(format_docs.format_lines(args.markdown))
 
 
 def _task_show(args: argparse.Namespace) -> None:

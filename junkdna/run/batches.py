@@ -21,6 +21,7 @@ from junkdna.run.job_log import log_file
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.study.cell import Cell, knob_text, parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.paths import BATCHES
 
 if TYPE_CHECKING:
@@ -68,12 +69,12 @@ def _queue_of(cell: Cell) -> Path:
     return QUEUE / cell.model / cell.task / knob_text(cell.token_knobs) / f"{cell.protocol}.jsonl"
 
 
-def made_file(settings: dict) -> Path:
+def made_file(settings: CellSettings) -> Path:
     """Where the file of a cell stands that was made ahead of its job; its log beside it ends in `.log`."""
     return BATCHES / f"{settings_fingerprint(settings)}.parquet"
 
 
-def take(settings: dict, output: Path) -> bool:
+def take(settings: CellSettings, output: Path) -> bool:
     """Put a cell that was made ahead in its place; False where there is none. What was logged then is logged here."""
     made = made_file(settings)
     if not made.is_file():
@@ -88,7 +89,7 @@ def take(settings: dict, output: Path) -> bool:
 
 
 @contextmanager
-def claimed(settings: dict, wait: bool) -> Iterator[bool]:
+def claimed(settings: CellSettings, wait: bool) -> Iterator[bool]:
     """Whether this process alone makes the cell while the block runs; with `wait`, after any other has ended.
 
     Where the file system knows no locks two processes may make one cell, which costs time and changes nothing.
@@ -111,13 +112,13 @@ def claimed(settings: dict, wait: bool) -> Iterator[bool]:
             path.unlink(missing_ok=True)
 
 
-def others(settings: dict, most: int) -> Iterator[dict]:
+def others(settings: CellSettings, most: int) -> Iterator[CellSettings]:
     """Settings of up to `most` cells to make ahead, each claimed by this process until the next is asked for.
 
     Those that read the files that this process's own cell reads, which Snakemake has therefore made for this run, and
     no others; after the own cell in the study's order, then from its start.
     """
-    own = parse_cell_path(settings["cell"])
+    own = parse_cell_path(settings.cell)
     queue = _read_queue(_queue_of(own))
     if settings not in queue:  # written by the run of another study, or by none
         return
@@ -126,7 +127,7 @@ def others(settings: dict, most: int) -> Iterator[dict]:
     for other in [*queue[start:], *queue[: start - 1]]:
         if given == most:
             return
-        cell = parse_cell_path(other["cell"])
+        cell = parse_cell_path(other.cell)
         if not {*cell.roles} <= {*own.roles} or not _readable(cell, own) or _is_made(cell, other):
             continue
         with claimed(other, wait=False) as ours:
@@ -135,9 +136,9 @@ def others(settings: dict, most: int) -> Iterator[dict]:
                 yield other
 
 
-def _read_queue(file: Path) -> list[dict]:
+def _read_queue(file: Path) -> list[CellSettings]:
     try:
-        return [json.loads(line) for line in file.read_text().splitlines()]
+        return [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
     except (OSError, ValueError):
         return []
 
@@ -147,7 +148,7 @@ def _readable(cell: Cell, own: Cell) -> bool:
     return cell.compressed_path in (None, own.compressed_path) or Path(cell.compressed_path).is_file()
 
 
-def _is_made(cell: Cell, settings: dict) -> bool:
+def _is_made(cell: Cell, settings: CellSettings) -> bool:
     from junkdna.run.cell_file import read_footer
 
     if made_file(settings).is_file():
@@ -161,7 +162,7 @@ def _is_made(cell: Cell, settings: dict) -> bool:
 
 
 @contextmanager
-def logged_apart(settings: dict) -> Iterator[None]:
+def logged_apart(settings: CellSettings) -> Iterator[None]:
     """Send what is logged while the block runs to the log of the cell that is made ahead, else to stderr."""
     root = logging.getLogger()
     before = root.handlers[:]

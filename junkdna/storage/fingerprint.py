@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 _PARSING = Lock()  # Python 3.11.7 fails now and then when two threads make syntax trees (SystemError)
 NOT_COUNTED = {
-    "junkdna.errors", "junkdna.storage.fingerprint", "junkdna.study.methods", "junkdna.storage.atomic",
+    "junkdna.errors", "junkdna.storage.fingerprint", "junkdna.study.methods", "junkdna.study.formats", "junkdna.storage.atomic",
     "junkdna.storage.checksums", "junkdna.storage.tables",
     "junkdna.models.manifest",
 }  # fmt: skip

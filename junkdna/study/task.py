@@ -12,13 +12,13 @@ from junkdna.errors import UserError, unknown_name
 from junkdna.study.base import KnobValue, Line, Name, StrictModel
 from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource, compiled
 from junkdna.study.document_kinds import check_kind
+from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.metrics import METRIC_KINDS
 from junkdna.study.yaml_reader import read_yaml, validated
 from junkdna.study.yaml_text import files_near
 
-Kind = Literal["classify", "pair", "regress", "choice", "generate"]
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
-PLACES_TO_STRIP = ("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+PLACES_TO_STRIP = ("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
 
 
 class Knob(StrictModel):
@@ -105,8 +105,8 @@ class ProtocolOverrides(StrictModel):
     epochs: int | None = Field(None, ge=1, le=100_000)
     batch_size: int | None = Field(None, ge=1, le=100_000)
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    encoder_choice: Literal["similarity", "cross"] | None = None
-    decoder_choice: Literal["continuation", "letters"] | None = None
+    encoder_choice: EncoderChoice | None = None
+    decoder_choice: DecoderChoice | None = None
     length_normalization: Literal["none", "token", "character"] | None = None
 
 

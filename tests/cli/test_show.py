@@ -27,7 +27,7 @@ from junkdna.study.load import load_study
 CUT = {**toy.HUES_TASK, "name": "cut", "title": "Short of room", "protocol": {"max_length": 12}}
 ENDED = {
     **toy.HUES_TASK, "name": "ended", "title": "What follows the option is scored",
-    "columns": {**toy.HUES_TASK["columns"], "ending": "is the {q}"},
+    "columns": {**toy.HUES_TASK["columns"], "suffix": "is the {q}"},
 }  # fmt: skip
 BARE = {
     **toy.HUES_TASK, "name": "bare", "title": "A source without passages",

@@ -7,7 +7,7 @@ from junkdna.data import prompts
 from junkdna.errors import UserError
 from junkdna.study.task import load_task
 
-BLANK = dict.fromkeys(("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer", "target"))
+BLANK = dict.fromkeys(("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer", "target"))
 
 
 def row(text: str, **fields: object) -> dict:
@@ -106,8 +106,8 @@ def test_arc_by_continuation():
 
 
 def test_winogrande_scores_what_follows_the_option():
-    shot = row("The trophy did not fit because the", ending="was too big.", choices=["trophy", "case"], answer=0)
-    asked = row("Ann thanked Eve because", ending="had helped.", choices=["Ann", "Eve"], answer=1)
+    shot = row("The trophy did not fit because the", suffix="was too big.", choices=["trophy", "case"], answer=0)
+    asked = row("Ann thanked Eve because", suffix="had helped.", choices=["Ann", "Eve"], answer=1)
     settings = settings_of("winogrande")
     assert prompts.prompt(asked, [shot], settings) == (
         "The trophy did not fit because the trophy was too big.\n\nAnn thanked Eve because"

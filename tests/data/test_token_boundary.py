@@ -43,8 +43,8 @@ def merging(*merges: tuple[str, str], post: object = None) -> PreTrainedTokenize
 COLON_C = merging((":", "▁"), (":▁", "C"), ("a", "t"), ("▁", "D"), ("o", "g"))
 
 
-def ask(one: object, prompt: str, *options: str, gap: str = " ", ending: str = "") -> Split:
-    return next(split_rows([Asked(prompt, gap, [*options], ending)], one, True))[1]
+def ask(one: object, prompt: str, *options: str, gap: str = " ", suffix: str = "") -> Split:
+    return next(split_rows([Asked(prompt, gap, [*options], suffix)], one, True))[1]
 
 
 def pieces(one: object, ids: list[int]) -> list[str]:
@@ -106,14 +106,14 @@ def test_seams_of_every_kind(merge, prompt, gap, options):
 
 
 def test_an_ending_is_scored_alone_where_it_can_be():
-    found = ask(COLON_C, "It said", "Cat", "a Dog", ending="ran off")
+    found = ask(COLON_C, "It said", "Cat", "a Dog", suffix="ran off")
     assert [one_text(COLON_C, ids[n:]) for ids, n in zip(found.options, found.starts, strict=True)] == [" ran off"] * 2
     assert (found.characters, found.moved) == ([7, 7], False)
 
 
 def test_where_a_token_spans_option_and_ending_the_options_are_scored_whole():
     one = merging(("t", "▁"))  # behind "Cat", not behind "Dog"
-    found = ask(one, "It said", "Cat", "Dog", ending="ran off")
+    found = ask(one, "It said", "Cat", "Dog", suffix="ran off")
     assert [one_text(one, ids) for ids in found.options] == [" Cat ran off", " Dog ran off"]
     assert (found.starts, found.characters, found.moved) == ([0, 0], [11, 11], True)
 
@@ -141,8 +141,8 @@ def test_a_normalizer_that_takes_the_option_out_leaves_nothing_to_score(family):
         [normalizers.Replace("\x07", ""), *filter(None, [one.backend_tokenizer.normalizer])]
     )
     assert ask(one, "what ?", "\x07", "fox").silent == ["\x07"]  # a blank alone is no option
-    assert ask(one, "what ?", "tree", "fox", ending="\x07").silent == ["\x07"] * 2
-    assert ask(one, "what ?", "\x07", "fox", ending="runs").silent == ["\x07"]
+    assert ask(one, "what ?", "tree", "fox", suffix="\x07").silent == ["\x07"] * 2
+    assert ask(one, "what ?", "\x07", "fox", suffix="runs").silent == ["\x07"]
 
 
 def test_a_silent_option_is_no_prompt_either():

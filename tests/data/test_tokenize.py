@@ -155,7 +155,7 @@ def test_options_are_cut_like_texts_and_counted(tokenizer):
 
 
 def test_what_follows_an_option_belongs_to_it(tokenizer):
-    rows = table({"text": "the fox", "choices": ["sees", "is"], "ending": "a tree ."})
+    rows = table({"text": "the fox", "choices": ["sees", "is"], "suffix": "a tree ."})
     found = encoded(rows, tokenizer, settings("choice"))
     assert found["options"][0].as_py() == [tokenizer(f"{word} a tree .")["input_ids"] for word in ("sees", "is")]
 
@@ -166,11 +166,11 @@ ASKED = {"text": "what colour is the fox ?", "choices": ["red", "the blue fox", 
 
 
 def test_a_cross_encoder_sees_the_question_with_each_option(tokenizer):
-    rows = [ASKED, {**ASKED, "passage": "the fox is blue ."}, {**ASKED, "choices": ["red", "."], "ending": "is good"}]
+    rows = [ASKED, {**ASKED, "passage": "the fox is blue ."}, {**ASKED, "choices": ["red", "."], "suffix": "is good"}]
     firsts = [ASKED["text"], f"{ASKED['text']} the fox is blue .", ASKED["text"]]
     found = encoded(table(*rows), tokenizer, settings("choice", "cross")).to_pylist()
     for row, first, coded in zip(rows, firsts, found, strict=True):
-        seconds = [f"{choice} is good" if "ending" in row else choice for choice in row["choices"]]
+        seconds = [f"{choice} is good" if "suffix" in row else choice for choice in row["choices"]]
         assert len(coded["options"]) == len(coded["option_starts"]) == len(seconds)
         for second, ids, start in zip(seconds, coded["options"], coded["option_starts"], strict=True):
             whole = tokenizer(first, second, return_token_type_ids=True)

@@ -200,7 +200,7 @@ def test_options_are_encoded_behind_the_prompt(tokenizer):
 @pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "wordpiece"])
 def test_only_the_ending_is_scored_where_there_is_one(family):
     one = TOKENIZERS[family]
-    row = {"text": "the fox sees", "choices": ["a", "New York"], "ending": "far away", "answer": 1}
+    row = {"text": "the fox sees", "choices": ["a", "New York"], "suffix": "far away", "answer": 1}
     found = tokenize(table(row), None, one, settings(prompt="{text}")).to_pylist()[0]
     before = len(plain_ids(one, "the fox sees"))
     for option, ids, start in zip(row["choices"], found["options"], found["option_starts"], strict=True):
@@ -232,9 +232,9 @@ def test_nothing_follows_where_text_is_generated_or_a_number_wanted(tokenizer, k
     assert found["references"] == ["red", "a red one"]
 
 
-@pytest.mark.parametrize("ending", [None, "\x07"])
-def test_an_option_without_tokens_is_no_option_that_always_wins(ending):
-    row = {"id": "r7", "text": "what ?", "choices": ["\x07", "fox"], "ending": ending}
+@pytest.mark.parametrize("suffix", [None, "\x07"])
+def test_an_option_without_tokens_is_no_option_that_always_wins(suffix):
+    row = {"id": "r7", "text": "what ?", "choices": ["\x07", "fox"], "suffix": suffix}
     with pytest.raises(UserError, match=r"task t: row 'r7': this model's tokenizer gives no token for '\\x07'"):
         tokenize(table(row), None, TOKENIZERS["wordpiece"], settings())  # whose normalizer takes control characters out
 

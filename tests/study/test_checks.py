@@ -113,7 +113,7 @@ def test_a_cross_encoder_must_be_trained(world, place):
 
 
 def test_letters_would_hide_what_follows_the_options(world):
-    task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "ending": "{w1}"}}
+    task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "suffix": "{w1}"}}
     study = asked("llm", "hues", ["none"], protocol="letters")
     assert "decoder_choice letters would not show what follows the options" in error_of(study, hues=task)
     assert resolve(changed(study, "experiments|e|protocol", "default"), "study")

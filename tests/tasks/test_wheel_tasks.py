@@ -167,7 +167,7 @@ def test_gold_stands_everywhere_about_equally_often(real):
 
 def question(row: dict) -> str:
     """All of a row but its choices, in small letters and single blanks."""
-    parts = [row["text"], row["text_b"], row["passage"], row["ending"]]
+    parts = [row["text"], row["text_b"], row["passage"], row["suffix"]]
     return " ".join(" ".join(filter(None, parts)).lower().split())
 
 
@@ -215,7 +215,7 @@ def rendered(real: Real) -> dict:
         {"prompt_with_passage": asked(real, (("context", "passage"),), 0)} if row["passage"] and real.task.knobs else {}
     )
     found |= {"prompt_with_one_shot": asked(real, (), 1)} if "shots" in real.rows else {}
-    letters = row["choices"] and not row["ending"] and protocol.decoder_choice != "letters"
+    letters = row["choices"] and not row["suffix"] and protocol.decoder_choice != "letters"
     return found | ({"prompt_with_letters": asked(real, (), 0, "letters")} if letters else {})
 
 
@@ -271,7 +271,7 @@ def cleaned(text: str) -> str:
 
 def from_hellaswag(row: dict) -> dict:
     query = cleaned(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}")
-    return {"query": query, "choices": [*map(cleaned, row["endings"])], "gold": int(row["label"])}
+    return {"query": query, "choices": [*map(cleaned, row["suffixes"])], "gold": int(row["label"])}
 
 
 def from_copa(row: dict) -> dict:
