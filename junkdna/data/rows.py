@@ -12,7 +12,14 @@ from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+from pyarrow import parquet
+
+from junkdna.data.class_names import feature_names, label_names
+from junkdna.data.delimited import delimited_table
+from junkdna.data.json_rows import json_lines, json_rows, json_table
 from junkdna.data.olmes import REQUESTS_NAME, documents
+from junkdna.data.table_parts import joined
 from junkdna.data.unreadable import check_bytes, unreadable
 from junkdna.data.wheels import open_wheel
 from junkdna.errors import UserError, unknown_name
@@ -20,7 +27,6 @@ from junkdna.storage.globs import local_folder, one_name
 from junkdna.study.sources import AnySource, HubSource, LocalSource, WheelSource
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import DatasetBuilder
 
 log = logging.getLogger(__name__)
@@ -35,7 +41,7 @@ class RawRows(NamedTuple):
     `files` is empty for the Hub, whose files the `datasets` library reads.
     """
 
-    table: "pa.Table"
+    table: pa.Table
     label_names: dict[str, list[str]]
     files: dict[str, str]
 
@@ -122,9 +128,7 @@ def _local_matches(folder: Path, pattern: str) -> list[str]:
 # --- one folder or file -----------------------------------------------------------------------------------------------
 
 
-def _read_one(place: _Place, match: str) -> "pa.Table":
-    import pyarrow as pa
-
+def _read_one(place: _Place, match: str) -> pa.Table:
     files = place.children(match)
     where = f"{place.where}: {match}"
     try:
@@ -137,10 +141,8 @@ def _read_one(place: _Place, match: str) -> "pa.Table":
         raise unreadable(error, where) from None
 
 
-def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.Table":
+def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> pa.Table:
     """Rows of a folder that `datasets` wrote with save_to_disk: IPC streams, in the order of state.json."""
-    import pyarrow as pa
-
     if f"{folder}/state.json" not in files:
         inner = sorted({name[len(folder) + 1 :].split("/")[0] for name in files})
         rule = f"a split is a folder written by save_to_disk (with state.json) or one file ({', '.join(SUFFIXES)})"
@@ -157,17 +159,11 @@ def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.
     return pa.concat_tables([pa.ipc.open_stream(place.read(name)).read_all() for name in names])
 
 
-def _parse(content: bytes, name: str, where: str) -> "pa.Table":
-    import pyarrow as pa
-
-    from junkdna.data.json_rows import json_lines, json_rows, json_table
-
+def _parse(content: bytes, name: str, where: str) -> pa.Table:
     if not name.endswith(SUFFIXES):
         raise UserError(f"{where}: files of this kind are not read. Valid: {', '.join(SUFFIXES)}.")
     check_bytes(content, name, where)
     if name.endswith(".parquet"):
-        from pyarrow import parquet
-
         return parquet.ParquetFile(pa.BufferReader(content)).read()
     if name.endswith(".arrow"):
         is_file = content.startswith(b"ARROW1")
@@ -175,8 +171,6 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
     if name.endswith(".json"):
         return json_table(json_rows(content, where), where)
     if name.endswith((".csv", ".tsv")):
-        from junkdna.data.delimited import delimited_table
-
         return delimited_table(content, "\t" if name.endswith(".tsv") else ",", where)
     with io.BytesIO(content) as plain, gzip.open(plain) if name.endswith(".gz") else plain as lines:
         rows = json_lines(lines, where)
@@ -189,9 +183,7 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
 # --- all parts --------------------------------------------------------------------------------------------------------
 
 
-def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, str]) -> RawRows:
-    from junkdna.data.table_parts import joined
-
+def _joined(parts: list[tuple[str, pa.Table]], where: str, files: dict[str, str]) -> RawRows:
     for name, part in parts:
         if twice := sorted({column for column in part.schema.names if part.schema.names.count(column) > 1}):
             raise UserError(f"{where}: {name} has column {', '.join(twice)} more than once; rename one.")
@@ -206,10 +198,8 @@ def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, st
     return RawRows(table, names, dict(sorted(files.items())))
 
 
-def _shared_names(parts: list[tuple[str, "pa.Table"]], where: str) -> dict[str, list[str]]:
+def _shared_names(parts: list[tuple[str, pa.Table]], where: str) -> dict[str, list[str]]:
     """Class names by column; UserError, with both files, where parts that have a column differ in its class names."""
-    from junkdna.data.class_names import label_names
-
     found: dict[str, tuple[str, list[str]]] = {}
     named = [(name, part, label_names(part.schema, f"{where}: {name}")) for name, part in parts]
     for name, _, names in named:
@@ -232,8 +222,6 @@ def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
     """Rows of a Hub data set. Its .csv, .json and .jsonl files are read here where they can be had: `datasets` would
     turn 007 into 7, NA into null, 3 beside 2.5 into 3.0 and a text such as 2017-01-01 into a time."""
     import datasets
-
-    from junkdna.data.class_names import feature_names
 
     folder = local_folder(spec.hub, root).absolute()
     place = {"path": str(folder)} if folder.is_dir() else {"path": spec.hub, "revision": spec.revision}

@@ -11,7 +11,6 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -42,7 +41,7 @@ log = logging.getLogger(__name__)
 def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
     """The finished one-row table of a cell, footer included. Writes nothing.
 
-    `loop` goes through the items of its long loops, and may take up what an
+    `loop` goes through the items of its long loops, and may resume what an
     earlier attempt left. Raises UserError for a broken checkpoint or tokens file and for train rows that cannot be
     learned from, RuntimeError when a mask does not hold or a compression gave less than asked.
     """
@@ -107,11 +106,13 @@ def _log(settings: CellSettings, row: dict, watch: Stopwatch) -> None:
 def _train_rows(settings: CellSettings, key: Cell, rows: dict[str, dict[str, list]]) -> object:
     """The rows that the cell trains on, after the knob data_fraction; UserError where a class to be evaluated would
     go unseen."""
-    subsets, train_rows = (import_module(f"junkdna.train.{name}") for name in ("subset", "train_rows"))
+    from junkdna.train import subset
+    from junkdna.train.train_rows import TrainRows
+
     train = rows["train"]
     labeled = settings.kind in ("classify", "pair")
     percent = dict(key.knobs).get("data_fraction", 100)
-    kept = subsets.subset(
+    kept = subset.subset(
         train["answer"] if labeled else None,
         train["position"],
         percent,
@@ -120,14 +121,14 @@ def _train_rows(settings: CellSettings, key: Cell, rows: dict[str, dict[str, lis
     )
     taken = {name: [values[i] for i in kept] for name, values in train.items()}
     if settings.kind == "regress":
-        subsets.check_targets(taken["target"], percent)
+        subset.check_targets(taken["target"], percent)
     if labeled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
         names = ", ".join(settings.classes[i] for i in sorted(unseen))
         raise UserError(
             f"task {key.task}: class {names} is evaluated but stands in none of the {len(kept)} train rows; raise "
             f"limits.train, or take the class out."
         )
-    return train_rows.TrainRows(format=settings.format, columns=taken, full_rows=len(train["id"]))
+    return TrainRows(format=settings.format, columns=taken, full_rows=len(train["id"]))
 
 
 def _load(settings: CellSettings, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
@@ -160,8 +161,9 @@ def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:
     """The stored compression that the cell reads, compared with its settings and its model; None without one."""
     if key.compressed_path is None:
         return None
-    reader = import_module("junkdna.compress.artifact")  # by name: its code counts in cells that read such a file
-    artifact = reader.read_artifact(Path(key.compressed_path), settings.inputs["compressed"])
+    from junkdna.compress.artifact import read_artifact
+
+    artifact = read_artifact(Path(key.compressed_path), settings.inputs["compressed"])
     model_file = f"{key.model_folder}/{MANIFEST}"
     check_same_bytes(key.compressed_path, artifact.facts.get("model_digest"), model_file, manifest["digest"])
     return artifact
@@ -207,9 +209,9 @@ def computed(key: Cell, prunables: list) -> apply.Results:
 def _train(
     settings: CellSettings, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop
 ):
-    finetune = import_module("junkdna.train.finetune")  # by name: its code must not count in cells that do not train
-    seed_key = (key.task, key.seed)
-    return finetune.fine_tune(model, prunables, masks, key.transfer, data, settings.training, seed_key, loop)
+    from junkdna.train.finetune import fine_tune
+
+    return fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
 
 
 def processor() -> str:

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 _PARSING = Lock()  # Python 3.11.7 fails now and then when two threads make syntax trees (SystemError)
 NOT_COUNTED = {
-    "junkdna.errors", "junkdna.storage.fingerprint", "junkdna.study.methods", "junkdna.study.formats", "junkdna.storage.atomic",
+    "junkdna.errors", "junkdna.storage.fingerprint", "junkdna.study.methods", "junkdna.study.formats",
+    "junkdna.storage.atomic",
     "junkdna.storage.checksums", "junkdna.storage.tables",
     "junkdna.models.manifest",
 }  # fmt: skip
@@ -54,8 +55,9 @@ def settings_fingerprint(settings: object) -> str:
 def code_fingerprint(*modules: str) -> str:
     """Digest of the code of some modules of the package and of everything they import from it.
 
-    Taken over the syntax tree with docstrings removed, so comments, layout and docstrings do not count.
-    Modules named only in a string (the compression registry) are not followed: name them.
+    Taken over the syntax tree with docstrings removed, so comments, layout and docstrings do not count. Only imports at
+    the top of a file are followed: a module that is imported inside a function serves some jobs only, and those jobs
+    name it.
     """
     with _PARSING:
         parts = [f"{module}:{_tree_text(_file_of(module))}" for module in sorted(_closure(modules))]
@@ -81,22 +83,19 @@ def _file_of(module: str) -> Path:
 
 @cache
 def _imports_of(file: Path) -> tuple[str, ...]:
+    return own_modules(ast.parse(file.read_text(encoding="utf-8")).body)
+
+
+def own_modules(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
+    """Modules of the package that import statements among some nodes of a syntax tree name, sorted."""
     names: set[str] = set()
-    for node in _run(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return tuple(sorted(name for name in names if name.startswith("junkdna") and _file_of(name).is_file()))
-
-
-def _run(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node of a syntax tree, apart from `if TYPE_CHECKING:` blocks: what stands there never runs."""
-    yield tree
-    for child in ast.iter_child_nodes(tree):
-        if not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
-            yield from _run(child)
 
 
 @cache

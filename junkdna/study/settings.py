@@ -106,13 +106,16 @@ def _input_digests(
     return {name: settings_fingerprint(part) for name, part in parts.items()}
 
 
+TRAINING = ("junkdna.train.finetune", "junkdna.train.subset", "junkdna.train.train_rows")
+
+
 def _modules(cell: Cell, answer_format: str) -> list[str]:
     modules = ["junkdna.run.cell", format_module(answer_format), *FORMATS[answer_format].modules]
     if cell.compressed_path is not None:
         modules.append("junkdna.compress.artifact")
     elif cell.compression.level:
         modules.append(method_module(cell.compression))
-    return modules if cell.transfer == "none" else [*modules, "junkdna.train.finetune", "junkdna.train.subset"]
+    return modules if cell.transfer == "none" else [*modules, *TRAINING]
 
 
 def settings_text(cell: Cell, resolved: Resolved) -> str:

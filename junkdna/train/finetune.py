@@ -5,8 +5,8 @@ sparse           pruned weights are 0 at the start and after every optimizer ste
 sparse_to_dense  pruned weights are 0 at the start, then everything trains
 dense_freeze     pruned weights keep their pre-trained values throughout, the others train
 
-A step minimizes the loss of the answer format (`evaluate.formats`). Data order, head initialization, schedule and dropout draws
-come from (task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
+A step minimizes the loss of the answer format. Data order, head initialization, schedule and dropout draws come from
+(task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
 the mask is applied after the *last* step too. As in theirs, optimizer moments are not masked. Not done: gradient
 clipping, model selection (last step counts).
 """

@@ -42,7 +42,8 @@ def check_rows(data: TrainRows, classes: int) -> None:
     if load(data.format).loss is None:
         trainable = [name for name, each in FORMATS.items() if each.training != "none"]
         raise UserError(
-            f"answer format {data.format} cannot be trained; those that can are {', '.join(trainable)}. Use transfer: none."
+            f"answer format {data.format} cannot be trained; those that can are {', '.join(trainable)}. Use "
+            "transfer: none."
         )
     columns = FORMATS[data.format].columns
     if absent := [name for name in columns if data.columns.get(name) is None]:
@@ -57,8 +58,8 @@ def check_rows(data: TrainRows, classes: int) -> None:
     if problems:
         row, text = problems[0]
         raise UserError(
-            f"{len(problems)} of {len(data)} train rows cannot be learned from (answer format {data.format}); the first "
-            f"is row {row} (from 0): {text}. Correct the task's columns or leave such rows out."
+            f"{len(problems)} of {len(data)} train rows cannot be learned from (answer format {data.format}); the "
+            f"first is row {row} (from 0): {text}. Correct the task's columns or leave such rows out."
         )
 
 

@@ -1,4 +1,4 @@
-"""Cloze: the log-likelihood of each option's text, or of each class's word, after the prompt; the highest is the answer.
+"""Cloze: the option's text, or the class's word, with the highest log-likelihood after the prompt is the answer.
 
 Where the task has a suffix (WinoGrande), the suffix after each option is scored in its place. `length_normalization`
 says whether the log-likelihood is divided by the option's length in tokens or in characters.
