@@ -33,7 +33,6 @@ from junkdna.storage.origin_checks import check_same_bytes
 from junkdna.study import formats, methods
 from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.cell_settings import CellSettings
-from junkdna.study.formats import FORMATS
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +68,7 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
         trained = _train(settings, key, model, prunables, masks, data, loop)
     watch.lap("train")
     with _repeatable_attention():
-        score = formats.load(settings.format).score
-        answers = score(settings, model, rows["evaluate"], device, loop, partial(load_tokenizer, model_folder))
+        answers = _answers(settings, model, model_folder, rows["evaluate"], device, loop)
     watch.lap("score")
     answers.values.update(_answer_shown(rows["evaluate"]))
     row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
@@ -132,7 +130,7 @@ def _train_rows(settings: CellSettings, key: Cell, rows: dict[str, dict[str, lis
 
 
 def _load(settings: CellSettings, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
-    head = FORMATS[settings.format].head
+    head = formats.FORMATS[settings.format].head
     if not head:
         return load_plain(folder, settings.model_kind, settings.model_dtype), []
     outputs = len(settings.classes) if head == "classes" else 1
@@ -149,6 +147,11 @@ def _repeatable_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def _answers(settings: CellSettings, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop):
+    score = formats.load(settings.format).score
+    return score(settings, model, rows, device, loop, partial(load_tokenizer, folder))
 
 
 def _answer_shown(rows: dict) -> dict[str, float]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ import torch
 import toy
 import toy_run
 from checkpoint_run import small_batches
+from job_settings import training_settings
 from mounts import mount
 from project import SUPPORT
 from toy_training import load, training
@@ -37,9 +38,11 @@ from junkdna.run import checkpoint
 from junkdna.run.cell_file import read_footer
 from junkdna.run.checkpoint import VARIABLE, Checkpoint
 from junkdna.storage.atomic import parts_of
+from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.tensors import read_tensors, write_tensors
 from junkdna.study import grid
 from junkdna.study.cell import parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.load import resolve
 from junkdna.study.paths import CHECKPOINTS
 from junkdna.train.finetune import fine_tune
@@ -48,7 +51,7 @@ MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
 TRAINED = [f"tiny/mood/plain/{'dense' if mode == 'dense' else 'magnitude-0.5'}/{mode}/default/seed-0" for mode in MODES]
 SPARSE = TRAINED[1]
 SCORED = [
-    "tiny/hues/options=2/magnitude-0.5/none/default/seed-0",  # similarity: options, then questions
+    "tiny/hues/options=2/magnitude-0.5/none/default/seed-0",  # bi-encoder: options, then questions
     "tiny/hues/plain/magnitude-0.5/sparse/cross/seed-0",  # trained, pairs
     "llm/hues/shots=2/magnitude-0.5/none/letters/seed-0",  # packs behind one header
     "llm/hues/options=2/magnitude-0.5/none/default/seed-0",
@@ -65,7 +68,7 @@ class Killed(Exception):
 class World:
     """Each cell's settings, its table from an undisturbed run, and the items of its loops, one after the other."""
 
-    settings: dict[str, dict] = field(default_factory=dict)
+    settings: dict[str, CellSettings] = field(default_factory=dict)
     wanted: dict[str, pa.Table] = field(default_factory=dict)
     items: dict[str, int] = field(default_factory=dict)
 
@@ -121,9 +124,9 @@ def world(once: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     shutil.rmtree(CHECKPOINTS, ignore_errors=True)
 
 
-def run(settings: dict, bar=iter) -> pa.Table:
+def run(settings: CellSettings, bar=iter) -> pa.Table:
     """The table that the stage leaves; its file goes, so that the next run makes it anew."""
-    path = Path(parse_cell_path(settings["cell"]).path)
+    path = Path(parse_cell_path(settings.cell).path)
     cli_jobs.cell(path, settings, gpus=0, threads=1, bar=bar)
     table = pq.read_table(path)
     path.unlink()
@@ -173,23 +176,22 @@ def done_of(key: str) -> int:
     return sum(int(tensor) for name, tensor in tensors.items() if name.endswith("/done"))
 
 
-def trained(folder: Path, mode: str, objective: str, loop: Loop) -> dict[str, torch.Tensor]:
+def trained(folder: Path, mode: str, name: str, loop: Loop) -> dict[str, torch.Tensor]:
     """Weights after a short training, and two numbers that the generator for dropout would give next."""
-    model, _ = load(folder, objective, ("tiny", "mood", 0))
+    model, _ = load(folder, name, ("tiny", "mood", 0))
     prunables = prunable(model)
     masks = dict(magnitude(matrices(prunables), 0.0 if mode == "dense" else 0.5, None))
-    protocol = {"epochs": 2, "match": "epochs", "batch_size": 8, "learning_rate": 1e-3, "warmup_fraction": 0.34,
-                "weight_decay": 0.1}  # fmt: skip
-    report = fine_tune(model, prunables, masks, mode, training(objective), protocol, ("mood", 0), loop)
+    protocol = training_settings(epochs=2, batch_size=8, learning_rate=1e-3, warmup_fraction=0.34, weight_decay=0.1)
+    report = fine_tune(model, prunables, masks, mode, training(name), protocol, ("mood", 0), loop)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
     return weights | {"report": torch.tensor([report.steps, report.first_loss, report.last_loss], dtype=torch.float64)}
 
 
-@pytest.mark.parametrize("objective", ["classes", "similarity"])
+@pytest.mark.parametrize("name", ["classifier", "bi_encoder"])
 @pytest.mark.parametrize("mode", MODES)
-def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_world_once, mode, objective):
+def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_world_once, mode, name):
     folder = toy_world_once / "model"
-    wanted = trained(folder, mode, objective, NO_CHECKPOINTS)
+    wanted = trained(folder, mode, name, NO_CHECKPOINTS)
     for last in range(1, 6):
 
         def bar(batches, last=last):
@@ -197,9 +199,9 @@ def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_worl
             raise Killed
 
         with pytest.raises(Killed):
-            trained(folder, mode, objective, begun(SPARSE, bar))
+            trained(folder, mode, name, begun(SPARSE, bar))
         again = begun(SPARSE)
-        got = trained(folder, mode, objective, again)
+        got = trained(folder, mode, name, again)
         assert again.resumed == 1
         assert all(torch.equal(got[name], wanted[name]) for name in wanted)
         again.remove()
@@ -275,16 +277,16 @@ FILES = {
 
 @pytest.mark.parametrize("change", ["learning_rate", "code", "threads", "processor", "checkpoint's code", *FILES])
 def test_a_checkpoint_made_from_anything_else_is_deleted(world, change, caplog, monkeypatch):
-    settings, threads, path = dict(world.settings[SPARSE]), 1, Path(parse_cell_path(SPARSE).path)
+    settings, threads, path = world.settings[SPARSE], 1, Path(parse_cell_path(SPARSE).path)
     world.killed_at(SPARSE, 5)
     if change in FILES:
         file, edit = Path(FILES[change][0]), FILES[change][1]
         shutil.copy(file, "before")
         edit(file)
     elif change == "learning_rate":
-        settings["protocol"] = {**settings["protocol"], "learning_rate": 2e-3}
+        settings = replace(settings, training=replace(settings.training, learning_rate=2e-3))
     elif change == "code":
-        settings["code"] = "0" * 16
+        settings = replace(settings, code="0" * 16)
     elif change == "threads":
         threads = 2
     elif change == "processor":
@@ -428,7 +430,7 @@ def test_processes_killed_while_training_scoring_and_writing(world):
     """SIGKILL, each in a process of its own: twice before an item, once with half a checkpoint on the disk."""
     kills = {key: [["item", 6], ["write", 1], ["item", 3]] for key in TRAINED}
     kills |= {key: [["item", 2], ["write", 1], ["item", 1]] for key in (SCORED[2], SCORED[4])}
-    jobs = [{"settings": world.settings[key], "kill": kill} for key in kills for kill in (*kills[key], None)]
+    jobs = [{"settings": asdict(world.settings[key]), "kill": kill} for key in kills for kill in (*kills[key], None)]
     driver = SUPPORT / "checkpoint_run.py"
     done = subprocess.run([sys.executable, driver], input=json.dumps(jobs), text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -448,7 +450,7 @@ def test_the_command_killed_from_outside(world):
     cell, resolved = parse_cell_path(SPARSE.replace("default", "long")), resolve(data, "test")
     toy_run.encode(cell, resolved)
     settings = toy_run.settings_of(cell, resolved)
-    Path("settings.json").write_text(json.dumps(settings))
+    Path("settings.json").write_text(canonical_json(settings))
     command = [sys.executable, "-m", "junkdna", "cell", cell.path, "--settings", "@settings.json"]
     subprocess.run(command, check=True, capture_output=True)  # not `run`: this process takes smaller batches
     wanted = pq.read_table(cell.path).replace_schema_metadata()

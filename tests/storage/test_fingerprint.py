@@ -74,7 +74,7 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("evaluate/metrics.py", "import ", "import os\nimport ", EVERY),
         ("data/knobs.py", "import ", "import os\nimport ", set()),
         ("train/finetune.py", "import ", "import os\nimport ", {"trained"}),
-        ("train/losses.py", "import ", "import os\nimport ", {"trained"}),
+        ("train/train_rows.py", "import ", "import os\nimport ", {"trained"}),
         ("train/state.py", "import ", "import os\nimport ", {"trained"}),
         ("resumable.py", "import ", "import os\nimport ", EVERY),
         ("run/checkpoint.py", "import ", "import os\nimport ", set()),
