@@ -115,15 +115,14 @@ def _notes(notes: dict) -> Iterator[str]:
 
 
 def _example(row: dict, code: dict, tokenizer: object, settings: TokenSettings, spec: Task) -> Iterator[str]:
-    pairs = "query" not in FORMATS[settings.format].columns
-    if not pairs:
+    if "query" in FORMATS[settings.format].columns:
         yield f"query, {len(code['query'])} tokens:"
         yield from _indented(tokenizer.decode(code["query"]))
         yield f"  tokens: {_tokens(tokenizer, code['query'])}"
     if code["answer_shown"] is not None:
         yield f"the answer stands in the passage shown: {'yes' if code['answer_shown'] else 'no'}"
     for number, (option, start) in enumerate(zip(code["options"] or [], code["option_starts"] or [], strict=True)):
-        yield from _option(number, option, start, number == row["answer"], tokenizer, pairs)
+        yield from _option(number, option, start, number == row["answer"], tokenizer, settings.format)
     if row["references"]:
         asked = spec.generate
         yield f"accepted answers ({asked.match}): {row['references'][:8]}"
@@ -134,11 +133,15 @@ def _example(row: dict, code: dict, tokenizer: object, settings: TokenSettings, 
         yield f"class: {spec.class_names()[row['answer']]}"
 
 
-def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: object, pair: bool) -> Iterator[str]:
-    yield f" {'*' if right else ' '} {'pair' if pair else 'option'} {number}: {tokenizer.decode(ids)!r}"
-    start = 0 if pair else start
-    before = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
-    yield f"     {before}tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
+def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: object, name: str) -> Iterator[str]:
+    columns = FORMATS[name].columns
+    kind = "option" if "query" in columns else "pair"
+    yield f" {'*' if right else ' '} {kind} {number}: {tokenizer.decode(ids)!r}"
+    if "option_characters" in columns:
+        before = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
+        yield f"     {before}scored tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
+    else:
+        yield f"     tokens ({len(ids)}): {_tokens(tokenizer, ids)}"
 
 
 def _indented(text: str) -> Iterator[str]:

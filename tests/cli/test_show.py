@@ -155,7 +155,7 @@ def test_an_encoder_through_the_command_line():
     assert "knobs answer_span=kept, context=passage, options=3, shots=0; max_length 64 tokens" in done.stdout
     assert "| [CLS] what colour is the fox? the day was good. the fox is white." in done.stdout
     assert "the answer stands in the passage shown: yes" in done.stdout
-    assert done.stdout.count("embedded tokens (3): [CLS]·") == 6
+    assert done.stdout.count("     tokens (3): [CLS]·") == 6
 
 
 @pytest.mark.usefixtures("here")
@@ -180,7 +180,7 @@ def test_a_decoder_with_shots_and_letters_through_the_command_line():
 @pytest.mark.usefixtures("here")
 def test_a_task_that_writes_its_answer(capsys):
     text = shown(capsys, "named", "--model", "llm", "--n", "1", "--knobs", "answer_span=masked,context=6")
-    assert "answered by generated text" in text
+    assert "answer format generate" in text
     assert "___" in text
     assert "the answer stands in the passage shown: no" in text
     assert "accepted answers (text): ['white']" in text
@@ -190,7 +190,7 @@ def test_a_task_that_writes_its_answer(capsys):
 @pytest.mark.usefixtures("here")
 def test_classes_and_numbers_are_named(capsys):
     assert "class: no" in shown(capsys, "alike", "--model", "tiny", "--n", "3")
-    assert "a number from a trained head" in shown(capsys, "degree", "--model", "tiny", "--n", "1")
+    assert "answer format regressor" in shown(capsys, "degree", "--model", "tiny", "--n", "1")
     table, _ = encoded("degree", "tiny", "", "default")
     targets = re.findall(r"(?m)^target: (.*)$", shown(capsys, "degree", "--model", "tiny", "--n", "32"))
     assert [float(target) for target in targets] == table["target"].to_list()

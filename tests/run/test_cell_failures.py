@@ -90,8 +90,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
 
 def test_settings_of_another_cell_are_refused(resolved):
     other = parse_cell_path(SPARSE.key.replace("seed-0", "seed-1"))
-    settings = settings_of(SPARSE, resolved)
-    for settings in (settings, replace(settings, cell="nonsense")):
+    sparse = settings_of(SPARSE, resolved)
+    for settings in (sparse, replace(sparse, cell="nonsense")):
         with pytest.raises(UserError):
             jobs.cell(Path(other.path), settings, gpus=0, threads=1, bar=iter)
     assert not Path(other.path).exists()

@@ -175,7 +175,7 @@ def test_a_share_of_the_train_rows_shares_the_encoded_files(settings_study):
     assert {knob_text(cell.knobs) for cell in cells} == {"plain", "data_fraction=50"}
     for role in ("train", "evaluate"):
         assert {cell.tokens_path(role) for cell in cells} == {f"results/tokens/tiny/mood/plain/default/{role}.arrow"}
-    inputs = {canonical(study_settings.cell_settings(cell, resolved)["inputs"]) for cell in cells}
+    inputs = {canonical(study_settings.cell_settings(cell, resolved).inputs) for cell in cells}
     assert len(inputs) == 1
     assert len({study_settings.settings_text(cell, resolved) for cell in cells}) == 4
 

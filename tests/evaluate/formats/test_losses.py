@@ -17,6 +17,8 @@ from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClass
 
 from junkdna.evaluate.scores import class_logits, pair_logits, similarity
 from junkdna.models.batch_isolation import shared_with
+from junkdna.study.formats import FORMATS
+from junkdna.study.formats import load as format_module
 from junkdna.train.finetune import fine_tune
 
 KEY = ("mood", 0)
@@ -187,6 +189,31 @@ def test_eight_rows_are_learned_by_heart(folder, name):
         predictions = logits.argmax(1).tolist() if name == "classifier" else logits[:, 0].tolist()
     wanted = data.columns["target"] if name == "regressor" else data.columns["answer"]
     np.testing.assert_allclose(predictions, wanted, atol=0.5 if name == "regressor" else 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_maps_over_models(name):
+    """Losses, and their gradients by the outputs, of three models at once are those of each alone."""
+    loss, draw, rows = format_module(name).loss, torch.Generator().manual_seed(3), 5
+    width = {"classes": 3, "one": 1, "": 4}[FORMATS[name].head] if name != "cross_encoder" else 4
+    outputs_mbn = torch.randn(3, rows, width, generator=draw)
+    if name in ("bi_encoder", "cross_encoder"):
+        outputs_mbn[:, 1, 2:] = -torch.inf  # a row of two options
+    labels = {"target": torch.randn(rows, generator=draw), "answer": torch.tensor([0, 1, 2, 0, 2]) % min(width, 3)}
+    gradients, losses = torch.func.vmap(torch.func.grad_and_value(loss), in_dims=(0, None))(outputs_mbn, labels)
+    for m, outputs_bn in enumerate(outputs_mbn):
+        alone = outputs_bn.clone().requires_grad_()
+        value = loss(alone, labels)
+        value.backward()
+        assert value.isfinite()
+        torch.testing.assert_close(losses[m], value.detach(), rtol=1e-6, atol=0)
+        torch.testing.assert_close(gradients[m], alone.grad, rtol=1e-6, atol=1e-8)
+    full = [0, 2, 3]  # rows with all options, so that any answer fits
+    labels_mb = {key: torch.stack([value, value.roll(1), value.flip(0)])[:, full] for key, value in labels.items()}
+    each = torch.func.vmap(loss)(outputs_mbn[:, full], labels_mb)
+    for m in range(3):
+        own = {key: value[m] for key, value in labels_mb.items()}
+        torch.testing.assert_close(each[m], loss(outputs_mbn[m, full], own), rtol=1e-6, atol=0)
 
 
 ON_GPU = """
