@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from junkdna.cli import jobs
+from junkdna.cli import table_jobs
 from junkdna.data.tokens_file import SCHEMA, write_tokens
 from junkdna.evaluate.answers import Answers
 from junkdna.run.cell_file import cell_table, metrics_row, write_cell
@@ -123,7 +123,7 @@ def main() -> None:
             resolved = study(count)
             cells = all_cells(resolved)
             write_cells(cells, resolved, given.examples)
-            jobs.study(Path("study.json"), json.loads(json.dumps(study_document(resolved))))
+            table_jobs.study(Path("study.json"), json.loads(json.dumps(study_document(resolved))))
             wall, cpu, peak = measured(Path("study.json"), Path("cells.parquet"))
             size = sum(Path(cell.path).stat().st_size for cell in cells) / len(cells)
             print(f"| {len(cells):,} | {size:,.0f} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)

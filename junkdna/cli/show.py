@@ -13,9 +13,11 @@ from junkdna.study.formats import FORMATS, tokens_format
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve
 from junkdna.study.paths import MODELS, wheel_path
-from junkdna.study.settings import example_settings, tokenize_settings
+from junkdna.study.settings import tokenize_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 from junkdna.study.yaml_reader import read_yaml
 
 
@@ -37,18 +39,18 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     spec = _checked(resolved, task, model, knobs, protocol)
     build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
-    from junkdna.cli.jobs import read_examples
     from junkdna.data.knobs import apply_knobs
+    from junkdna.data.load_examples import load_examples
     from junkdna.data.tokenizer import context_tokens, load_tokenizer
     from junkdna.evaluate.tokenize import tokenize_rows
 
     settings = tokenize_settings(model, task, knobs, protocol, resolved)
     tokenizer = load_tokenizer(Path(MODELS) / model)
-    table = read_examples(example_settings(task, "evaluate", resolved))
+    table = load_examples(example_settings(task, "evaluate", resolved))
     rows = apply_knobs(table, tokenizer, settings)
     shots = []
     if has_shots(knobs):
-        shots = apply_knobs(read_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
+        shots = apply_knobs(load_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
     readable = context_tokens(Path(MODELS) / model, tokenizer)
     coded = tokenize_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
@@ -90,8 +92,8 @@ def _check_shown(resolved: Resolved, spec: Task, model: str, knobs: dict, protoc
 def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
     """The model folder and the wheels that the examples are read from."""
     roles = ["evaluate", *(["shots"] if shots else [])]
-    sources = [example_settings(task, role, resolved)["source"] for role in roles]
-    wheels = {source["wheel"] for source in sources if "wheel" in source}
+    sources = [example_settings(task, role, resolved).source for role in roles]
+    wheels = {source.wheel for source in sources if source.wheel is not None}
     return [Path(MODELS) / model / "model.json", *(Path(wheel_path(wheel)) for wheel in sorted(wheels))]
 
 

@@ -18,7 +18,7 @@ from junkdna.study.cell import Cell, has_shots
 from junkdna.study.grid import all_cells, files_before, stored
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, MODELS, wheel_path
-from junkdna.study.settings import example_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
 BACKWARD = 2  # a training step costs about two forward passes more than scoring the same tokens
@@ -110,8 +110,9 @@ def row_count(task: str, role: str, resolved: Resolved) -> int | None:
     made = _parquet_rows(Path(f"{EXAMPLES}/{task}/{role}.parquet"))
     if made is not None:
         return made
-    spec, source = resolved.tasks[task], example_settings(task, role, resolved)["source"]
-    raw = _local_rows(source["local"], next(iter(source["splits"].values()))) if "local" in source else None
+    spec, settings = resolved.tasks[task], example_settings(task, role, resolved)
+    local = settings.source.local
+    raw = _local_rows(local, next(iter(settings.splits.values()))) if local is not None else None
     limit = getattr(resolved.study.tasks[task].limits or spec.limits, role, None)
     split = getattr(spec.hash_split, role, None) if spec.hash_split else None
     return min((number for number in (raw, limit, split) if isinstance(number, int)), default=None)

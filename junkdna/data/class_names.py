@@ -1,6 +1,7 @@
 """Class labels whose names the source itself gives: a stored number means the class that its own schema names."""
 
 import json
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import types
@@ -9,6 +10,9 @@ from junkdna.data.templates import is_place, path_steps, read_paths
 from junkdna.data.usable_rows import answer_paths, extracted
 from junkdna.data.values import is_list, listed, whole_number
 from junkdna.errors import UserError
+
+if TYPE_CHECKING:
+    from junkdna.study.source_settings import ExampleSettings
 
 FEATURES = b"huggingface"  # key of the schema's metadata in which `datasets` keeps its features
 
@@ -51,7 +55,7 @@ def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
     return [found for name, inner in features.items() for found in _named(inner, f"{before}{name}")]
 
 
-def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> pa.Table:
+def with_names(table: pa.Table, names: dict[str, list[str]], settings: "ExampleSettings") -> pa.Table:
     """The table with the class numbers of every label column that the task reads as the names that the source gives.
 
     `names` are those names by path. They go wherever a task reads such a column: as the answer (itself, through
@@ -67,7 +71,7 @@ def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> 
     other columns is the label's position (see `data.examples`).
     """
     whole = pa.struct(table.schema)
-    found = [path_steps(whole, path.split(".")) for path in read_paths(settings["columns"])]
+    found = [path_steps(whole, path.split(".")) for path in read_paths(settings.columns)]
     read = {_starred(steps) for steps in found if steps}
     for labeled, stored in names.items():
         steps = path_steps(whole, labeled.split("."))
@@ -76,7 +80,9 @@ def with_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> 
     return table
 
 
-def _with_names_at(table: pa.Table, path: str, steps: list[str], stored: list[str], settings: dict) -> pa.Table:
+def _with_names_at(
+    table: pa.Table, path: str, steps: list[str], stored: list[str], settings: "ExampleSettings"
+) -> pa.Table:
     stated, whole = _stated(path, settings)
     if stated is None:
         return table
@@ -85,20 +91,20 @@ def _with_names_at(table: pa.Table, path: str, steps: list[str], stored: list[st
         return table
     if unknown and whole:
         raise UserError(
-            f"task {settings['task']}: the source names its classes {', '.join(stored)}, the task file "
+            f"task {settings.task}: the source names its classes {', '.join(stored)}, the task file "
             f"{', '.join(stated)}: which of them is {', '.join(unknown)}? Give `labels` as the source names them, in "
             "any order (`verbalizers` are what a model reads), or `label_groups` such as {NAME: [CLASS OF THE SOURCE]}."
         )
     place = table.schema.get_field_index(steps[0])
-    where = f"task {settings['task']}: column {path}"
+    where = f"task {settings.task}: column {path}"
     chunks = [_names_at(chunk, steps[1:], stored, where) for chunk in table.column(place).chunks]
     return table.set_column(place, steps[0], pa.chunked_array(chunks)) if chunks else table
 
 
-def _stated(path: str, settings: dict) -> tuple[list[str] | None, bool]:
+def _stated(path: str, settings: "ExampleSettings") -> tuple[list[str] | None, bool]:
     """The classes that the task itself names for a label column, and whether these are whole names: what `extract`
     takes out may be a part of one. None instead of the classes where the column holds a position."""
-    columns = settings["columns"]
+    columns = settings.columns
     spelled = {path, path.removesuffix(".*")}
     made = [name for name, column in extracted(columns).items() if _starred(column.split(".")) in spelled]
     for name, words in columns.get("map", {}).items():
@@ -106,11 +112,11 @@ def _stated(path: str, settings: dict) -> tuple[list[str] | None, bool]:
             return list(words), name not in made
     if not any(_starred(answer.split(".")) in spelled for answer in answer_paths(columns)):
         return [], True
-    if settings.get("kind") == "choice" and "choice_labels" not in columns:
+    if settings.kind == "choice" and "choice_labels" not in columns:
         return None, True
-    groups = settings.get("label_groups") or {}
+    groups = settings.label_groups or {}
     named = [member for members in groups.values() for member in members]
-    return [*(settings.get("labels") or []), *named], not made
+    return [*(settings.labels or []), *named], not made
 
 
 def _starred(steps: list[str]) -> str:

@@ -4,29 +4,29 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.data.usable_rows import counted, notes_of
+from junkdna.data.usable_rows import notes_of
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
+from junkdna.storage.file_errors import check_made_from
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.storage.globs import local_folder
-from junkdna.storage.origin_checks import check_made_from
 from junkdna.storage.tables import read_parquet, write_parquet
-from junkdna.study.grid import all_cells, used_examples
-from junkdna.study.paths import EXAMPLES, FOOTER_KEY
-from junkdna.study.study import Resolved
+from junkdna.study.paths import FOOTER_KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from junkdna.study.source_settings import ExampleSettings
 
-def write_examples(table: "pa.Table", settings: dict, raw: dict[str, dict], path: Path) -> None:
-    """Write examples, sealed, with the digest of `settings` (`settings.example_settings`).
+
+def write_examples(table: "pa.Table", settings: "ExampleSettings", raw: dict[str, dict], path: Path) -> None:
+    """Write examples, sealed, with the digest of `settings`.
 
     `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
     (`usable.noted`) go into the footer too.
     """
     told = {
-        "folder": settings["source"].get("local"),
+        "folder": settings.source.local,
         "raw": raw,
         "rows": notes_of(table),
         "settings_fingerprint": settings_fingerprint(settings),
@@ -39,7 +39,7 @@ def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
     of the digest `made_from` (where given), and where a local raw file that is still there has other bytes than when
     the examples were made."""
     table = read_parquet(path, "file of examples")
-    told = _told(table)
+    told = examples_record(table)
     for split, facts in told["raw"].items() if told["folder"] else ():
         for name, sha256 in facts["files"].items():
             file = local_folder(told["folder"]) / name
@@ -54,36 +54,6 @@ def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
     return table
 
 
-def check_data(resolved: Resolved) -> dict[str, str]:
-    """What a reader of results should know of the rows of each task ("" for nothing): those left out, and warnings.
-
-    UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
-    roles of a task were made from one raw split that changed between them.
-    """
-    notes: dict[str, list[str]] = {}
-    seen: dict[tuple[str, str], tuple[dict, Path]] = {}
-    for task, role in used_examples(all_cells(resolved), resolved):
-        path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
-        if not path.exists():
-            continue
-        told = _told(read_examples_file(path))
-        if role != "shots":
-            notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
-        for split, facts in told["raw"].items():
-            first, other = seen.setdefault((task, split), (facts, path))
-            if first != facts:
-                raise UserError(
-                    f"{other} and {path} were made from one split ({split}) of task {task}, which changed between them "
-                    f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
-                    "examples and cells are made anew."
-                )
-    return {task: "; ".join(sentences) for task, sentences in notes.items()}
-
-
-def _sentences(role: str, notes: dict) -> list[str]:
-    left_out = notes.get("left_out")
-    return [*([f"left out of the rows to {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]
-
-
-def _told(table: "pa.Table") -> dict:
+def examples_record(table: "pa.Table") -> dict:
+    """What the footer of a file of examples says: `write_examples`."""
     return json.loads(table.schema.metadata[FOOTER_KEY])

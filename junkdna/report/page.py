@@ -17,7 +17,7 @@ from junkdna.report.figures.draw import Outline, figure_names, outlines
 from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
 from junkdna.report.glossary import CAPTIONS, STYLE, WORDS
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import corrupt_file
+from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.tables import read_frame
 
 if TYPE_CHECKING:

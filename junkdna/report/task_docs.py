@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from junkdna.study.formats import FORMATS, tokens_format
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 HEAD = """# Tasks
 

@@ -28,8 +28,8 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run.cell_file import cell_table, metrics_row
 from junkdna.run.cell_inputs import Inputs, read_inputs
 from junkdna.seeds import seed_for
+from junkdna.storage.file_errors import check_same_bytes
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.storage.origin_checks import check_same_bytes
 from junkdna.study import formats, methods
 from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.cell_settings import CellSettings

@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from junkdna.storage.checksums import corrupt_file, read_verified
+from junkdna.storage.checksums import read_verified
+from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.tables import write_parquet
 from junkdna.study.cell import Cell, knob_text

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST, read_manifest
-from junkdna.storage.checksums import corrupt_file, stored_checksum
-from junkdna.storage.origin_checks import check_made_from, check_same_bytes
+from junkdna.storage.checksums import stored_checksum
+from junkdna.storage.file_errors import check_made_from, check_same_bytes, corrupt_file
 from junkdna.study.cell import Cell
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY

@@ -10,8 +10,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from junkdna.errors import UserError
-from junkdna.storage.missing_files import making, not_there
+from junkdna.storage.file_errors import corrupt_file
 
 
 def sha256_file(path: Path) -> str:
@@ -75,20 +74,6 @@ def _seal_of(path: str, size: int, _mtime_ns: int) -> str:
         end = file.read()
     start = end.rfind(MARK) + len(MARK)
     return end[start : start + DIGITS].decode("ascii", "replace") if start >= len(MARK) else ""
-
-
-def corrupt_file(path: Path, what: str, reason: object) -> UserError:
-    """Error for a file that cannot be used: it is damaged or, where `reason` is a FileNotFoundError, not there.
-
-    Says how to make it. Returned, not raised.
-    """
-    if isinstance(reason, FileNotFoundError):
-        return not_there(path, what)
-    if isinstance(reason, OSError):
-        return UserError(f"{path}, {what}, cannot be read: {reason.strerror or reason}.")
-    return UserError(
-        f"{path} is not a whole {what} ({reason}); delete it and run again: {making(path) or 'it is made anew.'}"
-    )
 
 
 def _digest(data: bytes | mmap.mmap, start: int) -> bytes:

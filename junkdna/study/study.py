@@ -5,7 +5,7 @@ Imports neither torch nor transformers: validation and `snakemake -n` must stay 
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
@@ -16,7 +16,7 @@ from junkdna.study.checks import chosen_experiments
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import DecoderChoice, EncoderChoice
-from junkdna.study.sources import HubName, MemberPath, Place, Text, WheelPin, load_wheel_pins
+from junkdna.study.sources import MemberPath, Place, Source, Text, WheelPin, load_wheel_pins
 from junkdna.study.task import ProtocolOverrides, Task
 
 LENGTHS = {"encoder": 128, "decoder": 4096}  # tokens read of a row where nothing states max_length
@@ -25,7 +25,7 @@ TransferMode = Literal["none", "dense", "sparse", "sparse_to_dense", "dense_free
 KnobName = Literal["answer_span", "context", "data_fraction", "options", "shots"]
 
 
-class Model(StrictModel):
+class Model(Source):
     """A pre-trained model: exactly one of a wheel's folder or GGUF file, a local folder, a Hub repository.
 
     `kind` says how it scores a choice without training: `encoder` by cosine similarity of mean-pooled
@@ -33,20 +33,15 @@ class Model(StrictModel):
     model takes half the memory, cannot be trained, and has other masks and scores than in float32.
     """
 
+    KINDS: ClassVar = {"wheel": ("path",), "local": (), "hub": ("revision",)}
+
     kind: Literal["encoder", "decoder"]
-    wheel: Text | None = None
     path: MemberPath | None = None
-    local: Place | None = None
-    hub: HubName | None = None
-    revision: Text = "main"
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
-    def _one_place(self) -> "Model":
-        given = [kind for kind in ("wheel", "local", "hub") if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"name exactly one of wheel, local, hub (given: {', '.join(given) or 'none'})")
-        if (self.wheel is None) != (self.path is None):
+    def _wheel_has_a_path(self) -> "Model":
+        if self.wheel is not None and self.path is None:
             raise ValueError("wheel and path go together: path is the folder or .gguf file inside the wheel")
         return self
 

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from junkdna.analysis import collect
 from junkdna.analysis import drops as analysis_drops
-from junkdna.cli import jobs, partial
+from junkdna.cli import partial, table_jobs
 from junkdna.dag.gaps import log_of
 from junkdna.dag.state import log_path
 from junkdna.errors import UserError
@@ -202,8 +202,8 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     folder = FOLDER.parent
     document = toy_run.document(resolved)
     cells, drops = folder / "tables/cells.parquet", folder / "tables/drops.parquet"
-    jobs.collect(cells, document)
-    jobs.analyze(drops, document, cells)
+    table_jobs.collect(cells, document)
+    table_jobs.analyze(drops, document, cells)
     draw.draw_all(drops, folder / "figures")
     command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--cells", cells, "--drops", drops, "--figures", folder / "figures"], check=True)

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,7 +212,7 @@ def test_stale_calibration_rows_are_refused(ran):
     for wrong, says in ((other, "other settings"), (Path("none.parquet"), "junkdna calibration"), (None, "not there")):
         with pytest.raises(UserError, match=says):
             make_compressed(Path("results/new.safetensors"), settings, folder, wrong, "cpu")
-    settings["inputs"]["calibration"] = "0" * 16
+    settings = replace(settings, inputs={**settings.inputs, "calibration": "0" * 16})
     with pytest.raises(UserError, match=r"llm|other settings"):
         make_compressed(Path("results/new.safetensors"), settings, folder, rows, "cpu")
     assert not Path("results/new.safetensors").exists()

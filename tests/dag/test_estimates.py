@@ -16,7 +16,7 @@ from junkdna.run.job_log import JobLog
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve
-from junkdna.study.sources import LocalSource
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
 
 
@@ -70,7 +70,7 @@ def test_another_task_of_the_model_is_scaled_by_what_is_scored_and_trained(resol
 )
 def test_rows_of_text_files_are_counted_as_they_are_read(world: Path, name: str, text: str) -> None:
     (world / "data" / name).write_text(text)
-    assert load_raw(LocalSource(local="data"), name).table.num_rows == 3
+    assert load_raw(PinnedSource(local="data"), name).table.num_rows == 3
     task = world / "tasks/hues.yaml"
     for split, rows in ((name, 3), ("rows*", 3), ("other.txt", None)):
         given = copy.deepcopy(toy.HUES_TASK)

@@ -7,7 +7,7 @@ from job_settings import token_settings, wording
 from junkdna.data import prompts
 from junkdna.data.prompts import Wording
 from junkdna.errors import UserError
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 BLANK = dict.fromkeys(("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer", "target"))
 

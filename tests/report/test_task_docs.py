@@ -11,7 +11,8 @@ from project import ROOT
 from junkdna.errors import UserError
 from junkdna.report.task_docs import page
 from junkdna.study.load import resolve
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 FILE = ROOT / "docs/tasks.md"
 TASKS = {name: load_task(name) for name in builtin_tasks()}

@@ -136,3 +136,42 @@ def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
 
 def test_digests_differ_by_what_runs(package):
     assert len({code_of("dense"), code_of("magnitude-0.5"), code_of("nm-keep2of4"), code_of("random-0.5")}) == 4
+
+
+def declared(file: Path, fields: str) -> None:
+    file.write_text(f'METHOD = Method({fields})\n\n\ndef compress():\n    """Nothing."""\n')
+
+
+@pytest.mark.parametrize("field", ["label", "line_style", "meaning", "source", "caption"])
+def test_what_only_people_read_of_a_declaration_does_not_count(package, field):
+    file = package / "compress" / "methods" / "nm.py"
+    declared(file, f'levels=("keep_of",), {field}="one"')
+    before = code_of("nm-keep2of4")
+    declared(file, f'levels=("keep_of",), {field}="another"')
+    assert code_of("nm-keep2of4") == before
+    declared(file, f'levels=("sparsity",), {field}="another"')
+    assert code_of("nm-keep2of4") != before
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("from junkdna.data import knobs", True),
+        ("import junkdna.data.knobs", True),
+        ("from junkdna.data.knobs import apply", True),
+        ("if TYPE_CHECKING:\n    from junkdna.data import knobs", False),
+        ("def inside():\n    from junkdna.data import knobs", False),
+    ],
+)
+def test_imports_at_the_top_of_a_file_are_followed_and_no_others(package, line, counts):
+    file = package / "seeds.py"
+    file.write_text(f"{line}\n")
+    before = code_of("dense")
+    edit(package / "data" / "knobs.py", "import ", "import os\nimport ")
+    assert (code_of("dense") != before) == counts
+
+
+def test_each_module_that_is_not_counted_is_there_and_has_a_reason():
+    for module, reason in fingerprint.NOT_COUNTED.items():
+        assert fingerprint.file_of(module).is_file(), module
+        assert reason

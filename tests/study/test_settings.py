@@ -79,7 +79,7 @@ def input_texts(study: dict) -> dict[str, str]:
         for role in cell.roles:
             found[cell.tokens_path(role)] = fingerprint.canonical_json(coded)
         for task, role in used_examples([cell], resolved):
-            found[f"{task} {role}"] = dag_inputs.examples_text(resolved, task, role)
+            found[f"{task} {role}"] = canonical(study_settings.example_settings(task, role, resolved))
     return found
 
 
@@ -247,7 +247,7 @@ def canonical(settings: object) -> str:
 
 def file_texts(study: dict) -> tuple[str, ...]:
     resolved = toy_resolved(study)
-    return dag_inputs.model_text(resolved, "tiny"), dag_inputs.study_text(resolved)
+    return canonical(study_settings.model_settings("tiny", resolved)), dag_inputs.study_text(resolved)
 
 
 def test_the_order_of_keys_changes_nothing(study, world):
@@ -305,7 +305,7 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w = Wildcards()
         w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, seed = cell.key.split("/")
         w.seed = seed.removeprefix("seed-")
-        assert dag_inputs.cell_text(resolved, w) == study_settings.settings_text(cell, resolved)
+        assert dag_inputs.settings_text(resolved, "cell", w) == study_settings.settings_text(cell, resolved)
         inputs = dag_inputs.inputs_of_cell(w)
         assert inputs.pop("compressed", None) == cell.compressed_path
         assert inputs == {
@@ -315,6 +315,10 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w.knobs, w.role = knob_text(cell.token_knobs), "evaluate"
         coded = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
         encoded = study_settings.tokens_file_settings(*coded, resolved)
-        assert dag_inputs.encode_text(resolved, w) == fingerprint.canonical_json(encoded)
+        assert dag_inputs.settings_text(resolved, "tokenize", w) == canonical(encoded)
+        model = study_settings.model_settings(w.model, resolved)
+        examples = study_settings.example_settings(w.task, w.role, resolved)
+        assert dag_inputs.settings_text(resolved, "model", w) == canonical(model)
+        assert dag_inputs.settings_text(resolved, "examples", w) == canonical(examples)
         shots = ["results/examples/hues/shots.parquet"] if "shots" in w.knobs else []
         assert dag_inputs.shots_file(w) == shots

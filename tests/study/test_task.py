@@ -10,7 +10,8 @@ from junkdna.errors import UserError
 from junkdna.study.formats import Kind
 from junkdna.study.metrics import METRIC_KINDS, METRIC_RANGES
 from junkdna.study.sources import load_wheel_pins
-from junkdna.study.task import Knob, Task, builtin_tasks, load_task
+from junkdna.study.task import Knob, Task
+from junkdna.study.task_files import builtin_tasks, load_task
 from junkdna.study.yaml_reader import validated
 
 TOYS = (toy.CHOICE_TASK, toy.CLASSIFY_TASK, toy.HUES_TASK, toy.NAMED_TASK, toy.ALIKE_TASK, toy.DEGREE_TASK)

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from junkdna.cli import jobs
-from junkdna.study import grid
+from junkdna.cli import jobs, table_jobs
+from junkdna.study import compress_settings, grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import Cell, calibration_path
 from junkdna.study.cell_settings import CellSettings
@@ -39,9 +39,9 @@ def compress(cell: Cell, resolved: Resolved) -> None:
         return
     of, rows = (cell.model, cell.compression, cell.seed), None
     if METHODS[cell.compression.method].statistics:
-        name = study_settings.calibration_of(cell.compression)
+        name = compress_settings.calibration_of(cell.compression)
         rows = Path(calibration_path(cell.model, name, cell.seed))
-        settings = study_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
+        settings = compress_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
         jobs.calibration(rows, settings, manifest(cell.model))
     settings = study_settings.compressed_settings(*of, resolved)
     jobs.compress(Path(cell.compressed_path), settings, manifest(cell.model), rows, gpus=0, threads=1)
@@ -91,5 +91,5 @@ def document(resolved: Resolved) -> Path:
     from junkdna.study.load import study_document
 
     path = Path("results/study.json")
-    jobs.study(path, json.loads(json.dumps(study_document(resolved))))
+    table_jobs.study(path, json.loads(json.dumps(study_document(resolved))))
     return path

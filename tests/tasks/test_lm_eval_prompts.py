@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from project import ROOT
 
-from junkdna.study.task import builtin_tasks, load_task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval_prompts.json").read_text(encoding="utf-8"))
 HASHES = ROOT / "tests/golden/lm_eval_prompts.npz"

