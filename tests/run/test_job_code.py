@@ -81,6 +81,8 @@ def test_a_module_that_is_imported_inside_a_function_is_listed_by_some_job_of_it
     for kind, variants in found.items():
         known = {*NO_NUMBER_DEPENDS_ON}.union(*map(fingerprint.closure, variants))
         for module in {*known} - {*NO_NUMBER_DEPENDS_ON}:
+            if kind == "tokenize" and module.startswith("junkdna.evaluate.formats."):
+                continue  # what scoring and training import, which this job does not
             missing = imported_in_functions(fingerprint.file_of(module)) - known
             assert not missing, f"{module} imports {missing} inside a function: list it in the settings of {kind}"
 
