@@ -1,7 +1,7 @@
 """The four transfer modes on a tiny BERT: masks that hold, one data order, one head, one schedule."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
 from junkdna.resumable import Loop
 from junkdna.seeds import seed_for
+from junkdna.study.cell_settings import TrainingSettings
 from junkdna.train import finetune
 from junkdna.train.finetune import fine_tune, learning_rate_factor, optimizer_steps
 
@@ -328,15 +329,15 @@ def test_rounds_begin_as_the_epochs_do(folder, monkeypatch):
 
 @given(st.integers(1, 1000), st.integers(0, 1000), st.integers(1, 64), st.integers(1, 5))
 def test_steps_are_counted_as_by_the_loader(rows, left_out, batch_size, epochs):
-    protocol = {"epochs": epochs, "batch_size": batch_size}
+    protocol = training_settings(epochs=epochs, batch_size=batch_size)
     for match, counted in (("epochs", rows), ("steps", rows + left_out)):
         loader = torch.utils.data.DataLoader(range(counted), batch_size=batch_size)
-        assert optimizer_steps(rows, rows + left_out, {**protocol, "match": match}) == epochs * len(loader)
+        assert optimizer_steps(rows, rows + left_out, replace(protocol, match=match)) == epochs * len(loader)
 
 
-def test_unknown_match_gives_close_names():
-    with pytest.raises(UserError, match=r"unknown match 'step'. Did you mean 'steps'"):
-        optimizer_steps(5, 20, {**PROTOCOL, "match": "step"})
+def test_an_unknown_match_is_refused_where_settings_are_read():
+    with pytest.raises(UserError, match=r"here: match: 'step' must be 'epochs' or 'steps'"):
+        TrainingSettings.read({**asdict(PROTOCOL), "match": "step"}, "here")
 
 
 def test_prune_head_masks_the_head_too(folder):

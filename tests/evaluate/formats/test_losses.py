@@ -136,7 +136,7 @@ def test_regression_is_the_loss_of_transformers(folder):
     ids, mask = padded([data.columns["query"][row] for row in ROWS])
     labels = torch.tensor([data.columns["target"][row] for row in ROWS])
     wanted = theirs(input_ids=ids, attention_mask=mask, labels=labels).loss
-    assert theirs.config.problem_type == "regressor"
+    assert theirs.config.problem_type == "regression"
     assert loss_of(model, data, ROWS).item() == pytest.approx(wanted.item(), rel=1e-6)
 
 
