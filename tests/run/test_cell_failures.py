@@ -65,7 +65,7 @@ def test_crash_while_writing_leaves_no_cell_and_spares_the_old_one(resolved, mon
     def half(_path):
         raise OSError("killed before the seal")
 
-    monkeypatch.setattr(tables, "seal", half)
+    monkeypatch.setattr(tables, "add_checksum", half)
     for destination in (fresh, old):
         with pytest.raises(OSError, match="before the seal"):
             write_cell(table, destination)
@@ -79,8 +79,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
     """The name appears by one rename of a whole file, which reads back as the table, and nothing else stays."""
     table, destination = pq.read_table(SPARSE.path), Path("results/new/cell.parquet")
     written = []
-    seal = checksums.seal
-    monkeypatch.setattr(tables, "seal", lambda path: (written.append(path), seal(path)))
+    seal = checksums.add_checksum
+    monkeypatch.setattr(tables, "add_checksum", lambda path: (written.append(path), seal(path)))
     write_cell(table, destination)
     assert written[0].parent == destination.parent
     assert written[0] != destination
@@ -116,7 +116,7 @@ def test_broken_encoded_file_is_named(resolved, role, damage):
     says = (
         r"does not exist.*`snakemake --cores 1 -s \S+ -- results/tokens/tiny"
         if damage == "missing"
-        else "is not a whole encod"
+        else "is not a whole tokens"
     )
     with pytest.raises(UserError, match=rf"tiny/mood/plain/default/{role}\.arrow {says}"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
