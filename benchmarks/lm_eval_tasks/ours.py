@@ -79,8 +79,8 @@ def evaluate(given: argparse.Namespace) -> dict:
     import torch
     import transformers
 
-    from junkdna.data.tokenize import tokenize_examples
     from junkdna.evaluate.scores import loglikelihood
+    from junkdna.evaluate.tokenize import tokenize_examples
     from junkdna.models.load import load_plain
     from junkdna.study import grid
     from junkdna.study import settings as study_settings

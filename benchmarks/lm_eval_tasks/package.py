@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from junkdna.data.examples import make_examples
+from junkdna.data.knobs import apply_knobs
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import tokenize_rows, turned
+from junkdna.evaluate.tokenize import tokenize_rows
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
@@ -17,7 +18,7 @@ from junkdna.study.task_files import load_task
 
 AT_ONCE = 500
 KNOBS = {"sciq": (("context", "passage"),)}
-LETTERS = ("csqa",)  # read with `decoder_choice: letters`, as its task file says for lm-eval's prompt
+LETTERS = ("csqa",)  # read with `decoder_choice: mcq`, as its task file says for lm-eval's prompt
 
 
 class Rows(NamedTuple):
@@ -30,7 +31,7 @@ class Rows(NamedTuple):
 
 def study_of(name: str) -> Resolved:
     half = {"method": "magnitude", "sparsity": 0.5}
-    protocol = {"max_length": 131072} | ({"decoder_choice": "letters"} if name in LETTERS else {})
+    protocol = {"max_length": 131072} | ({"decoder_choice": "mcq"} if name in LETTERS else {})
     task = load_task(name)
     study = {
         "study": "texts",
@@ -81,7 +82,8 @@ def texts(found: Rows, name: str, rows: list[dict], shots: int, chat: bool, toke
     shown = found.shots if shots else []
     for start in range(0, len(rows), AT_ONCE):
         some, shown_rows = (
-            turned(pa.Table.from_pylist(part), tokenizer, settings) for part in (rows[start : start + AT_ONCE], shown)
+            apply_knobs(pa.Table.from_pylist(part), tokenizer, settings)
+            for part in (rows[start : start + AT_ONCE], shown)
         )
         for row in tokenize_rows(some, shown_rows, tokenizer, settings).to_pylist():
             yield _entry(row, tokenizer)

@@ -26,8 +26,6 @@ HELP = {
     "report": "write the report page",
 }
 NEEDED = {  # keys without which a job whose settings are not typed cannot begin
-    "tokenize": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
-    "cell": ("cell", "kind", "metric", "model_kind", "protocol", "inputs"),
     "study": ("study", "tasks"),
 }
 FILES = {
@@ -113,12 +111,14 @@ def _settings(args: argparse.Namespace) -> "Settings | dict":
 
 
 def _settings_class(command: str) -> "type[Settings] | None":
+    from junkdna.study.cell_settings import CellSettings, TokenSettings
     from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
     from junkdna.study.source_settings import ExampleSettings, WheelSettings
     from junkdna.study.sources import PinnedSource
 
     classes = {"wheel": WheelSettings, "model": PinnedSource, "examples": ExampleSettings}
     classes |= {"calibration": CalibrationSettings, "compress": CompressedSettings}
+    classes |= {"tokenize": TokenSettings, "cell": CellSettings}
     return classes.get(command)
 
 
@@ -153,7 +153,7 @@ def _cell(args: argparse.Namespace) -> None:
     from junkdna.cli import jobs
 
     settings = _settings(args)
-    bar = progress_bar(settings.get("cell", "cell"))
+    bar = progress_bar(settings.cell)
     jobs.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.batch)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
+from junkdna.study.cell_settings import CellSettings, TokenSettings
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import data_files_digest, model_files_digest
 
@@ -74,24 +75,26 @@ def examples(output: Path, settings: "ExampleSettings") -> None:
     write_examples(table, settings, raw, output)
 
 
-def tokenize(output: Path, settings: dict, model_file: Path, examples_file: Path, shots_file: Path | None) -> None:
+def tokenize(
+    output: Path, settings: TokenSettings, model_file: Path, examples_file: Path, shots_file: Path | None
+) -> None:
     """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
     from junkdna.data.examples_file import read_examples_file
-    from junkdna.data.tokenize import alike_options, tokenize_examples
     from junkdna.data.tokenizer import check_ids, context_tokens, load_tokenizer
     from junkdna.data.tokens_file import write_tokens
+    from junkdna.evaluate.tokenize import alike_options, tokenize_examples
     from junkdna.models.manifest import check_model
     from junkdna.storage.checksums import stored_checksum
     from junkdna.storage.file_errors import check_made_from
 
-    inputs = settings["inputs"]
+    inputs = settings.inputs
     manifest = check_model(model_file.parent)
     check_made_from(model_file, manifest["settings_fingerprint"], inputs["model"])
     tokenizer = load_tokenizer(model_file.parent)
-    files = {settings["role"]: examples_file, **({"shots": shots_file} if shots_file else {})}
+    files = {settings.role: examples_file, **({"shots": shots_file} if shots_file else {})}
     tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
     readable = context_tokens(model_file.parent, tokenizer)
-    table = tokenize_examples(tables[settings["role"]], tables.get("shots"), tokenizer, settings, readable)
+    table = tokenize_examples(tables[settings.role], tables.get("shots"), tokenizer, settings, readable)
     check_ids(model_file.parent, table["query"], table["options"])
     record = {
         "settings_fingerprint": settings_fingerprint(settings),
@@ -99,7 +102,7 @@ def tokenize(output: Path, settings: dict, model_file: Path, examples_file: Path
         "examples_sha256": {role: stored_checksum(file) for role, file in files.items()},
     }
     cut = sum(table["truncated"].to_pylist())
-    limit = f"{settings['max_length']} tokens (the model reads {readable or 'any number'})"
+    limit = f"{settings.max_length} tokens (the model reads {readable or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
     if alike := alike_options(table):
         why = "letter case, unknown words, or cut to the limit"
@@ -153,7 +156,7 @@ def compress(
 
 
 def cell(
-    output: Path, settings: dict, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, more: int = 0
+    output: Path, settings: CellSettings, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, more: int = 0
 ) -> None:
     """Run one cell on a leased GPU, or on the CPU where there is none; then up to `more` batched cells.
 
@@ -163,9 +166,8 @@ def cell(
     from junkdna.run import batches
     from junkdna.study.cell import parse_cell_path
 
-    described = settings.get("cell", "no cell")
-    if described == "no cell" or parse_cell_path(described).path != str(output):
-        raise UserError(f"{output} is not the file of the cell that --settings describes ({described}).")
+    if parse_cell_path(settings.cell).path != str(output):
+        raise UserError(f"{output} is not the file of the cell that --settings describes ({settings.cell}).")
     with batches.claimed(settings, wait=True) if more else nullcontext():
         if batches.take_over(settings, output):
             return
@@ -200,16 +202,16 @@ def _start_torch(device: str, threads: int) -> None:
         )
 
 
-def _make_cell(output: Path, settings: dict, device: str, bar: Callable) -> None:
+def _make_cell(output: Path, settings: CellSettings, device: str, bar: Callable) -> None:
     from junkdna.run.cell import run_cell
     from junkdna.run.cell_file import write_cell
     from junkdna.run.checkpoint import kept
 
-    with kept(settings["cell"], bar) as loop:
+    with kept(settings.cell, bar) as loop:
         write_cell(run_cell(settings, device, loop), output)
 
 
-def _make_batch(settings: dict, most: int, device: str) -> None:
+def _make_batch(settings: CellSettings, most: int, device: str) -> None:
     """Batched cells, started within `batches.LIMIT_S`. The first failure ends the batch."""
     from junkdna.run import batches
 
@@ -224,7 +226,7 @@ def _make_batch(settings: dict, most: int, device: str) -> None:
                 failed = error
             else:
                 continue
-        log.info("%s failed in this batch (%s); its own job will run it", other["cell"], failed)
+        log.info("%s failed in this batch (%s); its own job will run it", other.cell, failed)
         return
 
 

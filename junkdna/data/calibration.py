@@ -39,12 +39,12 @@ FIXES = {
 
 
 def example_text(row: dict) -> str:
-    """A canonical example as one text: passage, text, second text, right answer and ending, those that there are,
+    """A canonical example as one text: passage, text, second text, right answer and suffix, those that there are,
     joined by a blank. The right answer is the right choice, or what is accepted of a `generate` task (as a shot shows
     it); a class or a number is none, since no text of the data set holds it."""
     answer = row["choices"][row["answer"]] if row["choices"] else row["shown"]
     answer = answer or next(iter(row["references"] or []), None)
-    return " ".join(filter(None, [row["passage"], row["text"], row["text_b"], answer, row["ending"]]))
+    return " ".join(filter(None, [row["passage"], row["text"], row["text_b"], answer, row["suffix"]]))
 
 
 def texts_of(settings: "CalibrationSettings", table: pa.Table) -> list[tuple[str, str]]:

@@ -1,8 +1,11 @@
-"""Knobs on the choices of a canonical example, and the hash order that knobs and splits share."""
+"""Knobs on the choices and the passage of an example, and the hash order that knobs and splits share."""
+
+import pyarrow as pa
 
 from junkdna.data.answer_span import answer_place, answer_places
 from junkdna.errors import UserError
 from junkdna.seeds import hash_key
+from junkdna.study.cell_settings import TokenSettings
 
 
 def keep_options(example: dict, n: int, rank: int) -> dict:
@@ -35,6 +38,28 @@ def ranks(ids: list[str]) -> list[int]:
     for rank, i in enumerate(order):
         found[i] = rank
     return found
+
+
+def apply_knobs(examples: pa.Table, tokenizer: object, settings: TokenSettings) -> list[dict]:
+    """The examples with every knob at its value.
+
+    Each with `answer_shown` (of the passage before anything is cut to `max_length`), the answers that are `looked_for`
+    in it, and whether they are `masked`.
+    """
+    knobs, rows = settings.knob_values, examples.to_pylist()
+    span = knobs.get("answer_span", "kept")
+    applied = []
+    for row, rank in zip(rows, ranks([row["id"] for row in rows]), strict=True):
+        row = keep_options(row, int(knobs["options"]), rank) if "options" in knobs and row["choices"] else dict(row)
+        row |= {"answer_shown": None, "looked_for": [], "masked": span == "masked"}
+        if "context" in knobs and row["passage"]:
+            answers = [row["choices"][row["answer"]]] if row["choices"] else row["references"] or []
+            row["looked_for"] = answers
+            row["passage"] = shown_passage(row["passage"], answers, knobs["context"], span, tokenizer)
+            if row["passage"] and answers:
+                row["answer_shown"] = answer_place(row["passage"], answers) is not None
+        applied.append(row)
+    return applied
 
 
 MASK = "___"

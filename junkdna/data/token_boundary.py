@@ -16,19 +16,19 @@ ROWS = 64  # rows whose texts are tokenized in one call: their encodings are hel
 class Asked:
     """The texts of one row: a prompt, what parts it from an option, the options, and what follows every option.
 
-    Only the ending is scored where there is one. `options` is None where text is generated or a number is wanted.
+    Only the suffix is scored where there is one. `options` is None where text is generated or a number is wanted.
     """
 
     prompt: str
     gap: str = " "
     options: list[str] | None = None
-    ending: str = ""
+    suffix: str = ""
 
     def wholes(self) -> list[str]:
         """The text of each option with everything before and behind it."""
-        return [f"{text} {self.ending}" if self.ending else text for text in self.before_ending()]
+        return [f"{text} {self.suffix}" if self.suffix else text for text in self.before_suffix()]
 
-    def before_ending(self) -> list[str]:
+    def before_suffix(self) -> list[str]:
         return [f"{self.prompt}{self.gap}{option}" for option in self.options or []]
 
 
@@ -60,8 +60,8 @@ class Split:
     """Tokens of one row: `query` + `options`[j] are the tokens of the whole text of option j.
 
     `starts` counts the leading tokens of each option that are not scored, `characters` those of the text that is: the
-    option, its ending, or both. `prompt` are the tokens of the prompt alone. `moved`: a token spans a seam. `silent`:
-    options or endings of which the tokenizer makes no token.
+    option, its suffix, or both. `prompt` are the tokens of the prompt alone. `moved`: a token spans a seam. `silent`:
+    options or suffixes of which the tokenizer makes no token.
     """
 
     query: list[int]
@@ -89,14 +89,14 @@ def split_rows(rows: Iterable[Asked], tokenizer: object, special: bool) -> Itera
 
 
 def split(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded]) -> Split:
-    """The tokens of one row, parted so that no token of an option or of its ending is split or left unscored.
+    """The tokens of one row, parted so that no token of an option or of its suffix is split or left unscored.
 
     The query is the longest beginning that the prompt's tokens share with those of *every* whole text, and of which
     no token reaches into an option. Where no token spans the seam that is the whole prompt, as in
     lm-evaluation-harness. Else the last tokens of the prompt are scored with the option, for all options of the row
-    alike: the same characters of the prompt, so that options stay comparable. `contexts` end before the ending. The
+    alike: the same characters of the prompt, so that options stay comparable. `contexts` end before the suffix. The
     same holds there, but options share no token behind the prompt: where a token spans that seam in any option, the
-    row's options are scored whole, with their ending.
+    row's options are scored whole, with their suffix.
     """
     if row.options is None:
         return Split(prompt.ids, None, None, None, prompt, False, [])
@@ -104,8 +104,8 @@ def split(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded])
     ends = [len(row.prompt) + len(row.gap) + len(option) for option in row.options]
     shared = [_shared(*each) for each in zip(contexts, wholes, ends, strict=True)] if contexts else []
     clean = all(n == len(context.ids) for n, context in zip(shared, contexts, strict=True))
-    scored = row.ending if contexts and clean else ""
-    texts = [option if clean else f"{option} {row.ending}" for option in row.options]
+    scored = row.suffix if contexts and clean else ""
+    texts = [option if clean else f"{option} {row.suffix}" for option in row.options]
     return Split(
         query=prompt.ids[:kept],
         options=[whole.ids[kept:] for whole in wholes],
@@ -142,7 +142,7 @@ def _coded(ids: list[int], added: list[int], encoding: object, unknown: int | No
 
 
 def _contexts(row: Asked) -> list[str]:
-    return row.before_ending() if row.ending else []
+    return row.before_suffix() if row.suffix else []
 
 
 def _shared(before: Coded, whole: Coded, seam: int) -> int:
@@ -155,13 +155,13 @@ def _shared(before: Coded, whole: Coded, seam: int) -> int:
 
 
 def _silent(row: Asked, prompt: Coded, wholes: list[Coded], contexts: list[Coded]) -> list[str]:
-    """The options, or their ending, that have no token of their own in the whole text."""
+    """The options, or their suffix, that have no token of their own in the whole text."""
     begin = len(row.prompt) + len(row.gap)
     pairs = zip(row.options, contexts or wholes, strict=True)
     found = [option for option, coded in pairs if not _speaks(coded, option, begin, prompt)]
     for option, context, whole in zip(row.options, contexts, wholes, strict=bool(contexts)):
-        if not _speaks(whole, row.ending, begin + len(option) + 1, context):
-            found.append(row.ending)
+        if not _speaks(whole, row.suffix, begin + len(option) + 1, context):
+            found.append(row.suffix)
     return found
 
 

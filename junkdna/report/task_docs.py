@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from junkdna.study.formats import FORMATS, tokens_format
 from junkdna.study.task import Task
 from junkdna.study.task_files import builtin_tasks, load_task
 
@@ -111,25 +112,26 @@ def _of_shots(task: Task, knob: str) -> str:
 
 def _answered(task: Task) -> str:
     """What of a decoder's row is scored, or how its text is read."""
-    if task.kind == "generate":
+    caption = FORMATS[_decoder_format(task)].caption
+    if task.generate:
         asked = task.generate
         stops = ", ".join(f"`{stop!r}`" for stop in asked.stop)
         until = f", at most to {stops}" if stops else ""
         extract = f" (strictly: what `{asked.extract}` finds)" if asked.extract else ""
         written = "; the strict match compares what is written" if asked.exact else ""
-        return f"up to {asked.max_new_tokens} tokens are written{until}, and matched as {asked.match}{extract}{written}"
-    if task.kind == "regress":
-        return "a trained head gives the number"
-    if task.kind != "choice":
-        words = ", ".join(f"`{word}`" for word in task.verbalizers or task.class_names())
-        return f"each of the words {words} is scored"
-    if task.columns.ending:
-        return f"each option and then `{task.columns.ending}`, of which the latter alone is scored"
-    return f"the {'letter' if task.protocol.decoder_choice == 'letters' else 'text'} of each option is scored"
+        return f"{caption} as {asked.match}{extract}: up to {asked.max_new_tokens} tokens{until}{written}"
+    if task.columns.suffix:
+        return f"{caption}, followed by `{task.columns.suffix}`, of which the latter alone counts"
+    words = ", ".join(f"`{word}`" for word in task.verbalizers or task.class_names())
+    return f"{caption}; the options are the words {words}" if words else caption
+
+
+def _decoder_format(task: Task) -> str:
+    return tokens_format(task.kind, "decoder", task.protocol.decoder_choice or "cloze")
 
 
 def _prompt(task: Task) -> str:
-    prompt = task.mcq_prompt if task.protocol.decoder_choice == "letters" else task.prompt
+    prompt = getattr(task, FORMATS[_decoder_format(task)].prompt)
     if not any(task.columns_of(source).passage for source in task.sources):
         prompt = prompt.replace("{passage}", "")
     return f"{task.description}\n\n{prompt}" if task.description else prompt

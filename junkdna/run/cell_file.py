@@ -20,6 +20,7 @@ from junkdna.study.paths import FOOTER_KEY, REPORT
 
 if TYPE_CHECKING:
     from junkdna.evaluate.answers import Answers
+    from junkdna.study.cell_settings import CellSettings
 
 FLOAT_LIST = pa.list_(pa.float32())
 EXAMPLE = {
@@ -43,7 +44,7 @@ FLOATS = (
 INTEGERS = ("seed", "n_examples", "n_train", "steps")
 
 
-def metrics_row(settings: dict, key: Cell, answers: Answers, trained: object, n_train: int) -> dict:
+def metrics_row(settings: CellSettings, key: Cell, answers: Answers, trained: object, n_train: int) -> dict:
     """The columns of a cell's row; `trained` is what the fine-tuning loop reported, None without one."""
     n = len(answers.examples["id"])
     return {
@@ -57,9 +58,9 @@ def metrics_row(settings: dict, key: Cell, answers: Answers, trained: object, n_
         "transfer": key.transfer,
         "protocol": key.protocol,
         "seed": key.seed,
-        "metric": settings["metric"],
-        "kind": settings["kind"],
-        "score": answers.values[settings["metric"]],
+        "metric": settings.metric,
+        "kind": settings.kind,
+        "score": answers.values[settings.metric],
         "chance": answers.chance,
         "majority": answers.majority,
         "collapsed": answers.collapsed,

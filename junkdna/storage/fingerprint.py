@@ -23,6 +23,7 @@ NOT_COUNTED = {
     "junkdna.storage.checksums": "a wrong checksum is an error, never another number",
     "junkdna.storage.fingerprint": "another rule gives other fingerprints by itself",
     "junkdna.models.manifest": "compares the files of a model folder with their digest, which every cell file holds",
+    "junkdna.study.formats": "finds an answer format; its name is part of the settings, its own file is counted",
     "junkdna.study.methods": "finds a method; the method's own file and its options are counted",
 }
 """Modules that fingerprints leave out because no number depends on them -> why."""

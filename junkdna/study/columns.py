@@ -21,10 +21,10 @@ def compiled(what: str, pattern: str) -> re.Pattern:
 class Columns(StrictModel):
     """How raw columns become the fields of an example.
 
-    `text`, `text_b`, `passage`, `ending`, `group`, `shown` and each entry of a `choices` list are templates over raw
+    `text`, `text_b`, `passage`, `suffix`, `group`, `shown` and each entry of a `choices` list are templates over raw
     columns ("{question}"). A name may lead into a column: "choices.text", "answers.0", "answers.*" (all items); a
     column whose own name has dots comes before a field of that path. docs/data.md says how each type is read.
-    `choices` may instead name a list column. `ending` follows every choice and alone is scored (WinoGrande); rows of
+    `choices` may instead name a list column. `suffix` follows every choice and alone is scored (WinoGrande); rows of
     one `group` share their shots; `shown` is the answer of a `generate` row as a shot shows it (default: the first
     accepted answer).
 
@@ -49,20 +49,20 @@ class Columns(StrictModel):
     text: str
     text_b: str | None = None
     passage: str | None = None
-    ending: str | None = None
+    suffix: str | None = None
     group: str | None = None
     shown: str | None = None
     choices: list[str] | str | None = None
     choice_labels: str | None = None
     answer: StrictInt | StrictStr | list[str]
     require: list[str] = []
-    strip: list[Literal["text", "text_b", "passage", "ending", "group", "shown", "choices", "answer"]] = []
+    strip: list[Literal["text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer"]] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}
     fill: dict[str, str] = {}
 
-    @field_validator("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+    @field_validator("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
     @classmethod
     def _single_braces(cls, value: object) -> object:
         for template in value if isinstance(value, list) else [value]:

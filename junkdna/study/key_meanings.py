@@ -153,7 +153,7 @@ _COLUMNS = {
     "text": "Template of the question or text.",
     "text_b": "Template of the second text. Kind `pair` and `regress`.",
     "passage": "Template of the passage that the knob `context` cuts.",
-    "ending": "Template of what follows every option. Where it is given, it alone is scored.",
+    "suffix": "Template of what follows every option. Where it is given, it alone is scored.",
     "group": "Template of the group whose rows share in-context examples, such as the subject.",
     "shown": "Template of the answer as an in-context example shows it; the first accepted answer without it. Kind "
     "`generate`.",

@@ -9,12 +9,12 @@ from pydantic import Field, model_validator
 from junkdna.errors import unknown_name
 from junkdna.study.base import KnobValue, Line, Name, StrictModel
 from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource
+from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
 
-Kind = Literal["classify", "pair", "regress", "choice", "generate"]
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
-PLACES_TO_STRIP = ("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+PLACES_TO_STRIP = ("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
 
 
 class Knob(StrictModel):
@@ -61,8 +61,8 @@ class ProtocolOverrides(StrictModel):
     epochs: int | None = Field(None, ge=1, le=100_000)
     batch_size: int | None = Field(None, ge=1, le=100_000)
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    encoder_choice: Literal["similarity", "cross"] | None = None
-    decoder_choice: Literal["continuation", "letters"] | None = None
+    encoder_choice: EncoderChoice | None = None
+    decoder_choice: DecoderChoice | None = None
     length_normalization: Literal["none", "token", "character"] | None = None
 
 

@@ -69,6 +69,17 @@ COMPRESS = {
 }  # fmt: skip
 
 
+TOKENIZE = {
+    "version": 3, "task": "t", "role": "train", "kind": "choice", "model_kind": "decoder", "format": "cloze",
+    "knobs": [], "knob_defaults": {}, "max_length": 8, "inputs": {}, "code": "0",
+}  # fmt: skip
+SCORING = {"length_normalization": "none", "dtype": "float32"}
+CELL = {
+    "version": 3, "cell": "c", "kind": "choice", "metric": "accuracy", "classes": [], "format": "cloze",
+    "model_kind": "decoder", "model_dtype": "float32", "options": {}, "inputs": {}, "code": "0", "scoring": SCORING,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("command", "settings", "says"),
     [
@@ -86,10 +97,18 @@ COMPRESS = {
         ("compress", COMPRESS | {"seed": "0"}, "--settings: seed: '0' must be a whole number"),
         ("compress", COMPRESS | {"seeds": 0}, "--settings: unknown key 'seeds'. Did you mean 'seed'"),
         ("compress", {key: value for key, value in COMPRESS.items() if key != "inputs"}, "the key inputs is missing"),
+        ("tokenize", TOKENIZE | {"max_lenght": 8}, "--settings: unknown key 'max_lenght'. Did you mean 'max_length'"),
+        ("tokenize", TOKENIZE | {"max_length": "8"}, "--settings: max_length: '8' must be a whole number"),
+        ("tokenize", {**TOKENIZE, "format": None}, "--settings: format: None must be a text"),
+        ("cell", CELL | {"choice": "cloze"}, "--settings: unknown key 'choice'"),
+        ("cell", CELL | {"training": {"epochs": 1}}, "--settings: training: the key batch_size is missing"),
+        ("cell", CELL | {"scoring": SCORING | {"dtype": "half"}}, "'half' must be 'float32' or 'bfloat16'"),
+        ("cell", {key: value for key, value in CELL.items() if key != "format"}, "the key format is missing"),
     ],
 )
 def test_a_wrong_key_of_settings_is_named(command, settings, says, tmp_path):
-    files = ["--model", "m.json"] if command == "compress" else []
+    files = ["--model", "m.json"] if command in ("compress", "tokenize") else []
+    files += ["--examples", "e.parquet"] if command == "tokenize" else []
     args = parser().parse_args([command, str(tmp_path / "out"), *files, "--settings", json.dumps(settings)])
     with pytest.raises(UserError) as caught:
         args.run(args)

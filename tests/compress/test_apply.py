@@ -138,7 +138,7 @@ def test_stored_compressions_are_shared_and_know_what_made_them(ran):
         facts = read_artifact(Path(cell.compressed_path)).facts
         settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
         assert canonical_json(facts["settings"]) == canonical_json(settings)
-        assert facts["digest"] == study_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
+        assert facts["digest"] == study_settings.cell_settings(cell, resolved).inputs["compressed"]
         if METHODS[cell.compression.method].statistics:
             assert len(facts["sample_ids"]) == len({*facts["sample_ids"]}) == 6
 
@@ -155,12 +155,12 @@ def test_methods_that_calibrate_share_their_samples(ran):
 def test_a_stored_compression_of_other_settings_is_refused(ran, tmp_path):
     cell = next(cell for cell in ran if cell.compressed_path)
     settings = toy_run.settings_of(cell, toy_run.read("methods.yaml"))
-    settings["inputs"]["compressed"] = "0" * 16
+    settings.inputs["compressed"] = "0" * 16
     with pytest.raises(UserError, match=r"(?s)results/compressed.*other settings"):
         compressing_cell(settings)
 
 
-def compressing_cell(settings: dict) -> None:
+def compressing_cell(settings: object) -> None:
     from junkdna.run.cell import run_cell
 
     run_cell(settings, "cpu")

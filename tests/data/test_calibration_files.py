@@ -33,7 +33,7 @@ def examples(*rows: dict) -> pa.Table:
 def test_an_example_is_one_text_with_its_right_answer():
     rows = [
         ({"passage": "It rained.", "text": "Wet?", "choices": ["no", "yes"], "answer": 1}, "It rained. Wet? yes"),
-        ({"text": "Ann saw that", "choices": ["Bo", "she"], "answer": 0, "ending": "won."}, "Ann saw that Bo won."),
+        ({"text": "Ann saw that", "choices": ["Bo", "she"], "answer": 0, "suffix": "won."}, "Ann saw that Bo won."),
         ({"text": "a good day", "answer": 1}, "a good day"),
         ({"text": "A man runs.", "text_b": "He moves.", "answer": 0}, "A man runs. He moves."),
         ({"text": "one", "text_b": "two", "target": 2.5}, "one two"),

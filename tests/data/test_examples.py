@@ -108,9 +108,9 @@ def test_choices_may_keep_the_order_of_the_data():
 
 
 def test_what_follows_the_choices_and_what_rows_share():
-    settings = with_columns(CHOICE, ending="{w3}.", group="{w1}-{w2}")
+    settings = with_columns(CHOICE, suffix="{w3}.", group="{w1}-{w2}")
     row = rows_of(settings, questions(1))[0]
-    assert (row["ending"], row["group"], row["shown"], row["passage"]) == ("z.", "x-y", None, None)
+    assert (row["suffix"], row["group"], row["shown"], row["passage"]) == ("z.", "x-y", None, None)
 
 
 @pytest.mark.parametrize(

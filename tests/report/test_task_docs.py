@@ -94,7 +94,7 @@ def test_a_section_says_what_the_file_says(sections, name):
 def test_the_prompt_is_the_tasks_own(sections, name):
     task = TASKS[name]
     prompt = re.search(r"(?ms)^```text\n(.*)\n```$", sections[name])[1]
-    template = task.mcq_prompt if task.protocol.decoder_choice == "letters" else task.prompt
+    template = task.mcq_prompt if task.protocol.decoder_choice == "mcq" else task.prompt
     assert prompt.removeprefix(f"{task.description}\n\n").replace("{passage}", "") == template.replace("{passage}", "")
     assert ("{passage}" in prompt) == any(task.columns_of(source).passage is not None for source in task.sources)
     assert prompt.startswith(task.description)

@@ -29,7 +29,10 @@ NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.study.source_settings": "makes settings, which are part of the fingerprint",
     "junkdna.study.sources": "makes settings, which are part of the fingerprint",
 }
-LOADERS = {"study/methods.py"}  # load a file by the name of an extension, which the job's list holds
+LOADERS = {
+    "study/formats.py",
+    "study/methods.py",
+}  # load a file by the name of an extension, which the job's list holds
 KINDS = ("examples", "tokenize", "calibration", "compress", "cell")
 """The jobs `wheel` and `model` copy pinned bytes, of which cells hold the digest: no code is in their settings."""
 
@@ -78,6 +81,8 @@ def test_a_module_that_is_imported_inside_a_function_is_listed_by_some_job_of_it
     for kind, variants in found.items():
         known = {*NO_NUMBER_DEPENDS_ON}.union(*map(fingerprint.closure, variants))
         for module in {*known} - {*NO_NUMBER_DEPENDS_ON}:
+            if kind == "tokenize" and module.startswith("junkdna.evaluate.formats."):
+                continue  # what scoring and training import, which this job does not
             missing = imported_in_functions(fingerprint.file_of(module)) - known
             assert not missing, f"{module} imports {missing} inside a function: list it in the settings of {kind}"
 
@@ -111,7 +116,7 @@ def one_of_each(cells: list[Cell]) -> list[Cell]:
 @pytest.mark.usefixtures("world", "lists")
 @pytest.mark.parametrize("study", ["settings.yaml", "methods.yaml"])
 def test_what_runs_in_a_job_is_in_its_fingerprint(monkeypatch, study):
-    for package in ("data", "models", "compress", "compress/methods", "evaluate", "train", "run"):
+    for package in ("data", "models", "compress", "compress/methods", "evaluate", "evaluate/formats", "train", "run"):
         for file in (fingerprint.PACKAGE / package).glob("*.py"):
             import_module(f"junkdna.{package.replace('/', '.')}.{file.stem}".removesuffix(".__init__"))
     ran = defaultdict(set)

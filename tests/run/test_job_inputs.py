@@ -114,7 +114,7 @@ def test_rows_are_not_encoded_from_inputs_of_other_settings(world, swapped):
     place = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
     settings = study_settings.tokens_file_settings(*place, resolved)
     name = {"examples": "evaluate"}.get(swapped, swapped)
-    settings["inputs"][name] = "0" * 16
+    settings.inputs[name] = "0" * 16
     files = (toy_run.manifest("llm"), toy_run.examples_file("hues"), toy_run.examples_file("hues", "shots"))
     with pytest.raises(UserError, match="was made from other settings") as caught:
         jobs.tokenize(path, settings, *files)

@@ -30,8 +30,9 @@ def forget() -> None:
 
 def code_of(tag: str, transfer: str = "none", kind: str = "choice") -> str:
     compression = study_cell.parse_compression(tag)
+    answer_format = {"choice": "cloze", "generate": "generate"}[kind] if transfer == "none" else "classifier"
     return fingerprint.code_fingerprint(
-        *settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind)
+        *settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), answer_format)
     )
 
 
@@ -74,8 +75,13 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("compress/methods/svd.py", "import ", "import os\nimport ", set()),
         ("evaluate/metrics.py", "import ", "import os\nimport ", EVERY),
         ("data/knobs.py", "import ", "import os\nimport ", set()),
+        ("models/prefix_tree.py", "import ", "import os\nimport ", EVERY),
+        ("evaluate/formats/cloze.py", "from ", "import os\nfrom ", EVERY - {"trained", "generated"}),
+        ("evaluate/formats/cloze.py", 'label="cloze"', 'label="CLOZE"', set()),
+        ("evaluate/formats/cloze.py", "suffix=lambda row", "suffix=lambda  row", set()),
+        ("evaluate/train_outputs.py", "import ", "import os\nimport ", {"trained"}),
         ("train/finetune.py", "import ", "import os\nimport ", {"trained"}),
-        ("train/losses.py", "import ", "import os\nimport ", {"trained"}),
+        ("train/train_rows.py", "import ", "import os\nimport ", {"trained"}),
         ("train/state.py", "import ", "import os\nimport ", {"trained"}),
         ("resumable.py", "import ", "import os\nimport ", EVERY),
         ("run/checkpoint.py", "import ", "import os\nimport ", set()),
@@ -104,10 +110,14 @@ def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved
 @pytest.mark.parametrize(
     ("file", "old", "moved"),
     [
-        ("data/examples.py", "import ", {"data.examples"}),
-        ("data/templates.py", "import ", {"data.examples"}),
-        ("data/knobs.py", "import ", {"data.tokenize"}),
-        ("data/prompts.py", "from ", {"data.tokenize"}),
+        ("data/examples.py", "import ", {"examples"}),
+        ("data/templates.py", "import ", {"examples"}),
+        ("data/knobs.py", "import ", {"tokenize"}),
+        ("data/prompts.py", "from ", {"tokenize"}),
+        ("evaluate/scores.py", "import ", set()),
+        ("evaluate/likelihoods.py", "import ", set()),
+        ("models/prefix_tree.py", "import ", set()),
+        ("evaluate/formats/mcq.py", "from ", set()),
         ("study/task.py", "import ", set()),
         ("study/columns.py", "import ", set()),
         ("study/metrics.py", "METRIC_KINDS", set()),
@@ -117,7 +127,9 @@ def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved
 def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
     def digests() -> dict[str, str]:
         forget()
-        return {name: fingerprint.code_fingerprint(f"junkdna.{name}") for name in ("data.examples", "data.tokenize")}
+        tokenize = ("junkdna.evaluate.tokenize", "junkdna.evaluate.formats.cloze")
+        jobs = {"examples": ("junkdna.data.examples",), "tokenize": tokenize}
+        return {name: fingerprint.code_fingerprint(*modules) for name, modules in jobs.items()}
 
     before = digests()
     edit(package / file, old, f"import os\n{old}")

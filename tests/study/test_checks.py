@@ -102,10 +102,10 @@ def test_a_cross_encoder_must_be_trained(world, place):
     if place == "protocol":
         study["experiments"]["e"]["protocol"] = "cross"
     elif place == "entry":
-        study["tasks"]["hues"]["protocol"] = {"encoder_choice": "cross"}
+        study["tasks"]["hues"]["protocol"] = {"encoder_choice": "cross_encoder"}
     else:
-        task["protocol"]["encoder_choice"] = "cross"
-    assert "encoder_choice cross needs a trained head; use similarity" in error_of(study, hues=task)
+        task["protocol"]["encoder_choice"] = "cross_encoder"
+    assert "encoder_choice cross_encoder needs a trained head; use bi_encoder" in error_of(study, hues=task)
     study["experiments"]["e"]["transfer"] = ["sparse"]
     assert resolve(study, "study")
     study["experiments"]["e"] |= {"models": ["llm"], "transfer": ["none"]}  # to a decoder it says nothing
@@ -113,9 +113,9 @@ def test_a_cross_encoder_must_be_trained(world, place):
 
 
 def test_letters_would_hide_what_follows_the_options(world):
-    task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "ending": "{w1}"}}
+    task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "suffix": "{w1}"}}
     study = asked("llm", "hues", ["none"], protocol="letters")
-    assert "decoder_choice letters would not show what follows the options" in error_of(study, hues=task)
+    assert "decoder_choice mcq would not show what follows the options" in error_of(study, hues=task)
     assert resolve(changed(study, "experiments|e|protocol", "default"), "study")
     assert resolve(changed(study, "experiments|e|models", ["tiny"]), "study")  # to an encoder it says nothing
 

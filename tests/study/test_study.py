@@ -187,7 +187,7 @@ def test_levels_must_fit_their_method(world, grid_entry, says):
             ("tasks.0.options: must be a whole number (given: '3')",),
         ),
         ("protocols", {"p": {"dtype": "float16"}}, ("protocols.p.dtype", "Valid: bfloat16, float32")),
-        ("protocols", {"p": {"decoder_choice": "letter"}}, ("protocols.p.decoder_choice", "Did you mean 'letters'")),
+        ("protocols", {"p": {"decoder_choice": "mcc"}}, ("protocols.p.decoder_choice", "Did you mean 'mcq'")),
         ("protocols", {"p": {"match": "epoch"}}, ("protocols.p.match", "Did you mean 'epochs'? Valid: epochs, steps")),
         ("experiments|context|seeds", [-1], ("experiments.context.seeds.0", "given: -1")),
         ("experiments|context|seeds", [], ("experiments.context.seeds", "at least 1 entry")),

@@ -12,13 +12,14 @@ import pytest
 
 from junkdna.cli import jobs as cli_jobs
 from junkdna.study.cell import parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.paths import CHECKPOINTS
 
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
 TRAINED = [f"tiny/mood/plain/{'dense' if mode == 'dense' else 'magnitude-0.5'}/{mode}/default/seed-0" for mode in MODES]
 SPARSE = TRAINED[1]
 SCORED = [
-    "tiny/hues/options=2/magnitude-0.5/none/default/seed-0",  # similarity: options, then questions
+    "tiny/hues/options=2/magnitude-0.5/none/default/seed-0",  # bi-encoder: options, then questions
     "tiny/hues/plain/magnitude-0.5/sparse/cross/seed-0",  # trained, pairs
     "llm/hues/shots=2/magnitude-0.5/none/letters/seed-0",  # packs behind one header
     "llm/hues/options=2/magnitude-0.5/none/default/seed-0",
@@ -35,7 +36,7 @@ class Killed(Exception):
 class World:
     """Each cell's settings, its table from an undisturbed run, and the items of its loops, one after the other."""
 
-    settings: dict[str, dict] = field(default_factory=dict)
+    settings: dict[str, CellSettings] = field(default_factory=dict)
     wanted: dict[str, pa.Table] = field(default_factory=dict)
     items: dict[str, int] = field(default_factory=dict)
 
@@ -63,9 +64,9 @@ class World:
         return footer
 
 
-def run(settings: dict, bar=iter) -> pa.Table:
+def run(settings: CellSettings, bar=iter) -> pa.Table:
     """The table that the stage leaves; its file goes, so that the next run makes it anew."""
-    path = Path(parse_cell_path(settings["cell"]).path)
+    path = Path(parse_cell_path(settings.cell).path)
     cli_jobs.cell(path, settings, gpus=0, threads=1, bar=bar)
     table = pq.read_table(path)
     path.unlink()

@@ -7,6 +7,7 @@ from junkdna.cli import jobs, table_jobs
 from junkdna.study import compress_settings, grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import Cell, calibration_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
 from junkdna.study.methods import METHODS
@@ -65,12 +66,12 @@ def examples_file(task: str, role: str = "evaluate") -> Path:
     return Path(f"{EXAMPLES}/{task}/{role}.parquet")
 
 
-def settings_of(cell: Cell, resolved: Resolved) -> dict:
+def settings_of(cell: Cell, resolved: Resolved) -> CellSettings:
     """The cell's settings as a job gets them: through JSON."""
-    return jobs.settings_from(study_settings.settings_text(cell, resolved))
+    return CellSettings.read(jobs.settings_from(study_settings.settings_text(cell, resolved)), "--settings")
 
 
-def run(cell: Cell, resolved: Resolved) -> dict:
+def run(cell: Cell, resolved: Resolved) -> CellSettings:
     """Run one cell; the settings it was given."""
     settings = settings_of(cell, resolved)
     jobs.cell(Path(cell.path), settings, gpus=0, threads=1, bar=iter)

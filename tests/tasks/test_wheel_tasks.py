@@ -6,24 +6,27 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
+from job_settings import wording
 from project import GOLDEN
 
 from junkdna.data import prompts
 from junkdna.data.examples import make_examples
+from junkdna.data.knobs import apply_knobs
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import turned
 from junkdna.data.usable_rows import EQUAL, notes_of
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings as study_settings
 from junkdna.study import source_settings
+from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
@@ -171,7 +174,7 @@ def test_gold_stands_everywhere_about_equally_often(real):
 
 def question(row: dict) -> str:
     """All of a row but its choices, in small letters and single blanks."""
-    parts = [row["text"], row["text_b"], row["passage"], row["ending"]]
+    parts = [row["text"], row["text_b"], row["passage"], row["suffix"]]
     return " ".join(" ".join(filter(None, parts)).lower().split())
 
 
@@ -219,25 +222,25 @@ def rendered(real: Real) -> dict:
         {"prompt_with_passage": asked(real, (("context", "passage"),), 0)} if row["passage"] and real.task.knobs else {}
     )
     found |= {"prompt_with_one_shot": asked(real, (), 1)} if "shots" in real.rows else {}
-    letters = row["choices"] and not row["ending"] and protocol.decoder_choice != "letters"
-    return found | ({"prompt_with_letters": asked(real, (), 0, "letters")} if letters else {})
+    letters = row["choices"] and not row["suffix"] and protocol.decoder_choice != "mcq"
+    return found | ({"prompt_with_letters": asked(real, (), 0, "mcq")} if letters else {})
 
 
-def coded(real: Real, knobs: tuple, choice: str | None = None) -> dict:
+def coded(real: Real, knobs: tuple, answer_format: str | None = None) -> TokenSettings:
     settings = study_settings.tokenize_settings("m", real.task.name, knobs, "default", real.resolved)
-    return settings | ({"choice": choice} if choice else {})
+    return replace(settings, format=answer_format or settings.format)
 
 
-def asked(real: Real, knobs: tuple, shots: int, choice: str | None = None) -> str:
-    settings = coded(real, knobs, choice)
+def asked(real: Real, knobs: tuple, shots: int, answer_format: str | None = None) -> str:
+    settings = coded(real, knobs, answer_format)
     row = real.rows["evaluate"][0]
     shown = [shot for shot in real.rows.get("shots", []) if shot["group"] == row["group"]][:shots]
-    row, *shown = (turned(pa.Table.from_pylist([one]), None, settings)[0] for one in [row, *shown])
-    return prompts.prompt(row, shown, settings)
+    row, *shown = (apply_knobs(pa.Table.from_pylist([one]), None, settings)[0] for one in [row, *shown])
+    return prompts.prompt(row, shown, wording(settings))
 
 
 def options(real: Real, row: dict) -> list[str] | None:
-    return prompts.option_texts(row, coded(real, ()))
+    return wording(coded(real, ())).options(row)
 
 
 PUBLISHED = {  # of id, choices and right choice of every evaluated row: those behind the numbers published before
@@ -275,7 +278,7 @@ def cleaned(text: str) -> str:
 
 def from_hellaswag(row: dict) -> dict:
     query = cleaned(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}")
-    return {"query": query, "choices": [*map(cleaned, row["endings"])], "gold": int(row["label"])}
+    return {"query": query, "choices": [*map(cleaned, row["suffixes"])], "gold": int(row["label"])}
 
 
 def from_copa(row: dict) -> dict:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import torch
 import toy
 import toy_run
 from checkpoint_world import CELLS, MODES, SCORED, SPARSE, TRAINED, Killed, file_of, run
+from job_settings import training_settings
 from project import SUPPORT
 from toy_training import load, training
 
@@ -25,6 +27,7 @@ from junkdna.run import cell as cell_module
 from junkdna.run import checkpoint
 from junkdna.run.cell_file import read_footer
 from junkdna.run.checkpoint import VARIABLE, Checkpoint
+from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.tensors import read_tensors
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.load import resolve
@@ -68,23 +71,22 @@ def done_of(key: str) -> int:
     return sum(int(tensor) for name, tensor in tensors.items() if name.endswith("/done"))
 
 
-def trained(folder: Path, mode: str, objective: str, loop: Loop) -> dict[str, torch.Tensor]:
+def trained(folder: Path, mode: str, name: str, loop: Loop) -> dict[str, torch.Tensor]:
     """Weights after a short training, and two numbers that the generator for dropout would give next."""
-    model, _ = load(folder, objective, ("tiny", "mood", 0))
+    model, _ = load(folder, name, ("tiny", "mood", 0))
     prunables = prunable(model)
     masks = dict(magnitude(matrices(prunables), 0.0 if mode == "dense" else 0.5, None))
-    protocol = {"epochs": 2, "match": "epochs", "batch_size": 8, "learning_rate": 1e-3, "warmup_fraction": 0.34,
-                "weight_decay": 0.1}  # fmt: skip
-    report = fine_tune(model, prunables, masks, mode, training(objective), protocol, ("mood", 0), loop)
+    protocol = training_settings(epochs=2, batch_size=8, learning_rate=1e-3, warmup_fraction=0.34, weight_decay=0.1)
+    report = fine_tune(model, prunables, masks, mode, training(name), protocol, ("mood", 0), loop)
     weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
     return weights | {"report": torch.tensor([report.steps, report.first_loss, report.last_loss], dtype=torch.float64)}
 
 
-@pytest.mark.parametrize("objective", ["classes", "similarity"])
+@pytest.mark.parametrize("name", ["classifier", "bi_encoder"])
 @pytest.mark.parametrize("mode", MODES)
-def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_world_once, mode, objective):
+def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_world_once, mode, name):
     folder = toy_world_once / "model"
-    wanted = trained(folder, mode, objective, NO_CHECKPOINTS)
+    wanted = trained(folder, mode, name, NO_CHECKPOINTS)
     for last in range(1, 6):
 
         def bar(batches, last=last):
@@ -92,9 +94,9 @@ def test_weights_are_equal_bit_for_bit_wherever_training_stopped(world, toy_worl
             raise Killed
 
         with pytest.raises(Killed):
-            trained(folder, mode, objective, begun(SPARSE, bar))
+            trained(folder, mode, name, begun(SPARSE, bar))
         again = begun(SPARSE)
-        got = trained(folder, mode, objective, again)
+        got = trained(folder, mode, name, again)
         assert again.resumed == 1
         assert all(torch.equal(got[name], wanted[name]) for name in wanted)
         again.remove()
@@ -136,7 +138,7 @@ def test_processes_killed_while_training_scoring_and_writing(world):
     """SIGKILL, each in a process of its own: twice before an item, once with half a checkpoint on the disk."""
     kills = {key: [["item", 6], ["write", 1], ["item", 3]] for key in TRAINED}
     kills |= {key: [["item", 2], ["write", 1], ["item", 1]] for key in (SCORED[2], SCORED[4])}
-    jobs = [{"settings": world.settings[key], "kill": kill} for key in kills for kill in (*kills[key], None)]
+    jobs = [{"settings": asdict(world.settings[key]), "kill": kill} for key in kills for kill in (*kills[key], None)]
     driver = SUPPORT / "checkpoint_run.py"
     done = subprocess.run([sys.executable, driver], input=json.dumps(jobs), text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -157,7 +159,7 @@ def test_the_command_killed_from_outside(world):
     cell, resolved = parse_cell_path(SPARSE.replace("default", "long")), resolve(data, "test")
     toy_run.encode(cell, resolved)
     settings = toy_run.settings_of(cell, resolved)
-    Path("settings.json").write_text(json.dumps(settings))
+    Path("settings.json").write_text(canonical_json(settings))
     command = [sys.executable, "-m", "junkdna", "cell", cell.path, "--settings", "@settings.json"]
     subprocess.run(command, check=True, capture_output=True)  # not `run`: this process takes smaller batches
     wanted = pq.read_table(cell.path).replace_schema_metadata()

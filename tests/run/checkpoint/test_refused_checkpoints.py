@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,16 +61,16 @@ FILES = {
 
 @pytest.mark.parametrize("change", ["learning_rate", "code", "threads", "processor", "checkpoint's code", *FILES])
 def test_a_checkpoint_made_from_anything_else_is_deleted(world, change, caplog, monkeypatch):
-    settings, threads, path = dict(world.settings[SPARSE]), 1, Path(parse_cell_path(SPARSE).path)
+    settings, threads, path = world.settings[SPARSE], 1, Path(parse_cell_path(SPARSE).path)
     world.killed_at(SPARSE, 5)
     if change in FILES:
         file, edit = Path(FILES[change][0]), FILES[change][1]
         shutil.copy(file, "before")
         edit(file)
     elif change == "learning_rate":
-        settings["protocol"] = {**settings["protocol"], "learning_rate": 2e-3}
+        settings = replace(settings, training=replace(settings.training, learning_rate=2e-3))
     elif change == "code":
-        settings["code"] = "0" * 16
+        settings = replace(settings, code="0" * 16)
     elif change == "threads":
         threads = 2
     elif change == "processor":

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from decoders import make, plain_greedy, random_rows
+from job_settings import cell_settings
 
 from junkdna.evaluate.answers import Answers
-from junkdna.evaluate.answers_text import answer
+from junkdna.evaluate.formats import generate
 from junkdna.resumable import NO_CHECKPOINTS
+from junkdna.study.cell_settings import CellSettings
 
 N = 30
 QUERIES = random_rows(N, 0)
@@ -28,14 +30,13 @@ def tokenizer():
     return PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="t0", bos_token="t1", eos_token="t2")
 
 
-def asked(metric: str = "exact_match", **more: object) -> dict:
-    generate = {"max_new_tokens": 4, "stop": [], "match": "text", "extract": None, "exact": None, **more}
-    protocol = {"length_normalization": "none", "dtype": "float32"}
-    return {"kind": "generate", "choice": "", "metric": metric, "protocol": protocol, "generate": generate}
+def asked(metric: str = "exact_match", **more: object) -> CellSettings:
+    how = {"max_new_tokens": 4, "stop": [], "match": "text", "extract": None, "exact": None, **more}
+    return cell_settings("generate", "generate", metric, "none", how)
 
 
-def answered(settings: dict, model, rows: dict, tokenizer: object) -> Answers:
-    return answer(settings, model, tokenizer, rows, "cpu", NO_CHECKPOINTS)
+def answered(settings: CellSettings, model, rows: dict, tokenizer: object) -> Answers:
+    return generate.score(settings, model, rows, "cpu", NO_CHECKPOINTS, lambda: tokenizer)
 
 
 def words(decoder, query: list[int]) -> list[str]:

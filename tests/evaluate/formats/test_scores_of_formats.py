@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from decoders import make, plain_loglikelihood, random_options, random_rows, same, stretch
+from job_settings import cell_settings
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from junkdna.evaluate.answers import Answers, answer
+from junkdna.evaluate.answers import Answers
 from junkdna.models.load import load_classifier, load_plain
 from junkdna.resumable import NO_CHECKPOINTS, Loop
+from junkdna.study.cell_settings import CellSettings
+from junkdna.study.formats import load
 
 N = 30
 CLOSE = 1e-5
@@ -23,7 +26,7 @@ CHARACTERS = [row[: len(options)] for row, options in zip(CHARACTERS, OPTIONS, s
 COMMON = {"id": [f"row {k}" for k in range(N)], "truncated": [k % 4 == 0 for k in range(N)]}
 CHOICE = {**COMMON, "query": QUERIES, "options": OPTIONS, "answer": GOLD, "option_characters": CHARACTERS,
           "option_starts": [[0] * len(row) for row in OPTIONS]}  # fmt: skip
-NORMALIZED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
+NORMALIZED = {"none": "scores", "token": "scores_per_token", "character": "scores_per_character"}
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +55,14 @@ def classes(count: int) -> dict[str, list]:
     return {**COMMON, "query": QUERIES, "second_start": SECOND, "answer": gold}
 
 
-def settings(kind: str, choice: str = "", metric: str = "accuracy", normalize: str = "") -> dict:
-    """What answering reads of `settings.cell_settings`; the normalization is given where nothing is trained."""
-    protocol = {"length_normalization": normalize, "dtype": "float32"} if normalize else {"epochs": 1}
-    return {"kind": kind, "choice": choice, "metric": metric, "protocol": protocol, "generate": None}
+def settings(kind: str, answer_format: str = "", metric: str = "accuracy", normalize: str = "") -> CellSettings:
+    """The normalization is given where nothing is trained."""
+    default = "regressor" if kind == "regress" else "classifier"
+    return cell_settings(kind, answer_format or default, metric, normalize)
 
 
-def answered(settings: dict, model, rows: dict) -> Answers:
-    return answer(settings, model, rows, "cpu", NO_CHECKPOINTS)
+def answered(settings: CellSettings, model, rows: dict, loop: Loop = NO_CHECKPOINTS) -> Answers:
+    return load(settings.format).score(settings, model, rows, "cpu", loop, None)
 
 
 # --- plain computations: one row at a time ----------------------------------------------------------------------------
@@ -143,13 +146,13 @@ def test_classes_by_the_words_of_a_decoder(decoder):
     rows = {**COMMON, "query": QUERIES, "answer": gold, "options": words, "option_starts": [[0] * 3] * N,
             "option_characters": [[2, 5, 11]] * N}  # fmt: skip
     wanted = plain_loglikelihood(decoder, QUERIES, words, rows["option_starts"])
-    found = answered(settings("classify", "continuation", "matthews", "tokens"), decoder, rows)
+    found = answered(settings("classify", "cloze", "matthews", "token"), decoder, rows)
     same([np.array(row) for row in found.examples["scores"]], wanted)
     check_picked(found, [row / [1, 2, 3] for row in wanted], rows)
     assert found.values["matthews"] == pytest.approx(
         sklearn_metrics.matthews_corrcoef(gold, found.examples["prediction"])
     )
-    assert {"accuracy", "matthews", "accuracy_by_none", "accuracy_by_tokens", "accuracy_by_characters"} == set(
+    assert {"accuracy", "matthews", "accuracy_by_none", "accuracy_by_token", "accuracy_by_character"} == set(
         found.values
     )
 
@@ -171,7 +174,7 @@ def test_numbers_by_a_trained_head(heads):
 
 
 def test_a_choice_by_similarity(encoder):
-    found = answered(settings("choice", "similarity", normalize="none"), encoder, CHOICE)
+    found = answered(settings("choice", "bi_encoder", normalize="none"), encoder, CHOICE)
     wanted = [plain_cosines(encoder, query, row) for query, row in zip(QUERIES, OPTIONS, strict=True)]
     same([np.array(row) for row in found.examples["scores"]], wanted)
     check_picked(found, wanted, CHOICE)
@@ -181,7 +184,7 @@ def test_a_choice_by_similarity(encoder):
 
 def test_a_trained_bi_encoder_is_scored_by_similarity_too(encoder):
     trained, untrained = (
-        answered(settings("choice", "similarity", normalize=given), encoder, CHOICE) for given in ("", "none")
+        answered(settings("choice", "bi_encoder", normalize=given), encoder, CHOICE) for given in ("", "none")
     )
     assert trained == untrained
 
@@ -189,7 +192,7 @@ def test_a_trained_bi_encoder_is_scored_by_similarity_too(encoder):
 def test_a_choice_by_a_cross_encoder(heads):
     starts = [[k % (len(option) + 1) for k, option in enumerate(row)] for row in OPTIONS]
     rows = {**CHOICE, "option_starts": starts}
-    found = answered(settings("choice", "cross"), heads[1], rows)
+    found = answered(settings("choice", "cross_encoder"), heads[1], rows)
     wanted = [
         np.array([float(plain_logits(heads[1], *pair)[0]) for pair in zip(options, row, strict=True)])
         for options, row in zip(OPTIONS, starts, strict=True)
@@ -199,13 +202,13 @@ def test_a_choice_by_a_cross_encoder(heads):
     assert set(found.values) == {"accuracy"}
 
 
-@pytest.mark.parametrize("length_normalization", NORMALIZED)
-@pytest.mark.parametrize("choice", ["continuation", "letters"])
+@pytest.mark.parametrize("normalize", NORMALIZED)
+@pytest.mark.parametrize("choice", ["cloze", "mcq"])
 def test_a_choice_by_log_likelihood(decoder, choice, normalize):
     """Raw, per token and per character are stored, whichever decides."""
     starts = [[(j + k) % len(option) for j, option in enumerate(row)] for k, row in enumerate(OPTIONS)]
     rows = {**CHOICE, "option_starts": starts}
-    if choice == "letters":
+    if choice == "mcq":
         letters = [[[3 + j] for j in range(len(row))] for row in OPTIONS]
         rows |= {"options": letters, "option_starts": [[0] * len(row) for row in OPTIONS]}
         rows["option_characters"] = [[1] * len(row) for row in OPTIONS]
@@ -227,13 +230,13 @@ def test_a_choice_by_log_likelihood(decoder, choice, normalize):
 
 
 def test_what_divides_a_log_likelihood_decides(decoder):
-    given = [answered(settings("choice", "continuation", normalize=by), decoder, CHOICE) for by in NORMALIZED]
+    given = [answered(settings("choice", "cloze", normalize=by), decoder, CHOICE) for by in NORMALIZED]
     assert len({tuple(found.examples["prediction"]) for found in given}) == 3
     assert len({tuple(map(tuple, found.examples["scores"])) for found in given}) == 1
 
 
 def test_floors_of_a_choice_follow_each_rows_options(encoder):
-    found = answered(settings("choice", "similarity", normalize="none"), encoder, CHOICE)
+    found = answered(settings("choice", "bi_encoder", normalize="none"), encoder, CHOICE)
     assert len({len(row) for row in OPTIONS}) > 2
     assert found.chance == pytest.approx(sum(1 / len(row) for row in OPTIONS) / N)
     assert found.majority == max(map(GOLD.count, GOLD)) / N
@@ -283,9 +286,9 @@ def subset(rows: dict, numbers: list[int]) -> dict:
 
 KINDS = {
     "classify": (settings("classify"), 3, classes(3)),
-    "similarity": (settings("choice", "similarity", normalize="none"), "encoder", CHOICE),
-    "cross": (settings("choice", "cross"), 1, CHOICE),
-    "continuation": (settings("choice", "continuation", length_normalization="character"), "decoder", CHOICE),
+    "bi_encoder": (settings("choice", "bi_encoder", normalize="none"), "encoder", CHOICE),
+    "cross_encoder": (settings("choice", "cross_encoder"), 1, CHOICE),
+    "cloze": (settings("choice", "cloze", normalize="character"), "decoder", CHOICE),
     "regress": (
         settings("regress", metric="pearson"),
         1,
@@ -315,5 +318,5 @@ def test_other_rows_do_not_change_a_rows_answer(encoder, heads, decoder, kind):
 
 def test_progress_wrapper_sees_the_batches(heads):
     seen = []
-    answer(settings("classify"), heads[3], classes(3), "cpu", Loop(lambda items: seen.extend(items) or items))
+    answered(settings("classify"), heads[3], classes(3), Loop(lambda items: seen.extend(items) or items))
     assert sorted(k for batch in seen for k in batch) == list(range(N))

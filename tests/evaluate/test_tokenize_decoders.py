@@ -6,10 +6,12 @@ import pyarrow as pa
 import pytest
 import toy
 import toy_tokenizers
+from job_settings import token_settings
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
-from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.errors import UserError
+from junkdna.evaluate.tokenize import tokenize_examples as tokenize
+from junkdna.study.cell_settings import TokenSettings
 
 TOKENIZERS = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
 
@@ -27,11 +29,9 @@ def table(*rows: dict) -> pa.Table:
     return pa.Table.from_pylist(list(numbered), schema=EXAMPLES)
 
 
-def settings(kind: str = "choice", choice: str = "continuation", **more: object) -> dict:
-    base = {"kind": kind, "model_kind": "decoder", "choice": "" if kind == "generate" else choice, "max_length": 256}
-    base |= {"knobs": [], "knob_defaults": {}, "task": "t", "verbalizers": [], "new_tokens": 0}
-    base |= {"chat_template": False, "description": "", "prompt": "{passage}Question: {text}\nAnswer:"}
-    return {**base, "mcq_prompt": "{text}\n{choices}\nAnswer:", **more}
+def settings(kind: str = "choice", picked: str = "cloze", **more: object) -> TokenSettings:
+    more = {"max_length": 256, "mcq_prompt": "{text}\n{choices}\nAnswer:", **more}
+    return token_settings(kind, "decoder", picked, **more)
 
 
 def plain_ids(tokenizer: object, text: str) -> list[int]:
@@ -84,14 +84,14 @@ def test_prompt_and_longest_option_fit_into_what_the_model_reads(tokenizer, read
 FAR = "the fox is red . a wolf sees a tree . the day was good ."
 
 
-@pytest.mark.parametrize("choice", ["continuation", "letters"])
+@pytest.mark.parametrize("choice", ["cloze", "mcq"])
 @pytest.mark.parametrize("max_length", [5, 20, 24, 25, 26, 27, 28, 30, 99])
 def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, choice, max_length):
     """What a list of options shows is no passage."""
     row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
     more = {"knobs": [["context", "passage"]], "knob_defaults": {"answer_span": "kept"}, "max_length": max_length}
     more["mcq_prompt"] = "{passage}{text}\n{choices}\nAnswer:"
-    found = tokenize(table(row), None, tokenizer, settings(choice=choice, **more)).to_pylist()[0]
+    found = tokenize(table(row), None, tokenizer, settings(picked=choice, **more)).to_pylist()[0]
     text = tokenizer.decode(found["query"])
     assert found["answer_shown"] == ("red" in text.partition("wolf")[0] and "wolf" in text)
     assert found["answer_shown"] or found["truncated"]
@@ -198,9 +198,9 @@ def test_options_are_encoded_behind_the_prompt(tokenizer):
 
 
 @pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "wordpiece"])
-def test_only_the_ending_is_scored_where_there_is_one(family):
+def test_only_the_suffix_is_scored_where_there_is_one(family):
     one = TOKENIZERS[family]
-    row = {"text": "the fox sees", "choices": ["a", "New York"], "ending": "far away", "answer": 1}
+    row = {"text": "the fox sees", "choices": ["a", "New York"], "suffix": "far away", "answer": 1}
     found = tokenize(table(row), None, one, settings(prompt="{text}")).to_pylist()[0]
     before = len(plain_ids(one, "the fox sees"))
     for option, ids, start in zip(row["choices"], found["options"], found["option_starts"], strict=True):
@@ -211,7 +211,7 @@ def test_only_the_ending_is_scored_where_there_is_one(family):
 
 
 def test_letters_are_the_options(tokenizer):
-    found = tokenize(table(ASKED), None, tokenizer, settings(choice="letters")).to_pylist()[0]
+    found = tokenize(table(ASKED), None, tokenizer, settings(picked="mcq")).to_pylist()[0]
     assert tokenizer.decode(found["query"]) == "what colour is the fox ?\nA. red\nB. the blue fox\nAnswer:"
     assert found["options"] == [plain_ids(tokenizer, " A"), plain_ids(tokenizer, " B")]
     assert found["option_characters"] == [1, 1]
@@ -232,9 +232,9 @@ def test_nothing_follows_where_text_is_generated_or_a_number_wanted(tokenizer, k
     assert found["references"] == ["red", "a red one"]
 
 
-@pytest.mark.parametrize("ending", [None, "\x07"])
-def test_an_option_without_tokens_is_no_option_that_always_wins(ending):
-    row = {"id": "r7", "text": "what ?", "choices": ["\x07", "fox"], "ending": ending}
+@pytest.mark.parametrize("suffix", [None, "\x07"])
+def test_an_option_without_tokens_is_no_option_that_always_wins(suffix):
+    row = {"id": "r7", "text": "what ?", "choices": ["\x07", "fox"], "suffix": suffix}
     with pytest.raises(UserError, match=r"task t: row 'r7': this model's tokenizer gives no token for '\\x07'"):
         tokenize(table(row), None, TOKENIZERS["wordpiece"], settings())  # whose normalizer takes control characters out
 
@@ -250,9 +250,9 @@ ROWS = [{"text": "what ?", "choices": ["a", "the", "is", "was"], "answer": 3, "g
 
 
 def shown(k: int, tokenizer: object, **more: object) -> list[str]:
-    turned = settings(knob_defaults={"shots": 0}, knobs=[["shots", k]] if k else [], **more)
+    asked_for = settings(knob_defaults={"shots": 0}, knobs=[["shots", k]] if k else [], **more)
     shots = table(*SHOTS) if k else None
-    return [tokenizer.decode(ids) for ids in tokenize(table(*ROWS), shots, tokenizer, turned)["query"].to_pylist()]
+    return [tokenizer.decode(ids) for ids in tokenize(table(*ROWS), shots, tokenizer, asked_for)["query"].to_pylist()]
 
 
 def test_shots_are_the_first_of_the_rows_group_in_order(tokenizer):
@@ -281,8 +281,8 @@ def test_shots_that_do_not_fit_are_counted(tokenizer):
 
 def test_knobs_turn_the_shots_too(tokenizer):
     shots = [{**SHOTS[0], "id": f"s{n}", "group": None, "answer": 2} for n in range(40)]
-    turned = settings(choice="letters", knobs=[["options", 2], ["shots", 40]], max_length=9999)
-    query = tokenize(table({**ROWS[0], "group": None}), table(*shots), tokenizer, turned)["query"][0].as_py()
+    asked_for = settings(picked="mcq", knobs=[["options", 2], ["shots", 40]], max_length=9999)
+    query = tokenize(table({**ROWS[0], "group": None}), table(*shots), tokenizer, asked_for)["query"][0].as_py()
     text = tokenizer.decode(query)
     assert "C." not in text
     answers = Counter(part[-1] for part in text.split("\n\n")[:-1])
@@ -295,5 +295,5 @@ def test_knobs_turn_the_shots_too(tokenizer):
 def test_gold_is_balanced_under_fewer_options(tokenizer):
     rows = [{"text": "what ?", "choices": [*toy.COLOURS], "answer": 0} for _ in range(90)]
     for n in (2, 3):
-        found = tokenize(table(*rows), None, tokenizer, settings(choice="letters", knobs=[["options", n]]))
+        found = tokenize(table(*rows), None, tokenizer, settings(picked="mcq", knobs=[["options", n]]))
         assert Counter(found["answer"].to_pylist()) == dict.fromkeys(range(n), 90 // n)

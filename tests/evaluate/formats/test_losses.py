@@ -1,25 +1,25 @@
-"""Losses against scikit-learn, transformers and one row at a time; rows that cannot be learned from."""
+"""Losses against scikit-learn, transformers and one row at a time."""
 
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from job_settings import training_settings
 from project import ROOT
 from sklearn.metrics import log_loss, mean_squared_error
 from torch import nn
-from toy_training import NAMES, load, training
+from toy_training import NAMES, load, loss_of, training
 from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClassification
 
-from junkdna.errors import UserError
 from junkdna.evaluate.scores import class_logits, pair_logits, similarity
 from junkdna.models.batch_isolation import shared_with
+from junkdna.study.formats import FORMATS
+from junkdna.study.formats import load as format_module
 from junkdna.train.finetune import fine_tune
-from junkdna.train.losses import OBJECTIVES, check_rows, objective_for
 
 KEY = ("mood", 0)
 ROWS = [7, 0, 12, 5, 19, 3]
@@ -38,10 +38,6 @@ def stretched(folder: Path, name: str) -> nn.Module:
             if parameter.ndim == 2:
                 parameter.mul_(100 if key in head else 6)
     return model
-
-
-def loss_of(model: nn.Module, data, rows: list[int]) -> torch.Tensor:
-    return OBJECTIVES[data.objective].loss(model, data, rows, "cpu")
 
 
 @torch.no_grad()
@@ -66,31 +62,31 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 def scores_of(model: nn.Module, data, row: int) -> np.ndarray:
     """A row's class logits or the scores of its options, one text at a time."""
-    if data.objective == "classes":
-        return output_of(model, data.queries[row], data.starts[row])
-    if data.objective == "cross":
-        pairs = zip(data.options[row], data.option_starts[row], strict=True)
+    if data.format == "classifier":
+        return output_of(model, data.columns["query"][row], data.columns["second_start"][row])
+    if data.format == "cross_encoder":
+        pairs = zip(data.columns["options"][row], data.columns["option_starts"][row], strict=True)
         return np.array([output_of(model, pair, start)[0] for pair, start in pairs])
-    query = embedding_of(model, data.queries[row])
-    return np.array([cosine(query, embedding_of(model, option)) for option in data.options[row]]) / 0.05
+    query = embedding_of(model, data.columns["query"][row])
+    return np.array([cosine(query, embedding_of(model, option)) for option in data.columns["options"][row]]) / 0.05
 
 
-@pytest.mark.parametrize("name", ["classes", "cross", "similarity"])
+@pytest.mark.parametrize("name", ["classifier", "cross_encoder", "bi_encoder"])
 def test_cross_entropy_over_a_rows_own_classes_or_options(folder, name):
     model, data = stretched(folder, name), training(name)
     scores = [scores_of(model, data, row) for row in ROWS]
     widest = max(map(len, scores))
-    assert name == "classes" or len({len(row) for row in scores}) == 3
+    assert name == "classifier" or len({len(row) for row in scores}) == 3
     probabilities = [np.pad(softmax(row), (0, widest - len(row))) for row in scores]
-    wanted = log_loss([data.answers[row] for row in ROWS], probabilities, labels=range(widest))
+    wanted = log_loss([data.columns["answer"][row] for row in ROWS], probabilities, labels=range(widest))
     assert abs(wanted - np.mean([np.log(len(row)) for row in scores])) > 0.01, "scores that say nothing test nothing"
     assert loss_of(model, data, ROWS).item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_regression_is_the_mean_squared_error(folder):
-    model, data = stretched(folder, "regression"), training("regression")
-    outputs = [output_of(model, data.queries[row], data.starts[row])[0] for row in ROWS]
-    wanted = mean_squared_error([data.targets[row] for row in ROWS], outputs)
+    model, data = stretched(folder, "regressor"), training("regressor")
+    outputs = [output_of(model, data.columns["query"][row], data.columns["second_start"][row])[0] for row in ROWS]
+    wanted = mean_squared_error([data.columns["target"][row] for row in ROWS], outputs)
     assert np.std(outputs) > 0.05
     assert loss_of(model, data, ROWS).item() == pytest.approx(wanted, rel=1e-5)
 
@@ -113,18 +109,18 @@ def padded(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_cross_is_the_loss_of_transformers_multiple_choice(folder):
     """Same weights, four options a row: loss and gradients."""
-    model, data = stretched(folder, "cross"), training("cross", options=4)
+    model, data = stretched(folder, "cross_encoder"), training("cross_encoder", options=4)
     theirs = BertForMultipleChoice(AutoConfig.from_pretrained(folder)).eval()
     theirs.load_state_dict(model.state_dict())
-    pairs = [pair for row in ROWS for pair in data.options[row]]
-    starts = [start for row in ROWS for start in data.option_starts[row]]
+    pairs = [pair for row in ROWS for pair in data.columns["options"][row]]
+    starts = [start for row in ROWS for start in data.columns["option_starts"][row]]
     ids, mask = padded(pairs)
     segments = (torch.arange(ids.shape[1]) >= torch.tensor(starts)[:, None]) & mask.bool()
     out = theirs(
         input_ids=ids.view(len(ROWS), 4, -1),
         attention_mask=mask.view(len(ROWS), 4, -1),
         token_type_ids=segments.long().view(len(ROWS), 4, -1),
-        labels=torch.tensor([data.answers[row] for row in ROWS]),
+        labels=torch.tensor([data.columns["answer"][row] for row in ROWS]),
     )
     ours, wanted = gradients(model, loss_of(model, data, ROWS)), gradients(theirs, out.loss)
     assert loss_of(model, data, ROWS).item() == pytest.approx(out.loss.item(), rel=1e-6)
@@ -134,11 +130,11 @@ def test_cross_is_the_loss_of_transformers_multiple_choice(folder):
 
 
 def test_regression_is_the_loss_of_transformers(folder):
-    model, data = stretched(folder, "regression"), training("regression", starts=[64] * 20)
+    model, data = stretched(folder, "regressor"), training("regressor", second_start=[64] * 20)
     theirs = BertForSequenceClassification(AutoConfig.from_pretrained(folder, num_labels=1)).eval()
     theirs.load_state_dict(model.state_dict())
-    ids, mask = padded([data.queries[row] for row in ROWS])
-    labels = torch.tensor([data.targets[row] for row in ROWS])
+    ids, mask = padded([data.columns["query"][row] for row in ROWS])
+    labels = torch.tensor([data.columns["target"][row] for row in ROWS])
     wanted = theirs(input_ids=ids, attention_mask=mask, labels=labels).loss
     assert theirs.config.problem_type == "regression"
     assert loss_of(model, data, ROWS).item() == pytest.approx(wanted.item(), rel=1e-6)
@@ -157,19 +153,18 @@ def test_a_batch_is_the_mean_of_its_rows(folder, name):
 
 
 def test_queries_and_options_are_padded_apart(folder):
-    model, data = stretched(folder, "similarity"), training("similarity")
+    model, data = stretched(folder, "bi_encoder"), training("bi_encoder")
     shared_with(model)  # asked once, with a few rows of its own
     widths = []
     model.register_forward_pre_hook(lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True)
     loss_of(model, data, ROWS)
     assert widths == [
-        max(len(data.queries[row]) for row in ROWS),
-        max(len(option) for row in ROWS for option in data.options[row]),
+        max(len(data.columns["query"][row]) for row in ROWS),
+        max(len(option) for row in ROWS for option in data.columns["options"][row]),
     ]
 
 
-LONG = {"epochs": 120, "match": "epochs", "batch_size": 8, "learning_rate": 2e-3, "warmup_fraction": 0.1,
-        "weight_decay": 0.0}  # fmt: skip
+LONG = training_settings(epochs=120, learning_rate=2e-3, warmup_fraction=0.1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -180,91 +175,53 @@ def test_eight_rows_are_learned_by_heart(folder, name):
     report = fine_tune(model, [], {}, "dense", data, LONG, KEY)
     assert report.steps == 120
     assert report.last_loss < 0.2 * report.first_loss
-    if name == "similarity":
-        predictions = [int(np.argmax(row)) for row in similarity(model, data.queries, data.options, "cpu")]
-    elif name == "cross":
-        predictions = [int(np.argmax(row)) for row in pair_logits(model, data.options, data.option_starts, "cpu")]
+    if name == "bi_encoder":
+        predictions = [
+            int(np.argmax(row)) for row in similarity(model, data.columns["query"], data.columns["options"], "cpu")
+        ]
+    elif name == "cross_encoder":
+        predictions = [
+            int(np.argmax(row))
+            for row in pair_logits(model, data.columns["options"], data.columns["option_starts"], "cpu")
+        ]
     else:
-        logits = class_logits(model, data.queries, data.starts, "cpu")
-        predictions = logits.argmax(1).tolist() if name == "classes" else logits[:, 0].tolist()
-    wanted = data.targets if name == "regression" else data.answers
-    np.testing.assert_allclose(predictions, wanted, atol=0.5 if name == "regression" else 0)
+        logits = class_logits(model, data.columns["query"], data.columns["second_start"], "cpu")
+        predictions = logits.argmax(1).tolist() if name == "classifier" else logits[:, 0].tolist()
+    wanted = data.columns["target"] if name == "regressor" else data.columns["answer"]
+    np.testing.assert_allclose(predictions, wanted, atol=0.5 if name == "regressor" else 0)
 
 
-ABSENT = None  # the whole column; else {row: value}
-BAD = {
-    "no rows": ("classes", "answers", [], "no train rows"),
-    "no answers": ("classes", "answers", ABSENT, r"objective classes reads answers of the train rows, which this task"),
-    "no targets": ("regression", "targets", ABSENT, r"objective regression reads targets .* kind"),
-    "no options": ("cross", "options", ABSENT, r"objective cross reads options"),
-    "null answer": ("classes", "answers", {3: None}, r"1 of 20 .* row 3 \(from 0\): no answers"),
-    "null text": ("similarity", "queries", {0: None, 4: None}, r"2 of 20 .* row 0 .*: no queries"),
-    "empty text": ("regression", "queries", {19: []}, r"row 19 .*: no queries"),
-    "null target": ("regression", "targets", {1: None}, r"row 1 .*: no targets"),
-    "nan target": ("regression", "targets", {1: float("nan")}, r"target nan is no finite number"),
-    "unknown class": ("classes", "answers", {2: 2}, r"row 2 .*: answer 2 is none of its 2 classes"),
-    "negative answer": ("similarity", "answers", {2: -1}, r"answer -1 is none of its 4 options"),
-    "answer past the options": ("cross", "answers", {0: 2}, r"answer 2 is none of its 2 options"),
-    "one option": ("similarity", "options", {5: [[7, 8]]}, r"two options or more, .* \[2\] tokens"),
-    "empty option": ("similarity", "options", {5: [[7], []]}, r"each with tokens; .* \[1, 0\] tokens"),
-    "null option": ("similarity", "options", {5: [[7], None]}, r"each with tokens; .* \[1, 0\] tokens"),
-    "null options": ("cross", "options", {5: None}, r"row 5 .*: no options"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_rows_that_cannot_be_learned_from_stop_before_training(folder, case):
-    name, column, change, message = BAD[case]
-    data = training(name, rows=0 if change == [] else 20)
-    if isinstance(change, dict):
-        change = [change.get(row, value) for row, value in enumerate(getattr(data, column))]
-    model, _ = load(folder, name, ("tiny", *KEY))
-    before = {key: p.detach().clone() for key, p in model.named_parameters()}
-    with pytest.raises(UserError, match=message):
-        fine_tune(model, [], {}, "dense", replace(data, **{column: change}), LONG, KEY)
-    assert all(torch.equal(before[key], p) for key, p in model.named_parameters())
-
-
-def test_unknown_objective_gives_close_names():
-    with pytest.raises(UserError, match=r"unknown objective 'similarty'. Did you mean 'similarity'"):
-        check_rows(training("similarty"), 2)
-
-
-def test_columns_that_are_not_read_may_be_missing(folder):
-    for name in NAMES:
-        unread = {"queries", "starts", "options", "option_starts", "answers", "targets"} - {*OBJECTIVES[name].columns}
-        bare = replace(training(name), **dict.fromkeys(unread))
-        check_rows(bare, 2)
-        assert len(bare) == 20
-        assert loss_of(load(folder, name, KEY)[0], bare, [0, 1]).isfinite()
-
-
-@pytest.mark.parametrize(
-    ("kind", "choice", "name"),
-    [
-        ("classify", "", "classes"),
-        ("pair", "similarity", "classes"),
-        ("regress", "", "regression"),
-        ("choice", "cross", "cross"),
-        ("choice", "similarity", "similarity"),
-    ],
-)
-def test_objective_of_a_kind(kind, choice, name):
-    assert objective_for(kind, choice) == name
-
-
-@pytest.mark.parametrize(("kind", "choice", "said"), [("generate", "", ""), ("choice", "letters", " .* by letters")])
-def test_what_cannot_be_trained_is_said(kind, choice, said):
-    with pytest.raises(UserError, match=rf"kind '{kind}' cannot be fine-tuned{said}.* transfer: none"):
-        objective_for(kind, choice)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_maps_over_models(name):
+    """Losses, and their gradients by the outputs, of three models at once are those of each alone."""
+    loss, draw, rows = format_module(name).loss, torch.Generator().manual_seed(3), 5
+    width = {"classes": 3, "one": 1, "": 4}[FORMATS[name].head] if name != "cross_encoder" else 4
+    outputs_mbn = torch.randn(3, rows, width, generator=draw)
+    if name in ("bi_encoder", "cross_encoder"):
+        outputs_mbn[:, 1, 2:] = -torch.inf  # a row of two options
+    labels = {"target": torch.randn(rows, generator=draw), "answer": torch.tensor([0, 1, 2, 0, 2]) % min(width, 3)}
+    gradients, losses = torch.func.vmap(torch.func.grad_and_value(loss), in_dims=(0, None))(outputs_mbn, labels)
+    for m, outputs_bn in enumerate(outputs_mbn):
+        alone = outputs_bn.clone().requires_grad_()
+        value = loss(alone, labels)
+        value.backward()
+        assert value.isfinite()
+        torch.testing.assert_close(losses[m], value.detach(), rtol=1e-6, atol=0)
+        torch.testing.assert_close(gradients[m], alone.grad, rtol=1e-6, atol=1e-8)
+    full = [0, 2, 3]  # rows with all options, so that any answer fits
+    labels_mb = {key: torch.stack([value, value.roll(1), value.flip(0)])[:, full] for key, value in labels.items()}
+    each = torch.func.vmap(loss)(outputs_mbn[:, full], labels_mb)
+    for m in range(3):
+        own = {key: value[m] for key, value in labels_mb.items()}
+        torch.testing.assert_close(each[m], loss(outputs_mbn[m, full], own), rtol=1e-6, atol=0)
 
 
 ON_GPU = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 import torch
-from toy_training import NAMES, load, training
+from job_settings import training_settings
+from toy_training import NAMES, load, training, with_columns
 from transformers import BertConfig, BertModel
 from junkdna.compress.methods.magnitude import masks as pruned
 from junkdna.compress.scope import matrices, prunable
@@ -275,8 +232,7 @@ folder, against = Path(sys.argv[1]), sys.argv[2]
 torch.manual_seed(7)
 BertModel(BertConfig(vocab_size=30, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
                      intermediate_size=1536)).save_pretrained(folder)
-protocol = {"epochs": 2, "match": "epochs", "batch_size": 16, "learning_rate": 1e-4, "warmup_fraction": 0.1,
-            "weight_decay": 0.01}
+protocol = training_settings(epochs=2, batch_size=16, learning_rate=1e-4, warmup_fraction=0.1, weight_decay=0.01)
 
 def run(name, device):
     model, _ = load(folder, name, ("tiny", "mood", 0))
@@ -287,9 +243,9 @@ def run(name, device):
     prunables = prunable(model)
     masks = dict(pruned(matrices(prunables), 0.5, None))
     data = training(name, rows=64)
-    data = replace(data, queries=[query * 20 for query in data.queries],
-                   options=[[option * 20 for option in row] for row in data.options],
-                   option_starts=[[start * 20 for start in row] for row in data.option_starts])
+    data = with_columns(data, query=[query * 20 for query in data.columns["query"]],
+                        options=[[option * 20 for option in row] for row in data.columns["options"]],
+                        option_starts=[[start * 20 for start in row] for row in data.columns["option_starts"]])
     report = fine_tune(model, prunables, masks, "sparse", data, protocol, ("mood", 0))
     return report, [parameter.detach().cpu() for parameter in model.parameters()]
 
@@ -311,7 +267,7 @@ for name in NAMES:
 @pytest.mark.parametrize("against", ["itself", "cpu"])
 def test_training_on_a_gpu_repeats_and_agrees_with_the_cpu(tmp_path, against):
     """In a process of its own: once this one has started CUDA, other tests can take no lease in it."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests/support")])
     done = subprocess.run(
         [sys.executable, "-c", ON_GPU, str(tmp_path), against],
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=300,

@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 import toy
 import toy_tokenizers
+from job_settings import token_settings
 from tokenizers import processors
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
-from junkdna.data.tokenize import alike_options
-from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.data.tokens_file import SCHEMA, read_tokens, write_tokens
 from junkdna.errors import UserError
+from junkdna.evaluate.tokenize import alike_options
+from junkdna.evaluate.tokenize import tokenize_examples as tokenize
+from junkdna.study.cell_settings import TokenSettings
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +31,11 @@ def table(*rows: dict) -> pa.Table:
     return pa.Table.from_pylist(list(numbered), schema=EXAMPLES)
 
 
-def settings(kind: str = "classify", choice: str = "", **more: object) -> dict:
-    base = {"kind": kind, "model_kind": "encoder", "choice": choice or ("similarity" if kind == "choice" else "")}
-    return {**base, "max_length": 64, "knobs": [], "knob_defaults": {}, "task": "t", **more}
+def settings(kind: str = "classify", picked: str = "", **more: object) -> TokenSettings:
+    return token_settings(kind, "encoder", picked, **more)
 
 
-def encoded(rows: pa.Table, tokenizer: object, settings: dict) -> pa.Table:
+def encoded(rows: pa.Table, tokenizer: object, settings: TokenSettings) -> pa.Table:
     return tokenize(rows, None, tokenizer, settings)
 
 
@@ -63,7 +64,7 @@ def test_truncation_starts_one_token_above_the_limit(tokenizer):
         assert len(found["query"][0]) == min(n, max_length)
 
 
-@pytest.mark.parametrize("choice", ["similarity", "cross"])
+@pytest.mark.parametrize("choice", ["bi_encoder", "cross_encoder"])
 def test_nothing_is_longer_than_the_model_reads(tokenizer, choice):
     rows = table({"text": LONG, "choices": ["red", LONG]})
     for max_length, readable, limit in ((64, 16, 16), (12, 16, 12), (64, None, 64)):
@@ -155,7 +156,7 @@ def test_options_are_cut_like_texts_and_counted(tokenizer):
 
 
 def test_what_follows_an_option_belongs_to_it(tokenizer):
-    rows = table({"text": "the fox", "choices": ["sees", "is"], "ending": "a tree ."})
+    rows = table({"text": "the fox", "choices": ["sees", "is"], "suffix": "a tree ."})
     found = encoded(rows, tokenizer, settings("choice"))
     assert found["options"][0].as_py() == [tokenizer(f"{word} a tree .")["input_ids"] for word in ("sees", "is")]
 
@@ -166,11 +167,11 @@ ASKED = {"text": "what colour is the fox ?", "choices": ["red", "the blue fox", 
 
 
 def test_a_cross_encoder_sees_the_question_with_each_option(tokenizer):
-    rows = [ASKED, {**ASKED, "passage": "the fox is blue ."}, {**ASKED, "choices": ["red", "."], "ending": "is good"}]
+    rows = [ASKED, {**ASKED, "passage": "the fox is blue ."}, {**ASKED, "choices": ["red", "."], "suffix": "is good"}]
     firsts = [ASKED["text"], f"{ASKED['text']} the fox is blue .", ASKED["text"]]
-    found = encoded(table(*rows), tokenizer, settings("choice", "cross")).to_pylist()
+    found = encoded(table(*rows), tokenizer, settings("choice", "cross_encoder")).to_pylist()
     for row, first, coded in zip(rows, firsts, found, strict=True):
-        seconds = [f"{choice} is good" if "ending" in row else choice for choice in row["choices"]]
+        seconds = [f"{choice} is good" if "suffix" in row else choice for choice in row["choices"]]
         assert len(coded["options"]) == len(coded["option_starts"]) == len(seconds)
         for second, ids, start in zip(seconds, coded["options"], coded["option_starts"], strict=True):
             whole = tokenizer(first, second, return_token_type_ids=True)
@@ -184,7 +185,7 @@ def test_a_cross_encoder_sees_the_question_with_each_option(tokenizer):
 def test_a_cut_pair_keeps_the_option(tokenizer, max_length):
     options = ["red", "the blue fox", "a good day was a bad day ."]
     rows = table({"text": LONG, "choices": options})
-    coded = encoded(rows, tokenizer, settings("choice", "cross", max_length=max_length)).to_pylist()[0]
+    coded = encoded(rows, tokenizer, settings("choice", "cross_encoder", max_length=max_length)).to_pylist()[0]
     assert coded["truncated"] == (max_length < 35 + 8 + 3)
     for option, ids, start in zip(options, coded["options"], coded["option_starts"], strict=True):
         alone = tokenizer(option, add_special_tokens=False)["input_ids"]
@@ -198,7 +199,7 @@ def test_a_cut_pair_keeps_the_option(tokenizer, max_length):
 
 def test_an_option_longer_than_the_limit_is_cut_and_counted(tokenizer):
     rows = table({"text": "what ?", "choices": ["red", LONG]}, {"text": "what ?", "choices": ["red", "blue"]})
-    found = encoded(rows, tokenizer, settings("choice", "cross", max_length=10)).to_pylist()
+    found = encoded(rows, tokenizer, settings("choice", "cross_encoder", max_length=10)).to_pylist()
     short, long = found[0]["options"]
     assert short == tokenizer("what ?", "red")["input_ids"]
     assert len(long) == 10
@@ -208,7 +209,7 @@ def test_an_option_longer_than_the_limit_is_cut_and_counted(tokenizer):
 
 def test_a_tokenizer_without_segments_has_none():
     bare = toy_tokenizers.make("unigram")
-    coded = encoded(table(ASKED), bare, settings("choice", "cross")).to_pylist()[0]
+    coded = encoded(table(ASKED), bare, settings("choice", "cross_encoder")).to_pylist()[0]
     assert coded["options"] == [bare(ASKED["text"], option)["input_ids"] for option in ASKED["choices"]]
     assert coded["option_starts"] == [len(ids) for ids in coded["options"]]
     pair = encoded(table({"text": "the fox", "text_b": "a tree"}), bare, settings("pair")).to_pylist()[0]
@@ -256,8 +257,8 @@ def test_the_window_and_whether_it_holds_the_answer(tokenizer):
     defaults = {"answer_span": "kept", "context": "none"}
 
     def shown(**knobs: object) -> tuple[list[str], list[bool | None]]:
-        turned = settings("choice", knob_defaults=defaults, knobs=[list(pair) for pair in knobs.items()])
-        found = encoded(rows, tokenizer, turned)
+        asked_for = settings("choice", knob_defaults=defaults, knobs=[list(pair) for pair in knobs.items()])
+        found = encoded(rows, tokenizer, asked_for)
         texts = [tokenizer.decode(ids, skip_special_tokens=True) for ids in found["query"].to_pylist()]
         return [text.removeprefix("what?").strip() for text in texts], found["answer_shown"].to_pylist()
 
@@ -279,10 +280,11 @@ FAR = "the day was good . a wolf sees a tree . the fox is red ."  # 15 tokens, t
 def test_an_answer_that_is_cut_off_is_not_shown(tokenizer, kind, max_length):
     row = {"text": "what ?", "passage": FAR, "choices": ["blue", "red"], "answer": 1}
     more = {"knobs": [["context", "passage"]], "knob_defaults": {"answer_span": "kept"}, "max_length": max_length}
-    asked = settings("choice" if kind == "cross" else kind, kind if kind == "cross" else "", **more)
+    asked = settings("choice" if kind == "cross" else kind, "cross_encoder" if kind == "cross" else "", **more)
     found = encoded(table(row), tokenizer, asked).to_pylist()[0]
-    rows = [ids[:start] for ids, start in zip(found["options"], found["option_starts"], strict=True)]
-    texts = [tokenizer.decode(ids) for ids in (rows if kind == "cross" else [found["query"]])]
+    pairs = zip(found["options"], found["option_starts"], strict=True) if kind == "cross" else ()
+    rows = [ids[:start] for ids, start in pairs] or [found["query"]]
+    texts = [tokenizer.decode(ids) for ids in rows]
     assert found["answer_shown"] == all("red" in text for text in texts)
     assert found["answer_shown"] or found["truncated"]
 
@@ -293,7 +295,7 @@ def test_a_passage_beside_a_second_text_is_not_shown(tokenizer):
     assert found["answer_shown"].to_pylist() == [False]
 
 
-@pytest.mark.parametrize("choice", ["similarity", "cross"])
+@pytest.mark.parametrize("choice", ["bi_encoder", "cross_encoder"])
 @pytest.mark.parametrize("family", ["wordpiece", "byte_bpe", "unigram"])
 def test_no_cut_brings_the_masked_answer_about(family, choice):
     """ "1" is masked as a number of its own, and a cut of 1,000 must not make one."""
@@ -303,7 +305,7 @@ def test_no_cut_brings_the_masked_answer_about(family, choice):
         knobs = {"knobs": [["answer_span", "masked"], ["context", "passage"]], "max_length": max_length}
         found = encoded(table(row), one, settings("choice", choice, **knobs)).to_pylist()[0]
         assert found["answer_shown"] is False
-        if choice == "similarity":
+        if choice == "bi_encoder":
             text = one.decode(found["query"], skip_special_tokens=True)
             assert "1" not in text or "0" in text
 
@@ -336,8 +338,9 @@ def test_a_passage_without_an_answer_to_look_for(tokenizer):
 
 
 def test_round_trip_through_a_memory_mapped_file(tokenizer, tmp_path):
-    rows = table(*({"text": LONG, "choices": ["red", "blue"], "answer": i % 2} for i in range(50)), {"text": "fox"})
-    stored = encoded(rows, tokenizer, settings("choice", max_length=16))
+    rows = table(*({"text": LONG, "choices": ["red", "blue"], "answer": i % 2} for i in range(50)))
+    bare = encoded(table({"text": "fox"}), tokenizer, settings())  # without options
+    stored = pa.concat_tables([encoded(rows, tokenizer, settings("choice", max_length=16)), bare]).combine_chunks()
     path = tmp_path / "deep" / "er" / "x.arrow"
     before = pa.total_allocated_bytes()
     write_tokens(stored, path)
