@@ -1,4 +1,4 @@
-# Figures in three formats, and the page that shows them with their tables.
+# Figures in three formats, and the report page with figures and tables.
 rule figures:
     input:
         f"{FOLDER}/tables/drops.parquet",

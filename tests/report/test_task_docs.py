@@ -1,4 +1,4 @@
-"""docs/tasks.md: made from the task files, complete, and true where a program can tell."""
+"""docs/tasks.md: generated from the task files, complete, and consistent with them."""
 
 import re
 import subprocess
@@ -44,7 +44,7 @@ def test_every_task_is_on_the_page(text, sections):
 
 
 def test_links_lead_somewhere(text):
-    """Inside the page, by GitHub's names of headings; there are no others."""
+    """All links are inside the page and use GitHub's names of headings."""
     headings = [re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"(?m)^#+ (.+)$", text)]
     assert len({*headings}) == len(headings)
     targets = re.findall(r"\]\(([^)]+)\)", text)
@@ -53,7 +53,7 @@ def test_links_lead_somewhere(text):
 
 
 def test_marks_are_closed(text):
-    """Tables of one width, fences in pairs, and no mark of code or stress left open in a line."""
+    """Table rows have equal width, fences come in pairs, and every code or bold mark is closed."""
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert len(rows) == len(TASKS) + 2
@@ -100,7 +100,7 @@ def test_the_prompt_is_the_tasks_own(sections, name):
     assert prompt.startswith(task.description)
 
 
-def test_floors_and_rows_of_the_table_are_those_of_the_files(text):
+def test_baselines_and_rows_of_the_table_are_those_of_the_files(text):
     for line in re.findall(r"(?m)^\| \[.*$", text):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         task = TASKS[re.match(r"\[(\w+)\]", cells[0])[1]]
@@ -117,7 +117,7 @@ def rows_of(task: Task) -> str:
     return f"{rows:,}"
 
 
-# --- what the head of the page says of all tasks ----------------------------------------------------------------------
+# --- claims about all tasks in the introduction ----------------------------------------------------------------------
 
 KINDS = {"mood": "classify", "alike": "pair", "degree": "regress", "hues": "choice", "named": "generate"}
 WITHOUT = {("encoder", "choice"), *(("decoder", kind) for kind in KINDS.values() if kind != "regress")}

@@ -178,7 +178,7 @@ def question(row: dict) -> str:
     return " ".join(" ".join(filter(None, parts)).lower().split())
 
 
-OVERLAPS = {  # evaluated rows whose question stands in train too, and those of them with the same choices
+OVERLAPS = {  # evaluated rows whose question also occurs in train, and those of them with the same choices
     "arc_easy": (1, 0),
     "hellaswag": (14, 0),
     "openbookqa": (12, 7),
@@ -186,7 +186,7 @@ OVERLAPS = {  # evaluated rows whose question stands in train too, and those of 
 }
 
 
-def test_evaluated_questions_stand_in_train_only_where_the_notes_say_so(real):
+def test_the_notes_state_which_evaluated_questions_occur_in_train(real):
     if "train" not in real.rows:
         return
     trained: dict[str, list[list[str]]] = {}
@@ -195,7 +195,7 @@ def test_evaluated_questions_stand_in_train_only_where_the_notes_say_so(real):
     again = [row for row in real.rows["evaluate"] if question(row) in trained]
     same = [row for row in again if sorted(row["choices"] or []) in trained[question(row)]]
     assert (len(again), len(same)) == OVERLAPS.get(real.task.name, (0, 0))
-    assert not again or re.search(rf"\b({len(again)}|One)\s+validation \w+ also stands? in train", real.task.notes)
+    assert not again or re.search(rf"\b({len(again)}|One)\s+validation \w+ also occurs? in train", real.task.notes)
 
 
 def test_the_first_example_is_rendered_as_in_its_golden_file(real):
