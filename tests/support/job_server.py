@@ -25,7 +25,7 @@ from project import ROOT
 from junkdna.cli.main import main
 
 IMPORTED = ("junkdna.cli.jobs", "junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune",
-            "junkdna.evaluate.answers_text", "junkdna.compress.store", "junkdna.data.tokenize", "junkdna.models.fetch",
+            "junkdna.evaluate.answers", "junkdna.compress.store", "junkdna.evaluate.tokenize", "junkdna.models.fetch",
             "junkdna.analysis.drops", "junkdna.report.page", "matplotlib.pyplot",
             "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama")  # fmt: skip
 CLIENT = """#!{python} -IS
