@@ -1,4 +1,5 @@
 # Two commands from a bare machine: `make run` (the default study) and `make test`. Both are safe to repeat.
+# `make test` runs the quick set (minutes on two cores), `make test-all` that and the long tests.
 # Needs Python >= 3.11, git and make. PYTHON=python3.12 picks another interpreter, PIP_FLAGS goes to pip,
 # EXTRAS=gguf leaves out what only tests and lint need.
 PYTHON ?= python3
@@ -6,9 +7,11 @@ VENV ?= .venv
 PIP_FLAGS ?=
 EXTRAS ?= dev
 BIN := $(abspath $(VENV))/bin
+# Whole files go to one worker, for their fixtures, in the order that tests/conftest.py gives: the slowest first.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 
-.PHONY: run test lint install report clean
+.PHONY: run test test-all test-lowest lint install report clean
 
 run: $(READY)
 	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
@@ -17,7 +20,21 @@ run: $(READY)
 
 test: $(READY)
 	@echo "==> Running the tests"
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL)
+
+test-all: test
+	@echo "==> Running the long tests"
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL) -m long
+
+# The package with the oldest versions of what it depends on (torch apart), in an environment of its own.
+LOWEST := $(VENV)-lowest
+LOWEST_TESTS := $(addprefix tests/,analysis cli compress/methods data models run/test_cell.py storage study train) \
+	tests/workflow/test_light_imports.py tests/workflow/test_dependencies.py
+test-lowest:
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints-lowest.txt -e ".[dev]"
+	@echo "==> Running the fast tests with the lowest versions"
+	@PATH="$(abspath $(LOWEST))/bin:$$PATH" python -m pytest -n 2 --dist loadfile -W ignore -m "not dag" $(LOWEST_TESTS)
 
 lint: $(READY)
 	@echo "==> Checking style and workflow"

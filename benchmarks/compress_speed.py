@@ -1,21 +1,20 @@
-"""Time and memory of compressing a whole model, where the time goes, and what the machine could do at best.
+"""Time and memory of compressing a model, by stage, with a lower bound for the machine.
 
     python benchmarks/compress_speed.py --model llama-7b --method magnitude,wanda,sparsegpt,gptq --device cuda:0
     python benchmarks/compress_speed.py --model smollm2:results/models/smollm2 --method wanda --device cpu \\
         --dtype float32 --samples 16 --context-tokens 512 --threads 2
 
-The model has random weights of the named shape, or those of a model folder; calibration rows are random token ids of
-one length, so no row is padded. A run is what the job of a stored compression does (matrices found, calibrated block
-by block, compressed, reported on, masks packed, masks and weights taken to the host) without reading the model and
-writing the file; global methods keep their packed masks on the device. Each method gets a new model, and compresses
-a tiny one first, so that kernels are loaded.
+The model has random weights of the named shape, or those of a model folder. Calibration rows are random token ids of
+equal length, so no row is padded. A run does what the job of a stored compression does (finds the matrices, calibrates
+block by block, compresses, reports, packs the masks, moves masks and weights to the host) without reading the model and
+writing the file; global methods keep their packed masks on the device. Each method gets a new model and first
+compresses a tiny one, to load the kernels.
 
-Stages are times on the device's own clock between the start and the end of a function, waits for the program
-included, without those of the stages inside. Baselines: products that the method needs at the speed of a large product,
-measured in the same run, of the dtype that the package computes in (the Gram matrix as a full product); weights or
-inputs moved once at the speed of a plain copy (bytes read and written). `--blocks` cuts a model to its first blocks
-and says what all would take, for a look at the stages. Needs torch, transformers, numpy and this package on the path,
-and nothing else.
+A stage's time runs on the device's clock from the start to the end of a function, including waits for the program,
+minus the stages inside. Lower bounds: the products that the method needs, at the speed of a large product in the dtype
+in which the package computes (the Gram matrix as a full product); weights or inputs moved once at the speed of a plain
+copy (bytes read and written); both speeds are measured in the same run. `--blocks` cuts a model to its first blocks and
+extrapolates the time of all blocks. Needs only torch, transformers, numpy and this package on the path.
 """
 
 import argparse
@@ -69,7 +68,7 @@ STAGES = (
     (quant_grid, "fit", "grids"),
     (sequential, "put", "put"),
 )
-"""What is timed: a name in the module (or class) that calls it, and the stage it belongs to."""
+"""The timed functions: the module (or class) that calls the function, its name there, and its stage."""
 COPIED_BYTES = {"cuda": 2**31, "cpu": 2**28}
 MEASURED_SIDE = {"cuda": 8192, "cpu": 1536}
 
@@ -80,7 +79,7 @@ class Stages:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._open: list[str] = []
-        self._spans: list[tuple] = []  # stage, the one around it, start, end
+        self._spans: list[tuple] = []  # stage, enclosing stage, start, end
 
     def _now(self) -> object:
         if self._device.type != "cuda":
@@ -109,19 +108,19 @@ class Stages:
         return timed
 
     def seconds(self) -> dict[str, float]:
-        """To be asked once the device is waited for."""
-        found: dict[str, float] = defaultdict(float)
+        """Seconds of each stage. Wait for the device before the call."""
+        seconds: dict[str, float] = defaultdict(float)
         for stage, around, start, end in self._spans:
             taken = start.elapsed_time(end) / 1000 if self._device.type == "cuda" else end - start
-            found[stage] += taken
+            seconds[stage] += taken
             if around:
-                found[around] -= taken
-        return dict(found)
+                seconds[around] -= taken
+        return dict(seconds)
 
 
 @contextmanager
-def watched(stages: Stages) -> Iterator[None]:
-    """The package's functions of STAGES, timed."""
+def timed_functions(stages: Stages) -> Iterator[None]:
+    """Times the package's functions in STAGES."""
     with ExitStack() as stack:
         for owner, name, stage in STAGES:
             stack.enter_context(mock.patch.object(owner, name, stages.timing(getattr(owner, name), stage)))
@@ -131,8 +130,10 @@ def watched(stages: Stages) -> Iterator[None]:
 # --- model ------------------------------------------------------------------------------------------------------------
 
 
-def shaped(shape: str, layers: int | None, dtype: torch.dtype, home: torch.device, device: torch.device) -> nn.Module:
-    """A Llama with weights from normal(0, 0.02), norms 1: drawn on `device`, kept on `home`. `layers` None: all."""
+def random_llama(
+    shape: str, layers: int | None, dtype: torch.dtype, home: torch.device, device: torch.device
+) -> nn.Module:
+    """A Llama with weights from normal(0, 0.02), norms 1: drawn on `device`, stored on `home`. `layers` None: all."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(**SHAPES[shape], max_position_embeddings=4096)
@@ -141,7 +142,7 @@ def shaped(shape: str, layers: int | None, dtype: torch.dtype, home: torch.devic
     model.model.layers = model.model.layers[:layers]
     model = model.to(dtype).to_empty(device=home)
     with home:
-        model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its table is no parameter, so it is made anew
+        model.model.rotary_emb = type(model.model.rotary_emb)(config)  # not a parameter, so `to_empty` leaves it unset
     generator = torch.Generator(device).manual_seed(seed_for("benchmark_weights", shape))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -150,22 +151,22 @@ def shaped(shape: str, layers: int | None, dtype: torch.dtype, home: torch.devic
     return model.eval()
 
 
-def built(given: argparse.Namespace) -> tuple[nn.Module, int]:
-    """The model, and of how many blocks it is when not cut."""
-    shape, _, folder = given.model.partition(":")
-    home, device, dtype = torch.device(given.home), torch.device(given.device), getattr(torch, given.dtype)
+def load_model(args: argparse.Namespace) -> tuple[nn.Module, int]:
+    """The model, and the number of its blocks before cutting."""
+    shape, _, folder = args.model.partition(":")
+    home, device, dtype = torch.device(args.home), torch.device(args.device), getattr(torch, args.dtype)
     if not folder:
-        return shaped(shape, given.blocks, dtype, home, device), SHAPES[shape]["num_hidden_layers"]
-    model = cast(load_plain(Path(folder), "decoder"), given.dtype)
-    every = len(model.model.layers)
-    model.model.layers = model.model.layers[: given.blocks]
-    return model.to(home), every
+        return random_llama(shape, args.blocks, dtype, home, device), SHAPES[shape]["num_hidden_layers"]
+    model = cast(load_plain(Path(folder), "decoder"), args.dtype)
+    all_blocks = len(model.model.layers)
+    model.model.layers = model.model.layers[: args.blocks]
+    return model.to(home), all_blocks
 
 
-def token_batches(given: argparse.Namespace, vocabulary: int) -> list[sequential.Batch]:
-    generator = torch.Generator().manual_seed(seed_for("benchmark_tokens", given.samples, given.context_tokens))
-    ids = torch.randint(vocabulary, (given.samples, given.context_tokens), generator=generator)
-    rows = max(1, given.batch_tokens // given.context_tokens)
+def token_batches(args: argparse.Namespace, vocabulary: int) -> list[sequential.Batch]:
+    generator = torch.Generator().manual_seed(seed_for("benchmark_tokens", args.samples, args.context_tokens))
+    ids = torch.randint(vocabulary, (args.samples, args.context_tokens), generator=generator)
+    rows = max(1, args.batch_tokens // args.context_tokens)
     return [sequential.Batch(part, torch.ones_like(part)) for part in ids.split(rows)]
 
 
@@ -185,86 +186,86 @@ def median_seconds(work: Callable, device: torch.device, repeats: int = 5) -> fl
 
 
 def rates(device: torch.device) -> dict[str, float]:
-    """Operations a second of a large product of random numbers by dtype, and bytes a second of a copy."""
-    side, found = MEASURED_SIDE[device.type], {}
+    """Operations per second of a large product of random numbers by dtype, and bytes per second of a copy."""
+    side, speeds = MEASURED_SIDE[device.type], {}
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-        found[str(dtype).removeprefix("torch.")] = 2 * side**3 / median_seconds(partial(torch.mm, left, right), device)
+        speeds[str(dtype).removeprefix("torch.")] = 2 * side**3 / median_seconds(partial(torch.mm, left, right), device)
     source = torch.ones(COPIED_BYTES[device.type], dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
-    found["copy"] = 2 * len(source) / median_seconds(lambda: target.copy_(source), device)
-    return found
+    speeds["copy"] = 2 * len(source) / median_seconds(lambda: target.copy_(source), device)
+    return speeds
 
 
-def lower_bounds(model: nn.Module, method: str, given: argparse.Namespace, rate: dict[str, float]) -> dict[str, float]:
-    """Least seconds of each stage of a method on a Llama; see the file's head."""
+def lower_bounds(model: nn.Module, method: str, args: argparse.Namespace, rate: dict[str, float]) -> dict[str, float]:
+    """Lower bound in seconds of each stage of a method on a Llama; see the module's docstring."""
     config, layers = model.config, len(model.model.layers)
-    itemsize = getattr(torch, given.dtype).itemsize
+    itemsize = getattr(torch, args.dtype).itemsize
     shapes = [tuple(each.parameter.shape) for each in prunable(model)]
     weights = sum(rows * inputs for rows, inputs in shapes)
     if METHODS[method].over == "model":
         return {"weights read once": weights * itemsize / rate["copy"]}
-    tokens = given.samples * given.context_tokens
+    tokens = args.samples * args.context_tokens
     width = config.num_attention_heads * getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
     distinct = (config.hidden_size, width, config.hidden_size, config.intermediate_size)  # q k v; o; gate, up; down
-    last_product = config.hidden_size * config.intermediate_size  # no statistics come behind it
+    last_product = config.hidden_size * config.intermediate_size  # no statistics follow it
     products = weights - layers * last_product + weights * (layers - 1) // layers
-    attention = (2 * layers - 1) * given.context_tokens * width  # two products over the tokens before, half on average
-    found = {"forward": 2 * tokens * (products + attention) / rate[given.dtype]}
+    attention = (2 * layers - 1) * args.context_tokens * width  # two products over the earlier tokens, half on average
+    bounds = {"forward": 2 * tokens * (products + attention) / rate[args.dtype]}
     if METHODS[method].statistics == "square_sums":
-        found["statistics"] = layers * tokens * sum(distinct) * itemsize / rate["copy"]
-        found["selection"] = weights * (itemsize + 1) / rate["copy"]
-        return found
-    gram_dtype = given.dtype if torch.device(given.device).type == "cuda" else "float32"
-    found["statistics"] = layers * 2 * tokens * sum(one**2 for one in distinct) / rate[gram_dtype]
-    found["factor"] = layers * sum(one**3 for one in distinct) * 2 / 3 / rate["float64"]  # Cholesky and inverse of it
-    found["sweep"] = sum(rows * inputs**2 for rows, inputs in shapes) / rate["float32"]
-    return found
+        bounds["statistics"] = layers * tokens * sum(distinct) * itemsize / rate["copy"]
+        bounds["selection"] = weights * (itemsize + 1) / rate["copy"]
+        return bounds
+    gram_dtype = args.dtype if torch.device(args.device).type == "cuda" else "float32"
+    bounds["statistics"] = layers * 2 * tokens * sum(inputs**2 for inputs in distinct) / rate[gram_dtype]
+    bounds["factor"] = layers * sum(inputs**3 for inputs in distinct) * 2 / 3 / rate["float64"]  # Cholesky and inverse
+    bounds["sweep"] = sum(rows * inputs**2 for rows, inputs in shapes) / rate["float32"]
+    return bounds
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
-def compress(model: nn.Module, compression: Compression, given: argparse.Namespace, stages: Stages) -> dict:
-    """Compresses the model as `compress.store` does; returns the report on it."""
+def compress(model: nn.Module, compression: Compression, args: argparse.Namespace, stages: Stages) -> dict:
+    """Compress the model as `compress.store` does; returns the report."""
     scope = prunable(model)
     reports, by_name = Reports(model, compression, scope), {each.name: each for each in scope}
     over_model = METHODS[compression.method].over == "model"
     if over_model:
-        found = results(scope, compression, None)
+        compressed = results(scope, compression, None)
     else:
-        batches = token_batches(given, model.config.vocab_size)
+        batches = token_batches(args, model.config.vocab_size)
         gram = METHODS[compression.method].statistics == "gram"
-        found = sequential.calibrated(
-            model, scope, batches, lambda *three: one_matrix(*three, compression), gram, given.device
+        compressed = sequential.calibrated(
+            model, scope, batches, lambda *matrix: one_matrix(*matrix, compression), gram, args.device
         )
     kept = []
-    for name, result in found:
+    for name, result in compressed:
         with stages.span("report"):
             reports.add(name, by_name[name].matrix(), result)
         with stages.span("pack"):
             packed = None if result.mask is None else pack(result.mask)
         with stages.span("to host"):
-            whole = [part for part in (packed, result.weight) if part is not None]
-            kept.append(whole if over_model else [part.cpu() for part in whole])
+            tensors = [tensor for tensor in (packed, result.weight) if tensor is not None]
+            kept.append(tensors if over_model else [tensor.cpu() for tensor in tensors])
     return reports.report()
 
 
-def measured(compression: Compression, given: argparse.Namespace, rate: dict[str, float]) -> dict:
-    """One run of one method on a new model, as a row of the results."""
-    device = torch.device(given.device)
+def measured(compression: Compression, args: argparse.Namespace, rate: dict[str, float]) -> dict:
+    """The results of one run of one method on a new model."""
+    device = torch.device(args.device)
     cuda = device.type == "cuda"
-    model, every = built(given)
+    model, all_blocks = load_model(args)
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    least = lower_bounds(model, compression.method, given, rate)
+    bounds = lower_bounds(model, compression.method, args, rate)
     stages = Stages(device)
     if cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
     start, cpu_start = time.perf_counter(), time.process_time()
-    with watched(stages):
-        report = compress(model, compression, given, stages)
+    with timed_functions(stages):
+        report = compress(model, compression, args, stages)
     if cuda:
         torch.cuda.synchronize()
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
@@ -274,11 +275,11 @@ def measured(compression: Compression, given: argparse.Namespace, rate: dict[str
         "blocks": len(model.model.layers),
         "seconds": wall,
         "cpu_seconds": cpu,
-        "seconds_all_blocks": wall * every / len(model.model.layers),
-        "floor": sum(least.values()),
-        "over_floor": wall / sum(least.values()),
+        "seconds_all_blocks": wall * all_blocks / len(model.model.layers),
+        "lower_bound": sum(bounds.values()),
+        "over_lower_bound": wall / sum(bounds.values()),
         "stages": by_stage | {"other": wall - sum(by_stage.values())},
-        "lower_bounds": least,
+        "lower_bounds": bounds,
         "model_bytes": size,
         "device_peak_bytes": torch.cuda.max_memory_allocated() if cuda else None,
         "host_peak_bytes_so_far": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -290,61 +291,64 @@ def measured(compression: Compression, given: argparse.Namespace, rate: dict[str
 def show(row: dict) -> None:
     gib, peak = 2**30, row["device_peak_bytes"]
     print(
-        f"\n{row['method']}: {row['seconds']:.2f} s, floor {row['floor']:.2f} s, ratio {row['over_floor']:.1f}; "
+        f"\n{row['method']}: {row['seconds']:.2f} s, lower bound {row['lower_bound']:.2f} s, "
+        f"ratio {row['over_lower_bound']:.1f}; "
         f"{row['blocks']} blocks (all: {row['seconds_all_blocks']:.1f} s); sparsity {row['achieved_sparsity']:.4f}, "
-        f"{row['effective_bits']:.3f} bits a weight; CPU {row['cpu_seconds']:.2f} s"
+        f"{row['effective_bits']:.3f} bits per weight; CPU {row['cpu_seconds']:.2f} s"
     )
     device = f"device peak {peak / gib:.2f} GiB = {peak / row['model_bytes']:.3f} x the model; " if peak else ""
     host = f"host peak so far {row['host_peak_bytes_so_far'] / gib:.2f} GiB"
     print(f"model {row['model_bytes'] / gib:.2f} GiB; {device}{host}")
     for stage, taken in sorted(row["stages"].items(), key=lambda item: -item[1]):
-        least = row["lower_bounds"].get(stage)
-        note = f", floor {least:.3f} s, ratio {taken / least:.1f}" if least else ""
+        bound = row["lower_bounds"].get(stage)
+        note = f", lower bound {bound:.3f} s, ratio {taken / bound:.1f}" if bound else ""
         print(f"  {stage:12} {taken:8.3f} s{note}", flush=True)
 
 
-def parsed() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny", help=f"{', '.join(SHAPES)}, or smollm2:FOLDER (any Llama folder)")
     parser.add_argument("--method", default=",".join(LEVELS), help="names or tags: magnitude-0.7,gptq-4bit,group=64")
-    parser.add_argument("--device", default="cpu", help="where compression runs, cpu or cuda:0")
-    parser.add_argument("--home", help="where the model lies; default: on the device. The package keeps it on the cpu")
+    parser.add_argument("--device", default="cpu", help="device of the compression, cpu or cuda:0")
+    parser.add_argument("--home", help="device of the model (default: --device). The package keeps it on the cpu")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--samples", type=int, default=128, help="calibration rows")
     parser.add_argument("--context-tokens", type=int, default=2048, help="tokens of each row")
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="of rows that go together; 4096 in the package")
-    parser.add_argument("--blocks", type=int, help="only the first so many, for a look; default all")
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens per batch; 4096 in the package")
+    parser.add_argument("--blocks", type=int, help="use only this many blocks (default: all)")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--threads", type=int, help="of the CPU; default torch's")
-    parser.add_argument("--json", type=Path, help="results are written there as well")
-    given = parser.parse_args()
-    given.home = given.home or given.device
-    return given
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    args = parser.parse_args()
+    args.home = args.home or args.device
+    return args
 
 
 def main() -> None:
-    given = parsed()
-    device = torch.device(given.device)
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    args = parse_arguments()
+    device = torch.device(args.device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    print(f"{given.model}, {given.dtype}, {given.samples} x {given.context_tokens} tokens, model on {given.home}")
+    print(f"{args.model}, {args.dtype}, {args.samples} x {args.context_tokens} tokens, model on {args.home}")
     print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     rate = rates(device)
     units = {"copy": "TB/s"}
-    print(", ".join(f"{what} {one / 1e12:.3f} {units.get(what, 'TFLOP/s')}" for what, one in rate.items()), flush=True)
-    warm = argparse.Namespace(**vars(given) | {"model": "tiny", "blocks": None, "samples": 4, "context_tokens": 128})
-    facts = {"given": vars(given), "torch": torch.__version__, "device": name, "rates": rate, "runs": []}
-    for text in re.split(",(?![a-z_]+=)", given.method):
+    print(
+        ", ".join(f"{what} {speed / 1e12:.3f} {units.get(what, 'TFLOP/s')}" for what, speed in rate.items()), flush=True
+    )
+    warm = argparse.Namespace(**vars(args) | {"model": "tiny", "blocks": None, "samples": 4, "context_tokens": 128})
+    output = {"arguments": vars(args), "torch": torch.__version__, "device": name, "rates": rate, "runs": []}
+    for text in re.split(",(?![a-z_]+=)", args.method):
         compression = parse_compression(text if "-" in text else f"{text}-{LEVELS[text]}")
         measured(compression, warm, rate)
-        for _ in range(given.repeats):
+        for _ in range(args.repeats):
             gc.collect()
-            row = measured(compression, given, rate)
+            row = measured(compression, args, rate)
             show(row)
-            facts["runs"].append(row)
-            if given.json:  # again after every run: a later one may be cut off
-                given.json.write_text(json.dumps(facts, indent=1, default=str))
+            output["runs"].append(row)
+            if args.json:  # after each run, because a later one may be interrupted
+                args.json.write_text(json.dumps(output, indent=1, default=str))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long `junkdna collect` takes over many cells, and how much memory: cell files in the real format, made up inside.
+"""Time and memory of `junkdna collect` for many cells, on cell files in the real format with invented contents.
 
     python benchmarks/join_cells.py [--cells 100 1000 10000 50000] [--examples 500] [--folder FOLDER]
 
-Writes N cell files with `write_cell`, joins them in a process of its own, and prints one line of a Markdown table for
-each N: wall seconds, CPU seconds and peak memory of that process, its start and imports included. The files have just
-been written, so they come from the system's cache. 50,000 cells of 500 examples take about 1 GB of disk.
+Writes N cell files with `write_cell`, joins them in a separate process, and prints one line of a Markdown table for
+each N: wall seconds, CPU seconds and peak memory of that process, including its start and imports. The files have just
+been written, so they are in the system's cache. 50,000 cells of 500 examples take about 1 GB of disk.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from junkdna.cli import jobs
+from junkdna.cli import table_jobs
 from junkdna.data.tokens_file import SCHEMA, write_tokens
 from junkdna.evaluate.answers import Answers
 from junkdna.run.cell_file import cell_table, metrics_row, write_cell
@@ -33,7 +33,7 @@ from junkdna.study.study import Resolved
 from junkdna.train.finetune import Trained
 
 MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
-LEVELS = [round(0.02 * i, 2) for i in range(1, 34)]  # with three modes and the dense cell 100 cells a seed
+LEVELS = [round(0.02 * i, 2) for i in range(1, 34)]  # with three modes and the dense cell: 100 cells per seed
 MATRICES = 72
 TASK = {
     "name": "mood", "title": "Mood", "kind": "classify", "labels": ["bad", "good"], "license": "made up",
@@ -44,7 +44,7 @@ TASK = {
 
 
 def study(cells: int) -> Resolved:
-    """A study of so many cells, a multiple of 100; its task file is written into the working folder."""
+    """A study with this number of cells, a multiple of 100; writes its task file into the working folder."""
     fractions, seeds = (10, cells // 1000) if cells >= 10_000 else (1, cells // 100)
     Path("mood.yaml").write_text(yaml.safe_dump(TASK))
     experiment = {
@@ -60,14 +60,14 @@ def study(cells: int) -> Resolved:
 
 
 def write_cells(cells: list[Cell], resolved: Resolved, examples: int) -> None:
-    """A file for each cell, with answers drawn at random, and the two tokens files that all of them read."""
+    """Write a file for each cell, with random answers, and the two tokens files that all of them read."""
     row = dict.fromkeys(SCHEMA.names) | {"id": "made up", "split": "evaluate"}
     for role in ("train", "evaluate"):
         write_tokens(pa.Table.from_pylist([row], schema=SCHEMA), Path(cells[0].tokens_path(role)))
     files = {f"file{i}": {"sha256": "0" * 64, "size_bytes": 1, "mtime_ns": 1} for i in range(8)}
     footer = {
         "tokens_sha256": {role: stored_checksum(Path(cells[0].tokens_path(role))) for role in ("train", "evaluate")},
-        "model": {"format": "safetensors", "files": files, "digest": "0" * 64},
+        "model": {"format": "safetensors", "files": files, "digest": "0" * 64}, "compressed_digest": None,
         "device": "cpu", "torch_threads": 1, "versions": {f"package{i}": "1.2.3" for i in range(8)},
         "wall_s": {"load": 1.5, "compress": 0.1, "train": 60.2, "score": 2.5}, "resumed": 0,
     }  # fmt: skip
@@ -83,8 +83,8 @@ def write_cells(cells: list[Cell], resolved: Resolved, examples: int) -> None:
         settings = cell_settings(cell, resolved)
         row = metrics_row(settings, cell, _answers(random, examples), Trained(96, 0.7, 0.5), 1000)
         row |= {"achieved_sparsity": 0.5, "effective_bits_per_weight": 9.0}
-        made = {"settings": settings, "settings_fingerprint": settings_fingerprint(settings), "compression": report}
-        write_cell(cell_table(row, footer | made), Path(cell.path))
+        per_cell = {"settings": settings, "settings_fingerprint": settings_fingerprint(settings), "compression": report}
+        write_cell(cell_table(row, footer | per_cell), Path(cell.path))
 
 
 def _answers(random: np.random.Generator, examples: int) -> Answers:
@@ -100,7 +100,7 @@ def _answers(random: np.random.Generator, examples: int) -> Answers:
 
 
 def measured(study_file: Path, output: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak MB of a process that joins."""
+    """Wall seconds, CPU seconds and peak MB of a process that joins the cells."""
     command = [sys.executable, "-m", "junkdna", "collect", str(output), "--study", str(study_file)]
     start = time.perf_counter()
     process = os.posix_spawn(sys.executable, command, os.environ)
@@ -114,16 +114,16 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cells", type=int, nargs="+", default=[100, 1000, 10_000, 50_000])
     options.add_argument("--examples", type=int, default=500)
-    options.add_argument("--folder", type=Path, help="where to write (default: the system's folder for such files)")
+    options.add_argument("--folder", type=Path, help="folder for the files (default: the system's temporary folder)")
     given = options.parse_args()
-    print("| cells | bytes a file | wall s | CPU s | peak MB |\n|---:|---:|---:|---:|---:|", flush=True)
+    print("| cells | bytes per file | wall s | CPU s | peak MB |\n|---:|---:|---:|---:|---:|", flush=True)
     for count in given.cells:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             os.chdir(folder)
             resolved = study(count)
             cells = all_cells(resolved)
             write_cells(cells, resolved, given.examples)
-            jobs.study(Path("study.json"), json.loads(json.dumps(study_document(resolved))))
+            table_jobs.study(Path("study.json"), json.loads(json.dumps(study_document(resolved))))
             wall, cpu, peak = measured(Path("study.json"), Path("cells.parquet"))
             size = sum(Path(cell.path).stat().st_size for cell in cells) / len(cells)
             print(f"| {len(cells):,} | {size:,.0f} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)

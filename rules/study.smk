@@ -1,10 +1,11 @@
-# Reads and checks the study. What follows from it (CELLS, FIGURES) is used by the other rule files.
+# Reads and checks the study. The other rule files use the resulting CELLS, FIGURES and paths.
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from junkdna.dag import failures, inputs
+from junkdna.report import catalog
 from junkdna.run import batches, gpus
 from junkdna.storage import study_commands
 from junkdna.study import grid, paths
@@ -21,14 +22,14 @@ with told_plainly():
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = inputs.study_file(RESOLVED, FOLDER)
     FIGURES = inputs.figure_files(RESOLVED, FOLDER)
-# 0 on a computer without GPUs, so that it never stands in the way; the login node of a cluster says nothing of its nodes.
+# 0 on a computer without GPUs, so that jobs can run there. On a cluster 1, because its nodes may differ from this one.
 ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
 GPUS_PER_CELL = 1 if ON_CLUSTER or gpus.gpu_count() else 0
 SHARED_STARTS = f"--cells-per-gpu {RESOLVED.study.cells_per_gpu} --batch {RESOLVED.study.cells_per_job - 1}"
 KEPT_OR_TEMP = str if RESOLVED.study.keep_compressed else temp
 
 
-# Names that the study does not have: Snakemake then says that no rule makes the file, instead of an error in Python.
+# For names that are not in the study, Snakemake then reports a missing rule instead of an error in Python.
 wildcard_constraints:
     model=inputs.one_of(RESOLVED.study.models),
     task=inputs.one_of(RESOLVED.tasks),
@@ -42,7 +43,7 @@ wildcard_constraints:
     role="train|evaluate|shots",
 
 
-# What reads from outside, and what is small, stays where Snakemake runs: a cluster's nodes often have no internet.
+# Downloads and small jobs run where Snakemake runs, because the nodes of a cluster often have no internet.
 localrules:
     all,
     study,
@@ -62,6 +63,6 @@ rule study:
     params:
         study=lambda w: inputs.study_text(RESOLVED),
     message:
-        "keeping the checked study"
+        "storing the checked study"
     shell:
         "python -m junkdna study {output:q} --log {log:q} --settings {params.study:q}"

@@ -1,4 +1,4 @@
-# Cells joined, then drops with their intervals.
+# The table of all cells, then drops with their intervals.
 rule collect:
     input:
         study=STUDY_FILE,
@@ -31,6 +31,6 @@ rule analyze:
     params:
         code=code_fingerprint("junkdna.analysis.drops"),
     message:
-        "working out drops and intervals"
+        "computing drops and intervals"
     shell:
         "python -m junkdna analyze {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"

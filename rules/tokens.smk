@@ -1,4 +1,4 @@
-# Canonical examples to token ids, once for all cells of a (model, task, knobs, protocol, role).
+# Examples to token ids, once for all cells with the same model, task, knobs, protocol and role.
 rule tokenize:
     input:
         model="results/models/{model}/model.json",
@@ -11,9 +11,9 @@ rule tokenize:
     conda:
         "../envs/junkdna.yaml"
     params:
-        settings=lambda w: inputs.encode_text(RESOLVED, w),
+        settings=lambda w: inputs.settings_text(RESOLVED, "tokenize", w),
     message:
-        "encoding {wildcards.task} {wildcards.knobs} to {wildcards.role} for {wildcards.model}"
+        "tokenizing the {wildcards.role} examples of {wildcards.task} {wildcards.knobs} for {wildcards.model}"
     shell:
         "python -m junkdna tokenize {output:q} --model {input.model:q} --examples {input.examples:q}"
         " --shots {input.shots:q}"

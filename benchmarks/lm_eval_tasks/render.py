@@ -1,12 +1,12 @@
-"""Texts that lm-evaluation-harness sends to a model: run it with the Python of an environment that has lm-eval.
+"""Texts that lm-evaluation-harness sends to a model. Run it with the Python of an environment that has lm-eval.
 
     LM_EVAL_PYTHON render.py --documents FOLDER --out FILE
 
-Reads the folder that `lm_eval_prompts.py` fills. Imports nothing of junkdna. Task definitions are lm-eval's own; each
-task file written here changes only where rows are read, and takes the first rows of `shots` as shots instead of random
+Reads the folder that `lm_eval_prompts.py` fills. Imports nothing from junkdna. Task definitions are lm-eval's; each
+task file written here changes only the source of the rows and uses the first rows of `shots` as shots instead of random
 ones. The result is JSON: task -> {"until", "plain", "shots", "chat"}, the last three with one entry per row:
 [[gold context, gold continuation], [[context, continuation] of each option]] or, for generated text, [context].
-White space at the end of a context opens the continuation, as lm-eval's `_encode_pair` cuts them.
+White space at the end of a context moves to the continuation, as in lm-eval's `_encode_pair`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 def task_file(name: str, task: dict, documents: Path, definitions: Path) -> dict:
-    """lm-eval's definition of a task, on the rows of this folder."""
+    """lm-eval's definition of a task, with the rows of this folder."""
     files = {split: str(documents / file) for split, file in task["files"].items()}
     return {
         "include": str(definitions / task["definition"]),
@@ -33,24 +33,24 @@ def task_file(name: str, task: dict, documents: Path, definitions: Path) -> dict
 
 
 def requests(task: object, doc: dict, shots: int, chat: bool) -> list:
-    """The row's entry: what is scored or continued, and which of it is right."""
+    """The row's entry: the texts that are scored or continued, and the right one."""
     context = task.fewshot_context(doc, shots, None, chat, chat, conversation if chat else None)
-    made = task.construct_requests(doc, context, apply_chat_template=chat)
+    built = task.construct_requests(doc, context, apply_chat_template=chat)
     if task.OUTPUT_TYPE == "generate_until":
-        return [made.arguments[0]]
-    pairs = [list(cut(*request.arguments)) for request in made]
+        return [built.arguments[0]]
+    pairs = [list(cut(*request.arguments)) for request in built]
     return [pairs[gold_of(task, doc)], pairs]
 
 
-def conversation(said: list[dict], **_: object) -> str:
-    """A chat template that a person can read."""
-    return "".join(f"<{one['role']}>{one['content']}<end>" for one in said)
+def conversation(messages: list[dict], **_: object) -> str:
+    """A readable chat template."""
+    return "".join(f"<{message['role']}>{message['content']}<end>" for message in messages)
 
 
 def cut(context: str, continuation: str) -> tuple[str, str]:
-    """As `lm_eval.api.model.TemplateLM._encode_pair` does before it makes tokens."""
-    kept = context.rstrip()
-    return kept, context[len(kept) :] + continuation
+    """Split as `lm_eval.api.model.TemplateLM._encode_pair` does before it tokenizes."""
+    stripped = context.rstrip()
+    return stripped, context[len(stripped) :] + continuation
 
 
 def gold_of(task: object, doc: dict) -> int:
@@ -68,28 +68,28 @@ def render(documents: Path) -> dict:
         settings = task_file(name, task, documents, definitions)
         (documents / f"{name}.yaml").write_text(json.dumps(settings), encoding="utf-8")
     manager = TaskManager(include_path=str(documents), include_defaults=False)
-    found = {}
+    texts = {}
     for name, task in tasks.items():
-        (made,) = get_task_dict([name], manager).values()
-        docs = list(made.test_docs())
-        some = [docs[at] for at in task["some"]]
-        found[name] = {
-            "until": (made.config.generation_kwargs or {}).get("until"),
-            "plain": [requests(made, doc, 0, chat=False) for doc in docs],
-            "shots": [requests(made, doc, task["shots"], chat=False) for doc in some],
-            "chat": [requests(made, doc, task["turns"], chat=True) for doc in some],
+        (definition,) = get_task_dict([name], manager).values()
+        docs = list(definition.test_docs())
+        sample = [docs[index] for index in task["some"]]
+        texts[name] = {
+            "until": (definition.config.generation_kwargs or {}).get("until"),
+            "plain": [requests(definition, doc, 0, chat=False) for doc in docs],
+            "shots": [requests(definition, doc, task["shots"], chat=False) for doc in sample],
+            "chat": [requests(definition, doc, task["turns"], chat=True) for doc in sample],
         }
-    return {"version": lm_eval.__version__, "tasks": found}
+    return {"version": lm_eval.__version__, "tasks": texts}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=Path, required=True, help="folder that lm_eval_prompts.py filled")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(given.documents / "cache")}
-    found = render(given.documents.absolute())
-    given.out.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    args = parser.parse_args()
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(args.documents / "cache")}
+    texts = render(args.documents.absolute())
+    args.out.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Strict matches of lm-evaluation-harness on written answers, for tests/evaluate/test_lm_eval_strict.py.
+"""Strict matches of lm-evaluation-harness on generated answers, for tests/evaluate/test_lm_eval_strict.py.
 
     LM_EVAL_PYTHON benchmarks/lm_eval_tasks/strict.py --out tests/golden/lm_eval_strict.json
 
-Runs lm-eval's own filter and metric, with the arguments of its task definitions, on the made answers below. Imports
-nothing of junkdna. The result is JSON: task of the package -> [text, accepted answers, 0 or 1].
+Runs lm-eval's filter and metric, with the arguments of its task definitions, on the invented answers below. Imports
+nothing from junkdna. The result is JSON: task of the package -> [text, accepted answers, 0 or 1].
 """
 
 import argparse
@@ -38,18 +38,18 @@ ANSWERS = (
 
 
 def matches(task: str, text: str, gold: list[str]) -> int:
-    """1 where lm-eval's metric, after its filter, accepts the text for any of the accepted answers."""
+    """1 if lm-eval's metric, after its filter, accepts the text for any of the accepted answers, else 0."""
     file, name = DEFINITIONS[task]
     definition = yaml.safe_load((Path(lm_eval.__file__).parent / "tasks" / file).read_text(encoding="utf-8"))
-    (wanted,) = (one["filter"] for one in definition["filter_list"] if one["name"] == name)
-    found = [[text]]
-    for step in wanted:
+    (steps,) = (entry["filter"] for entry in definition["filter_list"] if entry["name"] == name)
+    responses = [[text]]
+    for step in steps:
         options = {key: value for key, value in step.items() if key != "function"}
-        (one,) = build_filter_ensemble(name, [[step["function"], options]]).filters
-        found = [*one().apply(found, [{}])]
+        (build_filter,) = build_filter_ensemble(name, [[step["function"], options]]).filters
+        responses = [*build_filter().apply(responses, [{}])]
     (metric,) = definition["metric_list"]
     options = {key: metric[key] for key in ("ignore_case", "ignore_punctuation", "regexes_to_ignore") if key in metric}
-    score = exact_match_hf_evaluate(predictions=[found[0]] * len(gold), references=gold, **options)
+    score = exact_match_hf_evaluate(predictions=[responses[0]] * len(gold), references=gold, **options)
     return int(score["exact_match"] > 0)
 
 
@@ -60,9 +60,9 @@ def main() -> None:
     sums = [(form.format(number), [gold]) for form, number, gold in itertools.product(FORMS, NUMBERS, SOLUTIONS)]
     names = [(text, [gold, "Fab Four"]) for text, gold in itertools.product(ANSWERS, ANSWERS) if gold]
     cases = {"gsm8k": sums, "trivia_qa": names, "nq_open": names}
-    found = {task: [[text, gold, matches(task, text, gold)] for text, gold in rows] for task, rows in cases.items()}
+    results = {task: [[text, gold, matches(task, text, gold)] for text, gold in rows] for task, rows in cases.items()}
     lines = ",\n".join(
-        f"{json.dumps(task)}: [\n" + ",\n".join(json.dumps(row) for row in rows) + "]" for task, rows in found.items()
+        f"{json.dumps(task)}: [\n" + ",\n".join(json.dumps(row) for row in rows) + "]" for task, rows in results.items()
     )
     given.out.write_text(f"{{{lines}}}\n", encoding="utf-8")
 

@@ -189,7 +189,7 @@ EXAMPLES = Table(
         Column("text", TEXT, "", "Question or text."),
         Column("text_b", TEXT, "", "Second text; null if none."),
         Column("passage", TEXT, "", "Passage; null if none."),
-        Column("ending", TEXT, "", "What follows every option; null if nothing."),
+        Column("suffix", TEXT, "", "What follows every option; null if nothing."),
         Column("group", TEXT, "", "Group whose examples share in-context examples; null if none."),
         Column("shown", TEXT, "", "Answer as an in-context example shows it; null if not stated."),
         Column("choices", "list of texts", "", "Options in the order in which they are asked. Kind `choice`."),

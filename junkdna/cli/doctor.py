@@ -12,13 +12,13 @@ from pathlib import Path
 from junkdna.cli import machine
 from junkdna.cli.machine import Check
 from junkdna.cli.plan import disk_needed
-from junkdna.dag.estimates import CellTimes, size_of
+from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.model_names import taken_names
 from junkdna.dag.runs import is_locked, live_runs, processes_here
 from junkdna.dag.state import Progress
-from junkdna.dag.units import bytes_text
+from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.wheels import WHEELS_VARIABLE, hub_cached
 from junkdna.errors import UserError
 from junkdna.run.process import answer_of
@@ -28,7 +28,7 @@ from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells, calibrations, used_examples, used_wheels
 from junkdna.study.load import load_study
 from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_path
-from junkdna.study.settings import example_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
 RESULTS = Path("results")
@@ -110,7 +110,7 @@ def doctor(study_file: Path) -> tuple[list[str], bool]:
 
 def _disk(resolved: Resolved) -> Check:
     now = Progress(resolved).look()
-    needed = disk_needed(resolved, now, CellTimes(now.outdated | now.finished, resolved))
+    needed = disk_needed(resolved, now, CellTimes(resolved, now.outdated | now.finished))
     free = shutil.disk_usage(".").free
     text = f"disk: {bytes_text(free)} free here, the study has {bytes_text(needed.to_write)} to write"
     return (True, text) if free > needed.to_write else (False, f"{text}: make room, or run in a folder elsewhere")
@@ -169,9 +169,9 @@ def _repositories(cells: list[Cell], resolved: Resolved) -> Iterator[tuple[str, 
         if resolved.study.models[name].hub is not None:
             yield resolved.study.models[name].hub, "models", f"{MODELS}/{name}/model.json"
     for task, role in used_examples(cells, resolved):
-        source = example_settings(task, role, resolved)["source"]
-        if "hub" in source:
-            yield source["hub"], "datasets", f"{EXAMPLES}/{task}/{role}.parquet"
+        source = example_settings(task, role, resolved).source
+        if source.hub is not None:
+            yield source.hub, "datasets", f"{EXAMPLES}/{task}/{role}.parquet"
     for name in calibrations(cells):
         if resolved.study.calibrations[name].hub is not None:
             yield resolved.study.calibrations[name].hub, "datasets", ""

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.dag.build import build_targets
-from junkdna.dag.estimates import size_of
-from junkdna.dag.units import bytes_text
+from junkdna.dag.units import bytes_text, size_of
 from junkdna.study.grid import all_cells, files_before
 from junkdna.study.study import Resolved
 

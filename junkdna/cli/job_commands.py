@@ -6,6 +6,10 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from junkdna.study.settings_base import Settings
 
 HELP = {
     "wheel": "download a pinned wheel",
@@ -21,14 +25,7 @@ HELP = {
     "figures": "draw the figures",
     "report": "write the report page",
 }
-NEEDED = {  # keys without which a job cannot begin
-    "wheel": ("wheel", "version", "filename", "sha256"),
-    "model": (),
-    "examples": ("task", "role", "kind", "source", "columns", "limits"),
-    "tokenize": ("task", "role", "kind", "model_kind", "inputs", "knobs", "max_length"),
-    "calibration": ("calibration", "seed", "source", "samples", "context_tokens", "windows", "inputs"),
-    "compress": ("model", "model_kind", "compression", "seed", "inputs"),
-    "cell": ("cell", "kind", "metric", "model_kind", "protocol", "inputs"),
+NEEDED = {  # keys without which a job whose settings are not typed cannot begin
     "study": ("study", "tasks"),
 }
 FILES = {
@@ -63,6 +60,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "calibration": _calibration,
         "compress": _compress,
         "cell": _cell,
+        "study": _study,
         "collect": _collect,
         "analyze": _analyze,
         "figures": _figures,
@@ -93,19 +91,35 @@ def add(commands: argparse._SubParsersAction) -> None:
         command.set_defaults(run=runs.get(name, _simple))
 
 
-def _settings(args: argparse.Namespace) -> dict:
+def _settings(args: argparse.Namespace) -> "Settings | dict":
     """The settings of a job; UserError where they are those of another command, or were written by hand."""
     from junkdna.cli.jobs import settings_from
     from junkdna.errors import UserError
 
     settings = settings_from(args.settings)
-    if lacks := [key for key in NEEDED[args.command] if key not in settings]:
+    try:
+        if kind := _settings_class(args.command):
+            return kind.read(settings, "--settings")
+        if lacks := [key for key in NEEDED[args.command] if key not in settings]:
+            raise UserError(f"--settings: the key {lacks[0]} is missing.")
+    except UserError as error:
         raise UserError(
-            f"--settings lacks {', '.join(lacks)}, so these are not the settings of `junkdna {args.command}`. Copy the "
-            "command from `junkdna plan --commands`, or have Snakemake make the file: "
-            f"snakemake --cores 1 -- {shlex.quote(str(args.output))}"
-        )
+            f"{error} These are not the settings of `junkdna {args.command}`. Copy the command from `junkdna plan "
+            f"--commands`, or have Snakemake make the file: snakemake --cores 1 -- {shlex.quote(str(args.output))}"
+        ) from None
     return settings
+
+
+def _settings_class(command: str) -> "type[Settings] | None":
+    from junkdna.study.cell_settings import CellSettings, TokenSettings
+    from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
+    from junkdna.study.source_settings import ExampleSettings, WheelSettings
+    from junkdna.study.sources import PinnedSource
+
+    classes = {"wheel": WheelSettings, "model": PinnedSource, "examples": ExampleSettings}
+    classes |= {"calibration": CalibrationSettings, "compress": CompressedSettings}
+    classes |= {"tokenize": TokenSettings, "cell": CellSettings}
+    return classes.get(command)
 
 
 def _simple(args: argparse.Namespace) -> None:
@@ -139,24 +153,30 @@ def _cell(args: argparse.Namespace) -> None:
     from junkdna.cli import jobs
 
     settings = _settings(args)
-    bar = progress_bar(settings.get("cell", "cell"))
+    bar = progress_bar(settings.cell)
     jobs.cell(args.output, settings, args.gpus, args.threads, bar, args.cells_per_gpu, args.batch)
 
 
-def _collect(args: argparse.Namespace) -> None:
-    from junkdna.cli import jobs
+def _study(args: argparse.Namespace) -> None:
+    from junkdna.cli.table_jobs import study
 
-    jobs.collect(args.output, args.study)
+    study(args.output, _settings(args))
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from junkdna.cli.table_jobs import collect
+
+    collect(args.output, args.study)
 
 
 def _analyze(args: argparse.Namespace) -> None:
-    from junkdna.cli import jobs
+    from junkdna.cli.table_jobs import analyze
 
-    jobs.analyze(args.output, args.study, args.cells)
+    analyze(args.output, args.study, args.cells)
 
 
 def _figures(args: argparse.Namespace) -> None:
-    from junkdna.report.figures.draw import draw_all
+    from junkdna.report.draw import draw_all
 
     draw_all(args.drops, args.output)
 

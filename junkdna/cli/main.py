@@ -103,6 +103,10 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     where = _command(commands, "where", "the folders of the study's figures, tables and report", _where)
     tasks = _command(commands, "tasks", "the tasks in the package", _tasks)
     tasks.add_argument("--markdown", action="store_true", help="print the page docs/tasks.md")
+    formats = _command(commands, "formats", "the answer formats in the package", _formats)
+    formats.add_argument("--markdown", action="store_true", help="print the table of docs/scoring.md")
+    methods = _command(commands, "methods", "the compression methods in the package", _methods)
+    methods.add_argument("--markdown", action="store_true", help="print the tables of docs/compression.md")
     _add_task_command(commands)
     for command in (plan, status, doctor, where, fetch, partial):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="file of the study")
@@ -237,6 +241,18 @@ def _reference(args: argparse.Namespace) -> None:
     from junkdna.cli.reference import write
 
     _print_lines(map(str, write(args.folder, parser(), (*job_commands.HELP, "reference"))))
+
+
+def _methods(args: argparse.Namespace) -> None:
+    from junkdna.cli import methods
+
+    _print_lines(methods.markdown() if args.markdown else methods.methods())
+
+
+def _formats(args: argparse.Namespace) -> None:
+    from junkdna.report import format_docs
+
+    _print_lines(format_docs.format_lines(args.markdown))
 
 
 def _task_show(args: argparse.Namespace) -> None:

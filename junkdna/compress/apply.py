@@ -34,11 +34,11 @@ def chosen(
     """The matrices that a compression works on, of all that may be pruned: its options `embeddings` and `layers`."""
     options = option_values(compression.method, compression.options) if compression.level else {}
     embeddings = bool(options.get("embeddings"))
-    found = prunable(model, prune_head=prune_head, head_names=head_names, embeddings=embeddings)
+    prunables = prunable(model, prune_head=prune_head, head_names=head_names, embeddings=embeddings)
     if not options.get("layers"):
-        return found
-    names = {*select_layers([each.name for each in found], options["layers"])}
-    return [each for each in found if each.name in names]
+        return prunables
+    names = {*select_layers([each.name for each in prunables], options["layers"])}
+    return [each for each in prunables if each.name in names]
 
 
 def results(prunables: Sequence[Prunable], compression: Compression, generator: torch.Generator | None) -> Results:
@@ -59,12 +59,13 @@ def results(prunables: Sequence[Prunable], compression: Compression, generator: 
 
 
 def one_matrix(
-    name: str, weight: Tensor, statistics: InputStatistics | None, compression: Compression, **given: object
+    name: str, weight: Tensor, statistics: InputStatistics | None, compression: Compression, **prepared: object
 ) -> MatrixResult:
-    """What a method makes of one matrix; its UserError gets the matrix' name in front. `given` goes to its function."""
+    """What a method makes of one matrix; its UserError gets the matrix' name in front. `prepared` goes to its
+    function."""
     options = function_options(compression.method, compression.options)
     try:
-        return methods.load(compression.method)(weight, statistics, compression.value, **options, **given)
+        return methods.load(compression.method)(weight, statistics, compression.value, **options, **prepared)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
 
@@ -78,17 +79,15 @@ class Reports:
         self.layers: list[LayerReport] = []
         self._model = model
         self._weights = {body_name(model, each.name): each.parameter.numel() for each in scope}
-        self._options = function_options(compression.method, compression.options) if compression.level else {}
 
     def add(self, name: str, weight: Tensor, result: MatrixResult) -> None:
         """Counts one result in; RuntimeError where it is less than the level asks."""
-        asked, name = self.compression, body_name(self._model, name)
-        self.layers.append(layer_report(name, weight, result, asked.method, asked.value, self._options))
+        self.layers.append(layer_report(body_name(self._model, name), weight, result, self.compression))
 
     def report(self) -> dict:
         """`layer_report.model_report`; RuntimeError where the model got less than the level asks."""
         if self.compression.level:
-            check_total(self.layers, self.compression.method, self.compression.value, self._options)
+            check_total(self.layers, self.compression)
         got = {layer.name for layer in self.layers}
         return model_report(self.layers, {name: n for name, n in self._weights.items() if name not in got})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from junkdna.compress.masks import MatrixResult
-from junkdna.storage.origin_checks import check_made_from
+from junkdna.storage.file_errors import check_made_from
 from junkdna.storage.tensor_header import contents_digest
 from junkdna.storage.tensors import corrupt_tensors, pack, packed_size, read_tensors, unpack, write_tensors
 

@@ -46,8 +46,8 @@ class Stack:
     def refuse(self, number: int, problem: str) -> UserError:
         return UserError(
             f"{self.path}.{number} ({type(self.blocks[number]).__name__}): {problem}. Calibration runs the blocks one "
-            "by one, which fits no such model: use a method without calibration (magnitude, magnitude_layer, nm, rtn, "
-            "svd), or another model."
+            "by one, which fits no such model: use a method without calibration (`junkdna methods` lists them), or "
+            "another model."
         )
 
 
@@ -71,7 +71,7 @@ def stack_of(model: nn.Module) -> Stack:
         raise UserError(
             f"{type(model).__name__} has {len(lists)} lists of blocks ({', '.join(path for path, _ in lists)}), as "
             "encoder-decoders and models of several inputs have. Calibration goes through one list: use a method "
-            "without calibration (magnitude, magnitude_layer, nm, rtn, svd), or a model of one list."
+            "without calibration (`junkdna methods` lists them), or a model of one list."
         )
     path, blocks = lists[0]
     return Stack(getattr(model, "base_model", model), path, blocks)

@@ -16,8 +16,10 @@ from junkdna.compress.effective_bits import (
     sparse_bits,
 )
 from junkdna.compress.masks import MatrixResult
-from junkdna.study.levels import Level
+from junkdna.study.cell import Compression
+from junkdna.study.levels import parse_level
 from junkdna.study.methods import METHODS
+from junkdna.study.options import function_options
 
 SAMPLED_ROWS = 16
 
@@ -61,27 +63,21 @@ class LayerReport:
         return {name: value for name, value in every.items() if value is not None}
 
 
-def layer_report(
-    name: str, weight: Tensor, result: MatrixResult, method: str, level: Level, options: Mapping[str, object]
-) -> LayerReport:
+def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: Compression) -> LayerReport:
     """The report on one matrix, (out, in) `weight` before and `result` after; `check_achieved` is part of it.
 
-    `options` are those that the method was called with; the registry's defaults stand for what is left out. Sparsity is
-    counted from the mask; rank and bits are those asked for.
+    Sparsity is counted from the mask; rank and bits are those asked for.
     """
     rows, inputs = weight.shape
     for part in result:
         assert part is None or part.shape == weight.shape, f"{name}: {tuple(part.shape)} of {tuple(weight.shape)}"
     assert result.weight is None or result.weight.dtype == weight.dtype, f"{name}: {result.weight.dtype}"
-    told = METHODS[method].options | dict(options)
-    check_achieved(name, result, method, level, told)
-    kind = level_kind(method, level)
+    check_achieved(name, result, compression)
+    kind, level = parse_level(compression.level)
     pruned = rank = bits = None
     if kind == "bits":
         bits = level
-        effective = quantized_bits(
-            bits, told["group"], inputs, rows, symmetric=told["symmetric"], act_order=told.get("act_order", False)
-        )
+        effective = quantized_bits(bits, inputs=inputs, outputs=rows, **_grid(compression))
     elif kind == "rank":
         rank = kept_rank(rows, inputs, level)
         effective = low_rank_bits(rank, rows, inputs)
@@ -91,36 +87,34 @@ def layer_report(
     return LayerReport(name, rows, inputs, pruned, rank, bits, effective)
 
 
-def level_kind(method: str, level: Level) -> str:
-    """Which of the kinds of level that a method takes (`levels.LEVEL_KINDS`) a value is of."""
-    kinds = METHODS[method].levels
-    return "keep_of" if "keep_of" in kinds and isinstance(level, tuple) else kinds[0]
+def _grid(compression: Compression) -> dict[str, int | bool]:
+    """The options that the bits of a weight depend on; group 0 (the whole row) and false where a method lacks them."""
+    options = function_options(compression.method, compression.options)
+    return {name: options.get(name, 0) for name in ("group", "symmetric", "act_order")}
 
 
-def check_achieved(name: str, result: MatrixResult, method: str, level: Level, options: Mapping[str, object]) -> None:
+def check_achieved(name: str, result: MatrixResult, compression: Compression) -> None:
     """Raises RuntimeError, naming the matrix, where its result has less than the level asks of each matrix.
 
-    Keep n of m: no group keeps more than n. A sparsity: floor(rows * inputs * level) pruned in the matrix
-    (magnitude_layer, sparsegpt), or floor(inputs * level) in each row (wanda). Bits: no group has more than 2^bits
-    values, looked at in SAMPLED_ROWS rows; where act_order mixes the groups' inputs, no row more than its groups have
-    together. New weights are 0 where the mask prunes. It does not measure the rank, which would take another
-    decomposition, nor look at what a matrix got from a method over the whole model: see `check_total`.
+    N:M: no group keeps more than n. A sparsity: what the method guarantees (`Method.guarantee`), floor(rows * inputs *
+    level) pruned in the matrix or floor(inputs * level) in each row. Bits: no group has more than 2^bits values, looked
+    at in SAMPLED_ROWS rows; where act_order mixes the groups' inputs, no row more than its groups have together. New
+    weights are 0 where the mask prunes. It does not measure the rank, which would take another decomposition, nor look
+    at what a matrix got from a method over the whole model: see `check_total`.
     """
-    kind = level_kind(method, level)
+    kind, level = parse_level(compression.level)
     problem = ""
     if kind == "keep_of":
         problem = _group_problem(result.mask, *level)
     elif kind == "bits":
-        problem = _bits_problem(result.weight, level, options)
-    elif method in _FLOORS:
-        problem = _FLOORS[method](result.mask, level)
+        problem = _bits_problem(result.weight, level, _grid(compression))
+    elif kind == "sparsity" and (check := _CHECKS.get(METHODS[compression.method].guarantee)):
+        problem = check(result.mask, level)
     if result.mask is not None and result.weight is not None and not problem:
         moved = int(((result.weight != 0) & ~result.mask).count_nonzero())
         problem = f"{moved} pruned weights are not 0" if moved else ""
     if problem:
-        raise RuntimeError(
-            f"{name}: {method} at {level} gave less than asked: {problem}. This is a fault of the method."
-        )
+        raise RuntimeError(f"{name}: {compression.tag} gave less than asked: {problem}. This is a fault of the method.")
 
 
 def _pruned(mask: Tensor) -> int:
@@ -143,16 +137,16 @@ def _row_problem(mask: Tensor, sparsity: float) -> str:
     return f"a row of {inputs} weights has {least} pruned, fewer than {asked}" if least < asked else ""
 
 
-_FLOORS = {"magnitude_layer": _matrix_problem, "sparsegpt": _matrix_problem, "wanda": _row_problem}
+_CHECKS = {"matrix": _matrix_problem, "row": _row_problem}  # by `Method.guarantee`; "model" is for `check_total`
 
 
-def _bits_problem(weight: Tensor, bits: int, options: Mapping[str, object]) -> str:
+def _bits_problem(weight: Tensor, bits: int, grid: Mapping[str, int | bool]) -> str:
     rows, inputs = weight.shape
-    size = options["group"] or inputs
+    size = grid["group"] or inputs
     sample = weight[torch.linspace(0, rows - 1, min(rows, SAMPLED_ROWS)).long()]
     groups = sample.unflatten(1, (-1, size))
     most = 2**bits
-    if options.get("act_order"):
+    if grid["act_order"]:
         most *= groups.shape[1]
         groups = sample
     ordered = groups.sort(dim=-1).values
@@ -160,21 +154,24 @@ def _bits_problem(weight: Tensor, bits: int, options: Mapping[str, object]) -> s
     return f"{values} values share a grid of {most}" if values > most else ""
 
 
-def check_total(reports: Sequence[LayerReport], method: str, level: Level, options: Mapping[str, object]) -> None:
-    """Raises RuntimeError where a method over the whole model pruned another number than its level asks of all.
+def check_total(reports: Sequence[LayerReport], compression: Compression) -> None:
+    """Raises RuntimeError where a method that guarantees its number over the model pruned another one.
 
-    Of N scalars in all reports that is floor(N * level), of a band floor(N * to) - floor(N * from); with
-    `reference_ties` ties may add to it. How the number is spread over matrices is free. Other methods pass.
+    Of N scalars in all reports that is floor(N * level), of a band floor(N * to) - floor(N * from). Options with
+    `prunes_more` may add to it. How the number is spread over matrices is free. Other methods pass.
     """
-    if METHODS[method].over != "model":
+    if METHODS[compression.method].guarantee != "model":
         return
     total = sum(report.weights for report in reports)
     pruned = sum(report.pruned for report in reports)
-    low, high = level if level_kind(method, level) == "band" else (0, level)
+    kind, level = parse_level(compression.level)
+    low, high = level if kind == "band" else (0, level)
     asked = prune_count(total, high) - prune_count(total, low)
-    if pruned < asked or (pruned > asked and not options.get("reference_ties")):
+    options = function_options(compression.method, compression.options)
+    more = any(value and METHODS[compression.method].options[name].prunes_more for name, value in options.items())
+    if pruned < asked or (pruned > asked and not more):
         raise RuntimeError(
-            f"{method} at {level} pruned {pruned} of {total} weights, not {asked}. This is a fault of the method."
+            f"{compression.tag} pruned {pruned} of {total} weights, not {asked}. This is a fault of the method."
         )
 
 

@@ -1,66 +1,76 @@
 """The job that compresses a model once for all its cells: calibrated methods, and others that are dear to repeat."""
 
 import gc
+import json
 import logging
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from junkdna.compress.apply import Reports, Results, chosen, one_matrix
 from junkdna.compress.artifact import write_artifact
-from junkdna.compress.factor_cache import cached_factors
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
-from junkdna.data.calibration import CalibrationRows, read_calibration
+from junkdna.data.calibration_file import CalibrationRows, read_calibration
 from junkdna.errors import UserError
 from junkdna.models.batch_isolation import row_groups
 from junkdna.models.batching import length_batches, pad
 from junkdna.models.load import check_finite, load_plain
 from junkdna.models.manifest import MANIFEST, check_model
 from junkdna.storage.checksums import sha256_file
-from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.storage.origin_checks import check_made_from, check_same_bytes
+from junkdna.storage.file_errors import check_made_from, check_same_bytes
+from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell import Compression, parse_compression
-from junkdna.study.methods import METHODS
+from junkdna.study.methods import METHODS, load_module
+
+if TYPE_CHECKING:
+    from junkdna.study.compress_settings import CompressedSettings
 
 log = logging.getLogger(__name__)
 
-BATCH_TOKENS = 4096  # of calibration rows that go through a block together: activations stay small beside a block
+BATCH_TOKENS = 4096  # of calibration rows that go through a block together: activations stay smaller than a block
 
 
-def make_compressed(output: Path, settings: dict, model_folder: Path, calibration: Path | None, device: str) -> None:
+def make_compressed(
+    output: Path, settings: "CompressedSettings", model_folder: Path, calibration: Path | None, device: str
+) -> None:
     """Compress the plain model in `model_folder` and write what came of it to `output`, whole or not at all.
 
-    `settings` is `settings.compressed_settings`; `calibration` is a file of calibration rows, where the method
+    `calibration` is a file of calibration rows, where the method
     takes one. Weights are compressed in the dtype that the model is loaded in. Beside the masks and weights the file
-    holds the settings and their digest, the ids of the calibration samples, and the report on every matrix. Singular
-    vectors are kept beside the model folder (`factor_cache`), where they serve every rank.
+    holds the settings and their digest, the ids of the calibration samples, and the report on every matrix. What a
+    method's `prepare` keeps is in a folder of the method's name inside the model folder.
     """
     gc.enable()  # off while importing (see cli.main)
-    compression = parse_compression(settings["compression"])
+    compression = parse_compression(settings.compression)
     manifest = check_model(model_folder)
-    check_made_from(model_folder / MANIFEST, manifest["settings_fingerprint"], settings["inputs"]["model"])
-    model = load_plain(model_folder, settings["model_kind"], settings["model_dtype"])
+    check_made_from(model_folder / MANIFEST, manifest["settings_fingerprint"], settings.inputs["model"])
+    model = load_plain(model_folder, settings.model_kind, settings.model_dtype)
     check_finite(model, model_folder)
     reports = Reports(model, compression, prunable(model))
     prunables = chosen(model, compression)
-    facts: dict = {"settings": settings, "digest": settings_fingerprint(settings), "model_digest": manifest["digest"]}
+    facts: dict = {
+        "settings": json.loads(canonical_json(settings)),
+        "digest": settings_fingerprint(settings),
+        "model_digest": manifest["digest"],
+    }
     statistics = METHODS[compression.method].statistics
     if statistics:
-        rows = _calibration_rows(calibration, settings["inputs"]["calibration"], model_folder, manifest["digest"])
+        rows = _calibration_rows(calibration, settings.inputs["calibration"], model_folder, manifest["digest"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
-        given = _batches(model, rows)
-        found = calibrated(model, prunables, given, partial(_one, compression), statistics == "gram", device)
+        batches, compress = _batches(model, rows), partial(_one, compression)
+        results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
     else:
-        found = _decomposed(prunables, compression, model_folder / "svd", device)
+        results = _without_inputs(prunables, compression, model_folder / compression.method, device)
 
     def stored() -> Results:
         by_name = {each.name: each for each in prunables}
-        for name, result in found:
+        for name, result in results:
             reports.add(name, by_name[name].matrix(), result)
             log.info("%s: %s", name, reports.layers[-1].facts())
             yield body_name(model, name), result
@@ -100,8 +110,9 @@ def _one(compression: Compression, name: str, weight: Tensor, statistics: InputS
     return one_matrix(name, weight, statistics, compression)
 
 
-def _decomposed(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:
+def _without_inputs(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:
+    prepare = getattr(load_module(compression.method), "prepare", None)
     for each in prunables:
         weight = each.matrix().to(device)
-        factors = cached_factors(folder, each.name, weight)
-        yield each.name, one_matrix(each.name, weight, None, compression, factors=factors)
+        prepared = prepare(folder, each.name, weight) if prepare else {}
+        yield each.name, one_matrix(each.name, weight, None, compression, **prepared)

@@ -15,7 +15,7 @@ from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST
 from junkdna.storage.study_commands import CALLER
 from junkdna.study.load import study_document
-from junkdna.study.settings import model_settings
+from junkdna.study.source_settings import model_settings
 from junkdna.study.study import Resolved
 
 log = logging.getLogger(__name__)

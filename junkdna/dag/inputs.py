@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 from junkdna.dag.local_paths import check_local_paths
 from junkdna.dag.model_names import check_model_names
 from junkdna.errors import UserError, shown
-from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
 from junkdna.study.cell import Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
+from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
 from junkdna.study.document_kinds import check_kind
 from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, resolve, study_document
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, wheel_path
+from junkdna.study.settings import cell_settings, tokens_file_settings
+from junkdna.study.source_settings import example_settings, model_settings, wheel_settings
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ def wheel_of_model(resolved: Resolved, model: str) -> list[str]:
 
 def wheel_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
     """The wheel that a role's examples are read from, if any."""
-    return _wheel_files(study_settings.example_settings(task, role, resolved)["source"].get("wheel"))
+    return _wheel_files(example_settings(task, role, resolved).source.wheel)
 
 
 def shots_file(wildcards: "Wildcards") -> list[str]:
@@ -130,7 +132,7 @@ def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
     compression = parse_compression(wildcards.compression)
     if not METHODS[compression.method].statistics:
         return []
-    return [calibration_path(wildcards.model, study_settings.calibration_of(compression), wildcards.seed)]
+    return [calibration_path(wildcards.model, calibration_of(compression), wildcards.seed)]
 
 
 def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:
@@ -145,44 +147,20 @@ def _wheel_files(wheel: str | None) -> list[str]:
     return [wheel_path(wheel)] if wheel else []
 
 
-def wheel_text(resolved: Resolved, wheel: str) -> str:
-    """Name and pin of a wheel; its size, which only planning reads, makes no job anew."""
-    return canonical_json({"wheel": wheel, **resolved.study.pins()[wheel].model_dump(exclude={"size_bytes"})})
-
-
-def model_text(resolved: Resolved, model: str) -> str:
-    """Where a model comes from."""
-    return canonical_json(study_settings.model_settings(model, resolved))
-
-
-def examples_text(resolved: Resolved, task: str, role: str) -> str:
-    """What a task's examples in one role depend on."""
-    return canonical_json(study_settings.example_settings(task, role, resolved))
-
-
-def encode_text(resolved: Resolved, wildcards: "Wildcards") -> str:
-    """What a tokens file depends on."""
+def settings_text(resolved: Resolved, job: str, wildcards: "Wildcards") -> str:
+    """The settings of a job (by the name of its rule) as canonical JSON: the one parameter that Snakemake tracks."""
     w = wildcards
-    place = (w.model, w.task, parse_knobs(w.knobs), w.protocol, w.role)
-    return canonical_json(study_settings.tokens_file_settings(*place, resolved))
-
-
-def calibration_text(resolved: Resolved, wildcards: "Wildcards") -> str:
-    """What a calibration file depends on."""
-    w = wildcards
-    return canonical_json(study_settings.calibration_file_settings(w.model, w.calibration, int(w.seed), resolved))
-
-
-def compressed_text(resolved: Resolved, wildcards: "Wildcards") -> str:
-    """What a stored compression depends on."""
-    w = wildcards
-    compression = parse_compression(w.compression)
-    return canonical_json(study_settings.compressed_settings(w.model, compression, int(w.seed), resolved))
-
-
-def cell_text(resolved: Resolved, wildcards: "Wildcards") -> str:
-    """What a cell depends on."""
-    return _cell_text(resolved, _cell(wildcards).key)
+    if job == "cell":
+        return _cell_text(resolved, _cell(w).key)
+    settings = {
+        "wheel": lambda: wheel_settings(w.wheel, resolved),
+        "model": lambda: model_settings(w.model, resolved),
+        "examples": lambda: example_settings(w.task, w.role, resolved),
+        "tokenize": lambda: tokens_file_settings(w.model, w.task, parse_knobs(w.knobs), w.protocol, w.role, resolved),
+        "calibration": lambda: calibration_file_settings(w.model, w.calibration, int(w.seed), resolved),
+        "compress": lambda: compressed_settings(w.model, parse_compression(w.compression), int(w.seed), resolved),
+    }
+    return canonical_json(settings[job]())
 
 
 def _cell(w: "Wildcards") -> Cell:
@@ -195,4 +173,4 @@ _parsed = lru_cache(64)(parse_cell_path)  # Snakemake asks for one cell with sev
 
 @cache
 def _cell_text(resolved: Resolved, key: str) -> str:
-    return study_settings.settings_text(_parsed(key), resolved)
+    return canonical_json(cell_settings(_parsed(key), resolved))

@@ -8,7 +8,7 @@ from junkdna.dag.model_folders import model_problems
 from junkdna.errors import UserError
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.grid import all_cells, calibrations, used_examples
-from junkdna.study.settings import example_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
 MODEL_CONFIG = "config.json"
@@ -50,10 +50,11 @@ def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
         if local is not None:
             yield local, MODEL_CONFIG, f"models.{name}.local {local!r}"
     for name, role in used_examples(cells, resolved):
-        source = example_settings(name, role, resolved)["source"]
-        if "local" in source:
-            for path in source["splits"].values():
-                yield source["local"], path, f"tasks.{name}: local {source['local']!r}"
+        settings = example_settings(name, role, resolved)
+        local = settings.source.local
+        if local is not None:
+            for path in settings.splits.values():
+                yield local, path, f"tasks.{name}: local {local!r}"
     for name in calibrations(cells):
         calibration = resolved.study.calibrations[name]
         if calibration.local is not None:

@@ -6,6 +6,7 @@ this machine: local ones, and those that a job has already made from a wheel or 
 
 import json
 from collections.abc import Iterator, Sequence
+from math import lcm
 from pathlib import Path
 
 from junkdna.errors import UserError
@@ -15,6 +16,7 @@ from junkdna.storage.globs import local_folder
 from junkdna.study.cell import Compression
 from junkdna.study.grid import all_cells
 from junkdna.study.levels import parse_level
+from junkdna.study.methods import METHODS
 from junkdna.study.options import option_values
 from junkdna.study.paths import MODELS
 from junkdna.study.study import Resolved
@@ -83,7 +85,7 @@ def _wrong_kind(config: dict, kind: str, where: str) -> Iterator[str]:
 
 
 def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
-    grouped = {each: size for each in compressions if each.level and (size := _group(each))}
+    grouped = {each: size for each in compressions if each.level and (size := _group(each)) > 1}
     if not grouped:
         return
     inputs = _inputs(folder, 0 if config.get("model_type") in STORED_BY_INPUT else 1, where)
@@ -104,11 +106,12 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
 
 
 def _group(compression: Compression) -> int:
-    """Group size in inputs; 0 if the compression has no groups."""
-    kind, value = parse_level(compression.level)
-    if kind == "keep_of":
-        return value[1]
-    return int(option_values(compression.method, compression.options).get("group") or 0)
+    """The number that must divide the inputs of every matrix: M of N:M, and options declared with `divides_inputs`."""
+    kind, level = parse_level(compression.level)
+    values = option_values(compression.method, compression.options)
+    options = METHODS[compression.method].options
+    sizes = [values[name] for name, option in options.items() if option.divides_inputs and values[name]]
+    return lcm(*sizes, level[1] if kind == "keep_of" else 1)
 
 
 def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:

@@ -7,9 +7,8 @@ from junkdna.models.manifest import MANIFEST, read_manifest
 from junkdna.storage.globs import local_folder
 from junkdna.study.grid import all_cells
 from junkdna.study.paths import MODELS
-from junkdna.study.study import Model, Resolved
-
-PLACES = ("wheel", "path", "local", "hub", "revision")
+from junkdna.study.sources import pinned
+from junkdna.study.study import Resolved
 
 
 def check_model_names(resolved: Resolved) -> None:
@@ -28,18 +27,13 @@ def taken_names(resolved: Resolved) -> Iterator[str]:
             made_from = _source(read_manifest(folder)["source"])
         except UserError:  # missing or corrupt: its job will make it
             continue
-        asked = _source(_given(resolved.study.models[name]))
+        asked = _source(pinned(resolved.study.models[name], resolved.study.pins()).named())
         if made_from != asked:
             yield (
                 f"models.{name}: {folder}/{MANIFEST} comes from {_text(made_from)}, but this study names "
                 f"{_text(asked)}. Rename the model in one of the two studies (for example {name}_2), or delete the "
                 f"old results if you no longer need them: rm -r {folder}"
             )
-
-
-def _given(model: Model) -> dict:
-    given = model.model_dump(include=set(PLACES), exclude_none=True)
-    return given if model.hub is not None else {key: value for key, value in given.items() if key != "revision"}
 
 
 def _source(given: dict) -> dict:

@@ -8,9 +8,10 @@ from junkdna.models.manifest import MANIFEST, read_manifest
 from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.tensor_header import recorded_fingerprint
 from junkdna.study.paths import FOOTER_KEY
+from junkdna.study.settings_base import Settings
 
 
-def is_current(file: Path | str, settings: dict) -> bool:
+def is_current(file: Path | str, settings: Settings | dict) -> bool:
     """Whether a model manifest, a tokens file, calibration rows or a stored compression is there and was made from
     these settings. Reads the file's metadata only, and checks no other byte."""
     return recorded_digest(Path(file)) == settings_fingerprint(settings)

@@ -4,28 +4,29 @@ Which texts are drawn depends on the calibration's name, the seed and the texts'
 calibrates gets the same rows, and with windows `texts` every model the same texts.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from junkdna.data.calibration_file import CalibrationRows, write_calibration
 from junkdna.data.rows import RawRows, load_raw
 from junkdna.data.templates import check_columns, render, wanted_columns
 from junkdna.data.tokenizer import context_tokens, load_tokenizer
 from junkdna.data.values import plain_rows
+from junkdna.data.wheels import wheel_file
 from junkdna.errors import UserError
 from junkdna.seeds import seed_for
-from junkdna.storage.tables import read_parquet, write_parquet
-from junkdna.study.paths import FOOTER_KEY, wheel_path
-from junkdna.study.sources import parse_source
+from junkdna.storage.tables import read_parquet
+
+if TYPE_CHECKING:
+    from junkdna.study.compress_settings import CalibrationSettings
 
 log = logging.getLogger(__name__)
 
-SCHEMA = pa.schema([("sample_id", pa.string()), ("ids", pa.list_(pa.int32()))])
 ROWS_AT_ONCE = 1000  # a table of long texts is many times larger as Python objects
 FIXES = {
     "texts": "Lower samples, or name more texts.",
@@ -34,45 +35,33 @@ FIXES = {
 }
 
 
-class CalibrationRows(NamedTuple):
-    """Token ids of each sample, special tokens included and without padding; and where each comes from: "ID" for a
-    whole text, "ID@K" for a window that begins at token K of that text (its own special tokens not counted)."""
-
-    ids: list[list[int]]
-    sample_ids: list[str]
-
-
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
 def example_text(row: dict) -> str:
-    """A canonical example as one text: passage, text, second text, right answer and ending, those that there are,
+    """A canonical example as one text: passage, text, second text, right answer and suffix, those that there are,
     joined by a blank. The right answer is the right choice, or what is accepted of a `generate` task (as a shot shows
     it); a class or a number is none, since no text of the data set holds it."""
     answer = row["choices"][row["answer"]] if row["choices"] else row["shown"]
     answer = answer or next(iter(row["references"] or []), None)
-    return " ".join(filter(None, [row["passage"], row["text"], row["text_b"], answer, row["ending"]]))
+    return " ".join(filter(None, [row["passage"], row["text"], row["text_b"], answer, row["suffix"]]))
 
 
-def texts_of(settings: dict, table: pa.Table) -> list[tuple[str, str]]:
-    """(id, text) of every row in stored order, blank ones too. `settings` is `calibration_settings`.
+def texts_of(settings: "CalibrationSettings", table: pa.Table) -> list[tuple[str, str]]:
+    """(id, text) of every row in stored order, blank ones too.
 
     `table` holds a task's examples, whose ids are kept; or raw rows, whose ids are "row-0", "row-1", ...
     Blanks at the ends of a text are taken off. Raises UserError for a column that is not there or holds no single
     value. Equal texts in two rows stay two texts.
     """
-    source, where = settings["source"], f"calibration {settings['calibration']}"
-    if "task" in source:
+    where = f"calibration {settings.calibration}"
+    if settings.task is not None:
         batches = table.to_batches(max_chunksize=ROWS_AT_ONCE)
         return [(row["id"], example_text(row).strip()) for batch in batches for row in batch.to_pylist()]
-    template = f"{{{source['column']}}}"
-    check_columns(where, {"text": template}, table.schema, _split_of(source))
+    template = f"{{{settings.column}}}"
+    check_columns(where, {"text": template}, table.schema, settings.split)
     rows = plain_rows(where, table, wanted_columns({"text": template}, table.schema))
     return [(f"row-{i}", render(f"{where}: row {i}", template, row).strip()) for i, row in enumerate(rows)]
-
-
-def _split_of(source: dict) -> str:
-    return source.get("path") or source["split"]
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
@@ -91,8 +80,8 @@ class _Texts(NamedTuple):
     key: tuple[str, int]
 
 
-def draw(texts: list[tuple[str, str]], tokenizer: object, settings: dict) -> CalibrationRows:
-    """`samples` rows of the texts, without replacement, under `settings` (`calibration_settings`).
+def draw(texts: list[tuple[str, str]], tokenizer: object, settings: "CalibrationSettings") -> CalibrationRows:
+    """`samples` rows of the texts, without replacement, under `settings`.
 
     Blank texts are left out. The others are put in an order by a hash of (calibration name, seed, id); a smaller
     number of samples is the beginning of a larger one. Then, by `windows`:
@@ -112,12 +101,12 @@ def draw(texts: list[tuple[str, str]], tokenizer: object, settings: dict) -> Cal
     count as tokens; the codes named put them at the ends of their whole stream or text only. Raises UserError where
     there are fewer rows than `samples`, saying what was left out and why; never returns fewer.
     """
-    where = f"calibration {settings['calibration']}"
-    key = (settings["calibration"], settings["seed"])
+    where = f"calibration {settings.calibration}"
+    key = (settings.calibration, settings.seed)
     front, back = _frame(tokenizer)
-    room = settings["context_tokens"] - len(front) - len(back)
+    room = settings.context_tokens - len(front) - len(back)
     if room < 1:
-        raise UserError(f"{where}: context_tokens {settings['context_tokens']} leaves no room beside special tokens.")
+        raise UserError(f"{where}: context_tokens {settings.context_tokens} leaves no room beside special tokens.")
     usable = [(text_id, text) for text_id, text in texts if text.strip()]
     order = sorted(range(len(usable)), key=lambda i: (seed_for("calibration_order", *key, usable[i][0]), i))
     end = next((token for token in (tokenizer.eos_token_id, tokenizer.sep_token_id) if token is not None), None)
@@ -126,8 +115,8 @@ def draw(texts: list[tuple[str, str]], tokenizer: object, settings: dict) -> Cal
         return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
     given = _Texts(where, usable, order, code, [] if end is None else [end], room, key)
-    drawn = list(islice(WINDOWS[settings["windows"]](given), settings["samples"]))
-    if len(drawn) < settings["samples"]:
+    drawn = list(islice(WINDOWS[settings.windows](given), settings.samples))
+    if len(drawn) < settings.samples:
         raise _too_few(given, settings, len(texts), len(drawn))
     return CalibrationRows([[*front, *ids, *back] for _, ids in drawn], [sample_id for sample_id, _ in drawn])
 
@@ -183,17 +172,17 @@ def _long(given: _Texts) -> Iterator[tuple[str, list[int]]]:
 WINDOWS = {"texts": _whole, "joined": _joined, "long": _long}
 
 
-def _too_few(given: _Texts, settings: dict, stored: int, found: int) -> UserError:
-    windows, usable = settings["windows"], len(given.texts)
+def _too_few(given: _Texts, settings: "CalibrationSettings", stored: int, found: int) -> UserError:
+    windows, usable = settings.windows, len(given.texts)
     reasons = [f"{stored - usable} of {stored} texts are blank"]
     if windows == "long":
         reasons.append(f"{usable - found} have fewer than {given.room} tokens")
     if windows == "joined":
         reasons.append(f"the other {usable} joined fill {found} rows of {given.room} tokens")
-    beside = settings["context_tokens"] - given.room
-    counted = f"; {beside} special tokens make {settings['context_tokens']}" if beside and windows != "texts" else ""
+    beside = settings.context_tokens - given.room
+    counted = f"; {beside} special tokens make {settings.context_tokens}" if beside and windows != "texts" else ""
     return UserError(
-        f"{given.where}: {settings['samples']} samples are asked for, but the texts give {found} (windows: {windows}): "
+        f"{given.where}: {settings.samples} samples are asked for, but the texts give {found} (windows: {windows}): "
         f"{', '.join(reasons)}{counted}. {FIXES[windows]}"
     )
 
@@ -202,7 +191,7 @@ def _too_few(given: _Texts, settings: dict, stored: int, found: int) -> UserErro
 
 
 def make_calibration(
-    output: Path, settings: dict, model_folder: Path, examples_file: Path | None, model_digest: str
+    output: Path, settings: "CalibrationSettings", model_folder: Path, examples_file: Path | None, model_digest: str
 ) -> None:
     """Draw and write the rows of one calibration and seed for one model. `examples_file` is for a task's texts;
     `model_digest`, of the model folder whose tokenizer is used, is kept with the rows.
@@ -211,45 +200,18 @@ def make_calibration(
     """
     tokenizer = load_tokenizer(model_folder)
     readable = context_tokens(model_folder, tokenizer)
-    if readable is not None and settings["context_tokens"] > readable:
+    if readable is not None and settings.context_tokens > readable:
         raise UserError(
-            f"calibration {settings['calibration']}: context_tokens is {settings['context_tokens']}, but the model in "
+            f"calibration {settings.calibration}: context_tokens is {settings.context_tokens}, but the model in "
             f"{model_folder} reads {readable} tokens. Lower it to {readable} or less."
         )
-    raw = RawRows(read_parquet(examples_file, "file of examples"), {}, {}) if examples_file else _read_source(settings)
+    if examples_file:
+        raw = RawRows(read_parquet(examples_file, "file of examples"), {}, {})
+    else:
+        raw = load_raw(settings.source, settings.split, wheel_file(settings.source))
     rows = draw(texts_of(settings, raw.table), tokenizer, settings)
     facts = {"settings": settings, "texts": raw.table.num_rows, "files": raw.files, "model_digest": model_digest}
-    short = sum(len(ids) < settings["context_tokens"] for ids in rows.ids)
+    short = sum(len(ids) < settings.context_tokens for ids in rows.ids)
     log.info("%d of %d texts drawn, %d tokens", len(rows.ids), raw.table.num_rows, sum(map(len, rows.ids)))
-    log.info("%d rows have fewer than %d tokens", short, settings["context_tokens"])
+    log.info("%d rows have fewer than %d tokens", short, settings.context_tokens)
     write_calibration(output, rows, facts)
-
-
-def _read_source(settings: dict) -> RawRows:
-    source = settings["source"]
-    wheel = source.get("wheel")
-    place = {key: source[key] for key in ("local", "hub", "config", "revision") if key in source}
-    spec = parse_source({"wheel": wheel, "path": "."} if wheel else place, f"calibration {settings['calibration']}")
-    return load_raw(spec, _split_of(source), Path(wheel_path(wheel)) if wheel else None)
-
-
-def write_calibration(path: Path, rows: CalibrationRows, facts: dict) -> None:
-    """Write the rows as Parquet with a checksum, `facts` as JSON in its footer: whole or not at all."""
-    table = pa.table([rows.sample_ids, rows.ids], schema=SCHEMA)
-    table = table.replace_schema_metadata({FOOTER_KEY: json.dumps(facts, sort_keys=True).encode()})
-    write_parquet(table, path)
-
-
-def read_calibration(path: Path) -> tuple[CalibrationRows, dict]:
-    """The rows and the facts that `write_calibration` wrote; UserError for a missing, damaged or foreign file."""
-    table = read_parquet(path, "file of calibration rows")
-    try:
-        facts = json.loads(table.schema.metadata[FOOTER_KEY])
-        if not table.schema.equals(SCHEMA):
-            raise ValueError(f"columns {', '.join(table.schema.names)}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is no file of calibration rows ({' '.join(str(error).split())[:200]}). Delete it "
-            "and run the study again: it is made anew."
-        ) from None
-    return CalibrationRows(table["ids"].to_pylist(), table["sample_id"].to_pylist()), facts

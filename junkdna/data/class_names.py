@@ -1,6 +1,7 @@
 """Class names that the source itself stores: a stored label number is replaced by its name in the source's schema."""
 
 import json
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import types
@@ -9,6 +10,9 @@ from junkdna.data.templates import is_index, path_steps, read_paths
 from junkdna.data.usable_rows import answer_paths, extracted
 from junkdna.data.values import is_list, listed, whole_number
 from junkdna.errors import UserError
+
+if TYPE_CHECKING:
+    from junkdna.study.source_settings import ExampleSettings
 
 FEATURES = b"huggingface"  # key of the schema's metadata in which `datasets` keeps its features
 
@@ -51,7 +55,7 @@ def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
     return [entry for name, inner in features.items() for entry in _named(inner, f"{before}{name}")]
 
 
-def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: dict) -> pa.Table:
+def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: "ExampleSettings") -> pa.Table:
     """The table with class numbers replaced by class names in every label column that the task reads.
 
     `names` maps a column's path to the source's class names. Numbers are replaced wherever a task reads such a column:
@@ -67,7 +71,7 @@ def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: di
     number is the label's position (see `data.examples`).
     """
     row_type = pa.struct(table.schema)
-    paths = [path_steps(row_type, path.split(".")) for path in read_paths(settings["columns"])]
+    paths = [path_steps(row_type, path.split(".")) for path in read_paths(settings.columns)]
     read = {_starred(steps) for steps in paths if steps}
     for labeled, stored in names.items():
         steps = path_steps(row_type, labeled.split("."))
@@ -76,7 +80,7 @@ def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: di
     return table
 
 
-def _apply_at(table: pa.Table, path: str, steps: list[str], stored: list[str], settings: dict) -> pa.Table:
+def _apply_at(table: pa.Table, path: str, steps: list[str], stored: list[str], settings: "ExampleSettings") -> pa.Table:
     stated, complete = _stated(path, settings)
     if stated is None:
         return table
@@ -85,22 +89,22 @@ def _apply_at(table: pa.Table, path: str, steps: list[str], stored: list[str], s
         return table
     if unknown and complete:
         raise UserError(
-            f"task {settings['task']}: the source names its classes {', '.join(stored)}, but the task file names "
+            f"task {settings.task}: the source names its classes {', '.join(stored)}, but the task file names "
             f"{', '.join(stated)}, so {', '.join(unknown)} matches no class. List the source's names in `labels`, in "
             "any order (`verbalizers` are the words a model reads), or set `label_groups: {NAME: [SOURCE CLASS]}`."
         )
     index = table.schema.get_field_index(steps[0])
-    where = f"task {settings['task']}: column {path}"
+    where = f"task {settings.task}: column {path}"
     chunks = [_names_at(chunk, steps[1:], stored, where) for chunk in table.column(index).chunks]
     return table.set_column(index, steps[0], pa.chunked_array(chunks)) if chunks else table
 
 
-def _stated(path: str, settings: dict) -> tuple[list[str] | None, bool]:
+def _stated(path: str, settings: "ExampleSettings") -> tuple[list[str] | None, bool]:
     """The classes that the task names for a label column, and whether these are complete names.
 
     A text taken by `extract` may be a part of a name. None instead of the classes if the column has positions.
     """
-    columns = settings["columns"]
+    columns = settings.columns
     spelled = {path, path.removesuffix(".*")}
     groups_of_pattern = [name for name, column in extracted(columns).items() if _starred(column.split(".")) in spelled]
     for name, words in columns.get("map", {}).items():
@@ -108,11 +112,11 @@ def _stated(path: str, settings: dict) -> tuple[list[str] | None, bool]:
             return list(words), name not in groups_of_pattern
     if not any(_starred(answer.split(".")) in spelled for answer in answer_paths(columns)):
         return [], True
-    if settings.get("kind") == "choice" and "choice_labels" not in columns:
+    if settings.kind == "choice" and "choice_labels" not in columns:
         return None, True
-    groups = settings.get("label_groups") or {}
+    groups = settings.label_groups or {}
     named = [member for members in groups.values() for member in members]
-    return [*(settings.get("labels") or []), *named], not groups_of_pattern
+    return [*(settings.labels or []), *named], not groups_of_pattern
 
 
 def _starred(steps: list[str]) -> str:

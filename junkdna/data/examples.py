@@ -7,6 +7,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -27,6 +28,9 @@ from junkdna.data.values import is_truth, plain_rows, spellings, text_of, truth_
 from junkdna.errors import UserError, shown
 from junkdna.seeds import hash_key
 
+if TYPE_CHECKING:
+    from junkdna.study.source_settings import ExampleSettings
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -39,42 +43,44 @@ SCHEMA = pa.schema(
         ("references", pa.list_(pa.string())),
     ]
 )
-ROLES = ("train", "evaluate", "shots")
 
 
-def make_examples(settings: dict, role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
+def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
-    `settings` is `settings.example_settings`; `read_split` gives the raw table of a split's name. The numbers of raw
+    `read_split` gives the raw table of a split's name. The numbers of raw
     rows left out, by reason, are in `usable_rows.read_notes(table)["left_out"]`; they count the entire raw split,
     before any limit. Raises UserError for a missing column, a gold answer that is not among the choices or labels,
     repeated ids, a split of which no row can be used.
     """
-    name, shots = settings["task"], settings.get("shots")
+    name, shots = settings.task, settings.shots
     left_out: Counter[str] = Counter()
     if role == "shots":
-        rows = _first_of_groups(_read(settings, shots["of"], read_split, left_out), shots["count"])
-        _check_count(name, rows, shots["count"])
+        rows = _first_of_groups(_read(settings, shots.of, read_split, left_out), shots.count)
+        _check_count(name, rows, shots.count)
     else:
-        cut = settings.get("hash_split")
-        split = cut["of"] if cut else settings[f"{role}_split"]
+        cut = settings.hash_split
+        whole = settings.train_split if role == "train" else settings.evaluate_split
+        split = cut.of if cut else whole
         rows = _read(settings, split, read_split, left_out)
         rows = _without_shots(settings, split, rows) if cut or role == "evaluate" else rows
         rows = usable_rows.drop_equal_options(rows, left_out)
         if not rows:
             usable_rows.check_rows_left(name, split, left_out)
-        rows = _hash_split(name, rows, cut["train"], cut["evaluate"])[role] if cut else rows
-        rows = _limited(name, rows, settings["limits"].get(role))
+        rows = _hash_split(name, rows, cut.train, cut.evaluate)[role] if cut else rows
+        rows = _limited(name, rows, settings.limits.get(role))
     _check_ids(name, role, rows)
     table = pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=SCHEMA)
     return usable_rows.add_notes(table, left_out=left_out)
 
 
-def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], left_out: Counter) -> list[dict]:
+def _read(
+    settings: "ExampleSettings", split: str, read_split: Callable[[str], pa.Table], left_out: Counter
+) -> list[dict]:
     """Usable rows of a raw split, in source order; the others are counted in `left_out`."""
-    name, columns, table = settings["task"], settings["columns"], read_split(split)
+    name, columns, table = settings.task, settings.columns, read_split(split)
     check_columns(f"task {name}", columns, table.schema, split)
-    answered = {"choice": _choice, "regress": _target, "generate": _references}.get(settings["kind"], _class)
+    answered = {"choice": _choice, "regress": _target, "generate": _references}.get(settings.kind, _class)
     rows, golds = [], Counter()
     wanted = wanted_columns(columns, table.schema)
     for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
@@ -91,9 +97,9 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
         if reason is not None:
             left_out[reason] += 1
             continue
-        usable_rows.check_texts(where, settings["kind"], texts)
+        usable_rows.check_texts(where, settings.kind, texts)
         rows.append({"id": row_id, "position": number, **texts, **answered(settings, raw, row_id, where)})
-        if settings.get("labels"):
+        if settings.labels:
             golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable_rows.check_minus_one(settings, golds, left_out)
     if not rows:
@@ -104,8 +110,8 @@ def _read(settings: dict, split: str, read_split: Callable[[str], pa.Table], lef
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def _choice(settings: dict, raw: dict, row_id: str, where: str) -> dict:
-    columns = settings["columns"]
+def _choice(settings: "ExampleSettings", raw: dict, row_id: str, where: str) -> dict:
+    columns = settings.columns
     texts = usable_rows.options(where, columns, raw)
     answer = columns["answer"]
     if isinstance(answer, str):
@@ -144,16 +150,16 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
     raise UserError(f"{where}: answer {_said(value)} is not a position; name columns.choice_labels.")
 
 
-def _class(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
-    value = field(settings["columns"]["answer"], raw)
-    groups = dict(sorted((settings.get("label_groups") or {}).items()))  # JSON keeps no order
-    classes = list(groups.values()) if groups else [[name] for name in settings["labels"]]
+def _class(settings: "ExampleSettings", raw: dict, _row_id: str, where: str) -> dict:
+    value = field(settings.columns["answer"], raw)
+    groups = dict(sorted((settings.label_groups or {}).items()))  # JSON keeps no order
+    classes = list(groups.values()) if groups else [[name] for name in settings.labels]
     ids = [number for number, members in enumerate(classes) if spellings(value) & {*members}]
     ids = ids or _same_number(value, classes)
     if not ids and not groups:
-        ids = _unnamed_class(value, settings["labels"], where)
+        ids = _unnamed_class(value, settings.labels, where)
     if len(ids) != 1:
-        legal = list(groups) if groups else settings["labels"]
+        legal = list(groups) if groups else settings.labels
         raise UserError(
             f"{where}: label {_said(value)} belongs to {len(ids)} of the classes {legal}; each value must belong to "
             f"exactly one.{_boolean_hint(value)}"
@@ -207,8 +213,8 @@ def _boolean_hint(value: object) -> str:
     return ' Which class is true? Say so in label_groups, such as {NAME: ["true"], OTHER: ["false"]}.'
 
 
-def _target(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
-    value = field(settings["columns"]["answer"], raw)
+def _target(settings: "ExampleSettings", raw: dict, _row_id: str, where: str) -> dict:
+    value = field(settings.columns["answer"], raw)
     try:
         target = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError):
@@ -218,18 +224,18 @@ def _target(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
     return {"target": target}
 
 
-def _references(settings: dict, raw: dict, _row_id: str, where: str) -> dict:
-    answer = settings["columns"]["answer"]
+def _references(settings: "ExampleSettings", raw: dict, _row_id: str, where: str) -> dict:
+    answer = settings.columns["answer"]
     if isinstance(answer, list):
         listed = [render(where, template, raw) for template in answer]
     else:
         value = field(answer, raw)
         listed = list_field(where, answer, raw) if isinstance(value, list) else [single_text(where, answer, value)]
-    texts = (strip_ends(text_of(value), "answer", settings["columns"]) for value in listed)
+    texts = (strip_ends(text_of(value), "answer", settings.columns) for value in listed)
     accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(f"{where}: no accepted answer in columns.answer ({answer}); kind generate needs one or more.")
-    if settings.get("match") == "number":
+    if settings.match == "number":
         for text in accepted:
             try:
                 reference_number(text)
@@ -251,12 +257,12 @@ def _first_of_groups(rows: list[dict], count: int) -> list[dict]:
     return kept
 
 
-def _without_shots(settings: dict, split: str, rows: list[dict]) -> list[dict]:
+def _without_shots(settings: "ExampleSettings", split: str, rows: list[dict]) -> list[dict]:
     """The rows of an evaluated split that no prompt shows as a shot."""
-    shots = settings.get("shots")
-    if not shots or shots["of"] != split:
+    shots = settings.shots
+    if not shots or shots.of != split:
         return rows
-    shown = {row["position"] for row in _first_of_groups(rows, shots["count"])}
+    shown = {row["position"] for row in _first_of_groups(rows, shots.count)}
     return [row for row in rows if row["position"] not in shown]
 
 

@@ -1,8 +1,11 @@
 """Apply the knobs for options and passages to an example, and compute the hash order that knobs and splits share."""
 
+import pyarrow as pa
+
 from junkdna.data.answer_span import find_answer, find_answers
 from junkdna.errors import UserError
 from junkdna.seeds import hash_key
+from junkdna.study.cell_settings import TokenSettings
 
 
 def keep_options(example: dict, n: int, rank: int) -> dict:
@@ -35,6 +38,28 @@ def ranks(ids: list[str]) -> list[int]:
     for rank, i in enumerate(order):
         ranks_of_ids[i] = rank
     return ranks_of_ids
+
+
+def apply_knobs(examples: pa.Table, tokenizer: object, settings: TokenSettings) -> list[dict]:
+    """The examples with every knob at its value.
+
+    Each with `answer_shown` (of the passage before anything is cut to `max_length`), the answers that are `looked_for`
+    in it, and whether they are `masked`.
+    """
+    knobs, rows = settings.knob_values, examples.to_pylist()
+    span = knobs.get("answer_span", "kept")
+    applied = []
+    for row, rank in zip(rows, ranks([row["id"] for row in rows]), strict=True):
+        row = keep_options(row, int(knobs["options"]), rank) if "options" in knobs and row["choices"] else dict(row)
+        row |= {"answer_shown": None, "looked_for": [], "masked": span == "masked"}
+        if "context" in knobs and row["passage"]:
+            answers = [row["choices"][row["answer"]]] if row["choices"] else row["references"] or []
+            row["looked_for"] = answers
+            row["passage"] = shown_passage(row["passage"], answers, knobs["context"], span, tokenizer)
+            if row["passage"] and answers:
+                row["answer_shown"] = find_answer(row["passage"], answers) is not None
+        applied.append(row)
+    return applied
 
 
 MASK = "___"

@@ -7,10 +7,14 @@ otherwise a hash shuffles the positions.
 """
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from junkdna.errors import UserError
+
+if TYPE_CHECKING:
+    from junkdna.study.source_settings import ExampleSettings
 
 NEARLY = 0.9
 """Share of rows that one constant answer must reach for a warning: then at most a tenth of the rows is informative."""
@@ -23,13 +27,13 @@ ANSWER_NAMES = {
 }
 
 
-def check_labels(settings: dict, role: str, examples: pa.Table) -> list[str]:
+def check_labels(settings: "ExampleSettings", role: str, examples: pa.Table) -> list[str]:
     """Warnings about the answers of the examples of one role (train or evaluate), one sentence each.
 
-    `settings` is `settings.example_settings`; `examples` is the output of `examples.make_examples`, after limits and
-    hash splits. Raises UserError if one constant answer is right in every row.
+    `examples` is the output of `examples.make_examples`, after limits and hash splits. Raises UserError if one constant
+    answer is right in every row.
     """
-    kind, rows = settings["kind"], examples.num_rows
+    kind, rows = settings.kind, examples.num_rows
     warnings = []
     for what, answers in _answers(settings, examples):
         answer, count = Counter(one for row in answers for one in row).most_common(1)[0]
@@ -48,9 +52,9 @@ def check_labels(settings: dict, role: str, examples: pa.Table) -> list[str]:
     return warnings
 
 
-def _answers(settings: dict, examples: pa.Table) -> list[tuple[str, list[set]]]:
+def _answers(settings: "ExampleSettings", examples: pa.Table) -> list[tuple[str, list[set]]]:
     """For each kind of constant answer: its name, and the set of right answers in every row."""
-    kind, what = settings["kind"], ANSWER_NAMES[settings["kind"]]
+    kind, what = settings.kind, ANSWER_NAMES[settings.kind]
     if kind in ("classify", "pair"):
         names = _classes(settings)
         return [(what, [{names[answer]} for answer in examples["answer"].to_pylist()])]
@@ -61,15 +65,15 @@ def _answers(settings: dict, examples: pa.Table) -> list[tuple[str, list[set]]]:
         return [(what, [{" ".join(text.casefold().split()) for text in row} for row in accepted])]
     answers = examples["answer"].to_pylist()
     texts = [{row[answer]} for row, answer in zip(examples["choices"].to_pylist(), answers, strict=True)]
-    fixed = [] if settings["columns"].get("shuffle", True) else [("position", [{answer} for answer in answers])]
+    fixed = [] if settings.columns.get("shuffle", True) else [("position", [{answer} for answer in answers])]
     return [(what, texts), *fixed]
 
 
-def _classes(settings: dict) -> list[str]:
-    return sorted(settings["label_groups"]) if settings.get("label_groups") else settings["labels"]
+def _classes(settings: "ExampleSettings") -> list[str]:
+    return sorted(settings.label_groups) if settings.label_groups else settings.labels
 
 
-def _refusal(settings: dict, role: str, rows: int, what: str, answer: object) -> str:
+def _refusal(settings: "ExampleSettings", role: str, rows: int, what: str, answer: object) -> str:
     same = f"all {rows:,} rows to {role} have the same {what}, {answer!r}"
     if rows == 1:
         same = f"there is only one row to {role} ({what} {answer!r})"
@@ -79,9 +83,9 @@ def _refusal(settings: dict, role: str, rows: int, what: str, answer: object) ->
     ]
     if what == "position":
         causes = ["the data always lists the right choice first; set `shuffle: true`"]
-    if limit := settings["limits"].get(role):
+    if limit := settings.limits.get(role):
         causes = [f"limits.{role} ({limit}) keeps too few rows", *causes]
     return (
-        f"task {settings['task']}: {same}, so a constant answer would always be right and no compression would "
+        f"task {settings.task}: {same}, so a constant answer would always be right and no compression would "
         f"change the score. Likely cause: {', or '.join(causes)}. Use other rows or more of them."
     )

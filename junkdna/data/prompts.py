@@ -4,47 +4,45 @@ White space in the data stays. A template's own blanks at its end do not: a prom
 blank, as in lm-evaluation-harness 0.4.13, which `prompt` and `messages` follow.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from junkdna.errors import UserError
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def prompt(row: dict, shots: list[dict], settings: dict) -> str:
+@dataclass(frozen=True)
+class Wording:
+    """How an answer format words a row: its question, the options that may follow, and the right answer in a shot.
+
+    `options` gives None where no option is scored. A `suffix` follows every option and is scored in its place.
+    """
+
+    description: str
+    template: str
+    options: Callable[[dict], list[str] | None]
+    answer: Callable[[dict], str]
+    suffix: Callable[[dict], str] = lambda row: ""
+
+
+def prompt(row: dict, shots: list[dict], wording: Wording) -> str:
     """The text in front of an answer: description, each shot with its answer, the row's own question.
 
-    Parts are parted by an empty line. `settings` is `settings.tokenize_settings`.
+    Parts are parted by an empty line.
     """
-    parts = [f"{_question(shot, settings)} {shown_answer(shot, settings)}" for shot in shots]
-    return _description(row, settings) + "\n\n".join([*parts, _question(row, settings)])
+    parts = [f"{_question(shot, wording)} {_answer(shot, wording)}" for shot in shots]
+    return _description(row, wording) + "\n\n".join([*parts, _question(row, wording)])
 
 
-def messages(row: dict, shots: list[dict], settings: dict) -> list[dict[str, str]]:
+def messages(row: dict, shots: list[dict], wording: Wording) -> list[dict[str, str]]:
     """The same parts as a conversation: the description is the system's message, each shot one turn of the user and one
     of the assistant, the row's own question the user's last one."""
-    said = [("system", _description(row, settings))]
+    said = [("system", _description(row, wording))]
     for shot in shots:
-        said += [("user", _question(shot, settings)), ("assistant", shown_answer(shot, settings))]
-    said.append(("user", _question(row, settings)))
+        said += [("user", _question(shot, wording)), ("assistant", _answer(shot, wording))]
+    said.append(("user", _question(row, wording)))
     return [{"role": role, "content": text} for role, text in said if text]
-
-
-def option_texts(row: dict, settings: dict) -> list[str] | None:
-    """What may follow the prompt: letters, choices, or the words of the classes; None where text is generated."""
-    if settings["kind"] in ("classify", "pair"):
-        return settings["verbalizers"]
-    if settings["kind"] != "choice":
-        return None
-    return list(LETTERS[: len(row["choices"])]) if settings["choice"] == "letters" else row["choices"]
-
-
-def shown_answer(row: dict, settings: dict) -> str:
-    """The right answer of a row as a shot shows it."""
-    if settings["kind"] == "generate":
-        return row["shown"] or row["references"][0]
-    if settings["kind"] == "regress":
-        return f"{row['target']:g}"
-    text = option_texts(row, settings)[row["answer"]]
-    return f"{text} {row['ending']}" if row["ending"] and settings["choice"] != "letters" else text
 
 
 def with_chat_template(tokenizer: object, said: list[dict[str, str]]) -> str:
@@ -83,20 +81,23 @@ def _rendered(tokenizer: object, said: list[dict[str, str]]) -> tuple[str | None
     return (None, f"leaves out what the {lost[0]} says") if lost else (text, "")
 
 
-def _question(row: dict, settings: dict) -> str:
-    letters = settings["choice"] == "letters" and row["choices"]
-    template = settings["mcq_prompt"] if letters else settings["prompt"]
+def _question(row: dict, wording: Wording) -> str:
     if len(row["choices"] or []) > len(LETTERS):
         raise UserError(f"example {row['id']!r} has more choices than there are letters ({len(row['choices'])}).")
     lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"] or [], strict=False))
     passage = f"{row['passage']}\n" if row["passage"] else ""
-    return template.rstrip(" ").format(
+    return wording.template.rstrip(" ").format(
         passage=passage, text=row["text"], text_b=row["text_b"] or "", choices=lines, group=_group(row)
     )
 
 
-def _description(row: dict, settings: dict) -> str:
-    text = settings["description"].format(group=_group(row), passage="", text="", text_b="", choices="")
+def _answer(row: dict, wording: Wording) -> str:
+    """The right answer of a row as a shot shows it, with what follows it."""
+    return " ".join(filter(None, [wording.answer(row), wording.suffix(row)]))
+
+
+def _description(row: dict, wording: Wording) -> str:
+    text = wording.description.format(group=_group(row), passage="", text="", text_b="", choices="")
     return f"{text}\n\n" if text else ""
 
 

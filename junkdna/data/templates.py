@@ -10,7 +10,7 @@ from pyarrow import types
 from junkdna.data.values import Wanted, is_list, spellings, text_of
 from junkdna.errors import UserError, shown
 
-TEMPLATES = ("text", "text_b", "passage", "ending", "group", "shown")  # keys of `columns` with one template each
+TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` with one template each
 
 
 def template_columns(template: str) -> list[str]:

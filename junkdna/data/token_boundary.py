@@ -14,22 +14,22 @@ ROWS = 64  # rows whose texts are tokenized in one call; their encodings are in 
 
 @dataclass(frozen=True)
 class RowTexts:
-    """The texts of one row: a prompt, the gap between prompt and option, the options, and the ending after every
+    """The texts of one row: a prompt, the gap between prompt and option, the options, and the suffix after every
     option.
 
-    If there is an ending, only the ending is scored. `options` is None for text generation and regression.
+    If there is a suffix, only the suffix is scored. `options` is None for text generation and regression.
     """
 
     prompt: str
     gap: str = " "
     options: list[str] | None = None
-    ending: str = ""
+    suffix: str = ""
 
     def full_texts(self) -> list[str]:
-        """For each option: prompt, gap, option and ending."""
-        return [f"{text} {self.ending}" if self.ending else text for text in self.before_ending()]
+        """For each option: prompt, gap, option and suffix."""
+        return [f"{text} {self.suffix}" if self.suffix else text for text in self.before_suffix()]
 
-    def before_ending(self) -> list[str]:
+    def before_suffix(self) -> list[str]:
         """For each option: prompt, gap and option."""
         return [f"{self.prompt}{self.gap}{option}" for option in self.options or []]
 
@@ -62,8 +62,8 @@ class Split:
     """Tokens of one row: `query` + `options`[j] are the tokens of the full text of option j.
 
     `starts`: number of leading tokens of each option that are not scored. `characters`: length of the scored text (the
-    option, its ending, or both). `prompt`: the tokens of the prompt alone. `moved`: whether a token crosses the
-    boundary between prompt and option, or between option and ending. `silent`: options or endings for which the
+    option, its suffix, or both). `prompt`: the tokens of the prompt alone. `moved`: whether a token crosses the
+    boundary between prompt and option, or between option and suffix. `silent`: options or suffixes for which the
     tokenizer produces no token.
     """
 
@@ -92,16 +92,16 @@ def split_rows(rows: Iterable[RowTexts], tokenizer: object, special: bool) -> It
 
 
 def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], contexts: list[EncodedText]) -> Split:
-    """The tokens of one row, split so that every token that covers a part of an option or its ending is scored.
+    """The tokens of one row, split so that every token that covers a part of an option or its suffix is scored.
 
     The query is the longest prefix that the prompt's tokens share with those of *every* full text and that covers no
     character of an option. If no token crosses the boundary, the query is the complete prompt, as in
     lm-evaluation-harness. Otherwise the last tokens of the prompt are scored with the option: the same characters of
     the prompt for all options of the row, so that options stay comparable.
 
-    `contexts` are the tokens of `RowTexts.before_ending`. Their boundary with the ending is treated in the same way,
+    `contexts` are the tokens of `RowTexts.before_suffix`. Their boundary with the suffix is treated in the same way,
     except that options share no tokens after the prompt: if a token crosses this boundary in any option, all options of
-    the row are scored completely, together with their ending.
+    the row are scored completely, together with their suffix.
     """
     if row.options is None:
         return Split(prompt.ids, None, None, None, prompt, False, [])
@@ -109,8 +109,8 @@ def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], con
     ends = [len(row.prompt) + len(row.gap) + len(option) for option in row.options]
     shared = [_shared(*pair) for pair in zip(contexts, full_texts, ends, strict=True)] if contexts else []
     clean = all(n == len(context.ids) for n, context in zip(shared, contexts, strict=True))
-    scored = row.ending if contexts and clean else ""
-    texts = [option if clean else f"{option} {row.ending}" for option in row.options]
+    scored = row.suffix if contexts and clean else ""
+    texts = [option if clean else f"{option} {row.suffix}" for option in row.options]
     return Split(
         query=prompt.ids[:kept],
         options=[full.ids[kept:] for full in full_texts],
@@ -147,7 +147,7 @@ def _encoded(ids: list[int], added: list[int], encoding: object, unknown: int | 
 
 
 def _contexts(row: RowTexts) -> list[str]:
-    return row.before_ending() if row.ending else []
+    return row.before_suffix() if row.suffix else []
 
 
 def _shared(before: EncodedText, full: EncodedText, boundary: int) -> int:
@@ -162,13 +162,13 @@ def _shared(before: EncodedText, full: EncodedText, boundary: int) -> int:
 def _silent(
     row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], contexts: list[EncodedText]
 ) -> list[str]:
-    """The options, or their ending, for which the full text has no token."""
+    """The options, or their suffix, for which the full text has no token."""
     start = len(row.prompt) + len(row.gap)
     pairs = zip(row.options, contexts or full_texts, strict=True)
     silent = [option for option, encoded in pairs if not _has_token(encoded, option, start, prompt)]
     for option, context, full in zip(row.options, contexts, full_texts, strict=bool(contexts)):
-        if not _has_token(full, row.ending, start + len(option) + 1, context):
-            silent.append(row.ending)
+        if not _has_token(full, row.suffix, start + len(option) + 1, context):
+            silent.append(row.suffix)
     return silent
 
 

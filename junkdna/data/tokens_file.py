@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, corrupt_file, verify_checksum
+from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, verify_checksum
+from junkdna.storage.file_errors import corrupt_file
 
 INTEGERS = pa.list_(pa.int32())
 SCHEMA = pa.schema(

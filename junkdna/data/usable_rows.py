@@ -27,6 +27,8 @@ from junkdna.errors import UserError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from junkdna.study.source_settings import ExampleSettings
+
 NOTES = b"rows"  # key of the notes in the metadata of a table of examples
 NO_GOLD = "without a gold answer"
 EQUAL = "with two equal options"
@@ -71,13 +73,13 @@ def _all_empty(value: object) -> bool:
 # --- gold -------------------------------------------------------------------------------------------------------------
 
 
-def no_gold(settings: dict, raw: dict) -> str | None:
+def no_gold(settings: "ExampleSettings", raw: dict) -> str | None:
     """The reason why a raw row, before any column is derived, has no gold answer; None if it has one."""
-    columns = settings["columns"]
+    columns = settings.columns
     if isinstance(columns["answer"], int):
         return None  # see no_right_choice
     paths = answer_paths(columns)
-    marks = NO_LABEL if settings["kind"] in ("classify", "pair", "choice") else ()
+    marks = NO_LABEL if settings.kind in ("classify", "pair", "choice") else ()
     values = [field(path, raw) for path in paths]
     if not values or not all(_is_missing(value, marks) for value in values):
         return None
@@ -92,15 +94,15 @@ def _is_missing(value: object, marks: tuple[str, ...]) -> bool:
     return _all_empty(value) or (not isinstance(value, bool | list) and text_of(value).strip() in marks)
 
 
-def _has_meaning(settings: dict, path: str, value: object, raw: dict) -> bool:
+def _has_meaning(settings: "ExampleSettings", path: str, value: object, raw: dict) -> bool:
     """Whether the task names the value as a label, in a map, or as the label of one of the row's choices."""
     if value is None or isinstance(value, list):
         return False
-    columns = settings["columns"]
-    names = {*(settings.get("labels") or [])}
+    columns = settings.columns
+    names = {*(settings.labels or [])}
     for name in {path, *(group for group, column in extracted(columns).items() if column == path)}:
         names |= {*columns.get("map", {}).get(name, {})}
-    names.update(*(settings.get("label_groups") or {}).values())
+    names.update(*(settings.label_groups or {}).values())
     labels = field(columns["choice_labels"], raw) if "choice_labels" in columns else None
     names |= {text_of(label) for label in labels if not is_empty(label)} if isinstance(labels, list) else set()
     return bool(names & {*spellings(value), text_of(value).strip().removesuffix(".0")})
@@ -118,20 +120,20 @@ def no_right_choice(where: str, columns: dict, raw: dict) -> str | None:
     return f"{NO_GOLD} (choice {answer} is empty)" if empty else None
 
 
-def check_minus_one(settings: dict, golds: Counter, left_out: Counter) -> None:
+def check_minus_one(settings: "ExampleSettings", golds: Counter, left_out: Counter) -> None:
     """Raises UserError if -1 may be a class: some rows have it and none has the last class, as if numbering began at
     -1.
 
     `golds` counts the pairs (stored label as text, class id) of the rows with gold. Labels that are not integers show
     that classes are stored by name.
     """
-    labels = settings.get("labels")
+    labels = settings.labels
     minus = sum(number for reason, number in left_out.items() if re.fullmatch(rf"{NO_GOLD} \(.*: -1(\.0)?\)", reason))
     numbered = all(re.fullmatch(r"[0-9]+(\.0)?", value) for value, _ in golds)
     if labels and minus and golds and numbered and len(labels) - 1 not in {class_id for _, class_id in golds}:
         rows = "row has" if minus == 1 else "rows have"
         raise UserError(
-            f"task {settings['task']}: {minus:,} {rows} the label -1, which usually means that there is no "
+            f"task {settings.task}: {minus:,} {rows} the label -1, which usually means that there is no "
             f"gold answer, but no row has the class {labels[-1]!r} either. If classes are numbered from -1, write "
             '`labels` as stored ("-1", "0", ...), or map each number to a text in columns.map.'
         )

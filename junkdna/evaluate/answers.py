@@ -1,13 +1,13 @@
-"""What a model answers on encoded rows, by kind of task: per-example rows, and every metric that fits them."""
+"""What a model answers on tokenized rows: per-example rows, and every metric that fits the kind of task."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
-from torch import nn
 
 from junkdna.evaluate import metrics
-from junkdna.evaluate import scores as evaluate_scores
-from junkdna.resumable import Loop
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.metrics import METRIC_KINDS
 
 Columns = dict[str, list]
@@ -28,63 +28,23 @@ class Answers:
     collapsed: bool
 
 
-def answer(settings: dict, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
-    """Answers of `model` on encoded rows (columns of `tokens_file.SCHEMA`) under `settings.cell_settings`.
+def picked(
+    settings: CellSettings, rows: Columns, deciding: list[np.ndarray], stored: Mapping[str, list] = MappingProxyType({})
+) -> Answers:
+    """Answers by the option or class with the highest score in each row of `deciding`.
 
-    For every kind but `generate` (`evaluate.answers_text`). `loop` goes through the batches.
+    `rows` are columns of `tokens_file.SCHEMA`. `stored` are the scores that are kept, by column; none: those that
+    decide.
     """
-    if settings["kind"] == "regress":
-        return _numbers(settings, model, rows, device, loop)
-    return _picked(settings, *_option_scores(settings, model, rows, device, loop), rows)
-
-
-def _option_scores(
-    settings: dict, model: nn.Module, rows: Columns, device: str, loop: Loop
-) -> tuple[list[np.ndarray], dict[str, list[np.ndarray]]]:
-    """The scores that decide, one array per row, and all scores that are stored, by column."""
-    trained = "epochs" in settings["protocol"]
-    if settings["kind"] != "choice" and trained:
-        logits = list(evaluate_scores.class_logits(model, rows["query"], rows["second_start"], device, loop))
-        return logits, {"scores": logits}
-    if settings["choice"] == "cross":
-        found = evaluate_scores.pair_logits(model, rows["options"], rows["option_starts"], device, loop)
-        return found, {"scores": found}
-    if settings["choice"] == "similarity":
-        found = evaluate_scores.similarity(model, rows["query"], rows["options"], device, loop)
-        return found, {"scores": found}
-    raw = evaluate_scores.loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, loop)
-    lengths = [
-        [len(option) - start for option, start in zip(*row, strict=True)]
-        for row in zip(rows["options"], rows["option_starts"], strict=True)
-    ]
-    stored = {
-        "scores": raw,
-        "scores_per_token": _divided(raw, lengths),
-        "scores_per_character": _divided(raw, rows["option_characters"]),
-    }
-    return stored[NORMALIZED[settings["protocol"]["length_normalization"]]], stored
-
-
-NORMALIZED = {"none": "scores", "tokens": "scores_per_token", "characters": "scores_per_character"}
-
-
-def _divided(scores: list[np.ndarray], lengths: list[list[int]]) -> list[np.ndarray]:
-    return [row / np.array(by, dtype=np.float32) for row, by in zip(scores, lengths, strict=True)]
-
-
-def _picked(settings: dict, deciding: list, stored: dict[str, list], rows: Columns) -> Answers:
+    stored = stored or {"scores": deciding}
     gold = np.array(rows["answer"])
     options = np.array([len(row) for row in deciding])
     result = metrics.outcome(deciding, gold)
     values = {}
     for name, kinds in METRIC_KINDS.items():
-        if settings["kind"] in kinds and (name != "f1" or options.max() == 2):
+        if settings.kind in kinds and (name != "f1" or options.max() == 2):
             values[name] = metrics.METRICS[name].value(result.gold, result.prediction)
-    if len(stored) > 1:
-        for name, column in NORMALIZED.items():
-            by_column = metrics.outcome(stored[column], gold)
-            values[f"accuracy_by_{name}"] = metrics.METRICS["accuracy"].value(by_column.gold, by_column.prediction)
-    metric = metrics.METRICS[settings["metric"]]
+    metric = metrics.METRICS[settings.metric]
     return Answers(
         {
             "id": rows["id"],
@@ -102,11 +62,17 @@ def _picked(settings: dict, deciding: list, stored: dict[str, list], rows: Colum
     )
 
 
-def _numbers(settings: dict, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
-    logits = evaluate_scores.class_logits(model, rows["query"], rows["second_start"], device, loop)
-    gold, prediction = np.array(rows["target"]), logits[:, 0].astype(float)
+def accuracy(scores: list[np.ndarray], gold: list[int]) -> float:
+    """Accuracy where these scores decide."""
+    result = metrics.outcome(scores, np.array(gold))
+    return metrics.METRICS["accuracy"].value(result.gold, result.prediction)
+
+
+def numbers(settings: CellSettings, rows: Columns, prediction: np.ndarray) -> Answers:
+    """Answers that are one number for each row."""
+    gold, prediction = np.array(rows["target"]), prediction.astype(float)
     fitting = [name for name, kinds in METRIC_KINDS.items() if "regress" in kinds]
-    metric = metrics.METRICS[settings["metric"]]
+    metric = metrics.METRICS[settings.metric]
     return Answers(
         {"id": rows["id"], "gold": gold.tolist(), "prediction": prediction.tolist(), "truncated": rows["truncated"]},
         {name: metrics.METRICS[name].value(gold, prediction) for name in fitting},

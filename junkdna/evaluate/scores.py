@@ -86,7 +86,7 @@ def _check_scored(query: list[int], option: list[int], start: int) -> None:
     if not 0 <= start < len(option):
         raise UserError(
             f"an option of {len(option)} tokens is to be scored from token {start} on, which leaves nothing to score: "
-            "is a choice (or the ending that is scored in its place) empty?"
+            "is a choice (or the suffix that is scored in its place) empty?"
         )
     check_context(len(query) + start)
 
@@ -150,23 +150,3 @@ def pair_logits(
     logits = class_logits(model, pairs, [start for row in starts for start in row], device, loop)
     assert logits.shape[1] == 1, f"a cross-encoder has one output, this model {logits.shape[1]}"
     return _per_example(logits[:, 0], options)
-
-
-def classifier_outputs(
-    model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str
-) -> torch.Tensor:
-    """Logits (B, C) of a sequence classifier for some rows, gradients included; rows that may not share a batch
-    (`companions`) go through the model apart."""
-    groups = row_groups(model, [len(queries[i]) for i in batch])
-    found = [
-        model(**classifier_inputs(model, queries, starts, [batch[k] for k in group], device)).logits for group in groups
-    ]
-    return in_order(found, groups)
-
-
-def in_order(found: list[torch.Tensor], groups: list[list[int]]) -> torch.Tensor:
-    """What was found for the rows of each group, (rows of the group, ...), as one tensor in the rows' own order."""
-    if len(groups) == 1:
-        return found[0]
-    order = torch.tensor([row for group in groups for row in group]).argsort()
-    return torch.cat(found)[order.to(found[0].device)]

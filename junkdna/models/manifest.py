@@ -6,8 +6,8 @@ from pathlib import Path
 
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
-from junkdna.storage.local_digests import sha256_unless_known
-from junkdna.storage.missing_files import not_there
+from junkdna.storage.file_errors import not_there
+from junkdna.storage.local_file_hashes import sha256_unless_known
 
 MANIFEST = "model.json"
 ALWAYS_HASHED_BYTES = 1 << 30  # hashed in about 0.7 s; a 7B model would take about 10 s in every cell

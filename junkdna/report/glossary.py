@@ -1,4 +1,4 @@
-"""Fixed text of the report: its style sheet, the definitions of its numbers, and the captions of its figures."""
+"""Fixed text of the report: its style sheet and the definitions of its numbers."""
 
 STYLE = """
 :root { color-scheme: light; --ink: #222; --soft: #5f5f5f; --line: #ddd; --wash: #f6f6f4 }
@@ -109,30 +109,3 @@ WORDS = (
         "is stored that way here, and no memory saving or speed is claimed.",
     ),
 )
-CAPTIONS = {
-    "bands": "Each bar lies over the weights that were pruned: those between two quantiles of |w|, the smallest "
-    "weights at the left and the largest at the right. Its height is what is left of the score: left in percent of "
-    "dense, right with chance taken out. Thin vertical lines are 95 % intervals. Bars of one width prune the same "
-    "number of weights, so that only their place differs.",
-    "budget": "Pruning, quantization and low rank on one axis: what a weight would take on disk, dense (16 bits) at "
-    "the left, half as much at each step of the same width to the right. Color is the condition, the style of the "
-    "line the method. Left: percent of the dense score, with what guessing keeps dotted. Right: the same cells with "
-    "chance taken out. Bands are 95 % intervals. Points of different methods at one place cost the same number of "
-    "bits on paper.",
-    "difficulty": "Color is the level of the compression named below; bars are 95 % intervals. Where a knob makes "
-    "one task harder, it is the x axis: on the left the score, with dense on top and chance dotted, on the right the "
-    "retention, where 1 is as good as dense and 0 is guessing. Where tasks are compared, each stands at "
-    "its measure of difficulty, named above the panel. A cross marks a condition whose dense model is not clearly "
-    "above chance: there is nothing to keep. If difficulty made no difference, shares of one color would lie level. "
-    "The figure fits no line and tests nothing.",
-    "headline": "Each vertical group of points is one condition, named above it; to the right are harder ones. Color "
-    "is the share of weights pruned. Height is the chance-corrected drop: 0 is as good as dense, 1 is down at chance. "
-    "Bars are 95 % intervals. If difficulty made no difference, points of one color would lie level. The figure shows "
-    "the numbers; it fits no line and tests nothing.",
-    "sparsity": "Left: percent of the dense score, the usual view; the dotted line in a condition's color is what "
-    "guessing keeps. Right: the same cells with chance taken out, where tasks with different baselines can be "
-    "compared. Bands are 95 % intervals; open markers are levels at which a seed predicts one class only.",
-    "transfer": "One panel for each condition. The grey band is dense transfer with its interval; lines are the other "
-    "transfer modes with theirs; small dots are single seeds. Dotted lines are the score of guessing and of always "
-    "giving the most frequent answer.",
-}

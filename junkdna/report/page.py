@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
-from junkdna.report.figures import series
-from junkdna.report.figures import text as report_figures_text
-from junkdna.report.figures.draw import Outline, figure_names, outlines
+from junkdna.report.catalog import FIGURES, Outline, experiment_figures, figure_names, outlines
 from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
-from junkdna.report.glossary import CAPTIONS, STYLE, WORDS
+from junkdna.report.glossary import STYLE, WORDS
+from junkdna.report.plotting import series
+from junkdna.report.plotting.text import human_figures, metric_label, natural, span
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import corrupt_file
+from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.tables import read_frame
+from junkdna.study.methods import METHODS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,10 +41,10 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
     head += "".join(f'<th scope="col">{word}</th>' for word in right)
     groups: dict[tuple, list[dict]] = {}
     for row in rows.iter_rows(named=True):
-        key = tuple(report_figures_text.natural(row[column]) for column in ("model", "task", "knobs", "protocol"))
+        key = tuple(natural(row[column]) for column in ("model", "task", "knobs", "protocol"))
         groups.setdefault(key, []).append(row)
     bodies = "".join(_body(_heading(groups[key][0], rows), groups[key], tuned, human) for key in sorted(groups))
-    sources = f" Human performance: {escape(report_figures_text.human_figures(rows))}." if human else ""
+    sources = f" Human performance: {escape(human_figures(rows))}." if human else ""
     return (
         f"<details open><summary>Numbers ({rows.height} rows)</summary>"
         f'<div class="wide" tabindex="0" role="region" aria-label="Numbers of {escape(name)}"><table>'
@@ -55,7 +56,7 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
 def _heading(row: dict, rows: pl.DataFrame) -> str:
     several = rows["model"].n_unique() > 1
     label = row["label"] + (f", {row['model']}" if several and row["model"] not in row["label"] else "")
-    note = f"{report_figures_text.metric(row['metric'])}, chance {_digits(row['chance'], 2)}"
+    note = f"{metric_label(row['metric'])}, chance {_digits(row['chance'], 2)}"
     return f"{escape(label)}<br><small>{escape(note)}</small>"
 
 
@@ -70,13 +71,13 @@ def _body(heading: str, group: list[dict], tuned: bool, human: bool) -> str:
 
 
 def _order(row: dict) -> tuple:
-    """Dense first, then transfer modes, lines (method, options), and levels from weak to strong."""
-    line, start = series.line_of(row["compression"]), (row["method"] != "dense", row["transfer"])
-    return start if line is None else (*start, line.place, series.strength(row["compression"]))
+    """Dense first, then transfer modes, series (method, options), and levels from weak to strong."""
+    of, start = series.series_of(row["compression"]), (row["method"] != "dense", row["transfer"])
+    return start if of is None else (*start, of.order, series.strength(row["compression"]))
 
 
 def _cells(row: dict, tuned: bool, human: bool) -> str:
-    text = [series.compression(row["compression"]), *([row["transfer"].replace("_", " ")] if tuned else [])]
+    text = [series.compression_label(row["compression"]), *([row["transfer"].replace("_", " ")] if tuned else [])]
     bits = _digits(row["effective_bits_per_weight"], 2)
     numbers = [bits, _number(row, "score", 3), _number(row, "relative_score", 1), _number(row, "retention", 2)]
     counts = [f"{row['n_examples']:,}", str(row["n_seeds"])]
@@ -131,13 +132,14 @@ def write_report(
     study = _study(document)
     name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")
     told = f"{notice} – " if notice else ""
+    overall = "".join(_figure(images[name], name) for name in images if name in FIGURES)
     body = [
         banner,
         f"<header><h1>{escape(told + name)}: what compression costs on harder tasks</h1>",
         '<p class="lead">Report of junkdna. Everything shown stands inside this page.</p></header>',
         _contents(experiments),
         _asked(study, table, joined),
-        f'<section id="headline"><h2>Difficulty against drop</h2>{_figure(images["headline"], "headline")}</section>',
+        f'<section id="headline"><h2>Difficulty against drop</h2>{overall}</section>',
         *(_experiment(e, o, table.filter(pl.col("experiment") == e), images, study) for e, o in experiments.items()),
         _definitions(),
         _provenance(document),
@@ -174,8 +176,8 @@ def _image(folder: Path, stem: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
 
 
-def _figure(image: str, family: str, about: str = "") -> str:
-    caption = CAPTIONS[family]
+def _figure(image: str, name: str, about: str = "") -> str:
+    caption = FIGURES[name].caption
     alt = escape(f"{about} {caption}".strip())
     return (
         f'<figure><div class="wide" tabindex="0"><img src="{image}" alt="{alt}"></div>'
@@ -206,13 +208,10 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         ("Experiments", ", ".join(drops["experiment"].unique(maintain_order=True))),
         ("Models", ", ".join(sorted(cells["model"].unique()))),
         ("Tasks", f"{', '.join(sorted(cells['task'].unique()))} ({conditions} conditions)"),
-        (
-            "Compressions",
-            ", ".join(sorted(report_figures_text.short_method(m) for m in set(cells["method"]) - {"dense"})) or "none",
-        ),
+        ("Compressions", ", ".join(sorted(METHODS[m].label for m in set(cells["method"]) - {"dense"})) or "none"),
         ("Cells", f"{cells.height:,}"),
-        ("Seeds", f"{cells['seed'].n_unique()} ({_range(drops['n_seeds'])} for each number)"),
-        ("Examples", f"{_range(cells['n_examples'])} for each cell"),
+        ("Seeds", f"{cells['seed'].n_unique()} ({span(drops['n_seeds'])} for each number)"),
+        ("Examples", f"{span(cells['n_examples'])} for each cell"),
         ("Collapsed", f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict one class only"),
     ]
     if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):
@@ -225,7 +224,7 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
     if gap is not None:
         near = f"achieved within {100 * gap:.3f} percent points of what was asked, in every cell that prunes"
         facts.append(("Sparsity", near))
-    facts.append(("Effective bits", f"{_range(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
+    facts.append(("Effective bits", f"{span(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
     if "wall_s" in cells.columns and (wall := cells["wall_s"].drop_nulls()).len():
         facts.append(("Computing", f"{_duration(float(wall.sum()))} in all ({wall.len():,} cells timed)"))
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
@@ -234,11 +233,6 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         "weights of a language model go? One cell is one model, task, compression, transfer mode and seed.</p>"
         f'<dl class="facts">{items}</dl></section>'
     )
-
-
-def _range(values: pl.Series) -> str:
-    low, high = values.min(), values.max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _duration(seconds: float) -> str:
@@ -254,7 +248,7 @@ def _experiment(name: str, outline: Outline, rows: pl.DataFrame, images: dict[st
     title = entry.get("title") if isinstance(entry, dict) else None
     parts = [f'<section id="experiment-{_slug(name)}"><h2>{escape(name)}</h2>']
     parts += [f"<p>{escape(str(title))}</p>"] if title else []
-    for stem in figure_names({name: outline})[1:]:
+    for stem in experiment_figures(name, outline):
         parts.append(_figure(images[stem], stem.partition("_")[0], f"{name}:"))
     return "".join([*parts, numbers_table(name, rows), "</section>"])
 

@@ -61,17 +61,17 @@ class Results:
 
     def figure_names(self) -> list[str]:
         """The figures that these results have: `headline`, then those of each experiment."""
-        from junkdna.report.figures import draw
+        from junkdna.report import catalog
 
-        return draw.figure_names(draw.outlines(self.drops))
+        return catalog.figure_names(catalog.outlines(self.drops))
 
     def figure(self, name: str = "headline") -> Figure:
         """One of `figure_names()`, redrawn. Raises UserError for any other name."""
-        from junkdna.report.figures import draw
+        from junkdna.report.draw import draw_figure
 
         if name not in (names := self.figure_names()):
             raise unknown_name("figure", name, names)
-        return draw.draw_figure(self.drops, name)
+        return draw_figure(self.drops, name)
 
     @property
     def _root(self) -> Path:

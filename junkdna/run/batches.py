@@ -21,6 +21,7 @@ from junkdna.run.job_log import log_file
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.study.cell import Cell, knob_text, parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.paths import BATCHES
 
 if TYPE_CHECKING:
@@ -68,12 +69,12 @@ def _queue_of(cell: Cell) -> Path:
     return QUEUE / cell.model / cell.task / knob_text(cell.token_knobs) / f"{cell.protocol}.jsonl"
 
 
-def batched_file(settings: dict) -> Path:
+def batched_file(settings: CellSettings) -> Path:
     """Path of a batched cell's file; its log has the suffix `.log`."""
     return BATCHES / f"{settings_fingerprint(settings)}.parquet"
 
 
-def take_over(settings: dict, output: Path) -> bool:
+def take_over(settings: CellSettings, output: Path) -> bool:
     """Move a batched cell to its final path and repeat its log here; False if there is none."""
     file = batched_file(settings)
     if not file.is_file():
@@ -88,7 +89,7 @@ def take_over(settings: dict, output: Path) -> bool:
 
 
 @contextmanager
-def claimed(settings: dict, wait: bool) -> Iterator[bool]:
+def claimed(settings: CellSettings, wait: bool) -> Iterator[bool]:
     """Lock a cell while the block runs; yields False if another process holds it, unless `wait`.
 
     On a file system without locks two processes may compute the same cell, which wastes time but changes nothing.
@@ -111,13 +112,13 @@ def claimed(settings: dict, wait: bool) -> Iterator[bool]:
             path.unlink(missing_ok=True)
 
 
-def cells_to_batch(settings: dict, most: int) -> Iterator[dict]:
+def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
     """Settings of up to `most` cells to batch with this job's cell; each is locked until the next one is requested.
 
     Only cells that read the same files as this job's cell, because Snakemake has made those for this run. The order is
     that of the study, beginning after this job's cell.
     """
-    own = parse_cell_path(settings["cell"])
+    own = parse_cell_path(settings.cell)
     queue = _read_queue(_queue_of(own))
     if settings not in queue:  # the queue belongs to another study, or there is none
         return
@@ -126,7 +127,7 @@ def cells_to_batch(settings: dict, most: int) -> Iterator[dict]:
     for other in [*queue[start:], *queue[: start - 1]]:
         if count == most:
             return
-        cell = parse_cell_path(other["cell"])
+        cell = parse_cell_path(other.cell)
         if not {*cell.roles} <= {*own.roles} or not _readable(cell, own) or _exists(cell, other):
             continue
         with claimed(other, wait=False) as locked:
@@ -135,9 +136,9 @@ def cells_to_batch(settings: dict, most: int) -> Iterator[dict]:
                 yield other
 
 
-def _read_queue(file: Path) -> list[dict]:
+def _read_queue(file: Path) -> list[CellSettings]:
     try:
-        return [json.loads(line) for line in file.read_text().splitlines()]
+        return [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
     except (OSError, ValueError):
         return []
 
@@ -147,7 +148,7 @@ def _readable(cell: Cell, own: Cell) -> bool:
     return cell.compressed_path in (None, own.compressed_path) or Path(cell.compressed_path).is_file()
 
 
-def _exists(cell: Cell, settings: dict) -> bool:
+def _exists(cell: Cell, settings: CellSettings) -> bool:
     from junkdna.run.cell_file import read_footer
 
     if batched_file(settings).is_file():
@@ -161,7 +162,7 @@ def _exists(cell: Cell, settings: dict) -> bool:
 
 
 @contextmanager
-def separate_log(settings: dict) -> Iterator[None]:
+def separate_log(settings: CellSettings) -> Iterator[None]:
     """Send the log of the block to the log of the batched cell, or to stderr if that cannot be written."""
     root = logging.getLogger()
     before = root.handlers[:]

@@ -10,7 +10,7 @@ import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,34 +22,34 @@ from junkdna.compress.masks import put
 from junkdna.compress.scope import prunable
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
-from junkdna.evaluate.answers import Answers, answer
 from junkdna.models.load import cast, check_finite, load_classifier, load_plain
 from junkdna.models.manifest import MANIFEST, check_model
 from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run.cell_file import cell_table, metrics_row
 from junkdna.run.cell_inputs import Inputs, read_inputs
 from junkdna.seeds import seed_for
+from junkdna.storage.file_errors import check_same_bytes
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.storage.origin_checks import check_same_bytes
-from junkdna.study import methods
+from junkdna.study import formats, methods
 from junkdna.study.cell import Cell, parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 
 log = logging.getLogger(__name__)
 
 
-def run_cell(settings: dict, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
+def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
     """The finished one-row table of a cell, footer included. Writes nothing.
 
-    `settings` is `settings.cell_settings`; `loop` goes through the items of its long loops, and may take up what an
+    `loop` goes through the items of its long loops, and may resume what an
     earlier attempt left. Raises UserError for a broken checkpoint or tokens file and for train rows that cannot be
     learned from, RuntimeError when a mask does not hold or a compression gave less than asked.
     """
     watch = Stopwatch()
-    key = parse_cell_path(settings["cell"])
+    key = parse_cell_path(settings.cell)
     model_folder = Path(key.model_folder)
     inputs = read_inputs(settings, key)
     rows = inputs.rows
-    data = _training(settings, key, rows) if "train" in rows else None
+    data = _train_rows(settings, key, rows) if "train" in rows else None
     check_model(model_folder)
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
@@ -63,7 +63,7 @@ def run_cell(settings: dict, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Tab
     watch.lap("compress")
     trained = None
     if data is None:
-        cast(model, settings["protocol"]["dtype"])
+        cast(model, settings.scoring.dtype)
     else:
         trained = _train(settings, key, model, prunables, masks, data, loop)
     watch.lap("train")
@@ -77,7 +77,7 @@ def run_cell(settings: dict, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Tab
     return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": loop.resumed})
 
 
-def _made_from(settings: dict, inputs: Inputs, stored: object | None, device: str) -> dict:
+def _made_from(settings: CellSettings, inputs: Inputs, stored: object | None, device: str) -> dict:
     """What the cell's numbers come from, as its footer says it."""
     return {
         "settings": settings,
@@ -91,8 +91,8 @@ def _made_from(settings: dict, inputs: Inputs, stored: object | None, device: st
     }
 
 
-def _log(settings: dict, row: dict, watch: Stopwatch) -> None:
-    log.info("%s: %s %.4f (%s)", settings["cell"], settings["metric"], row["score"], watch.wall_s)
+def _log(settings: CellSettings, row: dict, watch: Stopwatch) -> None:
+    log.info("%s: %s %.4f (%s)", settings.cell, settings.metric, row["score"], watch.wall_s)
     if row["truncated"]:
         log.warning(
             "%.1f %% of the rows were longer than max_length and were cut; raise it, or lower the knob (shots, "
@@ -101,45 +101,39 @@ def _log(settings: dict, row: dict, watch: Stopwatch) -> None:
         )
 
 
-def _training(settings: dict, key: Cell, rows: dict[str, dict[str, list]]) -> object:
+def _train_rows(settings: CellSettings, key: Cell, rows: dict[str, dict[str, list]]) -> object:
     """The rows that the cell trains on, after the knob data_fraction; UserError where a class to be evaluated would
     go unseen."""
-    objectives, subsets = (import_module(f"junkdna.{name}") for name in ("train.losses", "train.subset"))
-    train, protocol = rows["train"], settings["protocol"]
-    labeled = settings["kind"] in ("classify", "pair")
+    from junkdna.train import subset
+    from junkdna.train.train_rows import TrainRows
+
+    train = rows["train"]
+    labeled = settings.kind in ("classify", "pair")
     percent = dict(key.knobs).get("data_fraction", 100)
-    kept = subsets.subset(
+    kept = subset.subset(
         train["answer"] if labeled else None,
         train["position"],
         percent,
-        protocol.get("subset", "random"),
+        settings.training.subset or "random",
         (key.task, key.seed),
     )
     taken = {name: [values[i] for i in kept] for name, values in train.items()}
-    if settings["kind"] == "regress":
-        subsets.check_targets(taken["target"], percent)
+    if settings.kind == "regress":
+        subset.check_targets(taken["target"], percent)
     if labeled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
-        names = ", ".join(settings["classes"][i] for i in sorted(unseen))
+        names = ", ".join(settings.classes[i] for i in sorted(unseen))
         raise UserError(
             f"task {key.task}: class {names} is evaluated but stands in none of the {len(kept)} train rows; raise "
             f"limits.train, or take the class out."
         )
-    return objectives.Training(
-        objective=objectives.objective_for(settings["kind"], settings["choice"]),
-        queries=taken["query"],
-        starts=taken["second_start"],
-        options=taken["options"],
-        option_starts=taken["option_starts"],
-        answers=taken["answer"],
-        targets=taken["target"],
-        full_rows=len(train["id"]),
-    )
+    return TrainRows(format=settings.format, columns=taken, full_rows=len(train["id"]))
 
 
-def _load(settings: dict, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
-    if key.transfer == "none" or settings["choice"] == "similarity":
-        return load_plain(folder, settings["model_kind"], settings["model_dtype"]), []
-    outputs = len(settings["classes"]) or 1
+def _load(settings: CellSettings, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
+    head = formats.FORMATS[settings.format].head
+    if not head:
+        return load_plain(folder, settings.model_kind, settings.model_dtype), []
+    outputs = len(settings.classes) if head == "classes" else 1
     return load_classifier(folder, outputs, (key.model, key.task, key.seed))
 
 
@@ -155,13 +149,9 @@ def _repeatable_attention() -> Iterator[None]:
         torch.backends.cuda.enable_cudnn_sdp(before)
 
 
-def _answers(settings: dict, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop) -> Answers:
-    if settings["kind"] != "generate":
-        return answer(settings, model, rows, device, loop)
-    text = import_module(
-        "junkdna.evaluate.answers_text"
-    )  # by name: its code must not count in cells that write nothing
-    return text.answer(settings, model, load_tokenizer(folder), rows, device, loop)
+def _answers(settings: CellSettings, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop):
+    score = formats.load(settings.format).score
+    return score(settings, model, rows, device, loop, partial(load_tokenizer, folder))
 
 
 def _answer_shown(rows: dict) -> dict[str, float]:
@@ -170,25 +160,26 @@ def _answer_shown(rows: dict) -> dict[str, float]:
     return {"answer_shown": sum(shown) / len(shown)} if shown else {}
 
 
-def _stored(settings: dict, key: Cell, manifest: dict) -> object | None:
+def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:
     """The stored compression that the cell reads, compared with its settings and its model; None without one."""
     if key.compressed_path is None:
         return None
-    reader = import_module("junkdna.compress.artifact")  # by name: its code counts in cells that read such a file
-    artifact = reader.read_artifact(Path(key.compressed_path), settings["inputs"]["compressed"])
+    from junkdna.compress.artifact import read_artifact
+
+    artifact = read_artifact(Path(key.compressed_path), settings.inputs["compressed"])
     model_file = f"{key.model_folder}/{MANIFEST}"
     check_same_bytes(key.compressed_path, artifact.facts.get("model_digest"), model_file, manifest["digest"])
     return artifact
 
 
 def _compress(
-    settings: dict, key: Cell, model: torch.nn.Module, head: list[str], artifact: object | None
+    settings: CellSettings, key: Cell, model: torch.nn.Module, head: list[str], artifact: object | None
 ) -> tuple[list, dict, dict]:
     """(matrices with a mask to hold in training, their masks, report on every matrix).
 
     Weights are changed here, except for dense_freeze, which trains from the pre-trained ones.
     """
-    prune_head = settings["protocol"].get("prune_head", False)
+    prune_head = settings.training is not None and settings.training.prune_head
     heads = head if prune_head else ()
     scope = prunable(model, prune_head=prune_head, head_names=heads)
     prunables = apply.chosen(model, key.compression, prune_head, heads)
@@ -218,10 +209,12 @@ def computed(key: Cell, prunables: list) -> apply.Results:
     return apply.results(prunables, key.compression, generator)
 
 
-def _train(settings: dict, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop):
-    transfer = import_module("junkdna.train.finetune")  # by name: its code must not count in cells that do not train
-    protocol = {"match": "epochs", **settings["protocol"]}
-    return transfer.fine_tune(model, prunables, masks, key.transfer, data, protocol, (key.task, key.seed), loop)
+def _train(
+    settings: CellSettings, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop
+):
+    from junkdna.train.finetune import fine_tune
+
+    return fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
 
 
 def processor() -> str:

@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from junkdna.storage.checksums import corrupt_file, read_verified
+from junkdna.storage.checksums import read_verified
+from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.tables import write_parquet
 from junkdna.study.cell import Cell, knob_text
@@ -19,6 +20,7 @@ from junkdna.study.paths import FOOTER_KEY, REPORT
 
 if TYPE_CHECKING:
     from junkdna.evaluate.answers import Answers
+    from junkdna.study.cell_settings import CellSettings
 
 FLOAT_LIST = pa.list_(pa.float32())
 EXAMPLE = {
@@ -42,7 +44,7 @@ FLOATS = (
 INTEGERS = ("seed", "n_examples", "n_train", "steps")
 
 
-def metrics_row(settings: dict, key: Cell, answers: Answers, trained: object, n_train: int) -> dict:
+def metrics_row(settings: CellSettings, key: Cell, answers: Answers, trained: object, n_train: int) -> dict:
     """The columns of a cell's row; `trained` is what the fine-tuning loop reported, None without one."""
     n = len(answers.examples["id"])
     return {
@@ -56,9 +58,9 @@ def metrics_row(settings: dict, key: Cell, answers: Answers, trained: object, n_
         "transfer": key.transfer,
         "protocol": key.protocol,
         "seed": key.seed,
-        "metric": settings["metric"],
-        "kind": settings["kind"],
-        "score": answers.values[settings["metric"]],
+        "metric": settings.metric,
+        "kind": settings.kind,
+        "score": answers.values[settings.metric],
         "chance": answers.chance,
         "majority": answers.majority,
         "collapsed": answers.collapsed,

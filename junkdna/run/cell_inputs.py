@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST, read_manifest
-from junkdna.storage.checksums import corrupt_file, stored_checksum
-from junkdna.storage.origin_checks import check_made_from, check_same_bytes
+from junkdna.storage.checksums import stored_checksum
+from junkdna.storage.file_errors import check_made_from, check_same_bytes, corrupt_file
 from junkdna.study.cell import Cell
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 
 
@@ -24,19 +25,19 @@ class Inputs(NamedTuple):
     tokens_sha256: dict[str, str]
 
 
-def read_inputs(settings: dict, key: Cell) -> Inputs:
+def read_inputs(settings: CellSettings, key: Cell) -> Inputs:
     """Encoded examples and manifest of a cell under `settings.cell_settings`. Does not read the model's files.
 
     Raises UserError, naming the file and the command that rebuilds it, for one that is missing or damaged, was made
     from other settings than the cell's, or from another model folder or other examples than those that are there.
     """
     manifest = read_manifest(key.model_folder)
-    check_made_from(f"{key.model_folder}/{MANIFEST}", manifest["settings_fingerprint"], settings["inputs"]["model"])
+    check_made_from(f"{key.model_folder}/{MANIFEST}", manifest["settings_fingerprint"], settings.inputs["model"])
     rows = {role: _read_rows(settings, key, role, manifest) for role in key.roles}
     return Inputs(rows, manifest, {role: stored_checksum(key.tokens_path(role)) for role in key.roles})
 
 
-def _read_rows(settings: dict, key: Cell, role: str, manifest: dict) -> dict[str, list]:
+def _read_rows(settings: CellSettings, key: Cell, role: str, manifest: dict) -> dict[str, list]:
     path = Path(key.tokens_path(role))
     table = read_tokens(path)
     try:
@@ -44,7 +45,7 @@ def _read_rows(settings: dict, key: Cell, role: str, manifest: dict) -> dict[str
         part = table.filter(pc.equal(table["split"], role))
     except (TypeError, KeyError, pa.ArrowException) as error:
         raise corrupt_file(path, "tokens file", f"what it should say is missing: {error}") from None
-    check_made_from(path, record["settings_fingerprint"], settings["inputs"][f"tokens_{role}"])
+    check_made_from(path, record["settings_fingerprint"], settings.inputs[f"tokens_{role}"])
     check_same_bytes(path, record["model_digest"], f"{key.model_folder}/{MANIFEST}", manifest["digest"])
     for name, sha256 in record["examples_sha256"].items():
         examples = f"{EXAMPLES}/{key.task}/{name}.parquet"

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from junkdna.errors import UserError
@@ -28,12 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU or a MIG slice: its name in CUDA_VISIBLE_DEVICES, that of its lock, and what else names it."""
+    """A GPU or a MIG slice: its name in CUDA_VISIBLE_DEVICES, and that of its lock."""
 
     name: str
     lock: str
-    index: str = ""
-    uuids: tuple[str, ...] = ()
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------
@@ -48,73 +46,57 @@ def gpu_count() -> int:
 
 
 def _visible() -> list[Device]:
-    """The usable devices. An index or a UUID of a GPU that is cut into MIG slices stands for all of these."""
-    given = os.environ.get(VISIBLE)
-    parts = None if given is None else [part.strip() for part in given.split(",")]
-    machine = _machine(slices=parts is None or not all(part.startswith("MIG-") for part in parts))
-    if parts is None or not machine:
-        return machine
-    found: list[Device] = []
-    for part in parts:
-        named = _named(part, machine)
-        if not named or named[0].lock in {device.lock for device in found}:
+    """The usable devices. An index or a UUID of a GPU that is cut into MIG slices means all of these."""
+    names = [name.strip() for name in os.environ[VISIBLE].split(",")] if VISIBLE in os.environ else None
+    gpus = _gpus(slices=names is None or not all(name.startswith("MIG-") for name in names))
+    found: dict[str, Device] = {}
+    for name in names if names is not None and gpus else map(str, range(len(gpus))):
+        named = {device.lock: device for device in _named(name, gpus)}
+        if not named or named.keys() & found.keys():
             break  # as CUDA does: what follows a wrong name does not count
-        found += named
-    return found
+        found |= named
+    return list(found.values())
 
 
-def _named(part: str, machine: list[Device]) -> list[Device]:
-    """The devices that a part of CUDA_VISIBLE_DEVICES means; a UUID may be cut short, as CUDA allows."""
-    if not part.startswith(("GPU-", "MIG-")):
-        return [device for device in machine if device.index == part]
-    named = [device for device in machine if any(uuid.startswith(part) for uuid in device.uuids)]
-    if not named and not any(uuid[:4] == part[:4] for device in machine for uuid in device.uuids):
-        return [Device(part, part)]  # nothing here knows names of this kind, so it is taken as given
-    return [device if device.name.startswith("MIG-") else replace(device, name=part) for device in named]
+def _named(name: str, gpus: list[tuple[str, list[str]]]) -> list[Device]:
+    """The devices that a name means. One that no GPU has is taken as given where it looks like a UUID."""
+    cut = any(slices for _, slices in gpus)  # beside slices it is not clear what an index means to CUDA
+    for index, (uuid, slices) in enumerate(gpus):
+        if name == str(index) or (name.startswith("GPU-") and uuid.startswith(name)):  # CUDA takes shortened UUIDs
+            return [Device(each, each) for each in slices] or [Device(uuid if cut else name, uuid or name)]
+    return [Device(name, name)] if name.startswith(("GPU-", "MIG-")) else []
 
 
-def _machine(slices: bool) -> list[Device]:
-    """All devices, without a subprocess on usual machines; with `slices`, MIG slices in place of the GPUs cut up."""
+def _gpus(slices: bool) -> list[tuple[str, list[str]]]:
+    """(UUID or "", UUIDs of its MIG slices) of every GPU by index, without a subprocess on usual machines and without
+    `slices`."""
     if FAKE in os.environ:
-        names = [name.strip() for name in os.environ[FAKE].split(",") if name.strip()]
-        return [Device(name, name, name, (name,)) for name in names]
+        count = len([name for name in os.environ[FAKE].split(",") if name.strip()])
+        return [("", [])] * count
     try:
         count = sum(bool(re.fullmatch(r"nvidia[0-9]+", name)) for name in os.listdir("/dev"))
     except OSError:
         count = 0
     cut = slices and any(DRIVER.glob("capabilities/gpu*/mig/gi*"))
     listed = _listed() if cut or not count else []  # no /dev/nvidia0: none, or WSL
-    if any(inner for _, inner in listed):
-        return [
-            Device(uuid, uuid, str(index), (uuid, gpu))
-            for index, (gpu, inner) in enumerate(listed)
-            for uuid in inner or [gpu]
-        ]
-    if cut:
+    if cut and not any(inner for _, inner in listed):
         log.warning("MIG is on and nvidia-smi -L names no slice: one job at a time on each GPU's first slice")
-    uuids = [gpu for gpu, _ in listed] if listed else _uuids()
-    if len(uuids) != (count := count or len(uuids)):
-        uuids = [""] * count
-    return [Device(str(k), uuid or str(k), str(k), (uuid,) if uuid else ()) for k, uuid in enumerate(uuids)]
+    listed = listed or [(uuid, []) for uuid in _uuids()]
+    return listed if len(listed) == (count or len(listed)) else [("", [])] * count
 
 
 def _uuids() -> list[str]:
     """UUIDs of the GPUs by PCI address, which is the order of indices; "" for one that the driver does not say."""
-    said = [file.read_text(errors="replace") for file in sorted(DRIVER.glob("gpus/*/information"))]
-    found = [re.search(r"GPU UUID:\s*(GPU-[0-9a-f-]+)\s", text) for text in said]
+    files = sorted(DRIVER.glob("gpus/*/information"))
+    found = [re.search(r"GPU UUID:\s*(GPU-[0-9a-f-]+)\s", file.read_text(errors="replace")) for file in files]
     return [match[1] if match else "" for match in found]
 
 
 def _listed() -> list[tuple[str, list[str]]]:
     """(UUID, UUIDs of its MIG slices) of every GPU that `nvidia-smi -L` lists; nothing where it does not run."""
-    listed: list[tuple[str, list[str]]] = []
-    for line in (answer_of("nvidia-smi", "-L") or "").splitlines():
-        uuid = re.search(r"\(UUID: (\S+)\)", line)
-        if line.startswith("GPU "):
-            listed.append((uuid[1] if uuid else "", []))
-        elif uuid and line.lstrip().startswith("MIG ") and listed:
-            listed[-1][1].append(uuid[1])
-    return listed
+    blocks = re.split(r"^GPU ", answer_of("nvidia-smi", "-L") or "", flags=re.MULTILINE)[1:]
+    uuids = [re.findall(r"\(UUID: (\S+)\)", block) for block in blocks]
+    return [(found[0] if found else "", found[1:]) for found in uuids]
 
 
 # --- who has it -------------------------------------------------------------------------------------------------------

@@ -11,8 +11,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from junkdna.errors import UserError
-from junkdna.storage.missing_files import making, not_there
+from junkdna.storage.file_errors import corrupt_file
 
 
 def sha256_file(path: Path) -> str:
@@ -76,20 +75,6 @@ def _checksum_of(path: str, size: int, _mtime_ns: int) -> str:
         end = file.read()
     start = end.rfind(MARK) + len(MARK)
     return end[start : start + DIGITS].decode("ascii", "replace") if start >= len(MARK) else ""
-
-
-def corrupt_file(path: Path, what: str, reason: object) -> UserError:
-    """UserError for a file that is corrupt, unreadable (`reason` is an OSError) or missing (a FileNotFoundError).
-
-    The message names the command that builds the file. Returned, not raised.
-    """
-    if isinstance(reason, FileNotFoundError):
-        return not_there(path, what)
-    if isinstance(reason, OSError):
-        return UserError(f"{path}, {what}, cannot be read: {reason.strerror or reason}.")
-    return UserError(
-        f"{path} is a corrupt {what} ({reason}). Delete it and rerun: {making(path) or 'the run rebuilds it.'}"
-    )
 
 
 def _digest(data: bytes | mmap.mmap, start: int) -> bytes:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from junkdna.errors import UserError
 from junkdna.storage.atomic import atomic_write, scratch_folder
-from junkdna.storage.missing_files import making, not_there
+from junkdna.storage.file_errors import making, not_there
 from junkdna.storage.tensor_header import METADATA_KEY
 
 

@@ -1,22 +1,21 @@
-"""What a study may say of calibration texts, and what the rows drawn from them depend on. Imports nothing heavy."""
+"""What a study may say of calibration texts. Imports nothing heavy."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from junkdna.study.base import Name, StrictModel
-from junkdna.study.sources import HubName, MemberPath, Place, Text
+from junkdna.study.base import Name
+from junkdna.study.sources import MemberPath, Source, Text
 
-PLACES = {  # the place that is named -> the keys that go with it, with their defaults (None: must be given)
+DEFAULTS = {
     "task": {"role": "train"},
-    "wheel": {"path": None, "column": "text"},
-    "local": {"path": None, "column": "text"},
+    "wheel": {"column": "text"},
+    "local": {"column": "text"},
     "hub": {"split": "train", "column": "text", "revision": "main"},
 }
-KEYS_OF = {place: {*keys, *(["config"] if place == "hub" else [])} for place, keys in PLACES.items()}
 
 
-class Calibration(StrictModel):
+class Calibration(Source):
     """Texts that a compression method reads its statistics from: `samples` rows of at most `context_tokens` tokens of
     the model, special tokens included.
 
@@ -30,14 +29,17 @@ class Calibration(StrictModel):
     enough. `calibration.draw` says what each does to the letter.
     """
 
+    KINDS: ClassVar = {
+        "task": ("role",),
+        "wheel": ("column", "path"),
+        "local": ("column", "path"),
+        "hub": ("column", "config", "revision", "split"),
+    }
+
     task: Name | None = None
     role: Literal["train", "evaluate"] | None = None
-    wheel: Text | None = None
-    local: Place | None = None
-    hub: HubName | None = None
     path: MemberPath | None = None
     config: Text | None = None
-    revision: Text | None = None
     split: Text | None = None
     column: Text | None = None
     samples: int = Field(ge=1, le=100_000)
@@ -46,12 +48,10 @@ class Calibration(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_the_place(cls, given: object) -> object:
-        """The defaults of the one place that is named, so that a key of another place can be told from a default."""
-        named = [place for place in PLACES if given.get(place) is not None] if isinstance(given, dict) else []
-        if len(named) != 1:
-            return given
-        return {**{key: value for key, value in PLACES[named[0]].items() if value}, **given}
+    def _defaults_of_the_kind(cls, given: object) -> object:
+        """The defaults of the one kind that is named, so that a key of another kind can be told from a default."""
+        named = [kind for kind in cls.KINDS if given.get(kind) is not None] if isinstance(given, dict) else []
+        return {**DEFAULTS[named[0]], **given} if len(named) == 1 else given
 
     @field_validator("column")
     @classmethod
@@ -61,14 +61,8 @@ class Calibration(StrictModel):
         return value
 
     @model_validator(mode="after")
-    def _keys_fit_the_place(self) -> "Calibration":
-        given = [place for place in PLACES if getattr(self, place) is not None]
-        if len(given) != 1:
-            raise ValueError(f"name exactly one of {', '.join(PLACES)} (given: {', '.join(given) or 'none'})")
-        for key in sorted(set().union(*KEYS_OF.values())):
-            if getattr(self, key) is not None and key not in KEYS_OF[given[0]]:
-                fitting = [place for place, keys in KEYS_OF.items() if key in keys]
-                raise ValueError(f"{key} goes with {' or '.join(fitting)}, not with {given[0]}")
-        if "path" in KEYS_OF[given[0]] and self.path is None:
-            raise ValueError(f"{given[0]} needs path: the file with the texts, or files with *, such as '*.parquet'")
+    def _files_are_named(self) -> "Calibration":
+        for kind in ("wheel", "local"):
+            if getattr(self, kind) is not None and self.path is None:
+                raise ValueError(f"{kind} needs path: the file with the texts, or files with *, such as '*.parquet'")
         return self

@@ -86,7 +86,7 @@ class Cell:
     def compressed_path(self) -> str | None:
         """The stored compression that the cell reads; None for dense and for methods worked out in the cell."""
         method = METHODS.get(self.compression.method)
-        if method is None or not method.stored:
+        if method is None or not method.precompute:
             return None
         return compressed_path(self.model, self.compression, self.seed if method.seeded else 0)
 

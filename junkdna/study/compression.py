@@ -2,36 +2,27 @@
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from junkdna.errors import unknown_name
 from junkdna.study.base import Name, StrictModel
 from junkdna.study.cell import Compression
-from junkdna.study.levels import LEVEL_KINDS, Level, problem
-from junkdna.study.methods import METHODS, Method
-from junkdna.study.options import option_texts
+from junkdna.study.levels import LEVEL_KINDS, Level, level_error
+from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
+from junkdna.study.options import option_error, option_texts
 
-LEVEL_KEYS = {  # the key of a study that gives levels of a kind, and an example of it
-    "sparsity": ("sparsity", "sparsity: [0.3, 0.5]"),
-    "keep_of": ("keep", "keep: [2], of: 4"),
-    "band": ("band", "band: [[0.1, 0.2], [0.2, 0.3]]"),
-    "bits": ("bits", "bits: [3, 4, 8]"),
-    "rank": ("rank", "rank: [0.25, 0.5]"),
-}
 MAX_TAG = 200  # characters of a compression's name, which is a folder's: file systems take 255 bytes
 LAYER_PATTERN = r"^[A-Za-z0-9_]+(-[0-9]+)?(\.[A-Za-z0-9_]+(-[0-9]+)?)*$"
 
 
-class CompressionGrid(StrictModel):
+class _Grid(StrictModel):
     """One method at one or several levels, all with the same options.
 
     Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs, `band` (pairs of quantiles of |w|),
-    `bits`, `rank` (fractions of the full rank kept). Options: `group` (inputs that share a grid; 0: the whole row),
-    `symmetric` (a grid without zero point), `act_order` (columns of large inputs first), `reference_ties` (the authors'
-    rule: the threshold weight and all its ties are pruned too), `embeddings` (prune embedding tables too), `layers`
-    (dotted runs of the names of the matrices to compress, such as "11.mlp"), `calibration` (a name among the study's
-    calibrations).
+    `bits`, `rank` (fractions of the full rank kept). Options: here only those that choose matrices and texts
+    (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds those that the methods declare.
     """
 
     method: str
@@ -41,13 +32,9 @@ class CompressionGrid(StrictModel):
     band: list[tuple[float, float]] | None = None
     bits: list[int] | None = None
     rank: list[float] | None = None
-    group: int | None = Field(None, ge=0, le=65536)
-    symmetric: bool | None = None
-    act_order: bool | None = None
-    reference_ties: bool | None = None
-    embeddings: bool | None = None
-    layers: list[str] | None = None
-    calibration: Name | None = None
+    embeddings: bool | None = Field(None, description=SCOPE_OPTIONS["embeddings"].meaning)
+    layers: list[str] | None = Field(None, description=SCOPE_OPTIONS["layers"].meaning)
+    calibration: Name | None = Field(None, description=SCOPE_OPTIONS["calibration"].meaning)
 
     @field_validator("sparsity", "keep", "bits", "rank", "layers", mode="before")
     @classmethod
@@ -78,13 +65,13 @@ class CompressionGrid(StrictModel):
         return sorted({*value}) if value else value
 
     @model_validator(mode="after")
-    def _levels_and_options_fit_method(self) -> "CompressionGrid":
+    def _levels_and_options_fit_method(self) -> "_Grid":
         if self.method not in METHODS:
-            raise ValueError(str(unknown_name("compression method", self.method, [*METHODS])))
+            raise ValueError(str(unknown_name("compression method", self.method, METHODS)))
         method = METHODS[self.method]
         self._check_levels(method)
         self._check_options(method)
-        longest = max((len(found.tag) for found in self.compressions()), default=0)
+        longest = max((len(each.tag) for each in self.compressions()), default=0)
         if longest > MAX_TAG:
             raise ValueError(
                 f"levels and options make a file name of {longest} characters, more than {MAX_TAG}; take fewer or "
@@ -93,33 +80,32 @@ class CompressionGrid(StrictModel):
         return self
 
     def _check_levels(self, method: Method) -> None:
-        given = {kind for kind, (key, _) in LEVEL_KEYS.items() if getattr(self, key)}
-        named = {key for _, (key, _) in LEVEL_KEYS.items() if getattr(self, key) is not None}
-        if self.of is not None:
-            named.add("of")
-        legal = {key for kind in method.levels for key in {LEVEL_KEYS[kind][0], *(["of"] if kind == "keep_of" else [])}}
-        if (
-            len(given) != 1
-            or not given <= {*method.levels}
-            or not named <= legal
-            or (self.of is None) == bool(self.keep)
-        ):
-            examples = " or ".join(LEVEL_KEYS[kind][1] for kind in method.levels)
+        kinds = [kind for kind in method.levels if all(getattr(self, key) for key in LEVEL_KINDS[kind].keys)]
+        given = {key for kind in LEVEL_KINDS.values() for key in kind.keys if getattr(self, key) is not None}
+        if len(kinds) != 1 or given != {*LEVEL_KINDS[kinds[0]].keys}:
+            examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
             raise ValueError(f"method {self.method} takes {examples}")
         for kind, value in self.levels():
-            wrong = problem(kind, value)
-            if wrong:
-                shown = f"keep {self.keep}" if kind == "keep_of" else f"{LEVEL_KEYS[kind][0]} {_shown(value)}"
-                raise ValueError(f"{shown} {wrong}")
+            if error := level_error(kind, value):
+                written = f"keep {self.keep}" if kind == "keep_of" else f"{kind} {_written(value)}"
+                raise ValueError(f"{written} {error}")
 
     def _check_options(self, method: Method) -> None:
-        options = {name for name in type(self).model_fields if name in _ALL_OPTIONS and getattr(self, name) is not None}
-        extra = sorted(options - {*method.options})
-        if extra:
-            has = ", ".join(method.options) or "none"
-            raise ValueError(f"method {self.method} has no option {', '.join(extra)}; its options: {has}")
-        if "calibration" in method.options and self.calibration is None:
+        given = self._options()
+        for name in sorted(given.keys() - method.options):
+            close = get_close_matches(name, method.options, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            names = ", ".join(method.options) or "none"
+            raise ValueError(f"method {self.method} has no option {name}; {hint}its options: {names}")
+        for name, value in given.items():
+            if error := option_error(method.options[name], value):
+                raise ValueError(f"option {name} of method {self.method} {error}: {method.options[name].meaning}")
+        if method.statistics and self.calibration is None:
             raise ValueError(f"method {self.method} needs calibration: a name among the study's calibrations")
+
+    def _options(self) -> dict[str, object]:
+        names = {name for method in METHODS.values() for name in method.options}
+        return {name: getattr(self, name) for name in sorted(names) if getattr(self, name) is not None}
 
     def levels(self) -> Iterator[tuple[str, Level]]:
         """(kind, value) of every level."""
@@ -131,7 +117,7 @@ class CompressionGrid(StrictModel):
 
     def compressions(self) -> list[Compression]:
         """Every compression; a level that changes nothing (sparsity 0, keep = of, rank 1) is dense."""
-        options = option_texts(self.method, {name: getattr(self, name) for name in METHODS[self.method].options})
+        options = option_texts(self.method, self._options())
         return [
             Compression()
             if LEVEL_KINDS[kind].is_identity(value)
@@ -140,10 +126,22 @@ class CompressionGrid(StrictModel):
         ]
 
 
-_ALL_OPTIONS = {name for method in METHODS.values() for name in method.options}
+def _option_fields() -> dict[str, tuple]:
+    """A field for each option that a method declares. Bounds differ between methods: `_check_options` checks them."""
+    options = {name: option for method in METHODS.values() for name, option in method.options.items()}
+    return {
+        name: (type(option.default) | None, Field(None, description=option.meaning))
+        for name, option in sorted(options.items())
+        if name not in SCOPE_OPTIONS
+    }
 
 
-def _shown(value: object) -> str:
+CompressionGrid = create_model(
+    "CompressionGrid", __base__=_Grid, __doc__=_Grid.__doc__, __module__=__name__, **_option_fields()
+)
+
+
+def _written(value: object) -> str:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(_written, value))}]"
     return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -6,10 +6,11 @@ from itertools import product
 from pathlib import Path
 
 from junkdna.study.cell import Cell, Compression, Knobs, calibration_path, has_shots
+from junkdna.study.compress_settings import calibration_of
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, MODELS, wheel_path
-from junkdna.study.settings import calibration_of, example_settings
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Experiment, Resolved
 from junkdna.study.task import Task
 
@@ -106,9 +107,9 @@ def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
 
 def used_wheels(cells: list[Cell], resolved: Resolved) -> list[str]:
     """Names of the wheels that models, examples and calibrations of these cells come from."""
-    settings = [example_settings(*use, resolved)["source"] for use in used_examples(cells, resolved)]
+    settings = [example_settings(*use, resolved).source for use in used_examples(cells, resolved)]
     found = {resolved.study.models[name].wheel for name in {cell.model for cell in cells}}
-    found |= {source.get("wheel") for source in settings}
+    found |= {source.wheel for source in settings}
     found |= {resolved.study.calibrations[name].wheel for name in calibrations(cells)}
     return sorted(found - {None})
 

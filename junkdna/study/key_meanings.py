@@ -105,14 +105,6 @@ STUDY: Meanings = {
         "band": "Pairs of quantiles of |w|, 0 to 1: the weights between them are pruned.",
         "bits": "Bits of a quantized weight: 2, 3, 4 or 8.",
         "rank": "Fractions of the full rank to keep, 0 to 1.",
-        "group": "Consecutive inputs of a row that share a scale. It must divide the inputs; 0 takes the whole row.",
-        "symmetric": "`true`: a grid without zero point.",
-        "act_order": "`true`: columns with large inputs are rounded first.",
-        "reference_ties": "`true`: the paper authors' rule; the threshold weight and all its ties are pruned too.",
-        "embeddings": "`true`: embedding tables are compressed too.",
-        "layers": "Parts of the names of the matrices to compress, such as `11.mlp` or `24-29.mlp`; the others stay "
-        "dense.",
-        "calibration": "Name of a calibration of the study.",
     },
     "protocols.NAME": {
         "": "How cells are trained and scored. Keys that a protocol sets override those of the study's task entry, "
@@ -161,7 +153,7 @@ _COLUMNS = {
     "text": "Template of the question or text.",
     "text_b": "Template of the second text. Kind `pair` and `regress`.",
     "passage": "Template of the passage that the knob `context` cuts.",
-    "ending": "Template of what follows every option. Where it is given, it alone is scored.",
+    "suffix": "Template of what follows every option. Where it is given, it alone is scored.",
     "group": "Template of the group whose rows share in-context examples, such as the subject.",
     "shown": "Template of the answer as an in-context example shows it; the first accepted answer without it. Kind "
     "`generate`.",

@@ -12,7 +12,7 @@ _PARTS = re.compile(r"(?:keep)?\s*([0-9]{1,4})\s*(?::|/|of|in)\s*([0-9]{1,4})")
 def level_hint(key: str, given: object) -> str:
     """How to write the level that the text `given` under the key of a study seems to mean; "" where that is not plain.
 
-    Says nothing of numbers that are written as numbers: `levels.problem` does.
+    Says nothing of numbers that are written as numbers: `levels.level_error` does.
     """
     if not isinstance(given, str):
         return ""

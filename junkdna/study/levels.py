@@ -5,6 +5,8 @@ keep_of    keep2of4    (2, 4): of every 4 consecutive inputs the 2 best are kept
 band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| are pruned
 bits       4bit        4 bits a weight
 rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
+
+This file holds all rules for levels. Code below a study's validation takes a level as valid.
 """
 
 import re
@@ -18,64 +20,53 @@ Level = float | int | tuple[int, int] | tuple[float, float]
 
 @dataclass(frozen=True)
 class LevelKind:
-    """One way to say how much: its text, its value, whether a value leaves every weight as it is, and the fraction of
-    the weights that a value prunes."""
+    """One way to say how much.
 
+    `keys` are those of a study that give levels of this kind, `example` shows them. `pattern`, `read` and `write` are
+    about its text in names. `error` says what is wrong with a value, in words that follow it, "" where nothing is;
+    `is_identity` whether a value leaves every weight as it is; `sparsity` the fraction of the weights that it prunes.
+    """
+
+    keys: tuple[str, ...]
+    example: str
     pattern: str
     read: Callable[[tuple[str, ...]], Level]
     write: Callable[[Level], str]
+    error: Callable[[Level], str]
     is_identity: Callable[[Level], bool]
-    sparsity: Callable[[Level], float]
+    sparsity: Callable[[Level], float] = lambda value: 0.0
 
 
-def _share(value: float) -> str:
-    return f"{value:.6g}"
+def _sparsity_error(value: float) -> str:
+    return _share_error(value, "the fraction of weights pruned")
 
 
-_NUMBER = r"([0-9.]+(?:e-[0-9]+)?)"
-LEVEL_KINDS: dict[str, LevelKind] = {
-    "sparsity": LevelKind(_NUMBER, lambda t: float(t[0]), lambda v: _share(v), lambda v: v == 0, lambda v: v),
-    "keep_of": LevelKind(
-        r"keep(\d+)of(\d+)",
-        lambda t: (int(t[0]), int(t[1])),
-        lambda v: f"keep{v[0]}of{v[1]}",
-        lambda v: v[0] == v[1],
-        lambda v: 1 - v[0] / v[1],
-    ),
-    "band": LevelKind(
-        f"{_NUMBER}to{_NUMBER}",
-        lambda t: (float(t[0]), float(t[1])),
-        lambda v: f"{_share(v[0])}to{_share(v[1])}",
-        lambda v: v[0] == v[1],
-        lambda v: float(_share(v[1] - v[0])),
-    ),
-    "bits": LevelKind(r"(\d+)bit", lambda t: int(t[0]), lambda v: f"{v}bit", lambda v: False, lambda v: 0.0),
-    "rank": LevelKind(
-        f"rank{_NUMBER}", lambda t: float(t[0]), lambda v: f"rank{_share(v)}", lambda v: v == 1, lambda v: 0.0
-    ),
-}
+def _rank_error(value: float) -> str:
+    return _share_error(value, "the kept share of min(outputs, inputs), not a number of singular values", False)
 
 
-def problem(kind: str, value: Level) -> str:
-    """What is wrong with a level's value, in words that follow it; "" where nothing is."""
-    if kind == "sparsity":
-        return _share_problem(value, "the fraction of weights pruned")
-    if kind == "rank":
-        return _share_problem(value, "the kept share of min(outputs, inputs), not a number of singular values", False)
-    if kind == "keep_of":
-        keep, of = value
-        return "" if 0 <= keep <= of and of >= 1 else f"must have keep in 0..{of} (of)"
-    if kind == "band":
-        if any(not 0 <= part <= 1 for part in value):
-            percent = all(part == 0 or _is_percent(part) for part in value)
-            hint = f"; did you mean [{value[0] / 100:g}, {value[1] / 100:g}]?" if percent else ""
-            return f"must lie in 0..1 (quantiles of |w|){hint}"
-        first = next(filter(None, (_share_problem(part, "a quantile of |w|") for part in value)), "")
-        return first or ("" if value[0] <= value[1] else "must run upwards: [from, to]")
-    return "" if value in BITS else f"must be one of {', '.join(map(str, BITS))} bits"
+def _keep_of_error(value: tuple[int, int]) -> str:
+    keep, of = value
+    swapped = f"; did you mean keep: {of}, of: {keep}?" if 0 <= of < keep else ""
+    return "" if 0 <= keep <= of and of >= 1 else f"must have keep in 0..{of} (of){swapped}"
 
 
-def _share_problem(value: float, what: str, percent: bool = True) -> str:
+def _band_error(value: tuple[float, float]) -> str:
+    low, high = value
+    if not all(0 <= end <= 1 for end in value):
+        percent = all(end == 0 or _is_percent(end) for end in value)
+        hint = f"; did you mean [{low / 100:g}, {high / 100:g}]?" if percent else ""
+        return f"must lie in 0..1 (quantiles of |w|){hint}"
+    first = next(filter(None, (_share_error(end, "a quantile of |w|") for end in value)), "")
+    return first or ("" if low <= high else f"must run upwards; did you mean [{high:g}, {low:g}]?")
+
+
+def _bits_error(value: int) -> str:
+    hint = "; a model in 16 bits is the dense one" if value in (16, 32) else ""
+    return "" if value in BITS else f"must be one of {', '.join(map(str, BITS))} bits{hint}"
+
+
+def _share_error(value: float, what: str, percent: bool = True) -> str:
     if not 0 <= value <= 1:
         hint = f"; did you mean {value / 100:g}?" if percent and _is_percent(value) else ""
         return f"must lie in 0..1 ({what}){hint}"
@@ -87,12 +78,74 @@ def _is_percent(value: float) -> bool:
     return 2 <= value <= 100 and value == int(value)
 
 
+def _share(value: float) -> str:
+    return f"{value:.6g}"
+
+
+_NUMBER = r"([0-9.]+(?:e-[0-9]+)?)"
+LEVEL_KINDS: dict[str, LevelKind] = {
+    "sparsity": LevelKind(
+        keys=("sparsity",),
+        example="sparsity: [0.3, 0.5]",
+        pattern=_NUMBER,
+        read=lambda texts: float(texts[0]),
+        write=_share,
+        error=_sparsity_error,
+        is_identity=lambda value: value == 0,
+        sparsity=lambda value: value,
+    ),
+    "keep_of": LevelKind(
+        keys=("keep", "of"),
+        example="keep: [2], of: 4",
+        pattern=r"keep(\d+)of(\d+)",
+        read=lambda texts: (int(texts[0]), int(texts[1])),
+        write=lambda value: f"keep{value[0]}of{value[1]}",
+        error=_keep_of_error,
+        is_identity=lambda value: value[0] == value[1],
+        sparsity=lambda value: 1 - value[0] / value[1],
+    ),
+    "band": LevelKind(
+        keys=("band",),
+        example="band: [[0.1, 0.2], [0.2, 0.3]]",
+        pattern=f"{_NUMBER}to{_NUMBER}",
+        read=lambda texts: (float(texts[0]), float(texts[1])),
+        write=lambda value: f"{_share(value[0])}to{_share(value[1])}",
+        error=_band_error,
+        is_identity=lambda value: value[0] == value[1],
+        sparsity=lambda value: float(_share(value[1] - value[0])),
+    ),
+    "bits": LevelKind(
+        keys=("bits",),
+        example="bits: [3, 4, 8]",
+        pattern=r"(\d+)bit",
+        read=lambda texts: int(texts[0]),
+        write=lambda value: f"{value}bit",
+        error=_bits_error,
+        is_identity=lambda value: False,
+    ),
+    "rank": LevelKind(
+        keys=("rank",),
+        example="rank: [0.25, 0.5]",
+        pattern=f"rank{_NUMBER}",
+        read=lambda texts: float(texts[0]),
+        write=lambda value: f"rank{_share(value)}",
+        error=_rank_error,
+        is_identity=lambda value: value == 1,
+    ),
+}
+
+
+def level_error(kind: str, value: Level) -> str:
+    """What is wrong with a level's value, in words that follow it; "" where nothing is."""
+    return LEVEL_KINDS[kind].error(value)
+
+
 def parse_level(text: str) -> tuple[str, Level]:
     """(kind, value) of a level's text; ValueError for any text that `LevelKind.write` does not write."""
     for name, kind in LEVEL_KINDS.items():
-        found = re.fullmatch(kind.pattern, text)
-        if found:
-            value = kind.read(found.groups())
-            if kind.write(value) == text and not problem(name, value):
+        match = re.fullmatch(kind.pattern, text)
+        if match:
+            value = kind.read(match.groups())
+            if kind.write(value) == text and not kind.error(value):
                 return name, value
     raise ValueError(text)

@@ -1,160 +1,187 @@
 """The compression methods by name, without importing torch: validation and planning read this table, jobs load from it.
 
-Adding a method is one file with a function of one of two signatures, and one entry here:
+A method is one file, `compress/methods/NAME.py`. It starts with the declaration `METHOD = Method(...)` and defines one
+function:
 
     masks(weights: Mapping[str, Tensor], level, generator, **options) -> Iterator[tuple[str, Tensor]]
     compress(weight: Tensor, statistics: InputStatistics | None, level, **options) -> MatrixResult
 
-The first sees all matrices together and yields (name, mask) one by one; the second sees one matrix at a time. Matrices
-are (out, in); neither function touches the weights it is given.
+A method over the model defines `masks`: it sees all matrices together and yields (name, mask) one by one. A method over
+the matrix defines `compress`: it sees one matrix at a time. Matrices are (out, in); neither function changes them.
+
+A precomputed method may also define `prepare(folder, name, weight) -> dict`. It runs before `compress` on each matrix
+and returns further keyword arguments for it. What it keeps in `folder` is shared by all levels of the model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import ModuleType
 from typing import Literal
 
 from junkdna.errors import unknown_name
+from junkdna.study.declarations import read_declarations
+from junkdna.study.levels import LEVEL_KINDS
+
+PACKAGE = "compress.methods"
 
 
-@dataclass(frozen=True)
-class Method:
-    """One compression method.
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of a method. Its type is that of `default`: bool, int or float.
 
-    `loader` is "module:function", imported only by `load`. `over` says which signature it has: model or matrix.
-    `levels` are the kinds of level it takes (`levels.LEVEL_KINDS`), `options` what else it can be told, with defaults.
-    `gives`: a mask (kept weights stay as they are), a weight (nothing is pruned), or both. `statistics` is what it
-    needs of each layer's inputs: nothing, square_sums (a norm per input) or gram (their second moments). `random`
-    methods draw from the generator. `stored` methods get a job of their own, whose result all cells of a model share.
-    `meaning` is one line for tables and reports.
+    `minimum` and `maximum` bound a number. `divides_inputs`: the value must divide the inputs of every matrix, unless
+    it is 0. `prunes_more`: with it, a method may prune more than it guarantees. `label` maps values to words for a
+    legend; the key "*" is for all other values, with {} for the value.
     """
 
-    name: str
-    loader: str
+    default: object
+    meaning: str
+    minimum: float | None = None
+    maximum: float | None = None
+    divides_inputs: bool = False
+    prunes_more: bool = False
+    label: Mapping[object, str] = field(default_factory=dict)
+
+
+SCOPE_OPTIONS: dict[str, Option] = {
+    "embeddings": Option(
+        default=False,
+        meaning="compress embedding tables too",
+        label={True: "embeddings too", False: "without embeddings"},
+    ),
+    "layers": Option(
+        default=(),
+        meaning="parts of the names of the matrices to compress, such as 11.mlp; the others stay dense",
+        label={(): "all layers", "*": "only {}"},
+    ),
+    "calibration": Option(
+        default=None, meaning="a name among the study's calibrations", label={"*": "calibrated on {}"}
+    ),
+}
+"""Options that choose which matrices and texts a method gets. They do not go to its function."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """The declaration of one compression method; `name` is the stem of its file.
+
+    What numbers depend on:
+    `over`: whether its function sees the model (`masks`) or one matrix (`compress`).
+    `levels`: the kinds of level it takes (`levels.LEVEL_KINDS`).
+    `options`: keyword arguments of its function, as the arguments of `Option`.
+    `scope`: which of `SCOPE_OPTIONS` it takes; methods with statistics take `calibration`.
+    `gives`: a mask (kept weights do not change), a weight (nothing is pruned), or both.
+    `statistics`: what it needs of each layer's inputs: nothing, square_sums (norms) or gram (second moments).
+    `random`: whether it draws from the generator.
+    `guarantee`: where a sparsity s holds exactly, as floor(N s) pruned of N weights: in the model, each matrix or each
+    row. Jobs check it. Levels of other kinds carry their own guarantee (`compress.report.check_achieved`).
+    `precompute`: whether a separate job compresses the model once for all its cells.
+
+    What people read: `label` (before a level, "SparseGPT 50 %"), `caption` (in a legend; the label if empty),
+    `line_style` (matplotlib's), `meaning` (one line), `source` (authors and arXiv number).
+    """
+
+    name: str = ""
+    label: str
+    caption: str = ""
+    line_style: str | tuple
+    meaning: str
+    source: str = ""
     over: Literal["model", "matrix"]
     levels: tuple[str, ...]
-    meaning: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    scope: tuple[str, ...] = ()
     gives: Literal["mask", "weight", "both"] = "mask"
-    options: dict[str, object] = field(default_factory=dict)
     statistics: Literal["", "square_sums", "gram"] = ""
     random: bool = False
-    stored: bool = False
+    guarantee: Literal["", "model", "matrix", "row"] = ""
+    precompute: bool = False
+
+    def __post_init__(self) -> None:
+        """Replaces the literals of `options` by `Option`s, and adds those of the scope."""
+        options = {name: Option(**literals) for name, literals in self.options.items()}
+        scope = (*self.scope, *(("calibration",) if self.statistics else ()))
+        if wrong := {*scope} - {*SCOPE_OPTIONS}:
+            raise unknown_name("scope", min(wrong), SCOPE_OPTIONS)
+        object.__setattr__(self, "caption", self.caption or self.label)
+        object.__setattr__(self, "scope", scope)
+        object.__setattr__(self, "options", options | {name: SCOPE_OPTIONS[name] for name in scope})
+
+    @property
+    def own_options(self) -> dict[str, Option]:
+        """The options without those of the scope."""
+        return {name: option for name, option in self.options.items() if name not in self.scope}
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """Default of every option by its name."""
+        return {name: option.default for name, option in self.options.items()}
 
     @property
     def seeded(self) -> bool:
         """Whether the result depends on the seed: by its own draws, or by the calibration samples."""
         return self.random or bool(self.statistics)
 
+    @property
+    def module(self) -> str:
+        """The module of its file."""
+        return f"junkdna.{PACKAGE}.{self.name}"
 
-METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
-        Method(
-            "magnitude",
-            "junkdna.compress.methods.magnitude:masks",
-            over="model",
-            levels=("sparsity",),
-            options={"reference_ties": False, "embeddings": False},
-            meaning="prune the smallest |w| under one threshold over all matrices",
-        ),
-        Method(
-            "magnitude_layer",
-            "junkdna.compress.methods.magnitude_layer:compress",
-            over="matrix",
-            levels=("sparsity",),
-            options={"embeddings": False},
-            meaning="prune the smallest |w| of each matrix",
-        ),
-        Method(
-            "nm",
-            "junkdna.compress.methods.nm:compress",
-            over="matrix",
-            levels=("keep_of",),
-            meaning="keep the n largest |w| of every m consecutive inputs in each output row",
-        ),
-        Method(
-            "random",
-            "junkdna.compress.methods.random:masks",
-            over="model",
-            levels=("sparsity",),
-            options={"embeddings": False},
-            random=True,
-            meaning="prune weights drawn uniformly over all matrices",
-        ),
-        Method(
-            "largest",
-            "junkdna.compress.methods.largest:masks",
-            over="model",
-            levels=("sparsity",),
-            options={"embeddings": False},
-            meaning="prune the largest |w| above one threshold over all matrices",
-        ),
-        Method(
-            "band",
-            "junkdna.compress.methods.band:masks",
-            over="model",
-            levels=("band",),
-            options={"embeddings": False},
-            meaning="prune the weights between two quantiles of |w| over all matrices",
-        ),
-        Method(
-            "wanda",
-            "junkdna.compress.methods.wanda:compress",
-            over="matrix",
-            levels=("sparsity", "keep_of"),
-            options={"calibration": None},
-            statistics="square_sums",
-            stored=True,
-            meaning="prune the smallest |w| x norm of the input in each output row",
-        ),
-        Method(
-            "sparsegpt",
-            "junkdna.compress.methods.sparsegpt:compress",
-            over="matrix",
-            levels=("sparsity", "keep_of"),
-            options={"calibration": None},
-            gives="both",
-            statistics="gram",
-            stored=True,
-            meaning="prune by second-order saliency, moving the kept weights to make up for it",
-        ),
-        Method(
-            "rtn",
-            "junkdna.compress.methods.rtn:compress",
-            over="matrix",
-            levels=("bits",),
-            options={"group": 128, "symmetric": False},
-            gives="weight",
-            meaning="round each weight to the nearest point of its group's uniform grid",
-        ),
-        Method(
-            "gptq",
-            "junkdna.compress.methods.gptq:compress",
-            over="matrix",
-            levels=("bits",),
-            options={"group": 128, "symmetric": False, "act_order": False, "calibration": None},
-            gives="weight",
-            statistics="gram",
-            stored=True,
-            meaning="round column by column, moving the weights still to come to make up for it",
-        ),
-        Method(
-            "svd",
-            "junkdna.compress.methods.svd:compress",
-            over="matrix",
-            levels=("rank",),
-            options={"layers": ()},
-            gives="weight",
-            stored=True,
-            meaning="keep the largest singular values of each matrix",
-        ),
-    )
-}
+
+def _read() -> dict[str, Method]:
+    methods = {}
+    for name, declared in read_declarations(PACKAGE, "METHOD").items():
+        try:
+            methods[name] = Method(**declared | {"name": name})
+            _check(methods[name])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{PACKAGE.replace('.', '/')}/{name}.py: METHOD: {error}") from None
+    _check_types(methods)
+    return methods
+
+
+def _check(method: Method) -> None:
+    """ValueError for a declaration that contradicts itself."""
+    for kind in method.levels:
+        if kind not in LEVEL_KINDS:
+            raise unknown_name("kind of level", kind, LEVEL_KINDS)
+    taken = {"method", *SCOPE_OPTIONS, *(key for kind in LEVEL_KINDS.values() for key in kind.keys)}
+    for name, option in method.own_options.items():
+        if name in taken:
+            raise ValueError(f"option {name}: this key of a study has another meaning; take another name")
+        if type(option.default) not in (bool, int, float):
+            raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
+    if "sparsity" in method.levels and not method.guarantee:
+        raise ValueError("a method that takes a sparsity declares its guarantee: model, matrix or row")
+    if method.gives == "weight" and {*method.levels} - {"bits", "rank"}:
+        raise ValueError("a method that gives no mask takes bits or rank only")
+    if method.statistics and not method.precompute:
+        raise ValueError("a method with statistics must be precomputed")
+    if method.precompute and method.over == "model":
+        raise ValueError("a method over the model cannot be precomputed")
+
+
+def _check_types(methods: Mapping[str, Method]) -> None:
+    """ValueError for an option that two methods give different types: a study has one key for it."""
+    types: dict[str, tuple[str, type]] = {}
+    for method in methods.values():
+        for name, option in method.own_options.items():
+            first, kind = types.setdefault(name, (method.name, type(option.default)))
+            if type(option.default) is not kind:
+                raise ValueError(f"option {name} has different types in {first} and {method.name}; rename one of them")
+
+
+METHODS: dict[str, Method] = _read()
 
 
 def load(name: str) -> Callable:
-    """The function of a method; imports its module (and torch). An unknown name is a `UserError`."""
+    """The function of a method, `masks` or `compress`. Imports torch. UserError for an unknown name."""
+    return getattr(load_module(name), "masks" if METHODS[name].over == "model" else "compress")
+
+
+def load_module(name: str) -> ModuleType:
+    """The module of a method's file; UserError for an unknown name."""
     if name not in METHODS:
         raise unknown_name("compression method", name, METHODS)
-    module, function = METHODS[name].loader.split(":")
-    return getattr(import_module(module), function)
+    return import_module(METHODS[name].module)

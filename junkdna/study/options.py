@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 
 from junkdna.errors import UserError
-from junkdna.study.methods import METHODS
-
-SCOPE_OPTIONS = ("embeddings", "layers", "calibration")  # choose what a method works on; the others go to its function
+from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Option
 
 
 def option_texts(method: str, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """Options that are given and not at their default, as text, in the order of their names."""
-    defaults = METHODS[method].options
+    defaults = METHODS[method].defaults
     return tuple(
         (name, _text(given[name]))
         for name in sorted(defaults)
@@ -22,13 +20,16 @@ def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str
     """Every option of a method with its value, defaults included; undoes `option_texts`, and is a UserError for text
     that it does not write."""
     given = dict(options)
-    defaults = METHODS[method].options
-    found = {name: _value(given[name], default) if name in given else default for name, default in defaults.items()}
-    if option_texts(method, found) != options:
-        said = ",".join(f"{name}={value}" for name, value in options)
-        legal = ", ".join(defaults) or "none"
-        raise UserError(f"method {method}: options {said!r} are not as a name writes them; its options are {legal}.")
-    return found
+    defaults = METHODS[method].defaults
+    try:
+        values = defaults | {name: _value(given[name], defaults[name]) for name in defaults.keys() & given}
+    except ValueError:
+        values = {}
+    if option_texts(method, values) != options:
+        text = ",".join(f"{name}={value}" for name, value in options)
+        names = ", ".join(defaults) or "none"
+        raise UserError(f"method {method}: options {text!r} are not as a name writes them; its options are {names}.")
+    return values
 
 
 def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -36,15 +37,23 @@ def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[
     return {name: value for name, value in option_values(method, options).items() if name not in SCOPE_OPTIONS}
 
 
+def option_error(option: Option, value: object) -> str:
+    """What is wrong with an option's value, in words that follow its name; "" where nothing is."""
+    low, high = option.minimum, option.maximum
+    if low is not None and value < low:
+        return f"must be at least {low:g} (given: {value})"
+    return f"must be at most {high:g} (given: {value})" if high is not None and value > high else ""
+
+
 def _text(value: object) -> str:
     if isinstance(value, list):
         return "+".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
 def _value(text: str, default: object) -> object:
     if isinstance(default, bool):
         return text == "true"
-    if isinstance(default, int):
-        return int(text)
+    if isinstance(default, int | float):
+        return type(default)(text)
     return text.split("+") if isinstance(default, tuple) else text

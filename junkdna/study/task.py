@@ -1,24 +1,20 @@
 """What a task file may say. Read at validation time, so nothing heavy is imported here."""
 
-import os
 import re
-from pathlib import Path
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from junkdna.errors import UserError, unknown_name
+from junkdna.errors import unknown_name
 from junkdna.study.base import KnobValue, Line, Name, StrictModel
-from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource, compiled
-from junkdna.study.document_kinds import check_kind
+from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource
+from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
+from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
-from junkdna.study.yaml_reader import read_yaml, validated
-from junkdna.study.yaml_text import files_near
 
-Kind = Literal["classify", "pair", "regress", "choice", "generate"]
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
-PLACES_TO_STRIP = ("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer")
+PLACES_TO_STRIP = ("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
 
 
 class Knob(StrictModel):
@@ -58,46 +54,6 @@ class Baselines(StrictModel):
     majority: float = Field(ge=0, le=1)
 
 
-class ExactMatch(StrictModel):
-    """What a strict comparison of texts ignores, in the words of lm-evaluation-harness' `exact_match`.
-
-    `ignore` are regular expressions whose matches are deleted (`regexes_to_ignore` there).
-    """
-
-    ignore_case: bool = False
-    ignore_punctuation: bool = False
-    ignore: list[str] = []
-
-    @field_validator("ignore")
-    @classmethod
-    def _patterns(cls, value: list[str]) -> list[str]:
-        for pattern in value:
-            compiled("ignore", pattern)
-        return value
-
-
-class Generate(StrictModel):
-    """How a `generate` task is answered and matched.
-
-    Greedy decoding ends after `max_new_tokens`, at the end-of-text token or at a `stop` string. `match` compares
-    normalized text or numbers; `extract` is a regular expression whose first group is the answer (strict match).
-    `exact` makes the strict match that of lm-evaluation-harness: equal texts but for what it ignores.
-    """
-
-    max_new_tokens: int = Field(16, ge=1, le=4096)
-    stop: list[Annotated[str, Field(min_length=1)]] = ["\n"]
-    match: Literal["text", "number"] = "text"
-    extract: str | None = None
-    exact: ExactMatch | None = None
-
-    @field_validator("extract")
-    @classmethod
-    def _has_a_group(cls, value: str | None) -> str | None:
-        if compiled("extract", value or "()").groups < 1:
-            raise ValueError(f"extract {value!r} has no group; put the answer's part into parentheses")
-        return value
-
-
 class ProtocolOverrides(StrictModel):
     """Settings of the protocol that a task (or a study's entry of it) sets for itself; see `study.Protocol`."""
 
@@ -105,8 +61,8 @@ class ProtocolOverrides(StrictModel):
     epochs: int | None = Field(None, ge=1, le=100_000)
     batch_size: int | None = Field(None, ge=1, le=100_000)
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    encoder_choice: Literal["similarity", "cross"] | None = None
-    decoder_choice: Literal["continuation", "letters"] | None = None
+    encoder_choice: EncoderChoice | None = None
+    decoder_choice: DecoderChoice | None = None
     length_normalization: Literal["none", "token", "character"] | None = None
 
 
@@ -190,7 +146,6 @@ class Task(StrictModel):
             raise ValueError("columns.answer as a list is for kind generate")
         if isinstance(columns.answer, int) and self.kind != "choice":
             raise ValueError(f"columns.answer as a number is for kind choice; kind {self.kind} needs a column's name")
-
         self._check_idle(columns)
 
     def _check_idle(self, columns: Columns) -> None:
@@ -332,11 +287,6 @@ def _tokens(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def builtin_tasks() -> dict[str, Path]:
-    """Name -> file of every task that comes with the package."""
-    return {path.stem: path for path in sorted((Path(__file__).parents[1] / "tasks").glob("*.yaml"))}
-
-
 def _check_fields(name: str, prompt: str, valid: tuple[str, ...]) -> set[str]:
     """Fields that a prompt names; ValueError for one that is not legal there."""
     try:
@@ -348,25 +298,3 @@ def _check_fields(name: str, prompt: str, valid: tuple[str, ...]) -> set[str]:
             given = field if field not in valid else f"{field}!{conversion}:{form}"
             raise ValueError(str(unknown_name("field", given, valid, name)))
     return {field for _, field, _, _ in parts}
-
-
-def load_task(name: str, file: Path | None = None, where: str = "") -> Task:
-    """Read and check one task file; `file` is for tasks outside the package.
-
-    Raises UserError for an unknown name (with close names), a missing file, an unknown key or a bad value.
-    """
-    if file is None:
-        known = builtin_tasks()
-        if name not in known:
-            raise unknown_name("task", name, known, where)
-        file = known[name]
-    if not os.path.isfile(file):  # unlike Path.is_file, also false for a name that is too long
-        raise UserError(
-            f"{where}: task file {str(file)!r} does not exist; paths start at the working folder{files_near(file)}."
-        )
-    data = read_yaml(file)
-    check_kind(data, str(file), "task")
-    task = validated(Task, data, str(file))
-    if task.name != name:
-        raise UserError(f"{file}: the task calls itself {task.name!r}, the study names it {name!r}: make them equal.")
-    return task

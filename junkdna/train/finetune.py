@@ -5,8 +5,8 @@ sparse           pruned weights are 0 at the start and after every optimizer ste
 sparse_to_dense  pruned weights are 0 at the start, then everything trains
 dense_freeze     pruned weights keep their pre-trained values throughout, the others train
 
-What a step minimizes is named by the data (`objectives`). Data order, head initialization, schedule and dropout draws
-come from (task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
+A step minimizes the loss of the answer format. Data order, head initialization, schedule and dropout draws come from
+(task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
 the mask is applied after the *last* step too. As in theirs, optimizer moments are not masked. Not done: gradient
 clipping, model selection (last step counts).
 """
@@ -22,11 +22,12 @@ from torch import nn
 
 from junkdna.compress import masks as masking
 from junkdna.compress.scope import matrices
-from junkdna.errors import unknown_name
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 from junkdna.seeds import seed_for
-from junkdna.train.losses import OBJECTIVES, Training, check_rows
+from junkdna.study import formats
+from junkdna.study.cell_settings import TrainingSettings
 from junkdna.train.state import TrainingState
+from junkdna.train.train_rows import TrainRows, check_rows
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,15 @@ def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float
     return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
 
 
-def optimizer_steps(rows: int, full_rows: int, protocol: dict) -> int:
+def optimizer_steps(rows: int, full_rows: int, protocol: TrainingSettings) -> int:
     """Optimizer steps of a training on `rows` of `full_rows` train rows, by the protocol's `match`.
 
     epochs  epochs * ceil(rows / batch_size): fewer rows, fewer steps, as in the authors' code
     steps   epochs * ceil(full_rows / batch_size): the steps that all rows would get, so that the amount of data does
             not change with the length of training. Where fewer rows than a batch are left, its steps are smaller.
     """
-    counted = {"epochs": rows, "steps": full_rows}
-    if protocol["match"] not in counted:
-        raise unknown_name("match", protocol["match"], counted)
-    return protocol["epochs"] * math.ceil(counted[protocol["match"]] / protocol["batch_size"])
+    counted = full_rows if protocol.match == "steps" else rows
+    return protocol.epochs * math.ceil(counted / protocol.batch_size)
 
 
 def fine_tune(
@@ -62,15 +61,15 @@ def fine_tune(
     prunables: list,
     masks: dict[str, torch.Tensor],
     mode: str,
-    data: Training,
-    protocol: dict,
+    data: TrainRows,
+    protocol: TrainingSettings,
     key: tuple,
     loop: Loop = NO_CHECKPOINTS,
 ) -> Trained:
     """Train `model` in place in one transfer mode; `masks` (True = kept) may be empty for mode dense.
 
-    `data` names what is minimized. `protocol` gives epochs, match, batch_size, learning_rate, warmup_fraction,
-    weight_decay; the learning rate's schedule spans the steps that are made. `key` is (task, seed). Raises UserError
+    `data` names the answer format, whose loss is minimized. The learning rate's schedule spans the steps that are made.
+    `key` is (task, seed). Raises UserError
     before the first step for rows that cannot be learned from, RuntimeError when the mask does not hold exactly after
     the last one (contract 5). `loop` goes through the batches; what it may keep of an interrupted training is the state
     after a step, while masks and frozen values are made again from the model as it is given.
@@ -83,18 +82,18 @@ def fine_tune(
     if mode in ("sparse", "sparse_to_dense"):
         masking.apply(prunables, masks)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=protocol["learning_rate"], weight_decay=protocol["weight_decay"], fused=True
+        model.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay, fused=True
     )
-    batches = _batches(len(data), protocol["batch_size"], steps, key)
+    batches = _batches(len(data), protocol.batch_size, steps, key)
     state = TrainingState(model, optimizer)
     device = next(model.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _repeatable(device):
         torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator; the global state is put back
         model.train()
         for batch in loop("train", batches, state.save, state.load):
-            factor = learning_rate_factor(len(state.losses), len(batches), protocol["warmup_fraction"])
+            factor = learning_rate_factor(len(state.losses), len(batches), protocol.warmup_fraction)
             for group in optimizer.param_groups:
-                group["lr"] = protocol["learning_rate"] * factor
+                group["lr"] = protocol.learning_rate * factor
             state.losses.append(_step(model, optimizer, data, batch, str(device)))
             _hold(prunables, masks, mode, kept_values)
         model.eval()
@@ -118,8 +117,10 @@ def _repeatable(device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: Training, batch: list[int], device: str) -> float:
-    loss = OBJECTIVES[data.objective].loss(model, data, batch, device)
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, batch: list[int], device: str) -> float:
+    answer_format = formats.load(data.format)
+    outputs = answer_format.outputs(model, data.columns, batch, device)
+    loss = answer_format.loss(outputs, data.labels(batch, device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

@@ -222,7 +222,7 @@ def test_check_names_a_cell_that_stands_twice():
 
 def test_collected_file_reads_back(resolved):
     output = Path("results/cells.parquet")
-    toy_run.jobs.collect(output, toy_run.document(resolved))
+    toy_run.table_jobs.collect(output, toy_run.document(resolved))
     table = pl.read_parquet(output)
     assert table.drop("rows_note").equals(collect(resolved))
     notes = dict(table.select("task", "rows_note").unique().iter_rows())

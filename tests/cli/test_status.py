@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import toy
 import toy_run
+from toy_studies import TEN_CELLS
 
 from junkdna.cli import status as cli_status
 from junkdna.cli.status import stale_files, status
@@ -25,36 +27,17 @@ from junkdna.study.settings import settings_text
 from junkdna.study.study import Resolved
 
 STUDY = {
-    **toy.STUDY,
-    "tasks": {"colours": toy.STUDY["tasks"]["colours"]},
-    "experiments": {"context": {**toy.STUDY["experiments"]["context"],
-                                "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]}]}},
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy world in which every cell of `STUDY` is done: six of them."""
-    import shutil
-
-    folder = tmp_path_factory.mktemp("status") / "world"
-    shutil.copytree(toy_world_once, folder)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        toy.write_yaml(folder / "config.yaml", STUDY)
-        toy_run.run_all(toy_run.read())
-    finally:
-        os.chdir(before)
-    return folder
+    **TEN_CELLS,
+    "tasks": {"colours": TEN_CELLS["tasks"]["colours"]},
+    "experiments": {"context": TEN_CELLS["experiments"]["context"]},
+}
 
 
 @pytest.fixture
 def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
-    """The study in a copy of that world, which is the working folder."""
-    import shutil
-
+    """`STUDY` (six cells, all done) in a copy of the finished world, which is the working folder."""
     monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    toy.write_yaml(Path("config.yaml"), STUDY)
     return toy_run.read()
 
 

@@ -1,10 +1,10 @@
 """Every compression method through the stages: toy models compressed, scored and trained as the rules do it."""
 
 import copy
-import json
 import os
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from junkdna.compress.store import make_compressed
 from junkdna.errors import UserError
 from junkdna.models.load import load_plain
 from junkdna.run.cell_file import read_footer
+from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import parse_compression
@@ -136,8 +137,8 @@ def test_stored_compressions_are_shared_and_know_what_made_them(ran):
             continue
         facts = read_artifact(Path(cell.compressed_path)).facts
         settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-        assert facts["settings"] == json.loads(json.dumps(settings))
-        assert facts["digest"] == study_settings.cell_settings(cell, resolved)["inputs"]["compressed"]
+        assert canonical_json(facts["settings"]) == canonical_json(settings)
+        assert facts["digest"] == study_settings.cell_settings(cell, resolved).inputs["compressed"]
         if METHODS[cell.compression.method].statistics:
             assert len(facts["sample_ids"]) == len({*facts["sample_ids"]}) == 6
 
@@ -154,12 +155,12 @@ def test_methods_that_calibrate_share_their_samples(ran):
 def test_a_stored_compression_of_other_settings_is_refused(ran, tmp_path):
     cell = next(cell for cell in ran if cell.compressed_path)
     settings = toy_run.settings_of(cell, toy_run.read("methods.yaml"))
-    settings["inputs"]["compressed"] = "0" * 16
+    settings.inputs["compressed"] = "0" * 16
     with pytest.raises(UserError, match=r"(?s)results/compressed.*other settings"):
         compressing_cell(settings)
 
 
-def compressing_cell(settings: dict) -> None:
+def compressing_cell(settings: object) -> None:
     from junkdna.run.cell import run_cell
 
     run_cell(settings, "cpu")
@@ -211,7 +212,7 @@ def test_stale_calibration_rows_are_refused(ran):
     for wrong, says in ((other, "other settings"), (Path("none.parquet"), "junkdna calibration"), (None, "not there")):
         with pytest.raises(UserError, match=says):
             make_compressed(Path("results/new.safetensors"), settings, folder, wrong, "cpu")
-    settings["inputs"]["calibration"] = "0" * 16
+    settings = replace(settings, inputs={**settings.inputs, "calibration": "0" * 16})
     with pytest.raises(UserError, match=r"llm|other settings"):
         make_compressed(Path("results/new.safetensors"), settings, folder, rows, "cpu")
     assert not Path("results/new.safetensors").exists()
@@ -224,8 +225,9 @@ def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
     for output, model in ((cell.compressed_path + "x", "tiny"), (cell.compressed_path, "llm")):
         with pytest.raises(UserError, match="not what --settings describes"):
             jobs.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
+    other = replace(settings, compression="magnitude-x")
     with pytest.raises(UserError, match="no stored compression"):
-        jobs.compress(Path("x"), {}, toy_run.manifest("tiny"), None, gpus=0, threads=1)
+        jobs.compress(Path("x"), other, toy_run.manifest("tiny"), None, gpus=0, threads=1)
 
 
 def test_every_printed_command_runs_as_it_stands(ran, tmp_path):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,15 +7,12 @@ from hypothesis import strategies as st
 
 from junkdna.compress import chunks
 from junkdna.compress.checks import (
-    check_band,
-    check_bits,
     check_divides,
-    check_group,
-    check_keep_of,
     check_matrix,
-    check_rank,
     check_weights,
+    group_size,
     keep_count,
+    kept_rank,
     prune_count,
 )
 from junkdna.errors import UserError
@@ -38,96 +37,16 @@ def test_count_where_the_float_product_falls_short():
     assert prune_count(total, 0.7) == 59_500_007
 
 
-@pytest.mark.parametrize(
-    ("level", "words"),
-    [
-        (70, "0.7 means 70 % pruned.*looks like a percentage: write 0.7"),
-        (-0.1, "from 0 to 1"),
-        (101, r"from 0 to 1 \(0.7 means 70 % pruned\)\.$"),
-        (float("nan"), "nan"),
-        (float("inf"), "inf"),
-        ((2, 4), "pair belongs to 'nm', 'wanda' or 'sparsegpt'"),
-        ("0.5", "'0.5'"),
-        (True, "True"),
-        (None, "None"),
-    ],
-)
-def test_bad_sparsity(level, words):
-    for count in (prune_count, keep_count):
-        with pytest.raises(UserError, match=words):
+@pytest.mark.parametrize("level", [70, -0.1, float("nan"), float("inf")])
+def test_a_share_that_no_study_lets_through_is_our_own_mistake(level):
+    for count in (prune_count, keep_count, partial(kept_rank, 100)):
+        with pytest.raises(AssertionError):
             count(100, level)
 
 
-@pytest.mark.parametrize(
-    ("level", "words"),
-    [
-        ((4, 2), r"keep 4, of 2.*swapped: \(2, 4\)"),
-        ((-1, 4), "keep -1, of 4"),
-        ((0, 0), "of >= 1"),
-        ((1, -4), "of >= 1"),
-        (0.5, "belongs to 'magnitude'"),
-        ((2,), "pair"),
-        ((2.0, 4), "whole numbers"),
-        ("24", "'24'"),
-    ],
-)
-def test_bad_keep_of(level, words):
-    with pytest.raises(UserError, match=words):
-        check_keep_of(level)
-
-
-def test_keep_of_from_a_yaml_list():
-    assert check_keep_of([2, 4]) == (2, 4)
-
-
-@pytest.mark.parametrize(
-    ("level", "words"),
-    [
-        ((0.3, 0.2), r"from 0\.3, to 0\.2.*swapped: \(0\.2, 0\.3\)"),
-        ((20, 30), r"level \(20, 30\): 20: a band is.*write 0\.2"),
-        ((0.2, 1.5), r"1\.5: .*write 0\.015"),
-        ((-0.1, 0.2), "from <= to"),
-        ((0.1, float("nan")), "nan"),
-        ((0.1, "0.2"), "Give two numbers"),
-        (0.5, "belongs to 'magnitude'"),
-        ((0.1, 0.2, 0.3), "is a pair"),
-        ("ab", "is a pair"),
-    ],
-)
-def test_bad_band(level, words):
-    with pytest.raises(UserError, match=words):
-        check_band(level)
-
-
-def test_bands_at_the_ends():
-    assert check_band([0, 1]) == (0, 1)
-    assert check_band((0.5, 0.5)) == (0.5, 0.5)
-
-
-@pytest.mark.parametrize("bits", [2, 3, 4, 8])
-def test_bits(bits):
-    assert check_bits(bits) == bits
-
-
-@pytest.mark.parametrize(
-    ("bits", "words"),
-    [
-        (16, r"bits 16: .*2, 3, 4, 8 bits.*dense"),
-        (5, r"number\.$"),
-        (4.0, r"4\.0"),
-        (True, "True"),
-        ("4", "'4'"),
-        (0, "0"),
-    ],
-)
-def test_bad_bits(bits, words):
-    with pytest.raises(UserError, match=words):
-        check_bits(bits)
-
-
 def test_group_zero_is_the_whole_row():
-    assert check_group(576, 0) == 576
-    assert check_group(576, 64) == 64
+    assert group_size(576, 0) == 576
+    assert group_size(576, 64) == 64
 
 
 @pytest.mark.parametrize(
@@ -136,29 +55,11 @@ def test_group_zero_is_the_whole_row():
         (96, 128, r"group 128 does not divide the 96 inputs.*one of \[8, 12, 16, 24, 32, 48\], or 0\.$"),
         (600, 128, r"use one of \[8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100, 120, 150, 200, 300\], or 0"),
         (37, 8, r"Here use 0\.$"),
-        (64, -1, "0 takes the whole row"),
-        (64, 32.0, r"32\.0"),
-        (64, True, "True"),
-        (64, None, "None"),
     ],
 )
 def test_bad_group(inputs, group, words):
     with pytest.raises(UserError, match=words):
-        check_group(inputs, group)
-
-
-@pytest.mark.parametrize("level", [0, 0.25, 1])
-def test_rank(level):
-    assert check_rank(level) == level
-
-
-@pytest.mark.parametrize(
-    ("level", "words"),
-    [(25, r"rank 25: .*write 0\.25"), (-1, "from 0 to 1"), (200, r"to 1\.$"), ("0.5", "one number"), (True, "True")],
-)
-def test_bad_rank(level, words):
-    with pytest.raises(UserError, match=words):
-        check_rank(level)
+        group_size(inputs, group)
 
 
 def test_divides():

@@ -6,12 +6,13 @@ import torch
 
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.report import check_total, layer_report, level_kind, model_report
+from junkdna.compress.report import check_total, layer_report, model_report
+from junkdna.study.cell import Compression
+from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS, load
+from junkdna.study.options import option_texts
 
 WEIGHT = torch.arange(1.0, 49.0).reshape(4, 12)
-RTN = {"group": 4, "symmetric": False}
-GPTQ = RTN | {"act_order": False}
 OVER_MATRICES = [method for method in METHODS.values() if method.over == "matrix"]
 
 
@@ -19,8 +20,15 @@ def mask_of(*rows):
     return torch.tensor([[digit == "1" for digit in row] for row in rows])
 
 
-def report(mask, method, level, weight=None, options=()):
-    return layer_report("w", WEIGHT, MatrixResult(mask, weight), method, level, dict(options))
+def at(method, level, **options):
+    """The compression of a method at a level's value."""
+    kinds = METHODS[method].levels
+    kind = "keep_of" if "keep_of" in kinds and isinstance(level, tuple) else kinds[0]
+    return Compression(method, LEVEL_KINDS[kind].write(level), option_texts(method, options))
+
+
+def report(mask, method, level, weight=None, **options):
+    return layer_report("w", WEIGHT, MatrixResult(mask, weight), at(method, level, **options))
 
 
 HALF = mask_of("110010101010", "001111000110", "111111000000", "000000111111")
@@ -40,7 +48,7 @@ def test_a_mask_is_counted():
 def test_a_matrix_that_lost_one_less_than_asked(method):
     uneven = mask_of("111111111111", "111111111110", "000000000000", "000000000000")
     assert report(uneven, method, 0.52).pruned == 25  # floor(48 * 0.52) = 24
-    with pytest.raises(RuntimeError, match=f"^w: {method} at 0.55 .*25 of 48 weights are pruned, fewer than 26"):
+    with pytest.raises(RuntimeError, match=f"^w: {method}-0.55 .*25 of 48 weights are pruned, fewer than 26"):
         report(uneven, method, 0.55)
 
 
@@ -60,7 +68,7 @@ def test_every_group_keeps_n(method):
     mask = mask_of(*["110001010000"] * 4)
     assert report(mask, method, (2, 4)).effective_bits == 8.75
     mask[1, 2] = True
-    with pytest.raises(RuntimeError, match=r"w: .* at \(2, 4\) .*a group of 4 keeps 3 weights, more than 2"):
+    with pytest.raises(RuntimeError, match=r"w: .*-keep2of4 .*a group of 4 keeps 3 weights, more than 2"):
         report(mask, method, (2, 4))
 
 
@@ -86,8 +94,7 @@ def test_a_group_has_no_more_values_than_codes(bits):
     weight = on_grid(40, 96, 32, bits, generator)
 
     def measured(new, group):
-        options = RTN | {"group": group}
-        return layer_report("w", weight, MatrixResult(None, new), "rtn", bits, options)
+        return layer_report("w", weight, MatrixResult(None, new), at("rtn", bits, group=group))
 
     found = measured(weight, 32)
     assert (found.bits, found.pruned, found.rank) == (bits, None, None)
@@ -106,28 +113,27 @@ def test_nan_is_no_point_of_a_grid():
     weight = torch.zeros(4, 12)
     weight[0, :5] = float("nan")
     with pytest.raises(RuntimeError, match="6 values"):
-        layer_report("w", WEIGHT, MatrixResult(None, weight), "rtn", 2, RTN | {"group": 0})
+        layer_report("w", WEIGHT, MatrixResult(None, weight), at("rtn", 2, group=0))
 
 
 def test_act_order_mixes_the_groups():
     generator = torch.Generator().manual_seed(0)
     weight = on_grid(8, 96, 32, 2, generator)[:, torch.randperm(96, generator=generator)]
     result = MatrixResult(None, weight)
-    told = GPTQ | {"group": 32}
     with pytest.raises(RuntimeError, match="share a grid of 4"):
-        layer_report("w", weight, result, "gptq", 2, told)
-    found = layer_report("w", weight, result, "gptq", 2, told | {"act_order": True})
+        layer_report("w", weight, result, at("gptq", 2, group=32))
+    found = layer_report("w", weight, result, at("gptq", 2, group=32, act_order=True))
     assert found.effective_bits == 2 + 18 / 32 + 2 / 8
     noise = MatrixResult(None, torch.randn(8, 96, generator=generator))
     with pytest.raises(RuntimeError, match="96 values share a grid of 12"):
-        layer_report("w", weight, noise, "gptq", 2, told | {"act_order": True})
+        layer_report("w", weight, noise, at("gptq", 2, group=32, act_order=True))
 
 
 def test_options_that_are_left_out_are_the_defaults():
     weight = torch.zeros(2, 256)
     result = MatrixResult(None, weight)
-    assert layer_report("w", weight, result, "rtn", 4, {}).effective_bits == 4 + 20 / 128
-    assert layer_report("w", weight, result, "rtn", 4, {"symmetric": True}).effective_bits == 4 + 16 / 128
+    assert layer_report("w", weight, result, at("rtn", 4)).effective_bits == 4 + 20 / 128
+    assert layer_report("w", weight, result, at("rtn", 4, symmetric=True)).effective_bits == 4 + 16 / 128
 
 
 def test_low_rank():
@@ -144,13 +150,6 @@ def test_results_of_another_shape_or_dtype_are_our_own_mistake():
         report(None, "svd", 0.5, WEIGHT.double())
 
 
-def test_kinds_of_level():
-    assert level_kind("wanda", 0.5) == "sparsity"
-    assert level_kind("wanda", (2, 4)) == "keep_of"
-    assert level_kind("band", (0, 1)) == "band"
-    assert level_kind("gptq", 4) == "bits"
-
-
 def test_a_method_that_prunes_matrix_by_matrix_owes_something():
     """Each method over matrices is held to its level: a mask that keeps all, or weights as they were, is found out."""
     levels = {"sparsity": 0.5, "keep_of": (2, 4), "bits": 2}
@@ -158,8 +157,8 @@ def test_a_method_that_prunes_matrix_by_matrix_owes_something():
         for kind in set(method.levels) & set(levels):
             mask = None if method.gives == "weight" else torch.ones_like(WEIGHT, dtype=torch.bool)
             weight = None if method.gives == "mask" else WEIGHT
-            with pytest.raises(RuntimeError, match=f"w: {method.name} at"):
-                report(mask, method.name, levels[kind], weight, {"group": 0} if kind == "bits" else {})
+            with pytest.raises(RuntimeError, match=f"w: {method.name}-"):
+                report(mask, method.name, levels[kind], weight, **({"group": 0} if kind == "bits" else {}))
 
 
 @pytest.mark.parametrize("method", OVER_MATRICES, ids=lambda method: method.name)
@@ -175,7 +174,7 @@ def test_what_the_methods_give_is_what_was_asked(method, dtype):
     for kind in method.levels:
         for options in (grids, *choices):
             result = load(method.name)(weight, statistics, levels[kind], **options)
-            found = layer_report("w", weight, result, method.name, levels[kind], options)
+            found = layer_report("w", weight, result, at(method.name, levels[kind], **options))
             assert 0 < found.effective_bits < 12
 
 
@@ -185,27 +184,27 @@ def two_matrices():
 
 def test_totals_over_the_model_are_exact():
     reports = two_matrices()  # 24 of 96 are pruned
-    check_total(reports, "magnitude", 0.25, {})
-    check_total(reports, "largest", 0.2599, {})  # 24.95
-    check_total(reports, "band", (0.25, 0.5), {})
-    check_total(reports, "band", (0.1, 0.35), {})  # 33 - 9
-    with pytest.raises(RuntimeError, match=r"magnitude at 0\.2 pruned 24 of 96 weights, not 19"):
-        check_total(reports, "magnitude", 0.2, {})
+    check_total(reports, at("magnitude", 0.25))
+    check_total(reports, at("largest", 0.2599))  # 24.95
+    check_total(reports, at("band", (0.25, 0.5)))
+    check_total(reports, at("band", (0.1, 0.35)))  # 33 - 9
+    with pytest.raises(RuntimeError, match=r"magnitude-0\.2 pruned 24 of 96 weights, not 19"):
+        check_total(reports, at("magnitude", 0.2))
     with pytest.raises(RuntimeError, match="not 28"):
-        check_total(reports, "random", 0.3, {})
+        check_total(reports, at("random", 0.3))
     with pytest.raises(RuntimeError, match="not 25"):
-        check_total(reports, "band", (0.1, 0.36), {})
+        check_total(reports, at("band", (0.1, 0.36)))
 
 
 def test_reference_ties_may_prune_more_but_not_less():
-    check_total(two_matrices(), "magnitude", 0.2, {"reference_ties": True})
+    check_total(two_matrices(), at("magnitude", 0.2, reference_ties=True))
     with pytest.raises(RuntimeError, match="not 28"):
-        check_total(two_matrices(), "magnitude", 0.3, {"reference_ties": True})
+        check_total(two_matrices(), at("magnitude", 0.3, reference_ties=True))
 
 
 def test_other_methods_have_no_total():
-    check_total(two_matrices(), "wanda", 0.9, {})
-    check_total([report(None, "svd", 0.5, WEIGHT)], "svd", 0.5, {})
+    check_total(two_matrices(), at("wanda", 0.9))
+    check_total([report(None, "svd", 0.5, WEIGHT)], at("svd", 0.5))
 
 
 def test_model_report():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import toy
 
-from junkdna.cli.jobs import study as keep_study
+from junkdna.cli.table_jobs import study as keep_study
 from junkdna.dag.failures import JOBS, LOG_LINES, SHOWN, Run, failed_jobs, failure_lines, given_of, snakemake_line
 from junkdna.run.job_log import MESSAGE_TEXT
 from junkdna.storage.study_commands import Given

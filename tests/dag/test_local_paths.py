@@ -14,7 +14,7 @@ from junkdna.storage.checksums import sha256_file
 from junkdna.study import grid
 from junkdna.study.grid import used_examples
 from junkdna.study.load import resolve
-from junkdna.study.settings import example_settings, model_settings
+from junkdna.study.source_settings import example_settings, model_settings
 
 
 def lines(study: dict) -> list[str]:
@@ -71,10 +71,10 @@ def test_patterns_must_match_something(study, world):
         (world / "data/parts" / part).mkdir(parents=True)
         shutil.copy(world / "data/hues.parquet", world / f"data/parts/{part}/hues-0.parquet")
     assert lines(study) == []
-    source = example_settings("named", "evaluate", resolve(study, "study"))["source"]
+    source = example_settings("named", "evaluate", resolve(study, "study")).source
     names = [f"parts/{part}/hues-0.parquet" for part in "ab"]
     lines_of_digest = "".join(f"{name} {sha256_file(world / 'data' / name)}\n" for name in names)
-    assert source["files_sha256"] == hashlib.sha256(lines_of_digest.encode()).hexdigest()
+    assert source.files_sha256 == hashlib.sha256(lines_of_digest.encode()).hexdigest()
 
 
 def test_a_home_folder_may_be_named(study, world, monkeypatch):
@@ -83,8 +83,8 @@ def test_a_home_folder_may_be_named(study, world, monkeypatch):
     study["tasks"]["mood"]["folder"] = "~/data"
     assert lines(study) == []
     resolved = resolve(study, "study")
-    assert "files_sha256" in model_settings("llm", resolved)
-    assert "files_sha256" in example_settings("mood", "train", resolved)["source"]
+    assert model_settings("llm", resolved).files_sha256
+    assert example_settings("mood", "train", resolved).source.files_sha256
 
 
 def test_files_with_any_name_may_be_read(study, world):

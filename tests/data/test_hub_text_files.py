@@ -9,7 +9,7 @@ import yaml
 
 from junkdna.data.rows import RawRows, load_raw
 from junkdna.errors import UserError
-from junkdna.study.sources import HubSource
+from junkdna.study.sources import PinnedSource
 
 LINES = '{"d": "2017-01-01", "n": 3, "b": true}\n{"d": "07", "n": 2.5, "b": false}\n'
 FIELDS = "d,n,s,e\n2017-01-01,3,007,NA\n2017-01-02,2.5,1,\n"
@@ -29,7 +29,7 @@ def hub(folder: Path, files: dict[str, str], split: str = "train", head: dict | 
         (place / name).write_text(text)
     if head:
         (place / "README.md").write_text(f"---\n{yaml.safe_dump(head)}---\n")
-    return load_raw(HubSource(hub=str(place)), split)
+    return load_raw(PinnedSource(hub=str(place)), split)
 
 
 def test_values_are_those_of_the_file(tmp_path) -> None:

@@ -8,15 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import toy
+from typed_settings import typed
 
 from junkdna.cli import jobs
 from junkdna.data.examples import make_examples
 from junkdna.data.examples_file import read_examples_file
 from junkdna.data.label_checks import check_labels
 from junkdna.errors import UserError
-from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.paths import FOOTER_KEY
+from junkdna.study.source_settings import ExampleSettings, example_settings
 
 BASE = {"task": "t", "limits": {}, "evaluate_split": "test", "train_split": "train"}
 CLASSIFY = {**BASE, "kind": "classify", "labels": ["no", "yes"], "columns": {"text": "{q}", "answer": "a"}}
@@ -31,8 +32,8 @@ def checked(settings: dict, answers: list, role: str = "evaluate", choices: list
     rows = [{"q": f"q{i}", "a": answer} for i, answer in enumerate(answers)]
     if settings["kind"] == "choice":
         rows = [{**row, "c": (choices or [f"x{i}", f"y{i}", f"z{i}"])} for i, row in enumerate(rows)]
-    table = make_examples(settings, role, lambda _: pa.Table.from_pylist(rows))
-    return check_labels(settings, role, table)
+    table = make_examples(typed(settings), role, lambda _: pa.Table.from_pylist(rows))
+    return check_labels(typed(settings), role, table)
 
 
 CONSTANT = [
@@ -136,13 +137,13 @@ TASK = {
 }  # fmt: skip
 
 
-def settings_of(role: str = "evaluate") -> dict:
+def settings_of(role: str = "evaluate") -> ExampleSettings:
     study = {
         "study": "s", "models": {"m": {"kind": "encoder", "local": "m"}}, "tasks": {"spam": {"file": "spam.yaml"}},
         "experiments": {"e": {"title": "", "models": ["m"], "tasks": ["spam"], "transfer": ["dense"],
                               "compressions": [{"method": "magnitude", "sparsity": 0.5}]}},
     }  # fmt: skip
-    return study_settings.example_settings("spam", role, resolve(study, "study"))
+    return example_settings("spam", role, resolve(study, "study"))
 
 
 @pytest.fixture

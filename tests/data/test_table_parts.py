@@ -13,7 +13,7 @@ from junkdna.data.rows import load_raw
 from junkdna.data.values import plain_rows
 from junkdna.errors import UserError
 from junkdna.storage.globs import matching
-from junkdna.study.sources import LocalSource
+from junkdna.study.sources import PinnedSource
 
 
 def join(folder: Path, *parts: pa.Array | pa.Table) -> list:
@@ -22,7 +22,7 @@ def join(folder: Path, *parts: pa.Array | pa.Table) -> list:
         table = part if isinstance(part, pa.Table) else pa.table({"v": part})
         with pa.ipc.new_file(folder / f"p{number}.arrow", table.schema) as file:
             file.write_table(table)
-    table = load_raw(LocalSource(local=str(folder)), "p*.arrow").table
+    table = load_raw(PinnedSource(local=str(folder)), "p*.arrow").table
     rows = list(plain_rows("t", table, {name: {} for name in table.schema.names}))
     return rows if isinstance(parts[0], pa.Table) else [row["v"] for row in rows]
 
@@ -122,11 +122,11 @@ def test_columns_in_any_order_and_missing_ones(tmp_path) -> None:
 def test_json_rows_of_several_files_may_each_lack_keys(tmp_path) -> None:
     for number, row in enumerate(({"q": "a", "c": 1}, {"q": "b", "h": 2.25}, {"h": 1})):
         (tmp_path / f"p{number}.jsonl").write_text(json.dumps(row) + "\n")
-    rows = load_raw(LocalSource(local=str(tmp_path)), "p*.jsonl").table.to_pylist()
+    rows = load_raw(PinnedSource(local=str(tmp_path)), "p*.jsonl").table.to_pylist()
     assert [list(row.values()) for row in rows] == [["a", 1, None], ["b", None, "2.25"], [None, None, "1"]]
     (tmp_path / "p3.jsonl").write_text('{"h": "x"}\n')
     with pytest.raises(UserError, match=r"column h contains numbers .* in p1.jsonl and text \(string\) in p3.jsonl"):
-        load_raw(LocalSource(local=str(tmp_path)), "p*.jsonl")
+        load_raw(PinnedSource(local=str(tmp_path)), "p*.jsonl")
 
 
 def test_two_columns_of_one_name(tmp_path) -> None:
@@ -137,13 +137,13 @@ def test_two_columns_of_one_name(tmp_path) -> None:
 def test_parquet_parts_keep_numbers_as_each_file_has_them(tmp_path) -> None:
     for number, column in enumerate((A([0.1], pa.float32()), A([0.1]), A([3]))):
         parquet.write_table(pa.table({"v": column}), tmp_path / f"{number}.parquet")
-    assert load_raw(LocalSource(local=str(tmp_path)), "*.parquet").table["v"].to_pylist() == ["0.1", "0.1", "3"]
+    assert load_raw(PinnedSource(local=str(tmp_path)), "*.parquet").table["v"].to_pylist() == ["0.1", "0.1", "3"]
 
 
 def test_json_parts_by_name_in_any_case(tmp_path) -> None:
     (tmp_path / "a.JSONL").write_text('{"v": "x", "w": "1"}\n')
     (tmp_path / "b.JSONL").write_text('{"v": "y", "z": "2"}\n')
-    assert load_raw(LocalSource(local=str(tmp_path)), "*.JSONL").table["z"].to_pylist() == [None, "2"]
+    assert load_raw(PinnedSource(local=str(tmp_path)), "*.JSONL").table["z"].to_pylist() == [None, "2"]
 
 
 @pytest.mark.parametrize("hidden", [".a.jsonl", "._a.jsonl"])
@@ -153,7 +153,7 @@ def test_a_star_does_not_match_hidden_files(tmp_path, hidden: str) -> None:
         (tmp_path / "d" / name).write_text(json.dumps({"v": text}) + "\n")
     (tmp_path / ".d").mkdir()
     (tmp_path / ".d" / "a.jsonl").write_text('{"v": "below"}\n')
-    source = LocalSource(local=str(tmp_path))
+    source = PinnedSource(local=str(tmp_path))
     for pattern in ("d/*.jsonl", "d/*", "*/*", "*/a.jsonl"):
         assert load_raw(source, pattern).table["v"].to_pylist() == ["shown"]
         assert [path.name for path in matching(tmp_path, pattern)] == ["a.jsonl"]
@@ -167,14 +167,14 @@ def test_a_star_does_not_match_hidden_files(tmp_path, hidden: str) -> None:
 @pytest.mark.parametrize("name", ["__filename", "__fragment_index", "__batch_index", "__last_in_fragment"])
 def test_parquet_columns_of_any_name(tmp_path, name: str) -> None:
     parquet.write_table(pa.table({name: ["x"], "v": ["y"]}), tmp_path / "a.parquet")
-    table = load_raw(LocalSource(local=str(tmp_path)), "a.parquet").table
+    table = load_raw(PinnedSource(local=str(tmp_path)), "a.parquet").table
     assert table.to_pylist() == [{name: "x", "v": "y"}]
 
 
 def test_two_parquet_columns_of_one_name(tmp_path) -> None:
     parquet.write_table(pa.table([A(["x"]), A(["y"])], names=["a", "a"]), tmp_path / "a.parquet")
     with pytest.raises(UserError, match=r"a\.parquet has column a more than once; rename one"):
-        load_raw(LocalSource(local=str(tmp_path)), "a.parquet")
+        load_raw(PinnedSource(local=str(tmp_path)), "a.parquet")
 
 
 @pytest.mark.parametrize("state", ["[]", "{}", '{"_data_files": {}}', '{"_data_files": [1]}', "null"])
@@ -182,7 +182,7 @@ def test_a_state_file_of_another_form(tmp_path, state: str) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "state.json").write_text(state)
     with pytest.raises(UserError, match=r"state\.json does not list the folder's files"):
-        load_raw(LocalSource(local=str(tmp_path)), "s")
+        load_raw(PinnedSource(local=str(tmp_path)), "s")
 
 
 def test_a_path_that_goes_through_a_file_or_an_empty_folder(tmp_path) -> None:
@@ -190,4 +190,4 @@ def test_a_path_that_goes_through_a_file_or_an_empty_folder(tmp_path) -> None:
     (tmp_path / "d").mkdir()
     for pattern, says in (("n.csv/x", "is a file, not a folder"), ("d/x", "is an empty folder")):
         with pytest.raises(UserError, match=says):
-            load_raw(LocalSource(local=str(tmp_path)), pattern)
+            load_raw(PinnedSource(local=str(tmp_path)), pattern)

@@ -191,7 +191,7 @@ def test_columns_that_exist(columns):
         ({"text": "{q}", "answer": "n", "fill": {"q": "z"}}, "z"),
         ({"text": "{q}", "answer": "n", "fill": {"z": "n"}}, "z"),
         ({"text": "{q}", "answer": ["{y}", "{z}"]}, "y, z"),
-        ({"text": "{q}", "answer": "n", "ending": "{e}", "group": "{g}", "shown": "{s}"}, "e, g, s"),
+        ({"text": "{q}", "answer": "n", "suffix": "{e}", "group": "{g}", "shown": "{s}"}, "e, g, s"),
         ({"text": "{q}", "answer": "n", "choices": "deep.options", "choice_labels": "labels"}, "deep.options, labels"),
     ],
 )

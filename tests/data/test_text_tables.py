@@ -9,12 +9,12 @@ import pytest
 from junkdna.data.rows import load_raw
 from junkdna.data.values import plain_rows
 from junkdna.errors import UserError
-from junkdna.study.sources import LocalSource
+from junkdna.study.sources import PinnedSource
 
 
 def read(folder: Path, name: str, content: str | bytes) -> list[dict]:
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return load_raw(LocalSource(local=str(folder)), name).table.to_pylist()
+    return load_raw(PinnedSource(local=str(folder)), name).table.to_pylist()
 
 
 def error_of(folder: Path, name: str, content: str | bytes) -> str:
@@ -102,7 +102,7 @@ def test_numbers_anywhere_are_read_as_written(tmp_path, monkeypatch, seed: int) 
         texts.append(f'{{"n": {n}, "list": [{", ".join(items)}], "in": {{{fields}}}}}')
     for number, part in enumerate((texts[:5], texts[5:])):
         (tmp_path / f"p{number}.jsonl").write_text("\n".join(part))
-    table = load_raw(LocalSource(local=str(tmp_path)), "p*.jsonl").table
+    table = load_raw(PinnedSource(local=str(tmp_path)), "p*.jsonl").table
     found = plain_rows("t", table, {name: {} for name in table.schema.names})
     for row, (n, items, inner) in zip(found, rows, strict=True):
         assert (str(row["n"]), [str(item) for item in row["list"]]) == (n, items)

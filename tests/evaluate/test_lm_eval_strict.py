@@ -10,7 +10,7 @@ import pytest
 from project import GOLDEN
 
 from junkdna.evaluate.text_match import credit
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 EXPECTED = json.loads((GOLDEN / "lm_eval_strict.json").read_text(encoding="utf-8"))
 

@@ -23,17 +23,17 @@ def few_shot_rows() -> tuple[list, list, list]:
     """Queries, options and starts with every kind of common beginning that tasks make.
 
     Headers of which one begins another, a query that begins another query, equal queries, letters, options that begin
-    alike or begin one another, and options with an ending that alone is scored.
+    alike or begin one another, and options with a suffix that alone is scored.
     """
     tails, (first, second, option) = random_rows(14, 0, 9), random_rows(60, 1, 40)[7:10]
     headers = [first + second, first, option[:2]]
     queries = [headers[k % 3] + tail for k, tail in enumerate(tails)]
     queries += [first + second[:2], first, queries[0], queries[0] + [9]]
-    ending = [11, 12, 13]
+    suffix = [11, 12, 13]
     kinds = [
         (LETTERS, [0, 0, 0, 0]),
         ([[8, 9, 10], [8, 9], [8], [8, 10, 9, 4, 5]], [0, 0, 0, 0]),
-        ([[20, *ending], [21, 22, *ending], ending], [1, 2, 0]),
+        ([[20, *suffix], [21, 22, *suffix], suffix], [1, 2, 0]),
         ([[9, 4, 4], [9, 4, 5], [9, 4, 4]], [2, 1, 0]),
     ]
     options, starts = zip(*(kinds[k % 4] for k in range(len(queries))), strict=True)

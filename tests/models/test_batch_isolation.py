@@ -8,15 +8,16 @@ import torch
 import transformers as hf
 from decoders import make, plain_greedy, plain_loglikelihood, random_options, random_rows, same
 from tiny_models import WIDE
+from toy_training import loss_of
 
 from junkdna.compress.store import _batches
-from junkdna.data.calibration import CalibrationRows
+from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
 from junkdna.evaluate import generate, scores
 from junkdna.models.batch_isolation import ANY, EQUAL, NONE, batch_rule, row_groups
 from junkdna.models.prefix_tree import tree_fits
 from junkdna.models.rotary import frequency_limit
-from junkdna.train.losses import OBJECTIVES, Training
+from junkdna.train.train_rows import TrainRows
 
 MOBILE = {"intra_bottleneck_size": 16, "embedding_size": 16, "num_feedforward_networks": 1}
 ENCODERS = {
@@ -55,17 +56,17 @@ def test_classes_and_training_losses_are_those_of_rows_alone():
     rows, starts, answers = random_rows(12, 5), [3] * 12, [i % 2 for i in range(12)]
     alone = [scores.class_logits(model, [row], [3], "cpu")[0] for row in rows]
     np.testing.assert_allclose(scores.class_logits(model, rows, starts, "cpu"), np.stack(alone), atol=1e-5)
-    data = Training(objective="classes", queries=rows, starts=starts, answers=answers)
-    loss = OBJECTIVES["classes"].loss(model, data, [*range(12)], "cpu")
-    single = [float(OBJECTIVES["classes"].loss(model, data, [i], "cpu").detach()) for i in range(12)]
+    data = TrainRows(format="classifier", columns={"query": rows, "second_start": starts, "answer": answers})
+    loss = loss_of(model, data, [*range(12)])
+    single = [float(loss_of(model, data, [i]).detach()) for i in range(12)]
     assert float(loss.detach()) == pytest.approx(np.mean(single), rel=1e-4)
 
 
-def test_rows_are_given_back_in_their_order_when_trained_by_similarity():
+def test_rows_are_given_back_in_their_order_when_trained_as_a_bi_encoder():
     model, options = encoder("fnet"), random_options(8, 6)
-    data = Training(objective="similarity", queries=random_rows(8, 7), options=options, answers=[1] * 8)
-    loss = OBJECTIVES["similarity"].loss(model, data, [*range(8)], "cpu")
-    single = [float(OBJECTIVES["similarity"].loss(model, data, [i], "cpu").detach()) for i in range(8)]
+    data = TrainRows(format="bi_encoder", columns={"query": random_rows(8, 7), "options": options, "answer": [1] * 8})
+    loss = loss_of(model, data, [*range(8)])
+    single = [float(loss_of(model, data, [i]).detach()) for i in range(8)]
     assert float(loss.detach()) == pytest.approx(np.mean(single), rel=1e-4)
 
 

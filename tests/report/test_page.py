@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from junkdna.errors import UserError
-from junkdna.report.figures.draw import draw_all
+from junkdna.report.draw import draw_all
 from junkdna.report.page import write_report
 from junkdna.storage.tables import write_frame
 
+pytestmark = pytest.mark.usefixtures("svg_alone")
 HOSTILE = "<script>alert('x')</script> & \"co\""
 MODES = ("none", "dense", "sparse")
 

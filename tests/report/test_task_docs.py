@@ -1,4 +1,4 @@
-"""docs/tasks.md: made from the task files, complete, and true where a program can tell."""
+"""docs/tasks.md: generated from the task files, complete, and consistent with them."""
 
 import re
 import subprocess
@@ -11,7 +11,8 @@ from project import ROOT
 from junkdna.errors import UserError
 from junkdna.report.task_docs import page
 from junkdna.study.load import resolve
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 FILE = ROOT / "docs/tasks.md"
 TASKS = {name: load_task(name) for name in builtin_tasks()}
@@ -43,7 +44,7 @@ def test_every_task_is_on_the_page(text, sections):
 
 
 def test_links_lead_somewhere(text):
-    """Inside the page, by GitHub's names of headings; there are no others."""
+    """All links are inside the page and use GitHub's names of headings."""
     headings = [re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"(?m)^#+ (.+)$", text)]
     assert len({*headings}) == len(headings)
     targets = re.findall(r"\]\(([^)]+)\)", text)
@@ -52,7 +53,7 @@ def test_links_lead_somewhere(text):
 
 
 def test_marks_are_closed(text):
-    """Tables of one width, fences in pairs, and no mark of code or stress left open in a line."""
+    """Table rows have equal width, fences come in pairs, and every code or bold mark is closed."""
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert len(rows) == len(TASKS) + 2
@@ -93,13 +94,13 @@ def test_a_section_says_what_the_file_says(sections, name):
 def test_the_prompt_is_the_tasks_own(sections, name):
     task = TASKS[name]
     prompt = re.search(r"(?ms)^```text\n(.*)\n```$", sections[name])[1]
-    template = task.mcq_prompt if task.protocol.decoder_choice == "letters" else task.prompt
+    template = task.mcq_prompt if task.protocol.decoder_choice == "mcq" else task.prompt
     assert prompt.removeprefix(f"{task.description}\n\n").replace("{passage}", "") == template.replace("{passage}", "")
     assert ("{passage}" in prompt) == any(task.columns_of(source).passage is not None for source in task.sources)
     assert prompt.startswith(task.description)
 
 
-def test_floors_and_rows_of_the_table_are_those_of_the_files(text):
+def test_baselines_and_rows_of_the_table_are_those_of_the_files(text):
     for line in re.findall(r"(?m)^\| \[.*$", text):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         task = TASKS[re.match(r"\[(\w+)\]", cells[0])[1]]
@@ -116,7 +117,7 @@ def rows_of(task: Task) -> str:
     return f"{rows:,}"
 
 
-# --- what the head of the page says of all tasks ----------------------------------------------------------------------
+# --- claims about all tasks in the introduction ----------------------------------------------------------------------
 
 KINDS = {"mood": "classify", "alike": "pair", "degree": "regress", "hues": "choice", "named": "generate"}
 WITHOUT = {("encoder", "choice"), *(("decoder", kind) for kind in KINDS.values() if kind != "regress")}

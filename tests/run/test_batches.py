@@ -16,6 +16,7 @@ from junkdna.cli import jobs
 from junkdna.run import batches
 from junkdna.run.cell_file import read_footer
 from junkdna.study import grid, paths
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.study import Resolved
 
 MOVING = {"wall_s"}
@@ -182,7 +183,7 @@ def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch
     assert state(own, resolved) == "done"
 
 
-def _hold(settings: dict, ready, go) -> None:
+def _hold(settings: CellSettings, ready, go) -> None:
     with batches.claimed(settings, wait=True) as ours:
         assert ours
         ready.set()

@@ -23,6 +23,8 @@ from junkdna.storage.fingerprint import digest
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import Cell, Compression, knob_text, parse_cell_path
+from junkdna.study.cell_settings import CellSettings
+from junkdna.study.formats import FORMATS
 from junkdna.study.load import resolve
 from junkdna.train import finetune
 
@@ -60,7 +62,7 @@ class Toy:
         models = {name: load_plain(Path(f"results/models/{name}"), kind) for name, kind in MODELS.items()}
         self.prunables = {name: prunable(model) for name, model in models.items()}
 
-    def settings(self, cell: Cell) -> dict:
+    def settings(self, cell: Cell) -> CellSettings:
         return toy_run.settings_of(cell, self.study_of[cell])
 
 
@@ -103,9 +105,10 @@ def test_toy_studies_have_every_kind_of_cell(ran):
     choice = {(method, "none") for method in ("dense", "magnitude", "random", "nm")}
     modes = {("magnitude", mode) for mode in ("sparse", "sparse_to_dense", "dense_freeze")}
     assert kinds == choice | modes | {("dense", "dense")}
-    answered = {(row["model"], row["kind"], ran.settings(cell)["choice"]) for cell, row in ran.rows.items()}
-    encoder = {("classify", ""), ("pair", ""), ("regress", ""), ("choice", "similarity"), ("choice", "cross")}
-    decoder = {("choice", "continuation"), ("choice", "letters"), ("generate", "")}
+    answered = {(row["model"], row["kind"], ran.settings(cell).format) for cell, row in ran.rows.items()}
+    encoder = {("classify", "classifier"), ("pair", "classifier"), ("regress", "regressor")}
+    encoder |= {("choice", "bi_encoder"), ("choice", "cross_encoder")}
+    decoder = {("choice", "cloze"), ("choice", "mcq"), ("generate", "generate")}
     assert answered == {("tiny", *kind) for kind in encoder} | {("llm", *kind) for kind in decoder}
 
 
@@ -189,7 +192,7 @@ def test_footer(ran):
     for cell in ran.cells:
         footer = read_footer(Path(cell.path))
         assert footer["settings_fingerprint"] == digest(study_settings.settings_text(cell, ran.study_of[cell]))
-        assert footer["settings"] == ran.settings(cell)
+        assert CellSettings.read(footer["settings"], "footer") == ran.settings(cell)
         roles = {"evaluate"} if cell.transfer == "none" else {"train", "evaluate"}
         assert footer["tokens_sha256"] == {role: stored_checksum(Path(cell.tokens_path(role))) for role in roles}
         weights = footer["model"]["files"]["model.safetensors"]["sha256"]
@@ -225,7 +228,7 @@ def test_achieved_sparsity_is_exact(ran):
 def test_all_modes_of_a_seed_start_from_one_head_and_one_data_order(ran):
     groups: dict[tuple, list] = {}
     for run in ran.started:
-        groups.setdefault((run["key"], run["data"].objective, len(run["data"])), []).append(run)
+        groups.setdefault((run["key"], run["data"].format, len(run["data"])), []).append(run)
     assert {(task, rows) for (task, _), _, rows in groups} == {
         ("mood", 64), ("mood", 32), ("alike", 48), ("degree", 48), ("hues", 48),
     }  # fmt: skip
@@ -235,7 +238,7 @@ def test_all_modes_of_a_seed_start_from_one_head_and_one_data_order(ran):
             assert run["protocol"] == runs[0]["protocol"]
             assert run["data"] == runs[0]["data"]
             assert all(torch.equal(value, runs[0]["head"][name]) for name, value in run["head"].items())
-    by_seed = [groups[("mood", seed), "classes", 64] for seed in (0, 1)]
+    by_seed = [groups[("mood", seed), "classifier", 64] for seed in (0, 1)]
     for runs in by_seed:
         assert {run["mode"] for run in runs} == {"dense", "sparse", "sparse_to_dense", "dense_freeze"}
     one, other = by_seed[0][0], by_seed[1][0]
@@ -243,22 +246,20 @@ def test_all_modes_of_a_seed_start_from_one_head_and_one_data_order(ran):
     assert not torch.equal(one["head"]["classifier.weight"], other["head"]["classifier.weight"])
 
 
-def test_each_objective_trains_on_the_encoded_train_rows(ran):
+def test_each_format_trains_on_the_encoded_train_rows(ran):
     """What the loop was given, row by row; which rows a data fraction keeps is tested with `answering`."""
     given = {(run["key"][0], len(run["data"])): run["data"] for run in ran.started}
     reads = {
-        ("mood", 64): ("classes", {"queries": "query", "starts": "second_start", "answers": "answer"}),
-        ("alike", 48): ("classes", {"queries": "query", "starts": "second_start", "answers": "answer"}),
-        ("degree", 48): ("regression", {"queries": "query", "starts": "second_start", "targets": "target"}),
-        ("hues", 48): ("cross", {"options": "options", "option_starts": "option_starts", "answers": "answer"}),
-    }
-    for (task, rows), (objective, columns) in reads.items():
+        ("mood", 64): "classifier", ("alike", 48): "classifier", ("degree", 48): "regressor",
+        ("hues", 48): "cross_encoder",
+    }  # fmt: skip
+    for (task, rows), name in reads.items():
         data = given[task, rows]
         cell = next(c for c in ran.cells if c.task == task and c.transfer != "none" and not c.knobs)
         tokens = pl.from_arrow(read_tokens(Path(cell.tokens_path("train"))))
-        assert (data.objective, data.full_rows) == (objective, rows)
-        for name, column in columns.items():
-            assert getattr(data, name) == tokens[column].to_list()
+        assert (data.format, data.full_rows) == (name, rows)
+        for column in FORMATS[name].columns:
+            assert data.columns[column] == tokens[column].to_list()
 
 
 @pytest.mark.parametrize(

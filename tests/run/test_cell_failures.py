@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
 from junkdna.storage import checksums, tables
 from junkdna.study.cell import Cell, parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.study import Resolved
 
 SPARSE = parse_cell_path("tiny/mood/plain/magnitude-0.5/sparse/default/seed-0")
@@ -48,7 +50,7 @@ def resolved(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return toy_run.read()
 
 
-def settings_of(cell: Cell, resolved: Resolved) -> dict:
+def settings_of(cell: Cell, resolved: Resolved) -> CellSettings:
     return toy_run.settings_of(cell, resolved)
 
 
@@ -88,7 +90,8 @@ def test_a_cell_is_renamed_into_place(resolved, monkeypatch):
 
 def test_settings_of_another_cell_are_refused(resolved):
     other = parse_cell_path(SPARSE.key.replace("seed-0", "seed-1"))
-    for settings in (settings_of(SPARSE, resolved), {"task": "mood"}, {"cell": "nonsense"}):
+    sparse = settings_of(SPARSE, resolved)
+    for settings in (sparse, replace(sparse, cell="nonsense")):
         with pytest.raises(UserError):
             jobs.cell(Path(other.path), settings, gpus=0, threads=1, bar=iter)
     assert not Path(other.path).exists()

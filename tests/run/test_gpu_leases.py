@@ -57,6 +57,7 @@ def run(folder: Path, gpus: int, per_gpu: int, targets: list[str]) -> list[dict]
     return sorted(gpu_run.read_leases(folder), key=lambda lease: lease["start"])
 
 
+@pytest.mark.long
 def test_four_cells_at_a_time_on_four_gpus_and_then_two_on_each(world: Path) -> None:
     resolved = toy_run.read()
     toy_run.prepare(resolved)

@@ -204,7 +204,8 @@ def test_without_mig_no_tool_runs_and_an_index_and_its_uuid_share_one_lock(monke
         "GPU-bbbb-2,0": [("GPU-bbbb-2", "GPU-bbbb-2"), ("0", "GPU-aaaa-1")],
         "GPU-b": [("GPU-b", "GPU-bbbb-2")],
         "0,GPU-a,1": [("0", "GPU-aaaa-1")],
-        "GPU-c,0": [],
+        "GPU-c,0": [("GPU-c", "GPU-c"), ("0", "GPU-aaaa-1")],  # names that look like UUIDs are taken as given
+        "7,0": [],
     }.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
         assert [(each.name, each.lock) for each in run_gpus._visible()] == found, given
@@ -252,6 +253,21 @@ def test_with_mig_on_slices_are_the_devices(monkeypatch, tmp_path, given, found,
     assert calls() == runs
     with run_gpus.lease(1, 1, tmp_path / "locks"):
         assert os.environ["CUDA_VISIBLE_DEVICES"] == seen[0].name
+
+
+def test_each_mig_slice_that_is_named_is_leased_by_one_job_at_a_time(monkeypatch, tmp_path):
+    driver(monkeypatch, tmp_path, ["GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77"], slices=CUT)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(SLICES))
+    assert run_gpus.gpu_count() == 2
+    (tmp_path / "locks").mkdir()
+    held = [take(tmp_path / "locks", 1) for _ in range(3)]
+    assert [names(each) for each in held] == [[SLICES[0]], [SLICES[1]], []]
+    for handles in [handles for each in held for handles in each.values()]:
+        run_gpus._close(handles)
+    monkeypatch.setattr(run_gpus.os, "listdir", lambda _: [])  # no GPU on this machine: the variable names nothing
+    monkeypatch.setattr(run_gpus, "DRIVER", tmp_path / "none")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run_gpus.gpu_count() == 0
 
 
 def test_mig_without_a_working_tool_leaves_one_job_a_gpu(monkeypatch, tmp_path, caplog):

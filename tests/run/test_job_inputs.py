@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_names import check_model_names, taken_names
 from junkdna.errors import UserError
 from junkdna.models.manifest import check_model, model_digest, read_manifest
-from junkdna.storage import local_digests, study_commands
+from junkdna.storage import local_file_hashes, study_commands
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import calibration_path, parse_cell_path
@@ -113,7 +114,7 @@ def test_rows_are_not_encoded_from_inputs_of_other_settings(world, swapped):
     place = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
     settings = study_settings.tokens_file_settings(*place, resolved)
     name = {"examples": "evaluate"}.get(swapped, swapped)
-    settings["inputs"][name] = "0" * 16
+    settings.inputs[name] = "0" * 16
     files = (toy_run.manifest("llm"), toy_run.examples_file("hues"), toy_run.examples_file("hues", "shots"))
     with pytest.raises(UserError, match="was made from other settings") as caught:
         jobs.tokenize(path, settings, *files)
@@ -202,7 +203,7 @@ def compressed(world):
 def test_a_model_is_not_compressed_from_inputs_of_other_settings(compressed, swapped):
     cell, resolved = compressed
     settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-    settings["inputs"][swapped] = "0" * 16
+    settings = replace(settings, inputs={**settings.inputs, swapped: "0" * 16})
     rows = Path(calibration_path(cell.model, "phrases", cell.seed))
     with pytest.raises(UserError, match="was made from other settings") as caught:
         jobs.compress(Path(cell.compressed_path), settings, toy_run.manifest(cell.model), rows, gpus=0, threads=1)
@@ -289,7 +290,7 @@ def test_a_large_file_replaced_by_one_of_the_same_size_and_date_is_noticed(world
     """As tar and rsync leave it: only the time of the entry tells."""
     file = world / "decoder/model.safetensors"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
+        patch.setattr(local_file_hashes, "ALWAYS_HASHED_BYTES", 0)
         Path("results").mkdir()
         before = study_settings.model_settings("tiny", study())
         times = file.stat()
@@ -317,7 +318,7 @@ def test_a_hub_folder_that_is_gone_counts_as_it_was_last(world):
     toy.write_yaml(world / "tasks/mood.yaml", task)
     Path("results").mkdir()
     before = study_settings.example_settings("mood", "evaluate", study())
-    assert "files_sha256" in before["source"]
+    assert before.source.files_sha256
     shutil.rmtree("hubdata")
     assert study_settings.example_settings("mood", "evaluate", study()) == before
 

@@ -29,10 +29,10 @@ def forget() -> None:
 
 
 def code_of(tag: str, transfer: str = "none", kind: str = "choice") -> str:
-    forget()
     compression = study_cell.parse_compression(tag)
+    answer_format = {"choice": "cloze", "generate": "generate"}[kind] if transfer == "none" else "classifier"
     return fingerprint.code_fingerprint(
-        *settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), kind)
+        *settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), answer_format)
     )
 
 
@@ -40,6 +40,7 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
+    forget()
 
 
 def test_comments_docstrings_and_layout_do_not_count(package):
@@ -48,6 +49,7 @@ def test_comments_docstrings_and_layout_do_not_count(package):
     text = file.read_text()
     assert text.startswith('"""')
     file.write_text(text.replace('"""', '"""Other words. ', 1) + "\n\n# a comment\n")
+    forget()
     assert code_of("magnitude-0.5") == before
     seeds = package / "seeds.py"
     edit(seeds, '    """63-bit seed', '    """A 63-bit seed')
@@ -73,8 +75,13 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("compress/methods/svd.py", "import ", "import os\nimport ", set()),
         ("evaluate/metrics.py", "import ", "import os\nimport ", EVERY),
         ("data/knobs.py", "import ", "import os\nimport ", set()),
+        ("models/prefix_tree.py", "import ", "import os\nimport ", EVERY),
+        ("evaluate/formats/cloze.py", "from ", "import os\nfrom ", EVERY - {"trained", "generated"}),
+        ("evaluate/formats/cloze.py", 'label="cloze"', 'label="CLOZE"', set()),
+        ("evaluate/formats/cloze.py", "suffix=lambda row", "suffix=lambda  row", set()),
+        ("evaluate/train_outputs.py", "import ", "import os\nimport ", {"trained"}),
         ("train/finetune.py", "import ", "import os\nimport ", {"trained"}),
-        ("train/losses.py", "import ", "import os\nimport ", {"trained"}),
+        ("train/train_rows.py", "import ", "import os\nimport ", {"trained"}),
         ("train/state.py", "import ", "import os\nimport ", {"trained"}),
         ("resumable.py", "import ", "import os\nimport ", EVERY),
         ("run/checkpoint.py", "import ", "import os\nimport ", set()),
@@ -85,7 +92,7 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("__init__.py", "__all__ = ", "import os\n__all__ = ", set()),
         ("report/results.py", "import ", "import os\nimport ", set()),
         ("study/settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
-        ("report/figures/style.py", "import ", "import os\nimport ", set()),
+        ("report/plotting/theme.py", "import ", "import os\nimport ", set()),
         ("study/study.py", "import ", "import os\nimport ", set()),
         ("study/task.py", "import ", "import os\nimport ", set()),
         ("tasks/sciq.yaml", "SciQ", "Sci", set()),
@@ -103,10 +110,14 @@ def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved
 @pytest.mark.parametrize(
     ("file", "old", "moved"),
     [
-        ("data/examples.py", "import ", {"data.examples"}),
-        ("data/templates.py", "import ", {"data.examples"}),
-        ("data/knobs.py", "import ", {"data.tokenize"}),
-        ("data/prompts.py", "from ", {"data.tokenize"}),
+        ("data/examples.py", "import ", {"examples"}),
+        ("data/templates.py", "import ", {"examples"}),
+        ("data/knobs.py", "import ", {"tokenize"}),
+        ("data/prompts.py", "from ", {"tokenize"}),
+        ("evaluate/scores.py", "import ", set()),
+        ("evaluate/likelihoods.py", "import ", set()),
+        ("models/prefix_tree.py", "import ", set()),
+        ("evaluate/formats/mcq.py", "from ", set()),
         ("study/task.py", "import ", set()),
         ("study/columns.py", "import ", set()),
         ("study/metrics.py", "METRIC_KINDS", set()),
@@ -116,7 +127,9 @@ def test_an_edit_counts_for_the_cells_that_run_it(package, file, old, new, moved
 def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
     def digests() -> dict[str, str]:
         forget()
-        return {name: fingerprint.code_fingerprint(f"junkdna.{name}") for name in ("data.examples", "data.tokenize")}
+        tokenize = ("junkdna.evaluate.tokenize", "junkdna.evaluate.formats.cloze")
+        jobs = {"examples": ("junkdna.data.examples",), "tokenize": tokenize}
+        return {name: fingerprint.code_fingerprint(*modules) for name, modules in jobs.items()}
 
     before = digests()
     edit(package / file, old, f"import os\n{old}")
@@ -126,3 +139,42 @@ def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
 
 def test_digests_differ_by_what_runs(package):
     assert len({code_of("dense"), code_of("magnitude-0.5"), code_of("nm-keep2of4"), code_of("random-0.5")}) == 4
+
+
+def declared(file: Path, fields: str) -> None:
+    file.write_text(f'METHOD = Method({fields})\n\n\ndef compress():\n    """Nothing."""\n')
+
+
+@pytest.mark.parametrize("field", ["label", "line_style", "meaning", "source", "caption"])
+def test_what_only_people_read_of_a_declaration_does_not_count(package, field):
+    file = package / "compress" / "methods" / "nm.py"
+    declared(file, f'levels=("keep_of",), {field}="one"')
+    before = code_of("nm-keep2of4")
+    declared(file, f'levels=("keep_of",), {field}="another"')
+    assert code_of("nm-keep2of4") == before
+    declared(file, f'levels=("sparsity",), {field}="another"')
+    assert code_of("nm-keep2of4") != before
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("from junkdna.data import knobs", True),
+        ("import junkdna.data.knobs", True),
+        ("from junkdna.data.knobs import apply", True),
+        ("if TYPE_CHECKING:\n    from junkdna.data import knobs", False),
+        ("def inside():\n    from junkdna.data import knobs", False),
+    ],
+)
+def test_imports_at_the_top_of_a_file_are_followed_and_no_others(package, line, counts):
+    file = package / "seeds.py"
+    file.write_text(f"{line}\n")
+    before = code_of("dense")
+    edit(package / "data" / "knobs.py", "import ", "import os\nimport ")
+    assert (code_of("dense") != before) == counts
+
+
+def test_each_module_that_is_not_counted_is_there_and_has_a_reason():
+    for module, reason in fingerprint.NOT_COUNTED.items():
+        assert fingerprint.file_of(module).is_file(), module
+        assert reason

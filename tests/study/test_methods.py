@@ -1,6 +1,7 @@
 """The table of methods: light to import, and true to the functions it names and to what they take."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -8,9 +9,10 @@ import pytest
 from project import ROOT
 
 from junkdna.errors import UserError
-from junkdna.study import methods
+from junkdna.study import declarations, methods
 from junkdna.study.levels import LEVEL_KINDS
-from junkdna.study.options import SCOPE_OPTIONS, function_options, option_texts, option_values
+from junkdna.study.methods import SCOPE_OPTIONS
+from junkdna.study.options import function_options, option_texts, option_values
 
 METHODS = methods.METHODS
 STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram"}
@@ -39,15 +41,73 @@ def test_functions_take_what_the_table_says(name):
     first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
     assert [*given][:3] == first
     defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option != "factors"}
-    assert defaults == {option: value for option, value in method.options.items() if option not in SCOPE_OPTIONS}
+    assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
 def test_what_depends_on_a_seed_and_what_is_stored():
     assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
     assert [name for name, method in METHODS.items() if method.random] == ["random"]
     assert {name for name, method in METHODS.items() if method.seeded} == {"random", *STATISTICS}
-    assert {name for name, method in METHODS.items() if method.stored} == {"svd", *STATISTICS}
+    assert {name for name, method in METHODS.items() if method.precompute} == {"svd", *STATISTICS}
     assert all(("calibration" in method.options) == bool(method.statistics) for method in METHODS.values())
+
+
+@pytest.fixture
+def declare(tmp_path, monkeypatch):
+    """A function that reads the methods of a folder which holds one file with a declaration."""
+    good = {"label": "L", "line_style": "-", "meaning": "m", "over": "matrix"}
+    good |= {"levels": ("sparsity",), "guarantee": "row"}
+
+    def read(**changes):
+        literal = ", ".join(f"{name}={value!r}" for name, value in (good | changes).items() if value is not None)
+        (tmp_path / "compress" / "methods" / "mine.py").write_text(f"METHOD = Method({literal})\n")
+        declarations.read_declarations.cache_clear()
+        return methods._read()
+
+    (tmp_path / "compress" / "methods").mkdir(parents=True)
+    monkeypatch.setattr(declarations, "PACKAGE", tmp_path)
+    yield read
+    monkeypatch.undo()
+    declarations.read_declarations.cache_clear()
+
+
+def test_a_file_is_a_method_with_the_name_of_the_file(declare):
+    mine = declare(options={"power": {"default": 2, "meaning": "x"}}, scope=("layers",), caption=None)["mine"]
+    assert (mine.name, mine.module, mine.caption) == ("mine", "junkdna.compress.methods.mine", "L")
+    assert mine.defaults == {"power": 2, "layers": ()}
+    assert [*mine.own_options] == ["power"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": None}, "missing 1 required keyword-only argument: 'label'"),
+        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
+        ({"levels": ("sparsty",)}, "unknown kind of level 'sparsty'. Did you mean 'sparsity'"),
+        ({"scope": ("layer",)}, "unknown scope 'layer'. Did you mean 'layers'"),
+        ({"guarantee": ""}, "declares its guarantee: model, matrix or row"),
+        ({"options": {"power": {"default": 1}}}, "missing 1 required keyword-only argument: 'meaning'"),
+        (
+            {"options": {"power": {"default": "a", "meaning": "x"}}},
+            "option power: its default must be true, false",
+        ),
+        ({"options": {"keep": {"default": 1, "meaning": "x"}}}, "option keep: this key of a study has another meaning"),
+        ({"statistics": "gram"}, "a method with statistics must be precomputed"),
+        ({"precompute": True, "over": "model"}, "a method over the model cannot be precomputed"),
+        ({"gives": "weight"}, "a method that gives no mask takes bits or rank only"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_names_its_file(declare, changes, words):
+    with pytest.raises(ValueError, match=rf"^compress/methods/mine\.py: METHOD: .*{re.escape(words)}"):
+        declare(**changes)
+
+
+def test_an_option_has_one_type_in_all_methods(declare, tmp_path):
+    other = "label='O', line_style='-', meaning='m', over='matrix', levels=('keep_of',)"
+    file = tmp_path / "compress" / "methods" / "other.py"
+    file.write_text(f"METHOD = Method({other}, options={{'power': {{'default': 1.0, 'meaning': 'x'}}}})\n")
+    with pytest.raises(ValueError, match="option power has different types in mine and other"):
+        declare(options={"power": {"default": 2, "meaning": "x"}})
 
 
 def test_options_survive_their_text():

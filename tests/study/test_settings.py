@@ -1,6 +1,7 @@
 """What each cell and each tokens file depends on: its own part of the study, and nothing else."""
 
 import copy
+import json
 
 import pytest
 import toy
@@ -78,7 +79,7 @@ def input_texts(study: dict) -> dict[str, str]:
         for role in cell.roles:
             found[cell.tokens_path(role)] = fingerprint.canonical_json(coded)
         for task, role in used_examples([cell], resolved):
-            found[f"{task} {role}"] = dag_inputs.examples_text(resolved, task, role)
+            found[f"{task} {role}"] = canonical(study_settings.example_settings(task, role, resolved))
     return found
 
 
@@ -174,7 +175,7 @@ def test_a_share_of_the_train_rows_shares_the_encoded_files(settings_study):
     assert {knob_text(cell.knobs) for cell in cells} == {"plain", "data_fraction=50"}
     for role in ("train", "evaluate"):
         assert {cell.tokens_path(role) for cell in cells} == {f"results/tokens/tiny/mood/plain/default/{role}.arrow"}
-    inputs = {canonical(study_settings.cell_settings(cell, resolved)["inputs"]) for cell in cells}
+    inputs = {canonical(study_settings.cell_settings(cell, resolved).inputs) for cell in cells}
     assert len(inputs) == 1
     assert len({study_settings.settings_text(cell, resolved) for cell in cells}) == 4
 
@@ -195,7 +196,7 @@ def test_how_rows_are_taken_touches_the_cells_that_take_some(settings_study, fie
         ({"length_normalization": "token"}, lambda cell: cell.transfer == "none"),
         ({"dtype": "bfloat16"}, lambda cell: cell.transfer == "none"),
         ({"chat_template": True}, lambda cell: cell.model == "llm"),
-        ({"decoder_choice": "letters"}, lambda cell: cell.model == "llm" and cell.task == "hues"),
+        ({"decoder_choice": "mcq"}, lambda cell: cell.model == "llm" and cell.task == "hues"),
         ({"weight_decay": 0.1}, lambda cell: cell.transfer != "none"),
     ],
 )
@@ -246,7 +247,7 @@ def canonical(settings: object) -> str:
 
 def file_texts(study: dict) -> tuple[str, ...]:
     resolved = toy_resolved(study)
-    return dag_inputs.model_text(resolved, "tiny"), dag_inputs.study_text(resolved)
+    return canonical(study_settings.model_settings("tiny", resolved)), dag_inputs.study_text(resolved)
 
 
 def test_the_order_of_keys_changes_nothing(study, world):
@@ -270,24 +271,28 @@ def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
     resolved = toy_resolved(settings_study)
     for cell in grid.all_cells(resolved):
         settings = study_settings.cell_settings(cell, resolved)
-        assert parse_cell_path(settings["cell"]) == cell
+        assert parse_cell_path(settings.cell) == cell
         trained = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
         trained |= {"subset", "match"} if "data_fraction" in dict(cell.knobs) else set()
-        assert {*settings["protocol"]} == ({"length_normalization", "dtype"} if cell.transfer == "none" else trained)
-        assert {*settings["protocol"]} <= {*Protocol.model_fields}
+        written = json.loads(canonical(settings))
+        given = {"scoring": {"length_normalization", "dtype"}} if cell.transfer == "none" else {"training": trained}
+        assert {name: {*written[name]} for name in ("scoring", "training") if name in written} == given
+        assert {*given.popitem()[1]} <= {*Protocol.model_fields}
         classes = {"mood": ["bad", "good"], "alike": ["no", "yes"]}
-        assert settings["classes"] == classes.get(cell.task, [])
-        how = {"tiny": {"cross": "cross", "default": "similarity"}, "llm": {"letters": "letters"}}
-        picked = how[cell.model].get(cell.protocol, "continuation")
-        assert settings["choice"] == (picked if cell.task == "hues" else "")
-        assert (settings["generate"] is not None) == (cell.task == "named")
-        assert {*settings["inputs"]} == {"model", *(f"tokens_{role}" for role in cell.roles)}
+        assert settings.classes == classes.get(cell.task, [])
+        picked = {"tiny": {"cross": "cross_encoder"}, "llm": {"letters": "mcq"}}[cell.model].get(cell.protocol)
+        default = {"tiny": "bi_encoder", "llm": "cloze"}[cell.model]
+        others = {"named": "generate", "degree": "regressor"}
+        wanted = picked or default if cell.task == "hues" else others.get(cell.task, "classifier")
+        assert settings.format == wanted
+        assert (settings.generate is not None) == (cell.task == "named")
+        assert {*settings.inputs} == {"model", *(f"tokens_{role}" for role in cell.roles)}
         of_file = study_settings.tokens_file_settings(
             cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate", resolved
         )
-        assert settings["inputs"]["tokens_evaluate"] == fingerprint.settings_fingerprint(of_file)
+        assert settings.inputs["tokens_evaluate"] == fingerprint.settings_fingerprint(of_file)
         shown = {"shots"} if dict(cell.knobs).get("shots") else set()
-        assert {*of_file["inputs"]} == {"model", "evaluate"} | shown
+        assert {*of_file.inputs} == {"model", "evaluate"} | shown
 
 
 def test_the_workflow_tracks_the_same_text(settings_study):
@@ -300,7 +305,7 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w = Wildcards()
         w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, seed = cell.key.split("/")
         w.seed = seed.removeprefix("seed-")
-        assert dag_inputs.cell_text(resolved, w) == study_settings.settings_text(cell, resolved)
+        assert dag_inputs.settings_text(resolved, "cell", w) == study_settings.settings_text(cell, resolved)
         inputs = dag_inputs.inputs_of_cell(w)
         assert inputs.pop("compressed", None) == cell.compressed_path
         assert inputs == {
@@ -310,6 +315,10 @@ def test_the_workflow_tracks_the_same_text(settings_study):
         w.knobs, w.role = knob_text(cell.token_knobs), "evaluate"
         coded = (cell.model, cell.task, cell.token_knobs, cell.protocol, "evaluate")
         encoded = study_settings.tokens_file_settings(*coded, resolved)
-        assert dag_inputs.encode_text(resolved, w) == fingerprint.canonical_json(encoded)
+        assert dag_inputs.settings_text(resolved, "tokenize", w) == canonical(encoded)
+        model = study_settings.model_settings(w.model, resolved)
+        examples = study_settings.example_settings(w.task, w.role, resolved)
+        assert dag_inputs.settings_text(resolved, "model", w) == canonical(model)
+        assert dag_inputs.settings_text(resolved, "examples", w) == canonical(examples)
         shots = ["results/examples/hues/shots.parquet"] if "shots" in w.knobs else []
         assert dag_inputs.shots_file(w) == shots

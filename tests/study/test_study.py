@@ -158,6 +158,11 @@ def test_unknown_names_list_close_and_legal_ones(world, path, value, says):
         ({"method": "wanda", "sparsity": [0.5], "keep": [2], "of": 4}, ("wanda takes sparsity", "or keep: [2]")),
         ({"method": "magnitude", "sparsity": [0.5], "calibration": "c4"}, ("magnitude has no option calibration",)),
         ({"method": "nm", "keep": [2], "of": 4, "embeddings": True}, ("nm has no option embeddings", "none")),
+        ({"method": "rtn", "bits": [4], "group": 65537}, ("option group of method rtn must be at most 65536", "65537")),
+        ({"method": "rtn", "bits": [4], "grup": 64}, ("unknown key 'grup'. Did you mean 'group'",)),
+        ({"method": "rtn", "bits": [4], "group": "big"}, ("group: must be a whole number (given: 'big')",)),
+        ({"method": "rtn", "bits": [4], "symmetric": "ys"}, ("symmetric: must be true or false (given: 'ys')",)),
+        ({"method": "nm", "keep": [4], "of": 2}, ("did you mean keep: 2, of: 4?",)),
     ],
 )
 def test_levels_must_fit_their_method(world, grid_entry, says):
@@ -182,7 +187,7 @@ def test_levels_must_fit_their_method(world, grid_entry, says):
             ("tasks.0.options: must be a whole number (given: '3')",),
         ),
         ("protocols", {"p": {"dtype": "float16"}}, ("protocols.p.dtype", "Valid: bfloat16, float32")),
-        ("protocols", {"p": {"decoder_choice": "letter"}}, ("protocols.p.decoder_choice", "Did you mean 'letters'")),
+        ("protocols", {"p": {"decoder_choice": "mcc"}}, ("protocols.p.decoder_choice", "Did you mean 'mcq'")),
         ("protocols", {"p": {"match": "epoch"}}, ("protocols.p.match", "Did you mean 'epochs'? Valid: epochs, steps")),
         ("experiments|context|seeds", [-1], ("experiments.context.seeds.0", "given: -1")),
         ("experiments|context|seeds", [], ("experiments.context.seeds", "at least 1 entry")),

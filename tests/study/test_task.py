@@ -7,9 +7,11 @@ import pytest
 import toy
 
 from junkdna.errors import UserError
+from junkdna.study.formats import Kind
 from junkdna.study.metrics import METRIC_KINDS, METRIC_RANGES
 from junkdna.study.sources import load_wheel_pins
-from junkdna.study.task import Kind, Knob, Task, builtin_tasks, load_task
+from junkdna.study.task import Knob, Task
+from junkdna.study.task_files import builtin_tasks, load_task
 from junkdna.study.yaml_reader import validated
 
 TOYS = (toy.CHOICE_TASK, toy.CLASSIFY_TASK, toy.HUES_TASK, toy.NAMED_TASK, toy.ALIKE_TASK, toy.DEGREE_TASK)
@@ -102,20 +104,20 @@ CHOICE_ERRORS = [
     ({"human": {"value": 87.8, "source": "x"}}, "human.value"),  # a share, not percent
     ({"human": {"value": 0.9}}, "human.source"),
     ({"protocol": {"learning_rate": 2}}, "protocol.learning_rate"),
-    ({"protocol": {"decoder_choice": "letter"}}, "protocol.decoder_choice"),
+    ({"protocol": {"decoder_choice": "mcc"}}, "protocol.decoder_choice"),
     ({"limits": {"evaluate": 0}}, "limits.evaluate"),
     ({"limits": {"shots": 3}}, "limits.shots"),
     ({"limits": {"evaluate": 1, 0: None}}, "limits: a number has no commas here: write 1000, not 1,000"),
     ({"limits": {"evaluate": "1,000"}}, "limits: a number has no commas here: write 1000, not 1,000"),
     ({"columns": {**COLUMNS, "text": "{{q}}"}}, "'{{q}}' has double braces; column names are in single braces"),
     ({"columns": {**COLUMNS, "passage": "{passage}}"}}, "'{passage}}' has double braces"),
-    ({"columns": {**COLUMNS, "ending": "{{q}}"}}, "has double braces"),
+    ({"columns": {**COLUMNS, "suffix": "{{q}}"}}, "has double braces"),
     ({"columns": {**COLUMNS, "group": "{{q}}"}}, "has double braces"),
     ({"columns": {**COLUMNS, "choices": ["{right}", "{{w1}}"]}}, "'{{w1}}' has double braces"),
     ({"columns": {**COLUMNS, "choices": "{{c}}"}}, "'{{c}}' has double braces"),
     ({"columns": {**COLUMNS, "answer": "{{a}}"}}, "'{{a}}' has double braces"),
     ({"columns": {**COLUMNS, "answer": "{a}"}}, "columns.answer '{a}' has braces; write a column's name without them"),
-    ({"columns": {**COLUMNS, "strip": ["text", "ending"]}}, "columns.strip names ending, which has no text here"),
+    ({"columns": {**COLUMNS, "strip": ["text", "suffix"]}}, "columns.strip names suffix, which has no text here"),
     ({"columns": {**COLUMNS, "strip": ["answer"]}}, "columns.strip names answer"),
     (
         {"sources": {"local": {"hub": "https://huggingface.co/datasets/a/b", "splits": {"evaluate": "y"}}}},

@@ -15,7 +15,8 @@ from junkdna.errors import UserError
 from junkdna.study.base import NAME_PATTERN, valid_name
 from junkdna.study.load import load_study, resolve
 from junkdna.study.study import Study
-from junkdna.study.task import Task, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import load_task
 from junkdna.study.yaml_reader import read_yaml, validated
 
 CLASSES = re.compile(

@@ -21,8 +21,9 @@ from junkdna.evaluate import generate, scores
 from junkdna.models import batching, prefix_tree
 from junkdna.storage import tensors as storage_tensors
 from junkdna.study.cell import parse_cell_path
+from junkdna.study.cell_settings import CellSettings
 
-IMPORTED = ("junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune", "junkdna.evaluate.answers_text",
+IMPORTED = ("junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune", "junkdna.evaluate.formats.generate",
             "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama")  # fmt: skip
 
 
@@ -55,7 +56,8 @@ def run(settings: dict, kill: list | None) -> None:
             die()
 
     storage_tensors.save_file = save_half
-    jobs.cell(Path(parse_cell_path(settings["cell"]).path), settings, gpus=0, threads=1, bar=bar)
+    settings = CellSettings.read(settings, "stdin")
+    jobs.cell(Path(parse_cell_path(settings.cell).path), settings, gpus=0, threads=1, bar=bar)
 
 
 def main() -> None:

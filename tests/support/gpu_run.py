@@ -15,9 +15,9 @@ import torch
 import toy
 from project import ROOT
 
-from junkdna.cli import jobs
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import Cell
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.study import Resolved
 
 # --- a study as the toy ones, with models and texts long enough that a GPU's kernels split and reorder their sums -----
@@ -36,7 +36,7 @@ STUDY = {
     "models": {**toy.SETTINGS["models"], "still": {"kind": "encoder", "local": "still"}},
     "tasks": {**toy.SETTINGS["tasks"], "colours": {"file": "tasks/colours.yaml"}},
     "protocols": {**toy.SETTINGS["protocols"], "half": {"dtype": "bfloat16"}, "calm": CALM,
-                  "calm_cross": {**CALM, "encoder_choice": "cross"}},
+                  "calm_cross": {**CALM, "encoder_choice": "cross_encoder"}},
     "experiments": {
         "context": {**CONTEXT, "knobs": {"context": ["passage"]}},
         "modes": {**MODES, "seeds": [0]},
@@ -93,8 +93,8 @@ class Run:
     seen: dict[int, set[str]] = field(default_factory=dict)
     wall_s: float = 0.0
 
-    def settings(self, cell: Cell) -> dict:
-        return jobs.settings_from(study_settings.settings_text(cell, self.resolved))
+    def settings(self, cell: Cell) -> CellSettings:
+        return study_settings.cell_settings(cell, self.resolved)
 
     def columns(self, cell: Cell, under: str = ".") -> pa.Table:
         return pq.read_table(self.folder / under / cell.path).replace_schema_metadata()
@@ -223,9 +223,8 @@ HOLD = """
 import json
 from pathlib import Path
 import torch
-from junkdna.cli import jobs as stages
 from junkdna.run import cell as cells
-from junkdna.study import grid, settings as job_settings
+from junkdna.study import grid, settings as study_settings
 from junkdna.compress.scope import prunable
 from junkdna.study.load import load_study
 
@@ -237,7 +236,7 @@ def spy(settings, model, *rest):
 
 cells._answers = spy
 for key in grid.all_cells(resolved):
-    settings = stages.settings_from(job_settings.settings_text(key, resolved))
+    settings = study_settings.cell_settings(key, resolved)
     cells.run_cell(settings, "cuda:0")
     model, (fresh, _) = models.pop(), cells._load(settings, key, Path(key.model_folder))
     before = prunable(fresh)
@@ -259,8 +258,7 @@ for key in grid.all_cells(resolved):
 AGAIN = """
 import sys
 from pathlib import Path
-from junkdna.cli import jobs as stages
-from junkdna.study import grid, settings as job_settings
+from junkdna.study import grid, settings as study_settings
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
 from junkdna.study.load import load_study
@@ -268,7 +266,7 @@ from junkdna.study.load import load_study
 resolved = load_study(Path("config.yaml"))
 for key in grid.all_cells(resolved):
     if key.path in sys.argv[2:]:
-        settings = stages.settings_from(job_settings.settings_text(key, resolved))
+        settings = study_settings.cell_settings(key, resolved)
         write_cell(run_cell(settings, "cuda:0"), Path(sys.argv[1], key.path))
 """
 
@@ -276,8 +274,7 @@ for key in grid.all_cells(resolved):
 RESUME = """
 import sys
 from pathlib import Path
-from junkdna.cli import jobs as stages
-from junkdna.study import grid, settings as job_settings
+from junkdna.study import grid, settings as study_settings
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
 from junkdna.run.checkpoint import kept
@@ -298,7 +295,7 @@ def killed(items):
 resolved = load_study(Path("config.yaml"))
 for key in grid.all_cells(resolved):
     if key.path in sys.argv[2:]:
-        settings = stages.settings_from(job_settings.settings_text(key, resolved))
+        settings = study_settings.cell_settings(key, resolved)
         try:
             with kept(key.key, killed) as walk:
                 run_cell(settings, "cuda:0", walk)

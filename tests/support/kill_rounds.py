@@ -31,7 +31,7 @@ import toy_run
 from project import ROOT
 from watcher import Watcher
 
-from junkdna.cli import jobs as cli_jobs
+from junkdna.cli import table_jobs
 from junkdna.study import grid
 
 TABLE = Path("results/studies/toy/tables/cells.parquet")
@@ -105,7 +105,7 @@ def make_worlds(folder: Path) -> Worlds:
         shutil.copytree(prepared, folder / "whole")
         os.chdir(folder / "whole")
         toy_run.run_all(resolved)
-        cli_jobs.collect(TABLE, toy_run.document(resolved))
+        table_jobs.collect(TABLE, toy_run.document(resolved))
         cells = {cell.path: columns(Path(cell.path)) for cell in grid.all_cells(resolved)}
         table = pl.read_parquet(TABLE)
     finally:

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from typed_settings import typed
 
 from junkdna.data.examples import make_examples
 from junkdna.errors import UserError
@@ -9,7 +10,7 @@ from junkdna.errors import UserError
 
 def rows_of(settings: dict, rows: list[dict], role: str = "evaluate", **splits: list[dict]) -> list[dict]:
     tables = {"test": rows, **splits}
-    return make_examples(settings, role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
+    return make_examples(typed(settings), role, lambda name: pa.Table.from_pylist(tables[name])).to_pylist()
 
 
 def error_of(settings: dict, rows: list[dict], role: str = "evaluate") -> str:

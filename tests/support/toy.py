@@ -192,7 +192,8 @@ SETTINGS = {
     "study": "settings",
     "models": {"tiny": {"kind": "encoder", "local": "model"}, "llm": {"kind": "decoder", "local": "decoder"}},
     "tasks": {name: {"file": f"tasks/{name}.yaml"} for name in ("mood", "hues", "named", "alike", "degree")},
-    "protocols": {"letters": {"decoder_choice": "letters", "max_length": 128}, "cross": {"encoder_choice": "cross"}},
+    "protocols": {"letters": {"decoder_choice": "mcq", "max_length": 128},
+                  "cross": {"encoder_choice": "cross_encoder"}},
     "experiments": {
         "data_adequacy": {"title": "Less to learn from", "models": ["tiny"], "tasks": ["mood"],
                           "knobs": {"data_fraction": [50, 100]}, "compressions": HALF, "transfer": ["sparse"]},

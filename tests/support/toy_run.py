@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from junkdna.cli import jobs
-from junkdna.study import grid
+from junkdna.cli import jobs, table_jobs
+from junkdna.study import compress_settings, grid
 from junkdna.study import settings as study_settings
 from junkdna.study.cell import Cell, calibration_path
+from junkdna.study.cell_settings import CellSettings
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
 from junkdna.study.methods import METHODS
@@ -38,9 +39,9 @@ def compress(cell: Cell, resolved: Resolved) -> None:
         return
     of, rows = (cell.model, cell.compression, cell.seed), None
     if METHODS[cell.compression.method].statistics:
-        name = study_settings.calibration_of(cell.compression)
+        name = compress_settings.calibration_of(cell.compression)
         rows = Path(calibration_path(cell.model, name, cell.seed))
-        settings = study_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
+        settings = compress_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)
         jobs.calibration(rows, settings, manifest(cell.model))
     settings = study_settings.compressed_settings(*of, resolved)
     jobs.compress(Path(cell.compressed_path), settings, manifest(cell.model), rows, gpus=0, threads=1)
@@ -65,12 +66,12 @@ def examples_file(task: str, role: str = "evaluate") -> Path:
     return Path(f"{EXAMPLES}/{task}/{role}.parquet")
 
 
-def settings_of(cell: Cell, resolved: Resolved) -> dict:
+def settings_of(cell: Cell, resolved: Resolved) -> CellSettings:
     """The cell's settings as a job gets them: through JSON."""
-    return jobs.settings_from(study_settings.settings_text(cell, resolved))
+    return CellSettings.read(jobs.settings_from(study_settings.settings_text(cell, resolved)), "--settings")
 
 
-def run(cell: Cell, resolved: Resolved) -> dict:
+def run(cell: Cell, resolved: Resolved) -> CellSettings:
     """Run one cell; the settings it was given."""
     settings = settings_of(cell, resolved)
     jobs.cell(Path(cell.path), settings, gpus=0, threads=1, bar=iter)
@@ -90,7 +91,7 @@ def document(resolved: Resolved) -> Path:
     from junkdna.study.load import study_document
 
     path = Path("results/study.json")
-    jobs.study(path, json.loads(json.dumps(study_document(resolved))))
+    table_jobs.study(path, json.loads(json.dumps(study_document(resolved))))
     return path
 
 
@@ -98,6 +99,6 @@ def join(resolved: Resolved) -> Path:
     """Write the tables of a study whose cells are done; the study's folder."""
     folder = Path("results/studies") / resolved.study.study
     study = document(resolved)
-    jobs.collect(folder / "tables/cells.parquet", study)
-    jobs.analyze(folder / "tables/drops.parquet", study, folder / "tables/cells.parquet")
+    table_jobs.collect(folder / "tables/cells.parquet", study)
+    table_jobs.analyze(folder / "tables/drops.parquet", study, folder / "tables/cells.parquet")
     return folder

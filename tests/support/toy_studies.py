@@ -15,6 +15,12 @@ STORED_STUDY = {
     "experiments": {"few": {"title": "A few", "models": ["llm"], "tasks": ["hues"], "compressions": FEW}},
 }
 CELL = parse_cell_path("tiny/mood/plain/magnitude-0.5/none/default/seed-0")
+CONTEXT, MODES = toy.STUDY["experiments"]["context"], toy.STUDY["experiments"]["modes"]
+TEN_CELLS = {  # six and four
+    **toy.STUDY,
+    "experiments": {"context": {**CONTEXT, "compressions": [{"method": "magnitude", "sparsity": [0.5, 0.9]}]},
+                    "modes": {**MODES, "transfer": ["dense", "sparse"]}},
+}  # fmt: skip
 TWO_CELLS = {
     **toy.STUDY,
     "tasks": {"mood": toy.STUDY["tasks"]["mood"]},

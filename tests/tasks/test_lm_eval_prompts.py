@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from project import ROOT
 
-from junkdna.study.task import builtin_tasks, load_task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval_prompts.json").read_text(encoding="utf-8"))
 HASHES = ROOT / "tests/golden/lm_eval_prompts.npz"
@@ -48,6 +48,7 @@ def test_every_task_is_compared_or_not_lm_evals():
 
 
 @pytest.mark.network
+@pytest.mark.long
 @pytest.mark.parametrize("task", GOLDEN["tasks"])
 def test_texts_are_lm_evals_but_for_what_the_task_file_states(task, ours):
     if f"{task}/plain" not in ours:

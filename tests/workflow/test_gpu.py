@@ -52,6 +52,7 @@ TRAINED_TOLERANCE = 2e-3  # after some optimizer steps, which turn rounding erro
 log = logging.getLogger(__name__)
 pytestmark = [
     pytest.mark.gpu,
+    pytest.mark.long,
     pytest.mark.skipif(GPUS == 0, reason="needs a CUDA device, and torch sees none"),
 ]
 two_gpus = pytest.mark.skipif(GPUS < 2, reason=f"needs two CUDA devices, and torch sees {GPUS}")
@@ -306,7 +307,7 @@ def test_the_same_gpu_gives_the_same_numbers_to_the_last_bit(here: Run, tmp_path
 def test_killed_cells_go_on_to_the_same_numbers(here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One cell of each transfer mode, and a generation: from a checkpoint, against the run that nothing disturbed."""
     monkeypatch.setenv("JUNKDNA_CHECKPOINT_S", "0")
-    kinds = {(cell.transfer, here.settings(cell)["kind"] == "generate"): cell for cell in here.cells}
+    kinds = {(cell.transfer, here.settings(cell).kind == "generate"): cell for cell in here.cells}
     made = {}
     for uuid, leases in by_gpu(here.leases).items():
         mine = {cell.path: cell for cell in kinds.values() if cell.path in {lease["cell"] for lease in leases}}

@@ -17,18 +17,24 @@ from kill_rounds import Round
 
 from junkdna.storage.atomic import atomic_write
 
-FEW = [
-    Round(0, "snakemake", "SIGKILL", cells_per_job=1, bare=False, orphans="wait"),
-    Round(1, "cell", "SIGKILL", cells_per_job=4, bare=False, orphans="wait"),
-]
+
+def check(folder: Path, rounds: list[Round], seed: int = 0) -> None:
+    done = kill_rounds.run_rounds(folder, rounds, seed)
+    assert not {one.number: one.wrong for one in done if one.wrong}
+    assert all(one.files_opened >= 7 for one in done), "the watcher saw next to nothing"
 
 
 @pytest.mark.dag
 def test_a_killed_study_that_is_run_again_has_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     count, seed = int(os.environ.get("JUNKDNA_KILL_ROUNDS", 0)), int(os.environ.get("JUNKDNA_KILL_SEED", 0))
-    rounds = kill_rounds.run_rounds(tmp_path, kill_rounds.plan(count, seed) if count else FEW, seed)
-    assert not {one.number: one.wrong for one in rounds if one.wrong}
-    assert all(one.files_opened >= 7 for one in rounds), "the watcher saw next to nothing"
+    usual = Round(0, "snakemake", "SIGKILL", cells_per_job=1, bare=False, orphans="wait")
+    check(tmp_path, kill_rounds.plan(count, seed) if count else [usual], seed)
+
+
+@pytest.mark.dag
+@pytest.mark.long
+def test_a_killed_job_of_several_cells_that_is_run_again_leaves_the_same_numbers(tmp_path: Path) -> None:
+    check(tmp_path, [Round(1, "cell", "SIGKILL", cells_per_job=4, bare=False, orphans="wait")])
 
 
 def test_a_round_would_see_a_half_file_another_number_and_what_is_left_behind(tmp_path: Path) -> None:

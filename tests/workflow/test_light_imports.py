@@ -46,9 +46,9 @@ cells = grid.all_cells(resolved)
 assert len(cells) == 32 and all(job_settings.settings_text(cell, resolved) for cell in cells)
 for cell in cells:
     job_settings.tokenize_settings(cell.model, cell.task, cell.token_knobs, cell.protocol, resolved)
-    workflow_inputs.model_text(resolved, cell.model)
+    job_settings.model_settings(cell.model, resolved)
 for task, role in used_examples(cells, resolved):
-    workflow_inputs.examples_text(resolved, task, role)
+    job_settings.example_settings(task, role, resolved)
 workflow_inputs.study_text(resolved)
 print(len(workflow_inputs.figure_files(resolved, "f")), "figures")
 """,

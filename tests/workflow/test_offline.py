@@ -43,6 +43,7 @@ def cut_off(world: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": "watch", "NETWORK_LOG": str(world / "network.log"), "PATH": path}
 
 
+@pytest.mark.long
 def test_after_fetch_no_job_looks_for_a_network(world: Path, cut_off: dict[str, str]) -> None:
     for name in ("workflow", "rules", "envs"):
         (world / name).symlink_to(ROOT / name)

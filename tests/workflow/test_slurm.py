@@ -31,7 +31,7 @@ PLUGIN = "snakemake_executor_plugin_slurm"
 QUICK = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10")
 """Accounting is off on the node, as it is on some clusters; and nobody wants to wait."""
 CELLS = "results/cells/tiny/colours"
-pytestmark = [pytest.mark.slurm, pytest.mark.dag]
+pytestmark = [pytest.mark.slurm, pytest.mark.dag, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

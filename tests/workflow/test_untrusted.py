@@ -23,16 +23,19 @@ from made_wheels import make_wheel
 from junkdna.cli import jobs
 from junkdna.dag import inputs
 from junkdna.dag.local_paths import check_local_paths
+from junkdna.data.load_examples import load_examples
 from junkdna.data.rows import load_raw
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.data.wheels import extract, open_wheel
 from junkdna.errors import UserError
 from junkdna.models.load import load_plain
 from junkdna.storage.checksums import sha256_file
+from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
 from junkdna.study import settings as study_settings
 from junkdna.study.load import load_study, resolve
-from junkdna.study.sources import HubSource, LocalSource, WheelPin
+from junkdna.study.source_settings import ExampleSettings
+from junkdna.study.sources import PinnedSource, WheelPin
 
 MODEL = f"-m; touch {mutations.PWNED} $(touch {mutations.PWNED}) `touch {mutations.PWNED}`"
 DATA = f"--data {{task}} {{x 'q\" (x) \\n %s ü 日本 & | > {mutations.PWNED} #"
@@ -83,10 +86,10 @@ def test_odd_names_run_through_snakemake_and_a_shell_and_nothing_else_does(odd):
 def test_odd_names_are_found_again_by_every_reader(odd):
     resolved = load_study(Path("config.yaml"))
     check_local_paths(resolved)
-    assert "files_sha256" in study_settings.example_settings("colours", "evaluate", resolved)["source"]
-    assert "files_sha256" in study_settings.model_settings("tiny", resolved)
+    assert study_settings.example_settings("colours", "evaluate", resolved).source.files_sha256
+    assert study_settings.model_settings("tiny", resolved).files_sha256
     toy_run.prepare(resolved)
-    assert len(jobs.read_examples(study_settings.example_settings("colours", "evaluate", resolved))) == 54
+    assert len(load_examples(study_settings.example_settings("colours", "evaluate", resolved))) == 54
     assert not touched(odd)
 
 
@@ -97,14 +100,14 @@ def test_only_a_star_is_special_in_a_file_name(odd, name):
     for other in ("a1.parquet", "ab.parquet", "a.parquet", "b.parquet"):
         (odd / DATA / other).write_bytes(b"not looked at")
     shutil.copy(odd / DATA / FILE, odd / DATA / name)
-    assert load_raw(LocalSource(local=DATA), name).table.num_rows == 60
+    assert load_raw(PinnedSource(local=DATA), name).table.num_rows == 60
     task = {**toy.CHOICE_TASK, "sources": {"local": {"local": DATA, "splits": {"evaluate": name}}}}
     toy.write_yaml(odd / "tasks/colours.yaml", task)
     resolved = load_study(Path("config.yaml"))
     check_local_paths(resolved)
-    source = study_settings.example_settings("colours", "evaluate", resolved)["source"]
+    source = study_settings.example_settings("colours", "evaluate", resolved).source
     lines = f"{name} {sha256_file(odd / DATA / name)}\n"
-    assert source["files_sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert source.files_sha256 == hashlib.sha256(lines.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["{task}", "a{b", "a\nb", "a\x1bb", os.fsdecode(b"a\xffb")])
@@ -116,9 +119,11 @@ def test_any_name_of_a_file_is_read(world, name):
     shutil.copy("model/model.safetensors", f"model/{name}.safetensors")
     resolved = load_study(Path("config.yaml"))
     check_local_paths(resolved)
-    settings = jobs.settings_from(inputs.examples_text(resolved, "colours", "evaluate"))
-    jobs.examples(toy_run.examples_file("colours"), settings)
-    jobs.model(toy_run.MODEL, jobs.settings_from(inputs.model_text(resolved, "tiny")))
+    settings = study_settings.example_settings("colours", "evaluate", resolved)
+    through_json = ExampleSettings.read(jobs.settings_from(canonical_json(settings)), "")
+    assert through_json == settings
+    jobs.examples(toy_run.examples_file("colours"), through_json)
+    jobs.model(toy_run.MODEL, study_settings.model_settings("tiny", resolved))
 
 
 OUTSIDE = [
@@ -300,10 +305,10 @@ def test_a_loading_script_of_a_data_set_is_not_run(world):
     Path("odd").mkdir()
     Path("odd/odd.py").write_text(script)
     with pytest.raises(UserError, match=r"no longer supported, but found odd\.py"):
-        load_raw(HubSource(hub="odd"), "train")
+        load_raw(PinnedSource(hub="odd"), "train")
     Path("odd/odd.py").rename("odd/other.py")
     shutil.copy("data/colours.parquet", "odd/train.parquet")
-    assert load_raw(HubSource(hub="odd"), "train").table.num_rows == 60
+    assert load_raw(PinnedSource(hub="odd"), "train").table.num_rows == 60
     assert not touched(world)
 
 

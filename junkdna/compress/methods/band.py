@@ -5,8 +5,20 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from junkdna.compress.checks import check_band, prune_count
+from junkdna.compress.checks import prune_count
 from junkdna.compress.select import Order, keep_all_but_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="band",
+    caption="weights between two quantiles of |w| pruned (band)",
+    line_style=(0, (1.2, 3, 5, 3)),
+    meaning="control: prune the weights between two quantiles of |w| over all matrices",
+    over="model",
+    levels=("band",),
+    scope=("embeddings",),
+    guarantee="model",
+)
 
 
 def masks(
@@ -16,13 +28,13 @@ def masks(
 
     level is (from, to): in the order in which `magnitude.masks` prunes (equal |w| by the mapping, then by the row-major
     index), the scalars ranked floor(N * from) <= rank < floor(N * to) of N go, counted from 0. So bands that share an
-    end share no scalar; (0, to) is `magnitude` at `to`, and (from, from) prunes nothing. Raises `UserError` for a band
-    that does not run upwards inside 0..1, and what `magnitude.masks` raises. Draws nothing from `generator`.
+    end share no scalar; (0, to) is `magnitude` at `to`, and (from, from) prunes nothing. Raises what
+    `magnitude.masks` raises. Draws nothing from `generator`.
     It does not change the weights.
     """
-    low, high = check_band(level)
+    assert level[0] <= level[1], level
     order = magnitude_order(weights)
-    return _between(order, *(prune_count(order.total, end) for end in (low, high)))
+    return _between(order, *(prune_count(order.total, end) for end in level))
 
 
 def _between(order: Order, first: int, last: int) -> Iterator[tuple[str, Tensor]]:

@@ -4,10 +4,43 @@ import torch
 from torch import Tensor
 
 from junkdna.compress import quant_grid
-from junkdna.compress.checks import check_bits, check_group, check_matrix
+from junkdna.compress.checks import check_matrix, group_size
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="GPTQ",
+    line_style=(0, (6.5, 1.2, 2.4, 1.2)),
+    meaning="round column by column (damping 1 %) and adjust the columns still to come",
+    source="Frantar et al. 2022, arXiv 2210.17323",
+    over="matrix",
+    levels=("bits",),
+    options={
+        "group": {
+            "default": 128,
+            "minimum": 0,
+            "maximum": 65536,
+            "divides_inputs": True,
+            "meaning": "consecutive inputs of a row that share a grid; 0 takes the whole row",
+            "label": {0: "one group a row", "*": "groups of {}"},
+        },
+        "symmetric": {
+            "default": False,
+            "meaning": "a grid without zero point",
+            "label": {True: "symmetric grid", False: "grid with zero point"},
+        },
+        "act_order": {
+            "default": False,
+            "meaning": "round the columns of large inputs first",
+            "label": {True: "ordered by activation", False: "in column order"},
+        },
+    },
+    gives="weight",
+    statistics="gram",
+    precompute=True,
+)
 
 
 def compress(
@@ -35,11 +68,11 @@ def compress(
     one of its blocks of 128 inputs to weights from before the block; here weights are never stale.
 
     Computed in float32, of float64 weights in float64; the dtype of `weight` comes back. Zeros need not stay 0.
-    Raises `UserError` for NaN or infinite weights, other bits, a group that does not divide the inputs, no or broken
+    Raises `UserError` for NaN or infinite weights, a group that does not divide the inputs, no or broken
     statistics (`inverse_factor`). It does not change `weight`, and the error need not be below that of `rtn`.
     """
     check_matrix(weight)
-    bits, size = check_bits(level), check_group(weight.shape[1], group)
+    size = group_size(weight.shape[1], group)
     assert statistics.inputs == weight.shape[1], f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
     factor = inverse_factor(statistics)
     work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
@@ -47,9 +80,9 @@ def compress(
         order = statistics.square_sums.argsort(descending=True, stable=True)
         # U P factors the permuted inverse, but is not triangular; its R is. Signs of its rows cancel in a sweep
         factor = torch.linalg.qr(factor[:, order], mode="r").R
-        rounded = _round_in_order(work[:, order], factor, bits, size, symmetric)[:, order.argsort()]
+        rounded = _round_in_order(work[:, order], factor, level, size, symmetric)[:, order.argsort()]
     else:
-        rounded = _round_in_order(work, factor, bits, size, symmetric)
+        rounded = _round_in_order(work, factor, level, size, symmetric)
     return MatrixResult(None, quant_grid.cast(rounded, weight.dtype))
 
 

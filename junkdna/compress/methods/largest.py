@@ -7,6 +7,18 @@ from torch import Tensor
 
 from junkdna.compress.checks import prune_count
 from junkdna.compress.select import keep_all_but_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="largest",
+    caption="largest weights pruned",
+    line_style=(0, (5, 2)),
+    meaning="control: prune the largest |w| above one threshold over all matrices",
+    over="model",
+    levels=("sparsity",),
+    scope=("embeddings",),
+    guarantee="model",
+)
 
 
 def masks(

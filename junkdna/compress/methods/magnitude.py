@@ -7,6 +7,27 @@ from torch import Tensor
 
 from junkdna.compress.checks import keep_count, prune_count
 from junkdna.compress.select import keep_all_but_lowest, keep_from, kth_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="magnitude",
+    caption="smallest weights pruned (magnitude)",
+    line_style="-",
+    meaning="prune the smallest |w| under one threshold over all matrices",
+    source="one-shot rule of the Junk DNA Hypothesis for RoBERTa, arXiv 2310.02277",
+    over="model",
+    levels=("sparsity",),
+    options={
+        "reference_ties": {
+            "default": False,
+            "prunes_more": True,
+            "meaning": "the authors' rule: prune the threshold weight and all its ties too",
+            "label": {True: "all ties pruned", False: "exact count"},
+        },
+    },
+    scope=("embeddings",),
+    guarantee="model",
+)
 
 
 def masks(
@@ -17,7 +38,7 @@ def masks(
     Of N scalars exactly floor(N * level) go (`checks.prune_count`), smallest |w| first; equal ones in the order of the
     mapping, then of the row-major index. Level 0 prunes nothing, 1 everything; masks are nested as the level grows.
     Weights are (out, in) matrices of float16, bfloat16, float32 or float64, compared exactly, also across dtypes.
-    Raises `UserError` for no weights, NaN or infinite weights, a level outside 0..1. Draws nothing from `generator`.
+    Raises `UserError` for no weights and for NaN or infinite weights. Draws nothing from `generator`.
 
     Checks and the search for the threshold are done before this returns. Masks are made one at a time in the order of
     the mapping; a matrix may be changed once its mask is there. This function changes none.

@@ -5,6 +5,19 @@ from torch import Tensor
 from junkdna.compress.checks import check_matrix, prune_count
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.select import keep_all_but_lowest, magnitude_order
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="magnitude per matrix",
+    caption="smallest weights of each matrix pruned",
+    line_style=(0, (3, 1.2)),
+    meaning="prune the smallest |w| of each matrix",
+    source="rule of the Junk DNA Hypothesis for language models, arXiv 2310.02277",
+    over="matrix",
+    levels=("sparsity",),
+    scope=("embeddings",),
+    guarantee="matrix",
+)
 
 
 def compress(weight: Tensor, statistics: None, level: float) -> MatrixResult:
@@ -13,7 +26,7 @@ def compress(weight: Tensor, statistics: None, level: float) -> MatrixResult:
     Of n scalars exactly floor(n * level) go, smallest |w| first, of equal ones the lower row-major index: `magnitude`
     with this matrix alone. Level 0 prunes nothing, 1 everything; masks are nested as the level grows. Kept weights stay
     bit for bit, so the result holds none. `statistics` are not looked at. Raises `UserError` for NaN or infinite
-    weights and a level outside 0..1. It does not change the weight.
+    weights. It does not change the weight.
 
     Source: the per-layer magnitude rule of the LLM code of the Junk DNA Hypothesis. Its threshold is the
     scalar of rank floor(n * level), counted from 0, and that scalar and its ties go too; here the count is exact.

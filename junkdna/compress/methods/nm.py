@@ -1,10 +1,21 @@
 """Semi-structured pruning: keep n of every m consecutive inputs."""
 
-import torch
 from torch import Tensor
 
-from junkdna.compress.checks import check_divides, check_keep_of, check_matrix
+from junkdna.compress.checks import check_matrix
 from junkdna.compress.masks import MatrixResult
+from junkdna.compress.select_groups import keep_n_of_m
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="nm",
+    caption="keep n of m",
+    line_style=(0, (5, 1.5, 1.2, 1.5)),
+    meaning="keep the n largest |w| of every m consecutive inputs in each output row",
+    source="N:M rule of the Junk DNA Hypothesis, arXiv 2310.02277",
+    over="matrix",
+    levels=("keep_of",),
+)
 
 
 def compress(weight: Tensor, statistics: None, level: tuple[int, int]) -> MatrixResult:
@@ -13,29 +24,10 @@ def compress(weight: Tensor, statistics: None, level: tuple[int, int]) -> Matrix
     level is (keep, of); the sparsity is 1 - keep/of in every row. Within a group the of - keep smallest |w| go, of
     equal ones the lower index first. keep 0 prunes everything, keep = of nothing. Nested as keep falls with `of` fixed.
     The weight is (out, in), of float16, bfloat16, float32 or float64; kept ones stay bit for bit, so the result holds
-    no weight. `statistics` are not looked at. Raises `UserError` for NaN or infinite weights, an illegal pair, a row
-    length that `of` does not divide. It does not change the weight, and does not permute inputs to keep more.
+    no weight. `statistics` are not looked at. Raises `UserError` for NaN or infinite weights and a row length that
+    `of` does not divide. It does not change the weight, and does not permute inputs to keep more.
 
     Source: the N:M rule of the Junk DNA Hypothesis code, whose two digits count the *pruned* (its 13 is keep 2 of 3).
     """
     check_matrix(weight)
-    return MatrixResult(keep_n_of_m(weight.detach().abs(), *check_keep_of(level)), None)
-
-
-def keep_n_of_m(scores: Tensor, keep: int, of: int) -> Tensor:
-    """A bool mask of the scores' shape (rows, inputs), True at the `keep` highest of every `of` consecutive inputs.
-
-    The lowest go, of equal ones the lower index first; the same on every device. Scores are finite numbers of any sign,
-    0 <= keep <= of. Raises `UserError` where `of` does not divide the inputs. It does not change the scores.
-
-    Each score's rank in its group is counted by comparing all pairs: for the small groups in use faster than sorting.
-    """
-    rows, inputs = scores.shape
-    check_divides(inputs, of)
-    members = scores.detach().reshape(-1, of).t().contiguous()  # (of, groups)
-    lower = torch.zeros_like(members, dtype=torch.int8 if of < 128 else torch.int32)  # how many go before this one
-    for later in range(1, of):
-        above = members[:later] > members[later]
-        lower[:later] += above
-        lower[later] += later - above.sum(0, dtype=lower.dtype)
-    return (lower >= of - keep).t().contiguous().view(rows, inputs)
+    return MatrixResult(keep_n_of_m(weight.detach().abs(), *level), None)

@@ -8,6 +8,19 @@ from torch import Tensor
 from junkdna.compress.checks import check_weights, prune_count
 from junkdna.compress.chunks import part_lengths
 from junkdna.compress.select import SAMPLE, UNSAMPLED, Order, keep_all_but_lowest
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="random",
+    caption="random weights pruned",
+    line_style=(0, (1.2, 1.4)),
+    meaning="control: prune weights drawn uniformly over all matrices by the seed",
+    over="model",
+    levels=("sparsity",),
+    scope=("embeddings",),
+    random=True,
+    guarantee="model",
+)
 
 SCORES = 2**31 - 1
 """Scores are drawn from 0 to one less than this."""
@@ -41,10 +54,10 @@ def _order(shapes: dict[str, torch.Size], device: torch.device, state: Tensor) -
     total = sum(shape.numel() for shape in shapes.values())
 
     def scores() -> Iterator[Tensor]:
-        own = torch.Generator()
-        own.set_state(state)
+        repeated = torch.Generator()
+        repeated.set_state(state)
         for length in part_lengths(total, device):
-            yield torch.randint(SCORES, (length,), generator=own, dtype=torch.int32).to(device)
+            yield torch.randint(SCORES, (length,), generator=repeated, dtype=torch.int32).to(device)
 
     count = min(total, SAMPLE) if total > UNSAMPLED else 0
     return Order(shapes, scores, torch.arange(count, dtype=torch.int64).mul(SCORES // max(count, 1)).int())

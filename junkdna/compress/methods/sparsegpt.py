@@ -6,13 +6,27 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from junkdna.compress.checks import check_divides, check_keep_of, check_matrix, prune_count
+from junkdna.compress.checks import check_divides, check_matrix, prune_count
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.methods.nm import keep_n_of_m
+from junkdna.compress.select_groups import keep_n_of_m
 from junkdna.compress.select_rows import keep_highest_per_row
 from junkdna.errors import UserError
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="SparseGPT",
+    line_style=(0, (4, 1, 1, 1, 1, 1)),
+    meaning="prune by second-order saliency in blocks of 128 columns (damping 1 %) and adjust the kept weights",
+    source="Frantar and Alistarh 2023, arXiv 2301.00774",
+    over="matrix",
+    levels=("sparsity", "keep_of"),
+    gives="both",
+    statistics="gram",
+    guarantee="matrix",
+    precompute=True,
+)
 
 BLOCK = 128
 """Columns whose weights compete with each other at a sparsity: their mask is chosen when the first is reached."""
@@ -35,13 +49,13 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
 
     Computed in float32, of float64 weights in float64; both results are on the weight's device, the new weights in its
     dtype. Pruned ones are exactly 0; a level that prunes nothing gives the weights back bit for bit. Raises `UserError`
-    for NaN or infinite weights or statistics, no tokens, an illegal level, a row that `of` does not divide, new
+    for NaN or infinite weights or statistics, no tokens, a row that `of` does not divide, new
     weights beyond the largest float16. It does not change `weight`, nor promise a smaller error than `wanda`.
     """
     check_matrix(weight)
     rows, inputs = weight.shape
     assert inputs == statistics.inputs, f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
-    rule = _pair_rule(inputs, level) if isinstance(level, tuple | list) else _sparsity_rule(rows, inputs, level)
+    rule = _pair_rule(inputs, level) if isinstance(level, tuple) else _sparsity_rule(rows, inputs, level)
     factor = inverse_factor(statistics)
     if rule.prunes_nothing:
         everything = torch.ones(rows, inputs, dtype=torch.bool, device=weight.device)
@@ -87,6 +101,6 @@ def _sparsity_rule(rows: int, inputs: int, sparsity: float) -> _Rule:
 
 
 def _pair_rule(inputs: int, pair: tuple[int, int]) -> _Rule:
-    keep, of = check_keep_of(pair)
+    keep, of = pair
     check_divides(inputs, of)
     return _Rule(of, keep == of, lambda first, saliencies: keep_n_of_m(saliencies.t(), keep, of).t())

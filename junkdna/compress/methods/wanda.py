@@ -3,11 +3,24 @@
 import torch
 from torch import Tensor
 
-from junkdna.compress.checks import check_keep_of, check_matrix, prune_count
+from junkdna.compress.checks import check_matrix, prune_count
 from junkdna.compress.input_stats import InputStatistics, check_statistics
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.methods.nm import keep_n_of_m
+from junkdna.compress.select_groups import keep_n_of_m
 from junkdna.compress.select_rows import keep_highest_per_row
+from junkdna.study.methods import Method
+
+METHOD = Method(
+    label="Wanda",
+    line_style=(0, (6.5, 1.1)),
+    meaning="prune the smallest |w| x norm of the input in each output row",
+    source="Sun et al. 2024, arXiv 2306.11695",
+    over="matrix",
+    levels=("sparsity", "keep_of"),
+    statistics="square_sums",
+    guarantee="row",
+    precompute=True,
+)
 
 
 def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[int, int]) -> MatrixResult:
@@ -19,16 +32,16 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
     equal ones the lower index first; so masks are nested as the sparsity grows. A dead input (0 in every calibration
     token) scores 0 and goes first. A gram in the statistics is used for its diagonal alone.
 
-    Raises `UserError` for NaN or infinite weights or statistics, no tokens, an illegal level, a row that `of` does not
-    divide. It does not change the weight, and does not make up for what is pruned.
+    Raises `UserError` for NaN or infinite weights or statistics, no tokens, a row that `of` does not divide. It does
+    not change the weight, and does not make up for what is pruned.
     """
     check_matrix(weight)
     inputs = weight.shape[1]
     assert inputs == statistics.inputs, f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
     check_statistics(statistics)
     scores = _scores(weight, statistics.square_sums)
-    if isinstance(level, tuple | list):
-        return MatrixResult(keep_n_of_m(scores, *check_keep_of(level)), None)
+    if isinstance(level, tuple):
+        return MatrixResult(keep_n_of_m(scores, *level), None)
     return MatrixResult(keep_highest_per_row(scores, inputs - prune_count(inputs, level)), None)
 
 

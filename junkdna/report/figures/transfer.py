@@ -10,73 +10,74 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from junkdna.errors import UserError
-from junkdna.report.figures import conditions, layout, marks, series, style
-from junkdna.report.figures import text as report_figures_text
-from junkdna.report.figures.axes import BUDGET, SPARSITY, Amount
+from junkdna.report.catalog import Figure
+from junkdna.report.plotting import curves, layout, marks, series, text, theme
+from junkdna.report.plotting.axes import BITS, SPARSITY, Amount
+from junkdna.report.plotting.conditions import ConditionStyles, Key, condition_styles
 
 if TYPE_CHECKING:
+    import matplotlib.figure
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
 
+    from junkdna.report.plotting.series import Series
+
+FIGURE = Figure(
+    label="Transfer modes",
+    caption="One panel for each condition. The grey band is dense transfer with its interval; lines are the other "
+    "transfer modes with theirs; small dots are single seeds. Dotted lines are the score of guessing and of always "
+    "giving the most frequent answer.",
+    order=5,
+    modes="tuned",
+    levels=("sparsity", "keep_of", "bits", "rank"),
+)
 SPREAD_PT = 1.2  # between the seed dots of two modes
-Panel = tuple[str, conditions.Key]
 
 
-@style.styled
-def draw(drops: pl.DataFrame, experiment: str) -> Figure:
+@theme.themed
+def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     """Draw score against sparsity (or bits) for each transfer mode of `experiment`, a panel per condition (and model).
 
     Dense transfer is a horizontal line with its interval; seeds are small dots; chance and majority are dotted lines.
     Raises UserError when the experiment has no fine-tuned compressed row.
     """
     rows = select(drops, experiment)
-    looks = conditions.looks(drops, experiment)
-    groups = _groups(rows, looks)
+    styles, dashes = condition_styles(drops, experiment), series.dashes(series.present(rows))
+    amount = BITS if any(one.kind in series.PLAIN for one in dashes) else SPARSITY
+    groups = _groups(rows, styles)
     columns = {1: 1, 2: 2, 4: 2}.get(len(groups), 3)
-    gap_in, right_in = 0.26, 2.6 if len(groups) == 1 else style.RIGHT_IN
     fig, axes = layout.panels(-(-len(groups) // columns), columns, share_y=True)
     flat = [ax for line in axes for ax in line]
-    dashes = series.dashes(series.present(rows))
-    amount = BUDGET if any(line.kind in series.PLAIN for line in dashes) else SPARSITY
-    tops = 0
-    for ax, ((model, key), own) in zip(flat, groups.items(), strict=False):
-        title = report_figures_text.shorten(looks.of[key].label + (f", {model}" if _several(rows, "model") else ""), 80)
-        heading = layout.wrap(fig, title, style.RC["axes.titlesize"], 5.6 / columns) + _facts(rows, own)
-        tops = max(tops, heading.count("\n"))
-        ax.set_title(heading)
-        _panel(ax, own, dashes, amount)
+    for ax, ((model, key), part) in zip(flat, groups.items(), strict=False):
+        title = text.shorten(styles.of[key].label + (f", {model}" if _several(rows, "model") else ""), 80)
+        ax.set_title(layout.heading(fig, title, 5.6 / columns) + _facts(rows, part))
+        _panel(ax, part, dashes, amount)
         amount.set_up(ax, rows)
     _share_limits(flat[0], rows)
-    for ax, (_, own) in zip(flat, groups.items(), strict=False):
-        _floors(ax, own)
+    for ax, part in zip(flat, groups.values(), strict=False):
+        _baselines(ax, part)
     for at, ax in enumerate(flat):
-        _edge(
-            ax,
-            at,
-            columns,
-            len(groups),
-            "score" if _several(rows, "metric") else report_figures_text.metric(rows["metric"][0]),
-        )
-    footer = (
-        report_figures_text.facts(rows, "Bands, or bars where there is one level")
-        + " Small dots: single seeds."
-        + _method_remarks(dashes, rows, drops)
-    )
-    extra = 0.14 * tops
-    title = f"Transfer modes against {amount.title}: {experiment}"
-    room = layout.Room(2.1, 0.22 + extra, gap_in=gap_in, right_in=right_in)
-    return layout.finish(fig, title, [_legend(rows, dashes)], footer, room)
+        _edge(ax, at, columns, len(groups), text.y_label("score", rows))
+    footer = [text.facts(rows, "Bands, or bars where there is one level"), "Small dots: single seeds."]
+    footer = " ".join([*footer, *_remarks(dashes, rows, drops)])
+    tops = max(ax.get_title(loc="left").count("\n") for ax in flat)
+    right_in = 2.6 if len(groups) == 1 else theme.RIGHT_IN
+    room = layout.Room(2.1, 0.22 + 0.14 * tops, gap_in=0.26, right_in=right_in)
+    title = f"{FIGURE.label} against {amount.title}: {experiment}"
+    return layout.finish(fig, title, [_keys(rows, dashes)], footer, room)
 
 
 def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
-    """Fine-tuned rows of `experiment` that stand on an axis of sparsity or bits, dense transfer included."""
+    """Fine-tuned rows of `experiment` with a place on an axis of sparsity or bits, dense transfer included."""
     rows = drops.filter((pl.col("experiment") == experiment) & (pl.col("transfer") != "none"))
     if rows.is_empty():
         raise UserError(
             f"experiment {experiment!r}: no transfer figure, because the drops table has no fine-tuned row of it. "
             f"Give the experiment a transfer mode other than 'none'."
         )
-    compressed = series.on(rows.filter(pl.col("transfer") != "dense"), _placed(rows))
+    placed = [one for one in series.present(rows) if one.kind != "band"]
+    compressed = series.select(rows.filter(pl.col("transfer") != "dense"), placed)
     compressed = compressed.filter(pl.col("effective_bits_per_weight") > 0)
     if compressed.is_empty():
         modes = ", ".join(sorted(rows["transfer"].unique()))
@@ -87,77 +88,56 @@ def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
     return pl.concat([rows.filter(pl.col("transfer") == "dense"), compressed])
 
 
-def _placed(rows: pl.DataFrame) -> list[series.Line]:
-    return [line for line in series.present(rows) if line.kind != "band"]
-
-
-def _groups(rows: pl.DataFrame, looks: conditions.Looks) -> dict[Panel, pl.DataFrame]:
-    found: dict[Panel, list[int]] = {}
-    for at, row in enumerate(rows.iter_rows(named=True)):
-        found.setdefault((row["model"], looks.key(row)), []).append(at)
-    order = sorted(
-        found, key=lambda p: (tuple(map(report_figures_text.natural, p[1])), report_figures_text.natural(p[0]))
-    )
-    return {panel: rows[found[panel]] for panel in order}
+def _groups(rows: pl.DataFrame, styles: ConditionStyles) -> dict[tuple[str, Key], pl.DataFrame]:
+    """Rows of each panel: a condition, and of it each model."""
+    return {
+        (model, key): condition.filter(pl.col("model") == model)
+        for key, condition in styles.split(rows).items()
+        for model in sorted(condition["model"].unique(), key=text.natural)
+    }
 
 
 def _several(rows: pl.DataFrame, column: str) -> bool:
     return rows[column].n_unique() > 1
 
 
-def _facts(rows: pl.DataFrame, own: pl.DataFrame) -> str:
+def _facts(rows: pl.DataFrame, part: pl.DataFrame) -> str:
     """A second line for a panel's heading: metric and n, as far as they differ between panels."""
-    facts = (
-        [report_figures_text.metric(own["metric"][0]).removesuffix(" correlation")] if _several(rows, "metric") else []
-    )
-    facts += [f"n = {report_figures_text.span(own['n_examples'])}"] if _several(rows, "n_examples") else []
+    metric = text.metric_label(part["metric"][0]).removesuffix(" correlation")
+    facts = [metric] if _several(rows, "metric") else []
+    facts += [f"n = {text.span(part['n_examples'])}"] if _several(rows, "n_examples") else []
     return "\n" + ", ".join(facts) if facts else ""
 
 
-def _modes(rows: pl.DataFrame) -> list[str]:
-    """Modes other than dense: the known ones in their fixed order, then others by name."""
-    present = set(rows["transfer"]) - {"dense"}
-    return [m for m in style.MODE_LOOKS if m in present] + sorted(present - set(style.MODE_LOOKS))
-
-
-def _look(mode: str) -> tuple[str, str, str]:
-    return style.MODE_LOOKS.get(mode, (style.INK, "X", mode))
-
-
-def _panel(ax: Axes, rows: pl.DataFrame, dashes: dict[series.Line, object], amount: Amount) -> None:
-    dense = series.on(rows.filter(pl.col("transfer") == "dense"), [None])
+def _panel(ax: Axes, rows: pl.DataFrame, dashes: dict[Series, object], amount: Amount) -> None:
+    dense = series.select(rows.filter(pl.col("transfer") == "dense"), [None])
     for row, x in zip(dense.iter_rows(named=True), amount.x(dense), strict=True):
-        ax.axhspan(row["score_low"], row["score_high"], color=style.GREY, alpha=0.22, linewidth=0, zorder=1)
-        ax.axhline(row["score"], color=style.INK, linewidth=1.2, zorder=2, label="dense")
-        _dots(ax, x, row["score_seeds"], style.INK, ax.transData)
-    modes = _modes(rows)
+        ax.axhspan(row["score_low"], row["score_high"], color=theme.GREY, alpha=0.22, linewidth=0, zorder=1)
+        ax.axhline(row["score"], color=theme.INK, linewidth=1.2, zorder=2, label="dense")
+        _dots(ax, x, row["score_seeds"], theme.INK, ax.transData)
+    modes = theme.tuned_modes(set(rows["transfer"]))
     for at, mode in enumerate(modes):
-        for line, dash in dashes.items():
-            own = amount.in_order(series.on(rows.filter(pl.col("transfer") == mode), [line]))
-            if len(own):
-                _line(ax, own, amount.x(own), (mode, line, dash), SPREAD_PT * (at - (len(modes) - 1) / 2))
+        aside = marks.shifted(ax, at, len(modes), SPREAD_PT)
+        for one, dash in dashes.items():
+            points = amount.in_order(series.select(rows.filter(pl.col("transfer") == mode), [one]))
+            if len(points):
+                _line(ax, points, amount.x(points), mode, dash, f"{mode}|{one.key}", aside)
 
 
-def _line(ax: Axes, own: pl.DataFrame, x: list[float], which: tuple[str, series.Line, object], aside_pt: float) -> None:
-    from matplotlib.transforms import ScaledTranslation
-
-    mode, line, dash = which
-    color, marker, _ = _look(mode)
-    where = ax.transData + ScaledTranslation(aside_pt / 72, 0, ax.figure.dpi_scale_trans)
-    label = f"{mode}|{line.key}"
-    low, high, y = (marks.numbers(own[f"score{end}"]) for end in ("_low", "_high", ""))
+def _line(ax: Axes, rows: pl.DataFrame, x: list[float], mode: str, dash: object, label: str, aside: Transform) -> None:
+    color, marker, _ = theme.mode_style(mode)
+    low, high, y = (marks.numbers(rows[f"score{end}"]) for end in ("_low", "_high", ""))
     ax.fill_between(x, low, high, color=color, alpha=0.14, linewidth=0, zorder=2)
-    spot = ax.transData
+    where = aside if len(x) == 1 else ax.transData
     if len(x) == 1:  # a band of one level has no width: a bar shows its interval
-        spot = where
-        ax.plot(x * 2, [low[0], high[0]], color=color, linewidth=1, zorder=2, transform=where, label=f"{label}|bar")
+        ax.plot(x * 2, [low[0], high[0]], color=color, linewidth=1, zorder=2, transform=aside, label=f"{label}|bar")
     ax.plot(x, y, color=color, linestyle=dash, zorder=3, label=label)
-    for at, row in zip(x, own.iter_rows(named=True), strict=True):
-        _dots(ax, at, row["score_seeds"], color, where)
-    marks.points(ax, x, y, own["collapsed"], color, marker, label=label, transform=spot)
+    for at, row in zip(x, rows.iter_rows(named=True), strict=True):
+        _dots(ax, at, row["score_seeds"], color, aside)
+    marks.points(ax, x, y, rows["collapsed"], color=color, marker=marker, label=label, transform=where)
 
 
-def _dots(ax: Axes, x: float, scores: list[float], color: str, where: object) -> None:
+def _dots(ax: Axes, x: float, scores: list[float], color: str, where: Transform) -> None:
     dots = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "alpha": 0.65}
     ax.plot([x] * len(scores), scores, color=color, zorder=5, label="seeds", transform=where, **dots)
 
@@ -172,69 +152,42 @@ def _share_limits(ax: Axes, rows: pl.DataFrame) -> None:
     ax.set_ylim(low - 0.13 * room, high + 0.05 * room)
 
 
-def _floors(ax: Axes, rows: pl.DataFrame) -> None:
-    """Chance and majority as dotted lines, named at the left; one name where they lie too close for two."""
+def _baselines(ax: Axes, rows: pl.DataFrame) -> None:
+    """Chance and majority as dotted lines, labeled at the left; one label where they lie too close for two."""
     chance, majority = rows["chance"][0], rows["majority"][0]
     low, high = ax.get_ylim()
-    dotted = {"color": style.GREY, "linewidth": 0.9, "linestyle": style.DOTS, "zorder": 1}
-    ax.axhline(chance, label="chance", **dotted)
-    names = [(chance, "chance", "top")]
-    if majority is not None:
-        ax.axhline(majority, label="majority", **dotted)
-        apart = abs(majority - chance) / (high - low)
-        if apart < 1e-6:
-            names = [(chance, "chance = majority", "top")]
-        elif majority > chance:
-            names.append((majority, "majority", "bottom" if apart < 0.12 else "top"))
-        else:
-            names = [(chance, "chance", "bottom" if apart < 0.12 else "top"), (majority, "majority", "top")]
-    for y, name, side in names:
-        gap = 1.5 if side == "bottom" else -1.5
-        ax.annotate(
-            name,
-            (0.012, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, gap),
-            textcoords="offset points",
-            fontsize=6.5,
-            color=style.GREY,
-            va=side,
-        )
+    lines = {"chance": chance} | ({} if majority is None else {"majority": majority})
+    for name, y in lines.items():
+        ax.axhline(y, label=name, zorder=1, **theme.DOTTED)
+    apart = (max(lines.values()) - min(lines.values())) / (high - low)
+    labels = sorted(lines, key=lines.get) if apart >= 1e-6 else [" = ".join(lines)]
+    for at, label in enumerate(labels):
+        gap, side = (1.5, "bottom") if at == 1 and apart < 0.12 else (-1.5, "top")
+        place = {"xytext": (0, gap), "textcoords": "offset points", "va": side}
+        point = {"xy": (0.012, lines.get(label, chance)), "xycoords": ("axes fraction", "data")}
+        ax.annotate(label, fontsize=6.5, color=theme.GREY, **point, **place)
 
 
 def _edge(ax: Axes, at: int, columns: int, used: int, y_label: str) -> None:
-    """Hide unused panels; y label at the left only, x label only where no panel stands below."""
-    if at >= used:
-        ax.set_visible(False)
-        return
-    ax.tick_params(labelleft=at % columns == 0)
-    if at % columns == 0:
-        ax.set_ylabel(y_label)
-    if at + columns < used:
-        ax.set_xlabel("")
+    """Hide unused panels; y label at the left only, x label only where no panel is below."""
+    left = at % columns == 0
+    ax.set_visible(at < used)
+    ax.tick_params(labelleft=left)
+    ax.set_ylabel(y_label if left else "")
+    ax.set_xlabel("" if at + columns < used else ax.get_xlabel())
 
 
-def _method_remarks(dashes: dict[series.Line, object], rows: pl.DataFrame, drops: pl.DataFrame) -> str:
+def _remarks(dashes: dict[Series, object], rows: pl.DataFrame, drops: pl.DataFrame) -> list[str]:
     """Footer sentences: the method where there is one, the options of all, and what has no place in the panels."""
-    named = series.names(dashes)
-    text = f" Compression: {named[next(iter(named))]}." if len(named) == 1 else ""
-    text += f" {series.in_common(dashes)}".rstrip()
-    experiment = rows["experiment"][0]
-    own = drops.filter((pl.col("experiment") == experiment) & (pl.col("transfer") != "none"))
-    left = sorted({series.compression(tag) for tag in set(own["compression"]) - set(rows["compression"])})
-    return text + (f" Not here: {'; '.join(left)}." if left else "")
+    tuned = drops.filter((pl.col("experiment") == rows["experiment"][0]) & (pl.col("transfer") != "none"))
+    left = sorted(map(series.compression_label, set(tuned["compression"]) - set(rows["compression"])))
+    return curves.series_remarks(dashes) + ([f"Not here: {'; '.join(left)}."] if left else [])
 
 
-def _legend(rows: pl.DataFrame, dashes: dict[series.Line, object]) -> list:
-    keys = []
-    if len(rows.filter(pl.col("transfer") == "dense")):
-        keys.append(marks.key("dense transfer and its interval", color=style.INK, linewidth=1.2))
-    for mode in _modes(rows):
-        color, marker, name = _look(mode)
-        keys.append(marks.key(name, color=color, marker=marker, **style.FILLED))
-    if len(dashes) > 1:
-        named = series.names(dashes)
-        keys += [marks.key(named[line], color=style.GREY, linestyle=dash) for line, dash in dashes.items()]
-    if (rows["collapsed"] > 0).any():
-        keys.append(marks.collapsed_key())
-    return keys
+def _keys(rows: pl.DataFrame, dashes: dict[Series, object]) -> list[Artist]:
+    """Legend of dense transfer, of the modes, of the series and of the open marker."""
+    dense = marks.key("dense transfer and its interval", color=theme.INK, linewidth=1.2)
+    keys = [dense] if "dense" in set(rows["transfer"]) else []
+    for color, marker, label in map(theme.mode_style, theme.tuned_modes(set(rows["transfer"]))):
+        keys.append(marks.key(label, color=color, marker=marker, **theme.FILLED))
+    return [*keys, *series.dash_keys(dashes), *marks.collapsed_keys(rows)]

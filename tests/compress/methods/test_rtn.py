@@ -118,13 +118,7 @@ def test_parameters_with_gradients_are_read_only():
     assert not compress(torch.nn.Parameter(normal(2, 4)), None, 4, group=0).weight.requires_grad
 
 
-@pytest.mark.parametrize("bits", [0, 1, 5, 16, 4.0, "4", True])
-def test_other_bits_are_refused(bits):
-    with pytest.raises(UserError, match=str(bits)):
-        compress(normal(2, 8), None, bits, group=0)
-
-
-@pytest.mark.parametrize("group", [3, 16, -1, 128])
+@pytest.mark.parametrize("group", [3, 16, 128])
 def test_groups_must_divide_the_inputs(group):
     with pytest.raises(UserError, match=str(group)):
         compress(normal(2, 8), None, 4, group=group)

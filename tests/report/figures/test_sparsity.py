@@ -155,7 +155,7 @@ def test_options_and_kinds_of_level_are_lines_of_their_own():
     assert outside(fig) == []
 
 
-def test_scores_below_zero_have_no_floor_in_percent_and_still_draw():
+def test_scores_below_zero_have_no_chance_in_percent_and_still_draw():
     shaky = Condition("cola", "", "CoLA", 0.0, 0.02, 0.4, "one", metric="matthews", levels=(0.3, 0.6))
     table = drops_table([shaky, Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
     below = pl.when(pl.col("task") == "cola")

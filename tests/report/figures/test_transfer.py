@@ -16,7 +16,7 @@ def tuned(**more) -> Condition:
     return Condition("a", "", "Alone", 0.5, 0.9, 0.5, **settings)
 
 
-def test_lines_seeds_and_floors_hold_the_tables_numbers():
+def test_lines_seeds_and_baselines_hold_the_tables_numbers():
     table = drops_table([tuned()])
     ax = transfer.draw(table, "modes").axes[0]
     found = lines(ax)
@@ -61,7 +61,7 @@ def test_collapsed_is_open():
 
 
 @pytest.mark.parametrize("majority", [0.5, 0.51, 0.49, 0.8, None])
-def test_floors_are_named_wherever_majority_stands(majority):
+def test_baselines_are_labeled_wherever_majority_is(majority):
     table = drops_table([tuned()]).with_columns(majority=pl.lit(majority, dtype=pl.Float64))
     ax = transfer.draw(table, "modes").axes[0]
     ax.figure.draw_without_rendering()

@@ -1,0 +1,41 @@
+"""What a reader of results should know of the rows behind them, and whether these are still those of the data."""
+
+from pathlib import Path
+
+from junkdna.data.examples_file import examples_record, read_examples_file
+from junkdna.data.usable_rows import counted
+from junkdna.errors import UserError
+from junkdna.study.grid import all_cells, used_examples
+from junkdna.study.paths import EXAMPLES
+from junkdna.study.study import Resolved
+
+
+def check_data(resolved: Resolved) -> dict[str, str]:
+    """What a reader of results should know of the rows of each task ("" for nothing): those left out, and warnings.
+
+    UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
+    roles of a task were made from one raw split that changed between them.
+    """
+    notes: dict[str, list[str]] = {}
+    seen: dict[tuple[str, str], tuple[dict, Path]] = {}
+    for task, role in used_examples(all_cells(resolved), resolved):
+        path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
+        if not path.exists():
+            continue
+        told = examples_record(read_examples_file(path))
+        if role != "shots":
+            notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
+        for split, facts in told["raw"].items():
+            first, other = seen.setdefault((task, split), (facts, path))
+            if first != facts:
+                raise UserError(
+                    f"{other} and {path} were made from one split ({split}) of task {task}, which changed between them "
+                    f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
+                    "examples and cells are made anew."
+                )
+    return {task: "; ".join(sentences) for task, sentences in notes.items()}
+
+
+def _sentences(role: str, notes: dict) -> list[str]:
+    left_out = notes.get("left_out")
+    return [*([f"left out of the rows to {role}: {counted(left_out)}"] if left_out else []), *notes.get("warnings", [])]

@@ -1,0 +1,34 @@
+"""A task's examples from its source: raw rows are read, labels named, rows turned into examples, answers checked."""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from junkdna.data.class_names import apply_class_names
+from junkdna.data.examples import make_examples
+from junkdna.data.label_checks import check_labels
+from junkdna.data.rows import load_raw
+from junkdna.data.usable_rows import add_notes
+from junkdna.data.wheels import wheel_file
+
+if TYPE_CHECKING:
+    from junkdna.study.source_settings import ExampleSettings
+
+
+def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = None) -> pa.Table:
+    """The examples that `settings` describe, with notes on rows left out and warnings about their answers
+    (`usable_rows.read_notes`); a wheel must be there already.
+
+    `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
+    constant answer would be right in every row to train on or to evaluate.
+    """
+    file = wheel_file(settings.source)
+
+    def read(split: str) -> pa.Table:
+        rows = load_raw(settings.source, settings.splits[split], file)
+        if raw is not None:
+            raw[split] = {"rows": rows.table.num_rows, "files": rows.files}
+        return apply_class_names(rows.table, rows.label_names, settings)
+
+    table = make_examples(settings, settings.role, read)
+    return add_notes(table, warnings=[] if settings.role == "shots" else check_labels(settings, settings.role, table))

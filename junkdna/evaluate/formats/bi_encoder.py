@@ -1,0 +1,72 @@
+"""Bi-encoder: question and option are embedded apart, and the option most like the question is the answer.
+
+Scores are cosines of mean-pooled embeddings (Reimers and Gurevych 2019). The loss divides them by a temperature and
+takes the softmax cross-entropy over the options of a question (the contrastive loss of SimCSE, Gao et al. 2021,
+equation 1). Not done: options of other questions as negatives, since scoring compares the options of one question
+alone, and another question's option may be right too.
+
+Shapes: B rows of a batch, T tokens, D embedding width, N options of a row, P options of all rows together.
+"""
+
+from typing import TYPE_CHECKING
+
+from junkdna.data.encoder_rows import code_texts, joined, option_texts, row_limit, text_row
+from junkdna.data.truncation import cut_end
+from junkdna.study.formats import Format
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = Format(
+    label="bi-encoder",
+    meaning="cosine similarity of the embeddings of question and option",
+    models=("encoder",),
+    picked_for=("choice",),
+    training="possible",
+    columns=("query", "options", "answer"),
+    modules=("junkdna.evaluate.answers", "junkdna.evaluate.scores", "junkdna.evaluate.train_outputs"),
+)
+TEMPERATURE = 0.05  # of the cosines: SimCSE's value; sentence-transformers' default scale, 20, is its inverse
+
+
+def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
+    """The question as one text (a separator token would not be in the options), and each option apart."""
+    limit = row_limit(settings, readable)
+    coded = code_texts(tokenizer, [text for row in rows for text in option_texts(row)])
+    return [_row(row, coded, tokenizer, limit) for row in rows]
+
+
+def _row(row: dict, coded: dict, tokenizer: object, limit: int) -> dict:
+    texts = option_texts(row)
+    query = text_row(row, [joined(row)], tokenizer, limit)
+    return query | {
+        "options": [cut_end(*coded[text], limit) for text in texts],
+        "option_starts": [0] * len(texts),
+        "option_characters": [len(text) for text in texts],
+        "truncated": query["truncated"] or max(len(coded[text][0]) for text in texts) > limit,
+    }
+
+
+def score(settings, model, rows, device, loop, tokenizer):
+    """The cosines of each question with its options."""
+    from junkdna.evaluate.answers import picked
+    from junkdna.evaluate.scores import similarity
+
+    return picked(settings, rows, similarity(model, rows["query"], rows["options"], device, loop))
+
+
+def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+    """Cosines (B, N); -inf where a row has fewer options. Questions and options are padded apart: options are short."""
+    from junkdna.evaluate.train_outputs import embeddings, padded_scores
+
+    queries_bd = embeddings(model, [rows["query"][i] for i in batch], device)
+    options_pd = embeddings(model, [option for i in batch for option in rows["options"][i]], device)
+    by_row = options_pd.split([len(rows["options"][i]) for i in batch])
+    return padded_scores([options @ query for options, query in zip(by_row, queries_bd, strict=True)])
+
+
+def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+    """Mean cross-entropy of the softmax over each row's own options."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(outputs / TEMPERATURE, labels["answer"])

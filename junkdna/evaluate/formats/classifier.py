@@ -1,0 +1,52 @@
+"""Classifier: a trained head with one output for each class; the highest is the answer.
+
+Fine-tuned decoders read the prompt that cells without training score the words of the classes after (`cloze`).
+
+Shapes: B rows of a batch, C classes.
+"""
+
+from typing import TYPE_CHECKING
+
+from junkdna.data.encoder_rows import row_limit, segment_rows
+from junkdna.study.formats import Format
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = Format(
+    label="classifier",
+    meaning="a trained head with one output for each class",
+    models=("encoder", "decoder"),
+    default_for=("classify", "pair"),
+    training="required",
+    head="classes",
+    columns=("query", "second_start", "answer"),
+    modules=("junkdna.evaluate.answers", "junkdna.evaluate.scores", "junkdna.evaluate.train_outputs"),
+)
+
+
+def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
+    """One text or two segments."""
+    return segment_rows(rows, tokenizer, row_limit(settings, readable))
+
+
+def score(settings, model, rows, device, loop, tokenizer):
+    """The logits of the classes."""
+    from junkdna.evaluate.answers import picked
+    from junkdna.evaluate.scores import class_logits
+
+    return picked(settings, rows, list(class_logits(model, rows["query"], rows["second_start"], device, loop)))
+
+
+def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+    """Logits (B, C)."""
+    from junkdna.evaluate.train_outputs import classifier_outputs
+
+    return classifier_outputs(model, rows["query"], rows["second_start"], batch, device)
+
+
+def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+    """Mean cross-entropy."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(outputs, labels["answer"])

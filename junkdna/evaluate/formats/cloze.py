@@ -1,0 +1,51 @@
+"""Cloze: the option's text, or the class's word, with the highest log-likelihood after the prompt is the answer.
+
+Where the task has a suffix (WinoGrande), the suffix after each option is scored in its place. `length_normalization`
+says whether the log-likelihood is divided by the option's length in tokens or in characters.
+"""
+
+from junkdna.data.prompt_rows import prompt_rows
+from junkdna.data.prompts import Wording
+from junkdna.study.formats import Format
+
+FORMAT = Format(
+    label="cloze",
+    meaning="log-likelihood of the text of each option, or of the word of each class",
+    caption="the text of each option is scored",
+    models=("decoder",),
+    picked_for=("choice",),
+    default_for=("classify", "pair"),
+    prompt="prompt",
+    columns=("query", "options", "option_starts", "option_characters", "answer"),
+    modules=("junkdna.evaluate.likelihoods",),
+)
+
+
+def wording(settings) -> Wording:
+    """The options are the row's choices, or else the words of the classes."""
+
+    def options(row: dict) -> list[str]:
+        return row["choices"] or settings.verbalizers
+
+    return Wording(
+        settings.description,
+        settings.prompt,
+        options,
+        lambda row: options(row)[row["answer"]],
+        suffix=lambda row: row["suffix"] or "",
+    )
+
+
+def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
+    """The prompt and each option after it."""
+    return prompt_rows(rows, shots, tokenizer, settings, readable, wording(settings))
+
+
+def score(settings, model, rows, device, loop, tokenizer):
+    """The log-likelihoods."""
+    from junkdna.evaluate.likelihoods import likelihood_answers
+
+    return likelihood_answers(settings, model, rows, device, loop)
+
+
+loss = None

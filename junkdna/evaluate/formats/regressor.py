@@ -1,0 +1,62 @@
+"""Regressor: a trained head with one output, the number.
+
+Shapes: B rows of a batch.
+"""
+
+from typing import TYPE_CHECKING
+
+from junkdna.data.encoder_rows import row_limit, segment_rows
+from junkdna.data.prompt_rows import prompt_rows
+from junkdna.data.prompts import Wording
+from junkdna.study.formats import Format
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = Format(
+    label="regressor",
+    meaning="a trained head with one output, the number",
+    caption="a trained head gives the number",
+    models=("encoder", "decoder"),
+    default_for=("regress",),
+    training="required",
+    head="one",
+    prompt="prompt",
+    columns=("query", "second_start", "target"),
+    modules=("junkdna.evaluate.answers", "junkdna.evaluate.scores", "junkdna.evaluate.train_outputs"),
+)
+
+
+def wording(settings) -> Wording:
+    """The prompt of a decoder; no option follows."""
+    return Wording(settings.description, settings.prompt, lambda row: None, lambda row: f"{row['target']:g}")
+
+
+def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
+    """One text or two segments for an encoder, the prompt for a decoder."""
+    if settings.model_kind == "decoder":
+        return prompt_rows(rows, shots, tokenizer, settings, readable, wording(settings))
+    return segment_rows(rows, tokenizer, row_limit(settings, readable))
+
+
+def score(settings, model, rows, device, loop, tokenizer):
+    """The numbers."""
+    from junkdna.evaluate.answers import numbers
+    from junkdna.evaluate.scores import class_logits
+
+    return numbers(settings, rows, class_logits(model, rows["query"], rows["second_start"], device, loop)[:, 0])
+
+
+def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+    """Outputs (B, 1)."""
+    from junkdna.evaluate.train_outputs import classifier_outputs
+
+    return classifier_outputs(model, rows["query"], rows["second_start"], batch, device)
+
+
+def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+    """Mean squared error."""
+    from torch.nn.functional import mse_loss
+
+    assert outputs.shape[-1] == 1, f"a head with one output is needed, not {outputs.shape[-1]}"
+    return mse_loss(outputs[:, 0], labels["target"])

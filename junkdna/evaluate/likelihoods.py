@@ -1,0 +1,29 @@
+"""Answers by the log-likelihood of each option: summed, and divided by the option's length."""
+
+import numpy as np
+from torch import nn
+
+from junkdna.evaluate.answers import Answers, Columns, accuracy, picked
+from junkdna.evaluate.scores import loglikelihood
+from junkdna.resumable import Loop
+from junkdna.study.cell_settings import CellSettings
+
+
+def likelihood_answers(settings: CellSettings, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
+    """Answers on rows of tokens; the sums and both quotients are stored, `length_normalization` says which decides."""
+    sums = loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, loop)
+    lengths = [
+        [len(option) - start for option, start in zip(*row, strict=True)]
+        for row in zip(rows["options"], rows["option_starts"], strict=True)
+    ]
+    by = {"none": sums, "token": divided(sums, lengths), "character": divided(sums, rows["option_characters"])}
+    stored = {"scores": by["none"], "scores_per_token": by["token"], "scores_per_character": by["character"]}
+    answers = picked(settings, rows, by[settings.scoring.length_normalization], stored)
+    for name, scores in by.items():
+        answers.values[f"accuracy_by_{name}"] = accuracy(scores, rows["answer"])
+    return answers
+
+
+def divided(scores: list[np.ndarray], lengths: list[list[int]]) -> list[np.ndarray]:
+    """The scores of each row's options, divided by their lengths."""
+    return [row / np.array(by, dtype=np.float32) for row, by in zip(scores, lengths, strict=True)]

@@ -1,0 +1,92 @@
+"""X axes that say how much a compression takes away, with dense at the left: sparsity, or effective bits per weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from junkdna.report.plotting import series
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+
+CLOSE_TICKS = 5  # octaves of an axis up to which the numbers half-way between powers of two are written
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An x axis: its name in titles, the column it shows and in which unit, and how the axis is set up for rows.
+
+    Compressions with one of the kinds of level `levels` have a place on it. `example` is one that has.
+    """
+
+    title: str
+    column: str
+    unit: float
+    falling: bool
+    set_up: Callable[[Axes, pl.DataFrame], None]
+    levels: tuple[str, ...]
+    example: str
+    meaning: tuple[str, ...] = ()  # footer sentences
+
+    def x(self, rows: pl.DataFrame) -> list[float]:
+        """Places of rows on the axis."""
+        return (self.unit * rows[self.column]).to_list()
+
+    def in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of one series from left to right: dense first; at the same place, the weaker level first."""
+        sign = -1 if self.falling else 1
+        pairs = zip(rows[self.column], rows["compression"], strict=True)
+        keys = [(sign * x, tag != "dense", 0 if tag == "dense" else series.strength(tag)) for x, tag in pairs]
+        return rows[sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def _sparsity(ax: Axes, rows: pl.DataFrame) -> None:
+    """Percent of weights pruned, from dense to the highest level of the data."""
+    top = max(100 * float(rows["sparsity"].max()), 10)
+    ax.set_xlim(-0.03 * top, 1.04 * top)
+    ax.set_xticks(range(0, int(top) + 1, 10 if top <= 60 else 20))
+    ax.set_xlabel("weights pruned, %")
+
+
+def _bits(ax: Axes, rows: pl.DataFrame) -> None:
+    """Bits from those of dense down, a step of the same width for each halving.
+
+    On a linear axis the levels of quantization (2, 3, 4) would crowd into the last quarter, together with the highest
+    sparsities. Here both are apart, and sparsities halve the bits again and again.
+    """
+    from matplotlib.ticker import NullLocator
+
+    bits = rows["effective_bits_per_weight"]
+    high, low = float(bits.max()), min(float(bits.min()), 0.5 * float(bits.max()))
+    ticks, power = [], 16.0
+    while power >= 0.8 * low:
+        ticks += [power, 0.75 * power] if high / low <= 2**CLOSE_TICKS else [power]
+        power /= 2
+    left, right = 1.07 * high, low / 1.09
+    ticks = [tick for tick in ticks if right <= tick <= left]
+    ax.set_xscale("log", base=2)
+    ax.set_xlim(left, right)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("effective bits per weight (log scale)")
+
+
+SPARSITY = Amount(
+    "sparsity", "sparsity", 100, False, _sparsity, series.PRUNING, "a compression that prunes, such as magnitude at 0.5"
+)
+BITS = Amount(
+    "effective bits per weight",
+    "effective_bits_per_weight",
+    1,
+    True,
+    _bits,
+    (*series.PRUNING, *series.PLAIN),
+    "a compression to more than 0 bits, such as rtn at 4 bits",
+    (
+        "Effective bits: what the weights in the scope of compression would take on disk, masks, scales, zero points "
+        "and factors included (dense: 16); a count on paper, no speed follows from it.",
+    ),
+)

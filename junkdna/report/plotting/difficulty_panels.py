@@ -1,0 +1,159 @@
+"""One panel of a difficulty figure: scores, or chance-corrected retention, of dense and of each level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from junkdna.report.plotting import difficulty_axes, marks, series, theme
+from junkdna.report.plotting.text import natural
+from junkdna.report.plotting.tilted_labels import TiltedLabel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
+
+DASHES = ("-", (0, (2.6, 1.3)), (0, (1, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (6, 1.5)))
+DENSE = "dense"
+ASIDE_PT = 3.0  # between the strands of one condition, less where there are many
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows: `rows` of one model and transfer mode, on the axis `scale`.
+
+    `other_knobs` vary in addition to that of the axis: their values are variants, told apart by line and marker.
+    `labels` are written above the panel, at their conditions.
+    """
+
+    rows: pl.DataFrame
+    view: Literal["score", "retention"]
+    scale: difficulty_axes.Scale
+    title: str
+    other_knobs: tuple[str, ...] = ()
+    labels: tuple[TiltedLabel, ...] = ()
+
+    def variants(self) -> list[str]:
+        """Labels of the values of the other knobs, in their order; one empty text where there are none."""
+        return sorted({self.variant(row) for row in self.rows.iter_rows(named=True)}, key=natural)
+
+    def variant(self, row: dict) -> str:
+        """The variant that a row belongs to."""
+        return difficulty_axes.variant(row, self.other_knobs)
+
+    def placed(self) -> list[dict]:
+        """Rows whose condition has a place on the axis."""
+        return [row for row in self.rows.iter_rows(named=True) if difficulty_axes.place(row) in self.scale.at]
+
+    def x(self, row: dict) -> float:
+        """Place of a row on the axis."""
+        return self.scale.at[difficulty_axes.place(row)]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Styles in all panels of a figure: color of each compression (a tag, dense first), marker and line of each
+    variant."""
+
+    colors: dict[str, str]
+    variants: dict[str, tuple[str, object]]
+
+
+def palette(panels: list[Panel]) -> Palette:
+    """Styles of everything in `panels`."""
+    tags = {tag for panel in panels for tag in panel.rows["compression"]} - {DENSE}
+    variants = sorted({name for panel in panels for name in panel.variants()}, key=natural)
+    styles = zip(cycle(theme.CONDITION_MARKERS), cycle(DASHES), strict=False)
+    colors = {DENSE: theme.INK} | series.colors(sorted(tags, key=series.strength))
+    return Palette(colors, dict(zip(variants, styles, strict=False)))
+
+
+def draw(ax: Axes, panel: Panel, styles: Palette, wide_in: float) -> None:
+    """Draw `panel` into `ax`, which will be `wide_in` wide. The y limits are left to the caller."""
+    ax.set_xlim(*panel.scale.limits)
+    if panel.scale.ticks:
+        ax.set_xticks([x for x, _ in panel.scale.ticks], [label for _, label in panel.scale.ticks])
+    else:
+        ax.locator_params(axis="x", nbins=6)
+    ax.set_xlabel(panel.scale.label)
+    for x in panel.scale.dividers:
+        ax.axvline(x, color=theme.FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0, label="divider")
+    if panel.view == "retention":
+        marks.reference_lines(ax, dense=1, chance=0)
+        _undefined(ax, panel)
+    else:
+        _chance(ax, panel)
+    tags = [tag for tag in styles.colors if tag != DENSE or panel.view == "score"]  # from left to right
+    strands = [(tag, variant) for tag in tags for variant in panel.variants()]
+    step = min(ASIDE_PT, 0.55 * 72 * wide_in / (max(len(set(panel.scale.at.values())), 1) * len(strands)))
+    for at, (tag, variant) in enumerate(strands):
+        _draw_strand(ax, panel, styles, tag, variant, marks.shifted(ax, at, len(strands), step))
+
+
+def _undefined(ax: Axes, panel: Panel) -> None:
+    """A cross at the foot for each condition whose dense model is not clearly above chance."""
+    x = sorted({panel.x(row) for row in panel.placed() if row["retention"] is None})
+    if x:
+        cross = {"linestyle": "none", "marker": "x", "color": theme.GREY, "markersize": 4.5, "markeredgewidth": 1.1}
+        ax.plot(x, [0.03] * len(x), transform=ax.get_xaxis_transform(), label="undefined", zorder=4, **cross)
+
+
+def _chance(ax: Axes, panel: Panel) -> None:
+    """Chance as a dotted step along a joined axis, a step for each variant; else a short dotted line at each place."""
+    dotted = theme.DOTTED | {"zorder": 1, "label": "chance"}
+    low, high = panel.scale.limits
+    if not panel.scale.joined:
+        reach = 0.035 * (high - low)
+        for x, y in sorted({(panel.x(row), row["chance"]) for row in panel.placed()}):
+            ax.plot([x - reach, x + reach], [y, y], **dotted)
+        return
+    steps = set()
+    for name in panel.variants():
+        chance = {panel.x(row): row["chance"] for row in panel.placed() if panel.variant(row) == name}
+        steps.add(tuple(sorted(chance.items())))
+    for step in sorted(steps):
+        x, y = zip(*step, strict=True)
+        edges = [low, *((a + b) / 2 for a, b in pairwise(x)), high]
+        ax.stairs(y, edges, baseline=None, **dotted)
+
+
+def _draw_strand(ax: Axes, panel: Panel, styles: Palette, tag: str, variant: str, aside: Transform) -> None:
+    """Dense or one level, of one variant: points, their intervals, and lines between them, which are faint across a
+    divider and leave out what is past an undefined share."""
+    placed = [row for row in panel.placed() if row["compression"] == tag and panel.variant(row) == variant]
+    rows = sorted((row for row in placed if row[panel.view] is not None), key=panel.x)
+    x, y = [panel.x(row) for row in rows], [row[panel.view] for row in rows]
+    label = "|".join(filter(None, [DENSE if tag == DENSE else series.level_text(tag), variant]))
+    top = 1 if tag == DENSE else 0
+    marker, dash = styles.variants[variant]
+    style = {"color": styles.colors[tag], "transform": aside}
+    for row, at in zip(rows, x, strict=True):
+        ends = [row[f"{panel.view}_low"], row[f"{panel.view}_high"]]
+        if None not in ends:
+            ax.plot([at, at], ends, linewidth=1, zorder=2 + top, label=f"{label}|bar", **style)
+    gaps = {panel.x(row) for row in placed if row[panel.view] is None}
+    for (x0, y0), (x1, y1) in pairwise(zip(x, y, strict=True)):
+        if not panel.scale.joined or any(x0 < gap < x1 for gap in gaps):
+            continue
+        faint = any(x0 < divider < x1 for divider in panel.scale.dividers)
+        line = {"linewidth": 0.7, "alpha": 0.45} if faint else {"linewidth": 1.3}
+        ax.plot([x0, x1], [y0, y1], linestyle=dash, zorder=3 + top, label=f"{label}|line", **line, **style)
+    collapsed = [row["collapsed"] for row in rows]
+    marks.points(ax, x, y, collapsed, marker=marker, label=label, markersize=4.5, zorder=4 + top, **style)
+
+
+def cut_off(ax: Axes, panel: Panel) -> bool:
+    """Whether an interval drawn in `ax` reaches over its limits."""
+    low, high = ax.get_ylim()
+    ends = [row[f"{panel.view}_{end}"] for row in panel.placed() for end in ("low", "high")]
+    return any(not low <= end <= high for end in ends if end is not None)
+
+
+def y_limits(panels: list[Panel]) -> tuple[float, float]:
+    """Limits that hold the points and chance of all `panels`, and their intervals as far as these do not squeeze."""
+    rows = pl.concat([panel.rows for panel in panels])
+    view = panels[0].view
+    return marks.view_limits(rows, view, [-0.08, 1.08] if view == "retention" else rows["chance"])

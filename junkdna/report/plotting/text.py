@@ -1,0 +1,116 @@
+"""Text of the figures: titles, labels of metrics, labels cut to length, and the facts of the footer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from junkdna.report.plotting.theme import INTERVAL
+
+if TYPE_CHECKING:
+    import polars as pl
+
+VIEWS = {  # column of the drops table -> title of a panel that shows it
+    "score": "Score",
+    "relative_score": "Percent of dense score",
+    "retention": "Retention (chance-corrected)",
+}
+AXIS_LABELS = {"relative_score": "100 × score / dense, %", "retention": "(score − chance) / (dense − chance)"}
+METRIC_LABELS = {
+    "matthews": "Matthews correlation",
+    "f1": "F1",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "token_f1": "token F1",
+}
+FORMULAS = {
+    "chance_corrected_dense_error": "1 − (dense − chance) / (1 − chance)",
+    "human_gap_by_human": "(human − dense) / human",
+    "human_gap_by_dense": "(human − dense) / dense",
+    "data_fraction": "1 − fraction of the training data",
+    "options": "1 − 1 / number of options",
+    "context": "tokens of context",
+    "shots": "−number of shots",
+}
+
+
+def panel_title(view: str, part: str = "") -> str:
+    """Title of a panel that shows `view`, with the name of its part of the figure, if any, before it."""
+    title = VIEWS[view]
+    return f"{part}: {title[0].lower()}{title[1:]}" if part else title
+
+
+def y_label(view: str, rows: pl.DataFrame, mixed: str = "score") -> str:
+    """Label of the y axis of a panel that shows `view`; `mixed` for scores in several metrics."""
+    one_metric = rows["metric"].n_unique() == 1
+    return AXIS_LABELS.get(view) or (metric_label(rows["metric"][0]) if one_metric else mixed)
+
+
+def metric_label(name: str) -> str:
+    """Label of a metric: `Matthews correlation`, `exact match`."""
+    return METRIC_LABELS.get(name, name.replace("_", " "))
+
+
+def metric_labels(rows: pl.DataFrame) -> str:
+    """The metrics of `rows`: that of most tasks first, the others with their tasks."""
+    pairs = rows.select("metric", "title").unique().sort("title")
+    titles = {name: list(own["title"]) for (name,), own in pairs.partition_by("metric", as_dict=True).items()}
+    first, *others = sorted(titles, key=lambda name: (-len(titles[name]), name))
+    return "; ".join([metric_label(first), *(f"{metric_label(name)} for {listed(titles[name])}" for name in others)])
+
+
+def listed(titles: Iterable[str]) -> str:
+    """Titles of tasks in natural order, once each, separated by slashes because titles may hold commas."""
+    return " / ".join(sorted(set(titles), key=natural))
+
+
+def measure_label(name: str) -> str:
+    """Label of a measure of difficulty, such as `chance-corrected dense error`."""
+    return name.replace("chance_corrected", "chance-corrected").replace("_", " ")
+
+
+def human_figures(rows: pl.DataFrame) -> str:
+    """Human performance on each task of `rows`, and its source; empty where none is known."""
+    known = rows.drop_nulls("human").unique(["title", "human", "human_source"])
+    by_source: dict[str, list[str]] = {}
+    for row in sorted(known.iter_rows(named=True), key=lambda row: natural(row["title"])):
+        by_source.setdefault(row["human_source"], []).append(f"{row['title']} {row['human']:.3f}")
+    return "; ".join(f"{' / '.join(tasks)} from {source}" for source, tasks in by_source.items())
+
+
+def shorten(label: str, length: int = 44) -> str:
+    """Cut a label to `length` characters; never empty, never with a leading underscore, which matplotlib would hide."""
+    text = " ".join(label.split()) or "(no label)"
+    text = text if len(text) <= length else text[: length - 1] + "…"
+    return " " + text if text.startswith("_") else text
+
+
+def natural(text: str) -> tuple:
+    """Sort key that puts `options=10` after `options=2`."""
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return tuple((0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts)
+
+
+def span(values: Iterable[float | int], form: str = "{:,}") -> str:
+    """`1,000` or `500 to 1,000`."""
+    low, high = min(values := list(values)), max(values)
+    return form.format(low) if low == high else f"{form.format(low)} to {form.format(high)}"
+
+
+def facts(rows: pl.DataFrame, mark: str) -> str:
+    """Footer sentence: models, metric, n, seeds, kind of interval. `mark` says what shows the interval ("Bands")."""
+    seeds = rows["n_seeds"]
+    models = ", ".join(sorted(rows["model"].unique()))
+    unit = "seed" if seeds.max() == 1 else "seeds (mean shown)"
+    over = "examples only, as there is one seed" if seeds.max() == 1 else "seeds and examples"
+    text = (
+        f"{'Model' if rows['model'].n_unique() == 1 else 'Models'}: {models}. "
+        f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metric_labels(rows)}. "
+        f"n = {span(rows['n_examples'])} examples; {span(seeds)} {unit}. "
+        f"{mark}: {INTERVAL} over {over}; those against dense are paired with it."
+    )
+    cut = rows["truncated"].drop_nulls()
+    if len(cut) and cut.max() > 0:
+        text += f" Texts cut at the length limit: up to {100 * cut.max():.1f} % of a condition."
+    return text

@@ -1,0 +1,95 @@
+"""Typed settings of the jobs `tokenize` and `cell`."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from junkdna.study.formats import ModelKind
+from junkdna.study.settings_base import Settings
+
+
+@dataclass(frozen=True)
+class TokenSettings(Settings):
+    """All that a tokens file depends on. `inputs` are fingerprints of the settings of the files it is made from.
+
+    The keys from `description` on are those of decoders, which read a prompt. `verbalizers` are the words of the
+    classes, and `new_tokens` the number of tokens to generate after the prompt.
+    """
+
+    version: int
+    task: str
+    role: str
+    kind: str
+    model_kind: ModelKind
+    format: str
+    knobs: list
+    knob_defaults: dict[str, Any]
+    max_length: int
+    inputs: dict[str, str]
+    code: str
+    description: str = ""
+    prompt: str = ""
+    mcq_prompt: str = ""
+    verbalizers: list[str] | None = None
+    chat_template: bool = False
+    new_tokens: int = 0
+
+    @property
+    def knob_values(self) -> dict[str, Any]:
+        """The value of every knob that the task serves."""
+        return {**self.knob_defaults, **dict(self.knobs)}
+
+
+@dataclass(frozen=True)
+class GenerateSettings(Settings):
+    """How text is generated and matched (`task.Generate`)."""
+
+    max_new_tokens: int
+    stop: list[str]
+    match: Literal["text", "number"]
+    extract: str | None = None
+    exact: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ScoringSettings(Settings):
+    """What a cell without training depends on of its protocol (`study.Protocol`)."""
+
+    length_normalization: Literal["none", "token", "character"]
+    dtype: Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """What a cell with training depends on of its protocol; `subset` and `match` only with the knob data_fraction."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_fraction: float
+    weight_decay: float
+    prune_head: bool
+    subset: Literal["random", "first"] | None = None
+    match: Literal["epochs", "steps"] | None = None
+
+
+@dataclass(frozen=True)
+class CellSettings(Settings):
+    """All that a cell's numbers depend on. `inputs` are fingerprints of the settings of the files that it reads.
+
+    Either `training` is given or `scoring`; `generate` is given where the model writes text.
+    """
+
+    version: int
+    cell: str
+    kind: str
+    metric: str
+    classes: list[str]
+    format: str
+    model_kind: ModelKind
+    model_dtype: str
+    options: dict[str, Any]
+    inputs: dict[str, str]
+    code: str
+    scoring: ScoringSettings | None = None
+    training: TrainingSettings | None = None
+    generate: GenerateSettings | None = None

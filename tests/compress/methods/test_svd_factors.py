@@ -1,0 +1,106 @@
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from junkdna.compress.methods.svd import cached_factors, compress, decompose
+
+NAME = "model.layers.0.mlp.down_proj.weight"
+
+
+@pytest.fixture
+def weight():
+    return torch.tensor(np.random.default_rng(1).normal(size=(12, 7)), dtype=torch.float32)
+
+
+@pytest.fixture
+def decompositions(monkeypatch):
+    """The shapes that the real decomposition was called with, in order."""
+    shapes, real = [], torch.linalg.svd
+
+    def counted(matrix, **options):
+        shapes.append(tuple(matrix.shape))
+        return real(matrix, **options)
+
+    monkeypatch.setattr(torch.linalg, "svd", counted)
+    return shapes
+
+
+def test_a_second_rank_costs_no_second_decomposition(tmp_path, weight, decompositions):
+    for level in (0.5, 0.3, 0.9):
+        factors = cached_factors(tmp_path, NAME, weight)
+        with_cache = compress(weight, None, level, factors=factors).weight
+        assert len(decompositions) == 1
+        np.testing.assert_array_equal(with_cache, compress(weight, None, level).weight)
+        decompositions.pop()
+
+
+def test_what_is_read_is_what_was_made(tmp_path, weight, decompositions):
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        typed = weight.to(dtype)
+        made, read = (cached_factors(tmp_path, NAME, typed) for _ in range(2))
+        for one, other, fresh in zip(made, read, decompose(typed), strict=True):
+            assert one.dtype == other.dtype == torch.promote_types(dtype, torch.float32)
+            assert torch.equal(one, other)
+            assert torch.equal(one, fresh)
+    assert len(decompositions) == 6  # made and fresh for each dtype: bytes of another dtype are no hit
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [f"{NAME}.safetensors"]
+
+
+def test_other_weights_under_the_name_are_not_taken_for_these(tmp_path, weight, decompositions, caplog):
+    cached_factors(tmp_path, NAME, weight)
+    moved = weight.clone()
+    moved[3, 3] += 1e-6
+    with caplog.at_level(logging.INFO):
+        found = cached_factors(tmp_path, NAME, moved)
+    assert "is of other weights" in caplog.text
+    assert len(decompositions) == 2
+    np.testing.assert_allclose(found.u * found.s @ found.v, moved, atol=1e-5)
+    cached_factors(tmp_path, NAME, moved)
+    assert len(decompositions) == 2  # the new factors took the file's place
+
+
+def test_equal_bytes_of_another_shape_are_no_hit(tmp_path, weight):
+    cached_factors(tmp_path, NAME, weight)
+    assert cached_factors(tmp_path, NAME, weight.reshape(7, 12)).u.shape == (7, 7)
+
+
+def test_layers_do_not_share_a_file(tmp_path, weight, decompositions):
+    cached_factors(tmp_path, "a.weight", weight)
+    cached_factors(tmp_path, "b.weight", weight)
+    assert len(decompositions) == 2
+    assert len(list(tmp_path.glob("[!.]*"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "foreign"])
+def test_a_broken_file_is_made_anew(tmp_path, weight, decompositions, caplog, damage):
+    made = cached_factors(tmp_path, NAME, weight)
+    path = tmp_path / f"{NAME}.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:-9], "flip": whole[:-1] + bytes([whole[-1] ^ 1]), "foreign": b"x" * 99}[damage])
+    again = cached_factors(tmp_path, NAME, weight)
+    assert len(decompositions) == 2
+    assert f"computed again: {path}" in caplog.text
+    assert all(torch.equal(one, other) for one, other in zip(made, again, strict=True))
+    assert path.read_bytes() == whole
+
+
+def test_several_at_once_leave_one_whole_file(tmp_path, weight):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cached_factors(tmp_path, NAME, weight), range(12)))
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [f"{NAME}.safetensors"]
+    for each in found:
+        np.testing.assert_allclose(each.u * each.s @ each.v, weight, atol=1e-5)
+
+
+def test_a_transposed_view_hits_what_its_copy_made(tmp_path, weight, decompositions):
+    cached_factors(tmp_path, NAME, weight.t())
+    cached_factors(tmp_path, NAME, weight.t().contiguous())
+    assert len(decompositions) == 1
+
+
+def test_a_name_is_no_path(tmp_path, weight):
+    with pytest.raises(AssertionError, match="no name of a parameter"):
+        cached_factors(tmp_path, "../elsewhere", weight)

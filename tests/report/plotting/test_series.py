@@ -1,0 +1,132 @@
+import itertools
+
+import polars as pl
+import pytest
+
+from junkdna.report.plotting import series, theme
+from junkdna.study.methods import METHODS, Method
+
+C4 = ",calibration=c4"
+
+
+def all_of(*tags: str) -> list[series.Series]:
+    return series.present(pl.DataFrame({"compression": tags}))
+
+
+@pytest.mark.parametrize(
+    ("tags", "count"),
+    [
+        (["magnitude-0.3", "magnitude-0.5", "dense"], 1),
+        (["magnitude-0.3", "magnitude-0.3,reference_ties=true"], 2),
+        (["rtn-4bit", "rtn-4bit,group=64", "rtn-3bit,group=64"], 2),
+        (["nm-keep2of4", "nm-keep1of4", "nm-keep4of8"], 2),
+        (["wanda-0.5" + C4, "wanda-keep2of4" + C4, "wanda-0.5,calibration=wiki"], 3),
+        (["dense"], 0),
+    ],
+)
+def test_a_line_is_a_method_with_its_options_and_kind_of_level(tags, count):
+    assert len(all_of(*tags)) == count
+    assert len({line.key for line in all_of(*tags)}) == count
+
+
+def test_rows_of_lines_leave_out_dense_unless_asked():
+    rows = pl.DataFrame({"compression": ["dense", "rtn-4bit", "magnitude-0.3", "rtn-3bit,group=64"]})
+    rtn = [one for one in series.present(rows) if one.method == "rtn"]
+    assert list(series.select(rows, rtn)["compression"]) == ["rtn-4bit", "rtn-3bit,group=64"]
+    assert list(series.select(rows, [None, *rtn[:1]])["compression"]) == ["dense", "rtn-4bit"]
+
+
+def test_what_prunes_comes_first_and_magnitude_before_all():
+    tags = ["svd-rank0.5", "band-0.1to0.2", "wanda-keep2of4" + C4, "wanda-0.5" + C4, "largest-0.5", "rtn-4bit"]
+    tags += ["magnitude-0.5,embeddings=true", "magnitude-0.5"]
+    found = [one.key for one in all_of(*tags)]
+    assert found[:2] == ["magnitude", "magnitude,embeddings=true"]
+    assert found[2:] == ["largest", f"wanda{C4}", f"wanda of 4{C4}", "rtn", "svd", "band"]
+
+
+@pytest.mark.parametrize(
+    "weak_to_strong",
+    [
+        ["magnitude-0.05", "magnitude-0.3", "magnitude-1"],
+        ["nm-keep3of4", "nm-keep2of4", "nm-keep0of4"],
+        ["rtn-8bit", "rtn-4bit", "rtn-3bit", "rtn-2bit"],
+        ["svd-rank0.9", "svd-rank0.25", "svd-rank0"],
+        ["band-0to0.1", "band-0.1to0.2", "band-0.9to1"],
+    ],
+)
+def test_strength_rises_along_a_line(weak_to_strong):
+    found = [series.strength(tag) for tag in weak_to_strong]
+    assert all(a < b for a, b in itertools.pairwise(found))
+
+
+def test_names_say_the_options_that_differ_and_the_footer_the_others():
+    found = all_of("rtn-4bit", "rtn-4bit,group=64", "gptq-4bit" + C4, "wanda-0.5" + C4, "wanda-keep2of4" + C4)
+    assert sorted(series.labels(found).values()) == [
+        "GPTQ, groups of 128",
+        "RTN, groups of 128",
+        "RTN, groups of 64",
+        "Wanda",
+        "Wanda, keep n of 4",
+    ]
+    assert series.shared_options(found) == ["Options, where a method has them: calibrated on c4."]
+    alike = all_of("rtn-4bit", "gptq-4bit" + C4)
+    assert set(series.labels(alike).values()) == {"RTN", "GPTQ"}
+    assert series.shared_options(alike) == ["Options, where a method has them: groups of 128; calibrated on c4."]
+    (shown,) = series.shared_options(alike, [one for one in alike if one.method == "rtn"])
+    assert "c4" not in shown
+    assert series.shared_options(all_of("magnitude-0.3")) == []
+    (ties,) = all_of("magnitude-0.3,reference_ties=true")
+    assert series.shared_options([ties]) == ["Options, where a method has them: all ties pruned."]
+    (whole,) = all_of("rtn-4bit,group=0")
+    assert series.shared_options([whole]) == ["Options, where a method has them: one group a row."]
+
+
+def test_every_method_has_a_name_and_lines_have_different_styles():
+    level = {"sparsity": "0.5", "keep_of": "keep2of4", "band": "0.2to0.3", "bits": "4bit", "rank": "rank0.25"}
+    found = all_of(*(f"{name}-{level[kind]}" for name, method in METHODS.items() for kind in method.levels))
+    assert len(found) == sum(len(method.levels) for method in METHODS.values())
+    names = series.labels(found)
+    assert len(set(names.values())) == len(found)
+    assert not [name for name in names.values() if "_" in name]
+    dashes = series.dashes([one for one in found if one.kind != "band"])
+    assert len({str(dash) for dash in dashes.values()}) == len(dashes)
+    styles = [str(dash) for dash in (*(m.line_style for m in METHODS.values()), *theme.SPARE_DASHES)]
+    assert len(set(styles)) == len(styles)
+
+
+def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
+    """Nothing but its declaration knows of it, and no option has a label."""
+    declared = {"label": "Fresh", "line_style": (0, (9, 1)), "meaning": "", "over": "model", "levels": ("sparsity",)}
+    options = {"damping": {"default": 0.5, "meaning": ""}, "per_head": {"default": False, "meaning": ""}}
+    monkeypatch.setitem(METHODS, "fresh", Method(name="fresh", options=options, **declared))
+    one, two, magnitude = sorted(all_of("fresh-0.3", "fresh-0.3,per_head=true", "magnitude-0.3"), key=lambda s: s.key)
+    assert series.labels([one, two, magnitude]) == {
+        one: "Fresh, per head False",
+        two: "Fresh, per head True",
+        magnitude: "smallest weights pruned (magnitude)",
+    }
+    assert series.dashes([one, magnitude]) == {one: (0, (9, 1)), magnitude: "-"}
+    assert series.compression_label("fresh-0.3,per_head=true") == "Fresh 30 %, damping 0.5, per head True"
+    assert series.shared_options([one]) == ["Options, where a method has them: damping 0.5."]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("dense", "dense"),
+        ("magnitude-0.7", "magnitude 70 %"),
+        ("magnitude-0.7,reference_ties=true", "magnitude 70 %, all ties pruned"),
+        ("nm-keep2of4", "keep 2 of 4"),
+        ("magnitude_layer-0.5", "magnitude per matrix 50 %"),
+        ("wanda-keep2of4,calibration=c4", "Wanda keep 2 of 4, calibrated on c4"),
+        ("rtn-4bit", "RTN 4 bits, groups of 128"),
+        (
+            "gptq-3bit,act_order=true,calibration=c4,group=0",
+            "GPTQ 3 bits, one group a row, ordered by activation, calibrated on c4",
+        ),
+        ("svd-rank0.25,layers=10.mlp+11.mlp", "SVD rank 0.25, only 10.mlp + 11.mlp"),
+        ("band-0.2to0.3", "band 20 to 30 %"),
+    ],
+)
+def test_label_of_one_compression(tag, text):
+    assert series.compression_label(tag) == text

@@ -1,0 +1,52 @@
+"""The rules for levels: which values a study may ask for, and how they are written in names."""
+
+import pytest
+
+from junkdna.study.levels import BITS, LEVEL_KINDS, level_error, parse_level
+
+GOOD = [
+    ("sparsity", 0), ("sparsity", 0.7), ("sparsity", 1), ("sparsity", 1e-6), ("keep_of", (0, 1)), ("keep_of", (2, 4)),
+    ("keep_of", (4, 4)), ("band", (0, 1)), ("band", (0.5, 0.5)), ("rank", 0), ("rank", 0.25), ("rank", 1),
+    *(("bits", bits) for bits in BITS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value"), GOOD)
+def test_a_good_level_survives_its_text(kind, value):
+    assert level_error(kind, value) == ""
+    assert parse_level(LEVEL_KINDS[kind].write(value)) == (kind, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("sparsity", 70, "must lie in 0..1 (the fraction of weights pruned); did you mean 0.7?"),
+        ("sparsity", -0.1, "must lie in 0..1 (the fraction of weights pruned)"),
+        ("sparsity", 101, "must lie in 0..1 (the fraction of weights pruned)"),
+        ("sparsity", float("nan"), "must lie in 0..1 (the fraction of weights pruned)"),
+        ("sparsity", float("inf"), "must lie in 0..1 (the fraction of weights pruned)"),
+        ("sparsity", 0.12345678, "has more than six digits: the file name could not hold it"),
+        ("keep_of", (4, 2), "must have keep in 0..2 (of); did you mean keep: 2, of: 4?"),
+        ("keep_of", (-1, 4), "must have keep in 0..4 (of)"),
+        ("keep_of", (0, 0), "must have keep in 0..0 (of)"),
+        ("keep_of", (1, -4), "must have keep in 0..-4 (of)"),
+        ("band", (0.3, 0.2), "must run upwards; did you mean [0.2, 0.3]?"),
+        ("band", (20, 30), "must lie in 0..1 (quantiles of |w|); did you mean [0.2, 0.3]?"),
+        ("band", (0.2, 1.5), "must lie in 0..1 (quantiles of |w|)"),
+        ("band", (-0.1, 0.2), "must lie in 0..1 (quantiles of |w|)"),
+        ("band", (0.1, float("nan")), "must lie in 0..1 (quantiles of |w|)"),
+        ("bits", 5, "must be one of 2, 3, 4, 8 bits"),
+        ("bits", 0, "must be one of 2, 3, 4, 8 bits"),
+        ("bits", 16, "must be one of 2, 3, 4, 8 bits; a model in 16 bits is the dense one"),
+        ("rank", 25, "must lie in 0..1 (the kept share of min(outputs, inputs), not a number of singular values)"),
+        ("rank", -1, "must lie in 0..1 (the kept share of min(outputs, inputs), not a number of singular values)"),
+    ],
+)
+def test_a_bad_level_says_the_rule_and_the_likely_fix(kind, value, words):
+    assert level_error(kind, value) == words
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "5bit", "rank2", "half"])
+def test_texts_that_no_level_writes(text):
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        parse_level(text)

@@ -1,0 +1,81 @@
+"""Rows that cannot be learned from are refused before the first step."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from job_settings import training_settings
+from toy_training import NAMES, load, loss_of, training, with_columns
+
+from junkdna.errors import UserError
+from junkdna.study.formats import FORMATS
+from junkdna.train.finetune import fine_tune
+from junkdna.train.train_rows import check_rows
+
+KEY = ("mood", 0)
+
+
+@pytest.fixture(scope="module")
+def folder(toy_world_once: Path) -> Path:
+    return toy_world_once / "model"
+
+
+ABSENT = None  # the whole column; else {row: value}
+BAD = {
+    "no rows": ("classifier", "answer", [], "no train rows"),
+    "no answers": (
+        "classifier",
+        "answer",
+        ABSENT,
+        r"answer format classifier reads answer of the train rows, which this task",
+    ),
+    "no targets": ("regressor", "target", ABSENT, r"answer format regressor reads target .* kind"),
+    "no options": ("cross_encoder", "options", ABSENT, r"answer format cross_encoder reads options"),
+    "null answer": ("classifier", "answer", {3: None}, r"1 of 20 .* row 3 \(from 0\): no answer"),
+    "null text": ("bi_encoder", "query", {0: None, 4: None}, r"2 of 20 .* row 0 .*: no query"),
+    "empty text": ("regressor", "query", {19: []}, r"row 19 .*: no query"),
+    "null target": ("regressor", "target", {1: None}, r"row 1 .*: no target"),
+    "nan target": ("regressor", "target", {1: float("nan")}, r"target nan is no finite number"),
+    "unknown class": ("classifier", "answer", {2: 2}, r"row 2 .*: answer 2 is none of its 2 classes"),
+    "negative answer": ("bi_encoder", "answer", {2: -1}, r"answer -1 is none of its 4 options"),
+    "answer past the options": ("cross_encoder", "answer", {0: 2}, r"answer 2 is none of its 2 options"),
+    "one option": ("bi_encoder", "options", {5: [[7, 8]]}, r"two options or more, .* \[2\] tokens"),
+    "empty option": ("bi_encoder", "options", {5: [[7], []]}, r"each with tokens; .* \[1, 0\] tokens"),
+    "null option": ("bi_encoder", "options", {5: [[7], None]}, r"each with tokens; .* \[1, 0\] tokens"),
+    "null options": ("cross_encoder", "options", {5: None}, r"row 5 .*: no options"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_rows_that_cannot_be_learned_from_stop_before_training(folder, case):
+    name, column, change, message = BAD[case]
+    data = training(name, rows=0 if change == [] else 20)
+    if isinstance(change, dict):
+        change = [change.get(row, value) for row, value in enumerate(data.columns[column])]
+    model, _ = load(folder, name, ("tiny", *KEY))
+    before = {key: p.detach().clone() for key, p in model.named_parameters()}
+    with pytest.raises(UserError, match=message):
+        fine_tune(model, [], {}, "dense", with_columns(data, **{column: change}), training_settings(), KEY)
+    assert all(torch.equal(before[key], p) for key, p in model.named_parameters())
+
+
+def test_an_unknown_format_gives_close_names():
+    with pytest.raises(UserError, match=r"unknown answer format 'bi_encodr'. Did you mean 'bi_encoder'"):
+        check_rows(training("bi_encodr"), 2)
+
+
+def test_a_format_that_cannot_be_trained_is_refused():
+    with pytest.raises(
+        UserError, match=r"answer format cloze cannot be trained; those that can are bi_encoder, .* transfer: none"
+    ):
+        check_rows(training("cloze"), 2)
+
+
+def test_columns_that_are_not_read_may_be_missing(folder):
+    for name in NAMES:
+        data = training(name)
+        bare = replace(data, columns={column: data.columns[column] for column in FORMATS[name].columns})
+        check_rows(bare, 2)
+        assert len(bare) == 20
+        assert loss_of(load(folder, name, KEY)[0], bare, [0, 1]).isfinite()
