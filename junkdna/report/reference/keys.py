@@ -1,4 +1,4 @@
-"""docs/reference/study.md and task.md: every key of a study or task file, from the models and `study.key_meanings`."""
+"""docs/reference/study.md and task.md: every key of study and task files, from the models and `study.key_meanings`."""
 
 import json
 import re
@@ -27,7 +27,7 @@ PAGES = {"study": ("Keys of a study", Study, STUDY), "task": ("Keys of a task fi
 
 
 class Key(NamedTuple):
-    """One key of a mapping: its place ("" is the top), name, the words for its type, its default and its meaning."""
+    """One key of a mapping: path of the mapping ("" is the top level), name, type in words, default and meaning."""
 
     place: str
     name: str
@@ -37,7 +37,7 @@ class Key(NamedTuple):
 
 
 def page(name: str) -> Iterator[str]:
-    """The lines of the page on studies ("study") or task files ("task")."""
+    """The lines of the page on study files ("study") or task files ("task")."""
     title, model, meanings = PAGES[name]
     yield f"# {title}"
     yield ""
@@ -55,17 +55,17 @@ def page(name: str) -> Iterator[str]:
 
 
 def keys(model: type[BaseModel], meanings: Meanings) -> list[Key]:
-    """Every key of a model, those of nested models after those of its own.
+    """Every key of a model, followed by those of nested models.
 
-    A nested model comes once, and again at every place that `meanings` introduces. The meaning of a key is its field's
-    own description (options of compression methods), else that of `meanings`; "" without one.
+    A nested model is listed once, and again at every path that `meanings` introduces. The meaning of a key is the
+    description of its field (options of compression methods), else that in `meanings`, else "".
     """
     schema = model.model_json_schema()
     return list(_keys("", schema, schema.get("$defs", {}), meanings, {}))
 
 
 def _keys(place: str, mapping: dict, models: dict, meanings: Meanings, homes: dict[str, str]) -> Iterator[Key]:
-    """`homes` holds the place of each nested model that has come."""
+    """`homes` maps each nested model that was already listed to its path."""
     below: list[tuple[str, dict]] = []
     for name, value in mapping["properties"].items():
         home = ""
@@ -78,25 +78,21 @@ def _keys(place: str, mapping: dict, models: dict, meanings: Meanings, homes: di
                 below.append((home, nested))
         default = "required" if name in mapping.get("required", ()) else _default(value)
         described = sentence(value["description"]) if "description" in value else ""
+        anchor = re.sub(r"[^a-z_-]", "", home.lower())  # GitHub's anchor of the heading
         meaning = described or meanings.get(place, {}).get(name, "")
-        yield Key(place, name, words(value).replace("mapping()", f"[mapping](#{_anchor(home)})"), default, meaning)
+        yield Key(place, name, words(value).replace("mapping()", f"[mapping](#{anchor})"), default, meaning)
     for home, nested in below:
         yield from _keys(home, nested, models, meanings, homes)
-
-
-def _anchor(place: str) -> str:
-    """GitHub's name of the heading of a place."""
-    return re.sub(r"[^a-z_-]", "", place.lower())
 
 
 def words(value: dict) -> str:
     """A JSON schema in words: "whole number (at least 1)", "list of names"; "mapping()" for a nested model."""
     if "$ref" in value:
         return "mapping()"
-    if options := [each for each in value.get("anyOf", value.get("oneOf", [])) if each.get("type") != "null"]:
+    if options := [item for item in value.get("anyOf", value.get("oneOf", [])) if item.get("type") != "null"]:
         return " or ".join(dict.fromkeys(map(words, options)))
     if "enum" in value or "const" in value:
-        return ", ".join(code(one) for one in value.get("enum", [value.get("const")]))
+        return ", ".join(code(item) for item in value.get("enum", [value.get("const")]))
     if "prefixItems" in value:
         return f"[{', '.join(map(words, value['prefixItems']))}]"
     bounds = [text.format(f"{value[bound]:,}") for bound, text in BOUNDS.items() if bound in value]
@@ -114,7 +110,7 @@ def _kind(value: dict) -> str:
 
 
 def _values(value: dict) -> dict:
-    """The schema of a mapping's values."""
+    """Schema of a mapping's values."""
     patterns = value.get("patternProperties", {})
     return next(iter(patterns.values())) if patterns else value.get("additionalProperties", {})
 
@@ -126,11 +122,11 @@ def _default(value: dict) -> str:
 
 
 def _nested(value: dict, models: dict) -> Iterator[tuple[str, dict]]:
-    """(what its place adds, schema) of every model below a value."""
+    """(addition to the path, schema) of every model nested in a value."""
     if "$ref" in value:
         yield "", models[value["$ref"].rpartition("/")[2]]
-    for each in (*value.get("anyOf", ()), *value.get("oneOf", ()), *value.get("allOf", ())):
-        yield from _nested(each, models)
+    for item in (*value.get("anyOf", ()), *value.get("oneOf", ()), *value.get("allOf", ())):
+        yield from _nested(item, models)
     if isinstance(value.get("items"), dict):
         yield from _nested(value["items"], models)
     if value.get("type") == "object":
