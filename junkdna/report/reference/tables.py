@@ -47,8 +47,8 @@ def page() -> Iterator[str]:
     yield from table(("key", "meaning"), [(code(key), meaning) for key, meaning in columns.FOOTER.items()])
     yield from _section("Tables of an unfinished study", columns.MISSING)
     yield ""
-    yield "The other tables in `partial/tables/` have the columns above, after a first column `incomplete` that states what"
-    yield "is missing. `drops` also has the column `seeds_missing` after `n_seeds`: the number of missing seeds."
+    yield "The other tables in `partial/tables/` have the columns above, after a first column `incomplete` that states"
+    yield "what is missing. `drops` also has the column `seeds_missing` after `n_seeds`: the number of missing seeds."
     yield from _section("Examples", columns.EXAMPLES)
     yield from _section("Tokens", columns.TOKENS)
     yield from _section("Calibration samples", columns.CALIBRATION)
