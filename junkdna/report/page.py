@@ -217,7 +217,7 @@ def _overview(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         ("Examples", f"{span(cells['n_examples'])} per cell"),
         (
             "Collapsed",
-            f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict only one class",
+            f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict a single class",
         ),
     ]
     if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):

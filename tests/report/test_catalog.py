@@ -15,10 +15,10 @@ GOOD = {"name": "dots", "label": "Dots", "caption": "One dot.", "order": 9}
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"name": "two_dots"}, "no underscore"),
-        ({"levels": ("sparsety",)}, "sparsety is none of sparsity"),
-        ({"modes": "all"}, "modes: 'all' is none of '', 'none', 'tuned'"),
-        ({"per": "cell"}, "per: 'cell' is none of 'study', 'experiment'"),
+        ({"name": "two_dots"}, "must not contain an underscore"),
+        ({"levels": ("sparsety",)}, "unknown sparsety. Valid: sparsity"),
+        ({"modes": "all"}, "modes: unknown 'all'. Valid: '', 'none', 'tuned'."),
+        ({"per": "cell"}, "per: unknown 'cell'. Valid: 'study', 'experiment'."),
     ],
 )
 def test_a_wrong_declaration_names_the_value_and_the_valid_ones(wrong, message):

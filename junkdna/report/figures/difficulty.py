@@ -226,7 +226,7 @@ def _task_remarks(rows: pl.DataFrame) -> list[str]:
             row["title"] + (f" with {row['model']}" if several else "") for row in hidden.iter_rows(named=True)
         ],
     }
-    omitted = [f"{reason}: {text.listed(titles)}" for reason, titles in reasons.items() if len(titles)]
+    omitted = [f"{text.listed(titles)} ({reason})" for reason, titles in reasons.items() if len(titles)]
     remarks = [f"Human performance: {text.human_figures(known)}."]
     return remarks + ([f"Not in the human-gap panels: {'; '.join(omitted)}."] if omitted else [])
 

@@ -130,6 +130,6 @@ def _mark_keys(rows: pl.DataFrame) -> list[Artist]:
 def _remarks(hidden: pl.DataFrame, styles: ConditionStyles) -> list[str]:
     labels = sorted({text.shorten(styles[row].label) for row in hidden.iter_rows(named=True)})
     offset = (
-        "Levels of a condition have the same difficulty, marked by a thin vertical line, and are offset to be legible."
+        "Levels of a condition have the same difficulty, marked by a thin vertical line, and are offset for legibility."
     )
     return [offset] + ([f"Not shown because dense is not clearly above chance: {'; '.join(labels)}."] if labels else [])

@@ -64,7 +64,7 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     tops = max(ax.get_title(loc="left").count("\n") for ax in flat)
     right_in = 2.6 if len(groups) == 1 else theme.RIGHT_IN
     room = layout.Room(2.1, 0.22 + 0.14 * tops, gap_in=0.26, right_in=right_in)
-    title = f"{FIGURE.label} vs. {amount.title}: {experiment}"
+    title = f"Score vs. {amount.title} by transfer mode: {experiment}"
     return layout.finish(fig, title, [_keys(rows, dashes)], footer, room)
 
 

@@ -31,7 +31,7 @@ def collapsed_keys(rows: pl.DataFrame) -> list[Artist]:
     """Legend entry of the open marker if any row is collapsed, else nothing."""
     if not (rows["collapsed"] > 0).any():
         return []
-    return [key("open: at least one seed predicts one class only", color=GREY, marker="o", linestyle="none", **OPEN)]
+    return [key("open: at least one seed predicts a single class", color=GREY, marker="o", linestyle="none", **OPEN)]
 
 
 def points(ax: Axes, x: Sequence[float], y: Sequence[float], collapsed: Sequence[int], **style: object) -> None:

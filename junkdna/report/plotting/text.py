@@ -108,7 +108,7 @@ def facts(rows: pl.DataFrame, mark: str) -> str:
         f"{'Model' if rows['model'].n_unique() == 1 else 'Models'}: {models}. "
         f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metric_labels(rows)}. "
         f"n = {span(rows['n_examples'])} examples; {span(seeds)} {unit}. "
-        f"{mark}: {INTERVAL} over {over}, paired with dense in comparisons with it."
+        f"{mark}: {INTERVAL} over {over}; comparisons with dense are paired."
     )
     cut = rows["truncated"].drop_nulls()
     if len(cut) and cut.max() > 0:

@@ -65,7 +65,7 @@ def test_levels_without_a_sparsity_run_from_weak_to_strong():
     assert series.pick(ranks) == ["svd-rank0.8", "svd-rank0.6", "svd-rank0.2", "svd-rank0.1"]
     assert [series.full_level_label(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
         "50 % pruned",
-        "keep 2 of 4",
+        "2 of 4 kept",
         "4 bits",
     ]
 

@@ -130,7 +130,7 @@ def test_what_has_no_place_on_the_axis_is_named_and_moves_no_line():
     drawn = [label for label in lines(fig.axes[0]) if "|" in label]
     assert set(drawn) == {"A|chance", "A|magnitude", "A|magnitude|points"}
     assert list(lines(fig.axes[0])["A|magnitude"].get_xdata()) == pytest.approx([0, 30, 60])
-    assert "having no sparsity: RTN; SVD." in footer(fig)
+    assert "no sparsity (see effective bits): RTN; SVD." in footer(fig)
     assert "bands of |w|" in footer(fig)
 
 
@@ -151,7 +151,7 @@ def test_options_and_kinds_of_level_are_lines_of_their_own():
     }
     styles = {str(lines(fig.axes[0])[label]._dash_pattern) for label in found if label != "A|chance"}
     assert len(styles) == 6
-    assert {"Wanda, calibrated on c4", "Wanda, keep n of 4, calibrated on c4"} <= set(legend(fig))
+    assert {"Wanda, calibrated on c4", "Wanda, n of 4 kept, calibrated on c4"} <= set(legend(fig))
     assert outside(fig) == []
 
 

@@ -50,7 +50,7 @@ def test_context_goes_in_equal_steps_with_none_divided_off():
     assert axis.ticks == ((0.0, "none"), (1.0, "16"), (2.0, "256"), (3.0, "1024"), (4.0, "passage"))
     assert axis.dividers == (0.5,)
     assert axis.at[("a", "answer_span=kept,context=256")] == 2
-    assert "equal steps" in axis.label
+    assert "evenly spaced" in axis.label
     assert scale.of_knob(one([16, 256]), "context").dividers == ()
 
 
@@ -67,7 +67,7 @@ def test_numbers_stand_at_their_value_unless_their_names_would_touch(knob, value
     axis = scale.of_knob(one(values, knob), knob)
     assert [x for x, _ in axis.ticks] == at
     assert [text for _, text in axis.ticks] == [str(value) for value in sorted(values)]
-    assert ("equal steps" in axis.label) == even
+    assert ("evenly spaced" in axis.label) == even
     assert axis.limits[0] < at[0]
     assert axis.limits[1] > at[-1]
 
@@ -112,7 +112,7 @@ def test_kinds_stand_together_easier_tasks_first_and_free_answers_last():
     rows = drops_table([Condition(t, "", t, 0.0, d, 0.5, kind=k, levels=(0.5,)) for t, k, d in given])
     axis = scale.of_kinds(rows)
     assert sorted(axis.at, key=axis.at.get) == [(name, "") for name in ("easy", "hard", "cls", "open")]
-    assert [text.replace("\n", " ") for _, text in axis.ticks] == ["multiple choice", "text class", "free answer"]
+    assert [text.replace("\n", " ") for _, text in axis.ticks] == ["multiple choice", "single text", "free answer"]
     assert [x for x, _ in axis.ticks] == [0.5, 2, 3]
     assert axis.dividers == (1.5, 2.5)
     assert scale.kinds_differ(rows)

@@ -32,5 +32,5 @@ def test_human_figures_stand_with_their_source_once():
 
 def test_truncated_texts_are_counted_only_where_there_are_some():
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.5,))])
-    assert "up to 2.0 % of a condition" in text.facts(table, "Bars")
-    assert "cut at" not in text.facts(table.with_columns(truncated=0.0), "Bars")
+    assert "up to 2.0 % per condition" in text.facts(table, "Bars")
+    assert "truncated" not in text.facts(table.with_columns(truncated=0.0), "Bars")
