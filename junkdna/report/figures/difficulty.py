@@ -62,7 +62,7 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     cut = _fill(axes, grid, styles, room)
     footer = [text.facts(rows, "Error bars"), *_remarks(drops.filter(pl.col("experiment") == experiment), rows)]
     footer += _knob_remarks(knob) if knob else _task_remarks(rows)
-    footer += ["Error bars are cut off at the edge of a panel."] if cut else []
+    footer += ["Some error bars are cut off at the edge of their panel."] if cut else []
     return layout.finish(fig, title, [_level_keys(styles), _mark_keys(rows, styles)], " ".join(footer), room)
 
 

@@ -106,7 +106,7 @@ def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = N
         for name, (value, method) in shared.items()
         if value is not False and value != ()
     ]
-    return [f"Options of the methods that have them: {'; '.join(texts)}."] if texts else []
+    return [f"Shared options (where applicable): {'; '.join(texts)}."] if texts else []
 
 
 def compression_label(tag: str) -> str:
@@ -148,7 +148,7 @@ def level_text(tag: str) -> str:
 
 def _caption(series: Series) -> str:
     caption = METHODS[series.method].caption
-    return f"{caption}, n of {series.of} kept" if series.kind == "keep_of" else caption
+    return f"{caption}, N of {series.of} kept" if series.kind == "keep_of" else caption
 
 
 def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:

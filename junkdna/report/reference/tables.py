@@ -45,7 +45,7 @@ def page() -> Iterator[str]:
     yield from _section("Per-example rows", columns.EXAMPLE)
     yield from ("", *READ.splitlines(), "", "## Footer of a cell file", "", *FOOTER.splitlines(), "")
     yield from table(("key", "meaning"), [(code(key), meaning) for key, meaning in columns.FOOTER.items()])
-    yield from _section("Tables of an unfinished study", columns.MISSING)
+    yield from _section("Tables of an incomplete study", columns.MISSING)
     yield ""
     yield "The other tables in `partial/tables/` have the columns above, after a first column `incomplete` that states"
     yield "what is missing. `drops` also has the column `seeds_missing` after `n_seeds`: the number of missing seeds."

@@ -151,7 +151,7 @@ def test_options_and_kinds_of_level_are_lines_of_their_own():
     }
     styles = {str(lines(fig.axes[0])[label]._dash_pattern) for label in found if label != "A|chance"}
     assert len(styles) == 6
-    assert {"Wanda, calibrated on c4", "Wanda, n of 4 kept, calibrated on c4"} <= set(legend(fig))
+    assert {"Wanda, calibrated on c4", "Wanda, N of 4 kept, calibrated on c4"} <= set(legend(fig))
     assert outside(fig) == []
 
 

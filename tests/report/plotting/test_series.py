@@ -66,19 +66,19 @@ def test_names_say_the_options_that_differ_and_the_footer_the_others():
         "RTN, groups of 128",
         "RTN, groups of 64",
         "Wanda",
-        "Wanda, n of 4 kept",
+        "Wanda, N of 4 kept",
     ]
-    assert series.shared_options(found) == ["Options of the methods that have them: calibrated on c4."]
+    assert series.shared_options(found) == ["Shared options (where applicable): calibrated on c4."]
     alike = all_of("rtn-4bit", "gptq-4bit" + C4)
     assert set(series.labels(alike).values()) == {"RTN", "GPTQ"}
-    assert series.shared_options(alike) == ["Options of the methods that have them: groups of 128; calibrated on c4."]
+    assert series.shared_options(alike) == ["Shared options (where applicable): groups of 128; calibrated on c4."]
     (shown,) = series.shared_options(alike, [one for one in alike if one.method == "rtn"])
     assert "c4" not in shown
     assert series.shared_options(all_of("magnitude-0.3")) == []
     (ties,) = all_of("magnitude-0.3,reference_ties=true")
-    assert series.shared_options([ties]) == ["Options of the methods that have them: all ties pruned."]
+    assert series.shared_options([ties]) == ["Shared options (where applicable): all ties pruned."]
     (whole,) = all_of("rtn-4bit,group=0")
-    assert series.shared_options([whole]) == ["Options of the methods that have them: one group per row."]
+    assert series.shared_options([whole]) == ["Shared options (where applicable): one group per row."]
 
 
 def test_every_method_has_a_name_and_lines_have_different_styles():
@@ -107,7 +107,7 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
     }
     assert series.dashes([one, magnitude]) == {one: (0, (9, 1)), magnitude: "-"}
     assert series.compression_label("fresh-0.3,per_head=true") == "Fresh 30 %, damping 0.5, per head True"
-    assert series.shared_options([one]) == ["Options of the methods that have them: damping 0.5."]
+    assert series.shared_options([one]) == ["Shared options (where applicable): damping 0.5."]
 
 
 @pytest.mark.parametrize(
