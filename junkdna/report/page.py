@@ -49,7 +49,8 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
         f"<details open><summary>Numbers ({rows.height} rows)</summary>"
         f'<div class="wide" tabindex="0" role="region" aria-label="Numbers of {escape(name)}"><table>'
         f"<thead><tr>{head}</tr></thead>{bodies}</table></div>"
-        f"<p><small>In brackets: 95 % bootstrap intervals. –: undefined (see Definitions).{sources}</small></p>"
+        "<p><small>In brackets: 95 % bootstrap intervals. –: undefined or unknown (see Definitions)."
+        f"{sources}</small></p>"
         "</details>"
     )
 

@@ -1,4 +1,4 @@
-"""The catalog of figures: what a declaration may hold, and what its words change."""
+"""The catalog of figures: valid declarations, and the effect of changed texts."""
 
 import re
 from copy import copy
@@ -46,8 +46,8 @@ def test_figures_are_in_the_order_they_declare():
 
 
 @pytest.mark.parametrize(("table", "name", "field"), [(FIGURES, "bands", "caption"), (METHODS, "wanda", "label")])
-def test_other_words_draw_again(monkeypatch, table, name, field):
-    """Fingerprints of code leave words out; figures and report show them."""
+def test_changed_texts_trigger_a_redraw(monkeypatch, table, name, field):
+    """Code fingerprints ignore these texts, but figures and report show them."""
     before = catalog.declared_text()
     other = copy(table[name])
     object.__setattr__(other, field, "Other words")

@@ -1,4 +1,4 @@
-"""`junkdna.open_results`: what docs/notebooks.md says works, and a wrong folder is an error that helps."""
+"""`junkdna.open_results`: the examples in docs/notebooks.md work, and a wrong folder gives a helpful error."""
 
 import re
 import subprocess
@@ -72,7 +72,7 @@ def test_figures_are_those_of_the_study(finished: Path) -> None:
         ("config.yaml", "is a file. Give the folder of a study."),
     ],
 )
-def test_a_wrong_folder_names_what_is_there_and_how_to_make_it(finished: Path, folder: str, words: str) -> None:
+def test_a_wrong_folder_names_nearby_studies_and_the_command_to_run(finished: Path, folder: str, words: str) -> None:
     with pytest.raises(UserError) as error:
         junkdna.open_results(folder)
     assert words.format(here=finished) in str(error.value)

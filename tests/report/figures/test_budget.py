@@ -78,7 +78,7 @@ def test_legend_and_footer_name_all_that_is_drawn():
     assert outside(fig) == []
 
 
-def test_what_has_no_place_is_named():
+def test_what_is_not_on_the_axis_is_named():
     tags = ("band-0.1to0.2", "svd-rank0", "rtn-4bit")
     fig = budget.draw(one(compressions=tags), "x")
     assert not [label for label in lines(fig.axes[0]) if "band" in label or "svd" in label]

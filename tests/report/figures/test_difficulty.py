@@ -101,7 +101,7 @@ def test_closed_book_is_set_apart_by_a_divider_and_a_faint_line():
     assert [tuple(ln.get_xdata()) for ln in masked] == [(1.0, 2.0)]
 
 
-def test_an_undefined_share_is_a_cross_and_no_line_passes_it():
+def test_undefined_retention_is_a_cross_and_interrupts_the_line():
     table = drops_table(knob("shots", [0, 1, 2, 5]))
     hidden = [
         pl.when(pl.col("knobs") != "shots=1").then(c).alias(c) for c in ("retention", "retention_low", "retention_high")
@@ -115,7 +115,7 @@ def test_an_undefined_share_is_a_cross_and_no_line_passes_it():
     assert any("not clearly above chance" in text for text in legend(fig))
 
 
-def test_no_share_at_all_still_draws():
+def test_a_figure_without_any_retention_is_drawn():
     table = drops_table(knob("shots", [0, 1]))
     nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
     kept = shown(difficulty.draw(table.with_columns(**nothing), "x"))[1]
@@ -176,7 +176,7 @@ def test_what_is_not_drawn_is_named():
     assert lines(shown(fig)[0])["0.5|points"].get_ydata()[0] == pytest.approx(row["score"])
 
 
-def test_tasks_stand_at_their_dense_error_and_at_both_human_gaps():
+def test_tasks_are_drawn_at_their_dense_error_and_both_human_gaps():
     table = drops_table(tasks({"p": 0.9, "q": 0.8, "r": None}))
     fig = difficulty.draw(table, "x")
     error, by_human, by_dense = shown(fig)[1:]
@@ -206,7 +206,7 @@ def test_no_human_panels_for_fewer_than_two_figures(people):
     assert "uman" not in footer(fig)
 
 
-def test_a_task_whose_dense_model_is_at_chance_is_left_out_of_the_human_gap_by_name():
+def test_a_task_whose_dense_model_is_at_chance_is_named_as_omitted_from_the_human_gap():
     table = drops_table(
         [*tasks({"p": 0.9, "q": 0.8}), Condition("z", "", "Z", 0.25, 0.25, 0.5, "x", human=0.9, levels=(0.3, 0.6))]
     )
@@ -217,7 +217,7 @@ def test_a_task_whose_dense_model_is_at_chance_is_left_out_of_the_human_gap_by_n
     assert "undefined" not in lines(by_human)
 
 
-def test_free_answers_and_choices_are_set_side_by_side():
+def test_free_answers_and_choices_are_compared_by_kind():
     table = drops_table([*tasks({"p": None, "q": None}), *tasks({"r": None}, kind="generate", metric="exact_match")])
     fig = difficulty.draw(table, "x")
     assert len(shown(fig)) == 3
@@ -244,7 +244,7 @@ def test_scores_below_zero_fit_the_panel():
     assert score.get_ylabel() == "Matthews correlation"
 
 
-def test_cut_bars_are_said_only_where_there_are_some():
+def test_cut_error_bars_are_mentioned_only_if_there_are_any():
     table = drops_table(knob("shots", [0, 5], levels=(0.5,)))
     wide = table.with_columns(retention_high=pl.when(pl.col("sparsity") > 0).then(40.0).otherwise("retention_high"))
     narrow = table.with_columns(retention_low="retention", retention_high="retention")
@@ -267,7 +267,7 @@ def test_footer_names_metric_n_seeds_and_interval(seeds):
         assert text in footer(fig)
 
 
-def test_an_experiment_that_prunes_nothing_is_a_page_that_says_so():
+def test_an_experiment_that_prunes_nothing_says_so():
     fig = difficulty.draw(drops_table(knob("options", [2, 3])).filter(pl.col("method") == "dense"), "x")
     assert "Nothing to show" in fig.axes[0].texts[0].get_text()
     assert outside(fig) == []
@@ -329,7 +329,7 @@ def test_one_method_with_one_set_of_options_is_drawn_and_the_others_are_named():
     assert "calibrated" not in footer(fig)
 
 
-def test_bands_alone_are_a_page_that_says_so():
+def test_an_experiment_of_bands_only_says_so():
     table = drops_table(knob("shots", [0, 5], methods=(), compressions=("band-0.1to0.2", "band-0.2to0.3")))
     fig = difficulty.draw(table, "x")
     assert "Nothing to show" in fig.axes[0].texts[0].get_text()

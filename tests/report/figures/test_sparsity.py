@@ -65,7 +65,7 @@ def test_each_model_has_its_row_of_panels(drops):
     assert [title.split(":")[0] for title in titles] == ["SmolLM2-135M"] * 2 + ["SmolLM2-360M"] * 2
 
 
-def test_dense_at_chance_is_left_out_on_the_right_and_said(drops):
+def test_dense_at_chance_is_omitted_on_the_right_and_named(drops):
     fig = sparsity.draw(drops, "context")
     assert "MMLU|magnitude" in lines(fig.axes[0])
     assert "MMLU|magnitude" not in lines(fig.axes[1])
@@ -123,7 +123,7 @@ def test_nothing_to_draw_says_why(keep, words):
         sparsity.draw(table.filter(keep), "one")
 
 
-def test_what_has_no_place_on_the_axis_is_named_and_moves_no_line():
+def test_what_is_not_on_the_axis_is_named_and_changes_no_line():
     tags = ("rtn-4bit,group=64", "svd-rank0.25", "band-0.2to0.3", "band-0.3to0.6")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
     fig = sparsity.draw(table, "one")
@@ -134,7 +134,7 @@ def test_what_has_no_place_on_the_axis_is_named_and_moves_no_line():
     assert "bands of |w|" in footer(fig)
 
 
-def test_options_and_kinds_of_level_are_lines_of_their_own():
+def test_options_and_kinds_of_level_are_separate_lines():
     tags = ("magnitude-0.3,reference_ties=true", "wanda-0.5,calibration=c4", "wanda-keep2of4,calibration=c4")
     tags += ("wanda-keep4of8,calibration=c4", "wanda-0.5,calibration=wiki", "wanda-0.6,calibration=wiki")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])

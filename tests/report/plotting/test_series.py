@@ -29,7 +29,7 @@ def test_a_line_is_a_method_with_its_options_and_kind_of_level(tags, count):
     assert len({line.key for line in all_of(*tags)}) == count
 
 
-def test_rows_of_lines_leave_out_dense_unless_asked():
+def test_dense_rows_are_selected_only_by_none():
     rows = pl.DataFrame({"compression": ["dense", "rtn-4bit", "magnitude-0.3", "rtn-3bit,group=64"]})
     rtn = [one for one in series.present(rows) if one.method == "rtn"]
     assert list(series.select(rows, rtn)["compression"]) == ["rtn-4bit", "rtn-3bit,group=64"]
@@ -59,7 +59,7 @@ def test_strength_rises_along_a_line(weak_to_strong):
     assert all(a < b for a, b in itertools.pairwise(found))
 
 
-def test_names_say_the_options_that_differ_and_the_footer_the_others():
+def test_labels_show_the_options_that_differ_and_the_footer_the_others():
     found = all_of("rtn-4bit", "rtn-4bit,group=64", "gptq-4bit" + C4, "wanda-0.5" + C4, "wanda-keep2of4" + C4)
     assert sorted(series.labels(found).values()) == [
         "GPTQ, groups of 128",
@@ -95,7 +95,7 @@ def test_every_method_has_a_name_and_lines_have_different_styles():
 
 
 def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
-    """Nothing but its declaration knows of it, and no option has a label."""
+    """It is known only by its declaration, and no option has a label."""
     declared = {"label": "Fresh", "line_style": (0, (9, 1)), "meaning": "", "over": "model", "levels": ("sparsity",)}
     options = {"damping": {"default": 0.5, "meaning": ""}, "per_head": {"default": False, "meaning": ""}}
     monkeypatch.setitem(METHODS, "fresh", Method(name="fresh", options=options, **declared))
