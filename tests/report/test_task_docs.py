@@ -1,4 +1,4 @@
-"""docs/tasks.md: generated from the task files, complete, and correct as far as a test can check."""
+"""docs/tasks.md: made from the task files, complete, and true where a program can tell."""
 
 import re
 import subprocess
@@ -99,7 +99,7 @@ def test_the_prompt_is_the_tasks_own(sections, name):
     assert prompt.startswith(task.description)
 
 
-def test_baselines_and_rows_of_the_table_are_those_of_the_files(text):
+def test_floors_and_rows_of_the_table_are_those_of_the_files(text):
     for line in re.findall(r"(?m)^\| \[.*$", text):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         task = TASKS[re.match(r"\[(\w+)\]", cells[0])[1]]
@@ -116,7 +116,7 @@ def rows_of(task: Task) -> str:
     return f"{rows:,}"
 
 
-# --- the head of the page, about all tasks ----------------------------------------------------------------------------
+# --- what the head of the page says of all tasks ----------------------------------------------------------------------
 
 KINDS = {"mood": "classify", "alike": "pair", "degree": "regress", "hues": "choice", "named": "generate"}
 WITHOUT = {("encoder", "choice"), *(("decoder", kind) for kind in KINDS.values() if kind != "regress")}
