@@ -193,7 +193,7 @@ EXAMPLES = Table(
         Column("text", TEXT, "", "Question or text."),
         Column("text_b", TEXT, "", "Second text; null if none."),
         Column("passage", TEXT, "", "Passage; null if none."),
-        Column("ending", TEXT, "", "Text that follows every option; null if none."),
+        Column("ending", TEXT, "", "What follows every option; null if nothing."),
         Column("group", TEXT, "", "Group whose examples share in-context examples; null if none."),
         Column("shown", TEXT, "", "Answer as shown in an in-context example; null if not set."),
         Column("choices", "list of texts", "", "Options in the order of the prompt. Kind `choice`."),
