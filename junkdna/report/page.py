@@ -137,6 +137,7 @@ def write_report(
     name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")
     heading = f"{f'{notice} – ' if notice else ''}{name}"
     overall = "".join(_figure(images[name], name) for name in images if name in FIGURES)
+    definitions = "".join(f"<div><dt>{word}</dt><dd>{meaning}</dd></div>" for word, meaning in WORDS)
     body = [
         banner,
         f"<header><h1>{escape(heading)}: compression and task difficulty</h1>",
@@ -145,7 +146,7 @@ def write_report(
         _overview(study, table, joined),
         f'<section id="headline"><h2>Drop vs. difficulty</h2>{overall}</section>',
         *(_experiment(e, o, table.filter(pl.col("experiment") == e), images, study) for e, o in experiments.items()),
-        _definitions(),
+        f'<section id="words"><h2>Definitions</h2><dl class="words">{definitions}</dl></section>',
         _provenance(document),
     ]
     page = (
@@ -258,11 +259,6 @@ def _experiment(name: str, outline: Outline, rows: pl.DataFrame, images: dict[st
     for stem in experiment_figures(name, outline):
         blocks.append(_figure(images[stem], stem.partition("_")[0], f"{name}:"))
     return "".join([*blocks, numbers_table(name, rows), "</section>"])
-
-
-def _definitions() -> str:
-    items = "".join(f"<div><dt>{word}</dt><dd>{meaning}</dd></div>" for word, meaning in WORDS)
-    return f'<section id="words"><h2>Definitions</h2><dl class="words">{items}</dl></section>'
 
 
 def _provenance(document: object) -> str:

@@ -63,7 +63,9 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     footer = [text.facts(rows, "Error bars"), *_remarks(drops.filter(pl.col("experiment") == experiment), rows)]
     footer += _knob_remarks(knob) if knob else _task_remarks(rows)
     footer += ["Some error bars are cut off at the edge of their panel."] if cut else []
-    return layout.finish(fig, title, [_level_keys(styles), _mark_keys(rows, styles)], " ".join(footer), room)
+    dense = marks.key("dense (for retention: line at 1)", color=theme.INK, marker="o", **theme.FILLED)
+    levels = series.level_keys([tag for tag in styles.colors if tag != "dense"])
+    return layout.finish(fig, title, [[dense, *levels], _mark_keys(rows, styles)], " ".join(footer), room)
 
 
 def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
@@ -164,11 +166,6 @@ def _fill(axes: list, grid: list[list[Panel]], styles: Palette, room: layout.Roo
             draw_labels(ax, panel.labels, wide)
             cut = cut or difficulty_panels.cut_off(ax, panel)
     return cut
-
-
-def _level_keys(styles: Palette) -> list[Artist]:
-    dense = marks.key("dense (for retention: line at 1)", color=theme.INK, marker="o", **theme.FILLED)
-    return [dense, *series.level_keys([tag for tag in styles.colors if tag != "dense"])]
 
 
 def _mark_keys(rows: pl.DataFrame, styles: Palette) -> list[Artist]:

@@ -134,19 +134,17 @@ def of_measure(rows: pl.DataFrame, measure: str) -> Scale:
     0, and would squeeze all other conditions together.
     """
     rows = rows if measure == DENSE_ERROR else rows.drop_nulls("retention")
-    values = {condition(row): _measured(row, measure) for row in rows.iter_rows(named=True)}
+    error = difficulty.chance_corrected_dense_error
+    values = {
+        condition(row): error(row["dense_score"], row["chance"]) if measure == DENSE_ERROR else row[measure]
+        for row in rows.iter_rows(named=True)
+    }
     at = {key: value for key, value in values.items() if value is not None}
     return Scale(
         at=at,
         label=f"{text.measure_label(measure)}\n= {text.FORMULAS[measure]}   harder →",
         limits=marks.around(at.values() or [0.0]),
     )
-
-
-def _measured(row: dict, measure: str) -> float | None:
-    if measure == DENSE_ERROR:
-        return difficulty.chance_corrected_dense_error(row["dense_score"], row["chance"])
-    return row[measure]
 
 
 def of_kinds(rows: pl.DataFrame) -> Scale:

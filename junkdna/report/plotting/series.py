@@ -90,7 +90,11 @@ def labels(several: Iterable[Series]) -> dict[Series, str]:
     """A label for each series of a figure, with the options whose values differ between the series."""
     several = list(several)
     differ = {name for name, values in _values(several).items() if len(values) > 1}
-    return {series: ", ".join([_caption(series), *_option_labels(series, differ)]) for series in several}
+    texts = {}
+    for series in several:
+        kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else []
+        texts[series] = ", ".join([METHODS[series.method].caption, *kept, *_option_labels(series, differ)])
+    return texts
 
 
 def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = None) -> list[str]:
@@ -144,11 +148,6 @@ def full_level_label(tag: str) -> str:
 def level_text(tag: str) -> str:
     """The level as in file names: `0.5`, `keep2of4`, `4bit`."""
     return parse_compression(tag).level
-
-
-def _caption(series: Series) -> str:
-    caption = METHODS[series.method].caption
-    return f"{caption}, N of {series.of} kept" if series.kind == "keep_of" else caption
 
 
 def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
