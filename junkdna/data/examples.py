@@ -25,7 +25,7 @@ from junkdna.data.templates import (
     wanted_columns,
 )
 from junkdna.data.values import is_truth, place_of_truth, plain_rows, spellings, text_of, whole_number
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 from junkdna.seeds import hash_key
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _is_number(label: object) -> bool:
 def _said(value: object) -> str:
     """A value in a message: numbers without quotes, stored as numbers or as text, unless white space is around them."""
     plain = _is_number(value) and str(value) == str(value).strip()
-    return str(value) if plain else shown(value, 200)
+    return str(value) if plain else short_repr(value, 200)
 
 
 def _boolean_hint(value: object) -> str:
@@ -303,7 +303,7 @@ def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[
 def _row_id(name: str, path: str, raw: dict, number: int) -> str:
     value = field(path, raw)
     if value is None or isinstance(value, list | dict):
-        holds = "is empty (null)" if value is None else f"holds several values ({shown(value, 80)})"
+        holds = "is empty (null)" if value is None else f"holds several values ({short_repr(value, 80)})"
         raise UserError(
             f"task {name}: row {number} (from 0): the id column {path} {holds}. Name a column of single values in "
             "columns.id, or leave it out: rows are then numbered."

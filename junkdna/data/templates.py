@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from junkdna.data.values import Wanted, is_list, spellings, text_of
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 
 TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` that hold one template each
 
@@ -54,7 +54,7 @@ def list_field(where: str, path: str, raw: dict) -> list:
     """Like `field`, for a column that must hold a list of single values; UserError, `where` in front, otherwise."""
     value = field(path, raw)
     if not isinstance(value, list):
-        raise UserError(f"{where}: column {path} must hold a list (holds {shown(value)}).")
+        raise UserError(f"{where}: column {path} must hold a list (holds {short_repr(value)}).")
     for item in value:
         single(where, f"{path}.*", item)
     return value
@@ -119,14 +119,16 @@ def derived(where: str, columns: dict, raw: dict) -> dict:
         value = field(column, raw)
         found = re.fullmatch(pattern, single(where, column, value), flags=re.DOTALL)
         if found is None:
-            raise UserError(f"{where}: columns.extract: {column} = {shown(value, 200)} does not match {pattern!r}.")
+            raise UserError(
+                f"{where}: columns.extract: {column} = {short_repr(value, 200)} does not match {pattern!r}."
+            )
         row |= found.groupdict()
     for column, words in columns.get("map", {}).items():
         named = [word for word in words if word in spellings(row[column])]
         if len(named) != 1:
             raise UserError(
                 f"{where}: columns.map names {len(named) or 'no'} text{'s' * (len(named) > 1)} for {column} = "
-                f"{shown(row[column])} (has {', '.join(words)})."
+                f"{short_repr(row[column])} (has {', '.join(words)})."
             )
         row[column] = words[named[0]]
     for column, source in columns.get("fill", {}).items():
