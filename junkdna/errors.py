@@ -1,17 +1,17 @@
-"""What a user reads when something they gave is wrong: value, rule, likely cause, fix; on one screen."""
+"""Error messages for users: the value, the rule, the likely cause and the fix, on one screen."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-SCREEN_TEXT = 2000  # characters of a message, before what a terminal makes of its lines
+SCREEN_TEXT = 2000  # characters
 SCREEN_LINES = 20
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave (study, task file, source, command line).
+    """A mistake in the user's input: study, task file, source or command line.
 
-    The command line prints its text without a traceback and exits with status 2. The text is kept to one screen, and
-    what a terminal could take as a command (control characters, marks of writing direction) is written as escapes.
+    The command line prints the text without a traceback and exits with status 2. The text fits on one screen. Control
+    characters and text direction marks, which a terminal could act on, are escaped.
     """
 
     def __init__(self, text: str) -> None:
@@ -19,34 +19,34 @@ class UserError(ValueError):
 
 
 def unknown_name(kind: str, given: object, valid: Iterable[str], where: str = "") -> UserError:
-    """Error for a name that is not one of `legal`: says close names first, then all valid ones (of very many, some).
+    """Error for a name that is not in `valid`. It suggests similar names, then lists the valid ones, cut if very long.
 
-    `kind` is what is named ("task", "compression method"); `where` is the key or file that named it.
-    Returned, not raised, so that the caller's `raise` keeps its own traceback.
+    `kind` is the kind of name ("task", "compression method"); `where` is the key or file that contains it.
+    The error is returned, not raised, to keep the caller's traceback.
     """
     names = sorted(valid)
-    text = shown(given)
-    plain = given[:80] if isinstance(given, str) else text  # comparing is quadratic in the length
+    text = short_repr(given)
+    plain = given[:80] if isinstance(given, str) else text  # get_close_matches is quadratic in the length
     close = get_close_matches(plain, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
     place = f"{cut(where, 600)}: " if where else ""
     return UserError(f"{place}unknown {kind} {text}.{hint} Valid: {cut(', '.join(names), 1000)}.")
 
 
-def shown(value: object, most: int = 80) -> str:
-    """`repr` of a value, cut to `most` characters; for numbers and lists that Python will not write, what they are."""
+def short_repr(value: object, most: int = 80) -> str:
+    """`repr` of a value, cut to `most` characters. A value that Python cannot print is shown by its type."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # whole numbers of more than 4,300 digits; lists inside lists inside lists
+    except (ValueError, RecursionError):  # integers of more than 4,300 digits, very deep nesting
         return f"<{type(value).__name__} too large to show>"
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def one_screen(text: str) -> str:
-    """`text` in at most `SCREEN_LINES` lines and about `SCREEN_TEXT` characters, in printable characters only.
+    """`text` in at most `SCREEN_LINES` lines and about `SCREEN_TEXT` printable characters.
 
-    A message starts with the value and ends with the fix: long lines lose their middle, many lines those before the
-    last. A text that fits stays.
+    A message starts with the value and ends with the fix, so long lines lose their middle, and if there are too many
+    lines, those before the last one are dropped. A text that fits is unchanged.
     """
     lines = [_printable(line) for line in text.split("\n")]
     if len(lines) <= SCREEN_LINES and sum(map(len, lines)) <= SCREEN_TEXT:
@@ -67,8 +67,10 @@ def one_screen(text: str) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """`text`, without its middle where it is longer than `most` characters. Its last sentence stays whole where that
-    takes no more than half of them: there messages say what to do."""
+    """`text` without its middle if it has more than `most` characters.
+
+    The last sentence, which usually states the fix, is kept if it takes at most half of them.
+    """
     if len(text) <= most:
         return text
     sentence = len(text) - (text.rfind(". ", 0, len(text) - 1) + 2)
@@ -77,7 +79,7 @@ def cut(text: str, most: int) -> str:
 
 
 def cause(error: BaseException, most: int = 200) -> str:
-    """What a library's exception says, as the end of a sentence: its first paragraph in one line, without the tail."""
+    """A library's error message to end a sentence with: its first paragraph on one line, cut to `most` characters."""
     text = " ".join(str(error).strip().split("\n\n")[0].split()) or type(error).__name__
     return text if len(text) <= most else text[: most - 3] + "..."
 

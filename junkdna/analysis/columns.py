@@ -1,10 +1,10 @@
-"""What every column of every table means: the text of docs/reference/columns.md. A test compares it with the files."""
+"""The meaning of every column of every table, for docs/reference/columns.md. A test compares it with the files."""
 
 from typing import NamedTuple
 
 
 class Column(NamedTuple):
-    """One column: its type and unit ("" for a name or a plain count) in words, and what it holds."""
+    """One column: type and unit in words ("" for a name or a plain count), and meaning."""
 
     name: str
     type: str
@@ -13,7 +13,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One kind of table: where its files are, what a row is, its columns in the order of the file."""
+    """One kind of table: path of its files, meaning of a row, and columns in file order."""
 
     file: str
     rows: str
@@ -21,21 +21,26 @@ class Table(NamedTuple):
 
 
 TEXT, NUMBER, COUNT, FLAG = "text", "number", "whole number", "true or false"
-METRIC, SHARE, BITS = "metric", "share, 0 to 1", "bits per weight"
+METRIC, SHARE, BITS = "metric", "fraction, 0 to 1", "bits per weight"
 
 _CONDITION = (
     Column("model", TEXT, "", "Name of the model in the study."),
     Column("task", TEXT, "", "Name of the task."),
-    Column("knobs", TEXT, "", "Knobs not at their default, such as `context=passage,options=3`; empty if none."),
+    Column(
+        "knobs",
+        TEXT,
+        "",
+        "Knobs with other values than the default, such as `context=passage,options=3`; empty if none.",
+    ),
 )
 _SCORES = (
-    Column("chance", NUMBER, METRIC, "Expected score of a uniform guess: for accuracy the mean of 1 / options; 0 for "
+    Column("chance", NUMBER, METRIC, "Expected score of uniform guessing: mean of 1 / options for accuracy, 0 for "
            "correlations and generated text."),
     Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples."),
 )  # fmt: skip
 _ACHIEVED = (
-    Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in the scope of the compression."),
-    Column("effective_bits_per_weight", NUMBER, BITS, "Storage on paper, mean over the weights in the scope; 16 is "
+    Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope."),
+    Column("effective_bits_per_weight", NUMBER, BITS, "Nominal storage, mean over the weights in scope; 16 for "
            "dense. [Formulas](../compression.md#effective-bits)."),
 )  # fmt: skip
 
@@ -44,24 +49,24 @@ _CELL = (
     *_CONDITION,
     Column("compression", TEXT, "", "Method, level and options, such as `gptq-4bit,calibration=questions,group=64`."),
     Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
-    Column("sparsity", NUMBER, SHARE, "Sparsity that the level asks for; 0 for dense, quantized and low-rank models."),
-    Column("transfer", TEXT, "", "Transfer mode; `none` is no training."),
+    Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
+    Column("transfer", TEXT, "", "Transfer mode; `none` means no training."),
     Column("protocol", TEXT, "", "Name of the protocol."),
     Column("seed", COUNT, "", "Seed of the cell."),
     Column("metric", TEXT, "", "Metric of the task: the unit of `score`, `chance` and `majority`."),
     Column("kind", TEXT, "", "Kind of the task."),
     Column("score", NUMBER, METRIC, "Score on the evaluated examples. Higher is better."),
     *_SCORES,
-    Column("collapsed", FLAG, "", "Whether the model gave one answer for every example, or could not tell any options "
-           "apart."),
+    Column("collapsed", FLAG, "", "Whether the model gave the same answer for every example, or gave all options of "
+           "every example equal scores."),
     Column("n_examples", COUNT, "examples", "Evaluated examples."),
     Column("n_train", COUNT, "examples", "Training rows; 0 without training."),
-    Column("truncated", NUMBER, SHARE, "Examples that were cut to `max_length` / evaluated examples."),
+    Column("truncated", NUMBER, SHARE, "Truncated examples (longer than `max_length`) / evaluated examples."),
     Column("steps", COUNT, "steps", "Optimizer steps; 0 without training."),
     Column("first_loss", NUMBER, "loss", "Mean training loss of the first tenth of the steps; null without training."),
     Column("last_loss", NUMBER, "loss", "Mean training loss of the last tenth of the steps; null without training."),
-    Column("metrics", "list of {name, value}", METRIC, "Every metric that fits the kind, by name; `answer_shown` is "
-           "the share of examples whose passage contains the gold answer."),
+    Column("metrics", "list of {name, value}", METRIC, "Every metric of the kind, by name; `answer_shown` is the "
+           "fraction of examples whose passage contains the gold answer."),
 )  # fmt: skip
 
 CELL_FILE = Table(
@@ -70,9 +75,9 @@ CELL_FILE = Table(
     (
         *_CELL,
         *_ACHIEVED,
-        Column("compression_report", TEXT, "", "JSON: for each compressed matrix `rows`, `inputs`, `effective_bits`, "
-               "and `sparsity`, `rank` or `bits`; the matrices left dense; the totals."),
-        Column("examples", "list of rows", "", "Per-example rows, see below."),
+        Column("compression_report", TEXT, "", "JSON: `rows`, `inputs`, `effective_bits`, and `sparsity`, `rank` or "
+               "`bits` of each compressed matrix; the matrices left dense; totals."),
+        Column("examples", "list of rows", "", "Per-example rows (see below)."),
     ),
 )  # fmt: skip
 
@@ -81,22 +86,22 @@ EXAMPLE = Table(
     "one per evaluated example, in the order of the tokens file",
     (
         Column("id", TEXT, "", "Identifier of the example, the same in all cells of a task."),
-        Column("gold", NUMBER, "", "Right answer: class number, position of the option (from 0), or number of a "
-               "`regress` task. Null for generated text."),
-        Column("prediction", NUMBER, "", "Answer of the model, in the same form. Null for generated text."),
-        Column("margin", NUMBER, "as `scores`", "Deciding score of the right answer - highest other score; above 0 if "
-               "and only if the answer is right without a tie. Null for numbers and generated text."),
-        Column("correct", NUMBER, SHARE, "1 if right, else 0; for generated text the credit under the task's metric. "
-               "Null for `regress`."),
+        Column("gold", NUMBER, "", "Correct answer: class number, position of the option (from 0), or number "
+               "(`regress`). Null for generated text."),
+        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Null for generated text."),
+        Column("margin", NUMBER, "as `scores`", "Deciding score of the correct answer minus the highest other score; "
+               "above 0 if and only if the answer is correct without a tie. Null for numbers and generated text."),
+        Column("correct", NUMBER, SHARE, "1 if correct, else 0; for generated text, the credit under the task's "
+               "metric. Null for `regress`."),
         Column("scores", "list of numbers", "logits, cosine or nats", "Score of every option or class: cosine "
                "similarity, logit of a trained head, or log-likelihood summed over tokens."),
         Column("scores_per_token", "list of numbers", "nats per token", "Log-likelihood / scored tokens of the option. "
-               "Null unless log-likelihoods decide."),
+               "Null unless options are compared by log-likelihood."),
         Column("scores_per_character", "list of numbers", "nats per character", "Log-likelihood / scored characters of "
-               "the option. Null unless log-likelihoods decide."),
+               "the option. Null unless options are compared by log-likelihood."),
         Column("text", TEXT, "", "Generated text. Null for other kinds."),
-        Column("reference", TEXT, "", "First accepted answer. Null for other kinds than `generate`."),
-        Column("truncated", FLAG, "", "Whether the input was cut to `max_length`."),
+        Column("reference", TEXT, "", "First accepted answer. Null except for kind `generate`."),
+        Column("truncated", FLAG, "", "Whether the input was truncated to `max_length`."),
     ),
 )  # fmt: skip
 
@@ -106,9 +111,9 @@ CELLS = Table(
     (
         *_CELL,
         *_ACHIEVED,
-        Column("wall_s", NUMBER, "seconds", "Time spent on loading, compressing, training and scoring, over all "
-               "attempts, without what a kill lost."),
-        Column("rows_note", TEXT, "", "Rows of the task that were left out, by reason, and warnings; empty if none."),
+        Column("wall_s", NUMBER, "seconds", "Time for loading, compressing, training and scoring, over all "
+               "attempts. Work lost when a job is killed is not counted."),
+        Column("rows_note", TEXT, "", "Excluded rows of the task, by reason, and warnings; empty if none."),
     ),
 )  # fmt: skip
 
@@ -130,19 +135,18 @@ DROPS = Table(
         Column("kind", TEXT, "", "Kind of the task."),
         Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
         Column("compression", TEXT, "", "Method, level and options."),
-        Column("sparsity", NUMBER, SHARE, "Sparsity that the level asks for; 0 for dense, quantized and low-rank "
-               "models."),
+        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
         Column("transfer", TEXT, "", "Transfer mode."),
         Column("protocol", TEXT, "", "Name of the protocol."),
         Column("title", TEXT, "", "Title of the task."),
-        Column("label", TEXT, "", "Name of the condition in figures."),
-        Column("knob_values", TEXT, "", "Every knob of the task with its value, defaults included."),
-        Column("n_seeds", COUNT, "seeds", "Seeds that the row averages over."),
+        Column("label", TEXT, "", "Label of the condition in figures."),
+        Column("knob_values", TEXT, "", "Value of every knob of the task, defaults included."),
+        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
         Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
         *_SCORES,
         Column("score", NUMBER, METRIC, "Mean score over the seeds."),
-        Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells of the same task, knobs, protocol and "
-               "seeds."),
+        Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells with the same model, task, knobs, "
+               "protocol and seeds."),
         Column("drop", NUMBER, METRIC, "`dense_score` - `score`."),
         *_interval("score", METRIC),
         *_interval("drop", METRIC),
@@ -150,32 +154,32 @@ DROPS = Table(
                "above 0 in every replicate."),
         *_interval("relative_score", "percent"),
         Column("retention", NUMBER, "", "(`score` - `chance`) / (`dense_score` - `chance`): 1 is as good as dense, 0 "
-               "is chance. Null where the interval of the dense score reaches chance."),
+               "is chance. Null if the interval of the dense score includes chance."),
         *_interval("retention", ""),
-        Column("score_seeds", "list of numbers", METRIC, "Score of each seed. In the CSV one text, with spaces."),
+        Column("score_seeds", "list of numbers", METRIC, "Score of each seed; in the CSV, separated by spaces."),
         Column("collapsed", COUNT, "seeds", "Seeds whose cell is `collapsed`."),
         *_ACHIEVED,
-        Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model is "
-               "always right, 1 if it guesses."),
+        Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model makes "
+               "no errors, 1 if it guesses."),
         Column("difficulty_measure", TEXT, "", "Name of the measure in `difficulty`."),
-        Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or known for other questions "
-               "than these knobs give."),
+        Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or if these knobs change "
+               "the question."),
         Column("human_source", TEXT, "", "Source of `human`."),
         Column("human_gap_by_human", NUMBER, "", "(H - `dense_score`) / H."),
         Column("human_gap_by_dense", NUMBER, "", "(H - `dense_score`) / `dense_score`."),
-        Column("truncated", NUMBER, SHARE, "Examples that were cut to `max_length` / evaluated examples."),
+        Column("truncated", NUMBER, SHARE, "Truncated examples (longer than `max_length`) / evaluated examples."),
     ),
 )  # fmt: skip
 
 MISSING = Table(
     "results/studies/NAME/partial/tables/missing.csv",
-    "one per cell that the partial tables do not use",
+    "one per cell that is missing in the partial tables",
     (
         Column("cell", TEXT, "", "Path of the cell's file."),
-        Column("state", TEXT, "", "`missing`, `failed`, `running`, `stale`, `broken`, or `no dense cell`: the cell is "
-               "done, its dense reference is not."),
+        Column("state", TEXT, "", "`missing`, `failed`, `running`, `stale`, `broken`, or `no dense cell` (the cell is "
+               "done, but its dense reference is not)."),
         Column("experiments", TEXT, "", "Experiments with this cell, separated by spaces."),
-        Column("reason", TEXT, "", "Reason, from the log of the cell or of the job before it."),
+        Column("reason", TEXT, "", "Reason, from the log of the cell or of a job that it depends on."),
     ),
 )  # fmt: skip
 
@@ -191,9 +195,9 @@ EXAMPLES = Table(
         Column("passage", TEXT, "", "Passage; null if none."),
         Column("suffix", TEXT, "", "What follows every option; null if nothing."),
         Column("group", TEXT, "", "Group whose examples share in-context examples; null if none."),
-        Column("shown", TEXT, "", "Answer as an in-context example shows it; null if not stated."),
-        Column("choices", "list of texts", "", "Options in the order in which they are asked. Kind `choice`."),
-        Column("answer", COUNT, "", "Position of the right option, or class number; null for other kinds."),
+        Column("shown", TEXT, "", "Answer as shown in an in-context example; null if not set."),
+        Column("choices", "list of texts", "", "Options in the order of the prompt. Kind `choice`."),
+        Column("answer", COUNT, "", "Position of the correct option, or class number; null for other kinds."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
         Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
     ),
@@ -206,17 +210,17 @@ TOKENS = Table(
         Column("id", TEXT, "", "Identifier of the example."),
         Column("split", TEXT, "", "The role."),
         Column("position", COUNT, "", "Row number in the raw split, from 0."),
-        Column("answer", COUNT, "", "Position of the right option after the knob `options`, or class number."),
+        Column("answer", COUNT, "", "Position of the correct option after the knob `options`, or class number."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
         Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
-        Column("query", "list of whole numbers", "token ids", "Question or prompt, cut to `max_length`."),
-        Column("second_start", COUNT, "tokens", "Where the second segment of `query` begins; its length if none does."),
-        Column("options", "list of lists of whole numbers", "token ids", "Tokens of every option, with the tokens "
-               "before them that are read with the option."),
+        Column("query", "list of whole numbers", "token ids", "Question or prompt, truncated to `max_length`."),
+        Column("second_start", COUNT, "tokens", "Start of the second segment of `query`; its length if there is none."),
+        Column("options", "list of lists of whole numbers", "token ids", "Tokens of every option, including "
+               "preceding tokens that are read with it."),
         Column("option_starts", "list of whole numbers", "tokens", "First scored token of every option."),
         Column("option_characters", "list of whole numbers", "characters", "Scored characters of every option."),
-        Column("answer_shown", FLAG, "", "Whether the passage, as cut, contains the gold answer; null if none."),
-        Column("truncated", FLAG, "", "Whether anything was cut to `max_length`."),
+        Column("answer_shown", FLAG, "", "Whether the passage window contains the gold answer; null if none."),
+        Column("truncated", FLAG, "", "Whether anything was truncated to `max_length`."),
     ),
 )  # fmt: skip
 
@@ -224,21 +228,23 @@ CALIBRATION = Table(
     "results/calibration/MODEL/NAME/seed-N.parquet",
     "one per calibration sample",
     (
-        Column("sample_id", TEXT, "", "`ID` of a whole text, or `ID@K`: the window starts at token K of that text."),
+        Column(
+            "sample_id", TEXT, "", "`ID` of a full text, or `ID@K` for a window that starts at token K of the text."
+        ),
         Column("ids", "list of whole numbers", "token ids", "Tokens of the sample, special tokens included."),
     ),
 )
 
 FOOTER = {
-    "settings": "Everything the numbers depend on: the cell's slice of the study, its inputs and its code.",
-    "settings_fingerprint": "Fingerprint of `settings`; `status` and the join compare it with the study.",
+    "settings": "Everything that the numbers depend on: the cell's part of the study, its inputs and the code.",
+    "settings_fingerprint": "Fingerprint of `settings`, which `status` and the join compare with the study.",
     "tokens_sha256": "SHA-256 of the tokens file of each role.",
     "model": "Manifest of the model folder.",
-    "compressed_digest": "Digest of the stored compression; null if there is none.",
-    "device": "GPU model, or processor and its instruction set.",
+    "compressed_digest": "Checksum of the compressed weights; null if none are stored.",
+    "device": "GPU model, or CPU and its instruction set.",
     "torch_threads": "CPU threads.",
     "versions": "Versions of Python and of the packages that could change a number.",
-    "wall_s": "Seconds of loading, compressing, training and scoring.",
-    "resumed": "How often the cell was resumed from a checkpoint.",
+    "wall_s": "Seconds for loading, compressing, training and scoring.",
+    "resumed": "Number of times that the cell was resumed from a checkpoint.",
 }
-"""Keys of the JSON object in a cell file's footer."""
+"""Keys of the JSON object in the footer of a cell file."""

@@ -18,7 +18,7 @@ from junkdna.dag.model_names import taken_names
 from junkdna.dag.recorded_settings import is_current
 from junkdna.dag.state import Progress, Snapshot
 from junkdna.dag.units import bytes_text, span_text
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 from junkdna.resumable import INTERVAL_S
 from junkdna.run import gpus as run_gpus
 from junkdna.storage.fingerprint import canonical_json
@@ -187,7 +187,7 @@ def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:
     found = [cell for cell in cells if cell.key == wanted or fnmatchcase(cell.key, wanted)]
     if not found:
         raise UserError(
-            f"--cell {shown(pattern, 300)} names no cell of the study's active experiments, of which one is "
+            f"--cell {short_repr(pattern, 300)} names no cell of the study's active experiments, of which one is "
             f"{cells[0].path}. Give a path of `{resolved.given.junkdna('plan', '--list')}`, or part of one with stars: "
             "--cell '*magnitude-0.5*'."
         )

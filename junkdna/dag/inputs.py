@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.dag.local_paths import check_local_paths
 from junkdna.dag.model_names import check_model_names
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest
 from junkdna.study import grid
@@ -51,7 +51,7 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
         overrides = dict(config)
         file = overrides.pop("study_file", str(DEFAULT_STUDY))
         if not isinstance(file, str):
-            raise UserError(f"--config study_file={shown(file)}: name a YAML file.")
+            raise UserError(f"--config study_file={short_repr(file)}: name a YAML file.")
         resolved = load_study(Path(file), overrides, "--configfile" if files else "--config")
     check_local_paths(resolved)
     check_model_names(resolved)

@@ -8,7 +8,7 @@ from itertools import islice
 import pyarrow as pa
 
 from junkdna.data.text_files import check_utf8
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 
 ROWS_AT_ONCE = 20_000
 LARGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 131,072
@@ -72,8 +72,8 @@ def _of_length(rows: Iterator[list[str]], length: int, reader: Iterator, where: 
             fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
             raise UserError(
                 f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
-                f"columns (the row starts with {shown(row[0], 40)}). Put a text that contains the delimiter or a line "
-                "break in quotes in a .csv; a .tsv cannot contain one."
+                f"columns (the row starts with {short_repr(row[0], 40)}). Put a text that contains the delimiter or a "
+                "line break in quotes in a .csv; a .tsv cannot contain one."
             )
         yield row
 
@@ -84,7 +84,7 @@ def _check_delimiter(header: str, delimiter: str, where: str) -> None:
         fix = "rename the file to end in .tsv" if other == "\t" else f"save it with {NAMES[delimiter]}"
         fix = "rename the file to end in .csv" if other == "," else fix
         raise UserError(
-            f"{where}: the header has one column, {shown(header.strip())}; its fields are probably separated by "
+            f"{where}: the header has one column, {short_repr(header.strip())}; its fields are probably separated by "
             f"{NAMES[other]}, not {NAMES[delimiter]}. If so, {fix}."
         )
 

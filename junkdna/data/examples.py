@@ -25,7 +25,7 @@ from junkdna.data.templates import (
     wanted_columns,
 )
 from junkdna.data.values import is_truth, plain_rows, spellings, text_of, truth_index, whole_number
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 from junkdna.seeds import hash_key
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ SCHEMA = pa.schema(
 def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
-    `read_split` gives the raw table of a split's name. The numbers of raw
-    rows left out, by reason, are in `usable_rows.read_notes(table)["left_out"]`; they count the entire raw split,
-    before any limit. Raises UserError for a missing column, a gold answer that is not among the choices or labels,
-    repeated ids, a split of which no row can be used.
+    `read_split` gives the raw table of a split's name. The numbers of raw rows left out, by reason, are in
+    `usable_rows.read_notes(table)["left_out"]`; they count the entire raw split, before any limit. Raises UserError for
+    a missing column, a gold answer that is not among the choices or labels, repeated ids, and a split without usable
+    rows.
     """
     name, shots = settings.task, settings.shots
     left_out: Counter[str] = Counter()
@@ -204,7 +204,7 @@ def _is_number(label: object) -> bool:
 def _said(value: object) -> str:
     """A value in a message: numbers without quotes, stored as numbers or as text, unless white space is around them."""
     plain = _is_number(value) and str(value) == str(value).strip()
-    return str(value) if plain else shown(value, 200)
+    return str(value) if plain else short_repr(value, 200)
 
 
 def _boolean_hint(value: object) -> str:
@@ -305,7 +305,7 @@ def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[
 def _row_id(name: str, path: str, raw: dict, number: int) -> str:
     value = field(path, raw)
     if value is None or isinstance(value, list | dict):
-        holds = "is empty (null)" if value is None else f"holds several values ({shown(value, 80)})"
+        holds = "is empty (null)" if value is None else f"holds several values ({short_repr(value, 80)})"
         raise UserError(
             f"task {name}: row {number} (from 0): the id column {path} {holds}. Name a column of single values in "
             "columns.id, or leave it out: rows are then numbered."

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from junkdna.data.table_parts import NUMBER_TEXT, join_tables
 from junkdna.data.text_files import check_utf8, text_lines
-from junkdna.errors import UserError, cut, shown
+from junkdna.errors import UserError, cut, short_repr
 
 ROWS_AT_ONCE = 20_000
 SPACE = re.compile(r"[ \t\n\r]*")
@@ -51,7 +51,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict:
     if len(entries) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise NotJson(f"the key {shown(repeated)} occurs twice in one object; remove one of them")
+        raise NotJson(f"the key {short_repr(repeated)} occurs twice in one object; remove one of them")
     return entries
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from junkdna.data.values import Wanted, is_list, spellings, text_of
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 
 TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` with one template each
 
@@ -54,7 +54,9 @@ def list_field(where: str, path: str, raw: dict) -> list:
     """Like `field`, for a list of single values. Raises UserError, starting with `where`, for anything else."""
     value = field(path, raw)
     if not isinstance(value, list):
-        raise UserError(f"{where}: column {path} must be a list, but is {shown(value)}. Correct the path in `columns`.")
+        raise UserError(
+            f"{where}: column {path} must be a list, but is {short_repr(value)}. Correct the path in `columns`."
+        )
     for item in value:
         single_text(where, f"{path}.*", item)
     return value
@@ -120,7 +122,7 @@ def derive_columns(where: str, columns: dict, raw: dict) -> dict:
         match = re.fullmatch(pattern, single_text(where, column, value), flags=re.DOTALL)
         if match is None:
             raise UserError(
-                f"{where}: columns.extract: {column} = {shown(value, 200)} does not match {pattern!r}. "
+                f"{where}: columns.extract: {column} = {short_repr(value, 200)} does not match {pattern!r}. "
                 "Correct the pattern or the row."
             )
         row |= match.groupdict()
@@ -129,7 +131,8 @@ def derive_columns(where: str, columns: dict, raw: dict) -> dict:
         if len(named) != 1:
             raise UserError(
                 f"{where}: columns.map has {len(named) or 'no'} {'entries' if len(named) > 1 else 'entry'} for "
-                f"{column} = {shown(row[column])} (its keys: {', '.join(words)}). Each value needs exactly one entry."
+                f"{column} = {short_repr(row[column])} (its keys: {', '.join(words)}). Each value needs exactly "
+                "one entry."
             )
         row[column] = words[named[0]]
     for column, source in columns.get("fill", {}).items():

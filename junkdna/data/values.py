@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 
 ROWS_AT_ONCE = 1000  # long passages take many times more memory as Python objects
 Wanted = dict[str, "Wanted"]  # the fields of a column to keep, by name; empty: all
@@ -129,7 +129,7 @@ def _decoded(where: str, array: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:
         bad = next(value for value in array.to_pylist() if value is not None and not _is_utf8(value))
         raise UserError(
-            f"{where} contains bytes that are not UTF-8 text, such as {shown(bad, 40)}. {SAFE} (in UTF-8)."
+            f"{where} contains bytes that are not UTF-8 text, such as {short_repr(bad, 40)}. {SAFE} (in UTF-8)."
         ) from None
 
 

@@ -1,13 +1,13 @@
-"""Which figures there are, by their declarations, and which of them an experiment has. Imports no matplotlib.
+"""The declared figures, and the figures that each experiment has. Imports no matplotlib.
 
 A figure is one file, `report/figures/NAME.py`. It starts with the declaration `FIGURE = Figure(...)` and defines one
 function that draws with matplotlib and returns the figure:
 
-    draw(drops: polars.DataFrame) -> matplotlib.figure.Figure                    a figure of the study
-    draw(drops: polars.DataFrame, experiment: str) -> matplotlib.figure.Figure   a figure of each experiment
+    draw(drops: polars.DataFrame) -> matplotlib.figure.Figure                    one figure per study
+    draw(drops: polars.DataFrame, experiment: str) -> matplotlib.figure.Figure   one figure per experiment
 
-`drops` is the whole table of drops. The figure becomes a target of the workflow, is captioned in the report and
-listed in docs/reference/figures.md. Decorate it with `plotting.theme.themed` for the common style.
+`drops` is the complete table of drops. The workflow draws the figure, the report shows it with its caption, and
+docs/reference/figures.md lists it. Decorate `draw` with `plotting.theme.themed` to use the common style.
 """
 
 from __future__ import annotations
@@ -30,30 +30,34 @@ VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned")}
 
 
 class Outline(NamedTuple):
-    """What decides the figures of an experiment: its transfer modes, how many conditions (task x knobs) it has, and the
-    tags of its compressions (None, not known: all have a sparsity)."""
+    """The properties of an experiment that determine its figures.
+
+    `modes` are its transfer modes, `conditions` is its number of conditions (task x knobs), and `compressions` are the
+    tags of its compressions. None means that the tags are unknown; then every compression is taken to have a sparsity.
+    """
 
     modes: Collection[str]
     conditions: int
     compressions: Collection[str] | None = None
 
     def levels(self) -> set[str]:
-        """The kinds of level of its compressions; none for dense alone."""
+        """The kinds of level of its compressions; empty if every cell is dense."""
         if self.compressions is None:
             return {"sparsity"}
-        return {one.kind for tag in self.compressions if (one := series.series_of(tag))}
+        return {tag_series.kind for tag in self.compressions if (tag_series := series.series_of(tag))}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """The declaration of one figure; `name` is the stem of its file.
 
-    `label` is its title, `caption` the text below it in the report, `order` its place among the figures.
-    `per`: one figure of the study, always drawn, or one of each experiment that meets all conditions below.
-    `conditions`: the fewest conditions (task x knobs).
-    `levels`: kinds of level (`levels.LEVEL_KINDS`), one of which the experiment has; empty for any experiment.
-    `modes`: rows that the experiment has: those without fine-tuning ("none"), or those of a compressed and fine-tuned
-    model ("tuned"); empty for either.
+    `label` is its title, `caption` the text below it in the report, `order` its position among the figures.
+    `per`: "study" for one figure that is always drawn, or "experiment" for one figure of each experiment that meets
+    all of these requirements:
+    `conditions`: at least this many conditions (task x knobs).
+    `levels`: at least one of these kinds of level (`levels.LEVEL_KINDS`); empty for no requirement.
+    `modes`: rows without fine-tuning ("none"), or rows of a compressed and fine-tuned model ("tuned"); empty for no
+    requirement.
     """
 
     name: str = ""
@@ -66,14 +70,14 @@ class Figure:
     modes: str = ""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a name or a value that the declaration cannot have."""
+        """Raises ValueError for an invalid name or value."""
         if "_" in self.name:
-            raise ValueError("the file's name must have no underscore, because figures are named NAME_EXPERIMENT")
+            raise ValueError("the file name must not contain an underscore, because figures are named NAME_EXPERIMENT")
         if unknown := {*self.levels} - {*LEVEL_KINDS}:
-            raise ValueError(f"levels: {', '.join(unknown)} is none of {', '.join(LEVEL_KINDS)}")
+            raise ValueError(f"levels: unknown {', '.join(unknown)}. Valid: {', '.join(LEVEL_KINDS)}.")
         for field, valid in VALID.items():
             if (value := getattr(self, field)) not in valid:
-                raise ValueError(f"{field}: {value!r} is none of {', '.join(map(repr, valid))}")
+                raise ValueError(f"{field}: unknown {value!r}. Valid: {', '.join(map(repr, valid))}.")
 
     def is_drawn(self, outline: Outline) -> bool:
         """Whether an experiment has this figure."""
@@ -98,7 +102,7 @@ MODULES: dict[str, str] = {name: f"junkdna.{PACKAGE}.{name}" for name in FIGURES
 
 
 def figure_names(experiments: Mapping[str, Outline]) -> list[str]:
-    """File stems of the figures of a study: those of the study, NAME, then for each experiment NAME_EXPERIMENT."""
+    """File stems of all figures: NAME for those of the study, then NAME_EXPERIMENT for those of each experiment."""
     of_study = [name for name, figure in FIGURES.items() if figure.per == "study"]
     return of_study + [stem for name, outline in experiments.items() for stem in experiment_figures(name, outline)]
 
@@ -110,7 +114,7 @@ def experiment_figures(experiment: str, outline: Outline) -> list[str]:
 
 
 def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
-    """Outline of each experiment of a drops table, in its order: the same as its study gives."""
+    """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself."""
     return {
         rows["experiment"][0]: Outline(
             set(rows["transfer"]), rows.select("task", "knobs").n_unique(), set(rows["compression"])
@@ -120,6 +124,8 @@ def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
 
 
 def declared_text() -> str:
-    """A digest of all that figures and methods declare. Figures and report show the labels, captions and line styles,
-    which fingerprints of code leave out."""
+    """Fingerprint of all declarations of figures and methods, including the labels, captions and line styles.
+
+    Code fingerprints ignore these texts, but the figures and the report show them.
+    """
     return digest(repr([*FIGURES.values(), *METHODS.values()]))

@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 
 
 def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None) -> list[Path]:
-    """Write every figure of the table at `drops` into `folder` as PDF, SVG and PNG; returns the files.
+    """Write every figure of the table at `drops` to `folder` as PDF, SVG and PNG, and return the files.
 
-    `note`, where given, returns the text for the top of a figure, by the name of its experiment ("" for a figure of the
-    study). Raises UserError when the table is empty. An experiment with nothing to draw, such as a dense one, has no
-    figure.
+    `note` maps the name of an experiment ("" for the study) to a note for the top of its figures. Experiments with
+    nothing to draw, such as those with dense cells only, have no figures. Raises UserError if the table is empty.
     """
     table = read_frame(drops, "table of drops")
     if table.is_empty():
         raise UserError(
-            f"{drops}: nothing to draw, the table has no rows. Run cells of the study and collect them first."
+            f"{drops}: the table has no rows, so there is nothing to draw. Run and collect cells of the study first."
         )
     figures = {name: draw_figure(table, name) for name in figure_names(outlines(table))}
     if note is not None:
@@ -37,9 +36,9 @@ def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None
 
 
 def draw_figure(drops: pl.DataFrame, name: str) -> matplotlib.figure.Figure:
-    """Draw one figure of a table of drops, by a name of `figure_names`."""
+    """Draw the figure with a name from `catalog.figure_names`."""
     import polars as pl
 
-    table = drops.cast({pl.Null: pl.Float64})  # a column of nulls alone has no type yet
+    table = drops.cast({pl.Null: pl.Float64})  # a column of nulls only has no type
     figure, _, experiment = name.partition("_")
     return import_module(MODULES[figure]).draw(table, *([experiment] if experiment else []))

@@ -1,4 +1,4 @@
-"""The report's banner for an incomplete study: what is missing, and why."""
+"""The banner in the report of an incomplete study: the missing cells, by state and reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from junkdna.run.failure_causes import by_cause
 if TYPE_CHECKING:
     from junkdna.analysis.gaps import Gap, Missing
 
-REASONS = 30  # shown
-CELLS = 8  # of one reason
+REASONS = 30  # most reasons to list
+CELLS = 8  # most cells to list per reason
 STYLE = """
 .incomplete { border: 3px solid #b3261e; border-radius: 6px; background: #fdf0ee; padding: .2rem 1.1rem .8rem;
   margin: 0 0 1.6rem }
@@ -22,8 +22,7 @@ STYLE = """
 
 
 def banner(missing: Missing, skipped: Iterable[str]) -> str:
-    """HTML section that stands first on the page: how many cells are joined, the missing ones by state and reason, the
-    figures that are not drawn."""
+    """HTML section for the top of the page: joined cells, missing cells by state and reason, and missing figures."""
     groups = by_cause(missing.gaps, lambda gap: (gap.state, gap.reason))
     rows = "".join(map(_group, groups[:REASONS]))
     more = sum(map(len, groups[REASONS:]))
@@ -32,9 +31,9 @@ def banner(missing: Missing, skipped: Iterable[str]) -> str:
     counts = ", ".join("{} of {} of {}".format(*missing.of(name), name) for name in missing.experiments)
     return (
         f'<section class="incomplete" id="missing" role="alert"><h2>{escape(missing.headline())}</h2>'
-        f"<p>Tables, figures and text below are of the part of the study that is complete: {escape(counts)}. They may "
-        "change when the rest is there. tables/missing.csv lists every missing cell.</p>"
-        f"<ul>{rows}</ul>" + (f"<p>Figures that are not drawn:</p><ul>{figures}</ul>" if figures else "") + "</section>"
+        f"<p>Tables, figures and text below cover only the finished cells: {escape(counts)}. They may change when the "
+        "study is complete. tables/missing.csv lists every missing cell.</p>"
+        f"<ul>{rows}</ul>" + (f"<p>Figures not drawn:</p><ul>{figures}</ul>" if figures else "") + "</section>"
     )
 
 

@@ -1,4 +1,4 @@
-"""Fixed text of the report: its style sheet and the definitions of its numbers."""
+"""The style sheet of the report and the definitions of its terms."""
 
 STYLE = """
 :root { color-scheme: light; --ink: #222; --soft: #5f5f5f; --line: #ddd; --wash: #f6f6f4 }
@@ -46,66 +46,68 @@ pre { font-size: .8rem; line-height: 1.4; background: var(--wash); padding: .7re
 WORDS = (
     (
         "Score",
-        "the metric named below the condition, as it is: between 0 and 1, and for Matthews, Pearson and Spearman "
-        "correlations between −1 and 1. n is the number of examples, and every seed answers all of them.",
+        "The task's metric, which is named below the condition: between 0 and 1, or between −1 and 1 for Matthews, "
+        "Pearson and Spearman correlations. n is the number of evaluated examples, the same for every seed.",
     ),
-    ("Drop", "<code>dense − score</code>: what the compression costs, in the unit of the metric."),
+    ("Drop", "<code>dense − score</code>: the loss due to compression, in units of the metric."),
     (
-        "Percent of dense",
-        "<code>100 × score / dense</code>. Guessing alone keeps <code>100 × chance / dense</code>, much of a hard "
-        "task's score, so a hard task can look robust here. Read it beside the next one. Left empty (–) where the "
-        "dense score is not above 0.",
+        "Relative score (%)",
+        "<code>100 × score / dense</code>. Guessing alone keeps <code>100 × chance / dense</code>, which is much of "
+        "the score of a hard task, so a hard task can look robust. Compare it with retention. Undefined (–) if the "
+        "dense score is not clearly above 0.",
     ),
     (
-        "Chance-corrected retention",
-        "<code>(score − chance) / (dense − chance)</code>: 1 is as good as dense, 0 is guessing. Left empty (–) where "
-        "the dense model itself is not clearly above chance, because there is nothing to keep.",
+        "Retention (chance-corrected)",
+        "<code>(score − chance) / (dense − chance)</code>: 1 is as good as dense, 0 is guessing. Undefined (–) if the "
+        "dense model itself is not clearly above chance, because then there is nothing to retain.",
     ),
     (
         "Difficulty",
-        "a number of the condition by a named measure. <code>chance_corrected_dense_error</code> is "
-        "<code>1 − (dense − chance) / (1 − chance)</code>: 0 when the dense model makes no error, 1 when it guesses. "
-        "It is taken from the same dense scores as the drop, so the two share their noise. Inside one task a knob is "
-        "the difficulty: training rows, options, context, shots. Which way is harder is how the paper reads the knob; "
-        "whether more is lost there is what the figures show.",
+        "A number for each condition, by a named measure. <code>chance_corrected_dense_error</code> is "
+        "<code>1 − (dense − chance) / (1 − chance)</code>: 0 if the dense model makes no errors, 1 if it guesses. It "
+        "is computed from the same dense scores as the drop, so both share their noise. Within a task, difficulty is a "
+        "knob: training rows, options, context or shots. The direction in which a knob is considered harder follows "
+        "the paper; the figures show whether the loss is larger there.",
     ),
     (
         "Human gap",
         "<code>(human − dense) / human</code> (gap by human) and <code>(human − dense) / dense</code> (gap by dense), "
-        "both in the task's metric; below 0 where the model is better. Human figures are of the papers named below the "
-        "table, mostly on other rows of the data than are scored here. The gap knows no chance, hides tasks at which "
-        "human and model are both poor, and sets unlike metrics side by side.",
+        "both in the task's metric; negative if the model is better. Human scores come from the papers cited below the "
+        "table, which mostly used other rows of the data. The gap ignores chance, hides tasks at which both humans and "
+        "the model do poorly, and compares scores in different metrics.",
     ),
     (
         "Dense",
-        "the same model, task, knobs, protocol and seeds without compression. Without fine-tuning it is the plain "
-        "model; for fine-tuned modes it is dense transfer.",
+        "The same model, task, knobs, protocol and seeds without compression. Without fine-tuning, it is the original "
+        "model; for fine-tuned modes, it is dense transfer.",
     ),
     (
         "Chance and majority",
-        "the score of blind guessing, and of always giving the most frequent answer. A cell is <em>collapsed</em> when "
-        "it predicts one class for every example; the tables count such seeds, the figures draw them open.",
+        "The scores of random guessing and of always giving the most frequent answer. A cell is <em>collapsed</em> if "
+        "it predicts the same class for every example. Tables count collapsed seeds; figures show them as open "
+        "markers.",
     ),
     (
         "Intervals",
-        "95 % percentile intervals from a bootstrap over seeds and, crossed with them, examples, paired with the dense "
-        "cell. <strong>With one seed an interval covers the examples only</strong> and says nothing about another; "
-        "with two or three that differ much it is too narrow. They are given for each number alone, without correction "
-        "for how many there are.",
+        "95 % percentile intervals from a bootstrap over seeds crossed with examples, paired with the dense cell. "
+        "<strong>With one seed, an interval covers only the sampling of examples</strong> and says nothing about other "
+        "seeds. With two or three seeds that differ much, it is too narrow. There is no correction for multiple "
+        "comparisons.",
     ),
     (
-        "Sparsity and keep n of m",
-        "the fraction of the candidate weights set to zero by a mask. Masks simulate sparsity: no speed and no memory "
-        "saving is claimed. <em>Keep n of m</em> counts the weights that stay in each group of m; others write n:m for "
-        "the weights <em>pruned</em> of m, so that their 1:4 is keep 3 of 4 here.",
+        "Sparsity and N:M sparsity",
+        "The fraction of the weights in scope that a mask sets to zero. Masks only simulate sparsity: no speedup and "
+        "no memory saving is claimed. With <em>N:M sparsity</em>, N of every M consecutive weights are kept "
+        "(<em>2 of 4 kept</em>). The code of the paper counts the <em>pruned</em> weights instead: its 1:4 is 3 of 4 "
+        "kept here.",
     ),
     (
         "Effective bits per weight",
-        "what the weights in the scope of compression would take on disk in the smallest plain format, divided by "
-        "their number, so that unlike methods can be set side by side: 16 when dense or left out by the method; "
-        "<code>16 × retention + 1</code> when pruned (kept weights and a bitmask), <code>16 n/m</code> and the index "
-        "of the pattern when n of m are kept; b bits and the scale and zero point of each group when quantized; 16 "
-        "for each number in the two factors of a low-rank matrix; never more than 16. It is a count on paper: nothing "
-        "is stored that way here, and no memory saving or speed is claimed.",
+        "The storage of the weights in scope in the smallest plain format, divided by their number, so that different "
+        "kinds of compression can be compared: 16 for dense weights and weights that a method skips; "
+        "<code>16 × (1 − sparsity) + 1</code> for pruned weights (kept weights and a bitmask); <code>16 N/M</code> "
+        "plus the index of the pattern for N:M sparsity; b bits plus the scale and zero point of each group for "
+        "quantization; 16 for each number in the two factors of a low-rank matrix; at most 16. This is nominal "
+        "storage: the package does not store weights this way, and no memory saving or speedup is claimed.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The report: one static HTML page with figures, tables and definitions inside it, so that the page can be mailed."""
+"""The report: one static, self-contained HTML page with figures, tables and definitions."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ GAPS = ("human_gap_by_human", "human_gap_by_dense")
 
 
 def numbers_table(name: str, rows: pl.DataFrame) -> str:
-    """HTML table of an experiment's rows: a body for each condition, dense first, then by method and level.
+    """HTML table of an experiment's rows: one body per condition, dense first, then by method and level.
 
-    Metric and chance stand below the condition's name. Where a task has a human figure, human performance and both gaps
-    to it stand in the dense row, and their sources below the table.
+    The condition's name is followed by its metric and chance. If a task has a human score, the dense row shows human
+    performance and both human gaps, and the sources are listed below the table.
     """
     tuned, human = bool(set(rows["transfer"]) - {"none"}), not rows["human"].is_null().all()
     left = ["Condition", "Compression", *(["Transfer"] if tuned else [])]
-    right = ["Bits a weight", "Score", "Percent of dense", "Retention", "n", "Seeds", "Collapsed seeds"]
+    right = ["Effective bits", "Score", "Relative score (%)", "Retention", "n", "Seeds", "Collapsed seeds"]
     right += ["Human", "Gap by human", "Gap by dense"] if human else []
     head = "".join(f'<th scope="col" class="text">{word}</th>' for word in left)
     head += "".join(f'<th scope="col">{word}</th>' for word in right)
@@ -49,7 +49,9 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
         f"<details open><summary>Numbers ({rows.height} rows)</summary>"
         f'<div class="wide" tabindex="0" role="region" aria-label="Numbers of {escape(name)}"><table>'
         f"<thead><tr>{head}</tr></thead>{bodies}</table></div>"
-        f"<p><small>In brackets: 95 % intervals. –: not defined, see below.{sources}</small></p></details>"
+        "<p><small>In brackets: 95 % bootstrap intervals. –: undefined or unknown (see Definitions)."
+        f"{sources}</small></p>"
+        "</details>"
     )
 
 
@@ -62,18 +64,18 @@ def _heading(row: dict, rows: pl.DataFrame) -> str:
 
 def _body(heading: str, group: list[dict], tuned: bool, human: bool) -> str:
     order = sorted(group, key=_order)
-    found = []
+    lines = []
     for at, row in enumerate(order):
         first = f'<th scope="rowgroup" rowspan="{len(order)}">{heading}</th>' if at == 0 else ""
         start = '<tr class="dense">' if row["method"] == "dense" else "<tr>"
-        found.append(f"{start}{first}{_cells(row, tuned, human)}</tr>")
-    return f"<tbody>{''.join(found)}</tbody>"
+        lines.append(f"{start}{first}{_cells(row, tuned, human)}</tr>")
+    return f"<tbody>{''.join(lines)}</tbody>"
 
 
 def _order(row: dict) -> tuple:
-    """Dense first, then transfer modes, series (method, options), and levels from weak to strong."""
-    of, start = series.series_of(row["compression"]), (row["method"] != "dense", row["transfer"])
-    return start if of is None else (*start, of.order, series.strength(row["compression"]))
+    """Sort key: dense first, then by transfer mode, series (method, options), and level from weak to strong."""
+    tag_series, start = series.series_of(row["compression"]), (row["method"] != "dense", row["transfer"])
+    return start if tag_series is None else (*start, tag_series.order, series.strength(row["compression"]))
 
 
 def _cells(row: dict, tuned: bool, human: bool) -> str:
@@ -88,13 +90,13 @@ def _cells(row: dict, tuned: bool, human: bool) -> str:
 
 
 def _human(row: dict) -> str:
-    """Human performance and the gaps to it, in the dense row; empty cells in the others, where they are the same."""
+    """Human performance and both human gaps in the dense row; empty cells in the other rows, where they are equal."""
     values = [None if row[name] is None else _digits(row[name], 3) for name in ("human", *GAPS)]
     return "".join(f"<td>{(value or '–') if row['method'] == 'dense' else ''}</td>" for value in values)
 
 
 def _number(row: dict, name: str, digits: int) -> str:
-    """Value with its interval, or a dash; the reference has no interval against itself."""
+    """Value with its interval, or a dash if undefined. Dense has no interval relative to itself."""
     if row[name] is None:
         return "–"
     value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
@@ -111,18 +113,20 @@ def _digits(value: float, digits: int) -> str:
 def write_report(
     drops: Path, cells: Path, figures: Path, study_json: Path, destination: Path, notice: str = "", banner: str = ""
 ) -> None:
-    """Write the page of a study to `destination`, whole or not at all.
+    """Write the page of a study to `destination` atomically.
 
-    `notice` goes into the title and the heading, and `banner`, as HTML, before everything else: what an incomplete
-    study lacks (`gaps_banner.banner`).
-    `drops` and `cells` are its tables, `figures` the folder that `draw_all` filled (its SVG files go into the page),
-    `study_json` any JSON about the study. The page loads nothing from anywhere. Raises UserError for a missing figure.
+    `drops` and `cells` are the study's tables, `figures` is the folder with the SVG files of `draw_all`, and
+    `study_json` is any JSON about the study. For an incomplete study, `notice` is added to the title and heading, and
+    `banner`, as HTML, to the top of the page (`gaps_banner.banner`). The page loads no external files. Raises UserError
+    if the drops table is empty or a figure does not exist.
     """
     import polars as pl
 
     table, joined = read_frame(drops, "table of drops"), read_frame(cells, "table of cells")
     if table.is_empty():
-        raise UserError(f"{drops}: nothing to report, the table has no rows. Run and collect cells first.")
+        raise UserError(
+            f"{drops}: the table has no rows, so there is nothing to report. Run and collect cells of the study first."
+        )
     try:
         document = json.loads(Path(study_json).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -131,23 +135,24 @@ def write_report(
     images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments)}
     study = _study(document)
     name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")
-    told = f"{notice} – " if notice else ""
+    heading = f"{f'{notice} – ' if notice else ''}{name}"
     overall = "".join(_figure(images[name], name) for name in images if name in FIGURES)
+    definitions = "".join(f"<div><dt>{word}</dt><dd>{meaning}</dd></div>" for word, meaning in WORDS)
     body = [
         banner,
-        f"<header><h1>{escape(told + name)}: what compression costs on harder tasks</h1>",
-        '<p class="lead">Report of junkdna. Everything shown stands inside this page.</p></header>',
+        f"<header><h1>{escape(heading)}: compression and task difficulty</h1>",
+        '<p class="lead">A junkdna report. This page is self-contained.</p></header>',
         _contents(experiments),
-        _asked(study, table, joined),
-        f'<section id="headline"><h2>Difficulty against drop</h2>{overall}</section>',
+        _overview(study, table, joined),
+        f'<section id="headline"><h2>Drop vs. difficulty</h2>{overall}</section>',
         *(_experiment(e, o, table.filter(pl.col("experiment") == e), images, study) for e, o in experiments.items()),
-        _definitions(),
+        f'<section id="words"><h2>Definitions</h2><dl class="words">{definitions}</dl></section>',
         _provenance(document),
     ]
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(told + name)} – junkdna report</title>\n"
+        f"<title>{escape(heading)} – junkdna report</title>\n"
         f"<style>{STYLE}{BANNER_STYLE if banner else ''}</style>\n</head>\n<body>\n"
         + "\n".join(filter(None, body))
         + "\n</body>\n</html>\n"
@@ -157,21 +162,21 @@ def write_report(
 
 
 def _study(document: object) -> dict:
-    """The part of the JSON that names models, tasks and experiments, wherever it stands; empty if there is none."""
+    """The study settings (models, tasks, experiments) in the JSON; empty if there are none."""
     if isinstance(document, dict) and isinstance(document.get("study"), dict):
         return document["study"]
     return document if isinstance(document, dict) else {}
 
 
 def _image(folder: Path, stem: str) -> str:
-    """The figure as a data URI: an image can run no script and its ids meet no other figure's."""
+    """The figure as a data URI. An image runs no scripts, and its ids cannot clash with those of other figures."""
     path = folder / f"{stem}.svg"
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"{path}: the report needs this figure and it is not there. The drops table has rows for it, so the "
-            f"figures were drawn from another table or not at all: draw them again (`junkdna figures`)."
+            f"{path}: the report needs this figure, but it does not exist. The figures were not drawn, or were drawn "
+            f"from another drops table. Draw them again with `junkdna figures`."
         ) from None
     return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
 
@@ -186,20 +191,20 @@ def _figure(image: str, name: str, about: str = "") -> str:
 
 
 def _contents(experiments: Iterable[str]) -> str:
-    links = [("headline", "Difficulty against drop")]
+    links = [("headline", "Drop vs. difficulty")]
     links += [(f"experiment-{_slug(name)}", name) for name in experiments]
-    links += [("words", "How to read these numbers"), ("provenance", "Provenance")]
+    links += [("words", "Definitions"), ("provenance", "Provenance")]
     items = "".join(f'<li><a href="#{target}">{escape(text)}</a></li>' for target, text in links)
     return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
 
 
 def _slug(name: str) -> str:
-    """`name` as an id: letters and digits as they are, all else by its code, so that two names stay two ids."""
-    return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found.group()):x}_", name)
+    """A unique id for `name`: letters and digits are kept, other characters are replaced by their code points."""
+    return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match.group()):x}_", name)
 
 
-def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
-    """What was asked, and totals of the cells that answered."""
+def _overview(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
+    """The study's question, and totals over its cells."""
     import polars as pl
 
     conditions = drops.select("task", "knobs").unique().height
@@ -210,27 +215,30 @@ def _asked(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
         ("Tasks", f"{', '.join(sorted(cells['task'].unique()))} ({conditions} conditions)"),
         ("Compressions", ", ".join(sorted(METHODS[m].label for m in set(cells["method"]) - {"dense"})) or "none"),
         ("Cells", f"{cells.height:,}"),
-        ("Seeds", f"{cells['seed'].n_unique()} ({span(drops['n_seeds'])} for each number)"),
-        ("Examples", f"{span(cells['n_examples'])} for each cell"),
-        ("Collapsed", f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict one class only"),
+        ("Seeds", f"{cells['seed'].n_unique()} ({span(drops['n_seeds'])} per number)"),
+        ("Examples", f"{span(cells['n_examples'])} per cell"),
+        (
+            "Collapsed",
+            f"{int(cells['collapsed'].cast(int).sum()):,} of {cells.height:,} cells predict a single class",
+        ),
     ]
     if "truncated" in cells.columns and (cut := cells["truncated"].drop_nulls().max()):
-        facts.append(("Cut texts", f"up to {100 * cut:.1f} % of a cell's texts are cut at the length limit"))
+        facts.append(("Truncated texts", f"up to {100 * cut:.1f} % of the texts of a cell, at the length limit"))
     if "rows_note" in cells.columns:
         noted = cells.filter(pl.col("rows_note") != "").select("task", "rows_note").unique().sort("task")
         facts += [(f"Rows of {task}", note) for task, note in noted.iter_rows()]
     pruned = cells.filter(cells["sparsity"] > 0)
     gap = (pruned["achieved_sparsity"] - pruned["sparsity"]).abs().drop_nulls().max()
     if gap is not None:
-        near = f"achieved within {100 * gap:.3f} percent points of what was asked, in every cell that prunes"
-        facts.append(("Sparsity", near))
+        facts.append(("Sparsity", f"within {100 * gap:.3f} percentage points of the target in every cell that prunes"))
     facts.append(("Effective bits", f"{span(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
     if "wall_s" in cells.columns and (wall := cells["wall_s"].drop_nulls()).len():
-        facts.append(("Computing", f"{_duration(float(wall.sum()))} in all ({wall.len():,} cells timed)"))
+        facts.append(("Compute time", f"{_duration(float(wall.sum()))} in total ({wall.len():,} timed cells)"))
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)
     return (
-        '<section id="asked"><h2>What was asked</h2><p>Does a harder task lose more than an easier one when small '
-        "weights of a language model go? One cell is one model, task, compression, transfer mode and seed.</p>"
+        '<section id="overview"><h2>Overview</h2><p>Does compressing a language model, for example by pruning its '
+        "smallest weights, cost more on harder tasks than on easier ones? A cell is one combination of model, task, "
+        "knobs, compression, transfer mode, protocol and seed.</p>"
         f'<dl class="facts">{items}</dl></section>'
     )
 
@@ -246,40 +254,35 @@ def _experiment(name: str, outline: Outline, rows: pl.DataFrame, images: dict[st
     experiments = study.get("experiments")
     entry = experiments.get(name) if isinstance(experiments, dict) else None
     title = entry.get("title") if isinstance(entry, dict) else None
-    parts = [f'<section id="experiment-{_slug(name)}"><h2>{escape(name)}</h2>']
-    parts += [f"<p>{escape(str(title))}</p>"] if title else []
+    blocks = [f'<section id="experiment-{_slug(name)}"><h2>{escape(name)}</h2>']
+    blocks += [f"<p>{escape(str(title))}</p>"] if title else []
     for stem in experiment_figures(name, outline):
-        parts.append(_figure(images[stem], stem.partition("_")[0], f"{name}:"))
-    return "".join([*parts, numbers_table(name, rows), "</section>"])
-
-
-def _definitions() -> str:
-    items = "".join(f"<div><dt>{word}</dt><dd>{meaning}</dd></div>" for word, meaning in WORDS)
-    return f'<section id="words"><h2>How to read these numbers</h2><dl class="words">{items}</dl></section>'
+        blocks.append(_figure(images[stem], stem.partition("_")[0], f"{name}:"))
+    return "".join([*blocks, numbers_table(name, rows), "</section>"])
 
 
 def _provenance(document: object) -> str:
-    """Everything in the study's JSON, a folded part for each of its keys."""
+    """Everything in the study's JSON: lists and mappings are folded, one block per key."""
     study = _study(document)
     rest = document if isinstance(document, dict) and study is not document else {}
-    parts = [(key, value) for key, value in study.items()]
-    parts += [(f"{key} (as resolved)" if key in study else key, value) for key, value in rest.items() if key != "study"]
-    parts = parts or [("settings", document)]
-    plain = [(key, value) for key, value in parts if not isinstance(value, dict | list)]
-    folded = [(key, value) for key, value in parts if isinstance(value, dict | list)]
+    entries = [*study.items()]
+    entries += [(f"{key} (resolved)" if key in study else key, value) for key, value in rest.items() if key != "study"]
+    entries = entries or [("settings", document)]
+    plain = [(key, value) for key, value in entries if not isinstance(value, dict | list)]
+    folded = [(key, value) for key, value in entries if isinstance(value, dict | list)]
     facts = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in plain)
     blocks = "".join(
         f"<details><summary>{escape(str(key))} ({len(value)})</summary><pre>{escape(_compact(value))}</pre></details>"
         for key, value in folded
     )
     return (
-        '<section id="provenance"><h2>Provenance</h2><p>The settings of the study as they were checked. Each cell file '
-        "holds, in its footer, its own settings and the versions, seeds and hashes it was made with.</p>"
+        '<section id="provenance"><h2>Provenance</h2><p>The validated settings of the study. The footer of each cell '
+        "file contains the cell's settings and the versions, seeds and hashes that produced it.</p>"
         f'<dl class="facts">{facts}</dl>{blocks}</section>'
     )
 
 
 def _compact(value: dict | list) -> str:
-    """JSON with one line for each entry."""
+    """JSON with one line per entry."""
     entries: Iterable = value.items() if isinstance(value, dict) else enumerate(value, 1)
     return "\n".join(f"{key}: {json.dumps(entry, ensure_ascii=False)}" for key, entry in entries)

@@ -1,4 +1,4 @@
-"""The results of a study for notebooks: tables as polars frames, per-example rows, figures (docs/notebooks.md)."""
+"""The results of a study for notebooks: tables, per-example rows and figures (docs/notebooks.md)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMES = ("cell", "model", "task", "knobs", "compression", "transfer", "protocol", "seed")
-"""Columns that name the cell of a per-example row."""
+"""Columns that identify the cell of a per-example row."""
 
 
 class Results:
-    """The tables and figures of one study. Tables are read when first used, and their checksums verified."""
+    """The tables and figures of one study. Tables are read on first use, and their checksums are verified."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,33 +40,33 @@ class Results:
         return read_frame(self.folder / "tables/drops.parquet", "table of drops")
 
     def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
-        """One row per evaluated example of the cells that fit, after the columns `NAMES` of its cell.
+        """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
 
-        The arguments choose rows of `cells` and are those of `polars.DataFrame.filter`: `examples(task="sciq")`.
-        Nothing is read before `collect()`, which does not verify checksums. Raises UserError where no cell fits, or
-        where a cell's file is not there.
+        The arguments select rows of `cells`, as in `polars.DataFrame.filter`: `examples(task="sciq")`. Nothing is read
+        before `collect()`, which does not verify checksums. Raises UserError if no cell matches or a cell file does not
+        exist.
         """
         import polars as pl
 
         keys = self.cells.filter(*predicates, **constraints)["cell"]
         if keys.is_empty():
-            raise UserError(f"no cell of {self.folder} fits. Look at `results.cells` for the values of its columns.")
+            raise UserError(f"no cell of {self.folder} matches. See `results.cells` for the values of its columns.")
         files = [self._root / CELLS / f"{key}.parquet" for key in keys]
         if missing := [file for file in files if not file.is_file()]:
             raise UserError(
-                f"{missing[0]} does not exist ({len(missing)} of {len(files)} cell files are missing). Per-example "
-                f"rows are only in the cell files: copy {self._root / CELLS} with the study's folder."
+                f"{missing[0]} does not exist ({len(missing)} of {len(files)} cell files are missing). Only the cell "
+                f"files contain per-example rows: copy {self._root / CELLS} together with the study's folder."
             )
         return pl.scan_parquet(files).select(*NAMES, "examples").explode("examples").unnest("examples")
 
     def figure_names(self) -> list[str]:
-        """The figures that these results have: `headline`, then those of each experiment."""
+        """Names of the figures: `headline`, then those of each experiment."""
         from junkdna.report import catalog
 
         return catalog.figure_names(catalog.outlines(self.drops))
 
     def figure(self, name: str = "headline") -> Figure:
-        """One of `figure_names()`, redrawn. Raises UserError for any other name."""
+        """Redraw one of `figure_names()`. Raises UserError for any other name."""
         from junkdna.report.draw import draw_figure
 
         if name not in (names := self.figure_names()):
@@ -75,15 +75,15 @@ class Results:
 
     @property
     def _root(self) -> Path:
-        """The folder that holds `results/`."""
-        tops = [parent.parent for parent in self.folder.absolute().parents if parent.name == "results"]
-        return tops[0] if tops else self.folder
+        """The folder that contains `results/`."""
+        roots = [parent.parent for parent in self.folder.absolute().parents if parent.name == "results"]
+        return roots[0] if roots else self.folder
 
 
 def open_results(folder: str | Path) -> Results:
     """The results of a study in `folder` (`results/studies/NAME`, or its `partial/`).
 
-    Raises UserError, naming what is there and what to run, where the folder holds no tables.
+    Raises UserError if the folder contains no tables; the message lists nearby studies and the command to run.
     """
     path = Path(folder)
     if not (path / "tables/drops.parquet").is_file() or not (path / "tables/cells.parquet").is_file():
@@ -92,13 +92,13 @@ def open_results(folder: str | Path) -> Results:
 
 
 def _no_results(path: Path) -> Iterator[str]:
-    """Sentences on a folder without tables: what is wrong, what there is instead, what to run."""
+    """Sentences on a folder without tables: the problem, nearby studies, and the command to run."""
     if not path.exists():
-        yield f"{str(path)!r} does not exist (paths start at {str(Path.cwd())!r})."
+        yield f"{str(path)!r} does not exist (relative to {str(Path.cwd())!r})."
     elif not path.is_dir():
-        yield f"{str(path)!r} is a file; name the folder of a study."
+        yield f"{str(path)!r} is a file. Give the folder of a study."
     else:
-        yield f"{str(path)!r} lacks tables/drops.parquet or tables/cells.parquet, so the study has not been completed."
+        yield f"{str(path)!r} has no tables/drops.parquet or tables/cells.parquet, so the study is not complete."
     if (path / "partial/tables/drops.parquet").is_file():
         yield f"Tables of the finished cells are in {str(path / 'partial')!r}."
     if studies := _studies_near(path):
@@ -109,7 +109,7 @@ def _no_results(path: Path) -> Iterator[str]:
 
 
 def _studies_near(path: Path) -> list[Path]:
-    """Folders with tables: below `path`, or next to where it should be."""
+    """Folders with tables below `path` or next to it."""
     folders = [path / "results/studies", path / "studies", path, path.parent, Path("results/studies")]
-    found = [file.parents[1] for folder in folders for file in sorted(folder.glob("*/tables/drops.parquet"))]
-    return list(dict.fromkeys(study for study in found if study.name != "partial"))
+    studies = [file.parents[1] for folder in folders for file in sorted(folder.glob("*/tables/drops.parquet"))]
+    return list(dict.fromkeys(study for study in studies if study.name != "partial"))

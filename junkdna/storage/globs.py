@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import translate
 from pathlib import Path, PurePosixPath
 
-from junkdna.errors import UserError, shown
+from junkdna.errors import UserError, short_repr
 
 
 def local_folder(given: str, root: Path = Path()) -> Path:
@@ -17,7 +17,7 @@ def local_folder(given: str, root: Path = Path()) -> Path:
     try:
         return root / Path(given).expanduser()
     except RuntimeError:
-        raise UserError(f"folder {shown(given)}: there is no such home folder. Write the whole path.") from None
+        raise UserError(f"folder {short_repr(given)}: there is no such home folder. Write the whole path.") from None
 
 
 class NoMatch(Exception):

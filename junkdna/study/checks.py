@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from junkdna.errors import UserError, shown, unknown_name
+from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
 from junkdna.study.formats import FORMATS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS
@@ -93,7 +93,7 @@ def chosen_experiments(given: object, experiments: object, option: str) -> list[
     place = option if option == "--experiments" else f"{option} experiments"
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        told = f"{shown(given)} is no list of names" if names else "no experiment is named"
+        told = f"{short_repr(given)} is no list of names" if names else "no experiment is named"
         raise UserError(
             f"{place}: {told}; write --experiments A B (junkdna) or --config experiments='[A, B]' (snakemake)."
         )

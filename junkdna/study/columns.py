@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
-from junkdna.errors import shown
+from junkdna.errors import short_repr
 from junkdna.study.base import Name, StrictModel
 from junkdna.study.sources import MemberPath, Source, Text
 
@@ -15,7 +15,7 @@ def compiled(what: str, pattern: str) -> re.Pattern:
     try:
         return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:  # as for (, a{99999999999} and 1,000 nested groups
-        raise ValueError(f"{what} {shown(pattern)} is no regular expression: {error}") from None
+        raise ValueError(f"{what} {short_repr(pattern)} is no regular expression: {error}") from None
 
 
 class Columns(StrictModel):

@@ -48,7 +48,7 @@ SCOPE_OPTIONS: dict[str, Option] = {
     "embeddings": Option(
         default=False,
         meaning="compress embedding tables too",
-        label={True: "embeddings too", False: "without embeddings"},
+        label={True: "with embeddings", False: "without embeddings"},
     ),
     "layers": Option(
         default=(),

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel
 
-from junkdna.errors import cut, shown, unknown_name
+from junkdna.errors import cut, short_repr, unknown_name
 from junkdna.study.base import NAME_PATTERN, PLAIN, valid_name
 from junkdna.study.level_hints import level_hint
 from junkdna.study.schema_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
@@ -79,7 +79,7 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
         return _other_kind(KINDS[kind], item, next(iter(keys_at(model, place)), ""))
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
-        return f"must be {words} {_digits(item['ctx'][name])} (given: {shown(given)})"
+        return f"must be {words} {_digits(item['ctx'][name])} (given: {short_repr(given)})"
     return _rare(item)
 
 
@@ -94,22 +94,22 @@ def _rare(item: dict) -> str:
     if kind == "string_too_short":
         return "is empty; write a text, or leave the key out"
     if kind == "string_too_long":
-        return f"has {len(given):,} characters; at most {limits['max_length']} are allowed (given: {shown(given)})"
+        return f"has {len(given):,} characters; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
     if kind == "too_short":
-        return f"is empty; at least {limits['min_length']} entry is needed (given: {shown(given)})"
+        return f"is empty; at least {limits['min_length']} entry is needed (given: {short_repr(given)})"
     if kind == "too_long":
-        return f"has {len(given)} entries; at most {limits['max_length']} are allowed (given: {shown(given)})"
+        return f"has {len(given)} entries; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
     if kind == "finite_number":
-        return f"must be a finite number (given: {shown(given)})"
+        return f"must be a finite number (given: {short_repr(given)})"
     if kind == "string_unicode":
-        return f"holds half of a Unicode character: write the text again (given: {shown(given)})"
+        return f"holds half of a Unicode character: write the text again (given: {short_repr(given)})"
     if kind == "invalid_key":
         return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
     if kind in ("value_error", "source_kind"):
         told = item["msg"].removeprefix("Value error, ")
-        plain = not isinstance(given, dict | list | BaseModel) and shown(given) not in told
+        plain = not isinstance(given, dict | list | BaseModel) and short_repr(given) not in told
         return f"{told} (given: {_told(given)})" if plain else told
-    return f"cannot be {shown(given)}"
+    return f"cannot be {short_repr(given)}"
 
 
 def _unknown_key(model: type[BaseModel], place: list) -> str:
@@ -137,16 +137,17 @@ def _pattern(item: dict) -> str:
         fix = f"; {valid!r} would do" if valid else ""
         return (
             "may hold letters a to z and A to Z, digits and the characters _ . -, and begins with a letter or digit, "
-            f"since files are named after it (given: {shown(given)}){fix}"
+            f"since files are named after it (given: {short_repr(given)}){fix}"
         )
-    return f"{PATTERNS.get(pattern) or PATTERNS.get(key, 'holds characters that it must not')} (given: {shown(given)})"
+    rule = PATTERNS.get(pattern) or PATTERNS.get(key, "holds characters that it must not")
+    return f"{rule} (given: {short_repr(given)})"
 
 
 def _other_kind(wanted: str, item: dict, first_key: str = "") -> str:
     """What is wanted in place of the given value, and how to write it; `first_key` is legal inside the place."""
     given, key = item.get("input"), next((part for part in reversed(item["loc"]) if isinstance(part, str)), "")
     if hint := level_hint(key, given):
-        return f"must be {wanted} (given: {shown(given)}); {hint}"
+        return f"must be {wanted} (given: {short_repr(given)}); {hint}"
     if given is None:
         return f"is empty; it must be {wanted}{_fill(wanted)}"
     if "a text" in wanted and not isinstance(given, str | list | dict):
@@ -199,7 +200,7 @@ def _told(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, datetime.date):
         return value.isoformat()
-    return shown(value)
+    return short_repr(value)
 
 
 def _read_as(given: object) -> str:
@@ -207,7 +208,7 @@ def _read_as(given: object) -> str:
         return f"it as {_spelled(given)}, not as a word"
     if isinstance(given, datetime.date):
         return f"{given.isoformat()} as a date"
-    return f"{shown(given)} as {'a number' if isinstance(given, int | float) else type(given).__name__}"
+    return f"{short_repr(given)} as {'a number' if isinstance(given, int | float) else type(given).__name__}"
 
 
 def _quoted(given: object) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from junkdna.errors import UserError, cut, shown
+from junkdna.errors import UserError, cut, short_repr
 
 MAX_BYTES = 500_000  # of a file: PyYAML reads about 100 kB a second
 ENDINGS = (".yaml", ".yml")
@@ -89,10 +89,10 @@ def syntax_message(error: Exception, text: str) -> str:
     number = min(mark.line, len(lines) - 1)
     problem = " ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
     if tab := number + 1 if r"'\t'" in problem else _tab_line(lines, number):
-        return f"line {tab} holds a tab where YAML takes only blanks; use spaces ({shown(lines[tab - 1])})."
+        return f"line {tab} holds a tab where YAML takes only blanks; use spaces ({short_repr(lines[tab - 1])})."
     hint = next((fix for said, fix in HINTS.items() if said in problem), "")
     said = " ".join(str(getattr(error, "problem", None) or error).split())
-    shown_line = f" ({shown(lines[number].strip())})" if lines[number].strip() else ""
+    shown_line = f" ({short_repr(lines[number].strip())})" if lines[number].strip() else ""
     return f"line {mark.line + 1}, column {mark.column + 1}{shown_line}: {said}{f'; {hint}' if hint else ''}."
 
 

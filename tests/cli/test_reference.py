@@ -38,14 +38,14 @@ def test_every_key_has_a_meaning_and_no_meaning_lacks_its_key(name: str) -> None
     _, model, meanings = keys.PAGES[name]
     found = keys.keys(model, meanings)
     assert not [key for key in found if not key.meaning]
-    known = {(key.place, key.name) for key in found}
-    assert not [(place, key) for place, texts in meanings.items() for key in texts if key and (place, key) not in known]
-    assert {key.place for key in found} == {*meanings}
+    known = {(key.path, key.name) for key in found}
+    assert not [(path, key) for path, texts in meanings.items() for key in texts if key and (path, key) not in known]
+    assert {key.path for key in found} == {*meanings}
 
 
 def test_keys_have_their_type_bounds_and_default() -> None:
     _, model, meanings = keys.PAGES["task"]
-    found = {(key.place, key.name): key for key in keys.keys(model, meanings)}
+    found = {(key.path, key.name): key for key in keys.keys(model, meanings)}
     assert found["columns", "require"].type == "list of texts"
     assert found["", "label_groups"].type == "mapping of names to list of texts"
     assert found["", "hash_split"].type == "[mapping](#hash_split)"

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from typed_settings import typed
 
 from junkdna.data.examples import make_examples
 from junkdna.data.values import truth_index, whole_number
@@ -18,7 +19,7 @@ BASE = {"task": "t", "evaluate_split": "e", "limits": {}}
 
 def examples(kind: str, table: pa.Table, columns: dict, **changed: object) -> list[dict]:
     settings = {**BASE, "kind": kind, "columns": columns, **changed}
-    return make_examples(settings, "evaluate", lambda _: table).to_pylist()
+    return make_examples(typed(settings), "evaluate", lambda _: table).to_pylist()
 
 
 def error_of(kind: str, table: pa.Table, columns: dict, **changed: object) -> str:

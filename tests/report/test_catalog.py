@@ -1,4 +1,4 @@
-"""The catalog of figures: what a declaration may hold, and what its words change."""
+"""The catalog of figures: valid declarations, and the effect of changed texts."""
 
 import re
 from copy import copy
@@ -15,10 +15,10 @@ GOOD = {"name": "dots", "label": "Dots", "caption": "One dot.", "order": 9}
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"name": "two_dots"}, "no underscore"),
-        ({"levels": ("sparsety",)}, "sparsety is none of sparsity"),
-        ({"modes": "all"}, "modes: 'all' is none of '', 'none', 'tuned'"),
-        ({"per": "cell"}, "per: 'cell' is none of 'study', 'experiment'"),
+        ({"name": "two_dots"}, "must not contain an underscore"),
+        ({"levels": ("sparsety",)}, "unknown sparsety. Valid: sparsity"),
+        ({"modes": "all"}, "modes: unknown 'all'. Valid: '', 'none', 'tuned'."),
+        ({"per": "cell"}, "per: unknown 'cell'. Valid: 'study', 'experiment'."),
     ],
 )
 def test_a_wrong_declaration_names_the_value_and_the_valid_ones(wrong, message):
@@ -46,8 +46,8 @@ def test_figures_are_in_the_order_they_declare():
 
 
 @pytest.mark.parametrize(("table", "name", "field"), [(FIGURES, "bands", "caption"), (METHODS, "wanda", "label")])
-def test_other_words_draw_again(monkeypatch, table, name, field):
-    """Fingerprints of code leave words out; figures and report show them."""
+def test_changed_texts_trigger_a_redraw(monkeypatch, table, name, field):
+    """Code fingerprints ignore these texts, but figures and report show them."""
     before = catalog.declared_text()
     other = copy(table[name])
     object.__setattr__(other, field, "Other words")

@@ -142,7 +142,7 @@ def test_columns_of_nulls_without_a_type(tmp_path):
     assert len(draw.draw_all(table, tmp_path)) == 6
 
 
-def test_no_figure_says_more_than_it_shows():
+def test_no_figure_claims_more_than_it_shows():
     drops = drops_table(study())
     figures = [headline.draw(drops), sparsity.draw(drops, "context"), transfer.draw(drops, "modes")]
     figures += [difficulty.draw(drops, name) for name in ("options", "modes")]
@@ -177,7 +177,7 @@ ROWS = [
 
 @pytest.mark.parametrize("make", [headline.draw, lambda t: difficulty.draw(t, "x"), lambda t: transfer.draw(t, "x")])
 def test_a_note_at_the_top_moves_nothing_else_and_covers_nothing(make):
-    """Inches from the lower left of everything in the figure are as before; the note lies above all of it."""
+    """All positions in inches from the lower left corner are unchanged, and the note is above everything else."""
     plain, noted = make(drops_table(ROWS)), make(drops_table(ROWS))
     text = "INCOMPLETE: 41 of 63 cells are joined. " + "Missing: a long list of names (12), " * 8
     layout.head_note(noted, text)

@@ -1,4 +1,4 @@
-"""`junkdna.open_results`: what docs/notebooks.md says works, and a wrong folder is an error that helps."""
+"""`junkdna.open_results`: the examples in docs/notebooks.md work, and a wrong folder gives a helpful error."""
 
 import re
 import subprocess
@@ -51,7 +51,7 @@ def test_examples_are_lazy_and_those_of_the_cells(finished: Path, monkeypatch: p
     assert both.height == 3
     assert both["n_examples"].to_list() == both["n_examples_here"].to_list()
     assert both["score"].to_list() == pytest.approx(both["score_here"].to_list())
-    with pytest.raises(UserError, match=r"no cell of .* fits"):
+    with pytest.raises(UserError, match=r"no cell of .* matches"):
         results.examples(task="nothing")
 
 
@@ -66,13 +66,13 @@ def test_figures_are_those_of_the_study(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "words"),
     [
-        ("results/studies/defalt", "does not exist (paths start at '{here}'). Studies with tables: '" + STUDY + "'."),
-        ("results", "lacks tables/drops.parquet or tables/cells.parquet"),
+        ("results/studies/defalt", "does not exist (relative to '{here}'). Studies with tables: '" + STUDY + "'."),
+        ("results", "has no tables/drops.parquet or tables/cells.parquet"),
         (f"{STUDY}/tables", f"Studies with tables: '{STUDY}'"),
-        ("config.yaml", "is a file; name the folder of a study"),
+        ("config.yaml", "is a file. Give the folder of a study."),
     ],
 )
-def test_a_wrong_folder_names_what_is_there_and_how_to_make_it(finished: Path, folder: str, words: str) -> None:
+def test_a_wrong_folder_names_nearby_studies_and_the_command_to_run(finished: Path, folder: str, words: str) -> None:
     with pytest.raises(UserError) as error:
         junkdna.open_results(folder)
     assert words.format(here=finished) in str(error.value)

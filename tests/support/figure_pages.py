@@ -1,4 +1,4 @@
-"""What a drawn figure holds: lines by their label, footer text, and texts that reach over the page's edge."""
+"""Contents of a drawn figure: lines by label, footer text, and texts that extend beyond the page."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -8,8 +8,7 @@ from junkdna.compress.select_groups import keep_n_of_m
 from junkdna.study.methods import Method
 
 METHOD = Method(
-    label="nm",
-    caption="keep n of m",
+    label="N:M sparsity",
     line_style=(0, (5, 1.5, 1.2, 1.5)),
     meaning="keep the n largest |w| of every m consecutive inputs in each output row",
     source="N:M rule of the Junk DNA Hypothesis, arXiv 2310.02277",

@@ -22,7 +22,7 @@ METHOD = Method(
             "maximum": 65536,
             "divides_inputs": True,
             "meaning": "consecutive inputs of a row that share a grid; 0 takes the whole row",
-            "label": {0: "one group a row", "*": "groups of {}"},
+            "label": {0: "one group per row", "*": "groups of {}"},
         },
         "symmetric": {
             "default": False,

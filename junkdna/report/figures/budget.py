@@ -1,4 +1,4 @@
-"""Drop against effective bits per weight: the one axis that pruning, quantization and low rank share."""
+"""Relative score and retention against effective bits per weight, for pruning, quantization and low rank."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 FIGURE = Figure(
-    label="Drop against effective bits per weight",
-    caption="Pruning, quantization and low rank on one axis: what a weight would take on disk, dense (16 bits) at the "
-    "left, half as much at each step of the same width to the right. Color is the condition, the style of the line the "
-    "method. Left: percent of the dense score, with what guessing keeps dotted. Right: the same cells with chance "
-    "taken out. Bands are 95 % intervals. Points of different methods at one place cost the same number of bits on "
-    "paper.",
+    label="Relative score and retention vs. effective bits per weight",
+    caption="Pruning, quantization and low rank on one axis: the storage that a weight would need, on a log scale from "
+    "dense (16 bits, left) to the strongest compression (right). Color shows the condition, line style the method. "
+    "Left: relative score; dotted lines show the relative score of guessing. Right: chance-corrected retention of the "
+    "same cells. Bands are 95 % bootstrap intervals. Points at the same x need the same nominal storage.",
     order=3,
     modes="none",
     levels=("bits", "rank"),
@@ -26,6 +25,5 @@ FIGURE = Figure(
 
 
 def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
-    """Draw the drop of every condition of `experiment` against effective bits per weight, without fine-tuning (see
-    `curves.draw`)."""
+    """Draw `experiment` without fine-tuning against effective bits per weight (see `curves.draw`)."""
     return curves.draw(drops, experiment, FIGURE.label, BITS)

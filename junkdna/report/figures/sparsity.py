@@ -1,4 +1,4 @@
-"""Drop against sparsity: two views of one experiment (percent of dense, chance-corrected retention)."""
+"""Relative score and chance-corrected retention against sparsity."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 FIGURE = Figure(
-    label="Drop against sparsity",
-    caption="Left: percent of the dense score, the usual view; the dotted line in a condition's color is what guessing "
-    "keeps. Right: the same cells with chance taken out, where tasks with different baselines can be compared. Bands "
-    "are 95 % intervals; open markers are levels at which a seed predicts one class only.",
+    label="Relative score and retention vs. sparsity",
+    caption="Left: relative score; the dotted line in a condition's color is the relative score of guessing. Right: "
+    "chance-corrected retention of the same cells, which is comparable between tasks with different chance levels. "
+    "Bands are 95 % bootstrap intervals. Open markers: at least one seed predicts the same class for every example.",
     order=2,
     modes="none",
     levels=("sparsity", "keep_of"),
@@ -24,5 +24,5 @@ FIGURE = Figure(
 
 
 def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
-    """Draw the drop of every condition of `experiment` against sparsity, without fine-tuning (see `curves.draw`)."""
+    """Draw `experiment` without fine-tuning against sparsity (see `curves.draw`)."""
     return curves.draw(drops, experiment, FIGURE.label, SPARSITY)

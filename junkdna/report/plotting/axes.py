@@ -1,4 +1,4 @@
-"""X axes that say how much a compression takes away, with dense at the left: sparsity, or effective bits per weight."""
+"""X axes for the amount of compression, with dense at the left: sparsity and effective bits per weight."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-CLOSE_TICKS = 5  # octaves of an axis up to which the numbers half-way between powers of two are written
+CLOSE_TICKS = 5  # axes of up to this many octaves also have ticks between powers of two
 
 
 @dataclass(frozen=True)
 class Amount:
-    """An x axis: its name in titles, the column it shows and in which unit, and how the axis is set up for rows.
+    """An x axis: its name in titles, its column and the factor to its unit, and a function that sets it up for rows.
 
-    Compressions with one of the kinds of level `levels` have a place on it. `example` is one that has.
+    It shows compressions whose kind of level is in `levels`; `example` describes one. On a `falling` axis, values
+    decrease from left to right.
     """
 
     title: str
@@ -29,14 +30,14 @@ class Amount:
     set_up: Callable[[Axes, pl.DataFrame], None]
     levels: tuple[str, ...]
     example: str
-    meaning: tuple[str, ...] = ()  # footer sentences
+    explanation: tuple[str, ...] = ()  # footer sentences
 
     def x(self, rows: pl.DataFrame) -> list[float]:
-        """Places of rows on the axis."""
+        """Positions of rows on the axis."""
         return (self.unit * rows[self.column]).to_list()
 
     def in_order(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of one series from left to right: dense first; at the same place, the weaker level first."""
+        """Rows of one series from left to right: dense first and, at the same x, the weaker level first."""
         sign = -1 if self.falling else 1
         pairs = zip(rows[self.column], rows["compression"], strict=True)
         keys = [(sign * x, tag != "dense", 0 if tag == "dense" else series.strength(tag)) for x, tag in pairs]
@@ -44,18 +45,17 @@ class Amount:
 
 
 def _sparsity(ax: Axes, rows: pl.DataFrame) -> None:
-    """Percent of weights pruned, from dense to the highest level of the data."""
+    """An axis of percent of weights pruned, from dense to the highest level of `rows`."""
     top = max(100 * float(rows["sparsity"].max()), 10)
     ax.set_xlim(-0.03 * top, 1.04 * top)
     ax.set_xticks(range(0, int(top) + 1, 10 if top <= 60 else 20))
-    ax.set_xlabel("weights pruned, %")
+    ax.set_xlabel("sparsity (weights pruned), %")
 
 
 def _bits(ax: Axes, rows: pl.DataFrame) -> None:
-    """Bits from those of dense down, a step of the same width for each halving.
+    """A logarithmic axis of bits, from dense down.
 
-    On a linear axis the levels of quantization (2, 3, 4) would crowd into the last quarter, together with the highest
-    sparsities. Here both are apart, and sparsities halve the bits again and again.
+    On a linear axis, low-bit quantization (2, 3, 4 bits) and high sparsities would crowd into the last quarter.
     """
     from matplotlib.ticker import NullLocator
 
@@ -86,7 +86,7 @@ BITS = Amount(
     (*series.PRUNING, *series.PLAIN),
     "a compression to more than 0 bits, such as rtn at 4 bits",
     (
-        "Effective bits: what the weights in the scope of compression would take on disk, masks, scales, zero points "
-        "and factors included (dense: 16); a count on paper, no speed follows from it.",
+        "Effective bits: nominal storage of the weights in scope, including masks, scales, zero points and low-rank "
+        "factors (dense: 16). No speedup is implied.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Conditions (task x knobs) of a study: the label, color and marker of each, the same in every figure."""
+"""Label, color and marker of each condition (task x knobs), the same in every figure of a study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class ConditionStyle:
-    """Label, color and marker of one condition (task x knobs), the same in every figure of a study."""
+    """Label, color and marker of one condition."""
 
     label: str
     color: str
@@ -26,14 +26,16 @@ class ConditionStyle:
 
 @dataclass
 class ConditionStyles:
-    """Styles of all conditions of a drops table. The protocol belongs to a condition's key only where two protocols
-    share one task, knobs, model and transfer mode."""
+    """Styles of all conditions of a drops table.
+
+    A condition's key includes the protocol only if several protocols share a task, knobs, model and transfer mode.
+    """
 
     of: dict[Key, ConditionStyle] = field(default_factory=dict)
     ambiguous: set[tuple[str, str]] = field(default_factory=set)
 
     def key(self, row: dict) -> Key:
-        """Name the condition of `row`: task, knobs, and the protocol where several would share a curve."""
+        """Key of a row's condition: task, knobs, and the protocol if several would share a curve."""
         pair = (row["task"], row["knobs"])
         return (*pair, row["protocol"] if pair in self.ambiguous else "")
 
@@ -50,10 +52,10 @@ class ConditionStyles:
 
 
 def condition_styles(drops: pl.DataFrame, experiment: str | None = None) -> ConditionStyles:
-    """Give every condition of `drops` a label (where two differ, that of `experiment`), a color and a marker.
+    """Choose a label, color and marker for every condition of `drops`, independent of the order of its rows.
 
-    Conditions of one experiment get different colors while there are enough of them, and always another pair of color
-    and marker. The order of the rows does not matter.
+    If a condition has several labels, that of `experiment` is used. Conditions of an experiment get different colors as
+    long as there are enough, and always different pairs of color and marker.
     """
     same = ["model", "task", "knobs", "transfer"]
     protocols = drops.select([*same, "protocol"]).unique().group_by(same).len()
@@ -77,7 +79,7 @@ def condition_styles(drops: pl.DataFrame, experiment: str | None = None) -> Cond
 
 
 def plain_label(row: dict) -> str:
-    """Label of a row without the model, which the figures name themselves."""
+    """Label of a row without the model, which figures show separately."""
     return row["label"].removesuffix(f" ({row['model']})") or row["task"]
 
 
@@ -85,13 +87,13 @@ def _order(key: Key) -> tuple:
     return tuple(map(natural, key))
 
 
-def _count(pairs: Iterable[tuple[str, str]], part: int, value: str) -> int:
-    return sum(pair[part] == value for pair in pairs)
+def _count(pairs: Iterable[tuple[str, str]], index: int, value: str) -> int:
+    return sum(pair[index] == value for pair in pairs)
 
 
 def _full_label(key: Key, labels: dict[Key, str]) -> str:
-    """Label of a condition, with its knobs (or task) and protocol where the label alone would name two conditions."""
+    """Label of a condition, followed by its task, knobs and protocol if two conditions share the label."""
     label = labels[key]
     if sum(other == label for other in labels.values()) > 1:
-        label = f"{label} [{', '.join(part for part in key if part)}]"
+        label = f"{label} [{', '.join(filter(None, key))}]"
     return label

@@ -1,4 +1,4 @@
-"""Layout of a figure, measured in inches: panels, title, legends and footer, and a height that holds all of them."""
+"""Layout of a figure in inches: panels, title, legends and footer, and the height that they need."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 def panels(rows: int, columns: int, share_y: bool = False) -> tuple[Figure, list[list[Axes]]]:
-    """Make an empty figure with a grid of axes; `finish` gives it its size."""
+    """An empty figure with a grid of axes. `finish` sets its size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(WIDTH_IN, 4), dpi=theme.RC["savefig.dpi"])  # measured as it is saved
+    fig = Figure(
+        figsize=(WIDTH_IN, 4), dpi=theme.RC["savefig.dpi"]
+    )  # the dpi of the saved file, so that text measures are exact
     FigureCanvasAgg(fig)
     axes = fig.subplots(rows, columns, squeeze=False, sharey=share_y)
     for ax in axes.flat:
@@ -32,7 +34,7 @@ def panels(rows: int, columns: int, share_y: bool = False) -> tuple[Figure, list
 
 
 def wrap(fig: Figure, text: str, size: float, width_in: float) -> str:
-    """Break `text` into lines no wider than `width_in`, measured with the font it is drawn in."""
+    """Break `text` into lines of at most `width_in` inches."""
     lines: list[str] = [""]
     for word in text.split():
         trial = f"{lines[-1]} {word}".strip()
@@ -44,7 +46,7 @@ def wrap(fig: Figure, text: str, size: float, width_in: float) -> str:
 
 
 def heading(fig: Figure, text: str, width_in: float) -> str:
-    """Title of a panel, broken into lines."""
+    """A panel's title, broken into lines."""
     return wrap(fig, text, theme.RC["axes.titlesize"], width_in)
 
 
@@ -58,8 +60,8 @@ def measure(fig: Figure, text: str, size: float, **properties: object) -> tuple[
 
 @dataclass(frozen=True)
 class Room:
-    """Sizes in inches: height of a row of panels, heading above (one for all rows or one each) and x label below it,
-    gap between columns, margins."""
+    """Sizes in inches: height of a panel, of the heading above (for all rows or for each) and of the x label below,
+    gap between columns, left and right margins."""
 
     panel_in: float
     head_in: float | tuple[float, ...] = 0.22
@@ -69,16 +71,16 @@ class Room:
     right_in: float = theme.RIGHT_IN
 
     def heads_in(self, rows: int) -> tuple[float, ...]:
-        """Heading of each row of panels."""
+        """Height of the heading of each row of panels."""
         return self.head_in if isinstance(self.head_in, tuple) else (self.head_in,) * rows
 
     def panel_wide_in(self, columns: int) -> float:
-        """Width of one panel of `columns` side by side."""
+        """Width of a panel if there are `columns` of them."""
         return (WIDTH_IN - self.left_in - self.right_in - self.gap_in * (columns - 1)) / columns
 
 
 def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], footer: str, room: Room) -> Figure:
-    """Place title, legends and footer around the panels and give the figure the height that all of it needs."""
+    """Position panels, title, legends and footer, and set the height of the figure."""
     grid = fig.axes[0].get_subplotspec().get_gridspec()
     wide = WIDTH_IN - 0.3
     title, footer = wrap(fig, title, 10.5, wide), wrap(fig, footer, 6.8, wide)
@@ -109,7 +111,7 @@ def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], footer:
 
 @themed
 def head_note(fig: Figure, text: str) -> None:
-    """Write `text` into a band above all else of a figure that `finish` has laid out; the figure grows by the band."""
+    """Add a band with `text` at the top of a figure after `finish`. The figure grows by the height of the band."""
     from matplotlib.patches import Rectangle
 
     size = 7.5
@@ -132,11 +134,11 @@ def head_note(fig: Figure, text: str) -> None:
 
 
 def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
-    """Legend of `handles` with as many columns as fit into `wide_in`."""
+    """Legend of `handles` with as many columns as fit into `wide_in` inches, at most 5."""
     for columns in range(min(len(handles), 5), 0, -1):
         sizes = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.4, "handlelength": 2.6, "labelspacing": 0.4}
-        place = {"loc": "upper left", "bbox_to_anchor": (0, 1), "ncols": columns}
-        legend = fig.legend(handles=list(handles), **place, **sizes)
+        position = {"loc": "upper left", "bbox_to_anchor": (0, 1), "ncols": columns}
+        legend = fig.legend(handles=list(handles), **position, **sizes)
         if columns == 1 or legend.get_window_extent(fig.canvas.get_renderer()).width / fig.dpi <= wide_in:
             return legend
         legend.remove()
@@ -145,16 +147,16 @@ def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
 
 @themed
 def save(fig: Figure, stem: Path) -> list[Path]:
-    """Write `stem`.pdf, .svg and .png, each whole or not at all; no date inside, so equal figures are equal bytes."""
+    """Write `stem`.pdf, .svg and .png atomically. They contain no date, so equal figures have equal bytes."""
     metadata = {
         "pdf": {"CreationDate": None, "Creator": "junkdna", "Producer": None},
         "svg": {"Date": None, "Creator": "junkdna"},
         "png": {"Software": None},
     }
     written = []
-    for kind, about in metadata.items():
+    for kind, fields in metadata.items():
         path = Path(stem).with_name(f"{Path(stem).name}.{kind}")
         with atomic_write(path) as unfinished:
-            fig.savefig(unfinished, format=kind, metadata=about)
+            fig.savefig(unfinished, format=kind, metadata=fields)
         written.append(path)
     return written

@@ -1,4 +1,4 @@
-"""What is drawn inside a panel: markers, reference lines, legend entries, and limits of the axes."""
+"""Markers, reference lines, messages, legend entries and axis limits."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 def numbers(values: pl.Series) -> list[float]:
-    """Values as floats, null as not-a-number, which matplotlib leaves out."""
+    """Values as floats, with null as NaN, which matplotlib does not draw."""
     return [float("nan") if value is None else float(value) for value in values]
 
 
 def key(label: str, **properties: object) -> Artist:
-    """Legend entry: a line or marker with matplotlib's `properties`."""
+    """A legend entry: a line or marker with these matplotlib `properties`."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=shorten(label, 70), **properties)
 
 
 def collapsed_keys(rows: pl.DataFrame) -> list[Artist]:
-    """Legend entry of the open marker, where a row is collapsed."""
+    """Legend entry of the open marker if any row is collapsed, else nothing."""
     if not (rows["collapsed"] > 0).any():
         return []
-    return [key("open: a seed predicts one class only", color=GREY, marker="o", linestyle="none", **OPEN)]
+    return [key("open: at least one seed predicts a single class", color=GREY, marker="o", linestyle="none", **OPEN)]
 
 
 def points(ax: Axes, x: Sequence[float], y: Sequence[float], collapsed: Sequence[int], **style: object) -> None:
-    """Draw markers, open where `collapsed` is above 0; the artist's label ends in `|points` or `|collapsed`.
+    """Draw markers, open ones if `collapsed` is above 0. The artists' labels end in `|points` or `|collapsed`.
 
-    `style` has a color, a marker and a label, and may have other properties.
+    `style` contains color, marker and label, and optionally other matplotlib properties.
     """
     label, color = style.pop("label"), style["color"]
     for is_open, name, face in ((False, "points", FILLED), (True, "collapsed", OPEN | {"markeredgecolor": color})):
@@ -48,7 +48,7 @@ def points(ax: Axes, x: Sequence[float], y: Sequence[float], collapsed: Sequence
 
 
 def reference_lines(ax: Axes, dense: float | None = None, chance: float | None = None) -> None:
-    """A solid line at dense and a dotted one at chance, where given."""
+    """Draw a solid line at dense and a dotted line at chance, unless they are None."""
     if chance is not None:
         ax.axhline(chance, label="chance", zorder=1, **DOTTED)
     if dense is not None:
@@ -56,19 +56,19 @@ def reference_lines(ax: Axes, dense: float | None = None, chance: float | None =
 
 
 def message(ax: Axes, text: str) -> None:
-    """Write `text` into the middle of a panel that shows nothing."""
+    """Write `text` in the middle of an empty panel."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=GREY)
 
 
 def shifted(ax: Axes, at: int, count: int, step_pt: float) -> Transform:
-    """Data coordinates moved sideways on paper, for number `at` of `count` neighbors that are `step_pt` apart."""
+    """Data coordinates with a horizontal offset for item `at` of `count` that are `step_pt` points apart."""
     from matplotlib.transforms import ScaledTranslation
 
     return ax.transData + ScaledTranslation((at - (count - 1) / 2) * step_pt / 72, 0, ax.figure.dpi_scale_trans)
 
 
 def around(values: Iterable[float]) -> tuple[float, float]:
-    """Limits of a difficulty axis: room on both sides, and never so narrow that noise fills the page."""
+    """Limits of a difficulty axis: a margin on both sides, and a minimum range so that noise is not magnified."""
     low, high = min(values := list(values)), max(values)
     middle, half = (low + high) / 2, 0.56 * (high - low)
     half = max(half, 0.1 if abs(middle) <= 1 else 0.1 * abs(middle))
@@ -76,9 +76,9 @@ def around(values: Iterable[float]) -> tuple[float, float]:
 
 
 def within(must: Iterable[float], ends: Iterable[float], reach: float) -> tuple[float, float]:
-    """Limits that hold every value of `must`, and ends of intervals as far as `reach` times the range of these.
+    """Limits that contain all values of `must`, and the `ends` of intervals up to `reach` times their range.
 
-    Intervals can be very wide where a reference is barely above chance; they must not squeeze the points.
+    Intervals can be very wide if dense is barely above chance. They must not squeeze the points together.
     """
     low, high = min(must := list(must)), max(must)
     ends, room = [*ends, low, high], reach * (high - low)
@@ -88,6 +88,6 @@ def within(must: Iterable[float], ends: Iterable[float], reach: float) -> tuple[
 
 
 def view_limits(rows: pl.DataFrame, view: str, must: Iterable[float], reach: float = 0.3) -> tuple[float, float]:
-    """`within` for a column of the drops table and its interval."""
+    """Limits from `within` for a column of the drops table and its interval."""
     ends = [*rows[f"{view}_low"].drop_nulls(), *rows[f"{view}_high"].drop_nulls()]
     return within([*must, *rows[view].drop_nulls()], ends, reach)

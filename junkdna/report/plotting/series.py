@@ -1,4 +1,4 @@
-"""Series: the compressions of one method that one line may join. Which there are, their labels, styles and colors."""
+"""Series of compressions that a line may join: their labels, line styles and colors."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.artist import Artist
 
-KEEP = "keep n of m"  # in the caption of a method: replaced by the level
-PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level: on a sparsity axis, and without a sparsity
+PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level with and without a sparsity
 
 
 @dataclass(frozen=True)
 class Series:
-    """What compressions have in common that one line may join: method, options, kind of level (`levels.LEVEL_KINDS`).
+    """Compressions with the same method, options and kind of level (`levels.LEVEL_KINDS`), which a line may join.
 
-    `of` is the m of keep n of m, else 0: 2 of 4 and 4 of 8 prune the same share and are two series. Levels of kind band
-    are places among the weights and no amounts, so no line joins them.
+    `of` is the M of N:M sparsity, else 0: 2 of 4 and 4 of 8 prune the same share but are two series. No line joins
+    bands, because they are positions among the weights and not amounts.
     """
 
     method: str
@@ -39,22 +38,21 @@ class Series:
 
     @property
     def order(self) -> tuple:
-        """Sort key: what prunes to a sparsity first, there magnitude first; of a method, sparsities and the fewest
-        options first."""
+        """Sort key: pruning before other methods, magnitude first; within a method, sparsity and few options first."""
         kind = (*PRUNING, *PLAIN, "band").index(self.kind)
         family = max(kind, len(PRUNING) - 1)
         return (family, self.method != "magnitude", self.method, kind, len(self.options), natural(self.key))
 
     @property
     def key(self) -> str:
-        """Short text that tells the series of a figure apart."""
+        """Short text that identifies the series within a figure."""
         options = [f"{name}={value}" for name, value in self.options]
         return ",".join([self.method + (f" of {self.of}" if self.of else ""), *options])
 
 
 @cache
 def series_of(tag: str) -> Series | None:
-    """The series of a compression (its tag in the drops table); None for dense."""
+    """The series of a compression, by its tag in the drops table; None for dense."""
     compression = parse_compression(tag)
     if not compression.level:
         return None
@@ -63,20 +61,20 @@ def series_of(tag: str) -> Series | None:
 
 
 def present(rows: pl.DataFrame) -> list[Series]:
-    """The series of `rows` in order; where only one can be shown it is the first."""
-    several = {series for tag in rows["compression"].unique() if (series := series_of(tag))}
-    return sorted(several, key=lambda series: series.order)
+    """The series of `rows` in order. Figures that can show only one show the first."""
+    unique = {series for tag in rows["compression"].unique() if (series := series_of(tag))}
+    return sorted(unique, key=lambda series: series.order)
 
 
-def select(rows: pl.DataFrame, wanted: Iterable[Series | None]) -> pl.DataFrame:
-    """The rows of some series; None selects the dense rows."""
-    wanted = set(wanted)
-    return rows.filter([series_of(tag) in wanted for tag in rows["compression"]])
+def select(rows: pl.DataFrame, several: Iterable[Series | None]) -> pl.DataFrame:
+    """The rows of several series; None selects the dense rows."""
+    selected = set(several)
+    return rows.filter([series_of(tag) in selected for tag in rows["compression"]])
 
 
 @cache
 def strength(tag: str) -> float:
-    """A number that rises from weak to strong compressions of a series; for a band where it starts."""
+    """A number that increases from weak to strong compressions of a series; for a band, its start."""
     kind, value = series_of(tag).kind, parse_compression(tag).value
     if kind == "keep_of":
         return 1 - value[0] / value[1]
@@ -89,44 +87,53 @@ def strength(tag: str) -> float:
 
 
 def labels(several: Iterable[Series]) -> dict[Series, str]:
-    """A label for each series of a figure, with the options in which those that have them differ."""
+    """A label for each series of a figure, with the options whose values differ between the series."""
     several = list(several)
     differ = {name for name, values in _values(several).items() if len(values) > 1}
-    return {series: ", ".join([_caption(series), *_option_labels(series, differ)]) for series in several}
+    texts = {}
+    for series in several:
+        kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else []
+        texts[series] = ", ".join([METHODS[series.method].caption, *kept, *_option_labels(series, differ)])
+    return texts
 
 
-def shared_options(several: Iterable[Series], shown: Iterable[Series] | None = None) -> list[str]:
-    """Footer sentence on the options that `labels` leaves out, as all series that have them share one value; only
-    those of the series that are `shown` (all). Flags that are off and empty lists are not worth a word."""
+def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = None) -> list[str]:
+    """Footer sentence on the options that `labels` omits because all series with the option share its value.
+
+    Only options of the series `drawn` (by default all) are named. Flags that are off and empty lists are omitted.
+    """
     several = list(several)
-    has = _values(several if shown is None else shown)
-    shared = {name: values for name, values in _values(several).items() if len(values) == 1 and name in has}
-    words = [_option_label(method, name, value) for name, ((value, method),) in shared.items() if _is_set(value)]
-    return [f"Options, where a method has them: {'; '.join(words)}."] if words else []
+    names = _values(several if drawn is None else drawn)
+    shared = {name: values[0] for name, values in _values(several).items() if len(values) == 1 and name in names}
+    texts = [
+        _option_label(method, name, value)
+        for name, (value, method) in shared.items()
+        if value is not False and value != ()
+    ]
+    return [f"Shared options (where applicable): {'; '.join(texts)}."] if texts else []
 
 
 def compression_label(tag: str) -> str:
     """Label of one compression: `Wanda 50 %, calibrated on c4`, `RTN 4 bits, groups of 64`.
 
-    Numbers among the options are always there, flags only where they are given.
+    It always includes numeric options, and the others if the compression sets them.
     """
     series = series_of(tag)
     if series is None:
         return "dense"
     method = METHODS[series.method]
-    shown = {name for name, _ in series.options}
-    shown |= {name for name, option in method.options.items() if type(option.default) in (int, float)}
-    level = level_label(tag)
-    head = method.caption.replace(KEEP, level) if KEEP in method.caption else f"{method.label} {level}"
-    return ", ".join([head, *_option_labels(series, shown)])
+    names = {name for name, _ in series.options}
+    names |= {name for name, option in method.options.items() if type(option.default) in (int, float)}
+    separator = ", " if series.kind == "keep_of" else " "
+    return ", ".join([f"{method.label}{separator}{level_label(tag)}", *_option_labels(series, names)])
 
 
 def level_label(tag: str) -> str:
-    """Label of a level: `50 %`, `keep 2 of 4`, `20 to 30 %`, `4 bits`, `rank 0.25`."""
+    """Label of a level: `50 %`, `2 of 4 kept`, `20 to 30 %`, `4 bits`, `rank 0.25`."""
     value = parse_compression(tag).value
     return {
         "sparsity": lambda: f"{100 * value:g} %",
-        "keep_of": lambda: f"keep {value[0]} of {value[1]}",
+        "keep_of": lambda: f"{value[0]} of {value[1]} kept",
         "band": lambda: f"{100 * value[0]:g} to {100 * value[1]:g} %",
         "bits": lambda: f"{value} bits",
         "rank": lambda: f"rank {value:g}",
@@ -134,24 +141,17 @@ def level_label(tag: str) -> str:
 
 
 def full_level_label(tag: str) -> str:
-    """Label of a level without its method: `50 % pruned`, `keep 2 of 4`, `4 bits`."""
+    """Label of a level without its method: `50 % pruned`, `2 of 4 kept`, `4 bits`."""
     return level_label(tag) + (" pruned" if series_of(tag).kind == "sparsity" else "")
 
 
 def level_text(tag: str) -> str:
-    """The level as it is written in names: `0.5`, `keep2of4`, `4bit`."""
+    """The level as in file names: `0.5`, `keep2of4`, `4bit`."""
     return parse_compression(tag).level
 
 
-def _caption(series: Series) -> str:
-    caption, kept = METHODS[series.method].caption, f"keep n of {series.of}"
-    if series.kind != "keep_of":
-        return caption
-    return caption.replace(KEEP, kept) if KEEP in caption else f"{caption}, {kept}"
-
-
 def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
-    """Each option that a series has: its values over all that have it, each with a method that has it."""
+    """Values of every option over the series that have it, each with a method that uses the value."""
     values: dict[str, dict] = {}
     for series in several:
         for name, value in option_values(series.method, series.options).items():
@@ -159,17 +159,13 @@ def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
     return {name: list(methods.items()) for name, methods in values.items()}
 
 
-def _is_set(value: object) -> bool:
-    return value is not False and value != ()
-
-
-def _option_labels(series: Series, shown: set[str]) -> list[str]:
+def _option_labels(series: Series, names: set[str]) -> list[str]:
     values = option_values(series.method, series.options)
-    return [_option_label(series.method, name, value) for name, value in values.items() if name in shown]
+    return [_option_label(series.method, name, value) for name, value in values.items() if name in names]
 
 
 def _option_label(method: str, name: str, value: object) -> str:
-    """What the method's declaration says of a value, else the name of the option and the value."""
+    """The label that the method declares for a value, else the option's name and the value."""
     labels = METHODS[method].options[name].label
     value = tuple(value) if isinstance(value, list) else value
     text = " + ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
@@ -180,7 +176,7 @@ def _option_label(method: str, name: str, value: object) -> str:
 
 
 def dashes(several: Iterable[Series]) -> dict[Series, object]:
-    """Line style of each series, in order: that of its method for the first of a method, spare ones for the others."""
+    """Line style of each series: for the first series of a method that of the method, else a spare one."""
     spare = cycle(SPARE_DASHES)
     styles: dict[Series, object] = {}
     for series in several:
@@ -190,7 +186,7 @@ def dashes(several: Iterable[Series]) -> dict[Series, object]:
 
 
 def dash_keys(dashes: dict[Series, object]) -> list[Artist]:
-    """Legend entries of the series, where there are several."""
+    """Legend entries of the series if there are several."""
     if len(dashes) == 1:
         return []
     return [marks.key(label, linestyle=dashes[series], color=GREY) for series, label in labels(dashes).items()]
@@ -200,19 +196,22 @@ PREFERRED = (0.3, 0.5, 0.7, 0.9)
 
 
 def pick(tags: Iterable[str]) -> list[str]:
-    """At most four compressions of one series, weak to strong: all of them, else those at 30, 50, 70, 90 % as far as
-    present, else four spread over the range."""
+    """At most four compressions of one series, weak to strong.
+
+    If there are more than four, those at 30, 50, 70 and 90 % that are present are chosen, or, with fewer than two of
+    these, four spread over the range.
+    """
     tags = sorted(set(tags), key=strength)
     if len(tags) <= 4:
         return tags
-    liked = [tag for tag in tags if any(abs(strength(tag) - want) < 1e-6 for want in PREFERRED)]
-    if len(liked) >= 2:
-        return liked
+    preferred = [tag for tag in tags if any(abs(strength(tag) - level) < 1e-6 for level in PREFERRED)]
+    if len(preferred) >= 2:
+        return preferred
     return [tags[round(at * (len(tags) - 1) / 3)] for at in range(4)]
 
 
 def colors(tags: list[str]) -> dict[str, str]:
-    """Sequential colors, light to dark, the darkest for the strongest compression."""
+    """A sequential color for each compression, from light (weak) to dark (strong)."""
     return dict(zip(tags, LEVEL_COLORS[len(LEVEL_COLORS) - len(tags) :], strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Text of the figures: titles, labels of metrics, labels cut to length, and the facts of the footer."""
+"""Text in figures: titles, metric labels, shortened labels, and the footer's facts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from junkdna.report.plotting.theme import INTERVAL
 if TYPE_CHECKING:
     import polars as pl
 
-VIEWS = {  # column of the drops table -> title of a panel that shows it
+VIEWS = {  # column of the drops table -> panel title
     "score": "Score",
-    "relative_score": "Percent of dense score",
+    "relative_score": "Relative score (%)",
     "retention": "Retention (chance-corrected)",
 }
-AXIS_LABELS = {"relative_score": "100 × score / dense, %", "retention": "(score − chance) / (dense − chance)"}
+AXIS_LABELS = {"relative_score": "100 × score / dense", "retention": "(score − chance) / (dense − chance)"}
 METRIC_LABELS = {
     "matthews": "Matthews correlation",
     "f1": "F1",
@@ -35,14 +35,14 @@ FORMULAS = {
 }
 
 
-def panel_title(view: str, part: str = "") -> str:
-    """Title of a panel that shows `view`, with the name of its part of the figure, if any, before it."""
+def panel_title(view: str, name: str = "") -> str:
+    """Title of a panel that shows `view`, preceded by the name of its row of panels, if any."""
     title = VIEWS[view]
-    return f"{part}: {title[0].lower()}{title[1:]}" if part else title
+    return f"{name}: {title[0].lower()}{title[1:]}" if name else title
 
 
 def y_label(view: str, rows: pl.DataFrame, mixed: str = "score") -> str:
-    """Label of the y axis of a panel that shows `view`; `mixed` for scores in several metrics."""
+    """Label of the y axis of a panel that shows `view`; `mixed` is the label for scores in several metrics."""
     one_metric = rows["metric"].n_unique() == 1
     return AXIS_LABELS.get(view) or (metric_label(rows["metric"][0]) if one_metric else mixed)
 
@@ -53,15 +53,15 @@ def metric_label(name: str) -> str:
 
 
 def metric_labels(rows: pl.DataFrame) -> str:
-    """The metrics of `rows`: that of most tasks first, the others with their tasks."""
+    """The metrics of `rows`: the most frequent one first, the others with the titles of their tasks."""
     pairs = rows.select("metric", "title").unique().sort("title")
-    titles = {name: list(own["title"]) for (name,), own in pairs.partition_by("metric", as_dict=True).items()}
+    titles = {name: list(group["title"]) for (name,), group in pairs.partition_by("metric", as_dict=True).items()}
     first, *others = sorted(titles, key=lambda name: (-len(titles[name]), name))
     return "; ".join([metric_label(first), *(f"{metric_label(name)} for {listed(titles[name])}" for name in others)])
 
 
 def listed(titles: Iterable[str]) -> str:
-    """Titles of tasks in natural order, once each, separated by slashes because titles may hold commas."""
+    """Unique task titles in natural order, separated by slashes because titles may contain commas."""
     return " / ".join(sorted(set(titles), key=natural))
 
 
@@ -71,7 +71,7 @@ def measure_label(name: str) -> str:
 
 
 def human_figures(rows: pl.DataFrame) -> str:
-    """Human performance on each task of `rows`, and its source; empty where none is known."""
+    """Human performance on each task of `rows`, with sources; empty if none is known."""
     known = rows.drop_nulls("human").unique(["title", "human", "human_source"])
     by_source: dict[str, list[str]] = {}
     for row in sorted(known.iter_rows(named=True), key=lambda row: natural(row["title"])):
@@ -80,7 +80,7 @@ def human_figures(rows: pl.DataFrame) -> str:
 
 
 def shorten(label: str, length: int = 44) -> str:
-    """Cut a label to `length` characters; never empty, never with a leading underscore, which matplotlib would hide."""
+    """Cut a label to `length` characters. It is never empty and never starts with `_`, which matplotlib would hide."""
     text = " ".join(label.split()) or "(no label)"
     text = text if len(text) <= length else text[: length - 1] + "…"
     return " " + text if text.startswith("_") else text
@@ -88,8 +88,8 @@ def shorten(label: str, length: int = 44) -> str:
 
 def natural(text: str) -> tuple:
     """Sort key that puts `options=10` after `options=2`."""
-    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
-    return tuple((0, float(part), "") if part[0].isdigit() else (1, 0.0, part) for part in parts)
+    tokens = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return tuple((0, float(token), "") if token[0].isdigit() else (1, 0.0, token) for token in tokens)
 
 
 def span(values: Iterable[float | int], form: str = "{:,}") -> str:
@@ -99,18 +99,18 @@ def span(values: Iterable[float | int], form: str = "{:,}") -> str:
 
 
 def facts(rows: pl.DataFrame, mark: str) -> str:
-    """Footer sentence: models, metric, n, seeds, kind of interval. `mark` says what shows the interval ("Bands")."""
+    """Footer sentences: models, metrics, examples, seeds and intervals, which `mark` shows ("Bands")."""
     seeds = rows["n_seeds"]
     models = ", ".join(sorted(rows["model"].unique()))
     unit = "seed" if seeds.max() == 1 else "seeds (mean shown)"
-    over = "examples only, as there is one seed" if seeds.max() == 1 else "seeds and examples"
+    over = "examples only (one seed)" if seeds.max() == 1 else "seeds and examples"
     text = (
         f"{'Model' if rows['model'].n_unique() == 1 else 'Models'}: {models}. "
         f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metric_labels(rows)}. "
         f"n = {span(rows['n_examples'])} examples; {span(seeds)} {unit}. "
-        f"{mark}: {INTERVAL} over {over}; those against dense are paired with it."
+        f"{mark}: {INTERVAL} over {over}; comparisons with dense are paired."
     )
     cut = rows["truncated"].drop_nulls()
     if len(cut) and cut.max() > 0:
-        text += f" Texts cut at the length limit: up to {100 * cut.max():.1f} % of a condition."
+        text += f" Texts truncated at the length limit: up to {100 * cut.max():.1f} % per condition."
     return text

@@ -32,7 +32,7 @@ def test_a_bar_lies_over_the_weights_that_were_pruned(panel, column):
 def test_other_widths_and_methods_are_left_out():
     fig = bands.draw(table(), "x")
     assert not [label for label in lines(fig.axes[0]) if "magnitude-0.5" in label or "random" in label]
-    assert "Not here: random weights pruned." in footer(fig)
+    assert "Not shown: random weights pruned." in footer(fig)
     assert "smallest weights pruned (magnitude)" in footer(fig)
 
 
@@ -46,7 +46,7 @@ def test_bands_alone_and_two_conditions_fit_the_page():
 def test_bands_with_other_options_are_not_drawn_over_them():
     fig = bands.draw(table(compressions=(*TENTHS, "band-0.1to0.2,embeddings=true")), "x")
     assert not [label for label in lines(fig.axes[0]) if "embeddings" in label]
-    assert "embeddings too" in footer(fig)
+    assert "with embeddings" in footer(fig)
 
 
 def test_no_band_is_a_users_error():

@@ -66,7 +66,7 @@ def test_collapsed_is_open():
     mark = lines(fig.axes[0])["A|rtn|collapsed"]
     assert list(mark.get_xdata()) == pytest.approx([3.1484375])
     assert mark.get_markerfacecolor() == "white"
-    assert any("one class" in text for text in legend(fig))
+    assert any("single class" in text for text in legend(fig))
 
 
 def test_legend_and_footer_name_all_that_is_drawn():
@@ -78,12 +78,12 @@ def test_legend_and_footer_name_all_that_is_drawn():
     assert outside(fig) == []
 
 
-def test_what_has_no_place_is_named():
+def test_what_is_not_on_the_axis_is_named():
     tags = ("band-0.1to0.2", "svd-rank0", "rtn-4bit")
     fig = budget.draw(one(compressions=tags), "x")
     assert not [label for label in lines(fig.axes[0]) if "band" in label or "svd" in label]
     assert "bands of |w|" in footer(fig)
-    assert "nothing is kept (0 bits): SVD rank 0." in footer(fig)
+    assert "no weight is kept (0 bits): SVD rank 0." in footer(fig)
 
 
 @pytest.mark.parametrize("tags", [(), ("band-0.1to0.2",), ("svd-rank0",)])

@@ -101,7 +101,7 @@ def test_closed_book_is_set_apart_by_a_divider_and_a_faint_line():
     assert [tuple(ln.get_xdata()) for ln in masked] == [(1.0, 2.0)]
 
 
-def test_an_undefined_share_is_a_cross_and_no_line_passes_it():
+def test_undefined_retention_is_a_cross_and_interrupts_the_line():
     table = drops_table(knob("shots", [0, 1, 2, 5]))
     hidden = [
         pl.when(pl.col("knobs") != "shots=1").then(c).alias(c) for c in ("retention", "retention_low", "retention_high")
@@ -115,7 +115,7 @@ def test_an_undefined_share_is_a_cross_and_no_line_passes_it():
     assert any("not clearly above chance" in text for text in legend(fig))
 
 
-def test_no_share_at_all_still_draws():
+def test_a_figure_without_any_retention_is_drawn():
     table = drops_table(knob("shots", [0, 1]))
     nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
     kept = shown(difficulty.draw(table.with_columns(**nothing), "x"))[1]
@@ -129,7 +129,7 @@ def test_collapsed_cells_are_open():
     )
     fig = difficulty.draw(table, "x")
     assert lines(shown(fig)[0])["0.6|collapsed"].get_markerfacecolor() == "white"
-    assert any("one class" in text for text in legend(fig))
+    assert any("single class" in text for text in legend(fig))
 
 
 def test_tasks_and_models_have_a_row_each():
@@ -152,7 +152,7 @@ def test_fine_tuned_experiments_show_one_mode_against_dense_transfer(modes, mode
     own = pick(table, transfer=mode, sparsity=0.6).sort(pl.col("knobs").str.extract(r"(\d+)").cast(int))
     assert list(found["dense|points"].get_ydata()) == near(dense["score"])
     assert list(found["0.6|points"].get_ydata()) == near(own["score"])
-    assert "not drawn here" in footer(fig)
+    assert "but not shown: " in footer(fig)
     assert "small weights frozen" in footer(fig)
 
 
@@ -160,7 +160,7 @@ def test_with_and_without_fine_tuning_have_a_row_each_with_their_own_dense():
     table = drops_table(knob("data_fraction", [10, 100], transfers=("none", "dense", "sparse")))
     fig = difficulty.draw(table, "x")
     titles = [ax.get_title(loc="left") for ax in shown(fig)[::2]]
-    assert titles == ["no fine-tuning: score", "sparse (mask held): score"]
+    assert titles == ["no fine-tuning: score", "sparse (mask fixed): score"]
     for ax, transfer in zip(shown(fig)[::2], ("none", "dense"), strict=True):
         rows = pick(table, method="dense", transfer=transfer)
         assert list(lines(ax)["dense|points"].get_ydata()) == near(rows["score"])
@@ -171,12 +171,12 @@ def test_what_is_not_drawn_is_named():
     table = drops_table(knob("shots", [0, 5], methods=("random", "magnitude"), levels=levels))
     fig = difficulty.draw(table, "x")
     assert [text for text in legend(fig) if "pruned" in text] == [f"{n} % pruned" for n in (30, 50, 70, 90)]
-    assert "not drawn here: 10 % pruned; random weights pruned." in footer(fig)
+    assert "but not shown: 10 % pruned; random weights pruned." in footer(fig)
     row = pick(table, method="magnitude", sparsity=0.5, knobs="shots=0").row(0, named=True)
     assert lines(shown(fig)[0])["0.5|points"].get_ydata()[0] == pytest.approx(row["score"])
 
 
-def test_tasks_stand_at_their_dense_error_and_at_both_human_gaps():
+def test_tasks_are_drawn_at_their_dense_error_and_both_human_gaps():
     table = drops_table(tasks({"p": 0.9, "q": 0.8, "r": None}))
     fig = difficulty.draw(table, "x")
     error, by_human, by_dense = shown(fig)[1:]
@@ -190,7 +190,7 @@ def test_tasks_stand_at_their_dense_error_and_at_both_human_gaps():
     assert {text.get_text() for text in by_human.texts} == {"Task p", "Task q"}
     assert "(human − dense) / human" in by_human.get_xlabel()
     assert "(human − dense) / dense" in by_dense.get_xlabel()
-    assert "Left out of the panels of the human gap, no human figure: Task r." in footer(fig)
+    assert "Not in the human-gap panels: Task r (no human score)." in footer(fig)
     assert "Task p 0.900 from Reader et al. 2019" in footer(fig).replace(" / Task q 0.800", "")
 
 
@@ -206,25 +206,25 @@ def test_no_human_panels_for_fewer_than_two_figures(people):
     assert "uman" not in footer(fig)
 
 
-def test_a_task_whose_dense_model_is_at_chance_is_left_out_of_the_human_gap_by_name():
+def test_a_task_whose_dense_model_is_at_chance_is_named_as_omitted_from_the_human_gap():
     table = drops_table(
         [*tasks({"p": 0.9, "q": 0.8}), Condition("z", "", "Z", 0.25, 0.25, 0.5, "x", human=0.9, levels=(0.3, 0.6))]
     )
     fig = difficulty.draw(table, "x")
-    assert "human gap, dense not clearly above chance: Z." in footer(fig)
+    assert "Not in the human-gap panels: Z (dense not clearly above chance)." in footer(fig)
     error, by_human = shown(fig)[1:3]
     assert "undefined" in lines(error)
     assert "undefined" not in lines(by_human)
 
 
-def test_free_answers_and_choices_are_set_side_by_side():
+def test_free_answers_and_choices_are_compared_by_kind():
     table = drops_table([*tasks({"p": None, "q": None}), *tasks({"r": None}, kind="generate", metric="exact_match")])
     fig = difficulty.draw(table, "x")
     assert len(shown(fig)) == 3
     score, kept, error = shown(fig)
     assert [text.get_text() for text in kept.get_xticklabels()] == ["multiple\nchoice", "free\nanswer"]
     assert list(lines(kept)["0.3|points"].get_xdata()) == [0, 1, 2]
-    assert score.get_ylabel() == "score, each task in its metric"
+    assert score.get_ylabel() == "score (metric of each task)"
     assert "Metrics: accuracy; exact match for Task r" in footer(fig)
     assert "dense error" in error.get_xlabel()
 
@@ -244,7 +244,7 @@ def test_scores_below_zero_fit_the_panel():
     assert score.get_ylabel() == "Matthews correlation"
 
 
-def test_cut_bars_are_said_only_where_there_are_some():
+def test_cut_error_bars_are_mentioned_only_if_there_are_any():
     table = drops_table(knob("shots", [0, 5], levels=(0.5,)))
     wide = table.with_columns(retention_high=pl.when(pl.col("sparsity") > 0).then(40.0).otherwise("retention_high"))
     narrow = table.with_columns(retention_low="retention", retention_high="retention")
@@ -255,19 +255,19 @@ def test_cut_bars_are_said_only_where_there_are_some():
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_footer_names_metric_n_seeds_and_interval(seeds):
     fig = difficulty.draw(drops_table(knob("options", [2, 3], n_seeds=seeds)), "x")
-    over = "examples only, as there is one seed" if seeds == 1 else "seeds and examples"
+    over = "examples only (one seed)" if seeds == 1 else "seeds and examples"
     for text in (
         "Metric: accuracy.",
         "n = 400",
         f"{seeds} seed",
         over,
         "smallest weights pruned",
-        "as the paper reads",
+        "that the paper considers harder",
     ):
         assert text in footer(fig)
 
 
-def test_an_experiment_that_prunes_nothing_is_a_page_that_says_so():
+def test_an_experiment_that_prunes_nothing_says_so():
     fig = difficulty.draw(drops_table(knob("options", [2, 3])).filter(pl.col("method") == "dense"), "x")
     assert "Nothing to show" in fig.axes[0].texts[0].get_text()
     assert outside(fig) == []
@@ -329,7 +329,7 @@ def test_one_method_with_one_set_of_options_is_drawn_and_the_others_are_named():
     assert "calibrated" not in footer(fig)
 
 
-def test_bands_alone_are_a_page_that_says_so():
+def test_an_experiment_of_bands_only_says_so():
     table = drops_table(knob("shots", [0, 5], methods=(), compressions=("band-0.1to0.2", "band-0.2to0.3")))
     fig = difficulty.draw(table, "x")
     assert "Nothing to show" in fig.axes[0].texts[0].get_text()

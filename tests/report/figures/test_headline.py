@@ -29,7 +29,7 @@ def test_points_hold_difficulty_and_drop():
         assert list(bar.get_ydata()) == pytest.approx([1 - row["retention_high"], 1 - row["retention_low"]])
 
 
-def test_a_condition_of_two_experiments_stands_once():
+def test_a_condition_of_two_experiments_is_drawn_once():
     same = Condition("a", "", "Alone", 0.25, 0.8, 0.5, levels=(0.3,), experiment="x")
     table = drops_table([same])
     both = pl.concat([table, table.with_columns(experiment=pl.lit("y"))])
@@ -38,7 +38,7 @@ def test_a_condition_of_two_experiments_stands_once():
     assert [text.get_text() for text in fig.axes[0].texts] == ["Alone"]
 
 
-def test_only_magnitude_without_training_or_with_the_mask_held(drops):
+def test_only_magnitude_without_training_or_with_a_fixed_mask(drops):
     rows, hidden = headline.select(drops)
     assert set(rows["method"]) == {"magnitude"}
     assert set(rows["transfer"]) == {"none", "sparse"}
@@ -65,7 +65,7 @@ def test_levels_without_a_sparsity_run_from_weak_to_strong():
     assert series.pick(ranks) == ["svd-rank0.8", "svd-rank0.6", "svd-rank0.2", "svd-rank0.1"]
     assert [series.full_level_label(tag) for tag in ("magnitude-0.5", "nm-keep2of4", "gptq-4bit,calibration=c4")] == [
         "50 % pruned",
-        "keep 2 of 4",
+        "2 of 4 kept",
         "4 bits",
     ]
 
@@ -103,7 +103,7 @@ def test_each_difficulty_measure_has_its_panel_and_formula():
 
 
 @pytest.mark.parametrize("method", ["magnitude", "random"])
-def test_nothing_to_show_is_said_in_the_figure(method):
+def test_an_empty_figure_says_so(method):
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, methods=(method,))])
     nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
     fig = headline.draw(table.with_columns(**nothing))

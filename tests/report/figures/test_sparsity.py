@@ -65,7 +65,7 @@ def test_each_model_has_its_row_of_panels(drops):
     assert [title.split(":")[0] for title in titles] == ["SmolLM2-135M"] * 2 + ["SmolLM2-360M"] * 2
 
 
-def test_dense_at_chance_is_left_out_on_the_right_and_said(drops):
+def test_dense_at_chance_is_omitted_on_the_right_and_named(drops):
     fig = sparsity.draw(drops, "context")
     assert "MMLU|magnitude" in lines(fig.axes[0])
     assert "MMLU|magnitude" not in lines(fig.axes[1])
@@ -123,18 +123,18 @@ def test_nothing_to_draw_says_why(keep, words):
         sparsity.draw(table.filter(keep), "one")
 
 
-def test_what_has_no_place_on_the_axis_is_named_and_moves_no_line():
+def test_what_is_not_on_the_axis_is_named_and_changes_no_line():
     tags = ("rtn-4bit,group=64", "svd-rank0.25", "band-0.2to0.3", "band-0.3to0.6")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
     fig = sparsity.draw(table, "one")
     drawn = [label for label in lines(fig.axes[0]) if "|" in label]
     assert set(drawn) == {"A|chance", "A|magnitude", "A|magnitude|points"}
     assert list(lines(fig.axes[0])["A|magnitude"].get_xdata()) == pytest.approx([0, 30, 60])
-    assert "having no sparsity: RTN; SVD." in footer(fig)
+    assert "no sparsity (see effective bits): RTN; SVD." in footer(fig)
     assert "bands of |w|" in footer(fig)
 
 
-def test_options_and_kinds_of_level_are_lines_of_their_own():
+def test_options_and_kinds_of_level_are_separate_lines():
     tags = ("magnitude-0.3,reference_ties=true", "wanda-0.5,calibration=c4", "wanda-keep2of4,calibration=c4")
     tags += ("wanda-keep4of8,calibration=c4", "wanda-0.5,calibration=wiki", "wanda-0.6,calibration=wiki")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
@@ -151,7 +151,7 @@ def test_options_and_kinds_of_level_are_lines_of_their_own():
     }
     styles = {str(lines(fig.axes[0])[label]._dash_pattern) for label in found if label != "A|chance"}
     assert len(styles) == 6
-    assert {"Wanda, calibrated on c4", "Wanda, keep n of 4, calibrated on c4"} <= set(legend(fig))
+    assert {"Wanda, calibrated on c4", "Wanda, N of 4 kept, calibrated on c4"} <= set(legend(fig))
     assert outside(fig) == []
 
 

@@ -97,6 +97,6 @@ def test_methods_without_sparsity_put_all_on_the_axis_of_bits():
     assert list(found["sparse_to_dense|magnitude"].get_xdata()) == pytest.approx([1 + 16 * 0.7, 1 + 16 * 0.4])
     own = [table.filter(pl.col("compression") == tag)["score"][0] for tag in tags[:2]]
     assert list(found["sparse_to_dense|rtn"].get_ydata()) == pytest.approx(own)
-    assert "Not here: band 10 to 30 %." in footer(fig)
+    assert "Not shown: band 10 to 30 %." in footer(fig)
     assert {"RTN", "smallest weights pruned (magnitude)"} <= set(legend(fig))
     assert outside(fig) == []

@@ -50,7 +50,7 @@ def test_context_goes_in_equal_steps_with_none_divided_off():
     assert axis.ticks == ((0.0, "none"), (1.0, "16"), (2.0, "256"), (3.0, "1024"), (4.0, "passage"))
     assert axis.dividers == (0.5,)
     assert axis.at[("a", "answer_span=kept,context=256")] == 2
-    assert "equal steps" in axis.label
+    assert "evenly spaced" in axis.label
     assert scale.of_knob(one([16, 256]), "context").dividers == ()
 
 
@@ -63,11 +63,11 @@ def test_context_goes_in_equal_steps_with_none_divided_off():
         ("shots", [0, 1, 5], [0, 1, 5], False),
     ],
 )
-def test_numbers_stand_at_their_value_unless_their_names_would_touch(knob, values, at, even):
+def test_numbers_are_drawn_at_their_value_unless_labels_would_touch(knob, values, at, even):
     axis = scale.of_knob(one(values, knob), knob)
     assert [x for x, _ in axis.ticks] == at
     assert [text for _, text in axis.ticks] == [str(value) for value in sorted(values)]
-    assert ("equal steps" in axis.label) == even
+    assert ("evenly spaced" in axis.label) == even
     assert axis.limits[0] < at[0]
     assert axis.limits[1] > at[-1]
 
@@ -94,7 +94,7 @@ def test_dense_error_by_its_formula():
     assert axis.label.startswith("chance-corrected dense error\n= 1 −")
 
 
-def test_human_gap_has_no_place_for_conditions_without_figure_or_share():
+def test_the_human_gap_omits_conditions_without_a_human_score_or_retention():
     rows = table(("a", ""), ("b", ""), ("c", ""), human=0.9)
     rows = rows.with_columns(
         human_gap_by_dense=pl.when(pl.col("task") != "b").then("human_gap_by_dense"),
@@ -107,12 +107,12 @@ def test_human_gap_has_no_place_for_conditions_without_figure_or_share():
     assert set(scale.of_measure(rows, scale.DENSE_ERROR).at) == {("a", ""), ("b", ""), ("c", "")}
 
 
-def test_kinds_stand_together_easier_tasks_first_and_free_answers_last():
+def test_kinds_are_grouped_with_easier_tasks_first_and_free_answers_last():
     given = [("open", "generate", 0.3), ("hard", "choice", 0.4), ("easy", "choice", 0.9), ("cls", "classify", 0.7)]
     rows = drops_table([Condition(t, "", t, 0.0, d, 0.5, kind=k, levels=(0.5,)) for t, k, d in given])
     axis = scale.of_kinds(rows)
     assert sorted(axis.at, key=axis.at.get) == [(name, "") for name in ("easy", "hard", "cls", "open")]
-    assert [text.replace("\n", " ") for _, text in axis.ticks] == ["multiple choice", "text class", "free answer"]
+    assert [text.replace("\n", " ") for _, text in axis.ticks] == ["multiple choice", "single text", "free answer"]
     assert [x for x, _ in axis.ticks] == [0.5, 2, 3]
     assert axis.dividers == (1.5, 2.5)
     assert scale.kinds_differ(rows)

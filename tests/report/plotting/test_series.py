@@ -29,7 +29,7 @@ def test_a_line_is_a_method_with_its_options_and_kind_of_level(tags, count):
     assert len({line.key for line in all_of(*tags)}) == count
 
 
-def test_rows_of_lines_leave_out_dense_unless_asked():
+def test_dense_rows_are_selected_only_by_none():
     rows = pl.DataFrame({"compression": ["dense", "rtn-4bit", "magnitude-0.3", "rtn-3bit,group=64"]})
     rtn = [one for one in series.present(rows) if one.method == "rtn"]
     assert list(series.select(rows, rtn)["compression"]) == ["rtn-4bit", "rtn-3bit,group=64"]
@@ -59,26 +59,26 @@ def test_strength_rises_along_a_line(weak_to_strong):
     assert all(a < b for a, b in itertools.pairwise(found))
 
 
-def test_names_say_the_options_that_differ_and_the_footer_the_others():
+def test_labels_show_the_options_that_differ_and_the_footer_the_others():
     found = all_of("rtn-4bit", "rtn-4bit,group=64", "gptq-4bit" + C4, "wanda-0.5" + C4, "wanda-keep2of4" + C4)
     assert sorted(series.labels(found).values()) == [
         "GPTQ, groups of 128",
         "RTN, groups of 128",
         "RTN, groups of 64",
         "Wanda",
-        "Wanda, keep n of 4",
+        "Wanda, N of 4 kept",
     ]
-    assert series.shared_options(found) == ["Options, where a method has them: calibrated on c4."]
+    assert series.shared_options(found) == ["Shared options (where applicable): calibrated on c4."]
     alike = all_of("rtn-4bit", "gptq-4bit" + C4)
     assert set(series.labels(alike).values()) == {"RTN", "GPTQ"}
-    assert series.shared_options(alike) == ["Options, where a method has them: groups of 128; calibrated on c4."]
+    assert series.shared_options(alike) == ["Shared options (where applicable): groups of 128; calibrated on c4."]
     (shown,) = series.shared_options(alike, [one for one in alike if one.method == "rtn"])
     assert "c4" not in shown
     assert series.shared_options(all_of("magnitude-0.3")) == []
     (ties,) = all_of("magnitude-0.3,reference_ties=true")
-    assert series.shared_options([ties]) == ["Options, where a method has them: all ties pruned."]
+    assert series.shared_options([ties]) == ["Shared options (where applicable): all ties pruned."]
     (whole,) = all_of("rtn-4bit,group=0")
-    assert series.shared_options([whole]) == ["Options, where a method has them: one group a row."]
+    assert series.shared_options([whole]) == ["Shared options (where applicable): one group per row."]
 
 
 def test_every_method_has_a_name_and_lines_have_different_styles():
@@ -95,7 +95,7 @@ def test_every_method_has_a_name_and_lines_have_different_styles():
 
 
 def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
-    """Nothing but its declaration knows of it, and no option has a label."""
+    """It is known only by its declaration, and no option has a label."""
     declared = {"label": "Fresh", "line_style": (0, (9, 1)), "meaning": "", "over": "model", "levels": ("sparsity",)}
     options = {"damping": {"default": 0.5, "meaning": ""}, "per_head": {"default": False, "meaning": ""}}
     monkeypatch.setitem(METHODS, "fresh", Method(name="fresh", options=options, **declared))
@@ -107,7 +107,7 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
     }
     assert series.dashes([one, magnitude]) == {one: (0, (9, 1)), magnitude: "-"}
     assert series.compression_label("fresh-0.3,per_head=true") == "Fresh 30 %, damping 0.5, per head True"
-    assert series.shared_options([one]) == ["Options, where a method has them: damping 0.5."]
+    assert series.shared_options([one]) == ["Shared options (where applicable): damping 0.5."]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
         ("dense", "dense"),
         ("magnitude-0.7", "magnitude 70 %"),
         ("magnitude-0.7,reference_ties=true", "magnitude 70 %, all ties pruned"),
-        ("nm-keep2of4", "keep 2 of 4"),
+        ("nm-keep2of4", "N:M sparsity, 2 of 4 kept"),
         ("magnitude_layer-0.5", "magnitude per matrix 50 %"),
-        ("wanda-keep2of4,calibration=c4", "Wanda keep 2 of 4, calibrated on c4"),
+        ("wanda-keep2of4,calibration=c4", "Wanda, 2 of 4 kept, calibrated on c4"),
         ("rtn-4bit", "RTN 4 bits, groups of 128"),
         (
             "gptq-3bit,act_order=true,calibration=c4,group=0",
-            "GPTQ 3 bits, one group a row, ordered by activation, calibrated on c4",
+            "GPTQ 3 bits, one group per row, ordered by activation, calibrated on c4",
         ),
         ("svd-rank0.25,layers=10.mlp+11.mlp", "SVD rank 0.25, only 10.mlp + 11.mlp"),
         ("band-0.2to0.3", "band 20 to 30 %"),

@@ -23,14 +23,14 @@ def test_metrics_name_the_tasks_of_all_but_the_commonest():
     assert "Metric: Matthews correlation. " in text.facts(table.filter(pl.col("task") == "cola"), "Bars")
 
 
-def test_human_figures_stand_with_their_source_once():
+def test_human_scores_are_listed_with_each_source_once():
     people = [("A", 0.9), ("B", 0.664), ("C", None)]
     table = drops_table([Condition(t, "", t, 0.25, 0.8, 0.5, levels=(0.5,), human=h) for t, h in people])
     assert text.human_figures(table) == "A 0.900 / B 0.664 from Reader et al. 2019, accuracy"
     assert text.human_figures(table.filter(pl.col("title") == "C")) == ""
 
 
-def test_truncated_texts_are_counted_only_where_there_are_some():
+def test_truncated_texts_are_counted_only_if_there_are_any():
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.5,))])
-    assert "up to 2.0 % of a condition" in text.facts(table, "Bars")
-    assert "cut at" not in text.facts(table.with_columns(truncated=0.0), "Bars")
+    assert "up to 2.0 % per condition" in text.facts(table, "Bars")
+    assert "truncated" not in text.facts(table.with_columns(truncated=0.0), "Bars")

@@ -13,6 +13,6 @@ def test_the_page_is_generated() -> None:
 
 def test_it_says_for_which_experiments_a_figure_is_drawn() -> None:
     text = "\n".join(figures.page())
-    assert "smallest weights pruned (magnitude). Drawn for every study." in text
+    assert "magnitude pruning. Drawn for every study." in text
     assert "Drawn for every experiment with at least 2 conditions (task x knobs)." in text
     assert "with rows without fine-tuning and levels of kind `bits` or `rank`." in text
