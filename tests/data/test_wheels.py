@@ -342,7 +342,7 @@ def test_unreadable_files_are_named(tmp_path, name, content, message):
 def test_local_paths_stay_inside_and_must_exist(tmp_path):
     with pytest.raises(UserError, match=r"without '..'"):
         load_raw(PinnedSource(local="."), "../x.csv", tmp_path)
-    with pytest.raises(UserError, match="Relative paths start at"):
+    with pytest.raises(UserError, match="relative paths start at"):
         load_raw(PinnedSource(local="nowhere"), "x.csv", tmp_path)
 
 
@@ -391,7 +391,7 @@ def test_hub_reads_a_folder_laid_out_as_its_repository(tmp_path):
 
 def test_hub_out_of_reach_says_what_to_put_where(tmp_path):
     said = hub_rows(tmp_path, "nobody/nothing", "train")
-    for part in ("'nobody/nothing'", "cannot be downloaded", "HF_HOME", "`local:`"):
+    for part in ("'nobody/nothing'", "cannot be had", "HF_HOME", "`local:`"):
         assert part in said
 
 

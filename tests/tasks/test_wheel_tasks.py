@@ -278,7 +278,7 @@ def cleaned(text: str) -> str:
 
 def from_hellaswag(row: dict) -> dict:
     query = cleaned(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}")
-    return {"query": query, "choices": [*map(cleaned, row["suffixes"])], "gold": int(row["label"])}
+    return {"query": query, "choices": [*map(cleaned, row["endings"])], "gold": int(row["label"])}
 
 
 def from_copa(row: dict) -> dict:
