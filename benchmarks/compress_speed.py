@@ -36,7 +36,7 @@ import torch
 from torch import nn
 
 from junkdna.compress import blocks, quant_grid, sequential
-from junkdna.compress.apply import Reports, one_matrix, results
+from junkdna.compress.apply import Reports, compress_each, compress_matrix
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.methods import gptq, magnitude, sparsegpt, wanda
 from junkdna.compress.scope import prunable
@@ -63,9 +63,9 @@ STAGES = (
     (sparsegpt, "sweep", "sweep"),
     (gptq, "sweep", "sweep"),
     (sparsegpt, "keep_highest_per_row", "selection"),
-    (sparsegpt, "keep_n_of_m", "selection"),
+    (sparsegpt, "keep_highest_per_group", "selection"),
     (wanda, "keep_highest_per_row", "selection"),
-    (wanda, "keep_n_of_m", "selection"),
+    (wanda, "keep_highest_per_group", "selection"),
     (quant_grid, "fit", "grids"),
     (sequential, "put", "put"),
 )
@@ -231,12 +231,12 @@ def compress(model: nn.Module, compression: Compression, given: argparse.Namespa
     reports, by_name = Reports(model, compression, scope), {each.name: each for each in scope}
     over_model = METHODS[compression.method].over == "model"
     if over_model:
-        found = results(scope, compression, None)
+        found = compress_each(scope, compression, None)
     else:
         batches = token_batches(given, model.config.vocab_size)
         gram = METHODS[compression.method].statistics == "gram"
         found = sequential.calibrated(
-            model, scope, batches, lambda *three: one_matrix(*three, compression), gram, given.device
+            model, scope, batches, lambda *three: compress_matrix(*three, compression), gram, given.device
         )
     kept = []
     for name, result in found:

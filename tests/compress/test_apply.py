@@ -18,7 +18,7 @@ from junkdna.cli import jobs, plan
 from junkdna.cli.main import parser
 from junkdna.compress import apply
 from junkdna.compress.artifact import read_artifact
-from junkdna.compress.masks import put
+from junkdna.compress.masks import write_result
 from junkdna.compress.scope import body_name, prunable
 from junkdna.compress.store import make_compressed
 from junkdna.errors import UserError
@@ -54,17 +54,17 @@ def plain(model: str) -> torch.nn.Module:
 def compressed_weights(cell) -> tuple[dict, dict]:
     """Weights of the plain model before and after a cell's compression, by name, as the cell puts them on."""
     model = plain(cell.model)
-    scope = apply.chosen(model, cell.compression)
+    scope = apply.select_prunables(model, cell.compression)
     before = {each.name: each.matrix().clone() for each in scope}
     if cell.compressed_path:
         artifact = read_artifact(Path(cell.compressed_path))
-        found = apply.stored_results(artifact, model, scope)
+        found = apply.artifact_results(artifact, model, scope)
     else:
         generator = torch.Generator().manual_seed(0) if METHODS[cell.compression.method].random else None
-        found = apply.results(scope, cell.compression, generator)
+        found = apply.compress_each(scope, cell.compression, generator)
     by_name = {each.name: each for each in scope}
     for name, result in list(found):
-        put(by_name[name], result)
+        write_result(by_name[name], result)
     return before, {each.name: each.matrix().clone() for each in scope}
 
 
@@ -170,20 +170,20 @@ def test_a_stored_compression_of_another_model_is_refused(ran):
     model = plain("tiny")
     artifact = read_artifact(Path(cell.compressed_path))
     with pytest.raises(UserError, match="made of another model"):
-        list(apply.stored_results(artifact, model, prunable(model)))
+        list(apply.artifact_results(artifact, model, prunable(model)))
 
 
 @pytest.mark.parametrize(("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128")])
 def test_a_level_that_does_not_fit_a_matrix_names_it(ran, tag, says):
     model = plain("tiny")
     with pytest.raises(UserError, match=r"encoder\.layer\.0\.attention.*: ") as error:
-        list(apply.results(prunable(model), parse_compression(tag), None))
+        list(apply.compress_each(prunable(model), parse_compression(tag), None))
     assert says in str(error.value)
 
 
 def test_layers_that_match_nothing_are_an_error(ran):
     with pytest.raises(UserError, match=r"layers.*'9'"):
-        apply.chosen(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
+        apply.select_prunables(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
 
 
 def test_cells_made_again_are_equal(ran):

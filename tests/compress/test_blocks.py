@@ -83,9 +83,9 @@ def test_other_ways_to_call_blocks(style):
         ("some tokens", r"stack\.0\.first\.weight: for 6 rows of 5 tokens its layer is given a \(3, 4\) tensor"),
         ("dict", r"stack\.0 \(Block\): it returns something else"),
         ("pooled", r"stack\.0 \(Block\): it returns something else"),
-        ("chain", r"stack\.1 \(Block\): it takes more from the block before"),
-        ("reversed", r"stack\.1 \(Block\): it ran when block 0 was to run"),
-        ("flat", r"stack\.0 \(Block\): the first thing it takes"),
+        ("chain", r"stack\.1 \(Block\): it takes more than the hidden states"),
+        ("reversed", r"stack\.1 \(Block\): it runs when block 0 is due"),
+        ("flat", r"stack\.0 \(Block\): its first argument"),
     ],
 )
 def test_blocks_that_cannot_run_alone(style, words):

@@ -52,7 +52,7 @@ def test_group_zero_is_the_whole_row():
 @pytest.mark.parametrize(
     ("inputs", "group", "words"),
     [
-        (96, 128, r"group 128 does not divide the 96 inputs.*one of \[8, 12, 16, 24, 32, 48\], or 0\.$"),
+        (96, 128, r"group 128 does not divide the 96 inputs.*one of \[8, 12, 16, 24, 32, 48\] or 0\.$"),
         (600, 128, r"use one of \[8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100, 120, 150, 200, 300\], or 0"),
         (37, 8, r"Here use 0\.$"),
     ],
@@ -64,7 +64,7 @@ def test_bad_group(inputs, group, words):
 
 def test_divides():
     check_divides(8, 4)
-    with pytest.raises(UserError, match=r"\(6 = 1 x 4 \+ 2\): use an `of` among \[2, 3, 6\]"):
+    with pytest.raises(UserError, match=r"\(6 = 1 x 4 \+ 2\): use one of \[2, 3, 6\] for `of`"):
         check_divides(6, 4)
     with pytest.raises(UserError, match="leave this matrix out"):
         check_divides(37, 4)
@@ -104,7 +104,7 @@ def test_cuda_weights_that_are_not_finite(bad):
 
 
 def test_no_weights():
-    with pytest.raises(UserError, match="matched no matrix"):
+    with pytest.raises(UserError, match="scope contains no matrix"):
         check_weights({})
 
 

@@ -78,7 +78,7 @@ def test_as_a_regular_expression_would(stems, patterns):
         ([], "no pattern is given"),
         ([""], "empty part"),
         (["11..mlp"], "empty part"),
-        (["29-24.mlp"], "runs down; write 24-29"),
+        (["29-24.mlp"], "is decreasing; write 24-29"),
         (["32.mlp"], "'32.mlp' matches none of the 128 matrices.* Did you mean .*'31.mlp'"),
         (["mlp.dwon_proj"], "Did you mean 'mlp.down_proj'"),
         (["mlp", "attention"], "'attention' matches none"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.compress import select
-from junkdna.compress.chunks import CPU_PART
+from junkdna.compress.chunks import CPU_CHUNK
 from junkdna.compress.select import (
     Order,
     keep_all_but_lowest,
@@ -105,7 +105,7 @@ STEP = select.SAMPLE_STEP | 1
 def hidden_from_the_sample():
     """Large where the sample looks, small elsewhere: what it brackets is far from the threshold."""
     values = torch.linspace(1e-3, 1, SIZE)
-    for part in values.split(CPU_PART):
+    for part in values.split(CPU_CHUNK):
         part[::STEP] += 100
     return values
 
@@ -150,7 +150,7 @@ def test_adversarial_data(name):
 def passes(order):
     """The order, and a list that gets an entry at each pass over its keys."""
     made = []
-    return order._replace(key_parts=lambda: made.append(1) or order.key_parts()), made
+    return order._replace(key_chunks=lambda: made.append(1) or order.key_chunks()), made
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_masks_are_made_when_they_are_asked_for():
     with small_parts(4):
         order = magnitude_order(weights)
         read = []
-        counted = order._replace(key_parts=lambda: (read.append(1) or part for part in order.key_parts()))
+        counted = order._replace(key_chunks=lambda: (read.append(1) or part for part in order.key_chunks()))
         masks = keep_from(counted, 1)
         next(masks)
         assert len(read) == 4  # of 24

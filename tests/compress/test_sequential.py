@@ -12,7 +12,7 @@ from sequential_oracle import batch, compress, naive, rows, run, same
 from tiny_models import FAMILIES
 
 from junkdna.compress.blocks import Batch
-from junkdna.compress.masks import MatrixResult, put
+from junkdna.compress.masks import MatrixResult, write_result
 from junkdna.compress.scope import prunable
 from junkdna.compress.sequential import calibrated
 from junkdna.errors import UserError
@@ -260,10 +260,10 @@ def test_put_writes_transposed_weights():
     model = tiny_models.plain("gpt2")
     chosen = prunable(model)[0]
     weight = torch.arange(96.0 * 32).reshape(96, 32)
-    put(chosen, MatrixResult(None, weight))
+    write_result(chosen, MatrixResult(None, weight))
     assert torch.equal(model.h[0].attn.c_attn.weight, weight.T)
     mask = weight.long() % 2 == 0
-    put(chosen, MatrixResult(mask, None))
+    write_result(chosen, MatrixResult(mask, None))
     assert torch.equal(model.h[0].attn.c_attn.weight, (weight * mask).T)
 
 
@@ -275,7 +275,7 @@ def test_models_and_matrices_that_calibration_refuses():
     with pytest.raises(UserError, match=r"2 lists of blocks \(encoder\.block, decoder\.block\)"):
         calibrated(t5, prunable(t5), some, compress, False, "cpu")
     albert = hf.AlbertModel(hf.AlbertConfig(**tiny_models.ENCODER, embedding_size=16))
-    with pytest.raises(UserError, match=r"AlbertLayerGroup.*it ran when block 1 was to run"):
+    with pytest.raises(UserError, match=r"AlbertLayerGroup.*it runs when block 1 is due"):
         calibrated(albert, prunable(albert), some, compress, False, "cpu")
     llama = tiny_models.causal("llama")
     head = prunable(llama, prune_head=True, head_names=["lm_head.weight"])

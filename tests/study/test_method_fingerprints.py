@@ -75,7 +75,7 @@ def test_a_declaration_moves_the_cells_of_its_method_alone(methods, resolved, me
         ("magnitude", 'meaning="prune', 'meaning="remove'),
         ("svd", 'source="Eckart', 'source="C. Eckart'),
         ("rtn", '"meaning": "consecutive inputs', '"meaning": "inputs side by side'),
-        ("rtn", '{0: "one group a row"', '{0: "a group for each row"'),
+        ("rtn", '{0: "one group per row"', '{0: "a group for each row"'),
     ],
 )
 def test_words_and_looks_move_no_cell(methods, resolved, method, old, new):

@@ -51,7 +51,7 @@ def test_a_matrix_may_be_changed_once_its_mask_is_there():
 def test_errors_come_before_the_first_mask():
     with pytest.raises(AssertionError, match=r"\(0\.3, 0\.2\)"):
         masks({"w": torch.ones(2, 2)}, (0.3, 0.2), None)
-    with pytest.raises(UserError, match="matched no matrix"):
+    with pytest.raises(UserError, match="scope contains no matrix"):
         masks({}, (0.2, 0.3), None)
     with pytest.raises(UserError, match=r"^w: 1 of 2 weights are NaN"):
         masks({"w": torch.tensor([[float("nan"), 1.0]])}, (0.2, 0.3), None)

@@ -92,7 +92,7 @@ def test_reference_ties_by_hand():
 def test_errors_come_before_the_first_mask():
     with pytest.raises(AssertionError, match="70"):
         masks({"w": torch.ones(2, 2)}, 70, None)
-    with pytest.raises(UserError, match="matched no matrix"):
+    with pytest.raises(UserError, match="scope contains no matrix"):
         masks({}, 0.5, None)
     with pytest.raises(UserError, match=r"^w: 1 of 2 weights are NaN"):
         masks({"w": torch.tensor([[float("nan"), 1.0]])}, 0.5, None)

@@ -78,7 +78,7 @@ def test_names_say_the_options_that_differ_and_the_footer_the_others():
     (ties,) = all_of("magnitude-0.3,reference_ties=true")
     assert series.shared_options([ties]) == ["Options, where a method has them: all ties pruned."]
     (whole,) = all_of("rtn-4bit,group=0")
-    assert series.shared_options([whole]) == ["Options, where a method has them: one group a row."]
+    assert series.shared_options([whole]) == ["Options, where a method has them: one group per row."]
 
 
 def test_every_method_has_a_name_and_lines_have_different_styles():
@@ -122,7 +122,7 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
         ("rtn-4bit", "RTN 4 bits, groups of 128"),
         (
             "gptq-3bit,act_order=true,calibration=c4,group=0",
-            "GPTQ 3 bits, one group a row, ordered by activation, calibrated on c4",
+            "GPTQ 3 bits, one group per row, ordered by activation, calibrated on c4",
         ),
         ("svd-rank0.25,layers=10.mlp+11.mlp", "SVD rank 0.25, only 10.mlp + 11.mlp"),
         ("band-0.2to0.3", "band 20 to 30 %"),
