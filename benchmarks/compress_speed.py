@@ -67,7 +67,7 @@ STAGES = (
     (wanda, "keep_highest_per_row", "selection"),
     (wanda, "keep_highest_per_group", "selection"),
     (quant_grid, "fit", "grids"),
-    (sequential, "put", "put"),
+    (sequential, "write_result", "write"),
 )
 """What is timed: a name in the module (or class) that calls it, and the stage it belongs to."""
 COPIED_BYTES = {"cuda": 2**31, "cpu": 2**28}

@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--part", type=int, help="scalars in a part, to try others than the package's")
     given = parser.parse_args()
     if given.part:
-        chunks.CPU_PART = chunks.DEVICE_PART = given.part
+        chunks.CPU_CHUNK = chunks.DEVICE_CHUNK = given.part
 
     device, dtype = torch.device(given.device), getattr(torch, given.dtype)
     weights = make(given.shape, given.millions, dtype, device)

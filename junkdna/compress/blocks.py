@@ -131,7 +131,7 @@ def record(stack: Stack, lengths: Sequence[int], batch: Batch, device: torch.dev
             calls.append(Call(*(_to_device(value, device, moved) for value in call)))
         except TypeError as error:
             raise stack.error(
-                number, f"one of its arguments is a {error}, which may change when the block runs"
+                number, f"an argument has type {error}, whose state may change when the block runs"
             ) from None
         if number and hidden is not hiddens[-1]:
             changed.add(number - 1)

@@ -48,7 +48,7 @@ def fit(weights: Tensor, bits: int, symmetric: bool) -> Grid:
     if symmetric:
         high = torch.maximum(-low, high)
         low = -high
-    scale = (high - low) / torch.full_like(high, steps)  # a number would be made a factor on CUDA, and round otherwise
+    scale = (high - low) / torch.full_like(high, steps)  # CUDA divides by a number as by its reciprocal
     if symmetric:
         scale = scale * (1 - 4 * torch.finfo(scale.dtype).eps)
     scale = scale.masked_fill(scale < torch.finfo(scale.dtype).tiny, 1)

@@ -5,12 +5,10 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from junkdna.compress.apply import Reports, Results, compress_matrix, select_prunables
 from junkdna.compress.artifact import write_artifact
-from junkdna.compress.input_stats import InputStatistics
-from junkdna.compress.masks import MatrixResult
 from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
 from junkdna.data.calibration import CalibrationRows, read_calibration
@@ -52,7 +50,7 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
         rows = _calibration_rows(calibration, settings["inputs"]["calibration"], model_folder, manifest["digest"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
-        batches, compress = _batches(model, rows), partial(_compress_one, compression)
+        batches, compress = _batches(model, rows), partial(compress_matrix, compression=compression)
         results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
     else:
         results = _uncalibrated(prunables, compression, model_folder / compression.method, device)
@@ -68,7 +66,9 @@ def make_compressed(output: Path, settings: dict, model_folder: Path, calibratio
     write_artifact(output, named_results(), facts)
 
 
-def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, model_digest: str) -> CalibrationRows:
+def _calibration_rows(
+    path: Path | None, expected_fingerprint: str, model_folder: Path, model_digest: str
+) -> CalibrationRows:
     """The rows of a calibration file.
 
     Raises UserError if it does not exist, or was built from other settings or from other contents of the model folder.
@@ -80,7 +80,7 @@ def _calibration_rows(path: Path | None, made_from: str, model_folder: Path, mod
             "than config.yaml)."
         )
     rows, facts = read_calibration(path)
-    check_made_from(path, settings_fingerprint(facts["settings"]), made_from)
+    check_made_from(path, settings_fingerprint(facts["settings"]), expected_fingerprint)
     check_same_bytes(path, facts.get("model_digest"), model_folder / MANIFEST, model_digest)
     return rows
 
@@ -98,10 +98,6 @@ def _batches(model: nn.Module, rows: CalibrationRows) -> list[Batch]:
         for batch in length_batches([lengths[r] for r in group], BATCH_TOKENS)
     ]
     return [Batch(*pad([rows.ids[i] for i in group], "cpu")) for group in groups]
-
-
-def _compress_one(compression: Compression, name: str, weight: Tensor, statistics: InputStatistics) -> MatrixResult:
-    return compress_matrix(name, weight, statistics, compression)
 
 
 def _uncalibrated(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:

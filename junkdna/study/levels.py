@@ -40,14 +40,6 @@ class LevelKind:
     sparsity: Callable[[Level], float] = lambda value: 0.0
 
 
-def _sparsity_error(value: float) -> str:
-    return _fraction_error(value, "the fraction of weights pruned")
-
-
-def _rank_error(value: float) -> str:
-    return _fraction_error(value, "the kept fraction of min(outputs, inputs), not a number of singular values", False)
-
-
 def _keep_of_error(value: tuple[int, int]) -> str:
     keep, of = value
     swapped = f"; did you mean keep: {of}, of: {keep}?" if 0 <= of < keep else ""
@@ -93,7 +85,7 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         pattern=_NUMBER,
         read=lambda texts: float(texts[0]),
         write=_text,
-        error=_sparsity_error,
+        error=lambda value: _fraction_error(value, "the fraction of weights pruned"),
         is_identity=lambda value: value == 0,
         sparsity=lambda value: value,
     ),
@@ -132,7 +124,9 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         pattern=f"rank{_NUMBER}",
         read=lambda texts: float(texts[0]),
         write=lambda value: f"rank{_text(value)}",
-        error=_rank_error,
+        error=lambda value: _fraction_error(
+            value, "the kept fraction of min(outputs, inputs), not a number of singular values", percent=False
+        ),
         is_identity=lambda value: value == 1,
     ),
 }

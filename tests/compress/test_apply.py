@@ -35,7 +35,7 @@ KINDS = {"tiny": "encoder", "llm": "decoder"}
 
 @pytest.fixture(scope="module")
 def ran(toy_world_once, tmp_path_factory):
-    """All cells of the toy study of methods, in a world of their own: {cell: its row}."""
+    """All cells of the toy study of methods, in a separate world: {cell: its row}."""
     folder = tmp_path_factory.mktemp("methods") / "world"
     shutil.copytree(toy_world_once, folder)
     before = Path.cwd()
@@ -73,7 +73,7 @@ def test_every_method_of_the_registry_ran(ran):
     assert {cell.transfer for cell in ran} == {"none", "dense", "sparse", "sparse_to_dense", "dense_freeze"}
 
 
-def test_achieved_sparsity_is_the_one_asked_for(ran):
+def test_achieved_sparsity_equals_the_level(ran):
     for cell, row in ran.items():
         if METHODS.get(cell.compression.method) and METHODS[cell.compression.method].gives == "weight":
             assert row["achieved_sparsity"] == 0
@@ -126,7 +126,7 @@ def test_weights_really_change_as_the_method_says(ran):
             assert zeros / total == pytest.approx(cell.compression.nominal_sparsity, abs=2e-3)
 
 
-def test_stored_compressions_are_shared_and_know_what_made_them(ran):
+def test_compressed_weights_are_shared_and_record_their_origin(ran):
     resolved = toy_run.read("methods.yaml")
     wanda = [cell for cell in ran if cell.compression.tag == "wanda-0.5,calibration=phrases" and cell.model == "tiny"]
     assert len({cell.compressed_path for cell in wanda}) == 1
@@ -165,11 +165,11 @@ def compressing_cell(settings: dict) -> None:
     run_cell(settings, "cpu")
 
 
-def test_a_stored_compression_of_another_model_is_refused(ran):
+def test_compressed_weights_of_another_model_are_refused(ran):
     cell = next(cell for cell in ran if cell.compressed_path and cell.model == "llm")
     model = plain("tiny")
     artifact = read_artifact(Path(cell.compressed_path))
-    with pytest.raises(UserError, match="made of another model"):
+    with pytest.raises(UserError, match="built from another model"):
         list(apply.artifact_results(artifact, model, prunable(model)))
 
 
@@ -186,8 +186,8 @@ def test_layers_that_match_nothing_are_an_error(ran):
         apply.select_prunables(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
 
 
-def test_cells_made_again_are_equal(ran):
-    """The same numbers once more, compressions made anew included."""
+def test_rerun_cells_are_equal(ran):
+    """The same numbers again, including recomputed compressions."""
     resolved = toy_run.read("methods.yaml")
     cells = [cell for cell in ran if cell.compressed_path and cell.model == "llm"][:4]
     for cell in cells:
@@ -208,7 +208,11 @@ def test_stale_calibration_rows_are_refused(ran):
     rows = Path("results/calibration/tiny/phrases/seed-0.parquet")
     other = Path("results/calibration/llm/phrases/seed-0.parquet")
     folder = toy_run.manifest("tiny").parent
-    for wrong, says in ((other, "other settings"), (Path("none.parquet"), "junkdna calibration"), (None, "not there")):
+    for wrong, says in (
+        (other, "other settings"),
+        (Path("no.parquet"), "junkdna calibration"),
+        (None, "do not exist"),
+    ):
         with pytest.raises(UserError, match=says):
             make_compressed(Path("results/new.safetensors"), settings, folder, wrong, "cpu")
     settings["inputs"]["calibration"] = "0" * 16
@@ -228,7 +232,7 @@ def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
         jobs.compress(Path("x"), {}, toy_run.manifest("tiny"), None, gpus=0, threads=1)
 
 
-def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
+def test_every_printed_command_runs(ran, tmp_path):
     """Calibration rows, compressions and cells of one method, made again by the lines of `junkdna plan --commands`."""
     resolved = toy_run.read("methods.yaml")
     for folder in ("calibration", "compressed", "cells"):

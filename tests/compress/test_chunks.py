@@ -28,7 +28,7 @@ def test_recut_takes_no_more_than_it_needs():
 
 
 @pytest.mark.parametrize(("lengths", "words"), [([2, 1], "end before"), ([2], "end inside")])
-def test_lengths_that_leave_scalars_are_our_own_mistake(lengths, words):
+def test_lengths_that_leave_scalars_fail_an_assertion(lengths, words):
     with pytest.raises(AssertionError, match=words):
         list(rechunk([torch.zeros(3), torch.zeros(3)], lengths))
 

@@ -90,7 +90,7 @@ def test_an_optimizer_step_is_seen(prunables, masks):
 
 
 @pytest.mark.parametrize("use", [apply_masks, violations])
-def test_masks_of_other_matrices_are_our_own_mistake(use, prunables, masks):
+def test_masks_of_other_matrices_fail_an_assertion(use, prunables, masks):
     with pytest.raises(AssertionError, match="different names"):
         use(prunables, {"plain": masks["plain"]})
     with pytest.raises(AssertionError, match="stored: mask"):

@@ -22,8 +22,8 @@ LETTERS = [[4], [5], [6], [7]]
 def few_shot_rows() -> tuple[list, list, list]:
     """Queries, options and starts with every kind of common beginning that tasks make.
 
-    Headers of which one begins another, a query that begins another query, equal queries, letters, options that begin
-    alike or begin one another, and options with an ending that alone is scored.
+    Headers of which one begins another, a query that begins another query, equal queries, letters, options with
+    a common beginning or that begin one another, and options of which only the ending is scored.
     """
     tails, (first, second, option) = random_rows(14, 0, 9), random_rows(60, 1, 40)[7:10]
     headers = [first + second, first, option[:2]]

@@ -151,7 +151,7 @@ def test_unknown_names_list_close_and_legal_ones(world, path, value, says):
         ({"method": "rtn", "bits": [4], "act_order": True}, ("rtn has no option act_order", "group, symmetric")),
         ({"method": "svd", "rank": [40]}, ("rank 40", "not a number of singular values")),
         ({"method": "svd", "rank": [0.5], "layers": ["../x"]}, ("layers '../x'", "11.mlp")),
-        ({"method": "svd", "rank": [0.5], "layers": []}, ("layers is empty", "leave it out")),
+        ({"method": "svd", "rank": [0.5], "layers": []}, ("layers is empty", "omit it")),
         ({"method": "band", "band": [10, 20]}, ("did you mean [0.1, 0.2]?",)),
         ({"method": "band", "band": [0.1, 0.2, 0.3]}, ("a pair [from, to]",)),
         ({"method": "gptq", "bits": [4]}, ("gptq needs calibration",)),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from junkdna.compress.checks import prune_count
-from junkdna.compress.select import Order, keep_all_but_lowest, magnitude_order
+from junkdna.compress.select import keep_all_but_lowest, magnitude_order
 from junkdna.study.methods import Method
 
 METHOD = Method(
@@ -33,10 +33,6 @@ def masks(
     """
     assert level[0] <= level[1], level
     order = magnitude_order(weights)
-    return _band_masks(order, *(prune_count(order.total, end) for end in level))
-
-
-def _band_masks(order: Order, first: int, last: int) -> Iterator[tuple[str, Tensor]]:
-    """Both thresholds are computed before this returns."""
-    pairs = zip(keep_all_but_lowest(order, first), keep_all_but_lowest(order, last), strict=True)
+    first, last = (keep_all_but_lowest(order, prune_count(order.total, end)) for end in level)
+    pairs = zip(first, last, strict=True)
     return ((name, above | ~from_low) for (name, from_low), (_, above) in pairs)

@@ -39,16 +39,9 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
     inputs = weight.shape[1]
     assert inputs == statistics.inputs, f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
     check_statistics(statistics)
-    scores = _scores(weight, statistics.square_sums)
+    # fewer bits would create ties between different weights of one input
+    dtype = torch.float32 if weight.dtype in (torch.float16, torch.bfloat16) else torch.float64
+    scores = weight.detach().abs().to(dtype) * statistics.square_sums.to(dtype).sqrt()
     if isinstance(level, tuple):
         return MatrixResult(keep_highest_per_group(scores, *level), None)
     return MatrixResult(keep_highest_per_row(scores, inputs - prune_count(inputs, level)), None)
-
-
-def _scores(weight: Tensor, square_sums: Tensor) -> Tensor:
-    """|W_ij| * ||x_j||_2 in float32 for 16-bit weights, in float64 for wider ones.
-
-    Fewer bits would create ties between different weights of one input.
-    """
-    wide = torch.float32 if weight.dtype in (torch.float16, torch.bfloat16) else torch.float64
-    return weight.detach().abs().to(wide) * square_sums.to(wide).sqrt()

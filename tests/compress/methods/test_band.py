@@ -41,7 +41,7 @@ def test_by_hand():
     assert not dict(masks(weights, (0, 1), None))["w"].any()
 
 
-def test_a_matrix_may_be_changed_once_its_mask_is_there():
+def test_a_matrix_may_be_changed_once_its_mask_exists():
     weights = {"b": torch.tensor([[1.0, 2.0]]), "a": torch.tensor([[3.0, 4.0]])}
     for name, mask in masks(weights, (0.25, 0.75), None):
         assert mask.tolist() == {"b": [[True, False]], "a": [[False, True]]}[name]

@@ -79,7 +79,7 @@ def test_reference_ties_keep_what_is_strictly_above_the_kth_largest(weights, spa
 def test_reference_ties_by_hand():
     weights = {"w": torch.tensor([[4.0, -2.0, 2.0, 1.0, 3.0, 2.0]])}
     expected = {  # k = 6, 3, 2, 1, 0
-        0: [True, True, True, False, True, True],  # the smallest goes although nothing was asked for
+        0: [True, True, True, False, True, True],  # the smallest is pruned although the level is 0
         0.5: [True, False, False, False, True, False],  # the third largest is a 2: all three go
         0.6: [True, False, False, False, False, False],
         0.8: [False] * 6,
