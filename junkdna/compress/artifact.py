@@ -68,7 +68,7 @@ def read_artifact(path: Path, settings_fingerprint: str | None = None) -> Artifa
     if sorted(MASK + name for name in shapes) != sorted(name for name in tensors if name.startswith(MASK)) or any(
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
     ):
-        raise broken(path, KIND, "corrupt: its masks do not match the shapes in its metadata")
+        raise broken(path, KIND, "corrupt: its masks do not match the stored shapes")
     return Artifact(
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
         weights={name.removeprefix(WEIGHT): weight for name, weight in tensors.items() if name.startswith(WEIGHT)},

@@ -1,11 +1,11 @@
 """Levels: how much a method compresses, as text in names and as the value that its function takes. Imports no torch.
 
- kind       text        value
- sparsity   0.7         the fraction of weights pruned, 0..1
- keep_of    keep2of4    (2, 4): N:M sparsity, the best 2 of every 4 consecutive inputs kept
- band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| pruned
- bits       4bit        4 bits per weight
- rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
+kind       text        value
+sparsity   0.7         the fraction of weights pruned, 0..1
+keep_of    keep2of4    (2, 4): N:M sparsity, the best 2 of every 4 consecutive inputs kept
+band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| pruned
+bits       4bit        4 bits per weight
+rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
 
 This file contains all rules for levels. Code that runs after a study's validation assumes valid levels.
 """

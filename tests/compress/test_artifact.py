@@ -114,7 +114,7 @@ def test_masks_that_do_not_fit_their_shapes(path):
     three_bytes = {"mask:w": torch.zeros(3, dtype=torch.uint8)}
     for tensors, shapes in ((three_bytes, {"w": [5, 5]}), (three_bytes, {}), ({}, {"w": [4, 6]})):
         write_tensors(path, KIND, tensors, {"shapes": shapes, "facts": {}})
-        with pytest.raises(UserError, match="do not match the shapes"):
+        with pytest.raises(UserError, match="do not match the stored shapes"):
             read_artifact(path)
 
 
