@@ -223,7 +223,7 @@ def test_ranks_of_many_replicates_do_not_depend_on_how_they_are_cut(monkeypatch)
     gold, given = sample("spearman", 60, 1)
     counts = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), size=100).astype(float)
     whole = metrics.spearman(gold, given, counts)
-    monkeypatch.setattr(metrics, "CHUNK", 7)
+    monkeypatch.setattr(metrics, "REPLICATE_CHUNK", 7)
     assert np.array_equal(metrics.spearman(gold, given, counts), whole)
 
 

@@ -91,7 +91,7 @@ def test_a_file_is_a_method_with_the_name_of_the_file(declare):
             {"options": {"power": {"default": "a", "meaning": "x"}}},
             "option power: its default must be true, false",
         ),
-        ({"options": {"keep": {"default": 1, "meaning": "x"}}}, "option keep: this key already has a meaning in studies"),
+        ({"options": {"keep": {"default": 1, "meaning": "x"}}}, "keep: this key already has a meaning in studies"),
         ({"statistics": "gram"}, "a method with statistics must be precomputed"),
         ({"precompute": True, "over": "model"}, "a method over the model cannot be precomputed"),
         ({"gives": "weight"}, "a method that gives no mask can take only bits or rank"),
