@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 
 from junkdna.compress import apply
-from junkdna.compress.masks import put
+from junkdna.compress.masks import write_result
 from junkdna.compress.scope import prunable
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
@@ -182,12 +182,12 @@ def _compress(
     prune_head = settings.training is not None and settings.training.prune_head
     heads = head if prune_head else ()
     scope = prunable(model, prune_head=prune_head, head_names=heads)
-    prunables = apply.chosen(model, key.compression, prune_head, heads)
+    prunables = apply.select_prunables(model, key.compression, prune_head, heads)
     reports, masks = apply.Reports(model, key.compression, scope), {}
     if not key.compression.level:
         return [], masks, reports.report()
     if artifact is not None:
-        results, stored = apply.stored_results(artifact, model, prunables), artifact.facts["report"]
+        results, stored = apply.artifact_results(artifact, model, prunables), artifact.facts["report"]
     else:
         results, stored = computed(key, prunables), None
     by_name = {each.name: each for each in prunables}
@@ -198,7 +198,7 @@ def _compress(
         if key.transfer != "none" and result.mask is not None:
             masks[name] = result.mask
         if key.transfer != "dense_freeze":
-            put(each, result)
+            write_result(each, result)
     return [each for each in prunables if each.name in masks], masks, stored or reports.report()
 
 
@@ -206,7 +206,7 @@ def computed(key: Cell, prunables: list) -> apply.Results:
     """What a method that is not stored gives for each matrix of a cell; draws from the cell's model and seed alone."""
     random = methods.METHODS[key.compression.method].random
     generator = torch.Generator().manual_seed(seed_for("random_mask", key.model, key.seed)) if random else None
-    return apply.results(prunables, key.compression, generator)
+    return apply.compress_each(prunables, key.compression, generator)
 
 
 def _train(

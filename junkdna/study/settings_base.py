@@ -6,7 +6,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
-from junkdna.errors import UserError, shown, unknown_name
+from junkdna.errors import UserError, short_repr, unknown_name
 
 SETTINGS_VERSION = 3  # what the settings mean; raise it when a stored result would no longer mean the same
 
@@ -45,7 +45,7 @@ def _value(value: object, hint: Any, where: str) -> object:
         if _fits(value, option):
             return value
     expected = " or ".join(_in_words(option) for option in options if option is not NoneType)
-    raise UserError(f"{where}: {shown(value)} must be {expected}.")
+    raise UserError(f"{where}: {short_repr(value)} must be {expected}.")
 
 
 def _in_words(hint: Any) -> str:

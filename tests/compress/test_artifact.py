@@ -93,10 +93,10 @@ def test_no_matrix_at_all(tmp_path):
     assert read_artifact(tmp_path / "x").masks == {}
 
 
-def test_settings_are_compared_where_given(path):
-    assert read_artifact(path, made_from="abc").facts == FACTS
+def test_settings_are_compared_if_given(path):
+    assert read_artifact(path, settings_fingerprint="abc").facts == FACTS
     with pytest.raises(UserError, match=r"method\.safetensors .*other settings \(digest abc\).*\(xyz\).*Rebuild it"):
-        read_artifact(path, made_from="xyz")
+        read_artifact(path, settings_fingerprint="xyz")
 
 
 def test_broken_files(path):
@@ -114,10 +114,10 @@ def test_masks_that_do_not_fit_their_shapes(path):
     three_bytes = {"mask:w": torch.zeros(3, dtype=torch.uint8)}
     for tensors, shapes in ((three_bytes, {"w": [5, 5]}), (three_bytes, {}), ({}, {"w": [4, 6]})):
         write_tensors(path, KIND, tensors, {"shapes": shapes, "facts": {}})
-        with pytest.raises(UserError, match="do not fit the shapes"):
+        with pytest.raises(UserError, match="do not match the stored shapes"):
             read_artifact(path)
 
 
-def test_a_matrix_twice_is_our_own_mistake(tmp_path, results):
-    with pytest.raises(AssertionError, match=r"b\.weight comes twice"):
+def test_a_duplicate_matrix_fails_an_assertion(tmp_path, results):
+    with pytest.raises(AssertionError, match=r"b\.weight occurs twice"):
         write_artifact(tmp_path / "x", [*results.items(), ("b.weight", results["b.weight"])], {})

@@ -107,7 +107,7 @@ def test_a_decoder_cell_divides_by_what_its_protocol_says(resolved):
         rows = tokens(cell).to_dicts()
         model = load_plain(Path(cell.model_folder), "decoder")
         prunables = prunable(model)
-        masks.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
+        masks.apply_masks(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
         options = [row["options"] for row in rows]
         raw = loglikelihood(model, [row["query"] for row in rows], options, [[0] * 4] * len(rows), "cpu")
         lengths = {
