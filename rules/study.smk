@@ -17,7 +17,7 @@ with told_plainly():
     RESOLVED = inputs.load_for_workflow(
         config, workflow.configfiles, workflow.config_settings.config
     )
-    study_commands.tell_jobs(RESOLVED.given)
+    study_commands.tell_jobs(RESOLVED.commands)
     CELLS = grid.all_cells(RESOLVED)
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = inputs.study_file(RESOLVED, FOLDER)

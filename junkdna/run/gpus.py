@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from junkdna.errors import UserError
-from junkdna.run.process import answer_of
+from junkdna.run.process import output_of
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 FAKE = "JUNKDNA_FAKE_GPUS"
@@ -94,7 +94,7 @@ def _uuids() -> list[str]:
 
 def _listed() -> list[tuple[str, list[str]]]:
     """(UUID, UUIDs of its MIG slices) of every GPU that `nvidia-smi -L` lists; nothing where it does not run."""
-    blocks = re.split(r"^GPU ", answer_of("nvidia-smi", "-L") or "", flags=re.MULTILINE)[1:]
+    blocks = re.split(r"^GPU ", output_of("nvidia-smi", "-L") or "", flags=re.MULTILINE)[1:]
     uuids = [re.findall(r"\(UUID: (\S+)\)", block) for block in blocks]
     return [(found[0] if found else "", found[1:]) for found in uuids]
 

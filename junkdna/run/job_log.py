@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from junkdna.errors import SCREEN_TEXT, cut
-from junkdna.run.process import answer_of
+from junkdna.run.process import output_of
 
 FINISHED = "finished"
 FAILED = "failed with exit code"
@@ -161,5 +161,5 @@ def _is_ours(pid: int) -> bool:
 
 def running_slurm_jobs() -> set[str] | None:
     """Numbers of this user's SLURM jobs that are not over yet; None where `squeue` is not there or does not answer."""
-    said = answer_of("squeue", "--me", "--noheader", "--format", "%A")
+    said = output_of("squeue", "--me", "--noheader", "--format", "%A")
     return None if said is None else {*said.split()}

@@ -18,7 +18,7 @@ CALLER = "JUNKDNA_CALLER"
 
 
 @dataclass(frozen=True)
-class Given:
+class StudyCommands:
     """A study file and, where only some experiments were asked for, their names.
 
     `folder`, where given, is the working directory that commands first change to.
@@ -51,7 +51,7 @@ class Given:
         return in_folder(self.folder, shlex.join(words))
 
 
-def tell_jobs(given: Given) -> None:
+def tell_jobs(given: StudyCommands) -> None:
     """Let the jobs of this process name the study in their messages."""
     if not given.is_default:
         os.environ[STUDY] = given.file
@@ -60,7 +60,7 @@ def tell_jobs(given: Given) -> None:
 def make_command(file: Path | str, *words: str) -> str:
     """The command, in backticks, with which a job's message says how a file of the workflow is made."""
     study = os.environ.get(STUDY)
-    line = Given(study or DEFAULT_STUDY).snakemake("--cores", "1", *words, targets=[str(file)])
+    line = StudyCommands(study or DEFAULT_STUDY).snakemake("--cores", "1", *words, targets=[str(file)])
     hint = "" if study else " (with the run's own --configfile or --config, where its study is not config.yaml)"
     return f"`{line}`{hint}"
 

@@ -65,7 +65,7 @@ def test_after_a_fetch_no_job_reads_from_outside(home: Path) -> None:
         "results/models/tiny/", "results/examples/colours/evaluate.parquet", "results/examples/mood/train.parquet",
         "results/examples/mood/evaluate.parquet",
     ]  # fmt: skip
-    assert in_all.endswith("in all; cells now run without a network")
+    assert in_all.endswith("in total; cells now run without a network")
     assert planned_rules().isdisjoint(BEFORE_JOBS)
     assert "cell" in planned_rules()
 

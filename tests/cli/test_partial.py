@@ -100,7 +100,7 @@ def test_the_report_says_first_what_is_missing_and_why(resolved: Resolved) -> No
     assert first.key in banner
     assert second.key in banner
     assert "2 of 4 of modes" in banner
-    assert "transfer_modes (2 of 4 cells of modes can be used, too few for it)" in banner
+    assert "transfer_modes (only 2 of 4 cells of modes can be used)" in banner
     assert any(line.startswith("not drawn: transfer_modes") for line in said)
     assert f"failed: {first.path} and 1 more: <b> ran out" in said
 
@@ -158,19 +158,21 @@ def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:
     for cell in grid.all_cells(resolved):
         if cell.compression.method == "dense":
             Path(cell.path).unlink()
-    with pytest.raises(UserError, match="6 of 10 cells of study toy are done, but none whose dense cell is done"):
+    with pytest.raises(
+        UserError, match="6 of 10 cells of study toy are done, but none of them has a finished dense cell"
+    ):
         list(partial.partial(resolved))
     shutil.rmtree("results/cells")
     with pytest.raises(UserError, match=r"none of the 10 cells of study toy is done:\n") as caught:
         list(partial.partial(resolved))
-    assert str(caught.value).endswith("How far the study is: junkdna status")
+    assert str(caught.value).endswith("For the progress of the study, run: junkdna status")
     assert not FOLDER.exists()
 
 
 def test_a_complete_study_leaves_nothing_partial(resolved: Resolved) -> None:
     FOLDER.mkdir(parents=True)
     said = list(partial.partial(resolved))
-    assert said[0] == "all 10 cells are done: nothing is missing"
+    assert said[0] == "all 10 cells are done; nothing is missing"
     assert not FOLDER.exists()
     assert not list(FOLDER.parent.glob(".partial*"))
 
@@ -225,7 +227,7 @@ def test_a_study_that_is_completed_meanwhile_stays_without(resolved: Resolved, m
     monkeypatch.setattr(
         partial, "_write", lambda *args: (real(*args), Path("results/studies/toy/report.html").write_text("whole"))[0]
     )
-    with pytest.raises(UserError, match="has been completed meanwhile"):
+    with pytest.raises(UserError, match="was completed meanwhile"):
         list(partial.partial(resolved))
     assert not FOLDER.exists()
 
@@ -246,7 +248,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     }  # fmt: skip
     aside.rename(lost)
     chosen = subprocess.run([*command, "--experiments", "context"], capture_output=True, text=True, check=False)
-    assert chosen.stdout.startswith("all 6 cells are done: nothing is missing\n")
+    assert chosen.stdout.startswith("all 6 cells are done; nothing is missing\n")
     assert "--config 'study_file=my study.yaml' 'run=[\"context\"]'" in chosen.stdout
 
 

@@ -65,7 +65,7 @@ def test_cells_are_named_by_file_log_key_or_pattern(world: Path) -> None:
 
 
 def test_a_cell_that_is_not_there_is_an_error_with_an_example(world: Path) -> None:
-    with pytest.raises(UserError, match=r"names no cell of the study.*results/cells/tiny/colours/plain/dense/none"):
+    with pytest.raises(UserError, match=r"matches no cell of the study.*results/cells/tiny/colours/plain/dense/none"):
         cells_like(resolve(toy.STUDY, "study"), "results/cells/tiny/colours/plain.parquet")
     found = printed("--cell", "nothing")
     assert (found.returncode, found.stdout) == (2, "")
