@@ -4,7 +4,6 @@ They are written to `results/studies/NAME/partial`, which no job of the workflow
 mistaken for complete results. A successful run removes the folder.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from junkdna.cli.table_jobs import write_drops
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.results import FOLDER, clear
+from junkdna.dag.state import stamp_of
 from junkdna.errors import UserError
 from junkdna.report.catalog import figure_names, outlines
 from junkdna.report.draw import draw_all
@@ -42,7 +42,7 @@ def partial(resolved: Resolved) -> Iterator[str]:
     """
     study = Path("results/studies") / resolved.study.study
     report = study / "report.html"
-    before = _stamp(report)
+    before = stamp_of(report)
     joined, compared, unusable = _join(resolved)
     if not unusable:
         clear(study)
@@ -56,7 +56,7 @@ def partial(resolved: Resolved) -> Iterator[str]:
         new = study / f".{FOLDER}.new"
         shutil.rmtree(new, ignore_errors=True)
         skipped = _write(resolved, joined, compared, gaps, new)
-        if _stamp(report) != before:
+        if stamp_of(report) != before:
             shutil.rmtree(new)
             raise UserError(f"the study was completed meanwhile, so no partial results were written; see {report}.")
         _replace(new, target)
@@ -77,19 +77,19 @@ def _join(resolved: Resolved) -> tuple["pl.DataFrame", "pl.DataFrame", dict[str,
     from junkdna.analysis.drops import drops
 
     for _ in range(ATTEMPTS):
-        before = {cell.path: _stamp(cell.path) for cell in all_cells(resolved)}
+        before = {cell.path: stamp_of(cell.path) for cell in all_cells(resolved)}
         try:
             joined, unusable = collect_done(resolved)
             check_data(resolved)
             compared = drops(resolved, joined, partial=True) if joined.height and unusable else joined
         except UserError:
-            if all(_stamp(path) == stamp for path, stamp in before.items() if stamp):
+            if all(stamp_of(path) == stamp for path, stamp in before.items() if stamp):
                 raise
             continue
-        if all(_stamp(path) == stamp for path, stamp in before.items() if path not in unusable):
+        if all(stamp_of(path) == stamp for path, stamp in before.items() if path not in unusable):
             return joined, compared, unusable
     raise UserError(
-        f"an active run replaced cells of study {resolved.study.study} during each of {ATTEMPTS} attempts to join them. "
+        f"an active run replaced cells of study {resolved.study.study} during {ATTEMPTS} attempts to join them. "
         "Run the command again later."
     )
 
@@ -125,8 +125,8 @@ def _write(
     store_study(folder / "study.json", study_document(resolved))
     skipped = _skipped(resolved, compared, gaps)
     write_report(
-        tables / "drops.parquet", tables / "cells.parquet", folder / "figures", folder / "study.json", folder / "report.html",
-        gaps.headline(), banner(gaps, skipped),
+        tables / "drops.parquet", tables / "cells.parquet", folder / "figures", folder / "study.json",
+        folder / "report.html", gaps.headline(), banner(gaps, skipped),
     )  # fmt: skip
     return skipped
 
@@ -193,11 +193,3 @@ def _replace(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _stamp(path: Path | str) -> tuple[int, int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -35,7 +35,7 @@ def status(resolved: Resolved) -> Iterator[str]:
         yield left_text(resolved, now)
     if now.finished:
         walls = [facts.wall_s for facts in now.finished.values()]
-        yield f"finished cells took {sum(walls):.0f} s in total, at most {max(walls):.0f} s each (excluding process starts)"
+        yield f"finished cells took {sum(walls):.0f} s, at most {max(walls):.0f} s each (without process starts)"
 
 
 def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:

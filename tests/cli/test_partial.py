@@ -158,9 +158,7 @@ def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:
     for cell in grid.all_cells(resolved):
         if cell.compression.method == "dense":
             Path(cell.path).unlink()
-    with pytest.raises(
-        UserError, match="6 of 10 cells of study toy are done, but none of them has a finished dense cell"
-    ):
+    with pytest.raises(UserError, match="6 of 10 cells of study toy are done, but none of them has a finished dense"):
         list(partial.partial(resolved))
     shutil.rmtree("results/cells")
     with pytest.raises(UserError, match=r"none of the 10 cells of study toy is done:\n") as caught:

