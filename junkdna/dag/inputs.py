@@ -37,8 +37,8 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
 
     `config` is everything that Snakemake has read; `files` are the `--configfile` paths and `options` the keys of
     `--config`, which replace top-level keys of the file. A single `--configfile` is read again with
-    `yaml_reader.read_yaml`, because Snakemake reads 010 as 8 and keeps the last of two equal keys. Snakemake has already
-    executed the Python in a `--configfile` with `__use_yte__`; a study_file is never executed. Raises UserError.
+    `yaml_reader.read_yaml`, because Snakemake reads 010 as 8 and keeps the last of two equal keys. Snakemake has
+    already executed the Python in a `--configfile` with `__use_yte__`; a study_file is never executed.
     """
     if "study" in config and "models" in config:
         if len(files) == 1 and _is_plain_yaml(Path(files[0])):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from junkdna.study.study import Resolved
 
+FOLDER = "partial"
+
 
 def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
     """Lines with the paths of the results of a study, below `start`."""
@@ -14,11 +16,8 @@ def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
     yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
     yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
     yield f"report   {folder}/report.html"
-    if (folder / "partial").is_dir():
-        yield f"partial  {folder}/partial/  (written while cells were missing)"
-
-
-FOLDER = "partial"
+    if (folder / FOLDER).is_dir():
+        yield f"partial  {folder}/{FOLDER}/  (written while cells were missing)"
 
 
 def clear(study: Path) -> None:

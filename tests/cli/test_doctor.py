@@ -50,7 +50,7 @@ def test_a_good_machine_is_ok() -> None:
     text, healthy = said()
     assert healthy, text
     for part in ("all packages installed", "GPUs: none visible", "SLURM: not installed", "results/ is writable",
-                 "study config.yaml: 18 cells", "to write"):  # fmt: skip
+                 "study config.yaml: 18 cells", "the study needs"):  # fmt: skip
         assert part in text
 
 

@@ -144,7 +144,7 @@ def test_a_job_tried_again_under_another_number_is_shown_once_with_its_last_logs
 
 def test_a_job_that_was_ended_from_outside_and_one_whose_scheduler_says_why(folder: Path) -> None:
     log_of("a", end="")
-    assert "ended without a word" in lines(failed(1, "a"))[2]
+    assert "ended without a message" in lines(failed(1, "a"))[2]
     Path("slurm.log").write_text("CANCELLED DUE TO TIME LIMIT\n")
     said = lines(failed(1, "b", more=", slurm.log"))
     assert said[2:4] == ["    CANCELLED DUE TO TIME LIMIT", "  log:    logs/b.log slurm.log"]

@@ -53,7 +53,7 @@ def listed(of: object) -> tuple[str, ...]:
 def imported_in_functions(file: Path) -> set[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return {*fingerprint.own_modules(node for function in functions for node in ast.walk(function))}
+    return {*fingerprint.imported_modules(node for function in functions for node in ast.walk(function))}
 
 
 def lists_of(cell: Cell, resolved: object) -> dict[str, tuple[str, ...]]:

@@ -77,7 +77,7 @@ def test_a_job_that_is_killed_is_told_from_one_that_runs(world: Path) -> None:
     job.wait()
     found = read_log(log)
     assert (found.pid, found.end, is_running(found, None)) == (job.pid, "", False)
-    assert "ended without a word" in why_it_ended(log, 3, 3)[0]
+    assert "ended without a message" in why_it_ended(log, 3, 3)[0]
 
 
 def test_the_number_of_a_process_of_another_program_is_not_taken_for_the_job(tmp_path: Path) -> None:
