@@ -43,13 +43,8 @@ def leftovers(commands: StudyCommands) -> Iterator[Check]:
     if orphans:
         yield False, f"jobs of a killed run are still running: wait, or `kill {' '.join(map(str, orphans))}`"
     if is_locked() and live == []:
-        yield (
-            False,
-            (
-                f"a killed run has left its lock, and no Snakemake runs here: `{commands.snakemake('--unlock')}` "
-                "(first check that no run on another machine uses this folder)"
-            ),
-        )
+        fix = f"`{commands.snakemake('--unlock')}` (first check that no run on another machine uses this folder)"
+        yield False, f"a killed run has left its lock, and no Snakemake runs here: {fix}"
     yield from _files(idle=not live and not orphans)
 
 
@@ -72,12 +67,10 @@ def _files(idle: bool) -> Iterator[Check]:
     if batched:
         yield True, f"{len(batched)} batched cells ({_size(batched)}): the next run uses them"
     if partial and idle:
+        command = "find results -name '.*.tmp*' -prune -exec rm -r {} +"
         yield (
             True,
-            (
-                f"{len(partial)} partial files of killed jobs ({_size(partial)}); harmless. To delete them: "
-                "find results -name '.*.tmp*' -prune -exec rm -r {} +"
-            ),
+            f"{len(partial)} partial files of killed jobs ({_size(partial)}). To delete them: {command}",
         )
 
 

@@ -24,7 +24,7 @@ def fetch(resolved: Resolved) -> Iterator[str]:
     The workflow builds them so that its records contain them. Raises UserError if a file could not be built.
     """
     files = sources(resolved)
-    build_targets(resolved, files, all_of_them=True)
+    build_targets(resolved, files, rebuild_outdated=True)
     sizes = {file: size_of(file.parent if file.name == "model.json" else file) or 0 for file in files}
     for file, size in sizes.items():
         path = f"{file.parent}/" if file.name == "model.json" else str(file)

@@ -7,8 +7,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,6 +163,7 @@ def cell(
     killed, and the next run takes the cell from there.
     """
     from junkdna.run import batches
+    from junkdna.run.gpus import lease
     from junkdna.study.cell import parse_cell_path
 
     if parse_cell_path(settings.cell).path != str(output):
@@ -170,23 +171,14 @@ def cell(
     with batches.claimed(settings, wait=True) if batch else nullcontext():
         if batches.take_over(settings, output):
             return
-        with _computing(gpus, threads, cells_per_gpu) as device:
+        for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
+            sys.modules.setdefault(package, None)
+        with lease(gpus, cells_per_gpu) as device:
+            _start_torch(device, threads)
             _write_cell(batches.batched_file(settings) if batch else output, settings, device, bar)
             _run_batch(settings, batch, device)
         if batch:
             batches.take_over(settings, output)
-
-
-@contextmanager
-def _computing(gpus: int, threads: int, cells_per_gpu: int) -> Iterator[str]:
-    """Lease the device of a cell's process and import torch; yields the name of the device."""
-    from junkdna.run.gpus import lease
-
-    for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
-        sys.modules.setdefault(package, None)
-    with lease(gpus, cells_per_gpu) as device:
-        _start_torch(device, threads)
-        yield device
 
 
 def _start_torch(device: str, threads: int) -> None:

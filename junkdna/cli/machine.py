@@ -87,13 +87,8 @@ def gpus(cells_per_gpu: int, commands: StudyCommands) -> Iterator[Check]:
         command = commands.snakemake("--cores", "all", "--resources", f"gpu={count * cells_per_gpu}")
         yield True, f"GPUs: {count} ({'; '.join(names) or 'names unknown'}); use `{command}`"
     if torch_cuda() is None:
-        yield (
-            False,
-            (
-                f"torch {_version('torch')} is built without CUDA and cannot use the GPUs: pip install "
-                "--force-reinstall torch from an index with CUDA builds (on Linux, the default index has them)"
-            ),
-        )
+        fix = "pip install --force-reinstall torch from an index with CUDA builds (on Linux, the default index)"
+        yield False, f"torch {_version('torch')} is built without CUDA and cannot use the GPUs: {fix}"
 
 
 def torch_cuda() -> str | None:

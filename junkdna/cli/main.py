@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 
 from junkdna.cli.parser import Parser
@@ -100,9 +101,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     doctor.add_argument("--model", help="instead list the weights of this model that compression changes")
     doctor.add_argument("--prune-head", action="store_true", help="with --model: include the task head")
     doctor.add_argument("--embeddings", action="store_true", help="with --model: include the embedding tables")
-    fetch = _command(commands, "fetch", "download everything that the study reads; jobs then run offline", _fetch)
-    partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _partial)
-    where = _command(commands, "where", "print the paths of the study's figures, tables and report", _where)
+    fetch = _command(commands, "fetch", "download everything that the study reads; jobs then run offline", _print_study)
+    partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _print_study)
+    where = _command(commands, "where", "print the paths of the study's figures, tables and report", _print_study)
     for name, text, run, markdown in (
         ("tasks", "list the tasks of the package", _tasks, "print the page docs/tasks.md"),
         ("formats", "list the answer formats of the package", _formats, "print the table of docs/scoring.md"),
@@ -185,22 +186,10 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _where(args: argparse.Namespace) -> None:
-    from junkdna.dag import results
-
-    _print_lines(results.where(_resolved(args)))
-
-
-def _partial(args: argparse.Namespace) -> None:
-    from junkdna.cli.partial import partial
-
-    _print_lines(partial(_resolved(args)))
-
-
-def _fetch(args: argparse.Namespace) -> None:
-    from junkdna.cli.fetch import fetch
-
-    _print_lines(fetch(_resolved(args)))
+def _print_study(args: argparse.Namespace) -> None:
+    """Print the lines that the function of the command (where, partial or fetch) yields for the study."""
+    module = import_module("junkdna.dag.results" if args.command == "where" else f"junkdna.cli.{args.command}")
+    _print_lines(getattr(module, args.command)(_resolved(args)))
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -171,7 +171,9 @@ def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterato
     gpus = 1 if run_gpus.gpu_count() else 0
     left = [cell for cell in all_cells(resolved) if state(cell, resolved) != "done"] if cells is None else list(cells)
     shared = [cell for cell in stored(left) if not is_current(cell.compressed_path, _compressed(cell, resolved))]
-    yield from dict.fromkeys(_calibration_command(cell, resolved) for cell in shared if _calibration(cell))
+    for file, cell in {_calibration(cell): cell for cell in shared if _calibration(cell)}.items():
+        settings = _calibration_settings(cell, resolved)
+        yield _command("calibration", file, f"--model {_manifest(cell)}", settings, resolved)
     for cell in shared:
         settings = _compressed(cell, resolved)
         samples = f"--calibration {shlex.quote(_calibration(cell))} " if _calibration(cell) else ""
@@ -217,11 +219,6 @@ def _calibration(cell: Cell) -> str:
 
 def _calibration_settings(cell: Cell, resolved: Resolved) -> dict:
     return calibration_file_settings(cell.model, calibration_of(cell.compression), cell.seed, resolved)
-
-
-def _calibration_command(cell: Cell, resolved: Resolved) -> str:
-    settings = _calibration_settings(cell, resolved)
-    return _command("calibration", _calibration(cell), f"--model {_manifest(cell)}", settings, resolved)
 
 
 def _manifest(cell: Cell) -> str:

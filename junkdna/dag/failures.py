@@ -138,7 +138,7 @@ def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str,
 def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator[str]:
     """Where the results of a successful run are; removes what `junkdna partial` wrote to the study's `folder`.
 
-    Does neither if the run was asked for single files and not for the report.
+    Does neither if the targets of the run were single files without the report.
     """
     if not any(job.rule.name == "report" for job in workflow.dag.jobs):
         return
@@ -200,11 +200,11 @@ def _cause(job: FailedJob) -> tuple[str, ...]:
 
 def _end(job: FailedJob) -> str:
     """How the job's own log ends; "finished" for a successful job in a SLURM submission that failed."""
-    found = read_log(Path(job.logs[0])) if job.logs else None
-    return found.end if found else ""
+    log = read_log(Path(job.logs[0])) if job.logs else None
+    return log.end if log else ""
 
 
 def _ends(job: FailedJob) -> list[str]:
     """The end of the job's own log, or of SLURM's, or a note that there is none."""
-    found = (why_it_ended(Path(log), LOG_LINES, MESSAGE_LINES) for log in job.logs)
-    return next(filter(None, found), ["(no log: the job ended before it started)"])
+    messages = (why_it_ended(Path(log), LOG_LINES, MESSAGE_LINES) for log in job.logs)
+    return next(filter(None, messages), ["(no log: the job never started)"])

@@ -44,7 +44,7 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
         if len(files) == 1 and _is_plain_yaml(Path(files[0])):
             resolved = load_study(_from_here(Path(files[0])), {key: config[key] for key in options})
         else:
-            resolved = resolve(config, "the study given by --configfile")
+            resolved = resolve(config, "the study of --configfile")
     else:
         if files:
             check_kind(config, " ".join(str(_from_here(Path(file))) for file in files), "study")

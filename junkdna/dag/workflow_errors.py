@@ -1,4 +1,4 @@
-"""User errors found while Snakemake reads the rules: one message without a traceback."""
+"""User errors while Snakemake reads the rules: one message without a traceback."""
 
 import sys
 from collections.abc import Iterator

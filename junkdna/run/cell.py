@@ -65,7 +65,10 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     if data is None:
         cast(model, settings.scoring.dtype)
     else:
-        trained = _train(settings, key, model, prunables, masks, data, loop)
+        from junkdna.train.finetune import fine_tune
+
+        draw_key = (key.task, key.seed)
+        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, draw_key, loop)
     watch.lap("train")
     with _repeatable_attention():
         answers = _answers(settings, model, model_folder, rows["evaluate"], device, loop)
@@ -201,14 +204,6 @@ def computed(key: Cell, prunables: list) -> apply.Results:
     random = methods.METHODS[key.compression.method].random
     generator = torch.Generator().manual_seed(seed_for("random_mask", key.model, key.seed)) if random else None
     return apply.results(prunables, key.compression, generator)
-
-
-def _train(
-    settings: CellSettings, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop
-):
-    from junkdna.train.finetune import fine_tune
-
-    return fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
 
 
 def processor() -> str:

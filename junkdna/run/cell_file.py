@@ -103,7 +103,7 @@ def write_cell(table: pa.Table, destination: Path) -> None:
     write_parquet(table, destination, **small)
 
 
-WHAT = "cell file"
+KIND = "cell file"
 ANSWERED = ("id", "gold", "prediction", "correct")
 
 
@@ -115,26 +115,25 @@ def read_footer(path: Path) -> dict:
 
 
 def _read(path: Path) -> tuple[bytes, dict]:
-    data = read_verified(path, WHAT)
+    data = read_verified(path, KIND)
     try:
         footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])
         if not {"settings_fingerprint", "tokens_sha256", "model", "compressed_digest", "wall_s"} <= footer.keys():
             raise ValueError("its footer is incomplete")
     except (pl.exceptions.PolarsError, AttributeError, KeyError, ValueError) as error:
-        raise corrupt_file(path, WHAT, error) from None
+        raise corrupt_file(path, KIND, error) from None
     return data, footer
 
 
 def examples_of(cell: Cell, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
-    """Per-example rows of a finished cell: `columns` (names in `EXAMPLE`), in that order."""
-    return examples_of_file(Path(cell.path), columns)
+    """Per-example rows of a finished cell: `columns` (names in `EXAMPLE`), in that order.
 
-
-def examples_of_file(path: Path, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
-    """Like `examples_of`, by path. Raises UserError if the file is corrupt or lacks a column."""
-    data = read_verified(path, WHAT)
+    Raises UserError if the file is corrupt or lacks a column.
+    """
+    path = Path(cell.path)
+    data = read_verified(path, KIND)
     try:
         examples = pl.read_parquet(data, columns=["examples"]).explode("examples").unnest("examples")
         return examples.select(columns)
     except pl.exceptions.PolarsError as error:
-        raise corrupt_file(path, WHAT, error) from None
+        raise corrupt_file(path, KIND, error) from None

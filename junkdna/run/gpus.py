@@ -133,9 +133,7 @@ def lease(gpus: int, cells_per_gpu: int = 1, folder: Path | None = None) -> Iter
     assert torch is None or not torch.cuda.is_initialized(), "lease a GPU before torch initializes CUDA"
     if len(devices) < gpus:
         names = ", ".join(device.name for device in devices)
-        raise UserError(
-            f"gpus={gpus}, but only {len(devices)} GPU(s) visible ({names}). Lower gpus or check CUDA_VISIBLE_DEVICES."
-        )
+        raise UserError(f"gpus={gpus}, but only {len(devices)} visible ({names}). Lower gpus, or check {VISIBLE}.")
     if "SLURM_JOB_ID" in os.environ and len(devices) == gpus:
         yield "cuda:0"
         return
@@ -159,9 +157,7 @@ def _user_folder() -> Path:
         folder = parent / f"junkdna-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.lstat().st_uid != os.getuid() or folder.is_symlink():
-            raise UserError(
-                f"{folder} belongs to another user. Set {LOCKS} to a folder on this machine that belongs to you."
-            )
+            raise UserError(f"{folder} belongs to another user. Set {LOCKS} to your own folder on this machine.")
     job = os.environ.get("SLURM_JOB_ID")
     return folder / f"slurm-{job}" if job else folder
 
@@ -173,12 +169,7 @@ def _wait(devices: list[Device], gpus: int, cells_per_gpu: int, folder: Path) ->
     while not (held := _take(devices, gpus, cells_per_gpu, folder)):
         if not waited:
             names = ", ".join(device.name for device in devices)
-            log.info(
-                "waiting for %d of the GPUs %s; `fuser -v %s/*.lock` shows which processes use them",
-                gpus,
-                names,
-                folder,
-            )
+            log.info("waiting for %d of the GPUs %s; `fuser -v %s/*.lock` shows their processes", gpus, names, folder)
         waited = True
         time.sleep(POLL_S * (0.75 + 0.5 * (os.getpid() % 97) / 97))
     return held
@@ -209,7 +200,7 @@ def _take(devices: list[Device], gpus: int, cells_per_gpu: int, folder: Path) ->
 
 
 def _room(device: Device, cells_per_gpu: int, folder: Path) -> list[int]:
-    """Open locks of a GPU: its own (exclusive, or shared by its leases) and those of its free slots; [] if it is full."""
+    """Open locks of a GPU: its own (exclusive, or shared by leases) and those of its free slots; [] if it is full."""
     import fcntl
 
     name = f"gpu-{re.sub(r'[^A-Za-z0-9_-]', '_', device.lock)}"

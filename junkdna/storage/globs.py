@@ -9,15 +9,15 @@ from pathlib import Path, PurePosixPath
 from junkdna.errors import UserError, shown
 
 
-def local_folder(given: str, root: Path = Path()) -> Path:
+def local_folder(name: str, root: Path = Path()) -> Path:
     """The folder that a study names, with `~` and `~user` expanded; a relative path starts at `root`.
 
     Raises UserError for the home folder of an unknown user. Does not check that the folder exists.
     """
     try:
-        return root / Path(given).expanduser()
+        return root / Path(name).expanduser()
     except RuntimeError:
-        raise UserError(f"folder {shown(given)}: this home folder does not exist. Write the full path.") from None
+        raise UserError(f"folder {shown(name)}: this home folder does not exist. Write the full path.") from None
 
 
 class NoMatch(Exception):

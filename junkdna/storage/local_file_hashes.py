@@ -85,7 +85,7 @@ def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
 
 @lru_cache
 def _facts(record: Path, folder: Path, stats: Stats) -> dict[str, dict]:
-    """Name -> size, times and hash of each file. Takes absolute paths, because it caches for the whole process."""
+    """Name -> size, times and hash of each file. Takes absolute paths, because the process caches it."""
     known = _read(record).get("files", {})
     files = {}
     for name, size, mtime_ns, ctime_ns in stats:

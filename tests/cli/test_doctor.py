@@ -70,7 +70,7 @@ def test_a_study_with_a_mistake_is_to_be_fixed_and_the_machine_is_looked_at_all_
     assert "GPUs: none visible" in text
 
 
-def test_packages_are_held_against_what_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_packages_are_compared_with_the_requirements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pins = tmp_path / "constraints.txt"
     monkeypatch.setattr(machine, "CONSTRAINTS", pins)
     monkeypatch.setattr(machine, "requires", lambda name: ["numpy>=1", 'gguf>=9; extra == "gguf"'])
@@ -179,7 +179,7 @@ def test_repositories_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "ok  Hub model someone/model: in the Hub cache" in said(study)[0]
 
 
-def test_what_a_killed_run_left(world: Path) -> None:
+def test_leftovers_of_a_killed_run(world: Path) -> None:
     for name in (".snakemake/locks/0.input.lock", "results/checkpoints/tiny/a.safetensors",
                  "results/batches/0123.parquet", "results/cells/tiny/.seed-0.parquet.x.tmp"):  # fmt: skip
         (world / name).parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def test_a_mistake_is_one_line(capsys, line, says):
     assert len(text.splitlines()) == 2
 
 
-def test_help_lists_what_people_use_and_below_it_what_rules_run():
+def test_help_lists_commands_for_people_before_those_of_rules():
     people, rules = parser().format_help().split("commands that Snakemake's rules run")
     listed = re.findall(r"(?m)^    (\w+)  ", people)
     assert {"plan", "status", "doctor", "fetch", "partial", "where", "tasks", "task"} <= {*listed}
@@ -46,7 +46,7 @@ def test_help_lists_what_people_use_and_below_it_what_rules_run():
     assert re.findall(r"(?m)^  (\w+) ", rules) == [*job_commands.HELP]
 
 
-def test_what_is_right_is_read():
+def test_correct_arguments_are_parsed():
     args = parser().parse_args(["plan", "--study", "a.yaml", "--experiments", "x", "y"])
     assert (args.command, str(args.study), args.experiments) == ("plan", "a.yaml", ["x", "y"])
 

@@ -59,7 +59,7 @@ def failed_log(message: str) -> str:
     return "".join(f"{STAMP}{line}\n" for line in ("started on far as process 1", message, "failed with exit code 2"))
 
 
-def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
+def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
     lost = cell_like(resolved, "/plain/", "/magnitude-0.9/")
     Path(lost.path).unlink()
     said = list(partial.partial(resolved))
@@ -84,7 +84,7 @@ def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved,
     assert not Path("results/studies/toy/tables").exists()
 
 
-def test_the_report_says_first_what_is_missing_and_why(resolved: Resolved) -> None:
+def test_the_report_starts_with_the_missing_cells_and_the_reasons(resolved: Resolved) -> None:
     first, second = (cell_like(resolved, "/sparse/", f"/seed-{seed}/") for seed in (0, 1))
     for cell in (first, second):
         Path(cell.path).unlink()
@@ -197,13 +197,13 @@ def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
     Path(lost.path).unlink()
     real, calls = analysis_drops.drops, []
 
-    def meddled(*arguments: object, **more: object) -> pl.DataFrame:
+    def delete_and_compare(*arguments: object, **more: object) -> pl.DataFrame:
         calls.append(1)
         if len(calls) == 1:
-            Path(other.path).unlink()  # a run has begun to make it anew
+            Path(other.path).unlink()  # a run has started to recompute it
         return real(*arguments, **more)
 
-    monkeypatch.setattr(analysis_drops, "drops", meddled)
+    monkeypatch.setattr(analysis_drops, "drops", delete_and_compare)
     said = list(partial.partial(resolved))
     assert len(calls) == 2
     assert said[0].startswith("INCOMPLETE: 8 of 10 cells")
@@ -214,7 +214,7 @@ def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
         return real(*arguments, **more)
 
     monkeypatch.setattr(analysis_drops, "drops", always)
-    with pytest.raises(UserError, match="a run makes them anew"):
+    with pytest.raises(UserError, match="an active run replaced cells"):
         list(partial.partial(resolved))
     assert drops_of(FOLDER).height
 
@@ -250,7 +250,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     assert "--config 'study_file=my study.yaml' 'run=[\"context\"]'" in chosen.stdout
 
 
-def test_the_complete_join_still_refuses_what_is_missing(resolved: Resolved) -> None:
+def test_the_complete_join_still_refuses_missing_cells(resolved: Resolved) -> None:
     joined = collect.collect(resolved)
     with pytest.raises(KeyError):
         analysis_drops.drops(resolved, joined.head(9))

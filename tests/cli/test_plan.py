@@ -83,7 +83,7 @@ def test_ten_thousand_cells_are_planned_in_seconds_of_cpu(world: Path) -> None:
     assert "10310 cells, 10310 to run" in text
 
 
-def test_sizes_are_those_of_whole_blocks(world: Path) -> None:
+def test_sizes_count_complete_blocks(world: Path) -> None:
     folder = world / "folder"
     folder.mkdir()
     empty = size_of(folder)
@@ -110,7 +110,7 @@ def test_files_of_unknown_size_are_named(world: Path, monkeypatch: pytest.Monkey
     assert "models 50 MB" in plan_text(study)
 
 
-def test_stored_compressions_are_guessed_by_what_they_hold_and_then_by_those_there(world: Path) -> None:
+def test_stored_compressions_are_estimated_by_formula_and_then_by_existing_ones(world: Path) -> None:
     """A bit a parameter for a mask (wanda), 33 for a mask and values (sparsegpt); the SVD's factors twice the model."""
     resolved = resolve(toy.METHODS, "study")
     cells = [cell for cell in grid.stored(grid.all_cells(resolved)) if cell.model == "tiny"]

@@ -71,7 +71,7 @@ def test_a_cell_that_is_not_there_is_an_error_with_an_example(world: Path) -> No
     assert (found.returncode, found.stdout) == (2, "")
 
 
-def test_what_must_be_there_before_is_said(world: Path) -> None:
+def test_missing_inputs_are_listed(world: Path) -> None:
     resolved = resolve(toy.STUDY, "study")
     cell = grid.all_cells(resolved)[0]
     tokens = "results/tokens/tiny/colours/plain/default/evaluate.arrow"
@@ -89,7 +89,7 @@ def test_a_cell_without_commands_is_a_mistake(world: Path) -> None:
     assert "--commands" in found.stderr
 
 
-def test_inputs_of_other_settings_are_made_again(world: Path) -> None:
+def test_inputs_of_other_settings_are_rebuilt(world: Path) -> None:
     """After the calibration's texts have changed, both commands that come before the cell's are printed."""
     resolved = toy_run.read("methods.yaml")
     cell = next(cell for cell in grid.all_cells(resolved) if cell.key.startswith("tiny/hues/plain/wanda-0.5"))

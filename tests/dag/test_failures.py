@@ -122,7 +122,7 @@ def test_a_job_that_a_later_attempt_finished_did_not_fail(folder: Path) -> None:
     assert failed_jobs(failed(3, "a") + "Finished jobid: 33 (Rule: cell)\n")[0].output == "results/a.parquet"
 
 
-def test_jobs_of_a_submission_that_went_well_or_never_began_are_told_apart(folder: Path) -> None:
+def test_jobs_that_succeeded_and_jobs_that_never_started_are_distinguished(folder: Path) -> None:
     """A group: Snakemake reports every job of it as failed, indented."""
     log_of("well", "score 0.5", end="finished")
     log_of("bad", "the data are wrong")
@@ -132,7 +132,7 @@ def test_jobs_of_a_submission_that_went_well_or_never_began_are_told_apart(folde
     assert [line for line in said if line.startswith("FAILED")] == [
         "FAILED  cell results/bad.parquet", "FAILED  cell results/later.parquet",
     ]  # fmt: skip
-    assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: the job ended before it started)"
+    assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: the job never started)"
 
 
 def test_a_job_tried_again_under_another_number_is_shown_once_with_its_last_logs(folder: Path) -> None:
@@ -160,7 +160,7 @@ def test_at_most_two_screens(folder: Path) -> None:
     assert sum(len(line) > 400 for line in said) == SHOWN
 
 
-def test_nothing_is_said_where_no_job_failed(folder: Path) -> None:
+def test_no_message_without_failed_jobs(folder: Path) -> None:
     assert lines("Building DAG of jobs...\nFinished jobid: 1 (Rule: cell)\n") == []
     run = Run(StudyCommands(), "snakemake")
     assert list(failure_lines([], run, toy_study())) == list(failure_lines(["none.log"], run, toy_study())) == []

@@ -75,7 +75,7 @@ def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
     assert not made()
 
 
-def test_a_log_that_cannot_be_made_goes_to_stderr(resolved, own, capsys):
+def test_a_log_that_cannot_be_created_goes_to_stderr(resolved, own, capsys):
     settings = toy_run.settings_of(own, resolved)
     batches.batched_file(settings).with_suffix(".log").mkdir(parents=True)
     with batches.separate_log(settings):
@@ -124,7 +124,7 @@ def test_the_job_of_a_batched_cell_moves_it_and_repeats_its_log(resolved, own, c
     assert not file.with_suffix(".log").exists()
 
 
-def test_finished_cells_are_left_alone_and_stale_ones_are_made(resolved, own):
+def test_finished_cells_are_kept_and_stale_ones_are_computed(resolved, own):
     cells = same_inputs(grid.all_cells(resolved), own)
     finished, stale = [cell for cell in cells if cell != own][:2]
     for cell in (finished, stale):
@@ -137,7 +137,7 @@ def test_finished_cells_are_left_alone_and_stale_ones_are_made(resolved, own):
     assert stale.key in made()
 
 
-def test_nothing_is_made_for_the_queue_of_another_study(study):
+def test_the_queue_of_another_study_is_ignored(study):
     before = grouped(study)
     batches.write_queue(before)
     changed = {**study, "tasks": {**study["tasks"]}}

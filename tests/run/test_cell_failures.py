@@ -193,7 +193,7 @@ def test_a_mask_that_does_not_hold_stops_the_cell(resolved, monkeypatch):
     assert not Path(SPARSE.path).exists()
 
 
-def test_cut_rows_are_counted_and_said(resolved, caplog):
+def test_truncated_rows_are_counted_and_logged(resolved, caplog):
     path = Path(DENSE.tokens_path("evaluate"))
     table = read_tokens(path)
     rows = [{**row, "truncated": number % 4 == 0} for number, row in enumerate(table.to_pylist())]

@@ -43,7 +43,7 @@ def table(kind: str, footer: dict | None = None) -> pa.Table:
     return cell_table({**row(kind), "achieved_sparsity": 0.7}, footer or {})
 
 
-def test_the_row_says_what_was_answered():
+def test_the_row_contains_the_answers():
     found = row("class")
     assert found.pop("examples").to_pylist()[0]["id"] == "a"
     assert found == {
@@ -107,7 +107,7 @@ def test_golds_and_predictions_keep_every_digit():
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_a_written_cell_reads_back_whole(tmp_path, kind):
+def test_a_written_cell_reads_back_complete(tmp_path, kind):
     footer = {"settings_fingerprint": "abc", "text": "naïve 東京", "nested": {"b": [1, 2.5], "a": None}}
     written, path = table(kind, footer), tmp_path / "deep/er/cell.parquet"
     write_cell(written, path)

@@ -78,7 +78,7 @@ def check(leases: list[dict], made: list[str], per_gpu: int) -> None:
     assert first == dict.fromkeys("0123", per_gpu), "the first jobs did not spread over all GPUs"
 
 
-def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_and_compressions_lease_with_their_options(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the jobs above leave out: the real stages, on a pretended GPU for which the CPU stands in."""
     resolved = toy_run.read("methods.yaml")
     toy_run.prepare(resolved)
@@ -105,7 +105,7 @@ def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a torch that cannot use a GPU")
-def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_torch_cannot_use_is_an_error_with_a_fix(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = toy_run.read()
     cell = grid.all_cells(resolved)[0]
     monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")

@@ -116,7 +116,7 @@ def one_of_each(cells: list[Cell]) -> list[Cell]:
 
 @pytest.mark.usefixtures("world", "lists")
 @pytest.mark.parametrize("study", ["settings.yaml", "methods.yaml"])
-def test_what_runs_in_a_job_is_in_its_fingerprint(monkeypatch, study):
+def test_the_code_of_a_job_is_in_its_fingerprint(monkeypatch, study):
     for package in ("data", "models", "compress", "compress/methods", "evaluate", "evaluate/formats", "train", "run"):
         for file in (fingerprint.PACKAGE / package).glob("*.py"):
             import_module(f"junkdna.{package.replace('/', '.')}.{file.stem}".removesuffix(".__init__"))

@@ -59,7 +59,7 @@ def test_a_job_that_fails_says_so_after_its_reason(world: Path, settings: dict) 
     assert "colours.parquet is no Parquet file" in reason
 
 
-def test_a_job_that_is_killed_is_told_from_one_that_runs(world: Path) -> None:
+def test_killed_and_running_jobs_are_distinguished(world: Path) -> None:
     resolved = toy_run.read()
     toy_run.prepare(resolved)
     cell = grid.all_cells(resolved)[0]
@@ -99,7 +99,7 @@ def test_jobs_of_other_machines_are_known_by_their_slurm_job_alone(tmp_path: Pat
     assert is_running(read_log(log), None) is False
 
 
-def test_a_message_is_shown_whole_where_it_is_short_enough(tmp_path: Path) -> None:
+def test_short_messages_are_shown_completely(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     lines = [f"{STAMP}started on here as process 1", f"{STAMP}before", f"{STAMP}four lines:", "  a", "  b", "", "  c"]
     log.write_text("\n".join([*lines, f"{STAMP}failed with exit code 2", ""]))
@@ -132,7 +132,7 @@ def test_a_long_message_keeps_its_last_sentence(tmp_path: Path) -> None:
         assert last_lines(log, 1, 6)[0].startswith(text[:10])
 
 
-def test_what_is_no_log_of_a_job_is_none(tmp_path: Path) -> None:
+def test_other_files_are_not_logs_of_jobs(tmp_path: Path) -> None:
     assert read_log(tmp_path / "none.log") is None
     for text in ("", "Traceback\n", f"{STAMP}something else\n"):
         (tmp_path / "a.log").write_text(text)
