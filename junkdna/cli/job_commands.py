@@ -5,7 +5,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +84,9 @@ def _run(args: argparse.Namespace) -> None:
     options = {name: getattr(args, name) for name in ("gpus", "threads", "cells_per_gpu", "batch") if name in args}
     if "threads" in options:
         os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
-    job = getattr(import_module(f"junkdna.cli.{'table_jobs' if args.command in TABLE_JOBS else 'jobs'}"), args.command)
+    from junkdna.cli import jobs, table_jobs
+
+    job = getattr(table_jobs if args.command in TABLE_JOBS else jobs, args.command)
     settings = [_settings(args)] if _has_settings(args.command) else []
     if args.command == "cell":
         options["bar"] = progress_bar(settings[0].cell)

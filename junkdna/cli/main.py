@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 
 from junkdna.cli.parser import Parser
@@ -188,8 +187,13 @@ def _status(args: argparse.Namespace) -> int:
 
 def _print_study(args: argparse.Namespace) -> None:
     """Print the lines that the function of the command (where, partial or fetch) yields for the study."""
-    module = import_module("junkdna.dag.results" if args.command == "where" else f"junkdna.cli.{args.command}")
-    _print_lines(getattr(module, args.command)(_resolved(args)))
+    if args.command == "where":
+        from junkdna.dag.results import where as lines
+    elif args.command == "fetch":
+        from junkdna.cli.fetch import fetch as lines
+    else:
+        from junkdna.cli.partial import partial as lines
+    _print_lines(lines(_resolved(args)))
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`junkdna doctor`: each check on a machine or folder that is as it should be, and on one that is not."""
+"""`junkdna doctor`: each check on a correct machine or folder and on a faulty one."""
 
 import copy
 import os

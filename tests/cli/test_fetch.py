@@ -1,4 +1,4 @@
-"""`junkdna fetch`: what comes from outside is brought by the workflow itself, and nothing of it is planned again."""
+"""`junkdna fetch`: the workflow fetches everything from outside, and later runs do not plan it again."""
 
 import os
 import re

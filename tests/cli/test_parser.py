@@ -1,4 +1,4 @@
-"""Mistakes on the command line of `junkdna`: one line with close names, and how to ask for help."""
+"""Errors on the command line of `junkdna`: one line with close names, and the help command."""
 
 import json
 import re

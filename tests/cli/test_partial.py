@@ -1,4 +1,4 @@
-"""`junkdna partial`: the complete part of a study, said everywhere to be one, and nothing that is not done."""
+"""`junkdna partial`: results of the finished cells only, marked as incomplete everywhere."""
 
 import os
 import re

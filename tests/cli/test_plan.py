@@ -1,4 +1,4 @@
-"""`junkdna plan`: hours and disk before a run, from what is there and from what is known beforehand."""
+"""`junkdna plan`: time and disk space before a run, from existing files and from estimates."""
 
 import copy
 import re
@@ -111,7 +111,7 @@ def test_files_of_unknown_size_are_named(world: Path, monkeypatch: pytest.Monkey
 
 
 def test_stored_compressions_are_estimated_by_formula_and_then_by_existing_ones(world: Path) -> None:
-    """A bit a parameter for a mask (wanda), 33 for a mask and values (sparsegpt); the SVD's factors twice the model."""
+    """1 bit per parameter for a mask (wanda), 33 for a mask and values (sparsegpt); SVD factors are twice the model."""
     resolved = resolve(toy.METHODS, "study")
     cells = [cell for cell in grid.stored(grid.all_cells(resolved)) if cell.model == "tiny"]
     methods = [cell.compression.method for cell in cells]

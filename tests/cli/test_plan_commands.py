@@ -1,4 +1,4 @@
-"""Commands that run one cell alone: pasted into a real shell as they are printed."""
+"""Commands that run single cells, pasted into a real shell as printed."""
 
 import copy
 import os

@@ -1,4 +1,4 @@
-"""`junkdna task show`: what it prints is what a cell scores, and mistakes are said in words."""
+"""`junkdna task show`: it prints what a cell scores, and explains input errors."""
 
 import os
 import re

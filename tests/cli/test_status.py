@@ -1,4 +1,4 @@
-"""`junkdna status`, once and as a watch: states from real cell files and logs, and how little is read again."""
+"""`junkdna status`, once and with --watch: states from real cell files and logs; only changed files are read again."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""How long cells are expected to take, and what is left of a run."""
+"""Expected times of cells, and the remaining time of a run."""
 
 import copy
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_another_task_of_the_model_is_scaled_by_scored_and_trained_tokens(resolv
 
 
 def test_a_model_that_has_not_run_is_scaled_by_its_parameters_which_is_a_guess(resolved: Resolved, world: Path) -> None:
-    """Before a weight of it is here: by the parameters that its name states."""
+    """Before its weights exist, from the number of parameters in its name."""
     write_rows({("hues", "evaluate"): 40})
     studied = copy.deepcopy(toy.SETTINGS)
     studied["models"]["llm"] = {"kind": "decoder", "hub": "someone/other-1.5b-it"}

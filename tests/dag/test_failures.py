@@ -1,4 +1,4 @@
-"""The end of a failed run: which jobs are shown, with what, and how many."""
+"""The messages at the end of a failed run."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Local folders and files that a study names: looked at before any job starts, each missing one named once."""
+"""Local folders and files that a study names: checked before any job starts; each missing one is reported once."""
 
 import copy
 import hashlib

@@ -1,4 +1,4 @@
-"""What is wrong with the model folders of a study is said when it is planned, not inside a job."""
+"""Problems with the model folders of a study are reported when it is planned, not by a job."""
 
 import json
 import shutil

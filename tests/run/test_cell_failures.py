@@ -1,4 +1,4 @@
-"""Cells that cannot be run or written: named, and no file left that looks like a result."""
+"""Cells that cannot be run or written: the error names them, and no file is left that looks like a result."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""GPUs shared out under the real Snakemake and the project's own rules, on four devices that are only pretended.
+"""GPU leases under the real Snakemake and the rules of the project, on four simulated devices.
 
 Each job takes its lease as ever and writes down what it was given. In place of computing it holds the lease for a
 while, since torch finds no such devices. `test_gpu.py` does the same on real GPUs, with real cells.
@@ -110,6 +110,6 @@ def test_a_gpu_that_torch_cannot_use_is_an_error_with_a_fix(world: Path, monkeyp
     cell = grid.all_cells(resolved)[0]
     monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
     monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
-    with pytest.raises(UserError, match=r"torch .* cannot use it: .*--resources gpu=0"):
+    with pytest.raises(UserError, match=r"torch .* cannot use it\. .*--resources gpu=0"):
         jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter)
     assert not Path(cell.path).exists()

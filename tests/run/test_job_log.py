@@ -1,4 +1,4 @@
-"""Logs of jobs: real processes of the command line write them, and what became of each is read back."""
+"""Logs of jobs: real processes write them, and the outcome of each is read back."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which code counts for a stored result: what runs, not what it says of itself."""
+"""Which code counts for a stored result: what runs, not its docstrings and captions."""
 
 import shutil
 from pathlib import Path
@@ -143,6 +143,7 @@ def test_fingerprints_differ_with_the_code_that_runs(package):
 
 def declared(file: Path, fields: str) -> None:
     file.write_text(f'METHOD = Method({fields})\n\n\ndef compress():\n    """Nothing."""\n')
+    forget()
 
 
 @pytest.mark.parametrize("field", ["label", "line_style", "meaning", "source", "caption"])

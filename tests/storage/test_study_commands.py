@@ -1,4 +1,4 @@
-"""Commands in messages: they name the study, a shell reads them as they stand, and Snakemake reads the same values."""
+"""Commands in messages: they name the study, can be pasted into a shell, and give Snakemake the same values."""
 
 import shlex
 from pathlib import Path
