@@ -66,7 +66,7 @@ def test_the_row_describes_the_training():
 
 def test_default_knobs_are_an_empty_text():
     cell = Cell("m", "t", (), Compression(), "none", "default", 0)
-    assert metrics_row({"metric": "a", "kind": "choice"}, cell, answers("class"), None, 0)["knobs"] == ""
+    assert metrics_row(SimpleNamespace(metric="a", kind="choice"), cell, answers("class"), None, 0)["knobs"] == ""
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

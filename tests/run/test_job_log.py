@@ -1,6 +1,5 @@
 """Logs of jobs: real processes write them, and the outcome of each is read back."""
 
-import json
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ import pytest
 import toy_run
 
 from junkdna.run.job_log import FINISHED, is_running, last_lines, read_log, why_it_ended
+from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
 
 STAMP = "2026-01-02 03:04:05,678 "
@@ -27,12 +27,12 @@ def junkdna(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 def examples(log: Path, settings: dict, **environment: str) -> subprocess.CompletedProcess:
     file = "results/examples/colours/evaluate.parquet"
-    return junkdna("examples", file, "--log", str(log), "--settings", json.dumps(settings), **environment)
+    return junkdna("examples", file, "--log", str(log), "--settings", canonical_json(settings), **environment)
 
 
 @pytest.fixture
 def settings(world: Path) -> dict:
-    from junkdna.study.settings import example_settings
+    from junkdna.study.source_settings import example_settings
 
     return example_settings("colours", "evaluate", toy_run.read())
 
@@ -64,7 +64,7 @@ def test_killed_and_running_jobs_are_distinguished(world: Path) -> None:
     toy_run.prepare(resolved)
     cell = grid.all_cells(resolved)[0]
     log = world / "a.log"
-    settings = json.dumps(toy_run.settings_of(cell, resolved))
+    settings = canonical_json(toy_run.settings_of(cell, resolved))
     job = subprocess.Popen(
         [sys.executable, "-m", "junkdna", "cell", cell.path, "--log", str(log), "--settings", settings]
     )
