@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
 
     top = Parser(
         prog="junkdna",
-        description="Does compression hurt a language model more on harder tasks? Snakemake runs the study; these "
+        description="Does compression hurt a language model more on harder tasks?\nSnakemake runs the study; these "
         "commands show what a run would do, its progress, and its results.",
         epilog=job_commands.overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -89,7 +89,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     plan.add_argument("--commands", action="store_true", help="print commands that run each unfinished cell")
     plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose path matches (* allowed)")
     status = _command(
-        commands, "status", "count the cells that are done, running, failed, missing, stale, broken", _status
+        commands, "status", "count cells by state; name failed, stale, broken and collapsed ones", _status
     )
     status.add_argument("--stale", action="store_true", help="print only the paths of stale and broken cells")
     status.add_argument(

@@ -81,7 +81,7 @@ def test_a_log_that_cannot_be_created_goes_to_stderr(resolved, own, capsys):
     with batches.separate_log(settings):
         logging.getLogger("junkdna").warning("something to know")
     said = capsys.readouterr().err
-    assert "it goes to stderr" in said
+    assert "logging to stderr instead" in said
     assert "something to know" in said
 
 
@@ -173,7 +173,7 @@ def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "_make_batch", killed)
+    monkeypatch.setattr(jobs, "_run_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         run(own, resolved, batch=3)
     assert made() == {own.key}
