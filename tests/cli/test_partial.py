@@ -32,9 +32,9 @@ STAMP = "2026-01-02 03:04:05,678 "
 
 
 @pytest.fixture
-def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
     """The study in a copy of that world, which is the working folder."""
-    monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    monkeypatch.chdir(shutil.copytree(ten_cells_once, tmp_path / "world"))
     return toy_run.read()
 
 

@@ -34,9 +34,9 @@ STUDY = {
 
 
 @pytest.fixture
-def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
     """`STUDY` (six cells, all done) in a copy of the finished world, which is the working folder."""
-    monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    monkeypatch.chdir(shutil.copytree(ten_cells_once, tmp_path / "world"))
     toy.write_yaml(Path("config.yaml"), STUDY)
     return toy_run.read()
 
