@@ -114,7 +114,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
     for command in (plan, status, fetch, partial):
         command.add_argument(
-            "--experiments", nargs="+", metavar="NAME", help="only these experiments; they may be optional ones"
+            "--experiments", nargs="+", metavar="NAME", help="only these experiments, including optional ones"
         )
 
 
