@@ -227,7 +227,7 @@ def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
     cell = next(cell for cell in ran if cell.compression.method == "svd" and cell.model == "tiny")
     settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     for output, model in ((cell.compressed_path + "x", "tiny"), (cell.compressed_path, "llm")):
-        with pytest.raises(UserError, match="not what --settings describes"):
+        with pytest.raises(UserError, match="does not match --settings"):
             jobs.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
     other = replace(settings, compression="magnitude-x")
     with pytest.raises(UserError, match="no stored compression"):

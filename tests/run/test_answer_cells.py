@@ -233,9 +233,9 @@ def percent(cell: Cell) -> int:
 
 
 def rows_of(run: dict) -> list[tuple]:
-    """Rows that a training was given: token ids, start of a second text, class. Some stand twice in the data."""
-    data = run["data"]
-    return [*zip(map(tuple, data.queries), data.starts, data.answers, strict=True)]
+    """Rows of a training: token ids, start of a second text, class. Some occur twice in the data."""
+    columns = run["data"].columns
+    return [*zip(map(tuple, columns["query"]), columns["second_start"], columns["answer"], strict=True)]
 
 
 def all_rows(run: dict) -> list[tuple]:
