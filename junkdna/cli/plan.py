@@ -194,7 +194,7 @@ def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:
     matches = [cell for cell in cells if cell.key == key or fnmatchcase(cell.key, key)]
     if not matches:
         raise UserError(
-            f"--cell {short_repr(pattern, 300)} matches no cell of the study's active experiments. A cell is, for example, "
+            f"--cell {short_repr(pattern, 300)} matches no cell of the study's active experiments. Example of a cell: "
             f"{cells[0].path}. Use a path of `{resolved.commands.junkdna('plan', '--list')}`, or a pattern with stars: "
             "--cell '*magnitude-0.5*'."
         )
