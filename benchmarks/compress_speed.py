@@ -35,7 +35,7 @@ import torch
 from torch import nn
 
 from junkdna.compress import blocks, quant_grid, sequential
-from junkdna.compress.apply import Reports, one_matrix, results
+from junkdna.compress.apply import Reports, compress_each, compress_matrix
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.methods import gptq, magnitude, sparsegpt, wanda
 from junkdna.compress.scope import prunable
@@ -62,11 +62,11 @@ STAGES = (
     (sparsegpt, "sweep", "sweep"),
     (gptq, "sweep", "sweep"),
     (sparsegpt, "keep_highest_per_row", "selection"),
-    (sparsegpt, "keep_n_of_m", "selection"),
+    (sparsegpt, "keep_highest_per_group", "selection"),
     (wanda, "keep_highest_per_row", "selection"),
-    (wanda, "keep_n_of_m", "selection"),
+    (wanda, "keep_highest_per_group", "selection"),
     (quant_grid, "fit", "grids"),
-    (sequential, "put", "put"),
+    (sequential, "write_result", "write"),
 )
 """The timed functions: the module (or class) that calls the function, its name there, and its stage."""
 COPIED_BYTES = {"cuda": 2**31, "cpu": 2**28}
@@ -232,12 +232,12 @@ def compress(model: nn.Module, compression: Compression, args: argparse.Namespac
     reports, by_name = Reports(model, compression, scope), {each.name: each for each in scope}
     over_model = METHODS[compression.method].over == "model"
     if over_model:
-        compressed = results(scope, compression, None)
+        compressed = compress_each(scope, compression, None)
     else:
         batches = token_batches(args, model.config.vocab_size)
         gram = METHODS[compression.method].statistics == "gram"
         compressed = sequential.calibrated(
-            model, scope, batches, lambda *matrix: one_matrix(*matrix, compression), gram, args.device
+            model, scope, batches, lambda *matrix: compress_matrix(*matrix, compression), gram, args.device
         )
     kept = []
     for name, result in compressed:

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--part", type=int, help="weights per chunk, instead of the package's number")
     args = parser.parse_args()
     if args.part:
-        chunks.CPU_PART = chunks.DEVICE_PART = args.part
+        chunks.CPU_CHUNK = chunks.DEVICE_CHUNK = args.part
 
     device, dtype = torch.device(args.device), getattr(torch, args.dtype)
     weights = random_weights(args.shape, args.millions, dtype, device)

@@ -11,13 +11,13 @@ from junkdna.storage import study_commands
 from junkdna.study import grid, paths
 from junkdna.study.methods import METHODS
 from junkdna.storage.fingerprint import code_fingerprint
-from junkdna.dag.workflow_errors import told_plainly
+from junkdna.dag.workflow_errors import exit_on_user_error
 
-with told_plainly():
+with exit_on_user_error():
     RESOLVED = inputs.load_for_workflow(
         config, workflow.configfiles, workflow.config_settings.config
     )
-    study_commands.tell_jobs(RESOLVED.given)
+    study_commands.export_study(RESOLVED.commands)
     CELLS = grid.all_cells(RESOLVED)
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = inputs.study_file(RESOLVED, FOLDER)

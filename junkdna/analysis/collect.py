@@ -76,8 +76,8 @@ def collect(resolved: Resolved) -> pl.DataFrame:
         raise UserError(
             f"{len(wrong)} of {len(all_cells(resolved))} cells cannot be joined:\n  {shown}\n"
             f"Delete stale and broken files and rerun Snakemake: "
-            f"`{resolved.given.junkdna('status', '--stale')} | xargs -r rm`. "
-            f"To join only the finished cells: `{resolved.given.junkdna('partial')}`."
+            f"`{resolved.commands.junkdna('status', '--stale')} | xargs -r rm`. "
+            f"To join only the finished cells: `{resolved.commands.junkdna('partial')}`."
         )
     return table
 

@@ -86,7 +86,7 @@ class _Store:
 
     def answers(self, cell: Cell) -> _Answers:
         if cell not in self._answers:
-            given = self.metric(cell).given
+            given = self.metric(cell).column
             table = examples_of(cell, ("id", "gold", given))
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
             ids = tuple(table["id"])

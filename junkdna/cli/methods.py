@@ -1,4 +1,4 @@
-"""The compression methods of the package: a list for the terminal, and the tables of docs/compression.md."""
+"""Lists of the compression methods: for the terminal, and as the tables of docs/compression.md."""
 
 import re
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ NEEDS = {"": "", "square_sums": "norm of each input", "gram": "x x^T of the inpu
 
 
 def methods() -> Iterator[str]:
-    """One line for each method: name, keys of its levels, what it does, options."""
+    """One line per method: name, keys of its levels, meaning, options."""
     for method in METHODS.values():
         options = f"  [{', '.join(method.options)}]" if method.options else ""
         yield f"{method.name:<16} {_levels(method):<24} {method.meaning}{options}"
 
 
 def markdown() -> Iterator[str]:
-    """Two tables: the methods, and the options with type, bounds and meaning."""
-    yield "| method | levels | options (default) | needs | what it does, and after whom |"
+    """Two Markdown tables: the methods, and their options with type, bounds and meaning."""
+    yield "| method | levels | options (default) | needs | what it does, and source |"
     yield "|---|---|---|---|---|"
     for method in METHODS.values():
         options = ", ".join(f"`{name}` ({_default(option)})" for name, option in method.options.items())
@@ -27,7 +27,7 @@ def markdown() -> Iterator[str]:
         cells = (f"`{method.name}`", _levels(method, "`"), options, NEEDS[method.statistics], method.meaning + source)
         yield _row(cells)
     yield ""
-    yield "| option | of | value | what it does |"
+    yield "| option | methods | value | what it does |"
     yield "|---|---|---|---|"
     for name, (option, users) in _options().items():
         yield _row((f"`{name}`", ", ".join(f"`{user}`" for user in users), _values(name, option), option.meaning))
@@ -39,12 +39,12 @@ def _levels(method: Method, quote: str = "") -> str:
 
 
 def _options() -> dict[str, tuple[Option, list[str]]]:
-    """Each option of the first method that has it, and the names of all its methods."""
-    found: dict[str, tuple[Option, list[str]]] = {}
+    """Name -> the option as its first method declares it, and the names of all methods with this option."""
+    options: dict[str, tuple[Option, list[str]]] = {}
     for method in METHODS.values():
         for name, option in method.options.items():
-            found.setdefault(name, (option, []))[1].append(method.name)
-    return dict(sorted(found.items()))
+            options.setdefault(name, (option, []))[1].append(method.name)
+    return dict(sorted(options.items()))
 
 
 def _default(option: Option) -> str:
@@ -59,7 +59,8 @@ def _values(name: str, option: Option) -> str:
     if isinstance(option.default, bool):
         return "true or false"
     kind = "whole number" if isinstance(option.default, int) else "number"
-    bounds = [f"{word} {end:g}" for word, end in (("from", option.minimum), ("to", option.maximum)) if end is not None]
+    limits = (("from", option.minimum), ("to", option.maximum))
+    bounds = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
     divides = ["that divides the inputs, or 0"] if option.divides_inputs else []
     return " ".join([kind, *bounds, *divides])
 

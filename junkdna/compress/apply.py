@@ -1,7 +1,7 @@
-"""Compresses a whole model: in the cell, or once as a stored compression that all cells of the model read.
+"""Compress the matrices of a model: in the cell, or in a separate job whose compressed weights many cells read.
 
-Names in a stored compression are those of the plain pre-trained model (`scope.body_name`), so that it also fits the
-classifier made of it.
+Compressed weights are named as in the plain pre-trained model (`scope.body_name`), so they also fit a classifier built
+from it.
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ if TYPE_CHECKING:
 Results = Iterator[tuple[str, MatrixResult]]
 
 
-def chosen(
+def select_prunables(
     model: nn.Module, compression: Compression, prune_head: bool = False, head_names: Sequence[str] = ()
 ) -> list[Prunable]:
-    """The matrices that a compression works on, of all that may be pruned: its options `embeddings` and `layers`."""
+    """The matrices of `model` that a compression changes, selected by its options `embeddings` and `layers`."""
     options = option_values(compression.method, compression.options) if compression.level else {}
     embeddings = bool(options.get("embeddings"))
     prunables = prunable(model, prune_head=prune_head, head_names=head_names, embeddings=embeddings)
     if not options.get("layers"):
         return prunables
-    names = {*select_layers([each.name for each in prunables], options["layers"])}
-    return [each for each in prunables if each.name in names]
+    names = {*select_layers([target.name for target in prunables], options["layers"])}
+    return [target for target in prunables if target.name in names]
 
 
-def results(prunables: Sequence[Prunable], compression: Compression, generator: torch.Generator | None) -> Results:
-    """What a method that needs no calibration makes of each matrix, one at a time; changes no weight.
+def compress_each(
+    prunables: Sequence[Prunable], compression: Compression, generator: torch.Generator | None
+) -> Results:
+    """Yields (name, result) of each matrix for a method without calibration. Changes no weight.
 
-    `generator` is for methods that draw (`Method.random`), None for the others. Raises UserError, the matrix' name in
-    front, for a level that does not fit it.
+    `generator` is for random methods (`Method.random`) and None for all others. Raises UserError, prefixed with the
+    name of the matrix, if the level does not fit a matrix.
     """
     method = METHODS[compression.method]
     if method.over == "model":
@@ -54,15 +56,17 @@ def results(prunables: Sequence[Prunable], compression: Compression, generator: 
         for name, mask in masks:
             yield name, MatrixResult(mask, None)
         return
-    for each in prunables:
-        yield each.name, one_matrix(each.name, each.matrix(), None, compression)
+    for target in prunables:
+        yield target.name, compress_matrix(target.name, target.matrix(), None, compression)
 
 
-def one_matrix(
+def compress_matrix(
     name: str, weight: Tensor, statistics: InputStatistics | None, compression: Compression, **prepared: object
 ) -> MatrixResult:
-    """What a method makes of one matrix; its UserError gets the matrix' name in front. `prepared` goes to its
-    function."""
+    """The result of a method for one matrix. `prepared` goes to the method's function as keyword arguments.
+
+    Raises the method's UserError, prefixed with the name of the matrix.
+    """
     options = function_options(compression.method, compression.options)
     try:
         return methods.load(compression.method)(weight, statistics, compression.value, **options, **prepared)
@@ -71,36 +75,41 @@ def one_matrix(
 
 
 class Reports:
-    """What each matrix of a model got, gathered as results pass by."""
+    """Collects a report on each matrix of a model as results are computed."""
 
     def __init__(self, model: nn.Module, compression: Compression, scope: Sequence[Prunable]) -> None:
-        """`scope` are all matrices that could have been compressed; those that get no result are left dense."""
+        """`scope` lists all matrices that could be compressed; those that get no result count as dense."""
         self.compression = compression
         self.layers: list[LayerReport] = []
         self._model = model
-        self._weights = {body_name(model, each.name): each.parameter.numel() for each in scope}
+        self._weights = {body_name(model, target.name): target.parameter.numel() for target in scope}
 
     def add(self, name: str, weight: Tensor, result: MatrixResult) -> None:
-        """Counts one result in; RuntimeError where it is less than the level asks."""
+        """Adds one result. Raises RuntimeError if it is compressed less than its level requires."""
         self.layers.append(layer_report(body_name(self._model, name), weight, result, self.compression))
 
     def report(self) -> dict:
-        """`layer_report.model_report`; RuntimeError where the model got less than the level asks."""
+        """The report on the model (`report.model_report`). Raises RuntimeError if the model is compressed less than the
+        level requires.
+        """
         if self.compression.level:
             check_total(self.layers, self.compression)
-        got = {layer.name for layer in self.layers}
-        return model_report(self.layers, {name: n for name, n in self._weights.items() if name not in got})
+        compressed = {layer.name for layer in self.layers}
+        return model_report(self.layers, {name: n for name, n in self._weights.items() if name not in compressed})
 
 
-def stored_results(artifact: Artifact, model: nn.Module, prunables: Sequence[Prunable]) -> Results:
-    """The results of a stored compression for this model's matrices, on their devices."""
-    for each in prunables:
-        name = body_name(model, each.name)
+def artifact_results(artifact: Artifact, model: nn.Module, prunables: Sequence[Prunable]) -> Results:
+    """Yields (name, result) of each of this model's matrices from compressed weights, on the device of the matrix.
+
+    Raises UserError if a matrix is missing.
+    """
+    for target in prunables:
+        name = body_name(model, target.name)
         if name not in artifact.masks and name not in artifact.weights:
             raise UserError(
-                f"the stored compression holds nothing for {name}: it was made of another model. Delete it and run "
-                "again."
+                f"the compressed weights contain nothing for {name}: they were built from another model. Delete their "
+                "file and rerun."
             )
         mask, weight = artifact.masks.get(name), artifact.weights.get(name)
-        device = each.parameter.device
-        yield each.name, MatrixResult(*(part if part is None else part.to(device) for part in (mask, weight)))
+        device = target.parameter.device
+        yield target.name, MatrixResult(*(tensor if tensor is None else tensor.to(device) for tensor in (mask, weight)))

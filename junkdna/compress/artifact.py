@@ -1,7 +1,7 @@
-"""What a compression leaves on disk: one safetensors file of packed masks, new weights and facts.
+"""The file of compressed weights: one safetensors file with packed masks, new weights and metadata.
 
-For each matrix it holds "mask:NAME" (`tensors.pack`), "weight:NAME" (in its own dtype, dense: a sparse matrix with new
-values stores its zeros too), or both; the masks' shapes stand in the metadata beside the caller's facts.
+Each matrix has an entry "mask:NAME" (`tensors.pack`), "weight:NAME" (dense, in its own dtype; zeros of a sparse matrix
+are stored too), or both. The metadata contain the shapes of the masks and the writer's facts.
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ MASK, WEIGHT = "mask:", "weight:"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A compression as read back, on the CPU, matrices (out, in) by name.
+    """Compressed weights as read from their file, on the CPU: matrices (out, in) by name.
 
-    `masks` are bool, True = kept; `weights` hold new values where there are some. A matrix that the compression left
-    dense is in neither. `facts` are the writer's, `digest` is that of all contents.
+    `masks` are bool, True = kept. `weights` contain the new values of the matrices that have some. A matrix that stayed
+    dense is in neither. `facts` are those of the writer; `digest` covers the complete contents.
     """
 
     masks: dict[str, Tensor]
@@ -34,18 +34,18 @@ class Artifact:
 
 
 def write_artifact(path: Path, results: Iterable[tuple[str, MatrixResult]], facts: dict) -> None:
-    """Writes the results of one compression to `path`, whole or not at all; equal contents give equal bytes.
+    """Writes the results of one compression to `path` atomically. Equal contents give equal bytes.
 
-    `results` is gone through once: each mask is packed and each weight taken to the CPU as it comes, and both stay
-    there until the file is written (safetensors needs all sizes first), so a device never holds more than the result
-    at hand; weights that are on the CPU are not copied, and must not change. `facts` (JSON values) is read after the
-    last result: the generator of the results may still fill it.
-    An exception out of `results` passes through and leaves no file.
+    `results` is read once. Each mask is packed and moved to the CPU with the new weight as soon as it arrives, so a
+    device never stores more than the current result. All of them stay in memory until the file is written, because
+    safetensors needs all sizes first. Weights that are already on the CPU are not copied and must not change. `facts`
+    (JSON values) is read after the last result, so the generator of the results may still add to it. An exception
+    raised by `results` propagates, and no file is written.
     """
     tensors: dict[str, Tensor] = {}
     shapes: dict[str, list[int]] = {}
     for name, result in results:
-        assert {MASK + name, WEIGHT + name}.isdisjoint(tensors), f"{name} comes twice"
+        assert {MASK + name, WEIGHT + name}.isdisjoint(tensors), f"{name} occurs twice"
         assert result.mask is not None or result.weight is not None, f"{name}: neither mask nor weight"
         if result.mask is not None:
             tensors[MASK + name] = pack(result.mask).cpu()
@@ -55,25 +55,23 @@ def write_artifact(path: Path, results: Iterable[tuple[str, MatrixResult]], fact
     write_tensors(path, KIND, tensors, {"shapes": shapes, "facts": facts})
 
 
-def read_artifact(path: Path, made_from: str | None = None) -> Artifact:
-    """What `write_artifact` wrote. Takes a byte a masked weight, besides the weights.
+def read_artifact(path: Path, settings_fingerprint: str | None = None) -> Artifact:
+    """Reads what `write_artifact` wrote. Takes one byte per masked weight in addition to the weights.
 
-    `made_from` is the digest of the settings that the reader counts on; it must equal facts["digest"] where given.
-    Raises `UserError`, naming the file and what to do, for a file that is missing, cut short, damaged, foreign, or
-    made from other settings.
+    `settings_fingerprint` is what the reader expects as facts["digest"]; None skips this check. Raises `UserError` with
+    the file and the fix if the file is missing, truncated, corrupt, of another kind, or built from other settings.
     """
-    tensors, about = read_tensors(path, KIND)
-    facts = about["facts"]
-    if made_from is not None:
-        check_made_from(path, facts.get("digest"), made_from)
-    shapes = about["shapes"]
+    tensors, metadata = read_tensors(path, KIND)
+    facts, shapes = metadata["facts"], metadata["shapes"]
+    if settings_fingerprint is not None:
+        check_made_from(path, facts.get("digest"), settings_fingerprint)
     if sorted(MASK + name for name in shapes) != sorted(name for name in tensors if name.startswith(MASK)) or any(
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
     ):
         raise corrupt_tensors(path, KIND, "corrupt: its masks do not match the stored shapes")
     return Artifact(
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
-        weights={name.removeprefix(WEIGHT): one for name, one in tensors.items() if name.startswith(WEIGHT)},
+        weights={name.removeprefix(WEIGHT): weight for name, weight in tensors.items() if name.startswith(WEIGHT)},
         facts=facts,
         digest=contents_digest(path) or "",
     )

@@ -1,4 +1,4 @@
-"""The walk over a weight's columns behind SparseGPT and GPTQ: change one, let those to come make up for it."""
+"""The column loop of SparseGPT and GPTQ: change one column of a weight, adjust the later ones to compensate."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,22 +16,25 @@ def sweep(
     start: Callable[[int, Tensor], None],
     replace: Callable[[int, Tensor], Tensor],
 ) -> Tensor:
-    """The new weight, (out, in), after every column was replaced in turn and its error moved to the columns behind.
+    """Replaces every column in turn, moves its error to the following columns, and returns the new weight, (out, in).
 
-    weight is (out, in), float32 or float64, and sets the precision; it is not changed. factor is U of
-    `input_stats.inverse_factor`, (in, in), on the same device. From left to right each column w_j becomes
-    replace(j, w_j), and every column k behind it loses (w_j - replace(j, w_j)) * U_jk / U_jj: the least-squares answer
-    to the change of w_j while the columns before j stay (SparseGPT, arXiv 2301.00774, algorithm 1; GPTQ, arXiv
-    2210.17323, algorithm 1).
+    Arguments:
+    - `weight`: (out, in), float32 or float64, which sets the precision. It is not changed.
+    - `factor`: U of `input_stats.inverse_factor`, (in, in), on the same device.
+    - `group`: columns per group; the last group may be shorter.
+    - `start(j, columns)`: called once per group, before its first column j is replaced. `columns`, (columns of the
+      group, out), is the transposed group with all earlier columns already compensated; a column is contiguous in it.
+    - `replace(j, w_j)`: the new column j.
 
-    Columns come in groups of `group` (the last may be shorter). start(j, columns) is called once before the first
-    column j of each group is replaced, with the group's columns as they stand then: all that came before is accounted
-    for in them. They are (columns of the group, out), the transpose, in which a column lies in one piece. They and w_j
-    are views of the working copy, so start and replace must not write to them, nor keep them.
+    `columns` and w_j are views of the working copy: `start` and `replace` must neither write to them nor keep them.
 
-    The papers gather the updates of 128 columns and apply them lazily to all columns behind. Here a span is halved:
-    do its left half, update the right half by one matrix product, do the right half. The sums are the same, in another
-    order. It makes no decision that reads a value back from the device.
+    From left to right, column w_j becomes replace(j, w_j), and every later column k loses (w_j - replace(j, w_j)) *
+    U_jk / U_jj. This is the least-squares response to the change of w_j with the columns before j fixed (SparseGPT,
+    arXiv 2301.00774, algorithm 1; GPTQ, arXiv 2210.17323, algorithm 1).
+
+    The papers collect the updates of 128 columns and apply them lazily to all later columns. Here each span is halved:
+    process its left half, update the right half by one matrix product, process the right half. The sums are the same,
+    in another order. No decision reads a value back from the device.
     """
     inputs = weight.shape[1]
     columns = weight.t().clone(memory_format=torch.contiguous_format)
@@ -56,8 +59,9 @@ def sweep(
 
 
 def _steps(first: int, last: int, group: int) -> Iterator[tuple[int, int | None, int]]:
-    """What to do in turn: (first, None, last) replaces the columns of a short span one by one, (first, middle, last)
-    moves the errors of the columns from first on to those from middle on."""
+    """The steps in order: (first, None, last) replaces the columns of a short span one by one; (first, middle, last)
+    moves the errors of the columns first..middle to the columns middle..last.
+    """
     middle = _middle(first, last, group)
     if middle is None:
         yield first, None, last
@@ -68,9 +72,9 @@ def _steps(first: int, last: int, group: int) -> Iterator[tuple[int, int | None,
 
 
 def _middle(first: int, last: int, group: int) -> int | None:
-    """Where to halve a span: between two groups while it holds several, then anywhere; None where it is short enough.
+    """Where to halve a span: between two groups if it contains several, otherwise anywhere; None if it is short enough.
 
-    A span that holds several groups starts at one, so every group becomes a span of its own.
+    A span of several groups starts at the first column of a group, so every group becomes a separate span.
     """
     length = last - first
     if length > group:

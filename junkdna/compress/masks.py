@@ -1,4 +1,4 @@
-"""Results and masks on a model: putting them on, proving that they still hold."""
+"""Results and masks of matrices: write them to a model, and check that pruned weights stay pruned."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from junkdna.compress.scope import Prunable
 
 
 class MatrixResult(NamedTuple):
-    """One compressed matrix, (out, in), on the device of the weight it came from.
+    """The result for one compressed matrix, (out, in), on the device of its weight.
 
-    `mask` is bool, True = kept; None where nothing is pruned. `weight` holds the new values in the old dtype; None
-    where kept weights stay bit for bit. Pruned entries of `weight` are 0.
+    `mask` is bool, True = kept, or None if nothing is pruned. `weight` contains the new values in the weight's dtype, 0
+    where pruned, or None if kept weights do not change (bit for bit).
     """
 
     mask: Tensor | None
@@ -21,28 +21,29 @@ class MatrixResult(NamedTuple):
 
 
 def _check_match(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
-    """Asserts that masks and prunables are of the same names and (out, in) shapes."""
-    assert {prunable.name for prunable in prunables} == set(masks), "masks and prunables name different matrices"
+    """Asserts that masks and prunables have the same names and (out, in) shapes."""
+    assert {prunable.name for prunable in prunables} == set(masks), "masks and prunables have different names"
     for prunable in prunables:
         mask, matrix = masks[prunable.name], prunable.matrix()
         assert mask.dtype == torch.bool, f"{prunable.name}: a mask of {mask.dtype}"
         assert mask.shape == matrix.shape, f"{prunable.name}: mask {tuple(mask.shape)} on {tuple(matrix.shape)}"
 
 
-def put(prunable: Prunable, result: MatrixResult) -> None:
-    """Writes a result to its weight, in place: the new values, then 0 where the mask prunes. Kept weights of a result
-    without new values stay bit for bit."""
+def write_result(prunable: Prunable, result: MatrixResult) -> None:
+    """Writes a result to its weight, in place: the new values, then 0 where the mask prunes. Without new values, kept
+    weights stay unchanged bit for bit.
+    """
     if result.weight is not None:
         prunable.matrix().copy_(result.weight)
     if result.mask is not None:
         prunable.matrix().masked_fill_(~result.mask, 0)
 
 
-def apply(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
-    """Sets every pruned weight to 0 in place, and leaves kept ones bit for bit.
+def apply_masks(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
+    """Sets every pruned weight to 0 in place and leaves kept weights unchanged bit for bit.
 
-    Masks are (out, in), True = kept, one for each prunable. It does not keep weights pruned: an optimizer's step can
-    move them, so it is called again after each. It does not touch gradients or the optimizer's moments.
+    Masks are (out, in), True = kept, one per prunable. An optimizer step can change pruned weights, so this is called
+    again after each step. Gradients and the optimizer's moments are not changed.
     """
     _check_match(prunables, masks)
     for prunable in prunables:
@@ -52,14 +53,15 @@ def apply(prunables: Sequence[Prunable], masks: Mapping[str, Tensor]) -> None:
 def violations(
     prunables: Sequence[Prunable], masks: Mapping[str, Tensor], reference: Mapping[str, Tensor] | None = None
 ) -> int:
-    """How many pruned entries are not exactly 0, or not exactly the reference's value where one is given.
+    """The number of pruned entries that are not exactly 0, or not exactly the reference's value if there is a
+    reference.
 
-    `reference` holds (out, in) matrices by name: the starting values that a frozen weight must still have. -0.0 counts
-    as 0; NaN is always a violation. Kept entries are not looked at. Called after the last optimizer step.
+    `reference` maps names to (out, in) matrices: the starting values that a frozen weight must keep. -0.0 counts as 0;
+    NaN is always a violation. Kept entries are ignored. Called after the last optimizer step.
     """
     _check_match(prunables, masks)
     count = 0
     for prunable in prunables:
-        wanted = 0 if reference is None else reference[prunable.name]
-        count += int(((prunable.matrix() != wanted) & ~masks[prunable.name]).count_nonzero())
+        expected = 0 if reference is None else reference[prunable.name]
+        count += int(((prunable.matrix() != expected) & ~masks[prunable.name]).count_nonzero())
     return count

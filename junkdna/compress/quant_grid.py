@@ -1,4 +1,4 @@
-"""The uniform grid of a group of weights: where its points lie, and rounding to them."""
+"""The uniform grid of a group of weights, and rounding to its points."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class Grid(NamedTuple):
-    """Grids of many groups: the points of a group are scale * k for the whole numbers k from lowest to highest.
+    """Grids of many groups: the points of a group are scale * k for the integers k from lowest to highest.
 
-    The three tensors share one shape (one entry a group), dtype and device; lowest and highest hold whole numbers with
-    lowest <= 0 <= highest and highest - lowest = 2^bits - 1. What a file would store are unsigned codes k - lowest,
+    The three tensors have the same shape (one entry per group), dtype and device. lowest and highest contain integers
+    with lowest <= 0 <= highest and highest - lowest = 2^bits - 1. A file would store the unsigned codes k - lowest,
     with the zero point -lowest.
     """
 
@@ -20,23 +20,27 @@ class Grid(NamedTuple):
 
 
 def fit(weights: Tensor, bits: int, symmetric: bool) -> Grid:
-    """The grids of the groups that lie along the first dimension: (group, ...) gives grids of shape (...).
+    """The grids of groups along the first dimension: (group, ...) gives grids of shape (...).
 
-    Asymmetric: from l = min(0, min w) to h = max(0, max w): scale = (h - l) / (2^bits - 1), zero point
-    round(-l / scale), in 0..2^bits - 1. Symmetric: l = -max|w| and h = max|w| give scale = 2 max|w| / (2^bits - 1), and
-    k runs from -2^(bits-1) to 2^(bits-1) - 1: all 2^bits codes are used, also at 2 bits, where a scale of
-    max|w| / (2^(bits-1) - 1) would leave three. Its largest weights lie half a step off the grid, where the rounding of
-    two divisions would decide; so the scale is made smaller by 4 units in the last place: every weight half-way between
-    two points of a symmetric grid goes away from 0, -max|w| to the outermost code.
+    Asymmetric: the range is l = min(0, min w) to h = max(0, max w), with scale = (h - l) / (2^bits - 1) and zero point
+    round(-l / scale), in 0..2^bits - 1.
+
+    Symmetric: l = -max|w| and h = max|w| give scale = 2 max|w| / (2^bits - 1), and k runs from -2^(bits-1) to
+    2^(bits-1) - 1. This uses all 2^bits codes, at 2 bits too, where a scale of max|w| / (2^(bits-1) - 1) would use only
+    three. The largest weights are half a step off this grid, so the rounding of two divisions would decide their code.
+    The scale is therefore reduced by 4 units in the last place: every weight halfway between two points of a symmetric
+    grid rounds away from 0, and -max|w| gets the outermost code.
+
     Both are the grids of the GPTQ code (IST-DASLab/gptq, quant.py, without its search for a smaller range) and of
-    compressed-tensors. One difference: the GPTQ code gives groups without a negative weight the range 0..max|w| on the
-    symmetric grid too, which cuts their weights at about half the maximum; here every symmetric grid is symmetric.
+    compressed-tensors, with one difference. For groups without negative weights, the GPTQ code uses the range 0..max|w|
+    on the symmetric grid too, which clips their weights at about half the maximum. Here every symmetric grid is
+    symmetric.
 
-    The weights are float32 or float64, finite and below half the largest number of their dtype; scales keep that dtype.
-    That a file stores 16-bit scales (the effective bits count so many) is not simulated: in float16 it would move a
-    weight by up to 2^-11 of itself, less than rounding the weight to bfloat16 does (2^-9), but more where a scale is
-    below 6e-5, float16's smallest normal number, as at 8 bits it often is. A group of zeros, or of weights so small
-    that the scale would be no normal number, gets scale 1, so that it becomes 0.
+    The weights are float32 or float64, finite, and below half the largest number of their dtype; scales keep that
+    dtype. The 16-bit scales of a file (which the effective bits count) are not simulated. Rounding a scale to float16
+    would change a weight by up to 2^-11 of its value, less than rounding the weight to bfloat16 does (2^-9). The change
+    would be larger for scales below 6e-5, float16's smallest normal number, which are common at 8 bits. A group of
+    zeros, or of weights so small that the scale would not be a normal number, gets scale 1, so its weights become 0.
     """
     steps = 2**bits - 1
     low, high = torch.aminmax(weights, dim=0)
@@ -44,7 +48,7 @@ def fit(weights: Tensor, bits: int, symmetric: bool) -> Grid:
     if symmetric:
         high = torch.maximum(-low, high)
         low = -high
-    scale = (high - low) / torch.full_like(high, steps)  # a number would be made a factor on CUDA, and round otherwise
+    scale = (high - low) / torch.full_like(high, steps)  # CUDA divides by a number as by its reciprocal
     if symmetric:
         scale = scale * (1 - 4 * torch.finfo(scale.dtype).eps)
     scale = scale.masked_fill(scale < torch.finfo(scale.dtype).tiny, 1)
@@ -53,16 +57,19 @@ def fit(weights: Tensor, bits: int, symmetric: bool) -> Grid:
 
 
 def nearest(weights: Tensor, grid: Grid) -> Tensor:
-    """The point of the grid for each weight; the group lies along the first dimension, or is one weight without it.
+    """The nearest grid point of each weight. The group is the first dimension, or the tensor is one weight per group
+    without it.
 
-    round(w / scale), halves to the even number (`torch.round`; see `fit` for those of the symmetric grid), cut to
-    lowest..highest. So 0 stays 0 on any grid. The result is at most scale / 2 from a weight in the range that the grid
-    was fitted to.
+    round(w / scale), with halves to even (`torch.round`; see `fit` for those of the symmetric grid), clipped to
+    lowest..highest. So 0 stays 0 on any grid. For weights in the range that the grid was fitted to, the error is at
+    most scale / 2.
     """
     return torch.round(weights / grid.scale).clamp_(grid.lowest, grid.highest).mul_(grid.scale)
 
 
 def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Values in a weight's dtype. A grid can reach half a step beyond the weights: cut to what float16 holds."""
+    """Values in a weight's dtype. A grid can extend half a step beyond the weights, so values are clipped to the
+    dtype's range.
+    """
     limits = torch.finfo(dtype)
     return values.clamp(limits.min, limits.max).to(dtype).contiguous()

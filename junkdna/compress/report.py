@@ -1,4 +1,4 @@
-"""What each layer really got: sparsity, rank or bits, and what it would take on disk; less than asked is an error."""
+"""Report the sparsity, rank or bits of each compressed matrix and its size on disk; less than required is an error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,10 +26,11 @@ SAMPLED_ROWS = 16
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One compressed matrix of rows x inputs weights.
+    """The report on one compressed matrix of rows x inputs weights.
 
-    `pruned` counts the scalars that its mask prunes, `rank` the singular values kept, `bits` those of a weight's code:
-    each None for methods that do not go by it. `effective_bits` a weight are those of `budget`.
+    `pruned` is the number of scalars that the mask prunes, `rank` the number of singular values kept, `bits` the bits
+    of a weight's code. Each is None for methods to which it does not apply. `effective_bits` are bits per weight
+    (module `effective_bits`).
     """
 
     name: str
@@ -51,8 +52,8 @@ class LayerReport:
         return None if self.pruned is None else self.pruned / self.weights
 
     def facts(self) -> dict[str, int | float]:
-        """The fields that say something about this layer, by name, for JSON."""
-        every = {
+        """The fields that apply to this matrix, by name, for JSON."""
+        fields = {
             "rows": self.rows,
             "inputs": self.inputs,
             "sparsity": self.sparsity,
@@ -60,17 +61,17 @@ class LayerReport:
             "bits": self.bits,
             "effective_bits": self.effective_bits,
         }
-        return {name: value for name, value in every.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: Compression) -> LayerReport:
-    """The report on one matrix, (out, in) `weight` before and `result` after; `check_achieved` is part of it.
+    """The report on one matrix, from its (out, in) `weight` before compression and the `result`; runs `check_achieved`.
 
-    Sparsity is counted from the mask; rank and bits are those asked for.
+    Sparsity is counted from the mask. Rank and bits are those of the level.
     """
     rows, inputs = weight.shape
-    for part in result:
-        assert part is None or part.shape == weight.shape, f"{name}: {tuple(part.shape)} of {tuple(weight.shape)}"
+    for tensor in result:
+        assert tensor is None or tensor.shape == weight.shape, f"{name}: {tuple(tensor.shape)} of {tuple(weight.shape)}"
     assert result.weight is None or result.weight.dtype == weight.dtype, f"{name}: {result.weight.dtype}"
     check_achieved(name, result, compression)
     kind, level = parse_level(compression.level)
@@ -88,19 +89,25 @@ def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: C
 
 
 def _grid(compression: Compression) -> dict[str, int | bool]:
-    """The options that the bits of a weight depend on; group 0 (the whole row) and false where a method lacks them."""
+    """The options that the bits per weight depend on: group, 0 (one group per row) for methods without it, and two
+    flags.
+    """
     options = function_options(compression.method, compression.options)
     return {name: options.get(name, 0) for name in ("group", "symmetric", "act_order")}
 
 
 def check_achieved(name: str, result: MatrixResult, compression: Compression) -> None:
-    """Raises RuntimeError, naming the matrix, where its result has less than the level asks of each matrix.
+    """Raises RuntimeError, naming the matrix, if its result is compressed less than the level requires of each matrix.
 
-    N:M: no group keeps more than n. A sparsity: what the method guarantees (`Method.guarantee`), floor(rows * inputs *
-    level) pruned in the matrix or floor(inputs * level) in each row. Bits: no group has more than 2^bits values, looked
-    at in SAMPLED_ROWS rows; where act_order mixes the groups' inputs, no row more than its groups have together. New
-    weights are 0 where the mask prunes. It does not measure the rank, which would take another decomposition, nor look
-    at what a matrix got from a method over the whole model: see `check_total`.
+    - N:M sparsity (n of m kept): no group keeps more than n.
+    - Sparsity: what the method guarantees (`Method.guarantee`), floor(rows * inputs * level) pruned in the matrix or
+      floor(inputs * level) in each row.
+    - Bits: no group has more than 2^bits values, checked in SAMPLED_ROWS rows. With act_order, which mixes the inputs
+      of groups, no row has more than all its groups together.
+    - All: new weights are 0 where the mask prunes.
+
+    The rank is not measured, because that would take another decomposition. `check_total` checks methods over the
+    model.
     """
     kind, level = parse_level(compression.level)
     problem = ""
@@ -114,7 +121,9 @@ def check_achieved(name: str, result: MatrixResult, compression: Compression) ->
         moved = int(((result.weight != 0) & ~result.mask).count_nonzero())
         problem = f"{moved} pruned weights are not 0" if moved else ""
     if problem:
-        raise RuntimeError(f"{name}: {compression.tag} gave less than asked: {problem}. This is a fault of the method.")
+        raise RuntimeError(
+            f"{name}: {compression.tag} compressed less than required: {problem}. This is a bug in the method."
+        )
 
 
 def _pruned(mask: Tensor) -> int:
@@ -127,14 +136,14 @@ def _group_problem(mask: Tensor, keep: int, of: int) -> str:
 
 
 def _matrix_problem(mask: Tensor, sparsity: float) -> str:
-    pruned, asked = _pruned(mask), prune_count(mask.numel(), sparsity)
-    return f"{pruned} of {mask.numel()} weights are pruned, fewer than {asked}" if pruned < asked else ""
+    pruned, required = _pruned(mask), prune_count(mask.numel(), sparsity)
+    return f"{pruned} of {mask.numel()} weights are pruned, fewer than {required}" if pruned < required else ""
 
 
 def _row_problem(mask: Tensor, sparsity: float) -> str:
     inputs = mask.shape[1]
-    least, asked = inputs - int(mask.sum(-1).max()), prune_count(inputs, sparsity)
-    return f"a row of {inputs} weights has {least} pruned, fewer than {asked}" if least < asked else ""
+    least, required = inputs - int(mask.sum(-1).max()), prune_count(inputs, sparsity)
+    return f"a row of {inputs} weights has {least} pruned, fewer than {required}" if least < required else ""
 
 
 _CHECKS = {"matrix": _matrix_problem, "row": _row_problem}  # by `Method.guarantee`; "model" is for `check_total`
@@ -155,10 +164,10 @@ def _bits_problem(weight: Tensor, bits: int, grid: Mapping[str, int | bool]) -> 
 
 
 def check_total(reports: Sequence[LayerReport], compression: Compression) -> None:
-    """Raises RuntimeError where a method that guarantees its number over the model pruned another one.
+    """Raises RuntimeError if a method with a guarantee over the model pruned another number of weights.
 
-    Of N scalars in all reports that is floor(N * level), of a band floor(N * to) - floor(N * from). Options with
-    `prunes_more` may add to it. How the number is spread over matrices is free. Other methods pass.
+    Of N scalars in all reports it must prune floor(N * level), or floor(N * to) - floor(N * from) for a band. Options
+    with `prunes_more` may increase the number. The number per matrix is free. Methods without this guarantee pass.
     """
     if METHODS[compression.method].guarantee != "model":
         return
@@ -166,28 +175,31 @@ def check_total(reports: Sequence[LayerReport], compression: Compression) -> Non
     pruned = sum(report.pruned for report in reports)
     kind, level = parse_level(compression.level)
     low, high = level if kind == "band" else (0, level)
-    asked = prune_count(total, high) - prune_count(total, low)
+    required = prune_count(total, high) - prune_count(total, low)
     options = function_options(compression.method, compression.options)
     more = any(value and METHODS[compression.method].options[name].prunes_more for name, value in options.items())
-    if pruned < asked or (pruned > asked and not more):
+    if pruned < required or (pruned > required and not more):
         raise RuntimeError(
-            f"{compression.tag} pruned {pruned} of {total} weights, not {asked}. This is a fault of the method."
+            f"{compression.tag} pruned {pruned} of {total} weights, not {required}. This is a bug in the method."
         )
 
 
 def model_report(reports: Sequence[LayerReport], left_dense: Mapping[str, int]) -> dict:
-    """What a cell's footer says about a compression, JSON values; `left_dense` is {name: number of weights}.
+    """The compression entry of a cell's footer, as JSON values; `left_dense` is {name: number of weights}.
 
-    `layers`: {name: its facts}. `left_dense`: the names of matrices in the scope that were left as they are by design.
-    `achieved_sparsity`: pruned scalars over all in the scope, dense matrices among them; 0 where nothing is pruned.
-    `effective_bits_per_weight`: the mean over the scope, weighted by scalars, DENSE_BITS for matrices left dense.
+    - `layers`: {name: facts of the matrix}.
+    - `left_dense`: names of the matrices in the scope that the compression leaves unchanged by design.
+    - `achieved_sparsity`: pruned scalars as a fraction of all scalars in the scope, dense matrices included; 0 if
+      nothing is pruned.
+    - `effective_bits_per_weight`: the mean over the scope, weighted by scalars; dense matrices count DENSE_BITS.
     """
     weights = sum(report.weights for report in reports) + sum(left_dense.values())
-    assert weights, "a report on no matrix"
-    parts = [(report.weights, report.effective_bits) for report in reports]
+    assert weights, "no matrices to report"
+    compressed = [(report.weights, report.effective_bits) for report in reports]
+    dense = [(count, DENSE_BITS) for count in left_dense.values()]
     return {
         "layers": {report.name: report.facts() for report in reports},
         "left_dense": list(left_dense),
         "achieved_sparsity": sum(report.pruned or 0 for report in reports) / weights,
-        "effective_bits_per_weight": mean_bits([*parts, *((count, DENSE_BITS) for count in left_dense.values())]),
+        "effective_bits_per_weight": mean_bits(compressed + dense),
     }

@@ -1,11 +1,11 @@
 """Exact selection of the k lowest scalars over many matrices, without sorting or joining them.
 
-Every scalar gets a non-negative integer key. For magnitudes the key is the bit pattern of |w|, which for non-negative
-IEEE floats grows with the value (16 bits of it for 16-bit weights). The k-th smallest key is found in one pass: a
-sample brackets it, the pass counts the keys below the bracket and keeps those inside, and selects among these. Where
-the sample misleads, the key is found by bisection on counts, a pass for each bit at worst: slower, and as exact. One
-more pass makes the masks. Nothing is drawn at random. Memory: one part of keys (`parts`), the sample, and the keys
-inside the bracket (less than 1 % of those of a large model).
+Every scalar gets a non-negative integer key. For magnitudes the key is the bit pattern of |w|, which increases with the
+value for non-negative IEEE floats (16 bits for 16-bit weights). The k-th smallest key is determined in one pass: a
+sample brackets it, and the pass counts the keys below the bracket, keeps those inside, and selects among them. If the
+sample is misleading, bisection on counts determines the key, with at worst one pass per bit: slower, but equally exact.
+One more pass computes the masks. Nothing is drawn at random. Memory: one chunk of keys (`chunks`), the sample, and the
+keys inside the bracket (less than 1 % of those of a large model).
 """
 
 import math
@@ -15,17 +15,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from junkdna.compress.checks import checked_parts
-from junkdna.compress.chunks import flat_parts, part_lengths, recut
+from junkdna.compress.checks import checked_chunks
+from junkdna.compress.chunks import chunk_lengths, flat_chunks, rechunk
 
 UNSAMPLED = 2**16
-"""Up to so many scalars all are kept in the one pass, and no sample is taken."""
+"""Up to this number of scalars, the one pass keeps all of them and no sample is taken."""
 SAMPLE = 2**19
-"""Keys in the sample of a large model, about. More would take longer to sort, fewer make the bracket wider."""
+"""Approximate number of keys in the sample of a large model. More take longer to sort; fewer widen the bracket."""
 SAMPLE_STEP = 64
-"""At least so many scalars to one of the sample."""
+"""Minimum number of scalars per sampled key."""
 DEVIATIONS = 5
-"""Half width of the bracket in standard deviations of the sampled quantile: a miss costs passes, so it is rare."""
+"""Half width of the bracket in standard deviations of the sampled quantile. A miss costs passes, so it must be rare."""
 
 KEY_DTYPES = {
     torch.float16: torch.int16,
@@ -36,15 +36,16 @@ KEY_DTYPES = {
 
 
 class Order(NamedTuple):
-    """The order in which the scalars of some matrices are pruned: the lowest key first, of equal ones the earlier.
+    """The order in which the scalars of some matrices are pruned: the lowest key first, among equal keys the earlier
+    scalar.
 
-    `shapes` are those of the matrices, in order. `key_parts` gives the keys of all their scalars, row-major, as
-    flat parts, the same on each call; they are at least 0 and below the largest value of their dtype. `sample`: some of
-    the keys, or of keys distributed as they are, sorted; in the keys' dtype; empty where all are few.
+    `shapes` are those of the matrices, in order. `key_chunks` returns the keys of all scalars, row-major, as flat
+    chunks, the same on each call; keys are at least 0 and below the largest value of their dtype. `sample` contains
+    some of the keys, or keys with the same distribution, sorted, in the keys' dtype; it is empty if there are few keys.
     """
 
     shapes: dict[str, torch.Size]
-    key_parts: Callable[[], Iterator[Tensor]]
+    key_chunks: Callable[[], Iterator[Tensor]]
     sample: Tensor
 
     @property
@@ -53,40 +54,39 @@ class Order(NamedTuple):
 
     @property
     def top(self) -> int:
-        """What every key is below."""
+        """An upper bound that no key reaches."""
         return torch.iinfo(self.sample.dtype).max
 
 
 def magnitude_order(weights: Mapping[str, Tensor], largest_first: bool = False) -> Order:
-    """Smallest |w| first, or largest first. Matrices are on one device, of one or several dtypes.
+    """Orders scalars by |w|, smallest or largest first. Matrices are on one device and may have several dtypes.
 
-    Raises `UserError` as `checks.check_weights` does. Weights are read anew on each pass, unless all are one part. What
-    gives a matrix' mask (`keep_from`) has read that matrix for the last time when it yields the mask: it may be changed
-    then.
+    Raises `UserError` as `checks.check_weights` does. Each pass reads the weights again, unless all fit into one chunk.
+    When `keep_from` yields the mask of a matrix, that matrix has been read for the last time and may be changed.
     """
-    parts = checked_parts(weights)
+    chunks = checked_chunks(weights)
     shapes = {name: weight.shape for name, weight in weights.items()}
     total = sum(shape.numel() for shape in shapes.values())
     dtype = key_dtype(weights)
-    highest = torch.iinfo(dtype).max - 1  # the keys of finite weights end below that of infinity, which is lower
+    highest = torch.iinfo(dtype).max - 1  # finite weights have keys below that of infinity, which is lower still
 
-    def keys(part: Tensor) -> Tensor:
-        key = magnitude_keys(part, dtype)
+    def keys(chunk: Tensor) -> Tensor:
+        key = magnitude_keys(chunk, dtype)
         return highest - key if largest_first else key
 
-    one_part = len(part_lengths(total, next(iter(weights.values())).device)) == 1
-    step = max(SAMPLE_STEP, total // SAMPLE) | 1  # odd: it does not fall into step with the width of a matrix
-    seen = [keys(part if one_part else part[::step]) for part in parts]
-    sample = seen[0][::step] if one_part else torch.cat(seen)
+    one_chunk = len(chunk_lengths(total, next(iter(weights.values())).device)) == 1
+    step = max(SAMPLE_STEP, total // SAMPLE) | 1  # odd, so that samples do not align with the columns of a matrix
+    sampled = [keys(chunk if one_chunk else chunk[::step]) for chunk in chunks]
+    sample = sampled[0][::step] if one_chunk else torch.cat(sampled)
     return Order(
         shapes,
-        (lambda: iter(seen)) if one_part else (lambda: map(keys, flat_parts(weights))),
+        (lambda: iter(sampled)) if one_chunk else (lambda: map(keys, flat_chunks(weights))),
         sample[:0] if total <= UNSAMPLED else sample.sort().values,
     )
 
 
 def key_dtype(weights: Mapping[str, Tensor]) -> torch.dtype:
-    """The narrowest integers that tell all the magnitudes apart: 16 bits where all are of one 16-bit dtype."""
+    """The narrowest integer dtype that distinguishes all magnitudes: 16 bits if all weights share a 16-bit dtype."""
     dtypes = {weight.dtype for weight in weights.values()}
     if len(dtypes) == 1:
         return KEY_DTYPES[dtypes.pop()]
@@ -94,44 +94,46 @@ def key_dtype(weights: Mapping[str, Tensor]) -> torch.dtype:
 
 
 def magnitude_keys(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bit patterns of |w| as integers of `dtype` (see `key_dtype`), a new tensor of the weight's shape; w is finite.
+    """Bit patterns of |w| as integers of `dtype` (see `key_dtype`): a new tensor of the weight's shape. w is finite.
 
-    float16, bfloat16 and float32 cast to float32, and any of them to float64, without rounding: the order is exact.
+    The order is exact, because casts of float16, bfloat16 and float32 to float32, and of any dtype to float64, do not
+    round.
     """
     wide = {torch.int16: weight.dtype, torch.int32: torch.float32, torch.int64: torch.float64}[dtype]
     return weight.detach().to(wide).view(dtype) & torch.iinfo(dtype).max
 
 
 def keep_all_but_lowest(order: Order, count: int) -> Iterator[tuple[str, Tensor]]:
-    """(name, bool mask of its shape, on its device) of each matrix, False at exactly the first `count` of the order.
+    """Yields (name, bool mask of the matrix's shape, on its device), False at exactly the first `count` scalars of the
+    order.
 
-    Among equal keys at the threshold the earlier matrix goes first, then the lower row-major index. So the pruned
-    sets are nested: what a smaller count prunes, a larger one prunes too. The threshold is found before this returns,
-    the masks when they are asked for.
+    Among equal keys at the threshold, the earlier matrix and then the lower row-major index is pruned first. Pruned
+    sets are therefore nested: what a smaller count prunes, a larger one prunes too. The threshold is computed before
+    this returns, each mask when it is requested.
     """
     threshold, ties = kth_lowest(order, count) if count else (0, 0)
     return keep_from(order, threshold, ties)
 
 
 def keep_from(order: Order, threshold: int, ties: int = 0) -> Iterator[tuple[str, Tensor]]:
-    """(name, mask) of each matrix, False where a key is below `threshold`, and at the first `ties` keys equal to it."""
-    kept = recut(_kept(order, threshold, ties), (shape.numel() for shape in order.shapes.values()))
-    for (name, shape), flat in zip(order.shapes.items(), kept, strict=True):
+    """Yields (name, mask), False where a key is below `threshold`, and at the first `ties` keys equal to it."""
+    flats = rechunk(_flat_masks(order, threshold, ties), (shape.numel() for shape in order.shapes.values()))
+    for (name, shape), flat in zip(order.shapes.items(), flats, strict=True):
         yield name, flat.view(shape)
 
 
-def _kept(order: Order, threshold: int, ties: int) -> Iterator[Tensor]:
-    for key in order.key_parts():
+def _flat_masks(order: Order, threshold: int, ties: int) -> Iterator[Tensor]:
+    for key in order.key_chunks():
         if not ties:
             yield key >= threshold
             continue
         equal = key == threshold
-        here = int(equal.count_nonzero())
+        count = int(equal.count_nonzero())
         kept = key > threshold
-        if here > ties:
+        if count > ties:
             kept |= equal
             kept[equal.nonzero().flatten()[:ties]] = False
-        ties -= min(here, ties)
+        ties -= min(count, ties)
         yield kept
     assert ties == 0, "the keys changed between passes"
 
@@ -144,7 +146,7 @@ def kth_lowest(order: Order, k: int) -> tuple[int, int]:
     if inside is None:
         return _bisect(order, k, below=-1, fewer=0, value=order.top, probe=low)
     rank = k - to_low
-    if rank < 1:  # many keys may equal `low`, so that is asked first
+    if rank < 1:  # many keys may equal `low`: probe just below it first
         return _bisect(order, k, below=-1, fewer=0, value=low, probe=low - 1)
     if rank > len(inside):
         return _bisect(order, k, below=high - 1, fewer=to_low + len(inside), value=order.top, probe=high)
@@ -153,10 +155,10 @@ def kth_lowest(order: Order, k: int) -> tuple[int, int]:
 
 
 def _bracket(order: Order, k: int) -> tuple[int, int]:
-    """Two keys, low < high, between which the k-th lowest should lie, and few others with it.
+    """Two keys, low < high, that should enclose the k-th lowest key and few others.
 
     The position of a quantile q in a sample of n has the standard deviation sqrt(n q (1 - q)). A key that many scalars
-    share is at one end of the bracket, not inside it.
+    share becomes an end of the bracket and is not inside it.
     """
     count = len(order.sample)
     if count == 0:
@@ -170,33 +172,37 @@ def _bracket(order: Order, k: int) -> tuple[int, int]:
 
 
 def _count_and_gather(order: Order, low: int, high: int) -> tuple[int, Tensor | None]:
-    """(how many keys are at most `low`, the keys strictly between). None for them where they are far more than the
-    bracket is made for (twice its width at the median), so that memory stays bounded: then the count is of no use."""
+    """(the number of keys up to `low`, the keys strictly between low and high).
+
+    To bound the memory, returns (0, None) if far more keys are inside than expected (twice the bracket's width at the
+    median).
+    """
     limit = 2 * DEVIATIONS * order.total / math.sqrt(len(order.sample)) if len(order.sample) else order.total
-    to_low, inside, held = [], [], 0
-    for key in order.key_parts():
+    to_low, inside, gathered = [], [], 0
+    for key in order.key_chunks():
         under = key <= low
         to_low.append(under.count_nonzero())
-        inside.append(_chosen(key, under ^ (key < high)))
-        held += len(inside[-1])
-        if held > limit:
+        inside.append(_masked_select(key, under ^ (key < high)))
+        gathered += len(inside[-1])
+        if gathered > limit:
             return 0, None
     return int(torch.stack(to_low).sum()), torch.cat(inside)
 
 
-def _chosen(key: Tensor, where: Tensor) -> Tensor:
-    """key[where]; through numpy on the CPU, which skips what is not chosen about ten times faster."""
+def _masked_select(key: Tensor, mask: Tensor) -> Tensor:
+    """key[mask]. On the CPU through numpy, which skips unselected elements about ten times faster."""
     if key.device.type == "cpu":
-        return torch.from_numpy(key.numpy()[where.numpy()])
-    return key[where]
+        return torch.from_numpy(key.numpy()[mask.numpy()])
+    return key[mask]
 
 
 def _bisect(order: Order, k: int, *, below: int, fewer: int, value: int, probe: int) -> tuple[int, int]:
-    """`kth_lowest` of what lies in (below, value], by counting; `fewer` < k keys are at most `below`. The key `probe`,
-    below <= probe <= value, is asked first."""
+    """`kth_lowest` among the keys in (below, value], by counting. `fewer` < k keys are at most `below`. The key
+    `probe`, below <= probe <= value, is tried first.
+    """
     while value - below > 1:
         if below < probe < value:
-            counts = [(key <= probe).count_nonzero() for key in order.key_parts()]
+            counts = [(key <= probe).count_nonzero() for key in order.key_chunks()]
             count = int(torch.stack(counts).sum())
             below, fewer, value = (probe, count, value) if count < k else (below, fewer, probe)
         probe = (below + value) // 2

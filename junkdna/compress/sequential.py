@@ -1,4 +1,6 @@
-"""Calibrated compression of a whole model, block by block: each sees what the compressed blocks before it put out."""
+"""Calibrated compression of a model block by block: each block is compressed on the outputs of the compressed blocks
+before it.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from junkdna.compress.blocks import Batch, Call, Stack, between, probe, record, stack_of
 from junkdna.compress.input_stats import InputStatistics
-from junkdna.compress.masks import MatrixResult, put
+from junkdna.compress.masks import MatrixResult, write_result
 from junkdna.compress.scope import Prunable
 from junkdna.errors import UserError
 
@@ -28,53 +30,58 @@ def calibrated(
     gram: bool,
     device: torch.device | str,
 ) -> Iterator[tuple[str, MatrixResult]]:
-    """Compresses `prunables` of `model` in place and yields (name, result) of each as soon as it is on the model.
+    """Compresses `prunables` of `model` in place, and yields (name, result) of each once it is written to the model.
 
-    The order is that of Wanda, SparseGPT and GPTQ: the inputs of all linear layers of a block are collected over
-    `batches` (ids and mask, both (B, T)); compress_matrix(name, weight (out, in), statistics) is called for each; the
-    results are put on the model (`masks.put`); the block then runs once more, so that the next sees compressed inputs.
-    Of blocks that hold none of `prunables` only the outputs are made, and none behind the last that does.
+    The procedure is that of Wanda, SparseGPT and GPTQ. For each block: collect the inputs of all its linear layers over
+    `batches`; compress each matrix and write the result to the model (`masks.write_result`); run the block again, so
+    that the next block sees compressed inputs. Blocks without `prunables` are only run, and none after the last block
+    that has some.
 
-    Statistics (with `gram` or without) are sums over tokens: pads (mask 0) never count. Layers that are given the same
-    tensor (query, key and value) share one object, and statistics live until their block is done. A layer that reads
-    no tokens but a table which is the same for all rows (DeBERTa's projections of relative positions) gets the rows of
-    the longest table that it is given, once.
+    Arguments:
+    - `prunables`: matrices in the blocks of `model`.
+    - `batches`: ids and mask, both (B, T). Pads (mask 0) are never counted.
+    - `compress_matrix(name, weight, statistics)`: the result for one (out, in) weight.
+    - `gram`: whether the statistics contain the gram matrix.
+    - `device`: where the current block, the hidden states of all batches (tokens x width values, in the model's dtype)
+      and the results are. A block returns to its device afterwards. Everything else stays and runs on its own device,
+      including the embeddings. The language-model head does not run. Move the results away to keep them.
 
-    Where a layer reads both (DeBERTa-v3's query and key projections, `share_att_key`), the tokens alone count. A hook
-    that counts every call would add the table once for each batch, so that statistics depended on how the rows are
-    batched, and no weight between a token and a table's row is given by the methods' papers. What it changes is small:
-    see docs/compression.md.
+    Statistics are sums over tokens. Layers with the same input tensor (query, key and value) share one object, and
+    statistics are freed after their block. A layer whose input is a table that is the same for all rows (DeBERTa's
+    projections of relative positions) gets the rows of its longest table, once.
 
-    The block at work, and the hidden states of all batches (tokens x width values, in the model's dtype), are on
-    `device`; a block goes back where it was. All else stays and runs where it is, the embeddings too. The
-    language-model head does not run. Results are on `device`: move them away, if they are kept. The model is in eval
-    mode until the generator is done, closed or fails, then its modules are as they were; weights that are compressed
-    by then stay so.
+    If a layer reads both tokens and a table (DeBERTa-v3's query and key projections, `share_att_key`), only the tokens
+    count. A hook that counts every call would add the table once per batch, so the statistics would depend on how rows
+    are batched, and the methods' papers define no weight of a table's row relative to a token. The effect is small: see
+    docs/compression.md.
 
-    Checks come before the generator is returned. `UserError` for a matrix outside the blocks, one that is used in
-    several places, one whose layer the forward pass does not run or gives something else than tokens; for several
-    lists of blocks; for blocks that cannot run alone (`blocks.probe`); for batches without a token.
+    The model is in eval mode until the generator is exhausted, closed or fails; then the mode of each module is
+    restored. Weights that were compressed before a failure stay compressed.
+
+    All checks run before the generator is returned. Raises `UserError` for a matrix outside the blocks or used in
+    several places; for a layer that the forward pass does not run or whose input is not tokens; for several lists of
+    blocks; for blocks that cannot run alone (`blocks.probe`); and for batches without tokens.
     """
     stack = stack_of(model)
-    members = _by_block(model, stack, prunables)
-    filled = [_cut(Batch(*batch)) for batch in batches if batch[1].any()]
-    if not filled:
+    members = _matrices_by_block(model, stack, prunables)
+    nonempty = [_trim_padding(Batch(*batch)) for batch in batches if batch[1].any()]
+    if not nonempty:
         raise UserError(
-            f"none of the {len(batches)} calibration batches holds a token; statistics need some. The texts may be "
-            "empty, or the masks the wrong way round (1 = token, 0 = pad)."
+            f"none of the {len(batches)} calibration batches contains a token. The texts may be empty, or the masks "
+            "inverted (1 = token, 0 = pad)."
         )
-    with _evaluating(model):
-        lengths, sources = _look(model, stack, members, filled)
-    return _sequence(
-        _Plan(model, stack, members, filled, lengths, sources), compress_matrix, gram, torch.device(device)
+    with _eval_mode(model):
+        lengths, sources = _probe_inputs(model, stack, members, nonempty)
+    return _compress_blocks(
+        _Plan(model, stack, members, nonempty, lengths, sources), compress_matrix, gram, torch.device(device)
     )
 
 
 @dataclass(frozen=True)
 class _Source:
-    """One input of linear layers of a block: what `module` is given, and with it the layers of all `names`.
+    """One input of linear layers of a block: `module` receives it, and so do the layers of all `names`.
 
-    `tokens` says, for each time that the module runs in one run of the block, whether it is given tokens or a table.
+    `tokens` tells, for each call of the module in one run of the block, whether its input is tokens (else a table).
     """
 
     module: nn.Module
@@ -85,7 +92,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the checks found out: by block number the matrices to compress and the inputs to collect for them."""
+    """The result of the checks. By block number: the matrices to compress and the inputs to collect for them."""
 
     model: nn.Module
     stack: Stack
@@ -96,23 +103,23 @@ class _Plan:
 
 
 @torch.no_grad()
-def _sequence(plan: _Plan, compress_matrix: Compress, gram: bool, device: torch.device) -> Iterator:
+def _compress_blocks(plan: _Plan, compress_matrix: Compress, gram: bool, device: torch.device) -> Iterator:
     last = max(plan.members)
-    kept = [_kept(batch, device) for batch in plan.batches]
-    with _evaluating(plan.model):
-        hiddens, calls, changed_after = _recorded(plan, device)
+    masks = [_token_mask(batch, device) for batch in plan.batches]
+    with _eval_mode(plan.model):
+        hiddens, calls, changed_after = _record_batches(plan, device)
         for number, block in enumerate(plan.stack.blocks[: last + 1]):
-            with _on(block, device):
+            with _moved_to(block, device):
                 if number in plan.members:
-                    gather = _Gather(plan.sources[number], gram, device)
-                    for hidden, call, tokens in zip(hiddens, calls, kept, strict=True):
-                        gather.run(block, hidden, call[number], tokens)
-                    statistics = gather.statistics()
+                    collector = _StatisticsCollector(plan.sources[number], gram, device)
+                    for hidden, call, tokens in zip(hiddens, calls, masks, strict=True):
+                        collector.run(block, hidden, call[number], tokens)
+                    statistics = collector.statistics()
                     for prunable in plan.members[number]:
                         result = compress_matrix(prunable.name, prunable.matrix(), statistics[prunable.name])
-                        put(prunable, result)
+                        write_result(prunable, result)
                         yield prunable.name, result
-                    del gather, statistics, result
+                    del collector, statistics, result
                 if number < last:
                     for i, call in enumerate(calls):
                         hiddens[i] = call[number].run(block, hiddens[i])
@@ -121,31 +128,33 @@ def _sequence(plan: _Plan, compress_matrix: Compress, gram: bool, device: torch.
                     hiddens[i] = between(plan.stack, plan.lengths, batch, number, hiddens[i])
 
 
-def _recorded(plan: _Plan, device: torch.device) -> tuple[list[Tensor], list[list[Call]], set[int]]:
-    """The inputs of the first block and how all blocks are called, by batch; after which blocks the model steps in."""
+def _record_batches(plan: _Plan, device: torch.device) -> tuple[list[Tensor], list[list[Call]], set[int]]:
+    """By batch, the input of the first block and the calls of all blocks; and the blocks after which the model changes
+    the hidden states.
+    """
     hiddens, calls, changed_after = [], [], set()
     for batch in plan.batches:
-        hidden, of_batch, changed = record(plan.stack, plan.lengths, batch, device)
+        hidden, batch_calls, changed = record(plan.stack, plan.lengths, batch, device)
         hiddens.append(hidden)
-        calls.append(of_batch)
+        calls.append(batch_calls)
         changed_after |= changed
     return hiddens, calls, changed_after
 
 
-class _Enough(Exception):
-    """Raised in a block once all its inputs have been seen: its last product need not be made."""
+class _InputsComplete(Exception):
+    """Raised in a block once all its inputs are collected, to skip the rest of the block."""
 
 
-class _Gather:
-    """The statistics of a block's linear layers over all batches."""
+class _StatisticsCollector:
+    """Statistics of the linear layers of a block over all batches."""
 
     def __init__(self, sources: Sequence[_Source], gram: bool, device: torch.device) -> None:
         self._sources = sources
-        self._found = [InputStatistics(source.inputs, gram, device) for source in sources]
-        self._tables: dict[tuple[int, int], Tensor] = {}  # by source and run within the block
+        self._statistics = [InputStatistics(source.inputs, gram, device) for source in sources]
+        self._tables: dict[tuple[int, int], Tensor] = {}  # by source and call within the block
 
     def run(self, block: nn.Module, hidden: Tensor, call: Call, tokens: Tensor | None) -> None:
-        """Counts one batch in. `tokens`, (B * T,), is True where a token stands; None where there are no pads."""
+        """Adds one batch. `tokens`, (B * T,), is True at tokens and False at pads; None if there are no pads."""
         runs = [0] * len(self._sources)
         expected = sum(len(source.tokens) for source in self._sources)
 
@@ -154,40 +163,41 @@ class _Gather:
             runs[index] += 1
             if source.tokens[run]:
                 x = x.reshape(-1, x.shape[-1])
-                assert len(x) == hidden.shape[0] * hidden.shape[1], "not one input for each token"
-                self._found[index].add(x if tokens is None else x[tokens])
+                assert len(x) == hidden.shape[0] * hidden.shape[1], "not one input per token"
+                self._statistics[index].add(x if tokens is None else x[tokens])
             elif not any(source.tokens) and x.shape[1] > len(self._tables.get((index, run), ())):
                 self._tables[index, run] = x[0]
             if sum(runs) == expected:
-                raise _Enough
+                raise _InputsComplete
 
-        with _watching([source.module for source in self._sources], note), suppress(_Enough):
+        with _input_hooks([source.module for source in self._sources], note), suppress(_InputsComplete):
             call.run(block, hidden)
         assert sum(runs) == expected, "the block ran its layers less often than in the probe"
 
     def statistics(self) -> dict[str, InputStatistics]:
-        """By matrix; matrices of one source share the object."""
+        """Statistics by matrix name; matrices with the same source share the object."""
         for (index, _), table in self._tables.items():
-            self._found[index].add(table)
-        return {name: found for source, found in zip(self._sources, self._found, strict=True) for name in source.names}
+            self._statistics[index].add(table)
+        pairs = zip(self._sources, self._statistics, strict=True)
+        return {name: statistics for source, statistics in pairs for name in source.names}
 
 
-def _by_block(model: nn.Module, stack: Stack, prunables: Sequence[Prunable]) -> dict[int, list[Prunable]]:
+def _matrices_by_block(model: nn.Module, stack: Stack, prunables: Sequence[Prunable]) -> dict[int, list[Prunable]]:
     """{number of the block: its matrices}, in the given order."""
     assert prunables, "nothing to compress"
-    places = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
+    uses = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
     members = defaultdict(list)
     for prunable in prunables:
-        assert id(prunable.parameter) in places, f"{prunable.name} is a matrix of another model"
+        assert id(prunable.parameter) in uses, f"{prunable.name} is a matrix of another model"
         if not prunable.name.startswith(f"{stack.path}."):
             raise UserError(
-                f"{prunable.name} stands outside the blocks ({stack.path}), where no inputs are collected: calibrated "
-                "methods compress the blocks only. Switch prune_head and embeddings off, or take another method."
+                f"{prunable.name} is outside the blocks ({stack.path}), but calibrated methods compress only blocks. "
+                "Turn prune_head and embeddings off, or use another method."
             )
-        if places[id(prunable.parameter)] > 1:
+        if uses[id(prunable.parameter)] > 1:
             raise UserError(
-                f"{prunable.name} is used in {places[id(prunable.parameter)]} places of the model (tied), and each has "
-                "inputs of its own: calibration cannot go block by block. Use a method without calibration."
+                f"{prunable.name} is used in {uses[id(prunable.parameter)]} places of the model (tied), each with "
+                "different inputs, so calibration cannot run block by block. Use a method without calibration."
             )
         number = prunable.name.removeprefix(f"{stack.path}.").partition(".")[0]
         members[int(number)].append(prunable)
@@ -195,12 +205,13 @@ def _by_block(model: nn.Module, stack: Stack, prunables: Sequence[Prunable]) -> 
 
 
 @torch.no_grad()
-def _look(
+def _probe_inputs(
     model: nn.Module, stack: Stack, members: Mapping[int, Sequence[Prunable]], batches: Sequence[Batch]
 ) -> tuple[tuple[int, ...], dict[int, list[_Source]]]:
-    """How blocks return (`blocks.probe`), and the inputs to collect in each, learned from a few tokens.
+    """The return format of the blocks (`blocks.probe`) and the inputs to collect in each, from a forward pass on a few
+    tokens.
 
-    The rows are one more than the tokens of a row, so that (rows, tokens) is no other shape by accident.
+    The batch has one row more than tokens per row, so that (rows, tokens) does not match another shape by accident.
     """
     row = max((ids[mask.bool()] for batch in batches for ids, mask in zip(*batch, strict=True)), key=len)[:PROBE_TOKENS]
     ids = row.repeat(len(row) + 1, 1)
@@ -210,47 +221,49 @@ def _look(
     def inside(number: int) -> Iterator[None]:
         names = [prunable.name for prunable in members.get(number, ())]
         modules = [model.get_submodule(name.rpartition(".")[0]) for name in names]
-        given: list[list[Tensor]] = [[] for _ in names]
-        with _watching(modules, lambda index, x: given[index].append(x)):
+        inputs: list[list[Tensor]] = [[] for _ in names]
+        with _input_hooks(modules, lambda index, x: inputs[index].append(x)):
             yield
-        sources[number] = _sources(names, modules, given, tuple(ids.shape))
+        sources[number] = _sources(names, modules, inputs, tuple(ids.shape))
 
     return probe(stack, Batch(ids, torch.ones_like(ids)), inside), sources
 
 
 def _sources(
-    names: Sequence[str], modules: Sequence[nn.Module], given: Sequence[Sequence[Tensor]], rows_tokens: tuple[int, int]
+    names: Sequence[str], modules: Sequence[nn.Module], inputs: Sequence[Sequence[Tensor]], rows_tokens: tuple[int, int]
 ) -> list[_Source]:
-    """Layers that were given the same tensors come together. `given`, by layer and by run within the block."""
+    """Groups layers whose inputs are the same tensors. `inputs` are by layer and by call within the block."""
     groups = defaultdict(list)
-    for name, module, inputs in zip(names, modules, given, strict=True):
-        if not inputs:
+    for name, module, tensors in zip(names, modules, inputs, strict=True):
+        if not tensors:
             raise UserError(
-                f"{name}: the model's forward pass does not run this layer, so it saw no token. Leave it out of the "
-                "scope, or use a method without calibration."
+                f"{name}: the model's forward pass does not run this layer, so it has no calibration inputs. Leave it "
+                "out of the scope, or use a method without calibration."
             )
-        tokens = tuple(_are_tokens(name, x, rows_tokens) for x in inputs)
-        counted = [id(x) for x, are_tokens in zip(inputs, tokens, strict=True) if are_tokens or not any(tokens)]
-        groups[tuple(counted)].append((name, module, inputs[0].shape[-1], tokens))
+        tokens = tuple(_are_tokens(name, x, rows_tokens) for x in tensors)
+        counted = [id(x) for x, are_tokens in zip(tensors, tokens, strict=True) if are_tokens or not any(tokens)]
+        groups[tuple(counted)].append((name, module, tensors[0].shape[-1], tokens))
     return [_Source(group[0][1], tuple(name for name, *_ in group), *group[0][2:]) for group in groups.values()]
 
 
 def _are_tokens(name: str, x: Tensor, rows_tokens: tuple[int, int]) -> bool:
-    """Whether x holds one input for each token, or (False) a table, (1, rows, inputs); `UserError` for other shapes."""
+    """Whether x contains one input per token (True) or is a table, (1, rows, inputs) (False). Raises `UserError` for
+    other shapes.
+    """
     lead = tuple(x.shape[:-1])
     if lead in (rows_tokens, (rows_tokens[0] * rows_tokens[1],)):
         return True
     if len(lead) == 2 and lead[0] == 1:
         return False
     raise UserError(
-        f"{name}: for {rows_tokens[0]} rows of {rows_tokens[1]} tokens its layer is given a {tuple(x.shape)} tensor, "
-        "which is neither one input for each token nor one table for all rows, so pads cannot be told apart (experts "
-        "that get some of the tokens, attention between heads). Use a method without calibration."
+        f"{name}: for {rows_tokens[0]} rows of {rows_tokens[1]} tokens the layer gets a {tuple(x.shape)} tensor, "
+        "which is neither one input per token nor one table for all rows, so pads cannot be identified (experts that "
+        "get some of the tokens, attention between heads). Use a method without calibration."
     )
 
 
 @contextmanager
-def _watching(modules: Sequence[nn.Module], note: Callable[[int, Tensor], None]) -> Iterator[None]:
+def _input_hooks(modules: Sequence[nn.Module], note: Callable[[int, Tensor], None]) -> Iterator[None]:
     """Calls note(index, input) whenever one of `modules` runs."""
 
     def hook(index: int, module: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -267,8 +280,8 @@ def _watching(modules: Sequence[nn.Module], note: Callable[[int, Tensor], None])
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Every module in eval mode (no dropout), then as it was."""
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    """Every module in eval mode (no dropout); restores the modes afterwards."""
     flags = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -279,21 +292,21 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _on(block: nn.Module, device: torch.device) -> Iterator[None]:
-    home = next(block.parameters()).device
+def _moved_to(block: nn.Module, device: torch.device) -> Iterator[None]:
+    original = next(block.parameters()).device
     block.to(device)
     try:
         yield
     finally:
-        block.to(home)
+        block.to(original)
 
 
-def _cut(batch: Batch) -> Batch:
+def _trim_padding(batch: Batch) -> Batch:
     """Without the last columns that are pads in every row."""
     width = int(batch.mask.any(0).nonzero().max()) + 1
     return Batch(batch.ids[:, :width], batch.mask[:, :width])
 
 
-def _kept(batch: Batch, device: torch.device) -> Tensor | None:
-    """(B * T,), True where a token stands; None where there are no pads."""
+def _token_mask(batch: Batch, device: torch.device) -> Tensor | None:
+    """(B * T,), True at tokens; None if there are no pads."""
     return None if batch.mask.all() else batch.mask.bool().flatten().to(device)

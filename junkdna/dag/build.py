@@ -21,16 +21,16 @@ from junkdna.study.study import Resolved
 log = logging.getLogger(__name__)
 
 
-def build_targets(resolved: Resolved, files: Iterable[Path], all_of_them: bool = False) -> None:
+def build_targets(resolved: Resolved, files: Iterable[Path], rebuild_outdated: bool = False) -> None:
     """Build those of `files` that are missing with the study's workflow, and model folders with outdated settings.
 
-    With `all_of_them` the workflow gets all files as targets and also rebuilds outdated ones. Raises UserError if the
-    workflow fails.
+    With `rebuild_outdated`, all files are targets, and the workflow rebuilds outdated ones, too. Raises UserError if
+    the workflow fails.
     """
-    missing = [str(file) for file in files if all_of_them or not _there(file, resolved)]
+    missing = [str(file) for file in files if rebuild_outdated or not _is_built(file, resolved)]
     if not missing:
         return
-    log.info("making %s first", ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if missing[10:] else ""))
+    log.info("building %s first", ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if missing[10:] else ""))
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.json"
         study.write_text(json.dumps(study_document(resolved)["study"]))
@@ -41,10 +41,10 @@ def build_targets(resolved: Resolved, files: Iterable[Path], all_of_them: bool =
         environment = {**os.environ, "PATH": path, CALLER: caller}
         done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env=environment)
         if done.returncode:
-            raise UserError(f"the workflow could not make {', '.join(missing[:10])}; see its message above.")
+            raise UserError(f"the workflow could not build {', '.join(missing[:10])}; see its message above.")
 
 
-def _there(file: Path, resolved: Resolved) -> bool:
+def _is_built(file: Path, resolved: Resolved) -> bool:
     if file.name != MANIFEST:
         return file.is_file()
     return is_current(file, model_settings(file.parent.name, resolved))

@@ -15,7 +15,7 @@ from junkdna.run.job_log import FINISHED, read_log, why_it_ended
 from junkdna.storage.study_commands import (
     CALLER,
     DEFAULT_STUDY,
-    Given,
+    StudyCommands,
     config_words,
     in_folder,
     snakefile_words,
@@ -79,12 +79,12 @@ def failed_jobs(run_log: str) -> list[FailedJob]:
 class Run:
     """How a run was called.
 
-    `given` is the study as `junkdna` commands name it. `snakemake` is a command line with the same Snakefile, study and
+    `commands` builds `junkdna` commands for the study. `snakemake` is a command line with the same Snakefile, study and
     working directory, to which targets are appended. `caller` is the `junkdna` command that called Snakemake, if any;
     the study is then in a temporary file.
     """
 
-    given: Given
+    commands: StudyCommands
     snakemake: str
     caller: str = ""
 
@@ -97,12 +97,14 @@ def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
     """How a run of Snakemake was called. `study_file` is the path of its checked study."""
     settings = workflow.config_settings
     folder = os.getcwd() if workflow.overwrite_workdir is not None else ""
-    given = given_of(resolved, settings.configfiles, settings.config, study_file)
+    commands = commands_of(resolved, settings.configfiles, settings.config, study_file)
     line = snakemake_line(workflow.main_snakefile, settings.configfiles, settings.config)
-    return Run(replace(given, folder=folder), in_folder(folder, line), os.environ.get(CALLER, ""))
+    return Run(replace(commands, folder=folder), in_folder(folder, line), os.environ.get(CALLER, ""))
 
 
-def given_of(resolved: Resolved, configfiles: list[Path], config: Mapping[str, object], study_file: str) -> Given:
+def commands_of(
+    resolved: Resolved, configfiles: list[Path], config: Mapping[str, object], study_file: str
+) -> StudyCommands:
     """How `junkdna` commands name the study of a run.
 
     By its file if that still describes the same study. Otherwise (keys replaced by `--config`, several `--configfile`,
@@ -111,13 +113,13 @@ def given_of(resolved: Resolved, configfiles: list[Path], config: Mapping[str, o
     chosen = config.get("run", config.get("experiments"))
     names = (chosen,) if isinstance(chosen, str) else tuple(chosen) if isinstance(chosen, list | tuple) else ()
     file = str(configfiles[0]) if configfiles else str(config.get("study_file", DEFAULT_STUDY))
-    given = Given(_short(file), names)
+    commands = StudyCommands(_short(file), names)
     try:
         read = load_study(Path(file), {"experiments": [*names]} if names else None)
         same = study_document(read) == study_document(resolved)
     except UserError:
         same = False
-    return given if same or not Path(study_file).is_file() else Given(study_file)
+    return commands if same or not Path(study_file).is_file() else StudyCommands(study_file)
 
 
 def _short(file: str) -> str:
@@ -136,7 +138,7 @@ def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str,
 def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator[str]:
     """Where the results of a successful run are; removes what `junkdna partial` wrote to the study's `folder`.
 
-    Does neither if the run was asked for single files and not for the report.
+    Does neither if the targets of the run were single files without the report.
     """
     if not any(job.rule.name == "report" for job in workflow.dag.jobs):
         return
@@ -185,10 +187,10 @@ def _next_steps(run: Run, resolved: Resolved) -> Iterator[str]:
     venv = os.environ.get(MAKE_VARIABLE)
     if venv and os.environ.get("VIRTUAL_ENV") != os.path.abspath(venv):
         yield f"  activate the environment first:  {shlex.join(['.', f'{venv}/bin/activate'])}"
-    yield f"  progress of the study:           {run.given.junkdna('status')}"
+    yield f"  progress of the study:           {run.commands.junkdna('status')}"
     finished = [Path(cell.path).exists() for cell in all_cells(resolved)]
     if any(finished) and not all(finished):
-        yield f"  results of the finished cells:   {run.given.junkdna('partial')}"
+        yield f"  results of the finished cells:   {run.commands.junkdna('partial')}"
 
 
 def _cause(job: FailedJob) -> tuple[str, ...]:
@@ -198,11 +200,11 @@ def _cause(job: FailedJob) -> tuple[str, ...]:
 
 def _end(job: FailedJob) -> str:
     """How the job's own log ends; "finished" for a successful job in a SLURM submission that failed."""
-    found = read_log(Path(job.logs[0])) if job.logs else None
-    return found.end if found else ""
+    log = read_log(Path(job.logs[0])) if job.logs else None
+    return log.end if log else ""
 
 
 def _ends(job: FailedJob) -> list[str]:
     """The end of the job's own log, or of SLURM's, or a note that there is none."""
-    found = (why_it_ended(Path(log), LOG_LINES, MESSAGE_LINES) for log in job.logs)
-    return next(filter(None, found), ["(no log: the job ended before it started)"])
+    messages = (why_it_ended(Path(log), LOG_LINES, MESSAGE_LINES) for log in job.logs)
+    return next(filter(None, messages), ["(no log: the job never started)"])

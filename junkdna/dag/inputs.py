@@ -1,4 +1,4 @@
-"""What the Snakefile asks of a study: the study itself, and the one settings text each job tracks."""
+"""What the rules need from a study: the study itself, input files of jobs, and the settings text of each job."""
 
 import json
 import re
@@ -33,18 +33,18 @@ FORMATS = ("pdf", "png", "svg")
 
 
 def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = MappingProxyType({})) -> Resolved:
-    """The study of a Snakemake run: config.yaml, the file of `--config study_file=FILE`, or what `--configfile` gives.
+    """The study of a Snakemake run: config.yaml, the file of `--config study_file=FILE`, or the `--configfile`.
 
-    `config` is all that Snakemake has read; `files` are those of `--configfile` and `options` what `--config` gives.
-    The keys of `--config` replace the file's top-level keys. A single `--configfile` is read anew, as
-    `yaml_reader.read_yaml` does: Snakemake takes 010 for 8, and the last of two equal keys. Before any of this is
-    called, Snakemake has run the Python in a `--configfile` that says `__use_yte__`; a study_file is only read.
+    `config` is everything that Snakemake has read; `files` are the `--configfile` paths and `options` the keys of
+    `--config`, which replace top-level keys of the file. A single `--configfile` is read again with
+    `yaml_reader.read_yaml`, because Snakemake reads 010 as 8 and keeps the last of two equal keys. Snakemake has
+    already executed the Python in a `--configfile` with `__use_yte__`; a study_file is never executed.
     """
     if "study" in config and "models" in config:
         if len(files) == 1 and _is_plain_yaml(Path(files[0])):
             resolved = load_study(_from_here(Path(files[0])), {key: config[key] for key in options})
         else:
-            resolved = resolve(config, "the study given by --configfile")
+            resolved = resolve(config, "the study of --configfile")
     else:
         if files:
             check_kind(config, " ".join(str(_from_here(Path(file))) for file in files), "study")
@@ -59,7 +59,7 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
 
 
 def _is_plain_yaml(file: Path) -> bool:
-    """Whether a study that Snakemake has read is in YAML, and no template."""
+    """Whether a file is YAML, and neither JSON nor a template."""
     try:
         json.loads(file.read_bytes())
     except ValueError:
@@ -68,7 +68,7 @@ def _is_plain_yaml(file: Path) -> bool:
 
 
 def one_of(names: Iterable[str]) -> str:
-    """The regular expression of a wildcard that is one of `names`."""
+    """A regular expression that matches exactly the `names`."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -77,58 +77,58 @@ def _from_here(file: Path) -> Path:
 
 
 def figure_files(resolved: Resolved, folder: str) -> list[str]:
-    """Every figure file that the study's active experiments lead to."""
+    """Paths of all figures of the study's active experiments."""
     outlines = {
         name: Outline(
             set(exp.transfer),
             len({*grid.conditions(exp, resolved.tasks)}),
-            {found.tag for found in grid.levels(exp.compressions)},
+            {compression.tag for compression in grid.levels(exp.compressions)},
         )
         for name, exp in resolved.study.active().items()
     }
-    return [f"{folder}/figures/{stem}.{ending}" for stem in figure_names(outlines) for ending in FORMATS]
+    return [f"{folder}/figures/{stem}.{extension}" for stem in figure_names(outlines) for extension in FORMATS]
 
 
 def study_text(resolved: Resolved) -> str:
-    """The whole checked study, task files included, as canonical JSON."""
+    """The checked study with its task files as canonical JSON."""
     return canonical_json(study_document(resolved))
 
 
 def study_file(resolved: Resolved, folder: str) -> str:
-    """Where the checked study is kept. Its name holds a digest of the study and of every cell's settings and code.
+    """Path of the checked study. Its name contains a digest of the study and of the settings and code of every cell.
 
-    Snakemake's own records can be lost; with the digest in the name, a changed study is a missing file all the
-    same, so the join runs again and compares every cell with what it should be.
+    Because of the digest, a changed study is a missing file even if Snakemake's records are lost. The join then runs
+    again and checks every cell.
     """
     settings = [_cell_text(resolved, cell.key) for cell in all_cells(resolved)]
     return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
 def wheel_of_model(resolved: Resolved, model: str) -> list[str]:
-    """The wheel that a model's job reads, if any. Local files are no inputs of rules: their digests are settings of
-    the job, so that what they hold decides and not their dates."""
+    """The wheel that the job of a model reads, if any. Local files are not inputs of rules: their digests are settings
+    of the job, so their contents count and their dates do not."""
     return _wheel_files(resolved.study.models[model].wheel)
 
 
 def wheel_of_task(resolved: Resolved, task: str, role: str) -> list[str]:
-    """The wheel that a role's examples are read from, if any."""
+    """The wheel that contains the examples of a role, if any."""
     return _wheel_files(example_settings(task, role, resolved).source.wheel)
 
 
 def shots_file(wildcards: "Wildcards") -> list[str]:
-    """The file of in-context examples that a tokens file shows in its prompts; none at 0 shots."""
+    """The file with the in-context examples of a tokens file; empty for 0 shots."""
     return [f"{EXAMPLES}/{wildcards.task}/shots.parquet"] if has_shots(parse_knobs(wildcards.knobs)) else []
 
 
 def inputs_of_cell(wildcards: "Wildcards") -> dict[str, str | list[str]]:
-    """The files that a cell reads, by the names they have in its rule; a stored compression only where it reads one."""
+    """The files that a cell reads, by their names in the rule; with its stored compression, if it reads one."""
     cell = _cell(wildcards)
-    found = {"model": f"{cell.model_folder}/model.json", "tokens": [cell.tokens_path(role) for role in cell.roles]}
-    return found | ({"compressed": cell.compressed_path} if cell.compressed_path else {})
+    files = {"model": f"{cell.model_folder}/model.json", "tokens": [cell.tokens_path(role) for role in cell.roles]}
+    return files | ({"compressed": cell.compressed_path} if cell.compressed_path else {})
 
 
 def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
-    """The calibration file that a stored compression is made with; none for methods without."""
+    """The calibration file of a stored compression; empty for methods that need none."""
     compression = parse_compression(wildcards.compression)
     if not METHODS[compression.method].statistics:
         return []
@@ -136,7 +136,7 @@ def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
 
 
 def texts_of_calibration(resolved: Resolved, name: str) -> list[str]:
-    """The files that a calibration's texts are read from: a task's examples or a wheel."""
+    """The files with the texts of a calibration: the examples of a task or a wheel."""
     calibration = resolved.study.calibrations[name]
     if calibration.task is not None:
         return [f"{EXAMPLES}/{calibration.task}/{calibration.role}.parquet"]
@@ -148,7 +148,7 @@ def _wheel_files(wheel: str | None) -> list[str]:
 
 
 def settings_text(resolved: Resolved, job: str, wildcards: "Wildcards") -> str:
-    """The settings of a job (by the name of its rule) as canonical JSON: the one parameter that Snakemake tracks."""
+    """The settings of a job as canonical JSON; `job` is the name of its rule. Snakemake tracks this parameter."""
     w = wildcards
     if job == "cell":
         return _cell_text(resolved, _cell(w).key)
@@ -164,11 +164,10 @@ def settings_text(resolved: Resolved, job: str, wildcards: "Wildcards") -> str:
 
 
 def _cell(w: "Wildcards") -> Cell:
-    parts = (w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, f"seed-{w.seed}")
-    return _parsed("/".join(parts))
+    return _parsed("/".join((w.model, w.task, w.knobs, w.compression, w.transfer, w.protocol, f"seed-{w.seed}")))
 
 
-_parsed = lru_cache(64)(parse_cell_path)  # Snakemake asks for one cell with several functions, one after the other
+_parsed = lru_cache(64)(parse_cell_path)  # Snakemake calls several functions for a cell in a row
 
 
 @cache

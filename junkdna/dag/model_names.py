@@ -24,23 +24,23 @@ def taken_names(resolved: Resolved) -> Iterator[str]:
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
         folder = f"{MODELS}/{name}"
         try:
-            made_from = _source(read_manifest(folder)["source"])
+            actual = _source(read_manifest(folder)["source"])
         except UserError:  # missing or corrupt: its job will make it
             continue
-        asked = _source(pinned(resolved.study.models[name], resolved.study.pins()).named())
-        if made_from != asked:
+        expected = _source(pinned(resolved.study.models[name], resolved.study.pins()).named())
+        if actual != expected:
             yield (
-                f"models.{name}: {folder}/{MANIFEST} comes from {_text(made_from)}, but this study names "
-                f"{_text(asked)}. Rename the model in one of the two studies (for example {name}_2), or delete the "
+                f"models.{name}: {folder}/{MANIFEST} comes from {_text(actual)}, but this study names "
+                f"{_text(expected)}. Rename the model in one of the two studies (for example {name}_2), or delete the "
                 f"old results if you no longer need them: rm -r {folder}"
             )
 
 
-def _source(given: dict) -> dict:
+def _source(source: dict) -> dict:
     """The source with an absolute folder, because one folder can be written in several ways."""
-    if "local" not in given:
-        return given
-    return {"local": str(local_folder(given["local"]).absolute().resolve())}
+    if "local" not in source:
+        return source
+    return {"local": str(local_folder(source["local"]).absolute().resolve())}
 
 
 def _text(source: dict) -> str:

@@ -1,4 +1,4 @@
-"""Which settings made a file of the workflow, by what the file itself records. Imports no torch."""
+"""Fingerprints of settings that files of the workflow record. Imports no torch."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,13 @@ from junkdna.study.settings_base import Settings
 
 
 def is_current(file: Path | str, settings: Settings | dict) -> bool:
-    """Whether a model manifest, a tokens file, calibration rows or a stored compression is there and was made from
-    these settings. Reads the file's metadata only, and checks no other byte."""
+    """Whether a model manifest, examples file, tokens file, calibration file or stored compression exists and was
+    written with these settings. Reads only its metadata."""
     return recorded_digest(Path(file)) == settings_fingerprint(settings)
 
 
 def recorded_digest(file: Path) -> str | None:
-    """The digest of the settings that made a file; None where it is missing or does not say."""
+    """The fingerprint of the settings that a file records; None if the file or the record is missing."""
     try:
         if file.name == MANIFEST:
             return read_manifest(file.parent)["settings_fingerprint"]

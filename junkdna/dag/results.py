@@ -1,4 +1,4 @@
-"""Where the results of a study are."""
+"""Paths of the results of a study."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,18 +7,17 @@ from pathlib import Path
 
 from junkdna.study.study import Resolved
 
+FOLDER = "partial"
+
 
 def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
-    """Lines that say where the results of a study are, as paths below `start`."""
+    """Lines with the paths of the results of a study, below `start`."""
     folder = start / "results/studies" / resolved.study.study
     yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
     yield f"tables   {folder}/tables/drops.csv, drops.parquet, cells.parquet"
     yield f"report   {folder}/report.html"
-    if (folder / "partial").is_dir():
-        yield f"partial  {folder}/partial/  (written while cells were missing)"
-
-
-FOLDER = "partial"
+    if (folder / FOLDER).is_dir():
+        yield f"partial  {folder}/{FOLDER}/  (written while cells were missing)"
 
 
 def clear(study: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs of Snakemake in this folder: when the last one began, whether one holds the lock, whether one is alive."""
+"""Snakemake runs in this folder: start of the last run, lock, and live processes."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ LOGS = Path(".snakemake/log")
 
 
 def last_began_s() -> float | None:
-    """When the last run of this folder began, in seconds of the clock; None where there is no record of one."""
+    """Start of the last run in this folder as Unix time in seconds; None without a record of one."""
     try:
         newest = max(name for name in os.listdir(LOGS) if name.endswith(".snakemake.log"))
         return datetime.strptime(newest.split(".")[0], "%Y-%m-%dT%H%M%S").timestamp()
@@ -19,7 +19,7 @@ def last_began_s() -> float | None:
 
 
 def is_locked() -> bool:
-    """Whether a run holds this folder's lock, or was killed while it did."""
+    """Whether this folder is locked by a run, which may have been killed."""
     try:
         return any(not name.startswith(".") for name in os.listdir(LOCKS))
     except OSError:
@@ -27,26 +27,26 @@ def is_locked() -> bool:
 
 
 def live_runs() -> list[int] | None:
-    """Processes of this machine that run Snakemake in this folder; None where processes cannot be looked at.
+    """Ids of the processes on this machine that run Snakemake in this folder; None without /proc.
 
-    Of a run on another machine (a second login node) nothing is seen.
+    Runs on other machines (such as a second login node) are not detected.
     """
     if not Path("/proc/self/cmdline").exists():
         return None
     return processes_here(lambda words: any(word.rpartition(b"/")[2] == b"snakemake" for word in words[:4]))
 
 
-def processes_here(fits: Callable[[list[bytes]], bool]) -> list[int]:
-    """Other processes of this machine whose working folder is this one and whose command line fits; none where
-    processes cannot be looked at."""
-    here, found = os.getcwd(), []
+def processes_here(matches: Callable[[list[bytes]], bool]) -> list[int]:
+    """Ids of other processes on this machine with this working folder and a command line that `matches`; [] without
+    /proc."""
+    folder, ids = os.getcwd(), []
     for name in os.listdir("/proc") if Path("/proc").is_dir() else []:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
             words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if fits(words) and os.readlink(f"/proc/{name}/cwd") == here:
-                found.append(int(name))
+            if matches(words) and os.readlink(f"/proc/{name}/cwd") == folder:
+                ids.append(int(name))
         except OSError:
             continue
-    return sorted(found)
+    return sorted(ids)

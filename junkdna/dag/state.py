@@ -51,12 +51,12 @@ class Snapshot:
 
     def of(self, state: str) -> list[Cell]:
         """The cells in a state."""
-        return [cell for cell, found in self.states.items() if found == state]
+        return [cell for cell, other in self.states.items() if other == state]
 
     @property
     def left(self) -> list[Cell]:
         """Cells that still have to be computed."""
-        return [cell for cell, found in self.states.items() if found not in ("done", "batched")]
+        return [cell for cell, state in self.states.items() if state not in ("done", "batched")]
 
 
 def log_path(cell: Cell) -> Path:
@@ -81,25 +81,26 @@ class Progress:
         facts: dict[str, dict[Cell, Finished]] = {"done": {}, "stale": {}}
         states: dict[Cell, str] = {}
         for cell in self.cells:
-            stamp = _stamp(cell.path)
+            stamp = stamp_of(cell.path)
             if stamp is None:
                 states[cell] = "missing"
                 continue
-            _, states[cell], found = self._read(cell, stamp)
-            if found is not None:
-                facts[states[cell]][cell] = found
+            _, states[cell], finished = self._read(cell, stamp)
+            if finished is not None:
+                facts[states[cell]][cell] = finished
         missing = [cell for cell, state in states.items() if state == "missing"]
         self._note_batched(missing, states)
         began, unsure = self._note_logs([cell for cell in missing if states[cell] == "missing"], states)
         return Snapshot(states, facts["done"], facts["stale"], began, unsure)
 
     def _read(self, cell: Cell, stamp: tuple) -> tuple[tuple, str, Finished | None]:
-        known = self._files.get(cell)
-        if known is None or known[0] != stamp:
-            found = open_cell(cell, self.resolved)
-            known = (stamp, found.state, _finished(found.footer, stamp) if found.footer else None)
-            self._files[cell] = known
-        return known
+        if cell not in self._files or self._files[cell][0] != stamp:
+            opened, finished = open_cell(cell, self.resolved), None
+            if opened.footer:
+                walls = opened.footer["wall_s"]
+                finished = Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9, stamp[1])
+            self._files[cell] = (stamp, opened.state, finished)
+        return self._files[cell]
 
     def _digest(self, cell: Cell) -> str:
         if cell not in self._digests:
@@ -127,24 +128,18 @@ class Progress:
 
     def _log(self, cell: Cell) -> JobLog | None:
         path = log_path(cell)
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         if stamp is None:
             return None
-        known = self._logs.get(cell)
-        if known is None or known[0] != stamp:
-            known = (stamp, read_log(path))
-            self._logs[cell] = known
-        return known[1]
+        if cell not in self._logs or self._logs[cell][0] != stamp:
+            self._logs[cell] = (stamp, read_log(path))
+        return self._logs[cell][1]
 
 
-def _stamp(path: str | Path) -> tuple | None:
+def stamp_of(path: str | Path) -> tuple[int, int, int] | None:
+    """Inode, size in bytes and modification time in ns of a file; None if it does not exist."""
     try:
-        found = os.stat(path)
+        stat = os.stat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _finished(footer: dict, stamp: tuple) -> Finished:
-    walls = footer["wall_s"]
-    return Finished(sum(walls.values()), walls.get("load", 0.0), written_s=stamp[2] / 1e9, size_bytes=stamp[1])
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns

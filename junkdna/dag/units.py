@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them, and sizes of files on disk."""
+"""Durations and sizes in readable form, and sizes of files on disk."""
 
 import os
 from pathlib import Path
@@ -22,12 +22,12 @@ def bytes_text(size: float) -> str:
     return f"{size / 1e3:.0f} kB"
 
 
-def size_of(place: str | Path) -> int | None:
-    """Bytes on disk of a file, or of a folder with all in it; None where there is none. Links are not followed."""
+def size_of(path: str | Path) -> int | None:
+    """Bytes on disk of a file, or of a folder with its contents; None if it does not exist. Links are not followed."""
     try:
-        size = os.lstat(place).st_blocks * 512
-        if os.path.isdir(place) and not os.path.islink(place):
-            with os.scandir(place) as entries:
+        size = os.lstat(path).st_blocks * 512
+        if os.path.isdir(path) and not os.path.islink(path):
+            with os.scandir(path) as entries:
                 size += sum(size_of(entry.path) or 0 for entry in entries)
         return size
     except OSError:

@@ -1,4 +1,4 @@
-"""User errors found while Snakemake reads the rules: one message without a traceback."""
+"""User errors while Snakemake reads the rules: one message without a traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from junkdna.errors import UserError
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """A block of a Snakefile in which a `UserError` ends Snakemake with its text on stderr and exit status 1.
+def exit_on_user_error() -> Iterator[None]:
+    """Within this block of a Snakefile, a `UserError` ends Snakemake with its text on stderr and exit status 1.
 
     Snakemake 9.27 adds a traceback to every exception of a Snakefile, even to its own `WorkflowError`; only
-    `SystemExit` avoids it. At that time nothing is locked or running yet.
+    `SystemExit` avoids it. Nothing is locked or running yet.
     """
     try:
         yield

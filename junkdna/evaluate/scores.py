@@ -1,7 +1,7 @@
-"""Scores of choices and classes, one code path for every compression.
+"""Scores of choices and classes; one code path for all compressions.
 
-Shapes: B rows of a batch, T tokens, D embedding width, V vocabulary, N scored positions. All results are float32 on
-the CPU.
+Shapes: B rows of a batch, T tokens, D embedding width, V vocabulary, N scored positions. All results are float32 on the
+CPU.
 """
 
 import inspect
@@ -17,21 +17,21 @@ from junkdna.models.batching import Rows, classifier_inputs, length_batches, mea
 from junkdna.models.prefix_tree import PACK_TOKENS, check_context, run_packs, tree_fits, tree_packs
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
-Done = dict[str, torch.Tensor]  # what finished batches have left behind, by name
+Done = dict[str, torch.Tensor]  # results of finished batches, by name
 
 
 @torch.inference_mode()
 def similarity(model: nn.Module, queries: Rows, options: list[Rows], device: str, loop: Loop = NO_CHECKPOINTS) -> list:
-    """Cosine of each query with each of its options: one float array per example.
+    """Cosine similarity of each query to each of its options: one float array per example.
 
-    Embeddings are the mean of the last hidden states over real tokens (the pooling that sentence encoders are
-    trained with), scaled to length 1. Each distinct option is embedded once. `loop` goes through the batches.
+    Embeddings are the mean of the last hidden states over non-pad tokens (the pooling that sentence encoders are
+    trained with), scaled to length 1. Each distinct option is embedded once. `loop` iterates over the batches.
     """
     distinct = {tuple(option): None for row in options for option in row}
-    place = {option: i for i, option in enumerate(distinct)}
+    number = {option: i for i, option in enumerate(distinct)}
     embedded = _embed(model, [list(option) for option in distinct], device, loop, "score options")
     query = _embed(model, queries, device, loop, "score")
-    return [(embedded[[place[tuple(o)] for o in row]] @ query[i]).numpy() for i, row in enumerate(options)]
+    return [(embedded[[number[tuple(o)] for o in row]] @ query[i]).numpy() for i, row in enumerate(options)]
 
 
 def _embed(model: nn.Module, rows: Rows, device: str, loop: Loop, stage: str) -> torch.Tensor:
@@ -44,7 +44,7 @@ def _embed(model: nn.Module, rows: Rows, device: str, loop: Loop, stage: str) ->
 
 
 def _batches(model: nn.Module, rows: Rows) -> Rows:
-    """Row numbers by like length, in batches of rows that may run together (`companions`)."""
+    """Row numbers by similar length, in batches of rows that may run together (`models.batch_isolation`)."""
     lengths = [len(row) for row in rows]
     groups = row_groups(model, lengths)
     return [[group[i] for i in batch] for group in groups for batch in length_batches([lengths[r] for r in group])]
@@ -57,26 +57,26 @@ def loglikelihood(
     """Summed log-probability of each option's tokens from its start on: one float array per example.
 
     log p(option | query) = sum over t >= starts[i][j] of log softmax(logits_t)[option_t], softmax in float32. Tokens
-    before the start are read, not scored. What options and queries have in common at their beginning is computed once
-    (`models.prefix_tree`) where the architecture allows it; else each option's row runs in full, with rows that do
-    not change it (`models.batch_isolation`). Either way the rows that run together change a score by rounding error
-    only. `loop` goes through the batches.
+    before the start are read but not scored. If the architecture allows it, the common beginning of options and queries
+    is computed once (`models.prefix_tree`). Otherwise each option's row runs in full, batched only with rows that do
+    not change it (`models.batch_isolation`). In both cases batching changes a score only by rounding error. `loop`
+    iterates over the batches.
 
-    Raises UserError for an option without a token to score, and where nothing stands before the first scored token:
-    a model gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
+    Raises UserError for an option without a token to score, and if no token precedes the first scored token: a model
+    gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
     """
-    rows, wanted, targets = [], [], []
+    rows, scored_from, targets = [], [], []
     for query, row, row_starts in zip(queries, options, starts, strict=True):
         for option, start in zip(row, row_starts, strict=True):
             _check_scored(query, option, start)
-            rows.append(query + option[:-1] if len(option) > 1 else query)  # the last token is predicted, never read
-            wanted.append(len(query) + start - 1)
+            rows.append(query + option[:-1] if len(option) > 1 else query)  # the last token is predicted, not read
+            scored_from.append(len(query) + start - 1)
             targets.append(option[start:])
     run = _run_tree if rows and tree_fits(model, max(map(len, rows))) else _run_rows
     done = {"scores": torch.zeros(len(rows))}
-    for batch, places, logits_nv in run(model, rows, wanted, device, loop, done):
+    for batch, positions, logits_nv in run(model, rows, scored_from, device, loop, done):
         tokens = [token for r in batch for token in targets[r]]
-        logp = logits_nv.float().log_softmax(-1)[torch.tensor(places), torch.tensor(tokens)].double().cpu().numpy()
+        logp = logits_nv.float().log_softmax(-1)[torch.tensor(positions), torch.tensor(tokens)].double().cpu().numpy()
         first = np.cumsum([0, *(len(targets[r]) for r in batch[:-1])])
         done["scores"].numpy()[batch] = np.add.reduceat(logp, first)
     return _per_example(done["scores"].numpy(), options)
@@ -98,16 +98,16 @@ def _per_example(values: np.ndarray, options: list[Rows]) -> list[np.ndarray]:
 Batches = Iterator[tuple[list[int], list[int], torch.Tensor]]
 
 
-def _run_tree(model: nn.Module, rows: Rows, wanted: list[int], device: str, loop: Loop, done: Done) -> Batches:
-    """Batches of rows: their numbers; for each wanted token of each row in turn, its row in the logits; the logits."""
-    packs = tree_packs(rows, wanted, PACK_TOKENS[torch.device(device).type])
-    for pack, _, logits_nv, place in run_packs(model, rows, wanted, packs, device, loop, done):
-        places = [place[n] for r, path in zip(pack.rows, pack.paths, strict=True) for n in path[wanted[r] :]]
-        yield pack.rows, places, logits_nv
+def _run_tree(model: nn.Module, rows: Rows, scored_from: list[int], device: str, loop: Loop, done: Done) -> Batches:
+    """Batches of rows: their numbers; the row in the logits of each scored token, row by row; the logits."""
+    packs = tree_packs(rows, scored_from, PACK_TOKENS[torch.device(device).type])
+    for pack, _, logits_nv, positions in run_packs(model, rows, scored_from, packs, device, loop, done):
+        scored = [positions[n] for r, path in zip(pack.rows, pack.paths, strict=True) for n in path[scored_from[r] :]]
+        yield pack.rows, scored, logits_nv
 
 
-def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, loop: Loop, done: Done) -> Batches:
-    """The same for any causal model: whole rows, padded on the right where no token of a row can see the padding."""
+def _run_rows(model: nn.Module, rows: Rows, scored_from: list[int], device: str, loop: Loop, done: Done) -> Batches:
+    """As `_run_tree` for any causal model: complete rows, right-padded if no token of a row can see the padding."""
     selects = "logits_to_keep" in inspect.signature(model.forward).parameters
     equal: dict[tuple[int, ...], list[int]] = {}
     for r, row in enumerate(rows):
@@ -115,15 +115,15 @@ def _run_rows(model: nn.Module, rows: Rows, wanted: list[int], device: str, loop
     distinct, numbers = [list(row) for row in equal], list(equal.values())
     for batch in loop("score", _batches(model, distinct), done.copy, done.update):
         ids, mask = pad([distinct[d] for d in batch], device)
-        spans = [(b, r, range(wanted[r], len(rows[r]))) for b, d in enumerate(batch) for r in numbers[d]]
-        at = sorted(set().union(*(span for _, _, span in spans)))  # positions wanted of any row
-        keep = {"logits_to_keep": torch.tensor(at, device=device)} if selects else {}
+        spans = [(b, r, range(scored_from[r], len(rows[r]))) for b, d in enumerate(batch) for r in numbers[d]]
+        columns = sorted(set().union(*(span for _, _, span in spans)))  # positions that some row needs
+        keep = {"logits_to_keep": torch.tensor(columns, device=device)} if selects else {}
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False, **keep).logits
         cells = sorted({(b, t) for b, _, span in spans for t in span})
-        place = {cell: n for n, cell in enumerate(cells)}
-        column = {t: n for n, t in enumerate(at)} if selects else range(ids.shape[1])
+        position = {cell: n for n, cell in enumerate(cells)}
+        column = {t: n for n, t in enumerate(columns)} if selects else range(ids.shape[1])
         logits_nv = logits[[b for b, _ in cells], [column[t] for _, t in cells]]
-        yield [r for _, r, _ in spans], [place[b, t] for b, _, span in spans for t in span], logits_nv
+        yield [r for _, r, _ in spans], [position[b, t] for b, _, span in spans for t in span], logits_nv
 
 
 @torch.inference_mode()
@@ -143,10 +143,10 @@ def pair_logits(
 ) -> list[np.ndarray]:
     """Scores of a cross-encoder, a sequence classifier with one output: one float array per example.
 
-    `options[i][j]` is the whole pair of query i and its option j as token ids, `starts[i][j]` the position at which
-    the pair's second segment begins.
+    `options[i][j]` is the complete pair of query i and its option j as token ids; `starts[i][j]` is the position at
+    which the pair's second segment begins.
     """
     pairs = [pair for row in options for pair in row]
     logits = class_logits(model, pairs, [start for row in starts for start in row], device, loop)
-    assert logits.shape[1] == 1, f"a cross-encoder has one output, this model {logits.shape[1]}"
+    assert logits.shape[1] == 1, f"a cross-encoder has one output, but this model has {logits.shape[1]}"
     return _per_example(logits[:, 0], options)

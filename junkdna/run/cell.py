@@ -1,8 +1,8 @@
-"""Runs one cell: model, compression, training or scoring, metrics, one Parquet file.
+"""Runs one cell: model, compression, training, scoring, metrics; the result is a one-row table.
 
-The file holds one row: the metric columns and `examples`, a list with one entry per evaluated example (columns in
-`cell_table`). Its footer holds, under the key "junkdna", the settings and their digest, versions, device, hashes, wall
-times, and how often the cell was resumed: the times are then those of all attempts, less what was lost in a kill.
+The row contains the metric columns and `examples`, a list with one entry per evaluated example (`cell_file.EXAMPLE`).
+The footer contains, under the key "junkdna", the settings and their fingerprint, versions, device, hashes, wall times,
+and how often the cell was resumed. The times are sums over all attempts, without the work lost when one was killed.
 """
 
 import gc
@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 
 from junkdna.compress import apply
-from junkdna.compress.masks import put
+from junkdna.compress.masks import write_result
 from junkdna.compress.scope import prunable
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
@@ -38,11 +38,11 @@ log = logging.getLogger(__name__)
 
 
 def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
-    """The finished one-row table of a cell, footer included. Writes nothing.
+    """Run a cell and return its one-row table with the footer. Writes nothing.
 
-    `loop` goes through the items of its long loops, and may resume what an
-    earlier attempt left. Raises UserError for a broken checkpoint or tokens file and for train rows that cannot be
-    learned from, RuntimeError when a mask does not hold or a compression gave less than asked.
+    `loop` iterates over the items of long loops and may resume from a checkpoint. Raises UserError for a corrupt
+    checkpoint or tokens file and for unusable train rows, RuntimeError if pruned weights changed in training or a
+    compression misses its level.
     """
     watch = Stopwatch()
     key = parse_cell_path(settings.cell)
@@ -54,31 +54,35 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
     model.to(device)
-    gc.enable()  # off while importing (see cli.main); a long training must not keep its garbage
+    gc.enable()  # `cli.main` disables it; a long training needs it
     watch.lap("load")
     stored = _stored(settings, key, inputs.manifest)
     prunables, masks, report = _compress(settings, key, model, head, stored)
-    made_from = _made_from(settings, inputs, stored, device)
-    loop.begin({**made_from, "compression": report}, watch)
+    provenance = _provenance(settings, inputs, stored, device)
+    loop.begin({**provenance, "compression": report}, watch)
     watch.lap("compress")
     trained = None
     if data is None:
         cast(model, settings.scoring.dtype)
     else:
-        trained = _train(settings, key, model, prunables, masks, data, loop)
+        from junkdna.train.finetune import fine_tune
+
+        draw_key = (key.task, key.seed)
+        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, draw_key, loop)
     watch.lap("train")
     with _repeatable_attention():
         answers = _answers(settings, model, model_folder, rows["evaluate"], device, loop)
     watch.lap("score")
-    answers.values.update(_answer_shown(rows["evaluate"]))
+    if shown := [value for value in rows["evaluate"]["answer_shown"] if value is not None]:  # by knob context
+        answers.values["answer_shown"] = sum(shown) / len(shown)
     row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
     row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
     _log(settings, row, watch)
-    return cell_table(row, {**made_from, "compression": report, "wall_s": watch.wall_s, "resumed": loop.resumed})
+    return cell_table(row, {**provenance, "compression": report, "wall_s": watch.wall_s, "resumed": loop.resumed})
 
 
-def _made_from(settings: CellSettings, inputs: Inputs, stored: object | None, device: str) -> dict:
-    """What the cell's numbers come from, as its footer says it."""
+def _provenance(settings: CellSettings, inputs: Inputs, stored: object | None, device: str) -> dict:
+    """Inputs, versions and device of a cell, for its footer."""
     return {
         "settings": settings,
         "settings_fingerprint": settings_fingerprint(settings),
@@ -95,15 +99,14 @@ def _log(settings: CellSettings, row: dict, watch: Stopwatch) -> None:
     log.info("%s: %s %.4f (%s)", settings.cell, settings.metric, row["score"], watch.wall_s)
     if row["truncated"]:
         log.warning(
-            "%.1f %% of the rows were longer than max_length and were cut; raise it, or lower the knob (shots, "
-            "context) that makes them long.",
+            "%.1f %% of the rows were longer than max_length and were cut. Raise it, or lower the knob shots or "
+            "context.",
             100 * row["truncated"],
         )
 
 
 def _train_rows(settings: CellSettings, key: Cell, rows: dict[str, dict[str, list]]) -> object:
-    """The rows that the cell trains on, after the knob data_fraction; UserError where a class to be evaluated would
-    go unseen."""
+    """The training rows of a cell after the knob data_fraction. Raises UserError if they lack an evaluated class."""
     from junkdna.train import subset
     from junkdna.train.train_rows import TrainRows
 
@@ -117,16 +120,16 @@ def _train_rows(settings: CellSettings, key: Cell, rows: dict[str, dict[str, lis
         settings.training.subset or "random",
         (key.task, key.seed),
     )
-    taken = {name: [values[i] for i in kept] for name, values in train.items()}
+    columns = {name: [values[i] for i in kept] for name, values in train.items()}
     if settings.kind == "regress":
-        subset.check_targets(taken["target"], percent)
-    if labeled and (unseen := {*rows["evaluate"]["answer"]} - {*taken["answer"]}):
+        subset.check_targets(columns["target"], percent)
+    if labeled and (unseen := {*rows["evaluate"]["answer"]} - {*columns["answer"]}):
         names = ", ".join(settings.classes[i] for i in sorted(unseen))
         raise UserError(
-            f"task {key.task}: class {names} is evaluated but stands in none of the {len(kept)} train rows; raise "
-            f"limits.train, or take the class out."
+            f"task {key.task}: class {names} is evaluated but occurs in none of the {len(kept)} train rows. Raise "
+            f"limits.train, or remove the class."
         )
-    return TrainRows(format=settings.format, columns=taken, full_rows=len(train["id"]))
+    return TrainRows(format=settings.format, columns=columns, full_rows=len(train["id"]))
 
 
 def _load(settings: CellSettings, key: Cell, folder: Path) -> tuple[torch.nn.Module, list[str]]:
@@ -139,8 +142,8 @@ def _load(settings: CellSettings, key: Cell, folder: Path) -> tuple[torch.nn.Mod
 
 @contextmanager
 def _repeatable_attention() -> Iterator[None]:
-    """Without cuDNN's attention: in bfloat16 two runs of one generation differed in 0 to 6 of 320 texts with it (one
-    H200), and in none of ten without it. Training is more exacting still (`transfer`)."""
+    """Disable cuDNN attention: with it, repeated bfloat16 generation differed in 0 to 6 of 320 texts (on an H200);
+    without it, ten runs were equal. Training is stricter still (`train.finetune`)."""
     before = torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
@@ -154,14 +157,8 @@ def _answers(settings: CellSettings, model: torch.nn.Module, folder: Path, rows:
     return score(settings, model, rows, device, loop, partial(load_tokenizer, folder))
 
 
-def _answer_shown(rows: dict) -> dict[str, float]:
-    """The share of the passages shown that hold the gold answer, where there are passages (knob context)."""
-    shown = [value for value in rows["answer_shown"] if value is not None]
-    return {"answer_shown": sum(shown) / len(shown)} if shown else {}
-
-
 def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:
-    """The stored compression that the cell reads, compared with its settings and its model; None without one."""
+    """The stored compression that the cell reads, checked against its settings and model; None if it reads none."""
     if key.compressed_path is None:
         return None
     from junkdna.compress.artifact import read_artifact
@@ -175,19 +172,19 @@ def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:
 def _compress(
     settings: CellSettings, key: Cell, model: torch.nn.Module, head: list[str], artifact: object | None
 ) -> tuple[list, dict, dict]:
-    """(matrices with a mask to hold in training, their masks, report on every matrix).
+    """Compress the model. Returns the matrices whose masks training keeps, these masks, and the report on every matrix.
 
-    Weights are changed here, except for dense_freeze, which trains from the pre-trained ones.
+    Changes the weights, except for dense_freeze, which trains from the pre-trained ones.
     """
     prune_head = settings.training is not None and settings.training.prune_head
     heads = head if prune_head else ()
     scope = prunable(model, prune_head=prune_head, head_names=heads)
-    prunables = apply.chosen(model, key.compression, prune_head, heads)
+    prunables = apply.select_prunables(model, key.compression, prune_head, heads)
     reports, masks = apply.Reports(model, key.compression, scope), {}
     if not key.compression.level:
         return [], masks, reports.report()
     if artifact is not None:
-        results, stored = apply.stored_results(artifact, model, prunables), artifact.facts["report"]
+        results, stored = apply.artifact_results(artifact, model, prunables), artifact.facts["report"]
     else:
         results, stored = computed(key, prunables), None
     by_name = {each.name: each for each in prunables}
@@ -198,42 +195,34 @@ def _compress(
         if key.transfer != "none" and result.mask is not None:
             masks[name] = result.mask
         if key.transfer != "dense_freeze":
-            put(each, result)
+            write_result(each, result)
     return [each for each in prunables if each.name in masks], masks, stored or reports.report()
 
 
 def computed(key: Cell, prunables: list) -> apply.Results:
-    """What a method that is not stored gives for each matrix of a cell; draws from the cell's model and seed alone."""
+    """Results of a method that is not stored, per matrix; random draws depend only on the cell's model and seed."""
     random = methods.METHODS[key.compression.method].random
     generator = torch.Generator().manual_seed(seed_for("random_mask", key.model, key.seed)) if random else None
-    return apply.results(prunables, key.compression, generator)
-
-
-def _train(
-    settings: CellSettings, key: Cell, model: torch.nn.Module, prunables: list, masks: dict, data: object, loop: Loop
-):
-    from junkdna.train.finetune import fine_tune
-
-    return fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
+    return apply.compress_each(prunables, key.compression, generator)
 
 
 def processor() -> str:
-    """Such as "cpu x86_64 AVX512 AMD EPYC": the kernels that run, and so a number's last bits, follow from it."""
+    """Such as "cpu x86_64 AVX512 AMD EPYC"; it determines the kernels, and so the last bits of numbers."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    name = next(named, platform.processor())
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.processor())
     return " ".join(filter(None, ["cpu", platform.machine(), torch.backends.cpu.get_cpu_capability(), name]))
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything whose change could move a number."""
-    found = {"python": platform.python_version()}
+    """Versions of all packages that could affect the numbers."""
+    numbers = {"python": platform.python_version()}
     for name in ("junkdna", "torch", "transformers", "tokenizers", "numpy", "pyarrow"):
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed as a package"
-    return found
+            numbers[name] = "not installed as a package"
+    return numbers

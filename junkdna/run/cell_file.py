@@ -1,4 +1,4 @@
-"""The one row of a cell's file: its columns, their types, and how it is written."""
+"""The columns of a cell file, and functions that write and read it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ INTEGERS = ("seed", "n_examples", "n_train", "steps")
 
 
 def metrics_row(settings: CellSettings, key: Cell, answers: Answers, trained: object, n_train: int) -> dict:
-    """The columns of a cell's row; `trained` is what the fine-tuning loop reported, None without one."""
+    """The columns of a cell's row; `trained` is the report of fine-tuning, None without training."""
     n = len(answers.examples["id"])
     return {
         "cell": key.key,
@@ -76,7 +76,7 @@ def metrics_row(settings: CellSettings, key: Cell, answers: Answers, trained: ob
 
 
 def examples_array(columns: dict[str, list]) -> pa.StructArray:
-    """Per-example columns as one array of structs; columns that a kind of task lacks are null."""
+    """Per-example columns as one array of structs; columns that the kind of task does not have are null."""
     n = len(columns["id"])
     arrays = [pa.array(columns[name], kind) if name in columns else pa.nulls(n, kind) for name, kind in EXAMPLE.items()]
     return pa.StructArray.from_arrays(arrays, fields=[pa.field(name, kind) for name, kind in EXAMPLE.items()])
@@ -85,7 +85,7 @@ def examples_array(columns: dict[str, list]) -> pa.StructArray:
 def cell_table(row: dict, footer: dict) -> pa.Table:
     """The one-row table of a cell with its provenance in the footer.
 
-    The report on every matrix stands in a column of its own, as JSON: a footer is stored as it is, a column shrinks.
+    The report on every matrix is a JSON column, because Parquet compresses columns but not the footer.
     """
     kinds = dict.fromkeys(FLOATS, pa.float64()) | dict.fromkeys(INTEGERS, pa.int64())
     kinds |= {"collapsed": pa.bool_(), "metrics": METRICS}
@@ -93,48 +93,47 @@ def cell_table(row: dict, footer: dict) -> pa.Table:
     arrays = {name: pa.array([v], kinds.get(name, pa.string())) for name, v in row.items() if name != "examples"}
     arrays[REPORT] = pa.array([canonical_json(footer.get("compression"))])
     arrays["examples"] = pa.ListArray.from_arrays([0, len(examples)], examples)
-    told = {name: value for name, value in footer.items() if name != "compression"}
-    return pa.table(arrays).replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()})
+    metadata = {name: value for name, value in footer.items() if name != "compression"}
+    return pa.table(arrays).replace_schema_metadata({FOOTER_KEY: canonical_json(metadata).encode()})
 
 
 def write_cell(table: pa.Table, destination: Path) -> None:
-    """Write a cell's table, sealed, whole or not at all. One row needs no statistics and, mostly, no dictionaries."""
+    """Write a cell's table atomically with its checksum. One row needs no statistics and no dictionaries."""
     small = {"compression": "zstd", "write_statistics": False, "use_dictionary": False, "store_schema": False}
     write_parquet(table, destination, **small)
 
 
-WHAT = "cell file"
+KIND = "cell file"
 ANSWERED = ("id", "gold", "prediction", "correct")
 
 
 def read_footer(path: Path) -> dict:
-    """All that a cell file says of how it was made. Raises UserError for a file that is broken or not a cell."""
+    """The provenance in a cell file. Raises UserError for a file that is corrupt or not a cell."""
     data, footer = _read(path)
     report = pq.read_table(pa.BufferReader(data), columns=[REPORT])[REPORT][0].as_py()
     return footer | {"compression": json.loads(report)}
 
 
 def _read(path: Path) -> tuple[bytes, dict]:
-    data = read_verified(path, WHAT)
+    data = read_verified(path, KIND)
     try:
         footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])
         if not {"settings_fingerprint", "tokens_sha256", "model", "compressed_digest", "wall_s"} <= footer.keys():
-            raise ValueError("its footer lacks the settings' digest")
+            raise ValueError("its footer is incomplete")
     except (pl.exceptions.PolarsError, AttributeError, KeyError, ValueError) as error:
-        raise corrupt_file(path, WHAT, error) from None
+        raise corrupt_file(path, KIND, error) from None
     return data, footer
 
 
 def examples_of(cell: Cell, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
-    """Per-example rows of a finished cell: `columns` of what `cell.EXAMPLES` holds, in that order."""
-    return examples_of_file(Path(cell.path), columns)
+    """Per-example rows of a finished cell: `columns` (names in `EXAMPLE`), in that order.
 
-
-def examples_of_file(path: Path, columns: tuple[str, ...] = ANSWERED) -> pl.DataFrame:
-    """Like `examples_of`, by the file's path. Raises UserError for a file that is damaged or lacks a column."""
-    data = read_verified(path, WHAT)
+    Raises UserError if the file is corrupt or lacks a column.
+    """
+    path = Path(cell.path)
+    data = read_verified(path, KIND)
     try:
         examples = pl.read_parquet(data, columns=["examples"]).explode("examples").unnest("examples")
         return examples.select(columns)
     except pl.exceptions.PolarsError as error:
-        raise corrupt_file(path, WHAT, error) from None
+        raise corrupt_file(path, KIND, error) from None

@@ -1,4 +1,4 @@
-"""The files a cell reads, each compared with what the cell's settings say of it."""
+"""Reads the input files of a cell and compares each with the settings of the cell."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 
 
 class Inputs(NamedTuple):
-    """Of the tokens, by role: {column: values}, and the file's SHA-256; the model folder's manifest."""
+    """By role, the columns of the tokens file ({column: values}) and its SHA-256; manifest of the model folder."""
 
     rows: dict[str, dict[str, list]]
     manifest: dict
@@ -26,10 +26,10 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(settings: CellSettings, key: Cell) -> Inputs:
-    """Encoded examples and manifest of a cell under `settings.cell_settings`. Does not read the model's files.
+    """Encoded examples and manifest of a cell. Does not read the files of the model.
 
-    Raises UserError, naming the file and the command that rebuilds it, for one that is missing or damaged, was made
-    from other settings than the cell's, or from another model folder or other examples than those that are there.
+    Raises UserError, with the command that rebuilds the file, for a file that is missing or corrupt, or that was
+    computed with other settings, another model folder or other examples than the present ones.
     """
     manifest = read_manifest(key.model_folder)
     check_made_from(f"{key.model_folder}/{MANIFEST}", manifest["settings_fingerprint"], settings.inputs["model"])
@@ -42,15 +42,15 @@ def _read_rows(settings: CellSettings, key: Cell, role: str, manifest: dict) -> 
     table = read_tokens(path)
     try:
         record = json.loads(table.schema.metadata[FOOTER_KEY])
-        part = table.filter(pc.equal(table["split"], role))
+        examples = table.filter(pc.equal(table["split"], role))
     except (TypeError, KeyError, pa.ArrowException) as error:
-        raise corrupt_file(path, "tokens file", f"what it should say is missing: {error}") from None
+        raise corrupt_file(path, "tokens file", f"its metadata is incomplete: {error}") from None
     check_made_from(path, record["settings_fingerprint"], settings.inputs[f"tokens_{role}"])
     check_same_bytes(path, record["model_digest"], f"{key.model_folder}/{MANIFEST}", manifest["digest"])
     for name, sha256 in record["examples_sha256"].items():
-        examples = f"{EXAMPLES}/{key.task}/{name}.parquet"
-        check_same_bytes(path, sha256, examples, stored_checksum(examples))
-    rows = {name: part[name].to_pylist() for name in part.column_names if name != "split"}
+        file = f"{EXAMPLES}/{key.task}/{name}.parquet"
+        check_same_bytes(path, sha256, file, stored_checksum(file))
+    rows = {name: examples[name].to_pylist() for name in examples.column_names if name != "split"}
     if not rows["id"]:
-        raise UserError(f"{path} holds no rows to {role}; delete it and run again.")
+        raise UserError(f"{path} contains no {role} rows; delete it and rerun.")
     return rows

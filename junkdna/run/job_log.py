@@ -1,4 +1,4 @@
-"""What a job's log says of the job: where it runs or ran, how it ended, and its last lines."""
+"""The logs of jobs: machine and process, outcome, and last lines."""
 
 import logging
 import os
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from junkdna.errors import SCREEN_TEXT, cut
-from junkdna.run.process import answer_of
+from junkdna.run.process import output_of
 
 FINISHED = "finished"
 FAILED = "failed with exit code"
 _OPENED = re.compile(r"^(\S+ \S+?)(?:,\d+)? started on (\S+) as process (\d+)(?: in SLURM job (\S+))?$")
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _END_BYTES = 20_000
-MESSAGE_TEXT = SCREEN_TEXT  # characters: a `UserError` has no more
+MESSAGE_TEXT = SCREEN_TEXT  # characters, the maximum of a `UserError`
 
 
 @dataclass(frozen=True)
 class JobLog:
-    """A job as its log tells it. `end` is "finished", "failed", or "" where the log does not say how it ended."""
+    """A job according to its log. `end` is "finished", "failed", or "" if the log does not say."""
 
     host: str
     pid: int
@@ -32,57 +32,57 @@ class JobLog:
 
 
 def opening() -> str:
-    """The line that a job's log begins with: machine, process and, inside SLURM, the SLURM job."""
+    """The first line of a job's log: machine, process and, inside SLURM, the SLURM job."""
     job = os.environ.get("SLURM_JOB_ID")
     return f"started on {socket.gethostname()} as process {os.getpid()}{f' in SLURM job {job}' if job else ''}"
 
 
 def closing(code: int) -> str:
-    """The line that a job's log ends with, where the job lived to write it."""
+    """The last line of a job's log, which is missing if the job was killed."""
     return f"{FAILED} {code}" if code else FINISHED
 
 
 class _LogFile(logging.FileHandler):
-    """A log file; what the disk does not take goes to stderr, without a traceback of the logging itself."""
+    """A log file; records that cannot be written to it go to stderr, without a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{self.format(record)}\n")
 
 
 def log_file(path: Path) -> logging.Handler | None:
-    """A handler that begins the log at `path` anew; None, said on stderr, where the file cannot be made."""
+    """A handler that overwrites the log at `path`; None, with a message on stderr, if the file cannot be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _LogFile(path, mode="w")
     except OSError as error:
-        sys.stderr.write(f"no log at {path} ({error.strerror}): it goes to stderr.\n")
+        sys.stderr.write(f"the log {path} cannot be written ({error.strerror}); logging to stderr instead.\n")
         return None
 
 
 def read_log(path: Path) -> JobLog | None:
-    """What the log at `path` tells; None where there is none, or none of a job that has started. OSError passes."""
+    """The job of the log at `path`; None without a log, or if no job has started. OSError passes through."""
     try:
         with path.open("rb") as file:
             first = file.readline(1000).decode(errors="replace").rstrip("\n")
     except FileNotFoundError:
         return None
-    found = _OPENED.match(first)
-    if not found:
+    match = _OPENED.match(first)
+    if not match:
         return None
-    stamp, host, pid, job = found.groups()
+    stamp, host, pid, job = match.groups()
     last = _without_stamp((_ending(path) or [""])[-1])
     end = FINISHED if last == FINISHED else "failed" if last.startswith(FAILED) else ""
     return JobLog(host, int(pid), job or "", time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")), end)
 
 
 def last_lines(path: Path, count: int, most: int) -> list[str]:
-    """The last `count` lines of a log that are not empty, or its whole last message where that has more; without times
-    and without the lines that say who began it (unless that is all) and how it ended. [] where there is no log.
+    """The last `count` nonempty lines of a log, or its complete last message if that is longer; [] without a log.
 
-    Of a message of more than `most` lines, the first and the last `count`. A line of the last message is cut to
-    `MESSAGE_TEXT` characters and one before it to 300, each in its middle: the end of a message is the fix.
+    Leaves out times, the closing line, and the opening line unless it is the only one. Of a message of more than `most`
+    lines, keeps the first and the last `count`. Lines are cut in the middle, because a message ends with the fix: those
+    of the last message to `MESSAGE_TEXT` characters, earlier ones to 300.
     """
-    lines, size = _said(path)
+    lines, size = _messages(path)
     message, before = lines[len(lines) - size :], lines[: len(lines) - size]
     kept = [*message[:1], "...", *message[-count:]] if size > max(most, count + 1) else message
     kept = [cut(line, MESSAGE_TEXT) for line in kept]
@@ -90,15 +90,14 @@ def last_lines(path: Path, count: int, most: int) -> list[str]:
 
 
 def last_message(path: Path) -> list[str]:
-    """All lines of the last message of a log, as `last_lines` has them; [] for a log that does not say when it was
-    written, such as SLURM's."""
-    lines, size = _said(path)
+    """All lines of the last message of a log without times; [] for a log without times, such as SLURM's."""
+    lines, size = _messages(path)
     return lines[len(lines) - size :]
 
 
-def _said(path: Path) -> tuple[list[str], int]:
-    """The lines of a log that are not empty, without times, opening and closing, and how many of them, at the end, are
-    its last message (0 where nothing tells where that begins)."""
+def _messages(path: Path) -> tuple[list[str], int]:
+    """The nonempty lines of a log without times, opening and closing line; and the number of lines of its last message
+    (0 if no line has a time)."""
     lines = [line for line in _ending(path) if _without_stamp(line).strip()]
     if lines and _without_stamp(lines[-1]).startswith((FINISHED, FAILED)):
         lines.pop()
@@ -109,10 +108,10 @@ def _said(path: Path) -> tuple[list[str], int]:
 
 
 def why_it_ended(path: Path, count: int, most: int) -> list[str]:
-    """The `last_lines` of a job that failed; a log that has only begun tells of a job that was ended from outside."""
+    """The `last_lines` of a failed job; says that the job was killed if its log contains only the opening line."""
     lines = last_lines(path, count, most)
     if len(lines) == 1 and _OPENED.match(f"0 0 {lines[0]}"):
-        return [f"{lines[0]}, and ended without a word (killed, out of memory or time, or its machine was lost)"]
+        return [f"{lines[0]}, and ended without a message (killed, out of memory or time, or its machine failed)"]
     return lines
 
 
@@ -130,20 +129,20 @@ def _without_stamp(line: str) -> str:
 
 
 def is_running(log: JobLog, slurm_jobs: set[str] | None) -> bool | None:
-    """Whether the job of a log still runs; None where that cannot be known here.
+    """Whether the job of a log is still running; None if unknown.
 
-    A process of this machine is looked up. One inside a SLURM job of another machine runs while that job stands in
-    `slurm_jobs` (`running_slurm_jobs`). Of other processes on other machines nothing is known but an end in the log.
+    On this machine it looks for the process. On other machines, a process inside a SLURM job runs while `slurm_jobs`
+    (`running_slurm_jobs`) contains that job; for all others, only an end in the log is known.
     """
     if log.end:
         return False
     if log.host == socket.gethostname():
-        return _is_ours(log.pid)
+        return _is_junkdna(log.pid)
     return None if not log.slurm_job or slurm_jobs is None else log.slurm_job in slurm_jobs
 
 
-def _is_ours(pid: int) -> bool:
-    """Whether a process of that number lives and is one of this program's: numbers are given out again."""
+def _is_junkdna(pid: int) -> bool:
+    """Whether a process with this id exists and is a junkdna process, because ids are reused."""
     command = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self/cmdline").exists():
         try:
@@ -160,6 +159,6 @@ def _is_ours(pid: int) -> bool:
 
 
 def running_slurm_jobs() -> set[str] | None:
-    """Numbers of this user's SLURM jobs that are not over yet; None where `squeue` is not there or does not answer."""
-    said = answer_of("squeue", "--me", "--noheader", "--format", "%A")
-    return None if said is None else {*said.split()}
+    """Ids of this user's unfinished SLURM jobs; None if `squeue` is missing or fails."""
+    output = output_of("squeue", "--me", "--noheader", "--format", "%A")
+    return None if output is None else {*output.split()}

@@ -1,4 +1,4 @@
-"""Digests of settings and of code, so that a stored result knows what made it."""
+"""Fingerprints of settings and code, which stored results record to detect that they are stale."""
 
 import ast
 import hashlib
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 PACKAGE = Path(__file__).parents[1]
-_PARSING = Lock()  # Python 3.11.7 fails now and then when two threads make syntax trees (SystemError)
+_PARSING = Lock()  # in Python 3.11.7, parsing in two threads sometimes raises SystemError
 NOT_COUNTED = {
-    "junkdna.errors": "words of messages",
-    "junkdna.storage.file_errors": "compares fingerprints that are part of the settings, and words messages",
-    "junkdna.storage.study_commands": "words of messages",
-    "junkdna.storage.atomic": "how a file gets its name",
-    "junkdna.storage.checksums": "a wrong checksum is an error, never another number",
-    "junkdna.storage.fingerprint": "another rule gives other fingerprints by itself",
-    "junkdna.models.manifest": "compares the files of a model folder with their digest, which every cell file holds",
-    "junkdna.study.formats": "finds an answer format; its name is part of the settings, its own file is counted",
-    "junkdna.study.methods": "finds a method; the method's own file and its options are counted",
+    "junkdna.errors": "messages",
+    "junkdna.storage.file_errors": "compares fingerprints that are part of the settings; messages",
+    "junkdna.storage.study_commands": "messages",
+    "junkdna.storage.atomic": "how files are renamed",
+    "junkdna.storage.checksums": "a wrong checksum raises an error and changes no number",
+    "junkdna.storage.fingerprint": "a change to it changes the fingerprints anyway",
+    "junkdna.models.manifest": "compares the files of a model folder with their digest, which every cell file contains",
+    "junkdna.study.formats": "loads an answer format; its name is part of the settings, and its file is counted",
+    "junkdna.study.methods": "loads a method; the file of the method and its options are counted",
 }
-"""Modules that fingerprints leave out because no number depends on them -> why."""
+"""Modules that fingerprints leave out because no number depends on them -> reason."""
 
 DECLARATIONS = {"METHOD", "FORMAT", "FIGURE", "CLAIM"}
 DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption"}
-"""Fields of a declaration that people read and no number depends on: a better caption re-runs no cell."""
+"""Fields of a declaration that only people read: a new caption reruns no cell."""
 
 
 def canonical_json(settings: object) -> str:
-    """JSON with sorted keys and no spaces: equal settings give equal text whatever order they were written in.
+    """JSON with sorted keys and no spaces: equal settings give equal text, whatever the order of their keys.
 
-    Dataclasses are written as objects, without the fields that are None.
+    A dataclass becomes an object without its None fields.
     """
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_given_fields)
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_set_fields)
 
 
-def _given_fields(settings: "DataclassInstance") -> dict:
+def _set_fields(settings: "DataclassInstance") -> dict:
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -52,17 +52,16 @@ def digest(text: str) -> str:
 
 
 def settings_fingerprint(settings: object) -> str:
-    """`digest` of settings as `canonical_json`."""
+    """`digest` of the `canonical_json` of settings."""
     return digest(canonical_json(settings))
 
 
 @cache
 def code_fingerprint(*modules: str) -> str:
-    """Digest of the code of some modules of the package and of everything they import from it.
+    """Digest of the code of modules of the package and of everything that they import from it.
 
-    Taken over the syntax tree with docstrings removed, so comments, layout and docstrings do not count. Only imports at
-    the top of a file are followed: a module that is imported inside a function serves some jobs only, and those jobs
-    name it.
+    Uses the syntax tree without docstrings, so comments, layout and docstrings do not count. Follows only imports at
+    the top of a file: modules that are imported inside functions serve only some jobs, which list them.
     """
     with _PARSING:
         parts = [f"{module}:{_tree_text(file_of(module))}" for module in sorted(closure(modules))]
@@ -70,19 +69,19 @@ def code_fingerprint(*modules: str) -> str:
 
 
 def closure(modules: Iterable[str]) -> set[str]:
-    """The modules whose code counts for a job that lists `modules`: these, and what they import at the top."""
-    found: set[str] = set()
+    """`modules` and all modules that they import at the top of their files, without `NOT_COUNTED`."""
+    counted: set[str] = set()
     queue = list(modules)
     while queue:
         module = queue.pop()
-        if module not in found and module not in NOT_COUNTED:
-            found.add(module)
+        if module not in counted and module not in NOT_COUNTED:
+            counted.add(module)
             queue.extend(_imports_of(file_of(module)))
-    return found
+    return counted
 
 
 def file_of(module: str) -> Path:
-    """The file of a module or package of junkdna; it need not exist."""
+    """The path of a module or package of junkdna, which may not exist."""
     parts = module.split(".")[1:]
     file = PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py") if parts else PACKAGE / "__init__.py"
     return file if file.is_file() else PACKAGE.joinpath(*parts, "__init__.py")
@@ -90,12 +89,11 @@ def file_of(module: str) -> Path:
 
 @cache
 def _imports_of(file: Path) -> tuple[str, ...]:
-    return own_modules(ast.parse(file.read_text(encoding="utf-8")).body)
+    return imported_modules(ast.parse(file.read_text(encoding="utf-8")).body)
 
 
-def own_modules(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
-    """Modules of junkdna that the import statements among `nodes` name, sorted. Packages, whose files are empty, are
-    left out."""
+def imported_modules(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
+    """Modules of junkdna that the import statements among `nodes` name, sorted and without packages."""
     names: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -103,12 +101,8 @@ def own_modules(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(sorted(name for name in names if name.startswith("junkdna.") and _is_module(name)))
-
-
-def _is_module(name: str) -> bool:
-    file = file_of(name)
-    return file.is_file() and file.name != "__init__.py"
+    files = {name: file_of(name) for name in names if name.startswith("junkdna.")}
+    return tuple(sorted(name for name, file in files.items() if file.is_file() and file.name != "__init__.py"))
 
 
 @cache
@@ -119,19 +113,14 @@ def _tree_text(file: Path) -> str:
             node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg not in DISPLAY_FIELDS]
             _drop_display_keys(node.value)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            node.body = body[1:]
+        match node:
+            case ast.AST(body=[ast.Expr(value=ast.Constant()), *rest]):
+                node.body = rest
     return ast.dump(tree)
 
 
 def _drop_display_keys(declaration: ast.AST) -> None:
-    """Removes `DISPLAY_FIELDS` from the dicts inside a declaration, such as the meaning of an option."""
+    """Remove `DISPLAY_FIELDS` from the dicts in a declaration, such as the meaning of an option."""
     for node in ast.walk(declaration):
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)

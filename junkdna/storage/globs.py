@@ -1,4 +1,4 @@
-"""Folders and files of this machine, as a study names them: `~` and `*` are special, nothing else is."""
+"""Local folders and files as a study names them: only `~` and `*` are special."""
 
 import os
 import re
@@ -9,20 +9,20 @@ from pathlib import Path, PurePosixPath
 from junkdna.errors import UserError, short_repr
 
 
-def local_folder(given: str, root: Path = Path()) -> Path:
-    """The folder that a study names, `~` and `~user` filled in; a relative one starts at `root`.
+def local_folder(name: str, root: Path = Path()) -> Path:
+    """The folder that a study names, with `~` and `~user` expanded; a relative path starts at `root`.
 
-    UserError for the home folder of nobody. Does not look whether the folder is there.
+    Raises UserError for the home folder of an unknown user. Does not check that the folder exists.
     """
     try:
-        return root / Path(given).expanduser()
+        return root / Path(name).expanduser()
     except RuntimeError:
-        raise UserError(f"folder {short_repr(given)}: there is no such home folder. Write the whole path.") from None
+        raise UserError(f"folder {short_repr(name)}: this home folder does not exist. Write the full path.") from None
 
 
 class NoMatch(Exception):
-    """Nothing fits the part `part` of a pattern. `before` is the pattern up to it, `inside` one path that fits that,
-    and `names` are all names found there."""
+    """No name matches the component `part` of a pattern. `before` is the pattern up to it, `inside` one path that
+    matches `before`, and `names` are all names in the folders that match it."""
 
     def __init__(self, part: str, before: str, inside: str, names: set[str]) -> None:
         super().__init__(part)
@@ -30,25 +30,26 @@ class NoMatch(Exception):
 
 
 def glob(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[str]:
-    """The relative paths that `pattern` names, sorted; `*` stands for any characters within one name.
+    """The relative paths that match `pattern`, sorted; `*` matches any characters within one name.
 
-    `names_in` gives the names in a folder ("" is the top), none for a file. At the start of a name, `*` does not match
-    hidden ones (".a"). Other characters stand for themselves, `?` and `[` too. Raises `NoMatch` where nothing matches.
+    `names_in` returns the names in a folder ("" is the top), and none for a file. At the start of a name, `*` does not
+    match hidden names (".a"). All other characters, also `?` and `[`, match themselves. Raises `NoMatch` if no path
+    matches.
     """
     parts = PurePosixPath(pattern).parts
     paths = [""]
     for depth, part in enumerate(parts):
-        wanted = one_name(part)
+        name_pattern = one_name(part)
         below = [(path, name) for path in paths for name in names_in(path)]
-        further = [f"{path}/{name}" if path else name for path, name in below if wanted.match(name)]
-        if not further:
+        matches = [f"{path}/{name}" if path else name for path, name in below if name_pattern.match(name)]
+        if not matches:
             raise NoMatch(part, "/".join(parts[:depth]), paths[0], {name for _, name in below})
-        paths = further
+        paths = matches
     return sorted(paths)
 
 
 def names_in_folder(folder: Path) -> Callable[[str], list[str]]:
-    """What `glob` asks of a folder of this machine. OSError passes through."""
+    """The argument `names_in` of `glob` for a local folder. OSError passes through."""
 
     def names_in(path: str) -> list[str]:
         return os.listdir(folder / path) if (folder / path).is_dir() else []
@@ -57,7 +58,7 @@ def names_in_folder(folder: Path) -> Callable[[str], list[str]]:
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """The files and folders that `pattern` names below `folder`, as `glob` does; empty where nothing matches."""
+    """The files and folders below `folder` that match `pattern` (see `glob`); empty if none match."""
     try:
         paths = [folder / path for path in glob(pattern, names_in_folder(folder))]
     except NoMatch:
@@ -66,6 +67,6 @@ def matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def one_name(part: str) -> re.Pattern:
-    """Pattern of one part of a path, in which only `*` is special; at the start it does not match hidden names."""
-    shown_only = r"(?!\.)" if part.startswith("*") else ""
-    return re.compile(shown_only + translate(re.sub(r"[\[?]", lambda match: f"[{match[0]}]", part)))
+    """The regular expression for one component of a pattern; a `*` at its start matches no hidden names."""
+    not_hidden = r"(?!\.)" if part.startswith("*") else ""
+    return re.compile(not_hidden + translate(re.sub(r"[\[?]", lambda match: f"[{match[0]}]", part)))

@@ -1,9 +1,8 @@
-"""Digests of local files that a study reads: what a file holds decides whether results are stale, not its date.
+"""Digests of the local files that a study reads: results are stale if the contents of a file change, not its date.
 
-Each record in `results/sources/local` holds the SHA-256 of every file of one source, with the size and times that the
-file had when it was hashed: of its contents' change (mtime), which tar, rsync and cp set to any value, and of its
-entry's (ctime), which nobody sets. Large files are hashed again only when one of the three has changed; a record is
-rewritten only when it says something new.
+Each record in `results/sources/local` contains the SHA-256 of every file of one source, with the size, mtime and ctime
+that the file had when it was hashed. Tools such as tar, rsync and cp set the mtime; they cannot set the ctime. Large
+files are hashed again only if one of the three has changed. A record is rewritten only if its contents change.
 """
 
 import hashlib
@@ -20,19 +19,19 @@ from junkdna.storage.globs import local_folder, matching
 
 RESULTS = Path("results")
 RECORDS = RESULTS / "sources/local"
-ALWAYS_HASHED_BYTES = 1 << 20  # in under a millisecond; a large file is hashed again when its size or time differs
+ALWAYS_HASHED_BYTES = 1 << 20  # takes under a millisecond; larger files are hashed only if their size or times differ
 
 Stats = tuple[tuple[str, int, int, int], ...]  # name below the folder, size in bytes, mtime and ctime in ns
 
 
-def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> str | None:
-    """Hex SHA-256 over the names and contents of the files that `patterns` name below the local folder `given`.
+def files_digest(name: str, patterns: tuple[str, ...], without: tuple[str, ...] = ()) -> str | None:
+    """Hex SHA-256 over the names and contents of the files below the local folder `name` that match `patterns`.
 
-    A folder stands for all files in it, hidden ones apart; files that one of the patterns `without` names are left
-    out. Where nothing is there (the folder lies on another machine), the digest that was recorded last; None where
-    there is none. Raises UserError for a file that cannot be read.
+    A matching folder includes all its files except hidden ones. Files that match `without` are left out. If no file
+    exists (the folder may be on another machine), the last recorded digest is returned, or None without a record.
+    Raises UserError if a file cannot be read.
     """
-    folder = local_folder(given)
+    folder = local_folder(name)
     record = _record(folder, patterns)
     try:
         stats = _stats(folder, patterns, without)
@@ -40,17 +39,14 @@ def files_digest(given: str, patterns: tuple[str, ...], without: tuple[str, ...]
             return _digest(_hashed(record, folder, stats))
     except OSError as error:
         raise UserError(
-            f"local {given!r}: {error.filename or folder} cannot be read ({error.strerror}). Results are compared with "
-            "what these files hold: make them readable."
+            f"local {name!r}: {error.filename or folder} cannot be read ({error.strerror}). The contents of "
+            "these files decide whether results are stale: make them readable."
         ) from None
     return _read(record).get("digest")
 
 
 def sha256_unless_known(path: Path) -> str:
-    """Hex SHA-256 of a file, from its record where its size and times are those of the last time it was hashed.
-
-    OSError passes through.
-    """
+    """Hex SHA-256 of a file, taken from its record if its size and times are unchanged. OSError passes through."""
     record = _record(path.parent, (path.name,))
     stats = (_times(path.name, path.stat()),)
     return _hashed(record, path.parent, stats)[path.name]
@@ -58,8 +54,8 @@ def sha256_unless_known(path: Path) -> str:
 
 def _stats(folder: Path, patterns: tuple[str, ...], without: tuple[str, ...]) -> Stats:
     left_out = {path for pattern in without for path in matching(folder, pattern)}
-    found = {path for pattern in patterns for path in matching(folder, pattern)} - left_out
-    files = {file for path in found for file in (_inside(path) if path.is_dir() else [path])}
+    paths = {path for pattern in patterns for path in matching(folder, pattern)} - left_out
+    files = {file for path in paths for file in (_inside(path) if path.is_dir() else [path])}
     stats = ((path.relative_to(folder).as_posix(), path.stat()) for path in files)
     return tuple(sorted(_times(name, facts) for name, facts in stats))
 
@@ -74,26 +70,29 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
-    """Name -> hex SHA-256 of each file; what is new goes into the record, once there are results."""
+    """Name -> hex SHA-256 of each file. Updates the record if the folder `results` exists."""
     files = _facts(record.absolute(), folder.absolute(), stats)
     hashes = {name: facts["sha256"] for name, facts in files.items()}
     if RESULTS.is_dir() and files != _read(record).get("files"):
         content = {"folder": str(folder), "digest": _digest(hashes), "files": files}
-        with suppress(UserError, OSError), atomic_write(record) as temporary:  # without it files are hashed again
+        with (
+            suppress(UserError, OSError),
+            atomic_write(record) as temporary,
+        ):  # without it, files are hashed again
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return hashes
 
 
 @lru_cache
 def _facts(record: Path, folder: Path, stats: Stats) -> dict[str, dict]:
-    """Name -> size, time of change and hash of each file. Absolute paths: kept for the life of the process."""
+    """Name -> size, times and hash of each file. Takes absolute paths, because the process caches it."""
     known = _read(record).get("files", {})
     files = {}
     for name, size, mtime_ns, ctime_ns in stats:
         facts = {"size_bytes": size, "mtime_ns": mtime_ns, "ctime_ns": ctime_ns}
-        before = known.get(name, {})
-        same = size > ALWAYS_HASHED_BYTES and facts.items() <= before.items()
-        files[name] = facts | {"sha256": before["sha256"] if same else sha256_file(folder / name)}
+        recorded = known.get(name, {})
+        unchanged = size > ALWAYS_HASHED_BYTES and facts.items() <= recorded.items()
+        files[name] = facts | {"sha256": recorded["sha256"] if unchanged else sha256_file(folder / name)}
     return files
 
 
@@ -102,7 +101,7 @@ def _digest(hashes: dict[str, str]) -> str:
 
 
 def _sha256(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()  # a name may hold bytes that are no text
+    return hashlib.sha256(os.fsencode(text)).hexdigest()  # names may contain invalid UTF-8
 
 
 def _record(folder: Path, patterns: tuple[str, ...]) -> Path:

@@ -1,4 +1,4 @@
-"""How a study was given on the command line, and the commands that name it so: they go into messages, to be pasted."""
+"""Commands for a study, as messages print them: users can paste them into a shell."""
 
 import json
 import os
@@ -12,16 +12,16 @@ DEFAULT_STUDY = "config.yaml"
 SNAKEFILE = Path("workflow/Snakefile")
 _PLAIN = re.compile(r"(?!(true|false|nan|inf|infinity)$|\.[0-9])[a-z_./]([a-z0-9_./+ -]*[a-z0-9_./+-])?", re.IGNORECASE)
 STUDY = "JUNKDNA_STUDY"
-"""Environment variable: the study file of the run that a job belongs to; a job itself knows its settings only."""
+"""Environment variable with the study file of a run, for the messages of its jobs, which know only their settings."""
 CALLER = "JUNKDNA_CALLER"
-"""Environment variable: the command of a person that runs Snakemake on a study of its own making (`bring`)."""
+"""Environment variable with the `junkdna` command that runs Snakemake on a temporary study (`dag.build`)."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """A study file and, where only some experiments were asked for, their names.
+class StudyCommands:
+    """Builds commands for a study file and, if only some experiments are selected, their names.
 
-    `folder`, where given, is the working directory that commands first change to.
+    If `folder` is set, commands first change to this working directory.
     """
 
     file: str = DEFAULT_STUDY
@@ -34,46 +34,46 @@ class Given:
         return Path(self.file) == Path(DEFAULT_STUDY)
 
     def junkdna(self, command: str, *words: str) -> str:
-        """`junkdna COMMAND WORDS` for this study. The commands `where` and `doctor` know no choice of experiments."""
+        """`junkdna COMMAND WORDS` for this study. The commands `where` and `doctor` take no experiments."""
         named = [] if self.is_default else ["--study", self.file]
         if self.experiments and command not in ("where", "doctor"):
             named += ["--experiments", *self.experiments]
         return self._in_folder(["junkdna", command, *words, *named])
 
     def snakemake(self, *words: str, targets: Iterable[str] = (), experiments: Iterable[str] = ()) -> str:
-        """`snakemake WORDS` for this study, or for these of its experiments; with `targets`, to make these files."""
+        """`snakemake WORDS` for this study or only for `experiments`; with `targets`, only for these files."""
         config: dict[str, object] = {} if self.is_default else {"study_file": self.file}
-        if chosen := [*experiments] or [*self.experiments]:
-            config["run"] = chosen
+        if selected := [*experiments] or [*self.experiments]:
+            config["run"] = selected
         return self._in_folder(["snakemake", *words, *snakefile_words(), *config_words(config), *target_words(targets)])
 
     def _in_folder(self, words: list[str]) -> str:
         return in_folder(self.folder, shlex.join(words))
 
 
-def tell_jobs(given: Given) -> None:
-    """Let the jobs of this process name the study in their messages."""
-    if not given.is_default:
-        os.environ[STUDY] = given.file
+def export_study(commands: StudyCommands) -> None:
+    """Set the environment variable with which the jobs of this process name the study in messages."""
+    if not commands.is_default:
+        os.environ[STUDY] = commands.file
 
 
 def make_command(file: Path | str, *words: str) -> str:
-    """The command, in backticks, with which a job's message says how a file of the workflow is made."""
+    """The command in backticks that builds a file of the workflow, for messages of jobs."""
     study = os.environ.get(STUDY)
-    line = Given(study or DEFAULT_STUDY).snakemake("--cores", "1", *words, targets=[str(file)])
-    hint = "" if study else " (with the run's own --configfile or --config, where its study is not config.yaml)"
+    line = StudyCommands(study or DEFAULT_STUDY).snakemake("--cores", "1", *words, targets=[str(file)])
+    hint = "" if study else " (add the run's --configfile or --config if its study is not config.yaml)"
     return f"`{line}`{hint}"
 
 
 def in_folder(folder: str, command: str) -> str:
-    """A command that first changes to `folder`; as it is where there is none."""
+    """A command that first changes to `folder`; unchanged if `folder` is empty."""
     return f"cd {shlex.quote(folder)} && {command}" if folder else command
 
 
 def snakefile_words(snakefile: Path | None = None) -> list[str]:
-    """What names the Snakefile to Snakemake; nothing where Snakemake finds it by itself.
+    """The option `-s SNAKEFILE`; empty if Snakemake finds the Snakefile without it.
 
-    Without `snakefile`, the one that stands beside the package, where the working directory has none.
+    The default is the Snakefile of the working directory, else the one in the repository of the package.
     """
     if snakefile is None:
         snakefile = SNAKEFILE if SNAKEFILE.is_file() else Path(__file__).resolve().parents[2] / SNAKEFILE
@@ -83,20 +83,20 @@ def snakefile_words(snakefile: Path | None = None) -> list[str]:
 
 
 def config_words(config: Mapping[str, object]) -> list[str]:
-    """Snakemake's `--config` with these keys, each value written so that Snakemake reads the same value back."""
+    """Snakemake's `--config` with these keys; Snakemake reads the values back unchanged."""
     return ["--config", *(f"{name}={_value(value)}" for name, value in config.items())] if config else []
 
 
 def target_words(targets: Iterable[str]) -> list[str]:
-    """The files to make, after the `--` that keeps Snakemake from taking them for values of the option before."""
+    """The target files after `--`; without it, Snakemake would read them as values of the preceding option."""
     files = [*targets]
     return ["--", *files] if files else []
 
 
 def _value(value: object) -> str:
-    """As Snakemake's command line reads it: a number, True or False, or YAML in which every other word is text.
+    """A value in the syntax of Snakemake's command line: a number, True or False, or YAML that contains only text.
 
-    Snakemake first takes quotes off both ends; a tag and a comment keep those that YAML needs.
+    Snakemake strips quotes from both ends; a tag and a comment protect the quotes that YAML needs.
     """
     if value is None:
         return ""

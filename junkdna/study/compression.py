@@ -1,4 +1,4 @@
-"""What a study says of compressions: one method at one or several levels, with its options, read and checked."""
+"""The compressions of a study: one method at one or several levels, with its options, read and checked."""
 
 import re
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from junkdna.study.levels import LEVEL_KINDS, Level, level_error
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
 from junkdna.study.options import option_error, option_texts
 
-MAX_TAG = 200  # characters of a compression's name, which is a folder's: file systems take 255 bytes
+MAX_TAG = 200  # characters of a compression's name, which names a folder; file systems allow 255 bytes
 LAYER_PATTERN = r"^[A-Za-z0-9_]+(-[0-9]+)?(\.[A-Za-z0-9_]+(-[0-9]+)?)*$"
 
 
 class _Grid(StrictModel):
     """One method at one or several levels, all with the same options.
 
-    Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs, `band` (pairs of quantiles of |w|),
-    `bits`, `rank` (fractions of the full rank kept). Options: here only those that choose matrices and texts
-    (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds those that the methods declare.
+    Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs (N:M sparsity), `band` (pairs of quantiles
+    of |w|), `bits`, `rank` (fractions of the full rank kept). The options here select matrices and texts
+    (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds the options that the methods declare.
     """
 
     method: str
@@ -38,30 +38,30 @@ class _Grid(StrictModel):
 
     @field_validator("sparsity", "keep", "bits", "rank", "layers", mode="before")
     @classmethod
-    def _one_is_a_list(cls, value: object) -> object:
+    def _list_of_one(cls, value: object) -> object:
         return value if isinstance(value, list) or value is None else [value]
 
     @field_validator("band", mode="before")
     @classmethod
-    def _one_pair_is_a_list(cls, value: object) -> object:
-        flat = isinstance(value, list) and not any(isinstance(part, list) for part in value)
+    def _list_of_one_pair(cls, value: object) -> object:
+        flat = isinstance(value, list) and not any(isinstance(item, list) for item in value)
         if flat and len(value) != 2:
             raise ValueError("a band is a pair [from, to] of quantiles of |w|, or a list of such pairs")
         return [value] if flat else value
 
     @field_validator("layers", mode="before")
     @classmethod
-    def _some_layers(cls, value: object) -> object:
+    def _nonempty_layers(cls, value: object) -> object:
         if value == []:
-            raise ValueError("layers is empty; leave it out to compress all matrices")
-        return [str(part) if isinstance(part, int) else part for part in value] if isinstance(value, list) else value
+            raise ValueError("layers is empty; omit it to compress all matrices")
+        return [str(item) if isinstance(item, int) else item for item in value] if isinstance(value, list) else value
 
     @field_validator("layers")
     @classmethod
     def _layers_are_names(cls, value: list[str] | None) -> list[str] | None:
         for pattern in value or []:
             if not re.fullmatch(LAYER_PATTERN, pattern):
-                raise ValueError(f"layers {pattern!r} must be a dotted run of names, such as 11.mlp or 8-11.attention")
+                raise ValueError(f"layers {pattern!r} must be names joined by dots, such as 11.mlp or 8-11.attention")
         return sorted({*value}) if value else value
 
     @model_validator(mode="after")
@@ -71,37 +71,37 @@ class _Grid(StrictModel):
         method = METHODS[self.method]
         self._check_levels(method)
         self._check_options(method)
-        longest = max((len(each.tag) for each in self.compressions()), default=0)
+        longest = max((len(compression.tag) for compression in self.compressions()), default=0)
         if longest > MAX_TAG:
             raise ValueError(
-                f"levels and options make a file name of {longest} characters, more than {MAX_TAG}; take fewer or "
-                f"shorter layers (ranges such as 8-11, parts of names such as mlp), or two entries"
+                f"levels and options give a file name of {longest} characters, more than {MAX_TAG}; use fewer or "
+                "shorter layers (ranges such as 8-11, short names such as mlp), or two entries"
             )
         return self
 
     def _check_levels(self, method: Method) -> None:
         kinds = [kind for kind in method.levels if all(getattr(self, key) for key in LEVEL_KINDS[kind].keys)]
-        given = {key for kind in LEVEL_KINDS.values() for key in kind.keys if getattr(self, key) is not None}
-        if len(kinds) != 1 or given != {*LEVEL_KINDS[kinds[0]].keys}:
+        keys = {key for kind in LEVEL_KINDS.values() for key in kind.keys if getattr(self, key) is not None}
+        if len(kinds) != 1 or keys != {*LEVEL_KINDS[kinds[0]].keys}:
             examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
             raise ValueError(f"method {self.method} takes {examples}")
         for kind, value in self.levels():
             if error := level_error(kind, value):
-                written = f"keep {self.keep}" if kind == "keep_of" else f"{kind} {_written(value)}"
-                raise ValueError(f"{written} {error}")
+                text = f"keep {self.keep}" if kind == "keep_of" else f"{kind} {_level_text(value)}"
+                raise ValueError(f"{text} {error}")
 
     def _check_options(self, method: Method) -> None:
-        given = self._options()
-        for name in sorted(given.keys() - method.options):
+        options = self._options()
+        for name in sorted(options.keys() - method.options):
             close = get_close_matches(name, method.options, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             names = ", ".join(method.options) or "none"
             raise ValueError(f"method {self.method} has no option {name}; {hint}its options: {names}")
-        for name, value in given.items():
+        for name, value in options.items():
             if error := option_error(method.options[name], value):
                 raise ValueError(f"option {name} of method {self.method} {error}: {method.options[name].meaning}")
         if method.statistics and self.calibration is None:
-            raise ValueError(f"method {self.method} needs calibration: a name among the study's calibrations")
+            raise ValueError(f"method {self.method} needs calibration: the name of one of the study's calibrations")
 
     def _options(self) -> dict[str, object]:
         names = {name for method in METHODS.values() for name in method.options}
@@ -127,7 +127,7 @@ class _Grid(StrictModel):
 
 
 def _option_fields() -> dict[str, tuple]:
-    """A field for each option that a method declares. Bounds differ between methods: `_check_options` checks them."""
+    """A field for each option that a method declares. `_check_options` checks bounds, which differ between methods."""
     options = {name: option for method in METHODS.values() for name, option in method.options.items()}
     return {
         name: (type(option.default) | None, Field(None, description=option.meaning))
@@ -141,7 +141,7 @@ CompressionGrid = create_model(
 )
 
 
-def _written(value: object) -> str:
+def _level_text(value: object) -> str:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(_level_text, value))}]"
     return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -1,12 +1,13 @@
-"""Levels: how much a method compresses, as text in names and as the value its function takes. Imports no torch.
+"""Levels: how much a method compresses, as text in names and as the value that its function takes. Imports no torch.
 
+kind       text        value
 sparsity   0.7         the fraction of weights pruned, 0..1
-keep_of    keep2of4    (2, 4): of every 4 consecutive inputs the 2 best are kept
-band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| are pruned
-bits       4bit        4 bits a weight
+keep_of    keep2of4    (2, 4): N:M sparsity, the best 2 of every 4 consecutive inputs kept
+band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| pruned
+bits       4bit        4 bits per weight
 rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
 
-This file holds all rules for levels. Code below a study's validation takes a level as valid.
+This file contains all rules for levels. Code that runs after a study's validation assumes valid levels.
 """
 
 import re
@@ -20,11 +21,13 @@ Level = float | int | tuple[int, int] | tuple[float, float]
 
 @dataclass(frozen=True)
 class LevelKind:
-    """One way to say how much.
+    """One way to specify how much to compress.
 
-    `keys` are those of a study that give levels of this kind, `example` shows them. `pattern`, `read` and `write` are
-    about its text in names. `error` says what is wrong with a value, in words that follow it, "" where nothing is;
-    `is_identity` whether a value leaves every weight as it is; `sparsity` the fraction of the weights that it prunes.
+    - `keys`: the keys of a study that give levels of this kind; `example` shows them.
+    - `pattern`, `read`, `write`: the text of a level in names.
+    - `error`: the problem with a value, as text that follows the value; "" if there is none.
+    - `is_identity`: whether a value leaves every weight unchanged.
+    - `sparsity`: the fraction of the weights that a value prunes.
     """
 
     keys: tuple[str, ...]
@@ -35,14 +38,6 @@ class LevelKind:
     error: Callable[[Level], str]
     is_identity: Callable[[Level], bool]
     sparsity: Callable[[Level], float] = lambda value: 0.0
-
-
-def _sparsity_error(value: float) -> str:
-    return _share_error(value, "the fraction of weights pruned")
-
-
-def _rank_error(value: float) -> str:
-    return _share_error(value, "the kept share of min(outputs, inputs), not a number of singular values", False)
 
 
 def _keep_of_error(value: tuple[int, int]) -> str:
@@ -56,29 +51,29 @@ def _band_error(value: tuple[float, float]) -> str:
     if not all(0 <= end <= 1 for end in value):
         percent = all(end == 0 or _is_percent(end) for end in value)
         hint = f"; did you mean [{low / 100:g}, {high / 100:g}]?" if percent else ""
-        return f"must lie in 0..1 (quantiles of |w|){hint}"
-    first = next(filter(None, (_share_error(end, "a quantile of |w|") for end in value)), "")
-    return first or ("" if low <= high else f"must run upwards; did you mean [{high:g}, {low:g}]?")
+        return f"must be in 0..1 (quantiles of |w|){hint}"
+    first = next(filter(None, (_fraction_error(end, "a quantile of |w|") for end in value)), "")
+    return first or ("" if low <= high else f"must be increasing; did you mean [{high:g}, {low:g}]?")
 
 
 def _bits_error(value: int) -> str:
-    hint = "; a model in 16 bits is the dense one" if value in (16, 32) else ""
+    hint = "; a model in 16 bits is dense" if value in (16, 32) else ""
     return "" if value in BITS else f"must be one of {', '.join(map(str, BITS))} bits{hint}"
 
 
-def _share_error(value: float, what: str, percent: bool = True) -> str:
+def _fraction_error(value: float, quantity: str, percent: bool = True) -> str:
     if not 0 <= value <= 1:
         hint = f"; did you mean {value / 100:g}?" if percent and _is_percent(value) else ""
-        return f"must lie in 0..1 ({what}){hint}"
-    return "" if float(_share(value)) == value else "has more than six digits: the file name could not hold it"
+        return f"must be in 0..1 ({quantity}){hint}"
+    return "" if float(_text(value)) == value else "has more than six digits, too many for a file name"
 
 
 def _is_percent(value: float) -> bool:
-    """Whether a number that is no share is probably one in percent: 50 is, 1.5 may be anything."""
+    """Whether a number that is not a fraction is probably a percentage: 50 is, 1.5 may be anything."""
     return 2 <= value <= 100 and value == int(value)
 
 
-def _share(value: float) -> str:
+def _text(value: float) -> str:
     return f"{value:.6g}"
 
 
@@ -89,8 +84,8 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         example="sparsity: [0.3, 0.5]",
         pattern=_NUMBER,
         read=lambda texts: float(texts[0]),
-        write=_share,
-        error=_sparsity_error,
+        write=_text,
+        error=lambda value: _fraction_error(value, "the fraction of weights pruned"),
         is_identity=lambda value: value == 0,
         sparsity=lambda value: value,
     ),
@@ -109,10 +104,10 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         example="band: [[0.1, 0.2], [0.2, 0.3]]",
         pattern=f"{_NUMBER}to{_NUMBER}",
         read=lambda texts: (float(texts[0]), float(texts[1])),
-        write=lambda value: f"{_share(value[0])}to{_share(value[1])}",
+        write=lambda value: f"{_text(value[0])}to{_text(value[1])}",
         error=_band_error,
         is_identity=lambda value: value[0] == value[1],
-        sparsity=lambda value: float(_share(value[1] - value[0])),
+        sparsity=lambda value: float(_text(value[1] - value[0])),
     ),
     "bits": LevelKind(
         keys=("bits",),
@@ -128,20 +123,22 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         example="rank: [0.25, 0.5]",
         pattern=f"rank{_NUMBER}",
         read=lambda texts: float(texts[0]),
-        write=lambda value: f"rank{_share(value)}",
-        error=_rank_error,
+        write=lambda value: f"rank{_text(value)}",
+        error=lambda value: _fraction_error(
+            value, "the kept fraction of min(outputs, inputs), not a number of singular values", percent=False
+        ),
         is_identity=lambda value: value == 1,
     ),
 }
 
 
 def level_error(kind: str, value: Level) -> str:
-    """What is wrong with a level's value, in words that follow it; "" where nothing is."""
+    """The problem with a level's value, as text that follows the value; "" if there is none."""
     return LEVEL_KINDS[kind].error(value)
 
 
 def parse_level(text: str) -> tuple[str, Level]:
-    """(kind, value) of a level's text; ValueError for any text that `LevelKind.write` does not write."""
+    """(kind, value) of a level's text. Raises ValueError for text that `LevelKind.write` does not write."""
     for name, kind in LEVEL_KINDS.items():
         match = re.fullmatch(kind.pattern, text)
         if match:

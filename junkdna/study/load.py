@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from junkdna.storage.study_commands import Given
+from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.checks import check_study
 from junkdna.study.document_kinds import check_kind
 from junkdna.study.study import Resolved, Study, _checked_document, _replaced
@@ -26,7 +26,7 @@ def load_study(path: Path, overrides: dict | None = None, option: str = "--confi
         resolved = from_document({**checked, "study": _replaced(checked["study"], overrides, option)}, str(path))
         check_study(resolved, str(path))
     chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
-    resolved.given = Given(str(path), tuple(resolved.study.active()) if chosen else ())
+    resolved.commands = StudyCommands(str(path), tuple(resolved.study.active()) if chosen else ())
     return resolved
 
 
@@ -64,4 +64,4 @@ def study_document(resolved: Resolved) -> dict:
 def from_document(data: dict, where: str) -> Resolved:
     """The study that `study_document` wrote."""
     tasks = {name: validated(Task, task, f"{where}: tasks.{name}") for name, task in data["tasks"].items()}
-    return Resolved(validated(Study, data["study"], where), tasks, Given(where))
+    return Resolved(validated(Study, data["study"], where), tasks, StudyCommands(where))

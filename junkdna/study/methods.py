@@ -1,4 +1,5 @@
-"""The compression methods by name, without importing torch: validation and planning read this table, jobs load from it.
+"""The compression methods by name, without importing torch. Validation and planning read this table; jobs load
+functions from it.
 
 A method is one file, `compress/methods/NAME.py`. It starts with the declaration `METHOD = Method(...)` and defines one
 function:
@@ -6,11 +7,11 @@ function:
     masks(weights: Mapping[str, Tensor], level, generator, **options) -> Iterator[tuple[str, Tensor]]
     compress(weight: Tensor, statistics: InputStatistics | None, level, **options) -> MatrixResult
 
-A method over the model defines `masks`: it sees all matrices together and yields (name, mask) one by one. A method over
-the matrix defines `compress`: it sees one matrix at a time. Matrices are (out, in); neither function changes them.
+A method over the model defines `masks`, which gets all matrices and yields (name, mask) for each. A method over the
+matrix defines `compress`, which gets one matrix per call. Matrices are (out, in); neither function changes them.
 
 A precomputed method may also define `prepare(folder, name, weight) -> dict`. It runs before `compress` on each matrix
-and returns further keyword arguments for it. What it keeps in `folder` is shared by all levels of the model.
+and returns additional keyword arguments for it. All levels of a model share the files that it writes to `folder`.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,9 +31,10 @@ PACKAGE = "compress.methods"
 class Option:
     """One option of a method. Its type is that of `default`: bool, int or float.
 
-    `minimum` and `maximum` bound a number. `divides_inputs`: the value must divide the inputs of every matrix, unless
-    it is 0. `prunes_more`: with it, a method may prune more than it guarantees. `label` maps values to words for a
-    legend; the key "*" is for all other values, with {} for the value.
+    - `minimum`, `maximum`: bounds of a number.
+    - `divides_inputs`: the value must divide the inputs of every matrix, unless it is 0.
+    - `prunes_more`: with this option a method may prune more than it guarantees.
+    - `label`: legend text by value. The key "*" applies to all other values; {} is replaced by the value.
     """
 
     default: object
@@ -52,34 +54,34 @@ SCOPE_OPTIONS: dict[str, Option] = {
     ),
     "layers": Option(
         default=(),
-        meaning="parts of the names of the matrices to compress, such as 11.mlp; the others stay dense",
+        meaning="name patterns of the matrices to compress, such as 11.mlp; the others stay dense",
         label={(): "all layers", "*": "only {}"},
     ),
     "calibration": Option(
         default=None, meaning="a name among the study's calibrations", label={"*": "calibrated on {}"}
     ),
 }
-"""Options that choose which matrices and texts a method gets. They do not go to its function."""
+"""Options that select the matrices and texts that a method gets. They are not passed to its function."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """The declaration of one compression method; `name` is the stem of its file.
 
-    What numbers depend on:
-    `over`: whether its function sees the model (`masks`) or one matrix (`compress`).
-    `levels`: the kinds of level it takes (`levels.LEVEL_KINDS`).
-    `options`: keyword arguments of its function, as the arguments of `Option`.
-    `scope`: which of `SCOPE_OPTIONS` it takes; methods with statistics take `calibration`.
-    `gives`: a mask (kept weights do not change), a weight (nothing is pruned), or both.
-    `statistics`: what it needs of each layer's inputs: nothing, square_sums (norms) or gram (second moments).
-    `random`: whether it draws from the generator.
-    `guarantee`: where a sparsity s holds exactly, as floor(N s) pruned of N weights: in the model, each matrix or each
-    row. Jobs check it. Levels of other kinds carry their own guarantee (`compress.report.check_achieved`).
-    `precompute`: whether a separate job compresses the model once for all its cells.
+    Fields that numbers depend on:
+    - `over`: whether its function gets the model (`masks`) or one matrix (`compress`).
+    - `levels`: the kinds of level it accepts (`levels.LEVEL_KINDS`).
+    - `options`: keyword arguments of its function, as the arguments of `Option`.
+    - `scope`: which of `SCOPE_OPTIONS` it accepts; methods with statistics also accept `calibration`.
+    - `gives`: a mask (kept weights do not change), a weight (nothing is pruned), or both.
+    - `statistics`: what it needs of each layer's inputs: nothing, square_sums (norms) or gram (second moments).
+    - `random`: whether it draws from the generator.
+    - `guarantee`: where a sparsity s is exact, as floor(N s) pruned of N weights: in the model, each matrix or each
+      row. Jobs check it. Levels of other kinds have their own guarantee (`compress.report.check_achieved`).
+    - `precompute`: whether a separate job compresses the model once for all its cells.
 
-    What people read: `label` (before a level, "SparseGPT 50 %"), `caption` (in a legend; the label if empty),
-    `line_style` (matplotlib's), `meaning` (one line), `source` (authors and arXiv number).
+    Display fields: `label` (before a level, "SparseGPT 50 %"), `caption` (in a legend; defaults to the label),
+    `line_style` (of matplotlib), `meaning` (one line), `source` (authors and arXiv number).
     """
 
     name: str = ""
@@ -99,33 +101,33 @@ class Method:
     precompute: bool = False
 
     def __post_init__(self) -> None:
-        """Replaces the literals of `options` by `Option`s, and adds those of the scope."""
+        """Replaces the literals of `options` with `Option`s, and adds the options of the scope."""
         options = {name: Option(**literals) for name, literals in self.options.items()}
         scope = (*self.scope, *(("calibration",) if self.statistics else ()))
-        if wrong := {*scope} - {*SCOPE_OPTIONS}:
-            raise unknown_name("scope", min(wrong), SCOPE_OPTIONS)
+        if unknown := {*scope} - {*SCOPE_OPTIONS}:
+            raise unknown_name("scope", min(unknown), SCOPE_OPTIONS)
         object.__setattr__(self, "caption", self.caption or self.label)
         object.__setattr__(self, "scope", scope)
         object.__setattr__(self, "options", options | {name: SCOPE_OPTIONS[name] for name in scope})
 
     @property
-    def own_options(self) -> dict[str, Option]:
-        """The options without those of the scope."""
+    def function_options(self) -> dict[str, Option]:
+        """The options that its function takes: all except those of the scope."""
         return {name: option for name, option in self.options.items() if name not in self.scope}
 
     @property
     def defaults(self) -> dict[str, object]:
-        """Default of every option by its name."""
+        """Default of every option by name."""
         return {name: option.default for name, option in self.options.items()}
 
     @property
     def seeded(self) -> bool:
-        """Whether the result depends on the seed: by its own draws, or by the calibration samples."""
+        """Whether the result depends on the seed: by random draws or by the calibration samples."""
         return self.random or bool(self.statistics)
 
     @property
     def module(self) -> str:
-        """The module of its file."""
+        """The name of its module."""
         return f"junkdna.{PACKAGE}.{self.name}"
 
 
@@ -142,20 +144,20 @@ def _read() -> dict[str, Method]:
 
 
 def _check(method: Method) -> None:
-    """ValueError for a declaration that contradicts itself."""
+    """Raises ValueError for an inconsistent declaration."""
     for kind in method.levels:
         if kind not in LEVEL_KINDS:
             raise unknown_name("kind of level", kind, LEVEL_KINDS)
     taken = {"method", *SCOPE_OPTIONS, *(key for kind in LEVEL_KINDS.values() for key in kind.keys)}
-    for name, option in method.own_options.items():
+    for name, option in method.function_options.items():
         if name in taken:
-            raise ValueError(f"option {name}: this key of a study has another meaning; take another name")
+            raise ValueError(f"option {name}: this key already has a meaning in studies; use another name")
         if type(option.default) not in (bool, int, float):
             raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
     if "sparsity" in method.levels and not method.guarantee:
-        raise ValueError("a method that takes a sparsity declares its guarantee: model, matrix or row")
+        raise ValueError("a method that takes a sparsity must declare its guarantee: model, matrix or row")
     if method.gives == "weight" and {*method.levels} - {"bits", "rank"}:
-        raise ValueError("a method that gives no mask takes bits or rank only")
+        raise ValueError("a method that gives no mask can take only bits or rank")
     if method.statistics and not method.precompute:
         raise ValueError("a method with statistics must be precomputed")
     if method.precompute and method.over == "model":
@@ -163,10 +165,10 @@ def _check(method: Method) -> None:
 
 
 def _check_types(methods: Mapping[str, Method]) -> None:
-    """ValueError for an option that two methods give different types: a study has one key for it."""
+    """Raises ValueError if two methods give an option different types, because a study has one key for it."""
     types: dict[str, tuple[str, type]] = {}
     for method in methods.values():
-        for name, option in method.own_options.items():
+        for name, option in method.function_options.items():
             first, kind = types.setdefault(name, (method.name, type(option.default)))
             if type(option.default) is not kind:
                 raise ValueError(f"option {name} has different types in {first} and {method.name}; rename one of them")
@@ -176,12 +178,12 @@ METHODS: dict[str, Method] = _read()
 
 
 def load(name: str) -> Callable:
-    """The function of a method, `masks` or `compress`. Imports torch. UserError for an unknown name."""
+    """The function of a method, `masks` or `compress`. Imports torch. Raises UserError for an unknown name."""
     return getattr(load_module(name), "masks" if METHODS[name].over == "model" else "compress")
 
 
 def load_module(name: str) -> ModuleType:
-    """The module of a method's file; UserError for an unknown name."""
+    """The module of a method. Imports torch. Raises UserError for an unknown name."""
     if name not in METHODS:
         raise unknown_name("compression method", name, METHODS)
     return import_module(METHODS[name].module)

@@ -1,4 +1,4 @@
-"""Options of a compression, as text in names and as the values its function takes. Imports no torch."""
+"""Options of a compression, as text in names and as the values that its function takes. Imports no torch."""
 
 from collections.abc import Mapping
 
@@ -6,29 +6,33 @@ from junkdna.errors import UserError
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Option
 
 
-def option_texts(method: str, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Options that are given and not at their default, as text, in the order of their names."""
+def option_texts(method: str, values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Options that are set and differ from their default, as text, sorted by name."""
     defaults = METHODS[method].defaults
     return tuple(
-        (name, _text(given[name]))
+        (name, _text(values[name]))
         for name in sorted(defaults)
-        if given.get(name) is not None and given[name] != defaults[name]
+        if values.get(name) is not None and values[name] != defaults[name]
     )
 
 
 def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    """Every option of a method with its value, defaults included; undoes `option_texts`, and is a UserError for text
-    that it does not write."""
-    given = dict(options)
+    """The value of every option of a method, including defaults; the inverse of `option_texts`.
+
+    Raises UserError for text that `option_texts` does not write.
+    """
+    texts = dict(options)
     defaults = METHODS[method].defaults
     try:
-        values = defaults | {name: _value(given[name], defaults[name]) for name in defaults.keys() & given}
+        values = defaults | {name: _value(texts[name], defaults[name]) for name in defaults.keys() & texts}
     except ValueError:
         values = {}
     if option_texts(method, values) != options:
         text = ",".join(f"{name}={value}" for name, value in options)
         names = ", ".join(defaults) or "none"
-        raise UserError(f"method {method}: options {text!r} are not as a name writes them; its options are {names}.")
+        raise UserError(
+            f"method {method}: options {text!r} are not written as in a compression name; its options: {names}."
+        )
     return values
 
 
@@ -38,7 +42,7 @@ def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[
 
 
 def option_error(option: Option, value: object) -> str:
-    """What is wrong with an option's value, in words that follow its name; "" where nothing is."""
+    """The problem with an option's value, as text that follows the option's name; "" if there is none."""
     low, high = option.minimum, option.maximum
     if low is not None and value < low:
         return f"must be at least {low:g} (given: {value})"

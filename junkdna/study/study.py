@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
-from junkdna.storage.study_commands import Given
+from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.base import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.calibration import Calibration
 from junkdna.study.checks import chosen_experiments
@@ -194,13 +194,13 @@ class Study(StrictModel):
 class Resolved:
     """A checked study with its task files: what the grid and every stage work from.
 
-    `given` says how commands in messages name it.
+    `commands` builds the commands that messages print for this study.
     """
 
-    def __init__(self, study: Study, tasks: dict[str, Task], given: Given | None = None) -> None:
+    def __init__(self, study: Study, tasks: dict[str, Task], commands: StudyCommands | None = None) -> None:
         self.study = study
         self.tasks = tasks
-        self.given = given or Given()
+        self.commands = commands or StudyCommands()
 
     def source_of(self, task: str) -> str:
         """Which of a task's sources the study uses: wheel, local or hub."""

@@ -80,7 +80,7 @@ def fine_tune(
         {name: matrix.clone() for name, matrix in matrices(prunables).items()} if mode == "dense_freeze" else None
     )
     if mode in ("sparse", "sparse_to_dense"):
-        masking.apply(prunables, masks)
+        masking.apply_masks(prunables, masks)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay, fused=True
     )
@@ -130,7 +130,7 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, b
 @torch.no_grad()
 def _hold(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> None:
     if mode == "sparse":
-        masking.apply(prunables, masks)
+        masking.apply_masks(prunables, masks)
     elif mode == "dense_freeze":
         for prunable in prunables:
             matrix = prunable.matrix()

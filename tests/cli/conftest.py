@@ -1,4 +1,4 @@
-"""A finished study, made once for `junkdna partial` and `junkdna status`."""
+"""A finished study, computed once for `junkdna partial` and `junkdna status`."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from junkdna.analysis import drops as analysis_drops
 
 
 @pytest.fixture(scope="session")
-def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ten_cells_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy world in which every cell of `TEN_CELLS` is done, joined and compared."""
     folder = tmp_path_factory.mktemp("finished") / "world"
     shutil.copytree(toy_world_once, folder)

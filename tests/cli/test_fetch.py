@@ -1,4 +1,4 @@
-"""`junkdna fetch`: what comes from outside is brought by the workflow itself, and nothing of it is planned again."""
+"""`junkdna fetch`: the workflow fetches everything from outside, and later runs do not plan it again."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_after_a_fetch_no_job_reads_from_outside(home: Path) -> None:
         "results/models/tiny/", "results/examples/colours/evaluate.parquet", "results/examples/mood/train.parquet",
         "results/examples/mood/evaluate.parquet",
     ]  # fmt: skip
-    assert in_all.endswith("in all; cells now run without a network")
+    assert in_all.endswith("in total; cells now run without a network")
     assert planned_rules().isdisjoint(BEFORE_JOBS)
     assert "cell" in planned_rules()
 
@@ -77,7 +77,7 @@ def test_a_source_that_cannot_be_had_is_an_error_with_its_reason(home: Path) -> 
     assert done.returncode == 2
     assert "FAILED  examples results/examples/mood/" in done.stderr
     assert "is not a Parquet file" in done.stderr
-    assert "the workflow could not make" in done.stderr
+    assert "the workflow could not build" in done.stderr
     assert Path("results/examples/colours/evaluate.parquet").is_file()
 
 

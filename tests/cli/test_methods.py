@@ -16,7 +16,7 @@ def test_every_method_is_listed_with_its_levels_and_options(capsys):
     assert "[" not in lines["nm"]
 
 
-def test_markdown_escapes_bars_links_papers_and_says_what_an_option_takes(capsys):
+def test_markdown_escapes_bars_links_papers_and_names_the_values_of_options(capsys):
     args = parser().parse_args(["methods", "--markdown"])
     args.run(args)
     text = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Mistakes on the command line of `junkdna`: one line with close names, and how to ask for help."""
+"""Errors on the command line of `junkdna`: one line with close names, and the help command."""
 
 import json
 import re
@@ -13,17 +13,17 @@ from junkdna.errors import UserError
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("plann", "junkdna: unknown command 'plann'; did you mean plan? All: plan, status, "),
-        ("qqq", "junkdna: unknown command 'qqq'; All: plan, status, "),
+        ("plann", "junkdna: unknown command 'plann'. Did you mean plan? Valid: plan, status, "),
+        ("qqq", "junkdna: unknown command 'qqq'. Valid: plan, status, "),
         ("", "junkdna: the following arguments are required: COMMAND.\nHelp: junkdna --help"),
-        ("plan --stduy x", "junkdna plan: unknown option '--stduy'; did you mean --study"),
-        ("plan --stduy=x", "junkdna plan: unknown option '--stduy'; did you mean --study"),
-        ("plan more words", "junkdna plan: 'more words' is more than this command takes.\nHelp: junkdna plan --help"),
-        ("task sho x", "junkdna task: unknown action 'sho'; did you mean show? All: show."),
-        ("task show x --model m --protcol p", "junkdna task show: unknown option '--protcol'; did you mean --protocol"),
+        ("plan --stduy x", "junkdna plan: unknown option '--stduy'. Did you mean --study"),
+        ("plan --stduy=x", "junkdna plan: unknown option '--stduy'. Did you mean --study"),
+        ("plan more words", "junkdna plan: unexpected arguments 'more words'.\nHelp: junkdna plan --help"),
+        ("task sho x", "junkdna task: unknown action 'sho'. Did you mean show? Valid: show."),
+        ("task show x --model m --protcol p", "junkdna task show: unknown option '--protcol'. Did you mean --protocol"),
         ("task show x --model m --n many", "junkdna task show: --n must be a whole number, but is 'many'."),
-        ("status --watch soon", "--watch: soon must be a number of seconds between 0.1 and 86400."),
-        ("status --watch 0", "--watch: 0 must be a number of seconds between 0.1 and 86400."),
+        ("status --watch soon", "--watch: soon must be a number of seconds from 0.1 to 86400."),
+        ("status --watch 0", "--watch: 0 must be a number of seconds from 0.1 to 86400."),
         ("cell out --settings {} --gpus one", "junkdna cell: --gpus must be a whole number, but is 'one'."),
     ],
 )
@@ -38,7 +38,7 @@ def test_a_mistake_is_one_line(capsys, line, says):
     assert len(text.splitlines()) == 2
 
 
-def test_help_lists_what_people_use_and_below_it_what_rules_run():
+def test_help_lists_commands_for_people_before_those_of_rules():
     people, rules = parser().format_help().split("commands that Snakemake's rules run")
     listed = re.findall(r"(?m)^    (\w+)  ", people)
     assert {"plan", "status", "doctor", "fetch", "partial", "where", "tasks", "task"} <= {*listed}
@@ -46,7 +46,7 @@ def test_help_lists_what_people_use_and_below_it_what_rules_run():
     assert re.findall(r"(?m)^  (\w+) ", rules) == [*job_commands.HELP]
 
 
-def test_what_is_right_is_read():
+def test_correct_arguments_are_parsed():
     args = parser().parse_args(["plan", "--study", "a.yaml", "--experiments", "x", "y"])
     assert (args.command, str(args.study), args.experiments) == ("plan", "a.yaml", ["x", "y"])
 

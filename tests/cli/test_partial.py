@@ -1,4 +1,4 @@
-"""`junkdna partial`: the complete part of a study, said everywhere to be one, and nothing that is not done."""
+"""`junkdna partial`: results of the finished cells only, marked as incomplete everywhere."""
 
 import os
 import re
@@ -32,9 +32,9 @@ STAMP = "2026-01-02 03:04:05,678 "
 
 
 @pytest.fixture
-def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
     """The study in a copy of that world, which is the working folder."""
-    monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    monkeypatch.chdir(shutil.copytree(ten_cells_once, tmp_path / "world"))
     return toy_run.read()
 
 
@@ -59,7 +59,7 @@ def failed_log(message: str) -> str:
     return "".join(f"{STAMP}{line}\n" for line in ("started on far as process 1", message, "failed with exit code 2"))
 
 
-def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
+def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
     lost = cell_like(resolved, "/plain/", "/magnitude-0.9/")
     Path(lost.path).unlink()
     said = list(partial.partial(resolved))
@@ -84,7 +84,7 @@ def test_what_is_there_has_the_numbers_of_the_complete_study(resolved: Resolved,
     assert not Path("results/studies/toy/tables").exists()
 
 
-def test_the_report_says_first_what_is_missing_and_why(resolved: Resolved) -> None:
+def test_the_report_starts_with_the_missing_cells_and_the_reasons(resolved: Resolved) -> None:
     first, second = (cell_like(resolved, "/sparse/", f"/seed-{seed}/") for seed in (0, 1))
     for cell in (first, second):
         Path(cell.path).unlink()
@@ -100,7 +100,7 @@ def test_the_report_says_first_what_is_missing_and_why(resolved: Resolved) -> No
     assert first.key in banner
     assert second.key in banner
     assert "2 of 4 of modes" in banner
-    assert "transfer_modes (2 of 4 cells of modes can be used, too few for it)" in banner
+    assert "transfer_modes (only 2 of 4 cells of modes can be used)" in banner
     assert any(line.startswith("not drawn: transfer_modes") for line in said)
     assert f"failed: {first.path} and 1 more: <b> ran out" in said
 
@@ -158,19 +158,19 @@ def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:
     for cell in grid.all_cells(resolved):
         if cell.compression.method == "dense":
             Path(cell.path).unlink()
-    with pytest.raises(UserError, match="6 of 10 cells of study toy are done, but none whose dense cell is done"):
+    with pytest.raises(UserError, match="6 of 10 cells of study toy are done, but none of them has a finished dense"):
         list(partial.partial(resolved))
     shutil.rmtree("results/cells")
     with pytest.raises(UserError, match=r"none of the 10 cells of study toy is done:\n") as caught:
         list(partial.partial(resolved))
-    assert str(caught.value).endswith("How far the study is: junkdna status")
+    assert str(caught.value).endswith("For the progress of the study, run: junkdna status")
     assert not FOLDER.exists()
 
 
 def test_a_complete_study_leaves_nothing_partial(resolved: Resolved) -> None:
     FOLDER.mkdir(parents=True)
     said = list(partial.partial(resolved))
-    assert said[0] == "all 10 cells are done: nothing is missing"
+    assert said[0] == "all 10 cells are done; nothing is missing"
     assert not FOLDER.exists()
     assert not list(FOLDER.parent.glob(".partial*"))
 
@@ -197,13 +197,13 @@ def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
     Path(lost.path).unlink()
     real, calls = analysis_drops.drops, []
 
-    def meddled(*arguments: object, **more: object) -> pl.DataFrame:
+    def delete_and_compare(*arguments: object, **more: object) -> pl.DataFrame:
         calls.append(1)
         if len(calls) == 1:
-            Path(other.path).unlink()  # a run has begun to make it anew
+            Path(other.path).unlink()  # a run has started to recompute it
         return real(*arguments, **more)
 
-    monkeypatch.setattr(analysis_drops, "drops", meddled)
+    monkeypatch.setattr(analysis_drops, "drops", delete_and_compare)
     said = list(partial.partial(resolved))
     assert len(calls) == 2
     assert said[0].startswith("INCOMPLETE: 8 of 10 cells")
@@ -214,7 +214,7 @@ def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
         return real(*arguments, **more)
 
     monkeypatch.setattr(analysis_drops, "drops", always)
-    with pytest.raises(UserError, match="a run makes them anew"):
+    with pytest.raises(UserError, match="an active run replaced cells"):
         list(partial.partial(resolved))
     assert drops_of(FOLDER).height
 
@@ -225,7 +225,7 @@ def test_a_study_that_is_completed_meanwhile_stays_without(resolved: Resolved, m
     monkeypatch.setattr(
         partial, "_write", lambda *args: (real(*args), Path("results/studies/toy/report.html").write_text("whole"))[0]
     )
-    with pytest.raises(UserError, match="has been completed meanwhile"):
+    with pytest.raises(UserError, match="was completed meanwhile"):
         list(partial.partial(resolved))
     assert not FOLDER.exists()
 
@@ -246,11 +246,11 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     }  # fmt: skip
     aside.rename(lost)
     chosen = subprocess.run([*command, "--experiments", "context"], capture_output=True, text=True, check=False)
-    assert chosen.stdout.startswith("all 6 cells are done: nothing is missing\n")
+    assert chosen.stdout.startswith("all 6 cells are done; nothing is missing\n")
     assert "--config 'study_file=my study.yaml' 'run=[\"context\"]'" in chosen.stdout
 
 
-def test_the_complete_join_still_refuses_what_is_missing(resolved: Resolved) -> None:
+def test_the_complete_join_still_refuses_missing_cells(resolved: Resolved) -> None:
     joined = collect.collect(resolved)
     with pytest.raises(KeyError):
         analysis_drops.drops(resolved, joined.head(9))

@@ -1,4 +1,4 @@
-"""`junkdna plan`: hours and disk before a run, from what is there and from what is known beforehand."""
+"""`junkdna plan`: time and disk space before a run, from existing files and from estimates."""
 
 import copy
 import re
@@ -21,39 +21,39 @@ from junkdna.study import grid
 from junkdna.study.load import load_study, resolve
 
 
-def said(study: dict | None = None) -> str:
+def plan_text(study: dict | None = None) -> str:
     return "\n".join(plan(resolve(study or toy.STUDY, "study")))
 
 
-def test_before_anything_has_run_the_time_is_unknown_and_the_way_to_know_it_is_said(world: Path) -> None:
+def test_before_the_first_cell_the_time_is_unknown_and_a_command_is_printed(world: Path) -> None:
     (world / "workflow").mkdir()
     (world / "workflow/Snakefile").touch()
-    text = said()
+    text = plan_text()
     assert re.search(r"context +10 cells, +10 to run", text)
-    assert "there   0 of 1 models, 0 of 3 examples, 0 of 4 tokens" in text
+    assert "ready   0 of 1 models, 0 of 3 examples, 0 of 4 tokens" in text
     assert "unknown for 18 cells" in text
     assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text
     toy.write_yaml(Path("my study.yaml"), toy.STUDY)
     other = "\n".join(plan(load_study(Path("my study.yaml"), {"experiments": ["modes"]})))
     alone = "snakemake --cores all --config 'study_file=my study.yaml' 'run=[\"context\"]'"
-    assert f"context  not in this run; to run it alone: {alone}" in other
+    assert f"context  not in this run; to run only this experiment: {alone}" in other
     assert "--config 'study_file=my study.yaml' 'run=[\"modes\"]' -- results/cells/tiny/mood" in other
 
 
-def test_one_finished_cell_tells_of_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_finished_cell_gives_an_estimate_for_the_others(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = toy_run.read()
     toy_run.prepare(resolved)
     monkeypatch.setenv(gpus.FAKE, "0,1,2,3")
     toy_run.run(grid.all_cells(resolved)[0], resolved)
-    text = said()
+    text = plan_text()
     assert re.search(r"context +10 cells, +9 to run", text)
-    assert "there   1 of 1 models, 3 of 3 examples, 4 of 4 tokens" in text
-    assert re.search(r"time +about \d+ s of cell time; on this machine \(4 GPU\(s\), 1 at a time on each\) about", text)
+    assert "ready   1 of 1 models, 3 of 3 examples, 4 of 4 tokens" in text
+    assert re.search(r"time +about \d+ s of cell time; on this machine \(4 GPU\(s\), 1 cell\(s\) on each\) about", text)
     changed = copy.deepcopy(toy.STUDY)
     changed["tasks"]["colours"]["protocol"] = {"max_length": 32}
-    assert "about" in said(changed)  # the finished cell is stale now: better than nothing
-    assert "stale   1 of these are there" in said(changed)
-    assert "there   1 of 1 models, 3 of 3 examples, 2 of 4 tokens" in said(changed)
+    assert "about" in plan_text(changed)  # the finished cell is stale now: better than nothing
+    assert "stale   1 of these were computed" in plan_text(changed)
+    assert "ready   1 of 1 models, 3 of 3 examples, 2 of 4 tokens" in plan_text(changed)
     assert jobs_at_once(resolve({**toy.STUDY, "cells_per_gpu": 3}, "study"))[0] == 12
 
 
@@ -62,10 +62,10 @@ def test_the_default_study_is_planned_quickly_and_its_disk_known_beforehand(tmp_
     monkeypatch.chdir(tmp_path)
     resolved = load_study(ROOT / "config.yaml")
     found = disk(resolved, figure_files(resolved, "results/studies/default"))
-    assert found.in_all == pytest.approx(331.5e6, rel=0.2)
+    assert found.final == pytest.approx(331.5e6, rel=0.2)
     assert found.total["sources"] == pytest.approx(228.4e6, rel=0.01)
     assert found.total["models"] == pytest.approx(91.6e6, rel=0.1)
-    assert (found.there, found.passing, found.unknown) == (0, 0, [])
+    assert (found.existing, found.temporary, found.unknown) == (0, 0, [])
     start = time.process_time()
     assert len(list(plan(resolved))) > 8
     assert time.process_time() - start < 2
@@ -78,12 +78,12 @@ def test_ten_thousand_cells_are_planned_in_seconds_of_cpu(world: Path) -> None:
         "compressions": [{"method": "magnitude", "sparsity": [n / 40 for n in range(1, 35)]}],
     }
     start = time.process_time()
-    text = said(study)
+    text = plan_text(study)
     assert time.process_time() - start < 10
     assert "10310 cells, 10310 to run" in text
 
 
-def test_sizes_are_those_of_whole_blocks(world: Path) -> None:
+def test_sizes_count_complete_blocks(world: Path) -> None:
     folder = world / "folder"
     folder.mkdir()
     empty = size_of(folder)
@@ -94,24 +94,24 @@ def test_sizes_are_those_of_whole_blocks(world: Path) -> None:
     assert size_of(folder / "none") is None
 
 
-def test_what_nothing_is_known_of_is_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_unknown_size_are_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(world / "hub"))
     study = copy.deepcopy(toy.STUDY)
     study["models"]["tiny"] = {"kind": "encoder", "hub": "someone/model"}
-    assert "of unknown size, not counted: results/models/tiny" in said(study)
+    assert "of unknown size, not counted: results/models/tiny" in plan_text(study)
     study["models"]["tiny"]["hub"] = "someone/model-70m"
-    assert "models 280 MB" in said(study)
+    assert "models 280 MB" in plan_text(study)
     pin = {"version": "1", "filename": "other-1-py3-none-any.whl", "sha256": "0" * 64}
     study |= {"wheels": {"other": pin}}
     study["models"]["tiny"] = {"kind": "encoder", "wheel": "other", "path": "model"}
-    assert "of unknown size, not counted: results/sources/other.whl, results/models/tiny" in said(study)
+    assert "of unknown size, not counted: results/sources/other.whl, results/models/tiny" in plan_text(study)
     study["wheels"]["other"] = {**pin, "size_bytes": 50_000_000}
-    assert "unknown size" not in said(study)
-    assert "models 50 MB" in said(study)
+    assert "unknown size" not in plan_text(study)
+    assert "models 50 MB" in plan_text(study)
 
 
-def test_stored_compressions_are_guessed_by_what_they_hold_and_then_by_those_there(world: Path) -> None:
-    """A bit a parameter for a mask (wanda), 33 for a mask and values (sparsegpt); the SVD's factors twice the model."""
+def test_stored_compressions_are_estimated_by_formula_and_then_by_existing_ones(world: Path) -> None:
+    """1 bit per parameter for a mask (wanda), 33 for a mask and values (sparsegpt); SVD factors are twice the model."""
     resolved = resolve(toy.METHODS, "study")
     cells = [cell for cell in grid.stored(grid.all_cells(resolved)) if cell.model == "tiny"]
     methods = [cell.compression.method for cell in cells]
@@ -126,25 +126,25 @@ def test_stored_compressions_are_guessed_by_what_they_hold_and_then_by_those_the
     assert after.total["compressions"] == sum(size_of(cell.compressed_path) for cell in files)
     assert after.total.get("factors", 0) == 0
     Path(files[0].compressed_path).unlink()
-    assert after.there - disk(resolved, []).there > JOB
+    assert after.existing - disk(resolved, []).existing > JOB
     assert disk(resolved, []).total["compressions"] == pytest.approx(after.total["compressions"], rel=0.3)
 
 
-def test_compressions_that_are_not_kept_are_only_on_the_way(world: Path) -> None:
-    kept, passing = (disk(resolve({**toy.METHODS, "keep_compressed": keep}, "study"), []) for keep in (True, False))
+def test_compressions_that_are_not_kept_are_temporary(world: Path) -> None:
+    kept, temporary = (disk(resolve({**toy.METHODS, "keep_compressed": keep}, "study"), []) for keep in (True, False))
     jobs = len(grid.stored(grid.all_cells(resolve(toy.METHODS, "study"))))
-    assert passing.passing == kept.total["compressions"] + JOB * jobs > JOB * jobs  # their logs count as well
-    assert "compressions" not in passing.total
-    assert passing.to_write == kept.to_write
+    assert temporary.temporary == kept.total["compressions"] + JOB * jobs > JOB * jobs  # their logs count as well
+    assert "compressions" not in temporary.total
+    assert temporary.to_write == kept.to_write
 
 
-def test_long_trainings_keep_checkpoints_on_the_way(world: Path) -> None:
+def test_long_trainings_keep_temporary_checkpoints(world: Path) -> None:
     resolved = resolve(toy.STUDY, "study")
-    one, two = (disk(resolved, [], long_jobs=n).passing for n in (1, 2))
+    one, two = (disk(resolved, [], long_jobs=n).temporary for n in (1, 2))
     assert two == 2 * one > 0
 
 
-def test_a_disk_that_is_too_small_is_said(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_too_small_is_reported(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
-    assert "MISSING  disk" in said()
+    assert "MISSING  disk space" in plan_text()

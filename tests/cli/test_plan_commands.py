@@ -1,4 +1,4 @@
-"""Commands that run one cell alone: pasted into a real shell as they are printed."""
+"""Commands that run single cells, pasted into a real shell as printed."""
 
 import copy
 import os
@@ -65,13 +65,13 @@ def test_cells_are_named_by_file_log_key_or_pattern(world: Path) -> None:
 
 
 def test_a_cell_that_is_not_there_is_an_error_with_an_example(world: Path) -> None:
-    with pytest.raises(UserError, match=r"names no cell of the study.*results/cells/tiny/colours/plain/dense/none"):
+    with pytest.raises(UserError, match=r"matches no cell of the study.*results/cells/tiny/colours/plain/dense/none"):
         cells_like(resolve(toy.STUDY, "study"), "results/cells/tiny/colours/plain.parquet")
     found = printed("--cell", "nothing")
     assert (found.returncode, found.stdout) == (2, "")
 
 
-def test_what_must_be_there_before_is_said(world: Path) -> None:
+def test_missing_inputs_are_listed(world: Path) -> None:
     resolved = resolve(toy.STUDY, "study")
     cell = grid.all_cells(resolved)[0]
     tokens = "results/tokens/tiny/colours/plain/default/evaluate.arrow"
@@ -89,7 +89,7 @@ def test_a_cell_without_commands_is_a_mistake(world: Path) -> None:
     assert "--commands" in found.stderr
 
 
-def test_inputs_of_other_settings_are_made_again(world: Path) -> None:
+def test_inputs_of_other_settings_are_rebuilt(world: Path) -> None:
     """After the calibration's texts have changed, both commands that come before the cell's are printed."""
     resolved = toy_run.read("methods.yaml")
     cell = next(cell for cell in grid.all_cells(resolved) if cell.key.startswith("tiny/hues/plain/wanda-0.5"))

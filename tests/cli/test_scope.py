@@ -23,7 +23,7 @@ def test_a_page_counted_by_hand():
         "  bert.encoder.layer.*.attention.output.dense.weight  32 x 32  x 2  2,048\n"
         "  bert.encoder.layer.*.intermediate.dense.weight      48 x 32  x 2  3,072\n"
         "  bert.encoder.layer.*.output.dense.weight            32 x 48  x 2  3,072\n"
-        "  in all 12 matrices of 14,336 weights: 70.4 % of 20,354\n"
+        "  total: 12 matrices, 14,336 weights, 70.4 % of 20,354\n"
         "\n"
         "left dense by design\n"
         "  biases of linear layers: 450\n"
@@ -39,7 +39,7 @@ def test_transposed_and_tied_weights():
     """GPT-2 stores (in, out), and its head is the table of words: 24,576 in blocks, 4,096 in tables, 576 + 320."""
     text = scope_text(tiny_models.causal("gpt2"), "gpt2")
     assert "  transformer.h.*.mlp.c_fc.weight     128 x 32  x 2  8,192\n" in text
-    assert "  in all 8 matrices of 24,576 weights: 83.1 % of 29,568\n" in text
+    assert "  total: 8 matrices, 24,576 weights, 83.1 % of 29,568\n" in text
     assert text.endswith("  lm_head.weight is transformer.wte.weight (tied), counted once")
 
 
@@ -71,7 +71,7 @@ def test_a_model_without_values_gives_the_same_page(family, tmp_path):
 
 
 def test_configurations_that_make_no_such_model(tmp_path):
-    with pytest.raises(UserError, match=r"no encoder can be made of its config\.json"):
+    with pytest.raises(UserError, match=r"config\.json does not describe a model of kind encoder"):
         empty_model(tmp_path, "encoder")
     FAMILIES["deberta"][0].save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"'deberta', for which .* has no language-model head\. Set `kind: encoder`"):

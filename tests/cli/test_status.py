@@ -1,4 +1,4 @@
-"""`junkdna status`, once and as a watch: states from real cell files and logs, and how little is read again."""
+"""`junkdna status`, once and with --watch: states from real cell files and logs; only changed files are read again."""
 
 import io
 import os
@@ -34,9 +34,9 @@ STUDY = {
 
 
 @pytest.fixture
-def resolved(finished_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
+def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resolved:
     """`STUDY` (six cells, all done) in a copy of the finished world, which is the working folder."""
-    monkeypatch.chdir(shutil.copytree(finished_once, tmp_path / "world"))
+    monkeypatch.chdir(shutil.copytree(ten_cells_once, tmp_path / "world"))
     toy.write_yaml(Path("config.yaml"), STUDY)
     return toy_run.read()
 
@@ -68,10 +68,10 @@ def test_every_state_is_counted_and_named(resolved: Resolved) -> None:
     log_of(four, process=subprocess_number())
     Path(five.path).unlink()
     log_of(five, "colours: 0.5", "finished")
-    said = list(status(resolved))
-    assert said[0] == "1 of 6 cells done, 1 batched, 1 running, 1 failed, 1 missing, 0 stale, 1 broken"
-    assert f"broken: {three.path}" in said
-    assert said[said.index(f"failed: {two.path}") + 1] == "    the data are wrong"
+    lines = list(status(resolved))
+    assert lines[0] == "1 of 6 cells done, 1 batched, 1 running, 1 failed, 1 missing, 0 stale, 1 broken"
+    assert f"broken: {three.path}" in lines
+    assert lines[lines.index(f"failed: {two.path}") + 1] == "    the data are wrong"
     assert stale_files(resolved) == [three.path]
     assert six.path in [cell.path for cell, state in Progress(resolved).look().states.items() if state == "done"]
 
@@ -96,23 +96,23 @@ def test_only_so_many_are_named(resolved: Resolved, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("junkdna.cli.status.SHOWN", 2)
     for cell in grid.all_cells(resolved):
         Path(cell.path).write_bytes(b"x")
-    said = list(status(resolved))
-    assert sum(line.startswith("broken: results/") for line in said) == 2
-    assert "broken: 4 more; all of them: junkdna status --stale" in said
+    lines = list(status(resolved))
+    assert sum(line.startswith("broken: results/") for line in lines) == 2
+    assert "broken: 4 more; list all: junkdna status --stale" in lines
 
 
-def test_failures_of_one_cause_are_said_once(resolved: Resolved) -> None:
+def test_failures_of_one_cause_are_shown_once(resolved: Resolved) -> None:
     cells = grid.all_cells(resolved)
     fix = "Save it as UTF-8 and run again."
     for cell in cells:
         Path(cell.path).unlink()
-        said = "its own trouble" if cell == cells[2] else f"{cell.path}: {'x' * 900} is no text. {fix}"
-        log_of(cell, f"about {cell.key}", said, "failed with exit code 2")
-    said = list(status(resolved))
-    assert sum(line.endswith(fix) for line in said) == 1
-    assert "    its own trouble" in said
-    assert "failed: 1 more with the same message" in said
-    assert [line for line in said if line.startswith("failed: results/")] == [
+        message = "its own trouble" if cell == cells[2] else f"{cell.path}: {'x' * 900} is no text. {fix}"
+        log_of(cell, f"about {cell.key}", message, "failed with exit code 2")
+    lines = list(status(resolved))
+    assert sum(line.endswith(fix) for line in lines) == 1
+    assert "    its own trouble" in lines
+    assert "failed: 1 more with the same message" in lines
+    assert [line for line in lines if line.startswith("failed: results/")] == [
         f"failed: {cell.path}" for cell in (*cells[:2], *cells[3:5], cells[2])
     ]
 
@@ -138,7 +138,7 @@ class Screen(io.StringIO):
         return True
 
 
-def test_a_watch_of_a_finished_study_says_so_once_and_ends(resolved: Resolved) -> None:
+def test_a_watch_of_a_finished_study_prints_one_line_and_ends(resolved: Resolved) -> None:
     out = io.StringIO()
     assert cli_status.watch(resolved, 60, out) == 0
     assert out.getvalue()[8:] == "  6/6 done, 0 running, 0 failed\n"
@@ -164,7 +164,7 @@ def test_a_watch_ends_with_the_run_it_saw(resolved: Resolved, monkeypatch: pytes
     monkeypatch.setattr(cli_status.time, "sleep", lambda seconds: lock.unlink())
     out = io.StringIO()
     assert cli_status.watch(resolved, 1, out) == 1
-    assert out.getvalue().endswith("the run has ended with 1 cells not done; `junkdna status` says why\n")
+    assert out.getvalue().endswith("the run ended with 1 cells not done; for the reasons, run `junkdna status`\n")
     assert out.getvalue().count("5/6 done") == 2
 
 
@@ -174,6 +174,6 @@ def test_ctrl_c_leaves_a_watch_quietly(resolved: Resolved) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     line = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    rest, said = process.communicate(timeout=60)
+    rest, stderr = process.communicate(timeout=60)
     assert "5/6 done" in line
-    assert (process.returncode, rest, said) == (130, "", "")
+    assert (process.returncode, rest, stderr) == (130, "", "")

@@ -18,7 +18,7 @@ from junkdna.cli import jobs, plan
 from junkdna.cli.main import parser
 from junkdna.compress import apply
 from junkdna.compress.artifact import read_artifact
-from junkdna.compress.masks import put
+from junkdna.compress.masks import write_result
 from junkdna.compress.scope import body_name, prunable
 from junkdna.compress.store import make_compressed
 from junkdna.errors import UserError
@@ -36,7 +36,7 @@ KINDS = {"tiny": "encoder", "llm": "decoder"}
 
 @pytest.fixture(scope="module")
 def ran(toy_world_once, tmp_path_factory):
-    """All cells of the toy study of methods, in a world of their own: {cell: its row}."""
+    """All cells of the toy study of methods, in a separate world: {cell: its row}."""
     folder = tmp_path_factory.mktemp("methods") / "world"
     shutil.copytree(toy_world_once, folder)
     before = Path.cwd()
@@ -55,17 +55,17 @@ def plain(model: str) -> torch.nn.Module:
 def compressed_weights(cell) -> tuple[dict, dict]:
     """Weights of the plain model before and after a cell's compression, by name, as the cell puts them on."""
     model = plain(cell.model)
-    scope = apply.chosen(model, cell.compression)
+    scope = apply.select_prunables(model, cell.compression)
     before = {each.name: each.matrix().clone() for each in scope}
     if cell.compressed_path:
         artifact = read_artifact(Path(cell.compressed_path))
-        found = apply.stored_results(artifact, model, scope)
+        found = apply.artifact_results(artifact, model, scope)
     else:
         generator = torch.Generator().manual_seed(0) if METHODS[cell.compression.method].random else None
-        found = apply.results(scope, cell.compression, generator)
+        found = apply.compress_each(scope, cell.compression, generator)
     by_name = {each.name: each for each in scope}
     for name, result in list(found):
-        put(by_name[name], result)
+        write_result(by_name[name], result)
     return before, {each.name: each.matrix().clone() for each in scope}
 
 
@@ -74,7 +74,7 @@ def test_every_method_of_the_registry_ran(ran):
     assert {cell.transfer for cell in ran} == {"none", "dense", "sparse", "sparse_to_dense", "dense_freeze"}
 
 
-def test_achieved_sparsity_is_the_one_asked_for(ran):
+def test_achieved_sparsity_equals_the_level(ran):
     for cell, row in ran.items():
         if METHODS.get(cell.compression.method) and METHODS[cell.compression.method].gives == "weight":
             assert row["achieved_sparsity"] == 0
@@ -127,7 +127,7 @@ def test_weights_really_change_as_the_method_says(ran):
             assert zeros / total == pytest.approx(cell.compression.nominal_sparsity, abs=2e-3)
 
 
-def test_stored_compressions_are_shared_and_know_what_made_them(ran):
+def test_compressed_weights_are_shared_and_record_their_origin(ran):
     resolved = toy_run.read("methods.yaml")
     wanda = [cell for cell in ran if cell.compression.tag == "wanda-0.5,calibration=phrases" and cell.model == "tiny"]
     assert len({cell.compressed_path for cell in wanda}) == 1
@@ -166,29 +166,29 @@ def compressing_cell(settings: object) -> None:
     run_cell(settings, "cpu")
 
 
-def test_a_stored_compression_of_another_model_is_refused(ran):
+def test_compressed_weights_of_another_model_are_refused(ran):
     cell = next(cell for cell in ran if cell.compressed_path and cell.model == "llm")
     model = plain("tiny")
     artifact = read_artifact(Path(cell.compressed_path))
-    with pytest.raises(UserError, match="made of another model"):
-        list(apply.stored_results(artifact, model, prunable(model)))
+    with pytest.raises(UserError, match="built from another model"):
+        list(apply.artifact_results(artifact, model, prunable(model)))
 
 
 @pytest.mark.parametrize(("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128")])
 def test_a_level_that_does_not_fit_a_matrix_names_it(ran, tag, says):
     model = plain("tiny")
     with pytest.raises(UserError, match=r"encoder\.layer\.0\.attention.*: ") as error:
-        list(apply.results(prunable(model), parse_compression(tag), None))
+        list(apply.compress_each(prunable(model), parse_compression(tag), None))
     assert says in str(error.value)
 
 
 def test_layers_that_match_nothing_are_an_error(ran):
     with pytest.raises(UserError, match=r"layers.*'9'"):
-        apply.chosen(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
+        apply.select_prunables(plain("tiny"), parse_compression("svd-rank0.5,layers=9"))
 
 
-def test_cells_made_again_are_equal(ran):
-    """The same numbers once more, compressions made anew included."""
+def test_rerun_cells_are_equal(ran):
+    """The same numbers again, including recomputed compressions."""
     resolved = toy_run.read("methods.yaml")
     cells = [cell for cell in ran if cell.compressed_path and cell.model == "llm"][:4]
     for cell in cells:
@@ -209,7 +209,11 @@ def test_stale_calibration_rows_are_refused(ran):
     rows = Path("results/calibration/tiny/phrases/seed-0.parquet")
     other = Path("results/calibration/llm/phrases/seed-0.parquet")
     folder = toy_run.manifest("tiny").parent
-    for wrong, says in ((other, "other settings"), (Path("none.parquet"), "junkdna calibration"), (None, "not there")):
+    for wrong, says in (
+        (other, "other settings"),
+        (Path("no.parquet"), "junkdna calibration"),
+        (None, "do not exist"),
+    ):
         with pytest.raises(UserError, match=says):
             make_compressed(Path("results/new.safetensors"), settings, folder, wrong, "cpu")
     settings = replace(settings, inputs={**settings.inputs, "calibration": "0" * 16})
@@ -223,14 +227,14 @@ def test_a_job_makes_the_file_its_settings_describe_and_no_other(ran):
     cell = next(cell for cell in ran if cell.compression.method == "svd" and cell.model == "tiny")
     settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
     for output, model in ((cell.compressed_path + "x", "tiny"), (cell.compressed_path, "llm")):
-        with pytest.raises(UserError, match="not what --settings describes"):
+        with pytest.raises(UserError, match="does not match --settings"):
             jobs.compress(Path(output), settings, toy_run.manifest(model), None, gpus=0, threads=1)
     other = replace(settings, compression="magnitude-x")
     with pytest.raises(UserError, match="no stored compression"):
         jobs.compress(Path("x"), other, toy_run.manifest("tiny"), None, gpus=0, threads=1)
 
 
-def test_every_printed_command_runs_as_it_stands(ran, tmp_path):
+def test_every_printed_command_runs(ran, tmp_path):
     """Calibration rows, compressions and cells of one method, made again by the lines of `junkdna plan --commands`."""
     resolved = toy_run.read("methods.yaml")
     for folder in ("calibration", "compressed", "cells"):

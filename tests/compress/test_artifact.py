@@ -93,10 +93,10 @@ def test_no_matrix_at_all(tmp_path):
     assert read_artifact(tmp_path / "x").masks == {}
 
 
-def test_settings_are_compared_where_given(path):
-    assert read_artifact(path, made_from="abc").facts == FACTS
+def test_settings_are_compared_if_given(path):
+    assert read_artifact(path, settings_fingerprint="abc").facts == FACTS
     with pytest.raises(UserError, match=r"method\.safetensors .*other settings \(digest abc\).*\(xyz\).*Rebuild it"):
-        read_artifact(path, made_from="xyz")
+        read_artifact(path, settings_fingerprint="xyz")
 
 
 def test_broken_files(path):
@@ -118,6 +118,6 @@ def test_masks_that_do_not_fit_their_shapes(path):
             read_artifact(path)
 
 
-def test_a_matrix_twice_is_our_own_mistake(tmp_path, results):
-    with pytest.raises(AssertionError, match=r"b\.weight comes twice"):
+def test_a_duplicate_matrix_fails_an_assertion(tmp_path, results):
+    with pytest.raises(AssertionError, match=r"b\.weight occurs twice"):
         write_artifact(tmp_path / "x", [*results.items(), ("b.weight", results["b.weight"])], {})

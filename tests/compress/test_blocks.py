@@ -80,12 +80,12 @@ def test_other_ways_to_call_blocks(style):
     ("style", "words"),
     [
         ("unused", r"stack\.0\.second\.weight: .*does not run this layer"),
-        ("some tokens", r"stack\.0\.first\.weight: for 6 rows of 5 tokens its layer is given a \(3, 4\) tensor"),
-        ("dict", r"stack\.0 \(Block\): it returns something else"),
-        ("pooled", r"stack\.0 \(Block\): it returns something else"),
-        ("chain", r"stack\.1 \(Block\): it takes more from the block before"),
-        ("reversed", r"stack\.1 \(Block\): it ran when block 0 was to run"),
-        ("flat", r"stack\.0 \(Block\): the first thing it takes"),
+        ("some tokens", r"stack\.0\.first\.weight: for 6 rows of 5 tokens the layer gets a \(3, 4\) tensor"),
+        ("dict", r"stack\.0 \(Block\): it does not return hidden states"),
+        ("pooled", r"stack\.0 \(Block\): it does not return hidden states"),
+        ("chain", r"stack\.1 \(Block\): it takes more than the hidden states"),
+        ("reversed", r"stack\.1 \(Block\): it runs when block 0 is due"),
+        ("flat", r"stack\.0 \(Block\): its first argument"),
     ],
 )
 def test_blocks_that_cannot_run_alone(style, words):
@@ -95,8 +95,8 @@ def test_blocks_that_cannot_run_alone(style, words):
         calibrated(model, prunable(model), [batch(rows(7, 5))], compress, False, "cpu")
 
 
-def test_a_block_called_with_an_object_that_may_hold_state():
+def test_a_block_whose_argument_may_have_state():
     with torch.random.fork_rng(devices=[]):
         model = Toy("state")
-    with pytest.raises(UserError, match=r"stack\.0 \(Block\): it is called with a object"):
+    with pytest.raises(UserError, match=r"stack\.0 \(Block\): an argument has type object"):
         run(model, [batch(rows(7, 5))])

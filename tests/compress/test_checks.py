@@ -31,20 +31,20 @@ def test_kept_and_pruned_make_all_or_all_but_one(total, ten_thousandths):
     assert keep_count(total, sparsity) + prune_count(total, sparsity) == total - (not whole)
 
 
-def test_count_where_the_float_product_falls_short():
+def test_count_when_the_float_product_is_too_small():
     total = 85_000_010  # the size of a base encoder; a fixed 1e-9 is below one unit in the last place here
     assert int(total * 0.7 + 1e-9) == 59_500_006
     assert prune_count(total, 0.7) == 59_500_007
 
 
 @pytest.mark.parametrize("level", [70, -0.1, float("nan"), float("inf")])
-def test_a_share_that_no_study_lets_through_is_our_own_mistake(level):
+def test_a_fraction_outside_0_to_1_fails_an_assertion(level):
     for count in (prune_count, keep_count, partial(kept_rank, 100)):
         with pytest.raises(AssertionError):
             count(100, level)
 
 
-def test_group_zero_is_the_whole_row():
+def test_group_zero_is_one_group_per_row():
     assert group_size(576, 0) == 576
     assert group_size(576, 64) == 64
 
@@ -52,9 +52,9 @@ def test_group_zero_is_the_whole_row():
 @pytest.mark.parametrize(
     ("inputs", "group", "words"),
     [
-        (96, 128, r"group 128 does not divide the 96 inputs.*one of \[8, 12, 16, 24, 32, 48\], or 0\.$"),
-        (600, 128, r"use one of \[8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100, 120, 150, 200, 300\], or 0"),
-        (37, 8, r"Here use 0\.$"),
+        (96, 128, r"group 128 does not divide the 96 inputs.*one of \[8, 12, 16, 24, 32, 48\] or 0\.$"),
+        (600, 128, r"use one of \[8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100, 120, 150, 200, 300\] or 0"),
+        (37, 8, r"For this matrix, use 0\.$"),
     ],
 )
 def test_bad_group(inputs, group, words):
@@ -64,7 +64,7 @@ def test_bad_group(inputs, group, words):
 
 def test_divides():
     check_divides(8, 4)
-    with pytest.raises(UserError, match=r"\(6 = 1 x 4 \+ 2\): use an `of` among \[2, 3, 6\]"):
+    with pytest.raises(UserError, match=r"\(6 = 1 x 4 \+ 2\): use one of \[2, 3, 6\] for `of`"):
         check_divides(6, 4)
     with pytest.raises(UserError, match="leave this matrix out"):
         check_divides(37, 4)
@@ -85,7 +85,7 @@ def test_the_largest_finite_weights_pass():
 
 
 def test_two_bad_weights_in_different_parts_are_found(monkeypatch):
-    monkeypatch.setattr(chunks, "CPU_PART", 3)
+    monkeypatch.setattr(chunks, "CPU_CHUNK", 3)
     weight = torch.ones(3, 4)
     weight[0, 0] = weight[2, 3] = float("nan")
     with pytest.raises(UserError, match=r"^b: 2 of 12"):
@@ -104,12 +104,12 @@ def test_cuda_weights_that_are_not_finite(bad):
 
 
 def test_no_weights():
-    with pytest.raises(UserError, match="matched no matrix"):
+    with pytest.raises(UserError, match="scope contains no matrix"):
         check_weights({})
 
 
 @pytest.mark.parametrize("weight", [torch.ones(3), torch.ones(2, 2, dtype=torch.int8), torch.ones(0, 2)])
-def test_what_is_no_float_matrix_is_our_own_mistake(weight):
+def test_anything_but_a_float_matrix_fails_an_assertion(weight):
     with pytest.raises(AssertionError, match="w:"):
         check_weights({"w": weight})
     with pytest.raises(AssertionError, match="weight:"):

@@ -82,7 +82,7 @@ def test_nothing_replaced_nothing_changed():
     assert torch.equal(new, weight.float())
 
 
-def test_what_replaces_a_column_stands_to_the_last_bit():
+def test_replaced_columns_are_kept_bit_for_bit():
     weight, factor, _ = problem(4, 60, seed=4)
     given = weight.float().t().sin()
     new = sweep(weight.float(), factor, 8, lambda first, columns: None, lambda index, column: given[index])

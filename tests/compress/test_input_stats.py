@@ -18,7 +18,7 @@ def whole_numbers(tokens, inputs, seed, largest=255):
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=4), st.integers(1, 6), seeds, dtypes, st.booleans())
-def test_sums_are_exact_where_float32_holds_them_in_any_batches(batches, inputs, seed, dtype, gram):
+def test_sums_that_float32_can_represent_are_exact_in_any_batches(batches, inputs, seed, dtype, gram):
     x = whole_numbers(sum(batches), inputs, seed)
     statistics = InputStatistics(inputs, gram=gram, device="cpu")
     for batch in torch.tensor(x).to(dtype).split(batches):
@@ -68,7 +68,7 @@ def test_row_of_the_factor_is_that_of_the_inverse_over_the_inputs_behind():
         np.testing.assert_allclose(factor[j, j] * factor[j, j:], inverse[0], rtol=0, atol=1e-9 * inverse.max())
 
 
-def test_factor_goes_with_the_inverse_of_the_scale():
+def test_factor_scales_inversely():
     x = correlated_inputs(60, 9, seed=4)
     assert torch.equal(inverse_factor(statistics_of(4 * x)) * 4, inverse_factor(statistics_of(x)))
 
@@ -93,7 +93,7 @@ def test_fewer_tokens_than_inputs_are_enough():
     assert torch.isfinite(inverse_factor(statistics_of(correlated_inputs(1, 30, seed=6)))).all()
 
 
-def test_factor_is_made_once_until_tokens_come():
+def test_factor_is_cached_until_tokens_are_added():
     x = correlated_inputs(60, 5, seed=7)
     statistics = statistics_of(x)
     first = inverse_factor(statistics)
@@ -128,7 +128,7 @@ def test_no_tokens():
 def test_sums_that_no_inputs_have():
     statistics = statistics_of(torch.ones(4, 2))
     statistics.gram[0, 1] = statistics.gram[1, 0] = 9  # beyond sqrt(4 * 4)
-    with pytest.raises(UserError, match=r"4 calibration tokens is not positive definite, with 0\.01"):
+    with pytest.raises(UserError, match=r"4 calibration tokens is not positive definite, even with 0\.01"):
         inverse_factor(statistics)
 
 

@@ -161,7 +161,7 @@ def test_sparsegpt_is_nearer_to_float64(case: Case, name: str):
 
 
 def test_llm_compressor_prunes_one_more_in_each_block(case: Case):
-    """And the package exactly what is asked for."""
+    """And the package prunes exactly what the level requires."""
     mask = sparsegpt.compress(case.weight, case.statistics, 0.5).mask
     theirs = case.found["layer.sparsegpt.50"] != 0
     for ours, other in zip(mask.split(128, dim=1), theirs.split(128, dim=1), strict=True):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from junkdna.compress.masks import MatrixResult, apply, put, violations
+from junkdna.compress.masks import MatrixResult, apply_masks, violations, write_result
 from junkdna.compress.scope import Prunable, matrices
 
 GENERATOR_SEED = 11
@@ -27,7 +27,7 @@ def masks():
 
 def test_apply_zeroes_the_pruned_and_keeps_the_rest_bit_for_bit(prunables, masks):
     before = [each.parameter.detach().clone() for each in prunables]
-    apply(prunables, masks)
+    apply_masks(prunables, masks)
     plain, stored = (each.parameter for each in prunables)
     assert plain[0, 1] == plain[2, 3] == stored[0, 1] == 0  # stored is (in, out): mask [1, 0] is its [0, 1]
     assert int((plain == 0).sum()) == 2
@@ -43,25 +43,25 @@ def test_apply_zeroes_the_pruned_and_keeps_the_rest_bit_for_bit(prunables, masks
 def test_apply_overwrites_what_is_not_finite(prunables, masks):
     with torch.no_grad():
         prunables[0].parameter[0, 1] = float("inf")
-    apply(prunables, masks)
+    apply_masks(prunables, masks)
     assert prunables[0].parameter[0, 1] == 0
 
 
 def test_put_writes_new_values_then_zeros(prunables, masks):
     each, mask = prunables[0], masks[prunables[0].name]
     before = each.matrix().clone()
-    put(each, MatrixResult(mask, None))
+    write_result(each, MatrixResult(mask, None))
     assert torch.equal(each.matrix(), before * mask)
     new = torch.arange(1.0, mask.numel() + 1).view_as(mask)
-    put(each, MatrixResult(None, new))
+    write_result(each, MatrixResult(None, new))
     assert torch.equal(each.matrix(), new)
-    put(each, MatrixResult(mask, new + 1))
+    write_result(each, MatrixResult(mask, new + 1))
     assert torch.equal(each.matrix(), (new + 1) * mask)
 
 
 def test_violations_of_zero(prunables, masks):
     assert violations(prunables, masks) == 3
-    apply(prunables, masks)
+    apply_masks(prunables, masks)
     assert violations(prunables, masks) == 0
     with torch.no_grad():
         prunables[1].parameter[0, 1] = 1e-30
@@ -80,18 +80,18 @@ def test_violations_of_a_reference(prunables, masks):
 
 
 def test_an_optimizer_step_is_seen(prunables, masks):
-    apply(prunables, masks)
+    apply_masks(prunables, masks)
     optimizer = torch.optim.SGD([each.parameter for each in prunables], lr=0.1)
     sum(each.parameter.float().sum() for each in prunables).backward()
     optimizer.step()
     assert violations(prunables, masks) == 3
-    apply(prunables, masks)
+    apply_masks(prunables, masks)
     assert violations(prunables, masks) == 0
 
 
-@pytest.mark.parametrize("use", [apply, violations])
-def test_masks_of_other_matrices_are_our_own_mistake(use, prunables, masks):
-    with pytest.raises(AssertionError, match="different matrices"):
+@pytest.mark.parametrize("use", [apply_masks, violations])
+def test_masks_of_other_matrices_fail_an_assertion(use, prunables, masks):
+    with pytest.raises(AssertionError, match="different names"):
         use(prunables, {"plain": masks["plain"]})
     with pytest.raises(AssertionError, match="stored: mask"):
         use(prunables, masks | {"stored": masks["stored"].t()})

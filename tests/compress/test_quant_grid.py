@@ -12,8 +12,8 @@ half_steps = st.lists(st.integers(-1000, 1000), min_size=1, max_size=12)  # ties
 
 
 def normal_group(seed, size, dtype):
-    """Weights that lie half-way between two points nowhere but where the grid makes them (the largest of a symmetric
-    one), so that floating and exact arithmetic choose alike."""
+    """Weights that are halfway between two points only because of the grid (the largest of a symmetric grid), so that
+    floating-point and exact arithmetic choose the same points."""
     return torch.from_numpy(np.random.default_rng(seed).normal(size=size)).to(dtype)
 
 

@@ -36,7 +36,7 @@ IN_EACH_ROW = "101010101010"
 
 
 def test_a_mask_is_counted():
-    found = report(HALF, "magnitude", 0.9)  # over the whole model a matrix may get less
+    found = report(HALF, "magnitude", 0.9)  # with a guarantee over the model, a matrix may get less
     assert (found.name, found.rows, found.inputs, found.weights) == ("w", 4, 12, 48)
     assert (found.pruned, found.sparsity, found.effective_bits) == (24, 0.5, 9)
     assert found.rank is None
@@ -45,7 +45,7 @@ def test_a_mask_is_counted():
 
 
 @pytest.mark.parametrize("method", ["magnitude_layer", "sparsegpt"])
-def test_a_matrix_that_lost_one_less_than_asked(method):
+def test_a_matrix_that_lost_one_less_than_required(method):
     uneven = mask_of("111111111111", "111111111110", "000000000000", "000000000000")
     assert report(uneven, method, 0.52).pruned == 25  # floor(48 * 0.52) = 24
     with pytest.raises(RuntimeError, match=f"^w: {method}-0.55 .*25 of 48 weights are pruned, fewer than 26"):
@@ -129,7 +129,7 @@ def test_act_order_mixes_the_groups():
         layer_report("w", weight, noise, at("gptq", 2, group=32, act_order=True))
 
 
-def test_options_that_are_left_out_are_the_defaults():
+def test_missing_options_have_their_defaults():
     weight = torch.zeros(2, 256)
     result = MatrixResult(None, weight)
     assert layer_report("w", weight, result, at("rtn", 4)).effective_bits == 4 + 20 / 128
@@ -143,7 +143,7 @@ def test_low_rank():
     assert found.facts()["rank"] == 2
 
 
-def test_results_of_another_shape_or_dtype_are_our_own_mistake():
+def test_results_of_another_shape_or_dtype_fail_an_assertion():
     with pytest.raises(AssertionError, match=r"w: \(12, 4\) of \(4, 12\)"):
         report(HALF.t(), "magnitude", 0.5)
     with pytest.raises(AssertionError, match=r"w: torch\.float64"):
@@ -163,7 +163,7 @@ def test_a_method_that_prunes_matrix_by_matrix_owes_something():
 
 @pytest.mark.parametrize("method", OVER_MATRICES, ids=lambda method: method.name)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_what_the_methods_give_is_what_was_asked(method, dtype):
+def test_methods_deliver_what_the_level_requires(method, dtype):
     generator = torch.Generator().manual_seed(9)
     weight = torch.randn(20, 96, generator=generator).to(dtype)
     statistics = InputStatistics(96, gram=True, device="cpu")

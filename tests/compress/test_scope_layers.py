@@ -24,14 +24,14 @@ def test_a_block_is_not_its_namesakes():
     assert len(select_layers(BERT, ["layer.11"])) == 4
 
 
-def test_a_part_is_matched_whole():
+def test_components_match_completely():
     assert select_layers(BERT, ["output"]) == [name for name in BERT if ".output." in name]
     assert select_layers(LLAMA, ["layers.28.mlp.down_proj"]) == ["model.layers.28.mlp.down_proj.weight"]
     with pytest.raises(UserError, match="Did you mean 'self_attn'"):
         select_layers(LLAMA, ["attn"])
 
 
-def test_weight_at_the_end_may_be_left_out():
+def test_the_suffix_weight_is_optional():
     full = "model.layers.3.mlp.up_proj.weight"
     assert select_layers(LLAMA, [full]) == select_layers(LLAMA, ["3.mlp.up_proj"]) == [full]
     with pytest.raises(UserError, match="matches none"):
@@ -75,16 +75,16 @@ def test_as_a_regular_expression_would(stems, patterns):
 @pytest.mark.parametrize(
     ("patterns", "words"),
     [
-        ([], "no pattern is given"),
-        ([""], "empty part"),
-        (["11..mlp"], "empty part"),
-        (["29-24.mlp"], "runs down; write 24-29"),
+        ([], "layers is empty"),
+        ([""], "empty component"),
+        (["11..mlp"], "empty component"),
+        (["29-24.mlp"], "is decreasing; write 24-29"),
         (["32.mlp"], "'32.mlp' matches none of the 128 matrices.* Did you mean .*'31.mlp'"),
         (["mlp.dwon_proj"], "Did you mean 'mlp.down_proj'"),
         (["mlp", "attention"], "'attention' matches none"),
         (["a.b.c.d.e.f.g.h"], r"matches none.*Matrices: model\.layers\.0\.self_attn\.q_proj\.weight, .*, \.\.\., "),
     ],
 )
-def test_patterns_that_are_wrong(patterns, words):
+def test_wrong_patterns(patterns, words):
     with pytest.raises(UserError, match=words):
         select_layers(LLAMA, patterns)

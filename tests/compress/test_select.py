@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.compress import select
-from junkdna.compress.chunks import CPU_PART
+from junkdna.compress.chunks import CPU_CHUNK
 from junkdna.compress.select import (
     Order,
     keep_all_but_lowest,
@@ -103,9 +103,9 @@ STEP = select.SAMPLE_STEP | 1
 
 
 def hidden_from_the_sample():
-    """Large where the sample looks, small elsewhere: what it brackets is far from the threshold."""
+    """Large at the sampled positions and small at all others, so the bracket is far from the threshold."""
     values = torch.linspace(1e-3, 1, SIZE)
-    for part in values.split(CPU_PART):
+    for part in values.split(CPU_CHUNK):
         part[::STEP] += 100
     return values
 
@@ -150,13 +150,13 @@ def test_adversarial_data(name):
 def passes(order):
     """The order, and a list that gets an entry at each pass over its keys."""
     made = []
-    return order._replace(key_parts=lambda: made.append(1) or order.key_parts()), made
+    return order._replace(key_chunks=lambda: made.append(1) or order.key_chunks()), made
 
 
 @pytest.mark.parametrize(
     ("name", "most"), [("sorted", 1), ("bfloat16", 1), ("all equal", 2), ("mostly zeros", 2), ("two values", 2)]
 )
-def test_the_threshold_takes_one_pass_and_two_where_many_are_equal(name, most):
+def test_the_threshold_takes_one_pass_or_two_with_many_ties(name, most):
     order, made = passes(magnitude_order({"w": ADVERSARIAL[name]().view(256, -1)}))
     for count in (SIZE // 10, int(SIZE * 0.3), SIZE // 2, int(SIZE * 0.9)):
         made.clear()
@@ -164,7 +164,7 @@ def test_the_threshold_takes_one_pass_and_two_where_many_are_equal(name, most):
         assert len(made) <= most
 
 
-def test_a_bracket_that_holds_far_too_much_is_given_up():
+def test_a_bracket_with_far_too_many_keys_is_abandoned():
     order, made = passes(magnitude_order({"w": uniform().view(256, -1)}))
     ends = torch.tensor([0, TOP[torch.int32] - 1], dtype=torch.int32).repeat_interleave(len(order.sample) // 2)
     misled = order._replace(sample=ends)
@@ -175,7 +175,7 @@ def test_a_bracket_that_holds_far_too_much_is_given_up():
     assert found == kth_lowest(order, SIZE // 2)
 
 
-def test_a_matrix_may_be_changed_once_its_mask_is_there():
+def test_a_matrix_may_be_changed_once_its_mask_exists():
     weights = {name: uniform(seed)[: 7 * 11].view(7, 11) for seed, name in enumerate("ba")}
     weights["c"] = uniform(2)[: 7 * 11].view(11, 7).t()
     with small_parts(10):
@@ -186,12 +186,12 @@ def test_a_matrix_may_be_changed_once_its_mask_is_there():
             weights[name].fill_(5)
 
 
-def test_masks_are_made_when_they_are_asked_for():
+def test_masks_are_computed_on_request():
     weights = {str(index): torch.ones(2, 8) for index in range(6)}
     with small_parts(4):
         order = magnitude_order(weights)
         read = []
-        counted = order._replace(key_parts=lambda: (read.append(1) or part for part in order.key_parts()))
+        counted = order._replace(key_chunks=lambda: (read.append(1) or part for part in order.key_chunks()))
         masks = keep_from(counted, 1)
         next(masks)
         assert len(read) == 4  # of 24
@@ -206,7 +206,7 @@ def test_keep_from_prunes_below_and_so_many_ties():
 
 
 @pytest.mark.parametrize("rank", [0, 3])
-def test_too_high_or_low_a_rank_is_our_own_mistake(rank):
+def test_a_rank_out_of_range_fails_an_assertion(rank):
     with pytest.raises(AssertionError, match=f"rank {rank}"):
         kth_lowest(order_of([[1, 2]], torch.int32), rank)
 

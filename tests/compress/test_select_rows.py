@@ -45,7 +45,7 @@ def test_a_transposed_view():
 
 
 @pytest.mark.parametrize("count", [-1, 5])
-def test_more_than_there_are_is_our_own_mistake(count):
+def test_too_large_a_count_fails_an_assertion(count):
     with pytest.raises(AssertionError, match=f"{count} of 4"):
         keep_highest_per_row(torch.ones(2, 4), count)
 

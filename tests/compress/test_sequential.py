@@ -12,7 +12,7 @@ from sequential_oracle import batch, compress, naive, rows, run, same
 from tiny_models import FAMILIES
 
 from junkdna.compress.blocks import Batch
-from junkdna.compress.masks import MatrixResult, put
+from junkdna.compress.masks import MatrixResult, write_result
 from junkdna.compress.scope import prunable
 from junkdna.compress.sequential import calibrated
 from junkdna.errors import UserError
@@ -34,7 +34,7 @@ GROUPED = ["q_proj k_proj v_proj", "gate_proj up_proj"]  # Llama and what follow
 
 @pytest.mark.parametrize("gram", [False, True])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_padded_batches_equal_whole_passes_row_by_row(name, gram):
+def test_padded_batches_equal_full_passes_row_by_row(name, gram):
     """Against rows one by one without pads, on the model compressed so far: pads and batches change nothing."""
     model = tiny_models.task_model(name)
     texts = rows(9, 6, 3, 5, 11)
@@ -54,7 +54,7 @@ def test_padded_batches_equal_whole_passes_row_by_row(name, gram):
 
 @pytest.mark.parametrize("name", ["bert", "deberta_v3", "llama", "gemma3", "gpt2", "opt"])
 def test_bfloat16(name):
-    """Whole rows in the very batches of the whole passes, so that the same roundings happen."""
+    """Complete rows in the same batches as the full passes, so that rounding is equal."""
     model = tiny_models.task_model(name).to(torch.bfloat16)
     batches = [batch(rows(8, 8)), batch(rows(7))]
     wanted = naive(copy.deepcopy(model), batches, gram=False)
@@ -67,7 +67,7 @@ def test_bfloat16(name):
 
 
 def test_a_row_as_long_as_the_table_of_positions():
-    """One row of 16 tokens, and queries and keys that also read a table of 16 rows: the tokens are told apart."""
+    """One row of 16 tokens, and queries and keys that also read a table of 16 rows: only the tokens count."""
     model = tiny_models.plain("deberta_v3")
     batches = [batch(rows(16))]
     wanted = naive(copy.deepcopy(model), batches, gram=False)
@@ -252,7 +252,7 @@ def test_batches_of_pads_only_count_nothing():
     got = run(copy.deepcopy(model), [empty, batch(rows(5)), empty])
     wanted = run(copy.deepcopy(model), [batch(rows(5))])
     assert all(torch.equal(got[matrix][1], wanted[matrix][1]) for matrix in wanted)
-    with pytest.raises(UserError, match="none of the 2 calibration batches holds a token"):
+    with pytest.raises(UserError, match="none of the 2 calibration batches contains a token"):
         run(model, [empty, empty])
 
 
@@ -260,10 +260,10 @@ def test_put_writes_transposed_weights():
     model = tiny_models.plain("gpt2")
     chosen = prunable(model)[0]
     weight = torch.arange(96.0 * 32).reshape(96, 32)
-    put(chosen, MatrixResult(None, weight))
+    write_result(chosen, MatrixResult(None, weight))
     assert torch.equal(model.h[0].attn.c_attn.weight, weight.T)
     mask = weight.long() % 2 == 0
-    put(chosen, MatrixResult(mask, None))
+    write_result(chosen, MatrixResult(mask, None))
     assert torch.equal(model.h[0].attn.c_attn.weight, (weight * mask).T)
 
 
@@ -275,11 +275,11 @@ def test_models_and_matrices_that_calibration_refuses():
     with pytest.raises(UserError, match=r"2 lists of blocks \(encoder\.block, decoder\.block\)"):
         calibrated(t5, prunable(t5), some, compress, False, "cpu")
     albert = hf.AlbertModel(hf.AlbertConfig(**tiny_models.ENCODER, embedding_size=16))
-    with pytest.raises(UserError, match=r"AlbertLayerGroup.*it ran when block 1 was to run"):
+    with pytest.raises(UserError, match=r"AlbertLayerGroup.*it runs when block 1 is due"):
         calibrated(albert, prunable(albert), some, compress, False, "cpu")
     llama = tiny_models.causal("llama")
     head = prunable(llama, prune_head=True, head_names=["lm_head.weight"])
-    with pytest.raises(UserError, match=r"lm_head\.weight stands outside the blocks"):
+    with pytest.raises(UserError, match=r"lm_head\.weight is outside the blocks"):
         calibrated(llama, head, some, compress, False, "cpu")
     tied = tiny_models.causal("llama")
     tied.model.layers[1].mlp.up_proj.weight = tied.model.layers[0].mlp.up_proj.weight
@@ -290,7 +290,7 @@ def test_models_and_matrices_that_calibration_refuses():
 @pytest.mark.gpu
 @pytest.mark.skipif(torch.cuda.device_count() == 0, reason="needs a CUDA device")
 def test_only_the_block_at_work_is_on_the_device():
-    """In a process of its own: this one must not start CUDA, as other tests lease devices."""
+    """In a separate process: this one must not start CUDA, because other tests lease devices."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(on_the_device).result()
 

@@ -1,4 +1,4 @@
-"""How long cells are expected to take, and what is left of a run."""
+"""Expected times of cells, and the remaining time of a run."""
 
 import copy
 from dataclasses import replace
@@ -58,7 +58,7 @@ def test_the_first_of_several_records_that_has_a_cell_like_it_counts(resolved: R
     assert (times.expected_s(one), times.expected_s(other)) == (10, 7)
 
 
-def test_another_task_of_the_model_is_scaled_by_what_is_scored_and_trained(resolved: Resolved, world: Path) -> None:
+def test_another_task_of_the_model_is_scaled_by_scored_and_trained_tokens(resolved: Resolved, world: Path) -> None:
     """hues: 40 rows with 4 options of 64 tokens; alike: 32 rows of 32 tokens, and 48 trained on for one epoch."""
     write_rows({("hues", "evaluate"): 40, ("alike", "evaluate"): 32, ("alike", "train"): 48})
     hues = cells(resolved, task="hues", model="tiny", transfer="none", knobs=())[0]
@@ -70,7 +70,7 @@ def test_another_task_of_the_model_is_scaled_by_what_is_scored_and_trained(resol
 
 
 def test_a_model_that_has_not_run_is_scaled_by_its_parameters_which_is_a_guess(resolved: Resolved, world: Path) -> None:
-    """Before a weight of it is here: by the parameters that its name states."""
+    """Before its weights exist, from the number of parameters in its name."""
     write_rows({("hues", "evaluate"): 40})
     studied = copy.deepcopy(toy.SETTINGS)
     studied["models"]["llm"] = {"kind": "decoder", "hub": "someone/other-1.5b-it"}
@@ -147,7 +147,7 @@ def snapshot(states: dict[Cell, str], finished: dict[Cell, Finished], began: dic
     return Snapshot(states, finished, {}, logs, 0)
 
 
-def test_time_left_is_what_is_left_at_the_speed_so_far(resolved: Resolved) -> None:
+def test_time_left_uses_the_speed_so_far(resolved: Resolved) -> None:
     """Two at a time: 40 cell seconds in the 20 s since the first cell began."""
     four = cells(resolved, task="alike")
     finished = {four[0]: took(20, written_s=1020), four[1]: took(20, written_s=1020)}

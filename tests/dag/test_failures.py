@@ -1,4 +1,4 @@
-"""The end of a failed run: which jobs are shown, with what, and how many."""
+"""The messages at the end of a failed run."""
 
 import shlex
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 import toy
 
 from junkdna.cli.table_jobs import study as keep_study
-from junkdna.dag.failures import JOBS, LOG_LINES, SHOWN, Run, failed_jobs, failure_lines, given_of, snakemake_line
+from junkdna.dag.failures import JOBS, LOG_LINES, SHOWN, Run, commands_of, failed_jobs, failure_lines, snakemake_line
 from junkdna.run.job_log import MESSAGE_TEXT
-from junkdna.storage.study_commands import Given
+from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.load import load_study, study_document
 
 STAMP = "2026-01-02 03:04:05,678 "
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lines(text: str) -> list[str]:
     Path("run.log").write_text(text)
-    return list(failure_lines(["run.log"], Run(Given("other.yaml"), "snakemake"), toy_study()))
+    return list(failure_lines(["run.log"], Run(StudyCommands("other.yaml"), "snakemake"), toy_study()))
 
 
 def toy_study():
@@ -122,7 +122,7 @@ def test_a_job_that_a_later_attempt_finished_did_not_fail(folder: Path) -> None:
     assert failed_jobs(failed(3, "a") + "Finished jobid: 33 (Rule: cell)\n")[0].output == "results/a.parquet"
 
 
-def test_jobs_of_a_submission_that_went_well_or_never_began_are_told_apart(folder: Path) -> None:
+def test_jobs_that_succeeded_and_jobs_that_never_started_are_distinguished(folder: Path) -> None:
     """A group: Snakemake reports every job of it as failed, indented."""
     log_of("well", "score 0.5", end="finished")
     log_of("bad", "the data are wrong")
@@ -132,7 +132,7 @@ def test_jobs_of_a_submission_that_went_well_or_never_began_are_told_apart(folde
     assert [line for line in said if line.startswith("FAILED")] == [
         "FAILED  cell results/bad.parquet", "FAILED  cell results/later.parquet",
     ]  # fmt: skip
-    assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: the job ended before it started)"
+    assert said[said.index("FAILED  cell results/later.parquet") + 1] == "    (no log: the job never started)"
 
 
 def test_a_job_tried_again_under_another_number_is_shown_once_with_its_last_logs(folder: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_job_tried_again_under_another_number_is_shown_once_with_its_last_logs
 
 def test_a_job_that_was_ended_from_outside_and_one_whose_scheduler_says_why(folder: Path) -> None:
     log_of("a", end="")
-    assert "ended without a word" in lines(failed(1, "a"))[2]
+    assert "ended without a message" in lines(failed(1, "a"))[2]
     Path("slurm.log").write_text("CANCELLED DUE TO TIME LIMIT\n")
     said = lines(failed(1, "b", more=", slurm.log"))
     assert said[2:4] == ["    CANCELLED DUE TO TIME LIMIT", "  log:    logs/b.log slurm.log"]
@@ -160,9 +160,9 @@ def test_at_most_two_screens(folder: Path) -> None:
     assert sum(len(line) > 400 for line in said) == SHOWN
 
 
-def test_nothing_is_said_where_no_job_failed(folder: Path) -> None:
+def test_no_message_without_failed_jobs(folder: Path) -> None:
     assert lines("Building DAG of jobs...\nFinished jobid: 1 (Rule: cell)\n") == []
-    run = Run(Given(), "snakemake")
+    run = Run(StudyCommands(), "snakemake")
     assert list(failure_lines([], run, toy_study())) == list(failure_lines(["none.log"], run, toy_study())) == []
 
 
@@ -178,7 +178,7 @@ def test_the_command_is_that_of_the_run(folder: Path) -> None:
     assert shlex.split(line) == [
         "snakemake", "--cores", "1", "-s", str(other), "--configfile", "my study.yaml", "--config", 'run=["a"]',
     ]  # fmt: skip
-    again = Run(Given(), line).again(["results/a b.parquet"])
+    again = Run(StudyCommands(), line).again(["results/a b.parquet"])
     assert shlex.split(again)[-2:] == ["--", "results/a b.parquet"]
 
 
@@ -202,7 +202,7 @@ def test_hints_name_the_study_of_the_run(world: Path, config: dict, said: str) -
     resolved = load_study(Path(overrides.pop("study_file", "config.yaml")), overrides)
     kept = Path("kept/study-1.json")
     keep_study(kept, study_document(resolved))
-    given = given_of(resolved, [], config, str(kept))
+    given = commands_of(resolved, [], config, str(kept))
     assert given.junkdna("status") == said
     words = shlex.split(given.junkdna("status"))
     file = words[words.index("--study") + 1] if "--study" in words else "config.yaml"
@@ -213,7 +213,7 @@ def test_hints_name_the_study_of_the_run(world: Path, config: dict, said: str) -
 def test_a_run_that_another_command_called_names_that_command(folder: Path) -> None:
     log_of("a", "bad")
     Path("run.log").write_text(failed(1, "a"))
-    run = Run(Given("/tmp/gone/study.json"), "snakemake", "junkdna fetch --study 'my study.yaml'")
+    run = Run(StudyCommands("/tmp/gone/study.json"), "snakemake", "junkdna fetch --study 'my study.yaml'")
     said = list(failure_lines(["run.log"], run, toy_study()))
     assert said[-2:] == ["  rerun:  junkdna fetch --study 'my study.yaml'", "1 job(s) failed, 1 cause(s)."]
 
@@ -221,8 +221,10 @@ def test_a_run_that_another_command_called_names_that_command(folder: Path) -> N
 def test_a_study_of_configfiles_is_named_too(world: Path) -> None:
     toy.write_yaml(Path("other.yaml"), {**toy.STUDY, "study": "mine"})
     resolved = load_study(Path("other.yaml"))
-    assert given_of(resolved, [world / "other.yaml"], {}, "none").junkdna("where") == "junkdna where --study other.yaml"
+    assert (
+        commands_of(resolved, [world / "other.yaml"], {}, "none").junkdna("where") == "junkdna where --study other.yaml"
+    )
     both = load_study(Path("other.yaml"), {"bootstrap": 300})
     keep_study(Path("study-1.json"), study_document(both))
-    found = given_of(both, [world / "other.yaml", world / "more.yaml"], {}, "study-1.json")
+    found = commands_of(both, [world / "other.yaml", world / "more.yaml"], {}, "study-1.json")
     assert found.junkdna("partial") == "junkdna partial --study study-1.json"

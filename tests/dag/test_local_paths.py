@@ -1,4 +1,4 @@
-"""Local folders and files that a study names: looked at before any job starts, each missing one named once."""
+"""Local folders and files that a study names: checked before any job starts; each missing one is reported once."""
 
 import copy
 import hashlib
@@ -51,7 +51,7 @@ def test_a_file_that_two_roles_read_is_named_once(study, world):
     assert [line.split(" does")[0] for line in lines(study)] == ["tasks.mood: local 'data': 'data/mood.parquet'"]
 
 
-def test_only_what_some_cell_needs_is_looked_at(study, world):
+def test_only_paths_that_cells_need_are_checked(study, world):
     (world / "data/hues-train.parquet").unlink()
     assert [line.split(" does")[0] for line in lines(study)] == ["tasks.hues: local 'data': 'data/hues-train.parquet'"]
     del study["experiments"]["cross_encoder"]

@@ -1,4 +1,4 @@
-"""What is wrong with the model folders of a study is said when it is planned, not inside a job."""
+"""Problems with the model folders of a study are reported when it is planned, not by a job."""
 
 import json
 import shutil
@@ -105,7 +105,7 @@ class TestFolders:
             ("tomorrow", "model_type 'tomorrow', which transformers"),
         ],
     )
-    def test_what_is_wrong_is_said_by_every_way_of_planning(self, name, said):
+    def test_problems_are_reported_by_every_planning_command(self, name, said):
         spoil(name)
         resolved = resolve(toy.STUDY, "study")
         [line] = model_problems(resolved)
@@ -122,7 +122,7 @@ class TestFolders:
         shutil.rmtree("model")
         assert problems(toy.STUDY) == []
 
-    def test_models_that_were_made_already_are_looked_at(self):
+    def test_existing_model_folders_are_checked(self):
         study = {
             **study_of({**METHOD, "group": 48}),
             "models": {"tiny": {"kind": "encoder", "hub": "a/b", "revision": "1"}},

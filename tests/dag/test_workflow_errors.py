@@ -1,4 +1,4 @@
-"""A mistake in a study under Snakemake: one message, no lines of Python, an exit status that is not 0."""
+"""An error in a study under Snakemake: one message, no traceback, a nonzero exit status."""
 
 import subprocess
 import sys

@@ -162,7 +162,7 @@ def test_registry_and_names_agree():
         "classify", "pair", "regress", "choice", "generate"
     }  # fmt: skip
     for name, kinds in METRIC_KINDS.items():
-        assert (METRICS[name].given == "correct") == (kinds == ("generate",)) == (METRICS[name].majority is None)
+        assert (METRICS[name].column == "correct") == (kinds == ("generate",)) == (METRICS[name].majority is None)
 
 
 def test_names_are_light():
@@ -205,7 +205,7 @@ def test_values_stay_within_their_range_and_reach_its_top(name):
         counts = np.random.default_rng(seed).multinomial(12, np.full(12, 1 / 12), size=50).astype(float)
         values = METRICS[name].resampled(gold, given, counts)
         assert ((values >= low) & (values <= high)).all()
-        perfect = np.ones(12) if METRICS[name].given == "correct" else gold
+        perfect = np.ones(12) if METRICS[name].column == "correct" else gold
         if len(set(gold)) > 1 and (name != "f1" or 1 in gold):
             top = METRICS[name].resampled(gold, perfect, np.ones((1, 12)))
             assert top == pytest.approx([1])
@@ -223,7 +223,7 @@ def test_ranks_of_many_replicates_do_not_depend_on_how_they_are_cut(monkeypatch)
     gold, given = sample("spearman", 60, 1)
     counts = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), size=100).astype(float)
     whole = metrics.spearman(gold, given, counts)
-    monkeypatch.setattr(metrics, "CHUNK", 7)
+    monkeypatch.setattr(metrics, "REPLICATE_CHUNK", 7)
     assert np.array_equal(metrics.spearman(gold, given, counts), whole)
 
 

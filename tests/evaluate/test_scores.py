@@ -62,7 +62,7 @@ def plain_class_logits(model, queries, starts):
 
 
 def scores(name: str, model, queries, options):
-    """Similarity or log-likelihood of whole options."""
+    """Similarity or log-likelihood of complete options."""
     if name == "similarity":
         return evaluate_scores.similarity(model, queries, options, "cpu")
     return evaluate_scores.loglikelihood(model, queries, options, [[0] * len(row) for row in options], "cpu")

@@ -192,7 +192,7 @@ def test_last_number(text, wanted):
         ("9" * 400, "5", False),
     ],
 )
-def test_numbers_equal_to_a_millionth_and_whole_ones_exactly(given, reference, same):
+def test_numbers_equal_to_a_millionth_and_integers_exactly(given, reference, same):
     assert credit(given, [reference], "number") == {"exact_match": same, "lenient_match": same}
     assert credit(reference, [given], "number")["exact_match"] == same
 
@@ -235,7 +235,7 @@ def test_constant_credit_of_numbers():
     assert constant_credit([["0"], ["-0"], ["7"]], "number") == {"exact_match": 2 / 3, "lenient_match": 2 / 3}
 
 
-def test_constant_credit_where_nothing_can_be_matched():
+def test_constant_credit_if_nothing_can_match():
     assert set(constant_credit([["the"], [""], []], "text").values()) == {0}
 
 

@@ -107,7 +107,7 @@ def test_a_decoder_cell_divides_by_what_its_protocol_says(resolved):
         rows = tokens(cell).to_dicts()
         model = load_plain(Path(cell.model_folder), "decoder")
         prunables = prunable(model)
-        masks.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
+        masks.apply_masks(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
         options = [row["options"] for row in rows]
         raw = loglikelihood(model, [row["query"] for row in rows], options, [[0] * 4] * len(rows), "cpu")
         lengths = {
@@ -233,9 +233,9 @@ def percent(cell: Cell) -> int:
 
 
 def rows_of(run: dict) -> list[tuple]:
-    """Rows that a training was given: token ids, start of a second text, class. Some stand twice in the data."""
-    data = run["data"]
-    return [*zip(map(tuple, data.queries), data.starts, data.answers, strict=True)]
+    """Rows of a training: token ids, start of a second text, class. Some occur twice in the data."""
+    columns = run["data"].columns
+    return [*zip(map(tuple, columns["query"]), columns["second_start"], columns["answer"], strict=True)]
 
 
 def all_rows(run: dict) -> list[tuple]:

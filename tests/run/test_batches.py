@@ -29,8 +29,8 @@ def grouped(study: dict, cells_per_job: int = 4) -> Resolved:
     return resolved
 
 
-def run(cell: grid.Cell, resolved: Resolved, more: int) -> None:
-    jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), gpus=0, threads=1, bar=iter, more=more)
+def run(cell: grid.Cell, resolved: Resolved, batch: int) -> None:
+    jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), gpus=0, threads=1, bar=iter, batch=batch)
 
 
 def made() -> set[str]:
@@ -61,8 +61,8 @@ def own(resolved: Resolved) -> grid.Cell:
     return max((cell for cell in cells if cell.transfer != "none"), key=lambda cell: len(same_inputs(cells, cell)))
 
 
-def test_a_job_makes_others_that_read_the_same_files_and_no_more_than_asked(resolved, own):
-    run(own, resolved, more=2)
+def test_a_job_runs_other_cells_with_the_same_files_up_to_the_limit(resolved, own):
+    run(own, resolved, batch=2)
     assert Path(own.path).is_file()
     assert len(made()) == 2
     assert made() < {cell.key for cell in same_inputs(grid.all_cells(resolved), own)} - {own.key}
@@ -70,34 +70,34 @@ def test_a_job_makes_others_that_read_the_same_files_and_no_more_than_asked(reso
 
 def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
     monkeypatch.setattr(batches, "LIMIT_S", 0.0)
-    run(own, resolved, more=100)
+    run(own, resolved, batch=100)
     assert Path(own.path).is_file()
     assert not made()
 
 
-def test_a_log_that_cannot_be_made_goes_to_stderr(resolved, own, capsys):
+def test_a_log_that_cannot_be_created_goes_to_stderr(resolved, own, capsys):
     settings = toy_run.settings_of(own, resolved)
     batches.batched_file(settings).with_suffix(".log").mkdir(parents=True)
     with batches.separate_log(settings):
         logging.getLogger("junkdna").warning("something to know")
     said = capsys.readouterr().err
-    assert "it goes to stderr" in said
+    assert "logging to stderr instead" in said
     assert "something to know" in said
 
 
 def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
-    run(own, resolved, more=100)
+    run(own, resolved, batch=100)
     cells = same_inputs(grid.all_cells(resolved), own)
     assert made() == {cell.key for cell in cells} - {own.key}
     early = {}
     for cell in cells:
-        run(cell, resolved, more=0)  # its own job finds it made
+        run(cell, resolved, batch=0)  # its own job finds it made
         assert state(cell, resolved) == "done"
         early[cell] = (pl.read_parquet(cell.path), read_footer(Path(cell.path)))
         Path(cell.path).unlink()
     assert not made()
     for cell, (table, footer) in early.items():
-        run(cell, resolved, more=0)
+        run(cell, resolved, batch=0)
         assert table.drop("compression_report", strict=False).equals(
             pl.read_parquet(cell.path).drop("compression_report", strict=False)
         )
@@ -109,7 +109,7 @@ def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
 
 def test_the_job_of_a_batched_cell_moves_it_and_repeats_its_log(resolved, own, caplog):
     with caplog.at_level(logging.INFO):
-        run(own, resolved, more=1)
+        run(own, resolved, batch=1)
     (file,) = paths.BATCHES.glob("*.parquet")
     said, content = file.with_suffix(".log").read_text(), file.read_bytes()
     key = read_footer(file)["settings"]["cell"]
@@ -117,27 +117,27 @@ def test_the_job_of_a_batched_cell_moves_it_and_repeats_its_log(resolved, own, c
     caplog.clear()
     cell = next(cell for cell in grid.all_cells(resolved) if cell.key == key)
     with caplog.at_level(logging.INFO):
-        run(cell, resolved, more=0)
+        run(cell, resolved, batch=0)
     assert Path(cell.path).read_bytes() == content
     assert said.strip() in caplog.text
     assert not file.exists()
     assert not file.with_suffix(".log").exists()
 
 
-def test_finished_cells_are_left_alone_and_stale_ones_are_made(resolved, own):
+def test_finished_cells_are_kept_and_stale_ones_are_computed(resolved, own):
     cells = same_inputs(grid.all_cells(resolved), own)
     finished, stale = [cell for cell in cells if cell != own][:2]
     for cell in (finished, stale):
-        run(cell, resolved, more=0)
+        run(cell, resolved, batch=0)
     table = read_footer(Path(stale.path))["settings"]
     assert table["cell"] == stale.key
     shutil.copy(finished.path, stale.path)  # a file of other settings stands in its place
-    run(own, resolved, more=100)
+    run(own, resolved, batch=100)
     assert finished.key not in made()
     assert stale.key in made()
 
 
-def test_nothing_is_made_for_the_queue_of_another_study(study):
+def test_the_queue_of_another_study_is_ignored(study):
     before = grouped(study)
     batches.write_queue(before)
     changed = {**study, "tasks": {**study["tasks"]}}
@@ -146,7 +146,7 @@ def test_nothing_is_made_for_the_queue_of_another_study(study):
     changed["tasks"][name] = {**entry, "protocol": {**entry.get("protocol", {}), "learning_rate": 3.3e-3}}
     after = grouped(changed)
     cell = next(cell for cell in grid.all_cells(after) if cell.task == name and cell.transfer != "none")
-    run(cell, after, more=100)
+    run(cell, after, batch=100)
     assert not made()
     assert state(cell, after) == "done"
 
@@ -163,7 +163,7 @@ def test_a_cell_that_fails_is_left_to_its_own_job(resolved, own, monkeypatch, ca
 
     monkeypatch.setattr(junkdna.run.cell, "run_cell", fails_for_others)
     with caplog.at_level(logging.INFO):
-        run(own, resolved, more=100)
+        run(own, resolved, batch=100)
     assert state(own, resolved) == "done"
     assert not made()
     assert "out of luck" in caplog.text
@@ -173,13 +173,13 @@ def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "_make_batch", killed)
+    monkeypatch.setattr(jobs, "_run_batch", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(own, resolved, more=3)
+        run(own, resolved, batch=3)
     assert made() == {own.key}
     assert not Path(own.path).exists()
     monkeypatch.setattr("junkdna.run.cell.run_cell", None)  # nothing is computed again
-    run(own, resolved, more=3)
+    run(own, resolved, batch=3)
     assert state(own, resolved) == "done"
 
 

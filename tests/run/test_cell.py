@@ -112,7 +112,7 @@ def test_toy_studies_have_every_kind_of_cell(ran):
     assert answered == {("tiny", *kind) for kind in encoder} | {("llm", *kind) for kind in decoder}
 
 
-def test_each_cell_is_one_row_that_says_what_its_path_says(ran):
+def test_each_cell_is_one_row_that_agrees_with_its_path(ran):
     for cell in ran.cells:
         table = pq.read_table(cell.path)
         assert table.num_rows == 1

@@ -1,4 +1,4 @@
-"""Cells that cannot be run or written: named, and no file left that looks like a result."""
+"""Cells that cannot be run or written: the error names them, and no file is left that looks like a result."""
 
 import json
 import shutil
@@ -130,7 +130,7 @@ def test_encoded_file_without_rows_of_its_role_is_refused(resolved, role):
     other = pa.array(["shots"] * len(table))
     path.unlink()
     write_tokens(table.set_column(table.column_names.index("split"), "split", other), path)
-    with pytest.raises(UserError, match=f"holds no rows to {role}"):
+    with pytest.raises(UserError, match=f"contains no {role} rows"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
 
 
@@ -143,7 +143,7 @@ def test_a_class_that_no_train_row_has_is_refused_before_the_model_is_read(resol
     write_tokens(one_class, path)
     for weights in Path("results/models").rglob("*.safetensors"):
         weights.unlink()
-    with pytest.raises(UserError, match=rf"class bad is evaluated but stands in none of the {len(one_class)} train"):
+    with pytest.raises(UserError, match=rf"class bad is evaluated but occurs in none of the {len(one_class)} train"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
 
 
@@ -193,7 +193,7 @@ def test_a_mask_that_does_not_hold_stops_the_cell(resolved, monkeypatch):
     assert not Path(SPARSE.path).exists()
 
 
-def test_cut_rows_are_counted_and_said(resolved, caplog):
+def test_truncated_rows_are_counted_and_logged(resolved, caplog):
     path = Path(DENSE.tokens_path("evaluate"))
     table = read_tokens(path)
     rows = [{**row, "truncated": number % 4 == 0} for number, row in enumerate(table.to_pylist())]

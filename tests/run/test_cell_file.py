@@ -1,7 +1,8 @@
-"""The row of a cell's file: one schema whatever the kind of task, nothing lost on the way to the disk and back."""
+"""The row of a cell file: one schema for all kinds of tasks, and lossless writing and reading."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pyarrow as pa
@@ -36,14 +37,14 @@ def answers(kind: str) -> Answers:
 
 
 def row(kind: str, trained: Trained | None = None, n_train: int = 0) -> dict:
-    return metrics_row({"metric": "a", "kind": "choice"}, KEY, answers(kind), trained, n_train)
+    return metrics_row(SimpleNamespace(metric="a", kind="choice"), KEY, answers(kind), trained, n_train)
 
 
 def table(kind: str, footer: dict | None = None) -> pa.Table:
     return cell_table({**row(kind), "achieved_sparsity": 0.7}, footer or {})
 
 
-def test_the_row_says_what_was_answered():
+def test_the_row_contains_the_answers():
     found = row("class")
     assert found.pop("examples").to_pylist()[0]["id"] == "a"
     assert found == {
@@ -56,16 +57,16 @@ def test_the_row_says_what_was_answered():
     }  # fmt: skip
 
 
-def test_the_row_says_how_it_was_trained():
+def test_the_row_describes_the_training():
     found = row("class", Trained(steps=12, first_loss=0.75, last_loss=0.5), n_train=33)
     assert {name: found[name] for name in ("steps", "first_loss", "last_loss", "n_train")} == {
         "steps": 12, "first_loss": 0.75, "last_loss": 0.5, "n_train": 33,
     }  # fmt: skip
 
 
-def test_no_knob_turned_is_an_empty_text():
+def test_default_knobs_are_an_empty_text():
     cell = Cell("m", "t", (), Compression(), "none", "default", 0)
-    assert metrics_row({"metric": "a", "kind": "choice"}, cell, answers("class"), None, 0)["knobs"] == ""
+    assert metrics_row(SimpleNamespace(metric="a", kind="choice"), cell, answers("class"), None, 0)["knobs"] == ""
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
@@ -107,7 +108,7 @@ def test_golds_and_predictions_keep_every_digit():
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_a_written_cell_reads_back_whole(tmp_path, kind):
+def test_a_written_cell_reads_back_complete(tmp_path, kind):
     footer = {"settings_fingerprint": "abc", "text": "naïve 東京", "nested": {"b": [1, 2.5], "a": None}}
     written, path = table(kind, footer), tmp_path / "deep/er/cell.parquet"
     write_cell(written, path)

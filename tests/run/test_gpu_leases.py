@@ -1,4 +1,4 @@
-"""GPUs shared out under the real Snakemake and the project's own rules, on four devices that are only pretended.
+"""GPU leases under the real Snakemake and the rules of the project, on four simulated devices.
 
 Each job takes its lease as ever and writes down what it was given. In place of computing it holds the lease for a
 while, since torch finds no such devices. `test_gpu.py` does the same on real GPUs, with real cells.
@@ -78,7 +78,7 @@ def check(leases: list[dict], made: list[str], per_gpu: int) -> None:
     assert first == dict.fromkeys("0123", per_gpu), "the first jobs did not spread over all GPUs"
 
 
-def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_and_compressions_lease_with_their_options(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the jobs above leave out: the real stages, on a pretended GPU for which the CPU stands in."""
     resolved = toy_run.read("methods.yaml")
     toy_run.prepare(resolved)
@@ -105,11 +105,11 @@ def test_cells_and_compressions_lease_as_they_are_told(world: Path, monkeypatch:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a torch that cannot use a GPU")
-def test_a_gpu_that_torch_cannot_use_is_named_with_what_to_do(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_torch_cannot_use_is_an_error_with_a_fix(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = toy_run.read()
     cell = grid.all_cells(resolved)[0]
     monkeypatch.setenv("JUNKDNA_FAKE_GPUS", "0")
     monkeypatch.setenv("JUNKDNA_LOCKS", "locks")
-    with pytest.raises(UserError, match=r"torch .* cannot use it: .*--resources gpu=0"):
+    with pytest.raises(UserError, match=r"torch .* cannot use it\. .*--resources gpu=0"):
         jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), 1, 1, iter)
     assert not Path(cell.path).exists()

@@ -103,7 +103,7 @@ def test_killed_holder_frees_its_lease_and_a_killed_waiter_takes_nothing(tmp_pat
     assert "gpu-0.lock" in files
 
 
-def test_a_lease_for_one_is_alone_even_beside_leases_for_several(tmp_path):
+def test_an_exclusive_lease_excludes_shared_leases(tmp_path):
     alone = worker(tmp_path, 60, gpus="0")
     assert alone.stdout.readline().startswith("held")
     sharing = [worker(tmp_path, 60, gpus="0", per_gpu=2) for _ in range(2)]
@@ -274,7 +274,7 @@ def test_mig_without_a_working_tool_leaves_one_job_a_gpu(monkeypatch, tmp_path, 
     stand_in(monkeypatch, tmp_path, "No devices were found")
     driver(monkeypatch, tmp_path, ["GPU-a", "GPU-b"], slices=CUT)
     assert names(run_gpus._visible()) == ["0", "1"]
-    assert "names no slice" in caplog.text
+    assert "lists no slice" in caplog.text
 
 
 def test_gpu_count_never_raises(monkeypatch, tmp_path):
@@ -294,7 +294,7 @@ def test_gpu_count_never_raises(monkeypatch, tmp_path):
 # --- what a lease does to its process ---------------------------------------------------------------------------------
 
 
-def test_lease_maps_through_what_is_visible_and_puts_it_back(monkeypatch, fake, tmp_path):
+def test_lease_uses_the_visible_devices_and_restores_the_variable(monkeypatch, fake, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,MIG-GPU-2b/1/0")
     with run_gpus.lease(1, 1, tmp_path) as device:
         assert (device, os.environ["CUDA_VISIBLE_DEVICES"]) == ("cuda:0", "3")
@@ -334,7 +334,7 @@ def test_slurm_has_chosen_already(monkeypatch, fake, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_slurm_job_with_a_whole_node_leases_among_its_own(monkeypatch, fake, tmp_path):
+def test_a_slurm_job_with_a_full_node_leases_among_its_gpus(monkeypatch, fake, tmp_path):
     """One sbatch, and a Snakemake in it: else all its cells would compute on the first GPU."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
@@ -348,7 +348,7 @@ def test_a_slurm_job_with_a_whole_node_leases_among_its_own(monkeypatch, fake, t
 
 
 def test_more_than_there_are_is_an_error(fake, tmp_path):
-    with pytest.raises(UserError, match="gpus=5 asked for, but only 4 visible"), run_gpus.lease(5, 1, tmp_path):
+    with pytest.raises(UserError, match="gpus=5, but only 4 visible"), run_gpus.lease(5, 1, tmp_path):
         pass
     with pytest.raises(UserError, match="0 or more"), run_gpus.lease(-1, 1, tmp_path):
         pass
@@ -363,7 +363,7 @@ def test_default_folder_is_private_must_be_ours_and_does_not_follow_tmpdir(monke
     folder.rmdir()
     (tmp_path / "elsewhere").mkdir()
     folder.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="someone else"):
+    with pytest.raises(UserError, match="belongs to another user"):
         run_gpus._user_folder()
 
 

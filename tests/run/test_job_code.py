@@ -53,7 +53,7 @@ def listed(of: object) -> tuple[str, ...]:
 def imported_in_functions(file: Path) -> set[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return {*fingerprint.own_modules(node for function in functions for node in ast.walk(function))}
+    return {*fingerprint.imported_modules(node for function in functions for node in ast.walk(function))}
 
 
 def lists_of(cell: Cell, resolved: object) -> dict[str, tuple[str, ...]]:
@@ -116,7 +116,7 @@ def one_of_each(cells: list[Cell]) -> list[Cell]:
 
 @pytest.mark.usefixtures("world", "lists")
 @pytest.mark.parametrize("study", ["settings.yaml", "methods.yaml"])
-def test_what_runs_in_a_job_is_in_its_fingerprint(monkeypatch, study):
+def test_the_code_of_a_job_is_in_its_fingerprint(monkeypatch, study):
     for package in ("data", "models", "compress", "compress/methods", "evaluate", "evaluate/formats", "train", "run"):
         for file in (fingerprint.PACKAGE / package).glob("*.py"):
             import_module(f"junkdna.{package.replace('/', '.')}.{file.stem}".removesuffix(".__init__"))

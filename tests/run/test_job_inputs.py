@@ -1,4 +1,4 @@
-"""Everything a cell, a compression and the join read is compared with what their settings say of it."""
+"""All inputs of a cell, a compression and the join are compared with their settings."""
 
 import copy
 import json
@@ -170,7 +170,7 @@ def test_results_may_be_looked_at_where_the_sources_are_not(made, world):
 
 
 def test_a_source_that_changed_since_planning_makes_nothing(world):
-    """The command was planned, then the data or the checkpoint changed: its result would bear the wrong digest."""
+    """The data or the model changed after the command was planned, so its result would not match its settings."""
     import pyarrow.parquet as pq
 
     resolved = study()

@@ -1,6 +1,5 @@
-"""Logs of jobs: real processes of the command line write them, and what became of each is read back."""
+"""Logs of jobs: real processes write them, and the outcome of each is read back."""
 
-import json
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ import pytest
 import toy_run
 
 from junkdna.run.job_log import FINISHED, is_running, last_lines, read_log, why_it_ended
+from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
 
 STAMP = "2026-01-02 03:04:05,678 "
@@ -27,12 +27,12 @@ def junkdna(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 def examples(log: Path, settings: dict, **environment: str) -> subprocess.CompletedProcess:
     file = "results/examples/colours/evaluate.parquet"
-    return junkdna("examples", file, "--log", str(log), "--settings", json.dumps(settings), **environment)
+    return junkdna("examples", file, "--log", str(log), "--settings", canonical_json(settings), **environment)
 
 
 @pytest.fixture
 def settings(world: Path) -> dict:
-    from junkdna.study.settings import example_settings
+    from junkdna.study.source_settings import example_settings
 
     return example_settings("colours", "evaluate", toy_run.read())
 
@@ -59,12 +59,12 @@ def test_a_job_that_fails_says_so_after_its_reason(world: Path, settings: dict) 
     assert "colours.parquet is not a Parquet file" in reason
 
 
-def test_a_job_that_is_killed_is_told_from_one_that_runs(world: Path) -> None:
+def test_killed_and_running_jobs_are_distinguished(world: Path) -> None:
     resolved = toy_run.read()
     toy_run.prepare(resolved)
     cell = grid.all_cells(resolved)[0]
     log = world / "a.log"
-    settings = json.dumps(toy_run.settings_of(cell, resolved))
+    settings = canonical_json(toy_run.settings_of(cell, resolved))
     job = subprocess.Popen(
         [sys.executable, "-m", "junkdna", "cell", cell.path, "--log", str(log), "--settings", settings]
     )
@@ -77,7 +77,7 @@ def test_a_job_that_is_killed_is_told_from_one_that_runs(world: Path) -> None:
     job.wait()
     found = read_log(log)
     assert (found.pid, found.end, is_running(found, None)) == (job.pid, "", False)
-    assert "ended without a word" in why_it_ended(log, 3, 3)[0]
+    assert "ended without a message" in why_it_ended(log, 3, 3)[0]
 
 
 def test_the_number_of_a_process_of_another_program_is_not_taken_for_the_job(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_jobs_of_other_machines_are_known_by_their_slurm_job_alone(tmp_path: Pat
     assert is_running(read_log(log), None) is False
 
 
-def test_a_message_is_shown_whole_where_it_is_short_enough(tmp_path: Path) -> None:
+def test_short_messages_are_shown_completely(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     lines = [f"{STAMP}started on here as process 1", f"{STAMP}before", f"{STAMP}four lines:", "  a", "  b", "", "  c"]
     log.write_text("\n".join([*lines, f"{STAMP}failed with exit code 2", ""]))
@@ -132,7 +132,7 @@ def test_a_long_message_keeps_its_last_sentence(tmp_path: Path) -> None:
         assert last_lines(log, 1, 6)[0].startswith(text[:10])
 
 
-def test_what_is_no_log_of_a_job_is_none(tmp_path: Path) -> None:
+def test_other_files_are_not_logs_of_jobs(tmp_path: Path) -> None:
     assert read_log(tmp_path / "none.log") is None
     for text in ("", "Traceback\n", f"{STAMP}something else\n"):
         (tmp_path / "a.log").write_text(text)

@@ -1,4 +1,4 @@
-"""Which code counts for a stored result: what runs, not what it says of itself."""
+"""Which code counts for a stored result: what runs, not its docstrings and captions."""
 
 import shutil
 from pathlib import Path
@@ -137,16 +137,17 @@ def test_an_edit_counts_for_the_inputs_that_it_makes(package, file, old, moved):
     assert {name for name in before if before[name] != after[name]} == moved
 
 
-def test_digests_differ_by_what_runs(package):
+def test_fingerprints_differ_with_the_code_that_runs(package):
     assert len({code_of("dense"), code_of("magnitude-0.5"), code_of("nm-keep2of4"), code_of("random-0.5")}) == 4
 
 
 def declared(file: Path, fields: str) -> None:
     file.write_text(f'METHOD = Method({fields})\n\n\ndef compress():\n    """Nothing."""\n')
+    forget()
 
 
 @pytest.mark.parametrize("field", ["label", "line_style", "meaning", "source", "caption"])
-def test_what_only_people_read_of_a_declaration_does_not_count(package, field):
+def test_display_fields_of_a_declaration_do_not_count(package, field):
     file = package / "compress" / "methods" / "nm.py"
     declared(file, f'levels=("keep_of",), {field}="one"')
     before = code_of("nm-keep2of4")
@@ -174,7 +175,7 @@ def test_imports_at_the_top_of_a_file_are_followed_and_no_others(package, line, 
     assert (code_of("dense") != before) == counts
 
 
-def test_each_module_that_is_not_counted_is_there_and_has_a_reason():
+def test_each_module_that_is_not_counted_exists_and_has_a_reason():
     for module, reason in fingerprint.NOT_COUNTED.items():
         assert fingerprint.file_of(module).is_file(), module
         assert reason

@@ -1,4 +1,4 @@
-"""Commands in messages: they name the study, a shell reads them as they stand, and Snakemake reads the same values."""
+"""Commands in messages: they name the study, can be pasted into a shell, and give Snakemake the same values."""
 
 import shlex
 from pathlib import Path
@@ -11,7 +11,7 @@ from snakemake.cli import parse_config
 from junkdna.cli.main import parser
 from junkdna.cli.table_jobs import study as keep_study
 from junkdna.errors import UserError
-from junkdna.storage.study_commands import Given, config_words, in_folder
+from junkdna.storage.study_commands import StudyCommands, config_words, in_folder
 from junkdna.study.load import load_study, study_document
 
 VALUES = [
@@ -32,21 +32,21 @@ def test_snakemake_reads_back_the_value_of_a_key(value: object) -> None:
 @pytest.mark.parametrize("file", ["config.yaml", "./config.yaml", "my study.yaml", "/far/it's.yaml", "-x.yaml"])
 def test_the_command_line_reads_back_the_study(file: str) -> None:
     for command in ("status", "plan", "fetch", "partial", "where", "doctor"):
-        words = shlex.split(Given(file, ("a", "b")).junkdna(command))
+        words = shlex.split(StudyCommands(file, ("a", "b")).junkdna(command))
         if file.startswith("-"):
             continue
         args = parser().parse_args(words[1:])
         assert Path(args.study) == Path(file)
         if command not in ("where", "doctor"):
             assert args.experiments == ["a", "b"]
-    entries = shlex.split(Given(file, ("a",)).snakemake("--cores", "1", targets=["x y"]))
+    entries = shlex.split(StudyCommands(file, ("a",)).snakemake("--cores", "1", targets=["x y"]))
     assert entries[-2:] == ["--", "x y"]
     config = parse_config(entries[entries.index("--config") + 1 : -2])
     assert config == {"run": ["a"], **({} if Path(file) == Path("config.yaml") else {"study_file": file})}
 
 
 def test_commands_go_to_their_folder() -> None:
-    assert Given(folder="/my place").junkdna("where") == "cd '/my place' && junkdna where"
+    assert StudyCommands(folder="/my place").junkdna("where") == "cd '/my place' && junkdna where"
     assert in_folder("", "ls") == "ls"
 
 
@@ -71,7 +71,7 @@ def test_hints_name_the_study_they_are_about(world: Path) -> None:
     assert all("snakemake" not in line or "my study.yaml" in line for line in lines)
     Path(".snakemake/locks").mkdir(parents=True)
     Path(".snakemake/locks/0.input.lock").touch()
-    assert any("study_file=" in text and "--unlock" in text for _, text in leftovers(resolved.given))
+    assert any("study_file=" in text and "--unlock" in text for _, text in leftovers(resolved.commands))
 
 
 def test_a_kept_study_is_read_like_the_file_it_came_from(world: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_kept_study_is_read_like_the_file_it_came_from(world: Path) -> None:
     keep_study(kept, study_document(resolved))
     again = load_study(kept)
     assert study_document(again) == study_document(resolved)
-    assert again.given.junkdna("status") == "junkdna status --study kept/study-1.json"
+    assert again.commands.junkdna("status") == "junkdna status --study kept/study-1.json"
     assert list(load_study(kept, {"experiments": ["context"]}).study.active()) == ["context"]
     with pytest.raises(UserError, match="unknown experiment"):
         load_study(kept, {"experiments": ["contxt"]})

@@ -30,7 +30,7 @@ def test_the_toy_study_of_methods_is_good(world):
     assert grid.all_cells(resolve(toy.METHODS, "study.yaml"))
 
 
-def test_a_calibration_that_is_not_there_is_named(world):
+def test_a_missing_calibration_is_named(world):
     text = error_of(methods(compressions=[{**WANDA, "calibration": "phrase"}]))
     assert "experiments.trained.compressions.0: method wanda" in text
     assert "unknown calibration 'phrase'. Did you mean 'phrases'?" in text
@@ -70,7 +70,7 @@ def test_a_head_is_in_no_stored_compression(world):
 
 
 def test_seeds_of_calibrated_methods_are_kept_without_training(world):
-    """Each seed calibrates on a draw of its own, so its scores differ; a method that draws nothing has one cell."""
+    """Each seed calibrates on a different draw, so scores differ; a method that draws nothing has one cell."""
     changes = {"transfer": ["none"], "tasks": ["hues"], "seeds": [0, 1, 2]}
     cells = grid.all_cells(resolve(methods(compressions=[WANDA, RTN], **changes), "study.yaml"))
     assert sorted(cell.seed for cell in cells if cell.compression.method == "wanda") == [0, 1, 2]

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from junkdna.storage.fingerprint import PACKAGE, own_modules
+from junkdna.storage.fingerprint import PACKAGE, imported_modules
 from junkdna.study import formats
 from junkdna.study.formats import FORMATS, Format, Kind, ModelKind, format_of, picks, tokens_format
 
@@ -72,7 +72,7 @@ def test_a_declaration_with_a_wrong_word_is_refused(change, message):
 def test_modules_are_those_that_the_functions_import(name):
     file = Path(PACKAGE, "evaluate/formats", f"{name}.py")
     functions = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)]
-    imported = {*own_modules(node for function in functions for node in ast.walk(function))}
+    imported = {*imported_modules(node for function in functions for node in ast.walk(function))}
     assert {*FORMATS[name].modules} == {module for module in imported if module != "junkdna.evaluate"}
 
 

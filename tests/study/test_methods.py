@@ -75,7 +75,7 @@ def test_a_file_is_a_method_with_the_name_of_the_file(declare):
     mine = declare(options={"power": {"default": 2, "meaning": "x"}}, scope=("layers",), caption=None)["mine"]
     assert (mine.name, mine.module, mine.caption) == ("mine", "junkdna.compress.methods.mine", "L")
     assert mine.defaults == {"power": 2, "layers": ()}
-    assert [*mine.own_options] == ["power"]
+    assert [*mine.function_options] == ["power"]
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_a_file_is_a_method_with_the_name_of_the_file(declare):
         ({"colour": "red"}, "unexpected keyword argument 'colour'"),
         ({"levels": ("sparsty",)}, "unknown kind of level 'sparsty'. Did you mean 'sparsity'"),
         ({"scope": ("layer",)}, "unknown scope 'layer'. Did you mean 'layers'"),
-        ({"guarantee": ""}, "declares its guarantee: model, matrix or row"),
+        ({"guarantee": ""}, "must declare its guarantee: model, matrix or row"),
         ({"options": {"power": {"default": 1}}}, "missing 1 required keyword-only argument: 'meaning'"),
         (
             {"options": {"power": {"default": "a", "meaning": "x"}}},
             "option power: its default must be true, false",
         ),
-        ({"options": {"keep": {"default": 1, "meaning": "x"}}}, "option keep: this key of a study has another meaning"),
+        ({"options": {"keep": {"default": 1, "meaning": "x"}}}, "keep: this key already has a meaning in studies"),
         ({"statistics": "gram"}, "a method with statistics must be precomputed"),
         ({"precompute": True, "over": "model"}, "a method over the model cannot be precomputed"),
-        ({"gives": "weight"}, "a method that gives no mask takes bits or rank only"),
+        ({"gives": "weight"}, "a method that gives no mask can take only bits or rank"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_names_its_file(declare, changes, words):
@@ -122,7 +122,7 @@ def test_options_survive_their_text():
     assert option_values("svd", ()) == {"layers": ()}
 
 
-def test_unknown_name_says_close_and_legal_ones():
+def test_unknown_name_lists_close_and_valid_ones():
     with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Valid: band, gptq, .* wanda") as error:
         methods.load("magnitud")
     assert "compression method" in str(error.value)

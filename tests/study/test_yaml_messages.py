@@ -157,8 +157,8 @@ def test_a_band_is_a_pair(world):
         ([[0.1, True]], "band.0.1: must be a number (given: 'true')"),
         ([[0.1]], "band.0.1: is missing: the second number of the pair (a number)"),
         ([[0.1, 0.2, 0.3]], "band.0: has 3 entries; at most 2 are allowed"),
-        ("wide", "band: must be a list (given: 'wide'); it is a share between 0 and 1"),
-        ([0.1, 1.2], "band [0.1, 1.2] must lie in 0..1 (quantiles of |w|)"),
+        ("wide", "band: must be a list (given: 'wide'); it is a fraction between 0 and 1"),
+        ([0.1, 1.2], "band [0.1, 1.2] must be in 0..1 (quantiles of |w|)"),
     ):
         grid = {"method": "band", "band": value}
         text = plain(error_of(changed(toy.STUDY, "experiments|context|compressions|0", grid)))
@@ -170,7 +170,7 @@ def test_a_band_is_a_pair(world):
 def test_a_sparsity_that_is_no_share_gets_no_guess(world, value):
     grid = {"method": "magnitude", "sparsity": value}
     text = error_of(changed(toy.STUDY, "experiments|context|compressions|0", grid))
-    assert text.endswith("must lie in 0..1 (the fraction of weights pruned)")
+    assert text.endswith("must be in 0..1 (the fraction of weights pruned)")
 
 
 @given(st.text(max_size=100))

@@ -53,8 +53,8 @@ def kept_after_sort(scores, count):
 def small_parts(size):
     """Parts of so many scalars, and samples of every third, so that small weights go the way of large ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "CPU_PART", size)
-        patch.setattr(chunks, "DEVICE_PART", size)
+        patch.setattr(chunks, "CPU_CHUNK", size)
+        patch.setattr(chunks, "DEVICE_CHUNK", size)
         patch.setattr(select, "UNSAMPLED", 0)
         patch.setattr(select, "SAMPLE_STEP", 3)
         yield

@@ -308,7 +308,7 @@ for key in grid.all_cells(resolved):
 TIES = """
 import torch
 from junkdna.study import methods as registry
-from junkdna.compress.apply import results
+from junkdna.compress.apply import compress_each
 from junkdna.study.cell import parse_compression
 
 draw = torch.Generator().manual_seed(3)
@@ -334,7 +334,7 @@ for round_to in (None, 0.25):  # 0.25: most magnitudes are shared by thousands o
             rounded = {n: w if round_to is None else (w / round_to).round() * round_to for n, w in weights.items()}
             given = [Stored(n, w.to(device)) for n, w in rounded.items()]
             generator = torch.Generator().manual_seed(11) if random else None
-            found.append({n: r.mask for n, r in results(given, parse_compression(tag), generator)})
+            found.append({n: r.mask for n, r in compress_each(given, parse_compression(tag), generator)})
         for name in weights:
             assert found[1][name].is_cuda
             assert torch.equal(found[0][name], found[1][name].cpu()), (tag, round_to, name)

@@ -1,4 +1,4 @@
-"""Calibrated compression the plain way: whole forward passes over the whole model, once for each block."""
+"""Calibrated compression in the simplest way: full forward passes over the complete model, once per block."""
 
 import tiny_models
 import torch
@@ -48,7 +48,7 @@ def compress(name, weight, statistics):
 
 @torch.no_grad()
 def naive(model, batches, gram, wanted=None):
-    """The same by whole forward passes over the whole model, block after block: {name: (tokens, gram in float64)}.
+    """The same by full forward passes over the complete model, block after block: {name: (tokens, gram in float64)}.
 
     The first run of a layer in a forward pass reads tokens; layers named pos_* read the table, the longest counts.
     """
@@ -92,7 +92,7 @@ def same(got, wanted):
 
 
 def run(model, batches, gram=False, prunables=None):
-    """{name: (tokens, statistics sums, result)} of a whole run."""
+    """{name: (tokens, statistics sums, result)} of a complete run."""
     seen = {}
 
     def note(name, weight, statistics):

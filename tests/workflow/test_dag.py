@@ -86,11 +86,11 @@ def test_the_disk_that_was_planned_is_the_disk_that_is_taken(
         resolved = load_study(Path("config.yaml"))
         planned_disk.append(disk(resolved, figure_files(resolved, "results/studies/settings")))
     for found in planned_disk:
-        assert 0.8 * left < found.in_all < 1.2 * left
+        assert 0.8 * left < found.final < 1.2 * left
         assert not found.unknown
     there = sum(size_of(part / folder) for folder in ("results", ".snakemake"))
-    assert planned_disk[0].there == 0
-    assert abs(planned_disk[1].there - there) < 0.1 * there
+    assert planned_disk[0].existing == 0
+    assert abs(planned_disk[1].existing - there) < 0.1 * there
     assert abs(planned_disk[1].to_write - (left - there)) < 0.2 * (left - there)
 
 

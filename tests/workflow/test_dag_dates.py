@@ -24,7 +24,7 @@ def plan(folder: Path) -> str:
     """The line of `junkdna plan` that counts all cells."""
     done = subprocess.run([sys.executable, "-m", "junkdna", "plan"], cwd=folder, text=True, capture_output=True,
                           check=True, env={**environment(), "PYTHONPATH": str(ROOT)})  # fmt: skip
-    return next(line for line in done.stdout.splitlines() if line.startswith("in all"))
+    return next(line for line in done.stdout.splitlines() if line.startswith("total"))
 
 
 def touch(*files: Path) -> None:

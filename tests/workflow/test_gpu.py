@@ -238,7 +238,7 @@ def closest_tokens(cell: Cell, numbers: list[int]) -> list[float]:
     model = load_plain(Path(cell.model_folder), "decoder")
     prunables = prunable(model)
     if cell.compression.level:
-        masking.apply(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
+        masking.apply_masks(prunables, {name: result.mask for name, result in cell_module.computed(cell, prunables)})
     queries = read_tokens(Path(cell.tokens_path("evaluate")))["query"].to_pylist()
     found = []
     for k in numbers:

@@ -155,7 +155,7 @@ def test_each_submission_has_a_gpu_of_its_own(cluster: OneNode, finished: Path) 
     for cell in finished.glob(f"{CELLS}/**/*.parquet"):
         log = finished / log_of(str(cell.relative_to(finished)))
         assert job_log.read_log(log).slurm_job in ours
-        assert "1 GPU(s) asked for and none visible: computing on the CPU" in log.read_text()
+        assert "1 GPU(s) requested, but none visible: computing on the CPU" in log.read_text()
 
 
 def test_the_lines_that_a_site_may_set_are_understood(plugin: None, toy_world_once: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""GPTQ: rounding input by input, with the inputs still to come making up for each error."""
+"""GPTQ: round the weights input by input, and adjust the remaining inputs to compensate for each error."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from junkdna.study.methods import Method
 METHOD = Method(
     label="GPTQ",
     line_style=(0, (6.5, 1.2, 2.4, 1.2)),
-    meaning="round column by column (damping 1 %) and adjust the columns still to come",
+    meaning="round column by column (damping 1 %) and adjust the remaining columns",
     source="Frantar et al. 2022, arXiv 2210.17323",
     over="matrix",
     levels=("bits",),
@@ -23,7 +23,7 @@ METHOD = Method(
             "minimum": 0,
             "maximum": 65536,
             "divides_inputs": True,
-            "meaning": "consecutive inputs of a row that share a grid; 0 takes the whole row",
+            "meaning": "consecutive inputs of a row that share a grid; 0 means one grid per row",
             "label": {0: "one group per row", "*": "groups of {}"},
         },
         "symmetric": {
@@ -33,7 +33,7 @@ METHOD = Method(
         },
         "act_order": {
             "default": False,
-            "meaning": "round the columns of large inputs first",
+            "meaning": "round the columns with large inputs first",
             "label": {True: "ordered by activation", False: "in column order"},
         },
     },
@@ -51,25 +51,26 @@ def compress(
     symmetric: bool = False,
     act_order: bool = False,
 ) -> MatrixResult:
-    """The (out, in) weights on a grid of 2^level points per group, chosen to keep the layer's outputs.
+    """The (out, in) weights on a grid of 2^level points per group, chosen to preserve the layer's outputs.
 
-    Inputs are rounded in their order; after each, the weights of the inputs behind take the step that least raises
-    the squared error over the calibration tokens, sum_t |W x_t - Q x_t|^2 (Frantar et al. 2022, arXiv 2210.17323,
-    equations 2 and 3 in the Cholesky form of algorithm 1, damping 1 %; `column_sweep.sweep` does the steps).
-    The grid of a group of `group` consecutive inputs (0: the whole row) is that of `rtn`, fitted to the weights as
-    they stand when the group's first input is reached. So with uncorrelated inputs the result is that of `rtn`.
+    Inputs are rounded in order. After each, the weights of the later inputs change by the step that least increases the
+    squared error over the calibration tokens, sum_t |W x_t - Q x_t|^2 (Frantar et al. 2022, arXiv 2210.17323, equations
+    2 and 3 in the Cholesky form of algorithm 1, damping 1 %; `column_sweep.sweep` computes the steps). The grid of a
+    group of `group` consecutive inputs (0: the entire row) is that of `rtn`, fitted to the weights at the moment when
+    the group's first input is reached. So with uncorrelated inputs the result equals `rtn`.
 
-    `act_order` takes the inputs by descending square sum, equal ones in their order, and makes groups of them in that
-    order; a file must then store each input's group, ceil(log2 groups) bits an input, one list for all rows (common
-    formats spend 32), and a kernel reads scales out of order.
+    `act_order` processes the inputs by descending square sum, ties in their original order, and forms groups in that
+    order. A file must then store each input's group, ceil(log2 groups) bits per input, in one list for all rows (common
+    formats use 32 bits), and a kernel reads scales out of order.
 
-    Dead inputs (0 in every token) say nothing about their weights: these are rounded to the nearest, as in `rtn`. The
-    authors' code sets them to 0, which prunes inputs that other texts may use. And it fits a group that begins inside
-    one of its blocks of 128 inputs to weights from before the block; here weights are never stale.
+    Dead inputs (0 in every token) provide no information about their weights, which are rounded to the nearest point,
+    as in `rtn`. The authors' code sets them to 0, which prunes inputs that other texts may use. It also fits a group
+    that begins inside one of its blocks of 128 inputs to weights from before the block; here weights are always
+    current.
 
-    Computed in float32, of float64 weights in float64; the dtype of `weight` comes back. Zeros need not stay 0.
-    Raises `UserError` for NaN or infinite weights, a group that does not divide the inputs, no or broken
-    statistics (`inverse_factor`). It does not change `weight`, and the error need not be below that of `rtn`.
+    Computed in float32, or float64 for float64 weights; the result has the dtype of `weight`. Zeros may become nonzero,
+    and the error may exceed that of `rtn`. Does not change `weight`. Raises `UserError` for NaN or infinite weights, a
+    group that does not divide the inputs, and missing or non-finite statistics (`inverse_factor`).
     """
     check_matrix(weight)
     size = group_size(weight.shape[1], group)
@@ -78,7 +79,7 @@ def compress(
     work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     if act_order:
         order = statistics.square_sums.argsort(descending=True, stable=True)
-        # U P factors the permuted inverse, but is not triangular; its R is. Signs of its rows cancel in a sweep
+        # U P is a factor of the permuted inverse, but not triangular; R of its QR is. The signs of R's rows cancel
         factor = torch.linalg.qr(factor[:, order], mode="r").R
         rounded = _round_in_order(work[:, order], factor, level, size, symmetric)[:, order.argsort()]
     else:
@@ -87,7 +88,7 @@ def compress(
 
 
 def _round_in_order(weight: Tensor, factor: Tensor, bits: int, size: int, symmetric: bool) -> Tensor:
-    """The rounded weights, (out, in), with a grid for every `size` inputs and U of the inverse Hessian, (in, in)."""
+    """The rounded weights, (out, in), with one grid per `size` inputs. `factor` is U of `inverse_factor`."""
     grid: quant_grid.Grid
 
     def start(first: int, columns: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The reverse of magnitude pruning: a control that removes the large weights."""
+"""The reverse of magnitude pruning: a control that removes the largest weights."""
 
 from collections.abc import Iterator, Mapping
 
@@ -24,11 +24,12 @@ METHOD = Method(
 def masks(
     weights: Mapping[str, Tensor], level: float, generator: torch.Generator | None
 ) -> Iterator[tuple[str, Tensor]]:
-    """(name, mask) of each matrix (True = kept) that prune the largest |w| of all together (level: the fraction).
+    """Yields (name, mask) of each matrix (True = kept) that prune the largest |w| over all matrices (level: the
+    fraction).
 
-    As `magnitude.masks` in all but the order: exactly floor(N * level) scalars, largest |w| first; equal ones in the
-    order of the mapping, then of the row-major index (lower pruned first). Nested as the level grows.
-    Same errors; draws nothing from `generator`. It does not change the weights.
+    Differs from `magnitude.masks` only in the order: exactly floor(N * level) scalars are pruned, largest |w| first,
+    ties in the order of the mapping and then of the row-major index (lower first). Nested as the level increases.
+    Raises the same errors. Does not use `generator` or change the weights.
     """
     count = prune_count(sum(weight.numel() for weight in weights.values()), level)
     return keep_all_but_lowest(magnitude_order(weights, largest_first=True), count)

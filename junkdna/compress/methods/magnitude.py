@@ -33,20 +33,22 @@ METHOD = Method(
 def masks(
     weights: Mapping[str, Tensor], level: float, generator: torch.Generator | None, reference_ties: bool = False
 ) -> Iterator[tuple[str, Tensor]]:
-    """(name, mask) of each matrix (True = kept) that prune the smallest |w| of all together (level: the fraction).
+    """Yields (name, mask) of each matrix (True = kept) that prune the smallest |w| over all matrices (level: the
+    fraction).
 
-    Of N scalars exactly floor(N * level) go (`checks.prune_count`), smallest |w| first; equal ones in the order of the
-    mapping, then of the row-major index. Level 0 prunes nothing, 1 everything; masks are nested as the level grows.
-    Weights are (out, in) matrices of float16, bfloat16, float32 or float64, compared exactly, also across dtypes.
-    Raises `UserError` for no weights and for NaN or infinite weights. Draws nothing from `generator`.
+    Of N scalars exactly floor(N * level) are pruned (`checks.prune_count`), smallest |w| first, ties in the order of
+    the mapping and then of the row-major index. Level 0 prunes nothing and 1 everything; masks are nested as the level
+    increases. Weights are (out, in) matrices of float16, bfloat16, float32 or float64, compared exactly, also across
+    dtypes. Raises `UserError` if there are no weights or if some are NaN or infinite. Does not use `generator` or
+    change the weights.
 
-    Checks and the search for the threshold are done before this returns. Masks are made one at a time in the order of
-    the mapping; a matrix may be changed once its mask is there. This function changes none.
+    The checks and the search for the threshold run before this returns. Masks are computed one by one in the order of
+    the mapping; the caller may change a matrix once it has its mask.
 
-    Source: the one-shot global rule of the Junk DNA Hypothesis code. `reference_ties` reproduces its ties: with
-    k = floor(N * (1 - level)) in exact arithmetic, only |w| strictly above the k-th largest stay. So that one and all
-    its equals go too: at most k - 1 scalars stay, and at level 0 the smallest |w| go nevertheless. At level 1 (k = 0)
-    there is no k-th largest, and everything goes. Masks are nested as the level grows.
+    Source: the one-shot global rule of the Junk DNA Hypothesis code. `reference_ties` reproduces its treatment of ties:
+    with k = floor(N * (1 - level)) in exact arithmetic, only |w| strictly above the k-th largest are kept. The k-th
+    largest and its ties are pruned too, so at most k - 1 scalars are kept, and even level 0 prunes the smallest |w|. At
+    level 1 (k = 0) everything is pruned. Masks are nested as the level increases.
     """
     total = sum(weight.numel() for weight in weights.values())
     count, kept = prune_count(total, level), keep_count(total, level)

@@ -1,4 +1,4 @@
-"""Magnitude pruning of each matrix by itself: one threshold a matrix."""
+"""Magnitude pruning of each matrix separately: one threshold per matrix."""
 
 from torch import Tensor
 
@@ -21,17 +21,17 @@ METHOD = Method(
 
 
 def compress(weight: Tensor, statistics: None, level: float) -> MatrixResult:
-    """The mask (True = kept) of one (out, in) matrix that prunes its smallest |w|, level = the fraction pruned.
+    """The mask (True = kept) of one (out, in) matrix that prunes its smallest |w|; level = the fraction pruned.
 
-    Of n scalars exactly floor(n * level) go, smallest |w| first, of equal ones the lower row-major index: `magnitude`
-    with this matrix alone. Level 0 prunes nothing, 1 everything; masks are nested as the level grows. Kept weights stay
-    bit for bit, so the result holds none. `statistics` are not looked at. Raises `UserError` for NaN or infinite
-    weights. It does not change the weight.
+    Of n scalars exactly floor(n * level) are pruned, smallest |w| first, ties by the lower row-major index: `magnitude`
+    with only this matrix. Level 0 prunes nothing and 1 everything; masks are nested as the level increases. Kept
+    weights do not change, so the result contains no weight. `statistics` are ignored. Raises `UserError` for NaN or
+    infinite weights. Does not change the weight.
 
-    Source: the per-layer magnitude rule of the LLM code of the Junk DNA Hypothesis. Its threshold is the
-    scalar of rank floor(n * level), counted from 0, and that scalar and its ties go too; here the count is exact.
+    Source: the per-layer magnitude rule of the LLM code of the Junk DNA Hypothesis. Its threshold is the scalar of rank
+    floor(n * level), counted from 0, and it prunes that scalar and its ties too; here the count is exact.
     """
-    check_matrix(weight)  # here, as the check inside the order puts a name in front, and this function knows none
+    check_matrix(weight)  # here, because the check in magnitude_order adds a matrix name, which is unknown here
     count = prune_count(weight.numel(), level)
     ((_, mask),) = keep_all_but_lowest(magnitude_order({"weight": weight}), count)
     return MatrixResult(mask, None)

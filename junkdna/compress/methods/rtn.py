@@ -1,4 +1,4 @@
-"""Round to nearest: quantization that looks at nothing but the weights."""
+"""Round to nearest: quantization that uses only the weights."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ METHOD = Method(
             "minimum": 0,
             "maximum": 65536,
             "divides_inputs": True,
-            "meaning": "consecutive inputs of a row that share a grid; 0 takes the whole row",
+            "meaning": "consecutive inputs of a row that share a grid; 0 means one grid per row",
             "label": {0: "one group per row", "*": "groups of {}"},
         },
         "symmetric": {
@@ -39,13 +39,16 @@ def compress(
 ) -> MatrixResult:
     """The (out, in) weights rounded to a grid of 2^level points for every `group` consecutive inputs of each row.
 
-    level is 2, 3, 4 or 8 bits; group 0 makes one grid of a row. The grids are those of `quant_grid.fit` (from the least
-    to the largest weight, symmetric or not), with its rule for halves. Weights come back as floats in their dtype
-    (quantization is simulated), computed in float32, of float64 weights in float64; zeros stay exactly 0, and a group
-    of zeros too. `statistics` are not looked at. A second pass changes nothing but the last bits on an asymmetric grid
-    that spans all its points; on a symmetric one it does, because the largest weights are no grid points.
-    Raises `UserError` for NaN or infinite weights, a group that does not divide the inputs. It does not
-    change `weight`, nor search for a range smaller than that of the weights.
+    level is 2, 3, 4 or 8 bits; group 0 uses one grid per row. The grids are those of `quant_grid.fit` (from the
+    smallest to the largest weight, symmetric or not), with its rule for halves. The result contains floats in the
+    weight's dtype (quantization is simulated), computed in float32, or float64 for float64 weights. Zeros stay exactly
+    0. `statistics` are ignored.
+
+    A second pass changes only the last bits on an asymmetric grid that spans all its points. On a symmetric grid it
+    changes more, because the largest weights are not grid points.
+
+    Raises `UserError` for NaN or infinite weights and for a group that does not divide the inputs. Does not change
+    `weight` or search for a range smaller than that of the weights.
     """
     check_matrix(weight)
     size = group_size(weight.shape[1], group)

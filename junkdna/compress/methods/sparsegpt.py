@@ -1,4 +1,4 @@
-"""SparseGPT: prune by second-order saliency, column by column, while the columns to come make up for it."""
+"""SparseGPT: prune by second-order saliency, column by column, and adjust the remaining columns to compensate."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from junkdna.compress.checks import check_divides, check_matrix, prune_count
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.select_groups import keep_n_of_m
+from junkdna.compress.select_groups import keep_highest_per_group
 from junkdna.compress.select_rows import keep_highest_per_row
 from junkdna.errors import UserError
 from junkdna.study.methods import Method
@@ -29,28 +29,29 @@ METHOD = Method(
 )
 
 BLOCK = 128
-"""Columns whose weights compete with each other at a sparsity: their mask is chosen when the first is reached."""
+"""Columns whose weights compete at a sparsity: their mask is chosen when the first of them is reached."""
 
 
 def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[int, int]) -> MatrixResult:
     """Mask (True = kept) and new weights of one (out, in) matrix (arXiv 2301.00774, algorithm 1).
 
-    With U of `inverse_factor` (damping 1 %), the saliency of weight ij is |W_ij| / U_jj (squared in the paper; the
-    order is the same), W as it stands when the mask is chosen. Columns are pruned from left to right; for each, the
-    weights behind take the step that least raises the squared error over the calibration tokens (`column_sweep.sweep`).
+    With U of `inverse_factor` (damping 1 %), the saliency of weight ij is |W_ij| / U_jj, with the value of W at the
+    moment when the mask is chosen (squared in the paper; the order is the same). Columns are pruned from left to right.
+    After each, the later weights change by the step that least increases the squared error over the calibration tokens
+    (`column_sweep.sweep`).
 
-    level is a sparsity: the mask is chosen for 128 columns at a time, over all their rows together. Once the first c
-    columns are done, floor(out * c * level) of their weights are pruned, so the whole matrix loses exactly
-    floor(out * in * level). Or a pair (keep, of): the mask is chosen for `of` columns at a time, and the `keep` most
-    salient of them stay in every row. The least salient go, of equal ones the lower column first, then the lower row.
+    level is a sparsity or a pair (keep, of). For a sparsity the mask is chosen for 128 columns together, over all their
+    rows. After the first c columns floor(out * c * level) weights are pruned, so the matrix loses exactly floor(out *
+    in * level). For a pair, the mask is chosen for `of` columns together, and the `keep` most salient of them are kept
+    in every row. The least salient weights are pruned first, among equal ones the lower column, then the lower row.
 
-    Weights of dead inputs (0 in every calibration token) have saliency 0: they go first, and nothing makes up for
-    them. Those that the level does not reach stay as they are, where the authors' code sets them all to 0.
+    Weights of dead inputs (0 in every calibration token) have saliency 0: they are pruned first and not compensated.
+    Those that the level does not reach stay unchanged; the authors' code sets all of them to 0.
 
-    Computed in float32, of float64 weights in float64; both results are on the weight's device, the new weights in its
-    dtype. Pruned ones are exactly 0; a level that prunes nothing gives the weights back bit for bit. Raises `UserError`
-    for NaN or infinite weights or statistics, no tokens, a row that `of` does not divide, new
-    weights beyond the largest float16. It does not change `weight`, nor promise a smaller error than `wanda`.
+    Computed in float32, or float64 for float64 weights. Both results are on the weight's device, the new weights in its
+    dtype, with pruned weights exactly 0. A level that prunes nothing returns the weights bit for bit. Does not change
+    `weight`; the error may exceed that of `wanda`. Raises `UserError` for NaN or infinite weights or statistics, no
+    tokens, a row that `of` does not divide, and new weights beyond the largest float16.
     """
     check_matrix(weight)
     rows, inputs = weight.shape
@@ -76,16 +77,17 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
     new = sweep(work, factor, rule.group, start, replace).to(weight.dtype).contiguous()
     if not torch.isfinite(new).all():
         raise UserError(
-            f"new weights exceed the largest {weight.dtype}, {torch.finfo(weight.dtype).max:g}: what is pruned is made "
-            "up for by inputs that vary little. Load the model in bfloat16 or float32, or use wanda, which moves no "
-            "weight."
+            f"new weights exceed the largest {weight.dtype}, {torch.finfo(weight.dtype).max:g}: pruned weights are "
+            "compensated by inputs that vary little. Load the model in bfloat16 or float32, or use wanda, which keeps "
+            "the other weights unchanged."
         )
     return MatrixResult(kept.t().contiguous(), new)
 
 
 class _Rule(NamedTuple):
-    """How a level chooses: `choose` takes the first of `group` columns and their saliencies (columns, out), and gives
-    a bool of that shape, True = kept."""
+    """How a level chooses the mask. `choose` takes the first of `group` columns and their saliencies (columns, out),
+    and returns a bool tensor of that shape, True = kept.
+    """
 
     group: int
     prunes_nothing: bool
@@ -103,4 +105,4 @@ def _sparsity_rule(rows: int, inputs: int, sparsity: float) -> _Rule:
 def _pair_rule(inputs: int, pair: tuple[int, int]) -> _Rule:
     keep, of = pair
     check_divides(inputs, of)
-    return _Rule(of, keep == of, lambda first, saliencies: keep_n_of_m(saliencies.t(), keep, of).t())
+    return _Rule(of, keep == of, lambda first, saliencies: keep_highest_per_group(saliencies.t(), keep, of).t())

@@ -1,4 +1,4 @@
-"""Low rank: the largest singular values of each matrix."""
+"""Low rank: keep the largest singular values of each matrix."""
 
 import logging
 from pathlib import Path
@@ -20,7 +20,7 @@ from junkdna.study.methods import Method
 METHOD = Method(
     label="SVD",
     line_style=(0, (1, 3)),
-    meaning="keep the largest singular values of each matrix; of some layers only, it is LASER",
+    meaning="keep the largest singular values of each matrix (with `layers`: LASER)",
     source="Eckart and Young 1936; LASER: Sharma et al. 2023, arXiv 2312.13558",
     over="matrix",
     levels=("rank",),
@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 
 
 class Factors(NamedTuple):
-    """A matrix (out, in) as u @ diag(s) @ v, with k = min(out, in): u (out, k), s (k,) falling, v (k, in).
+    """A matrix (out, in) as u @ diag(s) @ v, with k = min(out, in): u (out, k), s (k,) descending, v (k, in).
 
-    The columns of u and the rows of v are orthonormal. float32, or float64 where the matrix is.
+    The columns of u and the rows of v are orthonormal. float32, or float64 for a float64 matrix.
     """
 
     u: Tensor
@@ -50,15 +50,15 @@ def compress(
 ) -> MatrixResult:
     """The (out, in) matrix of rank floor(level * min(out, in)) nearest to `weight`, in the weight's dtype.
 
-    level is the kept fraction of the full rank: 1 gives the weight bit for bit, 0 (or less than one singular value)
-    zeros. Nearest in the Frobenius and the spectral norm: the error's are the root of the summed squares of the dropped
-    singular values and the largest of them (Eckart and Young 1936), up to the rounding of the result to its dtype.
-    `factors` are those of `decompose(weight)` where the caller has them: they serve every level. `statistics` are not
-    looked at: nearest is meant in the weights, not in the layer's outputs.
+    level is the fraction of the full rank to keep: 1 returns the weight bit for bit, 0 (or less than one singular
+    value) zeros. The result is nearest in the Frobenius and the spectral norm, in which the error is the root of the
+    summed squares of the dropped singular values and the largest of them (Eckart and Young 1936), up to rounding to the
+    dtype. `factors` are those of `decompose(weight)`, valid for every level. `statistics` are ignored: the distance is
+    that of the weights, not of the layer's outputs.
 
-    Used on some layers only (`scope.select_layers`) it is the layer-selective rank reduction of Sharma et al.
-    2023 (LASER, arXiv 2312.13558). Raises `UserError` for NaN or infinite weights. It does not change `weight`, nor
-    return factors: the layer keeps its shape and speed.
+    On some layers only (`scope.select_layers`) this is the layer-selective rank reduction of Sharma et al. 2023 (LASER,
+    arXiv 2312.13558). The layer keeps its shape and speed: the product of the factors is returned. Raises `UserError`
+    for NaN or infinite weights. Does not change `weight`.
     """
     check_matrix(weight)
     rank = kept_rank(*weight.shape, level)
@@ -71,50 +71,49 @@ def compress(
 
 
 def decompose(weight: Tensor) -> Factors:
-    """The singular value decomposition of a matrix, on its device, in float32 (float64 stays).
+    """The singular value decomposition of a matrix, on its device, in float32 (or float64 for float64).
 
-    The signs of singular vectors are free, and differ between devices and libraries; the product does not.
+    The signs of singular vectors are arbitrary and differ between devices and libraries; the product does not.
     """
     wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     return Factors(*torch.linalg.svd(wide, full_matrices=False))
 
 
 def prepare(folder: Path, name: str, weight: Tensor) -> dict[str, Factors]:
-    """The factors of one matrix for `compress`; kept in `folder`, they serve every rank."""
+    """The factors of one matrix for `compress`, cached in `folder` for every rank."""
     return {"factors": cached_factors(folder, name, weight)}
 
 
 def cached_factors(folder: Path, name: str, weight: Tensor) -> Factors:
-    """`decompose(weight)`, read from folder/NAME.safetensors where that file is of the same weight, else made and
-    written there; on the weight's device.
+    """`decompose(weight)` on the weight's device: read from folder/NAME.safetensors, or computed and written there.
 
-    The file knows its weight by a digest of dtype, shape and bytes, and the code that made it, so one folder serves one
-    model, and other weights under a name are never mixed up: they take the file's place. A corrupt file is replaced,
-    with a warning in the log. Of several processes that want a layer one does the work and the others wait for it. A
-    file takes (out + in + 1) min(out, in) numbers of 4 bytes (8 for float64): 134 MB for 4096 x 4096. OSError passes
-    through where the folder cannot be written.
+    The file identifies its weight by a digest of dtype, shape and bytes, and records the code version. So one folder
+    serves one model, and a file of another weight with the same name is recomputed and replaced. A corrupt file is
+    replaced with a warning in the log. If several processes need a layer, one computes it and the others wait. A file
+    takes (out + in + 1) min(out, in) numbers of 4 bytes (8 for float64): 134 MB for 4096 x 4096. Raises OSError if the
+    folder is not writable.
     """
-    assert "/" not in name, f"{name!r} is no name of a parameter"
+    assert "/" not in name, f"{name!r} is not a parameter name"
     path = folder / f"{name}.safetensors"
     facts = {"weight": tensors_digest({"weight": weight}), "code": code_fingerprint(__name__)}
     with locked(path):
-        kept = _read(path, facts)
-        if kept is None:
-            kept = decompose(weight)
-            write_tensors(path, KIND, kept._asdict(), facts)
-    return Factors(*(part.to(weight.device) for part in kept))
+        factors = _read(path, facts)
+        if factors is None:
+            factors = decompose(weight)
+            write_tensors(path, KIND, factors._asdict(), facts)
+    return Factors(*(factor.to(weight.device) for factor in factors))
 
 
-def _read(path: Path, wanted: dict[str, str]) -> Factors | None:
-    """The file's factors; None where there is no file, a broken one, or one of another weight or older code."""
+def _read(path: Path, expected: dict[str, str]) -> Factors | None:
+    """The factors in the file; None if it is missing, corrupt, or of another weight or older code."""
     if not path.exists():
         return None
     try:
         tensors, facts = read_tensors(path, KIND)
     except UserError as error:
-        log.warning("the singular values are computed again: %s", error)
+        log.warning("recomputing the singular values: %s", error)
         return None
-    if facts != wanted:
-        log.info("%s is of other weights or older code: the singular values are computed again.", path)
+    if facts != expected:
+        log.info("%s is from other weights or older code: recomputing the singular values.", path)
         return None
     return Factors(**tensors)

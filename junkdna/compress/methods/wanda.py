@@ -1,4 +1,4 @@
-"""Wanda: prune by |weight| times the norm of its input, the same share of every output row."""
+"""Wanda: prune by |weight| times the norm of its input, the same fraction of every output row."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from junkdna.compress.checks import check_matrix, prune_count
 from junkdna.compress.input_stats import InputStatistics, check_statistics
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.select_groups import keep_n_of_m
+from junkdna.compress.select_groups import keep_highest_per_group
 from junkdna.compress.select_rows import keep_highest_per_row
 from junkdna.study.methods import Method
 
@@ -24,29 +24,24 @@ METHOD = Method(
 
 
 def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[int, int]) -> MatrixResult:
-    """The mask (True = kept) of one (out, in) matrix; kept weights stay bit for bit, so the result holds no weight.
+    """The mask (True = kept) of one (out, in) matrix. Kept weights do not change, so the result contains no weight.
 
-    The score of weight ij is |W_ij| * ||x_j||_2, the norm over the calibration tokens (Sun et al. 2024, arXiv
+    The score of weight ij is |W_ij| * ||x_j||_2, with the norm over the calibration tokens (Sun et al. 2024, arXiv
     2306.11695, equation 1). level is a sparsity: every output row loses exactly floor(in * level) weights; or a pair
-    (keep, of): of every `of` consecutive inputs of a row the `keep` highest scores stay. The lowest scores go, of
-    equal ones the lower index first; so masks are nested as the sparsity grows. A dead input (0 in every calibration
-    token) scores 0 and goes first. A gram in the statistics is used for its diagonal alone.
+    (keep, of): of every `of` consecutive inputs of a row, the `keep` highest scores are kept. The lowest scores are
+    pruned, among equal ones the lower index first, so masks are nested as the sparsity increases. A dead input (0 in
+    every calibration token) scores 0 and is pruned first. Only the diagonal of a gram is used.
 
-    Raises `UserError` for NaN or infinite weights or statistics, no tokens, a row that `of` does not divide. It does
-    not change the weight, and does not make up for what is pruned.
+    Raises `UserError` for NaN or infinite weights or statistics, no tokens, and a row that `of` does not divide. Does
+    not change the weight, and does not compensate for pruned weights.
     """
     check_matrix(weight)
     inputs = weight.shape[1]
     assert inputs == statistics.inputs, f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
     check_statistics(statistics)
-    scores = _scores(weight, statistics.square_sums)
+    # fewer bits would create ties between different weights of one input
+    dtype = torch.float32 if weight.dtype in (torch.float16, torch.bfloat16) else torch.float64
+    scores = weight.detach().abs().to(dtype) * statistics.square_sums.to(dtype).sqrt()
     if isinstance(level, tuple):
-        return MatrixResult(keep_n_of_m(scores, *level), None)
+        return MatrixResult(keep_highest_per_group(scores, *level), None)
     return MatrixResult(keep_highest_per_row(scores, inputs - prune_count(inputs, level)), None)
-
-
-def _scores(weight: Tensor, square_sums: Tensor) -> Tensor:
-    """|W_ij| * ||x_j||_2 in float32 for 16-bit weights, in float64 for wider ones: rounding to fewer bits would make
-    ties of different weights on one input."""
-    wide = torch.float32 if weight.dtype in (torch.float16, torch.bfloat16) else torch.float64
-    return weight.detach().abs().to(wide) * square_sums.to(wide).sqrt()

@@ -41,7 +41,7 @@ def test_by_hand():
     assert not dict(masks(weights, (0, 1), None))["w"].any()
 
 
-def test_a_matrix_may_be_changed_once_its_mask_is_there():
+def test_a_matrix_may_be_changed_once_its_mask_exists():
     weights = {"b": torch.tensor([[1.0, 2.0]]), "a": torch.tensor([[3.0, 4.0]])}
     for name, mask in masks(weights, (0.25, 0.75), None):
         assert mask.tolist() == {"b": [[True, False]], "a": [[False, True]]}[name]
@@ -51,7 +51,7 @@ def test_a_matrix_may_be_changed_once_its_mask_is_there():
 def test_errors_come_before_the_first_mask():
     with pytest.raises(AssertionError, match=r"\(0\.3, 0\.2\)"):
         masks({"w": torch.ones(2, 2)}, (0.3, 0.2), None)
-    with pytest.raises(UserError, match="matched no matrix"):
+    with pytest.raises(UserError, match="scope contains no matrix"):
         masks({}, (0.2, 0.3), None)
     with pytest.raises(UserError, match=r"^w: 1 of 2 weights are NaN"):
         masks({"w": torch.tensor([[float("nan"), 1.0]])}, (0.2, 0.3), None)

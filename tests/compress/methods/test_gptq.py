@@ -42,7 +42,7 @@ def test_by_hand():
 @pytest.mark.parametrize("act_order", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize(("bits", "group"), [(2, 0), (3, 4), (4, 12), (8, 1), (4, 24)])
-def test_equals_the_inverse_of_what_is_left_computed_for_each_input(bits, group, symmetric, act_order):
+def test_equals_inverting_the_remaining_hessian_for_each_input(bits, group, symmetric, act_order):
     weight, x = case(4, 24, 60, seed=bits)
     expected = quant_oracle.gptq(weight.numpy(), gram_of(x), bits, group, symmetric, act_order)
     new = compress(weight, statistics_of(x), bits, group=group, symmetric=symmetric, act_order=act_order).weight
@@ -158,7 +158,7 @@ def test_eight_bits_hardly_change_outputs(dtype):
     assert (x @ new.double().t() - outputs).norm() < 0.01 * outputs.norm()
 
 
-def test_the_group_is_128_where_none_is_given():
+def test_the_default_group_is_128():
     weight, x = case(2, 256, 300)
     assert torch.equal(compress(weight, statistics_of(x), 3).weight, compress(weight, statistics_of(x), 3, 128).weight)
     assert not torch.equal(

@@ -22,7 +22,7 @@ def test_masks_are_nested(weights, one, other):
         assert not (heavy[name] & ~light[name]).any()
 
 
-def test_complements_magnitude_where_nothing_ties():
+def test_complements_magnitude_without_ties():
     weights = {"w": torch.arange(1.0, 21.0).reshape(4, 5)}
     ((_, low),), ((_, high),) = magnitude.masks(weights, 0.3, None), masks(weights, 0.7, None)
     assert torch.equal(low, ~high)

@@ -79,7 +79,7 @@ def test_reference_ties_keep_what_is_strictly_above_the_kth_largest(weights, spa
 def test_reference_ties_by_hand():
     weights = {"w": torch.tensor([[4.0, -2.0, 2.0, 1.0, 3.0, 2.0]])}
     expected = {  # k = 6, 3, 2, 1, 0
-        0: [True, True, True, False, True, True],  # the smallest goes although nothing was asked for
+        0: [True, True, True, False, True, True],  # the smallest is pruned although the level is 0
         0.5: [True, False, False, False, True, False],  # the third largest is a 2: all three go
         0.6: [True, False, False, False, False, False],
         0.8: [False] * 6,
@@ -92,7 +92,7 @@ def test_reference_ties_by_hand():
 def test_errors_come_before_the_first_mask():
     with pytest.raises(AssertionError, match="70"):
         masks({"w": torch.ones(2, 2)}, 70, None)
-    with pytest.raises(UserError, match="matched no matrix"):
+    with pytest.raises(UserError, match="scope contains no matrix"):
         masks({}, 0.5, None)
     with pytest.raises(UserError, match=r"^w: 1 of 2 weights are NaN"):
         masks({"w": torch.tensor([[float("nan"), 1.0]])}, 0.5, None)

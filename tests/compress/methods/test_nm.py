@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.compress.methods.nm import compress
-from junkdna.compress.select_groups import keep_n_of_m
+from junkdna.compress.select_groups import keep_highest_per_group
 from junkdna.errors import UserError
 
 of_24 = st.sampled_from([1, 2, 3, 4, 6, 8, 12, 24])
@@ -43,15 +43,15 @@ def test_every_group_keeps_its_largest(weights, of, data):
 def test_scores_of_either_sign(scores, of, data):
     keep = data.draw(st.integers(0, of))
     for score in scores.values():
-        assert keep_n_of_m(score, keep, of).tolist() == kept_by_sorting(score.double(), keep, of)
+        assert keep_highest_per_group(score, keep, of).tolist() == kept_by_sorting(score.double(), keep, of)
 
 
 @pytest.mark.parametrize("of", [127, 128, 300])
 def test_large_groups_do_not_overflow(of):
     scores = torch.arange(2.0 * of).reshape(1, 2 * of)
-    kept = keep_n_of_m(scores, 1, of)
+    kept = keep_highest_per_group(scores, 1, of)
     assert kept.nonzero()[:, 1].tolist() == [of - 1, 2 * of - 1]
-    assert torch.equal(keep_n_of_m(-scores, of - 1, of), ~kept)
+    assert torch.equal(keep_highest_per_group(-scores, of - 1, of), ~kept)
 
 
 @given(twenty_four_wide, of_24, st.data())
@@ -72,11 +72,11 @@ def test_transposed_view_groups_inputs_not_memory():
 
 
 def test_row_length_not_divisible():
-    words = r"^6 inputs a row cannot be cut into groups of 4 \(6 = 1 x 4 \+ 2\): use an `of` among \[2, 3, 6\]\.$"
+    words = r"^6 inputs per row do not divide into groups of 4 \(6 = 1 x 4 \+ 2\): use one of \[2, 3, 6\] for `of`\.$"
     with pytest.raises(UserError, match=words):
         compress(torch.ones(2, 6), None, (2, 4))
     with pytest.raises(UserError, match=words):
-        keep_n_of_m(torch.ones(2, 6), 2, 4)
+        keep_highest_per_group(torch.ones(2, 6), 2, 4)
 
 
 def test_bad_input():
@@ -91,4 +91,6 @@ def test_bad_input():
 def test_cuda_gives_the_mask_of_the_cpu():
     scores = torch.randint(0, 5, (64, 96), generator=torch.Generator().manual_seed(3)).float()
     for keep, of in ((2, 4), (5, 8), (1, 96)):
-        assert torch.equal(keep_n_of_m(scores.cuda(), keep, of).cpu(), keep_n_of_m(scores, keep, of))
+        assert torch.equal(
+            keep_highest_per_group(scores.cuda(), keep, of).cpu(), keep_highest_per_group(scores, keep, of)
+        )

@@ -52,7 +52,7 @@ def test_evenly_spaced_numbers_bracket_the_scores():
     order = random._order({"w": weights["w"].shape}, torch.device("cpu"), generator(5).get_state())
     assert len(order.sample) == 2**18
     made = []
-    counted = order._replace(key_parts=lambda: made.append(1) or order.key_parts())
+    counted = order._replace(key_chunks=lambda: made.append(1) or order.key_chunks())
     for quantile in (0.01, 0.5, 0.9):
         made.clear()
         kth_lowest(counted, int(quantile * 2**18))

@@ -94,13 +94,13 @@ def test_eight_bits_are_close_and_fewer_are_farther():
     assert errors == sorted(errors)
 
 
-def test_the_group_is_128_where_none_is_given():
+def test_the_default_group_is_128():
     weight = normal(2, 256)
     assert torch.equal(compress(weight, None, 4).weight, rounded(weight, 4, 128))
     assert not torch.equal(compress(weight, None, 4).weight, rounded(weight, 4, 0))
 
 
-def test_a_group_of_zeros_stays_zero_beside_others():
+def test_a_group_of_zeros_stays_zero_next_to_others():
     weight = normal(2, 8)
     weight[0, 4:] = 0
     for symmetric in (False, True):

@@ -40,7 +40,7 @@ def expected(weight, statistics, level):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("dead", [(), (0, 7)])
-def test_equals_inverting_the_hessian_anew_for_every_column(inputs, level, dead):
+def test_equals_inverting_the_hessian_again_for_every_column(inputs, level, dead):
     weight = normal(3, inputs, seed=inputs)
     statistics = statistics_of(correlated_inputs(2 * inputs, inputs, seed=inputs, dead=dead))
     mask, new = compress(weight, statistics, level)
@@ -159,7 +159,7 @@ def test_weights_that_are_0_already_cost_nothing():
     assert torch.equal(new, sparse)
 
 
-def test_weights_of_dead_inputs_go_first_and_those_left_stay():
+def test_weights_of_dead_inputs_are_pruned_first_and_the_rest_stay():
     weight = normal(4, 10, 0, torch.float32)
     statistics = statistics_of(correlated_inputs(50, 10, 0, dead=[2, 6]))
     mask, new = compress(weight, statistics, 0.15)  # 6 of 40: of the 8 dead, lower columns first, then lower rows

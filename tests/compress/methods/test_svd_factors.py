@@ -37,7 +37,7 @@ def test_a_second_rank_costs_no_second_decomposition(tmp_path, weight, decomposi
         decompositions.pop()
 
 
-def test_what_is_read_is_what_was_made(tmp_path, weight, decompositions):
+def test_factors_are_read_back(tmp_path, weight, decompositions):
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         typed = weight.to(dtype)
         made, read = (cached_factors(tmp_path, NAME, typed) for _ in range(2))
@@ -49,13 +49,13 @@ def test_what_is_read_is_what_was_made(tmp_path, weight, decompositions):
     assert [path.name for path in tmp_path.glob("[!.]*")] == [f"{NAME}.safetensors"]
 
 
-def test_other_weights_under_the_name_are_not_taken_for_these(tmp_path, weight, decompositions, caplog):
+def test_other_weights_with_the_same_name_are_not_used(tmp_path, weight, decompositions, caplog):
     cached_factors(tmp_path, NAME, weight)
     moved = weight.clone()
     moved[3, 3] += 1e-6
     with caplog.at_level(logging.INFO):
         found = cached_factors(tmp_path, NAME, moved)
-    assert "is of other weights" in caplog.text
+    assert "is from other weights" in caplog.text
     assert len(decompositions) == 2
     np.testing.assert_allclose(found.u * found.s @ found.v, moved, atol=1e-5)
     cached_factors(tmp_path, NAME, moved)
@@ -75,19 +75,19 @@ def test_layers_do_not_share_a_file(tmp_path, weight, decompositions):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "foreign"])
-def test_a_broken_file_is_made_anew(tmp_path, weight, decompositions, caplog, damage):
+def test_a_corrupt_file_is_replaced(tmp_path, weight, decompositions, caplog, damage):
     made = cached_factors(tmp_path, NAME, weight)
     path = tmp_path / f"{NAME}.safetensors"
     whole = path.read_bytes()
     path.write_bytes({"cut": whole[:-9], "flip": whole[:-1] + bytes([whole[-1] ^ 1]), "foreign": b"x" * 99}[damage])
     again = cached_factors(tmp_path, NAME, weight)
     assert len(decompositions) == 2
-    assert f"computed again: {path}" in caplog.text
+    assert f"recomputing the singular values: {path}" in caplog.text
     assert all(torch.equal(one, other) for one, other in zip(made, again, strict=True))
     assert path.read_bytes() == whole
 
 
-def test_several_at_once_leave_one_whole_file(tmp_path, weight):
+def test_concurrent_writers_leave_one_complete_file(tmp_path, weight):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: cached_factors(tmp_path, NAME, weight), range(12)))
     assert [path.name for path in tmp_path.glob("[!.]*")] == [f"{NAME}.safetensors"]
@@ -95,12 +95,12 @@ def test_several_at_once_leave_one_whole_file(tmp_path, weight):
         np.testing.assert_allclose(each.u * each.s @ each.v, weight, atol=1e-5)
 
 
-def test_a_transposed_view_hits_what_its_copy_made(tmp_path, weight, decompositions):
+def test_a_transposed_view_reads_the_cache_of_its_copy(tmp_path, weight, decompositions):
     cached_factors(tmp_path, NAME, weight.t())
     cached_factors(tmp_path, NAME, weight.t().contiguous())
     assert len(decompositions) == 1
 
 
 def test_a_name_is_no_path(tmp_path, weight):
-    with pytest.raises(AssertionError, match="no name of a parameter"):
+    with pytest.raises(AssertionError, match="not a parameter name"):
         cached_factors(tmp_path, "../elsewhere", weight)

@@ -21,7 +21,7 @@ any_width = st.integers(1, 30)
 
 @st.composite
 def layers(draw, width=any_width):
-    """(weight of any dtype, norms): whole norms, some 0, on normal or tied weights."""
+    """(weight of any dtype, norms): integer norms, some 0, on normal or tied weights."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (draw(st.integers(1, 5)), draw(width))
     values = rng.choice(TIED, shape) if draw(st.booleans()) else rng.normal(size=shape)
