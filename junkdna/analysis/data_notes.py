@@ -11,10 +11,10 @@ from junkdna.study.study import Resolved
 
 
 def check_data(resolved: Resolved) -> dict[str, str]:
-    """What a reader of results should know of the rows of each task ("" for nothing): those left out, and warnings.
+    """Notes on the rows of each task for readers of results: counts of skipped rows, and warnings. "" for none.
 
-    UserError where the stored examples of a study are damaged, are no longer those of their local data, or where two
-    roles of a task were made from one raw split that changed between them.
+    Raises UserError if examples of the study are corrupt, if their local data has changed, or if the same raw split
+    changed between building the examples of two roles.
     """
     notes: dict[str, list[str]] = {}
     seen: dict[tuple[str, str], tuple[dict, Path]] = {}
@@ -29,9 +29,9 @@ def check_data(resolved: Resolved) -> dict[str, str]:
             first, other = seen.setdefault((task, split), (facts, path))
             if first != facts:
                 raise UserError(
-                    f"{other} and {path} were made from one split ({split}) of task {task}, which changed between them "
-                    f"({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and run again: "
-                    "examples and cells are made anew."
+                    f"{other} and {path} were built from the same split ({split}) of task {task}, which changed in "
+                    f"between ({first['rows']} rows, then {facts['rows']}). Delete the folder {path.parent} and rerun "
+                    "to rebuild examples and cells."
                 )
     return {task: "; ".join(sentences) for task, sentences in notes.items()}
 
