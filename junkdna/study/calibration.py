@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from junkdna.study.base import Name
 from junkdna.study.sources import MemberPath, Source, Text
+from junkdna.study.strict_model import Name
 
 DEFAULTS = {
     "task": {"role": "train"},

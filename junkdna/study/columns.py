@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from junkdna.errors import shown
-from junkdna.study.base import Name, StrictModel
 from junkdna.study.sources import MemberPath, Source, Text
+from junkdna.study.strict_model import Name, StrictModel
 
 
 def compiled(what: str, pattern: str) -> re.Pattern:

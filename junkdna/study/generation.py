@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from junkdna.study.base import StrictModel
 from junkdna.study.columns import compiled
+from junkdna.study.strict_model import StrictModel
 
 
 class ExactMatch(StrictModel):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from junkdna.storage.study_commands import Given
 from junkdna.study.checks import check_study
-from junkdna.study.document_kinds import check_kind
+from junkdna.study.file_kinds import check_kind
 from junkdna.study.study import Resolved, Study, _checked_document, _replaced
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task

@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from junkdna.errors import UserError
-from junkdna.study.base import PLAIN, StrictModel
 from junkdna.study.settings_base import Settings
+from junkdna.study.strict_model import PLAIN, StrictModel
 from junkdna.study.yaml_reader import read_yaml, validated
 
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$"  # it stands in a file of requirements for pip, where a blank ends it

@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.storage.study_commands import Given
-from junkdna.study.base import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.calibration import Calibration
 from junkdna.study.checks import chosen_experiments
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import DecoderChoice, EncoderChoice
 from junkdna.study.sources import MemberPath, Place, Source, Text, WheelPin, load_wheel_pins
+from junkdna.study.strict_model import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.task import ProtocolOverrides, Task
 
 LENGTHS = {"encoder": 128, "decoder": 4096}  # tokens read of a row where nothing states max_length

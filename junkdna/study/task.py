@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from junkdna.errors import unknown_name
-from junkdna.study.base import KnobValue, Line, Name, StrictModel
 from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource
 from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
+from junkdna.study.strict_model import KnobValue, Line, Name, StrictModel
 
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
 PLACES_TO_STRIP = ("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")

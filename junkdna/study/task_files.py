@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.study.document_kinds import check_kind
+from junkdna.study.file_kinds import check_kind
 from junkdna.study.task import Task
 from junkdna.study.yaml_reader import read_yaml, validated
 from junkdna.study.yaml_text import files_near

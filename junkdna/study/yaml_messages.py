@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from pydantic import BaseModel
 
 from junkdna.errors import cut, shown, unknown_name
-from junkdna.study.base import NAME_PATTERN, PLAIN, valid_name
 from junkdna.study.level_hints import level_hint
-from junkdna.study.schema_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
+from junkdna.study.schema_keys import KEY, in_words, keys_at, places_of_key, steps, wanted_at
+from junkdna.study.strict_model import NAME_PATTERN, PLAIN, valid_name
 
 KINDS = {  # a type of pydantic's errors -> what it wants
     "string_type": "a text",

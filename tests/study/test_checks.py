@@ -9,7 +9,7 @@ import toy
 from toy_study import DELETE, changed, error_of
 
 from junkdna.errors import UserError
-from junkdna.study import grid, settings
+from junkdna.study import grid, source_settings
 from junkdna.study.load import load_study, resolve
 
 # --- names and sources ------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ def test_a_task_file_that_names_an_unknown_wheel(world):
 def test_a_folder_goes_to_the_local_source(world):
     study = changed(toy.STUDY, "tasks|sst2", {"folder": "mine", "source": "local"})
     toy.write_yaml(Path("config.yaml"), study)
-    assert settings.example_settings("sst2", "train", load_study(Path("config.yaml"))).source.local == "mine"
+    assert source_settings.example_settings("sst2", "train", load_study(Path("config.yaml"))).source.local == "mine"
 
 
 # --- kinds of task, kinds of model, training or not -------------------------------------------------------------------

@@ -14,7 +14,7 @@ from toy_study import DELETE, changed, error_of
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.grid import used_examples
 from junkdna.study.load import from_document, load_study, resolve, study_document

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from toy_study import JARGON, changed, error_of
 
 from junkdna.errors import UserError
-from junkdna.study.base import NAME_PATTERN, valid_name
 from junkdna.study.load import load_study, resolve
+from junkdna.study.strict_model import NAME_PATTERN, valid_name
 from junkdna.study.study import Study
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task

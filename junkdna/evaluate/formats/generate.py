@@ -14,7 +14,7 @@ FORMAT = Format(
     columns=("query", "references"),
     modules=(
         "junkdna.evaluate.answers",
-        "junkdna.evaluate.generate",
+        "junkdna.evaluate.greedy",
         "junkdna.evaluate.metrics",
         "junkdna.evaluate.text_match",
     ),
@@ -39,10 +39,10 @@ def score(settings, model, rows, device, loop, tokenizer):
 
     from junkdna.evaluate import metrics, text_match
     from junkdna.evaluate.answers import Answers
-    from junkdna.evaluate.generate import greedy
+    from junkdna.evaluate.greedy import greedy_texts
 
     asked, main = settings.generate, settings.metric
-    texts = greedy(model, tokenizer(), rows["query"], device, asked.max_new_tokens, asked.stop, loop)
+    texts = greedy_texts(model, tokenizer(), rows["query"], device, asked.max_new_tokens, asked.stop, loop)
     credits = [
         text_match.credit(text, references, asked.match, asked.extract, asked.exact)
         for text, references in zip(texts, rows["references"], strict=True)

@@ -22,7 +22,7 @@ NOTHING = -1  # no token: what a row's tensor of new tokens is filled up with
 
 
 @torch.inference_mode()
-def greedy(
+def greedy_texts(
     model: nn.Module,
     tokenizer: object,
     queries: Rows,
