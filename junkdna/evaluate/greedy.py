@@ -1,6 +1,6 @@
-"""Greedy text generation: the most probable token again and again, rows of a batch side by side.
+"""Greedy text generation: always the most probable next token, for all rows of a batch together.
 
-Shapes: B rows of a batch, W the longest prompt among them, H heads, V vocabulary.
+Shapes: B rows of a batch, W tokens of its longest prompt, H heads, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop
 Rows = list[list[int]]
 Finished = Callable[[list[int]], bool]
 
-PROMPT_TOKENS = 2048  # new prompt tokens of a pack: enough rows to decode side by side
-CACHE_TOKENS = {"cpu": 16384, "cuda": 65536}  # B x (W + new tokens): what the cache of a batch may grow to
-NOTHING = -1  # no token: what a row's tensor of new tokens is filled up with
+PROMPT_TOKENS = 2048  # new prompt tokens in a pack: enough rows to decode together
+CACHE_TOKENS = {"cpu": 16384, "cuda": 65536}  # maximum of B x (W + new tokens), the size of a batch's cache
+NO_TOKEN = -1  # pads the new tokens of a row
 
 
 @torch.inference_mode()
@@ -33,14 +33,15 @@ def greedy_texts(
 ) -> list[str]:
     """The greedy continuation of each query: text without special tokens, cut before the first stop string.
 
-    A row ends at an end-of-text token (see `end_tokens`), when its text holds one of `stop` (or the special token of
-    that name comes), or after `max_new_tokens`. No sampling and no penalties, whatever the model's generation settings
-    say. What queries share at their beginning is computed once (`models.prefix_tree`), then rows are decoded in
-    batches, padded on the left; architectures that `tree_fits` refuses go row by row through transformers' `generate`.
-    A row that grows past a limit of its rotary frequencies (`models.rotary`) is computed in full for every token, as
-    the cached keys would hold the frequencies of before. The rows that run together change logits by
-    rounding error only, so an answer only where its two best tokens are that close. `loop` goes through the packs of
-    rows. Raises UserError for a query without tokens, and as `rotary.check_length`.
+    A row ends at an end-of-text token (`end_tokens`), at a string of `stop` in its text or the special token of that
+    name, or after `max_new_tokens`. The model's generation settings are ignored: no sampling, no penalties.
+
+    Shared prefixes of queries are computed once (`models.prefix_tree`); rows are then decoded in batches, padded on the
+    left. Architectures that `tree_fits` refuses run row by row through `generate` of transformers, without a cache if a
+    row may grow past a limit of its rotary frequencies (`models.rotary`), because cached keys would keep the old
+    frequencies. Batching changes logits by rounding error only, so it changes an answer only if the two best tokens are
+    that close. `loop` iterates over the packs of rows. Raises UserError for a query without tokens and whenever
+    `rotary.check_length` does.
     """
     need_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
@@ -53,81 +54,81 @@ def greedy_texts(
 
     longest = max(map(len, queries), default=0) + max_new_tokens
     check_length(model.config, longest)
-    run = _side_by_side if tree_fits(model, longest) else _row_by_row
+    run = _batched if tree_fits(model, longest) else _row_by_row
     texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, loop)]
     return [answer[: min((answer.find(mark) for mark in stop if mark in answer), default=None)] for answer in texts]
 
 
 def end_tokens(model: nn.Module, tokenizer: object) -> set[int]:
-    """Ids that end a text, from the model's configuration, its generation settings and the tokenizer together.
+    """Token ids that end a text: the union of those in the model's configuration, generation settings and tokenizer.
 
-    A chat model's tokenizer names the end of a turn, its configuration at times the end of a document only.
+    A chat model's tokenizer names the end of a turn; its configuration sometimes names only the end of a document.
     """
-    named = [model.config.get_text_config(decoder=True).eos_token_id, tokenizer.eos_token_id]
-    named.append(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
-    ids = [token for value in named for token in (value if isinstance(value, list) else [value])]
+    eos = [model.config.get_text_config(decoder=True).eos_token_id, tokenizer.eos_token_id]
+    eos.append(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
+    ids = [token for value in eos for token in (value if isinstance(value, list) else [value])]
     return {token for token in ids if token is not None}
 
 
 def stop_tokens(tokenizer: object, stop: Sequence[str]) -> set[int]:
-    """Ids of the added tokens, such as "<|im_end|>", that are a stop string: text without special tokens hides them."""
+    """Ids of added tokens that are stop strings, such as "<|im_end|>", which decoded text does not show."""
     return {token for token, added in tokenizer.added_tokens_decoder.items() if str(added) in stop}
 
 
-def _side_by_side(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop
-) -> Rows:
-    done = {"made": torch.full((len(queries), max_new_tokens), NOTHING)}
-    wanted = [len(query) - 1 for query in queries]
-    packs = tree_packs(queries, wanted, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, wanted, packs, device, loop, done):
+def _batched(model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop) -> Rows:
+    new_tokens = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
+    last = [len(query) - 1 for query in queries]
+    packs = tree_packs(queries, last, PROMPT_TOKENS)
+    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, loop, new_tokens):
         lengths = [len(path) + max_new_tokens for path in pack.paths]
         for batch in length_batches(lengths, CACHE_TOKENS[torch.device(device).type]):
             paths = [pack.paths[k] for k in batch]
             first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
-            answers = _decode(model, _own_rows(cache, paths, device), paths, first, max_new_tokens, finished)
+            answers = _decode(model, _row_caches(cache, paths, device), paths, first, max_new_tokens, finished)
             for k, tokens in zip(batch, answers, strict=True):
-                done["made"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
-    return _rows_of(done)
+                new_tokens["new_tokens"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
+    return _rows_of(new_tokens["new_tokens"])
 
 
-def _rows_of(done: dict[str, torch.Tensor]) -> Rows:
-    return [[token for token in row if token != NOTHING] for row in done["made"].tolist()]
+def _rows_of(new_tokens: torch.Tensor) -> Rows:
+    return [[token for token in row if token != NO_TOKEN] for row in new_tokens.tolist()]
 
 
-def _own_rows(cache: object, paths: Rows, device: str) -> object:
-    """A cache of (B, H, W, ...) with each row's own copy of its prompt, on the right, from the cache of a tree."""
+def _row_caches(cache: object, paths: Rows, device: str) -> object:
+    """A cache (B, H, W, ...) with a copy of each row's prompt, aligned right, gathered from the cache of a tree."""
     from transformers import DynamicCache
 
     width = max(map(len, paths))
     index_bw = torch.tensor([[0] * (width - len(path)) + path for path in paths], device=device)
-    own = DynamicCache()
+    copies = DynamicCache()
     for i, layer in enumerate(cache.layers):
-        keys, values = (held[0][:, index_bw].transpose(0, 1) for held in (layer.keys, layer.values))
-        own.update(keys, values, i)
-    return own
+        keys, values = (states[0][:, index_bw].transpose(0, 1) for states in (layer.keys, layer.values))
+        copies.update(keys, values, i)
+    return copies
 
 
 def _decode(
     model: nn.Module, cache: object, paths: Rows, tokens: torch.Tensor, max_new_tokens: int, finished: Finished
 ) -> Rows:
     """Answers of a batch whose prompts are in `cache` and whose first new tokens (B) are `tokens`."""
-    made: Rows = [[] for _ in paths]
+    answers: Rows = [[] for _ in paths]
     device, width = tokens.device, max(map(len, paths))
     running = list(range(len(paths)))
     position = torch.tensor([len(path) for path in paths], device=device)
     mask = torch.tensor([[0] * (width - len(path)) + [1] * len(path) for path in paths], device=device)
     while True:
         for row, token in zip(running, tokens.tolist(), strict=True):
-            made[row].append(token)
-        going = [k for k, row in enumerate(running) if len(made[row]) < max_new_tokens and not finished(made[row])]
-        if not going:
-            return made
-        if len(going) < len(running):
-            running = [running[k] for k in going]
-            at = torch.tensor(going, device=device)
-            tokens, position, mask = tokens[at], position[at], mask[at]
-            cache.batch_select_indices(at)
+            answers[row].append(token)
+        active = [
+            k for k, row in enumerate(running) if len(answers[row]) < max_new_tokens and not finished(answers[row])
+        ]
+        if not active:
+            return answers
+        if len(active) < len(running):
+            running = [running[k] for k in active]
+            index = torch.tensor(active, device=device)
+            tokens, position, mask = tokens[index], position[index], mask[index]
+            cache.batch_select_indices(index)
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         tokens = model(
             input_ids=tokens[:, None],
@@ -151,7 +152,7 @@ def _row_by_row(
             return torch.tensor([finished(ids[0, len(query) :].tolist())], device=ids.device)
 
         ids = torch.tensor([query], device=device)
-        made = model.generate(
+        output = model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             max_new_tokens=max_new_tokens,
@@ -159,14 +160,14 @@ def _row_by_row(
             use_cache=limit is None or not len(query) <= limit < len(query) + max_new_tokens,
             stopping_criteria=StoppingCriteriaList([ended]),
         )
-        return made[0, len(query) :].tolist()
+        return output[0, len(query) :].tolist()
 
-    done = {"made": torch.full((len(queries), max_new_tokens), NOTHING)}
-    theirs, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
+    new_tokens = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
+    before, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
     try:
-        for row in loop("score", range(len(queries)), done.copy, done.update):
+        for row in loop("score", range(len(queries)), new_tokens.copy, new_tokens.update):
             tokens = answer(queries[row])
-            done["made"][row, : len(tokens)] = torch.tensor(tokens)
-        return _rows_of(done)
+            new_tokens["new_tokens"][row, : len(tokens)] = torch.tensor(tokens)
+        return _rows_of(new_tokens["new_tokens"])
     finally:
-        model.generation_config = theirs
+        model.generation_config = before
