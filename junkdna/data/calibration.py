@@ -17,7 +17,7 @@ from junkdna.data.rows import RawRows, load_raw
 from junkdna.data.templates import check_columns, render, wanted_columns
 from junkdna.data.tokenizer import context_tokens, load_tokenizer
 from junkdna.data.values import plain_rows
-from junkdna.data.wheels import wheel_file
+from junkdna.data.wheel_download import wheel_file
 from junkdna.errors import UserError
 from junkdna.seeds import seed_for
 from junkdna.storage.tables import read_parquet

@@ -9,7 +9,7 @@ from junkdna.data.examples import make_examples
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
 from junkdna.data.usable_rows import noted
-from junkdna.data.wheels import wheel_file
+from junkdna.data.wheel_download import wheel_file
 
 if TYPE_CHECKING:
     from junkdna.study.source_settings import ExampleSettings
