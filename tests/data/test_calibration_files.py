@@ -116,7 +116,7 @@ def test_examples_of_a_task_to_rows(world):
 def test_more_tokens_than_the_model_reads_are_refused_before_any_text_is_read(world):
     asked = of_study("c", local="nowhere", path="x.csv", samples=1, context_tokens=65)
     with pytest.raises(
-        UserError, match=r"context_tokens is 65, but the model in model reads 64 tokens. Lower it to 64"
+        UserError, match=r"context_tokens is 65, but the model in model reads at most 64 tokens. Lower it to 64"
     ):
         make_calibration(Path("rows.parquet"), asked, Path("model"), None, "m")
     with pytest.raises(UserError, match="local: 'nowhere' is no folder"):

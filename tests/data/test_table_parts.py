@@ -173,7 +173,7 @@ def test_parquet_columns_of_any_name(tmp_path, name: str) -> None:
 
 def test_two_parquet_columns_of_one_name(tmp_path) -> None:
     parquet.write_table(pa.table([A(["x"]), A(["y"])], names=["a", "a"]), tmp_path / "a.parquet")
-    with pytest.raises(UserError, match=r"a\.parquet has column a more than once; rename one"):
+    with pytest.raises(UserError, match=r"a\.parquet has the column a more than once. Rename one"):
         load_raw(PinnedSource(local=str(tmp_path)), "a.parquet")
 
 

@@ -171,7 +171,7 @@ def test_fetch_takes_the_file_from_the_wheels_folder(tmp_path, monkeypatch):
     fetch_wheel("toy-data", pin, tmp_path / "to.whl")
     assert sha256_file(tmp_path / "to.whl") == pin.sha256
     (tmp_path / "kept" / FILENAME).write_bytes(b"other")
-    with pytest.raises(UserError, match=rf"found through {WHEELS_VARIABLE}\) has sha256"):
+    with pytest.raises(UserError, match=rf"in the folder {WHEELS_VARIABLE}\) has sha256"):
         fetch_wheel("toy-data", pin, tmp_path / "again.whl")
     assert not (tmp_path / "again.whl").exists()
     monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path / "nowhere"))
@@ -330,7 +330,7 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
         ("x.csv", b"a,b\n1\n", "line 2 has 1 field, but the header names 2 columns"),
         ("x.parquet", b"PAR1", "cut short: its end is missing"),
         ("x.arrow", b"", "is empty"),
-        ("x.txt", b"a", "files of this kind are not read"),
+        ("x.txt", b"a", "unsupported file type"),
         ("y.jsonl", b"a", "Did you mean 'y.jsonl'"),
     ],
 )
@@ -393,7 +393,7 @@ def test_hub_reads_a_folder_laid_out_as_its_repository(tmp_path):
 
 def test_hub_out_of_reach_says_what_to_put_where(tmp_path):
     said = hub_rows(tmp_path, "nobody/nothing", "train")
-    for part in ("'nobody/nothing'", "cannot be had", "HF_HOME", "`local:`"):
+    for part in ("'nobody/nothing'", "cannot be loaded", "HF_HOME", "`local:`"):
         assert part in said
 
 
