@@ -111,9 +111,7 @@ def draw(texts: list[tuple[str, str]], tokenizer: object, settings: "Calibration
     front, back = ids[: special.index(0)], ids[len(ids) - special[::-1].index(0) :]
     room = settings.context_tokens - len(front) - len(back)
     if room < 1:
-        raise UserError(
-            f"{where}: context_tokens {settings.context_tokens} leaves no room for text next to the special tokens. Raise it."
-        )
+        raise UserError(f"{where}: context_tokens {settings.context_tokens} leaves no room for text. Raise it.")
     usable = [(text_id, text) for text_id, text in texts if text.strip()]
     order = sorted(range(len(usable)), key=lambda i: (seed_for("calibration_order", *key, usable[i][0]), i))
     end = next((token for token in (tokenizer.eos_token_id, tokenizer.sep_token_id) if token is not None), None)

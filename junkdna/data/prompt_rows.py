@@ -27,10 +27,10 @@ def prompt_rows(
 ) -> list[dict]:
     """The columns of the tokens file for the prompt of each row in the `wording` of an answer format.
 
-    A prompt has at most `max_length` tokens. With its longest option or the text to generate it has at most
-    `readable` tokens, the model's context length (None: no limit). A token that spans prompt and option belongs to the
-    option (`token_boundary`). Raises UserError if a row has too few shots, if an option has no token, and if no token
-    of the prompt would fit.
+    A prompt has at most `max_length` tokens. With its longest option or the text to generate it has at most `readable`
+    tokens, the model's context length (None: no limit). A token that spans prompt and option belongs to the option
+    (`token_boundary`). Raises UserError if a row has too few shots, if an option has no token, and if no token of the
+    prompt would fit.
     """
     groups: dict[str | None, list[dict]] = {}
     for shot in shots:
@@ -42,15 +42,15 @@ def prompt_rows(
     ):
         if split.silent:
             raise UserError(
-                f"task {settings.task}: row {row['id']!r}: this model's tokenizer has no token for {split.silent[0]!r}, "
-                "so there would be nothing to score. Exclude the row or use another model."
+                f"task {settings.task}: row {row['id']!r}: this model's tokenizer has no token for "
+                f"{split.silent[0]!r}, so there would be nothing to score. Exclude the row or use another model."
             )
         following = max(map(len, split.options or []), default=settings.new_tokens)
         limit = min(settings.max_length, (readable or math.inf) - following)
         if limit <= split.prompt.first:
             raise UserError(
-                f"task {settings.task}: row {row['id']!r}: the model reads only {readable} tokens, but {following} follow "
-                "the prompt. Lower generate.max_new_tokens, exclude the row, or use another model."
+                f"task {settings.task}: row {row['id']!r}: the model reads only {readable} tokens, but {following} "
+                "follow the prompt. Lower generate.max_new_tokens, exclude the row, or use another model."
             )
         query, shown = fitted(row, limit, partial(_decoder_cut, row, texts.prompt, split, tokenizer))
         moved += split.moved

@@ -229,7 +229,7 @@ def test_blank_texts_are_left_out_and_counted():
         draw(texts, tokenizer("words"), settings(samples=3))
     assert str(caught.value) == (
         "calibration c: the texts give 2 of 3 samples (windows: texts): 2 of 4 texts are blank. Lower "
-        "samples, or name more texts."
+        "samples or name more texts."
     )
 
 
@@ -242,7 +242,9 @@ def test_too_few_rows_say_what_was_left_out_and_what_to_do():
         "fewer than 22 tokens (24 with 2 special tokens). Lower samples or context_tokens, or use windows: texts or "
         "joined."
     )
-    with pytest.raises(UserError, match="1 of 5 texts are blank, the other 4 joined fill 4 rows of 22 tokens; 2 spec"):
+    with pytest.raises(
+        UserError, match="1 of 5 texts are blank, the other 4 joined fill 4 rows of 22 tokens .24 with 2 spec"
+    ):
         draw(texts, tokenizer("wordpiece"), settings("joined", samples=5))  # 5 + 22 + 23 + 40 and 4 separators: 94
     for windows in ("texts", "joined", "long"):
         with pytest.raises(UserError, match="the texts give 0"):

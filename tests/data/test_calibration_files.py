@@ -119,7 +119,7 @@ def test_more_tokens_than_the_model_reads_are_refused_before_any_text_is_read(wo
         UserError, match=r"context_tokens is 65, but the model in model reads at most 64 tokens. Lower it to 64"
     ):
         make_calibration(Path("rows.parquet"), asked, Path("model"), None, "m")
-    with pytest.raises(UserError, match="local: 'nowhere' is no folder"):
+    with pytest.raises(UserError, match="local: 'nowhere' is not a folder"):
         make_calibration(Path("rows.parquet"), replace(asked, context_tokens=64), Path("model"), None, "m")
     assert not Path("rows.parquet").exists()
 

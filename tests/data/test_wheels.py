@@ -281,7 +281,7 @@ def test_saved_folders_give_the_rows_that_datasets_gives(saved, tmp_path):
         assert raw.label_names == {"label": ["no", "yes"]}
         assert len(raw.files) == 5  # two state.json, three shards
     assert load_raw(PinnedSource(wheel="toy-data"), "toy/sets/anatomy/test", tmp_path / FILENAME).table.num_rows == 4
-    with pytest.raises(UserError, match="this folder holds test"):
+    with pytest.raises(UserError, match="This folder contains test"):
         load_raw(spec, "anatomy", top)
 
 
@@ -344,7 +344,7 @@ def test_unreadable_files_are_named(tmp_path, name, content, message):
 def test_local_paths_stay_inside_and_must_exist(tmp_path):
     with pytest.raises(UserError, match=r"without '..'"):
         load_raw(PinnedSource(local="."), "../x.csv", tmp_path)
-    with pytest.raises(UserError, match="relative paths start at"):
+    with pytest.raises(UserError, match="Relative paths start at"):
         load_raw(PinnedSource(local="nowhere"), "x.csv", tmp_path)
 
 

@@ -133,7 +133,7 @@ def test_room_is_left_for_the_text_to_be_generated(tokenizer):
         found = tokenize(table(row), None, tokenizer, settings("generate", new_tokens=new_tokens), 50).to_pylist()[0]
         assert found["truncated"] is cut
         assert len(found["query"]) == min(45, 50 - new_tokens)
-    with pytest.raises(UserError, match=r"row '0': the model reads only \\d+ tokens, but 50 follow the prompt"):
+    with pytest.raises(UserError, match=r"row '0': the model reads only \d+ tokens, but 50 follow the prompt"):
         tokenize(table(row), None, tokenizer, settings("generate", new_tokens=50), 50)
 
 

@@ -121,7 +121,7 @@ CHOICE_ERRORS = [
     ({"columns": {**COLUMNS, "strip": ["answer"]}}, "columns.strip names answer"),
     (
         {"sources": {"local": {"hub": "https://huggingface.co/datasets/a/b", "splits": {"evaluate": "y"}}}},
-        "write the repository's name, OWNER/NAME (here: a/b)",
+        "write the name of the repository, OWNER/NAME (here: a/b)",
     ),
 ]
 CLASSIFY_ERRORS = [
@@ -262,10 +262,10 @@ def test_unknown_tasks_and_files(tmp_path):
         UserError, match=r"here: unknown task 'sciqq'. Did you mean 'sciq'.* Valid: arc_challenge, arc_"
     ):
         load_task("sciqq", where="here")
-    with pytest.raises(UserError, match=r"here: task file .* does not exist; paths start at the working folder"):
+    with pytest.raises(UserError, match=r"here: task file .* does not exist. Paths start at the working directory"):
         load_task("mine", tmp_path / "mine.yaml", "here")
     toy.write_yaml(tmp_path / "mine.yaml", toy.CHOICE_TASK)
-    with pytest.raises(UserError, match="calls itself 'colours', the study names it 'mine'"):
+    with pytest.raises(UserError, match="name is 'colours', but the study calls it 'mine'"):
         load_task("mine", tmp_path / "mine.yaml")
 
 

@@ -220,7 +220,7 @@ def test_no_message_holds_words_of_pydantic(model, tree, value, draw):
 
 def test_files_of_another_kind_are_told_apart(world):
     with pytest.raises(
-        UserError, match=r"tasks/mood.yaml is a task file, not a study. A study names it: tasks: {mood: "
+        UserError, match=r"tasks/mood.yaml is a task file, not a study. Name it in a study, tasks: {mood: "
     ):
         load_study(Path("tasks/mood.yaml"))
     with pytest.raises(UserError, match=r"config.yaml is a study, not a task file"):
@@ -241,8 +241,11 @@ def test_a_study_in_json_is_read(world):
 @pytest.mark.parametrize(
     ("file", "says"),
     [
-        ("confg.yaml", "confg.yaml does not exist; paths start at the working folder; close names: config.yaml"),
-        ("nowhere/x.yaml", "does not exist; paths start at the working folder: there is no folder nowhere"),
+        ("confg.yaml", "confg.yaml does not exist. Paths start at the working directory; close names: config.yaml"),
+        (
+            "nowhere/x.yaml",
+            "does not exist. Paths start at the working directory, but the folder nowhere does not exist",
+        ),
         ("tasks", "tasks cannot be read: it is a folder; name a YAML file (YAML files there: tasks/"),
     ],
 )
