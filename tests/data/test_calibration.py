@@ -243,7 +243,7 @@ def test_too_few_rows_say_what_was_left_out_and_what_to_do():
         "joined."
     )
     with pytest.raises(
-        UserError, match="1 of 5 texts are blank, the other 4 joined fill 4 rows of 22 tokens .24 with 2 spec"
+        UserError, match=r"1 of 5 texts are blank, the other 4 joined fill 4 rows of 22 tokens \(24 with 2 spec"
     ):
         draw(texts, tokenizer("wordpiece"), settings("joined", samples=5))  # 5 + 22 + 23 + 40 and 4 separators: 94
     for windows in ("texts", "joined", "long"):
