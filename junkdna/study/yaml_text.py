@@ -11,8 +11,7 @@ from junkdna.errors import UserError, cut, shown
 MAX_BYTES = 500_000  # of a file; PyYAML reads about 100 kB per second
 ENDINGS = (".yaml", ".yml")
 HINTS = {  # part of PyYAML's message -> how to fix the likely cause
-    "mapping values are not allowed here": "put a text that contains ': ' in quotes, and indent all keys of a mapping "
-    "equally",
+    "mapping values are not allowed here": "put a text with ': ' in quotes; indent all keys of a mapping equally",
     "cannot start any token": "put a text that begins with this character in quotes",
     "could not find expected ':'": "write a colon and a blank after each key",
     "found undefined alias": "put a text that begins with * in quotes",
@@ -36,7 +35,7 @@ def text_of(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Paths start at the working directory{files_near(path)}.") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder. Name a YAML file{_inside(path)}.") from None
+        raise UserError(f"{path} cannot be read because it is a folder. Name a YAML file{_inside(path)}.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     if len(content) > MAX_BYTES:

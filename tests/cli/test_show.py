@@ -253,7 +253,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
         (("named", "--model", "tiny"), r"kind generate, which an encoder such as tiny cannot answer"),
         (("hues", "--model", "tiny", "--knobs", "shots=1"), r"an encoder such as tiny reads no prompt"),
         (("bare", "--model", "llm", "--knobs", "context=4"), r"source local of task bare has no passages"),
-        (("ended", "--model", "llm", "--protocol", "letters"), r"would not show what follows the options"),
+        (("ended", "--model", "llm", "--protocol", "letters"), r"does not show the suffix of the options"),
         (("hues", "--model", "llm", "--protocol", "chat"), r"tokenizer has no chat template"),
         (("hues", "--model", "llm", "--n", "0"), r"--n 0: the number of examples to show must be 1 or more"),
         (("hues", "--model", "llm", "--n", "-2"), r"--n -2: "),

@@ -284,5 +284,5 @@ def test_a_model_in_bfloat16_is_compressed_in_it(ran):
 def test_a_model_in_bfloat16_is_not_trained(ran):
     data = copy.deepcopy(toy.METHODS)
     data["models"]["tiny"] = {**data["models"]["tiny"], "dtype": "bfloat16"}
-    with pytest.raises(UserError, match=r"models\.tiny\.dtype is bfloat16.*training takes float32"):
+    with pytest.raises(UserError, match=r"models\.tiny\.dtype is bfloat16.*trains in float32"):
         resolve(data, "test")

@@ -128,7 +128,9 @@ def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
         UserError, match=r"column label has the class names no, yes in p0.parquet, but yes, no in p1.parquet"
     ):
         joined(["no", "yes"], ["yes", "no"])
-    with pytest.raises(UserError, match=r"column label has no, yes in p1.parquet, no names in p0.parquet"):
+    with pytest.raises(
+        UserError, match=r"column label has the class names no, yes in p1.parquet, but no names in p0.parquet"
+    ):
         joined(None, ["no", "yes"])
 
 

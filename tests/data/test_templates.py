@@ -208,7 +208,7 @@ def test_every_template_is_a_key_of_columns():
         ({"text": "question"}, "text: template 'question' names no column, so all rows would read alike"),
         ({"passage": "the text"}, "passage: template 'the text' names no column"),
         ({"text_b": "{}"}, "text_b: template '{}' names no column"),
-        ({"extract": {"q": "("}}, "extract q: '(' is no regular expression"),
+        ({"extract": {"q": "("}}, "extract q: '(' is not a regular expression"),
         ({"extract": {"q": "(.*)"}}, "extract q: '(.*)' has no named group; write (?P<name>...)"),
         ({"map": {"a.b": {}}}, "'a.b' lies inside a column; map and fill replace whole columns"),
         ({"fill": {"a.b": "c"}}, "'a.b' lies inside a column"),

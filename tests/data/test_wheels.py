@@ -96,7 +96,7 @@ def test_a_job_reads_exactly_one_source(named):
         (Model, {}, "exactly one of wheel, local, hub"),
         (Model, {"wheel": "a", "path": "b", "hub": "c"}, r"exactly one of wheel, local, hub \(given: wheel, hub\)"),
         (Model, {"hub": "a", "revison": "b"}, "did you mean 'revision'"),
-        (Model, {"wheel": "a"}, "wheel and path go together"),
+        (Model, {"wheel": "a"}, "wheel needs path"),
         (Model, {"local": "a", "path": "b"}, "path goes with wheel, not with local"),
         (Model, {"local": "a", "revision": "b"}, "revision goes with hub, not with local"),
         (Model, {"wheel": "a", "path": "../b"}, "without '..'"),

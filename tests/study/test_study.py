@@ -197,7 +197,7 @@ def test_levels_must_fit_their_method(world, grid_entry, says):
         ("experiments", {}, ("experiments: is empty; at least 1 entry",)),
         ("models|tiny", {"kind": "encoder"}, ("models.tiny", "exactly one of wheel, local, hub", "none")),
         ("models|tiny", {"kind": "encoder", "local": "x", "hub": "y"}, ("models.tiny", "local, hub")),
-        ("models|tiny", {"kind": "encoder", "wheel": "ai2-olmo"}, ("models.tiny", "wheel and path go together")),
+        ("models|tiny", {"kind": "encoder", "wheel": "ai2-olmo"}, ("models.tiny", "wheel needs path")),
         ("models|tiny", {"kind": "encoder", "wheel": "ai2-olmo", "path": "../x"}, ("models.tiny.path", "without '..'")),
         ("models|tiny", {"kind": "encoder", "local": ""}, ("models.tiny.local",)),
         ("models|tiny|kind", "encodr", ("models.tiny.kind", "Did you mean 'encoder' or 'decoder'")),
