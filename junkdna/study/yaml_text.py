@@ -11,7 +11,7 @@ from junkdna.errors import UserError, cut, shown
 MAX_BYTES = 500_000  # of a file; PyYAML reads about 100 kB per second
 ENDINGS = (".yaml", ".yml")
 HINTS = {  # part of PyYAML's message -> how to fix the likely cause
-    "mapping values are not allowed here": "put a text with ': ' in quotes; indent all keys of a mapping equally",
+    "mapping values are not allowed here": "put a text with ': ' in quotes; indent the keys of a mapping equally",
     "cannot start any token": "put a text that begins with this character in quotes",
     "could not find expected ':'": "write a colon and a blank after each key",
     "found undefined alias": "put a text that begins with * in quotes",
