@@ -27,10 +27,9 @@ def prompt_rows(
 ) -> list[dict]:
     """The columns of the tokens file for the prompt of each row in the `wording` of an answer format.
 
-    A prompt has at most `max_length` tokens. With its longest option or the text to generate it has at most `readable`
+    A prompt has at most `max_length` tokens and, with its longest option or the text to generate, at most `readable`
     tokens, the model's context length (None: no limit). A token that spans prompt and option belongs to the option
-    (`token_boundary`). Raises UserError if a row has too few shots, if an option has no token, and if no token of the
-    prompt would fit.
+    (`token_boundary`). Raises UserError for too few shots, an option without tokens, and a prompt without room.
     """
     groups: dict[str | None, list[dict]] = {}
     for shot in shots:

@@ -17,8 +17,8 @@ HINTS = {  # part of PyYAML's message -> how to fix the likely cause
     "found undefined alias": "put a text that begins with * in quotes",
     "could not determine a constructor": "put a text that begins with ! in quotes",
     "expected alphabetic or numeric character": "put a text that begins with & or * in quotes",
-    "expected <block end>": "start all lines of a list or mapping in the same column, and write nothing after a closing "
-    "quote",
+    "expected <block end>": "start all lines of a list or mapping in the same column, with nothing after a "
+    "closing quote",
     "expected ',' or ']'": "a bracket is not closed, or a comma is missing",
     "expected ',' or '}'": "a brace is not closed, or a comma is missing",
     "while scanning a quoted scalar": "a quote is not closed",
