@@ -62,11 +62,10 @@ def _random(answers: Sequence[int], positions: Sequence[int], seed_key: tuple) -
     return [row for *_, row in sorted(ranked)]
 
 
-def _first(answers: Sequence[int], positions: Sequence[int], seed_key: tuple) -> list[int]:
-    return sorted(range(len(positions)), key=lambda row: positions[row])
-
-
-ORDERS: dict[str, Callable[[Sequence[int], Sequence[int], tuple], list[int]]] = {"random": _random, "first": _first}
+ORDERS: dict[str, Callable[[Sequence[int], Sequence[int], tuple], list[int]]] = {
+    "random": _random,
+    "first": lambda _, positions, __: sorted(range(len(positions)), key=positions.__getitem__),
+}
 
 
 def _refuse_lost_classes(answers: Sequence[int], kept: list[int], percent: int, how: str) -> None:
