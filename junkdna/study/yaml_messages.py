@@ -170,7 +170,7 @@ def _rewrite(expected: str, given: object, first_key: str) -> str:
         dashes = ", without dashes or brackets" if isinstance(given, list) else ""
         return f"; write a line `{first_key or cut(named, 40)}: ...` for each key, indented by two blanks{dashes}"
     if "a list" in expected and isinstance(given, dict):
-        return "; write each entry on a line of its own that begins with `- `"
+        return "; write each entry on its own line, which begins with `- `"
     if "a list" in expected:
         return f"; put it in brackets: [{cut(given, 40) if isinstance(given, str) else _written(given)}]"
     if isinstance(given, list | dict):

@@ -127,7 +127,7 @@ def test_true_is_no_place_of_a_choice_and_no_number_of_rows(world):
         ("experiments", {}, "experiments: is empty; at least 1 entry is needed"),
         ("experiments|context|models", "tiny", "models: must be a list (given: 'tiny'); put it in brackets: [tiny]"),
         ("experiments|context|seeds", 3, "seeds: must be a list (given: 3); put it in brackets: [3]"),
-        ("experiments|context|seeds", {"a": 1}, "write each entry on a line of its own that begins with `- `"),
+        ("experiments|context|seeds", {"a": 1}, "write each entry on its own line, which begins with `- `"),
         ("experiments|context|seeds", ["x"], "seeds.0: must be a whole number (given: 'x'); write digits only"),
         ("experiments|context|seeds", [1.5], "seeds.0: must be a whole number (given: 1.5)"),
         ("experiments|context|title", ["a"], "title: must be a text (given: ['a']); write one value, without brackets"),
