@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from typed_settings import typed
 
 from junkdna.data.examples import make_examples
 from junkdna.data.values import place_of_truth, whole_number
@@ -18,7 +19,7 @@ BASE = {"task": "t", "evaluate_split": "e", "limits": {}}
 
 def examples(kind: str, table: pa.Table, columns: dict, **changed: object) -> list[dict]:
     settings = {**BASE, "kind": kind, "columns": columns, **changed}
-    return make_examples(settings, "evaluate", lambda _: table).to_pylist()
+    return make_examples(typed(settings), "evaluate", lambda _: table).to_pylist()
 
 
 def error_of(kind: str, table: pa.Table, columns: dict, **changed: object) -> str:
@@ -216,7 +217,7 @@ def test_true_is_the_label_that_says_so(values: list, labels: list[str], ids: li
 
 @pytest.mark.parametrize("labels", [["negative", "positive"], ["same", "other"], ["yes", "unknown"]])
 def test_true_is_never_a_place(labels: list[str]) -> None:
-    with pytest.raises(UserError, match="Which class is true\\? Say so in label_groups"):
+    with pytest.raises(UserError, match="Assign true and false in label_groups"):
         classes([True, False], labels)
     assert classes([True, False], groups={"b": ["true"], "a": ["false"]}) == [1, 0]
     assert classes([True, False], groups={"b": ["True"], "a": ["False"]}) == [1, 0]
@@ -247,7 +248,7 @@ def test_a_boolean_answer_is_the_choice_that_says_so() -> None:
         rows = examples("choice", table, {**columns, "choices": choices})
         assert [row["answer"] for row in rows] == places
     text = error_of("choice", table, {**columns, "choices": ["{q}", "{z}"]})
-    assert "answer true says true or false, but no choice does" in text
+    assert "answer true is true or false, but none of its choices is" in text
     mapped = {**columns, "choices": ["{q}", "{z}"], "map": {"a": {"true": "0", "false": "1"}}}
     assert [row["answer"] for row in examples("choice", table, mapped)] == [0, 1]
 
@@ -307,4 +308,4 @@ def test_positions_however_they_are_stored(values: object) -> None:
 def test_a_choice_label_that_stands_twice() -> None:
     table = pa.table({"q": ["x"], "l": [["A", "A"]], "c": [["x", "y"]], "a": ["A"]})
     columns = {"text": "{q}", "choices": "c", "choice_labels": "l", "answer": "a"}
-    assert "answer 'A' stands 2 times in its choice labels ['A', 'A']" in error_of("choice", table, columns)
+    assert "answer 'A' occurs 2 times in its choice labels ['A', 'A']" in error_of("choice", table, columns)
