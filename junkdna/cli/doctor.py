@@ -23,7 +23,7 @@ from junkdna.data.hub_cache import hub_cached
 from junkdna.data.wheel_download import WHEELS_VARIABLE
 from junkdna.errors import UserError
 from junkdna.run.process import output_of
-from junkdna.storage.atomic import is_half
+from junkdna.storage.atomic import is_partial_file
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells, calibrations, used_examples, used_wheels
@@ -57,7 +57,7 @@ def _files(idle: bool) -> Iterator[Check]:
     checkpoints, batched, partial = [], [], []
     for folder, _, names in os.walk("results"):
         paths = [Path(folder) / name for name in names]
-        partial += filter(is_half, paths)
+        partial += filter(is_partial_file, paths)
         if Path(folder).is_relative_to(CHECKPOINTS):
             checkpoints += [path for path in paths if path.suffix == ".safetensors"]
         elif Path(folder).is_relative_to(BATCHES):

@@ -59,14 +59,14 @@ def examples(output: Path, settings: "ExampleSettings") -> None:
     """Convert raw rows to examples."""
     from junkdna.data.examples_file import write_examples
     from junkdna.data.load_examples import load_examples
-    from junkdna.data.usable_rows import counted, notes_of
+    from junkdna.data.usable_rows import counted, read_notes
 
     raw: dict[str, dict] = {}
     table = load_examples(settings, raw)
     digest = data_files_digest(settings.source, settings.splits.values())
     _check_unchanged(settings.source, digest, f"the data of task {settings.task}", output)
     log.info("%s: %d examples to %s", settings.task, table.num_rows, settings.role)
-    notes = notes_of(table)
+    notes = read_notes(table)
     if notes["left_out"]:
         log.info("%s: raw rows left out: %s", settings.task, counted(notes["left_out"]))
     for warning in notes["warnings"]:
@@ -79,7 +79,7 @@ def tokenize(
 ) -> None:
     """Convert examples to token ids of one model. `shots_file` contains the in-context examples of the prompts."""
     from junkdna.data.examples_file import read_examples_file
-    from junkdna.data.tokenizer import check_ids, context_tokens, load_tokenizer
+    from junkdna.data.tokenizer import check_token_ids, context_tokens, load_tokenizer
     from junkdna.data.tokens_file import write_tokens
     from junkdna.evaluate.tokenize import alike_options, tokenize_examples
     from junkdna.models.manifest import check_model
@@ -94,7 +94,7 @@ def tokenize(
     tables = {role: read_examples_file(file, inputs[role]) for role, file in files.items()}
     context = context_tokens(model_file.parent, tokenizer)
     table = tokenize_examples(tables[settings.role], tables.get("shots"), tokenizer, settings, context)
-    check_ids(model_file.parent, table["query"], table["options"])
+    check_token_ids(model_file.parent, table["query"], table["options"])
     record = {
         "settings_fingerprint": settings_fingerprint(settings),
         "model_digest": manifest["digest"],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.dag.build import build_targets
-from junkdna.data.usable_rows import counted, notes_of
+from junkdna.data.usable_rows import counted, read_notes
 from junkdna.errors import UserError, unknown_name
 from junkdna.study.cell import Knobs, has_shots
 from junkdna.study.cell_settings import TokenSettings
@@ -53,7 +53,7 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     context = context_tokens(Path(MODELS) / model, tokenizer)
     encoded = tokenize_rows(rows[:n], shots, tokenizer, settings, context).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
-    notes = notes_of(table)
+    notes = read_notes(table)
     if notes["left_out"]:
         yield f"raw rows left out: {counted(notes['left_out'])}"
     yield from (f"WARNING  {warning}" for warning in notes["warnings"])

@@ -13,7 +13,7 @@ from torch import Tensor
 from junkdna.compress.masks import MatrixResult
 from junkdna.storage.file_errors import check_made_from
 from junkdna.storage.tensor_header import contents_digest
-from junkdna.storage.tensors import broken, pack, packed_size, read_tensors, unpack, write_tensors
+from junkdna.storage.tensors import corrupt_tensors, pack, packed_size, read_tensors, unpack, write_tensors
 
 KIND = "compressed weights 1"
 MASK, WEIGHT = "mask:", "weight:"
@@ -68,7 +68,7 @@ def read_artifact(path: Path, settings_fingerprint: str | None = None) -> Artifa
     if sorted(MASK + name for name in shapes) != sorted(name for name in tensors if name.startswith(MASK)) or any(
         tensors[MASK + name].shape != (packed_size(shape),) for name, shape in shapes.items()
     ):
-        raise broken(path, KIND, "corrupt: its masks do not match the stored shapes")
+        raise corrupt_tensors(path, KIND, "corrupt: its masks do not match the stored shapes")
     return Artifact(
         masks={name: unpack(tensors[MASK + name], shape) for name, shape in shapes.items()},
         weights={name.removeprefix(WEIGHT): weight for name, weight in tensors.items() if name.startswith(WEIGHT)},

@@ -6,7 +6,7 @@ from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST, read_manifest
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.storage.tensor_header import made_from
+from junkdna.storage.tensor_header import recorded_fingerprint
 from junkdna.study.paths import FOOTER_KEY
 from junkdna.study.settings_base import Settings
 
@@ -23,7 +23,7 @@ def recorded_digest(file: Path) -> str | None:
         if file.name == MANIFEST:
             return read_manifest(file.parent)["settings_fingerprint"]
         if file.suffix == ".safetensors":
-            return made_from(file)
+            return recorded_fingerprint(file)
         facts = json.loads(_metadata(file)[FOOTER_KEY])
         return (
             facts["settings_fingerprint"]

@@ -1,34 +1,36 @@
-"""Where an answer stands in a passage: whole words, whole numbers, any case, any Unicode form.
+"""Find an answer in a passage: complete words and numbers, in any letter case and Unicode form.
 
-Passage and answer are brought into one form before they are compared, and what is found is given in characters of the
-passage as it is. The form:
+Passage and answer are normalized before they are compared. The result is given in characters of the original passage.
+The normalization:
 
-- compatibility decomposition and case folding: composed and decomposed accents, full-width letters and digits,
-  ligatures, "ß" and "ss" are equal (dotted, dotless and plain i too); accents count ("cafe" is not "café").
-  Superscript digits and fractions such as "½" stay what they are: "5²" is not 52. A circled number is a word of its
-  own: "①" holds 1, and "Paris①" holds Paris;
-- invisible format characters (soft hyphens, zero-width blanks, direction marks) do not count;
-- a run of white space is one blank, and so is a hyphen between two letters ("well-known"); curly quotes and
-  accents used as apostrophes (Newton´s, Hawaiʻi) are straight and dashes are hyphens;
-- commas, apostrophes and narrow or no-break spaces between thousands do not count: "10,000" and "10'000" are 10000. An
-  ordinary space counts as such only where a group is 000: "10 000" is one number, "5 100" are two;
-- a full-width comma or colon between digits that are not both full-width ends a number: "答案1：5个" holds 5.
+- Compatibility decomposition and case folding: composed and decomposed accents, full-width letters and digits,
+  ligatures, "ß" and "ss" compare equal, as do dotted, dotless and plain i. Accents count ("cafe" is not "café").
+  Superscript digits and fractions such as "½" are kept: "5²" is not 52. A circled number is a separate word:
+  "①" contains 1, and "Paris①" contains Paris.
+- Invisible format characters (soft hyphens, zero-width spaces, direction marks) are ignored.
+- A run of white space becomes one space, and so does a hyphen between two letters ("well-known"). Curly quotes and
+  accents used as apostrophes (Newton´s, Hawaiʻi) become straight apostrophes, and dashes become hyphens.
+- Commas, apostrophes and narrow or no-break spaces between thousands are ignored: "10,000" and "10'000" are 10000. An
+  ordinary space separates thousands only if a group is 000: "10 000" is one number, "5 100" are two.
+- A full-width comma or colon between digits that are not both full-width ends a number: "答案1：5个" contains 5.
 
-What is a find:
+What counts as a match:
 
-- **Words** are whole: "red" does not stand in "reddish", "red_fox" or "reds" (a plural is another word), but in
-  "red's", "red-hot" and "_red_". A superscript number after three or more letters marks a footnote ("Paris¹"), after
-  fewer letters and after digits a power ("km²", "5²"). "U.S." does not stand in "U.S.A.". A sign at the end of an
-  answer (C++, $5) needs no border.
-- **Numbers** are whole: 5 does not stand in 2.5, 1,500, 12:50, 1/5, 1e-5, 5², 3rd, 5km or -5, but in "$5", "5%",
-  "5.", "№5", "3-5" and "3--5". A minus after a digit, letter, closing bracket, percent sign or hyphen is none. "5.0" is
-  another number. The parts of a date with hyphens are numbers too: 31 stands in 2017-01-31, as in "31 January".
-- **Chinese and Japanese numerals** (from 〇 and 一 to 億 and 兆) are digits: 五 does not stand in 十五, nor 5 in 5万.
-- **Scripts without blanks** (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan and others) have no word borders: an
-  answer is found anywhere in such text, across line breaks too. Korean words take endings, so a Korean answer is found
-  where a word begins with it. Where such a script meets another one, a word ends.
-- A find never begins or ends inside a character and its accents.
-- Quotes, brackets and stops at the ends of an answer are taken along where they are there, and need not be.
+- **Words** match only as complete words: "red" does not match in "reddish", "red_fox" or "reds" (a plural is another
+  word), but it matches in "red's", "red-hot" and "_red_". A superscript number marks a footnote after three or more
+  letters ("Paris¹"), and a power after fewer letters or after digits ("km²", "5²"). "U.S." does not match in "U.S.A.".
+  A sign at the end of an answer (C++, $5) needs no word boundary.
+- **Numbers** match only as complete numbers: 5 does not match in 2.5, 1,500, 12:50, 1/5, 1e-5, 5², 3rd, 5km or -5, but
+  it matches in "$5", "5%", "5.", "№5", "3-5" and "3--5". A minus after a digit, letter, closing bracket, percent sign
+  or hyphen is not a sign. "5.0" is another number. The parts of a date with hyphens are numbers too: 31 matches in
+  2017-01-31, as in "31 January".
+- **Chinese and Japanese numerals** (from 〇 and 一 to 億 and 兆) count as digits: 五 does not match in
+  十五, nor 5 in 5万.
+- **Scripts without spaces** (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan and others) have no word boundaries:
+  an answer matches anywhere in such text, also across line breaks. Korean words take endings, so a Korean answer
+  matches at the start of a word. A change to or from such a script ends a word.
+- A match never starts or ends between a character and its accents.
+- Quotes, brackets and punctuation at the ends of an answer are optional: a match includes them if the passage has them.
 """
 
 import itertools
@@ -51,7 +53,7 @@ _SAME = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bb\u02bc\u2032\xb4`", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\xab\xbb", '"'),
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
-    **dict.fromkeys("\u2007\u2009\u202f\xa0", "\u2009"),  # blanks that may part thousands
+    **dict.fromkeys("\u2007\u2009\u202f\xa0", "\u2009"),  # spaces that may separate thousands
     "\u2044": "/", "\u2215": "/", "\u2236": ":", "\u2116": "\u2116",
     "\u0130": "i", "\u0131": "i", "\u066b": ".", "\u066c": ",",
 }  # fmt: skip
@@ -61,7 +63,7 @@ _GROUPED = re.compile(
 )
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])|(?<=[\u0300-\u036f])-(?=[^\W\d_])")
 _BLANK, _BLANKS = re.compile(r"\s"), re.compile(r"\s{2,}")
-_NUMBER_BEFORE = re.compile(  # 2.5, 12:50, .5, -5, -$5: what makes the digits that follow a piece of another number
+_NUMBER_BEFORE = re.compile(  # 2.5, 12:50, .5, -5, -$5: the digits that follow belong to a longer number
     r"(?:[0-9][.,:/^]|[0-9]e[-+]|(?:^|[\s(\[$€£-])\.|(?:^|[^\w)\]}%-])-[$€£¥₹]?)$"
 )
 _NUMBER_AFTER = re.compile(r"[.,:/][0-9]|\^")
@@ -78,39 +80,40 @@ _OPENING += "\u300c\u300e\u3010\u300a"
 _CLOSING += "\u300d\u300f\u3011\u300b\u3001\u3002"
 
 
-def answer_place(passage: str, answers: list[str]) -> Span | None:
-    """First and last character (exclusive) of the first answer that stands in the passage, the longest of those that
-    begin there; None where none does."""
-    found = _finds(passage, answers)
-    return min(found, key=lambda span: (span[0], -span[1])) if found else None
+def find_answer(passage: str, answers: list[str]) -> Span | None:
+    """Start and end (exclusive) of the first match of any answer in characters of the passage; None without a match.
+
+    Of several matches with the same start it returns the longest.
+    """
+    return min(_matches(passage, answers), key=lambda span: (span[0], -span[1]), default=None)
 
 
-def answer_places(passage: str, answers: list[str]) -> list[Span]:
-    """Every place of any answer, in order; places that overlap are one."""
-    places: list[Span] = []
-    for start, end in sorted(_finds(passage, answers)):
-        if places and start < places[-1][1]:
-            places[-1] = (places[-1][0], max(end, places[-1][1]))
+def find_answers(passage: str, answers: list[str]) -> list[Span]:
+    """All matches of any answer, in order. Overlapping matches are merged into one span."""
+    spans: list[Span] = []
+    for start, end in sorted(_matches(passage, answers)):
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
         else:
-            places.append((start, end))
-    return places
+            spans.append((start, end))
+    return spans
 
 
-def _finds(passage: str, answers: list[str]) -> list[Span]:
+def _matches(passage: str, answers: list[str]) -> list[Span]:
     text, source = _folded(passage)
-    found = []
+    matches = []
     for pattern in filter(None, map(_pattern, answers)):
         at = 0
         while match := pattern.search(text, at):
             at = match.start() + 1
             if _begins(text, source, *match.span()) and _ends(text, source, *match.span()):
                 spans = source[slice(*match.span())]
-                found.append((min(start for start, _ in spans), max(end for _, end in spans)))
-    return found
+                matches.append((min(start for start, _ in spans), max(end for _, end in spans)))
+    return matches
 
 
 def _begins(text: str, source: Sequence[Span], start: int, end: int) -> bool:
-    """Whether a word, a number and a character begin at `start`."""
+    """Whether `start` is the start of a word, a number and a character with its accents."""
     if _joins(text, source, start):
         return False
     before, first = _beyond(text, start - 1, -1) if start else "", text[start]
@@ -120,13 +123,13 @@ def _begins(text: str, source: Sequence[Span], start: int, end: int) -> bool:
         return False
     if re.match(r"[$€£¥₹]?[0-9]", text[start:end]) and _NUMBER_BEFORE.search(text, max(0, start - 3), start):
         return False
-    if re.match(r"[-+.][0-9]", text[start:end]) and re.match(r"[\w)\]}%]", before):  # the minus of 3-5 is no sign
+    if re.match(r"[-+.][0-9]", text[start:end]) and re.match(r"[\w)\]}%]", before):  # the minus in 3-5 is not a sign
         return False
     return not (_DOTTED.match(text, start) and _DOTTED_BEFORE.search(text, max(0, start - 3), start))
 
 
 def _ends(text: str, source: Sequence[Span], start: int, end: int) -> bool:
-    """Whether a word, a number and a character end at `end`. Korean words may go on."""
+    """Whether `end` is the end of a word, a number and a character with its accents. Korean words may continue."""
     if _joins(text, source, end):
         return False
     last, after = text[end - 1], _beyond(text, end, 1)
@@ -141,7 +144,7 @@ def _ends(text: str, source: Sequence[Span], start: int, end: int) -> bool:
 
 
 def _joins(text: str, source: Sequence[Span], at: int) -> bool:
-    """Whether the character at a place belongs to the one before it: accents do, and the letters of a ligature."""
+    """Whether the character at `at` belongs to the previous one, as accents and the letters of a ligature do."""
     if not 0 < at < len(text):
         return False
     joining = unicodedata.category(text[at])[0] == "M" or _JOINING_JAMO.match(text[at])
@@ -149,7 +152,7 @@ def _joins(text: str, source: Sequence[Span], at: int) -> bool:
 
 
 def _script(character: str) -> str:
-    """The kind "spaceless", "korean" or "other" for what words are made of, "" for the rest."""
+    """Kind of a word character: "spaceless", "korean" or "other"; "" for a character that is not part of words."""
     if _SPACELESS.match(character):
         return "spaceless"
     if _HANGUL.match(character):
@@ -162,9 +165,9 @@ def _is_circled(character: str) -> bool:
 
 
 def _beyond(text: str, at: int, step: int) -> str:
-    """The character at a place, "" where it only marks the word next to it: _emphasis_ and the number of a footnote.
+    """The character at `at`; "" if it only marks the adjacent word (_emphasis_, a footnote number).
 
-    `step` leads away from the word: 1 or -1.
+    `step` is the direction away from the word: 1 or -1.
     """
     here, further = text[at : at + 1], text[at + step : at + step + 1] if at + step >= 0 else ""
     if here == "_" and not further.isalnum():
@@ -174,34 +177,34 @@ def _beyond(text: str, at: int, step: int) -> str:
     return here
 
 
-# --- one form ---------------------------------------------------------------------------------------------------------
+# --- normalization ----------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
 def _folded(text: str) -> tuple[str, Sequence[Span]]:
-    """The text in the form that is compared, and for each of its characters the place in `text` that it comes from."""
+    """The normalized text and, for each of its characters, the span of `text` that it comes from."""
     if text.isascii():
         folded, spans = text.lower().replace("`", "'"), [(i, i + 1) for i in range(len(text))]
     else:
-        made = [(part, (i, i + 1)) for i, character in enumerate(text) for part in _fold_at(text, i, character)]
-        made = _one_order(made)
-        folded, spans = "".join(part for part, _ in made), [span for _, span in made]
+        pairs = [(letter, (i, i + 1)) for i, character in enumerate(text) for letter in _fold_at(text, i, character)]
+        pairs = _ordered_accents(pairs)
+        folded, spans = "".join(letter for letter, _ in pairs), [span for _, span in pairs]
     folded = _HYPHEN.sub(" ", folded)
     dropped = {
         group.start() + i
         for group in _GROUPED.finditer(folded)
-        for i, part in enumerate(group[0])
-        if part in ",\u2009' "
+        for i, letter in enumerate(group[0])
+        if letter in ",\u2009' "
     }
     dropped |= {i for blanks in _BLANKS.finditer(folded) for i in range(blanks.start() + 1, blanks.end())}
     if dropped:
         spans = [span for i, span in enumerate(spans) if i not in dropped]
-        folded = "".join(part for i, part in enumerate(folded) if i not in dropped)
+        folded = "".join(letter for i, letter in enumerate(folded) if i not in dropped)
     return _BLANK.sub(" ", folded), spans
 
 
 def _fold_at(text: str, at: int, character: str) -> str:
-    """The form of a character. A full-width comma or colon ends a number unless full-width digits are on both sides."""
+    """One character, normalized. A full-width comma or colon ends a number unless between full-width digits."""
     around = text[at - 1 : at] + text[at + 1 : at + 2]
     if character in "\uff0c\uff1a" and around.isdecimal() and not re.fullmatch(r"[\uff10-\uff19]{2}", around):
         return "\u3001"
@@ -220,28 +223,28 @@ def _fold(character: str) -> str:
         return character
     if unicodedata.decomposition(character).startswith(("<super>", "<fraction>")) and not character.isalpha():
         return character if character.isnumeric() else "^"
-    found = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
-    return "".join(_SAME.get(part, part) for part in found)
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+    return "".join(_SAME.get(letter, letter) for letter in decomposed)
 
 
-def _one_order(made: list[tuple[str, Span]]) -> list[tuple[str, Span]]:
-    """Accents in canonical order; the dot of a dotted i goes."""
-    found: list[tuple[str, Span]] = []
-    for pair in made:
+def _ordered_accents(pairs: list[tuple[str, Span]]) -> list[tuple[str, Span]]:
+    """Accents in canonical order. The dot of a dotted i is removed."""
+    ordered: list[tuple[str, Span]] = []
+    for pair in pairs:
         order = unicodedata.combining(pair[0])
-        if pair[0] == "\u0307" and found and found[-1][0] == "i":
-            found[-1] = ("i", (found[-1][1][0], pair[1][1]))
+        if pair[0] == "\u0307" and ordered and ordered[-1][0] == "i":
+            ordered[-1] = ("i", (ordered[-1][1][0], pair[1][1]))
             continue
-        at = len(found)
-        while order and at and unicodedata.combining(found[at - 1][0]) > order:
+        at = len(ordered)
+        while order and at and unicodedata.combining(ordered[at - 1][0]) > order:
             at -= 1
-        found.insert(at, pair)
-    return found
+        ordered.insert(at, pair)
+    return ordered
 
 
 @lru_cache(maxsize=4096)
 def _pattern(answer: str) -> re.Pattern | None:
-    """What matches an answer in folded text; None where nothing of it is left."""
+    """The pattern of an answer in normalized text; None if it is empty after normalization."""
     text = _folded(answer)[0].strip()
     core = text.lstrip(_OPENING).rstrip(_CLOSING).strip()
     if not any(map(_script, core)):  # signs only, such as "?" or "->"
@@ -250,12 +253,12 @@ def _pattern(answer: str) -> re.Pattern | None:
         return None
     head, tail = text[: text.index(core)], text[text.index(core) + len(core) :]
     letters = re.sub(rf"(?<={_SPACELESS.pattern}) (?={_SPACELESS.pattern})", "", core)
-    made = re.escape(letters[0])
+    body = re.escape(letters[0])
     for before, here in itertools.pairwise(letters):
         loose = _SPACELESS.match(before) and _SPACELESS.match(here)
-        made += (" ?" if loose else "") + re.escape(here)
-    whole = f"{_optional(head)}{made}{_optional(tail)}"
-    return re.compile(f"{whole}|{_CIRCLED[core]}" if core in _CIRCLED else whole)
+        body += (" ?" if loose else "") + re.escape(here)
+    pattern = f"{_optional(head)}{body}{_optional(tail)}"
+    return re.compile(f"{pattern}|{_CIRCLED[core]}" if core in _CIRCLED else pattern)
 
 
 def _optional(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Class labels whose names the source itself gives: a stored number means the class that its own schema names."""
+"""Class names that the source itself stores: a stored label number is replaced by its name in the source's schema."""
 
 import json
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import types
 
-from junkdna.data.templates import is_place, path_steps, read_paths
+from junkdna.data.templates import is_index, path_steps, read_paths
 from junkdna.data.usable_rows import answer_paths, extracted
 from junkdna.data.values import is_list, listed, whole_number
 from junkdna.errors import UserError
@@ -18,9 +18,9 @@ FEATURES = b"huggingface"  # key of the schema's metadata in which `datasets` ke
 
 
 def label_names(schema: pa.Schema, where: str) -> dict[str, list[str]]:
-    """Class names by column ("label", "meta.label", "labels.*"), from the features that `datasets` keeps in a schema.
+    """Class names by column ("label", "meta.label", "labels.*"), from the features that `datasets` stores in a schema.
 
-    UserError where the metadata cannot be read.
+    Raises UserError if the metadata cannot be read.
     """
     try:
         metadata = json.loads((schema.metadata or {}).get(FEATURES, b"{}"))
@@ -28,19 +28,19 @@ def label_names(schema: pa.Schema, where: str) -> dict[str, list[str]]:
         return dict(_named(features))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            f"{where}: the notes of `datasets` on the columns cannot be read ({error}). Save the data again."
+            f"{where}: the column metadata that `datasets` writes cannot be read ({error}). Save the data again."
         ) from None
 
 
 def feature_names(features: dict) -> dict[str, list[str]]:
-    """Class names by column, from features as `datasets.Features.to_dict` writes them."""
+    """Class names by column, from the output of `datasets.Features.to_dict`."""
     return dict(_named(features))
 
 
 def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
     before = f"{path}." if path else ""
     if isinstance(features, list):
-        return [found for inner in features for found in _named(inner, f"{before}*")]
+        return [entry for inner in features for entry in _named(inner, f"{before}*")]
     if not isinstance(features, dict):
         return []
     kind = features.get("_type")
@@ -52,76 +52,76 @@ def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
         return _named(features.get("feature"), f"{before}*")
     if isinstance(kind, str):
         return []
-    return [found for name, inner in features.items() for found in _named(inner, f"{before}{name}")]
+    return [entry for name, inner in features.items() for entry in _named(inner, f"{before}{name}")]
 
 
-def with_names(table: pa.Table, names: dict[str, list[str]], settings: "ExampleSettings") -> pa.Table:
-    """The table with the class numbers of every label column that the task reads as the names that the source gives.
+def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: "ExampleSettings") -> pa.Table:
+    """The table with class numbers replaced by class names in every label column that the task reads.
 
-    `names` are those names by path. They go wherever a task reads such a column: as the answer (itself, through
-    `extract` or in a template), in `columns.map`, in templates, as options and as `choice_labels`. -1 (no label)
-    becomes null. Numbers stay numbers in two cases:
+    `names` maps a column's path to the source's class names. Numbers are replaced wherever a task reads such a column:
+    as the answer (directly, through `extract` or in a template), in `columns.map`, in templates, as options and as
+    `choice_labels`. -1 (no label) becomes null. Numbers stay numbers in two cases:
 
-    - the task names the classes by the stored numbers ("0", "1") in `labels`, `label_groups` or the keys of
-      `columns.map`, unless the source's names are such numbers;
-    - kind `choice`: the column is the answer and there are no `choice_labels`, so it holds a position.
+    - The task names the classes by the stored numbers ("0", "1") in `labels`, `label_groups` or the keys of
+      `columns.map`, and the source's names are not such numbers.
+    - Kind `choice`: the column is the answer and there are no `choice_labels`, so the number is a position.
 
-    The `labels`, `label_groups` and keys of `columns.map` may list the names in any order, all or some of them.
-    UserError where they and the source's names differ, and for a number that the source does not name. A number in
-    other columns is the label's position (see `data.examples`).
+    `labels`, `label_groups` and the keys of `columns.map` may list all or some of the names, in any order. Raises
+    UserError if they differ from the source's names, and for a number without a name in the source. In other columns a
+    number is the label's position (see `data.examples`).
     """
-    whole = pa.struct(table.schema)
-    found = [path_steps(whole, path.split(".")) for path in read_paths(settings.columns)]
-    read = {_starred(steps) for steps in found if steps}
+    row_type = pa.struct(table.schema)
+    paths = [path_steps(row_type, path.split(".")) for path in read_paths(settings.columns)]
+    read = {_starred(steps) for steps in paths if steps}
     for labeled, stored in names.items():
-        steps = path_steps(whole, labeled.split("."))
+        steps = path_steps(row_type, labeled.split("."))
         if steps and {labeled, labeled.removesuffix(".*")} & read:
-            table = _with_names_at(table, labeled, steps, stored, settings)
+            table = _apply_at(table, labeled, steps, stored, settings)
     return table
 
 
-def _with_names_at(
-    table: pa.Table, path: str, steps: list[str], stored: list[str], settings: "ExampleSettings"
-) -> pa.Table:
-    stated, whole = _stated(path, settings)
+def _apply_at(table: pa.Table, path: str, steps: list[str], stored: list[str], settings: "ExampleSettings") -> pa.Table:
+    stated, complete = _stated(path, settings)
     if stated is None:
         return table
     unknown = [name for name in stated if name not in stored]
     if unknown and all(whole_number(name) is not None for name in stated):
         return table
-    if unknown and whole:
+    if unknown and complete:
         raise UserError(
-            f"task {settings.task}: the source names its classes {', '.join(stored)}, the task file "
-            f"{', '.join(stated)}: which of them is {', '.join(unknown)}? Give `labels` as the source names them, in "
-            "any order (`verbalizers` are what a model reads), or `label_groups` such as {NAME: [CLASS OF THE SOURCE]}."
+            f"task {settings.task}: the source names its classes {', '.join(stored)}, but the task file names "
+            f"{', '.join(stated)}, so {', '.join(unknown)} matches no class. List the source's names in `labels`, in "
+            "any order (`verbalizers` are the words a model reads), or set `label_groups: {NAME: [SOURCE CLASS]}`."
         )
-    place = table.schema.get_field_index(steps[0])
+    index = table.schema.get_field_index(steps[0])
     where = f"task {settings.task}: column {path}"
-    chunks = [_names_at(chunk, steps[1:], stored, where) for chunk in table.column(place).chunks]
-    return table.set_column(place, steps[0], pa.chunked_array(chunks)) if chunks else table
+    chunks = [_names_at(chunk, steps[1:], stored, where) for chunk in table.column(index).chunks]
+    return table.set_column(index, steps[0], pa.chunked_array(chunks)) if chunks else table
 
 
 def _stated(path: str, settings: "ExampleSettings") -> tuple[list[str] | None, bool]:
-    """The classes that the task itself names for a label column, and whether these are whole names: what `extract`
-    takes out may be a part of one. None instead of the classes where the column holds a position."""
+    """The classes that the task names for a label column, and whether these are complete names.
+
+    A text taken by `extract` may be a part of a name. None instead of the classes if the column has positions.
+    """
     columns = settings.columns
     spelled = {path, path.removesuffix(".*")}
-    made = [name for name, column in extracted(columns).items() if _starred(column.split(".")) in spelled]
+    groups_of_pattern = [name for name, column in extracted(columns).items() if _starred(column.split(".")) in spelled]
     for name, words in columns.get("map", {}).items():
-        if _starred(name.split(".")) in spelled or name in made:
-            return list(words), name not in made
+        if _starred(name.split(".")) in spelled or name in groups_of_pattern:
+            return list(words), name not in groups_of_pattern
     if not any(_starred(answer.split(".")) in spelled for answer in answer_paths(columns)):
         return [], True
     if settings.kind == "choice" and "choice_labels" not in columns:
         return None, True
     groups = settings.label_groups or {}
     named = [member for members in groups.values() for member in members]
-    return [*(settings.labels or []), *named], not made
+    return [*(settings.labels or []), *named], not groups_of_pattern
 
 
 def _starred(steps: list[str]) -> str:
-    """A path with every item of a list as a star."""
-    return ".".join("*" if is_place(step) else step for step in steps)
+    """A path with a star for every list index."""
+    return ".".join("*" if is_index(step) else step for step in steps)
 
 
 def _names_at(array: pa.Array, path: list[str], stored: list[str], where: str) -> pa.Array:
@@ -135,18 +135,18 @@ def _names_at(array: pa.Array, path: list[str], stored: list[str], where: str) -
     if is_list(kind) and path:
         return listed(array, _names_at(array.flatten(), path[1:], stored, where))
     coded = array.dictionary_encode()
-    found = [_name(value, stored, where) for value in coded.dictionary.to_pylist()]
-    return pa.array(found, pa.string()).take(coded.indices)
+    names = [_name(value, stored, where) for value in coded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(coded.indices)
 
 
 def _name(value: object, stored: list[str], where: str) -> str | None:
-    """The name of a class that is stored by its name or, as a number or its text, by its place; None for -1."""
+    """The name of a class, stored as its name or as its position (a number, or text with a number); None for -1."""
     number = whole_number(value)
     if value in stored or number is None:
         return value if value is None else str(value)
     if not -1 <= number < len(stored):
         raise UserError(
-            f"{where} holds the class {number}, but the source names {len(stored)}: {', '.join(stored)} (0 to "
-            f"{len(stored) - 1}, and -1 for none)."
+            f"{where} contains class {number}, but the source names only {len(stored)} classes: {', '.join(stored)} (0 "
+            f"to {len(stored) - 1}; -1 means no label). Fix the row or the source's class names."
         )
     return None if number == -1 else stored[number]

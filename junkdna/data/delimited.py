@@ -1,4 +1,4 @@
-"""CSV and TSV files as tables of text: every field keeps its characters."""
+"""CSV and TSV files as tables of text: every field keeps its exact characters."""
 
 import csv
 import io
@@ -16,12 +16,12 @@ NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def delimited_table(content: bytes, delimiter: str, where: str) -> pa.Table:
-    """The rows below the header line, all columns text ("007", "1.0", "NA" and "" stay what they are).
+    """The rows below the header line; all columns are text ("007", "1.0", "NA" and "" are not converted).
 
-    Fields between commas may stand in double quotes, with line breaks inside and quotes doubled; fields between tabs
-    know no quoting (GLUE's way). Blank lines are passed over, and columns without a name are left out. Raises UserError
-    for an empty file, two columns of one name, another delimiter, a row with more or fewer fields than the header, an
-    open quote, and text that is not UTF-8. Does not guess types.
+    Fields between commas may be in double quotes, with line breaks inside and quotes doubled. Fields between tabs have
+    no quoting (as in GLUE). Blank lines and columns without a name are skipped. Raises UserError for an empty file, two
+    columns of the same name, another delimiter, a row with more or fewer fields than the header, an unclosed quote, and
+    text that is not UTF-8.
     """
     csv.field_size_limit(LARGEST_FIELD)
     quoting = {"strict": True} if delimiter == "," else {"quoting": csv.QUOTE_NONE}
@@ -32,36 +32,36 @@ def delimited_table(content: bytes, delimiter: str, where: str) -> pa.Table:
     rows = _rows(reader, lambda: _check_delimiter(first, delimiter, where), where)
     header = next(rows, None)
     if header is None:
-        raise UserError(f"{where} is empty; its first line must name the columns.")
+        raise UserError(f"{where} is empty. Its first line must name the columns; save the data again.")
     _check_header(header, delimiter, where)
-    named = [(place, name) for place, name in enumerate(header) if name]
+    named = [(index, name) for index, name in enumerate(header) if name]
     schema = pa.schema([(name, pa.string()) for _, name in named])
     tables = []
-    while piece := list(islice(_of_length(rows, len(header), reader, where), ROWS_AT_ONCE)):
-        columns = [pa.array([row[place] for row in piece], pa.string()) for place, _ in named]
+    while chunk := list(islice(_of_length(rows, len(header), reader, where), ROWS_AT_ONCE)):
+        columns = [pa.array([row[index] for row in chunk], pa.string()) for index, _ in named]
         tables.append(pa.table(columns, schema=schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def _rows(reader: Iterator[list[str]], check_first: Callable[[], None], where: str) -> Iterator[list[str]]:
-    """The rows that are not blank. An open quote shows at the end of the file, or at text after the closing one.
+    """The rows that are not blank. Raises UserError for an unclosed quote and for text after a closing quote.
 
-    Where that is in the first line, `check_first` looks for a more likely cause.
+    If the error is in the first line, `check_first` first checks for a more likely cause.
     """
-    begun = 1
+    first_line = 1
     while True:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            if begun == 1:
+            if first_line == 1:
                 check_first()
             raise UserError(
-                f"{where}: the row that begins in line {begun} cannot be read as CSV ({error}). A quote that belongs "
-                'to a text must be doubled ("") and the whole field quoted.'
+                f"{where}: the row that starts in line {first_line} cannot be read as CSV ({error}). Double a quote "
+                'that belongs to a text ("") and put the field in quotes.'
             ) from None
         if row is None:
             return
-        begun = reader.line_num + 1
+        first_line = reader.line_num + 1
         if row:
             yield row
 
@@ -72,19 +72,19 @@ def _of_length(rows: Iterator[list[str]], length: int, reader: Iterator, where: 
             fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
             raise UserError(
                 f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
-                f"columns (it begins {short_repr(row[0], 40)}). A text that holds the delimiter or a line break must "
-                "be quoted in a .csv, and cannot stand in a .tsv."
+                f"columns (the row starts with {short_repr(row[0], 40)}). Put a text that contains the delimiter or a "
+                "line break in quotes in a .csv; a .tsv cannot contain one."
             )
         yield row
 
 
 def _check_delimiter(header: str, delimiter: str, where: str) -> None:
-    """UserError for a header that has another delimiter in it."""
+    """Raises UserError if the header contains another delimiter."""
     if other := next((sign for sign in NAMES if sign != delimiter and sign in header), None):
         fix = "rename the file to end in .tsv" if other == "\t" else f"save it with {NAMES[delimiter]}"
         fix = "rename the file to end in .csv" if other == "," else fix
         raise UserError(
-            f"{where}: the header is one column, {short_repr(header.strip())}: its fields seem to be separated by "
+            f"{where}: the header has one column, {short_repr(header.strip())}; its fields are probably separated by "
             f"{NAMES[other]}, not {NAMES[delimiter]}. If so, {fix}."
         )
 
@@ -92,7 +92,9 @@ def _check_delimiter(header: str, delimiter: str, where: str) -> None:
 def _check_header(header: list[str], delimiter: str, where: str) -> None:
     if len(header) == 1:
         _check_delimiter(header[0], delimiter, where)
-    if twice := sorted({name for name in header if name and header.count(name) > 1}):
-        raise UserError(f"{where}: the header names column {', '.join(map(repr, twice))} more than once; rename one.")
+    if repeated := sorted({name for name in header if name and header.count(name) > 1}):
+        raise UserError(
+            f"{where}: the header names column {', '.join(map(repr, repeated))} more than once; rename one."
+        )
     if not any(header):
-        raise UserError(f"{where}: the first line names no columns.")
+        raise UserError(f"{where}: the first line names no columns. Add a header line.")

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from junkdna.data.truncation import cut_end, end_of_text, fitted, tail
+from junkdna.data.truncation import cut_end, end_of_text, fit_row, tokens_after
 from junkdna.study.cell_settings import TokenSettings
 
 Coded = tuple[list[int], list[int]]  # tokens of a text, and 1 for each special token
@@ -23,7 +23,7 @@ def segment_rows(rows: list[dict], tokenizer: object, limit: int) -> list[dict]:
 def text_row(row: dict, texts: list[str], tokenizer: object, limit: int) -> dict:
     """The columns of the tokens file for one or two `texts` of a row, truncated at the end to `limit` tokens."""
     code = tokenizer(*texts, return_token_type_ids=True, return_special_tokens_mask=True, verbose=False)
-    (query, start), shown = fitted(row, limit, partial(_cut, row, texts, code, tokenizer))
+    (query, start), shown = fit_row(row, limit, partial(_cut, row, texts, code, tokenizer))
     truncated = len(code["input_ids"]) > limit
     return {"query": query, "second_start": start, "answer_shown": shown, "truncated": truncated}
 
@@ -34,7 +34,7 @@ def _cut(row: dict, texts: list[str], code: object, tokenizer: object, limit: in
     cut = cut_end(ids, added, limit)
     start = [*code["token_type_ids"], 1].index(1) if len(texts) > 1 else len(cut)
     if passage and len(cut) < len(ids):
-        end = end_of_text(tokenizer, code, limit - tail(added), texts)
+        end = end_of_text(tokenizer, code, limit - tokens_after(added), texts)
         passage = passage[: max(0, end - (len(texts[-1]) - len(passage)))]
     return (cut, min(start, len(cut))), passage
 

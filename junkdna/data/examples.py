@@ -15,10 +15,10 @@ from junkdna.data.gold_answers import gold_answer
 from junkdna.data.templates import (
     TEMPLATES,
     check_columns,
-    derived,
+    derive_columns,
     field,
-    kept,
     render,
+    strip_ends,
     wanted_columns,
 )
 from junkdna.data.values import plain_rows, text_of
@@ -45,9 +45,9 @@ SCHEMA = pa.schema(
 def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
-    `read_split` returns the raw table of a split, by the split's name. `usable_rows.notes_of(table)["left_out"]` counts
-    the excluded rows of the raw split by reason, before any limit. Raises UserError for a missing column, a gold answer
-    that is not one of the choices or labels, repeated ids, and a split without a usable row.
+    `read_split` returns the raw table of a split, by the split's name. `usable_rows.read_notes(table)["left_out"]`
+    counts the excluded rows of the raw split by reason, before any limit. Raises UserError for a missing column, a gold
+    answer that is not one of the choices or labels, repeated ids, and a split without a usable row.
     """
     name, shots = settings.task, settings.shots
     left_out: Counter[str] = Counter()
@@ -61,15 +61,15 @@ def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[
         if shots and shots.of == split and (cut or role == "evaluate"):  # rows that prompts show are not evaluated
             shot_positions = {row["position"] for row in _first_of_groups(rows, shots.count)}
             rows = [row for row in rows if row["position"] not in shot_positions]
-        rows = usable_rows.asked(rows, left_out)
+        rows = usable_rows.drop_equal_options(rows, left_out)
         if not rows:
-            usable_rows.refuse_none_left(name, split, left_out)
+            usable_rows.check_rows_left(name, split, left_out)
         rows = _hash_split(name, rows, cut.train, cut.evaluate)[role] if cut else rows
         if role in settings.limits:
             rows = _by_hash(name, rows)[: settings.limits[role]]
     _check_ids(name, role, rows)
     table = pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=SCHEMA)
-    return usable_rows.noted(table, left_out=left_out)
+    return usable_rows.add_notes(table, left_out=left_out)
 
 
 def _read(
@@ -83,12 +83,14 @@ def _read(
     for number, stored in enumerate(plain_rows(f"task {name}", table, wanted)):
         row_id = _row_id(name, columns["id"], stored, number) if "id" in columns else f"{split}-{number}"
         where = f"task {name}: row {row_id!r}"
-        reason = usable_rows.lacks(columns, stored) or usable_rows.no_gold(settings, stored)
+        reason = usable_rows.unmet_requirement(columns, stored) or usable_rows.no_gold(settings, stored)
         if reason is None:
-            raw = derived(where, columns, stored)
+            raw = derive_columns(where, columns, stored)
             texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
-            texts = {key: kept(text, key, columns) for key, text in texts.items()}
-            reason = usable_rows.lacks(columns, raw, texts) or usable_rows.no_right_choice(where, columns, raw)
+            texts = {key: strip_ends(text, key, columns) for key, text in texts.items()}
+            reason = usable_rows.unmet_requirement(columns, raw, texts) or usable_rows.no_right_choice(
+                where, columns, raw
+            )
         if reason is not None:
             left_out[reason] += 1
             continue
@@ -98,7 +100,7 @@ def _read(
             golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable_rows.check_minus_one(settings, golds, left_out)
     if not rows:
-        usable_rows.refuse_none_left(name, split, left_out)
+        usable_rows.check_rows_left(name, split, left_out)
     return rows
 
 

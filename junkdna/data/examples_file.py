@@ -1,10 +1,10 @@
-"""Stored examples and the raw data they were made of: a data set that changed since must not be mixed with them."""
+"""Examples files, with checks that the raw data has not changed since the examples were built from it."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.data.usable_rows import notes_of
+from junkdna.data.usable_rows import read_notes
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.file_errors import check_made_from
@@ -20,40 +20,41 @@ if TYPE_CHECKING:
 
 
 def write_examples(table: "pa.Table", settings: "ExampleSettings", raw: dict[str, dict], path: Path) -> None:
-    """Write examples, sealed, with the digest of `settings`.
+    """Writes examples with a checksum and the fingerprint of `settings`.
 
-    `raw` holds, by split of the source, the number of raw rows and its files' hashes. The notes on the rows
-    (`usable.noted`) go into the footer too.
+    `raw` maps each split of the source to its number of raw rows and the SHA-256 of its files. The footer also stores
+    the notes on the rows (`usable_rows.add_notes`).
     """
-    told = {
+    footer = {
         "folder": settings.source.local,
         "raw": raw,
-        "rows": notes_of(table),
+        "rows": read_notes(table),
         "settings_fingerprint": settings_fingerprint(settings),
     }
-    write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(told).encode()}), path)
+    write_parquet(table.replace_schema_metadata({FOOTER_KEY: canonical_json(footer).encode()}), path)
 
 
 def read_examples_file(path: Path, made_from: str | None = None) -> "pa.Table":
-    """The examples of a file. UserError where it is damaged, where it was made from other settings than those
-    of the digest `made_from` (where given), and where a local raw file that is still there has other bytes than when
-    the examples were made."""
+    """The table of an examples file.
+
+    Raises UserError if the file is corrupt, if it was built from settings with another fingerprint than `made_from`
+    (unless None), and if a local raw file still exists but has changed since the examples were built.
+    """
     table = read_parquet(path, "file of examples")
-    told = examples_record(table)
-    for split, facts in told["raw"].items() if told["folder"] else ():
-        for name, sha256 in facts["files"].items():
-            file = local_folder(told["folder"]) / name
+    footer = examples_record(table)
+    for split, raw in footer["raw"].items() if footer["folder"] else ():
+        for name, sha256 in raw["files"].items():
+            file = local_folder(footer["folder"]) / name
             if file.is_file() and sha256_file(file) != sha256:
                 raise UserError(
-                    f"{file} has changed since {path} was made of it (split {split} had {facts['rows']} rows then). "
-                    f"Delete the folder {path.parent} and run again: examples and cells are made anew; or put the old "
-                    "file back."
+                    f"{file} has changed since {path} was built from it (split {split} had {raw['rows']} rows then). "
+                    f"Delete the folder {path.parent} and rerun to rebuild examples and cells, or restore the old file."
                 )
     if made_from is not None:
-        check_made_from(path, told.get("settings_fingerprint"), made_from)
+        check_made_from(path, footer.get("settings_fingerprint"), made_from)
     return table
 
 
 def examples_record(table: "pa.Table") -> dict:
-    """What the footer of a file of examples says: `write_examples`."""
+    """The entries that `write_examples` stored in the footer of an examples file."""
     return json.loads(table.schema.metadata[FOOTER_KEY])

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from junkdna.data import usable_rows
 from junkdna.data.numbers import reference_number
-from junkdna.data.templates import field, kept, list_field, render, single
-from junkdna.data.values import is_truth, place_of_truth, spellings, text_of, whole_number
+from junkdna.data.templates import field, list_field, render, single_text, strip_ends
+from junkdna.data.values import is_truth, spellings, text_of, truth_index, whole_number
 from junkdna.errors import UserError, short_repr
 from junkdna.seeds import hash_key
 
@@ -58,7 +58,7 @@ def _position(where: str, value: object, labels_column: str | None, raw: dict, c
                 f"label, {_plain(value)}, has no choice. The two lists must have the same length."
             )
         return labels.index(text_of(value))
-    position = place_of_truth(value, choices) if is_truth(value) else whole_number(value)
+    position = truth_index(value, choices) if is_truth(value) else whole_number(value)
     if position is not None:
         return position
     if is_truth(value):
@@ -101,11 +101,11 @@ def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     the opposite order.
     """
     numbered = any(_is_number(label) and math.isfinite(float(label)) for label in labels)  # "nan" may be a name
-    position = place_of_truth(value, labels) if is_truth(value) else whole_number(value)
+    position = truth_index(value, labels) if is_truth(value) else whole_number(value)
     if position is None or (not is_truth(value) and numbered):
         return []
-    if not is_truth(value) and position in (0, 1) and place_of_truth(bool(position), labels) not in (None, position):
-        one, zero = (labels[place_of_truth(truth, labels)] for truth in (True, False))
+    if not is_truth(value) and position in (0, 1) and truth_index(bool(position), labels) not in (None, position):
+        one, zero = (labels[truth_index(truth, labels)] for truth in (True, False))
         raise UserError(
             f"{where}: label {position} would be a position in labels {labels}, so 1 would mean {labels[1]!r}. If 1 "
             f'means {one!r}, write label_groups: {{{one}: ["1"], {zero}: ["0"]}}. Otherwise swap "1" and "0" in it.'
@@ -144,8 +144,8 @@ def _references(settings: "ExampleSettings", raw: dict, where: str) -> dict:
         values = [render(where, template, raw) for template in answer]
     else:
         value = field(answer, raw)
-        values = list_field(where, answer, raw) if isinstance(value, list) else [single(where, answer, value)]
-    texts = (kept(text_of(value), "answer", settings.columns) for value in values)
+        values = list_field(where, answer, raw) if isinstance(value, list) else [single_text(where, answer, value)]
+    texts = (strip_ends(text_of(value), "answer", settings.columns) for value in values)
     accepted = dict.fromkeys(text for text in texts if text.strip())
     if not accepted:
         raise UserError(

@@ -1,4 +1,4 @@
-"""JSON and JSON-lines files as tables in which every number keeps the text that the file shows."""
+"""JSON and JSON Lines files as tables in which every number keeps its text in the file."""
 
 import io
 import json
@@ -10,29 +10,29 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from junkdna.data.table_parts import NUMBER_TEXT, joined
+from junkdna.data.table_parts import NUMBER_TEXT, join_tables
 from junkdna.data.text_files import check_utf8, text_lines
 from junkdna.errors import UserError, cut, short_repr
 
 ROWS_AT_ONCE = 20_000
 SPACE = re.compile(r"[ \t\n\r]*")
-SAVE = "Write the file as json.dumps writes it: names and texts in double quotes, no comma behind the last value"
-Rows = Iterable[tuple[str, dict]]  # where a row stands ("line 3"), and the row
-LONGEST = len(str(-(2**63)))  # characters of a whole number that fits into 64 bits
+SAVE = "Write the file with json.dumps: names and texts in double quotes, no comma after the last value"
+Rows = Iterable[tuple[str, dict]]  # the position of a row ("line 3"), and the row
+LONGEST = len(str(-(2**63)))  # characters of an integer that fits into 64 bits
 
 
 class Number(str):
-    """A number as the file writes it, where Python would write it otherwise: 1e3, 3.10, -0, 2**70."""
+    """The text of a number that Python would write differently: 1e3, 3.10, -0, 2**70."""
 
 
 class NotJson(ValueError):
-    """What Python's reader lets through and JSON does not."""
+    """Text that Python's reader accepts and JSON does not."""
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _whole(text: str) -> "int | Number":
+def _integer(text: str) -> "int | Number":
     fits = len(text) <= LONGEST and -(2**63) <= int(text) < 2**63 and text != "-0"
     return int(text) if fits else Number(text)
 
@@ -43,24 +43,24 @@ def _decimal(text: str) -> "float | Number":
 
 
 def _constant(text: str) -> None:
-    raise NotJson(f"{text} is no JSON value; write null, or a text in quotes")
+    raise NotJson(f"{text} is not a JSON value; write null, or a text in quotes")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotJson(f"the key {short_repr(twice)} stands twice in one object")
-    return found
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise NotJson(f"the key {short_repr(repeated)} occurs twice in one object; remove one of them")
+    return entries
 
 
-READER = json.JSONDecoder(parse_int=_whole, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object)
+READER = json.JSONDecoder(parse_int=_integer, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object)
 
 
 @contextmanager
 def _reading(place: str) -> Iterator[None]:
-    """UserError, `place` in front, for a text that is no JSON."""
+    """Turns JSON errors into a UserError that starts with `place`."""
     try:
         yield
     except json.JSONDecodeError as error:
@@ -69,30 +69,35 @@ def _reading(place: str) -> Iterator[None]:
     except NotJson as error:
         raise UserError(f"{place} is not JSON: {error}.") from None
     except RecursionError:
-        raise UserError(f"{place} has too many lists or objects inside one another.") from None
+        raise UserError(f"{place} nests lists or objects too deeply. Flatten the data.") from None
 
 
 def json_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[str, dict]]:
-    """One JSON object a line, with its place. Not pyarrow's reader, which turns text that looks like a date into one.
+    """Each line's JSON object with its position ("line 3").
 
-    UserError, with the line, for text that is no JSON or no object, and for a key that stands twice in an object.
+    Raises UserError, naming the line, for text that is not JSON or not an object, and for a key that occurs twice in an
+    object. pyarrow's reader is not used because it converts text that looks like a date.
     """
     for number, text in text_lines(lines, where):
         place = f"{where}: line {number}"
         if number == 1 and text.startswith("["):
             raise UserError(
-                f"{place} holds a list; every line must be a JSON object. A list of all rows is .json: rename the file."
+                f"{place} contains a list; every line must be a JSON object. If the file is one list of rows, rename it"
+                " to end in .json."
             )
         with _reading(place):
             row = READER.decode(text)
         if not isinstance(row, dict):
-            raise UserError(f"{place} holds a {_python_name(row)}; every line must be a JSON object.")
+            raise UserError(f"{place} contains a {_python_name(row)}; every line must be a JSON object.")
         yield f"line {number}", row
 
 
 def json_rows(content: bytes, where: str) -> Rows:
-    """Rows of a .json file: the list that it is, the only list among the values of the object that it is, or one object
-    a line, as in .jsonl. UserError for another form."""
+    """The rows of a .json file with their positions.
+
+    The file is a list of objects, an object with exactly one list among its values, or one object per line as in
+    .jsonl. Raises UserError for any other form.
+    """
     check_utf8(content, where)
     if _has_object_lines(content):
         return json_lines(io.BytesIO(content), where)
@@ -102,7 +107,7 @@ def json_rows(content: bytes, where: str) -> Rows:
 
 
 def _entries(text: str, where: str) -> Iterator[object]:
-    """The entries of a list, one after the other, without holding all of them."""
+    """The entries of a list, read one by one so that they are never all in memory."""
     at = SPACE.match(text, SPACE.match(text).end() + 1).end()
     with _reading(where):
         while text[at : at + 1] != "]":
@@ -127,8 +132,8 @@ def _only_list(text: str, where: str) -> list:
     if len(lists) != 1:
         has = f"{len(lists)} lists ({', '.join(lists)})" if lists else f"no list (it is a {_python_name(data)})"
         raise UserError(
-            f"{where}: has {has}; a .json file must be a list of objects, or an object with exactly one list. Save the"
-            " rows alone, or one object a line as .jsonl."
+            f"{where} has {has}; a .json file must be a list of objects, or an object with exactly one list. Save only"
+            " the rows, or save one object per line as .jsonl."
         )
     return next(iter(lists.values()))
 
@@ -136,14 +141,14 @@ def _only_list(text: str, where: str) -> list:
 def _checked(row: object, place: str) -> dict:
     if not isinstance(row, dict):
         raise UserError(
-            f"{place} holds a {_python_name(row)}; every entry must be a JSON object. (If the file is one row, rename "
-            "it to end in .jsonl.)"
+            f"{place} contains a {_python_name(row)}; every entry must be a JSON object. If the file is one row, "
+            "rename it to end in .jsonl."
         )
     return row
 
 
 def _has_object_lines(content: bytes) -> bool:
-    """Whether the first of several lines that are not blank is an object of its own."""
+    """Whether the file has several nonblank lines and the first one is a complete object."""
     lines = [text for _, text in islice(text_lines(io.BytesIO(content), ""), 2)]
     try:
         return len(lines) == 2 and isinstance(json.loads(lines[0]), dict)
@@ -155,29 +160,29 @@ def _has_object_lines(content: bytes) -> bool:
 
 
 def json_table(rows: Rows, where: str) -> pa.Table:
-    """The rows as a table, made a piece at a time, so that a large file is never held as Python objects.
+    """The rows as a table, built in chunks so that a large file is never in memory as Python objects.
 
-    Keys that a row lacks are null. Numbers of one key are int64, or float64 where Python writes each as the file does;
-    of any others the texts are kept (marked as numbers in the schema, see `data.table_parts`). UserError, with both
-    places, for a key that holds text in one row and numbers, booleans, lists or objects in another, and for rows
-    without keys.
+    Keys that a row lacks are null. The numbers of a key are int64, or float64 if Python writes each one as the file
+    does; otherwise their texts are kept and marked as numbers in the schema (see `data.table_parts`). Raises UserError,
+    naming both positions, for a key with text in one row and numbers, booleans, lists or objects in another, and for a
+    file without keys.
     """
     rows = iter(rows)
     top = _Kind({}, {})
     tables = []
-    while piece := list(islice(rows, ROWS_AT_ONCE)):
-        for place, row in piece:
+    while chunk := list(islice(rows, ROWS_AT_ONCE)):
+        for place, row in chunk:
             _note_object(top, row, place, "", where)
-        tables.append(_table(top, [row for _, row in piece], where))
+        tables.append(_table(top, [row for _, row in chunk], where))
     if not tables or not top.fields:
-        raise UserError(f"{where} has no rows{' with a key' if tables else ''}.")
-    return joined([(where, table) for table in tables], lacking=True)
+        raise UserError(f"{where} has no rows{' with a key' if tables else ''}. Check the file.")
+    return join_tables([(where, table) for table in tables], lacking=True)
 
 
 class _Kind(NamedTuple):
-    """What one key holds in the rows so far: the first place of each kind of value, and the kinds inside it."""
+    """The values of one key in the rows so far: the first position of each type, and the kinds of nested values."""
 
-    first: dict[str, str]
+    first: dict[str, str]  # name of the Python type -> position of the first row with it
     fields: "dict[str, _Kind]"  # of an object by key; of a list under ""
 
 
@@ -195,18 +200,18 @@ def _note_object(kind: _Kind, row: dict, place: str, path: str, where: str) -> N
 
 
 def _note(kind: _Kind, value: object, place: str, path: str, where: str) -> None:
-    """Note the kind of a value that is not null; UserError where earlier rows hold another."""
-    found = type(value).__name__
-    if found not in kind.first:
+    """Record the kind of a value that is not null. Raises UserError if earlier rows contain another kind."""
+    type_name = type(value).__name__
+    if type_name not in kind.first:
         name = KINDS[type(value)]
         other = next((first for first in kind.first if BY_NAME[first] != name), None)
         if other is not None:
             raise UserError(
-                f"{where}: {place}: {path} holds {_a(name)} ({_as_json(value)}), but "
-                f"{_a(BY_NAME[other])} in {kind.first[other]}. Write it alike in all rows; a number can be written as "
-                "a text, in quotes."
+                f"{where}: {place}: {path} is {_a(name)} ({_as_json(value)}), but it is "
+                f"{_a(BY_NAME[other])} in {kind.first[other]}. Use one kind of value in all rows; a number can be "
+                "written as text, in quotes."
             )
-        kind.first[found] = place
+        kind.first[type_name] = place
     if isinstance(value, dict):
         _note_object(kind, value, place, path, where)
     elif isinstance(value, list):
@@ -239,26 +244,26 @@ def _table(top: _Kind, rows: list[dict], where: str) -> pa.Table:
         return pa.Table.from_struct_array(pa.array(rows, pa.struct(fields)))
     except UnicodeEncodeError as error:
         raise UserError(
-            f"{where}: a text holds half of a surrogate pair ({error.object[error.start : error.end]!a}), which is no "
-            "character. Mend the program that wrote the file."
+            f"{where}: a text contains half of a surrogate pair ({error.object[error.start : error.end]!a}), which is "
+            "not a character. Fix the program that wrote the file."
         ) from None
 
 
 def _field(name: str, kind: _Kind) -> pa.Field:
     """The Arrow field of a key."""
-    held = {*kind.first}
-    if not held:
+    type_names = {*kind.first}
+    if not type_names:
         return pa.field(name, pa.null())
-    if held <= {"int"}:
+    if type_names <= {"int"}:
         return pa.field(name, pa.int64())
-    if held <= {"float"}:
+    if type_names <= {"float"}:
         return pa.field(name, pa.float64())
-    if "dict" in held:
-        return pa.field(name, pa.struct([_field(inner, one) for inner, one in kind.fields.items()]))
-    if "list" in held:
+    if "dict" in type_names:
+        return pa.field(name, pa.struct([_field(inner, nested) for inner, nested in kind.fields.items()]))
+    if "list" in type_names:
         return pa.field(name, pa.list_(_field("item", kind.fields.get("", _Kind({}, {})))))
-    if "str" in held or "bool" in held:
-        return pa.field(name, pa.string() if "str" in held else pa.bool_())
+    if "str" in type_names or "bool" in type_names:
+        return pa.field(name, pa.string() if "str" in type_names else pa.bool_())
     return pa.field(name, pa.string(), metadata=NUMBER_TEXT)
 
 
@@ -269,7 +274,7 @@ def _has_number_text(field: pa.Field) -> bool:
 
 
 def _with_texts(value: object, kind: _Kind) -> object:
-    """The value with numbers as text where the key's numbers are kept as text."""
+    """The value with its numbers as text, for keys whose numbers are kept as text."""
     if isinstance(value, dict):
         return {name: _with_texts(inner, kind.fields[name]) for name, inner in value.items()}
     if isinstance(value, list):

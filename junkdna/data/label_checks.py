@@ -1,8 +1,9 @@
-"""Whether a constant answer would be right: such rows measure nothing, yet any model seems to keep all it can do.
+"""Check whether a constant answer would be right in all or nearly all rows: such rows cannot measure what a model lost.
 
-The best constant answer is: kinds classify and pair, the most frequent class; regress, the most frequent number (12
-digits of it); generate, the text that most rows accept (letter case and blanks aside); choice, the text that is most
-often right, or the most frequent position where `columns.shuffle` is false (a hash shuffles the positions otherwise).
+The best constant answer is the most frequent class (kinds classify and pair), the most frequent number to 12 digits
+(regress), the text that most rows accept, ignoring letter case and white space (generate), and the text that is most
+often right (choice). If `columns.shuffle` is false, the most frequent position is checked too for kind choice;
+otherwise a hash shuffles the positions.
 """
 
 from collections import Counter
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from junkdna.study.source_settings import ExampleSettings
 
 NEARLY = 0.9
-"""Share of rows from which on one constant answer is worth a warning: at most a tenth of the rows can show anything."""
-WHAT = {
+"""Share of rows that one constant answer must reach for a warning: then at most a tenth of the rows is informative."""
+ANSWER_NAMES = {
     "classify": "class",
     "pair": "class",
     "regress": "number",
@@ -27,33 +28,33 @@ WHAT = {
 
 
 def check_labels(settings: "ExampleSettings", role: str, examples: pa.Table) -> list[str]:
-    """Warnings about the answers of the examples of one role (train or evaluate), as sentences; [] where all is well.
+    """Warnings about the answers of the examples of one role (train or evaluate), one sentence each.
 
-    `examples` is what `examples.make_examples` gives, after limits and
-    hash splits. Raises UserError where one constant answer is right in every row.
+    `examples` is the output of `examples.make_examples`, after limits and hash splits. Raises UserError if one constant
+    answer is right in every row.
     """
     kind, rows = settings.kind, examples.num_rows
-    found = []
+    warnings = []
     for what, answers in _answers(settings, examples):
         answer, count = Counter(one for row in answers for one in row).most_common(1)[0]
         if count == rows:
             raise UserError(_refusal(settings, role, rows, what, answer))
         if count >= NEARLY * rows:
-            found.append(
+            warnings.append(
                 f"{what} {answer!r} is right in {100 * count / rows:.1f} % of the {rows:,} rows to {role}: a constant "
-                "answer scores that much"
+                "answer reaches this score"
             )
     if kind in ("classify", "pair"):
         names = _classes(settings)
         absent = [name for number, name in enumerate(names) if number not in {*examples["answer"].to_pylist()}]
         if absent:
-            found.append(f"none of the {rows:,} rows to {role} has the class {', '.join(absent[:5])}")
-    return found
+            warnings.append(f"none of the {rows:,} rows to {role} has the class {', '.join(absent[:5])}")
+    return warnings
 
 
 def _answers(settings: "ExampleSettings", examples: pa.Table) -> list[tuple[str, list[set]]]:
-    """For each way of answering alike everywhere: what is constant, and for every row the answers that are right."""
-    kind, what = settings.kind, WHAT[settings.kind]
+    """For each kind of constant answer: its name, and the set of right answers in every row."""
+    kind, what = settings.kind, ANSWER_NAMES[settings.kind]
     if kind in ("classify", "pair"):
         names = _classes(settings)
         return [(what, [{names[answer]} for answer in examples["answer"].to_pylist()])]
@@ -76,12 +77,15 @@ def _refusal(settings: "ExampleSettings", role: str, rows: int, what: str, answe
     same = f"all {rows:,} rows to {role} have the same {what}, {answer!r}"
     if rows == 1:
         same = f"there is only one row to {role} ({what} {answer!r})"
-    causes = ["the split has one class only or is a test set with dummy labels", "columns.answer names another column"]
+    causes = [
+        "the split has only one class or is a test set with dummy labels",
+        "columns.answer names the wrong column",
+    ]
     if what == "position":
-        causes = ["the data lists the right choice first, so that it needs `shuffle: true`"]
+        causes = ["the data always lists the right choice first; set `shuffle: true`"]
     if limit := settings.limits.get(role):
         causes = [f"limits.{role} ({limit}) keeps too few rows", *causes]
     return (
-        f"task {settings.task}: {same}: a constant answer would be right everywhere, and every compression would "
-        f"seem to lose nothing. Likely: {', or '.join(causes)}. Take other or more rows."
+        f"task {settings.task}: {same}, so a constant answer would always be right and no compression would "
+        f"change the score. Likely cause: {', or '.join(causes)}. Use other rows or more of them."
     )

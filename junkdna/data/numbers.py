@@ -1,35 +1,33 @@
-"""Numbers in texts."""
+"""Find and read numbers in texts."""
 
 import re
 
 from junkdna.errors import UserError
 
 _NUMBER = re.compile(
-    r"(?:(?<![\w)%])-\$?|\$-?)?"  # a minus after a digit, letter, bracket or percent sign subtracts; it is no sign
+    r"(?:(?<![\w)%])-\$?|\$-?)?"  # a minus after a digit, letter, bracket or percent sign subtracts; it is not a sign
     r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
 )
 
 
-# ---- numbers ---------------------------------------------------------------------------------------------------------
-
-
 def number(text: str) -> float | None:
-    """The number that a text is, or None where it is anything else or more than that.
+    """The number that makes up the complete text; None for any other text.
 
-    Taken along: a dollar sign, commas between thousands, a percent sign (50 % is 50), a full stop or comma at the end,
-    either minus sign. Fractions, powers of ten and number words are no numbers here.
+    The number may have a dollar sign, commas between thousands, a percent sign (50 % is 50), a period or comma at the
+    end, and either minus sign. Fractions, powers of ten and number words do not count as numbers.
     """
-    plain = _plain_minus(text).strip().rstrip(".,").removesuffix("%").rstrip()
+    plain = ascii_minus(text).strip().rstrip(".,").removesuffix("%").rstrip()
     return _value(plain) if _NUMBER.fullmatch(plain) else None
 
 
 def last_number(text: str) -> float | None:
-    """The last number in a text, None where there is none. "48-24" holds 48 and 24, "x = -24" holds -24."""
-    found = _NUMBER.findall(_plain_minus(text))
-    return _value(found[-1]) if found else None
+    """The last number in a text; None without a number. "48-24" contains 48 and 24, "x = -24" contains -24."""
+    numbers = _NUMBER.findall(ascii_minus(text))
+    return _value(numbers[-1]) if numbers else None
 
 
-def _plain_minus(text: str) -> str:
+def ascii_minus(text: str) -> str:
+    """The text with hyphens for Unicode minus signs."""
     return text.replace("\N{MINUS SIGN}", "-")
 
 
@@ -38,11 +36,11 @@ def _value(matched: str) -> float:
 
 
 def reference_number(reference: str) -> float:
-    """The number that an accepted answer is; UserError where it is none."""
+    """The value of an accepted answer. Raises UserError if it is not a number."""
     value = number(reference)
     if value is None:
         raise UserError(
-            f"accepted answer {reference!r} is no number, but the task matches numbers: mend the row or the template "
-            f"of the answer, or set match: text."
+            f"accepted answer {reference!r} is not a number, but the task matches numbers (match: number). Fix the row "
+            f"or the answer's template, or set match: text."
         )
     return value

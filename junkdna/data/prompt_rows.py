@@ -6,7 +6,7 @@ from functools import partial
 
 from junkdna.data import prompts, token_boundary
 from junkdna.data.prompts import Wording
-from junkdna.data.truncation import cut_start, fitted, start_of_text
+from junkdna.data.truncation import cut_start, fit_row, start_of_text
 from junkdna.errors import UserError
 from junkdna.study.cell_settings import TokenSettings
 
@@ -51,7 +51,7 @@ def prompt_rows(
                 f"task {settings.task}: row {row['id']!r}: the model reads only {readable} tokens, but {following} "
                 "follow the prompt. Lower generate.max_new_tokens, exclude the row, or use another model."
             )
-        query, shown = fitted(row, limit, partial(_decoder_cut, row, texts.prompt, split, tokenizer))
+        query, shown = fit_row(row, limit, partial(_decoder_cut, row, texts.prompt, split, tokenizer))
         moved += split.moved
         columns.append(
             {
@@ -71,7 +71,7 @@ def prompt_rows(
 
 def _asked(
     row: dict, shots: list[dict], tokenizer: object, settings: TokenSettings, wording: Wording
-) -> token_boundary.Asked:
+) -> token_boundary.RowTexts:
     """The texts of a row. A prompt before options does not end in a blank, which a tokenizer may merge with the next
     word."""
     prompt, gap = prompts.prompt(row, shots, wording), " "
@@ -79,7 +79,7 @@ def _asked(
         prompt, gap = prompts.with_chat_template(tokenizer, prompts.messages(row, shots, wording)), ""
     options = wording.options(row)
     text = prompt if options is None else prompt.rstrip(" ")
-    return token_boundary.Asked(text, prompt[len(text) :] + gap, options, wording.suffix(row))
+    return token_boundary.RowTexts(text, prompt[len(text) :] + gap, options, wording.suffix(row))
 
 
 def _decoder_cut(

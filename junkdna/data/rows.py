@@ -19,7 +19,7 @@ from junkdna.data.class_names import feature_names, label_names
 from junkdna.data.delimited import delimited_table
 from junkdna.data.json_rows import json_lines, json_rows, json_table
 from junkdna.data.olmes import REQUESTS_NAME, documents
-from junkdna.data.table_parts import joined
+from junkdna.data.table_parts import join_tables
 from junkdna.data.unreadable import check_bytes, unreadable
 from junkdna.data.wheels import open_wheel
 from junkdna.errors import UserError, unknown_name
@@ -188,7 +188,7 @@ def _joined(parts: list[tuple[str, pa.Table]], where: str, hashes: dict[str, str
     names = _shared_names(parts, where)
     may_lack = all(name.lower().endswith(JSON_SUFFIXES) for name, _ in parts)
     try:
-        table = joined([(name, part.replace_schema_metadata(None)) for name, part in parts], may_lack)
+        table = join_tables([(name, part.replace_schema_metadata(None)) for name, part in parts], may_lack)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     if table.num_rows == 0:

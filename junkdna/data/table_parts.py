@@ -1,4 +1,4 @@
-"""The parts of one split as one table: parts that differ in form are joined, those that differ in meaning refused."""
+"""Join the files of one split into one table: types that differ only in form are unified, all others are refused."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,28 +7,28 @@ from pyarrow import types
 from junkdna.data.values import as_text, is_list, listed
 from junkdna.errors import UserError
 
-MEANING = b"junkdna"  # in a field's metadata: what its texts are, where they are the texts of something else
+MEANING = b"junkdna"  # key of a field's metadata: what its texts represent if they are not plain text
 NUMBER_TEXT = {MEANING: b"numbers"}
 
 
-def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table:
-    """The rows of all parts, each given with its name, in the columns of all of them.
+def join_tables(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table:
+    """The rows of all parts, given as (name, table), in one table with all of their columns.
 
-    Columns may stand in any order. Types that differ in form become one: a column without values and any type; texts of
-    any width, bytes that are text and dictionary-encoded text; integers of any width; dates; timestamps and times of
-    any unit; lists of any kind; structs field by field. Numbers of unlike types (integer and float, float32 and
-    float64, decimals of other scales) become the text that each has in its own part, so that no value changes for
-    another part's sake. A column that a part lacks is null there, if one part has all columns (or anyway, where
-    `lacking`).
+    The order of the columns may differ. Types that differ only in form are unified: a column without values and any
+    type; text of any width, bytes that are text and dictionary-encoded text; integers of any width; dates; timestamps
+    and times of any unit; lists of any kind; structs field by field. Numbers of different types (integer and float,
+    float32 and float64, decimals of different scales) become text, each as its part writes it, so no part changes the
+    values of another. A column that a part lacks is null in its rows if one part has all columns, or in any case if
+    `lacking` is true.
 
-    UserError that names the column and two parts where types differ in meaning, such as text and numbers, and where
+    Raises UserError, naming the column and two parts, if types differ in meaning (such as text and numbers), and if
     each of two parts has a column that the other lacks.
     """
     if all(table.schema.equals(parts[0][1].schema, check_metadata=True) for _, table in parts):
         return pa.concat_tables([table for _, table in parts])
     if not lacking:
         _check_columns(parts)
-    parts = [(name, _without_types_of_nothing(table)) for name, table in parts]
+    parts = [(name, _without_empty_types(table)) for name, table in parts]
     fields: dict[str, tuple[str, pa.Field]] = {}
     for name, table in parts:
         for field in table.schema:
@@ -42,33 +42,38 @@ def joined(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.Table
     return pa.concat_tables([_as_schema(name, table, schema) for name, table in parts])
 
 
-def _without_types_of_nothing(table: pa.Table) -> pa.Table:
-    """The table with columns, fields and items that hold no value at all as nulls, whatever type they claim (pandas:
-    float64 for a column, pyarrow: any type for lists that are all empty)."""
-    for place, field in enumerate(table.schema):
-        chunks = table.column(place).chunks
-        kind = _held(field.type, chunks)
+def _without_empty_types(table: pa.Table) -> pa.Table:
+    """The table with type null for columns, fields and items that have no values, whatever their declared type.
+
+    pandas declares float64 for such a column, and pyarrow any type for lists that are all empty.
+    """
+    for index, field in enumerate(table.schema):
+        chunks = table.column(index).chunks
+        kind = _used_type(field.type, chunks)
         if not kind.equals(field.type):
-            made = [_as_type(field.name, chunk, kind) for chunk in chunks]
-            table = table.set_column(place, field.name, pa.chunked_array(made, kind))
+            chunks = [_as_type(field.name, chunk, kind) for chunk in chunks]
+            table = table.set_column(index, field.name, pa.chunked_array(chunks, kind))
     return table
 
 
-def _held(kind: pa.DataType, arrays: list[pa.Array]) -> pa.DataType:
-    """The type of arrays of one type, null wherever none of them holds a value."""
+def _used_type(kind: pa.DataType, arrays: list[pa.Array]) -> pa.DataType:
+    """The common type of the arrays, with null for everything in it that has no values."""
     if all(pc.all(pc.is_null(array, nan_is_null=True), min_count=0).as_py() for array in arrays):
         return pa.null()
     if types.is_map(kind):
         entries = _stored(kind)
-        held = _held(entries, [array.cast(entries) for array in arrays])
-        return kind if held.equals(entries) else held
+        used = _used_type(entries, [array.cast(entries) for array in arrays])
+        return kind if used.equals(entries) else used
     if types.is_struct(kind):
         children = zip(*(array.flatten() for array in arrays), strict=True)
         return pa.struct(
-            [field.with_type(_held(field.type, list(parts))) for field, parts in zip(kind, children, strict=True)]
+            [
+                field.with_type(_used_type(field.type, list(fields)))
+                for field, fields in zip(kind, children, strict=True)
+            ]
         )
     if is_list(kind):
-        item = _held(kind.value_type, [array.flatten() for array in arrays])
+        item = _used_type(kind.value_type, [array.flatten() for array in arrays])
         return kind if item.equals(kind.value_type) else pa.large_list(pa.field("item", item))
     return kind
 
@@ -79,8 +84,8 @@ def _check_columns(parts: list[tuple[str, pa.Table]]) -> None:
         if foreign := [column for column in other.schema.names if column not in table.schema.names]:
             lacks = [column for column in table.schema.names if column not in other.schema.names]
             raise UserError(
-                f"the {len(parts)} parts do not share their columns: {name} has {', '.join(foreign)}, which {fullest} "
-                f"lacks, and lacks its {', '.join(lacks)}. Name files of one form, or give columns the same names."
+                f"the {len(parts)} files have different columns: {name} has {', '.join(foreign)}, which {fullest} "
+                f"lacks, but lacks {', '.join(lacks)}. Name files with the same columns, or rename the columns."
             )
 
 
@@ -88,7 +93,7 @@ def _check_columns(parts: list[tuple[str, pa.Table]]) -> None:
 
 
 def _common(one: pa.Field, other: pa.Field, path: str, first: str, second: str) -> pa.Field:
-    """The field that holds the values of both; UserError where they differ in meaning."""
+    """The field that can contain the values of both. Raises UserError if they differ in meaning."""
     one, other = (field.with_type(_stored(field.type)) for field in (one, other))
     if types.is_null(one.type):
         return other
@@ -101,21 +106,23 @@ def _common(one: pa.Field, other: pa.Field, path: str, first: str, second: str) 
         if kinds == {"text", "bytes"}:
             return pa.field(one.name, pa.large_string())
         raise UserError(
-            f"column {path} holds {_meaning(one)} ({one.type}) in {first} and {_meaning(other)} ({other.type}) in "
-            f"{second}, which differ in meaning. Write it alike in all parts."
+            f"column {path} contains {_meaning(one)} ({one.type}) in {first} and {_meaning(other)} ({other.type}) in "
+            f"{second}. Write the column with the same type in all files."
         )
     return _wider(kinds.pop(), one, other, (path, first, second))
 
 
-def _wider(meaning: str, one: pa.Field, other: pa.Field, about: tuple[str, str, str]) -> pa.Field:
+def _wider(meaning: str, one: pa.Field, other: pa.Field, context: tuple[str, str, str]) -> pa.Field:
     if meaning == "objects":
         inside = {field.name: field for field in one.type}
         for field in other.type:
-            path = f"{about[0]}.{field.name}"
-            inside[field.name] = _common(inside[field.name], field, path, *about[1:]) if field.name in inside else field
+            path = f"{context[0]}.{field.name}"
+            inside[field.name] = (
+                _common(inside[field.name], field, path, *context[1:]) if field.name in inside else field
+            )
         return pa.field(one.name, pa.struct(list(inside.values())))
     if meaning == "lists":
-        item = _common(one.type.value_field, other.type.value_field, f"{about[0]}.*", *about[1:])
+        item = _common(one.type.value_field, other.type.value_field, f"{context[0]}.*", *context[1:])
         return pa.field(one.name, pa.large_list(item.with_name("item")))
     if all(types.is_integer(field.type) and field.type != pa.uint64() for field in (one, other)):
         return pa.field(one.name, pa.int64())
@@ -124,7 +131,7 @@ def _wider(meaning: str, one: pa.Field, other: pa.Field, about: tuple[str, str, 
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:
-    """The type without what is form alone: a dictionary's or an extension's is that of its values."""
+    """The type of the values: without dictionary encoding, run-end encoding and extension types."""
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return _stored(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
@@ -146,7 +153,7 @@ MEANINGS = [
 
 
 def _meaning(field: pa.Field) -> str:
-    """What the values of a field are, in a word; its type's own name where only equal types mean the same."""
+    """What the values of a field are, in a word; the type's name if values of other types never mean the same."""
     if MEANING in (field.metadata or {}):
         return field.metadata[MEANING].decode()
     kind = field.type
@@ -163,15 +170,15 @@ def _as_schema(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         if field.name in table.schema.names:
             chunks = table.column(field.name).chunks
-            made = [_as_type(f"{name}: column {field.name}", chunk, field.type) for chunk in chunks]
-            columns.append(pa.chunked_array(made, field.type))
+            chunks = [_as_type(f"{name}: column {field.name}", chunk, field.type) for chunk in chunks]
+            columns.append(pa.chunked_array(chunks, field.type))
         else:
             columns.append(pa.nulls(table.num_rows, field.type))
     return pa.table(columns, schema=schema)
 
 
 def _as_type(where: str, array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The array as a type that `_common` has found for it."""
+    """The array converted to a type that `_common` returned for it."""
     if array.type.equals(kind, check_metadata=True):
         return array
     if types.is_null(array.type) or types.is_null(kind):
@@ -187,10 +194,10 @@ def _as_type(where: str, array: pa.Array, kind: pa.DataType) -> pa.Array:
     if isinstance(array.type, pa.BaseExtensionType):
         return _as_type(where, array.storage, kind)
     if types.is_struct(kind) and types.is_struct(array.type):
-        given = {field.name: child for field, child in zip(array.type, array.flatten(), strict=True)}
+        by_name = {field.name: child for field, child in zip(array.type, array.flatten(), strict=True)}
         children = [
-            _as_type(f"{where}.{field.name}", given[field.name], field.type)
-            if field.name in given
+            _as_type(f"{where}.{field.name}", by_name[field.name], field.type)
+            if field.name in by_name
             else pa.nulls(len(array), field.type)
             for field in kind
         ]

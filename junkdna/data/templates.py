@@ -1,4 +1,4 @@
-"""Raw columns of a row: looked up by path, derived from others, put into templates."""
+"""Look up a row's raw columns by path, derive columns from others, and fill templates."""
 
 import math
 import re
@@ -10,78 +10,79 @@ from pyarrow import types
 from junkdna.data.values import Wanted, is_list, spellings, text_of
 from junkdna.errors import UserError, short_repr
 
-TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` that hold one template each
+TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` with one template each
 
 
 def template_columns(template: str) -> list[str]:
-    """Raw columns that a template such as "{question} {choices.text}" names."""
+    """The raw columns in a template such as "{question} {choices.text}"."""
     return re.findall(r"{([^{}]+)}", template)
 
 
 def field(path: str, raw: dict) -> object:
-    """The value of a column, of a field inside it ("choices.text"), of an item of a list ("answers.0") or of all its
-    items, in one flat list ("parses.*.answers.*.name").
+    """The value at a path: a column, a field in it ("choices.text") or an item of a list ("answers.0").
 
-    A name may itself have dots: the longest name that is there is taken ("question.stem" before the field "stem" of
-    "question"). None where a column on the way is null in this row, or its list is too short.
+    A star selects all items of a list, as one flat list ("parses.*.answers.*.name"). Names may contain dots: the
+    longest existing name is used ("question.stem" before the field "stem" of "question"). None if a column on the path
+    is null in this row, or if its list is too short.
     """
     return _inside(raw, path.split("."))
 
 
-def _inside(value: object, parts: list[str]) -> object:
-    if value is None or not parts:
+def _inside(value: object, steps: list[str]) -> object:
+    if value is None or not steps:
         return value
-    if parts[0] == "*":
-        inner = [_inside(item, parts[1:]) for item in value]
-        return [one for found in inner for one in (found if isinstance(found, list) else [found])]
+    if steps[0] == "*":
+        nested = [_inside(item, steps[1:]) for item in value]
+        return [item for inner in nested for item in (inner if isinstance(inner, list) else [inner])]
     if isinstance(value, list):
-        return _inside(value[int(parts[0])], parts[1:]) if int(parts[0]) < len(value) else None
-    length = _name_length(value, parts)  # checked against the table's schema before any row is read
-    return _inside(value[".".join(parts[:length])], parts[length:])
+        return _inside(value[int(steps[0])], steps[1:]) if int(steps[0]) < len(value) else None
+    length = _name_length(value, steps)  # checked against the table's schema before any row is read
+    return _inside(value[".".join(steps[:length])], steps[length:])
 
 
-def is_place(part: str) -> bool:
-    """Whether a part of a path is an item's number. Digits of other kinds ("²") are not."""
-    return part.isdecimal() and part.isascii()
+def is_index(step: str) -> bool:
+    """Whether a step of a path is the index of an item. Only ASCII digits count, not "²"."""
+    return step.isdecimal() and step.isascii()
 
 
-def _name_length(names: Container[str], parts: list[str]) -> int:
-    """How many parts of a path are the longest of `names` that it begins with; 1 where none is."""
-    return next((n for n in range(len(parts), 1, -1) if ".".join(parts[:n]) in names), 1)
+def _name_length(names: Container[str], steps: list[str]) -> int:
+    """Number of steps in the longest of `names` that the path starts with; 1 without such a name."""
+    return next((n for n in range(len(steps), 1, -1) if ".".join(steps[:n]) in names), 1)
 
 
 def list_field(where: str, path: str, raw: dict) -> list:
-    """Like `field`, for a column that must hold a list of single values; UserError, `where` in front, otherwise."""
+    """Like `field`, for a list of single values. Raises UserError, starting with `where`, for anything else."""
     value = field(path, raw)
     if not isinstance(value, list):
-        raise UserError(f"{where}: column {path} must hold a list (holds {short_repr(value)}).")
+        raise UserError(
+            f"{where}: column {path} must be a list, but is {short_repr(value)}. Correct the path in `columns`."
+        )
     for item in value:
-        single(where, f"{path}.*", item)
+        single_text(where, f"{path}.*", item)
     return value
 
 
 def is_empty(value: object) -> bool:
-    """Whether a value of a column says nothing: null, NaN (pandas' null) or white space alone. 0 and False do not."""
+    """Whether a value is null, NaN (pandas' null) or only white space. 0 and False are not empty."""
     if isinstance(value, str | bytes):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def single(where: str, path: str, value: object) -> str:
-    """A value as text; UserError, `where` in front, for a list or a struct."""
+def single_text(where: str, path: str, value: object) -> str:
+    """A single value as text. Raises UserError, starting with `where`, for a list or a struct."""
     if isinstance(value, list | dict):
         inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
-        raise UserError(f"{where}: column {path} holds several values; name one, such as {inside}.")
+        raise UserError(f"{where}: column {path} has several values; name one of them, such as {inside}.")
     return text_of(value)
 
 
 def render(where: str, template: str, raw: dict) -> str:
-    """A template with its columns filled in and nulls as nothing; "" where all columns that it names are empty,
-    whatever text stands around them.
+    """A template with its columns filled in, nulls as empty text; "" if all of its columns are empty.
 
-    White space in the data stays as it is, at the ends too; `columns.strip` takes it off. What parts an empty value
-    from the rest goes where it would begin or end the text. UserError, `where` in front, for a column that holds
-    several values: a template takes one.
+    White space in the data is kept, also at the ends; `columns.strip` removes it. White space between an empty value
+    and the rest is removed if it would start or end the text. Raises UserError, starting with `where`, for a column
+    with several values.
     """
     named = template_columns(template)
     if named and all(is_empty(field(path, raw)) for path in named):
@@ -100,76 +101,81 @@ def _one_text(where: str, path: str, raw: dict) -> str:
     value = field(path, raw)
     if isinstance(value, list | dict):
         inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
-        raise UserError(f"{where}: column {path} holds several values; name one, such as {{{inside}}}.")
+        raise UserError(f"{where}: column {path} has several values; name one of them, such as {{{inside}}}.")
     return text_of(value)
 
 
-def kept(text: str | None, key: str, columns: dict) -> str | None:
-    """The text of a field as its prompt shows it: white space at its ends goes only where `columns.strip` says so."""
+def strip_ends(text: str | None, key: str, columns: dict) -> str | None:
+    """The text of a field as the prompt shows it: without white space at its ends if `columns.strip` names it."""
     return text.strip() if text and key in columns.get("strip", []) else text
 
 
-def derived(where: str, columns: dict, raw: dict) -> dict:
-    """The raw row with the columns that `extract`, `map` and `fill` make (see `Columns`).
+def derive_columns(where: str, columns: dict, raw: dict) -> dict:
+    """The raw row with the columns that `extract`, `map` and `fill` create (see `Columns`).
 
-    UserError, `where` in front, for a value that a pattern does not match, a map does not name, or numbers missing.
+    Raises UserError, starting with `where`, for a value that its pattern does not match or its map does not contain,
+    and for missing numbers.
     """
     row = dict(raw)
     for column, pattern in columns.get("extract", {}).items():
         value = field(column, raw)
-        found = re.fullmatch(pattern, single(where, column, value), flags=re.DOTALL)
-        if found is None:
+        match = re.fullmatch(pattern, single_text(where, column, value), flags=re.DOTALL)
+        if match is None:
             raise UserError(
-                f"{where}: columns.extract: {column} = {short_repr(value, 200)} does not match {pattern!r}."
+                f"{where}: columns.extract: {column} = {short_repr(value, 200)} does not match {pattern!r}. "
+                "Correct the pattern or the row."
             )
-        row |= found.groupdict()
+        row |= match.groupdict()
     for column, words in columns.get("map", {}).items():
         named = [word for word in words if word in spellings(row[column])]
         if len(named) != 1:
             raise UserError(
-                f"{where}: columns.map names {len(named) or 'no'} text{'s' * (len(named) > 1)} for {column} = "
-                f"{short_repr(row[column])} (has {', '.join(words)})."
+                f"{where}: columns.map has {len(named) or 'no'} {'entries' if len(named) > 1 else 'entry'} for "
+                f"{column} = {short_repr(row[column])} (its keys: {', '.join(words)}). Each value needs exactly "
+                "one entry."
             )
         row[column] = words[named[0]]
     for column, source in columns.get("fill", {}).items():
-        numbers = single(where, source, field(source, raw)).split()
-        row[column] = _filled(where, single(where, column, row[column]), numbers)
+        numbers = single_text(where, source, field(source, raw)).split()
+        row[column] = _filled(where, single_text(where, column, row[column]), numbers)
     return row
 
 
 def _filled(where: str, text: str, numbers: list[str]) -> str:
-    """Text with number0, number1, ... as the numbers; "8.0" is written 8, as a person would."""
+    """Text with number0, number1, ... replaced by the numbers; "8.0" becomes 8, as a person would write it."""
 
     def shown(match: re.Match) -> str:
         at = int(match.group(1))
         if at >= len(numbers):
-            raise UserError(f"{where}: columns.fill: number{at} stands in the text, but only {len(numbers)} are given.")
+            raise UserError(
+                f"{where}: columns.fill: the text contains number{at}, but the row has only {len(numbers)} numbers."
+            )
         return numbers[at].removesuffix(".0")
 
     return re.sub(r"\bnumber(\d+)\b", shown, text)
 
 
 def check_columns(where: str, columns: dict, schema: pa.Schema, split: str) -> None:
-    """UserError, `where` in front, that names the columns that are read and a split's table lacks."""
+    """Raises UserError, starting with `where`, if a split's table lacks columns that the task reads."""
     missing = sorted({path for path in read_paths(columns) if path_steps(pa.struct(schema), path.split(".")) is None})
     if missing:
         has = ", ".join(map(_visible, _paths(schema)))
-        raise UserError(f"{where}: split {split!r} has no column {', '.join(map(_visible, missing))}; it has {has}.")
+        raise UserError(f"{where}: split {split!r} has no column {', '.join(map(_visible, missing))}. It has {has}.")
 
 
 def _visible(name: str) -> str:
-    """A column's name, in quotes where white space is around it."""
+    """A column's name, in quotes if it starts or ends with white space."""
     return name if name == name.strip() else repr(name)
 
 
 def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
     """The columns of a table, and the fields inside them, that `columns` reads (see `values.plain_rows`)."""
-    found = [path_steps(pa.struct(schema), path.split(".")) for path in read_paths(columns)]
-    paths = {tuple(steps) for steps in found if steps}
+    all_steps = (path_steps(pa.struct(schema), path.split(".")) for path in read_paths(columns))
+    paths = {tuple(steps) for steps in all_steps if steps}
     wanted: Wanted = {}
     for steps in paths:
         if any(steps[:length] in paths for length in range(1, len(steps))):
-            continue  # all of a column around it is wanted
+            continue  # a shorter path already keeps the entire column or field
         at = wanted
         for step in steps:
             at = at.setdefault(step, {})
@@ -177,10 +183,10 @@ def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
 
 
 def read_paths(columns: dict) -> list[str]:
-    """Every raw column, and field inside one, that is read from the table itself."""
-    made = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
+    """Every raw column, and field in a column, that the task reads from the table."""
+    extracted = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
     read_raw = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
-    return [path for path in _named(columns) if path not in made] + read_raw
+    return [path for path in _named(columns) if path not in extracted] + read_raw
 
 
 def _named(columns: dict) -> list[str]:
@@ -197,7 +203,7 @@ def _named(columns: dict) -> list[str]:
 
 
 def path_steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
-    """The names, numbers and stars that lead along a path into a column, dots inside names kept; None where none do."""
+    """The steps of a path (names with their dots, indices and stars) in a column's type; None if it does not exist."""
     if not path:
         return []
     if types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
@@ -210,7 +216,7 @@ def path_steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
         return None if rest is None else [name, *rest]
     if types.is_map(kind):
         kind = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
-    if is_list(kind) and (is_place(path[0]) or path[0] == "*"):
+    if is_list(kind) and (is_index(path[0]) or path[0] == "*"):
         rest = path_steps(kind.value_type, path[1:])
         return None if rest is None else [path[0], *rest]
     return None
@@ -218,9 +224,9 @@ def path_steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
 
 def _paths(fields: pa.Schema | pa.StructType, before: str = "") -> list[str]:
     """Names of columns and of the fields inside them: "choices", "choices.text"."""
-    found = []
+    paths = []
     for inner in fields:
-        found.append(before + inner.name)
+        paths.append(before + inner.name)
         if pa.types.is_struct(inner.type):
-            found += _paths(inner.type, f"{before}{inner.name}.")
-    return found
+            paths += _paths(inner.type, f"{before}{inner.name}.")
+    return paths

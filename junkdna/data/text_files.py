@@ -1,4 +1,4 @@
-"""Text files are UTF-8, with or without a byte order mark: everything else is named by its line, with what to do."""
+"""Check that text files are UTF-8, with or without a byte order mark; errors name the line and the fix."""
 
 import codecs
 import io
@@ -15,7 +15,7 @@ CHECKED_AT_ONCE = 2**20
 
 
 def check_utf8(content: bytes, where: str) -> None:
-    """UserError, with the line, for a file that is not UTF-8. Holds no second copy of a large file."""
+    """Raises UserError, naming the line, for a file that is not UTF-8. Makes no second copy of a large file."""
     _check_wide(content[:400], where)
     decoder = codecs.getincrementaldecoder("utf-8")()
     view = memoryview(content)
@@ -31,7 +31,7 @@ def check_utf8(content: bytes, where: str) -> None:
 
 
 def is_utf8(line: bytes) -> bool:
-    """Whether bytes are text in UTF-8."""
+    """Whether bytes are UTF-8 text."""
     try:
         line.decode()
     except UnicodeDecodeError:
@@ -40,30 +40,30 @@ def is_utf8(line: bytes) -> bool:
 
 
 def text_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
-    """(number from 1, text) of each line that is not blank. UserError, with the line, where one is not UTF-8."""
+    """(number from 1, text) of each nonblank line. Raises UserError, naming the line, if one is not UTF-8."""
     for number, line in enumerate(lines, start=1):
         if number == 1:
             _check_wide(line[:400], where)
         if not is_utf8(line):
             raise _not_utf8(where, number, line)
-        if text := line.removeprefix(BOM).decode().strip():  # a mark stands in the middle where files were put together
+        if text := line.removeprefix(BOM).decode().strip():  # concatenated files have a mark in the middle
             yield number, text
 
 
 def _check_wide(start: bytes, where: str) -> None:
-    """UserError for a file that begins as UTF-16 or UTF-32 does: with its mark, or with every second byte zero."""
-    coding = next((name for mark, name in WIDE.items() if start.startswith(mark)), None)
-    if coding is None and len(start) > 3 and start.count(0) * 3 > len(start):
-        coding = "UTF-16"
-    if coding:
+    """Raises UserError for the start of a UTF-16 or UTF-32 file: its byte order mark, or many zero bytes."""
+    encoding = next((name for mark, name in WIDE.items() if start.startswith(mark)), None)
+    if encoding is None and len(start) > 3 and start.count(0) * 3 > len(start):
+        encoding = "UTF-16"
+    if encoding:
         excel = " (in Excel: 'CSV UTF-8')" if where.endswith((".csv", ".tsv")) else ""
-        raise UserError(f"{where} is in {coding}; text files must be UTF-8. {SAVE}{excel}.")
+        raise UserError(f"{where} is in {encoding}; text files must be UTF-8. {SAVE}{excel}.")
 
 
 def _not_utf8(where: str, number: int, line: bytes) -> UserError:
-    seen = line.decode("cp1252", errors="replace").strip()
-    at = next((place for place, letter in enumerate(seen) if ord(letter) > 127), 0)
+    text = line.decode("cp1252", errors="replace").strip()
+    at = next((i for i, letter in enumerate(text) if ord(letter) > 127), 0)
     return UserError(
-        f"{where}: line {number} is not UTF-8 (near {seen[max(at - 20, 0) : at + 20]!r}, if the file is in cp1252, as "
-        f"Windows programs write it). {SAVE}; in Python: open(path, encoding='cp1252')."
+        f"{where}: line {number} is not UTF-8 (near {text[max(at - 20, 0) : at + 20]!r} if the file is in cp1252, the "
+        f"encoding of Windows programs). {SAVE}; Python reads cp1252 with open(path, encoding='cp1252')."
     )

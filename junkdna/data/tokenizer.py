@@ -1,4 +1,4 @@
-"""The tokenizer of a model folder, and how many tokens the model can read."""
+"""Load the tokenizer of a model folder, and compute how many tokens the model can read."""
 
 import json
 from importlib.metadata import version
@@ -10,92 +10,92 @@ from junkdna.errors import UserError, cause
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FEWEST_WORDS = 10  # more than a tokenizer without its vocabulary ever has
-UNKNOWN = 10_000_000  # tokenizers write 1e30 where they know no limit, some configs -1
-LATE_POSITIONS = (  # RoBERTa's family counts positions from pad_token_id + 1: 514 places hold 512 tokens
+FEWEST_WORDS = 10  # a tokenizer without its vocabulary has fewer words
+UNKNOWN = 10_000_000  # without a limit, tokenizers have 1e30 and some configs -1
+LATE_POSITIONS = (  # RoBERTa's family counts positions from pad_token_id + 1: 514 positions for 512 tokens
     "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
     "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
 
 
 def load_tokenizer(folder: Path) -> object:
-    """The tokenizer of a model folder; none of its repository's own code runs.
+    """The tokenizer of a model folder, loaded without running code of its repository.
 
-    Raises UserError where it cannot be loaded, and where it knows no words: transformers makes a tokenizer of special
-    tokens alone where its vocabulary is not there.
+    Raises UserError if it cannot be loaded or has no words: without a vocabulary file, transformers builds a tokenizer
+    that has only special tokens.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    code = "auto_map" in _settings(folder) and (folder / "tokenizer.json").is_file()
-    loader = PreTrainedTokenizerFast if code else AutoTokenizer
+    needs_code = "auto_map" in _settings(folder) and (folder / "tokenizer.json").is_file()
+    loader = PreTrainedTokenizerFast if needs_code else AutoTokenizer
     try:
-        found = loader.from_pretrained(folder, **({} if code else {"trust_remote_code": False}))
-    except Exception as error:  # the Rust library raises Exception itself
+        tokenizer = loader.from_pretrained(folder, **({} if needs_code else {"trust_remote_code": False}))
+    except Exception as error:  # the Rust library raises plain Exception
         raise UserError(f"{folder}: its tokenizer cannot be loaded: {_reason(folder, error)}") from error
-    files = found.vocab_files_names.values()
-    words = {*found.get_vocab()} - {*found.all_special_tokens}
+    files = tokenizer.vocab_files_names.values()
+    words = {*tokenizer.get_vocab()} - {*tokenizer.all_special_tokens}
     if files and len(words) < FEWEST_WORDS and not any((folder / name).is_file() for name in files):
         raise UserError(
-            f"{folder}: its tokenizer ({type(found).__name__}) has no vocabulary, so every word would be unknown: none "
-            f"of {', '.join(files)} is there. Save the tokenizer there again (save_pretrained)."
+            f"{folder}: its tokenizer ({type(tokenizer).__name__}) has no vocabulary, so every word would be unknown: "
+            f"{', '.join(files)} missing. Save the tokenizer to this folder again with save_pretrained."
         )
-    return found
+    return tokenizer
 
 
 def _settings(folder: Path) -> dict:
-    """What tokenizer_config.json says; nothing where it cannot be read, which loading then reports."""
+    """The contents of tokenizer_config.json; empty if it cannot be read, which loading then reports."""
     try:
-        found = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _reason(folder: Path, error: Exception) -> str:
-    """What went wrong, in which file, and what helps."""
-    said = cause(error)
+    """The cause of a loading error, with the file and the fix."""
+    message = cause(error)
     for path in sorted(folder.glob("*token*.json")):
         try:
             json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as broken:
-            return f"{path.name} is no whole JSON file ({cause(broken)}). Bring it again."
-    if isinstance(error, ImportError) or "install" in said:
-        return f"{said} Or save it with save_pretrained where it loads: its tokenizer.json needs no other package."
+        except (OSError, ValueError) as json_error:
+            return f"{path.name} is corrupt or truncated JSON ({cause(json_error)}). Download it again."
+    if isinstance(error, ImportError) or "install" in message:
+        return f"{message} Or save it with save_pretrained where it loads; tokenizer.json needs no other package."
     if type(error) in (Exception, KeyError, TypeError) and (folder / "tokenizer.json").is_file():
         return (
-            f"tokenizers {version('tokenizers')} does not read tokenizer.json ({said}). A newer release may have "
-            "written it, or it is damaged: update transformers and tokenizers, or save it anew with these."
+            f"tokenizers {version('tokenizers')} cannot read tokenizer.json ({message}). A newer release may have "
+            "written it, or it is corrupt: update transformers and tokenizers, or save it again with these versions."
         )
-    return f"{said} Bring the tokenizer's files again, as save_pretrained writes them."
+    return f"{message} Download the tokenizer's files again, or write them with save_pretrained."
 
 
-def check_ids(folder: Path, *columns: "pa.ChunkedArray") -> None:
-    """UserError where a column of token ids (lists, or lists of lists) holds one that the model of a folder lacks.
+def check_token_ids(folder: Path, *columns: "pa.ChunkedArray") -> None:
+    """Raises UserError if a column of token ids (lists, or lists of lists) has an id outside the model's vocabulary.
 
-    The tokenizer then is another model's; looking the id up would end in an IndexError, or in an error of the GPU.
+    The tokenizer then belongs to another model, and scoring would fail with an IndexError or a GPU error.
     """
     import pyarrow.compute as pc
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = (config.get("text_config") or config).get("vocab_size")
+    vocabulary = (config.get("text_config") or config).get("vocab_size")
     for column in columns:
         while hasattr(column.type, "value_type"):
             column = pc.list_flatten(column)
         highest = pc.max(column).as_py()
-        if isinstance(known, int) and highest is not None and highest >= known:
+        if isinstance(vocabulary, int) and highest is not None and highest >= vocabulary:
             raise UserError(
-                f"{folder}: the tokenizer gives token id {highest}, but the model has {known} tokens, counted from 0 "
-                "(vocab_size in config.json): the tokenizer is another model's. Bring the right one."
+                f"{folder}: the tokenizer produced token id {highest}, but the model's ids end at {vocabulary - 1} "
+                "(vocab_size in config.json). The tokenizer belongs to another model: replace it with the model's."
             )
 
 
 def context_tokens(folder: Path, tokenizer: object) -> int | None:
-    """Most tokens that the model of a folder can read, by its config and its tokenizer; None where neither says."""
+    """The most tokens that a folder's model can read, from its config and tokenizer; None if neither states it."""
     config = json.loads((folder / "config.json").read_text())
     config = config.get("text_config") or config
     stated = [config.get(name) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
     if config.get("model_type") in LATE_POSITIONS:
-        stated = [places and places - 1 - config.get("pad_token_id", 1) for places in stated]
+        stated = [positions and positions - 1 - config.get("pad_token_id", 1) for positions in stated]
     stated.append(getattr(tokenizer, "model_max_length", None))
     usable = [int(tokens) for tokens in stated if tokens and 0 < tokens < UNKNOWN]
     return min(usable, default=None)

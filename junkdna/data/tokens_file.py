@@ -1,4 +1,4 @@
-"""The tokens file: its schema, writing and reading."""
+"""The tokens file: schema, writing and reading."""
 
 import mmap
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import SLOT, add_checksum, verify_checksum
+from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, verify_checksum
 from junkdna.storage.file_errors import corrupt_file
 
 INTEGERS = pa.list_(pa.int32())
@@ -30,18 +30,18 @@ SCHEMA = pa.schema(
 
 
 def write_tokens(table: pa.Table, destination: Path) -> None:
-    """Write uncompressed Arrow IPC (so that it can be memory-mapped), sealed: whole or not at all."""
+    """Writes uncompressed Arrow IPC (for memory-mapping) with a checksum, as an atomic write."""
     with atomic_write(destination) as temporary:
         with (
             pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema, metadata=SLOT) as writer,
+            pa.ipc.new_file(sink, table.schema, metadata=CHECKSUM_SLOT) as writer,
         ):
             writer.write_table(table)
         add_checksum(temporary)
 
 
 def read_tokens(path: Path) -> pa.Table:
-    """Memory-mapped table of a tokens file, every byte checked; UserError where it cannot be read or is damaged."""
+    """The memory-mapped table of a tokens file. Raises UserError if it is missing, unreadable or fails its checksum."""
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,54 +1,56 @@
-"""Token rows cut to what is allowed, and what a cut row still shows of its passage."""
+"""Truncate token rows to a limit and compute which part of the passage a truncated row still shows."""
 
 from collections.abc import Callable
 
-from junkdna.data.answer_span import answer_place
+from junkdna.data.answer_span import find_answer
 
 
 def cut_end(ids: list[int], added: list[int], limit: int) -> list[int]:
-    """At most `limit` tokens: text goes from the end, what the tokenizer put behind the text stays.
+    """At most `limit` tokens: text is cut at its end; the special tokens after it are kept.
 
     `added` is the tokenizer's special-tokens mask, 1 where it added a token.
     """
     if len(ids) <= limit:
         return ids
-    n = limit - min(limit, tail(added))
+    n = limit - min(limit, tokens_after(added))
     return ids[:n] + ids[len(ids) - (limit - n) :]
 
 
 def cut_start(ids: list[int], first: int, limit: int) -> list[int]:
-    """At most `limit` tokens, more than `first`: text goes from the beginning, the `first` tokens stay."""
+    """At most `limit` (> `first`) tokens: text is cut at its start; the `first` special tokens are kept."""
     if len(ids) <= limit:
         return ids
     return ids[:first] + ids[len(ids) - (limit - first) :]
 
 
-def tail(added: list[int]) -> int:
-    """How many tokens the tokenizer put behind the text."""
+def tokens_after(added: list[int]) -> int:
+    """Number of special tokens after the text, from the special-tokens mask `added`."""
     return added[::-1].index(0) if 0 in added else len(added)
 
 
-def fitted(row: dict, limit: int, cut: Callable[[int], tuple[object, str]]) -> tuple[object, bool | None]:
-    """What `cut` makes of a row at `limit` tokens, and whether the passage that is left shows an answer.
+def fit_row(row: dict, limit: int, cut: Callable[[int], tuple[object, str]]) -> tuple[object, bool | None]:
+    """The row cut to `limit` tokens, and whether the rest of its passage shows an answer.
 
-    `cut(limit)` gives tokens and the part of the passage they show. A cut inside a word or a number may bring an
-    answer about ("10,000" to "10"). In the masked control more is then cut, until none is shown. None where
-    the row shows no passage or has no answer to look for.
+    `cut(limit)` returns the tokens and the part of the passage that they show. A cut inside a word or a number may
+    create an answer ("10,000" to "10"). For the masked control, more is then cut until no answer is shown. The second
+    value is None if the row shows no passage or has no answer to search for.
     """
     tokens, passage = cut(limit)
     if row["answer_shown"] is None:
         return tokens, None
-    found = answer_place(passage, row["looked_for"])
-    while found and row["masked"] and limit > 1:
+    span = find_answer(passage, row["looked_for"])
+    while span and row["masked"] and limit > 1:
         limit -= 1
         tokens, passage = cut(limit)
-        found = answer_place(passage, row["looked_for"])
-    return tokens, found is not None
+        span = find_answer(passage, row["looked_for"])
+    return tokens, span is not None
 
 
 def end_of_text(tokenizer: object, code: object, kept: int, texts: list[str]) -> int:
-    """How many characters of the last of `texts` (one or two) the first `kept` tokens of `code`, the tokenizer's answer
-    for them, show. Without offsets the tokens are decoded and characters counted."""
+    """Number of characters of the last of `texts` (one or two) that the first `kept` tokens show.
+
+    `code` is the tokenizer's output for `texts`. Without offsets the tokens are decoded and characters counted.
+    """
     if code.encodings:
         encoding = code.encodings[0]
         inside = [i for i in range(kept) if encoding.token_to_sequence(i) == len(texts) - 1]
@@ -58,7 +60,10 @@ def end_of_text(tokenizer: object, code: object, kept: int, texts: list[str]) ->
 
 
 def start_of_text(tokenizer: object, prompt: object, removed: int) -> int:
-    """The character at which a prompt (`token_boundary.Coded`) begins whose first `removed` text tokens are cut off."""
+    """The first character of a prompt that is left after its first `removed` text tokens are cut.
+
+    `prompt` is a `token_boundary.EncodedText`.
+    """
     if prompt.encoding:
         span = prompt.encoding.token_to_chars(prompt.first + removed)
         return span[0] if span else 0

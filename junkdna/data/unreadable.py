@@ -1,8 +1,8 @@
-"""What is wrong with a data file that cannot be read, in one sentence with its cause and what to do."""
+"""Explain why a data file cannot be read: the cause and the fix in one or two sentences."""
 
 from junkdna.errors import UserError, cut
 
-AGAIN = "Download or copy it again"
+FETCH_AGAIN = "Download or copy the file again"
 KINDS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save it as CSV (in Excel: 'CSV UTF-8')",
     b"PAR1": "a Parquet file; rename it to end in .parquet",
@@ -10,22 +10,22 @@ KINDS = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it",
     b"\xfd7zXZ": "compressed with xz; unpack it",
     b"BZh9": "compressed with bzip2; unpack it",
-}  # by the first bytes of a file that is named as text
+}  # by the first bytes of a file whose name says that it is text
 LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def check_bytes(content: bytes, name: str, where: str) -> None:
-    """UserError for a file that is empty, or by its first and last bytes not what its name says."""
+    """Raises UserError if a file is empty, or if its first or last bytes do not match the file type of its name."""
     if not content:
-        raise UserError(f"{where} is empty (0 bytes). {AGAIN}.")
+        raise UserError(f"{where} is empty (0 bytes). {FETCH_AGAIN}.")
     if content.startswith(LFS):
-        raise UserError(f"{where} is a pointer of Git LFS, not the data. Fetch the data with: git lfs pull.")
+        raise UserError(f"{where} is a Git LFS pointer, not the data. Fetch the data with: git lfs pull.")
     if content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
-        raise UserError(f"{where} is a web page (a login or error page, say), not the data. {AGAIN}.")
-    packed = content.startswith(b"\x1f\x8b")
-    if name.endswith(".gz") and not packed:
+        raise UserError(f"{where} is a web page (probably a login or error page), not the data. {FETCH_AGAIN}.")
+    is_gzip = content.startswith(b"\x1f\x8b")
+    if name.endswith(".gz") and not is_gzip:
         raise UserError(f"{where} is not compressed with gzip. Rename it to end in .jsonl, or compress it.")
-    if packed and not name.endswith(".gz"):
+    if is_gzip and not name.endswith(".gz"):
         raise UserError(f"{where} is compressed with gzip. Unpack it, or rename JSON lines to end in .jsonl.gz.")
     kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
     if kind and not name.endswith((".parquet", ".arrow", ".gz")):
@@ -36,25 +36,29 @@ def check_bytes(content: bytes, name: str, where: str) -> None:
 
 def _check_parquet(content: bytes, where: str) -> None:
     if content.startswith(b"PARE") or content.endswith(b"PARE"):
-        raise UserError(f"{where} is an encrypted Parquet file, which is not read. Save it without encryption.")
+        raise UserError(f"{where} is an encrypted Parquet file, which junkdna cannot read. Save it without encryption.")
     if not content.startswith(b"PAR1"):
-        raise UserError(f"{where} is no Parquet file (it begins with {content[:4]!r}). {AGAIN}, or rename it.")
+        raise UserError(f"{where} is not a Parquet file (it starts with {content[:4]!r}). {FETCH_AGAIN}, or rename it.")
     if not content.endswith(b"PAR1") or len(content) < 12:
-        raise UserError(f"{where} is a Parquet file that was cut short: its end is missing. {AGAIN}.")
+        raise UserError(f"{where} is a truncated Parquet file: its end is missing. {FETCH_AGAIN}.")
 
 
 def unreadable(error: Exception, where: str) -> UserError:
-    """The error of a library that could not read a file, as a sentence about the file."""
-    said = cut(" ".join(str(error).split()), 300).rstrip(".")
+    """UserError for a file that a library failed to read with `error`. Returned, not raised."""
+    message = cut(" ".join(str(error).split()), 300).rstrip(".")
     if isinstance(error, EOFError):
-        return UserError(f"{where} cannot be read: it is cut short ({said}). {AGAIN}.")
+        return UserError(f"{where} cannot be read: it is truncated ({message}). {FETCH_AGAIN}.")
     if isinstance(error, OSError) and error.strerror:
         return UserError(f"{where} cannot be read: {error.strerror}.")
-    if isinstance(error, NotImplementedError) or "codec" in said.lower():
+    if isinstance(error, NotImplementedError) or "codec" in message.lower():
         return UserError(
-            f"{where} cannot be read: it uses a part of its format that pyarrow does not read here ({said}). Save it "
-            "anew, compressed with zstd or snappy and with plain column types."
+            f"{where} cannot be read: it uses a feature of its format that the installed pyarrow does not support "
+            f"({message}). Save it again, compressed with zstd or snappy and with plain column types."
         )
     if isinstance(error, MemoryError):
-        return UserError(f"{where} cannot be read: it needs more memory than there is. Split it into smaller files.")
-    return UserError(f"{where} cannot be read ({said}). It is damaged, cut short or not what its name says. {AGAIN}.")
+        return UserError(
+            f"{where} cannot be read: it needs more memory than is available. Split it into smaller files."
+        )
+    return UserError(
+        f"{where} cannot be read ({message}). It is corrupt, truncated, or of another type. {FETCH_AGAIN}."
+    )

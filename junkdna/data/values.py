@@ -1,4 +1,4 @@
-"""How a task reads stored values: one reading for each Arrow type, the same whatever other rows hold."""
+"""Convert stored values to the form that tasks read: one rule per Arrow type, independent of other rows."""
 
 import re
 from collections.abc import Iterator
@@ -9,34 +9,34 @@ from pyarrow import types
 
 from junkdna.errors import UserError, short_repr
 
-ROWS_AT_ONCE = 1000  # a table of long passages is many times larger as Python objects
-Wanted = dict[str, "Wanted"]  # the fields to keep of a column, by name; empty: all of them
+ROWS_AT_ONCE = 1000  # long passages take many times more memory as Python objects
+Wanted = dict[str, "Wanted"]  # the fields of a column to keep, by name; empty: all
 WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 TRUTH_WORDS = [("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("0", "1"), ("incorrect", "correct")]
 TRUTH_WORDS += [("wrong", "right"), ("off", "on")]
-SAFE = "Save the column as text, or leave it out of the task's `columns`"
+SAFE = "Save the column as text, or remove it from the task's `columns`"
 
 
 def plain_rows(where: str, table: pa.Table, wanted: Wanted) -> Iterator[dict]:
-    """The rows of a table with the columns and fields in `wanted`, as Python objects: text, int, None, list and dict.
+    """The rows of a table with the columns and fields in `wanted`, as Python objects (str, int, None, list, dict).
 
     | stored as | read as |
     |---|---|
-    | text, dictionary-encoded values | itself |
+    | text, dictionary-encoded values | the value |
     | boolean | true, false |
     | integer | its digits (a Python int) |
-    | float16, float32, float64 | the shortest decimal that is this number in its width: 0.1, 3.0, 1e-05; NaN is null |
-    | decimal | all stored places: 3.10 |
-    | date, timestamp, time | ISO 8601 with a blank: 2017-01-31, 2017-01-31 12:00:00, 12:00:00, with the offset if any |
+    | float16, float32, float64 | the shortest decimal that gives this number in its width: 0.1, 3.0, 1e-05; NaN: null |
+    | decimal | all stored digits: 3.10 |
+    | date, timestamp, time | ISO 8601 with a space: 2017-01-31, 2017-01-31 12:00:00, 12:00:00, with the offset if any |
     | bytes | UTF-8 text |
     | UUID | its 36 characters |
-    | null | nothing |
-    | list of any kind | its items, by number ("answers.0", "answers.*") |
+    | null | None |
+    | list of any kind | its items, by index ("answers.0", "answers.*") |
     | struct | its fields, by name ("choices.text") |
     | map | a list of structs with the fields `key` and `value` |
 
-    Raises UserError, `where` and the column in front, for bytes that are not UTF-8, dates that no calendar has, and
-    durations, intervals, unions and other types. Does not look at columns and fields that are not wanted.
+    Raises UserError, starting with `where` and the column, for bytes that are not UTF-8, impossible dates, durations,
+    intervals, unions and other types. Other columns and fields are not read.
     """
     kept = {name: wanted[name] for name in table.schema.names if name in wanted}
     if not kept:
@@ -47,7 +47,7 @@ def plain_rows(where: str, table: pa.Table, wanted: Wanted) -> Iterator[dict]:
 
 
 def plain(where: str, array: pa.Array, wanted: Wanted) -> pa.Array:
-    """The array with every leaf as text or integers (see `plain_rows`); nested ones keep their form."""
+    """The array with every leaf as text or integers (see `plain_rows`); lists and structs keep their structure."""
     kind = array.type
     if types.is_struct(kind):
         return _plain_struct(where, array, wanted)
@@ -63,7 +63,7 @@ def plain(where: str, array: pa.Array, wanted: Wanted) -> pa.Array:
 
 
 def _inner(wanted: Wanted) -> Wanted:
-    """The fields wanted of a list's items, whichever item they are wanted of."""
+    """The fields to keep of a list's items: the union over all items."""
     if not all(wanted.values()):
         return {}
     return {name: fields for item in wanted.values() for name, fields in item.items()}
@@ -71,8 +71,8 @@ def _inner(wanted: Wanted) -> Wanted:
 
 def _plain_struct(where: str, array: pa.StructArray, wanted: Wanted) -> pa.Array:
     names = [inner.name for inner in array.type]
-    if twice := {name for name in names if names.count(name) > 1 and (not wanted or name in wanted)}:
-        raise UserError(f"{where}: the field {min(twice)!r} stands twice in it; rename one.")
+    if repeated := {name for name in names if names.count(name) > 1 and (not wanted or name in wanted)}:
+        raise UserError(f"{where}: the field {min(repeated)!r} occurs twice in it; rename one.")
     kept = {
         name: plain(f"{where}.{name}", child, wanted.get(name, {}))
         for name, child in zip(names, array.flatten(), strict=True)
@@ -82,13 +82,15 @@ def _plain_struct(where: str, array: pa.StructArray, wanted: Wanted) -> pa.Array
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether a type is a list of any kind, maps apart."""
+    """Whether a type is a list of any kind; maps do not count."""
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
     return any(is_kind(kind) for is_kind in lists)
 
 
 def listed(array: pa.Array, items: pa.Array, item: pa.Field | None = None) -> pa.Array:
-    """`items`, made from `array.flatten()`, in lists as long as those of `array`; `item` names and types them."""
+    """`items` (converted from `array.flatten()`) in lists of the same lengths as those in `array`; `item` is their
+    field.
+    """
     lengths = pc.fill_null(pc.list_value_length(array), 0).cast(pa.int64())
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
     kind = pa.large_list(item or pa.field("item", items.type))
@@ -99,7 +101,7 @@ def listed(array: pa.Array, items: pa.Array, item: pa.Field | None = None) -> pa
 
 
 def as_text(where: str, array: pa.Array) -> pa.Array:
-    """A column of single values as text (see `plain_rows`). UserError, `where` in front, where that is not possible."""
+    """A column of single values as text (see `plain_rows`). Raises UserError, starting with `where`, if impossible."""
     kind = array.type
     if types.is_dictionary(kind):
         return as_text(where, array.dictionary_decode())
@@ -113,12 +115,12 @@ def as_text(where: str, array: pa.Array) -> pa.Array:
         return as_text(where, array.storage)
     if types.is_string(kind) or types.is_large_string(kind):
         return array
-    for is_kind, reading in READINGS:
+    for is_kind, convert in CONVERTERS:
         if is_kind(kind):
-            return reading(where, array)
+            return convert(where, array)
     if is_list(kind) or types.is_struct(kind) or types.is_map(kind):  # a dictionary or extension of them
         return plain(where, array, {})
-    raise UserError(f"{where} holds {kind} values, which have no reading here. {SAFE}.")
+    raise UserError(f"{where} contains {kind} values, which junkdna cannot read. {SAFE}.")
 
 
 def _decoded(where: str, array: pa.Array) -> pa.Array:
@@ -127,7 +129,7 @@ def _decoded(where: str, array: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:
         bad = next(value for value in array.to_pylist() if value is not None and not _is_utf8(value))
         raise UserError(
-            f"{where} holds bytes that are not UTF-8 text, such as {short_repr(bad, 40)}. {SAFE} (in UTF-8)."
+            f"{where} contains bytes that are not UTF-8 text, such as {short_repr(bad, 40)}. {SAFE} (in UTF-8)."
         ) from None
 
 
@@ -140,7 +142,7 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _floats(_where: str, array: pa.Array) -> pa.Array:
-    """Floats through their own width: the float32 nearest to 0.1 is "0.1", not "0.10000000149011612"."""
+    """Floats as the shortest text in their width: the float32 nearest to 0.1 is "0.1", not "0.10000000149011612"."""
     numbers = array.to_numpy(zero_copy_only=False)  # nulls become NaN
     return pa.array([None if number != number else repr(float(str(number))) for number in numbers], pa.string())
 
@@ -152,12 +154,12 @@ def _decimals(_where: str, array: pa.Array) -> pa.Array:
 def _times(where: str, array: pa.Array) -> pa.Array:
     try:
         values = _as_python(array)
-    except TIMES_NOT_PYTHONS:  # in one of the values, and no other may change its text for it
-        values = [_one_time(where, array.slice(place, 1)) for place in range(len(array))]
+    except TIME_ERRORS:  # caused by one value; the text of the others must not change
+        values = [_one_time(where, array.slice(i, 1)) for i in range(len(array))]
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-TIMES_NOT_PYTHONS = (pa.ArrowInvalid, ValueError, OverflowError)  # not whole microseconds; years after 9999
+TIME_ERRORS = (pa.ArrowInvalid, ValueError, OverflowError)  # not whole microseconds; years after 9999
 
 
 def _as_python(array: pa.Array) -> list:
@@ -168,28 +170,28 @@ def _as_python(array: pa.Array) -> list:
 
 
 def _one_time(where: str, array: pa.Array) -> object:
-    """The value of an array of one: Python's, or where Python has none the text that Arrow writes, in Python's form."""
+    """The value of a one-element array: Python's, or Arrow's text in Python's form if Python cannot represent it."""
     try:
         return _as_python(array)[0]
-    except TIMES_NOT_PYTHONS:
+    except TIME_ERRORS:
         pass
     try:
         text = array.cast(pa.string())[0].as_py()
-    except pa.ArrowInvalid as error:  # a time zone that is not known
-        raise UserError(f"{where} holds {array.type} values that cannot be read ({error}). {SAFE}.") from None
+    except pa.ArrowInvalid as error:  # an unknown time zone
+        raise UserError(f"{where} contains {array.type} values that cannot be read ({error}). {SAFE}.") from None
     if "out of range" in text:
-        raise UserError(f"{where} holds a date that no calendar has ({text}); its unit may be wrong. {SAFE}.")
+        raise UserError(f"{where} contains an impossible date ({text}); its unit is probably wrong. {SAFE}.")
     text = re.sub(r"([+-][0-9]{2})([0-9]{2})$", r"\1:\2", re.sub(r"Z$", "+00:00", text))
-    return re.sub(r"(:[0-9]{2})\.([0-9]+)", lambda found: found[1] + _fraction(found[2]), text)
+    return re.sub(r"(:[0-9]{2})\.([0-9]+)", lambda match: match[1] + _fraction(match[2]), text)
 
 
 def _fraction(digits: str) -> str:
-    """Digits after the second: none, six or nine."""
+    """The fraction of a second with no, six or nine digits."""
     digits = digits.rstrip("0")
     return f".{digits.ljust(6 if len(digits) <= 6 else 9, '0')}" if digits else ""
 
 
-READINGS = [
+CONVERTERS = [
     (types.is_string_view, lambda _where, array: array.cast(pa.large_string())),
     (types.is_boolean, lambda _where, array: array.cast(pa.string())),
     (types.is_integer, lambda _where, array: array.cast(pa.string())),
@@ -206,32 +208,34 @@ READINGS = [
 
 
 def text_of(value: object) -> str:
-    """A single value as text: "" for None, true and false in small letters, everything else as Python writes it."""
+    """A single value as text: "" for None, true and false in lower case, everything else as `str` writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
 
 
 def whole_number(value: object) -> int | None:
-    """The whole number that a value is or that its text says ("3", "3.0", "-1"); None for all else, booleans too."""
+    """The integer that a value is or that its text gives ("3", "3.0", "-1"); None otherwise, also for booleans."""
     match = None if isinstance(value, bool) or value is None else WHOLE.fullmatch(str(value))
     return int(match[1]) if match else None
 
 
 def is_truth(value: object) -> bool:
-    """Whether a value is a boolean, or a text that says true or false."""
+    """Whether a value is a boolean, or the text "true" or "false" in any letter case."""
     return text_of(value).lower() in ("true", "false")
 
 
 def spellings(value: object) -> set[str]:
-    """The texts that name a value: one, but for true and false also True, TRUE, False and FALSE."""
+    """The texts that can name a value: its text, and for booleans all three letter cases (true, True, TRUE)."""
     text = text_of(value)
     return {text.lower(), text.capitalize(), text.upper()} if is_truth(value) else {text}
 
 
-def place_of_truth(value: object, names: list[str]) -> int | None:
-    """The place of true or false among `names`, where exactly one pair of them says both (no and yes, false and true,
-    in any order and in letters of any size); None where none does, or several. Order says nothing: true is not 1."""
+def truth_index(value: object, names: list[str]) -> int | None:
+    """The index of true or false among `names`, if these contain exactly one pair of truth words (no and yes, ...).
+
+    Order and letter case of the names do not matter: true is not always 1. None without such a pair, or with several.
+    """
     plain_names = [name.strip().lower() for name in names]
     pairs = [pair for pair in TRUTH_WORDS if all(plain_names.count(word) == 1 for word in pair)]
     return plain_names.index(pairs[0][text_of(value).lower() == "true"]) if len(pairs) == 1 else None

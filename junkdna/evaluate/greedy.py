@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from junkdna.models.batching import length_batches
-from junkdna.models.prefix_tree import need_context, run_packs, tree_fits, tree_packs
+from junkdna.models.prefix_tree import check_context, run_packs, tree_fits, tree_packs
 from junkdna.models.rotary import check_length, frequency_limit
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
@@ -43,7 +43,7 @@ def greedy_texts(
     that close. `loop` iterates over the packs of rows. Raises UserError for a query without tokens and whenever
     `rotary.check_length` does.
     """
-    need_context(min(map(len, queries), default=1))
+    check_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
 
     def text(tokens: list[int]) -> str:

@@ -14,7 +14,7 @@ from torch import nn
 from junkdna.errors import UserError
 from junkdna.models.batch_isolation import row_groups
 from junkdna.models.batching import Rows, classifier_inputs, length_batches, mean_pooled, pad
-from junkdna.models.prefix_tree import PACK_TOKENS, need_context, run_packs, tree_fits, tree_packs
+from junkdna.models.prefix_tree import PACK_TOKENS, check_context, run_packs, tree_fits, tree_packs
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
 Done = dict[str, torch.Tensor]  # results of finished batches, by name
@@ -88,7 +88,7 @@ def _check_scored(query: list[int], option: list[int], start: int) -> None:
             f"an option of {len(option)} tokens is to be scored from token {start} on, which leaves nothing to score: "
             "is a choice (or the suffix that is scored in its place) empty?"
         )
-    need_context(len(query) + start)
+    check_context(len(query) + start)
 
 
 def _per_example(values: np.ndarray, options: list[Rows]) -> list[np.ndarray]:

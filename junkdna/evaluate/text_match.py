@@ -18,7 +18,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Literal
 
-from junkdna.data.numbers import _plain_minus, last_number, number, reference_number
+from junkdna.data.numbers import ascii_minus, last_number, number, reference_number
 
 Match = Literal["text", "number"]
 
@@ -43,7 +43,7 @@ def credit(
     answer = text if extract is None else _extracted(text, extract)
     strict = None if exact is None else verbatim_match(answer, references, exact)
     if match == "number":
-        text = _plain_minus(text)
+        text = ascii_minus(text)
         answer = text if extract is None else _extracted(text, extract)
         numbers = [reference_number(reference) for reference in references]
         return {

@@ -1,15 +1,16 @@
-"""Which rows may run in one batch, so that no row's numbers depend on the rows beside it.
+"""Determine which rows may share a batch without changing each other's outputs.
 
-Attention masks keep padding and other rows out of most models, not of all: convolutions and Fourier mixing read
-padding, routing by capacity and batch statistics read other rows, and some rotary frequencies follow the longest row.
-`shared_with` asks the model itself, once, with a few tokens; `row_groups` then says which rows may share batches: all
-(the usual case), those of equal length, or none. Rows on the two sides of a rotary frequency limit never share one.
+Attention masks hide padding and other rows in most models, but not in all: convolutions and Fourier mixing read
+padding, capacity-based routing and batch statistics read other rows, and some rotary frequencies depend on the longest
+row. `batch_rule` tests the model once with a few tokens. `row_groups` then groups the rows that may share batches: all
+rows (the usual case), rows of equal length, or single rows. Rows on different sides of a rotary frequency limit never
+share a batch.
 
-Training follows the same rule: the rows of an optimizer step stay those of the data order, and only rows of one group
-go through the model together. Dropout aside, a row's loss does not depend on its companions then.
+Training follows the same rule: an optimizer step keeps the rows of the data order, and only rows of one group go
+through the model together. Except for dropout, a row's loss then does not depend on the other rows.
 
-Not seen: what changes with length only behind the few tokens of the probe. Rotary frequencies are read from the
-configuration for that reason (`rotary`), and BigBird's sparse attention is refused where models are loaded.
+The probe cannot detect effects that start beyond its few tokens. Rotary frequencies are therefore read from the
+configuration (`rotary`), and loading refuses BigBird's sparse attention.
 """
 
 from collections.abc import Sequence
@@ -24,71 +25,71 @@ from junkdna.models.probes import NOISE, influence, outputs, probe_tokens, undis
 from junkdna.models.rotary import check_length, frequency_limit
 
 ANY, EQUAL, NONE = "any rows", "rows of equal length", "no other row"
-CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}  # of the largest output: rounding, and room
-SHORT, LONG = 3, 6  # tokens of the rows of the probe
+CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}  # relative to the largest output
+SHORT, LONG = 3, 6  # tokens of the probe's rows
 
-_found: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+_rules: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
 
 
-def shared_with(model: nn.Module) -> str:
-    """With which rows a row may share a batch: ANY, EQUAL or NONE. Asked of the model once, then remembered.
+def batch_rule(model: nn.Module) -> str:
+    """Which rows a row may share a batch with: ANY, EQUAL or NONE. Tested once per model, then cached.
 
-    Raises UserError where two equal runs differ: the forward pass draws at random, so no score of it can be repeated.
+    Raises UserError if two equal runs differ: the forward pass is random, so its scores are not reproducible.
     """
-    if model not in _found:
+    if model not in _rules:
         with undisturbed(model):
             try:
-                _found[model] = _asked(model)
-            except RuntimeError:  # rows as short as these do not run, as in CANINE, which halves them
-                _found[model] = NONE
-    return _found[model]
+                _rules[model] = _tested_rule(model)
+            except RuntimeError:  # the rows are too short for the model, such as CANINE, which downsamples them
+                _rules[model] = NONE
+    return _rules[model]
 
 
-def _asked(model: nn.Module) -> str:
+def _tested_rule(model: nn.Module) -> str:
     tokens = probe_tokens(model, LONG + SHORT)
     row, longer = tokens[:SHORT], tokens[SHORT:]
     alone = outputs(model, torch.tensor([row]))[0]
-    if _keeps_apart(model, alone, row, longer):
+    if _is_isolated(model, alone, row, longer):
         return ANY
     if _differ(alone, outputs(model, torch.tensor([row]))[0]):
         raise UserError(
-            f"{type(model).__name__} gives two answers to one text, with dropout off: its forward pass draws at "
-            "random, so its scores cannot be repeated. Use another model."
+            f"{type(model).__name__} returns different outputs for the same text with dropout off: its forward pass is "
+            "random, so its scores are not reproducible. Use another model."
         )
-    return EQUAL if _keeps_apart(model, alone, row, longer[:SHORT]) else NONE
+    return EQUAL if _is_isolated(model, alone, row, longer[:SHORT]) else NONE
 
 
-def _keeps_apart(model: nn.Module, alone: Tensor, row: list[int], other: list[int]) -> bool:
-    """Whether the outputs of `row` stay what they are `alone` when `other` runs in the same batch."""
+def _is_isolated(model: nn.Module, alone: Tensor, row: list[int], other: list[int]) -> bool:
+    """Whether the outputs of `row` equal `alone` if `other` runs in the same batch."""
     ids, mask = pad([row, other], "cpu", model.config.pad_token_id if alone.ndim == 1 else 0)
-    beside = outputs(model, ids, mask)[0]
-    if _differ(alone, beside[: len(row)] if beside.ndim > 1 else beside):
+    batched = outputs(model, ids, mask)[0]
+    if _differ(alone, batched[: len(row)] if batched.ndim > 1 else batched):
         return False
-    found = influence(model, ids, mask, len(row))
-    if found is None:
+    influences = influence(model, ids, mask, len(row))
+    if influences is None:
         return True
-    own = torch.zeros_like(found, dtype=torch.bool)
-    own[0, : len(row)] = True
-    return not bool(found[~own].max() > NOISE * found.max())
+    of_row = torch.zeros_like(influences, dtype=torch.bool)
+    of_row[0, : len(row)] = True
+    return not bool(influences[~of_row].max() > NOISE * influences.max())
 
 
 def _differ(one: Tensor, two: Tensor) -> bool:
-    """By more than rounding does. Outputs that are not finite are none of this module's business."""
+    """Whether two outputs differ by more than rounding. False for outputs that are not finite, which others check."""
     change = (one.float() - two.float()).abs().max()
     return bool(change > CLOSE.get(one.dtype, CLOSE[torch.float32]) * one.float().abs().max())
 
 
 def row_groups(model: nn.Module, lengths: Sequence[int]) -> list[list[int]]:
-    """Positions of rows that may share batches, in the order given; the shortest rows first where groups are several.
+    """Groups of positions of rows that may share batches, shortest rows first; a group keeps the order of `lengths`.
 
     Raises UserError for a row that `rotary.check_length` refuses.
     """
     limit = frequency_limit(model.config)
     check_length(model.config, max(lengths, default=0))
-    shared = shared_with(model) if len(lengths) > 1 else ANY
+    rule = batch_rule(model) if len(lengths) > 1 else ANY
     groups: dict[object, list[int]] = {}
     for row, length in enumerate(lengths):
-        side = limit is not None and length > limit
-        key = (side,) if shared == ANY else (side, length) if shared == EQUAL else (side, length, row)
+        beyond = limit is not None and length > limit
+        key = (beyond,) if rule == ANY else (beyond, length) if rule == EQUAL else (beyond, length, row)
         groups.setdefault(key, []).append(row)
     return [groups[key] for key in sorted(groups)]

@@ -1,11 +1,11 @@
-"""Rows of token ids padded into batches of like lengths, and what models take of them."""
+"""Pad rows of token ids into batches of similar lengths, and build model inputs from them."""
 
 import torch
 from torch import nn
 
 
 def pad(rows: list[list[int]], device: str, token: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded ids (B, T) and attention mask (B, T) of rows of token ids. Padding is `token` under a zero mask."""
+    """Right-padded ids (B, T) and attention mask (B, T) of rows of token ids. Padding is `token`, with mask 0."""
     width = max(len(row) for row in rows)
     ids = torch.tensor([row + [token] * (width - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
@@ -13,7 +13,7 @@ def pad(rows: list[list[int]], device: str, token: int = 0) -> tuple[torch.Tenso
 
 
 def length_batches(lengths: list[int], tokens: int = 2048) -> list[list[int]]:
-    """Positions grouped so that rows of a batch have like lengths and rows x longest stays within `tokens`.
+    """Row positions in batches of similar lengths, each with at most `tokens` tokens (rows x longest row).
 
     2,048 tokens keep the activations of a small encoder in a CPU core's cache; larger batches were not faster.
     """
@@ -31,13 +31,13 @@ Rows = list[list[int]]
 
 
 def mean_pooled(hidden_btd: torch.Tensor, mask_bt: torch.Tensor) -> torch.Tensor:
-    """Embeddings (B, D): the mean of hidden states over real tokens, scaled to length 1."""
+    """Embeddings (B, D): the mean of the hidden states over all tokens that are not padding, scaled to length 1."""
     weight_bt1 = mask_bt.unsqueeze(-1).to(hidden_btd.dtype)
     return nn.functional.normalize((hidden_btd * weight_bt1).sum(1) / weight_bt1.sum(1), dim=-1)
 
 
 def classifier_inputs(model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str) -> dict:
-    """Keyword arguments of a classifier's forward for some rows, segment ids included where the model has them."""
+    """Keyword arguments of a classifier's forward for a batch, with segment ids if the model has them."""
     ids, mask = pad([queries[i] for i in batch], device, model.config.pad_token_id)
     inputs = {"input_ids": ids, "attention_mask": mask}
     if getattr(model.config, "type_vocab_size", 0) > 1:

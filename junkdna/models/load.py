@@ -1,4 +1,4 @@
-"""Model directories into models: encoder, decoder, or a classifier with a seeded, untrained head."""
+"""Load the model of a model folder: encoder, decoder, or classifier with a seeded, untrained head."""
 
 import logging
 import math
@@ -16,18 +16,19 @@ from junkdna.seeds import seed_for
 log = logging.getLogger(__name__)
 
 CAUSAL_ENCODER = (
-    "%s: a %s is causal (each token sees only the tokens before it), and the study gives it as `kind: encoder`. The "
-    "mean of its hidden states is hardly the sentence embedding that is meant; `kind: decoder` scores by likelihood."
+    "%s: a %s is causal (each token sees only earlier tokens), but the study sets `kind: encoder`. The mean of its "
+    "hidden states is a poor sentence embedding. Use `kind: decoder`, which scores by likelihood."
 )
 
 
 def load_plain(folder: Path, kind: str, dtype: str = "float32") -> nn.Module:
     """The pre-trained model without a task head (`kind` encoder) or with its language-model head (decoder).
 
-    In `dtype` ("float32" or "bfloat16"), eval mode, safetensors only, no remote code. Raises UserError for a model that
-    `kind` does not serve (`load_checks.check_architecture`), for weights that do not fill the model exactly, except
-    for an encoder's pooler, which nothing here uses, and for a decoder whose tokens see the tokens after them: it gives
-    no probability of a text. Logs a warning for an encoder whose tokens do not.
+    In `dtype` ("float32" or "bfloat16"), eval mode, from safetensors only, without remote code.
+
+    Raises UserError for a model that `kind` does not support (`load_checks.check_architecture`), for missing or extra
+    weights (except an encoder's pooler, which is never used), and for a decoder whose tokens see later tokens, because
+    it gives no text probabilities. Logs a warning for an encoder whose tokens do not see later tokens.
     """
     from transformers import AutoModel, AutoModelForCausalLM
 
@@ -47,24 +48,24 @@ def _check_direction(folder: Path, kind: str, model: nn.Module) -> None:
         raise UserError(f"{folder}: the model does not run on a row of token ids: {cause(error)}.") from error
     if both_ways and kind == "decoder":
         raise UserError(
-            f"{folder}: a {type(model).__name__} as its config.json describes it reads a text in both directions: its "
-            "prediction of a token depends on the tokens after it, so it gives no log-likelihoods. Set `kind: encoder` "
-            "for this model in the study, or name a causal one (GPT, Llama)."
+            f"{folder}: the {type(model).__name__} of config.json attends in both directions: its prediction "
+            "of a token depends on later tokens, so it gives no log-likelihoods. Set `kind: encoder` for this model in "
+            "the study, or name a causal model (GPT, Llama)."
         )
     if both_ways is False and kind == "encoder":
         log.warning(CAUSAL_ENCODER, folder, type(model).__name__)
 
 
 def cast(model: nn.Module, dtype: str) -> nn.Module:
-    """The same model with its parameters in `dtype` ("float32" or "bfloat16"), for scoring; changed in place.
+    """Casts a model's parameters to `dtype` ("float32" or "bfloat16") in place, for scoring; returns the model.
 
-    Compression works on the weights as they were loaded, so this comes after it. Buffers stay as they are, and so do
-    the parameters that the architecture asks to keep in float32, as when transformers loads a checkpoint in bfloat16
-    (rotary frequencies in bfloat16, which `Module.to` makes, shift far positions by whole tokens).
+    Call it after compression, which works on the weights as loaded. Buffers do not change, nor do the parameters that
+    the architecture keeps in float32, as if transformers had loaded the checkpoint in bfloat16. (`Module.to` would also
+    cast rotary frequencies, which shifts distant positions by more than a token.)
     """
     kept = tuple(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
     for name, parameter in model.named_parameters():
-        if parameter.is_floating_point() and not any(part in name for part in kept):
+        if parameter.is_floating_point() and not any(pattern in name for pattern in kept):
             parameter.data = parameter.data.to(getattr(torch, dtype))
     return model
 
@@ -72,13 +73,14 @@ def cast(model: nn.Module, dtype: str) -> nn.Module:
 def load_classifier(folder: Path, outputs: int, head_key: tuple) -> tuple[nn.Module, list[str]]:
     """A sequence classifier on the pre-trained model, and the names of its head's parameters.
 
-    `outputs` is the number of classes, or 1 for a number (regression, the score of a query and an option). What the
-    checkpoint says of labels of its own is passed over.
+    `outputs` is the number of classes, or 1 for a number (regression, the score of a query and an option). Labels in
+    the checkpoint's configuration are ignored.
 
-    The head (the parameters outside the pre-trained body, and its pooler, that the checkpoint lacks) is drawn anew:
-    matrices from normal(0, initializer_range), biases 0, scales of norms 1, with a generator made from `head_key`
-    only: equal for every compression and transfer mode of one seed. Raises UserError as `load_plain` does, and for a
-    checkpoint that holds the head of a task already, whatever its name or number of classes.
+    The head consists of the parameters that the checkpoint lacks (outside the pre-trained body, and the pooler). They
+    are initialized with a generator seeded from `head_key` only, so they are equal for every compression and transfer
+    mode of a seed: matrices from normal(0, initializer_range), biases 0, norm scales 1.
+
+    Raises UserError as `load_plain` does, and for a checkpoint that already has a task head of any name or size.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -102,8 +104,8 @@ def load_classifier(folder: Path, outputs: int, head_key: tuple) -> tuple[nn.Mod
 
 
 def _classifier_config(folder: Path, outputs: int) -> object:
-    """The checkpoint's configuration with labels 0 to `outputs` - 1. A `problem_type` left by an earlier fine-tuning
-    goes: transformers refuses one output under some, and losses are computed from the logits here."""
+    """The checkpoint's configuration with labels 0 to `outputs` - 1 and without the `problem_type` of an earlier
+    fine-tuning: some values do not allow a single output, and losses are computed from the logits."""
     config = _config(folder)
     config.problem_type = None
     config.num_labels = outputs
@@ -115,44 +117,48 @@ def _config(folder: Path) -> object:
 
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # whatever transformers raises of what the file says
+    except Exception as error:  # transformers raises many types for an invalid file
         raise UserError(
-            f"{folder}: the model cannot be loaded, because transformers {version('transformers')} does not take its "
-            f"config.json: {cause(error)} Bring the file that belongs to the weights, or a transformers that knows it."
+            f"{folder}: the model cannot be loaded, because transformers {version('transformers')} rejects its "
+            f"config.json: {cause(error)} Use the config.json of these weights, or another version of transformers."
         ) from error
 
 
 def _pad_token(config: object) -> int:
-    """The id that pads a classifier's rows: decoders take the last token that is another one as a row's end, so it
-    must not be a word of the text. Where a model has none it is the end-of-text token."""
+    """The id that pads a classifier's rows; the end-of-text token if the model has no padding token.
+
+    Decoders take the last token that is not padding as the end of a row, so the padding must not occur in texts.
+    """
     end = getattr(config, "eos_token_id", None)
     candidates = [getattr(config, "pad_token_id", None), *(end if isinstance(end, list) else [end]), 0]
     return next(token for token in candidates if token is not None and token >= 0)
 
 
 def _load(loader: type, folder: Path, config: object, dtype: str = "float32") -> tuple[nn.Module, dict]:
-    """The model and transformers' loading info: names that are missing, unexpected, or of another shape."""
+    """The model and transformers' loading info: names of missing, unexpected and mismatched weights."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # the report of untrained head weights: they are drawn anew below, on purpose
+    logging.set_verbosity_error()  # no report of untrained head weights: they are initialized below, on purpose
     options = {"output_loading_info": True, "trust_remote_code": False, "use_safetensors": True}
-    options["ignore_mismatched_sizes"] = True  # they are refused by name
+    options["ignore_mismatched_sizes"] = True  # `check_loaded` names them
     try:
-        with torch.random.fork_rng(devices=[]):  # transformers draws what the checkpoint lacks from the global state
+        with torch.random.fork_rng(devices=[]):  # transformers initializes missing weights from the global generator
             model, info = loader.from_pretrained(folder, config=config, dtype=getattr(torch, dtype), **options)
     except MemoryError:
         raise
-    except Exception as error:  # of transformers and safetensors; the latter raises a class of its own
+    except Exception as error:  # transformers and safetensors raise many types
         raise UserError(
-            f"{folder}: the model cannot be loaded from its config.json and safetensors files: {cause(error)} Bring "
-            "them again, or save the model anew with save_pretrained."
+            f"{folder}: the model cannot be loaded from its config.json and safetensors files: {cause(error)} "
+            "Download them again, or save the model again with save_pretrained."
         ) from error
     return model.eval(), info
 
 
 def check_finite(model: nn.Module, folder: Path) -> None:
-    """UserError naming the first weight that is not finite."""
+    """Raises UserError naming the first weight that contains NaN or infinity."""
     for name, parameter in model.named_parameters():
         if not math.isfinite(float(parameter.detach().sum())):
-            raise UserError(f"{folder}: weight {name} holds NaN or infinity; the checkpoint is broken.")
+            raise UserError(
+                f"{folder}: weight {name} contains NaN or infinity. Download the checkpoint again or use another."
+            )

@@ -1,4 +1,4 @@
-"""The files of a model folder against its manifest: a damaged or exchanged file must not make a result."""
+"""Read and check the manifest of a model folder, so that no result comes from a corrupt or replaced file."""
 
 import json
 from functools import lru_cache
@@ -10,41 +10,43 @@ from junkdna.storage.file_errors import not_there
 from junkdna.storage.local_file_hashes import sha256_unless_known
 
 MANIFEST = "model.json"
-ALWAYS_HASHED_BYTES = 1 << 30  # in about 0.7 s; what is larger would cost each cell of a 7B model about 10 s
+ALWAYS_HASHED_BYTES = 1 << 30  # hashed in about 0.7 s; a 7B model would take about 10 s in every cell
 
 
-def facts_of(path: Path) -> dict:
-    """What a manifest says of a file."""
+def file_facts(path: Path) -> dict:
+    """A file's entry in a manifest."""
     return {"sha256": sha256_file(path), "size_bytes": path.stat().st_size}
 
 
 def read_manifest(folder: Path | str) -> dict:
-    """The manifest of a model folder; UserError where it is missing or damaged. Looks at no other file."""
+    """The manifest of a model folder. Raises UserError if it is missing or corrupt. Other files are not checked."""
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not {"source", "settings_fingerprint", "digest", "files"} <= manifest.keys():
             raise ValueError("an older version wrote it")
-        if not all({"sha256", "size_bytes"} <= told.keys() for told in manifest["files"].values()):
-            raise ValueError("a file without hash or size")
+        if not all({"sha256", "size_bytes"} <= entry.keys() for entry in manifest["files"].values()):
+            raise ValueError("a file has no hash or size")
     except FileNotFoundError:
         raise not_there(path, "manifest of a model folder") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is not a whole manifest of a model folder ({error}); delete it and run again: it is made anew."
+            f"{path} is not a valid manifest of a model folder ({error}). Delete it and rerun to rebuild it."
         ) from None
     return manifest
 
 
 def model_digest(folder: Path | str) -> str | None:
-    """The digest of a model folder's files by its manifest, which is read again only when its size or time has
-    changed; None where there is no manifest, "" where it is damaged."""
+    """The digest of a model folder's files in its manifest; None without a manifest, "" if it is corrupt.
+
+    The manifest is read again only if its size or modification time has changed.
+    """
     path = Path(folder) / MANIFEST
     try:
-        facts = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return _model_digest(path, facts.st_size, facts.st_mtime_ns)
+    return _model_digest(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache
@@ -56,25 +58,26 @@ def _model_digest(path: Path, _size: int, _mtime_ns: int) -> str:
 
 
 def check_model(folder: Path) -> dict:
-    """The manifest of a model folder, after a look at each file that it names; UserError for the first wrong one.
+    """The manifest of a model folder, after checking the bytes of all its files. Raises UserError for the first
+    mismatch.
 
-    Files up to ALWAYS_HASHED_BYTES are hashed every time, larger ones when their size or times differ from when they
-    were last hashed: a bit that flips in a large file on the disk, its times unchanged, is not seen.
+    Files up to ALWAYS_HASHED_BYTES are hashed every time, larger ones only if their size or times have changed since
+    they were last hashed. A flipped bit in a large file with unchanged times is therefore not detected.
     """
     manifest = read_manifest(folder)
-    for name, told in manifest["files"].items():
+    for name, entry in manifest["files"].items():
         path = folder / name
         try:
             small = path.stat().st_size <= ALWAYS_HASHED_BYTES
-            found = sha256_file(path) if small else sha256_unless_known(path)
-            problem = "" if found == told["sha256"] else "has other bytes than"
+            sha256 = sha256_file(path) if small else sha256_unless_known(path)
+            problem = "" if sha256 == entry["sha256"] else "has changed since the model folder was built"
         except OSError as error:
-            problem = f"cannot be read ({error.strerror}), as it could"
+            problem = f"cannot be read ({error.strerror})"
             if path.is_symlink() and not path.exists():
-                problem = f"links to {path.readlink()}, which is not there any more, as it was"
+                problem = f"links to {path.readlink()}, which no longer exists"
         if problem:
             raise UserError(
-                f"{path} {problem} when the model folder was made. If you did not change it, it is damaged: bring it "
-                f"again. Then delete {folder / MANIFEST} and run again: model and cells are made anew."
+                f"{path} {problem}. If you did not change it, it is corrupt: restore or download it. Then delete "
+                f"{folder / MANIFEST} and rerun to rebuild model and cells."
             )
     return manifest

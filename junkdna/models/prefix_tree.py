@@ -1,14 +1,14 @@
-"""Many rows of token ids through a causal language model at once, every common beginning computed once.
+"""Run many rows of token ids through a causal language model at once, computing every common prefix once.
 
-Rows that begin alike (one query before several options, one few-shot header before several queries) have the same
-hidden states there, whatever follows. The rows of a pack are therefore merged into a tree of tokens that goes through
-the model as one sequence: a token's position is its depth, and its attention mask shows it its ancestors and itself
-only ("tree attention": Miao et al. 2024, SpecInfer, doi 10.1145/3620666.3651335). Nothing is padded. Rows go in
-lexicographic order, so all that a row shares with earlier packs lies on the path of the row just before it: the keys
-and values of that path are kept from pack to pack, and (but for a few wanted tokens, see `_merge`) no token is
-computed twice.
+Rows with a common prefix (a query before several options, in-context examples before several queries) have the same
+hidden states in the prefix. The rows of a pack are therefore merged into a tree of tokens that goes through the model
+as one sequence. A token's position is its depth, and its attention mask covers only its ancestors and itself ("tree
+attention": Miao et al. 2024, SpecInfer, doi 10.1145/3620666.3651335). There is no padding. Rows are sorted in
+lexicographic order, so everything that a row shares with earlier packs is on the path of the previous row. The keys and
+values of that path are kept from pack to pack, and no token is computed twice, except for a few tokens whose logits
+are needed again (see `_merge`).
 
-Shapes: T tokens of a pack, K tokens kept from the packs before (the trunk), N wanted tokens, V vocabulary.
+Shapes: T tokens of a pack, K tokens kept from earlier packs (the trunk), N scored tokens, V vocabulary.
 """
 
 import inspect
@@ -24,15 +24,15 @@ from junkdna.resumable import Loop
 
 Rows = list[list[int]]
 
-PACK_TOKENS = {"cpu": 256, "cuda": 2048}  # T; larger packs spend more on attention that the mask hides
+PACK_TOKENS = {"cpu": 256, "cuda": 2048}  # T; larger packs waste more attention on masked tokens
 
 
 @dataclass
 class Pack:
-    """Rows merged into a tree whose T tokens follow a trunk of `kept` tokens, which the cache holds already.
+    """Rows merged into a tree of T tokens after a trunk of `kept` tokens that are already in the cache.
 
-    Tokens are numbered as the cache holds them: 0 to `kept` - 1 the trunk, then `tokens` in order. `parents` and
-    `depths` belong to `tokens` (-1: no parent); `paths[k]` are the numbers of the tokens of row `rows[k]`.
+    Tokens are numbered in cache order: 0 to `kept` - 1 are the trunk, followed by `tokens`. `parents` and `depths` are
+    those of `tokens` (-1: no parent). `paths[k]` has the token numbers of row `rows[k]`.
     """
 
     rows: list[int]
@@ -46,16 +46,16 @@ class Pack:
 def tree_fits(model: nn.Module, longest: int) -> bool:
     """Whether rows of up to `longest` tokens may go through this model as a tree.
 
-    It needs attention to all earlier tokens in every layer (no state-space or convolution layers; sliding windows
-    only where no row outgrows them), positions that the caller gives, an attention kernel that takes any mask,
-    transformers' cache of keys and values, and rotary frequencies that are the same for all these rows.
+    Required: attention to all earlier tokens in every layer (no state-space or convolution layers, no sliding window
+    shorter than a row), explicit position ids, an attention kernel for arbitrary masks, transformers' cache of keys and
+    values, and rotary frequencies that are equal for all these rows.
     """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    taken = inspect.signature(model.forward).parameters
-    if not {"position_ids", "attention_mask", "past_key_values", "logits_to_keep"} <= taken.keys():
+    parameters = inspect.signature(model.forward).parameters
+    if not {"position_ids", "attention_mask", "past_key_values", "logits_to_keep"} <= parameters.keys():
         return False
     limit = frequency_limit(model.config)
     if limit is not None and longest > limit:
@@ -63,8 +63,8 @@ def tree_fits(model: nn.Module, longest: int) -> bool:
     config = model.config.get_text_config(decoder=True)
     if config._attn_implementation not in ("eager", "sdpa") or getattr(config, "alibi", False):
         return False
-    # Encoders that may serve as decoders count positions from another number than 0; GPT-Neo windows by place in the
-    # sequence, not by position, and its configuration's cache does not say so.
+    # Encoders used as decoders may not count positions from 0. GPT-Neo's windows depend on the index in the sequence
+    # instead of the position, which the cache of its configuration does not show.
     if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES or config.model_type == "gpt_neo":
         return False
     return all(
@@ -73,19 +73,19 @@ def tree_fits(model: nn.Module, longest: int) -> bool:
     )
 
 
-def need_context(tokens: int) -> None:
-    """UserError where no token stands before the first one to predict: no model gives a probability to that."""
+def check_context(tokens: int) -> None:
+    """Raises UserError if there is no token before the first predicted one, which then has no probability."""
     if tokens == 0:
         raise UserError(
-            "a query has no tokens, and the first token of a text has no probability: let the template write "
-            "something before what is scored or generated, or let the tokenizer add its begin-of-text token."
+            "a query has no tokens, and the first token of a text has no probability. Add text to the template before "
+            "the scored or generated text, or use a tokenizer that adds a begin-of-text token."
         )
 
 
-def tree_packs(rows: Rows, wanted: list[int], tokens: int) -> list[list[int]]:
-    """Row numbers in lexicographic order, cut into packs of about `tokens` new tokens at most.
+def tree_packs(rows: Rows, first_scored: list[int], tokens: int) -> list[list[int]]:
+    """Row numbers in lexicographic order, in packs of about `tokens` new tokens at most.
 
-    `wanted[r]` is the first position of row r whose logits are wanted. A row longer than `tokens` is a pack still.
+    `first_scored[r]` is the first position of row r whose logits are needed. A row longer than `tokens` is one pack.
     """
     packs: list[list[int]] = []
     room, before = 0, []
@@ -95,7 +95,7 @@ def tree_packs(rows: Rows, wanted: list[int], tokens: int) -> list[list[int]]:
             packs[-1].append(r)
         else:
             packs.append([r])
-            room, cost = tokens, max(cost, len(rows[r]) - wanted[r])
+            room, cost = tokens, max(cost, len(rows[r]) - first_scored[r])
         room, before = room - cost, rows[r]
     return packs
 
@@ -103,49 +103,51 @@ def tree_packs(rows: Rows, wanted: list[int], tokens: int) -> list[list[int]]:
 def run_packs(
     model: nn.Module,
     rows: Rows,
-    wanted: list[int],
+    first_scored: list[int],
     packs: list[list[int]],
     device: str,
     loop: Loop,
     done: dict[str, torch.Tensor],
 ) -> Iterator[tuple[Pack, object, torch.Tensor, dict[int, int]]]:
-    """Each pack, the cache that holds it, the wanted tokens' logits (N, V), and token number -> row of the logits.
+    """For each pack: the pack, its cache, the logits (N, V) of scored tokens, and token number -> row of the logits.
 
-    Wanted are the tokens of row r from position `wanted[r]` on. `packs` come from `tree_packs`; `loop` goes through
-    them. `done` holds what the caller makes of them; the keys and values of the last row stand there from pack to pack.
-    The cache is the caller's to read until the next pack, not to change.
+    The scored tokens of row r start at position `first_scored[r]`. `packs` is the output of `tree_packs`; `loop`
+    iterates over them. `done` contains the caller's results and, from pack to pack, the keys and values of the last
+    row. The caller may read the cache until the next pack but must not change it.
     """
     for numbers in loop("score", packs, done.copy, done.update):
         kept = _common(rows[int(done["last_row"])], rows[numbers[0]]) if "last_row" in done else 0
         cache = _trunk(done, kept, device)
-        pack = _merge(rows, wanted, numbers, kept)
-        places = sorted({n for r, nodes in zip(numbers, pack.paths, strict=True) for n in nodes[wanted[r] :]})
+        pack = _merge(rows, first_scored, numbers, kept)
+        scored = sorted({n for r, nodes in zip(numbers, pack.paths, strict=True) for n in nodes[first_scored[r] :]})
         logits_nv = model(
             input_ids=torch.tensor([pack.tokens], device=device),
             position_ids=torch.tensor([pack.depths], device=device),
             attention_mask=_mask(pack, model.dtype).to(device)[None, None],
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=torch.tensor(places, device=device) - kept,
+            logits_to_keep=torch.tensor(scored, device=device) - kept,
         ).logits[0]
-        yield pack, cache, logits_nv, {n: i for i, n in enumerate(places)}
+        yield pack, cache, logits_nv, {n: i for i, n in enumerate(scored)}
         done["last_row"] = torch.tensor(numbers[-1])
-        done |= _only(cache, torch.tensor(pack.paths[-1], device=device))
+        done |= _keep_only(cache, torch.tensor(pack.paths[-1], device=device))
 
 
 def _common(a: list[int], b: list[int]) -> int:
-    """Length of the common beginning of two rows."""
+    """Length of the common prefix of two rows."""
     n = min(len(a), len(b))
     return n if a[:n] == b[:n] else next(i for i in range(n) if a[i] != b[i])
 
 
-def _merge(rows: Rows, wanted: list[int], numbers: list[int], kept: int) -> Pack:
+def _merge(rows: Rows, first_scored: list[int], numbers: list[int], kept: int) -> Pack:
     pack = Pack(numbers, kept)
     before, path = rows[numbers[0]][:kept], list(range(kept))
     for r in numbers:
         shared = _common(before, rows[r])
-        if shared > wanted[r] and path[wanted[r]] < kept:  # the trunk's logits are gone: computed again from there
-            shared = wanted[r]
+        if (
+            shared > first_scored[r] and path[first_scored[r]] < kept
+        ):  # the trunk's logits are not stored: recompute them
+            shared = first_scored[r]
         path = path[:shared]
         for token in rows[r][shared:]:
             pack.parents.append(path[-1] if path else -1)
@@ -158,10 +160,10 @@ def _merge(rows: Rows, wanted: list[int], numbers: list[int], kept: int) -> Pack
 
 
 def _mask(pack: Pack, dtype: torch.dtype) -> torch.Tensor:
-    """Additive attention mask (T, K + T): 0 for a token's ancestors and itself, else the least finite number."""
+    """Additive attention mask (T, K + T): 0 for a token's ancestors and itself, otherwise the lowest finite number."""
     mask = torch.full((len(pack.tokens), pack.kept + len(pack.tokens)), torch.finfo(dtype).min, dtype=dtype)
     for t, parent in enumerate(pack.parents):
-        if parent < pack.kept:  # the trunk is one path: all of it up to the parent
+        if parent < pack.kept:  # the trunk is one path: everything up to the parent
             mask[t, : parent + 1] = 0
         else:
             mask[t] = mask[parent - pack.kept]
@@ -169,17 +171,17 @@ def _mask(pack: Pack, dtype: torch.dtype) -> torch.Tensor:
     return mask
 
 
-def _only(cache: object, places: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Keys and values of every layer, of the tokens of these numbers only, in this order; the cache keeps no other."""
-    found = {}
+def _keep_only(cache: object, numbers: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Reduces the cache to the tokens `numbers`, in this order, and returns the keys and values of every layer."""
+    tensors = {}
     for i, layer in enumerate(cache.layers):
-        layer.keys, layer.values = layer.keys[:, :, places], layer.values[:, :, places]
-        found |= {f"keys/{i}": layer.keys, f"values/{i}": layer.values}
-    return found
+        layer.keys, layer.values = layer.keys[:, :, numbers], layer.values[:, :, numbers]
+        tensors |= {f"keys/{i}": layer.keys, f"values/{i}": layer.values}
+    return tensors
 
 
 def _trunk(done: dict[str, torch.Tensor], kept: int, device: str) -> object:
-    """A cache that holds the first `kept` tokens of what `_only` gave."""
+    """A cache with the first `kept` tokens of the keys and values that `_keep_only` returned."""
     from transformers import DynamicCache
 
     cache = DynamicCache()

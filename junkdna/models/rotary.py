@@ -1,4 +1,4 @@
-"""Rotary positions whose frequencies depend on how long the longest row of a batch is."""
+"""Rotary position embeddings whose frequencies depend on the longest row of a batch."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ SWITCHING = ("longrope", "dynamic")
 
 
 def frequency_limit(config: object) -> int | None:
-    """The most tokens of a row for which the frequencies stay those of short rows; None where they never change.
+    """The longest row, in tokens, for which the frequencies are those of short rows; None if they never change.
 
-    LongRoPE (Ding et al. 2024) takes other factors for all positions once a batch holds a position behind
-    `original_max_position_embeddings`; dynamic NTK scaling another base for every length behind it. `config` is a
-    transformers configuration; parameters by layer type, and those of a text part, are read too.
+    LongRoPE (Ding et al. 2024) uses other factors for all positions once a batch has a position beyond
+    `original_max_position_embeddings`. Dynamic NTK scaling uses another base for every length beyond it. `config` is a
+    transformers configuration; parameters per layer type and those of a `text_config` are read too.
     """
     config = config.get_text_config()
     limits = [_limit(parameters, config) for parameters in _switching(config)]
@@ -20,27 +20,27 @@ def frequency_limit(config: object) -> int | None:
 
 
 def check_length(config: object, longest: int) -> None:
-    """UserError where a row of `longest` tokens would depend on batches that ran before it.
+    """Raises UserError if the outputs of a row of `longest` tokens would depend on earlier batches.
 
-    transformers keeps the frequencies of the longest row so far (dynamic NTK), so a score would depend on the order of
-    all rows. No model is meant to read that far: the limit is its `max_position_embeddings`.
+    With dynamic NTK, transformers keeps the frequencies of the longest row so far, so scores would depend on the order
+    of the rows. The limit is the model's `max_position_embeddings`; no model is meant to read longer rows.
     """
-    remembers = any("dynamic" in _kind(parameters) for parameters in _switching(config.get_text_config()))
+    has_memory = any("dynamic" in _kind(parameters) for parameters in _switching(config.get_text_config()))
     limit = frequency_limit(config)
-    if remembers and longest > limit:
+    if has_memory and longest > limit:
         raise UserError(
             f"a row has up to {longest} tokens. Beyond {limit} tokens the rotary frequencies of this model (rope_type "
-            "dynamic) depend on the rows that ran before, so no score could be repeated. Lower max_length, shots, "
+            "dynamic) depend on earlier rows, so scores would not be reproducible. Lower max_length, shots, "
             f"context or max_new_tokens until rows have at most {limit} tokens."
         )
 
 
 def _switching(config: object) -> Iterator[dict]:
     for name in ("rope_parameters", "rope_scaling"):
-        given = getattr(config, name, None)
-        if not isinstance(given, dict):
+        settings = getattr(config, name, None)
+        if not isinstance(settings, dict):
             continue
-        for parameters in (given, *given.values()):
+        for parameters in (settings, *settings.values()):
             if isinstance(parameters, dict) and any(kind in _kind(parameters) for kind in SWITCHING):
                 yield parameters
 
@@ -55,4 +55,4 @@ def _limit(parameters: dict, config: object) -> int:
         getattr(config, "original_max_position_embeddings", None),
         getattr(config, "max_position_embeddings", None),
     )
-    return min(int(places) for places in stated if places)
+    return min(int(positions) for positions in stated if positions)

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from junkdna.errors import UserError
 from junkdna.resumable import INTERVAL_S, Loop, Stopwatch
-from junkdna.storage.atomic import remove_halves
+from junkdna.storage.atomic import remove_partial_files
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.fingerprint import code_fingerprint, settings_fingerprint
 from junkdna.storage.tensors import read_tensors, write_tensors
@@ -131,7 +131,7 @@ class Checkpoint(Loop):
     def remove(self) -> None:
         """Delete the checkpoint, its partial files and the folders that are then empty."""
         self._delete(self.path)
-        remove_halves(self.path)
+        remove_partial_files(self.path)
         for folder in self.path.parents[: len(self.path.parents) - len(CHECKPOINTS.parents)]:
             with suppress(OSError):  # missing, or it contains another cell's checkpoint
                 folder.rmdir()

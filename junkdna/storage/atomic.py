@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Atomic writes: a file is complete or does not exist."""
 
 import errno
 import glob
@@ -12,106 +12,109 @@ from pathlib import Path
 
 from junkdna.errors import UserError
 
-NO_ROOM = {
+WRITE_PROBLEMS = {
     errno.ENOSPC: "no space left on the disk. Free some",
     errno.EDQUOT: "your quota of disk space is used up. Free some",
-    errno.EROFS: "the disk is mounted read-only. Mount it writable, or work in a copy elsewhere",
-    errno.EACCES: "this user may not write there. Change the owner or the rights",
-    errno.EPERM: "this user may not write there. Change the owner or the rights",
+    errno.EROFS: "the disk is mounted read-only. Mount it writable, or use a copy of the project on another disk",
+    errno.EACCES: "this user may not write there. Change the owner or the permissions",
+    errno.EPERM: "this user may not write there. Change the owner or the permissions",
 }
-"""What the system says when a file cannot be written, and what to do."""
+"""Error code of the system -> why a file cannot be written, and the fix."""
 
 
 @contextmanager
 def write_errors(target: Path) -> Iterator[None]:
-    """A block that writes `target`: no room, a read-only disk or missing rights become a UserError naming the file."""
+    """Turns a full or read-only disk and missing permissions into a UserError that names `target`."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        reason = next((NO_ROOM[code] for code in _system_codes(error, target) if code in NO_ROOM), None)
+        reason = next((WRITE_PROBLEMS[code] for code in _system_codes(error, target) if code in WRITE_PROBLEMS), None)
         if reason is None:
             raise
         raise UserError(
-            f"{target} cannot be written: {reason} (`df -h {target.parent}` shows the disk), then run again. No half "
+            f"{target} cannot be written: {reason} (`df -h {target.parent}` shows the disk), then rerun. No partial "
             "file is left."
         ) from error
 
 
 def _system_codes(error: BaseException | None, target: Path) -> Iterator[int]:
-    """The system's numbers of an error and of those before it (matplotlib trips over its own half file), where they are
-    about `target`; polars and safetensors give the number in their text only."""
+    """The system's error codes of an error and its predecessors that concern `target`.
+
+    Predecessors count because matplotlib raises another error for its own partial file. polars and safetensors give the
+    code only in their message.
+    """
     while error is not None:
-        told = re.search(r"os error (\d+)", str(error))
-        code = getattr(error, "errno", None) or (int(told[1]) if told else None)
-        if code is not None and _near(error, target):
+        match = re.search(r"os error (\d+)", str(error))
+        code = getattr(error, "errno", None) or (int(match[1]) if match else None)
+        if code is not None and _concerns(error, target):
             yield code
         error = error.__context__
 
 
-def _near(error: BaseException, target: Path) -> bool:
-    """Whether an error is about a place on the way to `target`, not about some file that is read meanwhile."""
-    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
-    return named is None or target.absolute().is_relative_to(Path(os.fsdecode(named)).absolute().parent)
+def _concerns(error: BaseException, target: Path) -> bool:
+    """Whether an error is about `target` or a folder of it, not about a file that is read in the same block."""
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    return name is None or target.absolute().is_relative_to(Path(os.fsdecode(name)).absolute().parent)
 
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """Temporary path beside `target`: renamed onto it when the block ends well, removed when it does not.
+    """A temporary path in the folder of `target`: renamed to `target` after the block, removed if the block fails.
 
-    What a killed process left of the same target is removed first. UserError naming `target` where the disk is full or
-    cannot be written.
+    Partial files of the same target from killed processes are removed first. Raises UserError naming `target` if the
+    disk is full or not writable.
     """
     import fcntl
 
     with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        remove_halves(target)
+        remove_partial_files(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent)
-        temporary = target.with_name(Path(name).name)  # mkstemp gives an absolute path
+        temporary = target.with_name(Path(name).name)  # mkstemp returns an absolute path
         try:
             with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)  # held as long as this process lives: see `remove_halves`
+                fcntl.flock(handle, fcntl.LOCK_EX)  # released when this process ends: see `remove_partial_files`
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(target)
         finally:
             with suppress(OSError):
-                _remove_half(temporary)
+                _remove_partial(temporary)
             os.close(handle)
 
 
-def parts_of(temporary: Path) -> Path:
-    """The folder, not made yet, for a writer that makes temporary files of its own; it goes with `temporary`."""
+def scratch_folder(temporary: Path) -> Path:
+    """The path of a folder, not created here, for a writer's own temporary files; removed with `temporary`."""
     return temporary.with_name(f"{temporary.name}.parts")
 
 
-def is_half(path: Path) -> bool:
-    """Whether a file is a temporary one of `atomic_write`, or part of one, which only a kill leaves behind."""
+def is_partial_file(path: Path) -> bool:
+    """Whether a file is a temporary file of `atomic_write`, or in its scratch folder, which a killed process left."""
     return (path.name.startswith(".") and path.suffix == ".tmp") or path.parent.name.endswith(".tmp.parts")
 
 
-def remove_halves(target: Path) -> None:
-    """Remove temporary files of `target` that no living process is writing; where locks are unknown, none."""
+def remove_partial_files(target: Path) -> None:
+    """Removes temporary files of `target` that no running process is writing; none on a file system without locks."""
     import fcntl
 
-    for half in target.parent.glob(f".{glob.escape(target.name[:80])}.*.tmp"):
-        with suppress(OSError), half.open("r+b") as file:
+    for temporary in target.parent.glob(f".{glob.escape(target.name[:80])}.*.tmp"):
+        with suppress(OSError), temporary.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove_half(half)
+            _remove_partial(temporary)
 
 
-def _remove_half(half: Path) -> None:
-    shutil.rmtree(parts_of(half), ignore_errors=True)  # first: only the half tells that it is there
-    half.unlink(missing_ok=True)
+def _remove_partial(temporary: Path) -> None:
+    shutil.rmtree(scratch_folder(temporary), ignore_errors=True)  # first, because only the file leads to the folder
+    temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Hold the right to make `target`: other processes of this machine that ask for it wait until the block ends.
+    """Locks `target` on this machine: other processes that lock it wait until the block ends.
 
-    A lock file beside it, freed by the system when the process dies; it stays behind, empty.
+    The system releases the lock if the process dies. The empty lock file in the target's folder is not removed.
     """
     import fcntl
 

@@ -1,7 +1,8 @@
-"""Files that know their own bytes: the SHA-256 of all else in a file stands inside it, and is checked when it is read.
+"""Checksums inside files: a file contains the SHA-256 of all its other bytes, which is verified on reading.
 
-Parquet's page checksums cover neither page headers nor the footer, Arrow IPC has none: a flipped bit could pass for a
-result. The seal is a line of the file's own metadata, so every reader of the format still reads the file.
+Parquet's page checksums cover neither page headers nor the footer, and Arrow IPC has no checksums, so a flipped bit
+could change a result unnoticed. The checksum is an entry of the file's metadata, so any reader of the format can still
+read the file.
 """
 
 import hashlib
@@ -14,21 +15,21 @@ from junkdna.storage.file_errors import corrupt_file
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes (of what a link points to), read in pieces. OSError passes through."""
+    """Hex SHA-256 of a file's bytes (of a link's target), read in chunks. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-SEAL_KEY = "junkdna_checksum"
+CHECKSUM_KEY = "junkdna_checksum"
 MARK = b"sha256 of the rest: "
 DIGITS = 64
-END_BYTES = 1 << 16  # in which the metadata of a sealed file lie, at its end
-SLOT = {SEAL_KEY: MARK.decode() + DIGITS * "0"}
-"""Metadata for a file that is to be sealed: the place that `seal` fills in."""
+END_BYTES = 1 << 16  # the metadata with the checksum is within this many bytes of the end of a file
+CHECKSUM_SLOT = {CHECKSUM_KEY: MARK.decode() + DIGITS * "0"}
+"""Metadata entry for a file that will get a checksum: a placeholder that `add_checksum` fills in."""
 
 
 def add_checksum(path: Path) -> None:
-    """Fill in the seal of a file that was written with `SLOT` among its metadata; nothing of it may change after."""
+    """Writes the checksum into a file whose metadata contains `CHECKSUM_SLOT`. The file must not change afterwards."""
     data = path.read_bytes()
     start = data.rindex(MARK) + len(MARK)
     with path.open("r+b") as file:
@@ -37,16 +38,16 @@ def add_checksum(path: Path) -> None:
 
 
 def verify_checksum(data: bytes | mmap.mmap, path: Path, what: str) -> None:
-    """UserError naming `path` where `data`, its bytes, are not those that were sealed; `what` should be there."""
+    """Raises UserError if `data`, the bytes of `path`, do not match their checksum; `what` names the kind of file."""
     start = data.rfind(MARK) + len(MARK)
     if start < len(MARK):
-        raise corrupt_file(path, what, "it is cut short, or something else wrote it")
+        raise corrupt_file(path, what, "it has no checksum, so it is truncated or another program wrote it")
     if data[start : start + DIGITS] != _digest(data, start):
-        raise corrupt_file(path, what, "its bytes are not those that were written")
+        raise corrupt_file(path, what, "its bytes do not match its checksum")
 
 
 def read_verified(path: Path, what: str) -> bytes:
-    """The bytes of a sealed file. UserError where it cannot be read or was damaged since it was written."""
+    """The bytes of a file with a checksum. Raises UserError if the file is missing, unreadable or corrupt."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -56,19 +57,19 @@ def read_verified(path: Path, what: str) -> bytes:
 
 
 def stored_checksum(path: Path | str) -> str | None:
-    """What a sealed file says its SHA-256 is, unchecked; "" for a file without a seal, None where there is no file.
+    """The SHA-256 that a file contains, not verified; "" for a file without a checksum, None if it does not exist.
 
-    Reads the file's end only, and that again only when its size or time has changed.
+    Reads only the end of the file, and again only if its size or modification time has changed.
     """
     try:
-        found = os.stat(path)
-        return _seal_of(os.fspath(path), found.st_size, found.st_mtime_ns)
+        status = os.stat(path)
+        return _checksum_of(os.fspath(path), status.st_size, status.st_mtime_ns)
     except OSError:
         return None
 
 
 @lru_cache
-def _seal_of(path: str, size: int, _mtime_ns: int) -> str:
+def _checksum_of(path: str, size: int, _mtime_ns: int) -> str:
     with open(path, "rb") as file:
         file.seek(max(0, size - END_BYTES))
         end = file.read()
@@ -77,8 +78,8 @@ def _seal_of(path: str, size: int, _mtime_ns: int) -> str:
 
 
 def _digest(data: bytes | mmap.mmap, start: int) -> bytes:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with memoryview(data) as view:
-        found.update(view[:start])
-        found.update(view[start + DIGITS :])
-    return found.hexdigest().encode()
+        digest.update(view[:start])
+        digest.update(view[start + DIGITS :])
+    return digest.hexdigest().encode()

@@ -15,16 +15,16 @@ def not_there(path: Path, what: str) -> UserError:
 
 
 def corrupt_file(path: Path, what: str, reason: object) -> UserError:
-    """Error for a file that cannot be used: it is damaged or, where `reason` is a FileNotFoundError, not there.
+    """UserError for a file that is corrupt, unreadable (`reason` is an OSError) or missing (a FileNotFoundError).
 
-    Says how to make it. Returned, not raised.
+    The message names the command that builds the file. Returned, not raised.
     """
     if isinstance(reason, FileNotFoundError):
         return not_there(path, what)
     if isinstance(reason, OSError):
         return UserError(f"{path}, {what}, cannot be read: {reason.strerror or reason}.")
     return UserError(
-        f"{path} is not a whole {what} ({reason}); delete it and run again: {making(path) or 'it is made anew.'}"
+        f"{path} is a corrupt {what} ({reason}). Delete it and rerun: {making(path) or 'the run rebuilds it.'}"
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.checksums import SLOT, add_checksum, read_verified
+from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, read_verified
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_parquet(table: "pa.Table", destination: Path, **options: object) -> None:
-    """Write a Parquet with a checksum file, whole or not at all; the schema's metadata go into the footer.
+    """Writes a Parquet file with a checksum as an atomic write; the schema's metadata goes into the footer.
 
     `options` are those of `pyarrow.parquet.ParquetWriter`.
     """
@@ -22,13 +22,15 @@ def write_parquet(table: "pa.Table", destination: Path, **options: object) -> No
         bare = table.replace_schema_metadata(None)
         with parquet.ParquetWriter(temporary, bare.schema, **options) as writer:
             writer.write_table(bare)
-            writer.add_key_value_metadata({**(table.schema.metadata or {}), **SLOT})
+            writer.add_key_value_metadata({**(table.schema.metadata or {}), **CHECKSUM_SLOT})
         add_checksum(temporary)
 
 
 def read_parquet(path: Path, what: str) -> "pa.Table":
-    """The table of a Parquet file with a checksum, the footer's metadata in its schema. Raises UserError where the file
-    cannot be read or was damaged since it was written."""
+    """The table of a Parquet file with a checksum, with the footer's metadata in its schema.
+
+    `what` names the kind of file in messages. Raises UserError if the file is missing, unreadable or corrupt.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -37,14 +39,14 @@ def read_parquet(path: Path, what: str) -> "pa.Table":
 
 
 def write_frame(frame: "pl.DataFrame", destination: Path) -> None:
-    """Write a table of polars as Parquet with a checksum, whole or not at all."""
+    """Writes a polars table as Parquet with a checksum, as an atomic write."""
     with atomic_write(destination) as temporary:
-        frame.write_parquet(temporary, metadata=SLOT)
+        frame.write_parquet(temporary, metadata=CHECKSUM_SLOT)
         add_checksum(temporary)
 
 
 def read_frame(path: Path, what: str) -> "pl.DataFrame":
-    """What `write_frame` wrote; UserError where it cannot be read or was damaged since."""
+    """The table that `write_frame` wrote. Raises UserError if the file is missing, unreadable or corrupt."""
     import polars as pl
 
     return pl.read_parquet(read_verified(path, what))

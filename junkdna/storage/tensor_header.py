@@ -1,30 +1,34 @@
-"""What a safetensors file of this package says about itself, read without torch and without its tensors."""
+"""Read the metadata of this package's safetensors files without torch and without the tensors."""
 
 import json
 from pathlib import Path
 
 METADATA_KEY = "junkdna"
-MAX_HEADER_BYTES = 100_000_000  # as safetensors has it
+MAX_HEADER_BYTES = 100_000_000  # the limit of safetensors
 
 
 def contents_digest(path: Path | str) -> str | None:
-    """The digest of all contents that `tensors.write_tensors` put into a file's header, unchecked; None where the
-    file is missing, "" where it has none."""
+    """The checksum of all contents in the header of a file from `tensors.write_tensors`, not verified.
+
+    None if the file is missing, "" if it has no checksum.
+    """
     try:
-        return _about(path)["digest"]
+        return _metadata(path)["digest"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
-def made_from(path: Path | str) -> str:
-    """The digest of the settings that made a stored compression. OSError, ValueError, KeyError and TypeError for a
-    file that is missing or does not say."""
-    return _about(path)["facts"]["facts"]["digest"]
+def recorded_fingerprint(path: Path | str) -> str:
+    """The fingerprint of the settings from which compressed weights were computed.
+
+    Raises OSError, ValueError, KeyError or TypeError if the file is missing or does not record it.
+    """
+    return _metadata(path)["facts"]["facts"]["digest"]
 
 
-def _about(path: Path | str) -> dict:
+def _metadata(path: Path | str) -> dict:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(min(length, MAX_HEADER_BYTES)))

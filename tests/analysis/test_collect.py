@@ -93,7 +93,7 @@ def test_a_file_that_is_not_the_cell_is_named(resolved, damage):
 
 def test_read_footer_names_a_broken_file(resolved):
     Path(CELL.path).write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"seed-1\.parquet is not a whole cell file"):
+    with pytest.raises(UserError, match=r"seed-1\.parquet is a corrupt cell file"):
         read_footer(Path(CELL.path))
 
 
@@ -166,7 +166,7 @@ def test_examples_of_other_columns(resolved):
 
 
 def test_a_cell_file_without_a_column_is_named(resolved):
-    with pytest.raises(UserError, match=r"seed-1\.parquet is not a whole cell file .*colour"):
+    with pytest.raises(UserError, match=r"seed-1\.parquet is a corrupt cell file .*colour"):
         examples_of(CELL, ("id", "colour"))
 
 

@@ -76,7 +76,7 @@ def test_a_source_that_cannot_be_had_is_an_error_with_its_reason(home: Path) -> 
     done = run("junkdna", "fetch")
     assert done.returncode == 2
     assert "FAILED  examples results/examples/mood/" in done.stderr
-    assert "is no Parquet file" in done.stderr
+    assert "is not a Parquet file" in done.stderr
     assert "the workflow could not build" in done.stderr
     assert Path("results/examples/colours/evaluate.parquet").is_file()
 

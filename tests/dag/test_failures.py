@@ -91,7 +91,7 @@ def test_killed_jobs_are_of_one_cause_whatever_their_numbers(folder: Path) -> No
 
 
 def test_a_long_message_is_shown_with_its_fix(folder: Path) -> None:
-    fix = "Delete the folder results/examples/mood and run again: examples and cells are made anew."
+    fix = "Delete the folder results/examples/mood and rerun to rebuild examples and cells."
     log_of("a", f"{'x' * 1500} is wrong. {fix}")
     assert any(line.endswith(fix) for line in lines(failed(1, "a")))
 

@@ -98,10 +98,10 @@ class TestFolders:
     @pytest.mark.parametrize(
         ("name", "said"),
         [
-            ("tokenizer", "no tokenizer files"),
+            ("tokenizer", "no tokenizer file with a vocabulary"),
             ("pickles", "only pickled weights (pytorch_model.bin)"),
-            ("cut", "it is cut short or damaged"),
-            ("halves", "an encoder-decoder, which no `kind` serves"),
+            ("cut", "it is truncated or corrupt"),
+            ("halves", "an encoder-decoder, which no `kind` supports"),
             ("tomorrow", "model_type 'tomorrow', which transformers"),
         ],
     )

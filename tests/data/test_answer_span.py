@@ -1,4 +1,4 @@
-"""Where an answer stands: whole words, whole numbers, scripts without blanks, any Unicode form."""
+"""Matches of an answer: complete words and numbers, scripts without spaces, any Unicode form."""
 
 import itertools
 import unicodedata
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from junkdna.data.answer_span import answer_place, answer_places
+from junkdna.data.answer_span import find_answer, find_answers
 from junkdna.data.knobs import shown_passage
 
 
@@ -174,30 +174,30 @@ from junkdna.data.knobs import shown_passage
         ('2017-01-31', '1', None),
     ],
 )  # fmt: skip
-def test_what_is_a_find(passage, answer, found):
-    place = answer_place(passage, [answer])
+def test_what_counts_as_a_match(passage, answer, found):
+    place = find_answer(passage, [answer])
     assert (place and passage[slice(*place)]) == found
     masked = shown_passage(passage, [answer], "passage", "masked", None)
-    assert answer_place(masked, [answer]) is None
+    assert find_answer(masked, [answer]) is None
     if place:
         assert masked == f"{passage[: place[0]]}___{passage[place[1] :]}"
     else:
         assert masked == passage
 
 
-def test_every_place_of_every_answer():
-    assert answer_places("New York City and York", ["New York", "York City"]) == [(0, 13)]  # what overlaps is one
-    assert answer_places("red, RED and r\xe9d", ["red"]) == [(0, 3), (5, 8)]
-    assert answer_places("北京北京", ["北京"]) == [(0, 2), (2, 4)]
-    assert answer_places("a b", ["", " "]) == []
+def test_all_matches_of_all_answers():
+    assert find_answers("New York City and York", ["New York", "York City"]) == [(0, 13)]  # what overlaps is one
+    assert find_answers("red, RED and r\xe9d", ["red"]) == [(0, 3), (5, 8)]
+    assert find_answers("北京北京", ["北京"]) == [(0, 2), (2, 4)]
+    assert find_answers("a b", ["", " "]) == []
 
 
-def test_characters_that_change_their_length_do_not_shift_what_stands_behind():
+def test_characters_that_change_length_do_not_shift_later_matches():
     passage = "İßﬁ\xad e\u0301 ㍍ 10,000 red fox"
-    assert passage[slice(*answer_place(passage, ["RED FOX"]))] == "red fox"
+    assert passage[slice(*find_answer(passage, ["RED FOX"]))] == "red fox"
 
 
-def test_an_answer_that_reads_like_the_mask_leaves_no_passage():
+def test_no_passage_is_shown_if_the_answer_equals_the_mask():
     assert shown_passage("fill in ___ here", ["___"], "passage", "masked", None) is None
 
 
@@ -227,10 +227,10 @@ BETWEEN = st.sampled_from([" ", ", ", "\n", "\xa0", " (", ") ", "。", " \u201c"
 
 @hypothesis_settings(max_examples=200)
 @given(st.lists(st.tuples(ANSWERS, FORMS, BETWEEN), min_size=1, max_size=6), st.lists(ANSWERS, min_size=1, max_size=3))
-def test_no_form_of_an_answer_is_left_by_the_mask(parts, answers):
+def test_masking_removes_every_form_of_an_answer(parts, answers):
     passage = "".join(f"{form(answer)}{between}" for answer, form, between in parts)
     masked = shown_passage(passage, answers, "passage", "masked", None)
-    assert answer_place(masked, answers) is None
+    assert find_answer(masked, answers) is None
     for answer, form, _ in parts:
         assert answer not in answers or form(answer) not in masked.split()
     assert masked.count("___") >= 1 or not {answer for answer, *_ in parts} & {*answers}
@@ -238,11 +238,11 @@ def test_no_form_of_an_answer_is_left_by_the_mask(parts, answers):
 
 @hypothesis_settings(max_examples=200)
 @given(st.text(max_size=40), st.text(min_size=1, max_size=6), st.text(max_size=40))
-def test_any_text_between_blanks_is_found_and_masked(before, answer, after):
-    """Whatever the characters: places lie inside the passage, in order, and masking them leaves none."""
+def test_any_text_between_spaces_is_found_and_masked(before, answer, after):
+    """For any characters: matches are inside the passage and in order, and masking them leaves none."""
     passage = f"{before} {answer} {after}"
-    places = answer_places(passage, [answer])
+    places = find_answers(passage, [answer])
     assert all(0 <= start < end <= len(passage) for start, end in places)
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(places))
     masked = shown_passage(passage, [answer], "passage", "masked", None)
-    assert masked is None or answer_place(masked, [answer]) is None
+    assert masked is None or find_answer(masked, [answer]) is None

@@ -64,9 +64,9 @@ def test_the_texts_of_a_column_inside_others():
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        ("txt", "calibration c: split 'x.parquet' has no column txt; it has text, page, page.title."),
-        ("page.name", "has no column page.name; it has text, page, page.title."),
-        ("page", "calibration c: row 0: column page holds several values; name one, such as {page.title}."),
+        ("txt", "calibration c: split 'x.parquet' has no column txt. It has text, page, page.title."),
+        ("page.name", "has no column page.name. It has text, page, page.title."),
+        ("page", "calibration c: row 0: column page has several values; name one of them, such as {page.title}."),
     ],
 )
 def test_a_column_that_is_not_there_or_no_text(column, said):
@@ -194,7 +194,7 @@ def test_files_that_are_not_whole_are_refused(tmp_path):
     other = (tmp_path / "other.parquet").read_bytes()
     for content_ in (b"", b"text", whole[:-1], whole[: len(whole) // 2], whole[100:], other):
         path.write_bytes(content_)
-        with pytest.raises(UserError, match=r"rows.parquet is not a whole file of calibration rows.*delete it and run"):
+        with pytest.raises(UserError, match=r"rows.parquet is a corrupt file of calibration rows.*Delete it and rerun"):
             read_calibration(path)
     for wrong, says in ((tmp_path, "cannot be read: Is a directory"), (tmp_path / "nowhere.parquet", "does not exist")):
         with pytest.raises(UserError, match=says):
@@ -208,5 +208,5 @@ def test_no_flipped_bit_changes_a_row_unseen(tmp_path):
     whole = path.read_bytes()
     for at in range(0, len(whole), 37):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
-        with pytest.raises(UserError, match="is not a whole file of calibration rows"):
+        with pytest.raises(UserError, match="is a corrupt file of calibration rows"):
             read_calibration(path)

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 from typed_settings import typed
 
-from junkdna.data.class_names import feature_names, with_names
+from junkdna.data.class_names import apply_class_names, feature_names
 from junkdna.data.load_examples import load_examples
 from junkdna.data.rows import load_raw
 from junkdna.errors import UserError
@@ -18,7 +18,7 @@ NAMES = ["entailment", "neutral", "contradiction"]
 
 
 def write(file: Path, ids: list, names: list[str] | None, form: str = "label") -> None:
-    """A file of texts and class numbers, with the features that `datasets` writes; `form` is where the label stands."""
+    """A file of texts and class numbers, with the features that `datasets` writes; `form` is the column's form."""
     label = {"names": names, "_type": "ClassLabel"} if names else {"dtype": "int64", "_type": "Value"}
     columns, features = {
         "label": ({"label": ids}, {"label": label}),
@@ -80,15 +80,15 @@ def test_names_that_are_numbers_are_names(tmp_path) -> None:
 @pytest.mark.parametrize("labels", [["a", "b", "c"], ["entailment", "Neutral", "contradiction"], ["0", "neutral", "2"]])
 def test_names_that_differ_are_refused(tmp_path, labels: list[str]) -> None:
     said = error_of(tmp_path, [0, 1, 2], labels=labels)
-    assert "the source names its classes entailment, neutral, contradiction, the task file" in said
-    assert "Give `labels` as the source names them, in any order (`verbalizers` are what a model reads)" in said
+    assert "the source names its classes entailment, neutral, contradiction, but the task file" in said
+    assert "in any order (`verbalizers` are the words a model reads)" in said
 
 
 def test_numbers_without_a_class(tmp_path) -> None:
     settings = {"task": "t", "columns": {"answer": "label"}, "labels": NAMES}
-    named = with_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, typed(settings))
+    named = apply_class_names(pa.table({"label": [0, -1, None]}), {"label": NAMES}, typed(settings))
     assert named["label"].to_pylist() == ["entailment", None, None]  # datasets' -1: no label
-    assert "column label holds the class 3, but the source names 3" in error_of(tmp_path, [0, 3], labels=NAMES)
+    assert "column label contains class 3, but the source names only 3" in error_of(tmp_path, [0, 3], labels=NAMES)
 
 
 def test_names_and_numbers_as_text_have_the_same_meaning(tmp_path) -> None:
@@ -99,9 +99,9 @@ def test_answers_that_are_texts_are_the_names(tmp_path) -> None:
     table = pa.table({"label": [1, 0], "c": [["1", "2"], ["2", "1"]]})
     for kind, columns in (("generate", {}), ("choice", {"choices": "c", "choice_labels": "c"})):
         settings = {"task": "t", "kind": kind, "columns": {"answer": "label", **columns}}
-        assert with_names(table, {"label": ["1", "2"]}, typed(settings))["label"].to_pylist() == ["2", "1"]
+        assert apply_class_names(table, {"label": ["1", "2"]}, typed(settings))["label"].to_pylist() == ["2", "1"]
     settings = {"task": "t", "kind": "choice", "columns": {"answer": "label", "choices": "c"}}
-    assert with_names(table, {"label": ["1", "2"]}, typed(settings)) is table  # a place
+    assert apply_class_names(table, {"label": ["1", "2"]}, typed(settings)) is table  # a place
 
 
 def test_names_at_any_depth() -> None:
@@ -113,7 +113,7 @@ def test_names_at_any_depth() -> None:
     assert feature_names(features) == {path: ["a", "b"] for path in ("x", "s.y", "l.*", "o.*", "q.w.*")}
 
 
-def test_without_names_a_number_is_a_place(tmp_path) -> None:
+def test_without_names_a_number_is_a_position(tmp_path) -> None:
     assert classes(tmp_path, [0, 1, 2], None, labels=NAMES[::-1]) == NAMES[::-1]
 
 
@@ -134,10 +134,10 @@ def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
         joined(None, ["no", "yes"])
 
 
-def test_notes_that_cannot_be_read(tmp_path) -> None:
+def test_unreadable_feature_metadata(tmp_path) -> None:
     table = pa.table({"label": [0]}).replace_schema_metadata({"huggingface": "{"})
     parquet.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(UserError, match=r"x.parquet: the notes of `datasets` on the columns cannot be read"):
+    with pytest.raises(UserError, match=r"x.parquet: the column metadata that `datasets` writes cannot be read"):
         load_raw(PinnedSource(local=str(tmp_path)), "x.parquet")
 
 
@@ -218,9 +218,9 @@ def test_names_that_are_numbers_to_predict(tmp_path) -> None:
         read(tmp_path, {"answer": "label"}, [0, 1], SIGNS, kind="regress")
 
 
-def test_notes_that_are_nested_too_deeply(tmp_path) -> None:
+def test_feature_metadata_that_is_nested_too_deeply(tmp_path) -> None:
     deep = '{"info": {"features": ' + '{"a": ' * 3000 + "{}" + "}" * 3002
     table = pa.table({"q": ["x"]}).replace_schema_metadata({"huggingface": deep})
     parquet.write_table(table, tmp_path / "rows.parquet")
-    with pytest.raises(UserError, match="notes of `datasets` on the columns cannot be read"):
+    with pytest.raises(UserError, match="column metadata that `datasets` writes cannot be read"):
         load_raw(PinnedSource(local=str(tmp_path)), "rows.parquet")

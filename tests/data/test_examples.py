@@ -119,11 +119,11 @@ def test_what_follows_the_choices_and_what_rows_share():
         (with_columns(CHOICE, answer="key"), {"key": "b"}, "answer 'b' is not a position among its choices"),
         (with_columns(CHOICE, answer="key"), {"key": 1.5}, "answer 1.5 is not a position"),
         (with_columns(CHOICE, answer="key"), {"key": float("inf")}, "answer inf is not a position"),
-        (with_columns(CHOICE, answer="key"), {"key": 4}, "answer 4 is outside its 4 choices"),
-        (with_columns(CHOICE, answer="key"), {"key": -2}, "answer -2 is outside its 4 choices"),
-        (with_columns(CHOICE, answer=4), {}, "answer 4 is outside its 4 choices"),
-        (CHOICE, {"w1": None, "w2": " ", "w3": ""}, "needs two or more choices that are not empty"),
-        (CHOICE, {"q": None}, "empty text; columns.require: [text]"),
+        (with_columns(CHOICE, answer="key"), {"key": 4}, "answer 4 is not one of its 4 choices"),
+        (with_columns(CHOICE, answer="key"), {"key": -2}, "answer -2 is not one of its 4 choices"),
+        (with_columns(CHOICE, answer=4), {}, "answer 4 is not one of its 4 choices"),
+        (CHOICE, {"w1": None, "w2": " ", "w3": ""}, "needs two or more nonempty choices"),
+        (CHOICE, {"q": None}, "empty text. To skip such rows, set columns.require: [text]"),
         (CHOICE, {"q": " "}, "empty text"),
         (LISTED, {"c": {"text": ["a", "b"], "label": ["A", "B"]}, "key": "C"}, "'C' is not one of its choice labels"),
         (
@@ -132,9 +132,9 @@ def test_what_follows_the_choices_and_what_rows_share():
             "column c.label has 3 labels for 2 choices, so the answer's label, 'C', has no choice",
         ),
         (LISTED, {"c": {"text": ["a", None], "label": ["A", "B"]}, "key": "A"}, "columns.require: [c.text.1]"),
-        (LISTED, {"c": {"text": ["a"], "label": ["A"]}, "key": "A"}, "two or more choices"),
-        (LISTED, {"c": {"text": "ab", "label": ["A", "B"]}, "key": "A"}, "column c.text must hold a list"),
-        (LISTED, {"c": {"text": ["a", "b"], "label": "A"}, "key": "A"}, "column c.label must hold a list"),
+        (LISTED, {"c": {"text": ["a"], "label": ["A"]}, "key": "A"}, "two or more nonempty choices"),
+        (LISTED, {"c": {"text": "ab", "label": ["A", "B"]}, "key": "A"}, "column c.text must be a list"),
+        (LISTED, {"c": {"text": ["a", "b"], "label": "A"}, "key": "A"}, "column c.label must be a list"),
         (CLASSIFY, {"s": "x", "label": 2}, "label 2 belongs to 0 of the classes ['no', 'yes']"),
         (CLASSIFY, {"s": "x", "label": -2}, "label -2 belongs to 0"),
         (CLASSIFY, {"s": "x", "label": "maybe"}, "label 'maybe' belongs to 0"),
@@ -150,7 +150,7 @@ def test_a_bad_row_is_named(settings, change, says):
 
 def test_a_bad_row_among_good_ones_is_the_one_named():
     good = {"q": "?", "c": {"text": ["a", "b"], "label": ["A", "B"]}, "key": "A"}
-    assert "row 'test-2': column c.text must hold a list (holds None)" in error_of(
+    assert "row 'test-2': column c.text must be a list, but is None" in error_of(
         LISTED, [good, good, {**good, "c": None}]
     )
     assert "row 'two': answer 'D'" in error_of(with_columns(LISTED, id="q"), [good, {**good, "q": "two", "key": "D"}])
@@ -194,7 +194,7 @@ def test_accepted_answers():
     assert example_settings("gsm8k", "evaluate", "hub").match == "number"
     numbers = {**GENERATE, "match": "number"}
     assert rows_of(numbers, [{"s": "s", "label": "$1,000"}])[0]["references"] == ["$1,000"]
-    assert "accepted answer 'about 5' is no number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
+    assert "accepted answer 'about 5' is not a number" in error_of(numbers, [{"s": "s", "label": ["5", "about 5"]}])
     for nothing in ([], [None], "", " ", None):  # a row without gold
         rows = [{"s": "s", "label": nothing}, {"s": "s", "label": ["x"] if isinstance(nothing, list) else "x"}]
         assert [row["id"] for row in rows_of(GENERATE, rows)] == ["test-1"]
@@ -215,8 +215,8 @@ def test_label_groups():
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        ({"text": "{qq}"}, "has no column qq; it has q, c, c.text, c.label, key"),
-        ({"passage": "{q} {p}"}, "no column p;"),
+        ({"text": "{qq}"}, "has no column qq. It has q, c, c.text, c.label, key"),
+        ({"passage": "{q} {p}"}, "no column p."),
         ({"id": "number"}, "no column number"),
         ({"answer": "right"}, "no column right"),
         ({"choices": "c.txt"}, "no column c.txt"),
@@ -243,7 +243,7 @@ def test_required_fields_leave_rows_out():
 
 def test_an_empty_split():
     for columns in ({"s": [], "label": []}, {"s": pa.array([], pa.string()), "label": pa.array([], pa.int64())}):
-        with pytest.raises(UserError, match=r"task t: split 'test' is empty; check"):
+        with pytest.raises(UserError, match=r"task t: split 'test' is empty. Check"):
             make_examples(typed(CLASSIFY), "evaluate", lambda name, columns=columns: pa.table(columns))
 
 
@@ -266,7 +266,7 @@ def test_an_id_that_is_no_single_value(wrong):
 def test_names_and_values_with_white_space_around_them_are_shown_in_quotes():
     assert "label ' 1' belongs to 0 of the classes" in error_of(CLASSIFY, [{"s": "s", "label": " 1"}])
     said = error_of(CLASSIFY, [{"s": "s", " label": 1}])
-    assert "has no column label; it has s, ' label'" in said
+    assert "has no column label. It has s, ' label'" in said
 
 
 @pytest.mark.parametrize("path", ["v.\u00b2", "v.\u0661", "v.x"])

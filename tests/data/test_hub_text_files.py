@@ -48,7 +48,7 @@ def test_several_splits_and_files(tmp_path) -> None:
     assert hub(tmp_path, files, "train+test").table["n"].to_pylist() == ["1", "2.50"]
     with pytest.raises(UserError, match=r"unknown split 'validation'\. Valid: test, train\."):
         hub(tmp_path, files, "validation")
-    with pytest.raises(UserError, match=r"train.jsonl: line 2: n holds text"):
+    with pytest.raises(UserError, match=r"train.jsonl: line 2: n is text"):
         hub(tmp_path, {"train.jsonl": '{"n": 1}\n{"n": "a"}\n'})
 
 

@@ -1,4 +1,4 @@
-"""Knobs: fewer options lie inside more, the right one stands everywhere equally often, the example is left alone."""
+"""Knobs: option sets are nested, the right option is at every position equally often, the example is not changed."""
 
 import copy
 from collections import Counter
@@ -20,7 +20,7 @@ EXAMPLES = st.builds(
 
 
 @given(EXAMPLES, st.integers(0, 1000))
-def test_options_are_nested_and_keep_the_right_one_at_its_rank(example, rank):
+def test_option_sets_are_nested_and_the_rank_sets_the_right_position(example, rank):
     before = copy.deepcopy(example)
     right = example["choices"][example["answer"]]
     kept: list[str] = []
@@ -44,7 +44,7 @@ def test_options_are_nested_and_keep_the_right_one_at_its_rank(example, rank):
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 @pytest.mark.parametrize("rows", [12, 13, 600])
-def test_every_place_holds_the_right_option_equally_often(n, rows):
+def test_the_right_option_is_at_every_position_equally_often(n, rows):
     examples = [{"id": f"r{i}", "choices": list("abcde"), "answer": 0} for i in range(rows)]
     changed = [
         keep_options(row, n, rank) for row, rank in zip(examples, ranks([row["id"] for row in examples]), strict=True)
@@ -56,7 +56,7 @@ def test_every_place_holds_the_right_option_equally_often(n, rows):
 
 
 @given(st.lists(st.text(max_size=4), unique=True, max_size=30), st.randoms())
-def test_ranks_are_a_numbering_that_knows_no_order_of_rows(ids, random):
+def test_ranks_do_not_depend_on_the_order_of_rows(ids, random):
     found = dict(zip(ids, ranks(ids), strict=True))
     assert sorted(found.values()) == list(range(len(ids)))
     shuffled = [*ids]
@@ -64,7 +64,7 @@ def test_ranks_are_a_numbering_that_knows_no_order_of_rows(ids, random):
     assert dict(zip(shuffled, ranks(shuffled), strict=True)) == found
 
 
-def test_which_distractors_stay_differs_between_examples():
+def test_kept_distractors_differ_between_examples():
     rows = [_kept(i) for i in range(3000)]
     assert {tuple(row) for row in rows} == {("a", "b"), ("a", "c"), ("a", "d")}
     counts = Counter(row[1] for row in rows)
@@ -76,8 +76,8 @@ def _kept(i: int) -> list[str]:
 
 
 @pytest.mark.parametrize("n", [-1, 0, 1, 5])
-def test_a_number_of_options_that_an_example_cannot_serve(n):
-    with pytest.raises(UserError, match=r"options=-?\d: example 'x7' has 4 choices; n must lie in 2..4"):
+def test_more_options_than_an_example_has(n):
+    with pytest.raises(UserError, match=r"options=-?\d: example 'x7' has 4 choices, so n must be 2 to 4"):
         keep_options({"id": "x7", "choices": list("abcd"), "answer": 0}, n, 0)
 
 

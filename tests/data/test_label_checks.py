@@ -1,4 +1,4 @@
-"""Answers of which one is right everywhere are refused, and nearly constant ones told, for every kind and cut."""
+"""A constant right answer is refused, a nearly constant one gives a warning, for every kind, limit and hash split."""
 
 import json
 import logging
@@ -54,23 +54,23 @@ CONSTANT = [
 
 @pytest.mark.parametrize(("settings", "answers", "says"), CONSTANT)
 @pytest.mark.parametrize("role", ["train", "evaluate"])
-def test_one_answer_that_is_right_everywhere_is_refused(settings, answers, says, role):
+def test_a_constant_right_answer_is_refused(settings, answers, says, role):
     with pytest.raises(UserError, match=rf"^task t: all {len(answers)} rows to {role} have ") as caught:
         checked(settings, answers, role)
     assert says in str(caught.value)
-    assert "a constant answer would be right everywhere" in str(caught.value)
+    assert "a constant answer would always be right" in str(caught.value)
 
 
 @pytest.mark.parametrize("settings", [CHOICE, SHUFFLED])
-def test_one_right_text_is_refused_wherever_it_stands(settings):
+def test_a_constant_right_text_is_refused_at_any_position(settings):
     """Options yes and no, always yes: a model that likes the word is right."""
     with pytest.raises(UserError, match="have the same right text, 'yes'"):
         checked(settings, [0] * 30, choices=["yes", "no"])
 
 
-def test_a_right_choice_that_is_listed_first_is_no_fault_once_shuffled():
+def test_a_right_choice_that_is_always_first_is_allowed_with_shuffle():
     assert checked(SHUFFLED, [0] * 3) == []
-    with pytest.raises(UserError, match="lists the right choice first, so that it needs `shuffle: true`"):
+    with pytest.raises(UserError, match="always lists the right choice first; set `shuffle: true`"):
         checked(CHOICE, [0] * 3)
 
 
@@ -92,7 +92,9 @@ def test_a_single_row_is_refused(settings, answer):
 
 def test_after_limits_and_hash_splits():
     answers = [1] * 39 + [0]
-    with pytest.raises(UserError, match=r"all 4 rows to evaluate .* Likely: limits.evaluate \(4\) keeps too few rows"):
+    with pytest.raises(
+        UserError, match=r"all 4 rows to evaluate .* Likely cause: limits.evaluate \(4\) keeps too few rows"
+    ):
         checked({**CLASSIFY, "limits": {"evaluate": 4}}, answers)
     cut = {**CLASSIFY, "hash_split": {"of": "all", "train": 12, "evaluate": 28}}
     told = {}
@@ -110,17 +112,17 @@ def test_after_limits_and_hash_splits():
     [(CLASSIFY, 1, 0, "class 'yes'"), (REGRESS, 2.0, 3.0, "number 2.0"), (GENERATE, "a", "b", "accepted answer 'a'"),
      (CHOICE, 0, 1, "position 0")],
 )  # fmt: skip
-def test_nearly_constant_answers_are_warned_of(settings, usual, other, named, wrong, warned):
+def test_nearly_constant_answers_give_a_warning(settings, usual, other, named, wrong, warned):
     """From nine in ten rows on."""
     found = checked(settings, [other] * wrong + [usual] * (30 - wrong))
     share = f"{100 * (30 - wrong) / 30:.1f} %"
     assert (
         found
-        == [f"{named} is right in {share} of the 30 rows to evaluate: a constant answer scores that much"] * warned
+        == [f"{named} is right in {share} of the 30 rows to evaluate: a constant answer reaches this score"] * warned
     )
 
 
-def test_a_class_without_rows_is_warned_of():
+def test_a_class_without_rows_gives_a_warning():
     three = {**CLASSIFY, "labels": ["no", "yes", "maybe"]}
     assert checked(three, [0, 1] * 5, "train") == ["none of the 10 rows to train has the class maybe"]
     assert checked(three, [0, 1, 2] * 5, "train") == []
@@ -165,7 +167,7 @@ def test_the_stage_refuses_and_leaves_no_file():
 
 
 @pytest.mark.usefixtures("world")
-def test_the_file_and_the_log_say_what_was_left_out_and_what_to_doubt(caplog):
+def test_file_and_log_report_skipped_rows_and_warnings(caplog):
     caplog.set_level(logging.INFO)
     store("spam", [0] * 19 + [2] + [-1] * 3 + [None] * 2)
     jobs.examples(Path("spam.parquet"), settings_of())
@@ -173,7 +175,7 @@ def test_the_file_and_the_log_say_what_was_left_out_and_what_to_doubt(caplog):
     assert told == {
         "left_out": {"without a gold answer (a: -1)": 3, "without a gold answer (a: null)": 2},
         "warnings": [
-            "class 'ham' is right in 95.0 % of the 20 rows to evaluate: a constant answer scores that much",
+            "class 'ham' is right in 95.0 % of the 20 rows to evaluate: a constant answer reaches this score",
             "none of the 20 rows to evaluate has the class spam",
         ],
     }

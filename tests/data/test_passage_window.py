@@ -1,4 +1,4 @@
-"""Windows around the answer: the answer is inside, longer ones hold shorter ones, the masked control has none."""
+"""Passage windows: they contain the answer, longer ones contain shorter ones, the masked control has no answer."""
 
 import string
 
@@ -7,7 +7,7 @@ import toy_tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from junkdna.data.knobs import answer_place, shown_passage
+from junkdna.data.knobs import find_answer, shown_passage
 from junkdna.errors import UserError
 
 TOKENIZERS = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
@@ -56,11 +56,11 @@ def test_all_and_nothing():
     assert shown_passage("a fox, a FOX, a foxy fox", ["fox"], "passage", "masked", None) == "a ___, a ___, a foxy ___"
 
 
-def test_the_first_place_of_any_answer_counts_and_the_longest_of_those_that_begin_there():
+def test_the_first_and_longest_match_of_any_answer_counts():
     assert window(LINE, ["eight", "two"], 1) == "two"
     assert window(LINE, ["four", "four five", "nine"], 1) == "four five"
-    assert answer_place("New York City", ["York", "New York", "New"]) == (0, 8)
-    assert answer_place("anything", []) is None
+    assert find_answer("New York City", ["York", "New York", "New"]) == (0, 8)
+    assert find_answer("anything", []) is None
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_the_first_place_of_any_answer_counts_and_the_longest_of_those_that_begi
         ("\U0001f98a\U0001f98a \U0001f98a", "\U0001f98a", "\U0001f98a"),
     ],
 )
-def test_where_an_answer_stands(passage, answer, found):
-    start, end = answer_place(passage, [answer])
+def test_the_match_of_an_answer(passage, answer, found):
+    start, end = find_answer(passage, [answer])
     assert passage[start:end] == found
     if answer.lower() == "red":
         assert start == passage.rindex("red")  # what stands before is a piece of a longer word
@@ -92,12 +92,12 @@ def test_where_an_answer_stands(passage, answer, found):
         for n in (1, 2, 50):
             shown = shown_passage(passage, [answer], n, "kept", tokenizer)
             assert found in shown, (family, n)
-            assert answer_place(shown, [answer]) is not None
+            assert find_answer(shown, [answer]) is not None
 
 
 @pytest.mark.parametrize("passage", ["reddish", "bored", "fred redo", "", "red_fox"])
-def test_an_answer_inside_a_word_does_not_stand_there(passage):
-    assert answer_place(passage, ["red"]) is None
+def test_an_answer_inside_a_word_does_not_match(passage):
+    assert find_answer(passage, ["red"]) is None
 
 
 def test_a_character_that_the_tokenizer_drops_stays_in_the_answer():
@@ -106,13 +106,13 @@ def test_a_character_that_the_tokenizer_drops_stays_in_the_answer():
         assert "café\u0301\u0301" in window(passage, ["café\u0301\u0301"], n, family="wordpiece")
 
 
-def test_a_window_is_cut_around_a_number_of_its_own():
+def test_a_window_is_cut_around_a_separate_number():
     assert window("rose 2.5 percent and then by 5 dollars", ["5"], 3) == "by 5 dollars"
     assert window("rose 2.5 percent and then by 5 dollars", ["5"], 3, "masked") == "by ___ dollars"
 
 
 @pytest.mark.parametrize("family", [family for family in toy_tokenizers.FAMILIES if family != "words"])
-def test_windows_in_a_script_without_blanks(family):
+def test_windows_in_a_script_without_spaces(family):
     passage = "a b c 昨日は東京タワーに d e f"
     for n in range(1, 12):
         assert "東京タワー" in window(passage, ["東京タワー"], n, family=family)
@@ -122,19 +122,19 @@ def test_windows_in_a_script_without_blanks(family):
 
 @pytest.mark.parametrize("family", ["byte_bpe", "sentencepiece_bpe", "unigram", "wordpiece"])
 @pytest.mark.parametrize(("passage", "answer"), [("x 10,000 y 10 z", "10"), ("reddish red", "red"), ("re dred", "red")])
-def test_no_window_brings_the_masked_answer_about(family, passage, answer):
+def test_no_window_creates_the_masked_answer(family, passage, answer):
     """A window may begin and end inside a word or a number."""
     for n in range(1, 12):
-        assert answer_place(window(passage, [answer], n, "masked", family), [answer]) is None
+        assert find_answer(window(passage, [answer], n, "masked", family), [answer]) is None
 
 
-def test_a_passage_that_is_nothing_but_its_answer():
+def test_a_passage_that_consists_of_its_answer():
     assert window("Red.", ["red"], 5, "masked") == "___."
     assert window("red", ["red"], 5, "masked", "wordpiece") == "___"
 
 
-def test_an_empty_answer_stands_nowhere():
-    assert answer_place("red fox", ["", " ", "\u200b"]) is None
+def test_an_empty_answer_never_matches():
+    assert find_answer("red fox", ["", " ", "\u200b"]) is None
     assert window("red fox", ["", "fox"], 1) == "fox"
     assert shown_passage("red fox", [""], "passage", "masked", None) == "red fox"
 
@@ -159,7 +159,7 @@ CASES = st.sampled_from([str.lower, str.upper, str.title])
 
 @st.composite
 def passages(draw) -> tuple[list[str], list[str]]:
-    """Words of a passage, each once, and the words of an answer that stands in it."""
+    """Words of a passage, each once, and the words of an answer in it."""
     found = draw(st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=40, unique=True))
     start = draw(st.integers(0, len(found) - 1))
     length = draw(st.integers(1, min(5, len(found) - start)))
@@ -168,7 +168,7 @@ def passages(draw) -> tuple[list[str], list[str]]:
 
 @settings(deadline=None, max_examples=200)
 @given(passages(), st.sampled_from(toy_tokenizers.FAMILIES), CASES)
-def test_windows_hold_the_answer_and_each_shorter_window_and_count_tokens(made, family, case):
+def test_windows_contain_the_answer_and_shorter_windows_and_have_n_tokens(made, family, case):
     words, answer = made
     passage = " ".join(words)
     tokenizer = TOKENIZERS[family]
@@ -197,7 +197,7 @@ def overlapping(spans: list[tuple[int, int]], start: int, end: int) -> set[int]:
 
 
 def naive_places(words: list[str], answers: list[list[str]]) -> list[int]:
-    """Where any answer stands, word by word."""
+    """The position of any answer, word by word."""
     return [i for i in range(len(words)) for answer in answers if words[i : i + len(answer)] == answer]
 
 
@@ -210,12 +210,12 @@ FEW = st.sampled_from(["a", "b", "c", "d"])
     st.lists(st.lists(FEW, min_size=1, max_size=3), min_size=1, max_size=3),
     st.integers(1, 30),
 )
-def test_the_masked_control_is_as_long_and_holds_no_answer(words, answers, n):
+def test_the_masked_control_has_equal_length_and_no_answer(words, answers, n):
     passage, texts = " ".join(words), [" ".join(answer) for answer in answers]
     places = naive_places(words, answers)
     kept, masked = window(passage, texts, n).split(), window(passage, texts, n, "masked").split()
     assert naive_places(masked, answers) == []
-    assert answer_place(" ".join(masked), texts) is None
+    assert find_answer(" ".join(masked), texts) is None
     assert ("___" in masked) == bool(places)
     assert bool(naive_places(kept, answers)) == bool(places)
     whole = shown_passage(passage, texts, "passage", "masked", WORDS).split()
@@ -229,11 +229,11 @@ def test_the_masked_control_is_as_long_and_holds_no_answer(words, answers, n):
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(max_size=60), st.text(min_size=1, max_size=8), st.integers(1, 40), st.sampled_from([*TOKENIZERS]))
-def test_any_text_gives_a_part_of_the_passage(passage, answer, n, family):
+def test_the_window_is_a_part_of_the_passage_for_any_text(passage, answer, n, family):
     if not answer.strip():
         return
     shown = window(passage, [answer.strip()], n, family=family)
     assert shown in passage
-    place = answer_place(passage, [answer.strip()])
+    place = find_answer(passage, [answer.strip()])
     if place and TOKENIZERS[family](passage[slice(*place)], add_special_tokens=False)["input_ids"]:
         assert passage[slice(*place)].strip() in shown

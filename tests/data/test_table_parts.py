@@ -1,4 +1,4 @@
-"""Parts of a split: what differs in form is joined value by value, what differs in meaning is refused by file."""
+"""Files of a split: types that differ in form are unified, types that differ in meaning are refused by file."""
 
 import datetime as dt
 import json
@@ -92,16 +92,16 @@ def _is_nested(value: object) -> bool:
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ([A([1]), A(["a"])], "column v holds numbers (int64) in p0.arrow and text (string) in p1.arrow"),
-        ([A([1]), A([2.5]), A(["a"])], "holds numbers (large_string) in p0.arrow and text (string) in p2.arrow"),
+        ([A([1]), A(["a"])], "column v contains numbers (int64) in p0.arrow and text (string) in p1.arrow"),
+        ([A([1]), A([2.5]), A(["a"])], "contains numbers (large_string) in p0.arrow and text (string) in p2.arrow"),
         ([A([True]), A([1])], "true or false (bool) in p0.arrow and numbers (int64) in p1.arrow"),
         ([A([True]), A(["true"])], "true or false (bool) in p0.arrow and text"),
         ([A([DAY]), A(["2017-01-31"])], "dates (date32[day]) in p0.arrow and text"),
         ([A([5], pa.timestamp("s")), A([5], pa.timestamp("s", "UTC"))], "timestamps in UTC (timestamp[s, tz=UTC])"),
         ([A([["a"]]), A(["a"])], "lists (list<item: string>) in p0.arrow and text"),
-        ([A([[1]]), A([["a"]])], "column v.* holds numbers"),
-        ([A([{"a": 1}]), A([{"a": "x"}])], "column v.a holds numbers"),
-        ([A([b"\xff"]), A(["a"])], "p0.arrow: column v holds bytes that are not UTF-8 text"),
+        ([A([[1]]), A([["a"]])], "column v.* contains numbers"),
+        ([A([{"a": 1}]), A([{"a": "x"}])], "column v.a contains numbers"),
+        ([A([b"\xff"]), A(["a"])], "p0.arrow: column v contains bytes that are not UTF-8 text"),
     ],
 )
 def test_parts_that_differ_in_meaning(tmp_path, parts: list[pa.Array], says: str) -> None:
@@ -116,7 +116,7 @@ def test_columns_in_any_order_and_missing_ones(tmp_path) -> None:
         {"q": "a", "h": None}, {"q": "b", "h": "x"},
     ]  # fmt: skip
     said = error_of(tmp_path, table({"q": ["a"], "l": [1]}), table({"q": ["b"], "h": ["x"]}))
-    assert "the 2 parts do not share their columns: p1.arrow has h, which p0.arrow lacks, and lacks its l" in said
+    assert "the 2 files have different columns: p1.arrow has h, which p0.arrow lacks, but lacks l" in said
 
 
 def test_json_rows_of_several_files_may_each_lack_keys(tmp_path) -> None:
@@ -125,7 +125,7 @@ def test_json_rows_of_several_files_may_each_lack_keys(tmp_path) -> None:
     rows = load_raw(PinnedSource(local=str(tmp_path)), "p*.jsonl").table.to_pylist()
     assert [list(row.values()) for row in rows] == [["a", 1, None], ["b", None, "2.25"], [None, None, "1"]]
     (tmp_path / "p3.jsonl").write_text('{"h": "x"}\n')
-    with pytest.raises(UserError, match=r"column h holds numbers .* in p1.jsonl and text \(string\) in p3.jsonl"):
+    with pytest.raises(UserError, match=r"column h contains numbers .* in p1.jsonl and text \(string\) in p3.jsonl"):
         load_raw(PinnedSource(local=str(tmp_path)), "p*.jsonl")
 
 

@@ -1,9 +1,9 @@
-"""Raw columns by path, in templates, and made from others: extract, map, fill."""
+"""Raw columns by path, in templates, and derived from others: extract, map, fill."""
 
 import pyarrow as pa
 import pytest
 
-from junkdna.data.templates import TEMPLATES, check_columns, derived, field, list_field, render, template_columns
+from junkdna.data.templates import TEMPLATES, check_columns, derive_columns, field, list_field, render, template_columns
 from junkdna.errors import UserError
 from junkdna.study.columns import Columns
 from junkdna.study.yaml_reader import validated
@@ -70,9 +70,9 @@ def test_values_that_look_like_templates_are_text():
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ("{list}", "column list holds several values; name one, such as {list.0}"),
-        ("{deep}", "column deep holds several values; name one, such as {deep.pages}"),
-        ("{deep.pages}", "name one, such as {deep.pages.0}"),
+        ("{list}", "column list has several values; name one of them, such as {list.0}"),
+        ("{deep}", "column deep has several values; name one of them, such as {deep.pages}"),
+        ("{deep.pages}", "name one of them, such as {deep.pages.0}"),
     ],
 )
 def test_a_template_takes_one_value(template, says):
@@ -84,11 +84,11 @@ def test_a_template_takes_one_value(template, says):
 def test_columns_that_must_be_lists():
     assert list_field("row", "deep.pages.*.text", RAW) == ["first", "second"]
     with pytest.raises(
-        UserError, match=r"^row: column deep.pages.\* holds several values; name one, such as deep.pages"
+        UserError, match=r"^row: column deep.pages.\* has several values; name one of them, such as deep.pages"
     ):
         list_field("row", "deep.pages", RAW)  # its items would be shown as Python writes them
     for path in ("q", "none", "deep", "list.0"):
-        with pytest.raises(UserError, match=rf"^row: column {path} must hold a list \(holds "):
+        with pytest.raises(UserError, match=rf"^row: column {path} must be a list, but is "):
             list_field("row", path, RAW)
 
 
@@ -100,37 +100,41 @@ def test_extract_takes_named_groups_of_the_whole_value():
         "extract": {"query": r"Question: (?P<question>.*)\nAnswer:", "answer": r".*#### (?P<number>-?[\d.,]+)\s*"}
     }
     raw = {"query": "Question: two\nlines?\nAnswer:", "answer": "3 - 4\nis\n#### -1\n"}
-    assert derived("row", columns, raw) == {**raw, "question": "two\nlines?", "number": "-1"}
+    assert derive_columns("row", columns, raw) == {**raw, "question": "two\nlines?", "number": "-1"}
     assert raw == {"query": "Question: two\nlines?\nAnswer:", "answer": "3 - 4\nis\n#### -1\n"}
     with pytest.raises(UserError, match=r"^row: columns.extract: query = 'Question: x' does not match"):
-        derived("row", columns, {**raw, "query": "Question: x"})
+        derive_columns("row", columns, {**raw, "query": "Question: x"})
 
 
 def test_extract_of_numbers_nulls_and_long_values():
     columns = {"extract": {"deep.n": r"(?P<whole>\d+)(?:\.0)?"}}
-    assert derived("row", columns, {"deep": {"n": 8.0}})["whole"] == "8"
+    assert derive_columns("row", columns, {"deep": {"n": 8.0}})["whole"] == "8"
     with pytest.raises(UserError, match=r"deep.n = None does not match"):
-        derived("row", columns, {"deep": {"n": None}})
+        derive_columns("row", columns, {"deep": {"n": None}})
     with pytest.raises(UserError) as caught:
-        derived("row", columns, {"deep": {"n": "x" * 5000}})
+        derive_columns("row", columns, {"deep": {"n": "x" * 5000}})
     assert len(str(caught.value)) < 400
 
 
-def test_a_group_that_is_not_there_is_null():
+def test_an_unmatched_group_is_null():
     columns = {"extract": {"a": r"(?P<one>x)|(?P<two>y)"}}
-    assert derived("row", columns, {"a": "y"}) == {"a": "y", "one": None, "two": "y"}
+    assert derive_columns("row", columns, {"a": "y"}) == {"a": "y", "one": None, "two": "y"}
 
 
-def test_map_puts_words_for_values():
+def test_map_replaces_values_by_texts():
     columns = {"map": {"label": {"0": "no", "1": "yes", "True": "yes"}}}
-    assert [derived("row", columns, {"label": value})["label"] for value in (0, "1", True)] == ["no", "yes", "yes"]
-    with pytest.raises(UserError, match=r"^row: columns.map names no text for label = 2 \(has 0, 1, True\)"):
-        derived("row", columns, {"label": 2})
+    assert [derive_columns("row", columns, {"label": value})["label"] for value in (0, "1", True)] == [
+        "no",
+        "yes",
+        "yes",
+    ]
+    with pytest.raises(UserError, match=r"^row: columns.map has no entry for label = 2 \(its keys: 0, 1, True\)"):
+        derive_columns("row", columns, {"label": 2})
 
 
 def test_map_comes_after_extract():
     columns = {"extract": {"a": "(?P<b>.).*"}, "map": {"b": {"x": "found"}}}
-    assert derived("row", columns, {"a": "xyz"})["b"] == "found"
+    assert derive_columns("row", columns, {"a": "xyz"})["b"] == "found"
 
 
 @pytest.mark.parametrize(
@@ -143,13 +147,15 @@ def test_map_comes_after_extract():
         (None, None, ""),
     ],
 )
-def test_fill_puts_numbers_into_a_text(text, numbers, filled):
-    assert derived("row", {"fill": {"q": "n"}}, {"q": text, "n": numbers})["q"] == filled
+def test_fill_replaces_placeholders_by_numbers(text, numbers, filled):
+    assert derive_columns("row", {"fill": {"q": "n"}}, {"q": text, "n": numbers})["q"] == filled
 
 
 def test_numbers_that_are_missing():
-    with pytest.raises(UserError, match=r"^row: columns.fill: number2 stands in the text, but only 2 are given"):
-        derived("row", {"fill": {"q": "n"}}, {"q": "number2", "n": "1 2"})
+    with pytest.raises(
+        UserError, match=r"^row: columns.fill: the text contains number2, but the row has only 2 numbers"
+    ):
+        derive_columns("row", {"fill": {"q": "n"}}, {"q": "number2", "n": "1 2"})
 
 
 # --- columns against a table ------------------------------------------------------------------------------------------
@@ -166,7 +172,7 @@ SCHEMA = pa.Table.from_pylist([RAW]).schema
         {"text": "{q}", "answer": ["{n}", "{list.5}"], "fill": {"q": "n"}, "map": {"n": {"3": "three"}}},
     ],
 )
-def test_columns_that_are_there(columns):
+def test_columns_that_exist(columns):
     check_columns("task t", columns, SCHEMA, "test")
 
 
@@ -192,7 +198,7 @@ def test_columns_that_are_there(columns):
 def test_columns_that_are_missing(columns, missing):
     with pytest.raises(UserError, match=r"^task t: split 'test' has no column ") as caught:
         check_columns("task t", columns, SCHEMA, "test")
-    assert f"has no column {missing}; it has q, n, none, list, empty, deep, deep.pages, deep.gone" in str(caught.value)
+    assert f"has no column {missing}. It has q, n, none, list, empty, deep, deep.pages, deep.gone" in str(caught.value)
 
 
 def test_every_template_is_a_key_of_columns():
@@ -215,7 +221,7 @@ def test_every_template_is_a_key_of_columns():
         ({"shufle": True}, "unknown key 'shufle'. Did you mean 'shuffle'"),
     ],
 )
-def test_columns_that_cannot_be_meant(change, says):
+def test_invalid_columns(change, says):
     with pytest.raises(UserError) as caught:
         validated(Columns, {"text": "{q}", "answer": "n", **change}, "t.yaml")
     assert says in str(caught.value)

@@ -1,4 +1,4 @@
-"""JSON, CSV and TSV files: every value keeps the text that the file shows; broken files are named with what to do."""
+"""JSON, CSV and TSV files: every value keeps its text in the file; messages name invalid files and the fix."""
 
 import random
 from collections.abc import Callable
@@ -60,35 +60,35 @@ def test_numbers_keep_their_text(tmp_path, monkeypatch, values, read_as, at_once
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (["1", '"a"'], 'line 2: n holds text ("a"), but a number in line 1'),
-        (["1", "null", "true"], "line 3: n holds true or false (true), but a number in line 1"),
-        (['["a"]', '["b", 2.50]'], "line 2: n.* holds a number (2.50), but text in line 1"),
-        (['{"a": 1}', "[1]"], "line 2: n holds a list ([1]), but an object in line 1"),
-        (['{"a": [1]}', '{"a": ["x"]}'], 'line 2: n.a.* holds text ("x"), but a number in line 1'),
-        (["NaN"], "line 1 is not JSON: NaN is no JSON value; write null"),
-        (["1", "-Infinity"], "line 2 is not JSON: -Infinity is no JSON value"),
-        (['1, "n": 2'], "line 1 is not JSON: the key 'n' stands twice in one object"),
-        (['{"a": 1, "a": 1}'], "the key 'a' stands twice"),
+        (["1", '"a"'], 'line 2: n is text ("a"), but it is a number in line 1'),
+        (["1", "null", "true"], "line 3: n is true or false (true), but it is a number in line 1"),
+        (['["a"]', '["b", 2.50]'], "line 2: n.* is a number (2.50), but it is text in line 1"),
+        (['{"a": 1}', "[1]"], "line 2: n is a list ([1]), but it is an object in line 1"),
+        (['{"a": [1]}', '{"a": ["x"]}'], 'line 2: n.a.* is text ("x"), but it is a number in line 1'),
+        (["NaN"], "line 1 is not JSON: NaN is not a JSON value; write null"),
+        (["1", "-Infinity"], "line 2 is not JSON: -Infinity is not a JSON value"),
+        (['1, "n": 2'], "line 1 is not JSON: the key 'n' occurs twice in one object"),
+        (['{"a": 1, "a": 1}'], "the key 'a' occurs twice"),
         (["1,"], "line 1 is not JSON: Expecting property name"),
         (['"\\ud800"'], "half of a surrogate pair ('\\ud800')"),
-        (['{"a":' * 50_000], "too many lists or objects inside one another"),
+        (['{"a":' * 50_000], "nests lists or objects too deeply"),
     ],
 )
-def test_what_json_lines_must_not_hold(tmp_path, values, says) -> None:
+def test_invalid_json_lines(tmp_path, values, says) -> None:
     assert says in error_of(tmp_path, "x.jsonl", lines(*values))
 
 
-def test_kinds_are_compared_across_pieces(tmp_path, monkeypatch) -> None:
+def test_kinds_are_compared_across_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", 1)
-    assert "line 3: n holds text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
+    assert "line 3: n is text" in error_of(tmp_path, "x.jsonl", lines("1", "2.5", '"a"'))
 
 
 NUMBERS = ("-7", "3", "2.5", "3.10", "1.0", "1e3", "-0", "12345678901234567890", "0.1", "1E400")
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_any_numbers_in_any_place_are_read_as_they_are_written(tmp_path, monkeypatch, seed: int) -> None:
-    """Random rows in two files, read in pieces of random length: each number reads as the file writes it."""
+def test_numbers_anywhere_are_read_as_written(tmp_path, monkeypatch, seed: int) -> None:
+    """Random rows in two files, read in chunks of random length: each number reads as the file writes it."""
     draw = random.Random(seed)
     monkeypatch.setattr("junkdna.data.json_rows.ROWS_AT_ONCE", draw.choice([1, 2, 20_000]))
 
@@ -122,24 +122,24 @@ def test_json_lines_under_either_name_and_with_a_mark(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("x.jsonl", '[{"n": 1}]', "A list of all rows is .json: rename the file"),
-        ("x.jsonl", '[\n{"n": 1}\n]', "A list of all rows is .json: rename the file"),
+        ("x.jsonl", '[{"n": 1}]', "If the file is one list of rows, rename it to end in .json"),
+        ("x.jsonl", '[\n{"n": 1}\n]', "If the file is one list of rows, rename it to end in .json"),
         ("x.json", '{"n": 1}\n{"n": \n', "line 2 is not JSON"),
         ("x.json", '[{"n": 1},\n {"n": 1},]', "is not JSON: Expecting value (line 2, column 11)"),
-        ("x.json", '[{"n": NaN}]', "NaN is no JSON value"),
+        ("x.json", '[{"n": NaN}]', "NaN is not a JSON value"),
         ("x.json", '[{"n": 1}\n {"n": 2}]', "Expecting ',' delimiter (line 2, column 2)"),
         ("x.json", '[{"n": 1}', "Expecting ',' delimiter (column 10)"),
         ("x.json", '[{"n": 1}, ', "Expecting value (column 12)"),
         ("x.json", '[{"n": 1}] x', "Extra data (column 12)"),
         ("x.json", "[", "Expecting value"),
         ("x.json", '{"q": "one row", "c": ["a"]}', "If the file is one row, rename it to end in .jsonl"),
-        ("x.json", '{"q": "one row"}', "one object a line as .jsonl"),
+        ("x.json", '{"q": "one row"}', "one object per line as .jsonl"),
         ("x.jsonl", "\n \n", "has no rows"),
         ("x.jsonl", "{}\n{}\n", "has no rows with a key"),
-        ("x.jsonl", "{'n': 1}", "Write the file as json.dumps writes it: names and texts in double quotes"),
+        ("x.jsonl", "{'n': 1}", "Write the file with json.dumps: names and texts in double quotes"),
     ],
 )
-def test_other_forms_say_what_to_do(tmp_path, name, text, says) -> None:
+def test_messages_for_other_forms_name_the_fix(tmp_path, name, text, says) -> None:
     assert says in error_of(tmp_path, name, text)
 
 
@@ -161,7 +161,7 @@ def test_files_of_other_encodings_are_named_with_their_line(tmp_path, name, text
         assert f"is in {wide[:6].upper()}; text files must be UTF-8. Save it as UTF-8" in said
 
 
-def test_the_line_of_a_bad_byte_behind_a_large_piece(tmp_path, monkeypatch) -> None:
+def test_the_line_of_a_bad_byte_after_a_large_chunk(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.text_files.CHECKED_AT_ONCE", 3)
     assert read(tmp_path, "x.csv", "q\ncafé\n€\n") == [{"q": "café"}, {"q": "€"}]
     assert "line 3 is not UTF-8" in error_of(tmp_path, "x.csv", "q\ncafé\n".encode() + b"\xe9t\xe9\n")
@@ -181,7 +181,7 @@ def test_fields_keep_their_text(tmp_path) -> None:
     assert read(tmp_path, "x.csv", "q,n,\r\n1,2,\r\n\r\n3,4,x\r\n") == [{"q": "1", "n": "2"}, {"q": "3", "n": "4"}]
 
 
-def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
+def test_many_rows_are_read_in_chunks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("junkdna.data.delimited.ROWS_AT_ONCE", 2)
     assert [row["n"] for row in read(tmp_path, "x.csv", "n\n1\n2\n3\n4\n5\n")] == list("12345")
 
@@ -192,15 +192,15 @@ def test_many_rows_are_read_in_pieces(tmp_path, monkeypatch) -> None:
         ("x.csv", "q,q\n1,2\n", "the header names column 'q' more than once"),
         ("x.csv", "q,n\n1,2\n3\n", "the row that ends in line 3 has 1 field, but the header names 2 columns"),
         ("x.csv", 'q,n\n"1\n",2,3\n', "the row that ends in line 3 has 3 fields, but the header names 2 columns"),
-        ("x.csv", 'q,n\n1,2\n3,"open\n4,5\n', "the row that begins in line 3 cannot be read as CSV"),
-        ("x.csv", 'q,n\n1,"a"b\n', "the row that begins in line 2 cannot be read as CSV"),
+        ("x.csv", 'q,n\n1,2\n3,"open\n4,5\n', "the row that starts in line 3 cannot be read as CSV"),
+        ("x.csv", 'q,n\n1,"a"b\n', "the row that starts in line 2 cannot be read as CSV"),
         ("x.csv", '"q";"n"\n"1";"2"\n', "separated by semicolons, not commas. If so, save it with commas"),
         ("x.csv", '"q"\t"n"\n"1"\t"2"\n', "separated by tabs, not commas. If so, rename the file to end in .tsv"),
         ("x.csv", "q;n\n1;2\n", "separated by semicolons, not commas. If so, save it with commas"),
         ("x.csv", "q\tn\n1\t2\n", "separated by tabs, not commas. If so, rename the file to end in .tsv"),
         ("x.csv", "q|n\n1|2\n", "separated by bars, not commas"),
         ("x.tsv", "q,n\n1,2\n", "separated by commas, not tabs. If so, rename the file to end in .csv"),
-        ("x.csv", "\n\n", "is empty; its first line must name the columns"),
+        ("x.csv", "\n\n", "is empty. Its first line must name the columns"),
         ("x.csv", ",\n1,2\n", "the first line names no columns"),
         ("x.csv", "q,n\n", "has no rows"),
     ],
@@ -226,18 +226,22 @@ def parquet(change: Callable[[bytes], bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("x.parquet", parquet(lambda good: good[:-50]), "cut short: its end is missing. Download or copy it again"),
+        (
+            "x.parquet",
+            parquet(lambda good: good[:-50]),
+            "is a truncated Parquet file: its end is missing. Download or copy the file again",
+        ),
         ("x.parquet", parquet(lambda good: b"PARE" + good[4:-4] + b"PARE"), "an encrypted Parquet file"),
         ("x.parquet", parquet(lambda good: good[:20] + bytes(100) + good[120:]), "cannot be read (Corrupt snappy"),
-        ("x.parquet", b"a,b\n1,2\n", "is no Parquet file (it begins with b'a,b"),
-        ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the data"),
+        ("x.parquet", b"a,b\n1,2\n", "is not a Parquet file (it starts with b'a,b"),
+        ("x.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not the data"),
         ("x.csv", b"PK\x03\x04\x00\xff", "is a zip archive or an Excel workbook; unpack it, or save it as CSV"),
         ("x.json", parquet(bytes), "is a Parquet file; rename it to end in .parquet"),
         ("x.jsonl", b"\x28\xb5\x2f\xfd\xff", "is compressed with zstd; unpack it"),
         ("x.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
         ("x.jsonl.gz", b'{"a": 1}\n', "is not compressed with gzip. Rename it to end in .jsonl"),
         ("x.jsonl", b"\x1f\x8b\x08abc", "is compressed with gzip"),
-        ("x.jsonl.gz", b"\x1f\x8bxx", "cut short"),
+        ("x.jsonl.gz", b"\x1f\x8bxx", "truncated"),
         ("x.arrow", b"abc", "cannot be read"),
         *((f"x.{kind}", b"", "is empty (0 bytes)") for kind in ("json", "jsonl", "csv", "tsv", "parquet", "arrow")),
     ],
@@ -246,7 +250,7 @@ def test_files_that_are_something_else(tmp_path, name, content, says) -> None:
     assert says in error_of(tmp_path, name, content)
 
 
-def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
+def test_a_codec_that_is_not_available(tmp_path, monkeypatch) -> None:
     import pyarrow as pa
     from pyarrow import parquet as pq
 
@@ -255,4 +259,4 @@ def test_a_codec_that_is_not_there(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(pq, "ParquetFile", no_codec)
     said = error_of(tmp_path, "x.parquet", parquet(bytes))
-    assert "pyarrow does not read here (Support for codec 'lzo' not built). Save it anew, compressed with zstd" in said
+    assert "pyarrow does not support (Support for codec 'lzo' not built). Save it again, compressed with zstd" in said

@@ -1,4 +1,4 @@
-"""Where a prompt ends and an option begins: whole texts, whole tokens, and no character of an option unscored."""
+"""The boundary of prompt and option: full texts, complete tokens, and every character of an option scored."""
 
 import string
 
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from junkdna.data.examples import SCHEMA as EXAMPLES
-from junkdna.data.token_boundary import Asked, Split, split_rows
+from junkdna.data.token_boundary import RowTexts, Split, split_rows
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.errors import UserError
 from junkdna.evaluate.tokenize import alike_options
@@ -41,7 +41,7 @@ COLON_C = merging((":", "▁"), (":▁", "C"), ("a", "t"), ("▁", "D"), ("o", "
 
 
 def ask(one: object, prompt: str, *options: str, gap: str = " ", suffix: str = "") -> Split:
-    return next(split_rows([Asked(prompt, gap, [*options], suffix)], one, True))[1]
+    return next(split_rows([RowTexts(prompt, gap, [*options], suffix)], one, True))[1]
 
 
 def pieces(one: object, ids: list[int]) -> list[str]:
@@ -51,7 +51,7 @@ def pieces(one: object, ids: list[int]) -> list[str]:
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_over_the_seam_is_scored_with_every_option():
+def test_a_token_across_the_boundary_is_scored_with_every_option():
     found = ask(COLON_C, "Answer:", "Cat", "Dog")
     assert one_text(COLON_C, found.query) == "Answer"
     assert [pieces(COLON_C, option) for option in found.options] == [[": C", "at"], [": ", "D", "og"]]
@@ -75,7 +75,7 @@ def test_without_such_a_token_nothing_moves():
     assert [one_text(COLON_C, option) for option in found.options] == [" Cat", " Dog"]
 
 
-def test_the_first_token_stays_in_front():
+def test_the_first_token_stays_in_the_query():
     one = merging((":", "▁"), post=True)
     found = ask(one, "A:", "Cat")
     assert found.query == one("A")["input_ids"]
@@ -94,7 +94,7 @@ def test_the_first_token_stays_in_front():
         (("d", "▁"), "the mood", " ", ["good", "bad"]),  # label words
     ],
 )
-def test_seams_of_every_kind(merge, prompt, gap, options):
+def test_boundaries_of_every_kind(merge, prompt, gap, options):
     one = merging(merge)
     found = ask(one, prompt, *options, gap=gap)
     for option, ids in zip(options, found.options, strict=True):
@@ -102,13 +102,13 @@ def test_seams_of_every_kind(merge, prompt, gap, options):
         assert one_text(one, ids).endswith(option)
 
 
-def test_a_suffix_is_scored_alone_where_it_can_be():
+def test_a_suffix_is_scored_alone_if_possible():
     found = ask(COLON_C, "It said", "Cat", "a Dog", suffix="ran off")
     assert [one_text(COLON_C, ids[n:]) for ids, n in zip(found.options, found.starts, strict=True)] == [" ran off"] * 2
     assert (found.characters, found.moved) == ([7, 7], False)
 
 
-def test_where_a_token_spans_option_and_suffix_the_options_are_scored_whole():
+def test_options_are_scored_completely_if_a_token_spans_option_and_suffix():
     one = merging(("t", "▁"))  # behind "Cat", not behind "Dog"
     found = ask(one, "It said", "Cat", "Dog", suffix="ran off")
     assert [one_text(one, ids) for ids in found.options] == [" Cat ran off", " Dog ran off"]
@@ -132,7 +132,7 @@ def test_a_tokenizer_without_offsets():
 
 
 @pytest.mark.parametrize("family", ["wordpiece", "unigram", "sentencepiece_bpe"])
-def test_a_normalizer_that_takes_the_option_out_leaves_nothing_to_score(family):
+def test_an_option_that_the_normalizer_removes_cannot_be_scored(family):
     one = toy_tokenizers.make(family)
     one.backend_tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Replace("\x07", ""), *filter(None, [one.backend_tokenizer.normalizer])]
@@ -142,7 +142,7 @@ def test_a_normalizer_that_takes_the_option_out_leaves_nothing_to_score(family):
     assert ask(one, "what ?", "\x07", "fox", suffix="runs").silent == ["\x07"]
 
 
-def test_a_silent_option_is_no_prompt_either():
+def test_an_option_without_tokens_is_refused():
     one = merging((":", "▁"), ("D", "o"))
     one.backend_tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Replace("#", ""), normalizers.Replace(" ", "▁")]
@@ -173,7 +173,7 @@ def test_options_that_a_tokenizer_cannot_tell_apart_are_counted(kind):
 
 
 def families() -> dict[str, PreTrainedTokenizerBase]:
-    """Made tokenizers: the usual families, and their relatives whose tokens depend on what stands far off."""
+    """Artificial tokenizers: the usual families, and variants whose tokens depend on distant text."""
     made = {family: toy_tokenizers.make(family) for family in toy_tokenizers.FAMILIES}
     for scheme in ("first", "never"):
         made[f"metaspace_{scheme}"] = toy_tokenizers.make("unigram")
@@ -205,11 +205,11 @@ ENDS = st.sampled_from(["", ":", "\n", "\n\n", "\nAnswer:", " Answer:", "\n  A",
 
 
 @st.composite
-def asked(draw) -> Asked:
+def asked(draw) -> RowTexts:
     lines = draw(st.lists(TEXTS, min_size=1, max_size=4))
     prompt = draw(st.sampled_from(["\n", "\n\n", " "])).join(lines) + draw(ENDS)
     options = draw(st.lists(TEXTS.filter(str.strip), min_size=1, max_size=3))
-    return Asked(
+    return RowTexts(
         prompt.rstrip(" "), draw(st.sampled_from([" ", "", "  "])), options, draw(st.sampled_from(["", "ran"]))
     )
 
@@ -220,18 +220,18 @@ def whole_ids(one: object, text: str) -> list[int]:
     return ids[: len(ids) - added[::-1].index(0)] if 0 in added else ids
 
 
-def check(one: object, row: Asked) -> None:
+def check(one: object, row: RowTexts) -> None:
     found = next(split_rows([row], one, True))[1]
     if found.silent:
         return
-    for whole, option, start, ids in zip(row.wholes(), row.options, found.starts, found.options, strict=True):
+    for whole, option, start, ids in zip(row.full_texts(), row.options, found.starts, found.options, strict=True):
         assert found.query + ids == whole_ids(one, whole)  # the tokens of the whole text, tokenized once
         spans = one(whole, return_offsets_mapping=True)["offset_mapping"][: len(found.query) + len(ids)]
         unscored = row.prompt + (row.gap + option if start else "")
         assert all(end <= len(unscored) for _, end in spans[: len(found.query) + start])
     before = whole_ids(one, row.prompt)
     assert found.query == before[: len(found.query)]
-    same = all(whole_ids(one, text)[: len(before)] == before for text in row.wholes())
+    same = all(whole_ids(one, text)[: len(before)] == before for text in row.full_texts())
     if same and not found.moved:  # as lm-evaluation-harness splits it
         assert found.query == before
 
@@ -239,13 +239,13 @@ def check(one: object, row: Asked) -> None:
 @pytest.mark.parametrize("name", MADE)
 @hypothesis_settings(max_examples=40)
 @given(row=asked())
-@example(row=Asked("x" * 300 + " Answer:", " ", ["A", "B"]))  # a line longer than any window
-@example(row=Asked("a\n\n\n", "", ["\nA", "B"]))
-def test_query_and_option_are_the_tokens_of_the_whole(name, row):
+@example(row=RowTexts("x" * 300 + " Answer:", " ", ["A", "B"]))  # a line longer than any window
+@example(row=RowTexts("a\n\n\n", "", ["\nA", "B"]))
+def test_query_and_option_are_the_tokens_of_the_full_text(name, row):
     check(MADE[name], row)
     if name in EXACT:
         found = next(split_rows([row], MADE[name], True))[1]
-        for whole, ids in zip(row.wholes(), found.options, strict=True):
+        for whole, ids in zip(row.full_texts(), found.options, strict=True):
             assert MADE[name].decode(found.query + ids, clean_up_tokenization_spaces=False) == whole
 
 
@@ -265,7 +265,7 @@ def test_real_tokenizers(wheel, path, tmp_path, tmp_path_factory):
 
     @hypothesis_settings(max_examples=60, database=None)
     @given(row=asked())
-    def holds(row: Asked) -> None:
+    def holds(row: RowTexts) -> None:
         check(one, row)
 
     holds()

@@ -1,4 +1,4 @@
-"""How many tokens a model reads, and that no encoded row is longer: held against the models themselves."""
+"""The most tokens that a model reads, checked against the models, and that no tokenized row is longer."""
 
 import json
 from functools import partial
@@ -33,7 +33,7 @@ OTHERS = ("bert", "electra", "distilbert", "albert", "deberta-v2", "opt", "gpt2"
 
 @pytest.fixture(scope="module")
 def unlimited():
-    """A tokenizer that knows of no limit: transformers says 1e30."""
+    """A tokenizer without a limit: transformers sets 1e30."""
     tokenizer = toy_tokenizers.make("wordpiece")
     assert tokenizer.model_max_length > 1e29
     return tokenizer
@@ -54,7 +54,7 @@ def config_in(folder: Path, **config: object) -> Path:
 
 
 @pytest.mark.parametrize("kind", [*LATE_POSITIONS, *OTHERS])
-def test_a_model_reads_as_many_tokens_as_are_said_and_not_one_more(tmp_path, unlimited, kind):
+def test_a_model_reads_exactly_the_stated_number_of_tokens(tmp_path, unlimited, kind):
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.for_model(kind, **(GPT2 if kind == "gpt2" else {**SIZES, **EXTRA.get(kind, {})}))
@@ -99,12 +99,12 @@ def test_the_tokenizer_alone(tmp_path):
 
 
 @pytest.mark.parametrize("tokens", [512, int(1e30)])
-def test_514_places_of_roberta_hold_512_tokens_whatever_the_tokenizer_says(tmp_path, tokens):
+def test_514_positions_of_roberta_are_512_tokens_for_any_tokenizer(tmp_path, tokens):
     folder = config_in(tmp_path, model_type="roberta", max_position_embeddings=514, pad_token_id=1)
     assert context_tokens(folder, limited(tokens)) == 512
 
 
-def test_a_text_model_inside_another_is_asked(tmp_path, unlimited):
+def test_a_nested_text_config_is_used(tmp_path, unlimited):
     from transformers import Gemma3Config, Gemma3TextConfig
 
     text = Gemma3TextConfig(max_position_embeddings=77)
@@ -159,7 +159,7 @@ def save_gpt2(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def resolved(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A study on texts of 1 to 1,000 words, as the working folder; both model folders are made."""
+    """A study on texts of 1 to 1,000 words, as the working folder, with both model folders."""
     folder = tmp_path_factory.mktemp("long")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -192,7 +192,7 @@ def encoded(resolved: Resolved, model: str, task: str, protocol: str) -> dict[st
 
 
 def check_fill(lengths: list[int], model: str, truncated: list[bool]) -> None:
-    """None is too long, those that were cut are as long as can be, and there are both."""
+    """No row is too long, truncated rows have the maximal length, and both kinds of rows occur."""
     assert max(lengths) == READS[model]
     assert {length for length, cut in zip(lengths, truncated, strict=True) if cut} == {READS[model]}
     assert 0 < sum(truncated) < len(truncated)
@@ -238,7 +238,7 @@ def test_an_option_that_leaves_no_room_for_a_prompt_is_refused(resolved):
         encoded(resolved, "gpt2", "hues", "long")
 
 
-def test_what_is_generated_fits_behind_every_prompt(resolved):
+def test_generated_text_fits_after_every_prompt(resolved):
     rows = encoded(resolved, "gpt2", "named", "long")
     new = resolved.tasks["named"].generate.max_new_tokens
     check_fill([len(query) + new for query in rows["query"]], "gpt2", rows["truncated"])

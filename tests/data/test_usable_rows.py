@@ -9,7 +9,7 @@ from made_rows import error_of, rows_of
 from typed_settings import typed
 
 from junkdna.data.examples import make_examples
-from junkdna.data.usable_rows import notes_of
+from junkdna.data.usable_rows import read_notes
 from junkdna.evaluate import metrics
 
 BASE = {"task": "t", "limits": {}, "evaluate_split": "test"}
@@ -25,7 +25,7 @@ def with_columns(settings: dict, **columns: object) -> dict:
 
 
 def left_out(settings: dict, rows: list[dict], role: str = "evaluate") -> dict[str, int]:
-    return notes_of(make_examples(typed(settings), role, lambda _: pa.Table.from_pylist(rows)))["left_out"]
+    return read_notes(make_examples(typed(settings), role, lambda _: pa.Table.from_pylist(rows)))["left_out"]
 
 
 def pairs(*labels: object) -> list[dict]:
@@ -55,7 +55,7 @@ def test_a_row_with_equal_options_is_left_out_and_counted(choices):
     assert left_out(LISTED, rows) == {"with two equal options": 1}
 
 
-def test_blanks_at_the_ends_make_another_option_unless_the_task_strips_them():
+def test_spaces_at_the_ends_distinguish_options_unless_stripped():
     rows = [{"q": "a", "c": ["x", " x ", "y"], "l": 0}, {"q": "b", "c": ["x", "y", "z"], "l": 1}]
     assert named(LISTED, rows)[0] == (["x", " x ", "y"], "x")
     stripped = {**LISTED, "columns": {**LISTED["columns"], "strip": ["choices"]}}
@@ -138,20 +138,20 @@ def test_labels_of_padded_choices(labels):
     rows = [{"q": "a", "c": {"text": ["x", "", "y", None], "label": labels}, "key": key} for key in "CA"]
     assert named(settings, rows) == [(["x", "y"], "y"), (["x", "y"], "x")]
     for key in "BD" if labels[-1] == "D" else "B":
-        assert "names an empty choice of" in error_of(settings, [{**rows[0], "key": key}])
+        assert "refers to an empty choice of" in error_of(settings, [{**rows[0], "key": key}])
 
 
-def test_a_gold_answer_at_an_empty_place_is_an_error_not_another_option():
+def test_a_gold_answer_at_an_empty_choice_is_an_error():
     """Left out in silence it would hide positions that count from 1."""
     rows = [{"q": "a", "c": ["x", "y", None], "l": 1}, {"q": "b", "c": ["x", "y", None], "l": 2}]
     text = error_of(LISTED, rows)
     assert text.startswith(
-        "task t: row 'test-1': answer 2 names an empty choice of ['x', 'y', ''] (positions count from 0"
+        "task t: row 'test-1': answer 2 refers to an empty choice of ['x', 'y', ''] (positions start at 0"
     )
     assert "columns.map" in text
 
 
-def test_a_right_choice_at_a_fixed_place_that_is_empty_is_no_gold():
+def test_an_empty_right_choice_at_a_fixed_position_is_no_gold():
     settings = with_columns(LISTED, choices=["{right}", "{w1}", "{w2}"], answer=0)
     rows = [{"q": str(i), "right": right, "w1": "u", "w2": "v"} for i, right in enumerate(("x", "", None))]
     assert named(settings, rows) == [(["x", "u", "v"], "x")]
@@ -189,7 +189,7 @@ def test_any_other_unknown_label_is_an_error(label):
     assert "row 'test-0': label" in error_of(PAIR, pairs(label))
 
 
-def test_a_label_that_the_task_names_is_gold_whatever_it_looks_like():
+def test_a_label_that_the_task_names_is_always_gold():
     signs = {**PAIR, "labels": ["-1", "1"]}
     assert [row["answer"] for row in rows_of(signs, pairs(-1, 1, -1))] == [0, 1, 0]
     assert [row["answer"] for row in rows_of({**PAIR, "labels": ["-", "+"]}, pairs("-", "+"))] == [0, 1]
@@ -207,13 +207,13 @@ def test_a_label_that_the_task_names_is_gold_whatever_it_looks_like():
 
 
 def test_classes_numbered_from_minus_one_are_not_taken_for_rows_without_gold():
-    assert "If classes are numbered from -1, give `labels` as they are stored" in error_of(PAIR, pairs(-1, 0, 1, 0))
+    assert "If classes are numbered from -1, write `labels` as stored" in error_of(PAIR, pairs(-1, 0, 1, 0))
     assert [row["answer"] for row in rows_of(PAIR, pairs(-1, 0, 2, 0))] == [0, 2, 0]
     assert [row["answer"] for row in rows_of(PAIR, pairs("-1", "neutral", "entailment"))] == [1, 0]  # named
 
 
-def test_gold_is_looked_for_before_columns_are_derived():
-    """A map or a pattern has no place for a label that is not there."""
+def test_gold_is_checked_before_columns_are_derived():
+    """A map or a pattern need not cover missing labels."""
     mapped = with_columns(PAIR, map={"label": {"a": "neutral", "b": "entailment"}})
     assert [row["answer"] for row in rows_of(mapped, pairs("b", "", None, "a"))] == [0, 1]
     drawn = with_columns(WRITTEN, extract={"label": r".*#### (?P<end>.+)"}, answer="end")
@@ -241,7 +241,7 @@ def test_no_gold_by_kind():
 def test_a_split_without_any_gold_is_a_hidden_test_set(settings, rows):
     text = error_of(settings, rows)
     assert f"no row of split 'test' can be used: {len(rows)} without a gold answer" in text
-    assert "its labels are hidden, as in many test sets: evaluate another split" in text
+    assert "Its labels are hidden, as in many test sets: evaluate another split" in text
 
 
 # --- required values and texts ----------------------------------------------------------------------------------------
@@ -267,16 +267,16 @@ def test_raw_columns_can_be_required():
     assert [row["answer"] for row in rows_of(zero, pairs(0, 1))] == [0, 1]
 
 
-def test_what_is_required_is_looked_at_before_columns_are_derived():
+def test_required_columns_are_checked_before_columns_are_derived():
     settings = with_columns(PAIR, map={"h": {"h0": "zero"}}, require=["h"])
     rows = [*pairs(0), {"p": "p", "h": None, "label": 1}]
     assert [row["text_b"] for row in rows_of(settings, rows)] == ["zero"]
 
 
-def test_a_text_of_which_all_columns_are_empty_is_empty():
+def test_a_text_with_only_empty_columns_is_empty():
     worded = with_columns(PAIR, text="Premise: {p}")
     rows = [{"p": " ", "h": "h", "label": 0}]
-    assert "empty text; columns.require: [text] leaves such rows out" in error_of(worded, rows)
+    assert "empty text. To skip such rows, set columns.require: [text]." in error_of(worded, rows)
     assert left_out(with_columns(worded, require=["text"]), [*rows, *pairs(1)]) == {
         "with an empty text (columns.require)": 1
     }
@@ -286,15 +286,15 @@ def test_a_text_of_which_all_columns_are_empty_is_empty():
     ]  # fmt: skip
 
 
-def test_two_texts_are_needed_where_two_are_compared():
+def test_kinds_that_compare_texts_need_both():
     rows = [{"p": "p", "h": "", "label": 1}]
-    assert "empty text_b; columns.require: [text_b] leaves such rows out" in error_of(PAIR, rows)
+    assert "empty text_b. To skip such rows, set columns.require: [text_b]." in error_of(PAIR, rows)
     assert "empty text_b" in error_of(with_columns(NUMBER, text_b="{h}"), rows)
     single = {**PAIR, "kind": "classify"}
     assert rows_of(single, rows)[0]["text_b"] == ""
 
 
-def test_nothing_left_out_is_said_so():
+def test_counts_without_skipped_rows_are_empty():
     assert left_out(PAIR, pairs(0, 1)) == {}
     text = error_of(LISTED, [{"q": "a", "c": ["x", "x"], "l": 0}])
-    assert text == "task t: no row of split 'test' can be used: 1 with two equal options; check columns.choices."
+    assert text == "task t: no row of split 'test' can be used: 1 with two equal options. Check columns.choices."

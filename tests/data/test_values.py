@@ -11,7 +11,7 @@ import pytest
 from typed_settings import typed
 
 from junkdna.data.examples import make_examples
-from junkdna.data.values import place_of_truth, whole_number
+from junkdna.data.values import truth_index, whole_number
 from junkdna.errors import UserError
 
 BASE = {"task": "t", "evaluate_split": "e", "limits": {}}
@@ -91,7 +91,7 @@ SECONDS = 1_485_864_000
         (pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0], pa.int8())), ["true", "false"]),
     ],
 )
-def test_one_reading_for_each_type(array: pa.Array, texts: list[str]) -> None:
+def test_each_type_has_one_conversion(array: pa.Array, texts: list[str]) -> None:
     assert read(array) == texts
     assert read(array.slice(len(array) - 1)) == texts[-1:]
 
@@ -99,21 +99,21 @@ def test_one_reading_for_each_type(array: pa.Array, texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("array", "says"),
     [
-        (pa.array([b"a\xff"]), r"column v holds bytes that are not UTF-8 text, such as b'a\xff'"),
-        (pa.array([5], pa.duration("s")), "column v holds duration[s] values, which have no reading here"),
-        (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "column v holds month_day_nano_interval values"),
-        (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "column v holds sparse_union"),
-        (pa.array([10**14], pa.timestamp("s")), "column v holds a date that no calendar has"),
+        (pa.array([b"a\xff"]), r"column v contains bytes that are not UTF-8 text, such as b'a\xff'"),
+        (pa.array([5], pa.duration("s")), "column v contains duration[s] values, which junkdna cannot read"),
+        (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "column v contains month_day_nano_interval values"),
+        (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "column v contains sparse_union"),
+        (pa.array([10**14], pa.timestamp("s")), "column v contains an impossible date"),
         (
             pa.array([5], pa.timestamp("s", "No/Where")),
-            "column v holds timestamp[s, tz=No/Where] values that cannot be",
+            "column v contains timestamp[s, tz=No/Where] values that cannot be",
         ),
     ],
 )
 def test_other_types_are_refused_with_their_column(array: pa.Array, says: str) -> None:
     table = pa.table({"q": ["x"], "v": array})
     text = error_of("generate", table, {"text": "{q} {v}", "answer": "q"})
-    assert text.startswith("task t: column v holds")
+    assert text.startswith("task t: column v contains")
     assert says in text
     assert examples("generate", table, {"text": "{q}", "answer": "q"})  # not where the task leaves it out
 
@@ -130,7 +130,7 @@ def test_lists_of_every_kind_have_items(kind: Callable) -> None:
     assert read(lists.slice(1), "v.0") == ["", "3.0"]
 
 
-def test_structs_maps_and_what_they_hold() -> None:
+def test_structs_maps_and_their_values() -> None:
     kind = pa.struct([("a", pa.float32()), ("b", pa.binary())])
     structs = pa.array([{"a": 0.1, "b": b"\xff"}, None], kind)
     assert read(structs, "v.a") == ["0.1", ""]  # the bytes beside it are nobody's text
@@ -144,22 +144,22 @@ def test_structs_maps_and_what_they_hold() -> None:
     assert read(coded, "v.0") == ["1.5", "1.5"]
 
 
-def test_a_field_that_stands_twice() -> None:
+def test_a_repeated_field() -> None:
     twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
     text = error_of("generate", pa.table({"v": twice}), {"text": "{v.a}", "answer": "v.a"})
-    assert "column v: the field 'a' stands twice in it" in text
+    assert "column v: the field 'a' occurs twice in it" in text
 
 
 @pytest.mark.parametrize("values", [[[{"n": 1}]], [{"n": 1}], [[[1]]]])
-def test_objects_are_no_answers_or_options(values: list) -> None:
+def test_objects_cannot_be_answers_or_options(values: list) -> None:
     table = pa.table({"q": ["x"], "v": values})
-    assert "holds several values; name one" in error_of("generate", table, {"text": "{q}", "answer": "v"})
+    assert "has several values; name one of them" in error_of("generate", table, {"text": "{q}", "answer": "v"})
     if isinstance(values[0], list):
         columns = {"text": "{q}", "choices": "v", "answer": 0}
-        assert "column v.* holds several values" in error_of("choice", table, columns)
+        assert "column v.* has several values" in error_of("choice", table, columns)
 
 
-def test_options_and_answers_have_the_same_readings() -> None:
+def test_options_and_answers_are_converted_in_the_same_way() -> None:
     table = pa.table({"q": ["x"], "v": pa.array([[0.1, 3]], pa.list_(pa.float32())), "b": [[True, False]]})
     assert examples("generate", table, {"text": "{q}", "answer": "v"})[0]["references"] == ["0.1", "3.0"]
     columns = {"text": "{q}", "choices": "b", "answer": 0, "shuffle": False}
@@ -174,7 +174,7 @@ def test_options_and_answers_have_the_same_readings() -> None:
 # --- names with dots --------------------------------------------------------------------------------------------------
 
 
-def test_a_column_whose_own_name_has_a_dot() -> None:
+def test_a_column_name_with_a_dot() -> None:
     table = pa.table(
         {"q.s": ["own"], "q": [{"s": "inner", "t": "other"}], "c.x": [["u", "v"]], "a.b": [1], "i.d": ["id1"]}
     )
@@ -185,7 +185,7 @@ def test_a_column_whose_own_name_has_a_dot() -> None:
     columns = {"text": "{m.a.b.0.c.d}", "answer": "n", "extract": {"q.s": ".*#### (?P<n>.*)"}}
     assert [(row["text"], row["references"]) for row in examples("generate", table, columns)] == [("deep", ["4"])]
     text = error_of("generate", table, {"text": "{q.t}", "answer": "m.a"})
-    assert "has no column m.a, q.t; it has q.s, m, m.a.b" in text
+    assert "has no column m.a, q.t. It has q.s, m, m.a.b" in text
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def classes(
         (["no", "maybe", "yes"], [2, 0]),
     ],
 )
-def test_true_is_the_label_that_says_so(values: list, labels: list[str], ids: list[int]) -> None:
+def test_true_is_the_label_that_means_true(values: list, labels: list[str], ids: list[int]) -> None:
     assert classes(values, labels) == ids
 
 
@@ -226,7 +226,7 @@ def test_true_is_never_a_place(labels: list[str]) -> None:
 
 @pytest.mark.parametrize("values", [[1, 0], ["1", "0"], [1.0, 0.0]])
 @pytest.mark.parametrize("words", [("true", "false"), ("Yes", "No"), ("correct", "incorrect"), ("T", "F")])
-def test_a_number_that_would_turn_true_and_false_around_is_refused(values: list, words: tuple[str, str]) -> None:
+def test_a_number_that_would_swap_true_and_false_is_refused(values: list, words: tuple[str, str]) -> None:
     yes, no = words
     assert classes(values, [no, yes]) == [1, 0]
     for labels in ([yes, no], [yes, no, "unknown"]):
@@ -237,11 +237,11 @@ def test_a_number_that_would_turn_true_and_false_around_is_refused(values: list,
 
 
 @pytest.mark.parametrize("word", ["inf", "Infinity", "nan"])
-def test_a_label_that_only_python_takes_for_a_number_is_a_word(word: str) -> None:
+def test_a_label_that_only_python_reads_as_a_number_is_text(word: str) -> None:
     assert classes([0, 1], [word, "other"]) == [0, 1]
 
 
-def test_a_boolean_answer_is_the_choice_that_says_so() -> None:
+def test_a_boolean_answer_is_the_choice_with_that_meaning() -> None:
     table = pa.table({"q": ["x", "y"], "z": ["z", "z"], "a": [True, False]})
     columns = {"text": "{q}", "answer": "a", "shuffle": False}
     for choices, places in ((["no", "yes"], [1, 0]), (["yes", "no"], [0, 1])):
@@ -264,7 +264,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("values", NUMBERS)
-def test_numbers_are_places_or_names_however_they_are_stored(values: object) -> None:
+def test_numbers_of_any_type_are_positions_or_names(values: object) -> None:
     for labels in (["a", "b"], ["0", "1"], ["0.0", "1.0"], ["no", "yes"]):
         assert classes(values, labels) == [0, 1]
     assert classes(values, ["1", "0"]) == [1, 0]
@@ -291,21 +291,21 @@ def test_whole_numbers(value: object, number: int | None) -> None:
     assert whole_number(value) == number
 
 
-def test_the_place_of_true() -> None:
-    assert place_of_truth("true", ["no", "yes"]) == 1
-    assert place_of_truth(False, ["N", "Y"]) == 0
-    assert place_of_truth("true", ["no", "yes", "false", "true"]) is None  # two pairs say it
-    assert place_of_truth("true", ["yes", "yes", "no"]) is None
+def test_the_index_of_true() -> None:
+    assert truth_index("true", ["no", "yes"]) == 1
+    assert truth_index(False, ["N", "Y"]) == 0
+    assert truth_index("true", ["no", "yes", "false", "true"]) is None  # two pairs say it
+    assert truth_index("true", ["yes", "yes", "no"]) is None
 
 
 @pytest.mark.parametrize("values", [["1"], [1.0], ["1.0"], [1], pa.array([1], pa.float32())])
-def test_positions_however_they_are_stored(values: object) -> None:
+def test_positions_of_any_type(values: object) -> None:
     table = pa.table({"q": ["x"], "z": ["z"], "a": values})
     columns = {"text": "{q}", "choices": ["{q}", "{z}"], "answer": "a", "shuffle": False}
     assert examples("choice", table, columns)[0]["answer"] == 1
 
 
-def test_a_choice_label_that_stands_twice() -> None:
+def test_a_repeated_choice_label() -> None:
     table = pa.table({"q": ["x"], "l": [["A", "A"]], "c": [["x", "y"]], "a": ["A"]})
     columns = {"text": "{q}", "choices": "c", "choice_labels": "l", "answer": "a"}
     assert "answer 'A' occurs 2 times in its choice labels ['A', 'A']" in error_of("choice", table, columns)

@@ -323,12 +323,12 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
     ("name", "content", "message"),
     [
         ("x.jsonl", b'{"a": 1}\n{"a": \n', "line 2 is not JSON"),
-        ("x.jsonl", b"[1]\n", "line 1 holds a list"),
-        ("x.jsonl", b'{"a": 1}\n{"a": "b"}\n', r'line 2: a holds text \("b"\), but a number in line 1'),
+        ("x.jsonl", b"[1]\n", "line 1 contains a list"),
+        ("x.jsonl", b'{"a": 1}\n{"a": "b"}\n', r'line 2: a is text \("b"\), but it is a number in line 1'),
         ("x.jsonl", b"\n", "has no rows"),
         ("x.jsonl.gz", b"\x1f\x8bno", "cannot be read"),
         ("x.csv", b"a,b\n1\n", "line 2 has 1 field, but the header names 2 columns"),
-        ("x.parquet", b"PAR1", "cut short: its end is missing"),
+        ("x.parquet", b"PAR1", "is a truncated Parquet file: its end is missing"),
         ("x.arrow", b"", "is empty"),
         ("x.txt", b"a", "unsupported file type"),
         ("y.jsonl", b"a", "Did you mean 'y.jsonl'"),
@@ -351,7 +351,7 @@ def test_local_paths_stay_inside_and_must_exist(tmp_path):
 def test_unlike_parts_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("q,a\nx,1\n")
     (tmp_path / "b.csv").write_text("q,c\nx,1\n")
-    with pytest.raises(UserError, match="2 parts do not share their columns"):
+    with pytest.raises(UserError, match="2 files have different columns"):
         load_raw(PinnedSource(local="."), "*.csv", tmp_path)
 
 

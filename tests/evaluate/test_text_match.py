@@ -211,7 +211,7 @@ def test_credit_of_numbers():
 
 @pytest.mark.parametrize("reference", ["eighteen", "", "18 eggs"])
 def test_a_reference_that_is_no_number_is_named(reference):
-    with pytest.raises(UserError, match=f"'{reference}' is no number"):
+    with pytest.raises(UserError, match=f"'{reference}' is not a number"):
         credit("18", ["18", reference], "number")
 
 

@@ -1,4 +1,4 @@
-"""A row's numbers whatever rows run beside it: against each row alone."""
+"""A row's numbers do not depend on the other rows of its batch: compared with each row alone."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from junkdna.compress.store import _batches
 from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
 from junkdna.evaluate import greedy, scores
-from junkdna.models.batch_isolation import ANY, EQUAL, NONE, row_groups, shared_with
+from junkdna.models.batch_isolation import ANY, EQUAL, NONE, batch_rule, row_groups
 from junkdna.models.prefix_tree import tree_fits
 from junkdna.models.rotary import frequency_limit
 from junkdna.train.train_rows import TrainRows
@@ -45,7 +45,7 @@ def embedding(model, row):
 @pytest.mark.parametrize("name", ENCODERS)
 def test_similarity_is_that_of_rows_alone(name):
     model, queries, options = encoder(name), random_rows(12, 3), random_options(12, 4)
-    assert shared_with(model) == ENCODERS[name][1]
+    assert batch_rule(model) == ENCODERS[name][1]
     pairs = zip(queries, options, strict=True)
     wanted = [np.array([float(embedding(model, q) @ embedding(model, o)) for o in row]) for q, row in pairs]
     same(scores.similarity(model, queries, options, "cpu"), wanted)
@@ -87,19 +87,19 @@ class Made(torch.nn.Module):
 
 def test_batch_statistics_leave_each_row_alone():
     model = Made(lambda x: x - x.mean((0, 1)))
-    assert shared_with(model) == NONE
+    assert batch_rule(model) == NONE
     assert row_groups(model, [3, 2, 3]) == [[1], [0], [2]]
 
 
 def test_a_leak_far_below_rounding_is_seen():
-    assert shared_with(Made(lambda x: x + 1e-5 * x.mean(1, keepdim=True))) == EQUAL
-    assert shared_with(Made(lambda x: x * (1 + x.shape[1]))) == EQUAL  # no gradient: the outputs differ
-    assert shared_with(Made(torch.tanh)) == ANY
+    assert batch_rule(Made(lambda x: x + 1e-5 * x.mean(1, keepdim=True))) == EQUAL
+    assert batch_rule(Made(lambda x: x * (1 + x.shape[1]))) == EQUAL  # no gradient: the outputs differ
+    assert batch_rule(Made(torch.tanh)) == ANY
 
 
 def test_a_forward_pass_that_draws_is_refused():
-    with pytest.raises(UserError, match="draws at random, so its scores cannot be repeated"):
-        shared_with(Made(lambda x: x + torch.rand(())))
+    with pytest.raises(UserError, match="is random, so its scores are not reproducible"):
+        batch_rule(Made(lambda x: x + torch.rand(())))
 
 
 def test_one_row_asks_nothing():

@@ -105,25 +105,25 @@ def test_pickles_beside_safetensors_are_left_out(model):
 def test_missing_files_are_named(model, tmp_path):
     (model / "vocab.txt").unlink()
     (model / "tokenizer_config.json").unlink()
-    with pytest.raises(UserError, match="no tokenizer files"):
+    with pytest.raises(UserError, match="no tokenizer file with a vocabulary"):
         check_model_folder(model, "local: x")
     (model / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"neither model\.safetensors nor .*found: README\.md, config\.json"):
         check_model_folder(model, "local: x")
-    with pytest.raises(UserError, match="relative paths start at"):
+    with pytest.raises(UserError, match="Relative paths start at"):
         materialize_model(PinnedSource(local="nowhere"), tmp_path / "out", root=tmp_path)
 
 
-def test_code_of_a_repository_beside_a_native_architecture_is_passed_over(model):
+def test_repository_code_is_ignored_for_a_native_architecture(model):
     """Falcon's, Phi-3's and others' files still name it; transformers has the architecture and runs none of it."""
     edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"})
     edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_x.X", None]})
     assert "config.json" in check_model_folder(model, "local: x")
 
 
-def test_code_of_a_repository_is_refused_where_nothing_else_would_do(model):
+def test_repository_code_is_refused_if_it_is_needed(model):
     edit(model / "config.json", auto_map={"AutoModel": "modeling_x.X"}, model_type="llada")
-    with pytest.raises(UserError, match=r"model_type 'llada', which transformers [\d.]+ does not have.*never run here"):
+    with pytest.raises(UserError, match=r"model_type 'llada', which transformers [\d.]+ lacks.*never runs"):
         check_model_folder(model, "local: x")
     edit(model / "config.json", model_type="bert")
     edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.X", None]}, tokenizer_class="QWenTokenizer")
@@ -137,14 +137,17 @@ def test_code_of_a_repository_is_refused_where_nothing_else_would_do(model):
     ("changes", "message"),
     [
         ({"model_type": None}, "config.json has no model_type"),
-        ({"model_type": "brt"}, r"model_type 'brt', which transformers [\d.]+ does not have. Did you mean .*bert"),
-        ({"model_type": "tomorrow_9"}, r"'tomorrow_9', which .* does not have. A newer transformers may have it"),
-        ({"model_type": "t5", "is_encoder_decoder": True}, "an encoder-decoder, which no `kind` serves"),
-        ({"model_type": "gemma3", "vision_config": {"hidden_size": 8}}, "has vision_config: it reads more than text"),
-        ({"model_type": "qwen2_audio", "audio_config": {"d_model": 8}}, "has audio_config: it reads more than text"),
+        ({"model_type": "brt"}, r"model_type 'brt', which transformers [\d.]+ lacks. Did you mean .*bert"),
+        ({"model_type": "tomorrow_9"}, r"'tomorrow_9', which .* lacks. Use another model or a newer transformers"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "an encoder-decoder, which no `kind` supports"),
+        (
+            {"model_type": "gemma3", "vision_config": {"hidden_size": 8}},
+            "has vision_config, so it reads more than text",
+        ),
+        ({"model_type": "qwen2_audio", "audio_config": {"d_model": 8}}, "has audio_config, so it reads more than text"),
     ],
 )
-def test_architectures_that_are_not_served_are_refused_before_any_job(model, changes, message):
+def test_unsupported_architectures_are_refused_before_any_job(model, changes, message):
     edit(model / "config.json", **changes)
     with pytest.raises(UserError, match=message):
         check_model_folder(model, "local: x")
@@ -160,7 +163,7 @@ def test_tables_of_transformers_are_read_without_importing_it():
 def test_a_tokenizer_without_a_vocabulary_is_refused(model):
     """transformers would make one of special tokens alone, to which every word is unknown."""
     (model / "vocab.txt").unlink()
-    with pytest.raises(UserError, match=r"no tokenizer files with a vocabulary .*found: tokenizer_config\.json"):
+    with pytest.raises(UserError, match=r"no tokenizer file with a vocabulary .*found: tokenizer_config\.json"):
         check_model_folder(model, "local: x")
     edit(model / "tokenizer_config.json", tokenizer_class="ByT5Tokenizer")
     check_model_folder(model, "local: x")
@@ -170,52 +173,52 @@ def test_a_tokenizer_without_a_vocabulary_is_refused(model):
 
 
 @pytest.mark.parametrize("dtype", ["I8", "U8", "F8_E4M3", "F4"])
-def test_weights_that_are_compressed_without_saying_so_are_refused(model, dtype):
+def test_compressed_weights_without_a_quantization_config_are_refused(model, dtype):
     path = model / "model.safetensors"
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = content[8 : 8 + length].replace(b'"F32"', f'"{dtype}"'.encode())
     path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
-    with pytest.raises(UserError, match=rf"model\.safetensors holds weights of type {dtype}.*compressed already"):
+    with pytest.raises(UserError, match=rf"model\.safetensors has weights of type {dtype}.*already compressed"):
         check_model_folder(model, "local: x")
 
 
 def test_quantized_checkpoint_is_refused(model):
     edit(model / "config.json", quantization_config={"quant_method": "gptq"})
-    with pytest.raises(UserError, match="compressed already"):
+    with pytest.raises(UserError, match="already compressed"):
         check_model_folder(model, "local: x")
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda content: content[:-4], r"it is cut short or damaged"),
-        (lambda content: content[:5], "is cut short or no safetensors file"),
-        (lambda content: content[:40], "is cut short or no safetensors file"),
-        (lambda content: content[:8] + b"\xff" + content[9:], "damaged safetensors header"),
+        (lambda content: content[:-4], r"it is truncated or corrupt"),
+        (lambda content: content[:5], "is truncated or not a safetensors file"),
+        (lambda content: content[:40], "is truncated or not a safetensors file"),
+        (lambda content: content[:8] + b"\xff" + content[9:], "corrupt safetensors header"),
         (lambda content: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer"),
-        (lambda content: content + b"more", "its header says"),
+        (lambda content: content + b"more", "by its header"),
     ],
 )
-def test_damaged_safetensors_are_named(model, spoil, message):
+def test_corrupt_safetensors_are_named(model, spoil, message):
     path = model / "model.safetensors"
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(UserError, match=rf"local: x: model\.safetensors.*{message}"):
         check_model_folder(model, "local: x")
 
 
-def test_shards_must_all_be_there(model):
+def test_all_shards_must_exist(model):
     (model / "model.safetensors").rename(model / "model-00001-of-00002.safetensors")
     shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
-    with pytest.raises(UserError, match=r"names model-00002-of-00002\.safetensors, which is not there"):
+    with pytest.raises(UserError, match=r"names model-00002-of-00002\.safetensors, which is missing"):
         check_model_folder(model, "local: x")
     (model / shards["b"]).write_bytes((model / shards["a"]).read_bytes())
     assert set(shards.values()) < set(check_model_folder(model, "local: x"))
 
 
 def test_source_and_destination_must_differ(model):
-    with pytest.raises(UserError, match="must lie elsewhere"):
+    with pytest.raises(UserError, match="is the model folder to be built"):
         materialize_model(PinnedSource(local=str(model)), model)
     assert (model / "config.json").exists()
 

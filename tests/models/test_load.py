@@ -153,7 +153,7 @@ def test_encoder_given_as_decoder_is_refused(folder):
 def test_checkpoint_with_a_head_is_refused(folder, tmp_path):
     model, _ = load_classifier(folder, 2, KEY)
     model.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="already holds a classification head"):
+    with pytest.raises(UserError, match="already has a classification head"):
         load_classifier(tmp_path, 2, KEY)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that do not fill a model, models that their kind does not serve, and what is said of them."""
+"""Messages for checkpoints that do not fit their model and for models that their kind does not support."""
 
 import json
 import logging
@@ -59,16 +59,16 @@ def test_a_masked_language_model_is_no_decoder(saved, dtype):
 @pytest.mark.parametrize("load", [lambda f: load_plain(f, "encoder"), lambda f: load_classifier(f, 2, KEY)])
 def test_encoder_decoders_are_refused(saved, model, load):
     folder = saved(model(hf.T5Config(**T5)))
-    with pytest.raises(UserError, match=r"'t5', an encoder-decoder, which no `kind` serves"):
+    with pytest.raises(UserError, match=r"'t5', an encoder-decoder, which no `kind` supports"):
         load(folder)
     with pytest.raises(UserError, match=r"encoder-decoder|no language-model head"):
         load_plain(folder, "decoder")
 
 
-def test_bart_serves_as_a_decoder_only_where_it_was_saved_as_one(saved):
+def test_bart_is_a_decoder_only_if_saved_as_one(saved):
     folder = saved(hf.BartModel(BART))
     for kind in ("encoder", "decoder"):
-        with pytest.raises(UserError, match="an encoder-decoder, which no `kind` serves"):
+        with pytest.raises(UserError, match="an encoder-decoder, which no `kind` supports"):
             load_plain(folder, kind)
     load_plain(saved(hf.BartForCausalLM(BART)), "decoder")
 
@@ -85,7 +85,7 @@ def test_bart_serves_as_a_decoder_only_where_it_was_saved_as_one(saved):
     ],
 )  # fmt: skip
 def test_configurations_that_a_kind_does_not_serve(tmp_path, config, kind, message):
-    """Refused before any weight is read: there is none here."""
+    """Refused before any weight is read: the folder has none."""
     config.save_pretrained(tmp_path)
     with pytest.raises(UserError, match=message) as caught:
         load_plain(tmp_path, kind)
@@ -99,14 +99,14 @@ def test_a_mamba_has_no_classifier(tmp_path):
         load_classifier(tmp_path, 2, KEY)
 
 
-def test_a_causal_encoder_is_warned_of(saved, caplog):
+def test_a_causal_encoder_gives_a_warning(saved, caplog):
     folder = saved(hf.LlamaForCausalLM(hf.LlamaConfig(**DECODER)))
     with caplog.at_level(logging.WARNING):
         load_plain(folder, "decoder")
         assert not caplog.records
         load_plain(folder, "encoder")
     assert "LlamaModel is causal" in caplog.text
-    assert "`kind: decoder` scores by likelihood" in caplog.text
+    assert "`kind: decoder`, which scores by likelihood" in caplog.text
 
 
 # --- heads ------------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ HEADS = {
 
 @pytest.mark.parametrize("name", HEADS)
 def test_a_checkpoint_with_the_head_of_a_task_is_refused(saved, name):
-    with pytest.raises(UserError, match=r"already holds a classification head \(.*(classifier|score|qa_outputs)\."):
+    with pytest.raises(UserError, match=r"already has a classification head \(.*(classifier|score|qa_outputs)\."):
         load_classifier(saved(HEADS[name]()), 2, KEY)
 
 
@@ -149,7 +149,7 @@ LOADS = [lambda f: load_plain(f, "encoder"), lambda f: load_classifier(f, 2, KEY
 def test_shapes_that_config_does_not_describe_are_named(saved, load):
     folder = saved(hf.BertModel(BERT))
     edit_config(folder, intermediate_size=64)
-    with pytest.raises(UserError, match=r"intermediate\.dense\.bias is 48 in the checkpoint and 64 by config\.json"):
+    with pytest.raises(UserError, match=r"intermediate\.dense\.bias is 48 in the checkpoint and 64 in config\.json"):
         load(folder)
 
 
@@ -157,14 +157,14 @@ def test_shapes_that_config_does_not_describe_are_named(saved, load):
 def test_layers_that_config_does_not_describe_are_named(saved, load):
     folder = saved(hf.BertForMaskedLM(BERT))
     edit_config(folder, num_hidden_layers=1)
-    with pytest.raises(UserError, match=r"holds 16 weights \(bert\.encoder\.layer\.1\..*they would be left out"):
+    with pytest.raises(UserError, match=r"has 16 weights \(bert\.encoder\.layer\.1\..*they would be ignored"):
         load(folder)
 
 
 def test_biases_that_config_does_not_describe_are_named(saved):
     folder = saved(hf.LlamaForCausalLM(hf.LlamaConfig(**DECODER, attention_bias=True)))
     edit_config(folder, attention_bias=False)
-    with pytest.raises(UserError, match=r"self_attn\.k_proj\.bias.*they would be left out"):
+    with pytest.raises(UserError, match=r"self_attn\.k_proj\.bias.*they would be ignored"):
         load_plain(folder, "decoder")
 
 
@@ -200,9 +200,9 @@ def test_a_prefix_before_all_names_is_refused(saved):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"model_type": "tomorrow"}', "does not take its config.json"), ('{"hidden_size": 8}', "does not take its")],
+    [('{"model_type": "tomorrow"}', "rejects its config.json"), ('{"hidden_size": 8}', "rejects its")],
 )
-def test_configurations_that_transformers_does_not_take(tmp_path, text, message):
+def test_configurations_that_transformers_rejects(tmp_path, text, message):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=message) as caught:
         load_plain(tmp_path, "encoder")

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from junkdna.cli import jobs
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.models.manifest import facts_of
+from junkdna.models.manifest import file_facts
 from junkdna.run import cell as cell_module
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
@@ -63,11 +63,11 @@ def test_crash_while_writing_leaves_no_cell_and_spares_the_old_one(resolved, mon
     before = old.read_bytes()
 
     def half(_path):
-        raise OSError("killed before the seal")
+        raise OSError("killed before the checksum")
 
     monkeypatch.setattr(tables, "add_checksum", half)
     for destination in (fresh, old):
-        with pytest.raises(OSError, match="before the seal"):
+        with pytest.raises(OSError, match="before the checksum"):
             write_cell(table, destination)
     assert not fresh.exists()
     assert old.read_bytes() == before
@@ -116,7 +116,7 @@ def test_broken_encoded_file_is_named(resolved, role, damage):
     says = (
         r"does not exist.*`snakemake --cores 1 -s \S+ -- results/tokens/tiny"
         if damage == "missing"
-        else "is not a whole tokens"
+        else "is a corrupt tokens file"
     )
     with pytest.raises(UserError, match=rf"tiny/mood/plain/default/{role}\.arrow {says}"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
@@ -169,11 +169,11 @@ def test_broken_weights_stop_the_cell(resolved, value):
     weights["encoder.layer.0.output.dense.weight"][0, 0] = value
     file.unlink()
     save_file(weights, file, metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"tiny/model\.safetensors has other bytes than when the model folder was made"):
+    with pytest.raises(UserError, match=r"tiny/model\.safetensors has changed since the model folder was built"):
         toy_run.run(SPARSE, resolved)
     manifest = toy_run.manifest("tiny")
     told = json.loads(manifest.read_text())
-    told["files"][file.name] = facts_of(file)
+    told["files"][file.name] = file_facts(file)
     manifest.write_text(json.dumps(told))
     for cell in (SPARSE, DENSE):
         Path(cell.path).unlink()

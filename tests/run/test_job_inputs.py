@@ -126,7 +126,7 @@ def test_files_of_an_older_version_say_so(made):
     manifest = json.loads(MODEL.read_text())
     del manifest["settings_fingerprint"]
     MODEL.write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"an older version wrote it.*delete it and run again"):
+    with pytest.raises(UserError, match=r"an older version wrote it.*Delete it and rerun"):
         toy_run.run(CELL, made)
     assert model_digest("results/models/tiny") == ""
 
@@ -306,7 +306,7 @@ def test_a_project_that_was_moved_still_finds_its_models(world, tmp_path, monkey
     assert not (MODEL.parent / "config.json").readlink().is_absolute()
     shutil.copytree(world, tmp_path / "moved", symlinks=True)
     (world / "decoder").rename(world / "gone")
-    with pytest.raises(UserError, match=r"links to .*decoder/.* which is not there any more"):
+    with pytest.raises(UserError, match=r"links to .*decoder/.* which no longer exists"):
         check_model(MODEL.parent)
     monkeypatch.chdir(tmp_path / "moved")
     check_model(MODEL.parent)

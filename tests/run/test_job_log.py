@@ -56,7 +56,7 @@ def test_a_job_that_fails_says_so_after_its_reason(world: Path, settings: dict) 
     assert (found.slurm_job, found.end) == ("77", "failed")
     assert log.read_text().rstrip().endswith("failed with exit code 2")
     [reason] = why_it_ended(log, 1, 1)
-    assert "colours.parquet is no Parquet file" in reason
+    assert "colours.parquet is not a Parquet file" in reason
 
 
 def test_killed_and_running_jobs_are_distinguished(world: Path) -> None:

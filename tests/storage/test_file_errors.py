@@ -40,14 +40,14 @@ def test_a_missing_file_names_the_command_that_makes_it(world, name):
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if "'" not in name])
-def test_a_damaged_file_is_deleted_and_made_anew(world, name):
+def test_a_corrupt_file_is_to_be_deleted_and_rebuilt(world, name):
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_text("{}")
-    with pytest.raises(UserError, match=r"elete it and run again: `snakemake --cores 1 -s \S+ -- '?results/"):
+    with pytest.raises(UserError, match=r"elete it and rerun: `snakemake --cores 1 -s \S+ -- '?results/"):
         READERS[name](Path(name))
 
 
-def test_other_files_are_not_said_to_be_made(world):
+def test_no_command_is_named_for_other_files(world):
     for name in ("x.parquet", "/results/cells/x.parquet", "results", "results/batches/x", "results/logs/x.log", ".."):
         assert making(Path(name)) == ""
     with pytest.raises(UserError, match=r"^x.parquet does not exist, where a table of cells .*is the name right"):
@@ -61,7 +61,7 @@ def test_the_report_needs_its_study(world):
     for content in (None, "{"):
         if content:
             Path("s.json").write_text(content)
-        with pytest.raises(UserError, match=r"^s.json (does not exist|is not a whole checked study)"):
+        with pytest.raises(UserError, match=r"^s.json (does not exist|is a corrupt checked study)"):
             write_report(Path("t.parquet"), Path("t.parquet"), Path("f"), Path("s.json"), Path("out.html"))
 
 

@@ -1,4 +1,5 @@
-"""A disk that is full or read-only: the file is named, nothing half stays, and a plain rerun is right once it can be.
+"""A disk that is full or read-only: the file is named, no partial file is left, and a rerun succeeds once the disk is
+writable.
 
 On a real file system in memory, mounted for the test; skipped where mounting is not permitted.
 """
@@ -43,7 +44,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, left: int) -> Path:
-    """Fill the disk but for `left` bytes; the file that does it."""
+    """Fills the disk except for `left` bytes; returns the file that fills it."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -104,7 +105,7 @@ def test_a_full_disk_is_named_and_nothing_half_stays(disk, name, left):
         WRITERS[name](path)
     said = str(caught.value)
     assert said.startswith(f"{path} cannot be written: no space left on the disk. Free some (`df -h {path.parent}`")
-    assert "then run again" in said
+    assert "then rerun" in said
     assert len(said) < 500
     assert list(path.parent.iterdir()) == []
     filler.unlink()

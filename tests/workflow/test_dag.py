@@ -264,10 +264,10 @@ def test_a_failing_cell_shows_why_and_the_others_finish(done: Path) -> None:
     assert result.returncode != 0
     _, _, end = result.stdout.rpartition("-" * 100)
     assert end.count("FAILED  cell results/cells/tiny/mood/") == 2
-    assert end.count("is not a whole tokens file") == 1  # one cause, said once
+    assert end.count("is a corrupt tokens file") == 1  # one cause, said once
     assert str(tokens.relative_to(done)) in end
     assert "2 job(s) failed, 1 cause(s)." in end
-    assert result.stdout.count("is not a whole tokens file") == 1  # and nowhere before
+    assert result.stdout.count("is a corrupt tokens file") == 1  # and nowhere before
     tokens.write_bytes(good)
     os.utime(tokens, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     again = re.findall(r"rerun:  (.+)", end)[0]

@@ -54,7 +54,7 @@ def test_a_failed_run_leads_to_the_complete_part_and_a_mended_one_to_all(folder:
     result = snakemake(folder, *OPTIONS)
     assert result.returncode != 0
     end = result.stdout.rpartition("-" * 100)[2]
-    assert end.count("mood.parquet is no Parquet file") == 1
+    assert end.count("mood.parquet is not a Parquet file") == 1
     assert "2 job(s) failed, 1 cause(s)." in end
     status, partial = (
         re.search(rf"{text} +(.+)", end)[1] for text in ("progress of the study:", "results of the finished cells:")
@@ -64,7 +64,7 @@ def test_a_failed_run_leads_to_the_complete_part_and_a_mended_one_to_all(folder:
     made = pasted(partial)
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("INCOMPLETE: 4 of 6 cells")
-    assert "mood.parquet is no Parquet file" in made.stdout
+    assert "mood.parquet is not a Parquet file" in made.stdout
     part = folder / RESULTS / "partial"
     assert set(pl.read_parquet(part / "tables/drops.parquet")["experiment"]) == {"context"}
     assert not (folder / RESULTS / "tables").exists()

@@ -93,7 +93,7 @@ def told(read: Callable[[], object], change: str) -> str:
 
 def refuses(read: Callable[[], object], path: Path, what: str, change: str) -> None:
     """`read` ends in a UserError that names the file and says what to do."""
-    wanted = f"{re.escape(str(path))} is not a whole {what} .*; delete it and run again.*"
+    wanted = f"{re.escape(str(path))} is a corrupt {what} .* Delete it and rerun.*"
     assert re.fullmatch(wanted, told(read, change)), change
 
 
@@ -177,7 +177,7 @@ FOLDER = Path("results/models/tiny")
 def test_a_changed_file_of_a_model_stops_cells_and_encoding(resolved, name):
     path, tokens = FOLDER / name, Path(CELL.tokens_path("evaluate"))
     for _ in damaged(path, step=path.stat().st_size // 2):
-        wanted = f"{path} has other bytes than when the model folder was made.*delete {FOLDER}/model.json"
+        wanted = f"{path} has changed since the model folder was built.*delete {FOLDER}/model.json"
         with pytest.raises(UserError, match=wanted):
             toy_run.run(CELL, resolved)
         kept = tokens.rename("kept.arrow")
@@ -212,7 +212,7 @@ def test_large_weights_are_hashed_when_size_or_time_say_so(resolved, monkeypatch
     assert checked() == ["model.safetensors"]
     assert checked() == []
     weights.write_bytes(whole[:-1] + b"\1")
-    with pytest.raises(UserError, match=r"model\.safetensors has other bytes"):
+    with pytest.raises(UserError, match=r"model\.safetensors has changed since"):
         checked()
 
 
@@ -295,7 +295,7 @@ def test_roles_from_two_versions_of_one_split_are_not_joined(world):
         settings = toy_run.study_settings.example_settings("mood", role, trained)
         toy_run.jobs.examples(toy_run.examples_file("mood", role), settings)
     Path("data/mood.parquet").unlink()
-    with pytest.raises(UserError, match=r"one split \(all\) of task mood, which changed between them \(16. rows"):
+    with pytest.raises(UserError, match=r"the same split \(all\) of task mood, which changed in between \(16. rows"):
         check_data(trained)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from junkdna.data.encoder_rows import joined, option_texts, passage_of, row_limit
-from junkdna.data.truncation import cut_end, end_of_text, fitted
+from junkdna.data.truncation import cut_end, end_of_text, fit_row
 from junkdna.study.formats import Format
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
 def _row(row: dict, tokenizer: object, limit: int) -> dict:
     code = tokenizer(joined(row), return_special_tokens_mask=True, verbose=False)
     texts = option_texts(row)
-    fits = [fitted(row, limit, partial(_pair, tokenizer, row, text)) for text in texts]
+    fits = [fit_row(row, limit, partial(_pair, tokenizer, row, text)) for text in texts]
     return {
         "query": cut_end(code["input_ids"], code["special_tokens_mask"], limit),
         "second_start": min(len(code["input_ids"]), limit),

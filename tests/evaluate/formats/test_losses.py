@@ -16,7 +16,7 @@ from toy_training import NAMES, load, loss_of, training
 from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClassification
 
 from junkdna.evaluate.scores import class_logits, pair_logits, similarity
-from junkdna.models.batch_isolation import shared_with
+from junkdna.models.batch_isolation import batch_rule
 from junkdna.study.formats import FORMATS
 from junkdna.study.formats import load as format_module
 from junkdna.train.finetune import fine_tune
@@ -154,7 +154,7 @@ def test_a_batch_is_the_mean_of_its_rows(folder, name):
 
 def test_queries_and_options_are_padded_apart(folder):
     model, data = stretched(folder, "bi_encoder"), training("bi_encoder")
-    shared_with(model)  # asked once, with a few rows of its own
+    batch_rule(model)  # asked once, with a few rows of its own
     widths = []
     model.register_forward_pre_hook(lambda _, __, inputs: widths.append(inputs["input_ids"].shape[1]), with_kwargs=True)
     loss_of(model, data, ROWS)

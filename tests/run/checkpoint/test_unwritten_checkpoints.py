@@ -11,7 +11,7 @@ from mounts import mount
 from junkdna.errors import UserError
 from junkdna.run import checkpoint
 from junkdna.run.checkpoint import VARIABLE, Checkpoint
-from junkdna.storage.atomic import parts_of
+from junkdna.storage.atomic import scratch_folder
 from junkdna.storage.tensors import read_tensors, write_tensors
 from junkdna.study.paths import CHECKPOINTS
 
@@ -89,8 +89,8 @@ def test_half_a_checkpoint_goes_with_the_rest(world, monkeypatch):
     world.killed_at(SPARSE, 5)
     half = file_of(SPARSE).with_name(f".{file_of(SPARSE).name}.k1ll3d.tmp")
     half.write_bytes(b"half")
-    parts_of(half).mkdir()
-    (parts_of(half) / ".tmpOfSafetensors").write_bytes(b"half")
+    scratch_folder(half).mkdir()
+    (scratch_folder(half) / ".tmpOfSafetensors").write_bytes(b"half")
     monkeypatch.setenv(VARIABLE, "inf")
     world.finishes(SPARSE, world.items[SPARSE] - 5, resumed=1)
 
