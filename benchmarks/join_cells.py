@@ -28,7 +28,7 @@ from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve, study_document
-from junkdna.study.settings import cell_settings
+from junkdna.study.settings_from_study import cell_settings
 from junkdna.study.study import Resolved
 from junkdna.train.finetune import Trained
 

@@ -83,7 +83,7 @@ def evaluate(given: argparse.Namespace) -> dict:
     from junkdna.evaluate.tokenize import tokenize_examples
     from junkdna.models.load import load_plain
     from junkdna.study import grid
-    from junkdna.study import settings as study_settings
+    from junkdna.study import settings_from_study as study_settings
     from junkdna.study.load import resolve
 
     torch.set_num_threads(given.threads)

@@ -10,7 +10,7 @@ from junkdna.data.examples import make_examples
 from junkdna.data.knobs import apply_knobs
 from junkdna.data.rows import load_raw
 from junkdna.evaluate.tokenize import tokenize_rows
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved

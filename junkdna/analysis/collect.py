@@ -18,7 +18,7 @@ from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
 from junkdna.study.metrics import METRIC_RANGES
 from junkdna.study.paths import REPORT
-from junkdna.study.settings import settings_text
+from junkdna.study.settings_from_study import settings_text
 from junkdna.study.study import Resolved
 
 READERS = 8  # more than cores: reads from a shared disk mostly wait

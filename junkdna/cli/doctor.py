@@ -19,7 +19,8 @@ from junkdna.dag.model_names import taken_names
 from junkdna.dag.runs import is_locked, live_runs, processes_here
 from junkdna.dag.state import Progress
 from junkdna.dag.units import bytes_text, size_of
-from junkdna.data.wheels import WHEELS_VARIABLE, hub_cached
+from junkdna.data.hub_cache import hub_cached
+from junkdna.data.wheel_download import WHEELS_VARIABLE
 from junkdna.errors import UserError
 from junkdna.run.process import output_of
 from junkdna.storage.atomic import is_partial_file

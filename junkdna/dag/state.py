@@ -12,7 +12,7 @@ from junkdna.storage.fingerprint import digest
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
 from junkdna.study.paths import BATCHES
-from junkdna.study.settings import settings_text
+from junkdna.study.settings_from_study import settings_text
 from junkdna.study.study import Resolved
 
 STATES = ("done", "batched", "running", "failed", "missing", "stale", "broken")

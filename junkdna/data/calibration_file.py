@@ -1,4 +1,4 @@
-"""The file of one model's calibration rows: token ids as Parquet with a checksum, and what they were drawn from."""
+"""The file of a model's calibration rows: token ids as Parquet with a checksum, and metadata on their origin."""
 
 import json
 from pathlib import Path
@@ -15,30 +15,29 @@ SCHEMA = pa.schema([("sample_id", pa.string()), ("ids", pa.list_(pa.int32()))])
 
 
 class CalibrationRows(NamedTuple):
-    """Token ids of each sample, special tokens included and without padding; and where each comes from: "ID" for a
-    whole text, "ID@K" for a window that begins at token K of that text (its own special tokens not counted)."""
+    """Token ids of each sample, with special tokens and without padding, and its origin: "ID" for a complete text,
+    "ID@K" for a window that starts at token K of that text, special tokens not counted."""
 
     ids: list[list[int]]
     sample_ids: list[str]
 
 
-def write_calibration(path: Path, rows: CalibrationRows, facts: dict) -> None:
-    """Write the rows as Parquet with a checksum, `facts` as JSON in its footer: whole or not at all."""
+def write_calibration(path: Path, rows: CalibrationRows, metadata: dict) -> None:
+    """Write the rows atomically as Parquet with a checksum, with `metadata` as JSON in the footer."""
     table = pa.table([rows.sample_ids, rows.ids], schema=SCHEMA)
-    table = table.replace_schema_metadata({FOOTER_KEY: canonical_json(facts).encode()})
+    table = table.replace_schema_metadata({FOOTER_KEY: canonical_json(metadata).encode()})
     write_parquet(table, path)
 
 
 def read_calibration(path: Path) -> tuple[CalibrationRows, dict]:
-    """The rows and the facts that `write_calibration` wrote; UserError for a missing, damaged or foreign file."""
+    """Rows and metadata that `write_calibration` wrote. Raises UserError for a missing, corrupt or other file."""
     table = read_parquet(path, "file of calibration rows")
     try:
-        facts = json.loads(table.schema.metadata[FOOTER_KEY])
+        metadata = json.loads(table.schema.metadata[FOOTER_KEY])
         if not table.schema.equals(SCHEMA):
             raise ValueError(f"columns {', '.join(table.schema.names)}")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} is no file of calibration rows ({' '.join(str(error).split())[:200]}). Delete it "
-            "and run the study again: it is made anew."
+            f"{path} is not a file of calibration rows ({' '.join(str(error).split())[:200]}). Delete it and rerun."
         ) from None
-    return CalibrationRows(table["ids"].to_pylist(), table["sample_id"].to_pylist()), facts
+    return CalibrationRows(table["ids"].to_pylist(), table["sample_id"].to_pylist()), metadata

@@ -1,4 +1,4 @@
-"""A task's examples from its source: raw rows are read, labels named, rows turned into examples, answers checked."""
+"""A task's examples from its source: reads raw rows, names labels, builds examples and checks their answers."""
 
 from typing import TYPE_CHECKING
 
@@ -9,17 +9,17 @@ from junkdna.data.examples import make_examples
 from junkdna.data.label_checks import check_labels
 from junkdna.data.rows import load_raw
 from junkdna.data.usable_rows import add_notes
-from junkdna.data.wheels import wheel_file
+from junkdna.data.wheel_download import wheel_file
 
 if TYPE_CHECKING:
     from junkdna.study.source_settings import ExampleSettings
 
 
 def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = None) -> pa.Table:
-    """The examples that `settings` describe, with notes on rows left out and warnings about their answers
-    (`usable_rows.read_notes`); a wheel must be there already.
+    """The examples that `settings` describe, with notes on excluded rows and warnings about answers in the metadata
+    (`usable_rows.read_notes`). A source's wheel must be downloaded already.
 
-    `raw`, where given, gets the number of rows and the files' hashes of each raw split. Raises UserError where a
+    If `raw` is given, each raw split adds its number of rows and the SHA-256 of its files to it. Raises UserError if a
     constant answer would be right in every row to train on or to evaluate.
     """
     file = wheel_file(settings.source)

@@ -1,7 +1,7 @@
 """Prompts of decoders: description, shots, question, and the texts of the options that may follow.
 
-White space in the data stays. A template's own blanks at its end do not: a prompt and what follows it are parted by one
-blank, as in lm-evaluation-harness 0.4.13, which `prompt` and `messages` follow.
+White space in the data is kept, but blanks at the end of a template are removed: one blank separates a prompt and its
+continuation, as in lm-evaluation-harness 0.4.13, which `prompt` and `messages` follow.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class Wording:
-    """How an answer format words a row: its question, the options that may follow, and the right answer in a shot.
+    """The texts of a row in an answer format: its question, the options that may follow, its right answer in a shot.
 
-    `options` gives None where no option is scored. A `suffix` follows every option and is scored in its place.
+    `options` returns None if no option is scored. A `suffix` follows every option and is scored instead of it.
     """
 
     description: str
@@ -27,63 +27,61 @@ class Wording:
 
 
 def prompt(row: dict, shots: list[dict], wording: Wording) -> str:
-    """The text in front of an answer: description, each shot with its answer, the row's own question.
-
-    Parts are parted by an empty line.
-    """
-    parts = [f"{_question(shot, wording)} {_answer(shot, wording)}" for shot in shots]
-    return _description(row, wording) + "\n\n".join([*parts, _question(row, wording)])
+    """The text before an answer: description, shots with their answers, and the row's question, separated by empty
+    lines."""
+    texts = [f"{_question(shot, wording)} {_answer(shot, wording)}" for shot in shots]
+    return _description(row, wording) + "\n\n".join([*texts, _question(row, wording)])
 
 
 def messages(row: dict, shots: list[dict], wording: Wording) -> list[dict[str, str]]:
-    """The same parts as a conversation: the description is the system's message, each shot one turn of the user and one
-    of the assistant, the row's own question the user's last one."""
-    said = [("system", _description(row, wording))]
+    """The texts of `prompt` as a conversation: the description is the system message, each shot is a user message and
+    an assistant message, and the row's question is the last user message."""
+    turns = [("system", _description(row, wording))]
     for shot in shots:
-        said += [("user", _question(shot, wording)), ("assistant", _answer(shot, wording))]
-    said.append(("user", _question(row, wording)))
-    return [{"role": role, "content": text} for role, text in said if text]
+        turns += [("user", _question(shot, wording)), ("assistant", _answer(shot, wording))]
+    turns.append(("user", _question(row, wording)))
+    return [{"role": role, "content": text} for role, text in turns if text]
 
 
-def with_chat_template(tokenizer: object, said: list[dict[str, str]]) -> str:
-    """The conversation `said` (`messages`) in the tokenizer's chat template, ready for the assistant's answer.
+def with_chat_template(tokenizer: object, conversation: list[dict[str, str]]) -> str:
+    """The `conversation` (`messages`) in the tokenizer's chat template, ready for the assistant's answer.
 
-    Where the template refuses the system's message or leaves it out, its text stands in front of the first user message
-    (lm-eval leaves it out). Raises UserError for a tokenizer without a template, and for a template that refuses the
-    conversation or leaves out a question or an answer.
+    If the template rejects or omits the system message, its text goes in front of the first user message (lm-eval omits
+    it). Raises UserError for a tokenizer without a template, and for a template that rejects the conversation or omits
+    a question or an answer.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(
-            "protocol chat_template: true, but this model's tokenizer has no chat template; set it to false, or take "
+            "protocol chat_template: true, but this model's tokenizer has no chat template. Set it to false or use "
             "the model's instruction-tuned version."
         )
-    found, why = _rendered(tokenizer, said)
-    if not found and said[0]["role"] == "system":
-        description, first, *rest = said
-        found, why = _rendered(tokenizer, [{**first, "content": description["content"] + first["content"]}, *rest])
-    if not found:
+    text, problem = _rendered(tokenizer, conversation)
+    if problem and conversation[0]["role"] == "system":
+        description, first, *rest = conversation
+        text, problem = _rendered(tokenizer, [{**first, "content": description["content"] + first["content"]}, *rest])
+    if problem:
         raise UserError(
-            f"protocol chat_template: true, but this model's chat template {why}; set it to false, or take fewer shots "
-            f"(a template may know a single turn only)."
+            f"protocol chat_template: true, but this model's chat template {problem}. Set it to false or use fewer "
+            "shots (some templates support a single turn only)."
         )
-    return found
+    return text
 
 
-def _rendered(tokenizer: object, said: list[dict[str, str]]) -> tuple[str | None, str]:
-    """The conversation in the template and "", or None and why not: it must show every message."""
+def _rendered(tokenizer: object, conversation: list[dict[str, str]]) -> tuple[str, str]:
+    """(The conversation in the template, ""), or ("", the problem) if the template rejects it or omits a message."""
     from jinja2.exceptions import TemplateError
 
     try:
-        text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
     except TemplateError as error:
-        return None, f"refuses the conversation ({error})"
-    lost = [message["role"] for message in said if message["content"].strip() not in text]
-    return (None, f"leaves out what the {lost[0]} says") if lost else (text, "")
+        return "", f"rejects the conversation ({error})"
+    omitted = [message["role"] for message in conversation if message["content"].strip() not in text]
+    return ("", f"omits the message of the {omitted[0]}") if omitted else (text, "")
 
 
 def _question(row: dict, wording: Wording) -> str:
     if len(row["choices"] or []) > len(LETTERS):
-        raise UserError(f"example {row['id']!r} has more choices than there are letters ({len(row['choices'])}).")
+        raise UserError(f"row {row['id']!r} has {len(row['choices'])} choices, more than there are letters.")
     lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, row["choices"] or [], strict=False))
     passage = f"{row['passage']}\n" if row["passage"] else ""
     return wording.template.rstrip(" ").format(
@@ -92,7 +90,7 @@ def _question(row: dict, wording: Wording) -> str:
 
 
 def _answer(row: dict, wording: Wording) -> str:
-    """The right answer of a row as a shot shows it, with what follows it."""
+    """The right answer of a row as a shot shows it, with its suffix."""
     return " ".join(filter(None, [wording.answer(row), wording.suffix(row)]))
 
 

@@ -1,4 +1,4 @@
-"""What a model answers on tokenized rows: per-example rows, and every metric that fits the kind of task."""
+"""A model's answers on tokenized rows: columns per example, and every metric that fits the kind of task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ Columns = dict[str, list]
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers on all rows of one evaluation set.
+    """Answers on all rows of an evaluation set.
 
-    `examples` are columns of one entry per row; `values` every metric by name; `chance` and `majority` the baselines of
-    the task's own metric.
+    `examples` has one entry per row in each column. `values` maps the name of each metric to its value. `chance` and
+    `majority` are the baselines of the task's own metric.
     """
 
     examples: Columns
@@ -31,10 +31,10 @@ class Answers:
 def picked(
     settings: CellSettings, rows: Columns, deciding: list[np.ndarray], stored: Mapping[str, list] = MappingProxyType({})
 ) -> Answers:
-    """Answers by the option or class with the highest score in each row of `deciding`.
+    """Answers that pick the option or class with the highest score in each row of `deciding`.
 
-    `rows` are columns of `tokens_file.SCHEMA`. `stored` are the scores that are kept, by column; none: those that
-    decide.
+    `rows` are columns of `tokens_file.SCHEMA`. `stored` maps column names to the scores to store; if it is empty, the
+    deciding scores are stored as `scores`.
     """
     stored = stored or {"scores": deciding}
     gold = np.array(rows["answer"])
@@ -63,13 +63,13 @@ def picked(
 
 
 def accuracy(scores: list[np.ndarray], gold: list[int]) -> float:
-    """Accuracy where these scores decide."""
+    """Accuracy of picking the highest score of each row."""
     result = metrics.outcome(scores, np.array(gold))
     return metrics.METRICS["accuracy"].value(result.gold, result.prediction)
 
 
 def numbers(settings: CellSettings, rows: Columns, prediction: np.ndarray) -> Answers:
-    """Answers that are one number for each row."""
+    """Answers of a regression: one number for each row."""
     gold, prediction = np.array(rows["target"]), prediction.astype(float)
     fitting = [name for name, kinds in METRIC_KINDS.items() if "regress" in kinds]
     metric = metrics.METRICS[settings.metric]

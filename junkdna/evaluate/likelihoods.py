@@ -1,4 +1,4 @@
-"""Answers by the log-likelihood of each option: summed, and divided by the option's length."""
+"""Answers by the log-likelihood of each option: the sum over its tokens, and the sum divided by the option's length."""
 
 import numpy as np
 from torch import nn
@@ -10,7 +10,7 @@ from junkdna.study.cell_settings import CellSettings
 
 
 def likelihood_answers(settings: CellSettings, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
-    """Answers on rows of tokens; the sums and both quotients are stored, `length_normalization` says which decides."""
+    """Answers on rows of tokens. Sums and both quotients are stored; `length_normalization` picks the deciding one."""
     sums = loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, loop)
     lengths = [
         [len(option) - start for option, start in zip(*row, strict=True)]
@@ -25,5 +25,5 @@ def likelihood_answers(settings: CellSettings, model: nn.Module, rows: Columns, 
 
 
 def divided(scores: list[np.ndarray], lengths: list[list[int]]) -> list[np.ndarray]:
-    """The scores of each row's options, divided by their lengths."""
+    """The scores of each row's options divided by the options' lengths."""
     return [row / np.array(by, dtype=np.float32) for row, by in zip(scores, lengths, strict=True)]

@@ -1,11 +1,15 @@
 """Examples to token ids in an answer format, once per (model, task, knobs, protocol, role).
 
-Columns (`tokens_file.SCHEMA`): id, split, position, answer, target, references (as in the examples), `query` (token
-ids: the text for an encoder, the prompt for a decoder), `second_start` (position in the query where a second segment
-begins, or the query's length), `options` (token ids per option; null where there are none), `option_starts` (leading
-tokens of each option that are not scored), `option_characters` (of the scored part), `answer_shown` (whether what a row
-that is cut still shows of its passage holds the answer; null without one), `truncated` (something was longer than
-allowed and was cut).
+Columns (`tokens_file.SCHEMA`):
+
+id, split, position, answer, target, references: as in the examples
+query: token ids of the text for an encoder, of the prompt for a decoder
+second_start: position in the query at which the second segment begins, or the query's length
+options: token ids of each option; null if there are no options
+option_starts: number of leading tokens of each option that are not scored
+option_characters: characters of each option's scored part
+answer_shown: whether the passage, as far as the row shows it after truncation, contains the answer; null without one
+truncated: whether any part of the row was longer than allowed and was truncated
 """
 
 import pyarrow as pa
@@ -15,19 +19,18 @@ from junkdna.data.tokens_file import SCHEMA
 from junkdna.study import formats
 from junkdna.study.cell_settings import TokenSettings
 
-KEPT = ("id", "split", "position", "answer", "target", "references")
+COPIED = ("id", "split", "position", "answer", "target", "references")
 
 
 def tokenize_examples(
     examples: pa.Table, shots: pa.Table | None, tokenizer: object, settings: TokenSettings, readable: int | None = None
 ) -> pa.Table:
-    """Token ids of every example under `settings` (`settings.tokenize_settings`), as a table with `SCHEMA`.
+    """Token ids of every example under `settings`, as a table with `SCHEMA`.
 
-    `shots` holds the task's in-context examples (None where the knob shots is 0). No row, its longest option or the
-    text to be generated included, gets longer than the `readable` tokens of the model (None: any number). Encoders lose
-    the end of the text, decoders the *start* of the prompt, so that the question stays. Whatever is cut is flagged in
-    `truncated`. Raises UserError for a knob that a row cannot serve (too few options or shots) and for an option of
-    which nothing would be scored.
+    `shots` are the task's in-context examples (None if the knob shots is 0). Including its longest option or the text
+    to be generated, a row has at most `readable` tokens, the model's context length (None: no limit). Encoders lose the
+    end of the text, decoders the *start* of the prompt, so the question stays. Raises UserError if a row has too few
+    options or shots for a knob, and for an option without a token to score.
     """
     shot_rows = [] if shots is None else apply_knobs(shots, tokenizer, settings)
     return tokenize_rows(apply_knobs(examples, tokenizer, settings), shot_rows, tokenizer, settings, readable)
@@ -36,13 +39,13 @@ def tokenize_examples(
 def tokenize_rows(
     rows: list[dict], shots: list[dict], tokenizer: object, settings: TokenSettings, readable: int | None = None
 ) -> pa.Table:
-    """Like `tokenize_examples`, for rows and shots whose knobs are applied already."""
+    """Like `tokenize_examples`, for rows and shots to which the knobs are already applied."""
     coded = formats.load(settings.format).tokenize(rows, shots, tokenizer, settings, readable)
-    kept = [{name: row[name] for name in KEPT} for row in rows]
-    return pa.Table.from_pylist([{**row, **more} for row, more in zip(kept, coded, strict=True)], schema=SCHEMA)
+    copied = [{name: row[name] for name in COPIED} for row in rows]
+    return pa.Table.from_pylist([{**row, **more} for row, more in zip(copied, coded, strict=True)], schema=SCHEMA)
 
 
 def alike_options(tokens: pa.Table) -> int:
-    """In how many rows two options are the same tokens, although their texts differ (letter case, unknown words, texts
-    that were cut): they score alike whatever the model knows."""
+    """Number of rows in which two options have the same tokens although their texts differ (letter case, unknown words,
+    truncation). Such options always get the same score."""
     return sum(len({*map(tuple, row)}) < len(row) for row in tokens["options"].to_pylist() if row)

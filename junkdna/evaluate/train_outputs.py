@@ -1,7 +1,8 @@
-"""What a model gives for the rows of an optimizer step, with gradients.
+"""A model's outputs, with gradients, for the rows of an optimizer step.
 
-Rows of a batch that would change one another's outputs (`batch_isolation`) go through the model apart; the outputs
-come back in the order of the rows. Shapes: B rows, C outputs, D embedding width, N options of a row.
+Rows of a batch that would change one another's outputs (`batch_isolation`) run separately; outputs are in row order.
+
+Shapes: B rows, C outputs, D embedding width, N options of a row.
 """
 
 import math
@@ -24,7 +25,7 @@ def classifier_outputs(model: nn.Module, queries: Rows, starts: list[int], batch
 
 
 def embeddings(model: nn.Module, rows: Rows, device: str) -> Tensor:
-    """Embeddings (B, D), as `scores.similarity` compares them."""
+    """Mean-pooled embeddings (B, D), the same that `scores.similarity` compares."""
     groups = row_groups(model, [len(row) for row in rows])
     pooled = []
     for group in groups:
@@ -34,13 +35,13 @@ def embeddings(model: nn.Module, rows: Rows, device: str) -> Tensor:
 
 
 def padded_scores(scores: Sequence[Tensor]) -> Tensor:
-    """The scores (B, N) of each row's options; -inf where a row has fewer."""
+    """The scores of each row's options as one tensor (B, N); -inf pads rows with fewer options."""
     return nn.utils.rnn.pad_sequence(list(scores), batch_first=True, padding_value=-math.inf)
 
 
-def _in_order(parts: list[Tensor], groups: list[list[int]]) -> Tensor:
-    """The outputs of each group of rows as one tensor in the rows' own order."""
+def _in_order(outputs: list[Tensor], groups: list[list[int]]) -> Tensor:
+    """The outputs of all groups as one tensor in row order; `groups` holds the row numbers of each group."""
     if len(groups) == 1:
-        return parts[0]
+        return outputs[0]
     order = torch.tensor([row for group in groups for row in group]).argsort()
-    return torch.cat(parts)[order.to(parts[0].device)]
+    return torch.cat(outputs)[order.to(outputs[0].device)]

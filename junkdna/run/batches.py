@@ -40,7 +40,7 @@ def write_queue(resolved: "Resolved") -> None:
     Call it at the start of a run, before any job. With `cells_per_job: 1` there is no queue.
     """
     from junkdna.study.grid import all_cells
-    from junkdna.study.settings import settings_text
+    from junkdna.study.settings_from_study import settings_text
 
     clear_queue()
     if resolved.study.cells_per_job == 1:

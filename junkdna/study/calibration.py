@@ -1,11 +1,11 @@
-"""What a study may say of calibration texts. Imports nothing heavy."""
+"""The `calibrations` entries of a study. Imports nothing heavy."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from junkdna.study.base import Name
 from junkdna.study.sources import MemberPath, Source, Text
+from junkdna.study.strict_model import Name
 
 DEFAULTS = {
     "task": {"role": "train"},
@@ -16,17 +16,17 @@ DEFAULTS = {
 
 
 class Calibration(Source):
-    """Texts that a compression method reads its statistics from: `samples` rows of at most `context_tokens` tokens of
-    the model, special tokens included.
+    """Texts from which a compression method computes its statistics: `samples` rows of at most `context_tokens` tokens
+    of the model, special tokens included.
 
-    The texts come from exactly one of: `task` (the examples of one of the study's tasks in `role` train or evaluate,
-    as its limits leave them, each as one text with its right answer: `calibration.example_text`); `wheel` or `local`
-    with `path` (a file, or files with `*`); `hub` with `split`, `config` and `revision`. Except for a task, `column`
-    names the column of the text, inside structs and lists too ("answer.text", "paragraphs.0").
+    The texts come from exactly one source: `task` (the examples of one of the study's tasks in `role` train or
+    evaluate, within its limits, each as one text with its right answer: `data.calibration.example_text`), `wheel` or
+    `local` with `path` (a file, or several with `*`), or `hub` with `split`, `config` and `revision`. Except for a
+    task, `column` is the column of the text, also inside structs and lists ("answer.text", "paragraphs.0").
 
-    windows: `texts`: each sample is one text, its end cut off at context_tokens; shorter ones stay short. `joined`:
-    full windows of texts that follow one another. `long`: a full window, at a random place, of texts that are long
-    enough. `calibration.draw` says what each does to the letter.
+    `windows`: with `texts`, each sample is one text, truncated to context_tokens; with `joined`, a full window of
+    consecutive texts; with `long`, a full window at a random position of a text that is long enough. Details:
+    `data.calibration.draw`.
     """
 
     KINDS: ClassVar = {
@@ -48,21 +48,23 @@ class Calibration(Source):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_the_kind(cls, given: object) -> object:
-        """The defaults of the one kind that is named, so that a key of another kind can be told from a default."""
-        named = [kind for kind in cls.KINDS if given.get(kind) is not None] if isinstance(given, dict) else []
-        return {**DEFAULTS[named[0]], **given} if len(named) == 1 else given
+    def _add_defaults_of_kind(cls, data: object) -> object:
+        """Adds only the defaults of the kind of source, so keys of another kind remain errors."""
+        kinds = [kind for kind in cls.KINDS if data.get(kind) is not None] if isinstance(data, dict) else []
+        return {**DEFAULTS[kinds[0]], **data} if len(kinds) == 1 else data
 
     @field_validator("column")
     @classmethod
-    def _one_value(cls, value: str | None) -> str | None:
+    def _check_column(cls, value: str | None) -> str | None:
         if value is not None and ("{" in value or "}" in value or "*" in value.split(".")):
-            raise ValueError("column is the name of one value of a row, without braces and '*', such as answers.0")
+            raise ValueError("column must name a single value of a row, without braces and '*', such as answers.0")
         return value
 
     @model_validator(mode="after")
-    def _files_are_named(self) -> "Calibration":
+    def _check_path(self) -> "Calibration":
         for kind in ("wheel", "local"):
             if getattr(self, kind) is not None and self.path is None:
-                raise ValueError(f"{kind} needs path: the file with the texts, or files with *, such as '*.parquet'")
+                raise ValueError(
+                    f"{kind} needs path: the file with the texts, or several files with *, such as '*.parquet'"
+                )
         return self

@@ -1,4 +1,4 @@
-"""Typed settings of the jobs `tokenize` and `cell`."""
+"""Types of the settings of the jobs `tokenize` and `cell`; `settings_from_study` fills them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,10 +9,10 @@ from junkdna.study.settings_base import Settings
 
 @dataclass(frozen=True)
 class TokenSettings(Settings):
-    """All that a tokens file depends on. `inputs` are fingerprints of the settings of the files it is made from.
+    """Everything that a tokens file depends on. `inputs` are fingerprints of the settings of its input files.
 
-    The keys from `description` on are those of decoders, which read a prompt. `verbalizers` are the words of the
-    classes, and `new_tokens` the number of tokens to generate after the prompt.
+    The keys from `description` on are for decoders, which read a prompt. `verbalizers` are the words that stand for the
+    classes, and `new_tokens` is the number of tokens to generate after the prompt.
     """
 
     version: int
@@ -35,13 +35,13 @@ class TokenSettings(Settings):
 
     @property
     def knob_values(self) -> dict[str, Any]:
-        """The value of every knob that the task serves."""
+        """The value of every knob of the task."""
         return {**self.knob_defaults, **dict(self.knobs)}
 
 
 @dataclass(frozen=True)
 class GenerateSettings(Settings):
-    """How text is generated and matched (`task.Generate`)."""
+    """How text is generated and matched (`study.generation.Generate`)."""
 
     max_new_tokens: int
     stop: list[str]
@@ -52,7 +52,7 @@ class GenerateSettings(Settings):
 
 @dataclass(frozen=True)
 class ScoringSettings(Settings):
-    """What a cell without training depends on of its protocol (`study.Protocol`)."""
+    """The settings of the protocol (`study.study.Protocol`) that a cell without training depends on."""
 
     length_normalization: Literal["none", "token", "character"]
     dtype: Literal["float32", "bfloat16"]
@@ -60,7 +60,10 @@ class ScoringSettings(Settings):
 
 @dataclass(frozen=True)
 class TrainingSettings(Settings):
-    """What a cell with training depends on of its protocol; `subset` and `match` only with the knob data_fraction."""
+    """The settings of the protocol that a cell with training depends on.
+
+    `subset` and `match` are set only with the knob data_fraction.
+    """
 
     epochs: int
     batch_size: int
@@ -74,9 +77,9 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class CellSettings(Settings):
-    """All that a cell's numbers depend on. `inputs` are fingerprints of the settings of the files that it reads.
+    """Everything that a cell's numbers depend on. `inputs` are fingerprints of the settings of its input files.
 
-    Either `training` is given or `scoring`; `generate` is given where the model writes text.
+    Exactly one of `training` and `scoring` is set; `generate` is set if the model writes text.
     """
 
     version: int

@@ -1,4 +1,4 @@
-"""Whether the parts of a study fit together: names, sources, and what a task can be asked by which model."""
+"""Checks across the parts of a study: names, sources, and whether tasks, models and transfer modes fit together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_calibration(name: str, calibration: Calibration, resolved: Resolved, where: str) -> None:
-    """UserError, `where` in front, for a wheel or task that the study does not know, and for rows a task lacks."""
+    """Raise UserError, prefixed with `where`, for an unknown wheel or task, and for a role that the task lacks."""
     place = f"{where}: calibrations.{name}"
     pins = resolved.study.pins()
     if calibration.wheel is not None and calibration.wheel not in pins:
@@ -29,19 +29,19 @@ def check_calibration(name: str, calibration: Calibration, resolved: Resolved, w
     task, source = resolved.tasks[calibration.task], resolved.source_of(calibration.task)
     split = task.hash_split.of if task.hash_split else task.train_split
     if calibration.role == "train" and (split is None or split not in task.sources[source].splits):
-        lack = "no rows to train on" if split is None else f"no split {split!r} in its source {source}"
+        missing = "no rows to train on" if split is None else f"no split {split!r} in its source {source}"
         raise UserError(
-            f"{place}: role train, but task {task.name} has {lack}. Take another task or source, or role: evaluate "
-            "(then the method has seen the texts it is evaluated on, without their scores)."
+            f"{place}: role train, but task {task.name} has {missing}. Use another task or source, or role: evaluate "
+            "(then the method calibrates on the texts that are evaluated)."
         )
 
 
-WITHOUT_MASK = ("none", "dense", "sparse_to_dense")  # transfer modes that need no mask to hold
+WITHOUT_MASK = ("none", "dense", "sparse_to_dense")  # transfer modes that need no mask
 
 
 def check_compressions(place: str, exp: Experiment, resolved: Resolved) -> None:
-    """UserError, `place` in front, for a compression that names no calibration of the study, or that the experiment's
-    transfer modes or protocol cannot take."""
+    """Raise UserError, prefixed with `place`, for a compression with an unknown calibration, or one that does not fit
+    the experiment's transfer modes or protocol."""
     for number, grid in enumerate(exp.compressions):
         where = f"{place}.compressions.{number}: method {grid.method}"
         calibrations = resolved.study.calibrations
@@ -58,11 +58,11 @@ def check_compressions(place: str, exp: Experiment, resolved: Resolved) -> None:
 
 
 def _check_modes(where: str, grid: CompressionGrid, exp: Experiment) -> None:
-    held = [mode for mode in exp.transfer if mode not in WITHOUT_MASK]
-    if METHODS[grid.method].gives == "weight" and held:
+    masked = [mode for mode in exp.transfer if mode not in WITHOUT_MASK]
+    if METHODS[grid.method].gives == "weight" and masked:
         raise UserError(
-            f"{where} prunes nothing, so there is no mask that transfer {', '.join(held)} could hold. Use transfer "
-            f"none, or sparse_to_dense (compressed at the start, then everything trains)."
+            f"{where} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer none, or "
+            "sparse_to_dense (compressed at the start, then all weights train)."
         )
 
 
@@ -72,47 +72,47 @@ def _check_head(where: str, grid: CompressionGrid, exp: Experiment, resolved: Re
     for use in exp.tasks:
         if resolved.study.protocol(exp.protocol, resolved.tasks[use.task]).prune_head:
             raise UserError(
-                f"{where} is worked out once on the pre-trained model, which has no head of task {use.task}; "
-                f"prune_head cannot be on. Switch it off, or use magnitude."
+                f"{where} is computed once on the pre-trained model, which has no head for task {use.task}, so "
+                "prune_head must be false. Set it to false or use magnitude."
             )
 
 
 MAX_CELLS = 200_000  # of a study; Snakemake takes about 2 ms and 30 kB for each
-WHAT_SERVES = {
-    "context": "A task serves it with columns.passage and a knobs.context entry.",
-    "answer_span": "A task serves it with columns.passage and a knobs.context entry.",
-    "options": "A task of kind choice serves it with a knobs.options entry.",
-    "shots": "A task serves it with a shots entry.",
-    "data_fraction": "A task serves it with rows to train on (train_split or hash_split).",
+SUPPORT = {
+    "context": "A task supports it with columns.passage and a knobs.context entry.",
+    "answer_span": "A task supports it with columns.passage and a knobs.context entry.",
+    "options": "A task of kind choice supports it with a knobs.options entry.",
+    "shots": "A task supports it with a shots entry.",
+    "data_fraction": "A task supports it with rows to train on (train_split or hash_split).",
 }
 
 
-def chosen_experiments(given: object, experiments: object, option: str) -> list[str]:
-    """The names that `option` of a command line gives instead of a study's `run`; UserError for a name that the study's
-    `experiments` do not have, and for what is no name."""
+def chosen_experiments(choice: object, experiments: object, option: str) -> list[str]:
+    """The experiment names that a command line option gives instead of the study's `run`. Raises UserError for a name
+    that is not in the study's `experiments` and for a value that is no list of names."""
     place = option if option == "--experiments" else f"{option} experiments"
-    names = [given] if isinstance(given, str) else given
+    names = [choice] if isinstance(choice, str) else choice
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        told = f"{short_repr(given)} is no list of names" if names else "no experiment is named"
+        problem = f"{short_repr(choice)} is not a list of names" if names else "no experiment is named"
         raise UserError(
-            f"{place}: {told}; write --experiments A B (junkdna) or --config experiments='[A, B]' (snakemake)."
+            f"{place}: {problem}; write --experiments A B (junkdna) or --config experiments='[A, B]' (snakemake)."
         )
     for name in names:
         if isinstance(experiments, dict) and name not in experiments:
-            wrong = unknown_name("experiment", name, map(str, experiments), place)
-            several = " Several are written --experiments A B, or --config experiments='[A, B]'." if "," in name else ""
-            raise UserError(f"{wrong}{several}")
+            error = unknown_name("experiment", name, map(str, experiments), place)
+            several = " Write several as --experiments A B, or --config experiments='[A, B]'." if "," in name else ""
+            raise UserError(f"{error}{several}")
     return names
 
 
 def check_study(resolved: Resolved, where: str) -> None:
-    """UserError, `where` in front, for the first thing in a study that names what is not there or cannot be done."""
+    """Raise UserError, prefixed with `where`, for the first unknown name or impossible combination in a study."""
     study = resolved.study
     for name in study.run or []:
         if name not in study.experiments:
             raise unknown_name("experiment", name, study.experiments, f"{where}: run")
     if not study.active():
-        raise UserError(f"{where}: no experiment is on; name one in run, or take optional off.")
+        raise UserError(f"{where}: no experiment is active. Name one in run or remove optional: true.")
     _check_sources(study, resolved.tasks, where)
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
@@ -138,24 +138,24 @@ def _check_sources(study: Study, tasks: dict[str, Task], where: str) -> None:
 
 
 def _check_amount(study: Study, where: str) -> None:
-    """UserError for a product that is not meant: it would be walked through for hours before the first job."""
+    """Raise UserError for too many cells, probably a mistake, before planning takes hours."""
     amounts = {name: _combinations(exp) for name, exp in study.experiments.items()}
     for name, amount in amounts.items():
         if amount > MAX_CELLS:
             raise UserError(
-                f"{where}: experiments.{name} asks for {amount:,} combinations of models, tasks, knobs, compressions, "
-                f"transfer modes and seeds; {MAX_CELLS:,} are the most. Take fewer values, or several studies."
+                f"{where}: experiments.{name} has {amount:,} combinations of models, tasks, knobs, compressions, "
+                f"transfer modes and seeds; the maximum is {MAX_CELLS:,}. Use fewer values or several studies."
             )
     amount = sum(amounts[name] for name in study.active())
     if amount > MAX_CELLS:
         raise UserError(
-            f"{where}: its {len(study.active())} active experiments ask for {amount:,} combinations; {MAX_CELLS:,} are "
-            "the most. Set optional on some, or make several studies."
+            f"{where}: its {len(study.active())} active experiments have {amount:,} combinations; the maximum is "
+            f"{MAX_CELLS:,}. Set optional: true on some or split the study."
         )
 
 
 def _combinations(exp: Experiment) -> int:
-    """How many cells an experiment has at most: equal ones are counted each time, references are not."""
+    """Upper bound of the cells of an experiment, without references; equal cells are counted several times."""
     knobs = {name: len(values) for name, values in exp.knobs.items()}
     conditions = sum(prod((knobs | dict.fromkeys(use.fixed(), 1)).values()) for use in exp.tasks)
     levels = sum(sum(1 for _ in grid.levels()) for grid in exp.compressions)
@@ -184,38 +184,40 @@ def _check_experiment(place: str, exp: Experiment, resolved: Resolved) -> None:
 
 
 def check_knobs(place: str, task: Task, knobs: dict[str, list]) -> None:
-    """UserError, `place` in front, for a knob that the task does not serve, or not at one of the values given."""
-    served = task.knob_defaults()
+    """Raise UserError, prefixed with `place`, for a knob or a value of a knob that the task does not support."""
+    defaults = task.knob_defaults()
     for knob, values in knobs.items():
-        if knob not in served:
-            unknown = unknown_name("knob", knob, served or ["(none)"], f"{place}: task {task.name}")
-            raise UserError(f"{unknown} {WHAT_SERVES.get(knob, '')}".rstrip())
+        if knob not in defaults:
+            unknown = unknown_name("knob", knob, defaults or ["(none)"], f"{place}: task {task.name}")
+            raise UserError(f"{unknown} {SUPPORT.get(knob, '')}".rstrip())
         for value in values:
             if not task.serves(knob, value):
-                legal = task.knob_words(knob)
-                raise unknown_name(f"value of knob {knob}", value, legal, f"{place}: task {task.name}")
+                valid = task.knob_words(knob)
+                raise unknown_name(f"value of knob {knob}", value, valid, f"{place}: task {task.name}")
 
 
 def _check_context(place: str, task: Task, knobs: dict, source: str) -> None:
     if "context" not in task.knobs:
         return
-    shown = [value for value in knobs.get("context", [task.knobs["context"].default]) if value != "none"]
-    if shown and task.columns_of(source).passage is None:
+    contexts = [value for value in knobs.get("context", [task.knobs["context"].default]) if value != "none"]
+    if contexts and task.columns_of(source).passage is None:
         has = [other for other in task.sources if task.columns_of(other).passage is not None]
-        other = f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)" if has else "; the task has none"
-        raise UserError(
-            f"{place}: task {task.name}: context {shown[0]}, but source {source} has no passages. Take context none, "
-            f"or a source that has them{other}."
+        other = (
+            f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)" if has else " (the task has none)"
         )
-    if "masked" in knobs.get("answer_span", []) and not shown:
         raise UserError(
-            f"{place}: task {task.name}: answer_span masked, but with context none no passage is shown that could hold "
-            f"the answer; set context too, such as {{context: [64, passage], answer_span: [kept, masked]}}."
+            f"{place}: task {task.name}: context {contexts[0]}, but source {source} has no passages. Use context none "
+            f"or a source with passages{other}."
+        )
+    if "masked" in knobs.get("answer_span", []) and not contexts:
+        raise UserError(
+            f"{place}: task {task.name}: answer_span masked needs a passage, but context is none. Set context too, "
+            f"such as {{context: [64, passage], answer_span: [kept, masked]}}."
         )
 
 
 def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: Resolved) -> None:
-    """A task's kind against the model's and the transfer modes."""
+    """Raise UserError if the kinds of task and model do not fit the transfer modes."""
     kind = resolved.study.models[model].kind
     trained = [mode for mode in exp.transfer if mode != "none"]
     where = f"{place}: task {task.name} is of kind {task.kind}, model {model} of kind {kind}"
@@ -224,20 +226,20 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
     picked = resolved.study.protocol(exp.protocol, task).picked(kind)
     if trained and format_of(task.kind, kind, picked, trained=True) is None:
         raise UserError(
-            f"{where}: this pair is scored without training only, but transfer asks for {', '.join(trained)}. "
+            f"{where}: this pair can only be scored without training, but transfer has {', '.join(trained)}. "
             f"Use transfer: [none], or an encoder with a task of kind {_listed(kinds_answered('encoder', True))}."
         )
     if trained and resolved.study.models[model].dtype != "float32":
         raise UserError(
-            f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer asks for "
-            f"{', '.join(trained)}, and training takes float32. Name the model twice, once for each use."
+            f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer "
+            f"{', '.join(trained)} trains in float32. Add the model twice, with one dtype each."
         )
     source = resolved.source_of(task.name)
     needed = task.hash_split.of if task.hash_split else task.train_split
     if trained and needed is None:
-        raise UserError(f"{place}: task {task.name} has no rows to train on; give it train_split or hash_split.")
+        raise UserError(f"{place}: task {task.name} has no rows to train on. Set train_split or hash_split in it.")
     if trained and needed not in task.sources[source].splits:
-        raise UserError(_lacks(place, task, source, needed, "to train on"))
+        raise UserError(_missing_split(place, task, source, needed, "to train on"))
 
 
 def _check_untrained(where: str, task: Task, kind: str, exp: Experiment, resolved: Resolved) -> None:
@@ -249,22 +251,22 @@ def _check_untrained(where: str, task: Task, kind: str, exp: Experiment, resolve
     if task.kind in FORMATS[picked].picked_for:
         others = [other for other in picks(kind) if FORMATS[other].fits(trained=False)]
         raise UserError(
-            f"{where}: {kind}_choice {picked} needs a trained head; use {_listed(others)}, or other transfer modes."
+            f"{where}: {kind}_choice {picked} needs a trained head. Use {_listed(others)}, or other transfer modes."
         )
     modes = "transfer: [dense, sparse, sparse_to_dense, dense_freeze]"
-    fix = "Take a decoder" if task.kind == "generate" else f"Use {modes}, or another model"
+    fix = "Use a decoder" if task.kind == "generate" else f"Use {modes} or another model"
     answered = ", ".join(kinds_answered(kind, trained=False))
     raise UserError(f"{where}: transfer none trains no head, so this {kind} can only answer kind {answered}. {fix}.")
 
 
 def check_suffix(where: str, name: str, task: Task, resolved: Resolved) -> None:
-    """UserError, `where` in front, for an answer format that would not show what follows the options of a task."""
+    """Raise UserError, prefixed with `where`, if an answer format does not show the suffix of a task's options."""
     suffix = task.columns_of(resolved.source_of(task.name)).suffix
     if suffix is not None and not FORMATS[name].suffix:
         others = [other for other in picks("decoder") if FORMATS[other].suffix]
         raise UserError(
-            f"{where}: decoder_choice {name} would not show what follows the options (columns.suffix {suffix!r}); "
-            f"use {_listed(others)}."
+            f"{where}: decoder_choice {name} does not show the suffix of the options (columns.suffix {suffix!r}). "
+            f"Use {_listed(others)}."
         )
 
 
@@ -274,22 +276,24 @@ def _listed(names: list[str]) -> str:
 
 
 def _check_fits(place: str, task: Task, model: str, knobs: dict, exp: Experiment, resolved: Resolved) -> None:
-    """Knobs against the model's kind and the transfer modes."""
+    """Raise UserError if knobs do not fit the kind of model or the transfer modes."""
     kind, source = resolved.study.models[model].kind, resolved.source_of(task.name)
     if any(knobs.get("shots", [0])):
         if kind != "decoder" or set(exp.transfer) != {"none"}:
             raise UserError(
-                f"{place}: knob shots puts examples into a prompt: it needs a decoder and transfer: [none]."
+                f"{place}: knob shots adds examples to a prompt, so it needs a decoder and transfer: [none]."
             )
         if task.shots.of not in task.sources[source].splits:
-            raise UserError(_lacks(place, task, source, task.shots.of, "for shots"))
+            raise UserError(_missing_split(place, task, source, task.shots.of, "for shots"))
     if any(value != 100 for value in knobs.get("data_fraction", [])) and "none" in exp.transfer:
-        raise UserError(f"{place}: knob data_fraction is about rows to train on; transfer none trains on none.")
+        raise UserError(
+            f"{place}: knob data_fraction selects rows to train on, but transfer none does not train. Remove one."
+        )
 
 
-def _lacks(place: str, task: Task, source: str, split: str, use: str) -> str:
+def _missing_split(place: str, task: Task, source: str, split: str, use: str) -> str:
     has = [kind for kind, other in task.sources.items() if split in other.splits]
     return (
-        f"{place}: task {task.name}: source {source} has no split {split!r} {use}; "
-        f"sources that have it: {', '.join(has)} (choose with `tasks: {{{task.name}: {{source: {has[0]}}}}}`)."
+        f"{place}: task {task.name}: source {source} has no split {split!r} {use}. "
+        f"Sources with this split: {', '.join(has)} (select one with `tasks: {{{task.name}: {{source: {has[0]}}}}}`)."
     )

@@ -1,4 +1,4 @@
-"""Settings of the jobs that compress once for many cells (rules/compress.smk): calibration rows, compressed weights."""
+"""Settings of the jobs in rules/compress.smk: calibration rows and compressed weights, each used by many cells."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,12 @@ from junkdna.study.study import Resolved
 
 @dataclass(frozen=True)
 class CalibrationSettings(Settings):
-    """All that a file of calibration rows depends on. Neither the compression method nor the weights are part of it:
-    the rows are drawn for every method alike.
+    """Everything that a file of calibration rows depends on. The compression method is not part of it, because all
+    methods get the same rows.
 
-    The texts are the examples of `task` in `role`, or the values of `column` in `split` of `source` (as
-    `data.rows.load_raw` takes it: a path, or the name of a Hub split). `inputs` are fingerprints of the settings of the
-    model folder and of the examples.
+    The texts are the examples of `task` in `role`, or the values of `column` in `split` of `source` (a path or the name
+    of a Hub split, see `data.rows.load_raw`). `inputs` are fingerprints of the settings of the model folder and of the
+    examples.
     """
 
     version: int
@@ -42,8 +42,8 @@ class CalibrationSettings(Settings):
 
 @dataclass(frozen=True)
 class CompressedSettings(Settings):
-    """All that stored compressed weights depend on (`Cell.compressed_path`). `inputs` are fingerprints of the settings
-    of the model folder and, for a method that calibrates, of the calibration rows."""
+    """Everything that compressed weights (`Cell.compressed_path`) depend on. `inputs` are fingerprints of the settings
+    of the model folder and, if the method calibrates, of the calibration rows."""
 
     version: int
     model: str
@@ -59,10 +59,8 @@ class CompressedSettings(Settings):
 def calibration_settings(
     name: str, calibration: Calibration, seed: int, pins: Mapping[str, WheelPin]
 ) -> CalibrationSettings:
-    """What calibration rows depend on, but for `inputs` and the digest of local files."""
-    source = None
-    if calibration.task is None:
-        source = replace(pinned(calibration, pins), path=None)
+    """The settings of calibration rows, without `inputs` and the checksum of local files."""
+    source = replace(pinned(calibration, pins), path=None) if calibration.task is None else None
     return CalibrationSettings(
         version=SETTINGS_VERSION,
         calibration=name,
@@ -75,7 +73,7 @@ def calibration_settings(
 
 
 def calibration_file_settings(model: str, name: str, seed: int, resolved: Resolved) -> CalibrationSettings:
-    """All that a file of calibration rows for one model depends on."""
+    """Everything that a file of calibration rows for a model depends on."""
     settings = calibration_settings(name, resolved.study.calibrations[name], seed, resolved.study.pins())
     inputs = {"model": settings_fingerprint(model_settings(model, resolved))}
     if settings.source is None:
@@ -86,12 +84,12 @@ def calibration_file_settings(model: str, name: str, seed: int, resolved: Resolv
 
 
 def calibration_of(compression: Compression) -> str:
-    """The name of the calibration that a calibrated compression uses."""
+    """The name of the calibration that a compression uses."""
     return dict(compression.options)["calibration"]
 
 
 def compressed_settings(model: str, compression: Compression, seed: int, resolved: Resolved) -> CompressedSettings:
-    """All that stored compressed weights depend on."""
+    """Everything that compressed weights depend on."""
     method, spec = METHODS[compression.method], resolved.study.models[model]
     inputs = {"model": settings_fingerprint(model_settings(model, resolved))}
     if method.statistics:
@@ -111,5 +109,5 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
 
 
 def method_module(compression: Compression) -> str:
-    """The module that a compression's function is in."""
+    """The module with a compression's function."""
     return METHODS[compression.method].module

@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from pydantic import Field, create_model, field_validator, model_validator
 
 from junkdna.errors import unknown_name
-from junkdna.study.base import Name, StrictModel
 from junkdna.study.cell import Compression
 from junkdna.study.levels import LEVEL_KINDS, Level, level_error
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
 from junkdna.study.options import option_error, option_texts
+from junkdna.study.strict_model import Name, StrictModel
 
 MAX_TAG = 200  # characters of a compression's name, which names a folder; file systems allow 255 bytes
 LAYER_PATTERN = r"^[A-Za-z0-9_]+(-[0-9]+)?(\.[A-Za-z0-9_]+(-[0-9]+)?)*$"

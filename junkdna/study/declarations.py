@@ -1,7 +1,7 @@
 """Declarations: the literal at the top of a file that adds a method, an answer format, a figure or a claim.
 
-Such a file starts with one statement, `METHOD = Method(label="...", ...)`, whose values are literals. It is read from
-the file's text, so validation and planning know every method without importing torch; a job imports the one it runs.
+Such a file starts with one statement, such as `METHOD = Method(label="...", ...)`, whose values are literals. It is
+parsed, not imported, so validation and planning know every method without torch. A job imports only the one it runs.
 """
 
 import ast
@@ -13,11 +13,10 @@ PACKAGE = Path(__file__).parents[1]
 
 @cache
 def read_declarations(package: str, name: str) -> dict[str, dict]:
-    """File stem -> keyword arguments of `name = Class(...)` in each file of a package of junkdna.
+    """File stem -> keyword arguments of `name = Class(...)`, for each file of a package of junkdna, sorted by name.
 
-    `package` is dotted, such as "compress.methods"; files are read in the order of their names. Raises ValueError, with
-    file and line, for a file without the declaration, with a positional argument or with a value that is no literal:
-    whoever adds the file sees it at the first command. It does not check what the class requires.
+    `package` is dotted, such as "compress.methods". The arguments are not checked against the class. Raises ValueError,
+    with file and line, for a file without the declaration, a positional argument, or a value that is not a literal.
     """
     files = sorted(PACKAGE.joinpath(*package.split(".")).glob("*.py"))
     return {file.stem: _arguments(file, name) for file in files if file.stem != "__init__"}

@@ -1,12 +1,11 @@
 """The answer formats by name: how a question is asked and answered. Read from their files without importing torch.
 
-Adding a format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` with literal values, then the
-functions
+A new format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` with literal values, and the functions
 
-    tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]   columns of the tokens file, one dict a row
+    tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]   columns of the tokens file, one dict per row
     score(settings, model, rows, device, loop, tokenizer) -> Answers
     outputs(model, rows, batch, device) -> Tensor                        (B, ...), with gradients
-    loss(outputs, labels) -> Tensor                                      mean over the rows; pure
+    loss(outputs, labels) -> Tensor                                      mean over the rows; no side effects
 
 `tokenize` gets `TokenSettings`, `score` gets `CellSettings` and a function that loads the tokenizer. A format that
 cannot be trained has no `outputs`, and `loss = None`.
@@ -25,16 +24,16 @@ ModelKind = Literal["encoder", "decoder"]
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """What an answer format serves and needs.
+    """What an answer format supports and needs.
 
-    `models` are the kinds of model that it serves. For the task kinds `picked_for` a protocol picks it, by its name
-    under encoder_choice or decoder_choice; for the task kinds `default_for` it needs no key. `training`: it works
-    without training only (none), with and without (possible), or with training only (required). `head`: training
-    adds outputs, one for each class or one in all. `prompt` is the task key that holds a decoder's question.
-    `suffix`: whether what follows every option (columns.suffix) is read. `columns` are those of the tokens file that
-    it reads. `modules` are those that its functions import, so that their code counts for its cells.
+    `models` are the kinds of model it supports. It answers the task kinds `picked_for` if a protocol picks it by name
+    (encoder_choice, decoder_choice), and the task kinds `default_for` without a key. `training` is none (works only
+    without training), possible (with and without) or required (only with). `head`: the outputs that training adds, one
+    per class or one in total. `prompt` is the task key of a decoder's question. `suffix`: whether it shows
+    columns.suffix after every option. `columns` are the columns of the tokens file that it reads. `modules` are the
+    modules that its functions import, whose code is part of the fingerprint of its cells.
 
-    `label`, `meaning` and `caption` (what of a decoder's row is scored) are for people.
+    `label`, `meaning` and `caption` (the part of a decoder's row that is scored) are for people.
     """
 
     label: str
@@ -51,25 +50,25 @@ class Format:
     caption: str = ""
 
     def __post_init__(self) -> None:
-        for name, given, valid in (
+        for name, values, valid in (
             ("models", self.models, get_args(ModelKind)),
             ("picked_for", self.picked_for, get_args(Kind)),
             ("default_for", self.default_for, get_args(Kind)),
             ("training", (self.training,), ("none", "possible", "required")),
         ):
-            if wrong := [value for value in given if value not in valid]:
+            if wrong := [value for value in values if value not in valid]:
                 raise ValueError(f"answer format {self.label!r}: {name} {wrong[0]!r} is not one of {valid}")
 
     def fits(self, trained: bool) -> bool:
-        """Whether it can answer with training, or without."""
+        """Whether it can answer with training (True) or without (False)."""
         return self.training != ("none" if trained else "required")
 
 
-FORMATS = {name: Format(**given) for name, given in read_declarations("evaluate.formats", "FORMAT").items()}
+FORMATS = {name: Format(**keywords) for name, keywords in read_declarations("evaluate.formats", "FORMAT").items()}
 
 
 def picks(model_kind: str) -> tuple[str, ...]:
-    """Names that encoder_choice or decoder_choice may give."""
+    """Valid values of encoder_choice or decoder_choice."""
     return tuple(name for name, each in FORMATS.items() if model_kind in each.models and each.picked_for)
 
 
@@ -78,43 +77,41 @@ DecoderChoice = Literal[picks("decoder")]
 
 
 def format_of(kind: str, model_kind: str, picked: str, trained: bool) -> str | None:
-    """Name of the format in which models of a kind answer tasks of a kind, trained or not; None where there is none.
+    """Name of the format in which models of a kind answer tasks of a kind, trained or not; None if there is none.
 
-    `picked` is what the protocol picks for this kind of model (`Protocol.picked`). Raises ValueError where two formats
-    declare the same default.
+    `picked` is the protocol's pick for this kind of model (`Protocol.picked`). Raises ValueError if two formats declare
+    the same default.
     """
-    named = [picked] if kind in FORMATS[picked].picked_for else _defaults(kind, model_kind)
-    fitting = [name for name in named if FORMATS[name].fits(trained)]
+    names = [name for name, each in FORMATS.items() if model_kind in each.models and kind in each.default_for]
+    if kind in FORMATS[picked].picked_for:
+        names = [picked]
+    fitting = [name for name in names if FORMATS[name].fits(trained)]
     if len(fitting) > 1:
         raise ValueError(f"answer formats {', '.join(fitting)} are all the default of a {model_kind} for {kind}")
     return fitting[0] if fitting else None
 
 
-def _defaults(kind: str, model_kind: str) -> list[str]:
-    return [name for name, each in FORMATS.items() if model_kind in each.models and kind in each.default_for]
-
-
 def tokens_format(kind: str, model_kind: str, picked: str) -> str | None:
-    """Name of the format that makes the tokens file, which cells with and without training share."""
+    """Name of the format of the tokens file, which cells with and without training share."""
     return format_of(kind, model_kind, picked, trained=False) or format_of(kind, model_kind, picked, trained=True)
 
 
 def kinds_answered(model_kind: str, trained: bool) -> list[str]:
     """Kinds of task that models of a kind can answer, with training or without."""
-    served = {
+    supported = {
         kind
         for each in FORMATS.values()
         if model_kind in each.models and each.fits(trained)
         for kind in (*each.picked_for, *each.default_for)
     }
-    return [kind for kind in get_args(Kind) if kind in served]
+    return [kind for kind in get_args(Kind) if kind in supported]
 
 
 def format_module(name: str) -> str:
-    """The module that holds a format's functions."""
+    """The name of a format's module."""
     return f"junkdna.evaluate.formats.{name}"
 
 
 def load(name: str) -> ModuleType:
-    """The module of a format, imported."""
+    """The imported module of a format."""
     return import_module(format_module(name))

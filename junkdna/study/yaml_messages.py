@@ -1,6 +1,6 @@
-"""What a person reads where a study or task file holds a wrong value: plain sentences, without words of pydantic.
+"""Messages about wrong values in a study or task file, in plain sentences instead of pydantic's.
 
-Each sentence says the place, the value, what is wanted there, and how to write it.
+Each sentence names the path, the value, the expected kind of value, and how to write it.
 """
 
 import datetime
@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from pydantic import BaseModel
 
 from junkdna.errors import cut, short_repr, unknown_name
-from junkdna.study.base import NAME_PATTERN, PLAIN, valid_name
 from junkdna.study.level_hints import level_hint
-from junkdna.study.schema_places import KEY, in_words, keys_at, places_of_key, steps, wanted_at
+from junkdna.study.schema_keys import KEY, in_words, keys_at, places_of_key, steps, wanted_at
+from junkdna.study.strict_model import NAME_PATTERN, PLAIN, valid_name
 
-KINDS = {  # a type of pydantic's errors -> what it wants
+KINDS = {  # pydantic's type of error -> the expected kind of value
     "string_type": "a text",
     "string_sub_type": "a text",
     "int_type": "a whole number",
@@ -36,7 +36,7 @@ BOUNDS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
-PATTERNS = {  # of a text: what it says in words
+PATTERNS = {  # pattern or key -> its rule in words
     PLAIN: "must be one line, without control characters",
     "version": "must be a version, such as 1.0.2: letters, digits and the characters . _ + ! -",
     "sha256": "must be a SHA-256: 64 digits and small letters a to f",
@@ -45,21 +45,21 @@ PATTERNS = {  # of a text: what it says in words
 
 
 def sentences(model: type[BaseModel], items: list[dict]) -> list[str]:
-    """One line for each place that pydantic names in `items` (what `ValidationError.errors` gives), in their order.
+    """One line for each path in `items` (from `ValidationError.errors`), in their order.
 
-    The alternatives of one place ("a whole number", "a text") are told as one.
+    The alternatives of a union ("a whole number", "a text") are combined.
     """
     by_place: dict[tuple[str, bool], list[dict]] = {}
     for item in items:
         by_place.setdefault((in_words(steps(model, item["loc"])), item["loc"][-1:] == (KEY,)), []).append(item)
-    return [line for (place, _), found in by_place.items() for line in _of_place(model, place, found)]
+    return [line for (place, _), errors in by_place.items() for line in _of_place(model, place, errors)]
 
 
 def _of_place(model: type[BaseModel], place: str, items: list[dict]) -> list[str]:
     start = cut(place, 200)
     if len(items) > 1 and all(item["type"] in KINDS for item in items):
-        wanted = [*dict.fromkeys(KINDS[item["type"]] for item in items)]
-        return [f"{start}: {_other_kind(' or '.join(wanted), items[0])}"]
+        expected = [*dict.fromkeys(KINDS[item["type"]] for item in items)]
+        return [f"{start}: {_other_kind(' or '.join(expected), items[0])}"]
     return [*dict.fromkeys(f"{start}: {_sentence(model, item)}" for item in items)]
 
 
@@ -69,8 +69,8 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(model, place)
     if kind == "missing":
-        wanted = "the second number of the pair" if isinstance(key, int) else f"write `{key}: ...`"
-        return f"is missing: {wanted} ({wanted_at(model, place)})"
+        fix = "the second number of the pair" if isinstance(key, int) else f"write `{key}: ...`"
+        return f"is missing: {fix} ({wanted_at(model, place)})"
     if key == KEY and kind in ("literal_error", "string_pattern_mismatch", "string_type"):
         return _key(item)
     if kind == "literal_error":
@@ -92,7 +92,7 @@ def _rare(item: dict) -> str:
     if kind == "string_pattern_mismatch":
         return _pattern(item)
     if kind == "string_too_short":
-        return "is empty; write a text, or leave the key out"
+        return "is empty; write a text or remove the key"
     if kind == "string_too_long":
         return f"has {len(given):,} characters; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
     if kind == "too_short":
@@ -102,21 +102,21 @@ def _rare(item: dict) -> str:
     if kind == "finite_number":
         return f"must be a finite number (given: {short_repr(given)})"
     if kind == "string_unicode":
-        return f"holds half of a Unicode character: write the text again (given: {short_repr(given)})"
+        return f"contains half of a Unicode character; write the text again (given: {short_repr(given)})"
     if kind == "invalid_key":
         return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
     if kind in ("value_error", "source_kind"):
-        told = item["msg"].removeprefix("Value error, ")
-        plain = not isinstance(given, dict | list | BaseModel) and short_repr(given) not in told
-        return f"{told} (given: {_told(given)})" if plain else told
+        message = item["msg"].removeprefix("Value error, ")
+        add_value = not isinstance(given, dict | list | BaseModel) and short_repr(given) not in message
+        return f"{message} (given: {_written(given)})" if add_value else message
     return f"cannot be {short_repr(given)}"
 
 
 def _unknown_key(model: type[BaseModel], place: list) -> str:
     name, here = str(place[-1]), keys_at(model, place[:-1])
-    elsewhere = [where for where in places_of_key(model, name) if name not in here]
+    others = [] if name in here else places_of_key(model, name)
     text = str(unknown_name("key", place[-1], here))
-    return f"{text} {name!r} belongs in {' or '.join(elsewhere[:3])}." if elsewhere else text
+    return f"{text} {name!r} belongs in {' or '.join(others[:3])}." if others else text
 
 
 def _key(item: dict) -> str:
@@ -136,52 +136,51 @@ def _pattern(item: dict) -> str:
         valid = valid_name(given)
         fix = f"; {valid!r} would do" if valid else ""
         return (
-            "may hold letters a to z and A to Z, digits and the characters _ . -, and begins with a letter or digit, "
-            f"since files are named after it (given: {short_repr(given)}){fix}"
+            "may contain letters a to z and A to Z, digits and the characters _ . -, and must begin with a letter or "
+            f"digit, because files are named after it (given: {short_repr(given)}){fix}"
         )
-    rule = PATTERNS.get(pattern) or PATTERNS.get(key, "holds characters that it must not")
-    return f"{rule} (given: {short_repr(given)})"
+    return f"{PATTERNS.get(pattern) or PATTERNS.get(key, 'contains invalid characters')} (given: {short_repr(given)})"
 
 
-def _other_kind(wanted: str, item: dict, first_key: str = "") -> str:
-    """What is wanted in place of the given value, and how to write it; `first_key` is legal inside the place."""
+def _other_kind(expected: str, item: dict, first_key: str = "") -> str:
+    """The expected kind of value and how to write it; `first_key` is the first valid key of an expected mapping."""
     given, key = item.get("input"), next((part for part in reversed(item["loc"]) if isinstance(part, str)), "")
     if hint := level_hint(key, given):
-        return f"must be {wanted} (given: {short_repr(given)}); {hint}"
+        return f"must be {expected} (given: {short_repr(given)}); {hint}"
     if given is None:
-        return f"is empty; it must be {wanted}{_fill(wanted)}"
-    if "a text" in wanted and not isinstance(given, str | list | dict):
-        return f"must be {wanted}, but YAML reads {_read_as(given)}; put it in quotes{_quoted(given)}"
-    return f"must be {wanted} (given: {_told(given)}){_rewrite(wanted, given, first_key)}"
+        return f"is empty; it must be {expected}{_fill(expected)}"
+    if "a text" in expected and not isinstance(given, str | list | dict):
+        return f"must be {expected}, but YAML reads {_read_as(given)}; put it in quotes{_quoted(given)}"
+    return f"must be {expected} (given: {_written(given)}){_rewrite(expected, given, first_key)}"
 
 
-def _fill(wanted: str) -> str:
-    if "lines" in wanted:
-        return ": write them below it, indented by two blanks; or leave the key out"
-    if "list" in wanted:
-        return ": write [one, another], or leave the key out"
-    if "text" in wanted:
-        return ': write one; the word null itself, or ~, goes into quotes: "null"'
-    return ": write one, or leave the key out"
+def _fill(expected: str) -> str:
+    if "lines" in expected:
+        return ": write them below it, indented by two blanks, or remove the key"
+    if "list" in expected:
+        return ": write [one, another] or remove the key"
+    if "text" in expected:
+        return ': write one; put the word null or ~ in quotes: "null"'
+    return ": write one or remove the key"
 
 
-def _rewrite(wanted: str, given: object, first_key: str) -> str:
-    if "lines" in wanted:
+def _rewrite(expected: str, given: object, first_key: str) -> str:
+    if "lines" in expected:
         named = given[0] if isinstance(given, list) and given and isinstance(given[0], str) else "key"
         dashes = ", without dashes or brackets" if isinstance(given, list) else ""
         return f"; write a line `{first_key or cut(named, 40)}: ...` for each key, indented by two blanks{dashes}"
-    if "a list" in wanted and isinstance(given, dict):
-        return "; write each entry on a line of its own that begins with `- `"
-    if "a list" in wanted:
-        return f"; put it in brackets: [{cut(given, 40) if isinstance(given, str) else _told(given)}]"
+    if "a list" in expected and isinstance(given, dict):
+        return "; write each entry on its own line, which begins with `- `"
+    if "a list" in expected:
+        return f"; put it in brackets: [{cut(given, 40) if isinstance(given, str) else _written(given)}]"
     if isinstance(given, list | dict):
         return "; write one value, without brackets, braces or dashes"
-    if "true or false" in wanted:
+    if "true or false" in expected:
         return _close(str(given), ("true", "false"))
-    if "number" in wanted:
+    if "number" in expected:
         if isinstance(given, str) and re.fullmatch(r"[-+]?[0-9]+", given):
-            return "; take the quotes away"
-        return f"; write {'digits alone, such as 3' if 'whole' in wanted else 'digits with a point, such as 0.5'}"
+            return "; remove the quotes"
+        return f"; write {'digits only, such as 3' if 'whole' in expected else 'digits with a point, such as 0.5'}"
     return ""
 
 
@@ -191,11 +190,11 @@ def _close(given: str, valid: tuple[str, ...]) -> str:
 
 
 def _spelled(value: object) -> str:
-    """A value as YAML spells it, as far as that can be told from what was read."""
-    return value if isinstance(value, str) else _told(value)
+    """A value as it is probably written in YAML."""
+    return value if isinstance(value, str) else _written(value)
 
 
-def _told(value: object) -> str:
+def _written(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, datetime.date):
@@ -218,4 +217,4 @@ def _quoted(given: object) -> str:
         return f', such as "{given.isoformat()}"'
     if isinstance(given, int):
         return f', such as "{given}"'
-    return ' exactly as you mean it, such as "1.10" or "1e3"'  # 1.10 is 1.1 by now
+    return ' exactly as you mean it, such as "1.10" or "1e3"'  # YAML read 1.10 as 1.1

@@ -1,4 +1,4 @@
-"""YAML in, validated models out, with every mistake named in one readable message."""
+"""Reads YAML files and validates them as models, with one readable message for all mistakes."""
 
 import re
 from itertools import count
@@ -9,33 +9,33 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from junkdna.errors import SCREEN_TEXT, UserError, cut
-from junkdna.study.schema_places import in_words
+from junkdna.study.schema_keys import in_words
 from junkdna.study.yaml_messages import sentences
 from junkdna.study.yaml_text import syntax_message, text_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MAX_PARTS = 500_000  # keys, values and characters of text, each alias counted as what it stands for
+MAX_PARTS = 500_000  # keys, values and characters of text, with aliases expanded
 MAX_DEPTH = 40
-TOO_DEEP = f"lists or mappings stand more than {MAX_DEPTH} deep inside one another"
-MAX_MISTAKES = 10  # that one message lists
-MANY = 5  # mistakes, from which on each gets no more than two rows of a screen
+TOO_DEEP = f"lists or mappings are nested more than {MAX_DEPTH} levels deep"
+MAX_MISTAKES = 10  # in one message
+MANY = 5  # with more mistakes than this, each gets at most two rows of a screen
 TWO_ROWS = 236
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice. Every error knows its line.
+    """A SafeLoader that rejects duplicate keys and gives every error a line.
 
-    A plain word is read as YAML 1.2 says, not as PyYAML does by itself: yes, no, on and off are texts (a field that is
-    true or false takes them all the same), and so are dates, 12:30 (750 to YAML 1.1), 1_000, 0x1F and 0o12; 1e3 is a
-    number. A whole number that begins with 0 is refused: 010 is 8 in YAML 1.1 and 10 in YAML 1.2.
+    Plain words follow YAML 1.2, unlike in PyYAML: yes, no, on and off are texts (boolean fields accept them anyway),
+    and so are dates, 12:30 (750 in YAML 1.1), 1_000, 0x1F and 0o12; 1e3 is a number. Whole numbers that begin with 0
+    are rejected, because 010 is 8 in YAML 1.1 and 10 in YAML 1.2.
     """
 
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         self.depth += 1
-        if self.depth > MAX_DEPTH:  # here, because what comes before is quadratic in the depth
+        if self.depth > MAX_DEPTH:  # checked here, because PyYAML's time is quadratic in the depth
             raise yaml.composer.ComposerError(None, None, TOO_DEEP, self.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -46,7 +46,7 @@ class _StrictLoader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except yaml.YAMLError:
             raise
-        except (LookupError, AttributeError, TypeError) as error:  # PyYAML's own, as for `!!bool maybe`
+        except (LookupError, AttributeError, TypeError) as error:  # of PyYAML, as for `!!bool maybe`
             problem = f"a !!tag does not fit its value ({error})"
         except (ValueError, OverflowError) as error:  # as for !!timestamp 2024-99-01 or 5,000 digits
             problem = str(error).partition(";")[0]
@@ -62,7 +62,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
         if not isinstance(key, str | int | float | bool) and key is not None:
             raise yaml.constructor.ConstructorError(None, None, "keys must be plain text", key_node.start_mark)
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} occurs twice", key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
@@ -75,17 +75,17 @@ def _whole(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
     if digits.isdigit() and len(digits) > 1 and digits.startswith("0"):
         plain = node.value.rstrip(digits).lstrip("+") + (digits.lstrip("0") or "0")
         problem = (
-            f"{node.value[:80]} begins with 0, which some programs read as octal; write {plain[:80]}, or put it in "
-            f'quotes where a text is meant: "{node.value[:80]}"'
+            f"{node.value[:80]} begins with 0, which some programs read as octal; write {plain[:80]} or, for a text, "
+            f'put it in quotes: "{node.value[:80]}"'
         )
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-    if len(digits) > 4000:  # Python itself refuses more than 4,300
+    if len(digits) > 4000:  # Python rejects more than 4,300
         problem = f"a whole number of {len(digits):,} digits"
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
     return loader.construct_yaml_int(node)
 
 
-PLAIN_WORDS = {  # what a plain word is besides a text -> how it looks, and the characters it may begin with
+PLAIN_WORDS = {  # type of a plain word other than text -> its pattern and first characters
     "bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     "int": (r"^[-+]?[0-9]+$", "-+0123456789"),
     "float": (
@@ -96,38 +96,38 @@ PLAIN_WORDS = {  # what a plain word is besides a text -> how it looks, and the 
     "merge": (r"^<<$", "<"),
 }
 _StrictLoader.yaml_implicit_resolvers = {}
-for _word, (_looks, _first) in PLAIN_WORDS.items():
-    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_word}", re.compile(_looks), list(_first))
+for _type, (_pattern, _first) in PLAIN_WORDS.items():
+    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_type}", re.compile(_pattern), list(_first))
 _StrictLoader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def read_yaml(path: Path) -> dict:
-    """Mapping read from one YAML file. Raises UserError with the line for anything that is not one.
+    """The mapping in a YAML file. Raises UserError, with the line, for any other content.
 
-    No tag makes an object or runs anything. A file of more than `MAX_BYTES`, or one whose aliases stand for more than
-    `MAX_PARTS`, is refused before it is unfolded.
+    Tags create no objects and run no code. A file of more than `MAX_BYTES`, or of more than `MAX_PARTS` with expanded
+    aliases, is rejected before aliases are expanded.
     """
     text = text_of(path)
     loader = _StrictLoader(text)
     try:
         node = loader.get_single_node()
-        _refuse_unfolding(node)
+        _check_expanded_size(node)
         data = loader.construct_document(node) if node else None
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path} is not valid YAML: {syntax_message(error, text)}") from None
     finally:
         loader.dispose()
     if data is None:
-        raise UserError(f"{path} is empty, but must hold a mapping (`key: value` lines).")
+        raise UserError(f"{path} is empty, but must contain a mapping (`key: value` lines).")
     if not isinstance(data, dict):
         kind = {list: "a list", str: "one text"}.get(type(data), "one value")
-        raise UserError(f"{path} must hold a mapping (`key: value` lines, a blank after each colon), not {kind}.")
+        raise UserError(f"{path} must contain a mapping (`key: value` lines, a blank after each colon), not {kind}.")
     return data
 
 
-def _refuse_unfolding(node: yaml.Node | None) -> None:
-    """ConstructorError, with its line, for a document that is too deep or, each alias counted as what it stands for,
-    too large; an alias inside what it stands for is infinitely deep. Merge keys (`<<`) are aliases too."""
+def _check_expanded_size(node: yaml.Node | None) -> None:
+    """Raise ConstructorError, with the line, for a document that is too deep or, with expanded aliases, too large. A
+    recursive alias is infinitely deep. Merge keys (`<<`) are aliases too."""
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node, depth: int) -> int:
@@ -139,10 +139,12 @@ def _refuse_unfolding(node: yaml.Node | None) -> None:
         elif isinstance(node, yaml.ScalarNode):
             total = 1 + len(node.value)
         else:
-            inner = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
-            total = 1 + sum(size(one, depth + 1) for one in inner)
+            inner = (
+                node.value if isinstance(node, yaml.SequenceNode) else [each for pair in node.value for each in pair]
+            )
+            total = 1 + sum(size(each, depth + 1) for each in inner)
             if total > MAX_PARTS:
-                problem = f"with its aliases (*name) unfolded this holds more than {MAX_PARTS:,} values and characters"
+                problem = f"with expanded aliases (*name) this has more than {MAX_PARTS:,} values and characters"
         if problem:
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         sizes[id(node)] = total
@@ -153,8 +155,8 @@ def _refuse_unfolding(node: yaml.Node | None) -> None:
 
 
 def validated(model: type[Model], data: dict, where: str) -> Model:
-    """`data` as `model`, or one UserError that lists wrong keys with their places and close names."""
-    _refuse_size(data, where)
+    """`data` as a `model`. Raises one UserError with all wrong keys, their paths and close names."""
+    _check_size(data, where)
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -162,13 +164,13 @@ def validated(model: type[Model], data: dict, where: str) -> Model:
         total = max(len(lines), error.error_count() if error.error_count() > 4 * MAX_MISTAKES else 0)
         rest = [f"... and about {total - MAX_MISTAKES} more"] if total > MAX_MISTAKES else []
         most = TWO_ROWS if len(lines) > MANY else SCREEN_TEXT
-        said = [cut(line, most) for line in lines[:MAX_MISTAKES]]
-        text = [f"{where}: {total} {'mistake' if total == 1 else 'mistakes'}", *said, *rest]
+        shortened = [cut(line, most) for line in lines[:MAX_MISTAKES]]
+        text = [f"{where}: {total} {'mistake' if total == 1 else 'mistakes'}", *shortened, *rest]
         raise UserError("\n  ".join(text)) from None
 
 
-def _refuse_size(data: object, where: str) -> None:
-    """UserError, with the key, for what is too deep or too large to look at, and for numbers of more than 64 bits."""
+def _check_size(data: object, where: str) -> None:
+    """Raise UserError, with the key, for data that is too deep or too large and for integers of more than 64 bits."""
     sizes: dict[int, int] = {}
 
     def size(value: object, place: tuple) -> int:
@@ -195,4 +197,4 @@ def _size_problem(value: object, total: int, depth: int) -> str:
         return "a whole number of more than 64 bits"
     if depth > MAX_DEPTH:
         return TOO_DEEP
-    return f"more than {MAX_PARTS:,} values and characters, aliases unfolded" if total > MAX_PARTS else ""
+    return f"more than {MAX_PARTS:,} values and characters with expanded aliases" if total > MAX_PARTS else ""

@@ -2,13 +2,13 @@
 
 dense            nothing is masked
 sparse           pruned weights are 0 at the start and after every optimizer step
-sparse_to_dense  pruned weights are 0 at the start, then everything trains
-dense_freeze     pruned weights keep their pre-trained values throughout, the others train
+sparse_to_dense  pruned weights are 0 at the start, then all weights train
+dense_freeze     pruned weights keep their pre-trained values, all others train
 
-A step minimizes the loss of the answer format. Data order, head initialization, schedule and dropout draws come from
-(task, seed) alone, so every mode and every compression of one seed sees the same. Unlike the authors' loop,
-the mask is applied after the *last* step too. As in theirs, optimizer moments are not masked. Not done: gradient
-clipping, model selection (last step counts).
+A step minimizes the loss of the answer format. Data order, head initialization, schedule and dropout depend on
+(task, seed) only, so they are the same for every mode and compression of a seed. Unlike in the authors' loop, the mask
+is also applied after the *last* step. As in theirs, optimizer moments are not masked. There is no gradient clipping and
+no model selection: the weights after the last step count.
 """
 
 import math
@@ -32,7 +32,7 @@ from junkdna.train.train_rows import TrainRows, check_rows
 
 @dataclass(frozen=True)
 class Trained:
-    """What the loop reports: optimizer steps, mean loss of the first and of the last tenth of them."""
+    """Number of optimizer steps, and the mean loss of the first and of the last tenth of them."""
 
     steps: int
     first_loss: float
@@ -40,7 +40,7 @@ class Trained:
 
 
 def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
-    """Factor on the peak learning rate at a step (0-based): linear up over the warm-up, then linear down to 0."""
+    """Factor on the peak learning rate at a step (from 0): linear warm-up, then linear decay to 0."""
     warmup = round(steps * warmup_fraction)
     return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
 
@@ -48,9 +48,9 @@ def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float
 def optimizer_steps(rows: int, full_rows: int, protocol: TrainingSettings) -> int:
     """Optimizer steps of a training on `rows` of `full_rows` train rows, by the protocol's `match`.
 
-    epochs  epochs * ceil(rows / batch_size): fewer rows, fewer steps, as in the authors' code
-    steps   epochs * ceil(full_rows / batch_size): the steps that all rows would get, so that the amount of data does
-            not change with the length of training. Where fewer rows than a batch are left, its steps are smaller.
+    epochs  epochs * ceil(rows / batch_size): fewer rows give fewer steps, as in the authors' code
+    steps   epochs * ceil(full_rows / batch_size): the steps that all rows would get, so the length of training does not
+            depend on the amount of data. If `rows` is less than batch_size, batches are smaller.
     """
     counted = full_rows if protocol.match == "steps" else rows
     return protocol.epochs * math.ceil(counted / protocol.batch_size)
@@ -68,11 +68,10 @@ def fine_tune(
 ) -> Trained:
     """Train `model` in place in one transfer mode; `masks` (True = kept) may be empty for mode dense.
 
-    `data` names the answer format, whose loss is minimized. The learning rate's schedule spans the steps that are made.
-    `key` is (task, seed). Raises UserError
-    before the first step for rows that cannot be learned from, RuntimeError when the mask does not hold exactly after
-    the last one (contract 5). `loop` goes through the batches; what it may keep of an interrupted training is the state
-    after a step, while masks and frozen values are made again from the model as it is given.
+    `data` names the answer format whose loss is minimized. The learning rate schedule spans all optimizer steps. `key`
+    is (task, seed). `loop` iterates over the batches and may save the state after a step; masks and frozen values are
+    not saved but computed again from `model`. Raises UserError before the first step for rows that are not usable for
+    training, and RuntimeError if a masked weight moved (contract 5).
     """
     check_rows(data, model.config.num_labels)
     steps = optimizer_steps(len(data), data.full_rows or len(data), protocol)
@@ -87,8 +86,10 @@ def fine_tune(
     batches = _batches(len(data), protocol.batch_size, steps, key)
     state = TrainingState(model, optimizer)
     device = next(model.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _repeatable(device):
-        torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator; the global state is put back
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _deterministic(device):
+        torch.manual_seed(
+            seed_for("dropout", *key)
+        )  # nn.Dropout takes no generator; fork_rng restores the global state
         model.train()
         for batch in loop("train", batches, state.save, state.load):
             factor = learning_rate_factor(len(state.losses), len(batches), protocol.warmup_fraction)
@@ -104,10 +105,10 @@ def fine_tune(
 
 
 @contextmanager
-def _repeatable(device: torch.device) -> Iterator[None]:
-    """On a GPU, only kernels that add in a fixed order: with the usual ones two runs of a cell end 1e-6 apart.
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """Allow only deterministic kernels on a GPU; with the default ones, two runs of a cell differ by about 1e-6.
 
-    Not `warn_only`: that leaves the memory-efficient attention's backward as it was.
+    `warn_only` would not do: it leaves the backward pass of memory-efficient attention nondeterministic.
     """
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(before or device.type == "cuda")
@@ -146,7 +147,7 @@ def _check(prunables: list, masks: dict, mode: str, kept_values: dict | None) ->
 
 
 def _batches(rows: int, batch_size: int, steps: int, key: tuple) -> list[list[int]]:
-    """Epoch after epoch, each in an order of its own, until there are `steps` batches; an epoch's last may be short."""
+    """`steps` batches of row numbers. Each epoch has its own order; its last batch may be smaller."""
     batches: list[list[int]] = []
     for epoch in count():
         if len(batches) >= steps:

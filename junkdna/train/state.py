@@ -1,13 +1,13 @@
-"""What a training has come to between two optimizer steps, as tensors: enough to go on with the same numbers."""
+"""The state of a training between two optimizer steps, as tensors: enough to resume with the same numbers."""
 
 import torch
 from torch import Tensor, nn
 
 
 class TrainingState:
-    """The losses so far, and by reference the model and its optimizer. Copies nothing until `save` is asked.
+    """The losses so far, with references to the model and its optimizer. Nothing is copied before `save`.
 
-    The random state is that of the CPU's generator and of the model's GPU, where dropout draws from.
+    The random state is that of the generators of the CPU and of the model's GPU, from which dropout draws.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -17,11 +17,11 @@ class TrainingState:
         self._device = next(model.parameters()).device
 
     def finish(self) -> None:
-        """Let go of the optimizer: no step follows, and only weights and losses are worth keeping."""
+        """Drop the optimizer after the last step; only weights and losses are saved from then on."""
         self._optimizer = None
 
     def save(self) -> dict[str, Tensor]:
-        """Weights, buffers and losses, and while the training goes on the optimizer's and the random state."""
+        """Weights, buffers and losses; before `finish` also the optimizer's state and the random state."""
         tensors = {f"weight/{name}": weight.detach() for name, weight in self._model.named_parameters()}
         tensors |= {f"buffer/{name}": buffer.clone() for name, buffer in self._model.named_buffers()}
         tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
@@ -35,7 +35,7 @@ class TrainingState:
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `save` gave for the same model and optimizer; weights are written in place."""
+        """Restore tensors that `save` returned for the same model and optimizer; weights are written in place."""
         for name, weight in self._model.named_parameters():
             weight.copy_(tensors[f"weight/{name}"])
         for name, buffer in self._model.named_buffers():

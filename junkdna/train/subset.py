@@ -1,4 +1,4 @@
-"""Which train rows a `data_fraction` keeps (paper, setting 1: data adequacy)."""
+"""The train rows that the knob `data_fraction` keeps (paper, setting 1: data adequacy)."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -10,19 +10,18 @@ from junkdna.seeds import seed_for
 
 
 def subset(answers: Sequence[int] | None, positions: Sequence[int], percent: int, how: str, seed_key: tuple) -> list:
-    """Indices, in stored order, of the train rows that stay at `percent` (1 to 100): round(n * percent / 100) of n
-    rows, halves to the even number, at least one.
+    """Indices, in stored order, of the train rows to keep at `percent` (1 to 100): round(n * percent / 100) of n rows,
+    halves rounded to the even number, at least one.
 
-    `answers` holds the class of each row; None where there are no classes to balance (choice, regression).
-    `positions` are the rows' numbers in their source.
+    `answers` holds the class of each row; None for tasks without classes to balance (choice, regression).
+    `positions` are the numbers of the rows in their source.
 
-    random  drawn by `seed_key` (task, seed) alone. A smaller percentage's rows are among a larger one's. With classes
-            the numbers per class are the Sainte-Lague (Webster) apportionment of the rows to the classes with at least
-            one row each, so they lie about one row from their share of the whole.
-    first   the first rows of the source, as the authors' `train[:p%]` (no shuffling, no balance, no seed).
+    random  a sample that depends on `seed_key` (task, seed) only. A larger percentage keeps all rows of a smaller one.
+            With classes, the rows per class are a Sainte-Lague (Webster) apportionment with at least one row per
+            class, so they differ from a proportional share by about one row.
+    first   the first rows of the source, like the authors' `train[:p%]` (not shuffled, not balanced, no seed).
 
-    100 keeps every row. Raises UserError for a percentage outside 1 to 100, an unknown `how`, and where a class of
-    the train rows would have no row left. Regression targets are not balanced: plain random.
+    Raises UserError for a percentage outside 1 to 100, an unknown `how`, and if a class would keep no row.
     """
     assert answers is None or len(answers) == len(positions)
     if not 1 <= percent <= 100:
@@ -37,45 +36,44 @@ def subset(answers: Sequence[int] | None, positions: Sequence[int], percent: int
 
 
 def check_targets(targets: Sequence[float], percent: int) -> None:
-    """UserError where the train rows that stay at `percent` all have the same number to predict."""
+    """Raise UserError if the train rows kept at `percent` all have the same target."""
     if len({*targets}) == 1:
         raise UserError(
-            f"data_fraction {percent}: the {len(targets)} train rows that stay all have the number {targets[0]:g}, so "
-            "that a constant would fit them; raise data_fraction."
+            f"data_fraction {percent}: the {len(targets)} train rows that it keeps all have the target {targets[0]:g}, "
+            "so a constant would fit them. Raise data_fraction."
         )
 
 
 def _random(answers: Sequence[int], positions: Sequence[int], seed_key: tuple) -> list[int]:
-    """All rows, so that every prefix is a stratified random sample: hence subsets are nested.
+    """All rows, in an order in which every prefix is a stratified random sample, so subsets are nested.
 
-    Sorting by (k + 1/2) / n_c, for the k-th drawn of the n_c rows of class c, deals the places out as Sainte-Lague's
-    divisors do; the first row of each class goes before all others.
+    Row k (from 0) of the n_c shuffled rows of class c is sorted by (k + 1/2) / n_c, which is Sainte-Lague's order of
+    seats. The first row of each class goes before all others.
     """
     generator = np.random.default_rng(seed_for("data_subset", *seed_key))
     drawn: dict[int, list[int]] = defaultdict(list)
     for row in generator.permutation(len(positions)).tolist():
         drawn[answers[row]].append(row)
-    places = [
+    ranked = [
         (rank > 0, (rank + 0.5) / len(rows), label, row)
         for label, rows in drawn.items()
         for rank, row in enumerate(rows)
     ]
-    return [row for *_, row in sorted(places)]
+    return [row for *_, row in sorted(ranked)]
 
 
-def _first(answers: Sequence[int], positions: Sequence[int], seed_key: tuple) -> list[int]:
-    return sorted(range(len(positions)), key=lambda row: positions[row])
-
-
-ORDERS: dict[str, Callable[[Sequence[int], Sequence[int], tuple], list[int]]] = {"random": _random, "first": _first}
+ORDERS: dict[str, Callable[[Sequence[int], Sequence[int], tuple], list[int]]] = {
+    "random": _random,
+    "first": lambda _, positions, __: sorted(range(len(positions)), key=positions.__getitem__),
+}
 
 
 def _refuse_lost_classes(answers: Sequence[int], kept: list[int], percent: int, how: str) -> None:
     lost = sorted(set(answers) - {answers[row] for row in kept}) if answers else []
     if lost:
-        cause = "as the file is sorted by class" if how == "first" else "as there are more classes than rows"
+        cause = "because the file is sorted by class" if how == "first" else "because it keeps fewer rows than classes"
         raise UserError(
-            f"data_fraction {percent}: no row of class {', '.join(map(str, lost[:5]))} is among the {len(kept)} of "
-            f"{len(answers)} train rows that stay (subset: {how}), {cause}. Raise data_fraction"
-            f"{', or take subset: random' if how == 'first' else ''}."
+            f"data_fraction {percent} keeps {len(kept)} of {len(answers)} train rows (subset: {how}), but none of "
+            f"class {', '.join(map(str, lost[:5]))}, {cause}. Raise data_fraction"
+            f"{' or set subset: random' if how == 'first' else ''}."
         )

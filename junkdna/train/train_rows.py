@@ -1,4 +1,4 @@
-"""The rows that a cell trains on, and whether every one of them can be learned from."""
+"""The rows that a cell trains on, and the check that each row is usable for training."""
 
 import math
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from junkdna.study.formats import FORMATS, load
 class TrainRows:
     """Rows to train on in an answer format, as columns of a tokens file (`tokens_file.SCHEMA`).
 
-    Columns that the format does not read may be missing. `full_rows` is the number of train rows before a data fraction
-    took some; None: these are all.
+    Columns that the format does not read may be missing. `full_rows` is the number of train rows before the knob
+    data_fraction was applied; None if it was not.
     """
 
     format: str
@@ -26,7 +26,7 @@ class TrainRows:
         return len(self.columns[FORMATS[self.format].columns[0]])
 
     def labels(self, batch: list[int], device: str) -> dict[str, Tensor]:
-        """What a loss compares the outputs for the rows `batch` with: tensors (B,), `answer` or `target`."""
+        """The labels of the rows `batch` that a loss needs: `answer` or `target`, a tensor (B,)."""
         types = {"answer": torch.int64, "target": torch.float32}
         return {
             name: torch.tensor([self.columns[name][i] for i in batch], dtype=types[name], device=device)
@@ -36,30 +36,29 @@ class TrainRows:
 
 
 def check_rows(data: TrainRows, classes: int) -> None:
-    """UserError unless every row can be learned from; `classes` is the number of the classifier's outputs."""
+    """Raise UserError unless every row is usable for training; `classes` is the number of the classifier's outputs."""
     if data.format not in FORMATS:
         raise unknown_name("answer format", data.format, FORMATS)
     if load(data.format).loss is None:
         trainable = [name for name, each in FORMATS.items() if each.training != "none"]
         raise UserError(
-            f"answer format {data.format} cannot be trained; those that can are {', '.join(trainable)}. Use "
-            "transfer: none."
+            f"answer format {data.format} cannot be trained (only {', '.join(trainable)} can). Use transfer: none."
         )
     columns = FORMATS[data.format].columns
-    if absent := [name for name in columns if data.columns.get(name) is None]:
+    if missing := [name for name in columns if data.columns.get(name) is None]:
         raise UserError(
-            f"answer format {data.format} reads {', '.join(absent)} of the train rows, which this task does not give; "
-            "its kind probably is another one."
+            f"answer format {data.format} needs the columns {', '.join(missing)}, but the train rows of this task lack "
+            "them. Check the task's kind."
         )
     assert len({len(data.columns[name]) for name in columns}) == 1, "columns of different lengths"
     if not len(data):
-        raise UserError("there are no train rows: check the task's train split and what it requires of a row.")
+        raise UserError("There are no train rows. Check the task's train split and columns.require.")
     problems = [(row, text) for row in range(len(data)) if (text := _problem(data, row, classes))]
     if problems:
         row, text = problems[0]
         raise UserError(
-            f"{len(problems)} of {len(data)} train rows cannot be learned from (answer format {data.format}); the "
-            f"first is row {row} (from 0): {text}. Correct the task's columns or leave such rows out."
+            f"{len(problems)} of {len(data)} train rows are not usable for training (answer format {data.format}); the "
+            f"first is row {row} (from 0): {text}. Correct the task's columns or exclude such rows."
         )
 
 
@@ -71,9 +70,10 @@ def _problem(data: TrainRows, row: int, classes: int) -> str | None:
     options = values.get("options")
     if options is not None and (len(options) < 2 or not all(options)):
         lengths = [len(option or []) for option in options]
-        return f"a choice needs two options or more, each with tokens; these are {lengths} tokens long"
+        return f"a choice needs at least two options with at least one token each, but they have {lengths} tokens"
     if "target" in values:
-        return None if math.isfinite(values["target"]) else f"target {values['target']} is no finite number"
-    places = f"{classes} classes" if options is None else f"{len(options)} options"
-    inside = values["answer"] in range(classes if options is None else len(options))
-    return None if inside else f"answer {values['answer']} is none of its {places} (counted from 0)"
+        return None if math.isfinite(values["target"]) else f"target {values['target']} is not a finite number"
+    count, noun = (classes, "classes") if options is None else (len(options), "options")
+    return (
+        None if values["answer"] in range(count) else f"answer {values['answer']} is not one of {count} {noun} (from 0)"
+    )

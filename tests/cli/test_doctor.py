@@ -14,7 +14,7 @@ import toy
 
 from junkdna.cli import machine
 from junkdna.cli.doctor import doctor
-from junkdna.data.wheels import WHEELS_VARIABLE
+from junkdna.data.wheel_download import WHEELS_VARIABLE
 from junkdna.run import gpus
 
 NOWHERE = "http://127.0.0.1:9"

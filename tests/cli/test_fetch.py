@@ -11,7 +11,7 @@ import toy
 from project import ROOT
 
 from junkdna.cli.fetch import sources
-from junkdna.data.wheels import WHEELS_VARIABLE
+from junkdna.data.wheel_download import WHEELS_VARIABLE
 from junkdna.study.load import load_study, resolve
 
 BEFORE_JOBS = {"wheel", "model", "examples", "calibration"}

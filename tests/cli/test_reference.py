@@ -17,7 +17,7 @@ from junkdna.cli.main import parser
 from junkdna.cli.partial import COLUMN, _gap_table
 from junkdna.compress.artifact import read_artifact
 from junkdna.report.reference import keys
-from junkdna.study.base import StrictModel
+from junkdna.study.strict_model import StrictModel
 
 FOLDER = ROOT / "docs/reference"
 TYPES = {

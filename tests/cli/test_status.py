@@ -23,7 +23,7 @@ from junkdna.storage.fingerprint import digest
 from junkdna.study import grid
 from junkdna.study.cell import Cell
 from junkdna.study.paths import BATCHES
-from junkdna.study.settings import settings_text
+from junkdna.study.settings_from_study import settings_text
 from junkdna.study.study import Resolved
 
 STUDY = {

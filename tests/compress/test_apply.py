@@ -26,7 +26,7 @@ from junkdna.models.load import load_plain
 from junkdna.run.cell_file import read_footer
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import parse_compression
 from junkdna.study.load import resolve
 from junkdna.study.methods import METHODS
@@ -288,5 +288,5 @@ def test_a_model_in_bfloat16_is_compressed_in_it(ran):
 def test_a_model_in_bfloat16_is_not_trained(ran):
     data = copy.deepcopy(toy.METHODS)
     data["models"]["tiny"] = {**data["models"]["tiny"], "dtype": "bfloat16"}
-    with pytest.raises(UserError, match=r"models\.tiny\.dtype is bfloat16.*training takes float32"):
+    with pytest.raises(UserError, match=r"models\.tiny\.dtype is bfloat16.*trains in float32"):
         resolve(data, "test")

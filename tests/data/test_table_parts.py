@@ -131,7 +131,7 @@ def test_json_rows_of_several_files_may_each_lack_keys(tmp_path) -> None:
 
 def test_two_columns_of_one_name(tmp_path) -> None:
     twice = pa.Table.from_arrays([A(["a"]), A(["b"])], names=["q", "q"])
-    assert "p0.arrow has column q more than once" in error_of(tmp_path, twice)
+    assert "p0.arrow has the column q more than once" in error_of(tmp_path, twice)
 
 
 def test_parquet_parts_keep_numbers_as_each_file_has_them(tmp_path) -> None:
@@ -173,7 +173,7 @@ def test_parquet_columns_of_any_name(tmp_path, name: str) -> None:
 
 def test_two_parquet_columns_of_one_name(tmp_path) -> None:
     parquet.write_table(pa.table([A(["x"]), A(["y"])], names=["a", "a"]), tmp_path / "a.parquet")
-    with pytest.raises(UserError, match=r"a\.parquet has column a more than once; rename one"):
+    with pytest.raises(UserError, match=r"a\.parquet has the column a more than once. Rename one"):
         load_raw(PinnedSource(local=str(tmp_path)), "a.parquet")
 
 
@@ -181,7 +181,7 @@ def test_two_parquet_columns_of_one_name(tmp_path) -> None:
 def test_a_state_file_of_another_form(tmp_path, state: str) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "state.json").write_text(state)
-    with pytest.raises(UserError, match=r"state\.json does not list the folder's files"):
+    with pytest.raises(UserError, match=r"state\.json does not list the files of the folder"):
         load_raw(PinnedSource(local=str(tmp_path)), "s")
 
 

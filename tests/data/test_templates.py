@@ -211,13 +211,13 @@ def test_every_template_is_a_key_of_columns():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"text": "question"}, "text: template 'question' names no column, so all rows would read alike"),
-        ({"passage": "the text"}, "passage: template 'the text' names no column"),
-        ({"text_b": "{}"}, "text_b: template '{}' names no column"),
-        ({"extract": {"q": "("}}, "extract q: '(' is no regular expression"),
+        ({"text": "question"}, "text: template 'question' has no column, so all rows would be the same"),
+        ({"passage": "the text"}, "passage: template 'the text' has no column"),
+        ({"text_b": "{}"}, "text_b: template '{}' has no column"),
+        ({"extract": {"q": "("}}, "extract q: '(' is not a regular expression"),
         ({"extract": {"q": "(.*)"}}, "extract q: '(.*)' has no named group; write (?P<name>...)"),
-        ({"map": {"a.b": {}}}, "'a.b' lies inside a column; map and fill replace whole columns"),
-        ({"fill": {"a.b": "c"}}, "'a.b' lies inside a column"),
+        ({"map": {"a.b": {}}}, "'a.b' is a path into a column, but map and fill replace entire columns"),
+        ({"fill": {"a.b": "c"}}, "'a.b' is a path into a column"),
         ({"shufle": True}, "unknown key 'shufle'. Did you mean 'shuffle'"),
     ],
 )

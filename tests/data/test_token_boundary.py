@@ -148,7 +148,7 @@ def test_an_option_without_tokens_is_refused():
         [normalizers.Replace("#", ""), normalizers.Replace(" ", "▁")]
     )
     row = {"id": "r1", "position": 0, "split": "evaluate", "answer": 0, "text": "what?", "choices": ["#", "Dog"]}
-    with pytest.raises(UserError, match="row 'r1': this model's tokenizer gives no token for '#'"):
+    with pytest.raises(UserError, match="row 'r1': this model's tokenizer has no token for '#'"):
         tokenize(pa.Table.from_pylist([row], schema=EXAMPLES), None, one, SETTINGS)
 
 
@@ -156,7 +156,7 @@ def test_rows_with_such_tokens_are_counted(caplog):
     rows = [{"id": str(i), "position": i, "split": "evaluate", "answer": 0, "text": "what?", "choices": choices}
             for i, choices in enumerate((["Cat", "Dog"], ["Dog", "Cat"]))]  # fmt: skip
     tokenize(pa.Table.from_pylist(rows, schema=EXAMPLES), None, COLON_C, SETTINGS)
-    assert "task t: in 2 of 2 rows a token of this model spans the prompt's end and an option" in caplog.text
+    assert "task t: in 2 of 2 rows, a token of this model spans the end of the prompt and an option" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["decoder", "encoder"])

@@ -15,9 +15,9 @@ from junkdna.cli import jobs
 from junkdna.data.tokenizer import LATE_POSITIONS, context_tokens, load_tokenizer
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
-from junkdna.evaluate import generate, scores
+from junkdna.evaluate import greedy, scores
 from junkdna.models.load import load_classifier, load_plain
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.load import resolve
 from junkdna.study.study import Resolved
 
@@ -234,7 +234,7 @@ def test_a_decoder_reads_every_prompt_with_its_options(resolved, task, protocol)
 
 
 def test_an_option_that_leaves_no_room_for_a_prompt_is_refused(resolved):
-    with pytest.raises(UserError, match=r"tokens are to follow the prompt, but the model reads only 128"):
+    with pytest.raises(UserError, match=r"the model reads only 128 tokens, but .* follow the prompt"):
         encoded(resolved, "gpt2", "hues", "long")
 
 
@@ -243,7 +243,7 @@ def test_generated_text_fits_after_every_prompt(resolved):
     new = resolved.tasks["named"].generate.max_new_tokens
     check_fill([len(query) + new for query in rows["query"]], "gpt2", rows["truncated"])
     model, tokenizer = load_plain(Path("results/models/gpt2"), "decoder"), load_tokenizer(Path("results/models/gpt2"))
-    texts = partial(generate.greedy, model, tokenizer, device="cpu", stop=[])
+    texts = partial(greedy.greedy_texts, model, tokenizer, device="cpu", stop=[])
     assert len(texts(rows["query"], max_new_tokens=new)) == len(rows["id"])
     longest = max(rows["query"], key=len)
     with pytest.raises(IndexError):  # the model's places end: a token more would not be read (the last never is)

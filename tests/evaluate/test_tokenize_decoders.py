@@ -122,7 +122,7 @@ def test_a_first_token_alone_is_no_prompt(readable):
     one = TOKENIZERS["sentencepiece_bpe"]
     asked = settings("generate", new_tokens=4)
     if readable == 5:
-        with pytest.raises(UserError, match="4 tokens are to follow the prompt, but the model reads only 5"):
+        with pytest.raises(UserError, match="the model reads only 5 tokens, but 4 follow the prompt"):
             tokenize(table({"text": "what ?"}), None, one, asked, readable)
     assert len(tokenize(table({"text": "what ?"}), None, one, asked, readable + 2)["query"][0]) == readable - 2
 
@@ -133,7 +133,7 @@ def test_room_is_left_for_the_text_to_be_generated(tokenizer):
         found = tokenize(table(row), None, tokenizer, settings("generate", new_tokens=new_tokens), 50).to_pylist()[0]
         assert found["truncated"] is cut
         assert len(found["query"]) == min(45, 50 - new_tokens)
-    with pytest.raises(UserError, match=r"example '0': 50 tokens are to follow the prompt, but the model reads on"):
+    with pytest.raises(UserError, match=r"row '0': the model reads only \d+ tokens, but 50 follow the prompt"):
         tokenize(table(row), None, tokenizer, settings("generate", new_tokens=50), 50)
 
 
@@ -235,7 +235,7 @@ def test_nothing_follows_where_text_is_generated_or_a_number_wanted(tokenizer, k
 @pytest.mark.parametrize("suffix", [None, "\x07"])
 def test_an_option_without_tokens_is_no_option_that_always_wins(suffix):
     row = {"id": "r7", "text": "what ?", "choices": ["\x07", "fox"], "suffix": suffix}
-    with pytest.raises(UserError, match=r"task t: row 'r7': this model's tokenizer gives no token for '\\x07'"):
+    with pytest.raises(UserError, match=r"task t: row 'r7': this model's tokenizer has no token for '\\x07'"):
         tokenize(table(row), None, TOKENIZERS["wordpiece"], settings())  # whose normalizer takes control characters out
 
 
@@ -266,10 +266,12 @@ def test_shots_are_the_first_of_the_rows_group_in_order(tokenizer):
 
 
 def test_shots_that_are_not_there_are_not_left_out(tokenizer):
-    with pytest.raises(UserError, match=r"task t: knob shots=3, but there are 2 in-context examples for row '0' \(gro"):
+    with pytest.raises(
+        UserError, match=r"task t: knob shots=3, but row '0' \(group .*\) has only 2 in-context examples"
+    ):
         shown(3, tokenizer)
     lost = table({**ROWS[0], "id": "lost", "group": "z"})
-    with pytest.raises(UserError, match=r"0 in-context examples for row 'lost' \(group 'z'\)"):
+    with pytest.raises(UserError, match=r"row 'lost' \(group 'z'\) has only 0 in-context examples"):
         tokenize(lost, table(*SHOTS), tokenizer, settings(knobs=[["shots", 1]]))
 
 

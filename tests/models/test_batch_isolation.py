@@ -13,7 +13,7 @@ from toy_training import loss_of
 from junkdna.compress.store import _batches
 from junkdna.data.calibration_file import CalibrationRows
 from junkdna.errors import UserError
-from junkdna.evaluate import generate, scores
+from junkdna.evaluate import greedy, scores
 from junkdna.models.batch_isolation import ANY, EQUAL, NONE, batch_rule, row_groups
 from junkdna.models.prefix_tree import tree_fits
 from junkdna.models.rotary import frequency_limit
@@ -153,7 +153,7 @@ def test_generation_across_the_limit_computes_rows_in_full():
         added_tokens_decoder={}, eos_token_id=1, decode=lambda ids, **_: " ".join(map(str, ids))
     )
     queries = [[3 + (7 * i + 5 * k) % 25 for i in range(n)] for k, n in enumerate((4, 14, 20))]
-    got = generate.greedy(model, tokenizer, queries, "cpu", 6, [])
+    got = greedy.greedy_texts(model, tokenizer, queries, "cpu", 6, [])
     wanted = [plain_greedy(model, query, 6, {1}) for query in queries]
     assert got == [" ".join(map(str, tokens[:-1] if tokens[-1] == 1 else tokens)) for tokens in wanted]
 
@@ -173,7 +173,7 @@ def test_dynamic_scaling_serves_rows_within_its_limit_only():
         scores.loglikelihood(model, [*queries, [4] * 20], [*options, options[0]], [[0, 0]] * 3, "cpu")
     tokenizer = SimpleNamespace(added_tokens_decoder={}, eos_token_id=1, decode=lambda ids, **_: "")
     with pytest.raises(UserError, match="max_new_tokens until rows have at most 16 tokens"):
-        generate.greedy(model, tokenizer, queries, "cpu", 6, [])
+        greedy.greedy_texts(model, tokenizer, queries, "cpu", 6, [])
 
 
 def test_limits_are_found_wherever_a_configuration_holds_them():

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from made_wheels import make_wheel
 
-from junkdna.data.wheels import sha256_file
 from junkdna.errors import UserError
 from junkdna.models.config import TABLES, known_names
 from junkdna.models.fetch import check_model_folder, materialize_model
+from junkdna.storage.checksums import sha256_file
 from junkdna.study.sources import PinnedSource
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]

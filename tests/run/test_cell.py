@@ -21,7 +21,7 @@ from junkdna.run.cell_file import read_footer, write_cell
 from junkdna.storage.checksums import sha256_file, stored_checksum
 from junkdna.storage.fingerprint import digest
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell, Compression, knob_text, parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.formats import FORMATS

@@ -155,7 +155,7 @@ def test_train_rows_that_cannot_be_learned_from_are_named(resolved):
     rows[5]["answer"] = 2
     path.unlink()
     write_tokens(pa.Table.from_pylist(rows, schema=schema), path)
-    with pytest.raises(UserError, match=r"1 of 64 train rows cannot be learned from .* row 5 .* answer 2"):
+    with pytest.raises(UserError, match=r"1 of 64 train rows are not usable for training .* row 5 .* answer 2"):
         run_cell(settings_of(SPARSE, resolved), "cpu")
 
 

@@ -19,7 +19,7 @@ from junkdna.cli import jobs
 from junkdna.errors import UserError
 from junkdna.run import gpus as run_gpus
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import calibration_path
 
 pytestmark = pytest.mark.dag

@@ -12,7 +12,7 @@ import pytest
 import toy_run
 
 from junkdna.storage import fingerprint
-from junkdna.study import compress_settings, grid, settings, source_settings
+from junkdna.study import compress_settings, grid, settings_from_study, source_settings
 from junkdna.study.cell import Cell
 from junkdna.study.grid import used_examples
 
@@ -24,7 +24,7 @@ NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.run.job_log": "the log",
     "junkdna.storage.local_file_hashes": "hashes of local files, which are part of the settings",
     "junkdna.study.compress_settings": "makes settings, which are part of the fingerprint",
-    "junkdna.study.settings": "makes settings, which are part of the fingerprint",
+    "junkdna.study.settings_from_study": "makes settings, which are part of the fingerprint",
     "junkdna.study.settings_base": "reads settings",
     "junkdna.study.source_settings": "makes settings, which are part of the fingerprint",
     "junkdna.study.sources": "makes settings, which are part of the fingerprint",
@@ -41,7 +41,7 @@ KINDS = ("examples", "tokenize", "calibration", "compress", "cell")
 @pytest.fixture
 def lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """In settings, the list of modules in place of their fingerprint."""
-    for module in (settings, source_settings, compress_settings):
+    for module in (settings_from_study, source_settings, compress_settings):
         monkeypatch.setattr(module, "code_fingerprint", lambda *modules: ",".join(modules))
 
 
@@ -59,7 +59,10 @@ def imported_in_functions(file: Path) -> set[str]:
 def lists_of(cell: Cell, resolved: object) -> dict[str, tuple[str, ...]]:
     """Kind of job -> the modules that the job lists, of a cell and of everything that is made before it."""
     place = (cell.model, cell.task, cell.token_knobs, cell.protocol)
-    of = {"cell": settings.cell_settings(cell, resolved), "tokenize": settings.tokenize_settings(*place, resolved)}
+    of = {
+        "cell": settings_from_study.cell_settings(cell, resolved),
+        "tokenize": settings_from_study.tokenize_settings(*place, resolved),
+    }
     of["examples"] = source_settings.example_settings(cell.task, "evaluate", resolved)
     if cell.compressed_path is not None:
         stored = (cell.model, cell.compression, cell.seed, resolved)

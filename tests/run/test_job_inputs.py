@@ -22,7 +22,7 @@ from junkdna.errors import UserError
 from junkdna.models.manifest import check_model, model_digest, read_manifest
 from junkdna.storage import local_file_hashes, study_commands
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import calibration_path, parse_cell_path
 from junkdna.study.load import resolve
 

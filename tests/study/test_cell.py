@@ -156,7 +156,7 @@ def test_the_good_path_is_good():
 @pytest.mark.parametrize(("place", "part"), [(place, part) for place, parts in WRONG_PARTS.items() for part in parts])
 def test_a_malformed_part_is_a_user_error(place, part):
     parts = [*GOOD[:place], part, *GOOD[place + 1 :]]
-    with pytest.raises(UserError, match="is not a cell's path; it should look like"):
+    with pytest.raises(UserError, match=r"is not the path of a cell\. The pattern is"):
         parse_cell_path("/".join(parts))
 
 
@@ -164,7 +164,7 @@ def test_a_malformed_part_is_a_user_error(place, part):
     "path", ["", "/", "x", "results/cells/", "/".join(GOOD[:-1]), "/".join([*GOOD, "x"]), CELL.path[1:]]
 )
 def test_a_path_with_too_few_or_too_many_parts_is_a_user_error(path):
-    with pytest.raises(UserError, match="is not a cell's path"):
+    with pytest.raises(UserError, match="is not the path of a cell"):
         parse_cell_path(path)
 
 

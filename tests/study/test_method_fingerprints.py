@@ -7,7 +7,7 @@ import pytest
 import toy
 
 from junkdna.storage import fingerprint
-from junkdna.study import settings
+from junkdna.study import settings_from_study
 from junkdna.study.grid import all_cells
 from junkdna.study.load import resolve
 from junkdna.study.study import Resolved
@@ -40,7 +40,7 @@ def moved_by(file: Path, old: str, new: str, resolved: Resolved) -> set[str]:
 
     def texts() -> dict:
         forget()
-        return {cell: settings.settings_text(cell, resolved) for cell in all_cells(resolved)}
+        return {cell: settings_from_study.settings_text(cell, resolved) for cell in all_cells(resolved)}
 
     before, text = texts(), file.read_text()
     assert old in text

@@ -14,7 +14,7 @@ from toy_study import DELETE, changed, error_of
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.grid import used_examples
 from junkdna.study.load import from_document, load_study, resolve, study_document
@@ -197,7 +197,7 @@ def test_levels_must_fit_their_method(world, grid_entry, says):
         ("experiments", {}, ("experiments: is empty; at least 1 entry",)),
         ("models|tiny", {"kind": "encoder"}, ("models.tiny", "exactly one of wheel, local, hub", "none")),
         ("models|tiny", {"kind": "encoder", "local": "x", "hub": "y"}, ("models.tiny", "local, hub")),
-        ("models|tiny", {"kind": "encoder", "wheel": "ai2-olmo"}, ("models.tiny", "wheel and path go together")),
+        ("models|tiny", {"kind": "encoder", "wheel": "ai2-olmo"}, ("models.tiny", "wheel needs path")),
         ("models|tiny", {"kind": "encoder", "wheel": "ai2-olmo", "path": "../x"}, ("models.tiny.path", "without '..'")),
         ("models|tiny", {"kind": "encoder", "local": ""}, ("models.tiny.local",)),
         ("models|tiny|kind", "encodr", ("models.tiny.kind", "Did you mean 'encoder' or 'decoder'")),

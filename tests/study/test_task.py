@@ -59,13 +59,13 @@ CHOICE_ERRORS = [
     ({"columns": {**COLUMNS, "require": [1]}}, "columns.require.0"),
     ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kind generate"),
     ({"columns": {**COLUMNS, "text_b": "{q}"}}, "columns.text_b and columns.passage exclude each other"),
-    ({"labels": ["a", "b"]}, "are for kind classify and pair, not choice"),
-    ({"verbalizers": ["a", "b"]}, "are for kind classify and pair, not choice"),
+    ({"labels": ["a", "b"]}, "are for kinds classify and pair, not choice"),
+    ({"verbalizers": ["a", "b"]}, "are for kinds classify and pair, not choice"),
     ({"metric": "acuracy"}, "unknown metric 'acuracy'. Did you mean 'accuracy'"),
-    ({"metric": "pearson"}, "metric pearson does not fit kind choice; take accuracy"),
-    ({"evaluate_split": None}, "give either evaluate_split"),
+    ({"metric": "pearson"}, "metric pearson does not fit kind choice; use accuracy"),
+    ({"evaluate_split": None}, "set either evaluate_split"),
     ({"evaluate_split": "test"}, "sources.local.splits lacks 'test' (has evaluate)"),
-    ({"hash_split": {"of": "evaluate", "train": 1, "evaluate": 1}}, "give either evaluate_split"),
+    ({"hash_split": {"of": "evaluate", "train": 1, "evaluate": 1}}, "set either evaluate_split"),
     ({"train_split": "evaluate"}, "are both 'evaluate'"),
     ({"train_split": "train"}, "no source has the split 'train'"),
     ({"shots": {"of": "dev"}}, "no source has the split 'dev'"),
@@ -76,9 +76,9 @@ CHOICE_ERRORS = [
     ),
     ({"knobs": {"context": {"values": ["none", 0], "default": "none"}}}, "numbers of tokens from 1 (given: [0])"),
     ({"knobs": {"context": {"values": ["none"], "default": "passage"}}}, "default 'passage' is not among values"),
-    ({"knobs": {"options": {"values": [1, 4], "default": 4}}}, "1 must lie in 2..4"),
-    ({"knobs": {"options": {"values": [4, 5], "default": 4}}}, "5 must lie in 2..4"),
-    ({"knobs": {"options": {"values": ["all"], "default": "all"}}}, "'all' must lie in 2..4"),
+    ({"knobs": {"options": {"values": [1, 4], "default": 4}}}, "1 must be 2 to 4"),
+    ({"knobs": {"options": {"values": [4, 5], "default": 4}}}, "5 must be 2 to 4"),
+    ({"knobs": {"options": {"values": ["all"], "default": "all"}}}, "'all' must be 2 to 4"),
     ({"knobs": {"optoins": {"values": [2], "default": 2}}}, "knobs.optoins"),
     ({"knobs": {"shots": {"values": [2], "default": 2}}}, "knobs.shots"),
     ({"prompt": "{passage}{question}"}, "unknown field 'question'"),
@@ -86,12 +86,12 @@ CHOICE_ERRORS = [
     ({"prompt": "{text.__class__}"}, "unknown field 'text.__class__'"),
     ({"prompt": "{text:d}"}, "unknown field 'text"),
     ({"prompt": "{}"}, "unknown field ''"),
-    ({"prompt": "{text}"}, "prompt leaves out {passage}"),
-    ({"prompt": "{passage}"}, "prompt leaves out {text}"),
-    ({"mcq_prompt": "{passage}{text}"}, "mcq_prompt leaves out {choices}"),
-    ({"mcq_prompt": "{text}{choices}"}, "mcq_prompt leaves out {passage}"),
+    ({"prompt": "{text}"}, "prompt lacks {passage}"),
+    ({"prompt": "{passage}"}, "prompt lacks {text}"),
+    ({"mcq_prompt": "{passage}{text}"}, "mcq_prompt lacks {choices}"),
+    ({"mcq_prompt": "{text}{choices}"}, "mcq_prompt lacks {passage}"),
     ({"description": "About {text}"}, "description: unknown field 'text'. Valid: group"),
-    ({"sources": {"wheel": {"local": "x", "splits": {"evaluate": "y"}}}}, "sources.wheel must give the key 'wheel'"),
+    ({"sources": {"wheel": {"local": "x", "splits": {"evaluate": "y"}}}}, "sources.wheel needs the key 'wheel'"),
     ({"sources": {"local": {"local": "x", "hub": "z", "splits": {"evaluate": "y"}}}}, "exactly one of"),
     ({"sources": {"local": {"local": "x", "splits": {"evaluate": "../y"}}}}, "without '..'"),
     ({"sources": {"local": {"local": "x", "splits": {"evaluate": "/etc/passwd"}}}}, "relative"),
@@ -107,32 +107,35 @@ CHOICE_ERRORS = [
     ({"protocol": {"decoder_choice": "mcc"}}, "protocol.decoder_choice"),
     ({"limits": {"evaluate": 0}}, "limits.evaluate"),
     ({"limits": {"shots": 3}}, "limits.shots"),
-    ({"limits": {"evaluate": 1, 0: None}}, "limits: a number has no commas here: write 1000, not 1,000"),
-    ({"limits": {"evaluate": "1,000"}}, "limits: a number has no commas here: write 1000, not 1,000"),
-    ({"columns": {**COLUMNS, "text": "{{q}}"}}, "'{{q}}' has double braces; column names are in single braces"),
+    ({"limits": {"evaluate": 1, 0: None}}, "limits: numbers must not have commas: write 1000, not 1,000"),
+    ({"limits": {"evaluate": "1,000"}}, "limits: numbers must not have commas: write 1000, not 1,000"),
+    ({"columns": {**COLUMNS, "text": "{{q}}"}}, "'{{q}}' has double braces; write column names in single braces"),
     ({"columns": {**COLUMNS, "passage": "{passage}}"}}, "'{passage}}' has double braces"),
     ({"columns": {**COLUMNS, "suffix": "{{q}}"}}, "has double braces"),
     ({"columns": {**COLUMNS, "group": "{{q}}"}}, "has double braces"),
     ({"columns": {**COLUMNS, "choices": ["{right}", "{{w1}}"]}}, "'{{w1}}' has double braces"),
     ({"columns": {**COLUMNS, "choices": "{{c}}"}}, "'{{c}}' has double braces"),
     ({"columns": {**COLUMNS, "answer": "{{a}}"}}, "'{{a}}' has double braces"),
-    ({"columns": {**COLUMNS, "answer": "{a}"}}, "columns.answer '{a}' has braces; write a column's name without them"),
-    ({"columns": {**COLUMNS, "strip": ["text", "suffix"]}}, "columns.strip names suffix, which has no text here"),
-    ({"columns": {**COLUMNS, "strip": ["answer"]}}, "columns.strip names answer"),
+    (
+        {"columns": {**COLUMNS, "answer": "{a}"}},
+        "columns.answer '{a}' has braces; write the name of a column without braces",
+    ),
+    ({"columns": {**COLUMNS, "strip": ["text", "suffix"]}}, "columns.strip: suffix is not a text of this task"),
+    ({"columns": {**COLUMNS, "strip": ["answer"]}}, "columns.strip: answer is not a text"),
     (
         {"sources": {"local": {"hub": "https://huggingface.co/datasets/a/b", "splits": {"evaluate": "y"}}}},
-        "write the repository's name, OWNER/NAME (here: a/b)",
+        "write the name of the repository, OWNER/NAME (here: a/b)",
     ),
 ]
 CLASSIFY_ERRORS = [
     ({"labels": None}, "kind classify needs labels"),
-    ({"labels": ["bad", "bad"]}, "name a class twice"),
-    ({"verbalizers": ["no"]}, "must give each class of ['bad', 'good'] a word of its own"),
-    ({"verbalizers": ["no", "no"]}, "a word of its own"),
-    ({"verbalizers": ["no", "yes", "no"]}, "a word of its own"),
+    ({"labels": ["bad", "bad"]}, "contain a class twice"),
+    ({"verbalizers": ["no"]}, "must be one distinct word for each class of ['bad', 'good']"),
+    ({"verbalizers": ["no", "no"]}, "must be one distinct word for each class"),
+    ({"verbalizers": ["no", "yes", "no"]}, "must be one distinct word for each class"),
     ({"kind": "pair"}, "kind pair needs columns.text_b"),
     ({"columns": {"text": "{sentence}", "answer": 0}}, "columns.answer as a number is for kind choice"),
-    ({"columns": {"text": "{a}", "text_b": "{b}", "answer": "label"}}, "prompt leaves out {text_b}"),
+    ({"columns": {"text": "{a}", "text_b": "{b}", "answer": "label"}}, "prompt lacks {text_b}"),
     ({"knobs": {"options": {"values": [2], "default": 2}}}, "knob options needs kind choice"),
     ({"knobs": {"context": {"values": ["none"], "default": "none"}}}, "knob context needs columns.passage"),
     (
@@ -145,16 +148,16 @@ CLASSIFY_ERRORS = [
     ({"train_split": "all"}, "train_split goes with evaluate_split"),
     ({"hash_split": {"of": "al", "train": 1, "evaluate": 1}}, "lacks 'al' (has all)"),
     ({"hash_split": {"of": "all", "train": 0, "evaluate": 1}}, "hash_split.train"),
-    ({"label_groups": {"a": ["0"], "b": ["1"]}}, "labels and label_groups both name the classes"),
-    ({"labels": None, "label_groups": {"a": ["0", "1"], "b": ["1"]}}, "label_groups name the value '1' twice"),
-    ({"labels": None, "label_groups": {"a": ["0", "1"], "b": []}}, "label_groups: 'b' has no values"),
-    ({"labels": None, "label_groups": {"a": ["0", "1"]}}, "the only class is 'a'; kind classify needs two or more"),
-    ({"labels": ["bad"]}, "the only class is 'bad'; kind classify needs two or more"),
-    ({"verbalizers": ["", "yes"]}, "a class has an empty name or label word"),
-    ({"labels": ["bad", " "]}, "a class has an empty name or label word"),
+    ({"label_groups": {"a": ["0"], "b": ["1"]}}, "labels and label_groups exclude each other; both name the classes"),
+    ({"labels": None, "label_groups": {"a": ["0", "1"], "b": ["1"]}}, "label_groups contain the value '1' twice"),
+    ({"labels": None, "label_groups": {"a": ["0", "1"], "b": []}}, "label_groups: class 'b' has no values"),
+    ({"labels": None, "label_groups": {"a": ["0", "1"]}}, "the only class is 'a'; kind classify needs at least two"),
+    ({"labels": ["bad"]}, "the only class is 'bad'; kind classify needs at least two"),
+    ({"verbalizers": ["", "yes"]}, "the name or verbalizer of a class is empty"),
+    ({"labels": ["bad", " "]}, "the name or verbalizer of a class is empty"),
     ({"columns": {"text": "{a}", "answer": "label", "choices": "c"}}, "are for kind choice, not classify"),
     ({"columns": {"text": "{a}", "answer": "label", "choice_labels": "c"}}, "are for kind choice, not classify"),
-    ({"columns": {"text": "{a}", "answer": "label", "strip": ["choices"]}}, "columns.strip names choices"),
+    ({"columns": {"text": "{a}", "answer": "label", "strip": ["choices"]}}, "columns.strip: choices is not a text"),
     ({"columns": {"text": "{a}", "answer": "{label}"}}, "columns.answer '{label}' has braces"),
 ]
 
@@ -172,7 +175,7 @@ def test_what_cannot_be_meant_is_refused(base, change, says):
 
 def test_a_metric_that_nobody_wrote_is_asked_for():
     task = {name: value for name, value in toy.NAMED_TASK.items() if name != "metric"}
-    with pytest.raises(UserError, match="kind generate needs a metric; take exact_match"):
+    with pytest.raises(UserError, match="kind generate needs a metric: exact_match or"):
         validated(Task, task, "t.yaml")
 
 
@@ -262,17 +265,17 @@ def test_unknown_tasks_and_files(tmp_path):
         UserError, match=r"here: unknown task 'sciqq'. Did you mean 'sciq'.* Valid: arc_challenge, arc_"
     ):
         load_task("sciqq", where="here")
-    with pytest.raises(UserError, match=r"here: task file .* does not exist; paths start at the working folder"):
+    with pytest.raises(UserError, match=r"here: task file .* does not exist. Paths start at the working directory"):
         load_task("mine", tmp_path / "mine.yaml", "here")
     toy.write_yaml(tmp_path / "mine.yaml", toy.CHOICE_TASK)
-    with pytest.raises(UserError, match="calls itself 'colours', the study names it 'mine'"):
+    with pytest.raises(UserError, match="name is 'colours', but the study calls it 'mine'"):
         load_task("mine", tmp_path / "mine.yaml")
 
 
 def test_what_a_strict_match_ignores_is_checked():
     task = load_task("gsm8k").model_dump(exclude_none=True)
     task["generate"]["exact"] = {"ignore": ["("]}
-    with pytest.raises(UserError, match=r"ignore '\(' is no regular expression"):
+    with pytest.raises(UserError, match=r"ignore '\(' is not a regular expression"):
         validated(Task, task, "task.yaml")
     task["generate"]["exact"] = {"ignore_cases": True}
     with pytest.raises(UserError, match="ignore_cases"):

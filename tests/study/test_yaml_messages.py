@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from toy_study import JARGON, changed, error_of
 
 from junkdna.errors import UserError
-from junkdna.study.base import NAME_PATTERN, valid_name
 from junkdna.study.load import load_study, resolve
+from junkdna.study.strict_model import NAME_PATTERN, valid_name
 from junkdna.study.study import Study
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
@@ -111,11 +111,11 @@ def test_true_is_no_place_of_a_choice_and_no_number_of_rows(world):
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("study", "../x", "study: may hold letters a to z and A to Z, digits and the characters _ . -, and begin"),
+        ("study", "../x", "study: may contain letters a to z and A to Z, digits and the characters _ . -"),
         ("study", "../x", "'x' would do"),
         ("study", "my study", "'my-study' would do"),
         ("study", "Straße 1", "'Strae-1' would do"),
-        ("study", "日本", "since files are named after it (given: '日本')"),
+        ("study", "日本", "because files are named after it (given: '日本')"),
         ("study", False, 'study: must be a text, but YAML reads it as false, not as a word; put it in quotes, such as'),
         ("study", 2024, 'YAML reads 2024 as a number; put it in quotes, such as "2024"'),
         ("study", None, "study: is empty; it must be a text"),
@@ -127,8 +127,8 @@ def test_true_is_no_place_of_a_choice_and_no_number_of_rows(world):
         ("experiments", {}, "experiments: is empty; at least 1 entry is needed"),
         ("experiments|context|models", "tiny", "models: must be a list (given: 'tiny'); put it in brackets: [tiny]"),
         ("experiments|context|seeds", 3, "seeds: must be a list (given: 3); put it in brackets: [3]"),
-        ("experiments|context|seeds", {"a": 1}, "write each entry on a line of its own that begins with `- `"),
-        ("experiments|context|seeds", ["x"], "seeds.0: must be a whole number (given: 'x'); write digits alone"),
+        ("experiments|context|seeds", {"a": 1}, "write each entry on its own line, which begins with `- `"),
+        ("experiments|context|seeds", ["x"], "seeds.0: must be a whole number (given: 'x'); write digits only"),
         ("experiments|context|seeds", [1.5], "seeds.0: must be a whole number (given: 1.5)"),
         ("experiments|context|title", ["a"], "title: must be a text (given: ['a']); write one value, without brackets"),
         ("experiments|context|optional", "treu", "optional: must be true or false (given: 'treu'); did you"),
@@ -220,7 +220,7 @@ def test_no_message_holds_words_of_pydantic(model, tree, value, draw):
 
 def test_files_of_another_kind_are_told_apart(world):
     with pytest.raises(
-        UserError, match=r"tasks/mood.yaml is a task file, not a study. A study names it: tasks: {mood: "
+        UserError, match=r"tasks/mood.yaml is a task file, not a study. Name it in a study, tasks: {mood: "
     ):
         load_study(Path("tasks/mood.yaml"))
     with pytest.raises(UserError, match=r"config.yaml is a study, not a task file"):
@@ -229,7 +229,7 @@ def test_files_of_another_kind_are_told_apart(world):
     with pytest.raises(UserError, match=r"kept.json is the copy of a checked study .* not a task file"):
         load_task("mood", Path("kept.json"))
     Path("profile.yaml").write_text("executor: slurm\njobs: 3\n")
-    with pytest.raises(UserError, match="is a Snakemake profile; give the YAML file"):
+    with pytest.raises(UserError, match=r"is a Snakemake profile\. Use the YAML file"):
         load_study(Path("profile.yaml"))
 
 
@@ -241,9 +241,12 @@ def test_a_study_in_json_is_read(world):
 @pytest.mark.parametrize(
     ("file", "says"),
     [
-        ("confg.yaml", "confg.yaml does not exist; paths start at the working folder; close names: config.yaml"),
-        ("nowhere/x.yaml", "does not exist; paths start at the working folder: there is no folder nowhere"),
-        ("tasks", "tasks cannot be read: it is a folder; name a YAML file (YAML files there: tasks/"),
+        ("confg.yaml", "confg.yaml does not exist. Paths start at the working directory; close names: config.yaml"),
+        (
+            "nowhere/x.yaml",
+            "does not exist. Paths start at the working directory, but the folder nowhere does not exist",
+        ),
+        ("tasks", "tasks cannot be read because it is a folder. Name a YAML file (YAML files in it: tasks/"),
     ],
 )
 def test_files_that_are_not_there(world, file, says):
@@ -265,5 +268,5 @@ def test_values_of_the_command_line(world, key, value):
 def test_experiments_that_are_not_there_are_named_with_the_option(world):
     with pytest.raises(UserError, match=r"^--experiments: unknown experiment 'contxt'\. Did you mean 'context'"):
         load_study(Path("config.yaml"), {"experiments": ["contxt"]}, "--experiments")
-    with pytest.raises(UserError, match=r"^--config experiments: unknown .* Several are written --experiments A B, or"):
+    with pytest.raises(UserError, match=r"^--config experiments: unknown .* Write several as --experiments A B, or"):
         load_study(Path("config.yaml"), {"experiments": "context,modes"})

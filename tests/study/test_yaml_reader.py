@@ -31,9 +31,9 @@ def test_text_that_only_looks_like_a_number_stays_text(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: 1\na: 2", "'a' stands twice"),
-        ("a: {b: 1, c: 2, b: 3}", "'b' stands twice"),
-        ("a: [{b: 1, b: 1}]", "'b' stands twice"),
+        ("a: 1\na: 2", "'a' occurs twice"),
+        ("a: {b: 1, c: 2, b: 3}", "'b' occurs twice"),
+        ("a: [{b: 1, b: 1}]", "'b' occurs twice"),
         ("? [a]\n: 1", "keys must be plain text"),
         ("a: [1", "not valid YAML"),
         ("a: \t1", "not valid YAML"),
@@ -46,8 +46,8 @@ def test_text_that_only_looks_like_a_number_stays_text(tmp_path, text):
         ("a: !!timestamp 2024-99-01", "month"),
         ("a: " + "9" * 5000, "digits"),
         ("\x00", "not valid YAML"),
-        ("", "must hold a mapping"),
-        ("# only a comment", "must hold a mapping"),
+        ("", "must contain a mapping"),
+        ("# only a comment", "must contain a mapping"),
         ("[1, 2]", "not a list"),
         ("words", "not one text"),
     ],

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from junkdna.cli import jobs
-from junkdna.evaluate import generate, scores
+from junkdna.evaluate import greedy, scores
 from junkdna.models import batching, prefix_tree
 from junkdna.storage import tensors as storage_tensors
 from junkdna.study.cell import parse_cell_path
@@ -31,7 +31,7 @@ def small_batches(patch: pytest.MonkeyPatch) -> None:
     """Batches and packs of a few rows, so that the toy cells have some to be killed between."""
     patch.setattr(scores, "length_batches", partial(batching.length_batches, tokens=128))
     patch.setitem(prefix_tree.PACK_TOKENS, "cpu", 20)
-    patch.setattr(generate, "PROMPT_TOKENS", 4)
+    patch.setattr(greedy, "PROMPT_TOKENS", 4)
 
 
 def die() -> None:

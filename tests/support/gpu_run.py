@@ -15,7 +15,7 @@ import torch
 import toy
 from project import ROOT
 
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.study import Resolved
@@ -106,7 +106,7 @@ import json, os, sys, time
 from contextlib import contextmanager
 from junkdna.cli import main as cli
 from junkdna.run import gpus as devices
-from junkdna.study import settings as job_settings
+from junkdna.study import settings_from_study as job_settings
 
 lease = devices.lease
 
@@ -224,7 +224,7 @@ import json
 from pathlib import Path
 import torch
 from junkdna.run import cell as cells
-from junkdna.study import grid, settings as study_settings
+from junkdna.study import grid, settings_from_study as study_settings
 from junkdna.compress.scope import prunable
 from junkdna.study.load import load_study
 
@@ -258,7 +258,7 @@ for key in grid.all_cells(resolved):
 AGAIN = """
 import sys
 from pathlib import Path
-from junkdna.study import grid, settings as study_settings
+from junkdna.study import grid, settings_from_study as study_settings
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
 from junkdna.study.load import load_study
@@ -274,7 +274,7 @@ for key in grid.all_cells(resolved):
 RESUME = """
 import sys
 from pathlib import Path
-from junkdna.study import grid, settings as study_settings
+from junkdna.study import grid, settings_from_study as study_settings
 from junkdna.run.cell import run_cell
 from junkdna.run.cell_file import write_cell
 from junkdna.run.checkpoint import kept

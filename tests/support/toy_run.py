@@ -5,7 +5,7 @@ from pathlib import Path
 
 from junkdna.cli import jobs, table_jobs
 from junkdna.study import compress_settings, grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell, calibration_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.grid import used_examples

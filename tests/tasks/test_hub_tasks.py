@@ -253,7 +253,7 @@ def test_freebase_qa_accepts_the_answers_of_its_parses(tmp_path):
 def test_freebase_qa_rows_without_an_answer_or_with_an_id_twice(tmp_path):
     left = freebase_examples(tmp_path, [freebase_row(0, ["a"]), freebase_row(1, []), freebase_row(2, ["b"])])
     assert [row["id"] for row in left] == ["FreebaseQA-eval-0", "FreebaseQA-eval-2"]
-    with pytest.raises(UserError, match=r"id 'FreebaseQA-eval-0' stands twice"):
+    with pytest.raises(UserError, match=r"id 'FreebaseQA-eval-0' occurs twice"):
         freebase_examples(tmp_path, [freebase_row(0, ["a"])] * 2)
 
 
@@ -308,7 +308,7 @@ def test_an_empty_split(tmp_path):
 
 def test_an_id_that_stands_twice(tmp_path):
     repository = squad_repository(tmp_path / "squad", [squad_row(1, "a", ["a"]), squad_row(1, "b", ["b"])])
-    assert "id 'id1' stands twice" in error_of("squad", repository, tmp_path)
+    assert "id 'id1' occurs twice" in error_of("squad", repository, tmp_path)
 
 
 def test_no_accepted_answer(tmp_path):

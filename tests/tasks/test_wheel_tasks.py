@@ -24,7 +24,7 @@ from junkdna.data.rows import load_raw
 from junkdna.data.usable_rows import EQUAL, read_notes
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study import source_settings
 from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.load import resolve

@@ -72,9 +72,7 @@ def test_a_rare_class_is_kept_at_least_once():
 
 def test_fewer_rows_than_classes_is_an_error():
     answers = [0, 1, 2, 3, 4] * 6
-    with pytest.raises(
-        UserError, match=r"data_fraction 10: no row of class .* among the 3 of 30 .*Raise data_fraction"
-    ):
+    with pytest.raises(UserError, match=r"data_fraction 10 keeps 3 of 30 .* none of class .*Raise data_fraction"):
         subset(answers, positions(30), 10, "random", KEY)
     kept = subset(answers, positions(30), 17, "random", KEY)
     assert sorted(answers[row] for row in kept) == [0, 1, 2, 3, 4]
@@ -82,7 +80,7 @@ def test_fewer_rows_than_classes_is_an_error():
 
 def test_sorted_file_cannot_be_cut_at_its_top():
     answers = [0] * 50 + [1] * 50
-    with pytest.raises(UserError, match=r"data_fraction 25: no row of class 1 .*subset: random"):
+    with pytest.raises(UserError, match=r"data_fraction 25 keeps .* none of class 1, .*subset: random"):
         subset(answers, positions(100), 25, "first", KEY)
     assert len(subset(answers, positions(100), 51, "first", KEY)) == 51
 
@@ -134,5 +132,5 @@ def test_unknown_rule_gives_close_names():
 
 def test_numbers_that_are_all_the_same_are_refused():
     check_targets([1.0, 2.0], 10)
-    with pytest.raises(UserError, match=r"data_fraction 10: the 2 train rows that stay all have the number 1\.5"):
+    with pytest.raises(UserError, match=r"data_fraction 10: the 2 train rows that it keeps all have the target 1\.5"):
         check_targets([1.5, 1.5], 10)

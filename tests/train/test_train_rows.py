@@ -1,4 +1,4 @@
-"""Rows that cannot be learned from are refused before the first step."""
+"""Rows that are not usable for training are refused before the first step."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,32 +23,27 @@ def folder(toy_world_once: Path) -> Path:
 
 ABSENT = None  # the whole column; else {row: value}
 BAD = {
-    "no rows": ("classifier", "answer", [], "no train rows"),
-    "no answers": (
-        "classifier",
-        "answer",
-        ABSENT,
-        r"answer format classifier reads answer of the train rows, which this task",
-    ),
-    "no targets": ("regressor", "target", ABSENT, r"answer format regressor reads target .* kind"),
-    "no options": ("cross_encoder", "options", ABSENT, r"answer format cross_encoder reads options"),
+    "no rows": ("classifier", "answer", [], "There are no train rows"),
+    "no answers": ("classifier", "answer", ABSENT, r"answer format classifier needs the columns answer, .* lack"),
+    "no targets": ("regressor", "target", ABSENT, r"answer format regressor needs the columns target, .* kind"),
+    "no options": ("cross_encoder", "options", ABSENT, r"answer format cross_encoder needs the columns options"),
     "null answer": ("classifier", "answer", {3: None}, r"1 of 20 .* row 3 \(from 0\): no answer"),
     "null text": ("bi_encoder", "query", {0: None, 4: None}, r"2 of 20 .* row 0 .*: no query"),
     "empty text": ("regressor", "query", {19: []}, r"row 19 .*: no query"),
     "null target": ("regressor", "target", {1: None}, r"row 1 .*: no target"),
-    "nan target": ("regressor", "target", {1: float("nan")}, r"target nan is no finite number"),
-    "unknown class": ("classifier", "answer", {2: 2}, r"row 2 .*: answer 2 is none of its 2 classes"),
-    "negative answer": ("bi_encoder", "answer", {2: -1}, r"answer -1 is none of its 4 options"),
-    "answer past the options": ("cross_encoder", "answer", {0: 2}, r"answer 2 is none of its 2 options"),
-    "one option": ("bi_encoder", "options", {5: [[7, 8]]}, r"two options or more, .* \[2\] tokens"),
-    "empty option": ("bi_encoder", "options", {5: [[7], []]}, r"each with tokens; .* \[1, 0\] tokens"),
-    "null option": ("bi_encoder", "options", {5: [[7], None]}, r"each with tokens; .* \[1, 0\] tokens"),
+    "nan target": ("regressor", "target", {1: float("nan")}, r"target nan is not a finite number"),
+    "unknown class": ("classifier", "answer", {2: 2}, r"row 2 .*: answer 2 is not one of 2 classes"),
+    "negative answer": ("bi_encoder", "answer", {2: -1}, r"answer -1 is not one of 4 options"),
+    "answer past the options": ("cross_encoder", "answer", {0: 2}, r"answer 2 is not one of 2 options"),
+    "one option": ("bi_encoder", "options", {5: [[7, 8]]}, r"at least two options .* \[2\] tokens"),
+    "empty option": ("bi_encoder", "options", {5: [[7], []]}, r"at least one token each, .* \[1, 0\] tokens"),
+    "null option": ("bi_encoder", "options", {5: [[7], None]}, r"at least one token each, .* \[1, 0\] tokens"),
     "null options": ("cross_encoder", "options", {5: None}, r"row 5 .*: no options"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_rows_that_cannot_be_learned_from_stop_before_training(folder, case):
+def test_unusable_rows_stop_before_training(folder, case):
     name, column, change, message = BAD[case]
     data = training(name, rows=0 if change == [] else 20)
     if isinstance(change, dict):
@@ -67,7 +62,7 @@ def test_an_unknown_format_gives_close_names():
 
 def test_a_format_that_cannot_be_trained_is_refused():
     with pytest.raises(
-        UserError, match=r"answer format cloze cannot be trained; those that can are bi_encoder, .* transfer: none"
+        UserError, match=r"answer format cloze cannot be trained \(only bi_encoder, .* can\)\. Use transfer: none"
     ):
         check_rows(training("cloze"), 2)
 

@@ -67,8 +67,9 @@ def bounded() -> Iterator[None]:
 
 PLACE = re.compile(
     r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (unknown |its |the task )"
-    r"|: (no experiment is (on|named)|\S+ is no list of names)"
-    r"|must hold a mapping|bytes: |local place| is (a|the copy of a checked) (study|task file|Snakemake profile)[,;]?"
+    r"|: (no experiment is (active|named)|\S+ is not a list of names)"
+    r"|must contain a mapping|has more than [0-9,]+ bytes|local place|cannot be read"
+    r"| is (a|the copy of a checked) (study|task file|Snakemake profile)[,;]?"
 )
 
 
@@ -157,7 +158,7 @@ NO_PASSAGE = {key: value for key, value in toy.CHOICE_TASK["columns"].items() if
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        (f"{LOOP}|seeds", list(range(10**5)), "experiments.context asks for 800,000 combinations"),
+        (f"{LOOP}|seeds", list(range(10**5)), "experiments.context has 800,000 combinations"),
         (f"{LOOP}|seeds", "0..1000000000", "experiments.context.seeds: must be a list (given: '0..1000000000')"),
         (f"{LOOP}|seeds", [10**5000], "experiments.context.seeds.0: a whole number of more than 64 bits"),
         (f"{LOOP}|title", "\ud800", "experiments.context.title: "),
@@ -184,8 +185,8 @@ def test_studies_that_once_broke_something(world, path, value, says):
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("columns|extract", {"q": "a{99999999999}"}, "columns.extract: extract q: 'a{99999999999}' is no regular"),
-        ("columns|extract", {"q": "(" * 500 + ")" * 500}, "is no regular expression"),
+        ("columns|extract", {"q": "a{99999999999}"}, "columns.extract: extract q: 'a{99999999999}' is not a regular"),
+        ("columns|extract", {"q": "(" * 500 + ")" * 500}, "is not a regular expression"),
         ("columns|answer", 4, "columns: answer 4 must be the place of a choice, 0 to 3"),
         ("columns|answer", -1, "0 to 3"),
         ("sources|local|columns", NO_PASSAGE, "context passage, but source local has no passages"),

@@ -39,7 +39,7 @@ from junkdna.data.tokens_file import read_tokens
 from junkdna.models.load import load_plain
 from junkdna.run import cell as cell_module
 from junkdna.run import gpus
-from junkdna.study import grid, settings
+from junkdna.study import grid, settings_from_study
 from junkdna.study.cell import Cell
 from junkdna.study.load import load_study
 from junkdna.study.paths import FOOTER_KEY
@@ -164,7 +164,7 @@ def test_the_driver_saw_each_process_on_the_gpu_of_its_lease_alone(done: Run) ->
 def test_a_lease_keeps_to_the_gpu_that_is_visible(here: Run, tmp_path: Path, by: str) -> None:
     uuid = smi("--query-gpu=uuid", "-i", "1")[0]
     cell = here.cells[0]
-    (tmp_path / "settings.json").write_text(settings.settings_text(cell, here.resolved))
+    (tmp_path / "settings.json").write_text(settings_from_study.settings_text(cell, here.resolved))
     env = recording_environment(tmp_path) | {"CUDA_VISIBLE_DEVICES": "1" if by == "index" else uuid}
     shutil.copytree(here.folder / "results", tmp_path / "results", ignore=shutil.ignore_patterns("cells", "logs"))
     command = ["python", "-m", "junkdna", "cell", cell.path, "--gpus", "1", "--settings", "@settings.json"]

@@ -36,7 +36,7 @@ except SystemExit as end:
     "settings": """
 from pathlib import Path
 from junkdna.dag import inputs as workflow_inputs
-from junkdna.study import grid, settings as job_settings
+from junkdna.study import grid, settings_from_study as job_settings
 from junkdna.dag.local_paths import check_local_paths
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study

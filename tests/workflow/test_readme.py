@@ -12,7 +12,7 @@ from project import ROOT
 
 from junkdna.cli.main import parser
 from junkdna.data.load_examples import load_examples
-from junkdna.study import grid, settings
+from junkdna.study import grid, source_settings
 from junkdna.study.load import resolve
 from junkdna.study.task_files import builtin_tasks
 
@@ -44,7 +44,7 @@ def test_the_task_file_of_the_readme_is_valid(world: Path) -> None:
 def test_the_task_file_of_the_readme_reads_rte(world: Path, shared: Path) -> None:
     resolved = study_with_rte(world, str(shared / "data/glue/rte"))
     for role, rows in (("train", 2490), ("evaluate", 277)):
-        table = load_examples(settings.example_settings("rte", role, resolved))
+        table = load_examples(source_settings.example_settings("rte", role, resolved))
         assert table.num_rows == rows
         assert all(table["text_b"].to_pylist())
 

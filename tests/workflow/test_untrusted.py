@@ -32,7 +32,7 @@ from junkdna.models.load import load_plain
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.load import load_study, resolve
 from junkdna.study.source_settings import ExampleSettings
 from junkdna.study.sources import PinnedSource, WheelPin

@@ -1,11 +1,11 @@
-"""Bi-encoder: question and option are embedded apart, and the option most like the question is the answer.
+"""Bi-encoder: question and options are embedded separately; the option most similar to the question is the answer.
 
-Scores are cosines of mean-pooled embeddings (Reimers and Gurevych 2019). The loss divides them by a temperature and
-takes the softmax cross-entropy over the options of a question (the contrastive loss of SimCSE, Gao et al. 2021,
-equation 1). Not done: options of other questions as negatives, since scoring compares the options of one question
-alone, and another question's option may be right too.
+Scores are cosine similarities of mean-pooled embeddings (Reimers and Gurevych 2019). The loss divides them by a
+temperature and takes the softmax cross-entropy over the options of a question (the contrastive loss of SimCSE, Gao et
+al. 2021, equation 1). Options of other questions are not used as negatives: scoring compares only the options of one
+question, and an option of another question may be right too.
 
-Shapes: B rows of a batch, T tokens, D embedding width, N options of a row, P options of all rows together.
+Shapes: B rows of a batch, D embedding width, N options of a row, P options of all rows.
 """
 
 from typing import TYPE_CHECKING
@@ -30,7 +30,9 @@ TEMPERATURE = 0.05  # of the cosines: SimCSE's value; sentence-transformers' def
 
 
 def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
-    """The question as one text (a separator token would not be in the options), and each option apart."""
+    """The question and each option as separate texts. Question and passage are joined without a separator token,
+    because options have none.
+    """
     limit = row_limit(settings, readable)
     coded = code_texts(tokenizer, [text for row in rows for text in option_texts(row)])
     return [_row(row, coded, tokenizer, limit) for row in rows]
@@ -48,7 +50,7 @@ def _row(row: dict, coded: dict, tokenizer: object, limit: int) -> dict:
 
 
 def score(settings, model, rows, device, loop, tokenizer):
-    """The cosines of each question with its options."""
+    """Answers by the cosine similarity of each question and its options."""
     from junkdna.evaluate.answers import picked
     from junkdna.evaluate.scores import similarity
 
@@ -56,7 +58,7 @@ def score(settings, model, rows, device, loop, tokenizer):
 
 
 def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
-    """Cosines (B, N); -inf where a row has fewer options. Questions and options are padded apart: options are short."""
+    """Cosine similarities (B, N); -inf pads rows with fewer options. Questions and options are padded separately."""
     from junkdna.evaluate.train_outputs import embeddings, padded_scores
 
     queries_bd = embeddings(model, [rows["query"][i] for i in batch], device)

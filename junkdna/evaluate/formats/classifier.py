@@ -1,6 +1,6 @@
-"""Classifier: a trained head with one output for each class; the highest is the answer.
+"""Classifier: a trained head with one output per class; the class with the highest output is the answer.
 
-Fine-tuned decoders read the prompt that cells without training score the words of the classes after (`cloze`).
+Decoders read the tokens file of `cloze`, which cells with and without training share.
 
 Shapes: B rows of a batch, C classes.
 """
@@ -31,7 +31,7 @@ def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
 
 
 def score(settings, model, rows, device, loop, tokenizer):
-    """The logits of the classes."""
+    """Answers by the logits of the classes."""
     from junkdna.evaluate.answers import picked
     from junkdna.evaluate.scores import class_logits
 

@@ -1,7 +1,7 @@
-"""Cloze: the option's text, or the class's word, with the highest log-likelihood after the prompt is the answer.
+"""Cloze: the option (or the verbalizer of a class) with the highest log-likelihood after the prompt is the answer.
 
-Where the task has a suffix (WinoGrande), the suffix after each option is scored in its place. `length_normalization`
-says whether the log-likelihood is divided by the option's length in tokens or in characters.
+If the task has a suffix (WinoGrande), the suffix after each option is scored instead of the option.
+`length_normalization` selects whether the log-likelihood is divided by the length in tokens or in characters.
 """
 
 from junkdna.data.prompt_rows import prompt_rows
@@ -22,7 +22,7 @@ FORMAT = Format(
 
 
 def wording(settings) -> Wording:
-    """The options are the row's choices, or else the words of the classes."""
+    """The options are the row's choices or, without choices, the verbalizers of the classes."""
 
     def options(row: dict) -> list[str]:
         return row["choices"] or settings.verbalizers
@@ -42,7 +42,7 @@ def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
 
 
 def score(settings, model, rows, device, loop, tokenizer):
-    """The log-likelihoods."""
+    """Answers by the log-likelihoods of the options."""
     from junkdna.evaluate.likelihoods import likelihood_answers
 
     return likelihood_answers(settings, model, rows, device, loop)

@@ -1,8 +1,8 @@
-"""Cross-encoder: one trained output for each pair of question and option; the highest is the answer.
+"""Cross-encoder: one trained output per pair of question and option; the option with the highest is the answer.
 
 The loss is the softmax cross-entropy over the options of a question (Devlin et al. 2019, section 4.4).
 
-Shapes: B rows of a batch, N options of a row, P pairs of all rows together.
+Shapes: B rows of a batch, N options of a row, P pairs of all rows.
 """
 
 from functools import partial
@@ -28,7 +28,7 @@ FORMAT = Format(
 
 
 def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
-    """Each option behind the question, which is cut to make room."""
+    """Each option after the question, which is truncated to make room."""
     limit = row_limit(settings, readable)
     return [_row(row, tokenizer, limit) for row in rows]
 
@@ -49,9 +49,9 @@ def _row(row: dict, tokenizer: object, limit: int) -> dict:
 
 
 def _pair(tokenizer: object, row: dict, second: str, limit: int) -> tuple[tuple[list[int], int, bool], str]:
-    """(Token ids of two segments, where the second begins, whether they were cut to `limit` tokens), and the part of
-    the passage that they show. The first segment alone is cut, as long as something of it stays, else whichever is
-    longer."""
+    """(Token ids of two segments, position of the second, whether they were truncated to `limit` tokens), and the part
+    of the passage that they show. Only the first segment is truncated if at least one of its tokens stays, otherwise
+    whichever is longer."""
     first, passage = joined(row), passage_of(row)
     code = tokenizer(first, second, return_token_type_ids=True, verbose=False)
     cut = len(code["input_ids"]) > limit
@@ -66,7 +66,7 @@ def _pair(tokenizer: object, row: dict, second: str, limit: int) -> tuple[tuple[
 
 
 def score(settings, model, rows, device, loop, tokenizer):
-    """The output for each pair."""
+    """Answers by the output for each pair."""
     from junkdna.evaluate.answers import picked
     from junkdna.evaluate.scores import pair_logits
 
@@ -74,7 +74,7 @@ def score(settings, model, rows, device, loop, tokenizer):
 
 
 def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
-    """Outputs (B, N) for a row's pairs; -inf where a row has fewer options."""
+    """Outputs (B, N) for the pairs of each row; -inf pads rows with fewer options."""
     from junkdna.evaluate.train_outputs import classifier_outputs, padded_scores
 
     pairs = [pair for i in batch for pair in rows["options"][i]]

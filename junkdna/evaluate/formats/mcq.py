@@ -1,4 +1,4 @@
-"""Multiple-choice question: the prompt lists the options, and the log-likelihood of their letters decides."""
+"""Multiple-choice question: the prompt lists the options; the letter with the highest log-likelihood is the answer."""
 
 from junkdna.data.prompt_rows import prompt_rows
 from junkdna.data.prompts import LETTERS, Wording
@@ -18,7 +18,7 @@ FORMAT = Format(
 
 
 def wording(settings) -> Wording:
-    """The options are letters. The prompt lists choices without what would follow them."""
+    """The options are letters. The prompt lists the choices without their suffix."""
 
     def letters(row: dict) -> list[str]:
         return list(LETTERS[: len(row["choices"])])
@@ -32,7 +32,7 @@ def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
 
 
 def score(settings, model, rows, device, loop, tokenizer):
-    """The log-likelihoods of the letters."""
+    """Answers by the log-likelihoods of the letters."""
     from junkdna.evaluate.likelihoods import likelihood_answers
 
     return likelihood_answers(settings, model, rows, device, loop)

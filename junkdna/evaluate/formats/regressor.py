@@ -1,4 +1,4 @@
-"""Regressor: a trained head with one output, the number.
+"""Regressor: a trained head with one output, the predicted number.
 
 Shapes: B rows of a batch.
 """
@@ -28,7 +28,7 @@ FORMAT = Format(
 
 
 def wording(settings) -> Wording:
-    """The prompt of a decoder; no option follows."""
+    """The prompt of a decoder, without options."""
     return Wording(settings.description, settings.prompt, lambda row: None, lambda row: f"{row['target']:g}")
 
 
@@ -40,7 +40,7 @@ def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
 
 
 def score(settings, model, rows, device, loop, tokenizer):
-    """The numbers."""
+    """Answers by the predicted numbers."""
     from junkdna.evaluate.answers import numbers
     from junkdna.evaluate.scores import class_logits
 

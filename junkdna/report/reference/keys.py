@@ -8,8 +8,8 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from junkdna.report.reference.markdown import code, sentence, table
-from junkdna.study.base import NAME_PATTERN
 from junkdna.study.key_meanings import STUDY, TASK, Meanings
+from junkdna.study.strict_model import NAME_PATTERN
 from junkdna.study.study import Study
 from junkdna.study.task import Task
 

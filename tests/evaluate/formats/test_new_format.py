@@ -113,8 +113,8 @@ def test_wrong_names_and_wrong_uses_are_refused(clone, world):
     assert "protocols.bytes.decoder_choice" in said
     assert "Did you mean 'cloze_bytes'" in said
     trained = {"bytes": {**STUDY["experiments"]["bytes"], "transfer": ["sparse"]}}
-    assert "this pair is scored without training only" in error(experiments=trained)
+    assert "this pair can only be scored without training" in error(experiments=trained)
     toy.write_yaml(
         world / "tasks/hues.yaml", {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "suffix": "{w1}"}}
     )
-    assert "decoder_choice cloze_bytes would not show what follows the options" in error()
+    assert "decoder_choice cloze_bytes does not show the suffix of the options" in error()

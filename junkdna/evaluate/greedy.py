@@ -1,6 +1,6 @@
-"""Greedy text generation for batches of rows.
+"""Greedy text generation: always the most probable next token, for all rows of a batch together.
 
-Shapes: B rows of a batch, W the longest prompt among them, H heads, V vocabulary.
+Shapes: B rows of a batch, W tokens of its longest prompt, H heads, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop
 Rows = list[list[int]]
 Finished = Callable[[list[int]], bool]
 
-PROMPT_TOKENS = 2048  # new prompt tokens per pack: enough rows for a batch
+PROMPT_TOKENS = 2048  # new prompt tokens in a pack: enough rows to decode together
 CACHE_TOKENS = {"cpu": 16384, "cuda": 65536}  # maximum of B x (W + new tokens), the size of a batch's cache
-NO_TOKEN = -1  # fills a row of new tokens after its end
+NO_TOKEN = -1  # pads the new tokens of a row
 
 
 @torch.inference_mode()
-def greedy(
+def greedy_texts(
     model: nn.Module,
     tokenizer: object,
     queries: Rows,
@@ -33,17 +33,15 @@ def greedy(
 ) -> list[str]:
     """The greedy continuation of each query: text without special tokens, cut before the first stop string.
 
-    A row ends at an end-of-text token (see `end_tokens`), when its text contains one of `stop` (or the special token of
-    that name occurs), or after `max_new_tokens`. No sampling and no penalties, regardless of the model's generation
-    settings.
+    A row ends at an end-of-text token (`end_tokens`), at a string of `stop` in its text or the special token of that
+    name, or after `max_new_tokens`. The model's generation settings are ignored: no sampling, no penalties.
 
-    The common beginning of queries is computed once (`models.prefix_tree`), then rows are decoded in batches with left
-    padding. Architectures that `tree_fits` refuses run row by row with transformers' `generate`. A row that grows
-    beyond a limit of its rotary frequencies (`models.rotary`) is computed in full for every token, because cached keys
-    would use the earlier frequencies. Batching changes logits only by rounding error, so it changes an answer only if
-    the two best tokens are that close.
-
-    `loop` iterates over packs of rows. Raises UserError for a query without tokens, and as `rotary.check_length` does.
+    Shared prefixes of queries are computed once (`models.prefix_tree`); rows are then decoded in batches, padded on the
+    left. Architectures that `tree_fits` refuses run row by row through `generate` of transformers, without a cache if a
+    row may grow past a limit of its rotary frequencies (`models.rotary`), because cached keys would keep the old
+    frequencies. Batching changes logits by rounding error only, so it changes an answer only if the two best tokens are
+    that close. `loop` iterates over the packs of rows. Raises UserError for a query without tokens and whenever
+    `rotary.check_length` does.
     """
     check_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
@@ -56,59 +54,55 @@ def greedy(
 
     longest = max(map(len, queries), default=0) + max_new_tokens
     check_length(model.config, longest)
-    run = _run_batches if tree_fits(model, longest) else _row_by_row
+    run = _batched if tree_fits(model, longest) else _row_by_row
     texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, loop)]
     return [answer[: min((answer.find(mark) for mark in stop if mark in answer), default=None)] for answer in texts]
 
 
 def end_tokens(model: nn.Module, tokenizer: object) -> set[int]:
-    """Ids that end a text: those of the model's configuration, its generation settings and the tokenizer together.
+    """Token ids that end a text: the union of those in the model's configuration, generation settings and tokenizer.
 
-    A chat model's tokenizer defines the end of a turn, its configuration sometimes only the end of a document.
+    A chat model's tokenizer names the end of a turn; its configuration sometimes names only the end of a document.
     """
-    named = [model.config.get_text_config(decoder=True).eos_token_id, tokenizer.eos_token_id]
-    named.append(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
-    ids = [token for value in named for token in (value if isinstance(value, list) else [value])]
+    eos = [model.config.get_text_config(decoder=True).eos_token_id, tokenizer.eos_token_id]
+    eos.append(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
+    ids = [token for value in eos for token in (value if isinstance(value, list) else [value])]
     return {token for token in ids if token is not None}
 
 
 def stop_tokens(tokenizer: object, stop: Sequence[str]) -> set[int]:
-    """Ids of added tokens, such as "<|im_end|>", that are stop strings; text without special tokens does not contain
-    them.
-    """
+    """Ids of added tokens that are stop strings, such as "<|im_end|>", which decoded text does not show."""
     return {token for token, added in tokenizer.added_tokens_decoder.items() if str(added) in stop}
 
 
-def _run_batches(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop
-) -> Rows:
-    done = {"tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
-    scored_from = [len(query) - 1 for query in queries]
-    packs = tree_packs(queries, scored_from, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, scored_from, packs, device, loop, done):
+def _batched(model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop) -> Rows:
+    new_tokens = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
+    last = [len(query) - 1 for query in queries]
+    packs = tree_packs(queries, last, PROMPT_TOKENS)
+    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, loop, new_tokens):
         lengths = [len(path) + max_new_tokens for path in pack.paths]
         for batch in length_batches(lengths, CACHE_TOKENS[torch.device(device).type]):
             paths = [pack.paths[k] for k in batch]
             first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
             answers = _decode(model, _row_caches(cache, paths, device), paths, first, max_new_tokens, finished)
             for k, tokens in zip(batch, answers, strict=True):
-                done["tokens"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
-    return _rows_of(done)
+                new_tokens["new_tokens"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
+    return _rows_of(new_tokens["new_tokens"])
 
 
-def _rows_of(done: dict[str, torch.Tensor]) -> Rows:
-    return [[token for token in row if token != NO_TOKEN] for row in done["tokens"].tolist()]
+def _rows_of(new_tokens: torch.Tensor) -> Rows:
+    return [[token for token in row if token != NO_TOKEN] for row in new_tokens.tolist()]
 
 
 def _row_caches(cache: object, paths: Rows, device: str) -> object:
-    """A cache of (B, H, W, ...) with a separate copy of each row's prompt, right-aligned, from the cache of a tree."""
+    """A cache (B, H, W, ...) with a copy of each row's prompt, aligned right, gathered from the cache of a tree."""
     from transformers import DynamicCache
 
     width = max(map(len, paths))
     index_bw = torch.tensor([[0] * (width - len(path)) + path for path in paths], device=device)
     copies = DynamicCache()
     for i, layer in enumerate(cache.layers):
-        keys, values = (tensor[0][:, index_bw].transpose(0, 1) for tensor in (layer.keys, layer.values))
+        keys, values = (states[0][:, index_bw].transpose(0, 1) for states in (layer.keys, layer.values))
         copies.update(keys, values, i)
     return copies
 
@@ -125,16 +119,16 @@ def _decode(
     while True:
         for row, token in zip(running, tokens.tolist(), strict=True):
             answers[row].append(token)
-        going = [
+        active = [
             k for k, row in enumerate(running) if len(answers[row]) < max_new_tokens and not finished(answers[row])
         ]
-        if not going:
+        if not active:
             return answers
-        if len(going) < len(running):
-            running = [running[k] for k in going]
-            kept = torch.tensor(going, device=device)
-            tokens, position, mask = tokens[kept], position[kept], mask[kept]
-            cache.batch_select_indices(kept)
+        if len(active) < len(running):
+            running = [running[k] for k in active]
+            index = torch.tensor(active, device=device)
+            tokens, position, mask = tokens[index], position[index], mask[index]
+            cache.batch_select_indices(index)
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         tokens = model(
             input_ids=tokens[:, None],
@@ -168,12 +162,12 @@ def _row_by_row(
         )
         return output[0, len(query) :].tolist()
 
-    done = {"tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
-    original, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
+    new_tokens = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
+    before, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
     try:
-        for row in loop("score", range(len(queries)), done.copy, done.update):
+        for row in loop("score", range(len(queries)), new_tokens.copy, new_tokens.update):
             tokens = answer(queries[row])
-            done["tokens"][row, : len(tokens)] = torch.tensor(tokens)
-        return _rows_of(done)
+            new_tokens["new_tokens"][row, : len(tokens)] = torch.tensor(tokens)
+        return _rows_of(new_tokens["new_tokens"])
     finally:
-        model.generation_config = original
+        model.generation_config = before

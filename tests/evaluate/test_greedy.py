@@ -5,7 +5,7 @@ import torch
 from decoders import CONFIGS, make, plain_greedy, random_rows
 
 from junkdna.errors import UserError
-from junkdna.evaluate import generate
+from junkdna.evaluate import greedy
 from junkdna.resumable import Loop
 
 NEW = 12
@@ -38,8 +38,8 @@ def plain(model, ends=(2,)) -> list[str]:
     return [words(t for t in plain_greedy(model, query, NEW, set(ends)) if t not in ends) for query in QUERIES]
 
 
-def greedy(model, tokenizer, stop=(), queries=QUERIES, **extra) -> list[str]:
-    return generate.greedy(model, tokenizer, queries, "cpu", NEW, list(stop), **extra)
+def generated(model, tokenizer, stop=(), queries=QUERIES, **extra) -> list[str]:
+    return greedy.greedy_texts(model, tokenizer, queries, "cpu", NEW, list(stop), **extra)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -47,7 +47,7 @@ def test_every_architecture_generates_as_the_plain_loop(tokenizer, name):
     model = make(name, "eager")
     wanted = plain(model)
     assert len(set(wanted)) > 5
-    assert greedy(model, tokenizer) == wanted
+    assert generated(model, tokenizer) == wanted
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gemma3", "gemma3 narrow", "mamba"])
@@ -60,7 +60,7 @@ def test_as_generate_of_transformers_row_by_row(tokenizer, name):
             pad_token_id=0,
         )  # fmt: skip
         wanted.append(tokenizer.decode(made[0, len(query) :], skip_special_tokens=True))
-    assert greedy(model, tokenizer) == wanted
+    assert generated(model, tokenizer) == wanted
 
 
 def shapes_and_answers(model, *args) -> tuple[list[tuple[int, int]], list[str]]:
@@ -70,7 +70,7 @@ def shapes_and_answers(model, *args) -> tuple[list[tuple[int, int]], list[str]]:
         lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     try:
-        return shapes, greedy(model, *args)
+        return shapes, generated(model, *args)
     finally:
         handle.remove()
 
@@ -81,8 +81,8 @@ def shapes_and_answers(model, *args) -> tuple[list[tuple[int, int]], list[str]]:
 )
 def test_batches_change_no_answer(monkeypatch, tokenizer, llama, prompts, cache, least, most):
     """`least` to `most` rows side by side."""
-    monkeypatch.setattr(generate, "PROMPT_TOKENS", prompts)
-    monkeypatch.setitem(generate.CACHE_TOKENS, "cpu", cache)
+    monkeypatch.setattr(greedy, "PROMPT_TOKENS", prompts)
+    monkeypatch.setitem(greedy.CACHE_TOKENS, "cpu", cache)
     shapes, answers = shapes_and_answers(llama, tokenizer)
     assert answers == plain(llama)
     assert least <= max(rows for rows, tokens in shapes if tokens == 1) <= most
@@ -113,10 +113,10 @@ def test_every_end_token_ends_a_row_and_is_no_text(tokenizer, name):
     first, second = plain_greedy(model, QUERIES[0], NEW, set())[3], plain_greedy(model, QUERIES[1], NEW, set())[5]
     model.config.eos_token_id = first
     model.generation_config.eos_token_id = [second, 2]
-    assert generate.end_tokens(model, tokenizer) == {first, second, 2}
+    assert greedy.end_tokens(model, tokenizer) == {first, second, 2}
     wanted = plain(model, (first, second, 2))
     assert wanted != plain(model)
-    assert greedy(model, tokenizer) == wanted
+    assert generated(model, tokenizer) == wanted
 
 
 def test_a_special_token_may_be_a_stop_string(llama):
@@ -129,9 +129,9 @@ def test_a_special_token_may_be_a_stop_string(llama):
     own = PreTrainedTokenizerFast(
         tokenizer_object=inner, unk_token="t0", bos_token="t1", eos_token="t2", extra_special_tokens=[f"t{third}"]
     )
-    assert generate.stop_tokens(own, [f"t{third}", "x"]) == {third}
-    assert greedy(llama, own, stop=[f"t{third}"]) == plain(llama, (2, third))
-    assert greedy(llama, own) != plain(llama, (2, third))
+    assert greedy.stop_tokens(own, [f"t{third}", "x"]) == {third}
+    assert generated(llama, own, stop=[f"t{third}"]) == plain(llama, (2, third))
+    assert generated(llama, own) != plain(llama, (2, third))
 
 
 @pytest.mark.parametrize("name", ["llama", "mamba"])
@@ -143,7 +143,7 @@ def test_text_ends_before_the_first_stop_string(tokenizer, name):
     wanted = [text[: min([text.find(stop) for stop in stops if stop in text], default=None)] for text in whole]
     assert wanted[0] != whole[0]
     assert wanted[1] != whole[1]
-    assert greedy(model, tokenizer, stops) == wanted
+    assert generated(model, tokenizer, stops) == wanted
 
 
 def test_a_stop_string_saves_the_steps_after_it(tokenizer, llama):
@@ -159,22 +159,22 @@ def test_generation_settings_of_the_model_do_not_join_in(tokenizer, name):
     model = make(name, "eager")
     settings = model.generation_config
     settings.repetition_penalty, settings.do_sample, settings.temperature = 5.0, True, 3.0
-    assert greedy(model, tokenizer) == plain(model)
+    assert generated(model, tokenizer) == plain(model)
     assert model.generation_config is settings
 
 
 @pytest.mark.parametrize("name", ["llama", "mamba"])
 def test_progress_wrapper_sees_the_batches(tokenizer, name):
     seen = []
-    greedy(make(name, "eager"), tokenizer, loop=Loop(lambda batches: seen.extend(batches) or batches))
+    generated(make(name, "eager"), tokenizer, loop=Loop(lambda batches: seen.extend(batches) or batches))
     assert len(seen) == (1 if name == "llama" else len(QUERIES))
 
 
 @pytest.mark.parametrize("name", ["llama", "mamba"])
 def test_a_query_without_tokens_is_an_error(tokenizer, name):
     with pytest.raises(UserError, match="a query has no tokens"):
-        greedy(make(name, "eager"), tokenizer, queries=[[3], []])
+        generated(make(name, "eager"), tokenizer, queries=[[3], []])
 
 
 def test_no_queries_give_no_answers(tokenizer, llama):
-    assert greedy(llama, tokenizer, queries=[]) == []
+    assert generated(llama, tokenizer, queries=[]) == []

@@ -1,6 +1,6 @@
-"""What a cell and its tokens files depend on: the slice of the study that makes them, as plain data.
+"""Settings of cells and tokens files from a study: only what the job depends on.
 
-A job's settings hold nothing else of the study, so what is added elsewhere leaves them, and its output, as they are.
+Tasks, models, levels and seeds that are added to a study change no settings of other jobs, so their outputs stay valid.
 """
 
 from dataclasses import fields, replace
@@ -24,10 +24,7 @@ from junkdna.study.study import Protocol, Resolved
 
 
 def cell_settings(cell: Cell, resolved: Resolved) -> CellSettings:
-    """All that a cell's numbers depend on: the slice of the study it uses, its inputs' settings, and its code.
-
-    Nothing else of the study is in it: a task, model, level or seed added elsewhere leaves it as it is.
-    """
+    """Everything that a cell's numbers depend on: its part of the study, fingerprints of its inputs and its code."""
     task = resolved.tasks[cell.task]
     protocol = resolved.study.protocol(cell.protocol, task)
     model = resolved.study.models[cell.model]
@@ -59,22 +56,24 @@ def _training(cell: Cell, protocol: Protocol) -> TrainingSettings:
 
 
 def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
-    """Digests of the settings of the files a cell reads. They stand among its own settings, so that a cell made
-    from other inputs is stale whatever the dates of the files say."""
-    found = dict(_input_digests(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved))
+    """Fingerprints of the settings of the files a cell reads. As part of the cell's settings they make a cell stale
+    when its inputs change, whatever the dates of the files are."""
+    fingerprints = dict(
+        _input_fingerprints(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved)
+    )
     if cell.compressed_path is None:
-        return found
+        return fingerprints
     settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
-    return found | {"compressed": settings_fingerprint(settings)}
+    return fingerprints | {"compressed": settings_fingerprint(settings)}
 
 
 @cache
-def _input_digests(
+def _input_fingerprints(
     model: str, task: str, knobs: Knobs, protocol: str, roles: tuple[str, ...], resolved: Resolved
 ) -> dict[str, str]:
-    parts = {f"tokens_{role}": tokens_file_settings(model, task, knobs, protocol, role, resolved) for role in roles}
-    parts["model"] = model_settings(model, resolved)
-    return {name: settings_fingerprint(part) for name, part in parts.items()}
+    settings = {f"tokens_{role}": tokens_file_settings(model, task, knobs, protocol, role, resolved) for role in roles}
+    settings["model"] = model_settings(model, resolved)
+    return {name: settings_fingerprint(each) for name, each in settings.items()}
 
 
 TOKENIZE = ("junkdna.evaluate.tokenize", "junkdna.data.tokenizer", "junkdna.data.examples_file")
@@ -91,14 +90,14 @@ def _modules(cell: Cell, answer_format: str) -> list[str]:
 
 
 def settings_text(cell: Cell, resolved: Resolved) -> str:
-    """`cell_settings` as canonical JSON: the one parameter that the workflow tracks for a cell."""
+    """`cell_settings` as canonical JSON, the parameter by which the workflow tracks a cell."""
     return canonical_json(cell_settings(cell, resolved))
 
 
 def tokenize_settings(
     model: str, task_name: str, knobs: Knobs, protocol_name: str, resolved: Resolved
 ) -> TokenSettings:
-    """All that a tokens file of evaluated rows depends on, apart from the examples and the tokenizer."""
+    """Everything that a tokens file of role evaluate depends on, except `inputs`: the examples and the model."""
     task = resolved.tasks[task_name]
     protocol = resolved.study.protocol(protocol_name, task)
     model_kind = resolved.study.models[model].kind
@@ -125,9 +124,9 @@ def tokenize_settings(
 def tokens_file_settings(
     model: str, task: str, knobs: Knobs, protocol: str, role: str, resolved: Resolved
 ) -> TokenSettings:
-    """All that the tokens file of one role depends on: `tokenize_settings`, and digests of its inputs' settings."""
-    parts = {role: example_settings(task, role, resolved), "model": model_settings(model, resolved)}
+    """Everything that the tokens file of a role depends on: `tokenize_settings` with `inputs`."""
+    settings = {role: example_settings(task, role, resolved), "model": model_settings(model, resolved)}
     if has_shots(knobs):
-        parts["shots"] = example_settings(task, "shots", resolved)
-    inputs = {name: settings_fingerprint(part) for name, part in parts.items()}
+        settings["shots"] = example_settings(task, "shots", resolved)
+    inputs = {name: settings_fingerprint(each) for name, each in settings.items()}
     return replace(tokenize_settings(model, task, knobs, protocol, resolved), role=role, inputs=inputs)

@@ -11,7 +11,7 @@ from toy_study import toy_resolved
 from junkdna.dag import inputs as dag_inputs
 from junkdna.storage import fingerprint
 from junkdna.study import grid
-from junkdna.study import settings as study_settings
+from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell, knob_text, parse_cell_path
 from junkdna.study.grid import used_examples
 from junkdna.study.study import Protocol
