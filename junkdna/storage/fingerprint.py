@@ -8,10 +8,6 @@ from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 PACKAGE = Path(__file__).parents[1]
 _PARSING = Lock()  # in Python 3.11.7, parsing in two threads sometimes raises SystemError
@@ -41,7 +37,7 @@ def canonical_json(settings: object) -> str:
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_set_fields)
 
 
-def _set_fields(settings: "DataclassInstance") -> dict:
+def _set_fields(settings: "object") -> dict:
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -28,6 +28,7 @@ from junkdna.storage import local_file_hashes
 from junkdna.storage.checksums import read_verified, stored_checksum
 from junkdna.storage.tables import read_frame, read_parquet, write_frame
 from junkdna.study.load import resolve
+from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
 
 
@@ -303,7 +304,7 @@ def test_a_wheel_put_in_anothers_place_is_not_read(world, tmp_path):
     """Its members fit its own RECORD, but it is not the wheel that the study pins."""
     Path("results/sources").mkdir(parents=True)
     make_wheel(Path("results/sources/toy.whl"), "toy/model", Path("model"))
-    settings = {"wheel": "toy", "path": "toy/model", "kind": "encoder", "sha256": "0" * 64}
+    settings = PinnedSource(wheel="toy", path="toy/model", sha256="0" * 64)
     with pytest.raises(UserError, match=r"sources/toy\.whl is not the pinned wheel toy: its sha256 is .*Delete"):
         toy_run.jobs.model(toy_run.manifest("tiny"), settings)
     assert not toy_run.manifest("tiny").exists()
