@@ -40,7 +40,7 @@ def test_newer_dates_on_the_same_bytes_re_run_nothing(stored: Path, patterns: tu
         *(file for pattern in patterns for file in stored.glob(pattern) if file.is_file() and "cells" not in file.parts)
     )
     assert planned(stored) == set()
-    assert plan(stored).split() == ["in", "all", "5", "cells,", "0", "to", "run"]
+    assert plan(stored).split() == ["total", "5", "cells,", "0", "to", "run"]
 
 
 @pytest.mark.long
@@ -79,7 +79,7 @@ def test_another_source_under_the_same_name_is_refused_and_the_way_out_works(sto
     toy.write_yaml(stored / "config.yaml", {**STORED_STUDY, "models": {"llm": {"kind": "decoder", "local": "other"}}})
     refused = snakemake(stored, "--rerun-triggers", "mtime")
     assert refused.returncode != 0
-    assert "models.llm: results/models/llm/model.json was made from local" in refused.stdout
+    assert "models.llm: results/models/llm/model.json comes from local" in refused.stdout
     assert "Rename the model" in refused.stdout
     assert "rm -r results/models/llm" in refused.stdout
     shutil.rmtree(stored / "results/models/llm")
