@@ -10,7 +10,7 @@ import polars as pl
 from junkdna.compress.effective_bits import DENSE_BITS
 from junkdna.errors import UserError
 from junkdna.models.manifest import model_digest
-from junkdna.run.cell_file import _read
+from junkdna.run.cell_file import read_cell_file
 from junkdna.storage.checksums import stored_checksum
 from junkdna.storage.fingerprint import digest
 from junkdna.storage.tensor_header import contents_digest
@@ -47,7 +47,7 @@ def open_cell(cell: Cell, resolved: Resolved) -> Opened:
     """Read a cell's file once and decide its state."""
     path = Path(cell.path)
     try:
-        data, footer = _read(path)
+        data, footer = read_cell_file(path)
     except UserError:
         return Opened("broken" if path.exists() else "missing")
     same = footer["settings_fingerprint"] == digest(settings_text(cell, resolved)) and _same_inputs(cell, footer)

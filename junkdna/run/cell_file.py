@@ -109,12 +109,13 @@ ANSWERED = ("id", "gold", "prediction", "correct")
 
 def read_footer(path: Path) -> dict:
     """The provenance in a cell file. Raises UserError for a file that is corrupt or not a cell."""
-    data, footer = _read(path)
+    data, footer = read_cell_file(path)
     report = pq.read_table(pa.BufferReader(data), columns=[REPORT])[REPORT][0].as_py()
     return footer | {"compression": json.loads(report)}
 
 
-def _read(path: Path) -> tuple[bytes, dict]:
+def read_cell_file(path: Path) -> tuple[bytes, dict]:
+    """The bytes of a cell's file, checksum verified, and its footer. Raises UserError for a corrupt or missing file."""
     data = read_verified(path, KIND)
     try:
         footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])

@@ -5,7 +5,7 @@ from pathlib import Path
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.checks import check_study
 from junkdna.study.file_kinds import check_kind
-from junkdna.study.study import Resolved, Study, _checked_document, _replaced
+from junkdna.study.study import Resolved, Study, stored_document, with_overrides
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
 from junkdna.study.yaml_reader import read_yaml, validated
@@ -19,11 +19,11 @@ def load_study(path: Path, overrides: dict | None = None, option: str = "--confi
     is the command line option they came from, for messages: `--config` of Snakemake or `--experiments` of `junkdna`.
     Raises UserError with every wrong key.
     """
-    document = _checked_document(path)
+    document = stored_document(path)
     if document is None:
         resolved = resolve(read_yaml(path), str(path), overrides, option)
     else:
-        resolved = from_document({**document, "study": _replaced(document["study"], overrides, option)}, str(path))
+        resolved = from_document({**document, "study": with_overrides(document["study"], overrides, option)}, str(path))
         check_study(resolved, str(path))
     chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
     resolved.commands = StudyCommands(str(path), tuple(resolved.study.active()) if chosen else ())
@@ -35,7 +35,7 @@ def resolve(data: dict, where: str, overrides: dict | None = None, option: str =
     check_kind(data, where, "study")
     replaced = [key for key, value in (overrides or {}).items() if key != "experiments" or isinstance(value, dict)]
     origin = f" with {option} {', '.join(map(str, replaced))}" if replaced else ""
-    study = validated(Study, _replaced(data, overrides, option), f"{where}{origin[:300]}")
+    study = validated(Study, with_overrides(data, overrides, option), f"{where}{origin[:300]}")
     tasks = {
         name: load_task(name, Path(entry.file) if entry.file else None, f"{where}: tasks.{name}")
         for name, entry in study.tasks.items()

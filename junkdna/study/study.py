@@ -206,7 +206,7 @@ class Resolved:
         return self.study.tasks[task].source or next(iter(self.tasks[task].sources))
 
 
-def _checked_document(path: Path) -> dict | None:
+def stored_document(path: Path) -> dict | None:
     """The content of a JSON file that `study_document` wrote; None for any other file."""
     if path.suffix != ".json":
         return None
@@ -220,7 +220,7 @@ def _checked_document(path: Path) -> dict | None:
     return data if valid else None
 
 
-def _replaced(data: dict, overrides: dict | None, option: str) -> dict:
+def with_overrides(data: dict, overrides: dict | None, option: str) -> dict:
     """A study's mapping with top-level keys replaced; a list of `experiments` replaces `run`."""
     data, overrides = dict(data), dict(overrides or {})
     if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
