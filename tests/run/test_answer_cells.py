@@ -293,7 +293,7 @@ def test_a_fraction_that_loses_a_class_is_refused_before_the_model_is_read(resol
     few = resolve(study, "test")
     cell = cells_of(few, "x")[1]
     monkeypatch.setattr(cell_module, "_load", lambda *_: pytest.fail("the model was read"))
-    with pytest.raises(UserError, match=r"data_fraction 1: no row of class [01] is among the 1 of 64 train rows"):
+    with pytest.raises(UserError, match=r"data_fraction 1 keeps 1 of 64 train rows .*none of class [01]"):
         row_of(cell, few)
 
 
