@@ -66,7 +66,7 @@ def bounded() -> Iterator[None]:
 
 
 PLACE = re.compile(
-    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (unknown |its |the task )"
+    r"line \d+|: \S+\.\S+|^[^\n:]+: [^\n]+: |\n  [^\n]+: |: (unknown |its |the task's name )"
     r"|: (no experiment is (active|named)|\S+ is not a list of names)"
     r"|must contain a mapping|has more than [0-9,]+ bytes|local place|cannot be read"
     r"| is (a|the copy of a checked) (study|task file|Snakemake profile)[,;]?"
@@ -164,10 +164,10 @@ NO_PASSAGE = {key: value for key, value in toy.CHOICE_TASK["columns"].items() if
         (f"{LOOP}|title", "\ud800", "experiments.context.title: "),
         (f"{LOOP}|title", "\x1b[2J", "experiments.context.title: "),
         (f"{LOOP}|title", RECURSIVE, "experiments.context.title.0.0.0"),
-        (f"{LOOP}|title", mutations.NESTED, "stand more than 40 deep"),
+        (f"{LOOP}|title", mutations.NESTED, "nested more than 40 levels deep"),
         (f"{LOOP}|knobs|context", ["none", 10**10], "experiments.context.knobs.context.1: must be at most 1000000000"),
         (f"{LOOP}|compressions|0|method", "x" * 400_000, "unknown compression method 'xxx"),
-        ("models|\n touch PWNED", {}, "models.'\\n touch PWNED': this name may hold letters"),
+        ("models|\n touch PWNED", {}, "models.'\\n touch PWNED': this name may contain letters"),
         ("models|\ud800", {}, "models."),
         ("models", MANY, "models.k0: "),
         ("run", ["a" * 80 + str(number) for number in range(2000)], "run: unknown experiment"),
@@ -187,7 +187,7 @@ def test_studies_that_once_broke_something(world, path, value, says):
     [
         ("columns|extract", {"q": "a{99999999999}"}, "columns.extract: extract q: 'a{99999999999}' is not a regular"),
         ("columns|extract", {"q": "(" * 500 + ")" * 500}, "is not a regular expression"),
-        ("columns|answer", 4, "columns: answer 4 must be the place of a choice, 0 to 3"),
+        ("columns|answer", 4, "columns: answer 4 must be the position of a choice, 0 to 3"),
         ("columns|answer", -1, "0 to 3"),
         ("sources|local|columns", NO_PASSAGE, "context passage, but source local has no passages"),
         ("limits", {"evaluate": 10**12}, "limits.evaluate: "),

@@ -286,9 +286,7 @@ def test_weights_that_are_none_are_refused_by_their_header(world, content):
 def test_an_index_of_weights_names_files_beside_it(world, index):
     Path("model/model.safetensors").rename("x.safetensors")
     Path("model/model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(
-        UserError, match=r"index\.json (has no weight_map|names \.\./x\.safetensors, which is missing)"
-    ):
+    with pytest.raises(UserError, match=r"index\.json (has no weight_map|names \.\./x\.safetensors, which is missing)"):
         prepared({"kind": "encoder", "local": "model"})
 
 
