@@ -323,7 +323,7 @@ def test_an_outdated_model_folder_is_rebuilt_and_one_of_another_source_refused(p
     toy.write_yaml(project / "config.yaml", study)
     done = command("colours", "--model", "tiny", "--n", "1", env=env)
     assert done.returncode == 2
-    assert "models.tiny: results/models/tiny/model.json was made from local" in done.stderr
+    assert "models.tiny: results/models/tiny/model.json comes from local" in done.stderr
 
 
 @pytest.mark.dag
