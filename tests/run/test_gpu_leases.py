@@ -28,13 +28,14 @@ HOLD = """
 import inspect
 from junkdna.cli import jobs as stages
 
-told = inspect.signature(stages.cell)
+signature = inspect.signature(stages.cell)
 
-def hold(*given):
-    given = told.bind(*given).arguments
-    with devices.lease(given["gpus"], given["cells_per_gpu"]):
+def hold(*arguments, **options):
+    bound = signature.bind(*arguments, **options)
+    bound.apply_defaults()
+    with devices.lease(bound.arguments["gpus"], bound.arguments["cells_per_gpu"]):
         time.sleep(2)
-    given["output"].write_text("held")
+    bound.arguments["output"].write_text("held")
 
 stages.cell = hold
 """
