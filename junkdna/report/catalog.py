@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.report.plotting import series
 from junkdna.storage.fingerprint import digest
-from junkdna.study.declarations import read_declarations
+from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS
 
@@ -88,13 +88,8 @@ class Figure:
 
 
 def _read() -> dict[str, Figure]:
-    figures = []
-    for name, declared in read_declarations(PACKAGE, "FIGURE").items():
-        try:
-            figures.append(Figure(**declared | {"name": name}))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{PACKAGE.replace('.', '/')}/{name}.py: FIGURE: {error}") from None
-    return {figure.name: figure for figure in sorted(figures, key=lambda figure: figure.order)}
+    figures = build_declarations(PACKAGE, "FIGURE", lambda name, declared: Figure(**declared | {"name": name}))
+    return dict(sorted(figures.items(), key=lambda item: item[1].order))
 
 
 FIGURES: dict[str, Figure] = _read()

@@ -5,8 +5,12 @@ parsed, not imported, so validation and planning know every method without torch
 """
 
 import ast
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -20,6 +24,17 @@ def read_declarations(package: str, name: str) -> dict[str, dict]:
     """
     files = sorted(PACKAGE.joinpath(*package.split(".")).glob("*.py"))
     return {file.stem: _arguments(file, name) for file in files if file.stem != "__init__"}
+
+
+def build_declarations(package: str, name: str, build: Callable[[str, dict], T]) -> dict[str, T]:
+    """File stem -> `build(stem, keyword arguments)` of its declaration. Raises ValueError that names the file."""
+    built = {}
+    for stem, declared in read_declarations(package, name).items():
+        try:
+            built[stem] = build(stem, declared)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{package.replace('.', '/')}/{stem}.py: {name}: {error}") from None
+    return built
 
 
 def _arguments(file: Path, name: str) -> dict:

@@ -16,7 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal, get_args
 
-from junkdna.study.declarations import read_declarations
+from junkdna.study.declarations import build_declarations
 
 Kind = Literal["classify", "pair", "regress", "choice", "generate"]
 ModelKind = Literal["encoder", "decoder"]
@@ -64,7 +64,7 @@ class Format:
         return self.training != ("none" if trained else "required")
 
 
-FORMATS = {name: Format(**keywords) for name, keywords in read_declarations("evaluate.formats", "FORMAT").items()}
+FORMATS = build_declarations("evaluate.formats", "FORMAT", lambda _, declared: Format(**declared))
 
 
 def picks(model_kind: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Literal
 
 from junkdna.errors import unknown_name
-from junkdna.study.declarations import read_declarations
+from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
 
 PACKAGE = "compress.methods"
@@ -132,15 +132,15 @@ class Method:
 
 
 def _read() -> dict[str, Method]:
-    methods = {}
-    for name, declared in read_declarations(PACKAGE, "METHOD").items():
-        try:
-            methods[name] = Method(**declared | {"name": name})
-            _check(methods[name])
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{PACKAGE.replace('.', '/')}/{name}.py: METHOD: {error}") from None
+    methods = build_declarations(PACKAGE, "METHOD", _checked_method)
     _check_types(methods)
     return methods
+
+
+def _checked_method(name: str, declared: dict) -> Method:
+    method = Method(**declared | {"name": name})
+    _check(method)
+    return method
 
 
 def _check(method: Method) -> None:

@@ -65,7 +65,7 @@ class World:
 
 
 def run(settings: CellSettings, bar=iter) -> pa.Table:
-    """The table that the stage leaves; its file goes, so that the next run makes it anew."""
+    """Run a cell as its job does; returns its table and deletes its file, so the next run recomputes it."""
     path = Path(parse_cell_path(settings.cell).path)
     cli_jobs.cell(path, settings, gpus=0, threads=1, bar=bar)
     table = pq.read_table(path)

@@ -1,6 +1,6 @@
 """Broken and hostile study and task files: each is a study that works, or is refused on one screen, with the place.
 
-`JUNKDNA_FUZZ_EXAMPLES=10000 pytest -s tests/workflow/test_fuzz.py` looks at 10,000 files anew, others each time.
+`JUNKDNA_FUZZ_EXAMPLES=10000 pytest -s tests/workflow/test_fuzz.py` tests 10,000 new random files on every run.
 """
 
 import contextlib
