@@ -9,6 +9,7 @@ import math
 CHANCE_CORRECTED_DENSE_ERROR = "chance_corrected_dense_error"
 HUMAN_GAP_BY_HUMAN = "human_gap_by_human"
 HUMAN_GAP_BY_DENSE = "human_gap_by_dense"
+WHOLE_PASSAGE = 1e9  # more tokens than any passage has
 
 
 def chance_corrected_dense_error(dense_score: float, chance: float) -> float:
@@ -51,13 +52,12 @@ def options(count: int) -> float:
 
 
 def context(tokens: int | str) -> float:
-    """Tokens of passage shown: 0 for "none", infinity for "passage" (all of it, whatever its length).
+    """Tokens of passage shown; more text to search counts as harder. "passage" (all of it, whatever its length) is
+    harder than any number, and "none" is hardest: without the passage, the task changes from reading to recall.
 
-    More text to search counts as harder. It ignores whether the answer is in the text. Without a passage the task
-    changes from reading to recall, so "none" is not just a small amount of context; `answer_span=masked` is the
-    control.
+    It ignores whether the answer is in the text; `answer_span=masked` is the control.
     """
-    return {"none": 0.0, "passage": math.inf}[tokens] if isinstance(tokens, str) else float(tokens)
+    return {"none": math.inf, "passage": WHOLE_PASSAGE}[tokens] if isinstance(tokens, str) else float(tokens)
 
 
 def shots(count: int) -> float:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from junkdna.report.plotting import series
+from junkdna.analysis.series import series_of
 from junkdna.storage.fingerprint import digest
 from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
@@ -44,7 +44,7 @@ class Outline(NamedTuple):
         """The kinds of level of its compressions; empty if every cell is dense."""
         if self.compressions is None:
             return {"sparsity"}
-        return {tag_series.kind for tag in self.compressions if (tag_series := series.series_of(tag))}
+        return {tag_series.kind for tag in self.compressions if (tag_series := series_of(tag))}
 
 
 @dataclass(frozen=True, kw_only=True)

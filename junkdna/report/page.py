@@ -10,12 +10,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.series import natural, series_of, strength
 from junkdna.errors import UserError
 from junkdna.report.catalog import FIGURES, Outline, experiment_figures, figure_names, outlines
 from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
 from junkdna.report.glossary import STYLE, WORDS
 from junkdna.report.plotting import series
-from junkdna.report.plotting.text import human_figures, metric_label, natural, span
+from junkdna.report.plotting.text import human_figures, metric_label, span
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.tables import read_frame
@@ -74,8 +75,8 @@ def _body(heading: str, group: list[dict], tuned: bool, human: bool) -> str:
 
 def _order(row: dict) -> tuple:
     """Sort key: dense first, then by transfer mode, series (method, options), and level from weak to strong."""
-    tag_series, start = series.series_of(row["compression"]), (row["method"] != "dense", row["transfer"])
-    return start if tag_series is None else (*start, tag_series.order, series.strength(row["compression"]))
+    tag_series, start = series_of(row["compression"]), (row["method"] != "dense", row["transfer"])
+    return start if tag_series is None else (*start, tag_series.order, strength(row["compression"]))
 
 
 def _cells(row: dict, tuned: bool, human: bool) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from junkdna.analysis.series import natural, strength
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import difficulty_axes, difficulty_panels, layout, marks, series, text, theme
 from junkdna.report.plotting.conditions import ConditionStyles, condition_styles
@@ -116,7 +117,7 @@ def _groups(rows: pl.DataFrame, columns: list[str]) -> list[tuple[str, pl.DataFr
         row = group.row(0, named=True)
         labels = {"task": row["title"], "model": row["model"], MODE: theme.mode_style(row[MODE])[2]}
         groups.append(([labels[column] for column in differ], group))
-    groups.sort(key=lambda item: list(map(text.natural, item[0])))
+    groups.sort(key=lambda item: list(map(natural, item[0])))
     return [(", ".join(text.shorten(label, 40) for label in labels), group) for labels, group in groups]
 
 
@@ -188,7 +189,7 @@ def _remarks(drops: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     for mode in modes - {"none"}:
         remarks.append(f"Fine-tuning: {theme.mode_style(mode)[2]}; reference: dense transfer of the same condition.")
     same = series.select(drops.filter(pl.col("transfer").is_in(modes)), [drawn])
-    levels = sorted(set(same["compression"]) - set(rows["compression"]), key=series.strength)
+    levels = sorted(set(same["compression"]) - set(rows["compression"]), key=strength)
     pruned = " pruned" if drawn.kind == "sparsity" else ""
     omitted = [", ".join(map(series.level_label, levels)) + pruned] if levels else []
     omitted += [label for item, label in labels.items() if item != drawn]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from junkdna.analysis.difficulty import CHANCE_CORRECTED_DENSE_ERROR
+from junkdna.analysis.series import strength
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import layout, marks, series, text, theme
 from junkdna.report.plotting.conditions import ConditionStyles, condition_styles
@@ -86,7 +87,7 @@ def _panel(ax: Axes, rows: pl.DataFrame, levels: list[str]) -> None:
         offset = marks.shifted(ax, at, len(levels), OFFSET_PT)
         for mode, (marker, _) in MODES.items():
             points = rows.filter((pl.col("compression") == tag) & (pl.col("transfer") == mode))
-            _points(ax, points, color, marker, f"{series.strength(tag):g}|{mode}", offset)
+            _points(ax, points, color, marker, f"{strength(tag):g}|{mode}", offset)
 
 
 def _points(ax: Axes, rows: pl.DataFrame, color: str, marker: str, label: str, offset: Transform) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from junkdna.analysis.series import PLAIN, natural
 from junkdna.errors import UserError
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import curves, layout, marks, series, text, theme
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Transform
 
-    from junkdna.report.plotting.series import Series
+    from junkdna.analysis.series import Series
 
 FIGURE = Figure(
     label="Score by transfer mode",
@@ -44,7 +45,7 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     """
     rows = select(drops, experiment)
     styles, dashes = condition_styles(drops, experiment), series.dashes(series.present(rows))
-    amount = BITS if any(item.kind in series.PLAIN for item in dashes) else SPARSITY
+    amount = BITS if any(item.kind in PLAIN for item in dashes) else SPARSITY
     groups = _groups(rows, styles)
     columns = {1: 1, 2: 2, 4: 2}.get(len(groups), 3)
     fig, axes = layout.panels(-(-len(groups) // columns), columns, share_y=True)
@@ -93,7 +94,7 @@ def _groups(rows: pl.DataFrame, styles: ConditionStyles) -> dict[tuple[str, Key]
     return {
         (model, key): condition.filter(pl.col("model") == model)
         for key, condition in styles.split(rows).items()
-        for model in sorted(condition["model"].unique(), key=text.natural)
+        for model in sorted(condition["model"].unique(), key=natural)
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from junkdna.report.plotting import series
+from junkdna.analysis.series import PLAIN, PRUNING, strength
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +40,7 @@ class Amount:
         """Rows of one series from left to right: dense first and, at the same x, the weaker level first."""
         sign = -1 if self.falling else 1
         pairs = zip(rows[self.column], rows["compression"], strict=True)
-        keys = [(sign * x, tag != "dense", 0 if tag == "dense" else series.strength(tag)) for x, tag in pairs]
+        keys = [(sign * x, tag != "dense", 0 if tag == "dense" else strength(tag)) for x, tag in pairs]
         return rows[sorted(range(len(keys)), key=keys.__getitem__)]
 
 
@@ -75,7 +75,7 @@ def _bits(ax: Axes, rows: pl.DataFrame) -> None:
 
 
 SPARSITY = Amount(
-    "sparsity", "sparsity", 100, False, _sparsity, series.PRUNING, "a compression that prunes, such as magnitude at 0.5"
+    "sparsity", "sparsity", 100, False, _sparsity, PRUNING, "a compression that prunes, such as magnitude at 0.5"
 )
 BITS = Amount(
     "effective bits per weight",
@@ -83,7 +83,7 @@ BITS = Amount(
     1,
     True,
     _bits,
-    (*series.PRUNING, *series.PLAIN),
+    (*PRUNING, *PLAIN),
     "a compression to more than 0 bits, such as rtn at 4 bits",
     (
         "Effective bits: nominal storage of the weights in scope, including masks, scales, zero points and low-rank "

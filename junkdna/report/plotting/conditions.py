@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from junkdna.report.plotting.text import natural
+from junkdna.analysis.series import natural
 from junkdna.report.plotting.theme import CONDITION_COLORS, CONDITION_MARKERS
 
 if TYPE_CHECKING:

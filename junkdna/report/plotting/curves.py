@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from junkdna.analysis.series import PLAIN, PRUNING, natural
 from junkdna.errors import UserError
 from junkdna.report.plotting import layout, marks, series, text, theme
 from junkdna.report.plotting.conditions import ConditionStyle, ConditionStyles, condition_styles
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from junkdna.analysis.series import Series
     from junkdna.report.plotting.axes import Amount
-    from junkdna.report.plotting.series import Series
 
 VIEWS = ("relative_score", "retention")
 ROOM = layout.Room(2.55)
@@ -29,7 +30,7 @@ def draw(drops: pl.DataFrame, experiment: str, label: str, amount: Amount) -> Fi
     """Draw every condition of `experiment` without fine-tuning against `amount`, one row of panels per model.
 
     Left: relative score, with the chance of each condition dotted. Right: chance-corrected retention, 0 at chance and 1
-    at dense. A line joins the levels of one `series.Series` of one condition, starting at dense. If there are too many
+    at dense. A line joins the levels of one `Series` of one condition, starting at dense. If there are too many
     lines, pruning and the other methods get separate rows of panels with the same axes. The footer names compressions
     that the axis cannot show. Raises UserError if it can show none.
     """
@@ -78,7 +79,7 @@ def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.Dat
 
 def models(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The rows of each model by its name; the name is empty if there is only one model."""
-    names = sorted(rows["model"].unique(), key=text.natural)
+    names = sorted(rows["model"].unique(), key=natural)
     rows_of = {text.shorten(name, 30): rows.filter(pl.col("model") == name) for name in names}
     return rows_of if len(rows_of) > 1 else {"": rows}
 
@@ -100,8 +101,8 @@ def room(fig: Figure) -> layout.Room:
 def _groups(rows: pl.DataFrame, dashes: dict[Series, object]) -> dict[str, pl.DataFrame]:
     """Rows of each row of panels, by its name."""
     families = {
-        "pruned": [item for item in dashes if item.kind in series.PRUNING],
-        "quantized or low rank": [item for item in dashes if item.kind in series.PLAIN],
+        "pruned": [item for item in dashes if item.kind in PRUNING],
+        "quantized or low rank": [item for item in dashes if item.kind in PLAIN],
     }
     groups = {}
     for model, model_rows in models(rows).items():

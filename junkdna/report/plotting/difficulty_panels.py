@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from junkdna.analysis.series import natural, strength
 from junkdna.report.plotting import difficulty_axes, marks, series, theme
-from junkdna.report.plotting.text import natural
 from junkdna.report.plotting.tilted_labels import TiltedLabel
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def palette(panels: list[Panel]) -> Palette:
     tags = {tag for panel in panels for tag in panel.rows["compression"]} - {DENSE}
     variants = sorted({name for panel in panels for name in panel.variants()}, key=natural)
     styles = zip(cycle(theme.CONDITION_MARKERS), cycle(DASHES), strict=False)
-    colors = {DENSE: theme.INK} | series.colors(sorted(tags, key=series.strength))
+    colors = {DENSE: theme.INK} | series.colors(sorted(tags, key=strength))
     return Palette(colors, dict(zip(variants, styles, strict=False)))
 
 

@@ -3,61 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.series import Series, series_of, strength
 from junkdna.report.plotting import marks
-from junkdna.report.plotting.text import natural
 from junkdna.report.plotting.theme import GREY, LEVEL_COLORS, SPARE_DASHES
 from junkdna.study.cell import parse_compression
-from junkdna.study.levels import parse_level
 from junkdna.study.methods import METHODS
 from junkdna.study.options import option_values
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.artist import Artist
-
-PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level with and without a sparsity
-
-
-@dataclass(frozen=True)
-class Series:
-    """Compressions with the same method, options and kind of level (`levels.LEVEL_KINDS`), which a line may join.
-
-    `of` is the M of N:M sparsity, else 0: 2 of 4 and 4 of 8 prune the same share but are two series. No line joins
-    bands, because they are positions among the weights and not amounts.
-    """
-
-    method: str
-    kind: str
-    of: int
-    options: tuple[tuple[str, str], ...]
-
-    @property
-    def order(self) -> tuple:
-        """Sort key: pruning before other methods, magnitude first; within a method, sparsity and few options first."""
-        kind = (*PRUNING, *PLAIN, "band").index(self.kind)
-        family = max(kind, len(PRUNING) - 1)
-        return (family, self.method != "magnitude", self.method, kind, len(self.options), natural(self.key))
-
-    @property
-    def key(self) -> str:
-        """Short text that identifies the series within a figure."""
-        options = [f"{name}={value}" for name, value in self.options]
-        return ",".join([self.method + (f" of {self.of}" if self.of else ""), *options])
-
-
-@cache
-def series_of(tag: str) -> Series | None:
-    """The series of a compression, by its tag in the drops table; None for dense."""
-    compression = parse_compression(tag)
-    if not compression.level:
-        return None
-    kind, value = parse_level(compression.level)
-    return Series(compression.method, kind, value[1] if kind == "keep_of" else 0, compression.options)
 
 
 def present(rows: pl.DataFrame) -> list[Series]:
@@ -70,17 +28,6 @@ def select(rows: pl.DataFrame, several: Iterable[Series | None]) -> pl.DataFrame
     """The rows of several series; None selects the dense rows."""
     selected = set(several)
     return rows.filter([series_of(tag) in selected for tag in rows["compression"]])
-
-
-@cache
-def strength(tag: str) -> float:
-    """A number that increases from weak to strong compressions of a series; for a band, its start."""
-    kind, value = series_of(tag).kind, parse_compression(tag).value
-    if kind == "keep_of":
-        return 1 - value[0] / value[1]
-    if kind == "band":
-        return value[0]
-    return -value if kind in PLAIN else value
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------

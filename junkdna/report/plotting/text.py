@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.series import natural
 from junkdna.report.plotting.theme import INTERVAL
 
 if TYPE_CHECKING:
@@ -84,12 +84,6 @@ def shorten(label: str, length: int = 44) -> str:
     text = " ".join(label.split()) or "(no label)"
     text = text if len(text) <= length else text[: length - 1] + "…"
     return " " + text if text.startswith("_") else text
-
-
-def natural(text: str) -> tuple:
-    """Sort key that puts `options=10` after `options=2`."""
-    tokens = re.findall(r"\d+(?:\.\d+)?|\D+", text)
-    return tuple((0, float(token), "") if token[0].isdigit() else (1, 0.0, token) for token in tokens)
 
 
 def span(values: Iterable[float | int], form: str = "{:,}") -> str:

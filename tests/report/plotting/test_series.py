@@ -3,13 +3,14 @@ import itertools
 import polars as pl
 import pytest
 
+from junkdna.analysis.series import Series, strength
 from junkdna.report.plotting import series, theme
 from junkdna.study.methods import METHODS, Method
 
 C4 = ",calibration=c4"
 
 
-def all_of(*tags: str) -> list[series.Series]:
+def all_of(*tags: str) -> list[Series]:
     return series.present(pl.DataFrame({"compression": tags}))
 
 
@@ -55,7 +56,7 @@ def test_what_prunes_comes_first_and_magnitude_before_all():
     ],
 )
 def test_strength_rises_along_a_line(weak_to_strong):
-    found = [series.strength(tag) for tag in weak_to_strong]
+    found = [strength(tag) for tag in weak_to_strong]
     assert all(a < b for a, b in itertools.pairwise(found))
 
 

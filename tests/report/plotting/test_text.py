@@ -1,6 +1,7 @@
 import polars as pl
 from figure_tables import Condition, drops_table
 
+from junkdna.analysis.series import natural
 from junkdna.report.plotting import text
 
 
@@ -12,7 +13,7 @@ def test_shorten_keeps_short_labels_and_never_hides_one():
 
 
 def test_natural_order_of_knobs():
-    assert sorted(["options=10", "options=2", "a"], key=text.natural) == ["a", "options=2", "options=10"]
+    assert sorted(["options=10", "options=2", "a"], key=natural) == ["a", "options=2", "options=10"]
 
 
 def test_metrics_name_the_tasks_of_all_but_the_commonest():

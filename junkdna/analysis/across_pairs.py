@@ -1,0 +1,67 @@
+"""The effect of difficulty over the study's pairs of an easy and a hard task."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from junkdna.analysis.evidence import Block, Evidence, untestable
+from junkdna.analysis.findings import Finding
+from junkdna.analysis.ordering import Ladder
+from junkdna.study.claim_settings import PairedCondition
+
+LEAST_PAIRS = 5
+
+
+def pair_ladders(evidence: Evidence) -> list[list[Ladder]]:
+    """For each model, series, transfer mode and protocol: the ladders of the study's pairs that it has."""
+    found = []
+    for curves in evidence.pruned():
+        conditions = {(curve.condition.task, curve.condition.knobs): curve for curve in curves}
+        sides = [(_side(pair.easy), _side(pair.hard)) for pair in evidence.settings.pairs]
+        some = [(conditions[easy], conditions[hard]) for easy, hard in sides if {easy, hard} <= conditions.keys()]
+        if some:
+            found.append(
+                [Ladder(f"{hard.condition.name} against {easy.condition.name}", (easy, hard)) for easy, hard in some]
+            )
+    return found
+
+
+def _side(side: PairedCondition) -> tuple:
+    return side.task, tuple(sorted(side.knobs.items()))
+
+
+def mean_finding(evidence: Evidence, pairs: Sequence[Ladder]) -> Finding:
+    """The mean over pairs of what the hard task loses more, with a t interval over the pairs.
+
+    The pair is the unit: the uncertainty of each is part of the spread. Each pair has its own informative levels.
+    """
+    from scipy.stats import t
+
+    named = {"unit": f"mean of {len(pairs)} pairs"}
+    blocks = [Block(evidence, ladder.curves) for ladder in pairs]
+    gap_of = {ladder.unit: _gap(block) for ladder, block in zip(pairs, blocks, strict=True)}
+    gaps = [gap for gap in gap_of.values() if gap is not None]
+    if len(gaps) < LEAST_PAIRS:
+        return untestable(blocks[0], f"{len(gaps)} testable pairs; at least {LEAST_PAIRS} are needed", **named)
+    margin, estimate = evidence.settings.margin, float(np.mean(gaps))
+    error = float(np.std(gaps, ddof=1) / np.sqrt(len(gaps)))
+    above = float(t.sf((estimate - margin) / error, len(gaps) - 1))
+    half = float(t.ppf(0.975, len(gaps) - 1)) * error
+    doubt = next(filter(None, (block.doubt() for block in blocks)), "")
+    facts = blocks[0].facts([]) | {
+        "n_tasks": len({curve.condition.task for ladder in pairs for curve in ladder.curves})
+    }
+    return Finding(
+        **facts | named, estimate=estimate, low=estimate - half, high=estimate + half, reason=doubt,
+        decidable=not doubt, p_supported=min(2 * above, 1), p_contradicted=min(2 * (1 - above), 1),
+        details="; ".join(f"{unit} {gap:.3f}" for unit, gap in gap_of.items() if gap is not None),
+    )  # fmt: skip
+
+
+def _gap(block: Block) -> float | None:
+    """What the hard task of a pair loses more; None if the pair cannot be tested."""
+    levels = block.informative() if not block.problem() else []
+    if not levels:
+        return None
+    easy, hard = block.losses()[:, levels].mean(axis=1)
+    return float(hard - easy)

@@ -1,0 +1,114 @@
+"""The effect of difficulty across tasks, with the task as the unit."""
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+
+import numpy as np
+
+from junkdna.analysis import difficulty, retention
+from junkdna.analysis.cell_answers import HALVES, Group
+from junkdna.analysis.curves import Curve
+from junkdna.analysis.evidence import Block, Evidence, untestable
+from junkdna.analysis.findings import Finding
+from junkdna.seeds import seed_for
+
+Array = np.ndarray
+LEAST_TASKS = 5
+ALL_PERMUTATIONS = 7  # up to this many tasks every permutation is tried; beyond, this many random ones:
+PERMUTATIONS = 5000
+MEASURES = ("dense error", "human gap by human", "human gap by dense")
+
+
+def findings(evidence: Evidence) -> Iterator[Finding]:
+    """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
+    performance is known, one by each human gap. Only the first is primary, because the gaps contain the same error."""
+    for curves in evidence.pruned():
+        if len({curve.condition.task for curve in curves}) > 1:
+            for measure in MEASURES:
+                known = [curve for curve in curves if measure == MEASURES[0] or curve.condition in evidence.human]
+                if known:
+                    yield _finding(evidence, known, measure)
+
+
+def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
+    block = Block(evidence, curves)
+    tasks = sorted({curve.condition.task for curve in curves})
+    named = {"unit": f"across tasks, by {measure}", "primary": measure == MEASURES[0]}
+    if problem := block.problem():
+        return untestable(block, problem, **named)
+    if not (levels := block.informative()):
+        return untestable(block, "no level has a mean loss in 0.1 to 0.9", **named)
+    if len(tasks) < LEAST_TASKS:
+        return untestable(block, f"{len(tasks)} tasks; at least {LEAST_TASKS} are needed", **named)
+    hard, lost = zip(*(_sides(block, tasks, levels, measure, half) for half in (0, 1)), strict=True)
+    margin = evidence.settings.margin
+    above, below = permutation_p(hard, lost, margin, seed_for("permutation", evidence.experiment, measure))
+    estimate, low, high = fitted_difference(hard, lost)
+    doubt = block.doubt()
+    return Finding(
+        **block.facts(levels) | named, estimate=estimate, low=low, high=high, p_supported=min(2 * above, 1),
+        p_contradicted=min(2 * below, 1), reason=doubt, decidable=not doubt,
+    )  # fmt: skip
+
+
+def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: str, half: int) -> tuple[Array, Array]:
+    """Difficulty of each task from one half of its examples (and of the seeds), scaled to 0..1, and its mean loss from
+    the other half, so that they share no noise. Conditions of one task are averaged."""
+    hard = {task: [] for task in tasks}
+    lost = {task: [] for task in tasks}
+    for curve, baseline in zip(block.curves, block.baselines, strict=True):
+        dense = _score(block, curve.dense, half)
+        hard[curve.condition.task].append(
+            _difficulty(dense, baseline, measure, block.evidence.human.get(curve.condition))
+        )
+        other = np.array([[_score(block, group, 1 - half)] for group in curve.groups])
+        kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
+        lost[curve.condition.task].append(1 - kept.mean())
+    means = np.array([np.mean(hard[task]) for task in tasks])
+    return (means - means.min()) / np.ptp(means), np.array([np.mean(lost[task]) for task in tasks])
+
+
+def _score(block: Block, group: Group, half: int) -> float:
+    """Mean score of every other seed on half of the examples; of the only seed if there is one."""
+    by_seed = block.evidence.scores.by_seed(Group(group.cells, HALVES[half]))
+    scores = [by_seed[seed] for seed in sorted(by_seed)]
+    return float(np.mean(scores[half::2] or scores))
+
+
+def _difficulty(dense: float, baseline: float, measure: str, human: float | None) -> float:
+    if measure == MEASURES[0]:
+        return difficulty.chance_corrected_dense_error(dense, baseline)
+    gap = difficulty.human_gap_by_human if measure == MEASURES[1] else difficulty.human_gap_by_dense
+    return gap(human, dense)
+
+
+def permutation_p(hard: Sequence[Array], lost: Sequence[Array], margin: float, seed: int) -> tuple[float, float]:
+    """One-sided p-values of "the hardest task loses at most / at least `margin` more than the easiest".
+
+    `hard` and `lost` have one array of tasks for each direction of the split. The residuals `lost` - margin x `hard`
+    are permuted over the tasks, alike in both directions; the statistic is the sum of their covariances with `hard`.
+    With up to 7 tasks all permutations are tried, which makes the test exact, else 5,000 and the observed one.
+    """
+    k = len(hard[0])
+    residuals = np.stack(lost) - margin * np.stack(hard)
+    centered = np.stack(hard) - np.mean(hard, axis=1, keepdims=True)
+    if k <= ALL_PERMUTATIONS:
+        orders = np.array(list(permutations(range(k))))
+    else:
+        generator = np.random.default_rng(seed)
+        orders = np.stack([np.arange(k), *(generator.permutation(k) for _ in range(PERMUTATIONS))])
+    values = np.einsum("dk,dpk->p", centered, residuals[:, orders])
+    close = 1e-9 * (1 + abs(values[0]))  # equal sums may differ in their last bits
+    return float((values >= values[0] - close).mean()), float((values <= values[0] + close).mean())
+
+
+def fitted_difference(hard: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
+    """Loss of the hardest minus the easiest task on the least-squares line, mean of both directions, with a 95 % t
+    interval over tasks (k - 2 degrees of freedom) from the mean of both."""
+    from scipy.stats import linregress, t
+
+    slopes = [linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]
+    line = linregress(np.mean(hard, axis=0), np.mean(lost, axis=0))
+    half = t.ppf(0.975, len(hard[0]) - 2) * line.stderr
+    estimate = float(np.mean(slopes))
+    return estimate, estimate - half, estimate + half

@@ -1,0 +1,118 @@
+"""The answers of a study's groups of cells, read from the cell files, and the subsets of their examples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from junkdna.analysis.draws import clusters
+from junkdna.analysis.scores import Answers
+from junkdna.errors import UserError
+from junkdna.evaluate.metrics import METRICS
+from junkdna.run.cell_file import examples_of
+from junkdna.seeds import seed_for
+from junkdna.study.cell import Cell
+from junkdna.study.study import Resolved
+
+Array = np.ndarray
+HALVES = ("half 0", "half 1")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that differ only in their seed, scored on all their examples or on a named subset of them.
+
+    `subset` is "" for all, one of `HALVES`, or "bin NAME" for a bin of external difficulty.
+    """
+
+    cells: tuple[Cell, ...]
+    subset: str = ""
+
+    @property
+    def first(self) -> Cell:
+        """The cell of the first seed."""
+        return self.cells[0]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell's answers: the examples, shared with other cells that have the same ones, and what it gave."""
+
+    ids: tuple[str, ...]
+    cluster: Array | None
+    gold: Array
+    given: Array
+
+
+class CellAnswers:
+    """Answers of groups of finished cells; every file is read once.
+
+    `bins` maps a task to the bin of each example id, for tasks with external difficulty.
+    """
+
+    def __init__(self, resolved: Resolved, bins: Mapping[str, Mapping[str, str]]) -> None:
+        self.resolved = resolved
+        self.bins = bins
+        self._cells: dict[Cell, _Cell] = {}
+        self._examples: dict[tuple, tuple[tuple[str, ...], Array | None]] = {}
+
+    def metric(self, task: str) -> str:
+        """Name of a task's metric."""
+        return self.resolved.tasks[task].metric
+
+    def __call__(self, group: Group) -> Answers:
+        """The answers of a group. Raises UserError if its cells were scored on different examples."""
+        cells = [self._read(cell) for cell in group.cells]
+        self.check_same_examples(group.cells)
+        first = cells[0]
+        return Answers(
+            metric=self.metric(group.first.task),
+            ids=first.ids,
+            gold=first.gold,
+            given=np.stack([cell.given for cell in cells]),
+            seeds=tuple(cell.seed for cell in group.cells),
+            cluster=first.cluster,
+            subset=self._subset(group.first.task, group.subset, first.ids) if group.subset else None,
+        )
+
+    def check_same_examples(self, cells: tuple[Cell, ...]) -> None:
+        """UserError if a cell was scored on other examples than the first: drops are paired by example."""
+        for cell in cells[1:]:
+            if self._read(cell).ids != self._read(cells[0]).ids:
+                raise UserError(
+                    f"{cell.path} was scored on other examples than {cells[0].path}: the tokens file changed in "
+                    f"between. Delete the older of the two and rerun Snakemake."
+                )
+
+    def baselines(self, group: Group) -> tuple[float, float]:
+        """Chance and majority baseline on the examples that count in a group with a subset.
+
+        Chance needs the number of options of each example; for tasks without options, it is that of the metric.
+        """
+        answers = self(group)
+        metric, gold = METRICS[answers.metric], answers.gold[answers.kept]
+        scores = examples_of(group.first, ("scores",))["scores"]
+        options = scores.list.len().to_numpy()[answers.kept] if scores.null_count() == 0 else None
+        chance = metric.chance(gold, options)
+        return chance, chance if metric.majority is None else metric.majority(gold)
+
+    def _subset(self, task: str, name: str, ids: tuple[str, ...]) -> Array:
+        if name in HALVES:
+            return np.array([seed_for("half", task, each) % 2 == HALVES.index(name) for each in ids])
+        bins = self.bins[task]
+        return np.array([bins.get(each) == name.removeprefix("bin ") for each in ids])
+
+    def _read(self, cell: Cell) -> _Cell:
+        if cell not in self._cells:
+            given = METRICS[self.metric(cell.task)].column
+            table = examples_of(cell, ("id", "cluster", "gold", given))
+            ids, cluster = self._shared(table)
+            gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
+            self._cells[cell] = _Cell(ids, cluster, gold_n, given_n)
+        return self._cells[cell]
+
+    def _shared(self, table: pl.DataFrame) -> tuple[tuple[str, ...], Array | None]:
+        """Ids and clusters; most cells have the same ones, so one copy is kept."""
+        key = (tuple(table["id"]), tuple(table["cluster"]))
+        return self._examples.setdefault(key, (key[0], clusters(list(key[1]))))

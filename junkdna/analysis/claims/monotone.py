@@ -1,0 +1,76 @@
+"""Claim: pruning more of the small weights makes performance fall steadily."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from junkdna.analysis.claim_catalog import Claim
+from junkdna.analysis.evidence import Block, Evidence, decision, untestable
+from junkdna.analysis.findings import Finding
+from junkdna.analysis.intervals import Fit
+
+CLAIM = Claim(
+    label="Performance falls steadily",
+    statement="The more of the small-magnitude weights are pruned, the lower is the performance.",
+    effect="fall: 1 - retention at the highest level",
+    supported="the fall is more than D and no level is above a weaker one (dense included) by the study's `rise`",
+    contradicted="the fall is less than D, or some level is above a weaker one by at least D",
+    source="arXiv 2310.02277, section 1",
+    order=0,
+)
+LEAST_LEVELS = 2
+FALL = 0  # position among the values of the statistic; the rises follow
+
+
+def findings(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each pruning curve, and one for the mean curve of conditions with the same levels."""
+    for curves in evidence.pruned():
+        for curve in curves:
+            yield _finding(Block(evidence, [curve]), evidence.label(curve))
+        if len(curves) > 1:
+            yield _finding(Block(evidence, curves), f"mean of {len(curves)} conditions")
+
+
+def _finding(block: Block, unit: str) -> Finding:
+    if problem := block.problem():
+        return untestable(block, problem, unit=unit)
+    if len(block.tags) < LEAST_LEVELS:
+        return untestable(block, f"{len(block.tags)} level; at least {LEAST_LEVELS} are needed", unit=unit)
+    pairs = list(combinations(range(1 + len(block.tags)), 2))
+
+    def statistic(m: np.ndarray) -> np.ndarray:
+        kept = block.retention(m).mean(axis=0)
+        steps = np.concatenate([np.ones_like(kept[:1]), kept])
+        return np.stack([1 - kept[-1], *(steps[later] - steps[earlier] for earlier, later in pairs)])
+
+    fit = block.panel().fit(statistic)
+    return decision(
+        block, fit, FALL, None, unit=unit, details=_details(block, fit, pairs),
+        p_supported=_p_supported(block, fit), p_contradicted=_p_contradicted(block, fit),
+    )  # fmt: skip
+
+
+def _p_supported(block: Block, fit: Fit) -> float:
+    settings = block.evidence.settings
+    return float(max(2 * fit.p_above(settings.margin)[FALL], fit.p_below(settings.rise)[FALL + 1 :].max()))
+
+
+def _p_contradicted(block: Block, fit: Fit) -> float:
+    margin = block.evidence.settings.margin
+    rises = fit.p_above(0)[FALL + 1 :]
+    large = fit.estimate[FALL + 1 :] >= margin
+    p_rise = 2 * len(rises) * rises[large].min() if large.any() else 1.0  # Bonferroni: any of the rises
+    return float(min(p_rise, 2 * fit.p_below(margin)[FALL], 1.0))
+
+
+def _details(block: Block, fit: Fit, pairs: Sequence[tuple[int, int]]) -> str:
+    """The largest rise with its levels, and the level up to which less than the margin is lost."""
+    at = int(np.nanargmax(fit.estimate[FALL + 1 :]))
+    names = ("dense", *block.tags)
+    _, high = fit.limits(0.90)
+    rise = f"largest rise {fit.estimate[FALL + 1 + at]:.3f}, at most {high[FALL + 1 + at]:.3f}"
+    rise += f" ({names[pairs[at][0]]} to {names[pairs[at][1]]})"
+    lost = np.flatnonzero(block.losses().mean(axis=0) >= block.evidence.settings.margin)
+    free = names[int(lost[0])] if lost.size else names[-1]
+    return f"{rise}; less than {block.evidence.settings.margin:g} lost up to {free}"

@@ -1,0 +1,98 @@
+"""Claim: quantization shows no such pattern."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from junkdna.analysis.claim_catalog import Claim
+from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, untestable
+from junkdna.analysis.findings import Finding
+from junkdna.analysis.interpolation import along, segment
+from junkdna.analysis.ordering import Ladder, paired_ladders
+from junkdna.analysis.retention import rank_contrast
+
+CLAIM = Claim(
+    label="Not so under quantization",
+    statement="At matched bits, difficulty matters for pruning and not for quantization.",
+    effect="quantization_share x (what the hardest condition loses more than the easiest under pruning) - (the same "
+    "under quantization), at matched effective bits per weight",
+    supported="pruning costs the hardest condition more than D, and the effect is above 0",
+    contradicted="pruning costs the hardest condition more than D, and the effect is below 0",
+    source="arXiv 2310.02277, section 6",
+    order=3,
+)
+EFFECT, PRUNING, QUANTIZATION = 0, 1, 2  # positions among the values of the statistic
+DENSE_BITS = 16.0
+
+
+def findings(evidence: Evidence) -> Iterator[Finding]:
+    """For each ladder of conditions and each pair of a pruning and a quantization series: one finding at matched bits
+    and, not primary, one at matched mean loss."""
+    pairs = paired_ladders(evidence, lambda curve: curve.prunes, lambda curve: curve.series.kind == "bits")
+    for pruned, quantized in pairs:
+        for by in ("bits", "mean loss"):
+            yield _finding(Block(evidence, pruned.curves), Block(evidence, quantized.curves), pruned, by)
+
+
+def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Finding:
+    other = pruned.evidence.setting_label(quantized.curves[0])
+    named = {"unit": f"{ladder.unit}, against {other} at matched {by}", "primary": by == "bits"}
+    if problem := pruned.problem() or quantized.problem():
+        return untestable(pruned, problem, **named)
+    matched = matched_levels(pruned, quantized, by)
+    if not matched:
+        return untestable(pruned, f"no level of {other} lies within the {by} of the pruning levels", **named)
+    fit = pruned.panel(quantized).fit(lambda m: _gaps(pruned, quantized, matched, by, m))
+    margin = pruned.evidence.settings.margin
+    steep = 2 * fit.p_above(margin)[PRUNING]
+    lost = quantized.losses()[:, [level for level, _ in matched]].mean()
+    low, high = fit.limits()
+    shown = (
+        f"{name} {fit.estimate[at]:.3f} ({low[at]:.3f} to {high[at]:.3f})"
+        for name, at in (("pruning", PRUNING), ("quantization", QUANTIZATION))
+    )
+    return decision(
+        quantized, fit, EFFECT, [level for level, _ in matched],
+        details="; ".join([*shown, *(["quantization loses nothing"] if lost < margin else [])]),
+        p_supported=float(max(steep, 2 * fit.p_above(0)[EFFECT])),
+        p_contradicted=float(max(steep, 2 * fit.p_below(0)[EFFECT])),
+        **named | {"setting": pruned.evidence.setting_label(pruned.curves[0])},
+    )  # fmt: skip
+
+
+def matched_levels(pruned: Block, quantized: Block, by: str) -> list[tuple[int, tuple[int, int]]]:
+    """(level of quantization, its two neighbors on the pruning curve, of which 0 is dense), where they exist and where
+    the mean loss of pruning there is informative."""
+    at = np.concatenate([[0], pruned.losses().mean(axis=0)])
+    points = _bits(pruned).mean(axis=0) if by == "bits" else at
+    wanted = _bits(quantized).mean(axis=0)[1:] if by == "bits" else quantized.losses().mean(axis=0)
+    found = []
+    for level, x in enumerate(wanted):
+        between = segment(x, points)
+        if (
+            between is not None
+            and INFORMATIVE[0] <= along(np.array([x]), points[:, None], at[:, None], between)[0] <= INFORMATIVE[1]
+        ):
+            found.append((level, between))
+    return found
+
+
+def _bits(block: Block) -> np.ndarray:
+    """Effective bits per weight (k, 1 + l), dense first."""
+    return np.array([[DENSE_BITS, *(level.bits for level in curve.levels)] for curve in block.curves])
+
+
+def _gaps(pruned: Block, quantized: Block, matched: list, by: str, m: np.ndarray) -> np.ndarray:
+    """The effect, and the gap between the hardest and the easiest condition under pruning and under quantization."""
+    split = len(pruned.curves) * (1 + len(pruned.tags))
+    kept = pruned.retention(m[:split])
+    loss_p = 1 - np.concatenate([np.ones_like(kept[:, :1]), kept], axis=1)
+    loss_q = 1 - quantized.retention(m[split:])
+    points = (
+        np.broadcast_to(_bits(pruned).mean(axis=0)[:, None], loss_p.shape[1:]) if by == "bits" else loss_p.mean(axis=0)
+    )
+    wanted = _bits(quantized).mean(axis=0)[1:, None] if by == "bits" else loss_q.mean(axis=0)
+    weights = rank_contrast(len(pruned.curves))
+    of_p = np.mean([weights @ along(wanted[level], points, loss_p, between) for level, between in matched], axis=0)
+    of_q = weights @ loss_q[:, [level for level, _ in matched]].mean(axis=1)
+    return np.stack([pruned.evidence.settings.quantization_share * of_p - of_q, of_p, of_q])

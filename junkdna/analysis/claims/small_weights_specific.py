@@ -1,0 +1,78 @@
+"""Claim: it is the small weights that hard tasks need, and not any weights."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from junkdna.analysis.claim_catalog import Claim
+from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, untestable
+from junkdna.analysis.findings import Finding
+from junkdna.analysis.interpolation import along, segment
+from junkdna.analysis.ordering import Ladder, paired_ladders
+from junkdna.analysis.retention import rank_contrast
+
+CLAIM = Claim(
+    label="Small weights in particular",
+    statement="At equal mean loss, pruning the small weights costs the hard task more than pruning other weights does.",
+    effect="what the hardest condition loses more than the easiest under magnitude pruning - the same under a control, "
+    "at equal mean loss",
+    supported="the effect is more than D",
+    contradicted="the effect is less than D",
+    source="arXiv 2310.02277, section 1; the controls are ours",
+    order=4,
+)
+CONTROLS = ("random", "largest")
+
+
+def findings(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each ladder of conditions and each control in the experiment."""
+    pairs = paired_ladders(
+        evidence,
+        lambda curve: curve.series.method == "magnitude" and curve.prunes,
+        lambda curve: curve.series.method in CONTROLS and curve.prunes,
+    )
+    for small, control in pairs:
+        yield _finding(Block(evidence, small.curves), Block(evidence, control.curves), small)
+
+
+def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
+    other = small.evidence.setting_label(control.curves[0])
+    named = {"unit": f"{ladder.unit}, against {other}"}
+    if problem := small.problem() or control.problem():
+        return untestable(small, problem, **named)
+    matched = _matched(small, control)
+    if not matched:
+        return untestable(
+            small, f"no level of {other} has a mean loss in 0.1 to 0.9 that magnitude pruning reaches too", **named
+        )
+    split = len(small.curves) * (1 + len(small.tags))
+    weights = rank_contrast(len(small.curves))
+
+    def statistic(m: np.ndarray) -> np.ndarray:
+        kept = small.retention(m[:split])
+        of_small = 1 - np.concatenate([np.ones_like(kept[:, :1]), kept], axis=1)
+        of_control = 1 - control.retention(m[split:])
+        points, wanted = of_small.mean(axis=0), of_control.mean(axis=0)
+        gaps = [
+            weights @ (along(wanted[level], points, of_small, between) - of_control[:, level])
+            for level, between in matched
+        ]
+        return np.mean(gaps, axis=0)[None]
+
+    fit = small.panel(control).fit(statistic)
+    margin = small.evidence.settings.margin
+    return decision(
+        control, fit, 0, [level for level, _ in matched],
+        p_supported=float(2 * fit.p_above(margin)[0]), p_contradicted=float(2 * fit.p_below(margin)[0]), **named,
+    )  # fmt: skip
+
+
+def _matched(small: Block, control: Block) -> list[tuple[int, tuple[int, int]]]:
+    """(level of the control, its two neighbors on the magnitude curve, of which 0 is dense), by mean loss."""
+    points = np.concatenate([[0], small.losses().mean(axis=0)])
+    found = [
+        (level, segment(loss, points))
+        for level, loss in enumerate(control.losses().mean(axis=0))
+        if INFORMATIVE[0] <= loss <= INFORMATIVE[1]
+    ]
+    return [(level, between) for level, between in found if between is not None]

@@ -1,0 +1,28 @@
+"""Linear interpolation between the levels of a curve, for scores with many replicates."""
+
+from itertools import pairwise
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def segment(at: float, points: Array) -> tuple[int, int] | None:
+    """Positions of the two neighbors among `points` (in order along the curve) that enclose `at`, the first such pair;
+    None if `at` is outside."""
+    for first, (start, end) in enumerate(pairwise(points)):
+        if min(start, end) <= at <= max(start, end) and start != end:
+            return first, first + 1
+    return None
+
+
+def along(x: Array, points: Array, values: Array, between: tuple[int, int]) -> Array:
+    """Value at `x` on the line through two neighbors of a curve.
+
+    `x` has shape (r,), `points` (l, r), `values` (..., l, r). The neighbors are chosen once, from the point estimates,
+    so in a replicate in which x moves past one of them, the line is extended.
+    """
+    first, second = between
+    with np.errstate(all="ignore"):
+        weight = (x - points[first]) / (points[second] - points[first])
+    return values[..., first, :] * (1 - weight) + values[..., second, :] * weight

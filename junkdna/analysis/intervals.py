@@ -1,0 +1,152 @@
+"""Intervals and p-values of a statistic of seed-averaged scores.
+
+Two sources of uncertainty are measured separately and then combined. Examples: percentiles [l, u] of a bootstrap, in
+which an undefined replicate counts against each limit. Seeds: the jackknife variance V = (S - 1) / S sum_s (T_(-s) -
+mean)^2, where T_(-s) leaves seed s out of all cells at once. The limits for an estimate T and S seeds are
+
+    low = T - sqrt(t^2 V + (T - l)^2),   high = T + sqrt(t^2 V + (u - T)^2)
+
+with t the quantile of Student's t with S - 1 degrees of freedom (MOVER: Zou and Donner 2008, doi 10.1002/sim.3095).
+With one seed they are the percentiles. `benchmarks/claims_calibration.py` measures their coverage.
+
+Shapes: c scores, t values of the statistic, r replicates, s seeds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+Array = np.ndarray
+Statistic = Callable[[Array], Array]
+SMALLEST_P = 1e-6
+BISECTIONS = 30  # of log p between SMALLEST_P and 0.5: exact to a factor of 1 + 1e-8
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Seed-averaged scores of some cells: their values (c,), bootstrap replicates (c, r), and `left_out` (c, s), the
+    scores without each seed (s is 0 if there is only one seed)."""
+
+    value: Array
+    replicates: Array
+    left_out: Array
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return max(self.left_out.shape[1], 1)
+
+    def fit(self, statistic: Statistic) -> "Fit":
+        """Estimate of a statistic, which maps scores (c, k) to values (t, k), for any number k of columns.
+
+        Where the statistic is undefined it gives NaN.
+        """
+        with np.errstate(all="ignore"):
+            estimate = np.asarray(statistic(self.value[:, None]), float)[:, 0]
+            replicates = np.asarray(statistic(self.replicates))
+            replicates = np.sort(np.where(np.isfinite(replicates), replicates, np.nan), axis=1)  # NaN sorts last
+            variance = np.zeros(len(estimate))
+            if self.seeds > 1:
+                values = np.asarray(statistic(self.left_out), float)
+                squares = (values - values.mean(axis=1, keepdims=True)) ** 2
+                variance = (self.seeds - 1) / self.seeds * squares.sum(axis=1)
+        return Fit(estimate, replicates, np.where(np.isfinite(variance), variance, np.inf), self.seeds)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Estimates (t,) of a statistic, its sorted replicates (t, r), and its variance (t,) between `seeds` seeds."""
+
+    estimate: Array
+    replicates: Array
+    seed_variance: Array
+    seeds: int
+
+    def limits(self, confidence: float | Array = 0.95) -> tuple[Array, Array]:
+        """Lower and upper limit (t,) of the two-sided interval; infinite where it is unbounded.
+
+        `confidence` is one number or one per value.
+        """
+        tail = np.broadcast_to((1 - np.asarray(confidence, float)) / 2, self.estimate.shape)
+        low, high = self._percentile(tail, upper=False), self._percentile(1 - tail, upper=True)
+        if self.seeds == 1:
+            return low, high
+        with np.errstate(all="ignore"):
+            seed_part = _t_quantile(1 - tail, self.seeds - 1) ** 2 * self.seed_variance
+            below = np.sqrt(seed_part + np.maximum(self.estimate - low, 0) ** 2)
+            above = np.sqrt(seed_part + np.maximum(high - self.estimate, 0) ** 2)
+        return self.estimate - below, self.estimate + above
+
+    def p_above(self, bound: float) -> Array:
+        """One-sided p-value (t,) of "the value is at most `bound`": the smallest level at which its lower limit is
+        above it, between 1e-6 and 0.5; 1 where the estimate is not above it or is undefined."""
+        rejected = lambda p: self.limits(1 - 2 * p)[0] > bound  # noqa: E731
+        return np.where(self.estimate > bound, _smallest(rejected, len(self.estimate)), 1.0)
+
+    def p_below(self, bound: float) -> Array:
+        """One-sided p-value (t,) of "the value is at least `bound`", as `p_above`."""
+        rejected = lambda p: self.limits(1 - 2 * p)[1] < bound  # noqa: E731
+        return np.where(self.estimate < bound, _smallest(rejected, len(self.estimate)), 1.0)
+
+    def example_half_width(self) -> Array:
+        """Half the width (t,) of the 95 % interval over examples alone."""
+        low, high = (self._percentile(np.full(self.estimate.shape, p), p > 0.5) for p in (0.025, 0.975))
+        return (high - low) / 2
+
+    def _percentile(self, p: Array, upper: bool) -> Array:
+        """Percentiles (t,) of the replicates by linear interpolation. Undefined replicates count as minus infinity for
+        a lower limit and as infinity for an upper one."""
+        undefined = np.isnan(self.replicates).sum(axis=1)
+        defined = self.replicates.shape[1] - undefined
+        position = p * (self.replicates.shape[1] - 1) - (0 if upper else undefined)
+        first = np.clip(np.floor(position).astype(int), 0, np.maximum(defined - 1, 0))
+        second = np.minimum(first + 1, np.maximum(defined - 1, 0))
+        at = np.arange(len(self.replicates))
+        low, high = self.replicates[at, first].astype(float), self.replicates[at, second].astype(float)
+        inside = (position >= 0) & (position <= defined - 1)
+        return np.where(inside, low + (high - low) * (position - first), np.inf if upper else -np.inf)
+
+
+def _smallest(rejected: Callable[[Array], Array], count: int) -> Array:
+    """The smallest one-sided level (count,) at which `rejected` holds, by bisection of its logarithm."""
+    low, high = np.full(count, SMALLEST_P), np.full(count, 0.5)
+    for _ in range(BISECTIONS):
+        middle = np.sqrt(low * high)
+        holds = rejected(middle)
+        low, high = np.where(holds, low, middle), np.where(holds, middle, high)
+    return high
+
+
+def _t_quantile(p: Array, degrees: int) -> Array:
+    if np.ptp(p) == 0 and p.size:  # nearly always one level, and scipy's function is slow
+        return np.full(p.shape, _one_t_quantile(float(p.flat[0]), degrees))
+    from scipy.special import stdtrit
+
+    return stdtrit(degrees, p)
+
+
+@cache
+def _one_t_quantile(p: float, degrees: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, p))
+
+
+def wilson(score: float, examples: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a fraction of independent examples (Wilson 1927, doi 10.2307/2276774).
+
+    For a displayed score of exactly 0 or 1, at which every bootstrap replicate is equal.
+    """
+    z2 = _normal_quantile() ** 2
+    middle = (score + z2 / (2 * examples)) / (1 + z2 / examples)
+    half = np.sqrt(z2 * (score * (1 - score) / examples + z2 / (4 * examples**2))) / (1 + z2 / examples)
+    return float(np.clip(middle - half, 0, 1)), float(np.clip(middle + half, 0, 1))
+
+
+@cache
+def _normal_quantile() -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(0.975))

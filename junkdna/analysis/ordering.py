@@ -1,0 +1,77 @@
+"""Conditions of one task in order of difficulty: by a knob, or by bins of an external difficulty."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from junkdna.analysis import difficulty
+from junkdna.analysis.curves import Condition, Curve
+from junkdna.analysis.evidence import PRUNED_MODES, Evidence, grouped
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Curves of one task that differ in one knob or in the bin, from easy to hard, and what orders them in words."""
+
+    unit: str
+    curves: tuple[Curve, ...]
+
+
+def ladders(evidence: Evidence) -> Iterator[Ladder]:
+    """Every ladder of pruning curves of an experiment, with at least two conditions.
+
+    The order of a knob is that of its difficulty measure and the order of bins is the published one, whatever the dense
+    model scores: an order by scores would share their noise with the losses.
+    """
+    for curves in evidence.pruned():
+        yield from knob_ladders(curves)
+    for curves in evidence.pruned(bins=True):
+        yield from _bin_ladders(curves)
+
+
+def knob_ladders(curves: Sequence[Curve]) -> Iterator[Ladder]:
+    """Conditions of one task that differ in one knob; where several knobs vary, the others are fixed."""
+    for knob, measure in difficulty.OF_KNOB.items():
+        found: dict[tuple, list[Curve]] = defaultdict(list)
+        for curve in curves:
+            values = dict(curve.knobs)
+            if knob in values:
+                found[curve.condition.task, tuple(item for item in curve.condition.knobs if item[0] != knob)].append(
+                    curve
+                )
+        for (task, rest), members in found.items():
+            if len(members) > 1:
+                members.sort(key=lambda curve: measure(dict(curve.knobs)[knob]))
+                fixed = "".join(f", {name} {value}" for name, value in rest)
+                yield Ladder(f"{knob.replace('_', ' ')} of {task}{fixed}", tuple(members))
+
+
+def _bin_ladders(curves: Sequence[Curve]) -> Iterator[Ladder]:
+    """Bins of the examples of one condition."""
+    found: dict[tuple, list[Curve]] = defaultdict(list)
+    for curve in curves:
+        found[curve.condition.task, curve.condition.knobs].append(curve)
+    for (task, knobs), members in found.items():
+        if len(members) > 1:
+            members.sort(key=lambda curve: curve.bin_rank)
+            name = Condition(task, knobs).name
+            yield Ladder(f"question difficulty of {name}", tuple(members))
+
+
+def paired_ladders(
+    evidence: Evidence, first: Callable[[Curve], bool], second: Callable[[Curve], bool]
+) -> Iterator[tuple[Ladder, Ladder]]:
+    """Two ladders over the same conditions, model, transfer mode and protocol: one of a series that `first` accepts and
+    one of a series that `second` accepts."""
+    curves = [curve for curve in evidence.curves if curve.transfer in PRUNED_MODES and not curve.condition.bin]
+    series = list(grouped(curves).values())
+    for one, other in product(series, series):
+        if first(one[0]) and second(other[0]) and _same_training(one[0], other[0]):
+            by_condition = {curve.condition: curve for curve in other}
+            for ladder in knob_ladders([curve for curve in one if curve.condition in by_condition]):
+                yield ladder, Ladder(ladder.unit, tuple(by_condition[curve.condition] for curve in ladder.curves))
+
+
+def _same_training(one: Curve, other: Curve) -> bool:
+    return (one.model, one.transfer, one.protocol) == (other.model, other.transfer, other.protocol)
