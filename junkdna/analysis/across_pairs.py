@@ -37,7 +37,7 @@ def mean_finding(evidence: Evidence, pairs: Sequence[Ladder]) -> Finding:
     """
     from scipy.stats import t
 
-    named = {"unit": f"mean of {len(pairs)} pairs"}
+    named = {"unit": f"mean of {len(pairs)} pairs", "kind": "mean of pairs"}
     blocks = [Block(evidence, ladder.curves) for ladder in pairs]
     gap_of = {ladder.unit: _gap(block) for ladder, block in zip(pairs, blocks, strict=True)}
     gaps = [gap for gap in gap_of.values() if gap is not None]

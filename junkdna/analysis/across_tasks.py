@@ -33,7 +33,7 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
 def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
     block = Block(evidence, curves)
     tasks = sorted({curve.condition.task for curve in curves})
-    named = {"unit": f"across tasks, by {measure}", "primary": measure == MEASURES[0]}
+    named = {"unit": f"across tasks, by {measure}", "kind": measure, "primary": measure == MEASURES[0]}
     if problem := block.problem():
         return untestable(block, problem, **named)
     if not (levels := block.informative()):

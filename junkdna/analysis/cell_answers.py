@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from junkdna.analysis.draws import clusters
 from junkdna.analysis.scores import Answers
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
@@ -36,6 +35,14 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Bins:
+    """The bins of one task from easy to hard, and the bin of each example id; ids without one are in no bin."""
+
+    order: tuple[str, ...]
+    of: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class _Cell:
     """One cell's answers: the examples, shared with other cells that have the same ones, and what it gave."""
 
@@ -48,14 +55,14 @@ class _Cell:
 class CellAnswers:
     """Answers of groups of finished cells; every file is read once.
 
-    `bins` maps a task to the bin of each example id, for tasks with external difficulty.
+    `bins` maps a task with external difficulty to its bins.
     """
 
-    def __init__(self, resolved: Resolved, bins: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, resolved: Resolved, bins: Mapping[str, Bins]) -> None:
         self.resolved = resolved
         self.bins = bins
         self._cells: dict[Cell, _Cell] = {}
-        self._examples: dict[tuple, tuple[tuple[str, ...], Array | None]] = {}
+        self._examples: dict[tuple[str, ...], tuple[tuple[str, ...], Array | None]] = {}
 
     def metric(self, task: str) -> str:
         """Name of a task's metric."""
@@ -100,13 +107,13 @@ class CellAnswers:
     def _subset(self, task: str, name: str, ids: tuple[str, ...]) -> Array:
         if name in HALVES:
             return np.array([seed_for("half", task, each) % 2 == HALVES.index(name) for each in ids])
-        bins = self.bins[task]
-        return np.array([bins.get(each) == name.removeprefix("bin ") for each in ids])
+        of = self.bins[task].of
+        return np.array([of.get(each) == name.removeprefix("bin ") for each in ids])
 
     def _read(self, cell: Cell) -> _Cell:
         if cell not in self._cells:
             given = METRICS[self.metric(cell.task)].column
-            table = examples_of(cell, ("id", "cluster", "gold", given))
+            table = examples_of(cell, ("id", "gold", given))
             ids, cluster = self._shared(table)
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
             self._cells[cell] = _Cell(ids, cluster, gold_n, given_n)
@@ -114,5 +121,5 @@ class CellAnswers:
 
     def _shared(self, table: pl.DataFrame) -> tuple[tuple[str, ...], Array | None]:
         """Ids and clusters; most cells have the same ones, so one copy is kept."""
-        key = (tuple(table["id"]), tuple(table["cluster"]))
-        return self._examples.setdefault(key, (key[0], clusters(list(key[1]))))
+        ids = tuple(table["id"])
+        return self._examples.setdefault(ids, (ids, None))

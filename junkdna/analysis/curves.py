@@ -66,6 +66,11 @@ class Curve:
     bin_rank: int = 0
 
     @property
+    def name(self) -> tuple:
+        """What identifies the curve, apart from its levels."""
+        return (self.model, self.condition, self.series, self.transfer, self.protocol)
+
+    @property
     def groups(self) -> tuple[Group, ...]:
         """The dense group, then those of the levels."""
         return (self.dense, *(level.group for level in self.levels))
@@ -90,16 +95,17 @@ class Curve:
         return self.majority if self.baseline_kind(kind) == "majority" else self.chance
 
     def baseline_kind(self, kind: str) -> str:
-        """`chance` or `majority` as given. `auto` is majority if the model was trained on class labels, because it can
-        learn the most frequent class, and else chance; `other` is the one that `auto` is not."""
-        if kind in ("chance", "majority"):
-            return kind
-        trained = self.labeled and self.transfer != "none"
-        return "majority" if trained == (kind == "auto") else "chance"
+        """Which baseline a kind means for this curve (`baseline_kind`)."""
+        return baseline_kind(kind, self.labeled, self.transfer)
 
     def at(self, tags: Collection[str]) -> "Curve":
         """The curve at some of its levels."""
         return replace(self, levels=tuple(level for level in self.levels if level.tag in tags))
+
+    def joined(self, other: "Curve") -> "Curve":
+        """The curve with the levels of another of the same name that it lacks."""
+        levels = {level.tag: level for level in (*other.levels, *self.levels)}
+        return replace(self, levels=tuple(levels[tag] for tag in sorted(levels, key=strength)))
 
     def without(self, cells: Collection[Cell]) -> "Curve":
         """The curve without some cells; a level with fewer than two cells left is dropped."""
@@ -109,6 +115,15 @@ class Curve:
             if len(rest) >= 2:
                 levels.append(replace(level, group=replace(level.group, cells=rest)))
         return replace(self, levels=tuple(levels))
+
+
+def baseline_kind(kind: str, labeled: bool, transfer: str) -> str:
+    """`chance` or `majority` as given. `auto` is majority if the model was trained on class labels, because it can
+    learn the most frequent class, and else chance; `other` is the one that `auto` is not."""
+    if kind in ("chance", "majority"):
+        return kind
+    trained = labeled and transfer != "none"
+    return "majority" if trained == (kind == "auto") else "chance"
 
 
 def curves(cells: Iterable[Cell], facts: Mapping[str, Mapping], tasks: Mapping[str, Task]) -> list[Curve]:

@@ -16,6 +16,7 @@ from junkdna.study.cell import Cell
 from junkdna.study.claim_settings import ClaimSettings
 
 Array = np.ndarray
+CONTROLS = ("random", "largest")  # methods that do not prune the small weights
 PRUNED_MODES = ("none", "sparse")  # transfer modes in which pruned weights stay 0
 INFORMATIVE = (0.1, 0.9)  # mean loss at which a level can show that conditions differ
 
@@ -27,6 +28,7 @@ class Evidence:
     - `curves`: its curves; those of bins of external difficulty have a condition with a bin.
     - `baseline`: the kind of baseline (`Curve.baseline_kind`).
     - `collapsed`: cells whose model gives the same answer for every example.
+    - `widest`: the same curve with its levels from all experiments of the study, by `Curve.name`.
     - `human`: human performance on a condition, in the metric of its task.
     - `condition_label`, `setting_label`: a condition, and what a curve has besides it, in words.
     """
@@ -37,6 +39,7 @@ class Evidence:
     settings: ClaimSettings
     baseline: str
     collapsed: frozenset[Cell]
+    widest: Mapping[tuple, Curve] = field(default_factory=dict)
     human: Mapping[Condition, float] = field(default_factory=dict)
     condition_label: Mapping[tuple[str, Condition], str] = field(default_factory=dict)
     setting_label: Callable[[Curve], str] = lambda curve: ""
@@ -46,11 +49,12 @@ class Evidence:
         return self.condition_label.get((curve.model, curve.condition), curve.condition.name)
 
     def pruned(self, bins: bool = False) -> list[list[Curve]]:
-        """The curves of models whose weights stay pruned, one list for each model, series, transfer mode and protocol.
+        """The curves whose small weights stay pruned, one list for each model, series, transfer mode and protocol.
 
         They are curves of all examples or, with `bins`, of bins of external difficulty.
         """
-        curves = [curve for curve in self.curves if curve.prunes and curve.transfer in PRUNED_MODES]
+        small = (curve for curve in self.curves if curve.prunes and curve.series.method not in CONTROLS)
+        curves = [curve for curve in small if curve.transfer in PRUNED_MODES]
         return list(grouped([curve for curve in curves if bool(curve.condition.bin) == bins]).values())
 
 
@@ -135,6 +139,7 @@ class Block:
         shown = range(len(self.tags)) if levels is None else levels
         cells = [cell for group in self.groups for cell in group.cells]
         return {
+            "about": tuple(curve.name for curve in self.curves),
             "model": self.curves[0].model,
             "setting": self.evidence.setting_label(self.curves[0]),
             "levels": tuple(self.tags[at] for at in shown),

@@ -1,7 +1,7 @@
 """Findings: one tested statement about one unit of a study, and its verdict after correction for multiple testing."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,8 @@ MOST_SEEDS = 50  # more are not suggested
 class Finding:
     """What an experiment says about a claim for one unit, before correction for multiple testing.
 
+    - `about`: the names of its curves; `kind`: what is
+      computed from them. Findings with equal `about` and `kind` differ only in their levels.
     - `unit`: what is tested, in words; `setting`: compression, transfer mode and protocol, in words.
     - `estimate`, `low`, `high`: the effect and its 95 % interval; None if untestable, infinite where unbounded.
     - `p_supported`, `p_contradicted`: p-values of the two rules; each already counts both directions.
@@ -27,6 +29,8 @@ class Finding:
       how many would find twice the margin above it, one of them or None.
     """
 
+    about: tuple = ()
+    kind: str = ""
     unit: str
     setting: str
     model: str
@@ -68,6 +72,20 @@ class Decided:
     finding: Finding
     q: float | None
     verdict: str
+
+
+def distinct(findings: Sequence[Finding]) -> list[bool]:
+    """Which findings to keep: not those about the same curves as another with the same levels and more, or as an
+    earlier one with the same levels. Several experiments of a study may share cells."""
+    levels = [{*finding.levels} for finding in findings]
+    return [
+        not any(
+            finding.about == other.about and finding.kind == other.kind
+            and (levels[at] < levels[there] or (levels[at] == levels[there] and there < at))
+            for there, other in enumerate(findings)
+        )
+        for at, finding in enumerate(findings)
+    ]  # fmt: skip
 
 
 def decide(findings: Iterable[Finding]) -> list[Decided]:
@@ -131,8 +149,3 @@ def headline(decided: Iterable[Decided]) -> Headline:
 
 def _first_reason(decided: list[Decided]) -> str:
     return decided[0].finding.reason if decided else "no experiment of the study tests it"
-
-
-def without_verdict(finding: Finding, reason: str) -> Finding:
-    """The finding, which may be shown but not decided, for the reason."""
-    return replace(finding, decidable=False, reason=reason)

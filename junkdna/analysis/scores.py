@@ -71,7 +71,7 @@ class Scores:
         The seeds are those of all groups with more than one cell. A seed that a group does not have is left out of it
         without effect, so a deterministic cell counts for every seed.
         """
-        self._add(groups)
+        self.add(groups)
         scores = [self.by_seed(group) for group in groups]
         seeds = sorted({seed for by_seed in scores if len(by_seed) > 1 for seed in by_seed})
         left_out = [[_without(by_seed, seed) for seed in seeds] for by_seed in scores]
@@ -86,8 +86,8 @@ class Scores:
         self._by_seed.clear()
         self._replicates.clear()
 
-    def _add(self, groups: Iterable[Hashable]) -> None:
-        """Compute the scores of new groups, one evaluation set at a time."""
+    def add(self, groups: Iterable[Hashable]) -> None:
+        """Compute the replicates of new groups, one evaluation set at a time. Many at once are faster."""
         sets: dict[tuple, dict[Hashable, Answers]] = defaultdict(dict)
         for group in dict.fromkeys(groups):
             if group not in self._replicates:

@@ -12,6 +12,7 @@ from pydantic import Field, StrictInt, field_validator, model_validator
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.calibration import Calibration
 from junkdna.study.checks import chosen_experiments
+from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import DecoderChoice, EncoderChoice
@@ -168,7 +169,8 @@ class Study(StrictModel):
     keep_compressed: bool = True
     cells_per_job: int = Field(1, ge=1, le=1000)
     cells_per_gpu: int = Field(1, ge=1, le=64)
-    bootstrap: int = Field(2000, ge=100, le=100_000)
+    bootstrap: int = Field(10_000, ge=100, le=100_000)
+    claims: Annotated[ClaimSettings, EmptyAsDict] = ClaimSettings()
 
     def protocol(self, name: str, task: Task) -> Protocol:
         """The protocol `name` for a task. A field comes from the first that sets it: the protocol, the study's entry of

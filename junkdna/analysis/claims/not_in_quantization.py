@@ -36,7 +36,11 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
 
 def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Finding:
     other = pruned.evidence.setting_label(quantized.curves[0])
-    named = {"unit": f"{ladder.unit}, against {other} at matched {by}", "primary": by == "bits"}
+    named = {
+        "unit": f"{ladder.unit}, against {other} at matched {by}",
+        "primary": by == "bits",
+        "kind": f"{other} {by}",
+    }
     if problem := pruned.problem() or quantized.problem():
         return untestable(pruned, problem, **named)
     matched = matched_levels(pruned, quantized, by)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from junkdna.analysis.claim_catalog import Claim
-from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, untestable
+from junkdna.analysis.evidence import CONTROLS, INFORMATIVE, Block, Evidence, decision, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.interpolation import along, segment
 from junkdna.analysis.ordering import Ladder, paired_ladders
@@ -21,23 +21,27 @@ CLAIM = Claim(
     source="arXiv 2310.02277, section 1; the controls are ours",
     order=4,
 )
-CONTROLS = ("random", "largest")
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each ladder of conditions and each control in the experiment."""
+    """One finding for each ladder of conditions and each control in the experiment.
+
+    The magnitude curves have the levels of the whole study, because the control may lose more than the experiment's
+    own levels of magnitude pruning do.
+    """
     pairs = paired_ladders(
         evidence,
         lambda curve: curve.series.method == "magnitude" and curve.prunes,
         lambda curve: curve.series.method in CONTROLS and curve.prunes,
     )
     for small, control in pairs:
-        yield _finding(Block(evidence, small.curves), Block(evidence, control.curves), small)
+        widest = [evidence.widest.get(curve.name, curve) for curve in small.curves]
+        yield _finding(Block(evidence, widest), Block(evidence, control.curves), small)
 
 
 def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
     other = small.evidence.setting_label(control.curves[0])
-    named = {"unit": f"{ladder.unit}, against {other}"}
+    named = {"unit": f"{ladder.unit}, against {other}", "kind": other}
     if problem := small.problem() or control.problem():
         return untestable(small, problem, **named)
     matched = _matched(small, control)
@@ -63,7 +67,8 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
     margin = small.evidence.settings.margin
     return decision(
         control, fit, 0, [level for level, _ in matched],
-        p_supported=float(2 * fit.p_above(margin)[0]), p_contradicted=float(2 * fit.p_below(margin)[0]), **named,
+        p_supported=float(2 * fit.p_above(margin)[0]), p_contradicted=float(2 * fit.p_below(margin)[0]),
+        **named | {"setting": small.evidence.setting_label(small.curves[0])},
     )  # fmt: skip
 
 

@@ -1,0 +1,53 @@
+"""Score, drop, relative score and retention of one group of seeds, with intervals."""
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from junkdna.analysis.intervals import Fit, wilson
+from junkdna.analysis.scores import Scores
+from junkdna.evaluate.metrics import METRICS
+
+Array = np.ndarray
+NAMES = ("score", "drop", "relative_score", "retention")
+DENSE, SCORE = 0, 1  # positions in the panel
+
+
+def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -> dict:
+    """Effects of one group against its dense reference, with 95 % intervals `NAME_low` and `NAME_high`.
+
+    drop = dense - score; relative_score = 100 score / dense, in percent; retention = (score - baseline) / (dense -
+    baseline), which is not clipped. `relative_score` and `retention` are null unless the divisor is above 0. An
+    unbounded limit is null: the data do not say how large the value may be. Replicates with a divisor of at most 0
+    count against both limits. A score of exactly 0 or 1 has Wilson's interval, if it is a fraction of right answers.
+    """
+
+    def statistic(m: Array) -> Array:
+        full, score = m[DENSE], m[SCORE]
+        with np.errstate(all="ignore"):
+            relative = np.where(full > 0, 100 * score / full, np.nan)
+            retained = np.where(full > baseline, (score - baseline) / (full - baseline), np.nan)
+        return np.stack([score, full - score, relative, retained])
+
+    panel = scores.panel([dense, group])
+    row = {"dense_score": float(panel.value[DENSE])} | _row(panel.fit(statistic))
+    if row["score"] in (0, 1) and _is_fraction(scores, group):
+        row["score_low"], row["score_high"] = wilson(row["score"], scores.n_examples(group))
+    return row
+
+
+def _row(fit: Fit) -> dict:
+    low, high = fit.limits()
+    columns = {"": fit.estimate, "_low": low, "_high": high}
+    return {name + end: _or_null(values[at]) for at, name in enumerate(NAMES) for end, values in columns.items()}
+
+
+def _or_null(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _is_fraction(scores: Scores, group: Hashable) -> bool:
+    """Whether every example is either right or wrong."""
+    answers = scores.answers_of(group)
+    credit = METRICS[answers.metric].credit
+    return credit is not None and bool(np.isin(credit(answers.gold, answers.given), (0, 1)).all())
