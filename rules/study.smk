@@ -4,6 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
+from junkdna.analysis import claim_catalog
 from junkdna.dag import failures, inputs
 from junkdna.report import catalog
 from junkdna.run import batches, gpus

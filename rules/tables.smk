@@ -1,4 +1,4 @@
-# The table of all cells, then drops with their intervals.
+# The table of all cells, then drops with their intervals and the verdicts on the claims.
 rule collect:
     input:
         study=STUDY_FILE,
@@ -22,15 +22,15 @@ rule analyze:
         study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
     output:
-        table=f"{FOLDER}/tables/drops.parquet",
-        csv=f"{FOLDER}/tables/drops.csv",
+        expand(f"{FOLDER}/tables/{{table}}.{{format}}", table=paths.TABLES, format=["parquet", "csv"]),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/analyze.log",
     conda:
         "../envs/junkdna.yaml"
     params:
-        code=code_fingerprint("junkdna.analysis.drops"),
+        folder=lambda w, output: Path(output[0]).parent,
+        code=code_fingerprint("junkdna.analysis.study_tables", *claim_catalog.MODULES.values()),
     message:
-        "computing drops and intervals"
+        "computing drops, intervals and verdicts"
     shell:
-        "python -m junkdna analyze {output.table:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"
+        "python -m junkdna analyze {params.folder:q} --study {input.study:q} --cells {input.cells:q} --log {log:q}"

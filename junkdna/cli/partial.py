@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from junkdna.analysis.data_notes import check_data
 from junkdna.analysis.gaps import Missing, row_key
 from junkdna.cli.table_jobs import study as store_study
-from junkdna.cli.table_jobs import write_drops
+from junkdna.cli.table_jobs import write_table
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.results import FOLDER, clear
@@ -43,19 +43,19 @@ def partial(resolved: Resolved) -> Iterator[str]:
     study = Path("results/studies") / resolved.study.study
     report = study / "report.html"
     before = stamp_of(report)
-    joined, compared, unusable = _join(resolved)
+    joined, tables, unusable = _join(resolved)
     if not unusable:
         clear(study)
         yield f"all {joined.height} cells are done; nothing is missing"
         yield f"for the complete tables, figures and report, run: {resolved.commands.snakemake('--cores', 'all')}"
         return
     gaps = missing(resolved, unusable)
-    _check_any(resolved, joined, compared, gaps)
+    _check_any(resolved, joined, tables.get("drops", joined), gaps)
     target = study / FOLDER
     with locked(target):
         new = study / f".{FOLDER}.new"
         shutil.rmtree(new, ignore_errors=True)
-        skipped = _write(resolved, joined, compared, gaps, new)
+        skipped = _write(resolved, joined, tables, gaps, new)
         if stamp_of(report) != before:
             shutil.rmtree(new)
             raise UserError(f"the study was completed meanwhile, so no partial results were written; see {report}.")
@@ -64,24 +64,26 @@ def partial(resolved: Resolved) -> Iterator[str]:
     yield from _gap_lines(gaps)
     yield from (f"not drawn: {line}" for line in skipped)
     yield f"figures  {target}/figures/  (PDF, SVG, PNG; each names the missing cells)"
-    yield f"tables   {target}/tables/drops.csv, drops.parquet, cells.parquet; missing.csv lists every missing cell"
+    yield f"tables   {target}/tables/drops.csv, claims.csv, cells.parquet; missing.csv lists every missing cell"
     yield f"report   {target}/report.html"
 
 
-def _join(resolved: Resolved) -> tuple["pl.DataFrame", "pl.DataFrame", dict[str, str]]:
-    """Rows of the finished cells, their drops, and the states of the other cells by path.
+def _join(resolved: Resolved) -> tuple["pl.DataFrame", dict[str, "pl.DataFrame"], dict[str, str]]:
+    """Rows of the finished cells, their tables (`study_tables`), and the states of the other cells by path.
+
+    There are no tables if no cell is finished or all are.
 
     Cell files are read twice. If an active run replaces one in between, all are read again.
     """
     from junkdna.analysis.collect import collect_done
-    from junkdna.analysis.drops import drops
+    from junkdna.analysis.study_tables import study_tables
 
     for _ in range(ATTEMPTS):
         before = {cell.path: stamp_of(cell.path) for cell in all_cells(resolved)}
         try:
             joined, unusable = collect_done(resolved)
             check_data(resolved)
-            compared = drops(resolved, joined, partial=True) if joined.height and unusable else joined
+            compared = study_tables(resolved, joined, partial=True) if joined.height and unusable else {}
         except UserError:
             if all(stamp_of(path) == stamp for path, stamp in before.items() if stamp):
                 raise
@@ -94,7 +96,7 @@ def _join(resolved: Resolved) -> tuple["pl.DataFrame", "pl.DataFrame", dict[str,
     )
 
 
-def _check_any(resolved: Resolved, joined: "pl.DataFrame", compared: "pl.DataFrame", gaps: Missing) -> None:
+def _check_any(resolved: Resolved, joined: "pl.DataFrame", drops: "pl.DataFrame", gaps: Missing) -> None:
     """UserError if no cell is finished, or none together with its dense cell."""
     status = resolved.commands.junkdna("status")
     if not joined.height:
@@ -103,7 +105,7 @@ def _check_any(resolved: Resolved, joined: "pl.DataFrame", compared: "pl.DataFra
             "\n  ".join([f"none of the {gaps.total} cells of study {resolved.study.study} is done:", *reasons])
             + f"\nThere is nothing to join. For the progress of the study, run: {status}"
         )
-    if not compared.height:
+    if not drops.height:
         dense = list(dict.fromkeys(reference(gap.cell).path for gap in gaps.gaps))
         raise UserError(
             f"{joined.height} of {gaps.total} cells of study {resolved.study.study} are done, but none of them has a "
@@ -113,17 +115,18 @@ def _check_any(resolved: Resolved, joined: "pl.DataFrame", compared: "pl.DataFra
 
 
 def _write(
-    resolved: Resolved, joined: "pl.DataFrame", compared: "pl.DataFrame", gaps: Missing, folder: Path
+    resolved: Resolved, joined: "pl.DataFrame", made: dict[str, "pl.DataFrame"], gaps: Missing, folder: Path
 ) -> list[str]:
     """Write everything into `folder`; return one line per figure of the study that is not drawn."""
     tables = folder / "tables"
     write_frame(_marked(joined, gaps), tables / "cells.parquet")
-    write_drops(_marked(_with_seeds(compared, gaps), gaps), tables / "drops.parquet")
+    for name, table in made.items():
+        write_table(_marked(_with_seeds(table, gaps) if name == "drops" else table, gaps), tables / f"{name}.parquet")
     with atomic_write(tables / "missing.csv") as temporary:
         _gap_table(gaps).write_csv(temporary)
     draw_all(tables / "drops.parquet", folder / "figures", gaps.note)
     store_study(folder / "study.json", study_document(resolved))
-    skipped = _skipped(resolved, compared, gaps)
+    skipped = _skipped(resolved, made["drops"], gaps)
     write_report(
         tables / "drops.parquet", tables / "cells.parquet", folder / "figures", folder / "study.json",
         folder / "report.html", gaps.headline(), banner(gaps, skipped),
@@ -138,15 +141,15 @@ def _marked(table: "pl.DataFrame", gaps: Missing) -> "pl.DataFrame":
     return table.select(pl.lit(gaps.column()).alias(COLUMN), pl.all())
 
 
-def _with_seeds(compared: "pl.DataFrame", gaps: Missing) -> "pl.DataFrame":
+def _with_seeds(drops: "pl.DataFrame", gaps: Missing) -> "pl.DataFrame":
     """Drops with a column `seeds_missing`: the number of missing seeds of each row."""
     import polars as pl
 
     planned = gaps.seeds()
     names = ("experiment", "model", "task", "knobs", "compression", "transfer", "protocol")
-    counts = [planned[row_key(*row)] - n for *row, n in compared.select(*names, "n_seeds").iter_rows()]
-    position = compared.columns.index("n_seeds") + 1
-    return compared.insert_column(position, pl.Series("seeds_missing", counts, dtype=pl.Int64))
+    counts = [planned[row_key(*row)] - n for *row, n in drops.select(*names, "n_seeds").iter_rows()]
+    position = drops.columns.index("n_seeds") + 1
+    return drops.insert_column(position, pl.Series("seeds_missing", counts, dtype=pl.Int64))
 
 
 def _gap_table(gaps: Missing) -> "pl.DataFrame":
@@ -172,9 +175,9 @@ def _gap_lines(gaps: Missing, most: int = 10) -> Iterator[str]:
         yield f"and {sum(map(len, groups[most:]))} more cells for other reasons"
 
 
-def _skipped(resolved: Resolved, compared: "pl.DataFrame", gaps: Missing) -> list[str]:
+def _skipped(resolved: Resolved, drops: "pl.DataFrame", gaps: Missing) -> list[str]:
     """One line for each figure of the study that needs more cells, with the number of its cells."""
-    drawn = {*figure_names(outlines(compared))}
+    drawn = {*figure_names(outlines(drops))}
     names = dict.fromkeys(Path(file).stem for file in figure_files(resolved, "."))
     lines = []
     for name in names:

@@ -47,22 +47,24 @@ def collect(output: Path, study_file: Path) -> None:
 
 
 def analyze(output: Path, study_file: Path, cells: Path) -> None:
-    """Compute drops and their intervals; write them as Parquet and as CSV."""
-    from junkdna.analysis.drops import drops
+    """Write the tables of `analysis.study_tables` into the folder `output`, each as Parquet and as CSV."""
+    from junkdna.analysis.study_tables import study_tables
     from junkdna.storage.tables import read_frame
 
-    write_drops(drops(read_study(study_file), read_frame(cells, "table of cells")), output)
+    for name, table in study_tables(read_study(study_file), read_frame(cells, "table of cells")).items():
+        write_table(table, output / f"{name}.parquet")
 
 
-def write_drops(table: "pl.DataFrame", output: Path) -> None:
-    """Write a table of drops as Parquet and as CSV; the CSV has the scores of the seeds in one text column."""
+def write_table(table: "pl.DataFrame", output: Path) -> None:
+    """Write a table as Parquet and as CSV; the CSV has a list of numbers as one text, separated by spaces."""
     import polars as pl
+    import polars.selectors as cs
 
     from junkdna.storage.tables import write_frame
 
-    seeds = pl.col("score_seeds").list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
+    numbers = cs.by_dtype(pl.List(pl.Float64)).list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
     with atomic_write(output.with_suffix(".csv")) as temporary:
-        table.with_columns(seeds).write_csv(temporary)
+        table.with_columns(numbers).write_csv(temporary)
     write_frame(table, output)
 
 
