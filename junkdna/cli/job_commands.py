@@ -21,7 +21,7 @@ HELP = {
     "cell": "run one cell",
     "study": "store the checked study with its results",
     "collect": "join the cells of a study",
-    "analyze": "compute drops and their intervals",
+    "analyze": "compute drops, intervals and verdicts",
     "figures": "draw the figures",
     "report": "write the report page",
 }
@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the command of every job to the parser."""
     for name, text in HELP.items():
         command = commands.add_parser(name, description=text)
-        output = "the folder to write" if name == "figures" else "the file to write"
+        output = "the folder to write" if name in ("analyze", "figures") else "the file to write"
         command.add_argument("output", type=Path, help=output)
         command.add_argument("--log", type=Path, help="write messages to this file instead of the terminal")
         for file in FILES.get(name, ()):
