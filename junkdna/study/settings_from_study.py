@@ -15,8 +15,9 @@ from junkdna.study.cell_settings import (
     TokenSettings,
     TrainingSettings,
 )
-from junkdna.study.compress_settings import compressed_settings, method_module
+from junkdna.study.compress_settings import compressed_settings
 from junkdna.study.formats import FORMATS, format_module, format_of, tokens_format
+from junkdna.study.methods import METHODS
 from junkdna.study.options import option_values
 from junkdna.study.settings_base import SETTINGS_VERSION
 from junkdna.study.source_settings import example_settings, model_settings
@@ -85,7 +86,7 @@ def _modules(cell: Cell, answer_format: str) -> list[str]:
     if cell.compressed_path is not None:
         modules.append("junkdna.compress.artifact")
     elif cell.compression.level:
-        modules.append(method_module(cell.compression))
+        modules.append(METHODS[cell.compression.method].module)
     return modules if cell.transfer == "none" else [*modules, *TRAINING]
 
 

@@ -62,7 +62,7 @@ def declare(tmp_path, monkeypatch):
         literal = ", ".join(f"{name}={value!r}" for name, value in (good | changes).items() if value is not None)
         (tmp_path / "compress" / "methods" / "mine.py").write_text(f"METHOD = Method({literal})\n")
         declarations.read_declarations.cache_clear()
-        return methods._read()
+        return methods.read_methods()
 
     (tmp_path / "compress" / "methods").mkdir(parents=True)
     monkeypatch.setattr(declarations, "PACKAGE", tmp_path)
