@@ -195,7 +195,7 @@ class Task(StrictModel):
         for kind, source in self.sources.items():
             if getattr(source, kind) is None:
                 raise ValueError(f"sources.{kind} needs the key {kind!r}")
-            needed = self.hash_split.of if self.hash_split else self.evaluate_split
+            needed = self.split_of("evaluate")
             if needed not in source.splits:
                 raise ValueError(f"sources.{kind}.splits lacks {needed!r} (has {', '.join(source.splits)})")
         for split in self.raw_splits():
@@ -220,30 +220,35 @@ class Task(StrictModel):
 
     def _check_prompts(self) -> None:
         _check_fields("description", self.description, ("group",))
-        prompts = {"prompt": self.prompt}
+        columns = [self.columns_of(source) for source in self.sources]
+        needed = {"text"} | {field for field in ("text_b", "passage") for each in columns if getattr(each, field)}
+        prompts = {"prompt": needed}
         if self.kind == "choice":
-            prompts["mcq_prompt"] = self.mcq_prompt
-        for name, prompt in prompts.items():
-            columns = [self.columns_of(source) for source in self.sources]
-            needed = {"text"} | {field for field in ("text_b", "passage") for each in columns if getattr(each, field)}
-            needed |= {"choices"} if name == "mcq_prompt" else set()
-            if lacks := sorted(needed - _check_fields(name, prompt, PROMPT_FIELDS)):
+            prompts["mcq_prompt"] = needed | {"choices"}
+        for name, needed in prompts.items():
+            if lacks := sorted(needed - _check_fields(name, getattr(self, name), PROMPT_FIELDS)):
                 raise ValueError(f"{name} lacks {{{lacks[0]}}}, so a decoder would not see it")
 
     def columns_of(self, source: str) -> Columns:
         """The columns of a source, by default those of the task."""
         return self.sources[source].columns or self.columns
 
+    def split_of(self, role: str) -> str | None:
+        """The raw split with the rows of a role (train, evaluate, shots); None if the task has no such rows."""
+        if role == "shots":
+            return self.shots.of if self.shots else None
+        if self.hash_split:
+            return self.hash_split.of
+        return self.train_split if role == "train" else self.evaluate_split
+
     def raw_splits(self) -> list[str]:
         """Names of the raw splits that the roles of the task read."""
-        cut = self.hash_split.of if self.hash_split else None
-        named = [cut, self.train_split, self.evaluate_split, self.shots.of if self.shots else None]
-        return list(dict.fromkeys(split for split in named if split))
+        return list(dict.fromkeys(filter(None, map(self.split_of, ("train", "evaluate", "shots")))))
 
     @property
     def trains(self) -> bool:
         """Whether the task has rows to fine-tune on."""
-        return self.hash_split is not None or self.train_split is not None
+        return self.split_of("train") is not None
 
     @property
     def has_answer_span(self) -> bool:

@@ -15,26 +15,26 @@ from junkdna.study.schema_keys import KEY, in_words, keys_at, places_of_key, ste
 from junkdna.study.strict_model import NAME_PATTERN, PLAIN, valid_name
 
 KINDS = {  # pydantic's type of error -> the expected kind of value
-    "string_type": "a text",
-    "string_sub_type": "a text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "`key: value` lines",
-    "model_type": "`key: value` lines",
+    **dict.fromkeys(("string_type", "string_sub_type"), "a text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "`key: value` lines"),
 }
 BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
+}
+RARE = {  # pydantic's type of error -> the sentence, with the limits that pydantic names
+    "string_too_short": "is empty; write a text or remove the key",
+    "string_too_long": "has {amount:,} characters; at most {max_length} are allowed (given: {given})",
+    "too_short": "is empty; at least {min_length} entry is needed (given: {given})",
+    "too_long": "has {amount} entries; at most {max_length} are allowed (given: {given})",
+    "finite_number": "must be a finite number (given: {given})",
+    "string_unicode": "contains half of a Unicode character; write the text again (given: {given})",
 }
 PATTERNS = {  # pattern or key -> its rule in words
     PLAIN: "must be one line, without control characters",
@@ -88,21 +88,12 @@ def _digits(number: float) -> str:
 
 
 def _rare(item: dict) -> str:
-    kind, given, limits = item["type"], item.get("input"), item.get("ctx", {})
+    kind, given = item["type"], item.get("input")
     if kind == "string_pattern_mismatch":
         return _pattern(item)
-    if kind == "string_too_short":
-        return "is empty; write a text or remove the key"
-    if kind == "string_too_long":
-        return f"has {len(given):,} characters; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
-    if kind == "too_short":
-        return f"is empty; at least {limits['min_length']} entry is needed (given: {short_repr(given)})"
-    if kind == "too_long":
-        return f"has {len(given)} entries; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
-    if kind == "finite_number":
-        return f"must be a finite number (given: {short_repr(given)})"
-    if kind == "string_unicode":
-        return f"contains half of a Unicode character; write the text again (given: {short_repr(given)})"
+    if kind in RARE:
+        amount = len(given) if isinstance(given, str | list | dict) else 0
+        return RARE[kind].format(given=short_repr(given), amount=amount, **item.get("ctx", {}))
     if kind == "invalid_key":
         return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
     if kind in ("value_error", "source_kind"):
@@ -176,17 +167,13 @@ def _rewrite(expected: str, given: object, first_key: str) -> str:
     if isinstance(given, list | dict):
         return "; write one value, without brackets, braces or dashes"
     if "true or false" in expected:
-        return _close(str(given), ("true", "false"))
+        close = get_close_matches(str(given).lower(), ("true", "false"), n=1)
+        return f"; did you mean {close[0]}?" if close else ""
     if "number" in expected:
         if isinstance(given, str) and re.fullmatch(r"[-+]?[0-9]+", given):
             return "; remove the quotes"
         return f"; write {'digits only, such as 3' if 'whole' in expected else 'digits with a point, such as 0.5'}"
     return ""
-
-
-def _close(given: str, valid: tuple[str, ...]) -> str:
-    close = get_close_matches(given.lower(), valid, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _spelled(value: object) -> str:
