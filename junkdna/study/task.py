@@ -2,19 +2,18 @@
 
 import re
 from string import Formatter
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from junkdna.errors import unknown_name
-from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource
+from junkdna.study.columns import Columns, HashSplit, Limits, Shots, Strippable, TaskSource
 from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
 from junkdna.study.strict_model import KnobValue, Line, Name, StrictModel
 
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
-STRIPPABLE = ("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
 
 
 class Knob(StrictModel):
@@ -155,7 +154,7 @@ class Task(StrictModel):
         """Raise ValueError for keys of `columns` that this kind does not read."""
         if self.kind != "choice" and (columns.choices is not None or columns.choice_labels is not None):
             raise ValueError(f"columns.choices and columns.choice_labels are for kind choice, not {self.kind}")
-        texts = {name for name in STRIPPABLE if getattr(columns, name) is not None}
+        texts = {name for name in get_args(Strippable) if getattr(columns, name) is not None}
         texts -= {"answer"} if self.kind != "generate" else set()
         if unused := [name for name in columns.strip if name not in texts]:
             raise ValueError(

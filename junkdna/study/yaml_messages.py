@@ -5,6 +5,7 @@ Each sentence names the path, the value, the expected kind of value, and how to 
 
 import datetime
 import re
+from collections.abc import Sized
 from difflib import get_close_matches
 
 from pydantic import BaseModel
@@ -71,20 +72,17 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
     if kind == "missing":
         fix = "the second number of the pair" if isinstance(key, int) else f"write `{key}: ...`"
         return f"is missing: {fix} ({wanted_at(model, place)})"
-    if key == KEY and kind in ("literal_error", "string_pattern_mismatch", "string_type"):
-        return _key(item)
     if kind == "literal_error":
-        return str(unknown_name("value", _spelled(given), _choices(item)))
+        valid = re.findall(r"'((?:[^'\\]|\\.)*)'", item["ctx"]["expected"])
+        return str(unknown_name("key" if key == KEY else "value", _spelled(given), valid))
+    if key == KEY and kind in ("string_pattern_mismatch", "string_type"):
+        return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
     if kind in KINDS:
         return _other_kind(KINDS[kind], item, next(iter(keys_at(model, place)), ""))
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
-        return f"must be {words} {_digits(item['ctx'][name])} (given: {short_repr(given)})"
+        return f"must be {words} {item['ctx'][name]:.12g} (given: {short_repr(given)})"
     return _rare(item)
-
-
-def _digits(number: float) -> str:
-    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _rare(item: dict) -> str:
@@ -92,11 +90,11 @@ def _rare(item: dict) -> str:
     if kind == "string_pattern_mismatch":
         return _pattern(item)
     if kind in RARE:
-        amount = len(given) if isinstance(given, str | list | dict) else 0
+        amount = len(given) if isinstance(given, Sized) else 0
         return RARE[kind].format(given=short_repr(given), amount=amount, **item.get("ctx", {}))
     if kind == "invalid_key":
         return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
-    if kind in ("value_error", "source_kind"):
+    if kind == "value_error":
         message = item["msg"].removeprefix("Value error, ")
         add_value = not isinstance(given, dict | list | BaseModel) and short_repr(given) not in message
         return f"{message} (given: {_written(given)})" if add_value else message
@@ -108,17 +106,6 @@ def _unknown_key(model: type[BaseModel], place: list) -> str:
     others = [] if name in here else places_of_key(model, name)
     text = str(unknown_name("key", place[-1], here))
     return f"{text} {name!r} belongs in {' or '.join(others[:3])}." if others else text
-
-
-def _key(item: dict) -> str:
-    given = item["input"]
-    if item["type"] == "literal_error":
-        return str(unknown_name("key", _spelled(given), _choices(item)))
-    return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
-
-
-def _choices(item: dict) -> list[str]:
-    return re.findall(r"'((?:[^'\\]|\\.)*)'", item["ctx"]["expected"])
 
 
 def _pattern(item: dict) -> str:
@@ -141,7 +128,7 @@ def _other_kind(expected: str, item: dict, first_key: str = "") -> str:
     if given is None:
         return f"is empty; it must be {expected}{_fill(expected)}"
     if "a text" in expected and not isinstance(given, str | list | dict):
-        return f"must be {expected}, but YAML reads {_read_as(given)}; put it in quotes{_quoted(given)}"
+        return f"must be {expected}, but YAML reads {_read_as(given)}"
     return f"must be {expected} (given: {_written(given)}){_rewrite(expected, given, first_key)}"
 
 
@@ -190,18 +177,14 @@ def _written(value: object) -> str:
 
 
 def _read_as(given: object) -> str:
+    """As what YAML reads a plain word that should be a text, and the word in quotes."""
     if isinstance(given, bool):
-        return f"it as {_spelled(given)}, not as a word"
+        words = '"true" or "yes"' if given else '"false" or "no"'
+        return f"it as {_written(given)}, not as a word; put it in quotes, such as {words}"
     if isinstance(given, datetime.date):
-        return f"{given.isoformat()} as a date"
-    return f"{short_repr(given)} as {'a number' if isinstance(given, int | float) else type(given).__name__}"
-
-
-def _quoted(given: object) -> str:
-    if isinstance(given, bool):
-        return ', such as "true" or "yes"' if given else ', such as "false" or "no"'
-    if isinstance(given, datetime.date):
-        return f', such as "{given.isoformat()}"'
+        return f'{given.isoformat()} as a date; put it in quotes, such as "{given.isoformat()}"'
     if isinstance(given, int):
-        return f', such as "{given}"'
-    return ' exactly as you mean it, such as "1.10" or "1e3"'  # YAML read 1.10 as 1.1
+        return f'{short_repr(given)} as a number; put it in quotes, such as "{given}"'
+    kind = "a number" if isinstance(given, float) else type(given).__name__
+    example = 'exactly as you mean it, such as "1.10" or "1e3"'  # YAML read 1.10 as 1.1
+    return f"{short_repr(given)} as {kind}; put it in quotes {example}"
