@@ -187,12 +187,12 @@ def _check_context(place: str, task: Task, knobs: dict, source: str) -> None:
     contexts = [value for value in knobs.get("context", [task.knobs["context"].default]) if value != "none"]
     if contexts and task.columns_of(source).passage is None:
         has = [other for other in task.sources if task.columns_of(other).passage is not None]
-        other = (
-            f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)" if has else " (the task has none)"
-        )
+        others = " (the task has none)"
+        if has:
+            others = f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)"
         raise UserError(
             f"{place}: task {task.name}: context {contexts[0]}, but source {source} has no passages. Use context none "
-            f"or a source with passages{other}."
+            f"or a source with passages{others}."
         )
     if "masked" in knobs.get("answer_span", []) and not contexts:
         raise UserError(

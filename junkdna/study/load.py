@@ -24,9 +24,8 @@ def load_study(path: Path, overrides: dict | None = None, option: str = "--confi
     if document is None:
         resolved = resolve(read_yaml(path), str(path), overrides, option)
     else:
-        resolved = from_document(
-            {**document, "study": _with_overrides(document["study"], overrides, option)}, str(path)
-        )
+        document["study"] = _with_overrides(document["study"], overrides, option)
+        resolved = from_document(document, str(path))
         check_study(resolved, str(path))
     chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
     resolved.commands = StudyCommands(str(path), tuple(resolved.study.active()) if chosen else ())

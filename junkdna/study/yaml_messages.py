@@ -23,13 +23,11 @@ KINDS = {  # pydantic's type of error -> the expected kind of value
     **dict.fromkeys(("list_type", "tuple_type"), "a list"),
     **dict.fromkeys(("dict_type", "model_type"), "`key: value` lines"),
 }
-BOUNDS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
-}
-RARE = {  # pydantic's type of error -> the sentence, with the limits that pydantic names
+SENTENCES = {  # pydantic's type of error -> the sentence, with the limits that pydantic names
+    "greater_than": "must be more than {gt:.12g} (given: {given})",
+    "greater_than_equal": "must be at least {ge:.12g} (given: {given})",
+    "less_than": "must be less than {lt:.12g} (given: {given})",
+    "less_than_equal": "must be at most {le:.12g} (given: {given})",
     "string_too_short": "is empty; write a text or remove the key",
     "string_too_long": "has {amount:,} characters; at most {max_length} are allowed (given: {given})",
     "too_short": "is empty; at least {min_length} entry is needed (given: {given})",
@@ -79,21 +77,13 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
         return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
     if kind in KINDS:
         return _other_kind(KINDS[kind], item, next(iter(keys_at(model, place)), ""))
-    if kind in BOUNDS:
-        name, words = BOUNDS[kind]
-        return f"must be {words} {item['ctx'][name]:.12g} (given: {short_repr(given)})"
-    return _rare(item)
-
-
-def _rare(item: dict) -> str:
-    kind, given = item["type"], item.get("input")
     if kind == "string_pattern_mismatch":
         return _pattern(item)
-    if kind in RARE:
+    if kind in SENTENCES:
         amount = len(given) if isinstance(given, Sized) else 0
-        return RARE[kind].format(given=short_repr(given), amount=amount, **item.get("ctx", {}))
+        return SENTENCES[kind].format(given=short_repr(given), amount=amount, **item.get("ctx", {}))
     if kind == "invalid_key":
-        return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
+        return f"key {_spelled(key)} is not a text; keys here are words (put numbers in quotes)"
     if kind == "value_error":
         message = item["msg"].removeprefix("Value error, ")
         add_value = not isinstance(given, dict | list | BaseModel) and short_repr(given) not in message
