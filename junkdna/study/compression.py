@@ -68,7 +68,7 @@ class _Grid(StrictModel):
     @model_validator(mode="after")
     def _levels_and_options_fit_method(self) -> "_Grid":
         if self.method not in METHODS:
-            raise ValueError(str(unknown_name("compression method", self.method, METHODS)))
+            raise unknown_name("compression method", self.method, METHODS)
         method = METHODS[self.method]
         self._check_levels(method)
         self._check_options(method)

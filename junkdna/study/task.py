@@ -300,5 +300,5 @@ def _check_fields(name: str, prompt: str, valid: tuple[str, ...]) -> set[str]:
     for field, form, conversion in fields:
         if field not in valid or form or conversion:
             text = field if field not in valid else f"{field}!{conversion}:{form}"
-            raise ValueError(str(unknown_name("field", text, valid, name)))
+            raise unknown_name("field", text, valid, name)
     return {field for field, _, _ in fields}
