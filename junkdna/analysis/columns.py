@@ -171,6 +171,46 @@ DROPS = Table(
     ),
 )  # fmt: skip
 
+DIFFICULTY = Table(
+    "results/studies/NAME/tables/difficulty.parquet and difficulty.csv",
+    "one per row of the table of drops and bin of its task's published difficulty; a bin without an example has none",
+    (
+        Column("experiment", TEXT, "", "Name of the experiment."),
+        *_CONDITION,
+        Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
+        Column("kind", TEXT, "", "Kind of the task."),
+        Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
+        Column("compression", TEXT, "", "Method, level and options."),
+        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
+        Column("transfer", TEXT, "", "Transfer mode."),
+        Column("protocol", TEXT, "", "Name of the protocol."),
+        Column("title", TEXT, "", "Title of the task."),
+        Column("label", TEXT, "", "Label of the condition in figures."),
+        Column("difficulty_title", TEXT, "", "What the difficulty is: `difficulty.title` of the task file."),
+        Column("bin", TEXT, "", "Name of the bin."),
+        Column("bin_rank", COUNT, "", "Position of the bin among those of the task, from 0 for the easiest."),
+        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
+        Column("n_examples", COUNT, "examples", "Evaluated examples of the bin. Examples in no bin are counted in "
+               "`rows_note` of the table of cells."),
+        Column("chance", NUMBER, METRIC, "Expected score of uniform guessing on the bin's examples."),
+        Column("majority", NUMBER, METRIC, "Score of the best constant answer on the bin's examples."),
+        Column("baseline", TEXT, "", "Which of the two `retention` uses: `chance` or `majority`."),
+        Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells on the bin's examples."),
+        Column("score", NUMBER, METRIC, "Mean score on the bin's examples."),
+        *_interval("score", METRIC),
+        Column("drop", NUMBER, METRIC, "`dense_score` - `score`."),
+        *_interval("drop", METRIC),
+        Column("relative_score", NUMBER, "percent", "100 x `score` / `dense_score`; null unless the dense score is "
+               "above 0."),
+        *_interval("relative_score", "percent"),
+        Column("retention", NUMBER, "", "(`score` - baseline) / (`dense_score` - baseline), not clipped; null unless "
+               "the dense score is above the baseline."),
+        *_interval("retention", ""),
+        Column("dense_known_share", NUMBER, "", "(`dense_score` - baseline) / (1 - baseline): 0 at the baseline, 1 if "
+               "every answer is right. Claims do not test bins below 0.04."),
+    ),
+)  # fmt: skip
+
 MISSING = Table(
     "results/studies/NAME/partial/tables/missing.csv",
     "one per cell that is missing in the partial tables",
@@ -200,6 +240,15 @@ EXAMPLES = Table(
         Column("answer", COUNT, "", "Position of the correct option, or class number; null for other kinds."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
         Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+    ),
+)
+
+RATED = Table(
+    "results/examples/TASK/difficulty.parquet",
+    "one per evaluated example, in their order; only for tasks with the key `difficulty`",
+    (
+        Column("id", TEXT, "", "Identifier of the example."),
+        Column("difficulty", TEXT, "", "Published difficulty, extracted or counted; null if the row has none."),
     ),
 )
 

@@ -5,6 +5,7 @@ share bootstrap draws and left-out seeds, so drops are paired; so do conditions 
 an interval covers the sampling of examples only.
 """
 
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 import numpy as np
@@ -26,6 +27,7 @@ NULLABLE = (
     "score_low", "score_high", "drop_low", "drop_high",
 )  # fmt: skip
 QUESTION_KNOBS = ("answer_span", "context", "options")  # change what is asked, and not what helps to answer it
+SAME = ("model", "task", "knobs", "metric", "kind", "method", "compression", "sparsity", "transfer", "protocol")
 MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell's row: over the seeds of a group
 
 
@@ -43,16 +45,32 @@ def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool
     """
     facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
     rows = []
-    for experiment, members in expand(resolved).items():
-        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
-        if partial:
-            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
-        groups = [tuple(group) for _, group in groupby(sorted(members, key=_group), key=_group)]
+    for experiment, varied, groups in groups_of(resolved, facts, partial):
         scores.add([Group(group) for group in groups])
         for group in groups:
             rows.append({"experiment": experiment, **_row(group, facts, scores, resolved, varied)})
     types = dict.fromkeys(NULLABLE, pl.Float64) | {"human_source": pl.String}
     return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None)
+
+
+def groups_of(
+    resolved: Resolved, facts: Mapping[str, Mapping], partial: bool = False
+) -> Iterator[tuple[str, set[tuple[str, str]], list[tuple[Cell, ...]]]]:
+    """(Experiment, its (task, knob) pairs that vary, its groups of cells that differ only in their seed).
+
+    `facts` maps the key of a finished cell to its row of the table of cells. With `partial`, cells without a row, and
+    cells whose reference has none, are left out.
+    """
+    for experiment, members in expand(resolved).items():
+        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
+        if partial:
+            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
+        yield experiment, varied, [tuple(group) for _, group in groupby(sorted(members, key=_group), key=_group)]
+
+
+def dense_cells(group: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """The dense references of a group, by seed."""
+    return tuple(sorted({reference(cell) for cell in group}, key=lambda cell: cell.seed))
 
 
 def _group(cell: Cell) -> tuple:
@@ -62,14 +80,13 @@ def _group(cell: Cell) -> tuple:
 
 def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolved, varied: set) -> dict:
     first, task = facts[group[0].key], resolved.tasks[group[0].task]
-    dense = tuple(sorted({reference(cell) for cell in group}, key=lambda cell: cell.seed))
+    dense = dense_cells(group)
     scores.answers_of.check_same_examples((*group, *dense))
     kind = baseline_kind(resolved.study.claims.baseline, bool(task.class_names()), group[0].transfer)
     reference_row = facts[dense[0].key]
     result = effects(scores, Group(group), Group(dense), reference_row[kind])
-    same = ("model", "task", "knobs", "metric", "kind", "method", "compression", "sparsity", "transfer", "protocol")
     return {
-        **{name: first[name] for name in same},
+        **{name: first[name] for name in SAME},
         "title": task.title,
         "label": condition_label(group[0], task, varied, resolved),
         "knob_values": ",".join(f"{name}={value}" for name, value in _knob_values(group[0], task).items()),

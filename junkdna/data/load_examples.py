@@ -31,4 +31,5 @@ def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = Non
         return apply_class_names(rows.table, rows.label_names, settings)
 
     table = make_examples(settings, settings.role, read)
-    return add_notes(table, warnings=[] if settings.role == "shots" else check_labels(settings, settings.role, table))
+    labeled = settings.role in ("train", "evaluate")
+    return add_notes(table, warnings=check_labels(settings, settings.role, table) if labeled else [])

@@ -191,6 +191,7 @@ def read_paths(columns: dict) -> list[str]:
 
 def _named(columns: dict) -> list[str]:
     templates = [columns[key] for key in TEMPLATES if key in columns]
+    templates += [columns["difficulty"]["template"]] if "difficulty" in columns else []
     named = []
     for key in ("choices", "answer"):
         value = columns.get(key)

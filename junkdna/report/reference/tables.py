@@ -40,6 +40,7 @@ def page() -> Iterator[str]:
     """The lines of the page."""
     yield from HEAD.splitlines()
     yield from _section("Drops", columns.DROPS)
+    yield from _section("Difficulty", columns.DIFFICULTY)
     yield from _section("Cells", columns.CELLS)
     yield from _section("Cell files", columns.CELL_FILE)
     yield from _section("Per-example rows", columns.EXAMPLE)
@@ -50,6 +51,7 @@ def page() -> Iterator[str]:
     yield "The other tables in `partial/tables/` have the columns above, after a first column `incomplete` that states"
     yield "what is missing. `drops` also has the column `seeds_missing` after `n_seeds`: the number of missing seeds."
     yield from _section("Examples", columns.EXAMPLES)
+    yield from _section("Published difficulty", columns.RATED)
     yield from _section("Tokens", columns.TOKENS)
     yield from _section("Calibration samples", columns.CALIBRATION)
 
