@@ -1,6 +1,7 @@
 """The key `difficulty` of a task file: a published difficulty of each question, and its bins from easy to hard."""
 
 import math
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Annotated
@@ -61,8 +62,9 @@ class Difficulty(_From):
         return self
 
     def _problems(self) -> Iterator[str]:
-        if not self.template.strip() or "{{" in self.template or "}}" in self.template or "{}" in self.template:
-            yield f"from {getattr(self, 'from')!r} must be a column, or a template with columns in single braces"
+        column = getattr(self, "from")
+        if not column.strip() or re.search(r"[{}]", re.sub(r"{[^{}]+}", "", self.template)):
+            yield f"from {column!r} must be a column, or a template with columns in single braces"
         if self.pattern is not None and self.count is not None:
             yield "pattern and count exclude each other: one extracts the difficulty, the other counts it"
         if self.pattern is not None and not compiled("pattern", self.pattern).groups:
