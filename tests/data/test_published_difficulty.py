@@ -74,7 +74,9 @@ def test_a_template_may_have_several_columns_and_extracted_ones() -> None:
 
 
 def test_a_missing_column_is_named() -> None:
-    assert re.search(r"has no column grade\. It has ", error_of(settings({"template": "{grade}"}), raw(9), "difficulty"))
+    assert re.search(
+        r"has no column grade\. It has ", error_of(settings({"template": "{grade}"}), raw(9), "difficulty")
+    )
 
 
 def test_a_column_with_several_values_is_named() -> None:
