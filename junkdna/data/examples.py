@@ -62,8 +62,7 @@ def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[
             shot_positions = {row["position"] for row in _first_of_groups(rows, shots.count)}
             rows = [row for row in rows if row["position"] not in shot_positions]
         rows = usable_rows.drop_equal_options(rows, left_out)
-        if not rows:
-            usable_rows.check_rows_left(name, split, left_out)
+        usable_rows.check_rows_left(name, split, rows, left_out)
         rows = _hash_split(name, rows, cut.train, cut.evaluate)[role] if cut else rows
         if role in settings.limits:
             rows = _by_hash(name, rows)[: settings.limits[role]]
@@ -86,8 +85,10 @@ def _read(
         reason = usable_rows.unmet_requirement(columns, stored) or usable_rows.no_gold(settings, stored)
         if reason is None:
             raw = derive_columns(where, columns, stored)
-            texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
-            texts = {key: strip_ends(text, key, columns) for key, text in texts.items()}
+            texts = dict.fromkeys(TEMPLATES)
+            texts |= {
+                key: strip_ends(render(where, columns[key], raw), key, columns) for key in TEMPLATES if key in columns
+            }
             reason = usable_rows.unmet_requirement(columns, raw, texts) or usable_rows.no_right_choice(
                 where, columns, raw
             )
@@ -99,8 +100,7 @@ def _read(
         if settings.labels:
             golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable_rows.check_minus_one(settings, golds, left_out)
-    if not rows:
-        usable_rows.check_rows_left(name, split, left_out)
+    usable_rows.check_rows_left(name, split, rows, left_out)
     return rows
 
 

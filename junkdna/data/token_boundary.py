@@ -124,8 +124,6 @@ def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], con
 
 def encode_texts(tokenizer: object, texts: list[str], special: bool) -> list[EncodedText]:
     """The tokens of each text. `special`: whether to add the tokenizer's special tokens."""
-    if not texts:
-        return []
     result = tokenizer(
         texts,
         add_special_tokens=special,

@@ -87,7 +87,12 @@ class OpenWheel:
             raise UserError(
                 f"{self.path}: {name!r} is listed in RECORD but not in the wheel. Download the wheel again."
             )
-        self._check_ratio(name)
+        info = self.archive.getinfo(name)
+        if info.file_size > MAX_RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:  # a zip bomb
+            raise UserError(
+                f"{self.path}: {name!r} unpacks from {info.compress_size:,} to {info.file_size:,} bytes, which no data "
+                "does. Do not use this wheel."
+            )
         digest = hashlib.sha256()
         for chunk in self._chunks(name):
             digest.update(chunk)
@@ -99,15 +104,6 @@ class OpenWheel:
             )
         self.used[name] = actual
         return actual
-
-    def _check_ratio(self, name: str) -> None:
-        """Raise UserError for a zip bomb: a member with a compression ratio that no data has."""
-        info = self.archive.getinfo(name)
-        if info.file_size > MAX_RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:
-            raise UserError(
-                f"{self.path}: {name!r} unpacks from {info.compress_size:,} to {info.file_size:,} bytes, which no data "
-                "does. Do not use this wheel."
-            )
 
 
 @contextmanager
