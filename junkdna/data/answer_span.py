@@ -253,9 +253,5 @@ def _pattern(answer: str) -> re.Pattern | None:
     for before, here in itertools.pairwise(letters):
         loose = _SPACELESS.match(before) and _SPACELESS.match(here)
         body += (" ?" if loose else "") + re.escape(here)
-    pattern = f"{_optional(head)}{body}{_optional(tail)}"
+    pattern = f"(?:{re.escape(head)})?{body}(?:{re.escape(tail)})?"
     return re.compile(f"{pattern}|{_CIRCLED[core]}" if core in _CIRCLED else pattern)
-
-
-def _optional(text: str) -> str:
-    return f"(?:{re.escape(text)})?" if text else ""

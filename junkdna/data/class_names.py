@@ -35,19 +35,19 @@ def label_names(schema: pa.Schema, where: str) -> dict[str, list[str]]:
 def feature_names(features: object, path: str = "") -> dict[str, list[str]]:
     """Class names by column, from the output of `datasets.Features.to_dict` or the part of it at `path`."""
     before = f"{path}." if path else ""
-    kind = features.get("_type") if isinstance(features, dict) else None
+    if isinstance(features, list):  # of one element, the feature of every item
+        features = {"*": features[0]} if features else {}
+    kind = features.get("_type") if isinstance(features, dict) else "no feature"
     if kind == "ClassLabel":
         return {path: list(map(str, features["names"]))} if features.get("names") else {}
     if kind == "Sequence" and "_type" not in features.get("feature", {}):  # of structs: stored as a struct of lists
         return {f"{inner}.*": classes for inner, classes in feature_names(features.get("feature"), path).items()}
     if kind in ("Sequence", "List", "LargeList"):
         return feature_names(features.get("feature"), f"{before}*")
-    inside = [("*", inner) for inner in features] if isinstance(features, list) else []
-    if isinstance(features, dict) and not isinstance(kind, str):
-        inside = features.items()
-    return {
-        column: names for name, inner in inside for column, names in feature_names(inner, f"{before}{name}").items()
-    }
+    if isinstance(kind, str):
+        return {}
+    inside = [feature_names(inner, f"{before}{name}") for name, inner in features.items()]
+    return {column: classes for names in inside for column, classes in names.items()}
 
 
 def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: "ExampleSettings") -> pa.Table:
@@ -109,8 +109,7 @@ def _stated(path: str, settings: "ExampleSettings") -> tuple[list[str] | None, b
         return [], True
     if settings.kind == "choice" and "choice_labels" not in columns:
         return None, True
-    groups = settings.label_groups or {}
-    named = [member for members in groups.values() for member in members]
+    named = [member for members in (settings.label_groups or {}).values() for member in members]
     return [*(settings.labels or []), *named], not groups_of_pattern
 
 

@@ -44,31 +44,27 @@ def _rows(content: bytes, delimiter: str, where: str) -> Iterator[list[str]]:
     quoting = {"strict": True} if delimiter == "," else {"quoting": csv.QUOTE_NONE}
     lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     reader = csv.reader(lines, delimiter=delimiter, **quoting)
-    first_line, length = 1, None
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            if first_line == 1:  # another delimiter is the more likely cause
-                _check_delimiter(content.split(b"\n", 1)[0].decode("utf-8-sig"), delimiter, where)
-            raise UserError(
-                f"{where}: the row that starts in line {first_line} cannot be read as CSV ({error}). Double a quote "
-                'that belongs to a text ("") and put the field in quotes.'
-            ) from None
-        if row is None:
-            return
-        first_line = reader.line_num + 1
-        length = length or len(row)
-        if not row:
-            continue
-        if len(row) != length:
-            fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
-            raise UserError(
-                f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
-                f"columns (the row starts with {short_repr(row[0], 40)}). Put a text that contains the delimiter or a "
-                "line break in quotes in a .csv; a .tsv cannot contain one."
-            )
-        yield row
+    first_line, length = 1, 0
+    try:
+        for row in reader:
+            length = length or len(row)
+            if row and len(row) != length:
+                fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                raise UserError(
+                    f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
+                    f"columns (the row starts with {short_repr(row[0], 40)}). Put a text that contains the delimiter "
+                    "or a line break in quotes in a .csv; a .tsv cannot contain one."
+                )
+            if row:
+                yield row
+            first_line = reader.line_num + 1
+    except csv.Error as error:
+        if first_line == 1:  # another delimiter is the more likely cause
+            _check_delimiter(content.split(b"\n", 1)[0].decode("utf-8-sig"), delimiter, where)
+        raise UserError(
+            f"{where}: the row that starts in line {first_line} cannot be read as CSV ({error}). Double a quote "
+            'that belongs to a text ("") and put the field in quotes.'
+        ) from None
 
 
 def _check_delimiter(header: str, delimiter: str, where: str) -> None:

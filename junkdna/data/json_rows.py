@@ -223,11 +223,10 @@ def _python_name(value: object) -> str:
 
 
 def _table(top: _Kind, rows: list[dict], where: str) -> pa.Table:
-    row_field = _field("", top)
-    if _has_number_text(row_field):
+    if _has_number_text(top):
         rows = [_with_texts(row, top) for row in rows]
     try:
-        return pa.Table.from_struct_array(pa.array(rows, row_field.type))
+        return pa.Table.from_struct_array(pa.array(rows, _field("", top).type))
     except UnicodeEncodeError as error:
         raise UserError(
             f"{where}: a text contains half of a surrogate pair ({error.object[error.start : error.end]!a}), which is "
@@ -243,16 +242,14 @@ def _field(name: str, kind: _Kind) -> pa.Field:
         return pa.field(name, pa.struct([_field(inner, nested) for inner, nested in kind.fields.items()]))
     if list in kind.first:
         return pa.field(name, pa.list_(_field("item", kind.fields[""])))
-    first, *others = kind.first
-    if others or first is Number:
+    if _has_number_text(kind):
         return pa.field(name, pa.string(), metadata=NUMBER_TEXT)
-    return pa.field(name, ARROW[first])
+    return pa.field(name, ARROW[next(iter(kind.first))])
 
 
-def _has_number_text(field: pa.Field) -> bool:
-    kind = field.type
-    inside = list(kind) if pa.types.is_struct(kind) else [kind.value_field] if pa.types.is_list(kind) else []
-    return field.metadata == NUMBER_TEXT or any(map(_has_number_text, inside))
+def _has_number_text(kind: _Kind) -> bool:
+    """Whether numbers of this key, or of one inside it, are kept as text."""
+    return Number in kind.first or len(kind.first) > 1 or any(map(_has_number_text, kind.fields.values()))
 
 
 def _with_texts(value: object, kind: _Kind) -> object:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".arrow", ".parquet", ".json", ".jsonl", ".jsonl.gz", ".csv", ".tsv")
+CHANGED_TEXT = "%s: its text files are read by `datasets`, which may change the text of numbers, dates and NA"
+HARMLESS = ("name", "version", "data_dir", "data_files", "description", "features")  # options of `datasets`
 JSON_SUFFIXES = (".json", ".jsonl", ".jsonl.gz")  # files in which each row names its own columns
 
 
@@ -227,10 +229,7 @@ def _from_hub(source: "PinnedSource", split: str, root: Path) -> RawRows:
             parts = [(split, rows.with_format("arrow")[:].replace_schema_metadata(None))]
             labels = feature_names(rows.features.to_dict())
             if rows.info.builder_name in ("csv", "json"):
-                log.warning(
-                    "%s: its text files are read by `datasets`, which may change the text of numbers, dates and NA",
-                    where,
-                )
+                log.warning(CHANGED_TEXT, where)
     except UserError:
         raise
     except Exception as error:
@@ -253,12 +252,9 @@ def _text_files(builder: "DatasetBuilder", split: str) -> list[tuple[str, str]]:
     if unknown := [name for name in splits if name not in known]:
         raise unknown_name("split", unknown[0], map(str, known), f"hub {builder.base_path or builder.dataset_name}")
     paths = [str(path) for name in splits for path in known[name]]
-    default = type(config)()
-    harmless = ("name", "version", "data_dir", "data_files", "description", "features")
-    options = [field.name for field in fields(config) if field.name not in harmless]
-    if any(getattr(config, name) != getattr(default, name) for name in options) or not all(
-        path.lower().endswith((".csv", ".json", ".jsonl")) for path in paths
-    ):
+    options = {field.name for field in fields(config)} - {*HARMLESS}
+    changed = any(getattr(config, name) != getattr(type(config)(), name) for name in options)
+    if changed or not all(path.lower().endswith((".csv", ".json", ".jsonl")) for path in paths):
         return []
     return [(PurePosixPath(path).name, datasets.DownloadManager().download(path)) for path in paths]
 

@@ -32,12 +32,9 @@ def join_tables(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.
     fields: dict[str, tuple[str, pa.Field]] = {}
     for name, table in parts:
         for field in table.schema:
-            known = fields.get(field.name)
-            if known is None:
-                fields[field.name] = (name, field)
-            else:
-                first = name if types.is_null(known[1].type) else known[0]
-                fields[field.name] = (first, _common(known[1], field, field.name, known[0], name))
+            first, known = fields.get(field.name, (name, None))
+            common = _common(known, field, field.name, first, name) if known else field
+            fields[field.name] = (name if known and types.is_null(known.type) else first, common)
     schema = pa.schema([field for _, field in fields.values()])
     return pa.concat_tables([_as_schema(name, table, schema) for name, table in parts])
 
@@ -65,13 +62,8 @@ def _used_type(kind: pa.DataType, arrays: list[pa.Array]) -> pa.DataType:
         used = _used_type(entries, [stored(array) for array in arrays])
         return kind if used.equals(entries) else used
     if types.is_struct(kind):
-        children = zip(*(array.flatten() for array in arrays), strict=True)
-        return pa.struct(
-            [
-                field.with_type(_used_type(field.type, list(fields)))
-                for field, fields in zip(kind, children, strict=True)
-            ]
-        )
+        children = zip(kind, *(array.flatten() for array in arrays), strict=True)
+        return pa.struct([field.with_type(_used_type(field.type, fields)) for field, *fields in children])
     if is_list(kind):
         item = _used_type(kind.value_type, [array.flatten() for array in arrays])
         return kind if item.equals(kind.value_type) else pa.large_list(pa.field("item", item))
@@ -109,20 +101,18 @@ def _common(one: pa.Field, other: pa.Field, path: str, first: str, second: str) 
             f"column {path} contains {_meaning(one)} ({one.type}) in {first} and {_meaning(other)} ({other.type}) in "
             f"{second}. Write the column with the same type in all files."
         )
-    return _wider(kinds.pop(), one, other, (path, first, second))
+    return _wider(kinds.pop(), one, other, path, first, second)
 
 
-def _wider(meaning: str, one: pa.Field, other: pa.Field, context: tuple[str, str, str]) -> pa.Field:
+def _wider(meaning: str, one: pa.Field, other: pa.Field, path: str, first: str, second: str) -> pa.Field:
     if meaning == "objects":
         inside = {field.name: field for field in one.type}
         for field in other.type:
-            path = f"{context[0]}.{field.name}"
-            inside[field.name] = (
-                _common(inside[field.name], field, path, *context[1:]) if field.name in inside else field
-            )
+            known = inside.get(field.name)
+            inside[field.name] = _common(known, field, f"{path}.{field.name}", first, second) if known else field
         return pa.field(one.name, pa.struct(list(inside.values())))
     if meaning == "lists":
-        item = _common(one.type.value_field, other.type.value_field, f"{context[0]}.*", *context[1:])
+        item = _common(one.type.value_field, other.type.value_field, f"{path}.*", first, second)
         return pa.field(one.name, pa.large_list(item.with_name("item")))
     if all(types.is_integer(field.type) and field.type != pa.uint64() for field in (one, other)):
         return pa.field(one.name, pa.int64())

@@ -1,13 +1,12 @@
 """Look up a row's raw columns by path, derive columns from others, and fill templates."""
 
-import math
 import re
 from collections.abc import Container
 
 import pyarrow as pa
 from pyarrow import types
 
-from junkdna.data.values import Wanted, is_list, spellings, stored_type, text_of
+from junkdna.data.values import Wanted, is_empty, is_list, spellings, stored_type, text_of
 from junkdna.errors import UserError, short_repr
 
 TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` with one template each
@@ -60,13 +59,6 @@ def list_field(where: str, path: str, raw: dict) -> list:
     for item in value:
         single_text(where, f"{path}.*", item)
     return value
-
-
-def is_empty(value: object) -> bool:
-    """Whether a value is null, NaN (pandas' null) or only white space. 0 and False are not empty."""
-    if isinstance(value, str | bytes):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def single_text(where: str, path: str, value: object, example: str = "{}") -> str:

@@ -20,17 +20,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from junkdna.data.templates import (
-    TEMPLATES,
-    extracted,
-    field,
-    is_empty,
-    list_field,
-    render,
-    strip_ends,
-    template_columns,
-)
-from junkdna.data.values import spellings, text_of
+from junkdna.data.templates import TEMPLATES, extracted, field, list_field, render, strip_ends, template_columns
+from junkdna.data.values import is_empty, spellings, text_of
 from junkdna.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Convert stored values to the form that tasks read: one rule per Arrow type, independent of other rows."""
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -96,10 +97,10 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
     list of structs."""
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return stored_type(kind.value_type)
+    if kind == pa.uuid():
+        return pa.string()
     if isinstance(kind, pa.BaseExtensionType):
-        return (
-            pa.bool_() if kind == pa.bool8() else pa.string() if kind == pa.uuid() else stored_type(kind.storage_type)
-        )
+        return pa.bool_() if kind == pa.bool8() else stored_type(kind.storage_type)
     if types.is_map(kind):
         return pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
     return kind
@@ -217,6 +218,13 @@ def text_of(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value is null, NaN (pandas' null) or only white space. 0 and False are not empty."""
+    if isinstance(value, str | bytes):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def whole_number(value: object) -> int | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -169,10 +170,7 @@ def extract(wheel: Path, member_prefix: str, destination: Path) -> dict[str, str
 
 def _base(prefix: str, names: frozenset[str]) -> str:
     """The leading folders of member names that are not written, with a final slash."""
-    parts = PurePosixPath(prefix).parts
-    starred = [number for number, part in enumerate(parts) if "*" in part]
-    if starred:
-        parts = parts[: starred[0]]
-    elif str(PurePosixPath(prefix)) in names:
-        parts = parts[:-1]
+    parts = list(takewhile(lambda part: "*" not in part, PurePosixPath(prefix).parts))
+    if "/".join(parts) in names:
+        parts.pop()
     return "".join(f"{part}/" for part in parts)
