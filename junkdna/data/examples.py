@@ -105,9 +105,8 @@ def _read(
             texts |= {
                 key: strip_ends(render(where, columns[key], raw), key, columns) for key in TEMPLATES if key in columns
             }
-            reason = usable_rows.unmet_requirement(columns, raw, texts) or usable_rows.no_right_choice(
-                where, columns, raw
-            )
+            reason = usable_rows.unmet_requirement(columns, raw, texts)
+            reason = reason or usable_rows.no_right_choice(where, columns, raw)
         if reason is not None:
             left_out[reason] += 1
             continue

@@ -95,7 +95,7 @@ def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     in `labels`, unless labels are numbers themselves. Raises UserError for 1 and 0 if the labels mean true and false in
     the opposite order.
     """
-    numbers = [number for number in map(_float, labels) if number is not None and math.isfinite(number)]
+    numbers = [number for number in map(_float, labels) if number is not None and math.isfinite(number)]  # not "nan"
     position = truth_index(value, labels) if is_truth(value) else whole_number(value)
     if position is None or (not is_truth(value) and numbers):
         return []
