@@ -4,7 +4,8 @@
 `regress` task. `references` are the accepted answers of a `generate` task. Fields that a kind does not have are null.
 """
 
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -120,13 +121,8 @@ def _read(
 
 
 def _first_of_groups(rows: list[dict], count: int) -> list[dict]:
-    sizes: Counter[str | None] = Counter()
-    first = []
-    for row in rows:
-        sizes[row["group"]] += 1
-        if sizes[row["group"]] <= count:
-            first.append(row)
-    return first
+    place_in_group = defaultdict(itertools.count)
+    return [row for row in rows if next(place_in_group[row["group"]]) < count]
 
 
 def _check_count(name: str, rows: list[dict], count: int) -> None:
