@@ -112,8 +112,8 @@ def _transfer_modes_tasks(panel: str, series: str, family: str) -> Condition:
 
 
 def _finetuned(title: str, transfer: str, family: str) -> Condition:
-    """A task on roberta-large. The source names the model only for GLUE without MNLI; the tables of the code that the
-    authors used for the commonsense tasks name roberta-large too; for the arithmetic tasks the model is unknown."""
+    """A task on roberta-large. The source names it for GLUE without MNLI. It is inferred for MNLI and, from the code of
+    SMC-Bench, for the commonsense tasks; the model of the arithmetic tasks is unknown."""
     model = None if title in ARITHMETIC else LARGE
     inferred = title in COMMONSENSE or title == "MNLI"
     return Condition(model, inferred, TASKS[title], "", family, _magnitude(family), transfer)

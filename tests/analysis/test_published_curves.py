@@ -43,6 +43,7 @@ def test_points_are_those_of_the_extraction(shared):
 def test_every_curve_has_the_levels_of_its_figure():
     points = read_points()
     assert points.height == 1798
+    assert points.select(CURVE).n_unique() == 200
     assert points.null_count().sum_horizontal().item() == 0
     steps = {(f"{tens}0",) for tens in range(1, 10)}
     for figure in ("across_tasks", "data_fraction", "transfer_modes_tasks", "transfer_modes_data"):
@@ -68,6 +69,11 @@ def doubted(points: pl.DataFrame, reason: str) -> pl.DataFrame:
 
 def keys(points: pl.DataFrame) -> set[tuple]:
     return set(points.select(*CURVE, "x").iter_rows())
+
+
+def test_documented_number_of_doubts():
+    count = read_points().filter(pl.col("doubt") != "").height
+    assert f"{count} points have one" in (ROOT / "docs/published.md").read_text(encoding="utf-8")
 
 
 def test_every_doubt_selects_points():
