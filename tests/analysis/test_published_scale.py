@@ -41,6 +41,8 @@ def test_every_number_has_a_source():
         assert (table[f"{prefix}_source"].str.len_chars() > 10).all()
         assert table[f"{prefix}_inferred"].dtype == pl.Boolean
         assert table[prefix].is_between(0, 1).all()
+    assert set(read_dense_scores().filter(~pl.col("dense_inferred"))["task"]) == {"qqp", "stsb"}
+    assert set(read_baselines().filter("baseline_inferred")["task"]) == {"qnli", "qqp", "mnli", "mawps", "svamp"}
 
 
 def test_retention_of_points_by_hand():
