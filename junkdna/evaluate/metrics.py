@@ -47,10 +47,7 @@ def outcome(scores: list[Array], gold: Array) -> Outcome:
     """
     clean = [np.where(np.isnan(row), -np.inf, row) for row in scores]
     prediction = np.array([int(np.argmax(row)) for row in clean], dtype=np.int32)
-    margin = np.array(
-        [_margin(row, answer) for row, answer in zip(clean, gold, strict=True)],
-        dtype=np.float32,
-    )
+    margin = np.array([_margin(row, answer) for row, answer in zip(clean, gold, strict=True)], dtype=np.float32)
     return Outcome(gold.astype(np.int32), prediction, margin)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.study.formats import FORMATS, load
+from junkdna.study.formats import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ def check_rows(data: TrainRows, classes: int) -> None:
     """Raise UserError unless every row is usable for training; `classes` is the number of the classifier's outputs."""
     if data.format not in FORMATS:
         raise unknown_name("answer format", data.format, FORMATS)
-    if load(data.format).loss is None:
-        trainable = [name for name, each in FORMATS.items() if each.training != "none"]
+    trainable = [name for name, each in FORMATS.items() if each.fits(trained=True)]
+    if data.format not in trainable:
         raise UserError(
             f"answer format {data.format} cannot be trained (only {', '.join(trainable)} can). Use transfer: none."
         )

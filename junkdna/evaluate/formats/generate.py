@@ -60,6 +60,3 @@ def score(settings, model, rows, device, loop, tokenizer):
         text_match.constant_credit(rows["references"], options.match, options.exact)[metric],
         metrics.collapsed(metrics.Outcome(None, np.array(texts), None)),
     )
-
-
-loss = None
