@@ -53,15 +53,8 @@ class LayerReport:
 
     def facts(self) -> dict[str, int | float]:
         """The fields that apply to this matrix, by name, for JSON."""
-        fields = {
-            "rows": self.rows,
-            "inputs": self.inputs,
-            "sparsity": self.sparsity,
-            "rank": self.rank,
-            "bits": self.bits,
-            "effective_bits": self.effective_bits,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        names = ("rows", "inputs", "sparsity", "rank", "bits", "effective_bits")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: Compression) -> LayerReport:

@@ -10,8 +10,7 @@ from junkdna.compress.checks import check_divides, check_matrix, prune_count
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.select_groups import keep_highest_per_group
-from junkdna.compress.select_rows import keep_highest_per_row
+from junkdna.compress.select_rows import keep_highest_per_group, keep_highest_per_row
 from junkdna.errors import UserError
 from junkdna.study.methods import Method
 
