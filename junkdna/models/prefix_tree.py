@@ -102,13 +102,7 @@ def tree_packs(rows: Rows, first_scored: list[int], tokens: int) -> list[list[in
 
 
 def run_packs(
-    model: nn.Module,
-    rows: Rows,
-    first_scored: list[int],
-    packs: list[list[int]],
-    device: str,
-    loop: Loop,
-    done: Done,
+    model: nn.Module, rows: Rows, first_scored: list[int], packs: list[list[int]], device: str, loop: Loop, done: Done
 ) -> Iterator[tuple[Pack, object, torch.Tensor, dict[int, int]]]:
     """For each pack: the pack, its cache, the logits (N, V) of scored tokens, and token number -> row of the logits.
 
