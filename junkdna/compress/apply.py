@@ -33,8 +33,7 @@ def select_prunables(
 ) -> list[Prunable]:
     """The matrices of `model` that a compression changes, selected by its options `embeddings` and `layers`."""
     options = option_values(compression.method, compression.options) if compression.level else {}
-    embeddings = bool(options.get("embeddings"))
-    prunables = prunable(model, head_names, embeddings)
+    prunables = prunable(model, head_names, embeddings=bool(options.get("embeddings")))
     if not options.get("layers"):
         return prunables
     names = {*select_layers([target.name for target in prunables], options["layers"])}

@@ -64,14 +64,13 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
     work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     per_weight = torch.where(statistics.square_sums > 0, factor.diagonal().reciprocal(), 0).to(work.dtype)
     kept = torch.empty(inputs, rows, dtype=torch.bool, device=weight.device)
-    zero = work.new_zeros(())
 
     def start(first: int, columns: Tensor) -> None:
         last = first + len(columns)
         kept[first:last] = rule.choose(first, columns.abs() * per_weight[first:last].unsqueeze(1))
 
     def replace(index: int, column: Tensor) -> Tensor:
-        return torch.where(kept[index], column, zero)
+        return torch.where(kept[index], column, 0)
 
     new = sweep(work, factor, rule.group, start, replace).to(weight.dtype).contiguous()
     if not torch.isfinite(new).all():
