@@ -52,9 +52,9 @@ def scope_text(model: "nn.Module", name: str, prune_head: bool = False, embeddin
 
     lists = block_lists(model)
     body = getattr(model, "base_model", model)
-    names = [name for name, _ in model.named_parameters()] if prune_head and body is not model else []
-    heads = [name for name in names if body_name(model, name) == name]
-    matrices = prunable(model, prune_head=prune_head, head_names=heads, embeddings=embeddings, loaded=False)
+    names = [name for name, _ in model.named_parameters()] if body is not model else []
+    heads = [name for name in names if body_name(model, name) == name] if prune_head else None
+    matrices = prunable(model, heads, embeddings, loaded=False)
     pruned = sum(each.parameter.numel() for each in matrices)
     total = sum(parameter.numel() for parameter in model.parameters())
     blocks = ", ".join(f"{len(blocks)} x {type(blocks[0]).__name__} in {path}" for path, blocks in lists)

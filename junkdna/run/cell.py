@@ -176,10 +176,9 @@ def _compress(
 
     Changes the weights, except for dense_freeze, which trains from the pre-trained ones.
     """
-    prune_head = settings.training is not None and settings.training.prune_head
-    heads = head if prune_head else ()
-    scope = prunable(model, prune_head=prune_head, head_names=heads)
-    prunables = apply.select_prunables(model, key.compression, prune_head, heads)
+    head_names = head if settings.training is not None and settings.training.prune_head else None
+    scope = prunable(model, head_names)
+    prunables = apply.select_prunables(model, key.compression, head_names)
     reports, masks = apply.Reports(model, key.compression, scope), {}
     if not key.compression.level:
         return [], masks, reports.report()
