@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.dag.inputs import from_here
 from junkdna.dag.results import clear, where
 from junkdna.errors import UserError
 from junkdna.run.failure_causes import by_cause, cause_of
@@ -112,26 +113,20 @@ def commands_of(
     """
     chosen = config.get("run", config.get("experiments"))
     names = (chosen,) if isinstance(chosen, str) else tuple(chosen) if isinstance(chosen, list | tuple) else ()
-    file = str(configfiles[0]) if configfiles else str(config.get("study_file", DEFAULT_STUDY))
-    commands = StudyCommands(_short(file), names)
+    file = from_here(Path(configfiles[0] if configfiles else str(config.get("study_file", DEFAULT_STUDY))))
+    commands = StudyCommands(str(file), names)
     try:
-        read = load_study(Path(file), {"experiments": [*names]} if names else None)
+        read = load_study(file, {"experiments": [*names]} if names else None)
         same = study_document(read) == study_document(resolved)
     except UserError:
         same = False
     return commands if same or not Path(study_file).is_file() else StudyCommands(study_file)
 
 
-def _short(file: str) -> str:
-    """A path relative to the working directory: Snakemake makes those of `--configfile` absolute."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
 def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str, object]) -> str:
     """A Snakemake command with the Snakefile and study of this run, to which single targets are appended."""
     words = ["snakemake", "--cores", "1", *snakefile_words(Path(snakefile))]
-    words += ["--configfile", *(_short(str(file)) for file in configfiles)] if configfiles else []
+    words += ["--configfile", *(str(from_here(Path(file))) for file in configfiles)] if configfiles else []
     return shlex.join([*words, *config_words(config)])
 
 

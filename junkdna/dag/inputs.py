@@ -8,8 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from junkdna.dag.local_paths import check_local_paths
-from junkdna.dag.model_names import check_model_names
+from junkdna.dag.local_paths import check_sources
 from junkdna.errors import UserError, short_repr
 from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest
@@ -42,19 +41,18 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
     """
     if "study" in config and "models" in config:
         if len(files) == 1 and _is_plain_yaml(Path(files[0])):
-            resolved = load_study(_from_here(Path(files[0])), {key: config[key] for key in options})
+            resolved = load_study(from_here(Path(files[0])), {key: config[key] for key in options})
         else:
             resolved = resolve(config, "the study of --configfile")
     else:
         if files:
-            check_kind(config, " ".join(str(_from_here(Path(file))) for file in files), "study")
+            check_kind(config, " ".join(str(from_here(Path(file))) for file in files), "study")
         overrides = dict(config)
         file = overrides.pop("study_file", str(DEFAULT_STUDY))
         if not isinstance(file, str):
             raise UserError(f"--config study_file={short_repr(file)}: name a YAML file.")
         resolved = load_study(Path(file), overrides, "--configfile" if files else "--config")
-    check_local_paths(resolved)
-    check_model_names(resolved)
+    check_sources(resolved)
     return resolved
 
 
@@ -72,7 +70,8 @@ def one_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def _from_here(file: Path) -> Path:
+def from_here(file: Path) -> Path:
+    """A path relative to the working directory: Snakemake makes those of `--configfile` absolute."""
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 

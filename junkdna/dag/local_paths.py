@@ -1,10 +1,11 @@
-"""Checks before any job starts that the local folders and files of a study exist."""
+"""Checks before any job starts that the local folders and files of a study exist and that its models can be used."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 from junkdna.dag.model_folders import model_problems
+from junkdna.dag.model_names import taken_names
 from junkdna.errors import UserError
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.grid import all_cells, calibrations, used_examples
@@ -14,17 +15,16 @@ from junkdna.study.study import Resolved
 MODEL_CONFIG = "config.json"
 
 
-def check_local_paths(resolved: Resolved) -> None:
-    """Raise one UserError that lists every missing local folder or file of the models and tasks in use.
-
-    If none is missing, it lists everything that is wrong with the model folders (`dag.model_folders`).
-    """
-    missing = list(missing_local_paths(resolved))
-    if missing:
-        raise UserError("\n  ".join([f"{len(missing)} local path(s) of the study do not exist:", *missing]))
-    wrong = list(model_problems(resolved))
-    if wrong:
-        raise UserError("\n  ".join([f"{len(wrong)} problem(s) with models of the study:", *wrong]))
+def check_sources(resolved: Resolved) -> None:
+    """Raise one UserError that lists every missing local folder or file of the models and tasks in use; if none is
+    missing, everything that is wrong with the model folders, else the model names that are taken."""
+    for problems, title in (
+        (missing_local_paths, "local path(s) of the study do not exist"),
+        (model_problems, "problem(s) with models of the study"),
+        (taken_names, "model name(s) already belong to another model in results/"),
+    ):
+        if lines := list(problems(resolved)):
+            raise UserError("\n  ".join([f"{len(lines)} {title}:", *lines]))
 
 
 def missing_local_paths(resolved: Resolved) -> Iterator[str]:

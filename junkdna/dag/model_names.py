@@ -11,14 +11,6 @@ from junkdna.study.sources import pinned
 from junkdna.study.study import Resolved
 
 
-def check_model_names(resolved: Resolved) -> None:
-    """UserError that lists the models of a study whose folders in `results/models` come from other sources."""
-    if taken := list(taken_names(resolved)):
-        raise UserError(
-            "\n  ".join([f"{len(taken)} model name(s) already belong to another model in results/:", *taken])
-        )
-
-
 def taken_names(resolved: Resolved) -> Iterator[str]:
     """One line per model in use whose folder comes from another source than the study names, with the fix."""
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
