@@ -145,8 +145,13 @@ def _tokens(tokenizer: object, ids: list[int]) -> str:
     return "·".join(repr(tokenizer.decode([token]))[1:-1] for token in ids)
 
 
-def tasks() -> Iterator[str]:
-    """One line per task of the package: name, kind, metric, title, knobs."""
+def tasks(markdown: bool = False) -> Iterator[str]:
+    """One line per task of the package: name, kind, metric, title, knobs; or the page docs/tasks.md."""
+    if markdown:
+        from junkdna.report import task_docs
+
+        yield from task_docs.page()
+        return
     for name in builtin_tasks():
         task = load_task(name)
         knobs = ", ".join(task.knob_defaults())

@@ -66,14 +66,14 @@ def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
         yield from (f"failed: {cell.path}" for cell in cells[:OF_ONE_CAUSE])
         if len(cells) > OF_ONE_CAUSE:
             yield f"failed: {len(cells) - OF_ONE_CAUSE} more with the same message"
-        yield from (f"    {line}" for line in why_it_ended(log_path(cells[0]), 1, MESSAGE_LINES))
+        yield from (f"    {line}" for line in why_it_ended(log_path(cells[0].path), 1, MESSAGE_LINES))
     if more := sum(map(len, causes[SHOWN:])):
         yield f"failed: {more} more"
 
 
 def failure_of(cell: Cell) -> tuple[str, ...]:
     """A key that failed cells with the same cause share."""
-    return cause_of(log_path(cell), own=(cell.path, cell.key))
+    return cause_of(log_path(cell.path), own=(cell.path, cell.key))
 
 
 def left_text(resolved: Resolved, now: Snapshot) -> str:

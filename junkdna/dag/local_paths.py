@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from junkdna.dag.model_folders import model_problems
+from junkdna.dag.model_folders import CONFIG, model_problems
 from junkdna.dag.model_names import taken_names
 from junkdna.errors import UserError
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.grid import all_cells, calibrations, used_examples
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
-
-MODEL_CONFIG = "config.json"
 
 
 def check_sources(resolved: Resolved) -> None:
@@ -48,7 +46,7 @@ def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys(cell.model for cell in cells):
         local = resolved.study.models[name].local
         if local is not None:
-            yield local, MODEL_CONFIG, f"models.{name}.local {local!r}"
+            yield local, CONFIG, f"models.{name}.local {local!r}"
     for name, role in used_examples(cells, resolved):
         settings = example_settings(name, role, resolved)
         local = settings.source.local

@@ -12,18 +12,15 @@ LOGS = Path(".snakemake/log")
 def last_began_s() -> float | None:
     """Start of the last run in this folder as Unix time in seconds; None without a record of one."""
     try:
-        newest = max(name for name in os.listdir(LOGS) if name.endswith(".snakemake.log"))
-        return datetime.strptime(newest.split(".")[0], "%Y-%m-%dT%H%M%S").timestamp()
-    except (OSError, ValueError):
+        newest = max(LOGS.glob("*.snakemake.log"))
+        return datetime.strptime(newest.name.split(".")[0], "%Y-%m-%dT%H%M%S").timestamp()
+    except ValueError:
         return None
 
 
 def is_locked() -> bool:
     """Whether this folder is locked by a run, which may have been killed."""
-    try:
-        return any(not name.startswith(".") for name in os.listdir(LOCKS))
-    except OSError:
-        return False
+    return any(LOCKS.glob("[!.]*"))
 
 
 def live_runs() -> list[int] | None:
