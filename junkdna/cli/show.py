@@ -36,7 +36,8 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     """
     if n < 1:
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
-    spec = _checked(resolved, task, model, knobs, protocol)
+    _check(resolved, task, model, knobs, protocol)
+    spec = resolved.tasks[task]
     build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
     from junkdna.data.knobs import apply_knobs
     from junkdna.data.load_examples import load_examples
@@ -63,32 +64,27 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
         yield from _example(row, code, tokenizer, settings, spec)
 
 
-def _checked(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: str) -> Task:
+def _check(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: str) -> None:
+    """Raise UserError for unknown names, and for combinations that a study rejects too: task and model, shots, context,
+    suffix."""
     if model not in resolved.study.models:
         raise unknown_name("model", model, resolved.study.models, "--model")
     if protocol != "default" and protocol not in resolved.study.protocols:
         raise unknown_name("protocol", protocol, {"default", *resolved.study.protocols}, "--protocol")
-    spec = resolved.tasks[task]
+    spec, values, source = resolved.tasks[task], dict(knobs), resolved.source_of(task)
     check_knobs("--knobs", spec, {knob: [value] for knob, value in knobs})
-    _check_applicable(resolved, spec, model, dict(knobs), protocol)
-    return spec
-
-
-def _check_applicable(resolved: Resolved, spec: Task, model: str, knobs: dict, protocol: str) -> None:
-    """Raise UserError for combinations that a study rejects too: task and model, shots, context, suffix."""
     kind = resolved.study.models[model].kind
-    picked = resolved.study.protocol(protocol, spec).picked(kind)
-    answer_format = tokens_format(spec.kind, kind, picked)
+    answer_format = tokens_format(spec.kind, kind, resolved.study.protocol(protocol, spec).picked(kind))
     if answer_format is None:
-        raise UserError(f"task {spec.name} is of kind {spec.kind}, which no {kind} such as {model} can answer.")
-    if kind == "encoder" and knobs.get("shots"):
-        raise UserError(f"--knobs shots={knobs['shots']}: an encoder such as {model} reads no prompt; use a decoder.")
-    if spec.columns_of(resolved.source_of(spec.name)).passage is None and knobs.get("context", "none") != "none":
+        raise UserError(f"task {task} is of kind {spec.kind}, which no {kind} such as {model} can answer.")
+    if kind == "encoder" and values.get("shots"):
+        raise UserError(f"--knobs shots={values['shots']}: an encoder such as {model} reads no prompt; use a decoder.")
+    if spec.columns_of(source).passage is None and values.get("context", "none") != "none":
         raise UserError(
-            f"--knobs context={knobs['context']}: source {resolved.source_of(spec.name)} of task {spec.name} has no "
-            f"passages; choose another source in the study (`tasks: {{{spec.name}: {{source: ...}}}}`)."
+            f"--knobs context={values['context']}: source {source} of task {task} has no "
+            f"passages; choose another source in the study (`tasks: {{{task}: {{source: ...}}}}`)."
         )
-    check_suffix(f"task {spec.name}", answer_format, spec, resolved)
+    check_suffix(f"task {task}", answer_format, spec, resolved)
 
 
 def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:

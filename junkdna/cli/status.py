@@ -41,9 +41,9 @@ def status(resolved: Resolved) -> Iterator[str]:
 def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     """One line in total and one per experiment, with the number of cells in each state."""
     counts = now.counts()
-    yield f"{counts['done']} of {len(now.states)} cells done, " + ", ".join(
-        f"{counts[state]} {state}" for state in STATES[1:] if counts[state] or state in ("missing", "stale")
-    )
+    shown = [state for state in STATES[1:] if counts[state] or state in ("missing", "stale")]
+    total = [f"{counts['done']} of {len(now.states)} cells done", *(f"{counts[state]} {state}" for state in shown)]
+    yield ", ".join(total)
     experiments = expand(resolved)
     width = max(map(len, experiments))
     for name, cells in experiments.items():
@@ -61,7 +61,7 @@ def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
         if len(cells) > SHOWN:
             command = resolved.commands.junkdna("status", "--stale")
             yield f"{state}: {len(cells) - SHOWN} more; list all: {command}"
-    causes = by_cause(now.of("failed"), failure_of)
+    causes = by_cause(now.of("failed"), lambda cell: cause_of(log_path(cell.path), own=(cell.path, cell.key)))
     for cells in causes[:SHOWN]:
         yield from (f"failed: {cell.path}" for cell in cells[:OF_ONE_CAUSE])
         if len(cells) > OF_ONE_CAUSE:
@@ -69,11 +69,6 @@ def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
         yield from (f"    {line}" for line in why_it_ended(log_path(cells[0].path), 1, MESSAGE_LINES))
     if more := sum(map(len, causes[SHOWN:])):
         yield f"failed: {more} more"
-
-
-def failure_of(cell: Cell) -> tuple[str, ...]:
-    """A key that failed cells with the same cause share."""
-    return cause_of(log_path(cell.path), own=(cell.path, cell.key))
 
 
 def left_text(resolved: Resolved, now: Snapshot) -> str:
@@ -134,14 +129,17 @@ def watch(resolved: Resolved, seconds: float, out: TextIO = sys.stdout) -> int:
     while True:
         now = progress.look()
         began = max(began, last_began_s() or began)
-        _print(out, page(resolved, now) if draws else [tick(resolved, now, began)], CLEAR if draws else "")
+        if draws:
+            print(CLEAR + "\n".join(page(resolved, now)), file=out, flush=True)
+        else:
+            print(tick(resolved, now, began), file=out, flush=True)
         if now.counts()["done"] == len(now.states):
             return 0
         running = is_locked() or bool(now.counts()["running"])
         if was_running and not running:
             left = len(now.states) - now.counts()["done"]
             command = resolved.commands.junkdna("status")
-            _print(out, [f"the run ended with {left} cells not done; for the reasons, run `{command}`"])
+            print(f"the run ended with {left} cells not done; for the reasons, run `{command}`", file=out, flush=True)
             return 1
         was_running = running
         time.sleep(seconds)
@@ -167,8 +165,3 @@ def page(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     for cell in now.of("failed")[:4]:
         yield f"failed: {cell.key}"
     yield left_text(resolved, now) if now.left else "all cells are done"
-
-
-def _print(out: TextIO, lines: Iterator[str] | list[str], start: str = "") -> None:
-    out.write(start + "".join(f"{line}\n" for line in lines))
-    out.flush()

@@ -67,11 +67,12 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     else:
         from junkdna.train.finetune import fine_tune
 
-        draw_key = (key.task, key.seed)
-        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, draw_key, loop)
+        draws = (key.task, key.seed)
+        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, draws, loop)
     watch.lap("train")
+    score = formats.load(settings.format).score
     with _repeatable_attention():
-        answers = _answers(settings, model, model_folder, rows["evaluate"], device, loop)
+        answers = score(settings, model, rows["evaluate"], device, loop, partial(load_tokenizer, model_folder))
     watch.lap("score")
     if shown := [value for value in rows["evaluate"]["answer_shown"] if value is not None]:  # by knob context
         answers.values["answer_shown"] = sum(shown) / len(shown)
@@ -150,11 +151,6 @@ def _repeatable_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
-
-
-def _answers(settings: CellSettings, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop):
-    score = formats.load(settings.format).score
-    return score(settings, model, rows, device, loop, partial(load_tokenizer, folder))
 
 
 def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:

@@ -22,6 +22,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -85,7 +86,6 @@ class Checkpoint(Loop):
         self._saves: dict[str, Callable[[], Mapping[str, Tensor]]] = {}  # of each loop that this attempt has started
         self._done: dict[str, int] = {}
         self._made_from: dict = {}
-        self._digest: str | None = None
         self._watch = Stopwatch()
 
     def begin(self, made_from: dict, watch: Stopwatch) -> None:
@@ -148,28 +148,27 @@ class Checkpoint(Loop):
             reason = "comes from other settings, code, inputs or versions, or from another device"
         except UserError as error:
             facts, reason = {}, f"cannot be used ({error})"
-        if facts.get("of") == self._identity():
+        if facts.get("of") == self._identity:
             return tensors, facts
         log.warning("the checkpoint %s %s: deleted; the cell starts from the beginning.", self.path, reason)
         self._delete(self.path)
         return None
 
+    @cached_property
     def _identity(self) -> str:
         """Fingerprint of everything the checkpointed numbers depend on, with this module and compressed weights."""
-        if self._digest is None:
-            stored = self._cell.compressed_path
-            more = {
-                "checkpoint_code": code_fingerprint("junkdna.run.checkpoint"),
-                "processor": torch.backends.cpu.get_cpu_capability(),
-                "compressed_sha256": sha256_file(Path(stored)) if stored else None,
-            }
-            self._digest = settings_fingerprint({**self._made_from, **more})
-        return self._digest
+        stored = self._cell.compressed_path
+        more = {
+            "checkpoint_code": code_fingerprint("junkdna.run.checkpoint"),
+            "processor": torch.backends.cpu.get_cpu_capability(),
+            "compressed_sha256": sha256_file(Path(stored)) if stored else None,
+        }
+        return settings_fingerprint({**self._made_from, **more})
 
     def _write(self, name: str, items: int) -> None:
         self._watch.lap(name.split()[0])
         tensors = {f"{loop}/done": torch.tensor(done) for loop, done in self._done.items()}
-        facts = {"of": self._identity(), "resumed": self.resumed, "wall_s": self._watch.wall_s}
+        facts = {"of": self._identity, "resumed": self.resumed, "wall_s": self._watch.wall_s}
         try:
             for loop, save in self._saves.items():
                 tensors |= {f"{loop}/{inner}": tensor for inner, tensor in save().items()}

@@ -75,14 +75,17 @@ def read_log(path: Path) -> JobLog | None:
     return JobLog(host, int(pid), job or "", time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")), end)
 
 
-def last_lines(path: Path, count: int, most: int) -> list[str]:
-    """The last `count` nonempty lines of a log, or its complete last message if that is longer; [] without a log.
+def why_it_ended(path: Path, count: int, most: int) -> list[str]:
+    """The last `count` nonempty lines of a failed job's log, or its complete last message if that is longer; [] without
+    a log. Says that the job was killed if the log contains only the opening line.
 
-    Leaves out times, the closing line, and the opening line unless it is the only one. Of a message of more than `most`
+    Leaves out times, the opening and the closing line. Of a message of more than `most`
     lines, keeps the first and the last `count`. Lines are cut in the middle, because a message ends with the fix: those
     of the last message to `MESSAGE_TEXT` characters, earlier ones to 300.
     """
     lines, size = _messages(path)
+    if len(lines) == 1 and _OPENED.match(f"0 0 {lines[0]}"):
+        return [f"{lines[0]}, and ended without a message (killed, out of memory or time, or its machine failed)"]
     message, before = lines[len(lines) - size :], lines[: len(lines) - size]
     kept = [*message[:1], "...", *message[-count:]] if size > max(most, count + 1) else message
     kept = [cut(line, MESSAGE_TEXT) for line in kept]
@@ -105,14 +108,6 @@ def _messages(path: Path) -> tuple[list[str], int]:
         lines.pop(0)
     size = next((n for n, line in enumerate(reversed(lines), start=1) if _STAMP.match(line)), 0)
     return [_without_stamp(line) for line in lines], size
-
-
-def why_it_ended(path: Path, count: int, most: int) -> list[str]:
-    """The `last_lines` of a failed job; says that the job was killed if its log contains only the opening line."""
-    lines = last_lines(path, count, most)
-    if len(lines) == 1 and _OPENED.match(f"0 0 {lines[0]}"):
-        return [f"{lines[0]}, and ended without a message (killed, out of memory or time, or its machine failed)"]
-    return lines
 
 
 def _ending(path: Path) -> list[str]:
@@ -143,18 +138,12 @@ def is_running(log: JobLog, slurm_jobs: set[str] | None) -> bool | None:
 
 def _is_junkdna(pid: int) -> bool:
     """Whether a process with this id exists and is a junkdna process, because ids are reused."""
-    command = Path(f"/proc/{pid}/cmdline")
-    if Path("/proc/self/cmdline").exists():
-        try:
-            return b"junkdna" in command.read_bytes()
-        except OSError:
-            return False
     try:
+        if Path("/proc/self/cmdline").exists():
+            return b"junkdna" in Path(f"/proc/{pid}/cmdline").read_bytes()
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    except OSError as error:
+        return isinstance(error, PermissionError)  # the process of another user
     return True
 
 
