@@ -8,13 +8,11 @@ from junkdna.dag.units import bytes_text, size_of
 from junkdna.study.grid import all_cells, files_before
 from junkdna.study.study import Resolved
 
-KINDS = ("wheels", "models", "examples", "calibrations")
-
 
 def sources(resolved: Resolved) -> list[Path]:
     """Files that are built from outside sources: wheels, model folders, examples of every role, calibration samples."""
     files = files_before(all_cells(resolved), resolved)
-    return [Path(file) for kind in KINDS for file in files[kind]]
+    return [Path(file) for kind in ("wheels", "models", "examples", "calibrations") for file in files[kind]]
 
 
 def fetch(resolved: Resolved) -> Iterator[str]:

@@ -7,8 +7,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from junkdna.errors import UserError
@@ -142,7 +142,6 @@ def compress(
     cells_per_gpu: int = 1,
 ) -> None:
     """Compress a model once for all its cells, on leased GPUs, or on the CPU if there are none."""
-    from junkdna.run.gpus import lease
     from junkdna.study.cell import compressed_path, parse_compression
 
     try:
@@ -151,8 +150,7 @@ def compress(
         expected = "no stored compression"
     if expected != str(output) or model_file.parent.name != settings.model:
         raise UserError(f"{output} from {model_file} does not match --settings, which describe {expected}.")
-    with lease(gpus, cells_per_gpu) as device:
-        _start_torch(device, threads)
+    with _torch_device(gpus, cells_per_gpu, threads) as device:
         from junkdna.compress.store import make_compressed
 
         make_compressed(output, settings, model_file.parent, calibration, device)
@@ -167,7 +165,6 @@ def cell(
     killed, and the next run takes the cell from there.
     """
     from junkdna.run import batches
-    from junkdna.run.gpus import lease
     from junkdna.study.cell import parse_cell_path
 
     if parse_cell_path(settings.cell).path != str(output):
@@ -177,24 +174,29 @@ def cell(
             return
         for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
             sys.modules.setdefault(package, None)
-        with lease(gpus, cells_per_gpu) as device:
-            _start_torch(device, threads)
+        with _torch_device(gpus, cells_per_gpu, threads) as device:
             _write_cell(batches.batched_file(settings) if batch else output, settings, device, bar)
             _run_batch(settings, batch, device)
         if batch:
             batches.take_over(settings, output)
 
 
-def _start_torch(device: str, threads: int) -> None:
-    """Import torch and set its number of threads. Raises UserError if it cannot use the leased GPU."""
-    import torch
+@contextmanager
+def _torch_device(gpus: int, cells_per_gpu: int, threads: int) -> Iterator[str]:
+    """Lease a device and import torch with this number of threads. Raises UserError if it cannot use the leased GPU."""
+    from junkdna.run.gpus import lease
 
-    torch.set_num_threads(threads)
-    if device != "cpu" and not torch.cuda.is_available():
-        raise UserError(
-            f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with CUDA, "
-            "or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake command."
-        )
+    with lease(gpus, cells_per_gpu) as device:
+        import torch
+
+        torch.set_num_threads(threads)
+        if device != "cpu" and not torch.cuda.is_available():
+            raise UserError(
+                f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with "
+                "CUDA, or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake "
+                "command."
+            )
+        yield device
 
 
 def _write_cell(output: Path, settings: CellSettings, device: str, bar: Callable) -> None:

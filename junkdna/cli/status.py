@@ -27,10 +27,7 @@ def status(resolved: Resolved) -> Iterator[str]:
     now = Progress(resolved).look()
     yield from table(resolved, now)
     yield from _named(resolved, now)
-    cells = collapsed(now.of("done"))
-    yield from (f"collapsed (one prediction for every example): {cell.path}" for cell in cells[:SHOWN])
-    if more := cells[SHOWN:]:
-        yield f"collapsed: {len(more)} more"
+    yield from _listed("collapsed", collapsed(now.of("done")), SHOWN, " (one prediction for every example)")
     if now.left:
         yield left_text(resolved, now)
     if now.finished:
@@ -56,19 +53,22 @@ def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
 
 def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     for state in ("stale", "broken"):
-        cells = now.of(state)
-        yield from (f"{state}: {cell.path}" for cell in cells[:SHOWN])
-        if len(cells) > SHOWN:
-            command = resolved.commands.junkdna("status", "--stale")
-            yield f"{state}: {len(cells) - SHOWN} more; list all: {command}"
+        yield from _listed(
+            state, now.of(state), SHOWN, rest=f"; list all: {resolved.commands.junkdna('status', '--stale')}"
+        )
     causes = by_cause(now.of("failed"), lambda cell: cause_of(log_path(cell.path), own=(cell.path, cell.key)))
     for cells in causes[:SHOWN]:
-        yield from (f"failed: {cell.path}" for cell in cells[:OF_ONE_CAUSE])
-        if len(cells) > OF_ONE_CAUSE:
-            yield f"failed: {len(cells) - OF_ONE_CAUSE} more with the same message"
+        yield from _listed("failed", cells, OF_ONE_CAUSE, rest=" with the same message")
         yield from (f"    {line}" for line in why_it_ended(log_path(cells[0].path), 1, MESSAGE_LINES))
     if more := sum(map(len, causes[SHOWN:])):
         yield f"failed: {more} more"
+
+
+def _listed(state: str, cells: list[Cell], most: int, note: str = "", rest: str = "") -> Iterator[str]:
+    """A line for each of the first `most` cells in a state, and one with the number of the others."""
+    yield from (f"{state}{note}: {cell.path}" for cell in cells[:most])
+    if len(cells) > most:
+        yield f"{state}: {len(cells) - most} more{rest}"
 
 
 def left_text(resolved: Resolved, now: Snapshot) -> str:
@@ -103,9 +103,8 @@ def collapsed(done: list[Cell]) -> list[Cell]:
 
     if not done:
         return []
-    table = pl.scan_parquet([cell.path for cell in done]).select("cell", "collapsed").collect()
-    names = set(table.filter("collapsed")["cell"])
-    return [cell for cell in done if cell.key in names]
+    flags = pl.scan_parquet([cell.path for cell in done]).select("collapsed").collect()["collapsed"]
+    return [cell for cell, flag in zip(done, flags, strict=True) if flag]
 
 
 def stale_files(resolved: Resolved) -> list[str]:
@@ -162,6 +161,5 @@ def page(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     yield from table(resolved, now)
     for cell, log in list(now.began.items())[:8]:
         yield f"running for {span_text(max(time.time() - log.started_s, 0))}: {cell.key}"
-    for cell in now.of("failed")[:4]:
-        yield f"failed: {cell.key}"
+    yield from (f"failed: {cell.key}" for cell in now.of("failed")[:4])
     yield left_text(resolved, now) if now.left else "all cells are done"

@@ -13,15 +13,8 @@ from junkdna.dag.results import clear, where
 from junkdna.errors import UserError
 from junkdna.run.failure_causes import by_cause, cause_of
 from junkdna.run.job_log import FINISHED, read_log, why_it_ended
-from junkdna.storage.study_commands import (
-    CALLER,
-    DEFAULT_STUDY,
-    StudyCommands,
-    config_words,
-    in_folder,
-    snakefile_words,
-    target_words,
-)
+from junkdna.storage import study_commands
+from junkdna.storage.study_commands import CALLER, DEFAULT_STUDY, StudyCommands
 from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, study_document
 from junkdna.study.paths import CELLS
@@ -68,9 +61,8 @@ def failed_jobs(run_log: str) -> list[FailedJob]:
             facts[fact[1]] = fact[2]
             if "jobid" in facts:
                 logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
-                failed[facts["jobid"]] = FailedJob(
-                    rule, facts.get("output", "").split(", ")[0], tuple(filter(None, logs))
-                )
+                output = facts.get("output", "").split(", ")[0]
+                failed[facts["jobid"]] = FailedJob(rule, output, tuple(filter(None, logs)))
         elif not line.startswith(" "):
             rule = ""
     return list({job.output: job for job in failed.values()}.values())
@@ -91,7 +83,7 @@ class Run:
 
     def again(self, outputs: list[str]) -> str:
         """The command that makes these files as this run would."""
-        return self.caller or f"{self.snakemake} {shlex.join(target_words(outputs))}"
+        return self.caller or f"{self.snakemake} {shlex.join(study_commands.target_words(outputs))}"
 
 
 def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
@@ -100,7 +92,7 @@ def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
     folder = os.getcwd() if workflow.overwrite_workdir is not None else ""
     commands = commands_of(resolved, settings.configfiles, settings.config, study_file)
     line = snakemake_line(workflow.main_snakefile, settings.configfiles, settings.config)
-    return Run(replace(commands, folder=folder), in_folder(folder, line), os.environ.get(CALLER, ""))
+    return Run(replace(commands, folder=folder), study_commands.in_folder(folder, line), os.environ.get(CALLER, ""))
 
 
 def commands_of(
@@ -125,9 +117,9 @@ def commands_of(
 
 def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str, object]) -> str:
     """A Snakemake command with the Snakefile and study of this run, to which single targets are appended."""
-    words = ["snakemake", "--cores", "1", *snakefile_words(Path(snakefile))]
+    words = ["snakemake", "--cores", "1", *study_commands.snakefile_words(Path(snakefile))]
     words += ["--configfile", *(str(from_here(Path(file))) for file in configfiles)] if configfiles else []
-    return shlex.join([*words, *config_words(config)])
+    return shlex.join([*words, *study_commands.config_words(config)])
 
 
 def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator[str]:
@@ -153,12 +145,13 @@ def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator
         jobs = failed_jobs("\n".join(Path(log).read_text(errors="replace") for log in run_logs))
     except OSError:
         return
-    ends = {job: _end(job) for job in jobs}
+    logs = {job: read_log(Path(job.logs[0])) if job.logs else None for job in jobs}
+    ends = {job: log.end if log else "" for job, log in logs.items()}  # a submission can fail after its job finished
     jobs = sorted((job for job in jobs if ends[job] != FINISHED), key=lambda job: not ends[job])
     if not jobs:
         return
     causes = by_cause(jobs, _cause)
-    yield f"{'-' * 100}"
+    yield "-" * 100
     for group in causes[:SHOWN]:
         yield from _cause_lines(group, run)
     if len(causes) > SHOWN:
@@ -169,8 +162,7 @@ def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator
 
 
 def _cause_lines(jobs: list[FailedJob], run: Run) -> Iterator[str]:
-    for job in jobs[:JOBS]:
-        yield f"FAILED  {job.rule} {job.output}"
+    yield from (f"FAILED  {job.rule} {job.output}" for job in jobs[:JOBS])
     if len(jobs) > JOBS:
         yield f"        and {len(jobs) - JOBS} more job(s) with the same message"
     yield from (f"    {line}" for line in _ends(jobs[0]))
@@ -191,12 +183,6 @@ def _next_steps(run: Run, resolved: Resolved) -> Iterator[str]:
 def _cause(job: FailedJob) -> tuple[str, ...]:
     key = job.output.removeprefix(f"{CELLS}/").removesuffix(".parquet")
     return cause_of(Path(job.logs[0]) if job.logs else Path("-"), _ends(job), (job.output, key, *job.logs))
-
-
-def _end(job: FailedJob) -> str:
-    """How the job's own log ends; "finished" for a successful job in a SLURM submission that failed."""
-    log = read_log(Path(job.logs[0])) if job.logs else None
-    return log.end if log else ""
 
 
 def _ends(job: FailedJob) -> list[str]:

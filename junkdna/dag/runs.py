@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -36,14 +37,10 @@ def live_runs() -> list[int] | None:
 def processes_here(matches: Callable[[list[bytes]], bool]) -> list[int]:
     """Ids of other processes on this machine with this working folder and a command line that `matches`; [] without
     /proc."""
-    folder, ids = os.getcwd(), []
-    for name in os.listdir("/proc") if Path("/proc").is_dir() else []:
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if matches(words) and os.readlink(f"/proc/{name}/cwd") == folder:
-                ids.append(int(name))
-        except OSError:
-            continue
-    return sorted(ids)
+    ids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or belongs to another user
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if matches(words) and os.readlink(process / "cwd") == os.getcwd():
+                ids.append(int(process.name))
+    return sorted({*ids} - {os.getpid()})

@@ -26,12 +26,11 @@ computed with other settings or code. broken: its file cannot be read."""
 
 @dataclass(frozen=True)
 class Finished:
-    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, size."""
+    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing."""
 
     wall_s: float
     load_s: float
     written_s: float
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Progress:
         if not opened.footer:
             return opened.state, None
         walls = opened.footer["wall_s"]
-        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9, stamp[1])
+        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9)
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
         paths = {cell: log_path(cell.path) for cell in missing}

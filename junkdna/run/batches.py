@@ -12,7 +12,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,10 @@ def clear_queue() -> None:
     import shutil
 
     shutil.rmtree(QUEUE, ignore_errors=True)
-    if BATCHES.is_dir():
-        for lock in BATCHES.glob("*.lock"):
-            lock.unlink(missing_ok=True)
-        if not any(BATCHES.iterdir()):
-            BATCHES.rmdir()
+    for lock in BATCHES.glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    with suppress(OSError):  # missing, or not empty
+        BATCHES.rmdir()
 
 
 def _queue_of(cell: Cell) -> Path:
@@ -142,15 +141,13 @@ def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
 
 
 def _exists(cell: Cell, settings: CellSettings) -> bool:
-    from junkdna.run.cell_file import read_footer
+    from junkdna.run.cell_file import read_cell_file
 
     if batched_file(settings).is_file():
         return True
     try:
-        if not Path(cell.path).is_file():
-            return False
-        return read_footer(Path(cell.path))["settings_fingerprint"] == settings_fingerprint(settings)
-    except UserError:
+        return read_cell_file(Path(cell.path))[1]["settings_fingerprint"] == settings_fingerprint(settings)
+    except UserError:  # missing or corrupt
         return False
 
 

@@ -108,7 +108,11 @@ class Checkpoint(Loop):
         self, name: str, items: Sequence, save: Callable[[], Mapping[str, Tensor]], load: Callable[[Tensors], None]
     ) -> Iterator:
         """The remaining items of a loop, after `load` has restored the state of an earlier attempt."""
-        self._saves[name], self._done[name] = save, self._resume(name, load)
+        self._saves[name], self._done[name] = save, 0
+        if (tensors := self._restored.pop(name, None)) is not None:
+            self._done[name] = int(tensors.pop("done"))
+            load(tensors)
+            log.info("resumes from the checkpoint %s: %s, %d done", self.path, name, self._done[name])
         if self._due == math.inf:
             self._due = time.perf_counter() + self._interval
         for item in self._bar(items[self._done[name] :]):
@@ -117,16 +121,6 @@ class Checkpoint(Loop):
             if time.perf_counter() >= self._due:
                 self._write(name, len(items))
                 self._due = time.perf_counter() + self._interval
-
-    def _resume(self, name: str, load: Callable[[Tensors], None]) -> int:
-        """Restore the state of a loop; returns the number of items that are done."""
-        tensors = self._restored.pop(name, None)
-        if tensors is None:
-            return 0
-        done = int(tensors.pop("done"))
-        load(tensors)
-        log.info("resumes from the checkpoint %s: %s, %d done", self.path, name, done)
-        return done
 
     def remove(self) -> None:
         """Delete the checkpoint, its partial files and the folders that are then empty."""
