@@ -95,14 +95,12 @@ def _sources(resolved: Resolved) -> Iterator[Check]:
         yield from ((False, line) for line in problems(resolved))
     yield from ((True, f"note: {line}") for line in model_notes(resolved))
     cells = all_cells(resolved)
-    models = {name: resolved.study.models[name] for name in dict.fromkeys(cell.model for cell in cells)}
-    gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]
+    models = dict.fromkeys(cell.model for cell in cells)
+    gguf = [name for name in models if (resolved.study.models[name].path or "").endswith(".gguf")]
     if gguf and importlib.util.find_spec("gguf") is None:
         yield False, f"models {', '.join(gguf)} need the package gguf: make install"
-    for wheel in used_wheels(cells, resolved):
-        yield _wheel(wheel, resolved)
-    for repository, kind, file in dict.fromkeys(_repositories(cells, resolved)):
-        yield _repository(repository, kind, file, resolved)
+    yield from (_wheel(name, resolved) for name in used_wheels(cells, resolved))
+    yield from (_repository(*each, resolved) for each in dict.fromkeys(_repositories(cells, resolved)))
 
 
 def _wheel(name: str, resolved: Resolved) -> Check:
@@ -164,8 +162,6 @@ def _responds(url: str) -> bool:
     """Whether a server responds within 5 s, with any status."""
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, urllib.error.HTTPError)
     return True

@@ -44,15 +44,12 @@ def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
     """Folder, file or pattern in it, and YAML key, of every local path that some cell needs."""
     cells = all_cells(resolved)
     for name in dict.fromkeys(cell.model for cell in cells):
-        local = resolved.study.models[name].local
-        if local is not None:
+        if (local := resolved.study.models[name].local) is not None:
             yield local, CONFIG, f"models.{name}.local {local!r}"
     for name, role in used_examples(cells, resolved):
         settings = example_settings(name, role, resolved)
-        local = settings.source.local
-        if local is not None:
-            for path in settings.splits.values():
-                yield local, path, f"tasks.{name}: local {local!r}"
+        if (local := settings.source.local) is not None:
+            yield from ((local, path, f"tasks.{name}: local {local!r}") for path in settings.splits.values())
     for name in calibrations(cells):
         calibration = resolved.study.calibrations[name]
         if calibration.local is not None:

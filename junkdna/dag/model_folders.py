@@ -82,9 +82,8 @@ def _architectures(folder: Path) -> list[str]:
 
 def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
     grouped = {each: size for each in compressions if each.level and (size := _group(each)) > 1}
-    if not grouped:
-        return
-    inputs = _inputs(folder, 0 if config.get("model_type") in STORED_BY_INPUT else 1, where)
+    dimension = 0 if config.get("model_type") in STORED_BY_INPUT else 1
+    inputs = _inputs(folder, dimension, where) if grouped else {}
     for compression, size in grouped.items():
         wrong = [name for name in inputs if inputs[name] % size]
         if wrong:
