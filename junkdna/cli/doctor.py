@@ -13,10 +13,9 @@ from junkdna.cli import machine
 from junkdna.cli.machine import Check
 from junkdna.cli.plan import disk_needed
 from junkdna.dag.cell_times import CellTimes
-from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
-from junkdna.dag.model_names import taken_names
 from junkdna.dag.runs import is_locked, live_runs, processes_here
+from junkdna.dag.source_checks import missing_local_paths, taken_names
 from junkdna.dag.state import Progress
 from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.hub_cache import hub_cached

@@ -216,15 +216,12 @@ def _run_batch(settings: CellSettings, most: int, device: str) -> None:
     for other in batches.cells_to_batch(settings, most):
         if time.monotonic() >= end:
             return
-        with batches.separate_log(other):
-            try:
+        try:
+            with batches.separate_log(other):
                 _write_cell(batches.batched_file(other), other, device, iter)
-            except Exception as error:  # the other cell's own job reports the failure
-                failure = error
-            else:
-                continue
-        log.info("%s failed in this batch (%s); its own job will run it", other.cell, failure)
-        return
+        except Exception as error:  # the other cell's own job reports the failure
+            log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
+            return
 
 
 def settings_from(text: str) -> dict:

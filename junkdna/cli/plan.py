@@ -12,10 +12,9 @@ from junkdna.analysis.collect import state
 from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.disk import Disk, disk
 from junkdna.dag.inputs import figure_files
-from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
-from junkdna.dag.model_names import taken_names
 from junkdna.dag.recorded_settings import is_current
+from junkdna.dag.source_checks import missing_local_paths, taken_names
 from junkdna.dag.state import Progress, Snapshot
 from junkdna.dag.units import bytes_text, span_text
 from junkdna.errors import UserError, short_repr

@@ -31,9 +31,9 @@ MAKE_VARIABLE = "JUNKDNA_MAKE_VENV"
 where the results are."""
 MESSAGE_LINES = 22  # of one message (`errors.one_screen` allows 20)
 
-_FAILED = re.compile(r"^\s*Error in rule (\S+):$")
-_FACT = re.compile(r"^\s+(jobid|output|log): (.+)$")
-_FINISHED = re.compile(r"^Finished jobid: (\d+)\b")
+_FACT = re.compile(r"^ +(jobid|output|log): (.+)$", re.MULTILINE)
+_END = re.compile(r"^Finished jobid: (\d+)\b|^ *Error in rule (\S+):\n((?: (?! *Error in rule ).*\n?)*)", re.MULTILINE)
+"""The end of a job in Snakemake's log: the id of a finished one, or the rule of a failed one and the facts about it."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,13 @@ def failed_jobs(run_log: str) -> list[FailedJob]:
     Each job occurs once, with the logs of its last attempt: a retried group has its jobs under other job ids.
     """
     failed: dict[str, FailedJob] = {}
-    rule, facts = "", {}
-    for line in run_log.splitlines():
-        if end := _FINISHED.match(line):
-            failed.pop(end[1], None)
-        elif start := _FAILED.match(line):
-            rule, facts = start[1], {}
-        elif rule and (fact := _FACT.match(line)):
-            facts[fact[1]] = fact[2]
-            if "jobid" in facts:
-                logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
-                output = facts.get("output", "").split(", ")[0]
-                failed[facts["jobid"]] = FailedJob(rule, output, tuple(filter(None, logs)))
-        elif not line.startswith(" "):
-            rule = ""
+    for finished, rule, block in _END.findall(run_log):
+        failed.pop(finished, None)
+        facts = dict(_FACT.findall(block))
+        if "jobid" in facts:
+            logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
+            output = facts.get("output", "").split(", ")[0]
+            failed[facts["jobid"]] = FailedJob(rule, output, tuple(filter(None, logs)))
     return list({job.output: job for job in failed.values()}.values())
 
 

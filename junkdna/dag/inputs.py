@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from junkdna.dag.local_paths import check_sources
+from junkdna.dag.source_checks import check_sources
 from junkdna.errors import UserError, short_repr
 from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest

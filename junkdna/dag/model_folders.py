@@ -68,7 +68,7 @@ def _folders(resolved: Resolved) -> Iterator[tuple[str, Path, str]]:
             folder = made if local is None else local_folder(local)
             if (folder / (MANIFEST if local is None else CONFIG)).is_file():
                 yield name, folder, f"models.{name} ({made})" if local is None else f"models.{name}.local {local!r}"
-        except (OSError, UserError):  # `local_paths` reports what is wrong with the name
+        except (OSError, UserError):  # `source_checks` reports what is wrong with the name
             continue
 
 

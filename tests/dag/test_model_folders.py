@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from junkdna.cli.doctor import doctor
 from junkdna.cli.plan import plan
-from junkdna.dag.local_paths import check_sources
 from junkdna.dag.model_folders import model_notes, model_problems
+from junkdna.dag.source_checks import check_sources
 from junkdna.errors import UserError
 from junkdna.study.load import resolve
 

@@ -16,9 +16,7 @@ from toy_studies import CELL, TWO_CELLS
 
 from junkdna.analysis.collect import collect, state
 from junkdna.cli import jobs
-from junkdna.dag.local_paths import missing_local_paths
-from junkdna.dag.local_paths import check_sources
-from junkdna.dag.model_names import taken_names
+from junkdna.dag.source_checks import check_sources, missing_local_paths, taken_names
 from junkdna.errors import UserError
 from junkdna.models.manifest import check_model, model_digest, read_manifest
 from junkdna.storage import local_file_hashes, study_commands

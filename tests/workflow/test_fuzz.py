@@ -25,7 +25,7 @@ from toy_study import JARGON, changed
 
 from junkdna.cli import main
 from junkdna.dag import inputs
-from junkdna.dag.local_paths import check_sources
+from junkdna.dag.source_checks import check_sources
 from junkdna.errors import UserError
 from junkdna.study import grid
 from junkdna.study.cell import parse_cell_path

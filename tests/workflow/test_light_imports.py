@@ -37,7 +37,7 @@ except SystemExit as end:
 from pathlib import Path
 from junkdna.dag import inputs as workflow_inputs
 from junkdna.study import grid, settings_from_study as job_settings
-from junkdna.dag.local_paths import check_sources
+from junkdna.dag.source_checks import check_sources
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
 resolved = load_study(Path("settings.yaml"))

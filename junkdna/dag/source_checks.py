@@ -1,15 +1,19 @@
-"""Checks before any job starts that the local folders and files of a study exist and that its models can be used."""
+"""Checks of a study's sources before any job starts: local folders and files exist, models can be used, and one model
+name has one source, because studies in one folder share results by name.
+"""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 from junkdna.dag.model_folders import CONFIG, model_problems
-from junkdna.dag.model_names import taken_names
 from junkdna.errors import UserError
+from junkdna.models.manifest import MANIFEST, read_manifest
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.grid import all_cells, calibrations, used_examples
+from junkdna.study.paths import MODELS
 from junkdna.study.source_settings import example_settings
+from junkdna.study.sources import pinned
 from junkdna.study.study import Resolved
 
 
@@ -69,3 +73,31 @@ def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     close = get_close_matches(path.name, [item.name for item in path.parent.glob("*")], n=3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     yield f"{where}: {str(path)!r} does not exist{hint}"
+
+
+def taken_names(resolved: Resolved) -> Iterator[str]:
+    """One line per model in use whose folder comes from another source than the study names, with the fix."""
+    for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
+        folder = f"{MODELS}/{name}"
+        try:
+            actual = _source(read_manifest(folder)["source"])
+        except UserError:  # missing or corrupt: its job will make it
+            continue
+        expected = _source(pinned(resolved.study.models[name], resolved.study.pins()).named())
+        if actual != expected:
+            yield (
+                f"models.{name}: {folder}/{MANIFEST} comes from {_text(actual)}, but this study names "
+                f"{_text(expected)}. Rename the model in one of the two studies (for example {name}_2), or delete the "
+                f"old results if you no longer need them: rm -r {folder}"
+            )
+
+
+def _source(source: dict) -> dict:
+    """The source with an absolute folder, because one folder can be written in several ways."""
+    if "local" not in source:
+        return source
+    return {"local": str(local_folder(source["local"]).absolute().resolve())}
+
+
+def _text(source: dict) -> str:
+    return ", ".join(f"{key} {value!r}" for key, value in source.items())

@@ -8,7 +8,7 @@ import pytest
 import toy
 
 from junkdna.dag.inputs import wheel_of_model, wheel_of_task
-from junkdna.dag.local_paths import check_sources, missing_local_paths
+from junkdna.dag.source_checks import check_sources, missing_local_paths
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
 from junkdna.study import grid
