@@ -66,11 +66,10 @@ def _version(name: str) -> str | None:
 def _pins() -> dict[str, str]:
     """Pinned versions by package; empty if the package has no constraints.txt next to it."""
     try:
-        lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+        text = CONSTRAINTS.read_text(encoding="utf-8")
     except OSError:
         return {}
-    matches = (re.match(r"([A-Za-z0-9_.-]+)==([^\s;]+)", line) for line in lines)
-    return {match[1].lower(): match[2] for match in matches if match}
+    return {name.lower(): pin for name, pin in re.findall(r"^([\w.-]+)==([^\s;]+)", text, flags=re.MULTILINE)}
 
 
 def gpus(cells_per_gpu: int, commands: StudyCommands) -> Iterator[Check]:
