@@ -70,8 +70,7 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
         trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
     watch.lap("train")
     with _repeatable_attention():
-        score = formats.load(settings.format).score
-        answers = score(settings, model, evaluated, device, loop, partial(load_tokenizer, model_folder))
+        answers = _answers(settings, model, model_folder, evaluated, device, loop)
     watch.lap("score")
     if shown := [value for value in evaluated["answer_shown"] if value is not None]:  # by knob context
         answers.values["answer_shown"] = sum(shown) / len(shown)
@@ -150,6 +149,11 @@ def _repeatable_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def _answers(settings: CellSettings, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop):
+    score = formats.load(settings.format).score
+    return score(settings, model, rows, device, loop, partial(load_tokenizer, folder))
 
 
 def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:
