@@ -26,11 +26,11 @@ def _tables() -> Iterator[str]:
     yield from table(
         ("method", "levels", "options (default)", "needs", "what it does, and source"), map(_row, METHODS.values())
     )
-    options = {name: option for method in METHODS.values() for name, option in method.options.items()}
+    options = {name: option for method in reversed(METHODS.values()) for name, option in method.options.items()}
     rows = []
     for name, option in sorted(options.items()):
         users = ", ".join(f"`{method.name}`" for method in METHODS.values() if name in method.options)
-        rows.append((f"`{name}`", users, _values(name, option), option.meaning))
+        rows.append((f"`{name}`", users, _values(name, option), option.meaning.replace("|", "\\|")))
     yield ""
     yield from table(("option", "methods", "value", "what it does"), rows)
 
@@ -38,8 +38,9 @@ def _tables() -> Iterator[str]:
 def _row(method: Method) -> tuple[str, ...]:
     options = ", ".join(f"`{name}` ({_default(option)})" for name, option in method.options.items())
     source = re.sub(r"arXiv (\d+\.\d+)", r"[arXiv \1](https://arxiv.org/abs/\1)", method.source)
-    meaning = method.meaning.replace("|", "\\|") + (f"; {source}" if source else "")
-    return f"`{method.name}`", _levels(method, "`"), options, NEEDS[method.statistics], meaning
+    meaning = f"{method.meaning}; {source}" if source else method.meaning
+    cells = (f"`{method.name}`", _levels(method, "`"), options, NEEDS[method.statistics], meaning)
+    return tuple(cell.replace("|", "\\|") for cell in cells)
 
 
 def _levels(method: Method, quote: str = "") -> str:
