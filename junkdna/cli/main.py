@@ -105,6 +105,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     fetch = _command(commands, "fetch", "download everything that the study reads; jobs then run offline", _print_study)
     partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _print_study)
     where = _command(commands, "where", "print the paths of the study's figures, tables and report", _print_study)
+    claims = _command(commands, "claims", "print the verdict on every claim of a finished study", _print_study)
+    drops = _command(commands, "drops", "print the scores and drops of a finished study, with intervals", _drops)
+    drops.add_argument("--experiment", metavar="NAME", help="only this experiment")
     for name, what, markdown in (
         ("tasks", "tasks", "print the page docs/tasks.md"),
         ("formats", "answer formats", "print the table of docs/scoring.md"),
@@ -113,7 +116,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
     show = _add_task_show(commands)
-    for command in (plan, status, doctor, where, fetch, partial, show):
+    for command in (plan, status, doctor, where, fetch, partial, claims, drops, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
     for command in (plan, status, fetch, partial):
         command.add_argument(
