@@ -110,7 +110,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
         splits=splits,
         columns=task.columns_of(kind).model_dump(exclude_none=True),
         limits=(entry.limits or task.limits).model_dump(exclude_none=True, include={role}),
-        code=code_fingerprint("junkdna.data.load_examples", "junkdna.data.examples_file"),
+        code=code_fingerprint("junkdna.data.examples", "junkdna.data.examples_file"),
         labels=task.labels,
         label_groups=task.label_groups,
         match=task.generate.match if task.generate else None,
