@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from junkdna.analysis.draws import clusters
 from junkdna.analysis.scores import Answers
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
@@ -113,7 +114,7 @@ class CellAnswers:
     def _read(self, cell: Cell) -> _Cell:
         if cell not in self._cells:
             given = METRICS[self.metric(cell.task)].column
-            table = examples_of(cell, ("id", "gold", given))
+            table = examples_of(cell, ("id", "cluster", "gold", given))
             ids, cluster = self._shared(table)
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
             self._cells[cell] = _Cell(ids, cluster, gold_n, given_n)
@@ -122,4 +123,6 @@ class CellAnswers:
     def _shared(self, table: pl.DataFrame) -> tuple[tuple[str, ...], Array | None]:
         """Ids and clusters; most cells have the same ones, so one copy is kept."""
         ids = tuple(table["id"])
-        return self._examples.setdefault(ids, (ids, None))
+        if ids not in self._examples:
+            self._examples[ids] = ids, clusters(table["cluster"].to_list())
+        return self._examples[ids]
