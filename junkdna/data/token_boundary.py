@@ -63,9 +63,9 @@ class Split:
     """Tokens of one row: `query` + `options`[j] are the tokens of the full text of option j.
 
     `starts`: number of leading tokens of each option that are not scored. `characters`, `bytes`: length of the scored
-    text (the option, its suffix, or both) in characters and in bytes of UTF-8. `prompt`: the tokens of the prompt alone. `moved`: whether a token crosses the
-    boundary between prompt and option, or between option and suffix. `silent`: options or suffixes for which the
-    tokenizer produces no token.
+    text (the option, its suffix, or both) in characters and in bytes of UTF-8. `prompt`: the tokens of the prompt
+    alone. `moved`: whether a token crosses the boundary between prompt and option, or between option and suffix.
+    `silent`: options or suffixes for which the tokenizer produces no token.
     """
 
     query: list[int]
