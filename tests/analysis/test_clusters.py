@@ -67,6 +67,21 @@ def test_a_perfect_score_counts_passages():
     assert interval(None, np.ones(N))["score_low"] == pytest.approx(300 / (300 + 1.959964**2), abs=1e-6)
 
 
+def test_tasks_with_the_same_ids_have_their_own_clusters(world, monkeypatch):
+    cells = {cell.task: cell for cell in toy_run.grid.all_cells(resolve(toy.STUDY, "test"))}
+    names = {"colours": ["p", "p", "q"], "mood": [None] * 3}
+
+    def examples_of(cell, columns):
+        table = pl.DataFrame({"id": list("abc"), "gold": [1.0] * 3, "prediction": [1.0] * 3})
+        return table.with_columns(cluster=pl.Series(names[cell.task], dtype=pl.String)).select(columns)
+
+    monkeypatch.setattr(cell_answers, "examples_of", examples_of)
+    read = CellAnswers(resolve(toy.STUDY, "test"), {})
+    found = {task: read(Group((cell,))).cluster for task, cell in cells.items()}
+    assert found["mood"] is None
+    assert found["colours"].tolist() == [0, 0, 1]
+
+
 def test_clusters_are_read_from_the_cells(world, monkeypatch):
     resolved = resolve(toy.STUDY, "test")
     cell = toy_run.grid.all_cells(resolved)[0]
