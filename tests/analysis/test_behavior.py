@@ -16,7 +16,7 @@ from junkdna.analysis import behavior as module
 from junkdna.analysis import cell_answers, picked_options
 from junkdna.analysis.behavior import SCHEMA, behavior, intervals
 from junkdna.analysis.cell_answers import CellAnswers
-from junkdna.analysis.draws import Draws
+from junkdna.analysis.draws import Draws, clusters
 from junkdna.analysis.intervals import Panel, wilson
 from junkdna.analysis.scores import Scores
 from junkdna.errors import UserError
@@ -274,7 +274,7 @@ def test_intervals_are_those_of_a_slow_bootstrap(study):
     resolved, answers, facts = study
     row = row_of(table(resolved, facts), experiment="per_token")
     ((dense, other),) = pairs(answers, row)
-    cluster = np.arange(N) // 2
+    cluster = clusters(dense["cluster"].to_list())
     right = [frame["correct"].to_numpy() == 1 for frame in (dense, other)]
     gold = dense["gold"].to_numpy().astype(int)
     p, q = (log_softmax(deciding(frame, row), axis=1) for frame in (dense, other))
