@@ -84,7 +84,8 @@ def test_types_do_not_depend_on_the_kind(kind):
     scores = dict.fromkeys(("scores", "scores_per_token", "scores_per_character"), pa.list_(pa.float32()))
     inner = {"id": pa.string(), "gold": pa.float64(), "prediction": pa.float64(), "margin": pa.float32(),
              "correct": pa.float32(), **scores, "option_bytes": pa.list_(pa.int32()),
-             "text": pa.string(), "reference": pa.string(), "truncated": pa.bool_(), "cluster": pa.string()}  # fmt: skip
+             "text": pa.string(), "reference": pa.string(), "truncated": pa.bool_(),
+             "cluster": pa.string()}  # fmt: skip
     assert {field.name: field.type for field in found.field("examples").type.value_type} == inner
 
 
