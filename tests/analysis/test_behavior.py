@@ -166,6 +166,13 @@ def deciding(frame: pl.DataFrame, row: dict) -> np.ndarray:
     return np.stack(frame["scores_per_token" if row["protocol"] == "tokens" else "scores"].to_list())
 
 
+def best_temperature(scores: np.ndarray, gold: np.ndarray) -> float:
+    def loss(log: float) -> float:
+        return -log_softmax(scores / np.exp(log), axis=1)[np.arange(N), gold].mean()
+
+    return float(np.exp(minimize_scalar(loss, bracket=(-3, 0)).x))
+
+
 def test_divergence_and_information_are_those_of_scipy(study):
     resolved, answers, facts = study
     found = table(resolved, facts).filter(pl.col("kind").is_in(["choice", "classify", "pair"]))
@@ -173,15 +180,19 @@ def test_divergence_and_information_are_those_of_scipy(study):
     for row in found.iter_rows(named=True):
         divergences, likelihoods, temperatures = [], [], []
         for dense, other in pairs(answers, row):
-            gold, at = dense["gold"].to_numpy().astype(int), np.arange(N)
-            p, q, temperature = deciding(dense, row), deciding(other, row), 1.0
+            gold, p, q, temperature = (
+                dense["gold"].to_numpy().astype(int),
+                deciding(dense, row),
+                deciding(other, row),
+                1.0,
+            )
             if row["model"] == "tiny" and row["transfer"] == "none":
-                loss = lambda log, p=p, gold=gold: -log_softmax(p / np.exp(log), axis=1)[at, gold].mean()  # noqa: E731
-                temperature = float(np.exp(minimize_scalar(loss, bracket=(-3, 0)).x))
+                temperature = best_temperature(p, gold)
                 temperatures.append(temperature)
                 cosines += 1
             p, q = log_softmax(p / temperature, axis=1), log_softmax(q / temperature, axis=1)
             divergences.append(entropy(np.exp(p), np.exp(q), axis=1).mean())
+            at = np.arange(N)
             likelihoods.append((-p[at, gold].mean(), -q[at, gold].mean()))
         classes = np.bincount(gold) if row["kind"] != "choice" else np.ones(p.shape[1])
         dense_nll, nll = np.mean(likelihoods, axis=0)
