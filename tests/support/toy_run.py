@@ -111,5 +111,5 @@ def join(resolved: Resolved) -> Path:
     folder = Path("results/studies") / resolved.study.study
     study = document(resolved)
     table_jobs.collect(folder / "tables/cells.parquet", study)
-    table_jobs.analyze(folder / "tables/drops.parquet", study, folder / "tables/cells.parquet")
+    table_jobs.analyze(folder / "tables", study, folder / "tables/cells.parquet")
     return folder

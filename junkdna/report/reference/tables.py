@@ -40,6 +40,7 @@ def page() -> Iterator[str]:
     """The lines of the page."""
     yield from HEAD.splitlines()
     yield from _section("Drops", columns.DROPS)
+    yield from _section("Behavior", columns.BEHAVIOR)
     yield from _section("Cells", columns.CELLS)
     yield from _section("Cell files", columns.CELL_FILE)
     yield from _section("Per-example rows", columns.EXAMPLE)
