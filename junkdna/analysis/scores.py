@@ -69,7 +69,7 @@ class Scores:
         """The panel of some groups, in their order.
 
         The seeds are those of all groups with more than one cell. A seed that a group does not have is left out of it
-        without effect, so a deterministic cell counts for every seed.
+        without effect. So is the only seed of a group: a deterministic cell counts for every seed.
         """
         self.add(groups)
         scores = [self.by_seed(group) for group in groups]
@@ -122,10 +122,8 @@ class Scores:
 
 
 def _without(by_seed: dict[int, float], seed: int) -> float:
-    if seed not in by_seed:
-        return float(np.mean([*by_seed.values()]))
     rest = [score for other, score in by_seed.items() if other != seed]
-    return float(np.mean(rest)) if rest else float("nan")
+    return float(np.mean(rest or [*by_seed.values()]))
 
 
 def _counted(answers: Answers) -> Array:

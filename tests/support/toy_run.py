@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import scipy  # noqa: F401 (first: a job that runs a cell blocks it for its own process, and the tables need it)
+
 from junkdna.cli import jobs, table_jobs
 from junkdna.study import compress_settings, grid
 from junkdna.study import settings_from_study as study_settings
@@ -100,5 +102,5 @@ def join(resolved: Resolved) -> Path:
     folder = Path("results/studies") / resolved.study.study
     study = document(resolved)
     table_jobs.collect(folder / "tables/cells.parquet", study)
-    table_jobs.analyze(folder / "tables/drops.parquet", study, folder / "tables/cells.parquet")
+    table_jobs.analyze(folder / "tables", study, folder / "tables/cells.parquet")
     return folder
