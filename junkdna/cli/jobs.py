@@ -57,8 +57,8 @@ def _check_unchanged(planned: "PinnedSource", digest: str | None, source: str, o
 
 def examples(output: Path, settings: "ExampleSettings") -> None:
     """Convert raw rows to examples."""
+    from junkdna.data.examples import load_examples
     from junkdna.data.examples_file import write_examples
-    from junkdna.data.load_examples import load_examples
     from junkdna.data.usable_rows import counted, read_notes
 
     raw: dict[str, dict] = {}

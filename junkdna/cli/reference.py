@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from junkdna.report.reference import figures, keys, tables
+from junkdna.report.reference import claims, figures, keys, tables
 from junkdna.report.reference.markdown import code, sentence, table
 from junkdna.storage.atomic import atomic_write
 
@@ -24,6 +24,7 @@ def write(folder: Path, parser: argparse.ArgumentParser, job_commands: tuple[str
         "task.md": partial(keys.page, "task"),
         "columns.md": tables.page,
         "figures.md": figures.page,
+        "claims.md": claims.page,
         "cli.md": partial(_commands, parser, job_commands),
     }
     for name, page in pages.items():

@@ -38,8 +38,8 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
     spec = _checked(resolved, task, model, knobs, protocol)
     build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
+    from junkdna.data.examples import load_examples
     from junkdna.data.knobs import apply_knobs
-    from junkdna.data.load_examples import load_examples
     from junkdna.data.tokenizer import context_tokens, load_tokenizer
     from junkdna.evaluate.tokenize import tokenize_rows
 

@@ -98,13 +98,8 @@ def tokens_format(kind: str, model_kind: str, picked: str) -> str | None:
 
 def kinds_answered(model_kind: str, trained: bool) -> list[str]:
     """Kinds of task that models of a kind can answer, with training or without."""
-    supported = {
-        kind
-        for each in FORMATS.values()
-        if model_kind in each.models and each.fits(trained)
-        for kind in (*each.picked_for, *each.default_for)
-    }
-    return [kind for kind in get_args(Kind) if kind in supported]
+    fitting = [each for each in FORMATS.values() if model_kind in each.models and each.fits(trained)]
+    return [kind for kind in get_args(Kind) if any(kind in each.picked_for + each.default_for for each in fitting)]
 
 
 def format_module(name: str) -> str:

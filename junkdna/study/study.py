@@ -3,15 +3,12 @@
 Imports neither torch nor transformers, to keep validation and `snakemake -n` fast.
 """
 
-import json
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.calibration import Calibration
-from junkdna.study.checks import chosen_experiments
 from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
@@ -206,25 +203,3 @@ class Resolved:
     def source_of(self, task: str) -> str:
         """The source of a task that the study uses: wheel, local or hub."""
         return self.study.tasks[task].source or next(iter(self.tasks[task].sources))
-
-
-def stored_document(path: Path) -> dict | None:
-    """The content of a JSON file that `study_document` wrote; None for any other file."""
-    if path.suffix != ".json":
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    valid = (
-        isinstance(data, dict) and {*data} == {"study", "tasks"} and all(isinstance(data[key], dict) for key in data)
-    )
-    return data if valid else None
-
-
-def with_overrides(data: dict, overrides: dict | None, option: str) -> dict:
-    """A study's mapping with top-level keys replaced; a list of `experiments` replaces `run`."""
-    data, overrides = dict(data), dict(overrides or {})
-    if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
-        data["run"] = chosen_experiments(overrides.pop("experiments"), data.get("experiments"), option)
-    return data | overrides

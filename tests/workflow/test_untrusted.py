@@ -23,7 +23,7 @@ from made_wheels import make_wheel
 from junkdna.cli import jobs
 from junkdna.dag import inputs
 from junkdna.dag.local_paths import check_local_paths
-from junkdna.data.load_examples import load_examples
+from junkdna.data.examples import load_examples
 from junkdna.data.rows import load_raw
 from junkdna.data.tokenizer import load_tokenizer
 from junkdna.data.wheels import extract, open_wheel

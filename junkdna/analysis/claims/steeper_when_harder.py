@@ -49,7 +49,7 @@ def _finding(evidence: Evidence, ladder: Ladder) -> Finding:
     levels = block.informative()
     if not levels:
         return untestable(block, "no level has a mean loss in 0.1 to 0.9", unit=ladder.unit)
-    comparable = block.comparable()
+    comparable = [at for at in block.comparable() if at in levels]
     weights = rank_contrast(len(ladder.curves))
 
     def statistic(m: np.ndarray) -> np.ndarray:
