@@ -3,7 +3,17 @@
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.columns import (
-    ACHIEVED, BASELINES, CONDITION, COUNT, FLAG, METRIC, NUMBER, SHARE, TEXT, Column, Table,
+    ACHIEVED,
+    BASELINES,
+    CONDITION,
+    COUNT,
+    FLAG,
+    METRIC,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Column,
+    Table,
 )  # fmt: skip
 
 if TYPE_CHECKING:
