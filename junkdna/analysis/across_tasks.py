@@ -23,7 +23,7 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
     performance is known, one by each human gap. Only the first is primary, because the gaps contain the same error."""
     for curves in evidence.pruned():
-        if len({curve.condition.task for curve in curves}) > 1:
+        if len(_tasks(curves)) > 1:
             for measure in MEASURES:
                 known = [curve for curve in curves if measure == MEASURES[0] or curve.condition in evidence.human]
                 if known:
@@ -49,6 +49,10 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
         **block.facts(levels) | named, estimate=estimate, low=low, high=high, p_supported=min(2 * above, 1),
         p_contradicted=min(2 * below, 1), reason=doubt, decidable=not doubt,
     )  # fmt: skip
+
+
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
 
 
 def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: str, half: int) -> tuple[Array, Array]:

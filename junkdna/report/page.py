@@ -50,7 +50,7 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
         f"<details open><summary>Numbers ({rows.height} rows)</summary>"
         f'<div class="wide" tabindex="0" role="region" aria-label="Numbers of {escape(name)}"><table>'
         f"<thead><tr>{head}</tr></thead>{bodies}</table></div>"
-        "<p><small>In brackets: 95 % bootstrap intervals. –: undefined or unknown (see Definitions)."
+        "<p><small>In brackets: 95 % intervals. –: undefined or unknown (see Definitions)."
         f"{sources}</small></p>"
         "</details>"
     )

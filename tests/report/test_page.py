@@ -98,7 +98,8 @@ def test_definitions_limits_and_words(written):
     text = re.sub(r"\s+", " ", "".join(Page(written[0]).text))
     for words in (
         "dense − score",
-        "(score − chance) / (dense − chance)",
+        "(score − baseline) / (dense − baseline)",
+        "majority for models trained on class labels",
         "With one seed",
         "no speedup",
         "N:M sparsity",
