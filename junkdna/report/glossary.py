@@ -92,8 +92,8 @@ WORDS = (
     (
         "Intervals",
         "95 % intervals, paired with the dense cell. They combine a bootstrap over examples with the spread between "
-        "seeds (Student’s t), so two seeds give wide ones. <strong>With one seed, an interval covers only the sampling of "
-        "examples</strong> and says nothing about other seeds. They are not corrected for multiple comparisons; the "
+        "seeds (Student’s t), so two seeds give wide ones. <strong>With one seed, an interval covers only the sampling "
+        "of examples</strong> and says nothing about other seeds. They are not corrected for multiple comparisons; the "
         "verdicts in the table of claims are.",
     ),
     (
