@@ -101,8 +101,10 @@ def _number(row: dict, name: str, digits: int) -> str:
     if row[name] is None:
         return "–"
     value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    if low is None or high is None or (row["method"] == "dense" and name != "score"):
+    if row["method"] == "dense" and name != "score":
         return _digits(value, digits)
+    if low is None or high is None:
+        return f"{_digits(value, digits)} <small>[unbounded]</small>"
     return f"{_digits(value, digits)} <small>[{_digits(low, digits)}, {_digits(high, digits)}]</small>"
 
 
