@@ -58,6 +58,10 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
     )  # fmt: skip
 
 
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
+
+
 def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: str, half: int) -> tuple[Array, Array]:
     """Difficulty of each task from one half of its examples (and of the seeds), scaled to 0..1, and its mean loss from
     the other half, so that they share no noise. Conditions of one task are averaged."""
@@ -111,11 +115,13 @@ def permutation_p(hard: Sequence[Array], lost: Sequence[Array], margin: float, s
 
 def fitted_difference(hard: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
     """Loss of the hardest minus the easiest task on the least-squares line, mean of both directions, with a 95 % t
-    interval over tasks (k - 2 degrees of freedom) from the mean of both."""
+    interval over tasks (k - 2 degrees of freedom) from the mean of both; unbounded if the directions disagree so that
+    all tasks are equally hard on average."""
     from scipy.stats import linregress, t
 
-    slopes = [linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]
-    line = linregress(np.mean(hard, axis=0), np.mean(lost, axis=0))
-    half = t.ppf(0.975, len(hard[0]) - 2) * line.stderr
-    estimate = float(np.mean(slopes))
+    estimate = float(np.mean([linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]))
+    mean = np.mean(hard, axis=0)
+    half = np.inf
+    if np.ptp(mean) > 1e-9:
+        half = t.ppf(0.975, len(mean) - 2) * linregress(mean, np.mean(lost, axis=0)).stderr
     return estimate, estimate - half, estimate + half

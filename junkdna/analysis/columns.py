@@ -1,4 +1,7 @@
-"""The meaning of every column of every table, for docs/reference/columns.md. A test compares it with the files."""
+"""The meaning of every column of every file, for docs/reference/columns.md. A test compares it with the files.
+
+`result_columns.py` has the tables that a study is analyzed into.
+"""
 
 from typing import NamedTuple
 
@@ -23,7 +26,7 @@ class Table(NamedTuple):
 TEXT, NUMBER, COUNT, FLAG = "text", "number", "whole number", "true or false"
 METRIC, SHARE, BITS = "metric", "fraction, 0 to 1", "bits per weight"
 
-_CONDITION = (
+CONDITION = (
     Column("model", TEXT, "", "Name of the model in the study."),
     Column("task", TEXT, "", "Name of the task."),
     Column(
@@ -33,12 +36,12 @@ _CONDITION = (
         "Knobs with other values than the default, such as `context=passage,options=3`; empty if none.",
     ),
 )
-_SCORES = (
+BASELINES = (
     Column("chance", NUMBER, METRIC, "Expected score of uniform guessing: mean of 1 / options for accuracy, 0 for "
            "correlations and generated text."),
     Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples."),
 )  # fmt: skip
-_ACHIEVED = (
+ACHIEVED = (
     Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope."),
     Column("effective_bits_per_weight", NUMBER, BITS, "Nominal storage, mean over the weights in scope; 16 for "
            "dense. [Formulas](../compression.md#effective-bits)."),
@@ -46,7 +49,7 @@ _ACHIEVED = (
 
 _CELL = (
     Column("cell", TEXT, "", "Key of the cell. Its file is `results/cells/KEY.parquet`."),
-    *_CONDITION,
+    *CONDITION,
     Column("compression", TEXT, "", "Method, level and options, such as `gptq-4bit,calibration=questions,group=64`."),
     Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
     Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
@@ -56,7 +59,7 @@ _CELL = (
     Column("metric", TEXT, "", "Metric of the task: the unit of `score`, `chance` and `majority`."),
     Column("kind", TEXT, "", "Kind of the task."),
     Column("score", NUMBER, METRIC, "Score on the evaluated examples. Higher is better."),
-    *_SCORES,
+    *BASELINES,
     Column("collapsed", FLAG, "", "Whether the model gave the same answer for every example, or gave all options of "
            "every example equal scores."),
     Column("n_examples", COUNT, "examples", "Evaluated examples."),
@@ -74,7 +77,7 @@ CELL_FILE = Table(
     "one row: the cell",
     (
         *_CELL,
-        *_ACHIEVED,
+        *ACHIEVED,
         Column("compression_report", TEXT, "", "JSON: `rows`, `inputs`, `effective_bits`, and `sparsity`, `rank` or "
                "`bits` of each compressed matrix; the matrices left dense; totals."),
         Column("examples", "list of rows", "", "Per-example rows (see below)."),
@@ -114,122 +117,13 @@ CELLS = Table(
     "one per cell of the study",
     (
         *_CELL,
-        *_ACHIEVED,
+        *ACHIEVED,
         Column("wall_s", NUMBER, "seconds", "Time for loading, compressing, training and scoring, over all "
                "attempts. Work lost when a job is killed is not counted."),
         Column("rows_note", TEXT, "", "Excluded rows of the task, by reason, and warnings; empty if none."),
     ),
 )  # fmt: skip
 
-
-def _interval(name: str, unit: str) -> tuple[Column, ...]:
-    return (
-        Column(f"{name}_low", NUMBER, unit, f"Lower end of the 95 % bootstrap interval of `{name}`."),
-        Column(f"{name}_high", NUMBER, unit, f"Upper end of the 95 % bootstrap interval of `{name}`."),
-    )
-
-
-DROPS = Table(
-    "results/studies/NAME/tables/drops.parquet and drops.csv",
-    "one per experiment, condition (model, task, knobs), compression, transfer mode and protocol, over all seeds",
-    (
-        Column("experiment", TEXT, "", "Name of the experiment."),
-        *_CONDITION,
-        Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
-        Column("kind", TEXT, "", "Kind of the task."),
-        Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
-        Column("compression", TEXT, "", "Method, level and options."),
-        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
-        Column("transfer", TEXT, "", "Transfer mode."),
-        Column("protocol", TEXT, "", "Name of the protocol."),
-        Column("title", TEXT, "", "Title of the task."),
-        Column("label", TEXT, "", "Label of the condition in figures."),
-        Column("knob_values", TEXT, "", "Value of every knob of the task, defaults included."),
-        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
-        Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
-        *_SCORES,
-        Column("score", NUMBER, METRIC, "Mean score over the seeds."),
-        Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells with the same model, task, knobs, "
-               "protocol and seeds."),
-        Column("drop", NUMBER, METRIC, "`dense_score` - `score`."),
-        *_interval("score", METRIC),
-        *_interval("drop", METRIC),
-        Column("relative_score", NUMBER, "percent", "100 x `score` / `dense_score`. Null unless the dense score is "
-               "above 0 in every replicate."),
-        *_interval("relative_score", "percent"),
-        Column("retention", NUMBER, "", "(`score` - `chance`) / (`dense_score` - `chance`): 1 is as good as dense, 0 "
-               "is chance. Null if the interval of the dense score includes chance."),
-        *_interval("retention", ""),
-        Column("score_seeds", "list of numbers", METRIC, "Score of each seed; in the CSV, separated by spaces."),
-        Column("collapsed", COUNT, "seeds", "Seeds whose cell is `collapsed`."),
-        *_ACHIEVED,
-        Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model makes "
-               "no errors, 1 if it guesses."),
-        Column("difficulty_measure", TEXT, "", "Name of the measure in `difficulty`."),
-        Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or if these knobs change "
-               "the question."),
-        Column("human_source", TEXT, "", "Source of `human`."),
-        Column("human_gap_by_human", NUMBER, "", "(H - `dense_score`) / H."),
-        Column("human_gap_by_dense", NUMBER, "", "(H - `dense_score`) / `dense_score`."),
-        Column("truncated", NUMBER, SHARE, "Truncated examples (longer than `max_length`) / evaluated examples."),
-    ),
-)  # fmt: skip
-
-_DEFINED = "the mean over the seeds in which it is defined"
-BEHAVIOR = Table(
-    "results/studies/NAME/tables/behavior.parquet and behavior.csv",
-    "one per experiment, condition, compression, transfer mode and protocol of compressed cells, over all seeds. Each "
-    "cell is compared with its dense reference of the same seed, example by example. What is undefined is null",
-    (
-        Column("experiment", TEXT, "", "Name of the experiment."),
-        *_CONDITION,
-        Column("kind", TEXT, "", "Kind of the task."),
-        Column("method", TEXT, "", "Name of the method."),
-        Column("compression", TEXT, "", "Method, level and options."),
-        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for quantized and low-rank models."),
-        Column("transfer", TEXT, "", "Transfer mode."),
-        Column("protocol", TEXT, "", "Name of the protocol."),
-        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
-        Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
-        Column("collapsed", COUNT, "seeds", "Seeds whose compressed cell is `collapsed`."),
-        Column("broken", NUMBER, SHARE, "Examples that the dense model answers right and the compressed one wrong / "
-               "examples, mean over the seeds. Null for `regress` and for credits between 0 and 1."),
-        *_interval("broken", SHARE),
-        Column("fixed", NUMBER, SHARE, "The reverse: wrong before compression, right after it."),
-        *_interval("fixed", SHARE),
-        Column("flips", NUMBER, SHARE, "`broken` + `fixed`; the drop in accuracy is `broken` - `fixed`."),
-        Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. Of "
-               "several seeds: twice the mean of their p-values, which is valid although they share the examples. "
-               "Takes examples as independent, those of one passage too."),
-        Column("agreement", NUMBER, SHARE, f"Examples with equal predictions / examples; {_DEFINED}. Null for numbers "
-               "and generated text."),
-        Column("kappa", NUMBER, "", "Cohen's kappa of the two predictions: (`agreement` - expected) / (1 - expected), "
-               f"with what independent predictions of the same frequencies agree on; {_DEFINED}. Null if both models "
-               "always give the same one answer."),
-        Column("kl_divergence", NUMBER, "nats", "Mean over examples and seeds of sum p log(p / q) over the options, p "
-               "of the dense and q of the compressed model: softmax of the deciding scores / `temperature`. Null if "
-               "infinite."),
-        *_interval("kl_divergence", "nats"),
-        Column("temperature", NUMBER, "cosine", "Divisor of cosine similarities before the softmax, for both models: "
-               "fitted on the dense model by minimizing the NLL of the gold options on the same examples; "
-               f"{_DEFINED}. Null for logits and log-likelihoods, which stay as they are, and if no temperature fits "
-               "best (the dense model does not find the gold option better than chance, or always)."),
-        Column("dense_information", NUMBER, "nats", "H - NLL of the gold answer in the dense model, mean over examples "
-               "and seeds. H is the NLL without seeing the input: mean log(number of options), or the entropy of the "
-               "frequencies of the gold classes."),
-        Column("information_retained", NUMBER, "", "(H - NLL) / `dense_information`: the share of usable information "
-               "(Ethayarajh et al. 2022, arXiv 2110.08420) that the compressed model keeps. Null unless the dense "
-               "model has information."),
-        *_interval("information_retained", ""),
-        Column("equivalence_p", NUMBER, "", "p-value of two one-sided tests that 1 - `retention` lies within the "
-               "study's `margin`, above and below 0. Null if the dense model knows less than 0.04 above its baseline, "
-               "and with one seed of a cell that depends on its seed."),
-        Column("equivalent", FLAG, "", "Whether `equivalence_p` is below 0.05."),
-        Column("bits_per_byte", NUMBER, "bits per byte", "-log2 of the likelihood of the gold option / its bytes in "
-               "UTF-8, mean over examples and seeds. Null unless options are compared by log-likelihood."),
-        Column("dense_bits_per_byte", NUMBER, "bits per byte", "The same of the dense model."),
-    ),
-)  # fmt: skip
 
 MISSING = Table(
     "results/studies/NAME/partial/tables/missing.csv",

@@ -10,7 +10,7 @@ import polars as pl
 
 from junkdna.analysis import difficulty, retention
 from junkdna.analysis.cell_answers import Group
-from junkdna.analysis.curves import baseline_kind
+from junkdna.analysis.curves import baseline_kind, facts_of
 from junkdna.analysis.effects import effects
 from junkdna.analysis.groups import groups, references
 from junkdna.analysis.scores import Scores
@@ -35,12 +35,13 @@ def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool
     `label` of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
     achieved sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null
     if no human performance is known for the task at these knobs), and the absolute difficulty. `scores` takes
-    `cell_answers.Group`s. Raises UserError if a cell and its reference were scored on different examples.
+    `cell_answers.Group`s. Raises UserError if a cell and its reference were scored on different examples, and if a cell
+    is in the table twice.
 
     With `partial`, `cells` may be incomplete: missing cells, and cells whose reference is missing, are left out, and a
     row averages the seeds that remain. Without `partial` a missing cell is an error.
     """
-    facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
+    facts = facts_of(cells)
     rows = []
     for experiment, members in expand(resolved).items():
         varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}

@@ -25,7 +25,7 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
     def statistic(m: Array) -> Array:
         full, score = m[DENSE], m[SCORE]
         with np.errstate(all="ignore"):
-            relative = np.where(full > 0, 100 * score / full, np.nan)
+            relative = np.where(full > 0, 100 * (score / full), np.nan)  # exactly 100 where they are equal
             retained = np.where(full > baseline, (score - baseline) / (full - baseline), np.nan)
         return np.stack([score, full - score, relative, retained])
 

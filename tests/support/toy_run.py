@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy  # noqa: F401 (first: a job that runs a cell blocks it for its own process, and the tables need it)
 
 from junkdna.cli import jobs, table_jobs
 from junkdna.run.cell_file import read_cell_file
