@@ -102,9 +102,13 @@ EXAMPLE = Table(
                "Null unless options are compared by log-likelihood."),
         Column("scores_per_character", "list of numbers", "nats per character", "Log-likelihood / scored characters of "
                "the option. Null unless options are compared by log-likelihood."),
+        Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of each option. "
+               "Null unless options are compared by log-likelihood."),
         Column("text", TEXT, "", "Generated text. Null for other kinds."),
         Column("reference", TEXT, "", "First accepted answer. Null except for kind `generate`."),
         Column("truncated", FLAG, "", "Whether the input was truncated to `max_length`."),
+        Column("cluster", TEXT, "", "The passage of the example: the first 16 hex digits of the SHA-256 of its text, "
+               "whether it is shown or not. Examples of one passage are drawn together. Null without a passage."),
     ),
 )  # fmt: skip
 
@@ -163,12 +167,15 @@ TOKENS = Table(
         Column("answer", COUNT, "", "Position of the correct option after the knob `options`, or class number."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
         Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+        Column("cluster", TEXT, "", "First 16 hex digits of the SHA-256 of the passage, shown or not; null if none."),
         Column("query", "list of whole numbers", "token ids", "Question or prompt, truncated to `max_length`."),
         Column("second_start", COUNT, "tokens", "Start of the second segment of `query`; its length if there is none."),
         Column("options", "list of lists of whole numbers", "token ids", "Tokens of every option, including "
                "preceding tokens that are read with it."),
         Column("option_starts", "list of whole numbers", "tokens", "First scored token of every option."),
         Column("option_characters", "list of whole numbers", "characters", "Scored characters of every option."),
+        Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of every option; "
+               "null for encoders."),
         Column("answer_shown", FLAG, "", "Whether the passage window contains the gold answer; null if none."),
         Column("truncated", FLAG, "", "Whether anything was truncated to `max_length`."),
     ),

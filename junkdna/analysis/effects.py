@@ -32,7 +32,7 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
     panel = scores.panel([dense, group])
     row = {"dense_score": float(panel.value[DENSE])} | _row(panel.fit(statistic))
     if row["score"] in (0, 1) and _is_fraction(scores, group):
-        row["score_low"], row["score_high"] = wilson(row["score"], scores.n_examples(group))
+        row["score_low"], row["score_high"] = wilson(row["score"], scores.answers_of(group).n_independent)
     return row
 
 

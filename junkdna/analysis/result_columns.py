@@ -115,7 +115,59 @@ CLAIMS = Table(
     ),
 )  # fmt: skip
 
-RESULTS: dict[str, Table] = {"drops": DROPS, "claims": CLAIMS}
+_DEFINED = "the mean over the seeds in which it is defined"
+BEHAVIOR = Table(
+    "results/studies/NAME/tables/behavior.parquet and behavior.csv",
+    "one per experiment, condition, compression, transfer mode and protocol of compressed cells, over all seeds. Each "
+    "cell is compared with its dense reference of the same seed, example by example. What is undefined is null",
+    (
+        Column("experiment", TEXT, "", "Name of the experiment."),
+        *CONDITION,
+        Column("kind", TEXT, "", "Kind of the task."),
+        Column("method", TEXT, "", "Name of the method."),
+        Column("compression", TEXT, "", "Method, level and options."),
+        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for quantized and low-rank models."),
+        Column("transfer", TEXT, "", "Transfer mode."),
+        Column("protocol", TEXT, "", "Name of the protocol."),
+        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
+        Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
+        Column("collapsed", COUNT, "seeds", "Seeds whose compressed cell is `collapsed`."),
+        *_with_interval("broken", SHARE, "Examples that the dense model answers right and the compressed one wrong / "
+               "examples, mean over the seeds. Null for `regress` and for credits between 0 and 1."),
+        *_with_interval("fixed", SHARE, "The reverse: wrong before compression, right after it."),
+        Column("flips", NUMBER, SHARE, "`broken` + `fixed`; the drop in accuracy is `broken` - `fixed`."),
+        Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. Of "
+               "several seeds: twice the mean of their p-values, which is valid although they share the examples. "
+               "Takes examples as independent, those of one passage too."),
+        Column("agreement", NUMBER, SHARE, f"Examples with equal predictions / examples; {_DEFINED}. Null for numbers "
+               "and generated text."),
+        Column("kappa", NUMBER, "", "Cohen's kappa of the two predictions: (`agreement` - expected) / (1 - expected), "
+               f"with what independent predictions of the same frequencies agree on; {_DEFINED}. Null if both models "
+               "always give the same one answer."),
+        *_with_interval("kl_divergence", "nats", "Mean over examples and seeds of sum p log(p / q) over the options, p "
+               "of the dense and q of the compressed model: softmax of the deciding scores / `temperature`. Null if "
+               "infinite."),
+        Column("temperature", NUMBER, "cosine", "Divisor of cosine similarities before the softmax, for both models: "
+               "fitted on the dense model by minimizing the NLL of the gold options on the same examples; "
+               f"{_DEFINED}. Null for logits and log-likelihoods, which stay as they are, and if no temperature fits "
+               "best (the dense model does not find the gold option better than chance, or always)."),
+        Column("dense_information", NUMBER, "nats", "H - NLL of the gold answer in the dense model, mean over examples "
+               "and seeds. H is the NLL without seeing the input: mean log(number of options), or the entropy of the "
+               "frequencies of the gold classes."),
+        *_with_interval("information_retained", "", "(H - NLL) / `dense_information`: the share of usable information "
+               "(Ethayarajh et al. 2022, arXiv 2110.08420) that the compressed model keeps. Null unless the dense "
+               "model has information."),
+        Column("equivalence_p", NUMBER, "", "p-value of two one-sided tests that 1 - `retention` lies within the "
+               "study's `margin`, above and below 0. Null if the dense model knows less than 0.04 above its baseline, "
+               "and with one seed of a cell that depends on its seed."),
+        Column("equivalent", FLAG, "", "Whether `equivalence_p` is below 0.05."),
+        Column("bits_per_byte", NUMBER, "bits per byte", "-log2 of the likelihood of the gold option / its bytes in "
+               "UTF-8, mean over examples and seeds. Null unless options are compared by log-likelihood."),
+        Column("dense_bits_per_byte", NUMBER, "bits per byte", "The same of the dense model."),
+    ),
+)  # fmt: skip
+
+RESULTS: dict[str, Table] = {"drops": DROPS, "claims": CLAIMS, "behavior": BEHAVIOR}
 
 
 def check_columns(name: str, table: "pl.DataFrame") -> None:

@@ -42,6 +42,7 @@ def page() -> Iterator[str]:
     yield from HEAD.splitlines()
     yield from _section("Drops", result_columns.DROPS)
     yield from _section("Claims", result_columns.CLAIMS)
+    yield from _section("Behavior", result_columns.BEHAVIOR)
     yield from _section("Cells", columns.CELLS)
     yield from _section("Cell files", columns.CELL_FILE)
     yield from _section("Per-example rows", columns.EXAMPLE)
