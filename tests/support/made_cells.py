@@ -57,7 +57,8 @@ def make(monkeypatch: pytest.MonkeyPatch, resolved: Resolved, right: Callable[[C
         own = np.random.default_rng(seed_for("own", cell.key))
         drawn = np.where(own.random(n) < OWN, own.random(n), luck[cell.task])
         given = (drawn < right(cell)).astype(float)
-        answers[cell] = pl.DataFrame({"id": ids(n, cell.task), "gold": np.ones(n), "prediction": given})
+        columns = {"id": ids(n, cell.task), "cluster": [None] * n, "gold": np.ones(n), "prediction": given}
+        answers[cell] = pl.DataFrame(columns, schema_overrides={"cluster": pl.String})
         rows.append(fact(cell, resolved, given.mean(), n))
     monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: answers[cell].select(columns))
     return MadeCells(resolved, pl.DataFrame(rows))
