@@ -16,8 +16,11 @@ def detectable(fit: Fit, at: int, margin: float, seeds: int | None = None, scale
     the half-width of the interval over examples. `seeds` and `scale` (times as many examples) give it for another
     study: h shrinks with the root of the number of examples. A few pilot seeds know V1 poorly, so it is approximate.
     """
-    seeds = seeds or fit.seeds
-    half = float(fit.example_half_width()[at]) / np.sqrt(scale)
+    return _detectable(fit, float(fit.example_half_width()[at]), at, margin, seeds or fit.seeds, scale)
+
+
+def _detectable(fit: Fit, half: float, at: int, margin: float, seeds: int, scale: float = 1.0) -> float:
+    half = half / np.sqrt(scale)
     variance = float(fit.seed_variance[at]) * fit.seeds / seeds
     return float(
         margin
@@ -39,14 +42,16 @@ def seeds_needed(fit: Fit, at: int, margin: float) -> int | None:
     nothing in the fit depends on the seed."""
     if fit.seeds == 1 or not np.isfinite(fit.seed_variance[at]):
         return None
-    found = (n for n in range(2, MOST_SEEDS + 1) if detectable(fit, at, margin, n) <= 3 * margin)
+    half = float(fit.example_half_width()[at])
+    found = (n for n in range(2, MOST_SEEDS + 1) if _detectable(fit, half, at, margin, n) <= 3 * margin)
     return next(found, None)
 
 
 def examples_needed(fit: Fit, at: int, margin: float, examples: int) -> int | None:
     """The fewest examples, to two digits, that would find an effect of three margins with as many seeds; None if no
     number of examples would."""
+    half = float(fit.example_half_width()[at])
     for factor in np.geomspace(1, 1000, 301):
-        if detectable(fit, at, margin, scale=factor) <= 3 * margin:
+        if _detectable(fit, half, at, margin, fit.seeds, factor) <= 3 * margin:
             return int(float(f"{examples * factor:.2g}"))
     return None
