@@ -51,7 +51,7 @@ def curve(*kept: float, known: float = 0.8, **fields: object) -> World:
     return ladder(np.array([kept]), known=(known,), **fields)
 
 
-def recovery(kept: float, collapse: float = 0.0, scatter: float = 0.1) -> World:
+def recovery(kept: float, collapse: float = 0.0, **fields: float) -> World:
     """One condition of which `sparse` loses at least 0.2 and `sparse_to_dense` keeps `kept`."""
     levels = LEVELS[2:]
     return World(
@@ -59,7 +59,7 @@ def recovery(kept: float, collapse: float = 0.0, scatter: float = 0.1) -> World:
             Planted("magnitude", levels, np.array([[0.8, 0.65, 0.5, 0.3]])),
             Planted("magnitude", levels, np.full((1, 4), kept), "sparse_to_dense", collapse),
         ),
-        known=(0.6,), baseline=(FOUR_OPTIONS,), scatter=scatter,
+        known=(0.6,), baseline=(FOUR_OPTIONS,), **fields,
     )  # fmt: skip
 
 
@@ -123,10 +123,11 @@ def paired_world(mean: float, deviation: float, pairs: int = 5) -> Callable[[np.
 
 
 def untrained(world: World) -> World:
-    """The same truth in models that are not trained after pruning and depend on no seed: one run is all there is."""
+    """The same truth in models that are not trained after pruning and depend on no seed: one run is all there is, and
+    none collapses by chance."""
     methods = {"random": "largest"}  # masks of the largest weights do not depend on the seed
     series = [
-        replace(planted, transfer="none", method=methods.get(planted.method, planted.method))
+        replace(planted, transfer="none", collapse=0.0, method=methods.get(planted.method, planted.method))
         for planted in world.series
     ]
     return replace(world, series=tuple(series), scatter=0.0)
@@ -182,6 +183,10 @@ _ONE_RISE = (0.95, 0.85, 0.6)
 NULLS: dict[str, Scenario] = {
     "C2 equal retention": _steep(_EQUAL),
     "C2 at the margin": _steep(offsets(-0.025, 0, 0.025)),
+    "C2 at the margin, n = 2,000, scatter 0.03": _steep(offsets(-0.025, 0, 0.025), examples=2000, scatter=0.03),
+    "C2 at the margin, scatter 0.3, much of it alike at all levels": _steep(
+        offsets(-0.025, 0, 0.025), scatter=0.3, same_luck=0.9
+    ),
     "C2 own examples of each condition, n = 150": _steep(_EQUAL, disjoint=True, examples=150),
     "C2 hard dense near its baseline": _steep(_EQUAL, known=(0.8, 0.4, 0.12)),
     "C2 middle worst by 0.12": _steep(offsets(-0.1, 0.12, 0)),
@@ -231,6 +236,9 @@ TRUTHS: dict[str, Scenario] = {
     },
     "C2 five pairs, 0.32 on average": Scenario("steeper_when_harder", paired_world(0.32, 0.14), which=-1, pairs=5),
     "C3 keeps 0.70": Scenario("irreversible", _fixed(recovery(0.7))),
+    "C3 keeps 0.70, scatter 0.3, alike at all levels": Scenario(
+        "irreversible", _fixed(recovery(0.7, scatter=0.3, same_luck=0.95))
+    ),
     "C3 keeps 0.70, 0.3 of runs collapse": Scenario("irreversible", _fixed(recovery(0.7, 0.3))),
     "C3 keeps 0.85": Scenario("irreversible", _fixed(recovery(0.85))),
     "C4 gap 0.2, quantization loses nothing": Scenario("not_in_quantization", _fixed(quantized(0.2, 0, 0))),

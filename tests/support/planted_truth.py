@@ -23,7 +23,7 @@ from junkdna.study.cell import Cell, Compression, parse_compression
 from junkdna.study.claim_settings import ClaimSettings
 
 Array = np.ndarray
-SAME_EXAMPLE, SAME_SEED_COMMON = 0.92, 0.5  # correlation of latent answers of two seeds; of a run's luck at two levels
+SAME_EXAMPLE = 0.92  # correlation of latent answers of two seeds
 SAME_CONDITION = 0.77  # correlation of latent answers of two conditions with the same examples
 PRUNED = np.arange(0, 1.0, 0.1)
 DISTANCE = np.array([0, 0.003, 0.01, 0.03, 0.08, 0.14, 0.3, 0.6, 1.1, 1.7])  # from dense; correlation is exp(-distance)
@@ -56,6 +56,7 @@ class World:
     - `known`: known share (score - baseline) / (1 - baseline) of the dense models; `baseline`: of each condition.
     - `examples`: number for each condition; `disjoint`: each has its own, else all have the same.
     - `scatter`: standard deviation over runs of the probit of the known share. Its mean over runs is the planted one.
+    - `same_luck`: correlation of this scatter between two levels of one condition and seed.
     - `tasks`: the conditions are tasks; else they are values of a knob of one task.
     """
 
@@ -64,6 +65,7 @@ class World:
     baseline: tuple[float, ...]
     examples: int = 500
     scatter: float = 0.1
+    same_luck: float = 0.5
     disjoint: bool = False
     tasks: bool = False
 
@@ -126,7 +128,7 @@ class _Branch:
         """Right answers, given the known share (k,) on average over runs and the luck (k, s) of the runs' seeds."""
         world, scatter = self.world, self.world.scatter
         own = self.generator.standard_normal(luck.shape)
-        both = sqrt(SAME_SEED_COMMON) * luck + sqrt(1 - SAME_SEED_COMMON) * own
+        both = sqrt(world.same_luck) * luck + sqrt(1 - world.same_luck) * own
         middle = ndtri(np.clip(known, SMALLEST, 1 - SMALLEST))[:, None] * np.hypot(1, scatter)
         baseline = np.array(world.baseline)[:, None]
         score = baseline + (1 - baseline) * ndtr(middle + scatter * both)
