@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -39,35 +40,38 @@ Table = dict[str, list[Point | None]]  # row -> its points
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--studies", type=int, default=100, help="number of studies of a point (100)")
+    parser.add_argument(
+        "--studies", type=int, default=100, help="number of studies of a point (100); a fifth for many rows"
+    )
     parser.add_argument("--replicates", type=int, default=1000, help="bootstrap draws (1000)")
     parser.add_argument("--only", default="", help="print only tables or rows whose name contains this text")
     parser.add_argument("--processes", type=int, default=1, help="number of processes (1)")
     given = parser.parse_args()
     start = time.time()
-    print(f"`python benchmarks/claims_calibration.py {' '.join(sys.argv[1:])}`, n = {given.studies} studies a point\n")
-    with ProcessPoolExecutor(given.processes) as pool:
-        for title, seeds, rows in tables(given.replicates):
+    print(f"`python benchmarks/claims_calibration.py {' '.join(sys.argv[1:])}`\n")
+    with _mapper(given.processes) as run:
+        for title, seeds, studies, rows in tables(given.replicates, given.studies):
             if wanted := _wanted(title, rows, given.only):
-                _print_table(title, seeds, wanted, given.studies, pool)
+                _print_table(title, seeds, wanted, studies, run)
     print(f"{time.time() - start:.0f} s", file=sys.stderr)
 
 
-def tables(replicates: int) -> Iterator[tuple[str, Sequence[int], Table]]:
-    """(title, numbers of seeds, rows) of every table."""
-    yield "False support, %", SEEDS, {name: [_point(name, s, replicates) for s in SEEDS] for name in NULLS}
-    yield "Power, %", SEEDS, {name: [_point(name, s, replicates) for s in SEEDS] for name in TRUTHS}
+def tables(replicates: int, studies: int) -> Iterator[tuple[str, Sequence[int], int, Table]]:
+    """(title, numbers of seeds, number of studies, rows) of every table."""
+    yield "False support, %", SEEDS, studies, {name: [_point(name, s, replicates) for s in SEEDS] for name in NULLS}
+    yield "Power, %", SEEDS, studies, {name: [_point(name, s, replicates) for s in SEEDS] for name in TRUTHS}
     seeds = SEEDS[1:]
     yield (
         "Many rows, corrected: share of studies with a false row / of false rows among supported ones, %",
         seeds,
+        -(-studies // 5),
         {name: [partial(many, *counts, s, replicates) for s in seeds] for name, counts in MANY.items()},
     )
     for title, seeds, outcome, names in (
         ("Coverage of a contrast of 3 conditions, new / old rule, %", (2, 3, 5, 10), contrast_covered, CONTRASTS),
         ("Coverage of a cell: drop / retention (/ drop by the old rule), %", (1, 2, 3, 5, 10), cell_covered, CELLS),
     ):
-        yield title, seeds, {name: [partial(outcome, name, s, replicates) for s in seeds] for name in names}
+        yield title, seeds, studies, {name: [partial(outcome, name, s, replicates) for s in seeds] for name in names}
 
 
 def _point(name: str, seeds: int, replicates: int) -> Point | None:
@@ -93,22 +97,33 @@ def _outcomes(point: Point, study: int) -> list[tuple[str, float]]:
     return list(point(study))
 
 
-def _print_table(title: str, seeds: Sequence[int], rows: Table, studies: int, pool: ProcessPoolExecutor) -> None:
+def _print_table(title: str, seeds: Sequence[int], rows: Table, studies: int, run: Callable) -> None:
     heads = [f"{count} seed{'s' * (count > 1)}" for count in seeds]
+    print(f"n = {studies} studies a point; standard errors in parentheses\n")
     print(f"| {title} | {' | '.join(heads)} |\n|{'---|' * (1 + len(seeds))}")
     for name, points in rows.items():
-        print(f"| {name} | {' | '.join(_entry(point, studies, pool) for point in points)} |", flush=True)
+        print(f"| {name} | {' | '.join(_entry(point, studies, run) for point in points)} |", flush=True)
     print()
 
 
-def _entry(point: Point | None, studies: int, pool: ProcessPoolExecutor) -> str:
+def _entry(point: Point | None, studies: int, run: Callable) -> str:
     """Percentages with their standard errors, one for each outcome of a point."""
     if point is None:
         return ""
-    drawn = list(pool.map(partial(_outcomes, point), range(studies), chunksize=10))
+    drawn = list(run(partial(_outcomes, point), range(studies)))
     values = np.array([[value for _, value in each] for each in drawn])
     errors = values.std(axis=0) / np.sqrt(studies)
     return " / ".join(f"{100 * mean:.1f} ({100 * e:.1f})" for mean, e in zip(values.mean(axis=0), errors, strict=True))
+
+
+@contextmanager
+def _mapper(processes: int) -> Iterator[Callable]:
+    """`map`, on several processes if there are several."""
+    if processes == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield partial(pool.map, chunksize=5)
 
 
 def _wanted(title: str, rows: Table, only: str) -> Table:
