@@ -39,7 +39,10 @@ def claims(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mappin
     """
     every = list(_evidence(resolved, cells, scores, bins))
     rows = []
-    for found, other in zip(_decided(every, "auto"), _decided(every, "other"), strict=True):
+    first = _found(every, "auto")
+    kept = _distinct(first)  # the other baseline may have other levels, but the same rows are compared
+    tables = (_decided(compress(found, kept)) for found in (first, _found(every, "other")))
+    for found, other in zip(*tables, strict=True):
         (claim, experiment, decided), changed = found, other[2].verdict
         rows.append(_row(claim, experiment, decided, changed if changed != decided.verdict else ""))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
@@ -104,26 +107,27 @@ def setting_label(curve: Curve) -> str:
     return ", ".join(parts + ([f"protocol {curve.protocol}"] if curve.protocol != "default" else []))
 
 
-def _decided(every: list[Evidence], baseline: str) -> list[tuple[str, str, Decided]]:
-    """(claim, experiment, decided finding) of a study, in order of the claims, under one kind of baseline."""
-    found = [
+def _found(every: list[Evidence], baseline: str) -> list[tuple[str, str, Finding]]:
+    """(claim, experiment, finding) of a study, in order of the claims, under one kind of baseline."""
+    return [
         (claim, evidence.experiment, finding)
         for claim in CLAIMS
         for evidence in every
         for finding in _findings(claim, replace(evidence, baseline=_other(evidence.baseline, baseline)))
     ]
-    kept = _distinct(found)
-    decided = decide(finding for *_, finding in kept)
-    return [(claim, experiment, each) for (claim, experiment, _), each in zip(kept, decided, strict=True)]
 
 
-def _distinct(found: list[tuple[str, str, Finding]]) -> list[tuple[str, str, Finding]]:
-    """The findings without those that another of the same claim contains (`findings.distinct`)."""
-    kept = []
-    for claim in CLAIMS:
-        some = [each for each in found if each[0] == claim]
-        kept += compress(some, distinct([finding for *_, finding in some]))
-    return kept
+def _decided(found: Iterable[tuple[str, str, Finding]]) -> list[tuple[str, str, Decided]]:
+    """The same with verdicts, corrected together."""
+    found = list(found)
+    decided = decide(finding for *_, finding in found)
+    return [(claim, experiment, each) for (claim, experiment, _), each in zip(found, decided, strict=True)]
+
+
+def _distinct(found: list[tuple[str, str, Finding]]) -> list[bool]:
+    """Which findings to keep: not those that another of the same claim contains (`findings.distinct`)."""
+    of_claim = ([finding for name, _, finding in found if name == claim] for claim in CLAIMS)
+    return [keep for findings in of_claim for keep in distinct(findings)]
 
 
 def _other(baseline: str, which: str) -> str:
