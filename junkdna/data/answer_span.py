@@ -71,13 +71,9 @@ _DOTTED_BEFORE, _DOTTED = re.compile(r"(?:^|\W)[^\W\d_]\.$"), re.compile(r"[^\W\
 _DOTTED_END, _DOTTED_AFTER = re.compile(r"\.[^\W\d_]\.?$"), re.compile(r"\.?[^\W\d_](?!\w)")
 _SUPERSCRIPTS, _THREE_LETTERS = "¹²³⁰⁴⁵⁶⁷⁸⁹", re.compile(r"(?:[^\W\d_][\u0300-\u036f]*){3}$")
 _NUMERAL = re.compile(r"[0-9〇零一二三四五六七八九十百千万萬億亿兆]")
-_CIRCLED = {unicodedata.normalize("NFKD", sign): sign for sign in map(chr, [0x24EA, *range(0x2460, 0x2474)])}
-_CIRCLED |= {
-    unicodedata.normalize("NFKD", sign): sign for sign in map(chr, [*range(0x3251, 0x3260), *range(0x32B1, 0x32C0)])
-}
-_OPENING, _CLOSING = "'\"([{<", "'\")]}>.,;:!?"
-_OPENING += "\u300c\u300e\u3010\u300a"
-_CLOSING += "\u300d\u300f\u3011\u300b\u3001\u3002"
+_CIRCLES = [0x24EA, *range(0x2460, 0x2474), *range(0x3251, 0x3260), *range(0x32B1, 0x32C0)]  # 0 to 50
+_CIRCLED = {unicodedata.normalize("NFKD", sign): sign for sign in map(chr, _CIRCLES)}
+_OPENING, _CLOSING = "'\"([{<\u300c\u300e\u3010\u300a", "'\")]}>.,;:!?\u300d\u300f\u3011\u300b\u3001\u3002"
 
 
 def find_answer(passage: str, answers: list[str]) -> Span | None:
@@ -257,9 +253,5 @@ def _pattern(answer: str) -> re.Pattern | None:
     for before, here in itertools.pairwise(letters):
         loose = _SPACELESS.match(before) and _SPACELESS.match(here)
         body += (" ?" if loose else "") + re.escape(here)
-    pattern = f"{_optional(head)}{body}{_optional(tail)}"
+    pattern = f"(?:{re.escape(head)})?{body}(?:{re.escape(tail)})?"
     return re.compile(f"{pattern}|{_CIRCLED[core]}" if core in _CIRCLED else pattern)
-
-
-def _optional(text: str) -> str:
-    return f"(?:{re.escape(text)})?" if text else ""

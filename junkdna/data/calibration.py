@@ -114,12 +114,12 @@ def draw(texts: list[tuple[str, str]], tokenizer: object, settings: "Calibration
         raise UserError(f"{where}: context_tokens {settings.context_tokens} leaves no room for text. Raise it.")
     usable = [(text_id, text) for text_id, text in texts if text.strip()]
     order = sorted(range(len(usable)), key=lambda i: (seed_for("calibration_order", *key, usable[i][0]), i))
-    end = next((token for token in (tokenizer.eos_token_id, tokenizer.sep_token_id) if token is not None), None)
+    separator = [token for token in (tokenizer.eos_token_id, tokenizer.sep_token_id) if token is not None][:1]
 
     def encode(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
-    drawable = _Texts(where, usable, order, encode, [] if end is None else [end], room, key)
+    drawable = _Texts(where, usable, order, encode, separator, room, key)
     drawn = list(islice(WINDOWS[settings.windows](drawable), settings.samples))
     if len(drawn) < settings.samples:
         raise _too_few(drawable, settings, len(texts), len(drawn))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import types
 
-from junkdna.data.templates import is_index, path_steps, read_paths
-from junkdna.data.usable_rows import answer_paths, extracted
+from junkdna.data.templates import extracted, is_index, path_steps, read_paths
+from junkdna.data.usable_rows import answer_paths
 from junkdna.data.values import is_list, listed, whole_number
 from junkdna.errors import UserError
 
@@ -25,34 +25,29 @@ def label_names(schema: pa.Schema, where: str) -> dict[str, list[str]]:
     try:
         metadata = json.loads((schema.metadata or {}).get(FEATURES, b"{}"))
         features = (metadata.get("info") or {}).get("features") or {}
-        return dict(_named(features))
+        return feature_names(features)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{where}: the column metadata that `datasets` writes cannot be read ({error}). Save the data again."
         ) from None
 
 
-def feature_names(features: dict) -> dict[str, list[str]]:
-    """Class names by column, from the output of `datasets.Features.to_dict`."""
-    return dict(_named(features))
-
-
-def _named(features: object, path: str = "") -> list[tuple[str, list[str]]]:
+def feature_names(features: object, path: str = "") -> dict[str, list[str]]:
+    """Class names by column, from the output of `datasets.Features.to_dict` or the part of it at `path`."""
     before = f"{path}." if path else ""
-    if isinstance(features, list):
-        return [entry for inner in features for entry in _named(inner, f"{before}*")]
-    if not isinstance(features, dict):
-        return []
-    kind = features.get("_type")
+    if isinstance(features, list):  # of one element, the feature of every item
+        features = {"*": features[0]} if features else {}
+    kind = features.get("_type") if isinstance(features, dict) else "no feature"
     if kind == "ClassLabel":
-        return [(path, list(map(str, features["names"])))] if features.get("names") else []
+        return {path: list(map(str, features["names"]))} if features.get("names") else {}
     if kind == "Sequence" and "_type" not in features.get("feature", {}):  # of structs: stored as a struct of lists
-        return [(f"{inner}.*", classes) for inner, classes in _named(features.get("feature"), path)]
+        return {f"{inner}.*": classes for inner, classes in feature_names(features.get("feature"), path).items()}
     if kind in ("Sequence", "List", "LargeList"):
-        return _named(features.get("feature"), f"{before}*")
+        return feature_names(features.get("feature"), f"{before}*")
     if isinstance(kind, str):
-        return []
-    return [entry for name, inner in features.items() for entry in _named(inner, f"{before}{name}")]
+        return {}
+    inside = [feature_names(inner, f"{before}{name}") for name, inner in features.items()]
+    return {column: classes for names in inside for column, classes in names.items()}
 
 
 def apply_class_names(table: pa.Table, names: dict[str, list[str]], settings: "ExampleSettings") -> pa.Table:
@@ -114,8 +109,7 @@ def _stated(path: str, settings: "ExampleSettings") -> tuple[list[str] | None, b
         return [], True
     if settings.kind == "choice" and "choice_labels" not in columns:
         return None, True
-    groups = settings.label_groups or {}
-    named = [member for members in groups.values() for member in members]
+    named = [member for members in (settings.label_groups or {}).values() for member in members]
     return [*(settings.labels or []), *named], not groups_of_pattern
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import pyarrow as pa
@@ -23,59 +23,48 @@ def delimited_table(content: bytes, delimiter: str, where: str) -> pa.Table:
     columns of the same name, another delimiter, a row with more or fewer fields than the header, an unclosed quote, and
     text that is not UTF-8.
     """
-    csv.field_size_limit(LARGEST_FIELD)
-    quoting = {"strict": True} if delimiter == "," else {"quoting": csv.QUOTE_NONE}
     check_utf8(content, where)
-    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-    reader = csv.reader(lines, delimiter=delimiter, **quoting)
-    first = content.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode()
-    rows = _rows(reader, lambda: _check_delimiter(first, delimiter, where), where)
+    rows = _rows(content, delimiter, where)
     header = next(rows, None)
     if header is None:
         raise UserError(f"{where} is empty. Its first line must name the columns; save the data again.")
     _check_header(header, delimiter, where)
-    named = [(index, name) for index, name in enumerate(header) if name]
-    schema = pa.schema([(name, pa.string()) for _, name in named])
-    tables = []
-    while chunk := list(islice(_of_length(rows, len(header), reader, where), ROWS_AT_ONCE)):
-        columns = [pa.array([row[index] for row in chunk], pa.string()) for index, _ in named]
+    schema = pa.schema([(name, pa.string()) for name in header if name])
+    tables = [schema.empty_table()]
+    while chunk := list(islice(rows, ROWS_AT_ONCE)):
+        columns = [column for name, column in zip(header, zip(*chunk, strict=True), strict=True) if name]
         tables.append(pa.table(columns, schema=schema))
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    return pa.concat_tables(tables)
 
 
-def _rows(reader: Iterator[list[str]], check_first: Callable[[], None], where: str) -> Iterator[list[str]]:
-    """The rows that are not blank. Raises UserError for an unclosed quote and for text after a closing quote.
-
-    If the error is in the first line, `check_first` first checks for a more likely cause.
-    """
-    first_line = 1
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            if first_line == 1:
-                check_first()
-            raise UserError(
-                f"{where}: the row that starts in line {first_line} cannot be read as CSV ({error}). Double a quote "
-                'that belongs to a text ("") and put the field in quotes.'
-            ) from None
-        if row is None:
-            return
-        first_line = reader.line_num + 1
-        if row:
-            yield row
-
-
-def _of_length(rows: Iterator[list[str]], length: int, reader: Iterator, where: str) -> Iterator[list[str]]:
-    for row in rows:
-        if len(row) != length:
-            fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
-            raise UserError(
-                f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
-                f"columns (the row starts with {short_repr(row[0], 40)}). Put a text that contains the delimiter or a "
-                "line break in quotes in a .csv; a .tsv cannot contain one."
-            )
-        yield row
+def _rows(content: bytes, delimiter: str, where: str) -> Iterator[list[str]]:
+    """The header and the rows that are not blank. Raises UserError for an unclosed quote, for text after a closing
+    quote, and for a row of another length than the header."""
+    csv.field_size_limit(LARGEST_FIELD)
+    quoting = {"strict": True} if delimiter == "," else {"quoting": csv.QUOTE_NONE}
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.reader(lines, delimiter=delimiter, **quoting)
+    first_line, length = 1, 0
+    try:
+        for row in reader:
+            length = length or len(row)
+            if row and len(row) != length:
+                fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                raise UserError(
+                    f"{where}: the row that ends in line {reader.line_num} has {fields}, but the header names {length} "
+                    f"columns (the row starts with {short_repr(row[0], 40)}). Put a text that contains the delimiter "
+                    "or a line break in quotes in a .csv; a .tsv cannot contain one."
+                )
+            if row:
+                yield row
+            first_line = reader.line_num + 1
+    except csv.Error as error:
+        if first_line == 1:  # another delimiter is the more likely cause
+            _check_delimiter(content.split(b"\n", 1)[0].decode("utf-8-sig"), delimiter, where)
+        raise UserError(
+            f"{where}: the row that starts in line {first_line} cannot be read as CSV ({error}). Double a quote "
+            'that belongs to a text ("") and put the field in quotes.'
+        ) from None
 
 
 def _check_delimiter(header: str, delimiter: str, where: str) -> None:

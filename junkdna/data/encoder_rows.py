@@ -5,8 +5,6 @@ from functools import partial
 from junkdna.data.truncation import cut_end, end_of_text, fit_row, tokens_after
 from junkdna.study.cell_settings import TokenSettings
 
-Coded = tuple[list[int], list[int]]  # tokens of a text, and 1 for each special token
-
 
 def row_limit(settings: TokenSettings, readable: int | None) -> int:
     """Maximum number of tokens of a row, for a model that reads `readable` tokens (None: no limit)."""
@@ -54,8 +52,8 @@ def option_texts(row: dict) -> list[str]:
     return [f"{choice} {row['suffix']}" if row["suffix"] else choice for choice in row["choices"]]
 
 
-def code_texts(tokenizer: object, texts: list[str]) -> dict[str, Coded]:
-    """Distinct text -> its tokens."""
+def code_texts(tokenizer: object, texts: list[str]) -> dict[str, tuple[list[int], list[int]]]:
+    """Distinct text -> its tokens, and 1 for each special token."""
     distinct = sorted({*texts})
     if not distinct:
         return {}

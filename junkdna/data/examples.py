@@ -1,27 +1,24 @@
-"""Raw rows to examples, one example per row, with the fields of `SCHEMA`.
+"""A task's raw rows to examples, one example per row, with the fields of `SCHEMA`.
 
 `answer` is a class id (classify, pair) or the position of the right choice (choice). `target` is the number of a
 `regress` task. `references` are the accepted answers of a `generate` task. Fields that a kind does not have are null.
 """
 
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from junkdna.data import usable_rows
+from junkdna.data.class_names import apply_class_names
 from junkdna.data.gold_answers import gold_answer
-from junkdna.data.templates import (
-    TEMPLATES,
-    check_columns,
-    derive_columns,
-    field,
-    render,
-    strip_ends,
-    wanted_columns,
-)
+from junkdna.data.label_checks import check_labels
+from junkdna.data.rows import load_raw
+from junkdna.data.templates import TEMPLATES, check_columns, derive_columns, field, render, strip_ends, wanted_columns
 from junkdna.data.values import plain_rows, text_of
+from junkdna.data.wheel_download import wheel_file
 from junkdna.errors import UserError, short_repr
 from junkdna.seeds import hash_key
 
@@ -40,6 +37,26 @@ SCHEMA = pa.schema(
         ("references", pa.list_(pa.string())),
     ]
 )
+
+
+def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = None) -> pa.Table:
+    """The examples that `settings` describe, with notes on excluded rows and warnings about answers in the metadata
+    (`usable_rows.read_notes`). A source's wheel must be downloaded already.
+
+    If `raw` is given, each raw split adds its number of rows and the SHA-256 of its files to it. Raises UserError if a
+    constant answer would be right in every row to train on or to evaluate.
+    """
+    file = wheel_file(settings.source)
+
+    def read(split: str) -> pa.Table:
+        rows = load_raw(settings.source, settings.splits[split], file)
+        if raw is not None:
+            raw[split] = {"rows": rows.table.num_rows, "files": rows.files}
+        return apply_class_names(rows.table, rows.label_names, settings)
+
+    table = make_examples(settings, settings.role, read)
+    warnings = [] if settings.role == "shots" else check_labels(settings, settings.role, table)
+    return usable_rows.add_notes(table, warnings=warnings)
 
 
 def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
@@ -62,8 +79,7 @@ def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[
             shot_positions = {row["position"] for row in _first_of_groups(rows, shots.count)}
             rows = [row for row in rows if row["position"] not in shot_positions]
         rows = usable_rows.drop_equal_options(rows, left_out)
-        if not rows:
-            usable_rows.check_rows_left(name, split, left_out)
+        usable_rows.check_rows_left(name, split, rows, left_out)
         rows = _hash_split(name, rows, cut.train, cut.evaluate)[role] if cut else rows
         if role in settings.limits:
             rows = _by_hash(name, rows)[: settings.limits[role]]
@@ -86,11 +102,12 @@ def _read(
         reason = usable_rows.unmet_requirement(columns, stored) or usable_rows.no_gold(settings, stored)
         if reason is None:
             raw = derive_columns(where, columns, stored)
-            texts = {key: render(where, columns[key], raw) if key in columns else None for key in TEMPLATES}
-            texts = {key: strip_ends(text, key, columns) for key, text in texts.items()}
-            reason = usable_rows.unmet_requirement(columns, raw, texts) or usable_rows.no_right_choice(
-                where, columns, raw
-            )
+            texts = dict.fromkeys(TEMPLATES)
+            texts |= {
+                key: strip_ends(render(where, columns[key], raw), key, columns) for key in TEMPLATES if key in columns
+            }
+            reason = usable_rows.unmet_requirement(columns, raw, texts)
+            reason = reason or usable_rows.no_right_choice(where, columns, raw)
         if reason is not None:
             left_out[reason] += 1
             continue
@@ -99,19 +116,13 @@ def _read(
         if settings.labels:
             golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable_rows.check_minus_one(settings, golds, left_out)
-    if not rows:
-        usable_rows.check_rows_left(name, split, left_out)
+    usable_rows.check_rows_left(name, split, rows, left_out)
     return rows
 
 
 def _first_of_groups(rows: list[dict], count: int) -> list[dict]:
-    sizes: Counter[str | None] = Counter()
-    first = []
-    for row in rows:
-        sizes[row["group"]] += 1
-        if sizes[row["group"]] <= count:
-            first.append(row)
-    return first
+    place_in_group = defaultdict(itertools.count)
+    return [row for row in rows if next(place_in_group[row["group"]]) < count]
 
 
 def _check_count(name: str, rows: list[dict], count: int) -> None:
@@ -125,10 +136,11 @@ def _check_count(name: str, rows: list[dict], count: int) -> None:
 
 def _by_hash(name: str, rows: Iterable[dict]) -> list[dict]:
     """Rows in the hash order of their text, so rows of equal text are adjacent whatever their second text is."""
-    words = {row["position"]: " ".join(row["text"].split()) for row in rows}
-    return sorted(
-        rows, key=lambda row: (hash_key("split", name, words[row["position"]], None), row["text_b"] or "", row["id"])
-    )
+
+    def order(row: dict) -> tuple[str, str, str]:
+        return hash_key("split", name, " ".join(row["text"].split()), None), row["text_b"] or "", row["id"]
+
+    return sorted(rows, key=order)
 
 
 def _hash_split(name: str, rows: list[dict], train: int, evaluate: int) -> dict[str, list[dict]]:
@@ -157,10 +169,8 @@ def _row_id(name: str, path: str, raw: dict, number: int) -> str:
 
 
 def _check_ids(name: str, role: str, rows: list[dict]) -> None:
-    seen: set[str] = set()
-    for row in rows:
-        if row["id"] in seen:
+    for row_id, count in Counter(row["id"] for row in rows).items():
+        if count > 1:
             raise UserError(
-                f"task {name}: {role}: the id {row['id']!r} occurs twice. Name a column of unique values in columns.id."
+                f"task {name}: {role}: the id {row_id!r} occurs twice. Name a column of unique values in columns.id."
             )
-        seen.add(row["id"])

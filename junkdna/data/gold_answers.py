@@ -74,7 +74,8 @@ def _class(settings: "ExampleSettings", raw: dict, where: str) -> dict:
     groups = dict(sorted((settings.label_groups or {}).items()))  # JSON keeps no order
     classes = list(groups.values()) if groups else [[name] for name in settings.labels]
     ids = [number for number, members in enumerate(classes) if spellings(value) & {*members}]
-    ids = ids or _same_number(value, classes)
+    if not ids and (same := whole_number(value)) is not None:  # written differently ("1" and 1.0)
+        ids = [number for number, members in enumerate(classes) if same in map(whole_number, members)]
     if not ids and not groups:
         ids = _unnamed_class(value, settings.labels, where)
     if len(ids) != 1:
@@ -87,12 +88,6 @@ def _class(settings: "ExampleSettings", raw: dict, where: str) -> dict:
     return {"answer": ids[0]}
 
 
-def _same_number(value: object, classes: list[list[str]]) -> list[int]:
-    """Ids of the classes whose name is the same whole number as the value, written differently ("1" and 1.0)."""
-    number = whole_number(value)
-    return [] if number is None else [i for i, members in enumerate(classes) if number in map(whole_number, members)]
-
-
 def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     """Class ids, one or none, of a value that is no class name.
 
@@ -100,9 +95,9 @@ def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     in `labels`, unless labels are numbers themselves. Raises UserError for 1 and 0 if the labels mean true and false in
     the opposite order.
     """
-    numbered = any(_is_number(label) and math.isfinite(float(label)) for label in labels)  # "nan" may be a name
+    numbers = [number for number in map(_float, labels) if number is not None and math.isfinite(number)]  # not "nan"
     position = truth_index(value, labels) if is_truth(value) else whole_number(value)
-    if position is None or (not is_truth(value) and numbered):
+    if position is None or (not is_truth(value) and numbers):
         return []
     if not is_truth(value) and position in (0, 1) and truth_index(bool(position), labels) not in (None, position):
         one, zero = (labels[truth_index(truth, labels)] for truth in (True, False))
@@ -113,27 +108,24 @@ def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
     return [position] if 0 <= position < len(labels) else []
 
 
-def _is_number(label: object) -> bool:
+def _float(value: object) -> float | None:
+    """The number that Python reads in a value; None if it reads none."""
     try:
-        float(label)
+        return float(value)
     except (TypeError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _plain(value: object) -> str:
     """A value in a message. Numbers, also those stored as text, have no quotes unless white space surrounds them."""
-    number = _is_number(value) and str(value) == str(value).strip()
+    number = _float(value) is not None and str(value) == str(value).strip()
     return str(value) if number else short_repr(value, 200)
 
 
 def _target(settings: "ExampleSettings", raw: dict, where: str) -> dict:
     value = field(settings.columns["answer"], raw)
-    try:
-        target = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
-    except (TypeError, ValueError):
-        target = math.nan
-    if not math.isfinite(target):
+    target = None if isinstance(value, bool) or "_" in str(value) else _float(value)
+    if target is None or not math.isfinite(target):
         raise UserError(f"{where}: answer {_plain(value)} is not a finite number, but kind regress needs one.")
     return {"target": target}
 
@@ -153,8 +145,5 @@ def _references(settings: "ExampleSettings", raw: dict, where: str) -> dict:
         )
     if settings.match == "number":
         for text in accepted:
-            try:
-                reference_number(text)
-            except UserError as error:
-                raise UserError(f"{where}: {error}") from None
+            reference_number(text, f"{where}: ")
     return {"references": list(accepted)}

@@ -3,10 +3,11 @@
 import io
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -92,7 +93,7 @@ def json_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[str, dict]]
         yield f"line {number}", row
 
 
-def json_rows(content: bytes, where: str) -> Rows:
+def json_rows(content: bytes, where: str) -> Iterator[tuple[str, dict]]:
     """The rows of a .json file with their positions.
 
     The file is a list of objects, an object with exactly one list among its values, or one object per line as in
@@ -100,28 +101,35 @@ def json_rows(content: bytes, where: str) -> Rows:
     """
     check_utf8(content, where)
     if _has_object_lines(content):
-        return json_lines(io.BytesIO(content), where)
+        yield from json_lines(io.BytesIO(content), where)
+        return
     text = content.decode("utf-8-sig")
     rows = _entries(text, where) if text.startswith("[", SPACE.match(text).end()) else _only_list(text, where)
-    return ((f"entry {number}", _checked(row, f"{where}: entry {number}")) for number, row in enumerate(rows))
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise UserError(
+                f"{where}: entry {number} contains a {_python_name(row)}; every entry must be a JSON object. If the "
+                "file is one row, rename it to end in .jsonl."
+            )
+        yield f"entry {number}", row
 
 
 def _entries(text: str, where: str) -> Iterator[object]:
     """The entries of a list, read one by one so that they are never all in memory."""
     at = SPACE.match(text, SPACE.match(text).end() + 1).end()
+    more = text[at : at + 1] != "]"
     with _reading(where):
-        while text[at : at + 1] != "]":
+        while more:
             value, end = READER.raw_decode(text, at)
             yield value
             at = SPACE.match(text, end).end()
-            if text[at : at + 1] == ",":
+            more = text[at : at + 1] == ","
+            if more:
                 at = SPACE.match(text, at + 1).end()
-                if text[at : at + 1] == "]":
-                    raise json.JSONDecodeError("Expecting value", text, at)
-            elif text[at : at + 1] != "]":
-                raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
-        if SPACE.match(text, at + 1).end() < len(text):
-            raise json.JSONDecodeError("Extra data", text, SPACE.match(text, at + 1).end())
+        if text[at : at + 1] != "]":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        if (rest := SPACE.match(text, at + 1).end()) < len(text):
+            raise json.JSONDecodeError("Extra data", text, rest)
 
 
 def _only_list(text: str, where: str) -> list:
@@ -136,15 +144,6 @@ def _only_list(text: str, where: str) -> list:
             " the rows, or save one object per line as .jsonl."
         )
     return next(iter(lists.values()))
-
-
-def _checked(row: object, place: str) -> dict:
-    if not isinstance(row, dict):
-        raise UserError(
-            f"{place} contains a {_python_name(row)}; every entry must be a JSON object. If the file is one row, "
-            "rename it to end in .jsonl."
-        )
-    return row
 
 
 def _has_object_lines(content: bytes) -> bool:
@@ -168,64 +167,51 @@ def json_table(rows: Rows, where: str) -> pa.Table:
     file without keys.
     """
     rows = iter(rows)
-    top = _Kind({}, {})
+    top = _Kind()
     tables = []
     while chunk := list(islice(rows, ROWS_AT_ONCE)):
         for place, row in chunk:
-            _note_object(top, row, place, "", where)
+            _note(top, row, place, "", where)
         tables.append(_table(top, [row for _, row in chunk], where))
     if not tables or not top.fields:
         raise UserError(f"{where} has no rows{' with a key' if tables else ''}. Check the file.")
     return join_tables([(where, table) for table in tables], lacking=True)
 
 
-class _Kind(NamedTuple):
+@dataclass
+class _Kind:
     """The values of one key in the rows so far: the first position of each type, and the kinds of nested values."""
 
-    first: dict[str, str]  # name of the Python type -> position of the first row with it
-    fields: "dict[str, _Kind]"  # of an object by key; of a list under ""
+    first: dict[type, str] = field(default_factory=dict)  # Python type -> position of the first row with it
+    fields: "defaultdict[str, _Kind]" = field(default_factory=lambda: defaultdict(_Kind))  # of a list under ""
 
 
 KINDS = {
-    bool: "true or false", int: "number", float: "number", Number: "number", str: "text", list: "list", dict: "object",
+    bool: "true or false", int: "a number", float: "a number", Number: "a number", str: "text", list: "a list",
+    dict: "an object",
 }  # fmt: skip
-EXACT = (int, float)
-
-
-def _note_object(kind: _Kind, row: dict, place: str, path: str, where: str) -> None:
-    for name, value in row.items():
-        inside = kind.fields.setdefault(name, _Kind({}, {}))
-        if value is not None:
-            _note(inside, value, place, f"{path}.{name}" if path else name, where)
+ARROW = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
 
 
 def _note(kind: _Kind, value: object, place: str, path: str, where: str) -> None:
-    """Record the kind of a value that is not null. Raises UserError if earlier rows contain another kind."""
-    type_name = type(value).__name__
-    if type_name not in kind.first:
+    """Record the kind of a value. Raises UserError if earlier rows contain another kind; null fits every kind."""
+    if value is None:
+        return
+    if type(value) not in kind.first:
         name = KINDS[type(value)]
-        other = next((first for first in kind.first if BY_NAME[first] != name), None)
+        other = next((first for first in kind.first if KINDS[first] != name), None)
         if other is not None:
             raise UserError(
-                f"{where}: {place}: {path} is {_a(name)} ({_as_json(value)}), but it is "
-                f"{_a(BY_NAME[other])} in {kind.first[other]}. Use one kind of value in all rows; a number can be "
-                "written as text, in quotes."
+                f"{where}: {place}: {path} is {name} ({_as_json(value)}), but it is {KINDS[other]} in "
+                f"{kind.first[other]}. Use one kind of value in all rows; a number can be written as text, in quotes."
             )
-        kind.first[type_name] = place
+        kind.first[type(value)] = place
     if isinstance(value, dict):
-        _note_object(kind, value, place, path, where)
+        for key, inner in value.items():
+            _note(kind.fields[key], inner, place, f"{path}.{key}" if path else key, where)
     elif isinstance(value, list):
-        inside = kind.fields.setdefault("", _Kind({}, {}))
         for item in value:
-            if item is not None:
-                _note(inside, item, place, f"{path}.*", where)
-
-
-BY_NAME = {kind.__name__: name for kind, name in KINDS.items()}
-
-
-def _a(name: str) -> str:
-    return name if name in ("text", "true or false") else f"{'an' if name[0] == 'o' else 'a'} {name}"
+            _note(kind.fields[""], item, place, f"{path}.*", where)
 
 
 def _as_json(value: object) -> str:
@@ -237,11 +223,10 @@ def _python_name(value: object) -> str:
 
 
 def _table(top: _Kind, rows: list[dict], where: str) -> pa.Table:
-    fields = [_field(name, kind) for name, kind in top.fields.items()]
-    if any(_has_number_text(field) for field in fields):
+    if _has_number_text(top):
         rows = [_with_texts(row, top) for row in rows]
     try:
-        return pa.Table.from_struct_array(pa.array(rows, pa.struct(fields)))
+        return pa.Table.from_struct_array(pa.array(rows, _field("", top).type))
     except UnicodeEncodeError as error:
         raise UserError(
             f"{where}: a text contains half of a surrogate pair ({error.object[error.start : error.end]!a}), which is "
@@ -251,26 +236,20 @@ def _table(top: _Kind, rows: list[dict], where: str) -> pa.Table:
 
 def _field(name: str, kind: _Kind) -> pa.Field:
     """The Arrow field of a key."""
-    type_names = {*kind.first}
-    if not type_names:
+    if not kind.first:
         return pa.field(name, pa.null())
-    if type_names <= {"int"}:
-        return pa.field(name, pa.int64())
-    if type_names <= {"float"}:
-        return pa.field(name, pa.float64())
-    if "dict" in type_names:
+    if dict in kind.first:
         return pa.field(name, pa.struct([_field(inner, nested) for inner, nested in kind.fields.items()]))
-    if "list" in type_names:
-        return pa.field(name, pa.list_(_field("item", kind.fields.get("", _Kind({}, {})))))
-    if "str" in type_names or "bool" in type_names:
-        return pa.field(name, pa.string() if "str" in type_names else pa.bool_())
-    return pa.field(name, pa.string(), metadata=NUMBER_TEXT)
+    if list in kind.first:
+        return pa.field(name, pa.list_(_field("item", kind.fields[""])))
+    if _has_number_text(kind):
+        return pa.field(name, pa.string(), metadata=NUMBER_TEXT)
+    return pa.field(name, ARROW[next(iter(kind.first))])
 
 
-def _has_number_text(field: pa.Field) -> bool:
-    kind = field.type
-    inside = list(kind) if pa.types.is_struct(kind) else [kind.value_field] if pa.types.is_list(kind) else []
-    return field.metadata == NUMBER_TEXT or any(map(_has_number_text, inside))
+def _has_number_text(kind: _Kind) -> bool:
+    """Whether numbers of this key, or of one inside it, are kept as text."""
+    return Number in kind.first or len(kind.first) > 1 or any(map(_has_number_text, kind.fields.values()))
 
 
 def _with_texts(value: object, kind: _Kind) -> object:
@@ -278,7 +257,7 @@ def _with_texts(value: object, kind: _Kind) -> object:
     if isinstance(value, dict):
         return {name: _with_texts(inner, kind.fields[name]) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_with_texts(item, kind.fields.get("")) for item in value]
-    if isinstance(value, Number) or (type(value) in EXACT and len(kind.first) > 1):
+        return [_with_texts(item, kind.fields[""]) for item in value]
+    if isinstance(value, Number) or (type(value) in (int, float) and len(kind.first) > 1):
         return str(value)
     return value

@@ -1,5 +1,6 @@
 """Apply the knobs for options and passages to an example, and compute the hash order that knobs and splits share."""
 
+import numpy as np
 import pyarrow as pa
 
 from junkdna.data.answer_span import find_answer, find_answers
@@ -24,9 +25,8 @@ def keep_options(example: dict, n: int, rank: int) -> dict:
         )
     if n == len(choices):
         return dict(example)
-    distractors = [i for i in range(len(choices)) if i != answer]
-    distractors.sort(key=lambda i: hash_key("options", example["id"], i))
-    kept = sorted(distractors[: n - 1])
+    by_hash = sorted(range(len(choices)), key=lambda i: hash_key("options", example["id"], i))
+    kept = sorted([i for i in by_hash if i != answer][: n - 1])
     kept.insert(rank % n, answer)
     return {**example, "choices": [choices[i] for i in kept], "answer": rank % n}
 
@@ -34,10 +34,7 @@ def keep_options(example: dict, n: int, rank: int) -> dict:
 def ranks(ids: list[str]) -> list[int]:
     """The rank of each id when all ids are sorted by hash."""
     order = sorted(range(len(ids)), key=lambda i: hash_key("rank", ids[i]))
-    ranks_of_ids = [0] * len(ids)
-    for rank, i in enumerate(order):
-        ranks_of_ids[i] = rank
-    return ranks_of_ids
+    return np.argsort(order).tolist()  # the inverse permutation
 
 
 def apply_knobs(examples: pa.Table, tokenizer: object, settings: TokenSettings) -> list[dict]:

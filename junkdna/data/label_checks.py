@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 
 NEARLY = 0.9
 """Share of rows that one constant answer must reach for a warning: then at most a tenth of the rows is informative."""
-ANSWER_NAMES = {
-    "classify": "class",
-    "pair": "class",
-    "regress": "number",
-    "choice": "right text",
-    "generate": "accepted answer",
-}
 
 
 def check_labels(settings: "ExampleSettings", role: str, examples: pa.Table) -> list[str]:
@@ -54,19 +47,18 @@ def check_labels(settings: "ExampleSettings", role: str, examples: pa.Table) -> 
 
 def _answers(settings: "ExampleSettings", examples: pa.Table) -> list[tuple[str, list[set]]]:
     """For each kind of constant answer: its name, and the set of right answers in every row."""
-    kind, what = settings.kind, ANSWER_NAMES[settings.kind]
+    kind, answers = settings.kind, examples["answer"].to_pylist()
     if kind in ("classify", "pair"):
         names = _classes(settings)
-        return [(what, [{names[answer]} for answer in examples["answer"].to_pylist()])]
+        return [("class", [{names[answer]} for answer in answers])]
     if kind == "regress":
-        return [(what, [{float(f"{target:.12g}")} for target in examples["target"].to_pylist()])]
+        return [("number", [{float(f"{target:.12g}")} for target in examples["target"].to_pylist()])]
     if kind == "generate":
         accepted = examples["references"].to_pylist()
-        return [(what, [{" ".join(text.casefold().split()) for text in row} for row in accepted])]
-    answers = examples["answer"].to_pylist()
+        return [("accepted answer", [{" ".join(text.casefold().split()) for text in row} for row in accepted])]
     texts = [{row[answer]} for row, answer in zip(examples["choices"].to_pylist(), answers, strict=True)]
     fixed = [] if settings.columns.get("shuffle", True) else [("position", [{answer} for answer in answers])]
-    return [(what, texts), *fixed]
+    return [("right text", texts), *fixed]
 
 
 def _classes(settings: "ExampleSettings") -> list[str]:

@@ -35,12 +35,12 @@ def _value(matched: str) -> float:
     return float(matched.replace("$", "").replace(",", ""))
 
 
-def reference_number(reference: str) -> float:
-    """The value of an accepted answer. Raises UserError if it is not a number."""
+def reference_number(reference: str, where: str = "") -> float:
+    """The value of an accepted answer. Raises UserError, starting with `where`, if it is not a number."""
     value = number(reference)
     if value is None:
         raise UserError(
-            f"accepted answer {reference!r} is not a number, but the task matches numbers (match: number). Fix the row "
-            f"or the answer's template, or set match: text."
+            f"{where}accepted answer {reference!r} is not a number, but the task matches numbers (match: number). Fix "
+            "the row or the answer's template, or set match: text."
         )
     return value

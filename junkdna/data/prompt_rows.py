@@ -35,10 +35,9 @@ def prompt_rows(
     for shot in shots:
         groups.setdefault(shot["group"], []).append(shot)
     asked = (_asked(row, _shots_of(row, groups, settings), tokenizer, settings, wording) for row in rows)
+    splits = token_boundary.split_rows(asked, tokenizer, not settings.chat_template)
     columns, moved = [], 0
-    for row, (texts, split) in zip(
-        rows, token_boundary.split_rows(asked, tokenizer, not settings.chat_template), strict=True
-    ):
+    for row, (texts, split) in zip(rows, splits, strict=True):
         if split.silent:
             raise UserError(
                 f"task {settings.task}: row {row['id']!r}: this model's tokenizer has no token for "

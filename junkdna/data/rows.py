@@ -6,9 +6,7 @@ import io
 import json
 import logging
 import zlib
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +19,7 @@ from junkdna.data.json_rows import json_lines, json_rows, json_table
 from junkdna.data.olmes import REQUESTS_NAME, documents
 from junkdna.data.table_parts import join_tables
 from junkdna.data.unreadable import check_bytes, unreadable
-from junkdna.data.wheels import open_wheel
+from junkdna.data.wheels import OpenWheel, open_wheel
 from junkdna.errors import UserError, unknown_name
 from junkdna.storage.globs import NoMatch, glob, local_folder, names_in_folder
 
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".arrow", ".parquet", ".json", ".jsonl", ".jsonl.gz", ".csv", ".tsv")
+CHANGED_TEXT = "%s: its text files are read by `datasets`, which may change the text of numbers, dates and NA"
+HARMLESS = ("name", "version", "data_dir", "data_files", "description", "features")  # options of `datasets`
 JSON_SUFFIXES = (".json", ".jsonl", ".jsonl.gz")  # files in which each row names its own columns
 
 
@@ -47,14 +47,36 @@ class RawRows(NamedTuple):
     files: dict[str, str]
 
 
-class _Files(NamedTuple):
-    """The files of a wheel or a folder: paths with forward slashes, bytes by path, SHA-256 of those read."""
+@dataclass(frozen=True)
+class _Folder:
+    """A local folder that is read like an open wheel: paths with forward slashes, SHA-256 of the files read."""
 
-    where: str
-    matches: Callable[[str], list[str]]
-    children: Callable[[str], list[str]]
-    read: Callable[[str], bytes]
-    hashes: dict[str, str]
+    path: Path
+    used: dict[str, str] = field(default_factory=dict)
+
+    def matches(self, pattern: str) -> list[str]:
+        """Files and folders that match `pattern`, sorted. Raises UserError if nothing matches."""
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            raise UserError(f"{self.path}: the split path {pattern!r} must be relative, without '..'.")
+        try:
+            return glob(pattern, names_in_folder(self.path))
+        except NoMatch as error:
+            if error.names:
+                raise unknown_name("file or folder", error.part, error.names, f"{self.path}: {pattern!r}") from None
+            inside = self.path / error.inside
+            problem = "is an empty folder" if inside.is_dir() else "is a file, not a folder"
+            raise UserError(f"{self.path}: {pattern!r} matches nothing: {inside} {problem}.") from None
+
+    def below(self, name: str) -> list[str]:
+        """The paths of all files below a folder, sorted."""
+        inside = (self.path / name).rglob("*")
+        return sorted(path.relative_to(self.path).as_posix() for path in inside if path.is_file())
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        content = (self.path / name).read_bytes()
+        self.used[name] = hashlib.sha256(content).hexdigest()
+        return content
 
 
 def load_raw(source: "PinnedSource", split_path: str, root: Path | None = None) -> RawRows:
@@ -76,55 +98,27 @@ def load_raw(source: "PinnedSource", split_path: str, root: Path | None = None) 
     root = root or Path()
     if source.hub is not None:
         return _from_hub(source, split_path, root)
-    with _open_files(source, root) as files:
-        parts = [(match, _read_one(files, match)) for match in files.matches(split_path)]
-    return _joined(parts, f"{files.where}: {split_path}", files.hashes)
-
-
-@contextmanager
-def _open_files(source: "PinnedSource", root: Path):
     if source.wheel is not None:
         with open_wheel(root) as wheel:
-            yield _Files(root.name, wheel.matches, wheel.below, wheel.read, wheel.used)
-        return
+            return _from_files(wheel, root.name, split_path)
     folder = local_folder(source.local, root).absolute()
     if not folder.is_dir():
         raise UserError(
             f"local: {source.local!r} is not a folder ({folder}). Relative paths start at {root.absolute()}."
         )
-    hashes: dict[str, str] = {}
-
-    def read(name: str) -> bytes:
-        content = (folder / name).read_bytes()
-        hashes[name] = hashlib.sha256(content).hexdigest()
-        return content
-
-    def children(name: str) -> list[str]:
-        start = folder / name
-        return sorted(path.relative_to(folder).as_posix() for path in start.rglob("*") if path.is_file())
-
-    yield _Files(str(folder), lambda pattern: _local_matches(folder, pattern), children, read, hashes)
+    return _from_files(_Folder(folder), str(folder), split_path)
 
 
-def _local_matches(folder: Path, pattern: str) -> list[str]:
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise UserError(f"{folder}: the split path {pattern!r} must be relative, without '..'.")
-    try:
-        return glob(pattern, names_in_folder(folder))
-    except NoMatch as error:
-        if error.names:
-            raise unknown_name("file or folder", error.part, error.names, f"{folder}: {pattern!r}") from None
-        inside = folder / error.inside
-        problem = "is an empty folder" if inside.is_dir() else "is a file, not a folder"
-        raise UserError(f"{folder}: {pattern!r} matches nothing: {inside} {problem}.") from None
+def _from_files(files: OpenWheel | _Folder, where: str, split_path: str) -> RawRows:
+    parts = [(match, _read_one(files, match, f"{where}: {match}")) for match in files.matches(split_path)]
+    return _joined(parts, f"{where}: {split_path}", files.used)
 
 
 # --- one folder or file -----------------------------------------------------------------------------------------------
 
 
-def _read_one(files: _Files, match: str) -> pa.Table:
-    names = files.children(match)
-    where = f"{files.where}: {match}"
+def _read_one(files: OpenWheel | _Folder, match: str, where: str) -> pa.Table:
+    names = files.below(match)
     try:
         if not names or names == [match]:
             return _parse(files.read(match), match.lower(), where)
@@ -135,7 +129,7 @@ def _read_one(files: _Files, match: str) -> pa.Table:
         raise unreadable(error, where) from None
 
 
-def _read_saved(files: _Files, folder: str, names: set[str], where: str) -> pa.Table:
+def _read_saved(files: OpenWheel | _Folder, folder: str, names: set[str], where: str) -> pa.Table:
     """Rows of a folder that `datasets` wrote with save_to_disk: IPC streams, in the order of state.json."""
     if f"{folder}/state.json" not in names:
         inner = sorted({name[len(folder) + 1 :].split("/")[0] for name in names})
@@ -235,10 +229,7 @@ def _from_hub(source: "PinnedSource", split: str, root: Path) -> RawRows:
             parts = [(split, rows.with_format("arrow")[:].replace_schema_metadata(None))]
             labels = feature_names(rows.features.to_dict())
             if rows.info.builder_name in ("csv", "json"):
-                log.warning(
-                    "%s: its text files are read by `datasets`, which may change the text of numbers, dates and NA",
-                    where,
-                )
+                log.warning(CHANGED_TEXT, where)
     except UserError:
         raise
     except Exception as error:
@@ -261,12 +252,9 @@ def _text_files(builder: "DatasetBuilder", split: str) -> list[tuple[str, str]]:
     if unknown := [name for name in splits if name not in known]:
         raise unknown_name("split", unknown[0], map(str, known), f"hub {builder.base_path or builder.dataset_name}")
     paths = [str(path) for name in splits for path in known[name]]
-    default = type(config)()
-    harmless = ("name", "version", "data_dir", "data_files", "description", "features")
-    options = [field.name for field in fields(config) if field.name not in harmless]
-    if any(getattr(config, name) != getattr(default, name) for name in options) or not all(
-        path.lower().endswith((".csv", ".json", ".jsonl")) for path in paths
-    ):
+    options = {field.name for field in fields(config)} - {*HARMLESS}
+    changed = any(getattr(config, name) != getattr(type(config)(), name) for name in options)
+    if changed or not all(path.lower().endswith((".csv", ".json", ".jsonl")) for path in paths):
         return []
     return [(PurePosixPath(path).name, datasets.DownloadManager().download(path)) for path in paths]
 

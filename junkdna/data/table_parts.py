@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from junkdna.data.values import as_text, is_list, listed
+from junkdna.data.values import as_text, is_list, listed, stored, stored_type
 from junkdna.errors import UserError
 
 MEANING = b"junkdna"  # key of a field's metadata: what its texts represent if they are not plain text
@@ -32,12 +32,9 @@ def join_tables(parts: list[tuple[str, pa.Table]], lacking: bool = False) -> pa.
     fields: dict[str, tuple[str, pa.Field]] = {}
     for name, table in parts:
         for field in table.schema:
-            known = fields.get(field.name)
-            if known is None:
-                fields[field.name] = (name, field)
-            else:
-                first = name if types.is_null(known[1].type) else known[0]
-                fields[field.name] = (first, _common(known[1], field, field.name, known[0], name))
+            first, known = fields.get(field.name, (name, None))
+            common = _common(known, field, field.name, first, name) if known else field
+            fields[field.name] = (name if known and types.is_null(known.type) else first, common)
     schema = pa.schema([field for _, field in fields.values()])
     return pa.concat_tables([_as_schema(name, table, schema) for name, table in parts])
 
@@ -61,17 +58,12 @@ def _used_type(kind: pa.DataType, arrays: list[pa.Array]) -> pa.DataType:
     if all(pc.all(pc.is_null(array, nan_is_null=True), min_count=0).as_py() for array in arrays):
         return pa.null()
     if types.is_map(kind):
-        entries = _stored(kind)
-        used = _used_type(entries, [array.cast(entries) for array in arrays])
+        entries = stored_type(kind)
+        used = _used_type(entries, [stored(array) for array in arrays])
         return kind if used.equals(entries) else used
     if types.is_struct(kind):
-        children = zip(*(array.flatten() for array in arrays), strict=True)
-        return pa.struct(
-            [
-                field.with_type(_used_type(field.type, list(fields)))
-                for field, fields in zip(kind, children, strict=True)
-            ]
-        )
+        children = zip(kind, *(array.flatten() for array in arrays), strict=True)
+        return pa.struct([field.with_type(_used_type(field.type, fields)) for field, *fields in children])
     if is_list(kind):
         item = _used_type(kind.value_type, [array.flatten() for array in arrays])
         return kind if item.equals(kind.value_type) else pa.large_list(pa.field("item", item))
@@ -94,7 +86,7 @@ def _check_columns(parts: list[tuple[str, pa.Table]]) -> None:
 
 def _common(one: pa.Field, other: pa.Field, path: str, first: str, second: str) -> pa.Field:
     """The field that can contain the values of both. Raises UserError if they differ in meaning."""
-    one, other = (field.with_type(_stored(field.type)) for field in (one, other))
+    one, other = (field.with_type(stored_type(field.type)) for field in (one, other))
     if types.is_null(one.type):
         return other
     if types.is_null(other.type):
@@ -109,36 +101,23 @@ def _common(one: pa.Field, other: pa.Field, path: str, first: str, second: str) 
             f"column {path} contains {_meaning(one)} ({one.type}) in {first} and {_meaning(other)} ({other.type}) in "
             f"{second}. Write the column with the same type in all files."
         )
-    return _wider(kinds.pop(), one, other, (path, first, second))
+    return _wider(kinds.pop(), one, other, path, first, second)
 
 
-def _wider(meaning: str, one: pa.Field, other: pa.Field, context: tuple[str, str, str]) -> pa.Field:
+def _wider(meaning: str, one: pa.Field, other: pa.Field, path: str, first: str, second: str) -> pa.Field:
     if meaning == "objects":
         inside = {field.name: field for field in one.type}
         for field in other.type:
-            path = f"{context[0]}.{field.name}"
-            inside[field.name] = (
-                _common(inside[field.name], field, path, *context[1:]) if field.name in inside else field
-            )
+            known = inside.get(field.name)
+            inside[field.name] = _common(known, field, f"{path}.{field.name}", first, second) if known else field
         return pa.field(one.name, pa.struct(list(inside.values())))
     if meaning == "lists":
-        item = _common(one.type.value_field, other.type.value_field, f"{context[0]}.*", *context[1:])
+        item = _common(one.type.value_field, other.type.value_field, f"{path}.*", first, second)
         return pa.field(one.name, pa.large_list(item.with_name("item")))
     if all(types.is_integer(field.type) and field.type != pa.uint64() for field in (one, other)):
         return pa.field(one.name, pa.int64())
     metadata = None if meaning == "text" else {MEANING: meaning.encode()}
     return pa.field(one.name, pa.large_string(), metadata=metadata)
-
-
-def _stored(kind: pa.DataType) -> pa.DataType:
-    """The type of the values: without dictionary encoding, run-end encoding and extension types."""
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _stored(kind.value_type)
-    if isinstance(kind, pa.BaseExtensionType):
-        return pa.bool_() if kind == pa.bool8() else pa.string() if kind == pa.uuid() else _stored(kind.storage_type)
-    if types.is_map(kind):
-        return pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
-    return kind
 
 
 MEANINGS = [
@@ -168,12 +147,10 @@ def _meaning(field: pa.Field) -> str:
 def _as_schema(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = []
     for field in schema:
-        if field.name in table.schema.names:
-            chunks = table.column(field.name).chunks
-            chunks = [_as_type(f"{name}: column {field.name}", chunk, field.type) for chunk in chunks]
-            columns.append(pa.chunked_array(chunks, field.type))
-        else:
-            columns.append(pa.nulls(table.num_rows, field.type))
+        lacking = field.name not in table.schema.names
+        chunks = [pa.nulls(table.num_rows)] if lacking else table.column(field.name).chunks
+        chunks = [_as_type(f"{name}: column {field.name}", chunk, field.type) for chunk in chunks]
+        columns.append(pa.chunked_array(chunks, field.type))
     return pa.table(columns, schema=schema)
 
 
@@ -183,22 +160,13 @@ def _as_type(where: str, array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if types.is_null(array.type) or types.is_null(kind):
         return pa.nulls(len(array), kind)
-    if types.is_dictionary(array.type):
-        return _as_type(where, array.dictionary_decode(), kind)
-    if types.is_run_end_encoded(array.type):
-        return _as_type(where, pc.run_end_decode(array), kind)
-    if types.is_map(array.type):
-        return _as_type(where, array.cast(_stored(array.type)), kind)
+    array = stored(array)
     if types.is_string(kind) or types.is_large_string(kind):
         return as_text(where, array).cast(kind)
-    if isinstance(array.type, pa.BaseExtensionType):
-        return _as_type(where, array.storage, kind)
     if types.is_struct(kind) and types.is_struct(array.type):
         by_name = {field.name: child for field, child in zip(array.type, array.flatten(), strict=True)}
         children = [
-            _as_type(f"{where}.{field.name}", by_name[field.name], field.type)
-            if field.name in by_name
-            else pa.nulls(len(array), field.type)
+            _as_type(f"{where}.{field.name}", by_name.get(field.name, pa.nulls(len(array))), field.type)
             for field in kind
         ]
         return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())

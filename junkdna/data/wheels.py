@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -87,7 +88,12 @@ class OpenWheel:
             raise UserError(
                 f"{self.path}: {name!r} is listed in RECORD but not in the wheel. Download the wheel again."
             )
-        self._check_ratio(name)
+        info = self.archive.getinfo(name)
+        if info.file_size > MAX_RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:  # a zip bomb
+            raise UserError(
+                f"{self.path}: {name!r} unpacks from {info.compress_size:,} to {info.file_size:,} bytes, which no data "
+                "does. Do not use this wheel."
+            )
         digest = hashlib.sha256()
         for chunk in self._chunks(name):
             digest.update(chunk)
@@ -99,15 +105,6 @@ class OpenWheel:
             )
         self.used[name] = actual
         return actual
-
-    def _check_ratio(self, name: str) -> None:
-        """Raise UserError for a zip bomb: a member with a compression ratio that no data has."""
-        info = self.archive.getinfo(name)
-        if info.file_size > MAX_RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:
-            raise UserError(
-                f"{self.path}: {name!r} unpacks from {info.compress_size:,} to {info.file_size:,} bytes, which no data "
-                "does. Do not use this wheel."
-            )
 
 
 @contextmanager
@@ -173,10 +170,7 @@ def extract(wheel: Path, member_prefix: str, destination: Path) -> dict[str, str
 
 def _base(prefix: str, names: frozenset[str]) -> str:
     """The leading folders of member names that are not written, with a final slash."""
-    parts = PurePosixPath(prefix).parts
-    starred = [number for number, part in enumerate(parts) if "*" in part]
-    if starred:
-        parts = parts[: starred[0]]
-    elif str(PurePosixPath(prefix)) in names:
-        parts = parts[:-1]
+    parts = list(takewhile(lambda part: "*" not in part, PurePosixPath(prefix).parts))
+    if "/".join(parts) in names:
+        parts.pop()
     return "".join(f"{part}/" for part in parts)

@@ -11,7 +11,8 @@ MADE = ("calibration", "cells", "compressed", "examples", "models", "sources", "
 def not_there(path: Path, what: str) -> UserError:
     """Error for an input that does not exist; `what` should be there. Returned, not raised."""
     fix = making(path) or "paths start at the working folder: is the name right, and is this the folder of the run?"
-    return UserError(f"{path} does not exist, where {_article(what)} should be: {fix}")
+    article = "an" if what[:1] in "aeiou" else "a"
+    return UserError(f"{path} does not exist, where {article} {what} should be: {fix}")
 
 
 def corrupt_file(path: Path, what: str, reason: object) -> UserError:
@@ -55,7 +56,3 @@ def making(path: Path) -> str:
     if len(parts) < 3 or parts[0] != "results" or parts[1] not in MADE:
         return ""
     return f"{make_command(path)} makes it."
-
-
-def _article(what: str) -> str:
-    return f"{'an' if what[:1] in 'aeiou' else 'a'} {what}"

@@ -37,7 +37,7 @@ def canonical_json(settings: object) -> str:
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_set_fields)
 
 
-def _set_fields(settings: "object") -> dict:
+def _set_fields(settings: object) -> dict:
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
 

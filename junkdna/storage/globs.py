@@ -50,11 +50,7 @@ def glob(pattern: str, names_in: Callable[[str], Iterable[str]]) -> list[str]:
 
 def names_in_folder(folder: Path) -> Callable[[str], list[str]]:
     """The argument `names_in` of `glob` for a local folder. OSError passes through."""
-
-    def names_in(path: str) -> list[str]:
-        return os.listdir(folder / path) if (folder / path).is_dir() else []
-
-    return names_in
+    return lambda path: os.listdir(folder / path) if (folder / path).is_dir() else []
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:

@@ -75,10 +75,7 @@ def _hashed(record: Path, folder: Path, stats: Stats) -> dict[str, str]:
     hashes = {name: facts["sha256"] for name, facts in files.items()}
     if RESULTS.is_dir() and files != _read(record).get("files"):
         content = {"folder": str(folder), "digest": _digest(hashes), "files": files}
-        with (
-            suppress(UserError, OSError),
-            atomic_write(record) as temporary,
-        ):  # without it, files are hashed again
+        with suppress(UserError, OSError), atomic_write(record) as temporary:  # without it, files are hashed again
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return hashes
 

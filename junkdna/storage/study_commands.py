@@ -38,17 +38,15 @@ class StudyCommands:
         named = [] if self.is_default else ["--study", self.file]
         if self.experiments and command not in ("where", "doctor"):
             named += ["--experiments", *self.experiments]
-        return self._in_folder(["junkdna", command, *words, *named])
+        return in_folder(self.folder, shlex.join(["junkdna", command, *words, *named]))
 
     def snakemake(self, *words: str, targets: Iterable[str] = (), experiments: Iterable[str] = ()) -> str:
         """`snakemake WORDS` for this study or only for `experiments`; with `targets`, only for these files."""
         config: dict[str, object] = {} if self.is_default else {"study_file": self.file}
         if selected := [*experiments] or [*self.experiments]:
             config["run"] = selected
-        return self._in_folder(["snakemake", *words, *snakefile_words(), *config_words(config), *target_words(targets)])
-
-    def _in_folder(self, words: list[str]) -> str:
-        return in_folder(self.folder, shlex.join(words))
+        line = shlex.join(["snakemake", *words, *snakefile_words(), *config_words(config), *target_words(targets)])
+        return in_folder(self.folder, line)
 
 
 def export_study(commands: StudyCommands) -> None:

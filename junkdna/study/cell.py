@@ -14,8 +14,6 @@ TRAINING_KNOBS = ("data_fraction",)  # select rows of the tokens files, so the f
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,=+-]*")  # a folder name: never "..", never empty
 
-_WORD = re.compile(r"[a-z][a-z_]*")
-
 Knobs = tuple[tuple[str, int | str], ...]
 
 
@@ -137,7 +135,12 @@ def parse_compression(tag: str) -> Compression:
     kind, value = parse_level(level)
     options = tuple((name, text) for name, text in (part.split("=", 1) for part in pairs))
     ordered = sorted({name for name, _ in options}) == [name for name, _ in options]
-    if method == "dense" or not _WORD.fullmatch(method) or LEVEL_KINDS[kind].is_identity(value) or not ordered:
+    if (
+        method == "dense"
+        or not re.fullmatch("[a-z][a-z_]*", method)
+        or LEVEL_KINDS[kind].is_identity(value)
+        or not ordered
+    ):
         raise ValueError(tag)
     return Compression(method, level, options)
 

@@ -1,34 +1,32 @@
 """Checks across the parts of a study: names, sources, and whether tasks, models and transfer modes fit together."""
 
-from __future__ import annotations
-
+from collections.abc import Collection
 from math import prod
-from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
 from junkdna.study.formats import FORMATS, format_of, kinds_answered, picks
-from junkdna.study.methods import METHODS
+from junkdna.study.methods import METHODS, Method
+from junkdna.study.recovery import base_protocol
+from junkdna.study.study import Experiment, Resolved, Study
 from junkdna.study.task import Task
 
-if TYPE_CHECKING:
-    from junkdna.study.compression import CompressionGrid
-    from junkdna.study.study import Experiment, Resolved, Study
+
+def _check_name(kind: str, given: str | None, valid: Collection[str], where: str) -> None:
+    if given is not None and given not in valid:
+        raise unknown_name(kind, given, valid, where)
 
 
 def check_calibration(name: str, calibration: Calibration, resolved: Resolved, where: str) -> None:
     """Raise UserError, prefixed with `where`, for an unknown wheel or task, and for a role that the task lacks."""
     place = f"{where}: calibrations.{name}"
-    pins = resolved.study.pins()
-    if calibration.wheel is not None and calibration.wheel not in pins:
-        raise unknown_name("wheel", calibration.wheel, pins, place)
-    if calibration.task is None:
+    _check_name("wheel", calibration.wheel, resolved.study.pins(), place)
+    _check_name("task", calibration.task, resolved.tasks, place)
+    if calibration.role != "train":
         return
-    if calibration.task not in resolved.tasks:
-        raise unknown_name("task", calibration.task, resolved.tasks, place)
     task, source = resolved.tasks[calibration.task], resolved.source_of(calibration.task)
-    split = task.hash_split.of if task.hash_split else task.train_split
-    if calibration.role == "train" and (split is None or split not in task.sources[source].splits):
+    split = task.split_of("train")
+    if split not in task.sources[source].splits:
         missing = "no rows to train on" if split is None else f"no split {split!r} in its source {source}"
         raise UserError(
             f"{place}: role train, but task {task.name} has {missing}. Use another task or source, or role: evaluate "
@@ -45,29 +43,24 @@ def check_compressions(place: str, exp: Experiment, resolved: Resolved) -> None:
     for number, grid in enumerate(exp.compressions):
         where = f"{place}.compressions.{number}: method {grid.method}"
         calibrations = resolved.study.calibrations
-        if grid.calibration is not None and grid.calibration not in calibrations:
-            if not calibrations:
-                raise UserError(
-                    f"{where}: calibration {grid.calibration!r}, but the study has no calibrations. Add one, such as "
-                    f"`calibrations: {{{grid.calibration}: {{task: {exp.tasks[0].task}, samples: 64, "
-                    f"context_tokens: 512}}}}`."
-                )
-            raise unknown_name("calibration", grid.calibration, calibrations, where)
-        _check_modes(where, grid, exp)
-        _check_head(where, grid, exp, resolved)
+        if grid.calibration is not None and not calibrations:
+            raise UserError(
+                f"{where}: calibration {grid.calibration!r}, but the study has no calibrations. Add one, such as "
+                f"`calibrations: {{{grid.calibration}: {{task: {exp.tasks[0].task}, samples: 64, "
+                f"context_tokens: 512}}}}`."
+            )
+        _check_name("calibration", grid.calibration, calibrations, where)
+        _check_transfer(where, METHODS[grid.method], exp, resolved)
 
 
-def _check_modes(where: str, grid: CompressionGrid, exp: Experiment) -> None:
+def _check_transfer(where: str, method: Method, exp: Experiment, resolved: Resolved) -> None:
     masked = [mode for mode in exp.transfer if mode not in WITHOUT_MASK]
-    if METHODS[grid.method].gives == "weight" and masked:
+    if method.gives == "weight" and masked:
         raise UserError(
             f"{where} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer none, or "
             "sparse_to_dense (compressed at the start, then all weights train)."
         )
-
-
-def _check_head(where: str, grid: CompressionGrid, exp: Experiment, resolved: Resolved) -> None:
-    if not METHODS[grid.method].precompute or set(exp.transfer) == {"none"}:
+    if not method.precompute or set(exp.transfer) == {"none"}:
         return
     for use in exp.tasks:
         if resolved.study.protocol(exp.protocol, resolved.tasks[use.task]).prune_head:
@@ -109,11 +102,16 @@ def check_study(resolved: Resolved, where: str) -> None:
     """Raise UserError, prefixed with `where`, for the first unknown name or impossible combination in a study."""
     study = resolved.study
     for name in study.run or []:
-        if name not in study.experiments:
-            raise unknown_name("experiment", name, study.experiments, f"{where}: run")
+        _check_name("experiment", name, study.experiments, f"{where}: run")
     if not study.active():
         raise UserError(f"{where}: no experiment is active. Name one in run or remove optional: true.")
-    _check_sources(study, resolved.tasks, where)
+    _check_sources(resolved, where)
+    for name in study.protocols:
+        if base_protocol(name)[1] > 1:
+            raise UserError(
+                f"{where}: protocols.{name}: a name that ends in -x and a number stands for a recovery length (key "
+                f"`recovery` of an experiment). Rename it, for example to {name.replace('-x', '_x')}."
+            )
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
     _check_amount(study, where)
@@ -121,20 +119,17 @@ def check_study(resolved: Resolved, where: str) -> None:
         _check_experiment(f"{where}: experiments.{name}", experiment, resolved)
 
 
-def _check_sources(study: Study, tasks: dict[str, Task], where: str) -> None:
-    pins = study.pins()
+def _check_sources(resolved: Resolved, where: str) -> None:
+    study, pins = resolved.study, resolved.study.pins()
     for name, model in study.models.items():
-        if model.wheel is not None and model.wheel not in pins:
-            raise unknown_name("wheel", model.wheel, pins, f"{where}: models.{name}")
-    for name, task in tasks.items():
-        source = study.tasks[name].source or next(iter(task.sources))
-        if source not in task.sources:
-            raise unknown_name("source", source, task.sources, f"{where}: tasks.{name}")
+        _check_name("wheel", model.wheel, pins, f"{where}: models.{name}")
+    for name, task in resolved.tasks.items():
+        source = resolved.source_of(name)
+        _check_name("source", source, task.sources, f"{where}: tasks.{name}")
         if study.tasks[name].folder is not None and source != "local":
             raise UserError(f"{where}: tasks.{name}: folder is for source local, but the source is {source}.")
-        for wheel in (s.wheel for s in task.sources.values() if s.wheel is not None):
-            if wheel not in pins:
-                raise unknown_name("wheel", wheel, pins, f"task {name}: sources.wheel")
+        for raw in task.sources.values():
+            _check_name("wheel", raw.wheel, pins, f"task {name}: sources.wheel")
 
 
 def _check_amount(study: Study, where: str) -> None:
@@ -159,19 +154,16 @@ def _combinations(exp: Experiment) -> int:
     knobs = {name: len(values) for name, values in exp.knobs.items()}
     conditions = sum(prod((knobs | dict.fromkeys(use.fixed(), 1)).values()) for use in exp.tasks)
     levels = sum(sum(1 for _ in grid.levels()) for grid in exp.compressions)
-    return len(exp.models) * conditions * levels * len(exp.transfer) * len(exp.seeds)
+    return len(exp.models) * conditions * levels * len(exp.transfer) * len(exp.recovery) * len(exp.seeds)
 
 
 def _check_experiment(place: str, exp: Experiment, resolved: Resolved) -> None:
     study = resolved.study
     for model in exp.models:
-        if model not in study.models:
-            raise unknown_name("model", model, study.models, f"{place}.models")
-    if exp.protocol != "default" and exp.protocol not in study.protocols:
-        raise unknown_name("protocol", exp.protocol, {"default", *study.protocols}, f"{place}.protocol")
+        _check_name("model", model, study.models, f"{place}.models")
+    _check_name("protocol", exp.protocol, {"default", *study.protocols}, f"{place}.protocol")
     for use in exp.tasks:
-        if use.task not in study.tasks:
-            raise unknown_name("task", use.task, study.tasks, f"{place}.tasks")
+        _check_name("task", use.task, study.tasks, f"{place}.tasks")
     check_compressions(place, exp, resolved)
     for use in exp.tasks:
         task = resolved.tasks[use.task]
@@ -202,12 +194,12 @@ def _check_context(place: str, task: Task, knobs: dict, source: str) -> None:
     contexts = [value for value in knobs.get("context", [task.knobs["context"].default]) if value != "none"]
     if contexts and task.columns_of(source).passage is None:
         has = [other for other in task.sources if task.columns_of(other).passage is not None]
-        other = (
-            f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)" if has else " (the task has none)"
-        )
+        others = " (the task has none)"
+        if has:
+            others = f": {', '.join(has)} (`tasks: {{{task.name}: {{source: {has[0]}}}}}`)"
         raise UserError(
             f"{place}: task {task.name}: context {contexts[0]}, but source {source} has no passages. Use context none "
-            f"or a source with passages{other}."
+            f"or a source with passages{others}."
         )
     if "masked" in knobs.get("answer_span", []) and not contexts:
         raise UserError(
@@ -221,29 +213,27 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
     kind = resolved.study.models[model].kind
     trained = [mode for mode in exp.transfer if mode != "none"]
     where = f"{place}: task {task.name} is of kind {task.kind}, model {model} of kind {kind}"
-    if "none" in exp.transfer:
-        _check_untrained(where, task, kind, exp, resolved)
     picked = resolved.study.protocol(exp.protocol, task).picked(kind)
-    if trained and format_of(task.kind, kind, picked, trained=True) is None:
+    if "none" in exp.transfer:
+        _check_untrained(where, task, kind, picked, resolved)
+    if not trained:
+        return
+    if format_of(task.kind, kind, picked, trained=True) is None:
         raise UserError(
             f"{where}: this pair can only be scored without training, but transfer has {', '.join(trained)}. "
             f"Use transfer: [none], or an encoder with a task of kind {_listed(kinds_answered('encoder', True))}."
         )
-    if trained and resolved.study.models[model].dtype != "float32":
+    if resolved.study.models[model].dtype != "float32":
         raise UserError(
             f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer "
             f"{', '.join(trained)} trains in float32. Add the model twice, with one dtype each."
         )
-    source = resolved.source_of(task.name)
-    needed = task.hash_split.of if task.hash_split else task.train_split
-    if trained and needed is None:
+    if not task.trains:
         raise UserError(f"{place}: task {task.name} has no rows to train on. Set train_split or hash_split in it.")
-    if trained and needed not in task.sources[source].splits:
-        raise UserError(_missing_split(place, task, source, needed, "to train on"))
+    _check_split(place, task, "train", "to train on", resolved)
 
 
-def _check_untrained(where: str, task: Task, kind: str, exp: Experiment, resolved: Resolved) -> None:
-    picked = resolved.study.protocol(exp.protocol, task).picked(kind)
+def _check_untrained(where: str, task: Task, kind: str, picked: str, resolved: Resolved) -> None:
     name = format_of(task.kind, kind, picked, trained=False)
     if name is not None:
         check_suffix(where, name, task, resolved)
@@ -277,23 +267,23 @@ def _listed(names: list[str]) -> str:
 
 def _check_fits(place: str, task: Task, model: str, knobs: dict, exp: Experiment, resolved: Resolved) -> None:
     """Raise UserError if knobs do not fit the kind of model or the transfer modes."""
-    kind, source = resolved.study.models[model].kind, resolved.source_of(task.name)
     if any(knobs.get("shots", [0])):
-        if kind != "decoder" or set(exp.transfer) != {"none"}:
+        if resolved.study.models[model].kind != "decoder" or set(exp.transfer) != {"none"}:
             raise UserError(
                 f"{place}: knob shots adds examples to a prompt, so it needs a decoder and transfer: [none]."
             )
-        if task.shots.of not in task.sources[source].splits:
-            raise UserError(_missing_split(place, task, source, task.shots.of, "for shots"))
+        _check_split(place, task, "shots", "for shots", resolved)
     if any(value != 100 for value in knobs.get("data_fraction", [])) and "none" in exp.transfer:
         raise UserError(
             f"{place}: knob data_fraction selects rows to train on, but transfer none does not train. Remove one."
         )
 
 
-def _missing_split(place: str, task: Task, source: str, split: str, use: str) -> str:
+def _check_split(place: str, task: Task, role: str, use: str, resolved: Resolved) -> None:
+    split, source = task.split_of(role), resolved.source_of(task.name)
     has = [kind for kind, other in task.sources.items() if split in other.splits]
-    return (
-        f"{place}: task {task.name}: source {source} has no split {split!r} {use}. "
-        f"Sources with this split: {', '.join(has)} (select one with `tasks: {{{task.name}: {{source: {has[0]}}}}}`)."
-    )
+    if source not in has:
+        raise UserError(
+            f"{place}: task {task.name}: source {source} has no split {split!r} {use}. Sources with this split: "
+            f"{', '.join(has)} (select one with `tasks: {{{task.name}: {{source: {has[0]}}}}}`)."
+        )

@@ -9,6 +9,8 @@ from junkdna.errors import short_repr
 from junkdna.study.sources import MemberPath, Source, Text
 from junkdna.study.strict_model import Name, StrictModel
 
+Strippable = Literal["text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer"]
+
 
 def compiled(what: str, pattern: str) -> re.Pattern:
     """The compiled pattern. Raises ValueError, prefixed with `what`, for an invalid one."""
@@ -55,7 +57,7 @@ class Columns(StrictModel):
     choice_labels: str | None = None
     answer: StrictInt | StrictStr | list[str]
     require: list[str] = []
-    strip: list[Literal["text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer"]] = []
+    strip: list[Strippable] = []
     shuffle: bool = True
     extract: dict[str, str] = {}
     map: dict[str, dict[str, str]] = {}

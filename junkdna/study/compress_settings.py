@@ -104,10 +104,5 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         options=option_values(compression.method, compression.options),
         seed=seed if method.seeded else 0,
         inputs=inputs,
-        code=code_fingerprint("junkdna.compress.store", method_module(compression)),
+        code=code_fingerprint("junkdna.compress.store", method.module),
     )
-
-
-def method_module(compression: Compression) -> str:
-    """The module with a compression's function."""
-    return METHODS[compression.method].module

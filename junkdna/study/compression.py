@@ -8,12 +8,13 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 from junkdna.errors import unknown_name
 from junkdna.study.cell import Compression
-from junkdna.study.levels import LEVEL_KINDS, Level, level_error
+from junkdna.study.levels import LEVEL_KINDS, Level
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
 from junkdna.study.options import option_error, option_texts
 from junkdna.study.strict_model import Name, StrictModel
 
 MAX_TAG = 200  # characters of a compression's name, which names a folder; file systems allow 255 bytes
+OPTIONS = {name: option for method in METHODS.values() for name, option in method.options.items()}
 LAYER_PATTERN = r"^[A-Za-z0-9_]+(-[0-9]+)?(\.[A-Za-z0-9_]+(-[0-9]+)?)*$"
 
 
@@ -67,7 +68,7 @@ class _Grid(StrictModel):
     @model_validator(mode="after")
     def _levels_and_options_fit_method(self) -> "_Grid":
         if self.method not in METHODS:
-            raise ValueError(str(unknown_name("compression method", self.method, METHODS)))
+            raise unknown_name("compression method", self.method, METHODS)
         method = METHODS[self.method]
         self._check_levels(method)
         self._check_options(method)
@@ -86,7 +87,7 @@ class _Grid(StrictModel):
             examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
             raise ValueError(f"method {self.method} takes {examples}")
         for kind, value in self.levels():
-            if error := level_error(kind, value):
+            if error := LEVEL_KINDS[kind].error(value):
                 text = f"keep {self.keep}" if kind == "keep_of" else f"{kind} {_level_text(value)}"
                 raise ValueError(f"{text} {error}")
 
@@ -104,8 +105,7 @@ class _Grid(StrictModel):
             raise ValueError(f"method {self.method} needs calibration: the name of one of the study's calibrations")
 
     def _options(self) -> dict[str, object]:
-        names = {name for method in METHODS.values() for name in method.options}
-        return {name: getattr(self, name) for name in sorted(names) if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in sorted(OPTIONS) if getattr(self, name) is not None}
 
     def levels(self) -> Iterator[tuple[str, Level]]:
         """(kind, value) of every level."""
@@ -126,18 +126,16 @@ class _Grid(StrictModel):
         ]
 
 
-def _option_fields() -> dict[str, tuple]:
-    """A field for each option that a method declares. `_check_options` checks bounds, which differ between methods."""
-    options = {name: option for method in METHODS.values() for name, option in method.options.items()}
-    return {
-        name: (type(option.default) | None, Field(None, description=option.meaning))
-        for name, option in sorted(options.items())
-        if name not in SCOPE_OPTIONS
-    }
-
-
 CompressionGrid = create_model(
-    "CompressionGrid", __base__=_Grid, __doc__=_Grid.__doc__, __module__=__name__, **_option_fields()
+    "CompressionGrid",
+    __base__=_Grid,
+    __doc__=_Grid.__doc__,
+    __module__=__name__,
+    **{  # `_check_options` checks bounds, which differ between methods
+        name: (type(option.default) | None, Field(None, description=option.meaning))
+        for name, option in sorted(OPTIONS.items())
+        if name not in SCOPE_OPTIONS
+    },
 )
 
 

@@ -6,7 +6,6 @@ parsed, not imported, so validation and planning know every method without torch
 
 import ast
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,25 +14,21 @@ T = TypeVar("T")
 PACKAGE = Path(__file__).parents[1]
 
 
-@cache
-def read_declarations(package: str, name: str) -> dict[str, dict]:
-    """File stem -> keyword arguments of `name = Class(...)`, for each file of a package of junkdna, sorted by name.
+def build_declarations(package: str, name: str, build: Callable[[str, dict], T]) -> dict[str, T]:
+    """File stem -> `build(stem, keyword arguments)` of `name = Class(...)`, for each file of a package of junkdna,
+    sorted by name.
 
-    `package` is dotted, such as "compress.methods". The arguments are not checked against the class. Raises ValueError,
-    with file and line, for a file without the declaration, a positional argument, or a value that is not a literal.
+    `package` is dotted, such as "compress.methods". Raises ValueError, with file and line, for a file without the
+    declaration, a positional argument, or a value that is not a literal, and with the file for what `build` rejects.
     """
     files = sorted(PACKAGE.joinpath(*package.split(".")).glob("*.py"))
-    return {file.stem: _arguments(file, name) for file in files if file.stem != "__init__"}
-
-
-def build_declarations(package: str, name: str, build: Callable[[str, dict], T]) -> dict[str, T]:
-    """File stem -> `build(stem, keyword arguments)` of its declaration. Raises ValueError that names the file."""
     built = {}
-    for stem, declared in read_declarations(package, name).items():
+    for file in (file for file in files if file.stem != "__init__"):
+        declared = _arguments(file, name)
         try:
-            built[stem] = build(stem, declared)
+            built[file.stem] = build(file.stem, declared)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{package.replace('.', '/')}/{stem}.py: {name}: {error}") from None
+            raise ValueError(f"{package.replace('.', '/')}/{file.name}: {name}: {error}") from None
     return built
 
 

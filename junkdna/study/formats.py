@@ -8,7 +8,7 @@ A new format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` 
     loss(outputs, labels) -> Tensor                                      mean over the rows; no side effects
 
 `tokenize` gets `TokenSettings`, `score` gets `CellSettings` and a function that loads the tokenizer. A format that
-cannot be trained has no `outputs`, and `loss = None`.
+cannot be trained has no `outputs` and no `loss`.
 """
 
 from dataclasses import dataclass
@@ -98,13 +98,8 @@ def tokens_format(kind: str, model_kind: str, picked: str) -> str | None:
 
 def kinds_answered(model_kind: str, trained: bool) -> list[str]:
     """Kinds of task that models of a kind can answer, with training or without."""
-    supported = {
-        kind
-        for each in FORMATS.values()
-        if model_kind in each.models and each.fits(trained)
-        for kind in (*each.picked_for, *each.default_for)
-    }
-    return [kind for kind in get_args(Kind) if kind in supported]
+    fitting = [each for each in FORMATS.values() if model_kind in each.models and each.fits(trained)]
+    return [kind for kind in get_args(Kind) if any(kind in each.picked_for + each.default_for for each in fitting)]
 
 
 def format_module(name: str) -> str:

@@ -13,7 +13,7 @@ def level_hint(key: str, value: object) -> str:
     """How to write the level that the text `value` under the key `key` of a study probably means; "" if that is
     unclear.
 
-    Ignores numbers that are written as numbers, which `levels.level_error` checks.
+    Ignores numbers that are written as numbers, which `LevelKind.error` checks.
     """
     if not isinstance(value, str):
         return ""

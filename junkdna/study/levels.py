@@ -132,11 +132,6 @@ LEVEL_KINDS: dict[str, LevelKind] = {
 }
 
 
-def level_error(kind: str, value: Level) -> str:
-    """The problem with a level's value, as text that follows the value; "" if there is none."""
-    return LEVEL_KINDS[kind].error(value)
-
-
 def parse_level(text: str) -> tuple[str, Level]:
     """(kind, value) of a level's text. Raises ValueError for text that `LevelKind.write` does not write."""
     for name, kind in LEVEL_KINDS.items():

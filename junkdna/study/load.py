@@ -1,11 +1,12 @@
 """Reading a study: from YAML to a checked `Resolved`, and back to plain data."""
 
+import json
 from pathlib import Path
 
 from junkdna.storage.study_commands import StudyCommands
-from junkdna.study.checks import check_study
+from junkdna.study.checks import check_study, chosen_experiments
 from junkdna.study.file_kinds import check_kind
-from junkdna.study.study import Resolved, Study, stored_document, with_overrides
+from junkdna.study.study import Resolved, Study
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
 from junkdna.study.yaml_reader import read_yaml, validated
@@ -19,11 +20,12 @@ def load_study(path: Path, overrides: dict | None = None, option: str = "--confi
     is the command line option they came from, for messages: `--config` of Snakemake or `--experiments` of `junkdna`.
     Raises UserError with every wrong key.
     """
-    document = stored_document(path)
+    document = _stored_document(path)
     if document is None:
         resolved = resolve(read_yaml(path), str(path), overrides, option)
     else:
-        resolved = from_document({**document, "study": with_overrides(document["study"], overrides, option)}, str(path))
+        document["study"] = _with_overrides(document["study"], overrides, option)
+        resolved = from_document(document, str(path))
         check_study(resolved, str(path))
     chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
     resolved.commands = StudyCommands(str(path), tuple(resolved.study.active()) if chosen else ())
@@ -35,7 +37,7 @@ def resolve(data: dict, where: str, overrides: dict | None = None, option: str =
     check_kind(data, where, "study")
     replaced = [key for key, value in (overrides or {}).items() if key != "experiments" or isinstance(value, dict)]
     origin = f" with {option} {', '.join(map(str, replaced))}" if replaced else ""
-    study = validated(Study, with_overrides(data, overrides, option), f"{where}{origin[:300]}")
+    study = validated(Study, _with_overrides(data, overrides, option), f"{where}{origin[:300]}")
     tasks = {
         name: load_task(name, Path(entry.file) if entry.file else None, f"{where}: tasks.{name}")
         for name, entry in study.tasks.items()
@@ -65,3 +67,23 @@ def from_document(data: dict, where: str) -> Resolved:
     """The study that `study_document` wrote."""
     tasks = {name: validated(Task, task, f"{where}: tasks.{name}") for name, task in data["tasks"].items()}
     return Resolved(validated(Study, data["study"], where), tasks, StudyCommands(where))
+
+
+def _stored_document(path: Path) -> dict | None:
+    """The content of a JSON file that `study_document` wrote; None for any other file."""
+    if path.suffix != ".json":
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    written = isinstance(data, dict) and {*data} == {"study", "tasks"}
+    return data if written and all(isinstance(part, dict) for part in data.values()) else None
+
+
+def _with_overrides(data: dict, overrides: dict | None, option: str) -> dict:
+    """A study's mapping with top-level keys replaced; a list of `experiments` replaces `run`."""
+    data, overrides = dict(data), dict(overrides or {})
+    if "experiments" in overrides and not isinstance(overrides["experiments"], dict):
+        data["run"] = chosen_experiments(overrides.pop("experiments"), data.get("experiments"), option)
+    return data | overrides

@@ -101,7 +101,8 @@ class Method:
     precompute: bool = False
 
     def __post_init__(self) -> None:
-        """Replaces the literals of `options` with `Option`s, and adds the options of the scope."""
+        """Replaces the literals of `options` with `Option`s, and adds the options of the scope. Raises ValueError for
+        an inconsistent declaration."""
         options = {name: Option(**literals) for name, literals in self.options.items()}
         scope = (*self.scope, *(("calibration",) if self.statistics else ()))
         if unknown := {*scope} - {*SCOPE_OPTIONS}:
@@ -109,6 +110,26 @@ class Method:
         object.__setattr__(self, "caption", self.caption or self.label)
         object.__setattr__(self, "scope", scope)
         object.__setattr__(self, "options", options | {name: SCOPE_OPTIONS[name] for name in scope})
+        self._check()
+
+    def _check(self) -> None:
+        for kind in self.levels:
+            if kind not in LEVEL_KINDS:
+                raise unknown_name("kind of level", kind, LEVEL_KINDS)
+        taken = {"method", *SCOPE_OPTIONS, *(key for kind in LEVEL_KINDS.values() for key in kind.keys)}
+        for name, option in self.function_options.items():
+            if name in taken:
+                raise ValueError(f"option {name}: this key already has a meaning in studies; use another name")
+            if type(option.default) not in (bool, int, float):
+                raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
+        if "sparsity" in self.levels and not self.guarantee:
+            raise ValueError("a method that takes a sparsity must declare its guarantee: model, matrix or row")
+        if self.gives == "weight" and {*self.levels} - {"bits", "rank"}:
+            raise ValueError("a method that gives no mask can take only bits or rank")
+        if self.statistics and not self.precompute:
+            raise ValueError("a method with statistics must be precomputed")
+        if self.precompute and self.over == "model":
+            raise ValueError("a method over the model cannot be precomputed")
 
     @property
     def function_options(self) -> dict[str, Option]:
@@ -131,50 +152,20 @@ class Method:
         return f"junkdna.{PACKAGE}.{self.name}"
 
 
-def _read() -> dict[str, Method]:
-    methods = build_declarations(PACKAGE, "METHOD", _checked_method)
-    _check_types(methods)
-    return methods
-
-
-def _checked_method(name: str, declared: dict) -> Method:
-    method = Method(**declared | {"name": name})
-    _check(method)
-    return method
-
-
-def _check(method: Method) -> None:
-    """Raises ValueError for an inconsistent declaration."""
-    for kind in method.levels:
-        if kind not in LEVEL_KINDS:
-            raise unknown_name("kind of level", kind, LEVEL_KINDS)
-    taken = {"method", *SCOPE_OPTIONS, *(key for kind in LEVEL_KINDS.values() for key in kind.keys)}
-    for name, option in method.function_options.items():
-        if name in taken:
-            raise ValueError(f"option {name}: this key already has a meaning in studies; use another name")
-        if type(option.default) not in (bool, int, float):
-            raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
-    if "sparsity" in method.levels and not method.guarantee:
-        raise ValueError("a method that takes a sparsity must declare its guarantee: model, matrix or row")
-    if method.gives == "weight" and {*method.levels} - {"bits", "rank"}:
-        raise ValueError("a method that gives no mask can take only bits or rank")
-    if method.statistics and not method.precompute:
-        raise ValueError("a method with statistics must be precomputed")
-    if method.precompute and method.over == "model":
-        raise ValueError("a method over the model cannot be precomputed")
-
-
-def _check_types(methods: Mapping[str, Method]) -> None:
-    """Raises ValueError if two methods give an option different types, because a study has one key for it."""
+def read_methods() -> dict[str, Method]:
+    """File stem -> method. Raises ValueError if two methods give an option different types, because a study has one
+    key for it."""
+    methods = build_declarations(PACKAGE, "METHOD", lambda name, declared: Method(**declared | {"name": name}))
     types: dict[str, tuple[str, type]] = {}
     for method in methods.values():
         for name, option in method.function_options.items():
             first, kind = types.setdefault(name, (method.name, type(option.default)))
             if type(option.default) is not kind:
                 raise ValueError(f"option {name} has different types in {first} and {method.name}; rename one of them")
+    return methods
 
 
-METHODS: dict[str, Method] = _read()
+METHODS: dict[str, Method] = read_methods()
 
 
 def load(name: str) -> Callable:

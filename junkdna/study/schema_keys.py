@@ -1,6 +1,7 @@
 """Keys of a pydantic model: the keys on the path of an error, and the valid keys and values at a path."""
 
 import re
+from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -29,9 +30,8 @@ def steps(model: type[BaseModel], path: tuple) -> list:
 def in_words(place: list | tuple) -> str:
     """A path as text, such as experiments.context.models.0; parts with white space are quoted as in Python."""
     texts = map(str, place)
-    return (
-        ".".join(part if re.fullmatch(r"\S+", part) and part.isprintable() else ascii(part) for part in texts) or "file"
-    )
+    parts = [part if re.fullmatch(r"\S+", part) and part.isprintable() else ascii(part) for part in texts]
+    return ".".join(parts) or "file"
 
 
 def keys_at(model: type[BaseModel], place: list) -> list[str]:
@@ -57,23 +57,21 @@ def places_of_key(model: type[BaseModel], key: str) -> list[str]:
     return [*dict.fromkeys(place for place, keys in _mappings([model], "") if key in keys)]
 
 
-def _mappings(annotations: list, place: str) -> list[tuple[str, list[str]]]:
+def _mappings(annotations: list, place: str) -> Iterator[tuple[str, list[str]]]:
     """(path, its named keys) of every mapping at or below `place`."""
-    mappings = []
     for annotation in annotations:
         args = get_args(annotation)
         if _is_model(annotation):
-            mappings.append((place or "the top level", [*annotation.model_fields]))
+            yield place or "the top level", [*annotation.model_fields]
             for name, field in annotation.model_fields.items():
-                mappings += _mappings(_alternatives(field.annotation), f"{place}.{name}".lstrip("."))
+                yield from _mappings(_alternatives(field.annotation), f"{place}.{name}".lstrip("."))
         elif get_origin(annotation) is dict:
             keys = _alternatives(args[0])[0]
             if get_origin(keys) is Literal:
-                mappings.append((place, [*get_args(keys)]))
-            mappings += _mappings(_alternatives(args[1]), f"{place}.NAME")
+                yield place, [*get_args(keys)]
+            yield from _mappings(_alternatives(args[1]), f"{place}.NAME")
         elif get_origin(annotation) is list:
-            mappings += _mappings(_alternatives(args[0]), f"an entry of {place}")
-    return mappings
+            yield from _mappings(_alternatives(args[0]), f"an entry of {place}")
 
 
 def _at(model: type[BaseModel], place: list) -> list:

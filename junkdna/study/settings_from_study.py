@@ -8,15 +8,10 @@ from functools import cache
 
 from junkdna.storage.fingerprint import canonical_json, code_fingerprint, settings_fingerprint
 from junkdna.study.cell import TRAINING_KNOBS, Cell, Knobs, has_shots
-from junkdna.study.cell_settings import (
-    CellSettings,
-    GenerateSettings,
-    ScoringSettings,
-    TokenSettings,
-    TrainingSettings,
-)
-from junkdna.study.compress_settings import compressed_settings, method_module
+from junkdna.study.cell_settings import CellSettings, GenerateSettings, ScoringSettings, TokenSettings, TrainingSettings
+from junkdna.study.compress_settings import compressed_settings
 from junkdna.study.formats import FORMATS, format_module, format_of, tokens_format
+from junkdna.study.methods import METHODS
 from junkdna.study.options import option_values
 from junkdna.study.settings_base import SETTINGS_VERSION
 from junkdna.study.source_settings import example_settings, model_settings
@@ -58,9 +53,7 @@ def _training(cell: Cell, protocol: Protocol) -> TrainingSettings:
 def _inputs(cell: Cell, resolved: Resolved) -> dict[str, str]:
     """Fingerprints of the settings of the files a cell reads. As part of the cell's settings they make a cell stale
     when its inputs change, whatever the dates of the files are."""
-    fingerprints = dict(
-        _input_fingerprints(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved)
-    )
+    fingerprints = _input_fingerprints(cell.model, cell.task, cell.token_knobs, cell.protocol, cell.roles, resolved)
     if cell.compressed_path is None:
         return fingerprints
     settings = compressed_settings(cell.model, cell.compression, cell.seed, resolved)
@@ -85,7 +78,7 @@ def _modules(cell: Cell, answer_format: str) -> list[str]:
     if cell.compressed_path is not None:
         modules.append("junkdna.compress.artifact")
     elif cell.compression.level:
-        modules.append(method_module(cell.compression))
+        modules.append(METHODS[cell.compression.method].module)
     return modules if cell.transfer == "none" else [*modules, *TRAINING]
 
 

@@ -10,7 +10,6 @@ from junkdna.study.model_files import CODE, MODEL_FILES
 from junkdna.study.settings_base import SETTINGS_VERSION, Settings
 from junkdna.study.sources import PinnedSource, pinned
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
     checksum, wheels by theirs, and Hub repositories by their revision."""
     task, entry = resolved.tasks[task_name], resolved.study.tasks[task_name]
     kind = resolved.source_of(task_name)
-    split = raw_split(task, role)
+    split = task.split_of(role)
     source = pinned(task.sources[kind], resolved.study.pins())
     if kind == "local" and entry.folder is not None:
         source = replace(source, local=entry.folder)
@@ -106,7 +105,7 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
         splits=splits,
         columns=task.columns_of(kind).model_dump(exclude_none=True),
         limits=(entry.limits or task.limits).model_dump(exclude_none=True, include={role}),
-        code=code_fingerprint("junkdna.data.load_examples", "junkdna.data.examples_file"),
+        code=code_fingerprint("junkdna.data.examples", "junkdna.data.examples_file"),
         labels=task.labels,
         label_groups=task.label_groups,
         match=task.generate.match if task.generate else None,
@@ -115,15 +114,6 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
         hash_split=HashCut(**cut.model_dump()) if cut else None,
         shots=ShotRows(**task.shots.model_dump()) if with_shots else None,
     )
-
-
-def raw_split(task: Task, role: str) -> str:
-    """The raw split with the rows of a role."""
-    if role == "shots":
-        return task.shots.of
-    if task.hash_split:
-        return task.hash_split.of
-    return task.train_split if role == "train" else task.evaluate_split
 
 
 def data_files_digest(source: PinnedSource, paths: Iterable[str]) -> str | None:

@@ -134,9 +134,6 @@ class _Registry(StrictModel):
 
 
 @cache
-def load_wheel_pins(file: Path = WHEELS_FILE) -> dict[str, WheelPin]:
-    """Name on the package index -> pin, of every wheel in the registry `file`.
-
-    Raises UserError if the file is missing or wrong. Nothing is downloaded.
-    """
-    return validated(_Registry, {"wheels": read_yaml(file)}, str(file)).wheels
+def load_wheel_pins() -> dict[str, WheelPin]:
+    """Name on the package index -> pin, of every wheel in the package's registry. Nothing is downloaded."""
+    return validated(_Registry, {"wheels": read_yaml(WHEELS_FILE)}, str(WHEELS_FILE)).wheels

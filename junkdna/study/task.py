@@ -1,20 +1,20 @@
 """The models of a task file. Read at validation time, so imports nothing heavy."""
 
 import re
+from collections.abc import Iterator
 from string import Formatter
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from junkdna.errors import unknown_name
-from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource
+from junkdna.study.columns import Columns, HashSplit, Limits, Shots, Strippable, TaskSource
 from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
 from junkdna.study.strict_model import KnobValue, Line, Name, StrictModel
 
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
-STRIPPABLE = ("text", "text_b", "passage", "suffix", "group", "shown", "choices", "answer")
 
 
 class Knob(StrictModel):
@@ -103,147 +103,147 @@ class Task(StrictModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Task":
+        if problem := next(self._problems(), ""):
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        """How keys contradict each other. Only the first is reported, so each check relies on those before it."""
         for columns in [self.columns, *(s.columns for s in self.sources.values() if s.columns)]:
-            self._check_kind(columns)
+            yield from self._problems_of_kind(columns)
         if self.metric not in METRIC_KINDS:
-            raise ValueError(str(unknown_name("metric", self.metric, METRIC_KINDS)))
+            yield str(unknown_name("metric", self.metric, METRIC_KINDS))
         if self.kind not in METRIC_KINDS[self.metric]:
             fitting = [name for name, kinds in METRIC_KINDS.items() if self.kind in kinds]
             if "metric" not in self.model_fields_set:
-                raise ValueError(f"kind {self.kind} needs a metric: {' or '.join(fitting)}")
-            raise ValueError(f"metric {self.metric} does not fit kind {self.kind}; use {' or '.join(fitting)}")
+                yield f"kind {self.kind} needs a metric: {' or '.join(fitting)}"
+            yield f"metric {self.metric} does not fit kind {self.kind}; use {' or '.join(fitting)}"
         if self.metric == "f1" and len(self.class_names()) != 2:
-            raise ValueError(f"metric f1 needs two classes, but there are {len(self.class_names())}")
+            yield f"metric f1 needs two classes, but there are {len(self.class_names())}"
         if self.metric == "token_f1" and self.generate.match == "number":
-            raise ValueError("metric token_f1 compares words; with generate.match number, use exact_match")
+            yield "metric token_f1 compares words; with generate.match number, use exact_match"
         names = self.class_names()
         if len({*names}) < len(names):
-            raise ValueError(f"labels {self.labels} contain a class twice")
+            yield f"labels {self.labels} contain a class twice"
         if self.verbalizers is not None and not len({*self.verbalizers}) == len(self.verbalizers) == len(names):
-            raise ValueError(f"verbalizers {self.verbalizers} must be one distinct word for each class of {names}")
-        self._check_classes()
-        self._check_splits()
-        self._check_knobs()
-        self._check_prompts()
-        return self
+            yield f"verbalizers {self.verbalizers} must be one distinct word for each class of {names}"
+        yield from self._problems_of_classes()
+        yield from self._problems_of_splits()
+        yield from self._problems_of_knobs()
+        yield from self._problems_of_prompts()
 
-    def _check_kind(self, columns: Columns) -> None:
+    def _problems_of_kind(self, columns: Columns) -> Iterator[str]:
         labeled = self.kind in ("classify", "pair")
         if self.kind == "choice" and columns.choices is None:
-            raise ValueError("kind choice needs columns.choices")
+            yield "kind choice needs columns.choices"
         if labeled and not (self.labels or self.label_groups):
-            raise ValueError(f"kind {self.kind} needs labels (in class order) or label_groups")
+            yield f"kind {self.kind} needs labels (in class order) or label_groups"
         if not labeled and (self.labels or self.label_groups or self.verbalizers):
-            raise ValueError(f"labels, label_groups and verbalizers are for kinds classify and pair, not {self.kind}")
+            yield f"labels, label_groups and verbalizers are for kinds classify and pair, not {self.kind}"
         if self.kind == "pair" and columns.text_b is None:
-            raise ValueError("kind pair needs columns.text_b")
+            yield "kind pair needs columns.text_b"
         if columns.text_b is not None and columns.passage is not None:
-            raise ValueError(
-                "columns.text_b and columns.passage exclude each other, because an encoder reads only two segments"
-            )
+            yield "columns.text_b and columns.passage exclude each other, because an encoder reads only two segments"
         if (self.kind == "generate") != (self.generate is not None):
-            raise ValueError("kind generate and the key generate go together")
+            yield "kind generate and the key generate go together"
         if isinstance(columns.answer, list) and self.kind != "generate":
-            raise ValueError("columns.answer as a list is for kind generate")
+            yield "columns.answer as a list is for kind generate"
         if isinstance(columns.answer, int) and self.kind != "choice":
-            raise ValueError(
-                f"columns.answer as a number is for kind choice; kind {self.kind} needs the name of a column"
-            )
-        self._check_unused(columns)
+            yield f"columns.answer as a number is for kind choice; kind {self.kind} needs the name of a column"
+        yield from self._problems_of_unread(columns)
 
-    def _check_unused(self, columns: Columns) -> None:
-        """Raise ValueError for keys of `columns` that this kind does not read."""
+    def _problems_of_unread(self, columns: Columns) -> Iterator[str]:
+        """Keys of `columns` that this kind does not read."""
         if self.kind != "choice" and (columns.choices is not None or columns.choice_labels is not None):
-            raise ValueError(f"columns.choices and columns.choice_labels are for kind choice, not {self.kind}")
-        texts = {name for name in STRIPPABLE if getattr(columns, name) is not None}
+            yield f"columns.choices and columns.choice_labels are for kind choice, not {self.kind}"
+        texts = {name for name in get_args(Strippable) if getattr(columns, name) is not None}
         texts -= {"answer"} if self.kind != "generate" else set()
         if unused := [name for name in columns.strip if name not in texts]:
-            raise ValueError(
-                f"columns.strip: {unused[0]} is not a text of this task (valid: {', '.join(sorted(texts))})"
-            )
+            yield f"columns.strip: {unused[0]} is not a text of this task (valid: {', '.join(sorted(texts))})"
         if isinstance(columns.answer, str) and re.search(r"[{}]", columns.answer):
             hint = " or a list of templates" if self.kind == "generate" else ""
-            raise ValueError(
-                f"columns.answer {columns.answer!r} has braces; write the name of a column without braces{hint}"
-            )
+            yield f"columns.answer {columns.answer!r} has braces; write the name of a column without braces{hint}"
 
-    def _check_classes(self) -> None:
+    def _problems_of_classes(self) -> Iterator[str]:
         if self.kind not in ("classify", "pair"):
             return
         if self.labels and self.label_groups:
-            raise ValueError("labels and label_groups exclude each other; both name the classes")
+            yield "labels and label_groups exclude each other; both name the classes"
         groups = self.label_groups or {}
         if empty := [name for name, members in groups.items() if not members]:
-            raise ValueError(f"label_groups: class {empty[0]!r} has no values, so no row can belong to it")
+            yield f"label_groups: class {empty[0]!r} has no values, so no row can belong to it"
         members = [member for values in groups.values() for member in values]
         if twice := [member for member in members if members.count(member) > 1]:
-            raise ValueError(f"label_groups contain the value {twice[0]!r} twice; each value must belong to one class")
+            yield f"label_groups contain the value {twice[0]!r} twice; each value must belong to one class"
         if len(self.class_names()) < 2:
-            raise ValueError(f"the only class is {self.class_names()[0]!r}; kind {self.kind} needs at least two")
+            yield f"the only class is {self.class_names()[0]!r}; kind {self.kind} needs at least two"
         if any(not word.strip() for word in [*self.class_names(), *(self.verbalizers or [])]):
-            raise ValueError("the name or verbalizer of a class is empty, so a model could not answer with it")
+            yield "the name or verbalizer of a class is empty, so a model could not answer with it"
 
-    def _check_splits(self) -> None:
+    def _problems_of_splits(self) -> Iterator[str]:
         if (self.hash_split is None) == (self.evaluate_split is None):
-            raise ValueError("set either evaluate_split (and train_split) or hash_split")
+            yield "set either evaluate_split (and train_split) or hash_split"
         if self.hash_split is not None and self.train_split is not None:
-            raise ValueError("train_split goes with evaluate_split, because hash_split already selects train rows")
+            yield "train_split goes with evaluate_split, because hash_split already selects train rows"
         if self.train_split is not None and self.train_split == self.evaluate_split:
-            raise ValueError(
-                f"train_split and evaluate_split are both {self.train_split!r}; use hash_split to divide one split"
-            )
+            yield f"train_split and evaluate_split are both {self.train_split!r}; use hash_split to divide one split"
         for kind, source in self.sources.items():
             if getattr(source, kind) is None:
-                raise ValueError(f"sources.{kind} needs the key {kind!r}")
-            needed = self.hash_split.of if self.hash_split else self.evaluate_split
+                yield f"sources.{kind} needs the key {kind!r}"
+            needed = self.split_of("evaluate")
             if needed not in source.splits:
-                raise ValueError(f"sources.{kind}.splits lacks {needed!r} (has {', '.join(source.splits)})")
+                yield f"sources.{kind}.splits lacks {needed!r} (has {', '.join(source.splits)})"
         for split in self.raw_splits():
             if not any(split in source.splits for source in self.sources.values()):
-                raise ValueError(f"no source has the split {split!r}")
+                yield f"no source has the split {split!r}"
 
-    def _check_knobs(self) -> None:
+    def _problems_of_knobs(self) -> Iterator[str]:
         if "context" in self.knobs:
             if self.columns.passage is None:
-                raise ValueError("knob context needs columns.passage")
+                yield "knob context needs columns.passage"
             values = self.knobs["context"].values
             if other := [value for value in values if value not in ("none", "passage") and not self._is_window(value)]:
                 valid = f"none, passage{' and numbers of tokens from 1' if self.has_answer_span else ''}"
-                raise ValueError(f"knob context of kind {self.kind} takes {valid} (given: {other})")
+                yield f"knob context of kind {self.kind} takes {valid} (given: {other})"
         if "options" in self.knobs:
             if self.kind != "choice":
-                raise ValueError("knob options needs kind choice")
+                yield "knob options needs kind choice"
             most = len(self.columns.choices) if isinstance(self.columns.choices, list) else None
             for value in self.knobs["options"].values:
                 if not isinstance(value, int) or value < 2 or (most is not None and value > most):
-                    raise ValueError(f"knob options: {value!r} must be 2 to {most or 'the number of choices'}")
+                    yield f"knob options: {value!r} must be 2 to {most or 'the number of choices'}"
 
-    def _check_prompts(self) -> None:
+    def _problems_of_prompts(self) -> Iterator[str]:
         _check_fields("description", self.description, ("group",))
-        prompts = {"prompt": self.prompt}
+        columns = [self.columns_of(source) for source in self.sources]
+        needed = {"text"} | {field for field in ("text_b", "passage") for each in columns if getattr(each, field)}
+        prompts = {"prompt": needed}
         if self.kind == "choice":
-            prompts["mcq_prompt"] = self.mcq_prompt
-        for name, prompt in prompts.items():
-            columns = [self.columns_of(source) for source in self.sources]
-            needed = {"text"} | {field for field in ("text_b", "passage") for each in columns if getattr(each, field)}
-            needed |= {"choices"} if name == "mcq_prompt" else set()
-            if lacks := sorted(needed - _check_fields(name, prompt, PROMPT_FIELDS)):
-                raise ValueError(f"{name} lacks {{{lacks[0]}}}, so a decoder would not see it")
+            prompts["mcq_prompt"] = needed | {"choices"}
+        for name, needed in prompts.items():
+            if lacks := sorted(needed - _check_fields(name, getattr(self, name), PROMPT_FIELDS)):
+                yield f"{name} lacks {{{lacks[0]}}}, so a decoder would not see it"
 
     def columns_of(self, source: str) -> Columns:
         """The columns of a source, by default those of the task."""
         return self.sources[source].columns or self.columns
 
+    def split_of(self, role: str) -> str | None:
+        """The raw split with the rows of a role (train, evaluate, shots); None if the task has no such rows."""
+        if role == "shots":
+            return self.shots.of if self.shots else None
+        if self.hash_split:
+            return self.hash_split.of
+        return self.train_split if role == "train" else self.evaluate_split
+
     def raw_splits(self) -> list[str]:
         """Names of the raw splits that the roles of the task read."""
-        cut = self.hash_split.of if self.hash_split else None
-        named = [cut, self.train_split, self.evaluate_split, self.shots.of if self.shots else None]
-        return list(dict.fromkeys(split for split in named if split))
+        return list(dict.fromkeys(filter(None, map(self.split_of, ("train", "evaluate", "shots")))))
 
     @property
     def trains(self) -> bool:
         """Whether the task has rows to fine-tune on."""
-        return self.hash_split is not None or self.train_split is not None
+        return self.split_of("train") is not None
 
     @property
     def has_answer_span(self) -> bool:
@@ -300,5 +300,5 @@ def _check_fields(name: str, prompt: str, valid: tuple[str, ...]) -> set[str]:
     for field, form, conversion in fields:
         if field not in valid or form or conversion:
             text = field if field not in valid else f"{field}!{conversion}:{form}"
-            raise ValueError(str(unknown_name("field", text, valid, name)))
+            raise unknown_name("field", text, valid, name)
     return {field for field, _, _ in fields}

@@ -5,6 +5,7 @@ Each sentence names the path, the value, the expected kind of value, and how to 
 
 import datetime
 import re
+from collections.abc import Sized
 from difflib import get_close_matches
 
 from pydantic import BaseModel
@@ -15,26 +16,24 @@ from junkdna.study.schema_keys import KEY, in_words, keys_at, places_of_key, ste
 from junkdna.study.strict_model import NAME_PATTERN, PLAIN, valid_name
 
 KINDS = {  # pydantic's type of error -> the expected kind of value
-    "string_type": "a text",
-    "string_sub_type": "a text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "`key: value` lines",
-    "model_type": "`key: value` lines",
+    **dict.fromkeys(("string_type", "string_sub_type"), "a text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "`key: value` lines"),
 }
-BOUNDS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
+SENTENCES = {  # pydantic's type of error -> the sentence, with the limits that pydantic names
+    "greater_than": "must be more than {gt:.12g} (given: {given})",
+    "greater_than_equal": "must be at least {ge:.12g} (given: {given})",
+    "less_than": "must be less than {lt:.12g} (given: {given})",
+    "less_than_equal": "must be at most {le:.12g} (given: {given})",
+    "string_too_short": "is empty; write a text or remove the key",
+    "string_too_long": "has {amount:,} characters; at most {max_length} are allowed (given: {given})",
+    "too_short": "is empty; at least {min_length} entry is needed (given: {given})",
+    "too_long": "has {amount} entries; at most {max_length} are allowed (given: {given})",
+    "finite_number": "must be a finite number (given: {given})",
+    "string_unicode": "contains half of a Unicode character; write the text again (given: {given})",
 }
 PATTERNS = {  # pattern or key -> its rule in words
     PLAIN: "must be one line, without control characters",
@@ -71,41 +70,21 @@ def _sentence(model: type[BaseModel], item: dict) -> str:
     if kind == "missing":
         fix = "the second number of the pair" if isinstance(key, int) else f"write `{key}: ...`"
         return f"is missing: {fix} ({wanted_at(model, place)})"
-    if key == KEY and kind in ("literal_error", "string_pattern_mismatch", "string_type"):
-        return _key(item)
     if kind == "literal_error":
-        return str(unknown_name("value", _spelled(given), _choices(item)))
+        valid = re.findall(r"'((?:[^'\\]|\\.)*)'", item["ctx"]["expected"])
+        return str(unknown_name("key" if key == KEY else "value", _spelled(given), valid))
+    if key == KEY and kind in ("string_pattern_mismatch", "string_type"):
+        return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
     if kind in KINDS:
         return _other_kind(KINDS[kind], item, next(iter(keys_at(model, place)), ""))
-    if kind in BOUNDS:
-        name, words = BOUNDS[kind]
-        return f"must be {words} {_digits(item['ctx'][name])} (given: {short_repr(given)})"
-    return _rare(item)
-
-
-def _digits(number: float) -> str:
-    return str(int(number)) if number == int(number) else f"{number:g}"
-
-
-def _rare(item: dict) -> str:
-    kind, given, limits = item["type"], item.get("input"), item.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return _pattern(item)
-    if kind == "string_too_short":
-        return "is empty; write a text or remove the key"
-    if kind == "string_too_long":
-        return f"has {len(given):,} characters; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
-    if kind == "too_short":
-        return f"is empty; at least {limits['min_length']} entry is needed (given: {short_repr(given)})"
-    if kind == "too_long":
-        return f"has {len(given)} entries; at most {limits['max_length']} are allowed (given: {short_repr(given)})"
-    if kind == "finite_number":
-        return f"must be a finite number (given: {short_repr(given)})"
-    if kind == "string_unicode":
-        return f"contains half of a Unicode character; write the text again (given: {short_repr(given)})"
+    if kind in SENTENCES:
+        amount = len(given) if isinstance(given, Sized) else 0
+        return SENTENCES[kind].format(given=short_repr(given), amount=amount, **item.get("ctx", {}))
     if kind == "invalid_key":
-        return f"key {_spelled(item['loc'][-1])} is not a text; keys here are words (put numbers in quotes)"
-    if kind in ("value_error", "source_kind"):
+        return f"key {_spelled(key)} is not a text; keys here are words (put numbers in quotes)"
+    if kind == "value_error":
         message = item["msg"].removeprefix("Value error, ")
         add_value = not isinstance(given, dict | list | BaseModel) and short_repr(given) not in message
         return f"{message} (given: {_written(given)})" if add_value else message
@@ -117,17 +96,6 @@ def _unknown_key(model: type[BaseModel], place: list) -> str:
     others = [] if name in here else places_of_key(model, name)
     text = str(unknown_name("key", place[-1], here))
     return f"{text} {name!r} belongs in {' or '.join(others[:3])}." if others else text
-
-
-def _key(item: dict) -> str:
-    given = item["input"]
-    if item["type"] == "literal_error":
-        return str(unknown_name("key", _spelled(given), _choices(item)))
-    return f"this name {_pattern(item) if isinstance(given, str) else _other_kind('a text', item)}"
-
-
-def _choices(item: dict) -> list[str]:
-    return re.findall(r"'((?:[^'\\]|\\.)*)'", item["ctx"]["expected"])
 
 
 def _pattern(item: dict) -> str:
@@ -150,7 +118,7 @@ def _other_kind(expected: str, item: dict, first_key: str = "") -> str:
     if given is None:
         return f"is empty; it must be {expected}{_fill(expected)}"
     if "a text" in expected and not isinstance(given, str | list | dict):
-        return f"must be {expected}, but YAML reads {_read_as(given)}; put it in quotes{_quoted(given)}"
+        return f"must be {expected}, but YAML reads {_read_as(given)}"
     return f"must be {expected} (given: {_written(given)}){_rewrite(expected, given, first_key)}"
 
 
@@ -176,17 +144,13 @@ def _rewrite(expected: str, given: object, first_key: str) -> str:
     if isinstance(given, list | dict):
         return "; write one value, without brackets, braces or dashes"
     if "true or false" in expected:
-        return _close(str(given), ("true", "false"))
+        close = get_close_matches(str(given).lower(), ("true", "false"), n=1)
+        return f"; did you mean {close[0]}?" if close else ""
     if "number" in expected:
         if isinstance(given, str) and re.fullmatch(r"[-+]?[0-9]+", given):
             return "; remove the quotes"
         return f"; write {'digits only, such as 3' if 'whole' in expected else 'digits with a point, such as 0.5'}"
     return ""
-
-
-def _close(given: str, valid: tuple[str, ...]) -> str:
-    close = get_close_matches(given.lower(), valid, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _spelled(value: object) -> str:
@@ -203,18 +167,14 @@ def _written(value: object) -> str:
 
 
 def _read_as(given: object) -> str:
+    """As what YAML reads a plain word that should be a text, and the word in quotes."""
     if isinstance(given, bool):
-        return f"it as {_spelled(given)}, not as a word"
+        words = '"true" or "yes"' if given else '"false" or "no"'
+        return f"it as {_written(given)}, not as a word; put it in quotes, such as {words}"
     if isinstance(given, datetime.date):
-        return f"{given.isoformat()} as a date"
-    return f"{short_repr(given)} as {'a number' if isinstance(given, int | float) else type(given).__name__}"
-
-
-def _quoted(given: object) -> str:
-    if isinstance(given, bool):
-        return ', such as "true" or "yes"' if given else ', such as "false" or "no"'
-    if isinstance(given, datetime.date):
-        return f', such as "{given.isoformat()}"'
+        return f'{given.isoformat()} as a date; put it in quotes, such as "{given.isoformat()}"'
     if isinstance(given, int):
-        return f', such as "{given}"'
-    return ' exactly as you mean it, such as "1.10" or "1e3"'  # YAML read 1.10 as 1.1
+        return f'{short_repr(given)} as a number; put it in quotes, such as "{given}"'
+    kind = "a number" if isinstance(given, float) else type(given).__name__
+    example = 'exactly as you mean it, such as "1.10" or "1e3"'  # YAML read 1.10 as 1.1
+    return f"{short_repr(given)} as {kind}; put it in quotes {example}"

@@ -9,7 +9,7 @@ from pyarrow import parquet
 from typed_settings import typed
 
 from junkdna.data.class_names import apply_class_names, feature_names
-from junkdna.data.load_examples import load_examples
+from junkdna.data.examples import load_examples
 from junkdna.data.rows import load_raw
 from junkdna.errors import UserError
 from junkdna.study.sources import PinnedSource

@@ -12,9 +12,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of the package `things`, which declarations are read from."""
     monkeypatch.setattr(declarations, "PACKAGE", tmp_path)
     (tmp_path / "things").mkdir()
-    declarations.read_declarations.cache_clear()
-    yield tmp_path / "things"
-    declarations.read_declarations.cache_clear()
+    return tmp_path / "things"
 
 
 def test_each_file_gives_its_literals_and_is_not_imported(folder):
@@ -23,7 +21,7 @@ def test_each_file_gives_its_literals_and_is_not_imported(folder):
         '"""B."""\n\nimport no_such_module\n\nTHING = Thing(label="B", levels=("x",), most=-1)\n'
     )
     (folder / "a.py").write_text("THING = Thing(options={'group': {'default': 0}})\n")
-    found = declarations.read_declarations("things", "THING")
+    found = declarations.build_declarations("things", "THING", lambda _, declared: declared)
     assert found == {"a": {"options": {"group": {"default": 0}}}, "b": {"label": "B", "levels": ("x",), "most": -1}}
     assert [*found] == ["a", "b"]
 
@@ -41,4 +39,4 @@ def test_each_file_gives_its_literals_and_is_not_imported(folder):
 def test_a_file_that_declares_nothing_is_named_with_its_line(folder, text, message):
     (folder / "a.py").write_text(text)
     with pytest.raises(ValueError, match=message):
-        declarations.read_declarations("things", "THING")
+        declarations.build_declarations("things", "THING", lambda _, declared: declared)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from junkdna.study.levels import BITS, LEVEL_KINDS, level_error, parse_level
+from junkdna.study.levels import BITS, LEVEL_KINDS, parse_level
 
 GOOD = [
     ("sparsity", 0), ("sparsity", 0.7), ("sparsity", 1), ("sparsity", 1e-6), ("keep_of", (0, 1)), ("keep_of", (2, 4)),
@@ -13,7 +13,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("kind", "value"), GOOD)
 def test_a_good_level_survives_its_text(kind, value):
-    assert level_error(kind, value) == ""
+    assert LEVEL_KINDS[kind].error(value) == ""
     assert parse_level(LEVEL_KINDS[kind].write(value)) == (kind, value)
 
 
@@ -43,7 +43,7 @@ def test_a_good_level_survives_its_text(kind, value):
     ],
 )
 def test_a_bad_level_says_the_rule_and_the_likely_fix(kind, value, words):
-    assert level_error(kind, value) == words
+    assert LEVEL_KINDS[kind].error(value) == words
 
 
 @pytest.mark.parametrize("text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "5bit", "rank2", "half"])

@@ -61,14 +61,11 @@ def declare(tmp_path, monkeypatch):
     def read(**changes):
         literal = ", ".join(f"{name}={value!r}" for name, value in (good | changes).items() if value is not None)
         (tmp_path / "compress" / "methods" / "mine.py").write_text(f"METHOD = Method({literal})\n")
-        declarations.read_declarations.cache_clear()
-        return methods._read()
+        return methods.read_methods()
 
     (tmp_path / "compress" / "methods").mkdir(parents=True)
     monkeypatch.setattr(declarations, "PACKAGE", tmp_path)
-    yield read
-    monkeypatch.undo()
-    declarations.read_declarations.cache_clear()
+    return read
 
 
 def test_a_file_is_a_method_with_the_name_of_the_file(declare):

@@ -25,7 +25,6 @@ from junkdna.data.usable_rows import EQUAL, read_notes
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings_from_study as study_settings
-from junkdna.study import source_settings
 from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
@@ -146,7 +145,7 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             groups = Counter(row["group"] for row in rows)
             assert {*groups.values()} == {real.task.shots.count}
         elif not real.task.hash_split:
-            stored = real.tables[source_settings.raw_split(real.task, role)].num_rows
+            stored = real.tables[real.task.split_of(role)].num_rows
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
             assert real.task.kind == "generate" or 0 <= row["answer"] < options_of(row, real.task)

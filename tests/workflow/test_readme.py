@@ -11,7 +11,7 @@ import yaml
 from project import ROOT
 
 from junkdna.cli.main import parser
-from junkdna.data.load_examples import load_examples
+from junkdna.data.examples import load_examples
 from junkdna.study import grid, source_settings
 from junkdna.study.load import resolve
 from junkdna.study.task_files import builtin_tasks

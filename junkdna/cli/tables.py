@@ -1,0 +1,128 @@
+"""`junkdna claims` and `junkdna drops`: the tables of a study as text, for a terminal."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.errors import UserError
+from junkdna.study.study import Resolved
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from junkdna.analysis.findings import Headline
+
+CLAIM_COLUMNS = ("verdict", "experiment", "tested on", "effect (95 %)", "q", "seeds", "examples", "remarks")
+DROP_COLUMNS = ("condition", "compression", "transfer", "score (95 %)", "drop (95 %)", "retention (95 %)", "seeds")
+
+
+def claims(resolved: Resolved) -> Iterator[str]:
+    """Lines with the verdict on every claim of a finished study, and the findings that it rests on.
+
+    Raises UserError if the study has no table of claims.
+    """
+    from junkdna.analysis.claim_catalog import CLAIMS
+    from junkdna.analysis.claims_table import headlines
+
+    table = _read(resolved, "claims")
+    heads = headlines(table)
+    for name, claim in CLAIMS.items():
+        yield f"{claim.label}: {_headline(heads[name])}"
+        yield f"  effect: {claim.effect}"
+        rows = [_claim_row(row) for row in table.filter(claim=name).iter_rows(named=True)]
+        yield from (f"  {line}" for line in aligned(CLAIM_COLUMNS, rows)) if rows else ()
+        yield ""
+    margin = resolved.study.claims.margin
+    yield f"The margin is {margin:g} of retention. Verdicts hold for this model, for examples and runs like these."
+
+
+def _headline(head: "Headline") -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in head.counts.items() if count)
+    reason = f" ({head.reason})" if head.reason else ""
+    return f"{head.verdict.upper()}{reason}{f'; rows: {counts}' if counts else ''}"
+
+
+def _claim_row(row: dict) -> tuple[str, ...]:
+    return (
+        row["verdict"],
+        row["experiment"] or "(whole study)",
+        row["unit"],
+        interval(row["estimate"], row["low"], row["high"]),
+        "" if row["q"] is None else f"{row['q']:.3f}",
+        str(row["n_seeds"]),
+        str(row["n_examples"]),
+        "; ".join(_remarks(row)),
+    )
+
+
+def _remarks(row: dict) -> Iterator[str]:
+    """Why a finding is not decided or not to be trusted, and what would decide it."""
+    if row["reason"]:
+        yield row["reason"]
+    if row["scale_free"]:
+        yield f"on d': {row['scale_free']}"
+    if row["other_baseline"]:
+        yield f"with the other baseline: {row['other_baseline']}"
+    if row["verdict"] == "undecided" and row["detectable"] is not None:
+        yield f"could have found {row['detectable']:.2f}"
+        if row["seeds_needed"] is not None:
+            yield f"about {row['seeds_needed']} seeds would do"
+        elif row["examples_needed"] is not None:
+            yield f"about {row['examples_needed']} examples would do"
+
+
+def drops(resolved: Resolved, experiment: str | None = None) -> Iterator[str]:
+    """Lines with the rows of the table of drops, of one experiment or of all.
+
+    Raises UserError for an unknown experiment, and if the study has no table of drops.
+    """
+    table = _read(resolved, "drops")
+    if experiment is not None and experiment not in (
+        names := table["experiment"].unique(maintain_order=True).to_list()
+    ):
+        from junkdna.errors import unknown_name
+
+        raise unknown_name("experiment", experiment, names, "--experiment")
+    for name in [experiment] if experiment else table["experiment"].unique(maintain_order=True):
+        yield name
+        rows = [_drop_row(row) for row in table.filter(experiment=name).iter_rows(named=True)]
+        yield from (f"  {line}" for line in aligned(DROP_COLUMNS, rows))
+        yield ""
+
+
+def _drop_row(row: dict) -> tuple[str, ...]:
+    values = (
+        interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("score", "drop", "retention")
+    )
+    return (row["label"], row["compression"], row["transfer"], *values, str(row["n_seeds"]))
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Such as "0.175 (0.091 to 0.254)"; a limit that is unbounded is "?", and a value that is undefined is "-"."""
+    if value is None:
+        return "-"
+    ends = ("?" if end is None else f"{end:.3f}" for end in (low, high))
+    return f"{value:.3f} ({' to '.join(ends)})"
+
+
+def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lines of a text table with a header, columns padded to their widest text."""
+    table = [tuple(columns), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _read(resolved: Resolved, name: str) -> "pl.DataFrame":
+    from junkdna.storage.tables import read_frame
+
+    folder = Path("results/studies") / resolved.study.study
+    path = folder / f"tables/{name}.parquet"
+    if not path.is_file():
+        there = f"{folder}/partial" if (folder / "partial/tables").is_dir() else ""
+        hint = f" Tables of the finished cells are in {there}." if there else ""
+        raise UserError(
+            f"{path} does not exist: study {resolved.study.study} is not complete.{hint} "
+            f"To complete it, run: {resolved.commands.snakemake('--cores', 'all')}"
+        )
+    return read_frame(path, f"table of {name}")
