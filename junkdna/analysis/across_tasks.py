@@ -21,13 +21,17 @@ MEASURES = ("dense error", "human gap by human", "human gap by dense")
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
-    performance is known, one by each human gap. Only the first is primary, because the gaps contain the same error."""
+    performance is known for enough tasks, one by each human gap. Only the first is primary, because the gaps contain the same error."""
     for curves in evidence.pruned():
-        if len({curve.condition.task for curve in curves}) > 1:
-            for measure in MEASURES:
-                known = [curve for curve in curves if measure == MEASURES[0] or curve.condition in evidence.human]
-                if known:
-                    yield _finding(evidence, known, measure)
+        if len(_tasks(curves)) > 1:
+            yield _finding(evidence, curves, MEASURES[0])
+            known = [curve for curve in curves if curve.condition in evidence.human]
+            for measure in MEASURES[1:] if len(_tasks(known)) >= LEAST_TASKS else ():
+                yield _finding(evidence, known, measure)
+
+
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
 
 
 def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
