@@ -21,7 +21,8 @@ MEASURES = ("dense error", "human gap by human", "human gap by dense")
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
-    performance is known for enough tasks, one by each human gap. Only the first is primary, because the gaps contain the same error."""
+    performance is known for enough tasks, one by each human gap. Only the first is primary, because the gaps contain
+    the same error."""
     for curves in evidence.pruned():
         if len(_tasks(curves)) > 1:
             yield _finding(evidence, curves, MEASURES[0])
