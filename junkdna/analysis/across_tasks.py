@@ -21,13 +21,20 @@ MEASURES = ("dense error", "human gap by human", "human gap by dense")
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
-    performance is known, one by each human gap. Only the first is primary, because the gaps contain the same error."""
+    performance is known for enough tasks, one by each human gap.
+
+    Only the first is primary: the gaps contain the same error.
+    """
     for curves in evidence.pruned():
-        if len({curve.condition.task for curve in curves}) > 1:
-            for measure in MEASURES:
-                known = [curve for curve in curves if measure == MEASURES[0] or curve.condition in evidence.human]
-                if known:
-                    yield _finding(evidence, known, measure)
+        if len(_tasks(curves)) > 1:
+            yield _finding(evidence, curves, MEASURES[0])
+        known = [curve for curve in curves if curve.condition in evidence.human]
+        if len(_tasks(known)) >= LEAST_TASKS:
+            yield from (_finding(evidence, known, measure) for measure in MEASURES[1:])
+
+
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
 
 
 def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
@@ -41,6 +48,8 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
     if len(tasks) < LEAST_TASKS:
         return untestable(block, f"{len(tasks)} tasks; at least {LEAST_TASKS} are needed", **named)
     hard, lost = zip(*(_sides(block, tasks, levels, measure, half) for half in (0, 1)), strict=True)
+    if problem := _undefined(tasks, hard, lost):
+        return untestable(block, problem, **named)
     margin = evidence.settings.margin
     above, below = permutation_p(hard, lost, margin, seed_for("permutation", evidence.experiment, measure))
     estimate, low, high = fitted_difference(hard, lost)
@@ -49,6 +58,10 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
         **block.facts(levels) | named, estimate=estimate, low=low, high=high, p_supported=min(2 * above, 1),
         p_contradicted=min(2 * below, 1), reason=doubt, decidable=not doubt,
     )  # fmt: skip
+
+
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
 
 
 def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: str, half: int) -> tuple[Array, Array]:
@@ -65,7 +78,18 @@ def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: s
         kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
         lost[curve.condition.task].append(1 - kept.mean())
     means = np.array([np.mean(hard[task]) for task in tasks])
-    return (means - means.min()) / np.ptp(means), np.array([np.mean(lost[task]) for task in tasks])
+    with np.errstate(invalid="ignore"):  # 0 / 0 where all tasks are equally hard
+        scaled = (means - means.min()) / np.ptp(means)
+    return scaled, np.array([np.mean(lost[task]) for task in tasks])
+
+
+def _undefined(tasks: Sequence[str], hard: Sequence[Array], lost: Sequence[Array]) -> str:
+    """Why the tasks cannot be compared: "" if they can."""
+    if not np.isfinite(hard).all():
+        return "the dense model finds all tasks equally hard"
+    if (bad := np.flatnonzero(~np.isfinite(lost).all(axis=0))).size:
+        return f"on half of the examples of {tasks[bad[0]]}, dense is not above its baseline"
+    return ""
 
 
 def _score(block: Block, group: Group, half: int) -> float:
@@ -104,11 +128,13 @@ def permutation_p(hard: Sequence[Array], lost: Sequence[Array], margin: float, s
 
 def fitted_difference(hard: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
     """Loss of the hardest minus the easiest task on the least-squares line, mean of both directions, with a 95 % t
-    interval over tasks (k - 2 degrees of freedom) from the mean of both."""
+    interval over tasks (k - 2 degrees of freedom) from the mean of both; unbounded if the directions disagree so that
+    all tasks are equally hard on average."""
     from scipy.stats import linregress, t
 
-    slopes = [linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]
-    line = linregress(np.mean(hard, axis=0), np.mean(lost, axis=0))
-    half = t.ppf(0.975, len(hard[0]) - 2) * line.stderr
-    estimate = float(np.mean(slopes))
+    estimate = float(np.mean([linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]))
+    mean = np.mean(hard, axis=0)
+    half = np.inf
+    if np.ptp(mean) > 1e-9:
+        half = t.ppf(0.975, len(mean) - 2) * linregress(mean, np.mean(lost, axis=0)).stderr
     return estimate, estimate - half, estimate + half

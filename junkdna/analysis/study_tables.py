@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from junkdna.analysis.behavior import behavior
 from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.claims_table import claims
@@ -23,5 +24,6 @@ def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False)
     return {
         "drops": compared,
         "claims": claims(resolved, cells, scores, bins),
+        "behavior": behavior(resolved, cells, scores),
         "difficulty": difficulty_table(resolved, cells, scores, partial),
     }

@@ -18,11 +18,13 @@ SCHEMA = pa.schema(
         ("answer", pa.int32()),
         ("target", pa.float64()),
         ("references", pa.list_(pa.string())),
+        ("cluster", pa.string()),
         ("query", INTEGERS),
         ("second_start", pa.int32()),
         ("options", pa.list_(INTEGERS)),
         ("option_starts", INTEGERS),
         ("option_characters", INTEGERS),
+        ("option_bytes", INTEGERS),
         ("answer_shown", pa.bool_()),
         ("truncated", pa.bool_()),
     ]

@@ -10,8 +10,7 @@ import toy_run
 from project import ROOT
 from pydantic import Field
 
-from junkdna.analysis import columns
-from junkdna.analysis.difficulty_table import SCHEMA as DIFFICULTY_SCHEMA
+from junkdna.analysis import columns, result_columns
 from junkdna.analysis.gaps import Missing
 from junkdna.cli import job_commands, reference
 from junkdna.cli.main import parser
@@ -113,10 +112,9 @@ def test_columns_are_those_of_the_files(finished: Path) -> None:
     check(pl.Schema({field.name: field.dtype for field in schema["examples"].inner.fields}), columns.EXAMPLE)
     assert {*json.loads(pl.read_parquet_metadata(cell)["junkdna"])} == {*columns.FOOTER}
     check(pl.read_parquet_schema(only("studies/*/tables/cells.parquet")), columns.CELLS)
-    check(pl.read_parquet_schema(only("studies/*/tables/drops.parquet")), columns.DROPS)
-    assert pl.read_csv(only("studies/*/tables/drops.csv")).columns == [each.name for each in columns.DROPS.columns]
-    check(pl.read_parquet_schema(only("studies/*/tables/difficulty.parquet")), columns.DIFFICULTY)
-    check(pl.Schema(DIFFICULTY_SCHEMA), columns.DIFFICULTY)
+    for name, table in result_columns.RESULTS.items():
+        check(pl.read_parquet_schema(only(f"studies/*/tables/{name}.parquet")), table)
+        assert pl.read_csv(only(f"studies/*/tables/{name}.csv")).columns == [each.name for each in table.columns]
     check(pl.from_arrow(examples.DIFFICULTY_SCHEMA.empty_table()).schema, columns.RATED)
     check(pl.read_parquet_schema(only("examples/hues/evaluate.parquet")), columns.EXAMPLES)
     check(pl.read_ipc_schema(only("tokens/**/evaluate.arrow")), columns.TOKENS)
