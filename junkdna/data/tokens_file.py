@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
         ("options", pa.list_(INTEGERS)),
         ("option_starts", INTEGERS),
         ("option_characters", INTEGERS),
+        ("blind", pa.list_(INTEGERS)),
         ("answer_shown", pa.bool_()),
         ("truncated", pa.bool_()),
     ]

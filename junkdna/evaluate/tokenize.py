@@ -8,6 +8,8 @@ second_start: position in the query at which the second segment begins, or the q
 options: token ids of each option; null if there are no options
 option_starts: number of leading tokens of each option that are not scored
 option_characters: characters of each option's scored part
+blind: token ids of the prompt without the row's question, and of the option after it (kind likelihood, if the row has
+    a question); otherwise null
 answer_shown: whether the passage, as far as the row shows it after truncation, contains the answer; null without one
 truncated: whether any part of the row was longer than allowed and was truncated
 """

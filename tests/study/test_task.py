@@ -57,7 +57,7 @@ CHOICE_ERRORS = [
     ({"generate": {}}, "kind generate and the key generate go together"),
     ({"columns": {"text": "{q}", "answer": 0}, "knobs": {}}, "kind choice needs columns.choices"),
     ({"columns": {**COLUMNS, "require": [1]}}, "columns.require.0"),
-    ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kind generate"),
+    ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kinds generate and likelihood"),
     ({"columns": {**COLUMNS, "text_b": "{q}"}}, "columns.text_b and columns.passage exclude each other"),
     ({"labels": ["a", "b"]}, "are for kinds classify and pair, not choice"),
     ({"verbalizers": ["a", "b"]}, "are for kinds classify and pair, not choice"),
