@@ -16,6 +16,7 @@ READY := $(VENV)/.ready
 run: $(READY)
 	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
 	@PATH="$(BIN):$$PATH" JUNKDNA_MAKE_VENV="$(VENV)" snakemake --cores all --quiet host reason
+	@$(BIN)/junkdna claims
 	@$(BIN)/junkdna where
 
 test: $(READY)

@@ -33,7 +33,7 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
 
 def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
     block = Block(evidence, curves)
-    tasks = sorted({curve.condition.task for curve in curves})
+    tasks = _tasks(curves)
     named = {"unit": f"across tasks, by {measure}", "kind": measure, "primary": measure == MEASURES[0]}
     if problem := block.problem():
         return untestable(block, problem, **named)

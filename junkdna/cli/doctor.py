@@ -6,17 +6,16 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.cli import machine
 from junkdna.cli.machine import Check
 from junkdna.cli.plan import disk_needed
 from junkdna.dag.cell_times import CellTimes
-from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
-from junkdna.dag.model_names import taken_names
 from junkdna.dag.runs import is_locked, live_runs, processes_here
+from junkdna.dag.source_checks import missing_local_paths, taken_names
 from junkdna.dag.state import Progress
 from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.hub_cache import hub_cached
@@ -32,51 +31,31 @@ from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_pa
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
+DELETE_PARTIAL = "find results -name '.*.tmp*' -prune -exec rm -r {} +"
+JOBS = {b"cell", b"compress", b"tokenize", b"model"}  # commands that run long
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
 def leftovers(commands: StudyCommands) -> Iterator[Check]:
     """Checks for runs, processes, locks and files that earlier runs left in this folder."""
     live = live_runs()
-    orphans = processes_here(_is_job) if not live else []
+    orphans = [] if live else processes_here(lambda words: b"junkdna" in words and not JOBS.isdisjoint(words))
     if live:
         yield True, f"a run is active in this folder (process {', '.join(map(str, live))})"
     if orphans:
         yield False, f"jobs of a killed run are still running: wait, or `kill {' '.join(map(str, orphans))}`"
-    if is_locked() and live == []:
+    if is_locked() and live == []:  # None means unknown
         fix = f"`{commands.snakemake('--unlock')}` (first check that no run on another machine uses this folder)"
         yield False, f"a killed run has left its lock, and no Snakemake runs here: {fix}"
-    yield from _files(idle=not live and not orphans)
-
-
-def _is_job(words: list[bytes]) -> bool:
-    return b"junkdna" in words and any(word in words for word in (b"cell", b"compress", b"tokenize", b"model"))
-
-
-def _files(idle: bool) -> Iterator[Check]:
-    checkpoints, batched, partial = [], [], []
-    for folder, _, names in os.walk("results"):
-        paths = [Path(folder) / name for name in names]
-        partial += filter(is_partial_file, paths)
-        if Path(folder).is_relative_to(CHECKPOINTS):
-            checkpoints += [path for path in paths if path.suffix == ".safetensors"]
-        elif Path(folder).is_relative_to(BATCHES):
-            batched += [path for path in paths if path.suffix == ".parquet"]
-    if checkpoints:
-        size = _size(checkpoints)
-        yield True, f"{len(checkpoints)} checkpoints of unfinished cells ({size}): the next run resumes from them"
-    if batched:
-        yield True, f"{len(batched)} batched cells ({_size(batched)}): the next run uses them"
-    if partial and idle:
-        command = "find results -name '.*.tmp*' -prune -exec rm -r {} +"
-        yield (
-            True,
-            f"{len(partial)} partial files of killed jobs ({_size(partial)}). To delete them: {command}",
-        )
-
-
-def _size(files: Iterable[Path]) -> str:
-    return bytes_text(sum(size_of(file) or 0 for file in files))
+    idle = not live and not orphans
+    partial = filter(is_partial_file, Path("results").rglob("*")) if idle else ()
+    for files, kind, then in (
+        (CHECKPOINTS.rglob("*.safetensors"), "checkpoints of unfinished cells", ": the next run resumes from them"),
+        (BATCHES.rglob("*.parquet"), "batched cells", ": the next run uses them"),
+        (partial, "partial files of killed jobs", f". To delete them: {DELETE_PARTIAL}"),
+    ):
+        if sizes := [size_of(file) or 0 for file in files]:
+            yield True, f"{len(sizes)} {kind} ({bytes_text(sum(sizes))}){then}"
 
 
 def doctor(study_file: Path) -> tuple[list[str], bool]:
@@ -104,40 +83,36 @@ def _disk(resolved: Resolved) -> Check:
     needed = disk_needed(resolved, now, CellTimes(resolved, now.outdated | now.finished))
     free = shutil.disk_usage(".").free
     text = f"disk: {bytes_text(free)} free, the study needs {bytes_text(needed.to_write)} more"
-    return (
-        (True, text) if free > needed.to_write else (False, f"{text}: free some space, or use a folder on another disk")
-    )
+    if free > needed.to_write:
+        return True, text
+    return False, f"{text}: free some space, or use a folder on another disk"
 
 
 def _sources(resolved: Resolved) -> Iterator[Check]:
     """Checks that every model, wheel, Hub repository and local path of the study is present or can be fetched."""
-    yield from ((False, line) for line in (*missing_local_paths(resolved), *taken_names(resolved)))
-    yield from ((False, line) for line in model_problems(resolved))
+    for problems in (missing_local_paths, taken_names, model_problems):
+        yield from ((False, line) for line in problems(resolved))
     yield from ((True, f"note: {line}") for line in model_notes(resolved))
     cells = all_cells(resolved)
-    models = {name: resolved.study.models[name] for name in dict.fromkeys(cell.model for cell in cells)}
-    gguf = [name for name, model in models.items() if (model.path or "").endswith(".gguf")]
+    models = dict.fromkeys(cell.model for cell in cells)
+    gguf = [name for name in models if (resolved.study.models[name].path or "").endswith(".gguf")]
     if gguf and importlib.util.find_spec("gguf") is None:
         yield False, f"models {', '.join(gguf)} need the package gguf: make install"
-    for wheel in used_wheels(cells, resolved):
-        yield _wheel(wheel, resolved)
-    for repository, kind, file in dict.fromkeys(_repositories(cells, resolved)):
-        yield _repository(repository, kind, file, resolved)
+    yield from (_wheel(name, resolved) for name in used_wheels(cells, resolved))
+    yield from (_repository(*each, resolved) for each in dict.fromkeys(_repositories(cells, resolved)))
 
 
 def _wheel(name: str, resolved: Resolved) -> Check:
     pin, file = resolved.study.pins()[name], Path(wheel_path(name))
-    size = f" ({bytes_text(pin.size_bytes)})" if pin.size_bytes else ""
     if file.is_file():
-        if pin.size_bytes and file.stat().st_size != pin.size_bytes:
-            return (
-                False,
-                f"wheel {file} has {file.stat().st_size} bytes instead of the pinned {pin.size_bytes}: delete it",
-            )
+        actual = file.stat().st_size
+        if pin.size_bytes and actual != pin.size_bytes:
+            return False, f"wheel {file} has {actual} bytes instead of the pinned {pin.size_bytes}: delete it"
         return True, f"wheel {pin.filename}: present"
     folder = os.environ.get(WHEELS_VARIABLE)
     if folder and (Path(folder) / pin.filename).is_file():
         return True, f"wheel {pin.filename}: in {WHEELS_VARIABLE}"
+    size = f" ({bytes_text(pin.size_bytes)})" if pin.size_bytes else ""
     if _responds(_package_index()):
         return True, f"wheel {pin.filename}{size}: will be fetched with pip"
     return False, (
@@ -186,8 +161,6 @@ def _responds(url: str) -> bool:
     """Whether a server responds within 5 s, with any status."""
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=5).close()
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, urllib.error.HTTPError)
     return True

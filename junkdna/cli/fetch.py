@@ -8,13 +8,11 @@ from junkdna.dag.units import bytes_text, size_of
 from junkdna.study.grid import all_cells, files_before
 from junkdna.study.study import Resolved
 
-KINDS = ("wheels", "models", "examples", "calibrations")
-
 
 def sources(resolved: Resolved) -> list[Path]:
     """Files that are built from outside sources: wheels, model folders, examples of every role, calibration samples."""
     files = files_before(all_cells(resolved), resolved)
-    return [Path(file) for kind in KINDS for file in files[kind]]
+    return [Path(file) for kind in ("wheels", "models", "examples", "calibrations") for file in files[kind]]
 
 
 def fetch(resolved: Resolved) -> Iterator[str]:
@@ -25,16 +23,16 @@ def fetch(resolved: Resolved) -> Iterator[str]:
     """
     files = sources(resolved)
     build_targets(resolved, files, rebuild_outdated=True)
-    sizes = {file: size_of(file.parent if file.name == "model.json" else file) or 0 for file in files}
-    for file, size in sizes.items():
-        path = f"{file.parent}/" if file.name == "model.json" else str(file)
-        yield f"{bytes_text(size):>8}  {path}{_linked(file)}"
-    yield f"{bytes_text(sum(sizes.values())):>8}  in total; cells now run without a network"
+    total = 0
+    for path in (file.parent if file.name == "model.json" else file for file in files):
+        size = size_of(path) or 0
+        total += size
+        yield f"{bytes_text(size):>8}  {_described(path) if path.is_dir() else path}"
+    yield f"{bytes_text(total):>8}  in total; cells now run without a network"
 
 
-def _linked(file: Path) -> str:
-    """A note on the folders that the links in a model folder point to: they must be kept."""
-    if file.name != "model.json":
-        return ""
-    links = {str(link.readlink().parent) for link in file.parent.iterdir() if link.is_symlink()}
-    return f"  (links into {', '.join(sorted(links))}: keep it)" if links else ""
+def _described(folder: Path) -> str:
+    """A model folder, with a note on the folders that its links point to: they must be kept."""
+    links = {str(link.readlink().parent) for link in folder.iterdir() if link.is_symlink()}
+    note = f"  (links into {', '.join(sorted(links))}: keep it)" if links else ""
+    return f"{folder}/{note}"

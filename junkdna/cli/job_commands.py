@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.errors import UserError
+
 if TYPE_CHECKING:
     from junkdna.study.settings_base import Settings
 
@@ -64,7 +66,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         for file in FILES.get(name, ()):
             count = {"nargs": "?"} if file in OPTIONAL else {"required": True}
             command.add_argument(f"--{file}", type=Path, help=INPUTS[file], **count)
-        if _has_settings(name):
+        if name == "study" or name not in TABLE_JOBS:
             command.add_argument("--settings", required=True, help="settings of the job: JSON or @FILE")
         if name in ("cell", "compress"):
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease; 0 runs on the CPU")
@@ -75,10 +77,6 @@ def add(commands: argparse._SubParsersAction) -> None:
         command.set_defaults(run=_run)
 
 
-def _has_settings(command: str) -> bool:
-    return command == "study" or command not in TABLE_JOBS
-
-
 def _run(args: argparse.Namespace) -> None:
     """Call the function of a job with its output, settings, input files and options."""
     options = {name: getattr(args, name) for name in ("gpus", "threads", "cells_per_gpu", "batch") if name in args}
@@ -87,7 +85,7 @@ def _run(args: argparse.Namespace) -> None:
     from junkdna.cli import jobs, table_jobs
 
     job = getattr(table_jobs if args.command in TABLE_JOBS else jobs, args.command)
-    settings = [_settings(args)] if _has_settings(args.command) else []
+    settings = [_settings(args)] if "settings" in args else []
     if args.command == "cell":
         options["bar"] = progress_bar(settings[0].cell)
     job(args.output, *settings, *(getattr(args, name) for name in FILES.get(args.command, ())), **options)
@@ -95,13 +93,12 @@ def _run(args: argparse.Namespace) -> None:
 
 def _settings(args: argparse.Namespace) -> "Settings | dict":
     """The settings of a job. Raises UserError if they are invalid or belong to another command."""
-    from junkdna.cli.jobs import settings_from
-    from junkdna.errors import UserError
+    from junkdna.cli import jobs
 
-    settings = settings_from(args.settings)
+    settings = jobs.settings_from(args.settings)
     try:
-        if settings_class := _settings_class(args.command):
-            return settings_class.read(settings, "--settings")
+        if args.command in jobs.SETTINGS:
+            return jobs.SETTINGS[args.command].read(settings, "--settings")
         if missing := [key for key in ("study", "tasks") if key not in settings]:
             raise UserError(f"--settings: the key {missing[0]} is missing.")
     except UserError as error:
@@ -110,18 +107,6 @@ def _settings(args: argparse.Namespace) -> "Settings | dict":
             f"--commands`, or let Snakemake build the file: snakemake --cores 1 -- {shlex.quote(str(args.output))}"
         ) from None
     return settings
-
-
-def _settings_class(command: str) -> "type[Settings] | None":
-    from junkdna.study.cell_settings import CellSettings, TokenSettings
-    from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
-    from junkdna.study.source_settings import ExampleSettings, WheelSettings
-    from junkdna.study.sources import PinnedSource
-
-    classes = {"wheel": WheelSettings, "model": PinnedSource, "examples": ExampleSettings}
-    classes |= {"calibration": CalibrationSettings, "compress": CompressedSettings}
-    classes |= {"tokenize": TokenSettings, "cell": CellSettings}
-    return classes.get(command)
 
 
 def progress_bar(title: str) -> Callable[[list], Iterable]:

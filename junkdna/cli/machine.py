@@ -46,7 +46,12 @@ def packages() -> Iterator[Check]:
         yield False, f"packages too old: {', '.join(old)}; run `make install`"
     if not missing and not old:
         pins = _pins()
-        other = [f"{name} {n} (not {pins[name]})" for name, n in installed.items() if _differs(n, pins.get(name))]
+        other = [
+            f"{name} {number} (not {pins[name]})"
+            for name, number in installed.items()
+            if name in pins
+            and number.partition("+")[0] != pins[name].partition("+")[0]  # without builds such as +cu130
+        ]
         note = f"; not the versions of constraints.txt: {', '.join(other)}; last digits may differ" if other else ""
         yield True, f"Python {sys.version.split()[0]}, all packages installed{note}"
 
@@ -61,16 +66,10 @@ def _version(name: str) -> str | None:
 def _pins() -> dict[str, str]:
     """Pinned versions by package; empty if the package has no constraints.txt next to it."""
     try:
-        lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+        text = CONSTRAINTS.read_text(encoding="utf-8")
     except OSError:
         return {}
-    matches = (re.match(r"([A-Za-z0-9_.-]+)==([^\s;]+)", line) for line in lines)
-    return {match[1].lower(): match[2] for match in matches if match}
-
-
-def _differs(installed: str, pinned: str | None) -> bool:
-    """Whether two versions differ, ignoring the build ("2.13.0+cu130" equals 2.13.0)."""
-    return pinned is not None and installed.partition("+")[0] != pinned.partition("+")[0]
+    return {name.lower(): pin for name, pin in re.findall(r"^([\w.-]+)==([^\s;]+)", text, flags=re.MULTILINE)}
 
 
 def gpus(cells_per_gpu: int, commands: StudyCommands) -> Iterator[Check]:

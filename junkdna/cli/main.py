@@ -72,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     _add_person_commands(commands)
     job_commands.add(commands)
-    _add_reference_command(commands)
+    reference = commands.add_parser("reference", description="write the generated pages of docs/reference")
+    reference.add_argument("folder", type=Path, help="folder of the pages")
+    reference.set_defaults(run=_reference)
     return top
 
 
@@ -103,14 +105,18 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     fetch = _command(commands, "fetch", "download everything that the study reads; jobs then run offline", _print_study)
     partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _print_study)
     where = _command(commands, "where", "print the paths of the study's figures, tables and report", _print_study)
-    for name, text, run, markdown in (
-        ("tasks", "list the tasks of the package", _tasks, "print the page docs/tasks.md"),
-        ("formats", "list the answer formats of the package", _formats, "print the table of docs/scoring.md"),
-        ("methods", "list the compression methods of the package", _methods, "print the tables of docs/compression.md"),
+    claims = _command(commands, "claims", "print the verdict on every claim of a finished study", _print_study)
+    drops = _command(commands, "drops", "print the scores and drops of a finished study, with intervals", _drops)
+    drops.add_argument("--experiment", metavar="NAME", help="only this experiment")
+    for name, what, markdown in (
+        ("tasks", "tasks", "print the page docs/tasks.md"),
+        ("formats", "answer formats", "print the table of docs/scoring.md"),
+        ("methods", "compression methods", "print the tables of docs/compression.md"),
     ):
-        _command(commands, name, text, run).add_argument("--markdown", action="store_true", help=markdown)
-    _add_task_command(commands)
-    for command in (plan, status, doctor, where, fetch, partial):
+        listed = _command(commands, name, f"list the {what} of the package", _print_list)
+        listed.add_argument("--markdown", action="store_true", help=markdown)
+    show = _add_task_show(commands)
+    for command in (plan, status, doctor, where, fetch, partial, claims, drops, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
     for command in (plan, status, fetch, partial):
         command.add_argument(
@@ -128,7 +134,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _add_task_command(commands: argparse._SubParsersAction) -> None:
+def _add_task_show(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     text = "show examples of a task as a model reads them: `junkdna task show NAME --model MODEL`"
     task = commands.add_parser("task", help=text, description=text)
     actions = task.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -138,13 +144,7 @@ def _add_task_command(commands: argparse._SubParsersAction) -> None:
     show.add_argument("--n", type=int, default=3, help="number of examples")
     show.add_argument("--knobs", default="", help='for example "context=32,options=3"; empty for the defaults')
     show.add_argument("--protocol", default="default", help="protocol of the study")
-    show.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
-
-
-def _add_reference_command(commands: argparse._SubParsersAction) -> None:
-    reference = commands.add_parser("reference", description="write the generated pages of docs/reference")
-    reference.add_argument("folder", type=Path, help="folder of the pages")
-    reference.set_defaults(run=_reference)
+    return show
 
 
 def _resolved(args: argparse.Namespace):
@@ -186,14 +186,22 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _print_study(args: argparse.Namespace) -> None:
-    """Print the lines that the function of the command (where, partial or fetch) yields for the study."""
-    if args.command == "where":
+    """Print the lines that the function of the command (where, partial, claims or fetch) yields for the study."""
+    if args.command == "claims":
+        from junkdna.cli.tables import claims as lines
+    elif args.command == "where":
         from junkdna.dag.results import where as lines
     elif args.command == "fetch":
         from junkdna.cli.fetch import fetch as lines
     else:
         from junkdna.cli.partial import partial as lines
     _print_lines(lines(_resolved(args)))
+
+
+def _drops(args: argparse.Namespace) -> None:
+    from junkdna.cli.tables import drops
+
+    _print_lines(drops(_resolved(args), args.experiment))
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -222,11 +230,15 @@ def _doctor_model(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tasks(args: argparse.Namespace) -> None:
-    from junkdna.cli.show import tasks
-    from junkdna.report import task_docs
-
-    _print_lines(task_docs.page() if args.markdown else tasks())
+def _print_list(args: argparse.Namespace) -> None:
+    """Print the tasks, formats or methods of the package."""
+    if args.command == "tasks":
+        from junkdna.cli.show import tasks as lines
+    elif args.command == "formats":
+        from junkdna.report.format_docs import format_lines as lines
+    else:
+        from junkdna.cli.methods import methods as lines
+    _print_lines(lines(args.markdown))
 
 
 def _reference(args: argparse.Namespace) -> None:
@@ -234,18 +246,6 @@ def _reference(args: argparse.Namespace) -> None:
     from junkdna.cli.reference import write
 
     _print_lines(map(str, write(args.folder, parser(), (*job_commands.HELP, "reference"))))
-
-
-def _methods(args: argparse.Namespace) -> None:
-    from junkdna.cli import methods
-
-    _print_lines(methods.markdown() if args.markdown else methods.methods())
-
-
-def _formats(args: argparse.Namespace) -> None:
-    from junkdna.report import format_docs
-
-    _print_lines(format_docs.format_lines(args.markdown))
 
 
 def _task_show(args: argparse.Namespace) -> None:

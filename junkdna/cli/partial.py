@@ -178,9 +178,8 @@ def _gap_lines(gaps: Missing, most: int = 10) -> Iterator[str]:
 def _skipped(resolved: Resolved, drops: "pl.DataFrame", gaps: Missing) -> list[str]:
     """One line for each figure of the study that needs more cells, with the number of its cells."""
     drawn = {*figure_names(outlines(drops))}
-    names = dict.fromkeys(Path(file).stem for file in figure_files(resolved, "."))
     lines = []
-    for name in names:
+    for name in dict.fromkeys(Path(file).stem for file in figure_files(resolved, ".")):
         if name not in drawn:
             experiment = name.partition("_")[2]
             used, count = gaps.of(experiment)

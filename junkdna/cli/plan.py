@@ -12,10 +12,9 @@ from junkdna.analysis.collect import state
 from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.disk import Disk, disk
 from junkdna.dag.inputs import figure_files
-from junkdna.dag.local_paths import missing_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
-from junkdna.dag.model_names import taken_names
 from junkdna.dag.recorded_settings import is_current
+from junkdna.dag.source_checks import missing_local_paths, taken_names
 from junkdna.dag.state import Progress, Snapshot
 from junkdna.dag.units import bytes_text, span_text
 from junkdna.errors import UserError, short_repr
@@ -24,12 +23,7 @@ from junkdna.run import gpus as run_gpus
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.study_commands import STUDY
 from junkdna.study.cell import Cell, calibration_path
-from junkdna.study.compress_settings import (
-    CompressedSettings,
-    calibration_file_settings,
-    calibration_of,
-    compressed_settings,
-)
+from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
 from junkdna.study.grid import all_cells, expand, files_before, present, stored, used_examples
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import CELLS, EXAMPLES
@@ -46,12 +40,9 @@ def plan(resolved: Resolved) -> Iterator[str]:
     """
     now = Progress(resolved).look()
     yield from _experiments(resolved, now)
-    for line in (*missing_local_paths(resolved), *taken_names(resolved)):
-        yield f"MISSING  {line}"
-    for line in model_problems(resolved):
-        yield f"WRONG    {line}"
-    for line in model_notes(resolved):
-        yield f"NOTE     {line}"
+    yield from (f"MISSING  {line}" for line in (*missing_local_paths(resolved), *taken_names(resolved)))
+    yield from (f"WRONG    {line}" for line in model_problems(resolved))
+    yield from (f"NOTE     {line}" for line in model_notes(resolved))
     yield _cached(resolved, now)
     times = CellTimes(resolved, now.finished, now.outdated | now.finished)
     yield from _hours(resolved, now, times)
@@ -82,18 +73,15 @@ def _cached(resolved: Resolved, now: Snapshot) -> str:
     for task, role in used_examples(cells, resolved):
         settings[f"{EXAMPLES}/{task}/{role}.parquet"] = partial(example_settings, task, role, resolved)
     for cell in stored(cells):
-        settings[cell.compressed_path] = partial(_compressed, cell, resolved)
+        settings[cell.compressed_path] = partial(compressed_settings, cell.model, cell.compression, cell.seed, resolved)
         if samples := _calibration(cell):
             settings[samples] = partial(_calibration_settings, cell, resolved)
 
     def ready(file: str) -> bool:
         return Path(file).is_file() and (file not in settings or is_current(file, settings[file]()))
 
-    counts = (
-        f"{sum(map(ready, files))} of {len(files)} {kind}"
-        for kind, files in files_before(cells, resolved).items()
-        if files
-    )
+    inputs = {kind: files for kind, files in files_before(cells, resolved).items() if files}
+    counts = (f"{sum(map(ready, files))} of {len(files)} {kind}" for kind, files in inputs.items())
     return f"ready   {', '.join(counts)}"
 
 
@@ -170,12 +158,12 @@ def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterato
     """
     gpus = 1 if run_gpus.gpu_count() else 0
     left = [cell for cell in all_cells(resolved) if state(cell, resolved) != "done"] if cells is None else list(cells)
-    shared = [cell for cell in stored(left) if not is_current(cell.compressed_path, _compressed(cell, resolved))]
+    needed = {cell: compressed_settings(cell.model, cell.compression, cell.seed, resolved) for cell in stored(left)}
+    shared = {cell: settings for cell, settings in needed.items() if not is_current(cell.compressed_path, settings)}
     for file, cell in {_calibration(cell): cell for cell in shared if _calibration(cell)}.items():
         settings = _calibration_settings(cell, resolved)
         yield _command("calibration", file, f"--model {_manifest(cell)}", settings, resolved)
-    for cell in shared:
-        settings = _compressed(cell, resolved)
+    for cell, settings in shared.items():
         samples = f"--calibration {shlex.quote(_calibration(cell))} " if _calibration(cell) else ""
         arguments = f"--model {_manifest(cell)} {samples}--gpus {gpus}"
         yield _command("compress", cell.compressed_path, arguments, settings, resolved)
@@ -205,10 +193,6 @@ def missing_inputs(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
     """Manifests and tokens files that the commands of these cells read and that are missing or outdated."""
     settings = _settings_of(cells, resolved)
     return [file for file, settings_of in settings.items() if not is_current(file, settings_of())]
-
-
-def _compressed(cell: Cell, resolved: Resolved) -> CompressedSettings:
-    return compressed_settings(cell.model, cell.compression, cell.seed, resolved)
 
 
 def _calibration(cell: Cell) -> str:

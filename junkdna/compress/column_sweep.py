@@ -61,22 +61,15 @@ def sweep(
 def _steps(first: int, last: int, group: int) -> Iterator[tuple[int, int | None, int]]:
     """The steps in order: (first, None, last) replaces the columns of a short span one by one; (first, middle, last)
     moves the errors of the columns first..middle to the columns middle..last.
+
+    A span of several groups starts at the first column of a group and is halved between two groups, so every group
+    becomes a separate span.
     """
-    middle = _middle(first, last, group)
-    if middle is None:
+    length = last - first
+    if length <= min(group, LEAF):
         yield first, None, last
         return
+    middle = first + (length // 2 if length <= group else group * (-(-length // group) // 2))
     yield from _steps(first, middle, group)
     yield first, middle, last
     yield from _steps(middle, last, group)
-
-
-def _middle(first: int, last: int, group: int) -> int | None:
-    """Where to halve a span: between two groups if it contains several, otherwise anywhere; None if it is short enough.
-
-    A span of several groups starts at the first column of a group, so every group becomes a separate span.
-    """
-    length = last - first
-    if length > group:
-        return first + group * (-(-length // group) // 2)
-    return first + length // 2 if length > LEAF else None

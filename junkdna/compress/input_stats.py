@@ -21,8 +21,8 @@ class InputStatistics:
         self.inputs = inputs
         self.tokens = 0
         self.gram = torch.zeros(inputs, inputs, dtype=torch.float32, device=device) if gram else None
-        self.factors: dict[float, Tensor] = {}
-        """Results of `inverse_factor` for the tokens so far, by damping."""
+        self.factor: Tensor | None = None
+        """The result of `inverse_factor` for the tokens so far, once computed."""
         self._square_sums = None if gram else torch.zeros(inputs, dtype=torch.float32, device=device)
 
     @property
@@ -39,7 +39,7 @@ class InputStatistics:
         assert x.shape[1] == self.inputs, f"{x.shape[1]} inputs for statistics of {self.inputs}"
         x = x.detach()
         self.tokens += len(x)
-        self.factors.clear()
+        self.factor = None
         if self.gram is None:
             self._square_sums += x.float().square().sum(0)
         elif x.is_cuda and x.dtype in (torch.float16, torch.bfloat16):
@@ -60,8 +60,7 @@ def check_statistics(statistics: InputStatistics) -> None:
             "or all padding, or the forward pass may skip the layer: leave the layer out of the scope."
         )
     sums = statistics.square_sums
-    nonfinite = sums.numel() - int(torch.isfinite(sums).count_nonzero())
-    if nonfinite:
+    if nonfinite := sums.numel() - int(torch.isfinite(sums).count_nonzero()):
         raise UserError(
             f"{nonfinite} of {sums.numel()} inputs have NaN or infinite calibration statistics. Activations may have "
             "overflowed (in float16 above 65504), or an earlier layer may be corrupt: load the model in bfloat16 or "
@@ -69,8 +68,8 @@ def check_statistics(statistics: InputStatistics) -> None:
         )
 
 
-def inverse_factor(statistics: InputStatistics, damping: float = DAMPING) -> Tensor:
-    """Upper triangular U, float64, (inputs, inputs), with (H + damping * mean(diag H) * I)^-1 = U^T U; H is the gram.
+def inverse_factor(statistics: InputStatistics) -> Tensor:
+    """Upper triangular U, float64, (inputs, inputs), with (H + DAMPING * mean(diag H) * I)^-1 = U^T U; H is the gram.
 
     Row j of U contains everything that SparseGPT and GPTQ need of input j. In the inverse of H over the inputs from j
     on, U_jj^2 is the first diagonal entry and U_jj * U_j,j: is the first row (Frantar et al. 2023, GPTQ, section 3,
@@ -87,22 +86,22 @@ def inverse_factor(statistics: InputStatistics, damping: float = DAMPING) -> Ten
     H is not positive definite.
     """
     assert statistics.gram is not None, "statistics without a gram"
-    if damping not in statistics.factors:
+    if statistics.factor is None:
         check_statistics(statistics)
         hessian = statistics.gram.double()
         diagonal = hessian.diagonal()
         live = diagonal > 0
         mean = diagonal.sum() / live.count_nonzero().clamp(min=1)
-        diagonal.masked_fill_(~live, 1).add_(damping * mean)
+        diagonal.masked_fill_(~live, 1).add_(DAMPING * mean)
         lower, failed = torch.linalg.cholesky_ex(hessian.flip(0, 1))
         del hessian, diagonal
         if failed:
             raise UserError(
                 f"the sum of x x^T over {statistics.tokens} calibration tokens is not positive definite, even "
-                f"with {damping:g} of its mean diagonal added. Some inputs may be orders of magnitude larger than the "
+                f"with {DAMPING:g} of its mean diagonal added. Some inputs may be orders of magnitude larger than the "
                 "others: calibrate with more tokens, or use a method without this matrix (wanda, magnitude_layer, rtn)."
             )
         identity = torch.eye(statistics.inputs, dtype=torch.float64, device=lower.device)
         inverse = torch.linalg.solve_triangular(lower, identity, upper=False)
-        statistics.factors[damping] = inverse.flip(0, 1)
-    return statistics.factors[damping]
+        statistics.factor = inverse.flip(0, 1)
+    return statistics.factor

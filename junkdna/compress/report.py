@@ -6,15 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from junkdna.compress import effective_bits
 from junkdna.compress.checks import kept_rank, prune_count
-from junkdna.compress.effective_bits import (
-    DENSE_BITS,
-    keep_of_bits,
-    low_rank_bits,
-    mean_bits,
-    quantized_bits,
-    sparse_bits,
-)
 from junkdna.compress.masks import MatrixResult
 from junkdna.study.cell import Compression
 from junkdna.study.levels import parse_level
@@ -53,15 +46,8 @@ class LayerReport:
 
     def facts(self) -> dict[str, int | float]:
         """The fields that apply to this matrix, by name, for JSON."""
-        fields = {
-            "rows": self.rows,
-            "inputs": self.inputs,
-            "sparsity": self.sparsity,
-            "rank": self.rank,
-            "bits": self.bits,
-            "effective_bits": self.effective_bits,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        names = ("rows", "inputs", "sparsity", "rank", "bits", "effective_bits")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: Compression) -> LayerReport:
@@ -78,13 +64,14 @@ def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: C
     pruned = rank = bits = None
     if kind == "bits":
         bits = level
-        effective = quantized_bits(bits, inputs=inputs, outputs=rows, **_grid(compression))
+        effective = effective_bits.quantized_bits(bits, inputs=inputs, outputs=rows, **_grid(compression))
     elif kind == "rank":
         rank = kept_rank(rows, inputs, level)
-        effective = low_rank_bits(rank, rows, inputs)
+        effective = effective_bits.low_rank_bits(rank, rows, inputs)
     else:
         pruned = _pruned(result.mask)
-        effective = keep_of_bits(*level) if kind == "keep_of" else sparse_bits(1 - pruned / weight.numel())
+        kept = 1 - pruned / weight.numel()
+        effective = effective_bits.keep_of_bits(*level) if kind == "keep_of" else effective_bits.sparse_bits(kept)
     return LayerReport(name, rows, inputs, pruned, rank, bits, effective)
 
 
@@ -196,10 +183,10 @@ def model_report(reports: Sequence[LayerReport], left_dense: Mapping[str, int]) 
     weights = sum(report.weights for report in reports) + sum(left_dense.values())
     assert weights, "no matrices to report"
     compressed = [(report.weights, report.effective_bits) for report in reports]
-    dense = [(count, DENSE_BITS) for count in left_dense.values()]
+    dense = [(count, effective_bits.DENSE_BITS) for count in left_dense.values()]
     return {
         "layers": {report.name: report.facts() for report in reports},
         "left_dense": list(left_dense),
         "achieved_sparsity": sum(report.pruned or 0 for report in reports) / weights,
-        "effective_bits_per_weight": mean_bits(compressed + dense),
+        "effective_bits_per_weight": effective_bits.mean_bits(compressed + dense),
     }

@@ -34,11 +34,7 @@ def matrices(prunables: Sequence[Prunable]) -> dict[str, Tensor]:
 
 
 def prunable(
-    model: nn.Module,
-    prune_head: bool = False,
-    head_names: Sequence[str] = (),
-    embeddings: bool = False,
-    loaded: bool = True,
+    model: nn.Module, head_names: Sequence[str] | None = None, embeddings: bool = False, loaded: bool = True
 ) -> list[Prunable]:
     """The weights of the linear layers (`nn.Linear`, transformers' `Conv1D`) in the transformer blocks, in model order.
 
@@ -49,7 +45,7 @@ def prunable(
       relative positions. The paper's code prunes them by default, unless `--noembed` is set (it selects names with
       "embed"). A table is (rows, width). A language-model head that is tied to a table is listed under the name of the
       table.
-    - `prune_head`: the 2-D weights among `head_names` (full parameter names; biases are ignored).
+    - `head_names`, given if prune_head is on: the 2-D weights among these full parameter names (biases are ignored).
 
     `loaded=False` accepts a model on the meta device, whose weights have shapes but no values.
 
@@ -58,16 +54,17 @@ def prunable(
     `embeddings` is off; or if `head_names` matches nothing. Lists of blocks of different classes (hybrid models) are
     not searched.
     """
-    assert prune_head or not head_names, "head_names given without prune_head"
     lists = block_lists(model)
     prunables = [item for path, blocks in lists for item in _in_blocks(path, blocks)]
+    tables = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Embedding)]
     if embeddings:
-        prunables += [_prunable(name, table) for name, table in _embeddings(model)]
-    if prune_head:
+        prunables += [_prunable(name, table) for name, table in tables]
+    if head_names is not None:
         prunables += _in_head(model, head_names, inside=[f"{path}." for path, _ in lists])
-    if loaded:
-        _check_loaded(prunables)
-    outside = {} if embeddings else {id(table.weight): f"{name}.weight" for name, table in _embeddings(model)}
+    empty = [item.name.removesuffix(".weight") for item in prunables if item.parameter.is_meta]
+    if loaded and empty:
+        raise _not_plain_error(empty[0], "a weight without values (meta device)")
+    outside = {} if embeddings else {id(table.weight): f"{name}.weight" for name, table in tables}
     return _deduplicate(prunables, outside)
 
 
@@ -148,23 +145,11 @@ def _prunable(name: str, module: nn.Module) -> Prunable:
     return Prunable(f"{name}.weight", weight, transposed=not isinstance(module, nn.Linear | nn.Embedding))
 
 
-def _check_loaded(prunables: Sequence[Prunable]) -> None:
-    for prunable in prunables:
-        if prunable.parameter.is_meta:
-            raise _not_plain_error(prunable.name.removesuffix(".weight"), "a weight without values (meta device)")
-
-
 def _not_plain_error(name: str, problem: str) -> UserError:
     return UserError(
         f"{name}: {problem}; pruning needs plain 2-D weights of float16, bfloat16, float32 or float64. The model is "
         "probably quantized, packed or offloaded: load the original checkpoint."
     )
-
-
-def _embeddings(model: nn.Module) -> Iterator[tuple[str, nn.Embedding]]:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Embedding):
-            yield name, module
 
 
 def _in_head(model: nn.Module, head_names: Sequence[str], inside: Sequence[str]) -> list[Prunable]:
@@ -278,17 +263,16 @@ def _matches(components: list[str], run: list[str | range]) -> bool:
     def equal(text: str, allowed: str | range) -> bool:
         return text == allowed if isinstance(allowed, str) else text.isdecimal() and int(text) in allowed
 
-    width = len(run)
-    return any(all(map(equal, components[start : start + width], run)) for start in range(len(components) - width + 1))
+    return any(all(map(equal, part, run)) for part in _runs(components, len(run)))
+
+
+def _runs(components: list[str], width: int) -> list[list[str]]:
+    return [components[start : start + width] for start in range(len(components) - width + 1)]
 
 
 def _no_match_error(pattern: str, width: int, split: dict[str, list[str]]) -> UserError:
     """The error for a pattern without matches, with similar runs of as many components and some of the names."""
-    runs = {
-        ".".join(components[start : start + width])
-        for components in split.values()
-        for start in range(len(components) - width + 1)
-    }
+    runs = {".".join(part) for components in split.values() for part in _runs(components, width)}
     close = get_close_matches(pattern, sorted(runs), n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     names = list(split)

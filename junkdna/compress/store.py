@@ -15,8 +15,8 @@ from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
 from junkdna.data.calibration_file import CalibrationRows, read_calibration
 from junkdna.errors import UserError
-from junkdna.models.batch_isolation import row_groups
-from junkdna.models.batching import length_batches, pad
+from junkdna.models.batch_isolation import isolated_batches
+from junkdna.models.batching import pad
 from junkdna.models.load import check_finite, load_plain
 from junkdna.models.manifest import MANIFEST, check_model
 from junkdna.storage.checksums import sha256_file
@@ -102,13 +102,8 @@ def _batches(model: nn.Module, rows: CalibrationRows) -> list[Batch]:
 
     Rows that would change one another's activations (`models.batch_isolation`) are never in one batch.
     """
-    lengths = [len(ids) for ids in rows.ids]
-    groups = [
-        [group[i] for i in batch]
-        for group in row_groups(model, lengths)
-        for batch in length_batches([lengths[r] for r in group], BATCH_TOKENS)
-    ]
-    return [Batch(*pad([rows.ids[i] for i in group], "cpu")) for group in groups]
+    batches = isolated_batches(model, [len(ids) for ids in rows.ids], BATCH_TOKENS)
+    return [Batch(*pad([rows.ids[i] for i in batch], "cpu")) for batch in batches]
 
 
 def _uncalibrated(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:

@@ -13,6 +13,7 @@ from pathlib import Path
 from junkdna.dag.recorded_settings import is_current
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST
+from junkdna.run.failure_causes import some
 from junkdna.storage.study_commands import CALLER
 from junkdna.study.load import study_document
 from junkdna.study.source_settings import model_settings
@@ -30,7 +31,7 @@ def build_targets(resolved: Resolved, files: Iterable[Path], rebuild_outdated: b
     missing = [str(file) for file in files if rebuild_outdated or not _is_built(file, resolved)]
     if not missing:
         return
-    log.info("building %s first", ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if missing[10:] else ""))
+    log.info("building %s first", some(missing, 10))
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study.json"
         study.write_text(json.dumps(study_document(resolved)["study"]))

@@ -8,19 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.dag.inputs import from_here
 from junkdna.dag.results import clear, where
 from junkdna.errors import UserError
 from junkdna.run.failure_causes import by_cause, cause_of
 from junkdna.run.job_log import FINISHED, read_log, why_it_ended
-from junkdna.storage.study_commands import (
-    CALLER,
-    DEFAULT_STUDY,
-    StudyCommands,
-    config_words,
-    in_folder,
-    snakefile_words,
-    target_words,
-)
+from junkdna.storage import study_commands
+from junkdna.storage.study_commands import CALLER, DEFAULT_STUDY, StudyCommands
 from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, study_document
 from junkdna.study.paths import CELLS
@@ -37,9 +31,9 @@ MAKE_VARIABLE = "JUNKDNA_MAKE_VENV"
 where the results are."""
 MESSAGE_LINES = 22  # of one message (`errors.one_screen` allows 20)
 
-_FAILED = re.compile(r"^\s*Error in rule (\S+):$")
-_FACT = re.compile(r"^\s+(jobid|output|log): (.+)$")
-_FINISHED = re.compile(r"^Finished jobid: (\d+)\b")
+_FACT = re.compile(r"^ +(jobid|output|log): (.+)$", re.MULTILINE)
+_END = re.compile(r"^Finished jobid: (\d+)\b|^ *Error in rule (\S+):\n((?: (?! *Error in rule ).*\n?)*)", re.MULTILINE)
+"""The end of a job in Snakemake's log: the id of a finished one, or the rule of a failed one and the facts about it."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +51,13 @@ def failed_jobs(run_log: str) -> list[FailedJob]:
     Each job occurs once, with the logs of its last attempt: a retried group has its jobs under other job ids.
     """
     failed: dict[str, FailedJob] = {}
-    rule, facts = "", {}
-    for line in run_log.splitlines():
-        if end := _FINISHED.match(line):
-            failed.pop(end[1], None)
-        elif start := _FAILED.match(line):
-            rule, facts = start[1], {}
-        elif rule and (fact := _FACT.match(line)):
-            facts[fact[1]] = fact[2]
-            if "jobid" in facts:
-                logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
-                failed[facts["jobid"]] = FailedJob(
-                    rule, facts.get("output", "").split(", ")[0], tuple(filter(None, logs))
-                )
-        elif not line.startswith(" "):
-            rule = ""
+    for finished, rule, block in _END.findall(run_log):
+        failed.pop(finished, None)
+        facts = dict(_FACT.findall(block))
+        if "jobid" in facts:
+            logs = facts.get("log", "").removesuffix(" (check log file(s) for error details)").split(", ")
+            output = facts.get("output", "").split(", ")[0]
+            failed[facts["jobid"]] = FailedJob(rule, output, tuple(filter(None, logs)))
     return list({job.output: job for job in failed.values()}.values())
 
 
@@ -90,7 +76,7 @@ class Run:
 
     def again(self, outputs: list[str]) -> str:
         """The command that makes these files as this run would."""
-        return self.caller or f"{self.snakemake} {shlex.join(target_words(outputs))}"
+        return self.caller or f"{self.snakemake} {shlex.join(study_commands.target_words(outputs))}"
 
 
 def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
@@ -99,7 +85,7 @@ def run_of(workflow: "Workflow", resolved: Resolved, study_file: str) -> Run:
     folder = os.getcwd() if workflow.overwrite_workdir is not None else ""
     commands = commands_of(resolved, settings.configfiles, settings.config, study_file)
     line = snakemake_line(workflow.main_snakefile, settings.configfiles, settings.config)
-    return Run(replace(commands, folder=folder), in_folder(folder, line), os.environ.get(CALLER, ""))
+    return Run(replace(commands, folder=folder), study_commands.in_folder(folder, line), os.environ.get(CALLER, ""))
 
 
 def commands_of(
@@ -112,27 +98,21 @@ def commands_of(
     """
     chosen = config.get("run", config.get("experiments"))
     names = (chosen,) if isinstance(chosen, str) else tuple(chosen) if isinstance(chosen, list | tuple) else ()
-    file = str(configfiles[0]) if configfiles else str(config.get("study_file", DEFAULT_STUDY))
-    commands = StudyCommands(_short(file), names)
+    file = from_here(Path(configfiles[0] if configfiles else str(config.get("study_file", DEFAULT_STUDY))))
+    commands = StudyCommands(str(file), names)
     try:
-        read = load_study(Path(file), {"experiments": [*names]} if names else None)
+        read = load_study(file, {"experiments": [*names]} if names else None)
         same = study_document(read) == study_document(resolved)
     except UserError:
         same = False
     return commands if same or not Path(study_file).is_file() else StudyCommands(study_file)
 
 
-def _short(file: str) -> str:
-    """A path relative to the working directory: Snakemake makes those of `--configfile` absolute."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
 def snakemake_line(snakefile: str, configfiles: list[Path], config: Mapping[str, object]) -> str:
     """A Snakemake command with the Snakefile and study of this run, to which single targets are appended."""
-    words = ["snakemake", "--cores", "1", *snakefile_words(Path(snakefile))]
-    words += ["--configfile", *(_short(str(file)) for file in configfiles)] if configfiles else []
-    return shlex.join([*words, *config_words(config)])
+    words = ["snakemake", "--cores", "1", *study_commands.snakefile_words(Path(snakefile))]
+    words += ["--configfile", *(str(from_here(Path(file))) for file in configfiles)] if configfiles else []
+    return shlex.join([*words, *study_commands.config_words(config)])
 
 
 def succeeded(workflow: "Workflow", resolved: Resolved, folder: str) -> Iterator[str]:
@@ -158,12 +138,13 @@ def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator
         jobs = failed_jobs("\n".join(Path(log).read_text(errors="replace") for log in run_logs))
     except OSError:
         return
-    ends = {job: _end(job) for job in jobs}
+    logs = {job: read_log(Path(job.logs[0])) if job.logs else None for job in jobs}
+    ends = {job: log.end if log else "" for job, log in logs.items()}  # a submission can fail after its job finished
     jobs = sorted((job for job in jobs if ends[job] != FINISHED), key=lambda job: not ends[job])
     if not jobs:
         return
     causes = by_cause(jobs, _cause)
-    yield f"{'-' * 100}"
+    yield "-" * 100
     for group in causes[:SHOWN]:
         yield from _cause_lines(group, run)
     if len(causes) > SHOWN:
@@ -174,8 +155,7 @@ def failure_lines(run_logs: list[str], run: Run, resolved: Resolved) -> Iterator
 
 
 def _cause_lines(jobs: list[FailedJob], run: Run) -> Iterator[str]:
-    for job in jobs[:JOBS]:
-        yield f"FAILED  {job.rule} {job.output}"
+    yield from (f"FAILED  {job.rule} {job.output}" for job in jobs[:JOBS])
     if len(jobs) > JOBS:
         yield f"        and {len(jobs) - JOBS} more job(s) with the same message"
     yield from (f"    {line}" for line in _ends(jobs[0]))
@@ -196,12 +176,6 @@ def _next_steps(run: Run, resolved: Resolved) -> Iterator[str]:
 def _cause(job: FailedJob) -> tuple[str, ...]:
     key = job.output.removeprefix(f"{CELLS}/").removesuffix(".parquet")
     return cause_of(Path(job.logs[0]) if job.logs else Path("-"), _ends(job), (job.output, key, *job.logs))
-
-
-def _end(job: FailedJob) -> str:
-    """How the job's own log ends; "finished" for a successful job in a SLURM submission that failed."""
-    log = read_log(Path(job.logs[0])) if job.logs else None
-    return log.end if log else ""
 
 
 def _ends(job: FailedJob) -> list[str]:

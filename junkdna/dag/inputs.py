@@ -8,12 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from junkdna.dag.local_paths import check_local_paths
-from junkdna.dag.model_names import check_model_names
+from junkdna.dag.source_checks import check_sources
 from junkdna.errors import UserError, short_repr
 from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest
-from junkdna.study import grid
+from junkdna.storage.study_commands import DEFAULT_STUDY
+from junkdna.study import grid, settings_from_study
 from junkdna.study.cell import Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
 from junkdna.study.file_kinds import check_kind
@@ -21,14 +21,13 @@ from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, resolve, study_document
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, wheel_path
-from junkdna.study.settings_from_study import cell_settings, tokens_file_settings
+from junkdna.study.settings_from_study import tokens_file_settings
 from junkdna.study.source_settings import example_settings, model_settings, wheel_settings
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:
     from snakemake.io import Wildcards
 
-DEFAULT_STUDY = Path("config.yaml")
 FORMATS = ("pdf", "png", "svg")
 
 
@@ -42,19 +41,18 @@ def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = Map
     """
     if "study" in config and "models" in config:
         if len(files) == 1 and _is_plain_yaml(Path(files[0])):
-            resolved = load_study(_from_here(Path(files[0])), {key: config[key] for key in options})
+            resolved = load_study(from_here(Path(files[0])), {key: config[key] for key in options})
         else:
             resolved = resolve(config, "the study of --configfile")
     else:
         if files:
-            check_kind(config, " ".join(str(_from_here(Path(file))) for file in files), "study")
+            check_kind(config, " ".join(str(from_here(Path(file))) for file in files), "study")
         overrides = dict(config)
-        file = overrides.pop("study_file", str(DEFAULT_STUDY))
+        file = overrides.pop("study_file", DEFAULT_STUDY)
         if not isinstance(file, str):
             raise UserError(f"--config study_file={short_repr(file)}: name a YAML file.")
         resolved = load_study(Path(file), overrides, "--configfile" if files else "--config")
-    check_local_paths(resolved)
-    check_model_names(resolved)
+    check_sources(resolved)
     return resolved
 
 
@@ -72,7 +70,8 @@ def one_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def _from_here(file: Path) -> Path:
+def from_here(file: Path) -> Path:
+    """A path relative to the working directory: Snakemake makes those of `--configfile` absolute."""
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 
@@ -100,7 +99,7 @@ def study_file(resolved: Resolved, folder: str) -> str:
     Because of the digest, a changed study is a missing file even if Snakemake's records are lost. The join then runs
     again and checks every cell.
     """
-    settings = [_cell_text(resolved, cell.key) for cell in all_cells(resolved)]
+    settings = [_cell_text(cell, resolved) for cell in all_cells(resolved)]
     return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
@@ -151,7 +150,7 @@ def settings_text(resolved: Resolved, job: str, wildcards: "Wildcards") -> str:
     """The settings of a job as canonical JSON; `job` is the name of its rule. Snakemake tracks this parameter."""
     w = wildcards
     if job == "cell":
-        return _cell_text(resolved, _cell(w).key)
+        return _cell_text(_cell(w), resolved)
     settings = {
         "wheel": lambda: wheel_settings(w.wheel, resolved),
         "model": lambda: model_settings(w.model, resolved),
@@ -170,6 +169,4 @@ def _cell(w: "Wildcards") -> Cell:
 _parsed = lru_cache(64)(parse_cell_path)  # Snakemake calls several functions for a cell in a row
 
 
-@cache
-def _cell_text(resolved: Resolved, key: str) -> str:
-    return canonical_json(cell_settings(_parsed(key), resolved))
+_cell_text = cache(settings_from_study.settings_text)

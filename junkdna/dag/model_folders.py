@@ -35,7 +35,12 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
         try:
             check_model_folder(folder, where)
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            yield from _wrong_kind(config, resolved.study.models[name].kind, where)
+            masked = [each for each in _architectures(folder) if each.endswith(MASKED)]
+            if masked and resolved.study.models[name].kind == "decoder" and not config.get("is_decoder"):
+                yield (
+                    f"{where}: config.json says {masked[0]}, which attends in both directions and gives no "
+                    "log-likelihoods; set `kind: encoder` for this model"
+                )
             yield from _undivided(folder, config, [*compressions], where)
         except UserError as error:
             yield str(error)
@@ -63,7 +68,7 @@ def _folders(resolved: Resolved) -> Iterator[tuple[str, Path, str]]:
             folder = made if local is None else local_folder(local)
             if (folder / (MANIFEST if local is None else CONFIG)).is_file():
                 yield name, folder, f"models.{name} ({made})" if local is None else f"models.{name}.local {local!r}"
-        except (OSError, UserError):  # `local_paths` reports what is wrong with the name
+        except (OSError, UserError):  # `source_checks` reports what is wrong with the name
             continue
 
 
@@ -75,30 +80,16 @@ def _architectures(folder: Path) -> list[str]:
     return [str(each) for each in named] if isinstance(named, list) else []
 
 
-def _wrong_kind(config: dict, kind: str, where: str) -> Iterator[str]:
-    masked = [str(each) for each in config.get("architectures") or [] if str(each).endswith(MASKED)]
-    if masked and kind == "decoder" and not config.get("is_decoder"):
-        yield (
-            f"{where}: config.json says {masked[0]}, which attends in both directions and gives no "
-            "log-likelihoods; set `kind: encoder` for this model"
-        )
-
-
 def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
     grouped = {each: size for each in compressions if each.level and (size := _group(each)) > 1}
-    if not grouped:
-        return
-    inputs = _inputs(folder, 0 if config.get("model_type") in STORED_BY_INPUT else 1, where)
+    dimension = 0 if config.get("model_type") in STORED_BY_INPUT else 1
+    inputs = _inputs(folder, dimension, where) if grouped else {}
     for compression, size in grouped.items():
         wrong = [name for name in inputs if inputs[name] % size]
         if wrong:
             widths = sorted({*inputs.values()})
-            fitting = [number for number in range(2, 1025) if not any(width % number for width in widths)]
-            fix = (
-                f"group sizes that fit all: {', '.join(map(str, fitting[:12]))}"
-                if fitting
-                else "no group size fits all"
-            )
+            fitting = [str(number) for number in range(2, 1025) if not any(width % number for width in widths)]
+            fix = f"group sizes that fit all: {', '.join(fitting[:12])}" if fitting else "no group size fits all"
             yield (
                 f"{where}: {compression.tag} uses groups of {size} inputs, which do not divide the {inputs[wrong[0]]} "
                 f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"

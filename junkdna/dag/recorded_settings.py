@@ -14,24 +14,18 @@ from junkdna.study.settings_base import Settings
 def is_current(file: Path | str, settings: Settings | dict) -> bool:
     """Whether a model manifest, examples file, tokens file, calibration file or stored compression exists and was
     written with these settings. Reads only its metadata."""
-    return recorded_digest(Path(file)) == settings_fingerprint(settings)
-
-
-def recorded_digest(file: Path) -> str | None:
-    """The fingerprint of the settings that a file records; None if the file or the record is missing."""
+    file = Path(file)
     try:
         if file.name == MANIFEST:
-            return read_manifest(file.parent)["settings_fingerprint"]
-        if file.suffix == ".safetensors":
-            return recorded_fingerprint(file)
-        facts = json.loads(_metadata(file)[FOOTER_KEY])
-        return (
-            facts["settings_fingerprint"]
-            if "settings_fingerprint" in facts
-            else settings_fingerprint(facts["settings"])
-        )
-    except (UserError, OSError, ValueError, KeyError, TypeError):
-        return None
+            recorded = read_manifest(file.parent)["settings_fingerprint"]
+        elif file.suffix == ".safetensors":
+            recorded = recorded_fingerprint(file)
+        else:
+            facts = json.loads(_metadata(file)[FOOTER_KEY])
+            recorded = facts.get("settings_fingerprint") or settings_fingerprint(facts["settings"])
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return recorded == settings_fingerprint(settings)
 
 
 def _metadata(file: Path) -> dict:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,18 +13,15 @@ LOGS = Path(".snakemake/log")
 def last_began_s() -> float | None:
     """Start of the last run in this folder as Unix time in seconds; None without a record of one."""
     try:
-        newest = max(name for name in os.listdir(LOGS) if name.endswith(".snakemake.log"))
-        return datetime.strptime(newest.split(".")[0], "%Y-%m-%dT%H%M%S").timestamp()
-    except (OSError, ValueError):
+        newest = max(LOGS.glob("*.snakemake.log"))
+        return datetime.strptime(newest.name.split(".")[0], "%Y-%m-%dT%H%M%S").timestamp()
+    except ValueError:
         return None
 
 
 def is_locked() -> bool:
     """Whether this folder is locked by a run, which may have been killed."""
-    try:
-        return any(not name.startswith(".") for name in os.listdir(LOCKS))
-    except OSError:
-        return False
+    return any(LOCKS.glob("[!.]*"))
 
 
 def live_runs() -> list[int] | None:
@@ -39,14 +37,10 @@ def live_runs() -> list[int] | None:
 def processes_here(matches: Callable[[list[bytes]], bool]) -> list[int]:
     """Ids of other processes on this machine with this working folder and a command line that `matches`; [] without
     /proc."""
-    folder, ids = os.getcwd(), []
-    for name in os.listdir("/proc") if Path("/proc").is_dir() else []:
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            if matches(words) and os.readlink(f"/proc/{name}/cwd") == folder:
-                ids.append(int(name))
-        except OSError:
-            continue
-    return sorted(ids)
+    ids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or belongs to another user
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if matches(words) and os.readlink(process / "cwd") == os.getcwd():
+                ids.append(int(process.name))
+    return sorted({*ids} - {os.getpid()})

@@ -2,9 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 from junkdna.analysis.collect import open_cell
 from junkdna.run.job_log import JobLog, is_running, read_log, running_slurm_jobs
@@ -15,6 +17,7 @@ from junkdna.study.paths import BATCHES
 from junkdna.study.settings_from_study import settings_text
 from junkdna.study.study import Resolved
 
+T = TypeVar("T")
 STATES = ("done", "batched", "running", "failed", "missing", "stale", "broken")
 """States of a cell. done: its file is complete and belongs to this study. batched: computed in another cell's job.
 running: its job is running. failed: its last job ended without a file. missing: no job has started. stale: its file was
@@ -23,12 +26,11 @@ computed with other settings or code. broken: its file cannot be read."""
 
 @dataclass(frozen=True)
 class Finished:
-    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, size."""
+    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing."""
 
     wall_s: float
     load_s: float
     written_s: float
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ class Snapshot:
         return [cell for cell, state in self.states.items() if state not in ("done", "batched")]
 
 
-def log_path(cell: Cell) -> Path:
-    """Path of the log of a cell's job."""
-    return Path(f"results/logs/cells/{cell.key}.log")
+def log_path(file: str) -> Path:
+    """The log of the job that makes a cell or a file of `grid.files_before`; a model's is named after its folder."""
+    path = Path(file)
+    named = path.parent if path.name == "model.json" else path.with_suffix("")
+    return Path("results/logs") / f"{named.relative_to('results')}.log"
 
 
 class Progress:
@@ -72,51 +76,44 @@ class Progress:
     def __init__(self, resolved: Resolved) -> None:
         self.resolved = resolved
         self.cells = all_cells(resolved)
-        self._digests: dict[Cell, str] = {}
-        self._files: dict[Cell, tuple[tuple, str, Finished | None]] = {}
-        self._logs: dict[Cell, tuple[tuple, JobLog | None]] = {}
+        self._digest = cache(lambda cell: digest(settings_text(cell, resolved)))
+        self._read: dict[str | Path, tuple] = {}  # stamp and contents of each file
 
     def look(self) -> Snapshot:
         """The state of every cell now."""
         facts: dict[str, dict[Cell, Finished]] = {"done": {}, "stale": {}}
         states: dict[Cell, str] = {}
         for cell in self.cells:
-            stamp = stamp_of(cell.path)
-            if stamp is None:
-                states[cell] = "missing"
-                continue
-            _, states[cell], finished = self._read(cell, stamp)
+            states[cell], finished = self._unless_same(cell.path, partial(self._open, cell)) or ("missing", None)
             if finished is not None:
                 facts[states[cell]][cell] = finished
-        missing = [cell for cell, state in states.items() if state == "missing"]
-        self._note_batched(missing, states)
-        began, unsure = self._note_logs([cell for cell in missing if states[cell] == "missing"], states)
+        batched = {file.stem for file in BATCHES.glob("*.parquet")}
+        for cell in self.cells if batched else ():
+            if states[cell] == "missing" and self._digest(cell) in batched:
+                states[cell] = "batched"
+        began, unsure = self._note_logs([cell for cell in self.cells if states[cell] == "missing"], states)
         return Snapshot(states, facts["done"], facts["stale"], began, unsure)
 
-    def _read(self, cell: Cell, stamp: tuple) -> tuple[tuple, str, Finished | None]:
-        if cell not in self._files or self._files[cell][0] != stamp:
-            opened, finished = open_cell(cell, self.resolved), None
-            if opened.footer:
-                walls = opened.footer["wall_s"]
-                finished = Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9, stamp[1])
-            self._files[cell] = (stamp, opened.state, finished)
-        return self._files[cell]
+    def _unless_same(self, path: str | Path, read: Callable[[tuple], T]) -> T | None:
+        """What `read(stamp)` returns, called again only if the file has changed; None if it does not exist."""
+        stamp = stamp_of(path)
+        if stamp is None:
+            return None
+        if path not in self._read or self._read[path][0] != stamp:
+            self._read[path] = (stamp, read(stamp))
+        return self._read[path][1]
 
-    def _digest(self, cell: Cell) -> str:
-        if cell not in self._digests:
-            self._digests[cell] = digest(settings_text(cell, self.resolved))
-        return self._digests[cell]
-
-    def _note_batched(self, missing: Iterable[Cell], states: dict[Cell, str]) -> None:
-        try:
-            batched = {name.removesuffix(".parquet") for name in os.listdir(BATCHES) if name.endswith(".parquet")}
-        except OSError:
-            return
-        if batched:
-            states.update((cell, "batched") for cell in missing if self._digest(cell) in batched)
+    def _open(self, cell: Cell, stamp: tuple) -> tuple[str, Finished | None]:
+        opened = open_cell(cell, self.resolved)
+        if not opened.footer:
+            return opened.state, None
+        walls = opened.footer["wall_s"]
+        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9)
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
-        logs = {cell: log for cell in missing if (log := self._log(cell)) is not None and log.end != "finished"}
+        paths = {cell: log_path(cell.path) for cell in missing}
+        found = {cell: self._unless_same(path, lambda _, path=path: read_log(path)) for cell, path in paths.items()}
+        logs = {cell: log for cell, log in found.items() if log is not None and log.end != "finished"}
         slurm = running_slurm_jobs() if any(log.slurm_job and not log.end for log in logs.values()) else None
         alive = {cell: is_running(log, slurm) for cell, log in logs.items()}
         for cell, running in alive.items():
@@ -125,15 +122,6 @@ class Progress:
         states.update((cell, "failed" if running is False else "running") for cell, running in alive.items())
         began = {cell: logs[cell] for cell, running in alive.items() if running is not False}
         return began, sum(running is None for running in alive.values())
-
-    def _log(self, cell: Cell) -> JobLog | None:
-        path = log_path(cell)
-        stamp = stamp_of(path)
-        if stamp is None:
-            return None
-        if cell not in self._logs or self._logs[cell][0] != stamp:
-            self._logs[cell] = (stamp, read_log(path))
-        return self._logs[cell][1]
 
 
 def stamp_of(path: str | Path) -> tuple[int, int, int] | None:

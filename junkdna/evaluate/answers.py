@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
@@ -29,11 +28,11 @@ class Answers:
 
 
 def picked(
-    settings: CellSettings, rows: Columns, deciding: list[np.ndarray], stored: Mapping[str, list] = MappingProxyType({})
+    settings: CellSettings, rows: Columns, deciding: list[np.ndarray], stored: Mapping[str, list] | None = None
 ) -> Answers:
     """Answers that pick the option or class with the highest score in each row of `deciding`.
 
-    `rows` are columns of `tokens_file.SCHEMA`. `stored` maps column names to the scores to store; if it is empty, the
+    `rows` are columns of `tokens_file.SCHEMA`. `stored` maps column names to the scores to store; without it, the
     deciding scores are stored as `scores`.
     """
     stored = stored or {"scores": deciding}
@@ -58,14 +57,8 @@ def picked(
         values,
         metric.chance(gold, options),
         metric.majority(gold),
-        metrics.collapsed(result),
+        metrics.collapsed(result.prediction, result.margin),
     )
-
-
-def accuracy(scores: list[np.ndarray], gold: list[int]) -> float:
-    """Accuracy of picking the highest score of each row."""
-    result = metrics.outcome(scores, np.array(gold))
-    return metrics.METRICS["accuracy"].value(result.gold, result.prediction)
 
 
 def numbers(settings: CellSettings, rows: Columns, prediction: np.ndarray) -> Answers:
@@ -78,5 +71,5 @@ def numbers(settings: CellSettings, rows: Columns, prediction: np.ndarray) -> An
         {name: metrics.METRICS[name].value(gold, prediction) for name in fitting},
         metric.chance(gold, None),
         metric.majority(gold),
-        metrics.collapsed(metrics.Outcome(gold, prediction, None)),
+        metrics.collapsed(prediction),
     )

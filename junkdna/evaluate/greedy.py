@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from junkdna.models.batching import length_batches
-from junkdna.models.prefix_tree import check_context, run_packs, tree_fits, tree_packs
+from junkdna.models.batching import Rows, length_batches
+from junkdna.models.prefix_tree import Done, check_context, run_packs, tree_fits, tree_packs
 from junkdna.models.rotary import check_length, frequency_limit
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
-Rows = list[list[int]]
 Finished = Callable[[list[int]], bool]
 
 PROMPT_TOKENS = 2048  # new prompt tokens in a pack: enough rows to decode together
@@ -55,7 +54,9 @@ def greedy_texts(
     longest = max(map(len, queries), default=0) + max_new_tokens
     check_length(model.config, longest)
     run = _batched if tree_fits(model, longest) else _row_by_row
-    texts = [text(tokens) for tokens in run(model, queries, device, max_new_tokens, finished, loop)]
+    done = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
+    run(model, queries, device, max_new_tokens, finished, loop, done)
+    texts = [text([token for token in row if token != NO_TOKEN]) for row in done["new_tokens"].tolist()]
     return [answer[: min((answer.find(mark) for mark in stop if mark in answer), default=None)] for answer in texts]
 
 
@@ -75,23 +76,20 @@ def stop_tokens(tokenizer: object, stop: Sequence[str]) -> set[int]:
     return {token for token, added in tokenizer.added_tokens_decoder.items() if str(added) in stop}
 
 
-def _batched(model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop) -> Rows:
-    new_tokens = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
+def _batched(
+    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop, done: Done
+) -> None:
+    """Writes the new tokens of all queries to `done`."""
     last = [len(query) - 1 for query in queries]
     packs = tree_packs(queries, last, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, loop, new_tokens):
+    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, loop, done):
         lengths = [len(path) + max_new_tokens for path in pack.paths]
         for batch in length_batches(lengths, CACHE_TOKENS[torch.device(device).type]):
             paths = [pack.paths[k] for k in batch]
             first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
             answers = _decode(model, _row_caches(cache, paths, device), paths, first, max_new_tokens, finished)
             for k, tokens in zip(batch, answers, strict=True):
-                new_tokens["new_tokens"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
-    return _rows_of(new_tokens["new_tokens"])
-
-
-def _rows_of(new_tokens: torch.Tensor) -> Rows:
-    return [[token for token in row if token != NO_TOKEN] for row in new_tokens.tolist()]
+                done["new_tokens"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
 
 
 def _row_caches(cache: object, paths: Rows, device: str) -> object:
@@ -141,8 +139,9 @@ def _decode(
 
 
 def _row_by_row(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop
-) -> Rows:
+    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop, done: Done
+) -> None:
+    """As `_batched`, with `generate` of transformers."""
     from transformers import GenerationConfig, StoppingCriteriaList
 
     limit = frequency_limit(model.config)
@@ -162,12 +161,10 @@ def _row_by_row(
         )
         return output[0, len(query) :].tolist()
 
-    new_tokens = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
     before, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
     try:
-        for row in loop("score", range(len(queries)), new_tokens.copy, new_tokens.update):
+        for row in loop("score", range(len(queries)), done.copy, done.update):
             tokens = answer(queries[row])
-            new_tokens["new_tokens"][row, : len(tokens)] = torch.tensor(tokens)
-        return _rows_of(new_tokens["new_tokens"])
+            done["new_tokens"][row, : len(tokens)] = torch.tensor(tokens)
     finally:
         model.generation_config = before

@@ -3,7 +3,8 @@
 import numpy as np
 from torch import nn
 
-from junkdna.evaluate.answers import Answers, Columns, accuracy, picked
+from junkdna.evaluate import metrics
+from junkdna.evaluate.answers import Answers, Columns, picked
 from junkdna.evaluate.scores import loglikelihood
 from junkdna.resumable import Loop
 from junkdna.study.cell_settings import CellSettings
@@ -20,7 +21,8 @@ def likelihood_answers(settings: CellSettings, model: nn.Module, rows: Columns, 
     stored = {"scores": by["none"], "scores_per_token": by["token"], "scores_per_character": by["character"]}
     answers = picked(settings, rows, by[settings.scoring.length_normalization], stored)
     for name, scores in by.items():
-        answers.values[f"accuracy_by_{name}"] = accuracy(scores, rows["answer"])
+        result = metrics.outcome(scores, np.array(rows["answer"]))
+        answers.values[f"accuracy_by_{name}"] = metrics.METRICS["accuracy"].value(result.gold, result.prediction)
     return answers
 
 

@@ -29,16 +29,14 @@ REPLICATE_CHUNK = 256  # replicates ranked together: ranks take several arrays o
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per-example predictions of one run.
+    """Per-example predictions of one run, as class ids or option positions.
 
-    Classes and options: `gold` and `prediction` are class ids or option positions; `margin` is the gold score minus the
-    best other score (> 0 exactly if the prediction is right without a tie). Numbers (regress): `margin` is None.
-    Generated text: `prediction` contains the texts; `gold` and `margin` are None.
+    `margin` is the gold score minus the best other score (> 0 exactly if the prediction is right without a tie).
     """
 
-    gold: Array | None
+    gold: Array
     prediction: Array
-    margin: Array | None
+    margin: Array
 
 
 def outcome(scores: list[Array], gold: Array) -> Outcome:
@@ -48,10 +46,7 @@ def outcome(scores: list[Array], gold: Array) -> Outcome:
     """
     clean = [np.where(np.isnan(row), -np.inf, row) for row in scores]
     prediction = np.array([int(np.argmax(row)) for row in clean], dtype=np.int32)
-    margin = np.array(
-        [_margin(row, answer) for row, answer in zip(clean, gold, strict=True)],
-        dtype=np.float32,
-    )
+    margin = np.array([_margin(row, answer) for row, answer in zip(clean, gold, strict=True)], dtype=np.float32)
     return Outcome(gold.astype(np.int32), prediction, margin)
 
 
@@ -60,15 +55,15 @@ def _margin(row: Array, answer: int) -> float:
     return 0.0 if row[answer] == others else float(row[answer] - others)
 
 
-def collapsed(result: Outcome) -> bool:
+def collapsed(prediction: Array, margin: Array | None = None) -> bool:
     """Whether the run gives the same prediction (class, number, or text without surrounding white space) for every
-    example, or cannot distinguish any options.
+    example, or cannot distinguish any options (every `margin` is 0).
     """
-    if result.margin is not None and np.all(result.margin == 0):
+    if margin is not None and np.all(margin == 0):
         return True
-    if result.prediction.dtype.kind in "OUT":
-        return len({text.strip() for text in result.prediction}) == 1
-    return len(np.unique(result.prediction)) == 1
+    if prediction.dtype.kind in "OUT":
+        return len({text.strip() for text in prediction}) == 1
+    return len(np.unique(prediction)) == 1
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------

@@ -12,12 +12,10 @@ import torch
 from torch import nn
 
 from junkdna.errors import UserError
-from junkdna.models.batch_isolation import row_groups
-from junkdna.models.batching import Rows, classifier_inputs, length_batches, mean_pooled, pad
-from junkdna.models.prefix_tree import PACK_TOKENS, check_context, run_packs, tree_fits, tree_packs
+from junkdna.models.batch_isolation import isolated_batches
+from junkdna.models.batching import Rows, classifier_inputs, mean_pooled, pad
+from junkdna.models.prefix_tree import PACK_TOKENS, Done, check_context, run_packs, tree_fits, tree_packs
 from junkdna.resumable import NO_CHECKPOINTS, Loop
-
-Done = dict[str, torch.Tensor]  # results of finished batches, by name
 
 
 @torch.inference_mode()
@@ -36,18 +34,11 @@ def similarity(model: nn.Module, queries: Rows, options: list[Rows], device: str
 
 def _embed(model: nn.Module, rows: Rows, device: str, loop: Loop, stage: str) -> torch.Tensor:
     done: Done = {}
-    for batch in loop(stage, _batches(model, rows), done.copy, done.update):
+    for batch in loop(stage, isolated_batches(model, [*map(len, rows)]), done.copy, done.update):
         ids, mask = pad([rows[i] for i in batch], device)
         embedded = mean_pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask)
         done.setdefault("embedded", torch.zeros(len(rows), embedded.shape[1]))[batch] = embedded.cpu()
     return done["embedded"]
-
-
-def _batches(model: nn.Module, rows: Rows) -> Rows:
-    """Row numbers by similar length, in batches of rows that may run together (`models.batch_isolation`)."""
-    lengths = [len(row) for row in rows]
-    groups = row_groups(model, lengths)
-    return [[group[i] for i in batch] for group in groups for batch in length_batches([lengths[r] for r in group])]
 
 
 @torch.inference_mode()
@@ -113,7 +104,7 @@ def _run_rows(model: nn.Module, rows: Rows, scored_from: list[int], device: str,
     for r, row in enumerate(rows):
         equal.setdefault(tuple(row), []).append(r)
     distinct, numbers = [list(row) for row in equal], list(equal.values())
-    for batch in loop("score", _batches(model, distinct), done.copy, done.update):
+    for batch in loop("score", isolated_batches(model, [*map(len, distinct)]), done.copy, done.update):
         ids, mask = pad([distinct[d] for d in batch], device)
         spans = [(b, r, range(scored_from[r], len(rows[r]))) for b, d in enumerate(batch) for r in numbers[d]]
         columns = sorted(set().union(*(span for _, _, span in spans)))  # positions that some row needs
@@ -132,7 +123,7 @@ def class_logits(
 ) -> np.ndarray:
     """Logits (examples, classes) of a sequence classifier."""
     done: Done = {}
-    for batch in loop("score", _batches(model, queries), done.copy, done.update):
+    for batch in loop("score", isolated_batches(model, [*map(len, queries)]), done.copy, done.update):
         logits = model(**classifier_inputs(model, queries, starts, batch, device)).logits.float().cpu()
         done.setdefault("logits", torch.zeros(len(queries), logits.shape[1]))[batch] = logits
     return done["logits"].numpy()

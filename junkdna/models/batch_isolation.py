@@ -4,7 +4,7 @@ Attention masks hide padding and other rows in most models, but not in all: conv
 padding, capacity-based routing and batch statistics read other rows, and some rotary frequencies depend on the longest
 row. `batch_rule` tests the model once with a few tokens. `row_groups` then groups the rows that may share batches: all
 rows (the usual case), rows of equal length, or single rows. Rows on different sides of a rotary frequency limit never
-share a batch.
+share a batch. `isolated_batches` splits these groups into batches of similar lengths.
 
 Training follows the same rule: an optimizer step keeps the rows of the data order, and only rows of one group go
 through the model together. Except for dropout, a row's loss then does not depend on the other rows.
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from junkdna.errors import UserError
-from junkdna.models.batching import pad
+from junkdna.models.batching import length_batches, pad
 from junkdna.models.probes import NOISE, influence, outputs, probe_tokens, undisturbed
 from junkdna.models.rotary import check_length, frequency_limit
 
@@ -93,3 +93,15 @@ def row_groups(model: nn.Module, lengths: Sequence[int]) -> list[list[int]]:
         key = (beyond,) if rule == ANY else (beyond, length) if rule == EQUAL else (beyond, length, row)
         groups.setdefault(key, []).append(row)
     return [groups[key] for key in sorted(groups)]
+
+
+def isolated_batches(model: nn.Module, lengths: Sequence[int], tokens: int = 2048) -> list[list[int]]:
+    """Positions of rows in batches of similar lengths, each within one of the `row_groups` and with at most `tokens`
+    tokens (rows x longest row).
+
+    2,048 tokens keep the activations of a small encoder in a CPU core's cache; larger batches were not faster.
+    """
+    groups = row_groups(model, lengths)
+    return [
+        [group[i] for i in batch] for group in groups for batch in length_batches([lengths[r] for r in group], tokens)
+    ]

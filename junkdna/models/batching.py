@@ -12,11 +12,8 @@ def pad(rows: list[list[int]], device: str, token: int = 0) -> tuple[torch.Tenso
     return ids.to(device), mask.to(device)
 
 
-def length_batches(lengths: list[int], tokens: int = 2048) -> list[list[int]]:
-    """Row positions in batches of similar lengths, each with at most `tokens` tokens (rows x longest row).
-
-    2,048 tokens keep the activations of a small encoder in a CPU core's cache; larger batches were not faster.
-    """
+def length_batches(lengths: list[int], tokens: int) -> list[list[int]]:
+    """Row positions in batches of similar lengths, each with at most `tokens` tokens (rows x longest row)."""
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
     batches: list[list[int]] = []
     for i in order:

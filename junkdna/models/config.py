@@ -14,7 +14,6 @@ FEWEST = 100  # every transformers release has more; fewer matches mean that the
 NON_TEXT_CONFIGS = ("vision_config", "audio_config")
 BYTE_TOKENIZERS = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")  # they need no vocabulary
 NO_VOCABULARY = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-USE_BUILT_IN = "Use a model whose architecture is part of transformers."
 
 
 def check_config(config: dict, where: str) -> None:
@@ -36,7 +35,7 @@ def check_config(config: dict, where: str) -> None:
         if config.get("auto_map"):
             raise UserError(
                 f"{prefix}, which transformers {_installed()} lacks, and its `auto_map` names Python code of its "
-                f"repository, which junkdna never runs. {USE_BUILT_IN}"
+                "repository, which junkdna never runs. Use a model whose architecture is part of transformers."
             )
         close = get_close_matches(kind, model_types, n=3, cutoff=0.7)
         hint = f" Did you mean {' or '.join(close)}?" if close else " Use another model or a newer transformers."

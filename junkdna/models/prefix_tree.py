@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from junkdna.errors import UserError
+from junkdna.models.batching import Rows
 from junkdna.models.rotary import frequency_limit
 from junkdna.resumable import Loop
 
-Rows = list[list[int]]
+Done = dict[str, torch.Tensor]  # results of finished batches or packs, by name
 
 PACK_TOKENS = {"cpu": 256, "cuda": 2048}  # T; larger packs waste more attention on masked tokens
 
@@ -101,13 +102,7 @@ def tree_packs(rows: Rows, first_scored: list[int], tokens: int) -> list[list[in
 
 
 def run_packs(
-    model: nn.Module,
-    rows: Rows,
-    first_scored: list[int],
-    packs: list[list[int]],
-    device: str,
-    loop: Loop,
-    done: dict[str, torch.Tensor],
+    model: nn.Module, rows: Rows, first_scored: list[int], packs: list[list[int]], device: str, loop: Loop, done: Done
 ) -> Iterator[tuple[Pack, object, torch.Tensor, dict[int, int]]]:
     """For each pack: the pack, its cache, the logits (N, V) of scored tokens, and token number -> row of the logits.
 
@@ -144,10 +139,8 @@ def _merge(rows: Rows, first_scored: list[int], numbers: list[int], kept: int) -
     before, path = rows[numbers[0]][:kept], list(range(kept))
     for r in numbers:
         shared = _common(before, rows[r])
-        if (
-            shared > first_scored[r] and path[first_scored[r]] < kept
-        ):  # the trunk's logits are not stored: recompute them
-            shared = first_scored[r]
+        if shared > first_scored[r] and path[first_scored[r]] < kept:
+            shared = first_scored[r]  # the trunk's logits are not stored: recompute them
         path = path[:shared]
         for token in rows[r][shared:]:
             pack.parents.append(path[-1] if path else -1)
@@ -171,7 +164,7 @@ def _mask(pack: Pack, dtype: torch.dtype) -> torch.Tensor:
     return mask
 
 
-def _keep_only(cache: object, numbers: torch.Tensor) -> dict[str, torch.Tensor]:
+def _keep_only(cache: object, numbers: torch.Tensor) -> Done:
     """Reduces the cache to the tokens `numbers`, in this order, and returns the keys and values of every layer."""
     tensors = {}
     for i, layer in enumerate(cache.layers):
@@ -180,7 +173,7 @@ def _keep_only(cache: object, numbers: torch.Tensor) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _trunk(done: dict[str, torch.Tensor], kept: int, device: str) -> object:
+def _trunk(done: Done, kept: int, device: str) -> object:
     """A cache with the first `kept` tokens of the keys and values that `_keep_only` returned."""
     from transformers import DynamicCache
 

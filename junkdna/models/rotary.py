@@ -15,8 +15,11 @@ def frequency_limit(config: object) -> int | None:
     transformers configuration; parameters per layer type and those of a `text_config` are read too.
     """
     config = config.get_text_config()
-    limits = [_limit(parameters, config) for parameters in _switching(config)]
-    return min(limits, default=None)
+    stated = [parameters.get("original_max_position_embeddings") for parameters in _switching(config)]
+    if not stated:
+        return None
+    stated += [getattr(config, name, None) for name in ("original_max_position_embeddings", "max_position_embeddings")]
+    return min(int(positions) for positions in stated if positions)
 
 
 def check_length(config: object, longest: int) -> None:
@@ -47,12 +50,3 @@ def _switching(config: object) -> Iterator[dict]:
 
 def _kind(parameters: dict) -> str:
     return str(parameters.get("rope_type") or parameters.get("type") or "")
-
-
-def _limit(parameters: dict, config: object) -> int:
-    stated = (
-        parameters.get("original_max_position_embeddings"),
-        getattr(config, "original_max_position_embeddings", None),
-        getattr(config, "max_position_embeddings", None),
-    )
-    return min(int(positions) for positions in stated if positions)

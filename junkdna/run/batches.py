@@ -12,7 +12,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,10 @@ def clear_queue() -> None:
     import shutil
 
     shutil.rmtree(QUEUE, ignore_errors=True)
-    if BATCHES.is_dir():
-        for lock in BATCHES.glob("*.lock"):
-            lock.unlink(missing_ok=True)
-        if not any(BATCHES.iterdir()):
-            BATCHES.rmdir()
+    for lock in BATCHES.glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    with suppress(OSError):  # missing, or not empty
+        BATCHES.rmdir()
 
 
 def _queue_of(cell: Cell) -> Path:
@@ -119,16 +118,21 @@ def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
     that of the study, beginning after this job's cell.
     """
     own = parse_cell_path(settings.cell)
-    queue = _read_queue(_queue_of(own))
-    if settings not in queue:  # the queue belongs to another study, or there is none
+    file = _queue_of(own)
+    try:
+        queue = [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
+    except (OSError, ValueError):
         return
-    start = queue.index(settings) + 1
-    count = 0
+    if settings not in queue:  # the queue belongs to another study
+        return
+    start, count = queue.index(settings) + 1, 0
     for other in [*queue[start:], *queue[: start - 1]]:
         if count == most:
             return
         cell = parse_cell_path(other.cell)
-        if not {*cell.roles} <= {*own.roles} or not _readable(cell, own) or _exists(cell, other):
+        stored = cell.compressed_path  # its settings are compared when it is read
+        readable = stored in (None, own.compressed_path) or Path(stored).is_file()
+        if not {*cell.roles} <= {*own.roles} or not readable or _exists(cell, other):
             continue
         with claimed(other, wait=False) as locked:
             if locked and not _exists(cell, other):
@@ -136,28 +140,14 @@ def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
                 yield other
 
 
-def _read_queue(file: Path) -> list[CellSettings]:
-    try:
-        return [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
-    except (OSError, ValueError):
-        return []
-
-
-def _readable(cell: Cell, own: Cell) -> bool:
-    """Whether the compressed weights that a cell reads exist; their settings are compared when they are read."""
-    return cell.compressed_path in (None, own.compressed_path) or Path(cell.compressed_path).is_file()
-
-
 def _exists(cell: Cell, settings: CellSettings) -> bool:
-    from junkdna.run.cell_file import read_footer
+    from junkdna.run.cell_file import read_cell_file
 
     if batched_file(settings).is_file():
         return True
     try:
-        if not Path(cell.path).is_file():
-            return False
-        return read_footer(Path(cell.path))["settings_fingerprint"] == settings_fingerprint(settings)
-    except UserError:
+        return read_cell_file(Path(cell.path))[1]["settings_fingerprint"] == settings_fingerprint(settings)
+    except UserError:  # missing or corrupt
         return False
 
 

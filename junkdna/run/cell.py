@@ -48,8 +48,8 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     key = parse_cell_path(settings.cell)
     model_folder = Path(key.model_folder)
     inputs = read_inputs(settings, key)
-    rows = inputs.rows
-    data = _train_rows(settings, key, rows) if "train" in rows else None
+    evaluated = inputs.rows["evaluate"]
+    data = _train_rows(settings, key, inputs.rows) if "train" in inputs.rows else None
     check_model(model_folder)
     model, head = _load(settings, key, model_folder)
     check_finite(model, model_folder)
@@ -58,8 +58,8 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     watch.lap("load")
     stored = _stored(settings, key, inputs.manifest)
     prunables, masks, report = _compress(settings, key, model, head, stored)
-    provenance = _provenance(settings, inputs, stored, device)
-    loop.begin({**provenance, "compression": report}, watch)
+    provenance = _provenance(settings, inputs, stored, device) | {"compression": report}
+    loop.begin(provenance, watch)
     watch.lap("compress")
     trained = None
     if data is None:
@@ -67,18 +67,17 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     else:
         from junkdna.train.finetune import fine_tune
 
-        draw_key = (key.task, key.seed)
-        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, draw_key, loop)
+        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
     watch.lap("train")
     with _repeatable_attention():
-        answers = _answers(settings, model, model_folder, rows["evaluate"], device, loop)
+        answers = _answers(settings, model, model_folder, evaluated, device, loop)
     watch.lap("score")
-    if shown := [value for value in rows["evaluate"]["answer_shown"] if value is not None]:  # by knob context
+    if shown := [value for value in evaluated["answer_shown"] if value is not None]:  # by knob context
         answers.values["answer_shown"] = sum(shown) / len(shown)
     row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
     row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
     _log(settings, row, watch)
-    return cell_table(row, {**provenance, "compression": report, "wall_s": watch.wall_s, "resumed": loop.resumed})
+    return cell_table(row, {**provenance, "wall_s": watch.wall_s, "resumed": loop.resumed})
 
 
 def _provenance(settings: CellSettings, inputs: Inputs, stored: object | None, device: str) -> dict:
@@ -176,10 +175,9 @@ def _compress(
 
     Changes the weights, except for dense_freeze, which trains from the pre-trained ones.
     """
-    prune_head = settings.training is not None and settings.training.prune_head
-    heads = head if prune_head else ()
-    scope = prunable(model, prune_head=prune_head, head_names=heads)
-    prunables = apply.select_prunables(model, key.compression, prune_head, heads)
+    head_names = head if settings.training is not None and settings.training.prune_head else None
+    scope = prunable(model, head_names)
+    prunables = apply.select_prunables(model, key.compression, head_names)
     reports, masks = apply.Reports(model, key.compression, scope), {}
     if not key.compression.level:
         return [], masks, reports.report()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from junkdna.storage.checksums import read_verified
 from junkdna.storage.file_errors import corrupt_file
@@ -110,15 +109,11 @@ KIND = "cell file"
 ANSWERED = ("id", "gold", "prediction", "correct")
 
 
-def read_footer(path: Path) -> dict:
-    """The provenance in a cell file. Raises UserError for a file that is corrupt or not a cell."""
-    data, footer = read_cell_file(path)
-    report = pq.read_table(pa.BufferReader(data), columns=[REPORT])[REPORT][0].as_py()
-    return footer | {"compression": json.loads(report)}
-
-
 def read_cell_file(path: Path) -> tuple[bytes, dict]:
-    """The bytes of a cell's file, checksum verified, and its footer. Raises UserError for a corrupt or missing file."""
+    """The bytes of a cell's file, checksum verified, and its footer: the cell's provenance.
+
+    Raises UserError for a corrupt or missing file.
+    """
     data = read_verified(path, KIND)
     try:
         footer = json.loads(pl.read_parquet_metadata(BytesIO(data))[FOOTER_KEY.decode()])

@@ -22,6 +22,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -85,7 +86,6 @@ class Checkpoint(Loop):
         self._saves: dict[str, Callable[[], Mapping[str, Tensor]]] = {}  # of each loop that this attempt has started
         self._done: dict[str, int] = {}
         self._made_from: dict = {}
-        self._digest: str | None = None
         self._watch = Stopwatch()
 
     def begin(self, made_from: dict, watch: Stopwatch) -> None:
@@ -108,7 +108,11 @@ class Checkpoint(Loop):
         self, name: str, items: Sequence, save: Callable[[], Mapping[str, Tensor]], load: Callable[[Tensors], None]
     ) -> Iterator:
         """The remaining items of a loop, after `load` has restored the state of an earlier attempt."""
-        self._saves[name], self._done[name] = save, self._resume(name, load)
+        self._saves[name], self._done[name] = save, 0
+        if (tensors := self._restored.pop(name, None)) is not None:
+            self._done[name] = int(tensors.pop("done"))
+            load(tensors)
+            log.info("resumes from the checkpoint %s: %s, %d done", self.path, name, self._done[name])
         if self._due == math.inf:
             self._due = time.perf_counter() + self._interval
         for item in self._bar(items[self._done[name] :]):
@@ -117,16 +121,6 @@ class Checkpoint(Loop):
             if time.perf_counter() >= self._due:
                 self._write(name, len(items))
                 self._due = time.perf_counter() + self._interval
-
-    def _resume(self, name: str, load: Callable[[Tensors], None]) -> int:
-        """Restore the state of a loop; returns the number of items that are done."""
-        tensors = self._restored.pop(name, None)
-        if tensors is None:
-            return 0
-        done = int(tensors.pop("done"))
-        load(tensors)
-        log.info("resumes from the checkpoint %s: %s, %d done", self.path, name, done)
-        return done
 
     def remove(self) -> None:
         """Delete the checkpoint, its partial files and the folders that are then empty."""
@@ -148,28 +142,27 @@ class Checkpoint(Loop):
             reason = "comes from other settings, code, inputs or versions, or from another device"
         except UserError as error:
             facts, reason = {}, f"cannot be used ({error})"
-        if facts.get("of") == self._identity():
+        if facts.get("of") == self._identity:
             return tensors, facts
         log.warning("the checkpoint %s %s: deleted; the cell starts from the beginning.", self.path, reason)
         self._delete(self.path)
         return None
 
+    @cached_property
     def _identity(self) -> str:
         """Fingerprint of everything the checkpointed numbers depend on, with this module and compressed weights."""
-        if self._digest is None:
-            stored = self._cell.compressed_path
-            more = {
-                "checkpoint_code": code_fingerprint("junkdna.run.checkpoint"),
-                "processor": torch.backends.cpu.get_cpu_capability(),
-                "compressed_sha256": sha256_file(Path(stored)) if stored else None,
-            }
-            self._digest = settings_fingerprint({**self._made_from, **more})
-        return self._digest
+        stored = self._cell.compressed_path
+        more = {
+            "checkpoint_code": code_fingerprint("junkdna.run.checkpoint"),
+            "processor": torch.backends.cpu.get_cpu_capability(),
+            "compressed_sha256": sha256_file(Path(stored)) if stored else None,
+        }
+        return settings_fingerprint({**self._made_from, **more})
 
     def _write(self, name: str, items: int) -> None:
         self._watch.lap(name.split()[0])
         tensors = {f"{loop}/done": torch.tensor(done) for loop, done in self._done.items()}
-        facts = {"of": self._identity(), "resumed": self.resumed, "wall_s": self._watch.wall_s}
+        facts = {"of": self._identity, "resumed": self.resumed, "wall_s": self._watch.wall_s}
         try:
             for loop, save in self._saves.items():
                 tensors |= {f"{loop}/{inner}": tensor for inner, tensor in save().items()}

@@ -75,44 +75,40 @@ def read_log(path: Path) -> JobLog | None:
     return JobLog(host, int(pid), job or "", time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S")), end)
 
 
-def last_lines(path: Path, count: int, most: int) -> list[str]:
-    """The last `count` nonempty lines of a log, or its complete last message if that is longer; [] without a log.
+def why_it_ended(path: Path, count: int, most: int) -> list[str]:
+    """The last `count` nonempty lines of a failed job's log, or its complete last message if that is longer; [] without
+    a log. Says that the job was killed if the log contains only the opening line.
 
-    Leaves out times, the closing line, and the opening line unless it is the only one. Of a message of more than `most`
-    lines, keeps the first and the last `count`. Lines are cut in the middle, because a message ends with the fix: those
-    of the last message to `MESSAGE_TEXT` characters, earlier ones to 300.
+    Leaves out times, the opening and the closing line. Of a message of more than `most` lines, keeps the first and the
+    last `count`. Lines are cut in the middle, because a message ends with the fix: those of the last message to
+    `MESSAGE_TEXT` characters, earlier ones to 300.
     """
-    lines, size = _messages(path)
-    message, before = lines[len(lines) - size :], lines[: len(lines) - size]
-    kept = [*message[:1], "...", *message[-count:]] if size > max(most, count + 1) else message
+    before, message = _messages(path)
+    if not before and len(message) == 1 and _OPENED.match(f"0 0 {message[0]}"):
+        return [f"{message[0]}, and ended without a message (killed, out of memory or time, or its machine failed)"]
+    kept = [*message[:1], "...", *message[-count:]] if len(message) > max(most, count + 1) else message
     kept = [cut(line, MESSAGE_TEXT) for line in kept]
     return [*(cut(line, 300) for line in before[len(before) - max(count - len(kept), 0) :]), *kept]
 
 
 def last_message(path: Path) -> list[str]:
     """All lines of the last message of a log without times; [] for a log without times, such as SLURM's."""
-    lines, size = _messages(path)
-    return lines[len(lines) - size :]
+    return _messages(path)[1]
 
 
-def _messages(path: Path) -> tuple[list[str], int]:
-    """The nonempty lines of a log without times, opening and closing line; and the number of lines of its last message
-    (0 if no line has a time)."""
+def _messages(path: Path) -> tuple[list[str], list[str]]:
+    """The nonempty lines of a log before its last message, and those of this message ([] if no line has a time).
+
+    Without times, and without the opening line, unless it is the only one, and the closing line.
+    """
     lines = [line for line in _ending(path) if _without_stamp(line).strip()]
     if lines and _without_stamp(lines[-1]).startswith((FINISHED, FAILED)):
         lines.pop()
     if len(lines) > 1 and _OPENED.match(lines[0]):
         lines.pop(0)
     size = next((n for n, line in enumerate(reversed(lines), start=1) if _STAMP.match(line)), 0)
-    return [_without_stamp(line) for line in lines], size
-
-
-def why_it_ended(path: Path, count: int, most: int) -> list[str]:
-    """The `last_lines` of a failed job; says that the job was killed if its log contains only the opening line."""
-    lines = last_lines(path, count, most)
-    if len(lines) == 1 and _OPENED.match(f"0 0 {lines[0]}"):
-        return [f"{lines[0]}, and ended without a message (killed, out of memory or time, or its machine failed)"]
-    return lines
+    texts = [_without_stamp(line) for line in lines]
+    return texts[: len(texts) - size], texts[len(texts) - size :]
 
 
 def _ending(path: Path) -> list[str]:
@@ -143,18 +139,15 @@ def is_running(log: JobLog, slurm_jobs: set[str] | None) -> bool | None:
 
 def _is_junkdna(pid: int) -> bool:
     """Whether a process with this id exists and is a junkdna process, because ids are reused."""
-    command = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self/cmdline").exists():
         try:
-            return b"junkdna" in command.read_bytes()
+            return b"junkdna" in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    except OSError as error:
+        return isinstance(error, PermissionError)  # the process of another user
     return True
 
 

@@ -7,6 +7,7 @@ from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
 from junkdna.study.formats import FORMATS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS, Method
+from junkdna.study.recovery import base_protocol
 from junkdna.study.study import Experiment, Resolved, Study
 from junkdna.study.task import TEXT_ANSWERS, Task
 
@@ -105,6 +106,12 @@ def check_study(resolved: Resolved, where: str) -> None:
     if not study.active():
         raise UserError(f"{where}: no experiment is active. Name one in run or remove optional: true.")
     _check_sources(resolved, where)
+    for name in study.protocols:
+        if base_protocol(name)[1] > 1:
+            raise UserError(
+                f"{where}: protocols.{name}: a name that ends in -x and a number stands for a recovery length (key "
+                f"`recovery` of an experiment). Rename it, for example to {name.replace('-x', '_x')}."
+            )
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
     _check_amount(study, where)
@@ -147,7 +154,7 @@ def _combinations(exp: Experiment) -> int:
     knobs = {name: len(values) for name, values in exp.knobs.items()}
     conditions = sum(prod((knobs | dict.fromkeys(use.fixed(), 1)).values()) for use in exp.tasks)
     levels = sum(sum(1 for _ in grid.levels()) for grid in exp.compressions)
-    return len(exp.models) * conditions * levels * len(exp.transfer) * len(exp.seeds)
+    return len(exp.models) * conditions * levels * len(exp.transfer) * len(exp.recovery) * len(exp.seeds)
 
 
 def _check_experiment(place: str, exp: Experiment, resolved: Resolved) -> None:

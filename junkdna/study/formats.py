@@ -8,7 +8,7 @@ A new format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` 
     loss(outputs, labels) -> Tensor                                      mean over the rows; no side effects
 
 `tokenize` gets `TokenSettings`, `score` gets `CellSettings` and a function that loads the tokenizer. A format that
-cannot be trained has no `outputs`, and `loss = None`.
+cannot be trained has no `outputs` and no `loss`.
 """
 
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ from junkdna.study.compress_settings import calibration_of
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, MODELS, wheel_path
+from junkdna.study.recovery import recovery_protocol
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Experiment, Resolved
 from junkdna.study.task import Task
@@ -50,10 +51,12 @@ def expand(resolved: Resolved) -> dict[str, list[Cell]]:
     expanded = {}
     for name, exp in resolved.study.active().items():
         cells: dict[Cell, None] = {}
-        grid = product(exp.models, conditions(exp, resolved.tasks), levels(exp.compressions), exp.transfer, exp.seeds)
-        for model, (task, knobs), compression, transfer, seed in grid:
+        lengths = product(exp.recovery, exp.transfer)
+        trained = [(mode, recovery_protocol(exp.protocol, by)) for by, mode in lengths if mode != "none" or by == 1]
+        grid = product(exp.models, conditions(exp, resolved.tasks), levels(exp.compressions), trained, exp.seeds)
+        for model, (task, knobs), compression, (transfer, protocol), seed in grid:
             if transfer == "none" or (transfer == "dense") == (compression.method == "dense"):
-                cell = canonical(Cell(model, task, knobs, compression, transfer, exp.protocol, seed))
+                cell = canonical(Cell(model, task, knobs, compression, transfer, protocol, seed))
                 cells |= dict.fromkeys([reference(cell), cell])
         expanded[name] = list(cells)
     return expanded

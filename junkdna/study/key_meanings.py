@@ -84,6 +84,9 @@ STUDY: Meanings = {
         "would prune keep their pre-trained values).",
         "seeds": "Seeds of data order, head initialization, dropout, calibration samples and random methods.",
         "protocol": "Name of the protocol.",
+        "recovery": "Multiples of the training steps, such as `[1, 3, 10]`. Every cell with training is repeated at "
+        "each, with the learning rate schedule stretched and compared with the dense model trained as long. The "
+        "protocol of a multiple is named like `default-x3`. 1 is always included.",
         "optional": "`true`: the experiment runs only if `run` or `--experiments` names it.",
     },
     "experiments.NAME.tasks": {

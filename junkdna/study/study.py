@@ -13,6 +13,7 @@ from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import DecoderChoice, EncoderChoice
+from junkdna.study.recovery import base_protocol
 from junkdna.study.sources import MemberPath, Place, Source, Text, WheelPin, load_wheel_pins
 from junkdna.study.strict_model import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.task import ProtocolOverrides, Task
@@ -116,6 +117,9 @@ class TaskUse(StrictModel):
 class Experiment(StrictModel):
     """A question (and its figures): the product of models, tasks, knobs, compressions, transfer modes and seeds.
 
+    `recovery` lists multiples of the training steps: every cell with training is repeated with so many times the
+    epochs, the learning rate schedule stretched. Its reference is the dense model trained as long.
+
     The dense reference of every cell is added automatically. An experiment with `optional: true` runs only if the
     study's `run` or `--config experiments=[...]` names it.
     """
@@ -128,6 +132,7 @@ class Experiment(StrictModel):
     transfer: list[TransferMode] = Field(["none"], min_length=1)
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([0], min_length=1)
     protocol: Name = "default"
+    recovery: list[Annotated[int, Field(ge=1, le=1000)]] = Field([1], min_length=1)
     optional: bool = False
 
     @field_validator("tasks", mode="before")
@@ -137,8 +142,15 @@ class Experiment(StrictModel):
             return value
         return [{"task": item} if isinstance(item, str) else item for item in value]
 
+    @field_validator("recovery")
+    @classmethod
+    def _with_usual_length(cls, value: list[int]) -> list[int]:
+        return sorted({1, *value})
+
     @model_validator(mode="after")
     def _check_cells(self) -> "Experiment":
+        if self.recovery != [1] and set(self.transfer) == {"none"}:
+            raise ValueError("recovery multiplies training steps, but transfer is only none; add transfer modes")
         compresses = any(each.level for grid in self.compressions for each in grid.compressions())
         if not compresses and {"none", "dense"}.isdisjoint(self.transfer):
             raise ValueError(f"transfer {self.transfer} needs a level that prunes, but all compressions are dense")
@@ -171,12 +183,13 @@ class Study(StrictModel):
 
     def protocol(self, name: str, task: Task) -> Protocol:
         """The protocol `name` for a task. A field comes from the first that sets it: the protocol, the study's entry of
-        the task, the task file, the defaults."""
-        protocol = self.protocols.get(name, Protocol())
+        the task, the task file, the defaults. A recovery length (`recovery.py`) multiplies the epochs."""
+        base, multiple = base_protocol(name)
         settings: dict = {}
         for overrides in (task.protocol, self.tasks[task.name].protocol):
             settings |= overrides.model_dump(exclude_none=True)
-        return Protocol(**{**settings, **protocol.model_dump(exclude_unset=True)})
+        protocol = Protocol(**{**settings, **self.protocols.get(base, Protocol()).model_dump(exclude_unset=True)})
+        return protocol.model_copy(update={"epochs": protocol.epochs * multiple})
 
     def active(self) -> dict[str, Experiment]:
         """The experiments that run, in the order of `run` or, without it, of the study."""

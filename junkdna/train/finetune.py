@@ -21,7 +21,6 @@ import torch
 from torch import nn
 
 from junkdna.compress import masks as masking
-from junkdna.compress.scope import matrices
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 from junkdna.seeds import seed_for
 from junkdna.study import formats
@@ -75,9 +74,7 @@ def fine_tune(
     """
     check_rows(data, model.config.num_labels)
     steps = optimizer_steps(len(data), data.full_rows or len(data), protocol)
-    kept_values = (
-        {name: matrix.clone() for name, matrix in matrices(prunables).items()} if mode == "dense_freeze" else None
-    )
+    kept_values = {each.name: each.matrix().clone() for each in prunables} if mode == "dense_freeze" else None
     if mode in ("sparse", "sparse_to_dense"):
         masking.apply_masks(prunables, masks)
     optimizer = torch.optim.AdamW(
@@ -87,9 +84,8 @@ def fine_tune(
     state = TrainingState(model, optimizer)
     device = next(model.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _deterministic(device):
-        torch.manual_seed(
-            seed_for("dropout", *key)
-        )  # nn.Dropout takes no generator; fork_rng restores the global state
+        # nn.Dropout takes no generator; fork_rng restores the global state
+        torch.manual_seed(seed_for("dropout", *key))
         model.train()
         for batch in loop("train", batches, state.save, state.load):
             factor = learning_rate_factor(len(state.losses), len(batches), protocol.warmup_fraction)
@@ -99,7 +95,8 @@ def fine_tune(
             _hold(prunables, masks, mode, kept_values)
         model.eval()
     state.finish()
-    _check(prunables, masks, mode, kept_values)
+    if mode in ("sparse", "dense_freeze") and (broken := masking.violations(prunables, masks, kept_values)):
+        raise RuntimeError(f"{broken} masked weights moved during {mode} training: the result would not be {mode}.")
     losses, tenth = state.losses, max(1, len(state.losses) // 10)
     return Trained(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
 
@@ -136,14 +133,6 @@ def _hold(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> 
         for prunable in prunables:
             matrix = prunable.matrix()
             matrix.copy_(torch.where(masks[prunable.name], matrix, kept_values[prunable.name]))
-
-
-def _check(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> None:
-    if mode not in ("sparse", "dense_freeze"):
-        return
-    broken = masking.violations(prunables, masks, kept_values)
-    if broken:
-        raise RuntimeError(f"{broken} masked weights moved during {mode} training: the result would not be {mode}.")
 
 
 def _batches(rows: int, batch_size: int, steps: int, key: tuple) -> list[list[int]]:

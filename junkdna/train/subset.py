@@ -31,7 +31,13 @@ def subset(answers: Sequence[int] | None, positions: Sequence[int], percent: int
     rows = len(positions)
     size = max(1, round(rows * percent / 100))
     kept = sorted(ORDERS[how](answers or [0] * rows, positions, seed_key)[:size])
-    _refuse_lost_classes(answers or [], kept, percent, how)
+    if answers and (lost := sorted({*answers} - {answers[row] for row in kept})):
+        cause = "because the file is sorted by class" if how == "first" else "because it keeps fewer rows than classes"
+        raise UserError(
+            f"data_fraction {percent} keeps {len(kept)} of {rows} train rows (subset: {how}), but none of class "
+            f"{', '.join(map(str, lost[:5]))}, {cause}. Raise data_fraction"
+            f"{' or set subset: random' if how == 'first' else ''}."
+        )
     return kept
 
 
@@ -66,14 +72,3 @@ ORDERS: dict[str, Callable[[Sequence[int], Sequence[int], tuple], list[int]]] = 
     "random": _random,
     "first": lambda _, positions, __: sorted(range(len(positions)), key=positions.__getitem__),
 }
-
-
-def _refuse_lost_classes(answers: Sequence[int], kept: list[int], percent: int, how: str) -> None:
-    lost = sorted(set(answers) - {answers[row] for row in kept}) if answers else []
-    if lost:
-        cause = "because the file is sorted by class" if how == "first" else "because it keeps fewer rows than classes"
-        raise UserError(
-            f"data_fraction {percent} keeps {len(kept)} of {len(answers)} train rows (subset: {how}), but none of "
-            f"class {', '.join(map(str, lost[:5]))}, {cause}. Raise data_fraction"
-            f"{' or set subset: random' if how == 'first' else ''}."
-        )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.study.formats import FORMATS, load
+from junkdna.study.formats import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ def check_rows(data: TrainRows, classes: int) -> None:
     """Raise UserError unless every row is usable for training; `classes` is the number of the classifier's outputs."""
     if data.format not in FORMATS:
         raise unknown_name("answer format", data.format, FORMATS)
-    if load(data.format).loss is None:
-        trainable = [name for name, each in FORMATS.items() if each.training != "none"]
+    trainable = [name for name, each in FORMATS.items() if each.fits(trained=True)]
+    if data.format not in trainable:
         raise UserError(
             f"answer format {data.format} cannot be trained (only {', '.join(trainable)} can). Use transfer: none."
         )
@@ -53,8 +53,7 @@ def check_rows(data: TrainRows, classes: int) -> None:
     assert len({len(data.columns[name]) for name in columns}) == 1, "columns of different lengths"
     if not len(data):
         raise UserError("There are no train rows. Check the task's train split and columns.require.")
-    problems = [(row, text) for row in range(len(data)) if (text := _problem(data, row, classes))]
-    if problems:
+    if problems := [(row, text) for row in range(len(data)) if (text := _problem(data, row, classes))]:
         row, text = problems[0]
         raise UserError(
             f"{len(problems)} of {len(data)} train rows are not usable for training (answer format {data.format}); the "
@@ -74,6 +73,5 @@ def _problem(data: TrainRows, row: int, classes: int) -> str | None:
     if "target" in values:
         return None if math.isfinite(values["target"]) else f"target {values['target']} is not a finite number"
     count, noun = (classes, "classes") if options is None else (len(options), "options")
-    return (
-        None if values["answer"] in range(count) else f"answer {values['answer']} is not one of {count} {noun} (from 0)"
-    )
+    answer = values["answer"]
+    return None if answer in range(count) else f"answer {answer} is not one of {count} {noun} (from 0)"

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 import toy_run
+from toy_run import read_footer
 
 from junkdna.analysis.collect import check, collect, state
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.errors import UserError
-from junkdna.run.cell_file import examples_of, read_footer, write_cell
+from junkdna.run.cell_file import examples_of, write_cell
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.load import resolve
 from junkdna.study.paths import FOOTER_KEY

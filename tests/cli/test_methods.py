@@ -20,7 +20,7 @@ def test_markdown_escapes_bars_links_papers_and_names_the_values_of_options(caps
     args = parser().parse_args(["methods", "--markdown"])
     args.run(args)
     text = capsys.readouterr().out
-    assert text.splitlines() == [*methods.markdown()]
+    assert text.splitlines() == [*methods.methods(markdown=True)]
     assert "| prune the smallest \\|w\\| under one threshold" in text
     assert "[arXiv 2306.11695](https://arxiv.org/abs/2306.11695)" in text
     assert "| `group` | `gptq`, `rtn` | whole number from 0 to 65536 that divides the inputs, or 0 |" in text

@@ -17,7 +17,6 @@ from toy_studies import TEN_CELLS
 from junkdna.analysis import collect
 from junkdna.analysis import drops as analysis_drops
 from junkdna.cli import partial, table_jobs
-from junkdna.dag.gaps import log_of
 from junkdna.dag.state import log_path
 from junkdna.errors import UserError
 from junkdna.report import draw
@@ -88,8 +87,8 @@ def test_the_report_starts_with_the_missing_cells_and_the_reasons(resolved: Reso
     first, second = (cell_like(resolved, "/sparse/", f"/seed-{seed}/") for seed in (0, 1))
     for cell in (first, second):
         Path(cell.path).unlink()
-        log_path(cell).parent.mkdir(parents=True, exist_ok=True)
-        log_path(cell).write_text(failed_log("<b> ran out"))
+        log_path(cell.path).parent.mkdir(parents=True, exist_ok=True)
+        log_path(cell.path).write_text(failed_log("<b> ran out"))
     said = list(partial.partial(resolved))
     page = (FOLDER / "report.html").read_text()
     assert re.search(r"<title>INCOMPLETE: 8 of 10 cells", page)
@@ -147,8 +146,8 @@ def test_the_reason_is_that_of_the_job_before(resolved: Resolved) -> None:
             Path(cell.path).unlink()
     file = "results/examples/mood/evaluate.parquet"
     Path(file).unlink()
-    log_of(file).parent.mkdir(parents=True, exist_ok=True)
-    log_of(file).write_text(failed_log("mood.csv is broken"))
+    log_path(file).parent.mkdir(parents=True, exist_ok=True)
+    log_path(file).write_text(failed_log("mood.csv is broken"))
     said = list(partial.partial(resolved))
     end = f"and 3 more: not started: the job for {file} failed: mood.csv is broken"
     assert any(line.endswith(end) for line in said)

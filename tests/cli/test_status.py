@@ -42,7 +42,7 @@ def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def log_of(cell: Cell, *lines: str, process: int | None = None) -> None:
-    path = log_path(cell)
+    path = log_path(cell.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y-%m-%d %H:%M:%S,000")
     first = f"started on {socket.gethostname()} as process {process or os.getpid()}"

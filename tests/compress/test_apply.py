@@ -13,6 +13,7 @@ import pytest
 import torch
 import toy
 import toy_run
+from toy_run import read_footer
 
 from junkdna.cli import jobs, plan
 from junkdna.cli.main import parser
@@ -23,7 +24,6 @@ from junkdna.compress.scope import body_name, prunable
 from junkdna.compress.store import make_compressed
 from junkdna.errors import UserError
 from junkdna.models.load import load_plain
-from junkdna.run.cell_file import read_footer
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
 from junkdna.study import settings_from_study as study_settings

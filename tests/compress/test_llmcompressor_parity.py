@@ -37,6 +37,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -46,10 +47,10 @@ from project import GOLDEN, SUPPORT
 from quant_oracle import statistics_of
 from torch import Tensor
 
-from junkdna.compress import quant_grid
+from junkdna.compress import input_stats, quant_grid
 from junkdna.compress.blocks import Batch
 from junkdna.compress.column_sweep import sweep
-from junkdna.compress.input_stats import DAMPING, InputStatistics, inverse_factor
+from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.methods import gptq, rtn, sparsegpt, wanda
 from junkdna.compress.scope import prunable
@@ -128,7 +129,8 @@ def dead_inputs(case: Case) -> tuple[InputStatistics, Tensor]:
     sums = statistics.square_sums
     live = sums > 0
     theirs = torch.where(live, 2 * sums, 1).mean() / (2 * sums[live].mean())
-    statistics.factors[DAMPING] = inverse_factor(statistics, DAMPING * float(theirs))
+    with patch.object(input_stats, "DAMPING", input_stats.DAMPING * float(theirs)):
+        inverse_factor(statistics)  # is cached
     return statistics, live
 
 

@@ -137,7 +137,7 @@ def test_a_tied_head_is_listed_once_under_the_name_of_the_table(family):
     wanted = expected_blocks(family, inside) | expected(TABLES.get(family, "embed_tokens 64 32"), inside)
     if family not in TIED:
         wanted["lm_head.weight"] = (64, 32)
-    in_order(prunable(model, prune_head=True, head_names=["lm_head.weight"], embeddings=True), wanted)
+    in_order(prunable(model, head_names=["lm_head.weight"], embeddings=True), wanted)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -232,12 +232,12 @@ def test_head_is_added_last_and_biases_are_passed_over():
     model = tiny_models.classifier("roberta")
     head = [name for name, _ in model.named_parameters() if name.startswith("classifier")]
     assert len(head) == 4
-    found = prunable(model, prune_head=True, head_names=head)
+    found = prunable(model, head_names=head)
     assert [each.name for each in found[12:]] == ["classifier.dense.weight", "classifier.out_proj.weight"]
 
 
 def test_untied_head_of_a_language_model():
-    found = prunable(tiny_models.causal("llama"), prune_head=True, head_names=["lm_head.weight", "lm_head.weight"])
+    found = prunable(tiny_models.causal("llama"), head_names=["lm_head.weight", "lm_head.weight"])
     assert [each.name for each in found[14:]] == ["lm_head.weight"]
 
 
@@ -254,7 +254,7 @@ def test_untied_head_of_a_language_model():
 )
 def test_heads_that_cannot_be_pruned(architecture, names, words):
     with pytest.raises(UserError, match=words):
-        prunable(tiny_models.task_model(architecture), prune_head=True, head_names=names)
+        prunable(tiny_models.task_model(architecture), head_names=names)
 
 
 def test_fused_experts_are_refused():

@@ -278,7 +278,7 @@ def test_models_and_matrices_that_calibration_refuses():
     with pytest.raises(UserError, match=r"AlbertLayerGroup.*it runs when block 1 is due"):
         calibrated(albert, prunable(albert), some, compress, False, "cpu")
     llama = tiny_models.causal("llama")
-    head = prunable(llama, prune_head=True, head_names=["lm_head.weight"])
+    head = prunable(llama, head_names=["lm_head.weight"])
     with pytest.raises(UserError, match=r"lm_head\.weight is outside the blocks"):
         calibrated(llama, head, some, compress, False, "cpu")
     tied = tiny_models.causal("llama")

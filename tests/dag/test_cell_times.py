@@ -40,7 +40,7 @@ def write_rows(counts: dict[tuple[str, str], int]) -> None:
 
 
 def took(wall_s: float, load_s: float = 0.0, written_s: float = 1000.0) -> Finished:
-    return Finished(wall_s, load_s, written_s, 1)
+    return Finished(wall_s, load_s, written_s)
 
 
 def test_cells_of_one_kind_tell_of_each_other_and_not_of_others(resolved: Resolved) -> None:

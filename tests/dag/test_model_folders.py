@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 
 from junkdna.cli.doctor import doctor
 from junkdna.cli.plan import plan
-from junkdna.dag.local_paths import check_local_paths
 from junkdna.dag.model_folders import model_notes, model_problems
+from junkdna.dag.source_checks import check_sources
 from junkdna.errors import UserError
 from junkdna.study.load import resolve
 
@@ -113,7 +113,7 @@ class TestFolders:
         assert line.startswith("models.tiny.local 'model'")
         assert f"WRONG    {line}" in list(plan(resolved))
         with pytest.raises(UserError, match=r"^1 problem\(s\) with models of the study:\n  models\.tiny"):
-            check_local_paths(resolved)
+            check_sources(resolved)
         lines, good = doctor(Path("config.yaml"))
         assert not good
         assert f"FIX {line}" in lines

@@ -72,8 +72,12 @@ def test_scores_that_are_no_number_lose(row, gold, prediction, margin):
     assert result.margin[0] == pytest.approx(margin)
 
 
+def collapsed(result):
+    return metrics.collapsed(result.prediction, result.margin)
+
+
 def test_a_run_of_nothing_but_nan_is_collapsed():
-    assert metrics.collapsed(outcome(*[[NAN, NAN]] * 3, gold=[0, 1, 0]))
+    assert collapsed(outcome(*[[NAN, NAN]] * 3, gold=[0, 1, 0]))
 
 
 def test_gold_must_be_one_a_row():
@@ -85,16 +89,16 @@ def test_collapse():
     spread = outcome([1, 0], [0, 1], [1, 0], gold=[0, 0, 1])
     one_class = outcome([1, 0], [2, 1], [3, 0], gold=[0, 0, 1])
     all_tied = outcome([1, 1, 1], [2, 2], gold=[2, 1])
-    assert not metrics.collapsed(spread)
-    assert metrics.collapsed(one_class)
-    assert metrics.collapsed(all_tied)
+    assert not collapsed(spread)
+    assert collapsed(one_class)
+    assert collapsed(all_tied)
 
 
 @pytest.mark.parametrize(
     ("numbers", "wanted"), [([2.5] * 4, True), ([2.5, 2.5, 2.5, 2.6], False), ([NAN] * 4, True), ([NAN, 1.0], False)]
 )
 def test_collapse_of_numbers(numbers, wanted):
-    assert metrics.collapsed(metrics.Outcome(np.arange(len(numbers)), np.array(numbers), None)) is wanted
+    assert metrics.collapsed(np.array(numbers)) is wanted
 
 
 @pytest.mark.parametrize("dtype", [None, object])
@@ -109,7 +113,7 @@ def test_collapse_of_numbers(numbers, wanted):
     ],
 )
 def test_collapse_of_texts(texts, wanted, dtype):
-    assert metrics.collapsed(metrics.Outcome(None, np.array(texts, dtype=dtype), None)) is wanted
+    assert metrics.collapsed(np.array(texts, dtype=dtype)) is wanted
 
 
 # --- metrics against scikit-learn and SciPy ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from decoders import make, plain_loglikelihood, random_options, random_rows, sam
 
 from junkdna.evaluate import scores as evaluate_scores
 from junkdna.models import batching
-from junkdna.models.batching import length_batches
+from junkdna.models.batch_isolation import isolated_batches
 from junkdna.models.load import load_classifier, load_plain
 from junkdna.resumable import Loop
 
@@ -70,7 +70,7 @@ def scores(name: str, model, queries, options):
 
 @pytest.fixture(params=[1, 40, 100_000])
 def budget(request, monkeypatch):
-    monkeypatch.setattr(evaluate_scores, "length_batches", partial(length_batches, tokens=request.param))
+    monkeypatch.setattr(evaluate_scores, "isolated_batches", partial(isolated_batches, tokens=request.param))
     monkeypatch.setitem(evaluate_scores.PACK_TOKENS, "cpu", request.param)
 
 

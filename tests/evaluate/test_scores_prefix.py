@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from junkdna.errors import UserError
 from junkdna.evaluate import scores
-from junkdna.models.batching import length_batches
+from junkdna.models.batch_isolation import isolated_batches
 from junkdna.models.load import cast, load_plain
 from junkdna.models.prefix_tree import tree_fits, tree_packs
 from junkdna.resumable import Loop
@@ -46,7 +46,7 @@ CASES = [(name, "eager") for name in CONFIGS] + [(name, "sdpa") for name in CONF
 
 
 def budgets(monkeypatch, tokens: int) -> None:
-    monkeypatch.setattr(scores, "length_batches", partial(length_batches, tokens=tokens))
+    monkeypatch.setattr(scores, "isolated_batches", partial(isolated_batches, tokens=tokens))
     monkeypatch.setitem(scores.PACK_TOKENS, "cpu", tokens)
 
 

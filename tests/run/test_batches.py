@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 import toy
 import toy_run
+from toy_run import read_footer
 
 from junkdna.analysis.collect import state
 from junkdna.cli import jobs
 from junkdna.run import batches
-from junkdna.run.cell_file import read_footer
 from junkdna.study import grid, paths
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.study import Resolved

@@ -11,13 +11,14 @@ import pytest
 import torch
 import toy
 import toy_run
+from toy_run import read_footer
 
 from junkdna.compress.scope import prunable
 from junkdna.data.tokens_file import read_tokens
 from junkdna.models.load import load_plain
 from junkdna.run import cell as cell_module
 from junkdna.run.cell import run_cell
-from junkdna.run.cell_file import read_footer, write_cell
+from junkdna.run.cell_file import write_cell
 from junkdna.storage.checksums import sha256_file, stored_checksum
 from junkdna.storage.fingerprint import digest
 from junkdna.study import grid

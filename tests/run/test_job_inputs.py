@@ -16,8 +16,7 @@ from toy_studies import CELL, TWO_CELLS
 
 from junkdna.analysis.collect import collect, state
 from junkdna.cli import jobs
-from junkdna.dag.local_paths import missing_local_paths
-from junkdna.dag.model_names import check_model_names, taken_names
+from junkdna.dag.source_checks import check_sources, missing_local_paths, taken_names
 from junkdna.errors import UserError
 from junkdna.models.manifest import check_model, model_digest, read_manifest
 from junkdna.storage import local_file_hashes, study_commands
@@ -245,15 +244,15 @@ def test_a_cell_is_stale_when_its_stored_compression_was_made_again_with_other_n
 
 
 def test_one_model_name_for_two_sources_is_refused_at_planning(made, world):
-    check_model_names(made)
+    check_sources(made)
     shutil.copytree("decoder", "other")
     other = study(models={"tiny": {"kind": "decoder", "local": "other"}})
     with pytest.raises(UserError) as caught:
-        check_model_names(other)
+        check_sources(other)
     for part in ("models.tiny", "results/models/tiny/model.json", "/other'", "/decoder'", "Rename", "rm -r "):
         assert part in str(caught.value)
     shutil.rmtree("results/models/tiny")
-    check_model_names(other)
+    check_sources(other)
 
 
 @pytest.mark.parametrize("model", [
@@ -265,7 +264,7 @@ def test_whatever_the_two_places_are(made, model):
 
 
 def test_one_folder_named_in_two_ways_is_one_source(made, world):
-    check_model_names(study(models={"tiny": {"kind": "decoder", "local": f"{world}/../{world.name}/decoder/"}}))
+    check_sources(study(models={"tiny": {"kind": "decoder", "local": f"{world}/../{world.name}/decoder/"}}))
 
 
 def test_one_folder_in_two_spellings_gives_the_same_settings(made):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import toy_run
 
-from junkdna.run.job_log import FINISHED, is_running, last_lines, read_log, why_it_ended
+from junkdna.run.job_log import FINISHED, is_running, read_log, why_it_ended
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.study import grid
 
@@ -45,7 +45,7 @@ def test_a_job_that_ends_well_says_who_ran_it_and_that_it_finished(world: Path, 
     assert abs(found.started_s - time.time()) < 100
     assert not is_running(found, None)
     assert "colours: 54 examples to evaluate" in log.read_text()
-    assert last_lines(log, 3, 3)[-1] == "colours: raw rows left out: 6 with an empty passage (columns.require)"
+    assert why_it_ended(log, 3, 3)[-1] == "colours: raw rows left out: 6 with an empty passage (columns.require)"
 
 
 def test_a_job_that_fails_says_so_after_its_reason(world: Path, settings: dict) -> None:
@@ -103,11 +103,11 @@ def test_short_messages_are_shown_completely(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     lines = [f"{STAMP}started on here as process 1", f"{STAMP}before", f"{STAMP}four lines:", "  a", "  b", "", "  c"]
     log.write_text("\n".join([*lines, f"{STAMP}failed with exit code 2", ""]))
-    assert last_lines(log, 2, 6) == ["four lines:", "  a", "  b", "  c"]
-    assert last_lines(log, 1, 3) == last_lines(log, 1, 2) == ["four lines:", "...", "  c"]  # what, and what to do
-    assert last_lines(log, 2, 3) == ["four lines:", "...", "  b", "  c"]
-    assert last_lines(log, 5, 5)[0] == "before"
-    assert last_lines(tmp_path / "none.log", 5, 5) == []
+    assert why_it_ended(log, 2, 6) == ["four lines:", "  a", "  b", "  c"]
+    assert why_it_ended(log, 1, 3) == why_it_ended(log, 1, 2) == ["four lines:", "...", "  c"]  # what, and what to do
+    assert why_it_ended(log, 2, 3) == ["four lines:", "...", "  b", "  c"]
+    assert why_it_ended(log, 5, 5)[0] == "before"
+    assert why_it_ended(tmp_path / "none.log", 5, 5) == []
 
 
 def test_a_long_message_keeps_its_last_sentence(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_a_long_message_keeps_its_last_sentence(tmp_path: Path) -> None:
         assert message.count("\n") < 20
         log = tmp_path / "a.log"
         log.write_text(f"{STAMP}started on here as process 1\n{STAMP}{message}\n{STAMP}failed with exit code 2\n")
-        assert "\n".join(last_lines(log, 10, 22)) == message
-        assert last_lines(log, 1, 6)[-1].endswith(fix)
-        assert last_lines(log, 1, 6)[0].startswith(text[:10])
+        assert "\n".join(why_it_ended(log, 10, 22)) == message
+        assert why_it_ended(log, 1, 6)[-1].endswith(fix)
+        assert why_it_ended(log, 1, 6)[0].startswith(text[:10])
 
 
 def test_other_files_are_not_logs_of_jobs(tmp_path: Path) -> None:

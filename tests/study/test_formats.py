@@ -80,4 +80,4 @@ def test_modules_are_those_that_the_functions_import(name):
 def test_a_format_has_a_loss_exactly_where_it_can_be_trained(name):
     module = formats.load(name)
     trains = FORMATS[name].training != "none"
-    assert (module.loss is not None) == trains == hasattr(module, "outputs")
+    assert hasattr(module, "loss") == trains == hasattr(module, "outputs")

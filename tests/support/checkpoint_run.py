@@ -18,7 +18,7 @@ import pytest
 
 from junkdna.cli import jobs
 from junkdna.evaluate import greedy, scores
-from junkdna.models import batching, prefix_tree
+from junkdna.models import batch_isolation, prefix_tree
 from junkdna.storage import tensors as storage_tensors
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
@@ -29,7 +29,7 @@ IMPORTED = ("junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetun
 
 def small_batches(patch: pytest.MonkeyPatch) -> None:
     """Batches and packs of a few rows, so that the toy cells have some to be killed between."""
-    patch.setattr(scores, "length_batches", partial(batching.length_batches, tokens=128))
+    patch.setattr(scores, "isolated_batches", partial(batch_isolation.isolated_batches, tokens=128))
     patch.setitem(prefix_tree.PACK_TOKENS, "cpu", 20)
     patch.setattr(greedy, "PROMPT_TOKENS", 4)
 

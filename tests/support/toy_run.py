@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from junkdna.cli import jobs, table_jobs
+from junkdna.run.cell_file import read_cell_file
 from junkdna.study import compress_settings, grid
 from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell, calibration_path
@@ -11,10 +15,17 @@ from junkdna.study.cell_settings import CellSettings
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
 from junkdna.study.methods import METHODS
-from junkdna.study.paths import EXAMPLES, MODELS
+from junkdna.study.paths import EXAMPLES, MODELS, REPORT
 from junkdna.study.study import Resolved
 
 MODEL = Path("results/models/tiny/model.json")
+
+
+def read_footer(path: Path) -> dict:
+    """The provenance in a cell file, with the report on every matrix."""
+    data, footer = read_cell_file(path)
+    report = pq.read_table(pa.BufferReader(data), columns=[REPORT])[REPORT][0].as_py()
+    return footer | {"compression": json.loads(report)}
 
 
 def read(study: str = "config.yaml") -> Resolved:

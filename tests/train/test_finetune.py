@@ -40,7 +40,7 @@ class Run:
         dtype = options.pop("dtype", torch.float32)
         self.model, self.head = load(folder, data.format, ("tiny", *key))
         self.model.to(dtype)
-        self.prunables = prunable(self.model, prune_head=prune_head, head_names=self.head if prune_head else ())
+        self.prunables = prunable(self.model, self.head if prune_head else None)
         self.masks = dict(magnitude(matrices(self.prunables), 0.0 if mode == "dense" else sparsity, None))
         self.before = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self.report = fine_tune(

@@ -12,10 +12,9 @@ import pytest
 import toy
 from project import ROOT
 from toy_models import other_weights
+from toy_run import read_footer
 from toy_studies import STORED_STUDY
 from workflow_run import cells, environment, planned, snakemake
-
-from junkdna.run.cell_file import read_footer
 
 pytestmark = pytest.mark.dag
 

@@ -9,7 +9,7 @@ import yaml
 from project import ROOT
 
 from junkdna.cli.main import parser
-from junkdna.cli.methods import markdown
+from junkdna.cli.methods import methods
 from junkdna.compress import effective_bits
 from junkdna.errors import UserError
 from junkdna.report.catalog import Outline, figure_names
@@ -45,7 +45,9 @@ def test_only_random_has_a_cell_for_each_seed_as_the_page_says() -> None:
 
 def test_the_tables_of_methods_and_options_are_those_of_the_declarations() -> None:
     tables = PAGE.split("<!-- begin: junkdna methods --markdown -->\n")[1].split("<!-- end -->")[0]
-    assert tables.splitlines() == [*markdown()], "paste the output of `junkdna methods --markdown` between the marks"
+    assert tables.splitlines() == [*methods(markdown=True)], (
+        "paste the output of `junkdna methods --markdown` between the marks"
+    )
 
 
 def test_the_error_of_the_page_is_what_that_mistake_gives() -> None:

@@ -25,7 +25,7 @@ from toy_study import JARGON, changed
 
 from junkdna.cli import main
 from junkdna.dag import inputs
-from junkdna.dag.local_paths import check_local_paths
+from junkdna.dag.source_checks import check_sources
 from junkdna.errors import UserError
 from junkdna.study import grid
 from junkdna.study.cell import parse_cell_path
@@ -98,7 +98,7 @@ def check_accepted(resolved: Resolved) -> None:
     cells = grid.all_cells(resolved)
     assert cells
     assert all(parse_cell_path(cell.path) == cell for cell in cells)
-    check_local_paths(resolved)
+    check_sources(resolved)
     folder = f"results/studies/{resolved.study.study}"
     names = [*inputs.figure_files(resolved, folder), inputs.study_file(resolved, folder)]
     names += [cell.path for cell in cells]

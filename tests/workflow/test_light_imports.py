@@ -37,11 +37,11 @@ except SystemExit as end:
 from pathlib import Path
 from junkdna.dag import inputs as workflow_inputs
 from junkdna.study import grid, settings_from_study as job_settings
-from junkdna.dag.local_paths import check_local_paths
+from junkdna.dag.source_checks import check_sources
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
 resolved = load_study(Path("settings.yaml"))
-check_local_paths(resolved)
+check_sources(resolved)
 cells = grid.all_cells(resolved)
 assert len(cells) == 32 and all(job_settings.settings_text(cell, resolved) for cell in cells)
 for cell in cells:

@@ -22,7 +22,7 @@ from made_wheels import make_wheel
 
 from junkdna.cli import jobs
 from junkdna.dag import inputs
-from junkdna.dag.local_paths import check_local_paths
+from junkdna.dag.source_checks import check_sources
 from junkdna.data.examples import load_examples
 from junkdna.data.rows import load_raw
 from junkdna.data.tokenizer import load_tokenizer
@@ -85,7 +85,7 @@ def test_odd_names_run_through_snakemake_and_a_shell_and_nothing_else_does(odd):
 
 def test_odd_names_are_found_again_by_every_reader(odd):
     resolved = load_study(Path("config.yaml"))
-    check_local_paths(resolved)
+    check_sources(resolved)
     assert study_settings.example_settings("colours", "evaluate", resolved).source.files_sha256
     assert study_settings.model_settings("tiny", resolved).files_sha256
     toy_run.prepare(resolved)
@@ -104,7 +104,7 @@ def test_only_a_star_is_special_in_a_file_name(odd, name):
     task = {**toy.CHOICE_TASK, "sources": {"local": {"local": DATA, "splits": {"evaluate": name}}}}
     toy.write_yaml(odd / "tasks/colours.yaml", task)
     resolved = load_study(Path("config.yaml"))
-    check_local_paths(resolved)
+    check_sources(resolved)
     source = study_settings.example_settings("colours", "evaluate", resolved).source
     lines = f"{name} {sha256_file(odd / DATA / name)}\n"
     assert source.files_sha256 == hashlib.sha256(lines.encode()).hexdigest()
@@ -118,7 +118,7 @@ def test_any_name_of_a_file_is_read(world, name):
     shutil.copy("data/colours.parquet", f"data/part{name}.parquet")
     shutil.copy("model/model.safetensors", f"model/{name}.safetensors")
     resolved = load_study(Path("config.yaml"))
-    check_local_paths(resolved)
+    check_sources(resolved)
     settings = study_settings.example_settings("colours", "evaluate", resolved)
     through_json = ExampleSettings.read(jobs.settings_from(canonical_json(settings)), "")
     assert through_json == settings
@@ -159,7 +159,7 @@ def test_paths_that_leave_their_folder_are_refused_before_any_job(world, path):
 def test_folders_that_cannot_be_looked_at_are_missing_places(world, local):
     study = {**toy.STUDY, "models": {"tiny": {"kind": "encoder", "local": local}}}
     with pytest.raises(UserError, match=r"models\.tiny\.local"):
-        check_local_paths(resolve(study, "study"))
+        check_sources(resolve(study, "study"))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Claim: fine-tuning does not bring back what the small weights held."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 
 from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import Block, Evidence, decision, grouped, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.intervals import Fit
+from junkdna.study.recovery import base_protocol
 
 CLAIM = Claim(
     label="Fine-tuning does not bring it back",
@@ -22,28 +24,30 @@ RECOVERED, DAMAGED_MODE = "sparse_to_dense", "sparse"
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
-    """For each model, series and protocol with both transfer modes: one finding, on its hardest condition."""
-    curves = [curve for curve in evidence.curves if curve.prunes and not curve.condition.bin]
-    modes = grouped(curves)
+    """For each model, series and protocol with both transfer modes: one finding, on its hardest condition.
+
+    Each recovery length is a protocol of its own, compared with the dense model trained as long.
+    """
+    modes = grouped(curve for curve in evidence.curves if curve.prunes and not curve.condition.bin)
     for (model, series, transfer, protocol), recovered in modes.items():
         damaged = modes.get((model, series, DAMAGED_MODE, protocol), [])
-        if transfer == RECOVERED and damaged:
-            yield _finding(evidence, damaged, recovered)
+        by_condition = {curve.condition: curve for curve in recovered}
+        pairs = [(curve, by_condition[curve.condition]) for curve in damaged if curve.condition in by_condition]
+        if transfer == RECOVERED and pairs:
+            before, after = min(pairs, key=lambda pair: Block(evidence, pair[:1]).known()[0, 0])
+            yield _finding(evidence, before, after)
 
 
-def _finding(evidence: Evidence, damaged: Sequence[Curve], recovered: Sequence[Curve]) -> Finding:
-    by_condition = {curve.condition: curve for curve in recovered}
-    pairs = [(curve, by_condition[curve.condition]) for curve in damaged if curve.condition in by_condition]
-    hardest = min(pairs, key=lambda pair: Block(evidence, pair[:1]).known()[0, 0])
-    before, after = Block(evidence, hardest[:1]), Block(evidence, hardest[1:])
-    unit = evidence.label(hardest[0])
+def _finding(evidence: Evidence, damaged: Curve, recovered: Curve) -> Finding:
+    before, after = Block(evidence, [damaged]), Block(evidence, [recovered])
+    unit = evidence.label(damaged)
     if problem := after.problem():
         return untestable(after, problem, unit=unit)
     levels = [tag for tag, loss in zip(before.tags, before.losses()[0], strict=True) if loss >= DAMAGED]
-    kept = hardest[1].at(levels)
+    kept = recovered.at(levels)
     if not kept.levels:
         return untestable(
-            after, f"{DAMAGED_MODE} loses at least {DAMAGED} at no level, so there is nothing to bring back", unit=unit
+            after, f"{DAMAGED_MODE} loses {DAMAGED} at no level: there is nothing to bring back", unit=unit
         )
     return _decide(evidence, kept, unit)
 
@@ -54,14 +58,32 @@ def _decide(evidence: Evidence, curve: Curve, unit: str) -> Finding:
     sound = curve.without(evidence.collapsed)
     rest = _fit(Block(evidence, [sound])) if sound.levels else None
     below, above = (rest.p_below(bound)[0], rest.p_above(bound)[0]) if rest else (1.0, 1.0)
-    details = "no level has two runs that did not collapse"
+    details = ["no level has two runs that did not collapse"]
     if rest:
         low, high = rest.limits()
-        details = f"without collapsed runs {rest.estimate[0]:.3f} ({low[0]:.3f} to {high[0]:.3f})"
+        details = [f"without collapsed runs {rest.estimate[0]:.3f} ({low[0]:.3f} to {high[0]:.3f})"]
     return decision(
-        block, fit, 0, None, unit=unit, details=details,
+        block, fit, 0, None, unit=unit, details="; ".join([*details, *_other_lengths(evidence, curve, fit)]),
         p_supported=float(max(2 * fit.p_below(bound)[0], 2 * below)), p_contradicted=float(min(2 * above, 1)),
     )  # fmt: skip
+
+
+def _other_lengths(evidence: Evidence, curve: Curve, fit: Fit) -> Iterator[str]:
+    """Retention against the dense model at one time the steps, and whether the longest training still gains."""
+    base, multiple = base_protocol(curve.protocol)
+    same = [
+        other for other in evidence.curves
+        if other.name[:-1] == curve.name[:-1] and base_protocol(other.protocol)[0] == base
+    ]  # fmt: skip
+    lengths = {base_protocol(other.protocol)[1]: other.at([level.tag for level in curve.levels]) for other in same}
+    if multiple == 1 or 1 not in lengths:
+        return
+    usual = _fit(Block(evidence, [replace(curve, dense=lengths[1].dense)]))
+    yield f"against dense at 1x {usual.estimate[0]:.3f}"
+    shorter = [length for length in lengths if length < multiple]
+    before = _fit(Block(evidence, [lengths[max(shorter)]])).estimate[0]
+    if multiple == max(lengths) and fit.estimate[0] - before > evidence.settings.margin:
+        yield f"still rising: {before:.3f} at {max(shorter)}x"
 
 
 def _fit(block: Block) -> Fit:

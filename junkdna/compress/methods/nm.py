@@ -4,7 +4,7 @@ from torch import Tensor
 
 from junkdna.compress.checks import check_matrix
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.select_groups import keep_highest_per_group
+from junkdna.compress.select_rows import keep_highest_per_group
 from junkdna.study.methods import Method
 
 METHOD = Method(

@@ -10,8 +10,7 @@ from junkdna.compress.checks import check_divides, check_matrix, prune_count
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.select_groups import keep_highest_per_group
-from junkdna.compress.select_rows import keep_highest_per_row
+from junkdna.compress.select_rows import keep_highest_per_group, keep_highest_per_row
 from junkdna.errors import UserError
 from junkdna.study.methods import Method
 
@@ -65,14 +64,13 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
     work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     per_weight = torch.where(statistics.square_sums > 0, factor.diagonal().reciprocal(), 0).to(work.dtype)
     kept = torch.empty(inputs, rows, dtype=torch.bool, device=weight.device)
-    zero = work.new_zeros(())
 
     def start(first: int, columns: Tensor) -> None:
         last = first + len(columns)
         kept[first:last] = rule.choose(first, columns.abs() * per_weight[first:last].unsqueeze(1))
 
     def replace(index: int, column: Tensor) -> Tensor:
-        return torch.where(kept[index], column, zero)
+        return torch.where(kept[index], column, 0)
 
     new = sweep(work, factor, rule.group, start, replace).to(weight.dtype).contiguous()
     if not torch.isfinite(new).all():

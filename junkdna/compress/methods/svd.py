@@ -80,12 +80,8 @@ def decompose(weight: Tensor) -> Factors:
 
 
 def prepare(folder: Path, name: str, weight: Tensor) -> dict[str, Factors]:
-    """The factors of one matrix for `compress`, cached in `folder` for every rank."""
-    return {"factors": cached_factors(folder, name, weight)}
-
-
-def cached_factors(folder: Path, name: str, weight: Tensor) -> Factors:
-    """`decompose(weight)` on the weight's device: read from folder/NAME.safetensors, or computed and written there.
+    """The argument `factors` of `compress`, valid for every rank: `decompose(weight)` on the weight's device, read from
+    folder/NAME.safetensors, or computed and written there.
 
     The file identifies its weight by a digest of dtype, shape and bytes, and records the code version. So one folder
     serves one model, and a file of another weight with the same name is recomputed and replaced. A corrupt file is
@@ -101,7 +97,7 @@ def cached_factors(folder: Path, name: str, weight: Tensor) -> Factors:
         if factors is None:
             factors = decompose(weight)
             write_tensors(path, KIND, factors._asdict(), facts)
-    return Factors(*(factor.to(weight.device) for factor in factors))
+    return {"factors": Factors(*(factor.to(weight.device) for factor in factors))}
 
 
 def _read(path: Path, expected: dict[str, str]) -> Factors | None:

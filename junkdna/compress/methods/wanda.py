@@ -6,8 +6,7 @@ from torch import Tensor
 from junkdna.compress.checks import check_matrix, prune_count
 from junkdna.compress.input_stats import InputStatistics, check_statistics
 from junkdna.compress.masks import MatrixResult
-from junkdna.compress.select_groups import keep_highest_per_group
-from junkdna.compress.select_rows import keep_highest_per_row
+from junkdna.compress.select_rows import keep_highest_per_group, keep_highest_per_row
 from junkdna.study.methods import Method
 
 METHOD = Method(

@@ -8,14 +8,9 @@ question, and an option of another question may be right too.
 Shapes: B rows of a batch, D embedding width, N options of a row, P options of all rows.
 """
 
-from typing import TYPE_CHECKING
-
 from junkdna.data.encoder_rows import code_texts, joined, option_texts, row_limit, text_row
 from junkdna.data.truncation import cut_end
 from junkdna.study.formats import Format
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 FORMAT = Format(
     label="bi-encoder",
@@ -57,7 +52,7 @@ def score(settings, model, rows, device, loop, tokenizer):
     return picked(settings, rows, similarity(model, rows["query"], rows["options"], device, loop))
 
 
-def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+def outputs(model, rows, batch, device):
     """Cosine similarities (B, N); -inf pads rows with fewer options. Questions and options are padded separately."""
     from junkdna.evaluate.train_outputs import embeddings, padded_scores
 
@@ -67,7 +62,7 @@ def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "T
     return padded_scores([options @ query for options, query in zip(by_row, queries_bd, strict=True)])
 
 
-def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+def loss(outputs, labels):
     """Mean cross-entropy of the softmax over each row's own options."""
     from torch.nn.functional import cross_entropy
 

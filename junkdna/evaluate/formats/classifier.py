@@ -5,13 +5,8 @@ Decoders read the tokens file of `cloze`, which cells with and without training 
 Shapes: B rows of a batch, C classes.
 """
 
-from typing import TYPE_CHECKING
-
 from junkdna.data.encoder_rows import row_limit, segment_rows
 from junkdna.study.formats import Format
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 FORMAT = Format(
     label="classifier",
@@ -38,14 +33,14 @@ def score(settings, model, rows, device, loop, tokenizer):
     return picked(settings, rows, list(class_logits(model, rows["query"], rows["second_start"], device, loop)))
 
 
-def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+def outputs(model, rows, batch, device):
     """Logits (B, C)."""
     from junkdna.evaluate.train_outputs import classifier_outputs
 
     return classifier_outputs(model, rows["query"], rows["second_start"], batch, device)
 
 
-def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+def loss(outputs, labels):
     """Mean cross-entropy."""
     from torch.nn.functional import cross_entropy
 

@@ -6,14 +6,10 @@ Shapes: B rows of a batch, N options of a row, P pairs of all rows.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from junkdna.data.encoder_rows import joined, option_texts, passage_of, row_limit
 from junkdna.data.truncation import cut_end, end_of_text, fit_row
 from junkdna.study.formats import Format
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 FORMAT = Format(
     label="cross-encoder",
@@ -73,7 +69,7 @@ def score(settings, model, rows, device, loop, tokenizer):
     return picked(settings, rows, pair_logits(model, rows["options"], rows["option_starts"], device, loop))
 
 
-def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+def outputs(model, rows, batch, device):
     """Outputs (B, N) for the pairs of each row; -inf pads rows with fewer options."""
     from junkdna.evaluate.train_outputs import classifier_outputs, padded_scores
 
@@ -84,7 +80,7 @@ def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "T
     return padded_scores(outputs_p1[:, 0].split([len(rows["options"][i]) for i in batch]))
 
 
-def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+def loss(outputs, labels):
     """Mean cross-entropy of the softmax over each row's own options."""
     from torch.nn.functional import cross_entropy
 

@@ -58,8 +58,5 @@ def score(settings, model, rows, device, loop, tokenizer):
         {name: float(np.mean([row[name] for row in credits])) for name in credits[0]},
         metrics.METRICS[metric].chance(None, None),
         text_match.constant_credit(rows["references"], options.match, options.exact)[metric],
-        metrics.collapsed(metrics.Outcome(None, np.array(texts), None)),
+        metrics.collapsed(np.array(texts)),
     )
-
-
-loss = None

@@ -36,6 +36,3 @@ def score(settings, model, rows, device, loop, tokenizer):
     from junkdna.evaluate.likelihoods import likelihood_answers
 
     return likelihood_answers(settings, model, rows, device, loop)
-
-
-loss = None

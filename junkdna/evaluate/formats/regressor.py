@@ -3,15 +3,10 @@
 Shapes: B rows of a batch.
 """
 
-from typing import TYPE_CHECKING
-
 from junkdna.data.encoder_rows import row_limit, segment_rows
 from junkdna.data.prompt_rows import prompt_rows
 from junkdna.data.prompts import Wording
 from junkdna.study.formats import Format
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 FORMAT = Format(
     label="regressor",
@@ -47,14 +42,14 @@ def score(settings, model, rows, device, loop, tokenizer):
     return numbers(settings, rows, class_logits(model, rows["query"], rows["second_start"], device, loop)[:, 0])
 
 
-def outputs(model: "nn.Module", rows: dict, batch: list[int], device: str) -> "Tensor":
+def outputs(model, rows, batch, device):
     """Outputs (B, 1)."""
     from junkdna.evaluate.train_outputs import classifier_outputs
 
     return classifier_outputs(model, rows["query"], rows["second_start"], batch, device)
 
 
-def loss(outputs: "Tensor", labels: dict[str, "Tensor"]) -> "Tensor":
+def loss(outputs, labels):
     """Mean squared error."""
     from torch.nn.functional import mse_loss
 

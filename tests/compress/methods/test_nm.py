@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from junkdna.compress.methods.nm import compress
-from junkdna.compress.select_groups import keep_highest_per_group
+from junkdna.compress.select_rows import keep_highest_per_group
 from junkdna.errors import UserError
 
 of_24 = st.sampled_from([1, 2, 3, 4, 6, 8, 12, 24])

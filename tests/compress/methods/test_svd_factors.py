@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from junkdna.compress.methods.svd import cached_factors, compress, decompose
+from junkdna.compress.methods.svd import compress, decompose, prepare
 
 NAME = "model.layers.0.mlp.down_proj.weight"
 
@@ -30,7 +30,7 @@ def decompositions(monkeypatch):
 
 def test_a_second_rank_costs_no_second_decomposition(tmp_path, weight, decompositions):
     for level in (0.5, 0.3, 0.9):
-        factors = cached_factors(tmp_path, NAME, weight)
+        factors = prepare(tmp_path, NAME, weight)["factors"]
         with_cache = compress(weight, None, level, factors=factors).weight
         assert len(decompositions) == 1
         np.testing.assert_array_equal(with_cache, compress(weight, None, level).weight)
@@ -40,7 +40,7 @@ def test_a_second_rank_costs_no_second_decomposition(tmp_path, weight, decomposi
 def test_factors_are_read_back(tmp_path, weight, decompositions):
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         typed = weight.to(dtype)
-        made, read = (cached_factors(tmp_path, NAME, typed) for _ in range(2))
+        made, read = (prepare(tmp_path, NAME, typed)["factors"] for _ in range(2))
         for one, other, fresh in zip(made, read, decompose(typed), strict=True):
             assert one.dtype == other.dtype == torch.promote_types(dtype, torch.float32)
             assert torch.equal(one, other)
@@ -50,37 +50,37 @@ def test_factors_are_read_back(tmp_path, weight, decompositions):
 
 
 def test_other_weights_with_the_same_name_are_not_used(tmp_path, weight, decompositions, caplog):
-    cached_factors(tmp_path, NAME, weight)
+    prepare(tmp_path, NAME, weight)
     moved = weight.clone()
     moved[3, 3] += 1e-6
     with caplog.at_level(logging.INFO):
-        found = cached_factors(tmp_path, NAME, moved)
+        found = prepare(tmp_path, NAME, moved)["factors"]
     assert "is from other weights" in caplog.text
     assert len(decompositions) == 2
     np.testing.assert_allclose(found.u * found.s @ found.v, moved, atol=1e-5)
-    cached_factors(tmp_path, NAME, moved)
+    prepare(tmp_path, NAME, moved)
     assert len(decompositions) == 2  # the new factors took the file's place
 
 
 def test_equal_bytes_of_another_shape_are_no_hit(tmp_path, weight):
-    cached_factors(tmp_path, NAME, weight)
-    assert cached_factors(tmp_path, NAME, weight.reshape(7, 12)).u.shape == (7, 7)
+    prepare(tmp_path, NAME, weight)
+    assert prepare(tmp_path, NAME, weight.reshape(7, 12))["factors"].u.shape == (7, 7)
 
 
 def test_layers_do_not_share_a_file(tmp_path, weight, decompositions):
-    cached_factors(tmp_path, "a.weight", weight)
-    cached_factors(tmp_path, "b.weight", weight)
+    prepare(tmp_path, "a.weight", weight)
+    prepare(tmp_path, "b.weight", weight)
     assert len(decompositions) == 2
     assert len(list(tmp_path.glob("[!.]*"))) == 2
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "foreign"])
 def test_a_corrupt_file_is_replaced(tmp_path, weight, decompositions, caplog, damage):
-    made = cached_factors(tmp_path, NAME, weight)
+    made = prepare(tmp_path, NAME, weight)["factors"]
     path = tmp_path / f"{NAME}.safetensors"
     whole = path.read_bytes()
     path.write_bytes({"cut": whole[:-9], "flip": whole[:-1] + bytes([whole[-1] ^ 1]), "foreign": b"x" * 99}[damage])
-    again = cached_factors(tmp_path, NAME, weight)
+    again = prepare(tmp_path, NAME, weight)["factors"]
     assert len(decompositions) == 2
     assert f"recomputing the singular values: {path}" in caplog.text
     assert all(torch.equal(one, other) for one, other in zip(made, again, strict=True))
@@ -89,18 +89,18 @@ def test_a_corrupt_file_is_replaced(tmp_path, weight, decompositions, caplog, da
 
 def test_concurrent_writers_leave_one_complete_file(tmp_path, weight):
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: cached_factors(tmp_path, NAME, weight), range(12)))
+        found = list(pool.map(lambda _: prepare(tmp_path, NAME, weight)["factors"], range(12)))
     assert [path.name for path in tmp_path.glob("[!.]*")] == [f"{NAME}.safetensors"]
     for each in found:
         np.testing.assert_allclose(each.u * each.s @ each.v, weight, atol=1e-5)
 
 
 def test_a_transposed_view_reads_the_cache_of_its_copy(tmp_path, weight, decompositions):
-    cached_factors(tmp_path, NAME, weight.t())
-    cached_factors(tmp_path, NAME, weight.t().contiguous())
+    prepare(tmp_path, NAME, weight.t())
+    prepare(tmp_path, NAME, weight.t().contiguous())
     assert len(decompositions) == 1
 
 
 def test_a_name_is_no_path(tmp_path, weight):
     with pytest.raises(AssertionError, match="not a parameter name"):
-        cached_factors(tmp_path, "../elsewhere", weight)
+        prepare(tmp_path, "../elsewhere", weight)

@@ -47,9 +47,6 @@ def score(settings, model, rows, device, loop, tokenizer):
     sums = loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, loop)
     per_byte = [row / np.array(size) for row, size in zip(sums, rows["option_characters"], strict=True)]
     return picked(settings, rows, per_byte, {"scores": sums})
-
-
-loss = None
 '''
 ONE = {"models": ["llm"], "tasks": ["hues"], "compressions": toy.HALF}
 STUDY = {

@@ -18,6 +18,7 @@ import toy_run
 from checkpoint_world import CELLS, MODES, SCORED, SPARSE, TRAINED, Killed, file_of, run
 from job_settings import training_settings
 from project import SUPPORT
+from toy_run import read_footer
 from toy_training import load, training
 
 from junkdna.compress.methods.magnitude import masks as magnitude
@@ -25,7 +26,6 @@ from junkdna.compress.scope import matrices, prunable
 from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run import cell as cell_module
 from junkdna.run import checkpoint
-from junkdna.run.cell_file import read_footer
 from junkdna.run.checkpoint import VARIABLE, Checkpoint
 from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.tensors import read_tensors

@@ -11,13 +11,13 @@ import pytest
 import torch
 import toy_run
 from checkpoint_world import SPARSE, file_of, run
+from toy_run import read_footer
 
 from junkdna.cli import jobs as cli_jobs
 from junkdna.compress import artifact
 from junkdna.data.tokens_file import read_tokens, write_tokens
 from junkdna.run import cell as cell_module
 from junkdna.run import checkpoint
-from junkdna.run.cell_file import read_footer
 from junkdna.storage.tensors import read_tensors, write_tensors
 from junkdna.study.cell import parse_cell_path
 

@@ -8,7 +8,7 @@ import pytest
 import toy
 
 from junkdna.dag.inputs import wheel_of_model, wheel_of_task
-from junkdna.dag.local_paths import check_local_paths, missing_local_paths
+from junkdna.dag.source_checks import check_sources, missing_local_paths
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
 from junkdna.study import grid
@@ -28,7 +28,7 @@ def study(world) -> dict:
 
 def test_nothing_is_missing(study):
     assert lines(study) == lines(toy.STUDY) == []
-    check_local_paths(resolve(study, "study"))
+    check_sources(resolve(study, "study"))
 
 
 def test_every_missing_place_is_named_once_with_close_names(study, world):
@@ -43,7 +43,7 @@ def test_every_missing_place_is_named_once_with_close_names(study, world):
     assert "hue.parquet" in found[1]
     assert found[2].startswith("tasks.named: local 'data'")
     with pytest.raises(UserError, match=r"^3 local path\(s\) of the study do not exist:\n  models.llm"):
-        check_local_paths(resolve(study, "study"))
+        check_sources(resolve(study, "study"))
 
 
 def test_a_file_that_two_roles_read_is_named_once(study, world):
