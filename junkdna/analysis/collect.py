@@ -68,7 +68,8 @@ def collect(resolved: Resolved) -> pl.DataFrame:
     """One row per cell: its metric columns and `wall_s`. Each file is read once.
 
     Raises UserError that names missing, broken or stale files, cells computed from different versions of one tokens
-    file, and rows that break the table's rules (a duplicate key, a share outside 0..1, a score or baseline outside its range).
+    file, and rows that break the table's rules (a duplicate key, a share outside 0..1, a score or baseline outside the
+    range of its metric).
     """
     table, wrong = collect_done(resolved)
     if wrong:

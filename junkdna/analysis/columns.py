@@ -35,8 +35,9 @@ _CONDITION = (
 )
 _SCORES = (
     Column("chance", NUMBER, METRIC, "Expected score of uniform guessing: mean of 1 / options for accuracy, 0 for "
-           "correlations and generated text."),
-    Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples."),
+           "correlations and generated text; score of the input-blind model for likelihoods."),
+    Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples; as `chance` for "
+           "likelihoods."),
 )  # fmt: skip
 _ACHIEVED = (
     Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope."),
@@ -87,8 +88,9 @@ EXAMPLE = Table(
     (
         Column("id", TEXT, "", "Identifier of the example, the same in all cells of a task."),
         Column("gold", NUMBER, "", "Correct answer: class number, position of the option (from 0), or number "
-               "(`regress`). Null for generated text."),
-        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Null for generated text."),
+               "(`regress`). Null for generated and given texts."),
+        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Kind `likelihood`: "
+               "log2-likelihood per byte of the given text. Null for generated text."),
         Column("margin", NUMBER, "as `scores`", "Deciding score of the correct answer minus the highest other score; "
                "above 0 if and only if the answer is correct without a tie. Null for numbers and generated text."),
         Column("correct", NUMBER, SHARE, "1 if correct, else 0; for generated text, the credit under the task's "
@@ -99,6 +101,10 @@ EXAMPLE = Table(
                "Null unless options are compared by log-likelihood."),
         Column("scores_per_character", "list of numbers", "nats per character", "Log-likelihood / scored characters of "
                "the option. Null unless options are compared by log-likelihood."),
+        Column("blind", NUMBER, "bits per byte", "Kind `likelihood`: `prediction` without the question, -8 for a text "
+               "alone. Null for other kinds. [Formulas](../scoring.md#likelihood-of-a-given-text)."),
+        Column("bytes", COUNT, "bytes", "Size of the scored text in UTF-8. Kind `likelihood`."),
+        Column("tokens", COUNT, "tokens", "Scored tokens. Kind `likelihood`."),
         Column("text", TEXT, "", "Generated text. Null for other kinds."),
         Column("reference", TEXT, "", "First accepted answer. Null except for kind `generate`."),
         Column("truncated", FLAG, "", "Whether the input was truncated to `max_length`."),
@@ -160,7 +166,7 @@ DROPS = Table(
         Column("collapsed", COUNT, "seeds", "Seeds whose cell is `collapsed`."),
         *_ACHIEVED,
         Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model makes "
-               "no errors, 1 if it guesses."),
+               "no errors, 1 if it guesses. For likelihoods, a perfect score is 0 instead of 1."),
         Column("difficulty_measure", TEXT, "", "Name of the measure in `difficulty`."),
         Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or if these knobs change "
                "the question."),
@@ -199,9 +205,10 @@ EXAMPLES = Table(
         Column("choices", "list of texts", "", "Options in the order of the prompt. Kind `choice`."),
         Column("answer", COUNT, "", "Position of the correct option, or class number; null for other kinds."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+        Column("references", "list of texts", "", "Accepted answers. Kind `generate`. The scored text. Kind "
+               "`likelihood`."),
     ),
-)
+)  # fmt: skip
 
 TOKENS = Table(
     "results/tokens/MODEL/TASK/KNOBS/PROTOCOL/ROLE.arrow",
@@ -219,6 +226,8 @@ TOKENS = Table(
                "preceding tokens that are read with it."),
         Column("option_starts", "list of whole numbers", "tokens", "First scored token of every option."),
         Column("option_characters", "list of whole numbers", "characters", "Scored characters of every option."),
+        Column("blind", "list of two lists of whole numbers", "token ids", "Kind `likelihood`: prompt without the "
+               "question, and the answer after it. Null for other kinds and for texts alone."),
         Column("answer_shown", FLAG, "", "Whether the passage window contains the gold answer; null if none."),
         Column("truncated", FLAG, "", "Whether anything was truncated to `max_length`."),
     ),

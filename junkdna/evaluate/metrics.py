@@ -3,8 +3,8 @@
 Every metric is a number for one run on one evaluation set; higher is better. `gold_n` and `predicted_n` contain one
 number per example: class ids or option positions (accuracy, matthews, f1) or numbers (pearson, spearman). For generated
 text (exact_match, lenient_match, token_f1), `predicted_n` is the credit of each answer, the metric is its mean, and
-`gold_n` is ignored. For log2_likelihood_per_byte, `predicted_n` is the log2-likelihood per byte of each text, the metric
-is its mean, and `gold_n` is the same of the input-blind model, whose mean is the baseline.
+`gold_n` is ignored. For log2_likelihood_per_byte, `predicted_n` is the log2-likelihood per byte of each text, the
+metric is its mean, and `gold_n` is the same of the input-blind model, whose mean is the baseline.
 
 `resampled` computes the metric of many bootstrap samples at once: `counts_rn[r, i]` is the number of times that
 replicate r draws example i (integers, at least one example per row). It equals `value` on the rows repeated that often.

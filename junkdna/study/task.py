@@ -71,8 +71,9 @@ class Task(StrictModel):
     """A task: the sources of its rows, their meaning, and how they are scored.
 
     Kinds: `classify` a text, classify a `pair` of texts, `regress` a number on two texts, `choice` among options,
-    `generate` the answer, and the `likelihood` of the answer, or with an empty prompt of a text. The first of `sources` is used unless the study names another. `rows` (number of stored rows
-    of each raw split) and `baselines` are for readers; tests check them if the data is available.
+    `generate` the answer, and the `likelihood` of the answer, or with an empty prompt of a text. The first of `sources`
+    is used unless the study names another. `rows` (number of stored rows of each raw split) and `baselines` are for
+    readers; tests check them if the data is available.
     """
 
     name: Name

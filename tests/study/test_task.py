@@ -185,10 +185,10 @@ def test_what_cannot_be_meant_is_refused(base, change, says):
     ("base", "change", "says"),
     [
         (LIKELIHOOD_TASK, {"metric": "accuracy"}, "metric accuracy does not fit kind likelihood"),
-        (LIKELIHOOD_TASK, {"columns": {**COLUMNS, "answer": ["{q}"]}}, "columns.choices and columns.choice_labels"),
+        (LIKELIHOOD_TASK, {"columns": {**COLUMNS, "answer": ["{q}"]}}, "columns.choices and columns"),
         (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": ["{q}", "{r}"]}}, "has 2 templates"),
         (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": 1}}, "as a number is for kind choice"),
-        (LIKELIHOOD_TASK, {"labels": ["a", "b"]}, "labels, label_groups and verbalizers are for kinds classify and pair"),
+        (LIKELIHOOD_TASK, {"labels": ["a", "b"]}, "labels, label_groups and verbalizers are for"),
         (LIKELIHOOD_TASK, {"generate": {}}, "kind generate and the key generate go together"),
         (LIKELIHOOD_TASK, {"prompt": ""}, "scored alone; remove columns.passage"),
         (TEXT_TASK, {"description": "Read:"}, "scored alone; remove description"),
@@ -205,7 +205,9 @@ def test_what_no_likelihood_can_mean_is_refused(base, change, says):
 
 def test_a_text_alone_is_told_from_an_answer():
     assert validated(Task, TEXT_TASK, "t.yaml").reads_texts_alone
-    task = validated(Task, {**LIKELIHOOD_TASK, "columns": {**LIKELIHOOD_TASK["columns"], "strip": ["answer"]}}, "t.yaml")
+    task = validated(
+        Task, {**LIKELIHOOD_TASK, "columns": {**LIKELIHOOD_TASK["columns"], "strip": ["answer"]}}, "t.yaml"
+    )
     assert not task.reads_texts_alone
     assert not task.has_answer_span
     assert not validated(Task, {**toy.CLASSIFY_TASK, "prompt": "{text}"}, "t.yaml").reads_texts_alone

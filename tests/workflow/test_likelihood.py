@@ -52,7 +52,7 @@ def cell(folder: Path, task: str, compression: str) -> tuple[dict, pl.DataFrame]
 
 
 def drops(folder: Path, task: str) -> dict[str, dict]:
-    table = pl.read_parquet(folder / "results/studies/likelihoods/drops.parquet").filter(pl.col("task") == task)
+    table = pl.read_parquet(folder / "results/studies/likelihoods/tables/drops.parquet").filter(pl.col("task") == task)
     return {row["compression"]: row for row in table.iter_rows(named=True)}
 
 

@@ -38,7 +38,7 @@ def wording(settings) -> Wording:
 
 
 def tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]:
-    """The prompt and the gold answer, and both again without the question; windows of the text if there is no prompt."""
+    """The prompt and the gold answer, and both again without the question. Without a prompt, windows of the text."""
     if not settings.prompt:
         return window_rows(rows, tokenizer, settings, readable)
     asked = prompt_rows(rows, shots, tokenizer, settings, readable, wording(settings))

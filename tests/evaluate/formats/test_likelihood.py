@@ -36,7 +36,9 @@ def asked(**more: object) -> TokenSettings:
     return token_settings("likelihood", "decoder", **{"max_length": 200, "prompt": "Question: {text}\nAnswer:", **more})
 
 
-def tokens(tokenizer, settings: TokenSettings, some: list[dict] | None = None, shots: tuple = (), readable=None) -> dict:
+def tokens(
+    tokenizer, settings: TokenSettings, some: list[dict] | None = None, shots: tuple = (), readable=None
+) -> dict:
     coded = likelihood.tokenize(some or rows(), list(shots), tokenizer, settings, readable)
     return [{"id": row["id"], "references": row["references"], "blind": None, **each}
             for row, each in zip(some or rows(), coded, strict=True)]  # fmt: skip
@@ -152,7 +154,7 @@ def test_windows_score_every_token_once(model, family, limit, readable):
     for row, value, text in zip(coded, values, TEXTS, strict=True):
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         scored = [option[start:] for option, start in zip(row["options"], row["option_starts"], strict=True)]
-        assert sum(scored, []) == ids
+        assert [token for window in scored for token in window] == ids
         assert max(map(len, row["options"])) <= most
         total, at = 0.0, 0
         for window in scored:
