@@ -47,7 +47,7 @@ WORDS = (
     (
         "Score",
         "The task's metric, which is named below the condition: between 0 and 1, or between −1 and 1 for Matthews, "
-        "Pearson and Spearman correlations. A log2-likelihood per byte is minus the bits per byte, and 0 is perfect. n is "
+        "Pearson and Spearman correlations. A log2-likelihood per byte is minus the bits per byte; 0 is perfect. n is "
         "the number of evaluated examples, the same for every seed.",
     ),
     ("Drop", "<code>dense − score</code>: the loss due to compression, in units of the metric."),

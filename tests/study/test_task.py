@@ -187,7 +187,7 @@ def test_what_cannot_be_meant_is_refused(base, change, says):
         (LIKELIHOOD_TASK, {"metric": "accuracy"}, "metric accuracy does not fit kind likelihood"),
         (LIKELIHOOD_TASK, {"columns": {**COLUMNS, "answer": ["{q}"]}}, "columns.choices and columns"),
         (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": ["{q}", "{r}"]}}, "has 2 templates"),
-        (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": 1}}, "as a number is for kind choice"),
+        (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": 1}}, "a number is for kind choice"),
         (LIKELIHOOD_TASK, {"labels": ["a", "b"]}, "labels, label_groups and verbalizers are for"),
         (LIKELIHOOD_TASK, {"generate": {}}, "kind generate and the key generate go together"),
         (LIKELIHOOD_TASK, {"prompt": ""}, "scored alone; remove columns.passage"),
