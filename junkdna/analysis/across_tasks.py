@@ -22,13 +22,20 @@ MEASURES = ("dense error", "human gap by human", "human gap by dense")
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
-    performance is known, one by each human gap. Only the first is primary, because the gaps contain the same error."""
+    performance is known for enough tasks, one by each human gap.
+
+    Only the first is primary: the gaps contain the same error.
+    """
     for curves in evidence.pruned():
-        if len({curve.condition.task for curve in curves}) > 1:
-            for measure in MEASURES:
-                known = [curve for curve in curves if measure == MEASURES[0] or curve.condition in evidence.human]
-                if known:
-                    yield _finding(evidence, known, measure)
+        if len(_tasks(curves)) > 1:
+            yield _finding(evidence, curves, MEASURES[0])
+        known = [curve for curve in curves if curve.condition in evidence.human]
+        if len(_tasks(known)) >= LEAST_TASKS:
+            yield from (_finding(evidence, known, measure) for measure in MEASURES[1:])
+
+
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
 
 
 def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
@@ -50,6 +57,10 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
         **block.facts(levels) | named, estimate=estimate, low=low, high=high, p_supported=min(2 * above, 1),
         p_contradicted=min(2 * below, 1), reason=doubt, decidable=not doubt,
     )  # fmt: skip
+
+
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
 
 
 def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: str, half: int) -> tuple[Array, Array]:
@@ -105,11 +116,13 @@ def permutation_p(hard: Sequence[Array], lost: Sequence[Array], margin: float, s
 
 def fitted_difference(hard: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
     """Loss of the hardest minus the easiest task on the least-squares line, mean of both directions, with a 95 % t
-    interval over tasks (k - 2 degrees of freedom) from the mean of both."""
+    interval over tasks (k - 2 degrees of freedom) from the mean of both; unbounded if the directions disagree so that
+    all tasks are equally hard on average."""
     from scipy.stats import linregress, t
 
-    slopes = [linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]
-    line = linregress(np.mean(hard, axis=0), np.mean(lost, axis=0))
-    half = t.ppf(0.975, len(hard[0]) - 2) * line.stderr
-    estimate = float(np.mean(slopes))
+    estimate = float(np.mean([linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]))
+    mean = np.mean(hard, axis=0)
+    half = np.inf
+    if np.ptp(mean) > 1e-9:
+        half = t.ppf(0.975, len(mean) - 2) * linregress(mean, np.mean(lost, axis=0)).stderr
     return estimate, estimate - half, estimate + half

@@ -45,6 +45,11 @@ class Answers:
         """Number of examples that count."""
         return len(self.ids) if self.subset is None else int(self.subset.sum())
 
+    @property
+    def n_independent(self) -> int:
+        """Number of clusters with examples that count; without clusters, of these examples."""
+        return self.n_examples if self.cluster is None else len(np.unique(self.cluster[self.kept]))
+
 
 class Scores:
     """Scores of groups of cells. Memory: 4 bytes for each group and replicate."""
@@ -69,7 +74,8 @@ class Scores:
         """The panel of some groups, in their order.
 
         The seeds are those of all groups with more than one cell. A seed that a group does not have is left out of it
-        without effect, so a deterministic cell counts for every seed.
+        without effect. So is the only seed of a group: a deterministic cell counts for every seed. (Whether a single
+        run of a trained group may be tested is for the claims to say: `Block.doubt`.)
         """
         self.add(groups)
         scores = [self.by_seed(group) for group in groups]
@@ -122,10 +128,8 @@ class Scores:
 
 
 def _without(by_seed: dict[int, float], seed: int) -> float:
-    if seed not in by_seed:
-        return float(np.mean([*by_seed.values()]))
     rest = [score for other, score in by_seed.items() if other != seed]
-    return float(np.mean(rest)) if rest else float("nan")
+    return float(np.mean(rest or [*by_seed.values()]))  # a group with a single cell keeps it
 
 
 def _counted(answers: Answers) -> Array:

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from junkdna.analysis.behavior import behavior
 from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.claims_table import claims
 from junkdna.analysis.drops import drops
@@ -17,4 +18,8 @@ def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False)
     answers = CellAnswers(resolved, {})
     scores = Scores(answers, resolved.study.bootstrap)
     compared = drops(resolved, cells, scores, partial)
-    return {"drops": compared, "claims": claims(resolved, cells, scores, answers.bins)}
+    return {
+        "drops": compared,
+        "claims": claims(resolved, cells, scores, answers.bins),
+        "behavior": behavior(resolved, cells, scores),
+    }

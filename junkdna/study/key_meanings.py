@@ -47,6 +47,7 @@ STUDY: Meanings = {
         "does not change results.",
         "cells_per_gpu": "Maximum number of jobs that share a GPU. It does not change results.",
         "bootstrap": "Number of bootstrap replicates for each interval.",
+        "claims": "How the claims are tested ([claims.md](../claims.md)).",
     },
     "models.NAME": {
         "": "A pre-trained model from exactly one of `wheel`, `local` and `hub`.",
@@ -137,6 +138,26 @@ STUDY: Meanings = {
         "context_tokens": "Tokens per sample, special tokens included.",
         "windows": "`texts`: one text per sample, truncated at the end. `joined`: full windows of concatenated texts. "
         "`long`: one full window at a random position of each text that is long enough.",
+    },
+    "claims": {
+        "": "How the claims of the study are tested. `margin` and `rise` are differences of retention.",
+        "margin": "Smallest difference that matters. A smaller one neither supports nor contradicts a claim.",
+        "rise": "A curve that rises this much from one level to a stronger one does not fall steadily.",
+        "quantization_share": "Fraction of the effect of difficulty under pruning that quantization must stay below.",
+        "baseline": "Baseline of retention: `chance`, `majority`, or `auto`, which is majority for models trained on "
+        "class labels and chance otherwise. Verdicts with the other one are computed too.",
+        "pairs": "Pairs of an easy and a hard condition, for the claim across pairs. It needs five.",
+    },
+    "claims.pairs": {
+        "": "Two different conditions, best of the same kind of task. A plain name means the task's default knobs: "
+        "`{easy: sst2, hard: cola}`.",
+        "easy": "Condition that is thought to be easier.",
+        "hard": "Condition that is thought to be harder.",
+    },
+    "claims.pairs.easy": {
+        "": "One side of a pair.",
+        "task": "Name of a task in the study.",
+        "knobs": "Values of the knobs that are not at the task's default: `{context: passage}`.",
     },
     "wheels.NAME": {
         "": "Pin of a wheel, by its name on the package index.",

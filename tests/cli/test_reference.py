@@ -10,7 +10,7 @@ import toy_run
 from project import ROOT
 from pydantic import Field
 
-from junkdna.analysis import columns
+from junkdna.analysis import columns, result_columns
 from junkdna.analysis.gaps import Missing
 from junkdna.cli import job_commands, reference
 from junkdna.cli.main import parser
@@ -111,8 +111,9 @@ def test_columns_are_those_of_the_files(finished: Path) -> None:
     check(pl.Schema({field.name: field.dtype for field in schema["examples"].inner.fields}), columns.EXAMPLE)
     assert {*json.loads(pl.read_parquet_metadata(cell)["junkdna"])} == {*columns.FOOTER}
     check(pl.read_parquet_schema(only("studies/*/tables/cells.parquet")), columns.CELLS)
-    check(pl.read_parquet_schema(only("studies/*/tables/drops.parquet")), columns.DROPS)
-    assert pl.read_csv(only("studies/*/tables/drops.csv")).columns == [each.name for each in columns.DROPS.columns]
+    for name, table in result_columns.RESULTS.items():
+        check(pl.read_parquet_schema(only(f"studies/*/tables/{name}.parquet")), table)
+        assert pl.read_csv(only(f"studies/*/tables/{name}.csv")).columns == [each.name for each in table.columns]
     check(pl.read_parquet_schema(only("examples/hues/evaluate.parquet")), columns.EXAMPLES)
     check(pl.read_ipc_schema(only("tokens/**/evaluate.arrow")), columns.TOKENS)
     check(pl.read_parquet_schema(only("calibration/**/*.parquet")), columns.CALIBRATION)

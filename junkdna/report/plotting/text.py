@@ -16,7 +16,7 @@ VIEWS = {  # column of the drops table -> panel title
     "relative_score": "Relative score (%)",
     "retention": "Retention (chance-corrected)",
 }
-AXIS_LABELS = {"relative_score": "100 × score / dense", "retention": "(score − chance) / (dense − chance)"}
+AXIS_LABELS = {"relative_score": "100 × score / dense", "retention": "(score − baseline) / (dense − baseline)"}
 METRIC_LABELS = {
     "matthews": "Matthews correlation",
     "f1": "F1",
