@@ -91,7 +91,8 @@ def load_raw(source: "PinnedSource", split_path: str, root: Path | None = None) 
 
     `data.delimited` reads .csv and .tsv, `data.plain_text` .txt, `data.json_rows` .json and .jsonl, `data.olmes` OLMES
     requests (names that end in requests.jsonl.gz) as one row per document; `data.table_parts` concatenates. Values stay
-    as stored (`data.values` reads them) and class labels stay integers. Nothing is shuffled, filtered, renamed or written.
+    as stored (`data.values` reads them) and class labels stay integers. Nothing is shuffled, filtered, renamed or
+    written.
     Raises UserError for paths that match nothing, unreadable files, duplicate columns, parts that differ in meaning,
     and for a Hub that cannot be reached.
     """
