@@ -159,9 +159,7 @@ EXAMPLES = Table(
         Column("choices", "list of texts", "", "Options in the order of the prompt. Kind `choice`."),
         Column("answer", COUNT, "", "Position of the correct option, or class number; null for other kinds."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column(
-            "references", "list of texts", "", "Accepted answers (`generate`), or the text to score (`likelihood`)."
-        ),
+        Column("references", "list of texts", "", "Accepted answers (`generate`) or the scored text (`likelihood`)."),
     ),
 )
 
@@ -174,7 +172,7 @@ TOKENS = Table(
         Column("position", COUNT, "", "Row number in the raw split, from 0."),
         Column("answer", COUNT, "", "Position of the correct option after the knob `options`, or class number."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column("references", "list of texts", "", "Accepted answers (`generate`), or the text to score (`likelihood`)."),
+        Column("references", "list of texts", "", "Accepted answers (`generate`) or the scored text (`likelihood`)."),
         Column("cluster", TEXT, "", "First 16 hex digits of the SHA-256 of the passage, shown or not; null if none."),
         Column("query", "list of whole numbers", "token ids", "Question or prompt, truncated to `max_length`."),
         Column("second_start", COUNT, "tokens", "Start of the second segment of `query`; its length if there is none."),

@@ -7,6 +7,7 @@ import pyarrow as pa
 from junkdna.data.text_files import BOM, check_utf8
 
 PIECE = 4000  # characters: about 1,000 tokens of English
+MARKS = ("\n\n", "\n", " ")  # where a piece ends, best first
 
 
 def text_table(content: bytes, where: str) -> pa.Table:
@@ -22,12 +23,13 @@ def text_table(content: bytes, where: str) -> pa.Table:
 def pieces(text: str) -> Iterator[str]:
     """The text in pieces of at most `PIECE` characters.
 
-    A piece ends after the last empty line in its second half or, without one, after the last line break there, the last
-    space there, or anywhere. The cuts depend on the text only, so every model is scored on the same pieces.
+    A piece ends after the last empty line in its second half or, without one, after the last line break there, before
+    the last space there (tokenizers join a space with the next word), or anywhere. The cuts depend on the text only, so
+    every model is scored on the same pieces.
     """
     start = 0
     while len(text) - start > PIECE:
-        ends = (text.rfind(mark, start + PIECE // 2, start + PIECE) + len(mark) for mark in ("\n\n", "\n", " "))
+        ends = (text.rfind(mark, start + PIECE // 2, start + PIECE) + len(mark.strip(" ")) for mark in MARKS)
         end = next((end for end in ends if end > start + PIECE // 2), start + PIECE)
         yield text[start:end]
         start = end

@@ -24,7 +24,8 @@ def test_pieces_are_the_text_and_end_at_the_best_place(mark):
     assert "".join(found) == text
     assert len(found) > 5
     assert all(PIECE / 2 < len(piece) <= PIECE for piece in found[:-1])
-    assert all(piece.endswith(mark) for piece in found[:-1])
+    assert all(piece.endswith(mark.strip(" ")) for piece in found[:-1])
+    assert mark != " " or all(piece.startswith(mark) for piece in found[1:])
 
 
 def test_an_empty_line_is_a_better_end_than_a_later_space():
