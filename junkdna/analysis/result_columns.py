@@ -61,12 +61,13 @@ DROPS = Table(
         *_with_interval("retention", "", "(`score` - b) / (`dense_score` - b) with the baseline b: 1 is as good as "
                         "dense, 0 is at the baseline. Not clipped. Null unless the dense score is above b."),
         Column("dense_known_share", NUMBER, "", "(`dense_score` - b) / (1 - b): 0 if the dense model is at the "
-               "baseline, 1 if it is perfect. Below 0.04 the condition is shown but not tested."),
+               "baseline, 1 if it is perfect. For likelihoods, a perfect score is 0 instead of 1. Below 0.04 the "
+               "condition is shown but not tested."),
         Column("score_seeds", NUMBERS, METRIC, "Score of each seed; in the CSV, separated by spaces."),
         Column("collapsed", COUNT, "seeds", "Seeds whose cell is `collapsed`."),
         *ACHIEVED,
         Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model makes "
-               "no errors, 1 if it guesses."),
+               "no errors, 1 if it guesses. For likelihoods, a perfect score is 0 instead of 1."),
         Column("difficulty_measure", TEXT, "", "Name of the measure in `difficulty`."),
         Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or if these knobs change "
                "the question."),
