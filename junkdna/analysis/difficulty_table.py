@@ -12,6 +12,7 @@ from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.retention import known_share
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
+from junkdna.study.metrics import perfect_score
 from junkdna.study.study import Resolved
 
 _EFFECTS = ("dense_score", *(name + end for name in NAMES for end in ("", "_low", "_high")), "dense_known_share")
@@ -63,5 +64,5 @@ def _rows(group: tuple[Cell, ...], facts: Mapping, scores: Scores, resolved: Res
             "majority": majority,
             "baseline": kind,
             **result,
-            "dense_known_share": known_share(result["dense_score"], baseline),
+            "dense_known_share": known_share(result["dense_score"], baseline, perfect_score(facts["metric"])),
         }
