@@ -11,6 +11,7 @@ from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import Block, Evidence, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.seeds import seed_for
+from junkdna.study.metrics import perfect_score
 
 Array = np.ndarray
 LEAST_TASKS = 5
@@ -72,7 +73,7 @@ def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: s
     for curve, baseline in zip(block.curves, block.baselines, strict=True):
         dense = _score(block, curve.dense, half)
         hard[curve.condition.task].append(
-            _difficulty(dense, baseline, measure, block.evidence.human.get(curve.condition))
+            _difficulty(dense, baseline, curve.metric, measure, block.evidence.human.get(curve.condition))
         )
         other = np.array([[_score(block, group, 1 - half)] for group in curve.groups])
         kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
@@ -99,9 +100,9 @@ def _score(block: Block, group: Group, half: int) -> float:
     return float(np.mean(scores[half::2] or scores))
 
 
-def _difficulty(dense: float, baseline: float, measure: str, human: float | None) -> float:
+def _difficulty(dense: float, baseline: float, metric: str, measure: str, human: float | None) -> float:
     if measure == MEASURES[0]:
-        return difficulty.chance_corrected_dense_error(dense, baseline)
+        return difficulty.chance_corrected_dense_error(dense, baseline, perfect_score(metric))
     gap = difficulty.human_gap_by_human if measure == MEASURES[1] else difficulty.human_gap_by_dense
     return gap(human, dense)
 

@@ -8,11 +8,11 @@ from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import baseline_kind, facts_of
 from junkdna.analysis.drops import SAME, condition_label
 from junkdna.analysis.effects import NAMES, effects
-from junkdna.analysis.groups import groups, references
+from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.retention import known_share
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
-from junkdna.study.grid import expand, reference
+from junkdna.study.metrics import perfect_score
 from junkdna.study.study import Resolved
 
 _EFFECTS = ("dense_score", *(name + end for name in NAMES for end in ("", "_low", "_high")), "dense_known_share")
@@ -30,12 +30,10 @@ def difficulty_table(resolved: Resolved, cells: pl.DataFrame, scores: Scores, pa
     Scores, baselines and intervals are those of the bin's examples, computed as in `drops`. Tasks without a published
     difficulty, and bins without an example, have no rows. `partial` is that of `drops`.
     """
-    facts, bins, rows = facts_of(cells), scores.answers_of.bins, []
-    for experiment, members in expand(resolved).items():
-        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
-        if partial:
-            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
-        rated = groups(cell for cell in members if cell.task in bins)
+    facts = facts_of(cells)
+    bins, rows = scores.answers_of.bins, []
+    for experiment, varied, groups in study_groups(resolved, facts, partial):
+        rated = [group for group in groups if group[0].task in bins]
         scores.add([Group(group, f"bin {name}") for group in rated for name in bins[group[0].task].order])
         for group in rated:
             label = condition_label(group[0], resolved.tasks[group[0].task], varied, resolved)
@@ -52,7 +50,7 @@ def _rows(group: tuple[Cell, ...], facts: Mapping, scores: Scores, resolved: Res
         if not (count := scores.n_examples(dense)):
             continue
         chance, majority = scores.answers_of.baselines(dense)
-        baseline = majority if kind == "majority" else chance
+        baseline, perfect = majority if kind == "majority" else chance, perfect_score(facts["metric"])
         result = effects(scores, Group(group, dense.subset), dense, baseline)
         yield {
             **{each: facts[each] for each in SAME},
@@ -66,5 +64,5 @@ def _rows(group: tuple[Cell, ...], facts: Mapping, scores: Scores, resolved: Res
             "majority": majority,
             "baseline": kind,
             **result,
-            "dense_known_share": known_share(result["dense_score"], baseline) if baseline < 1 else None,
+            "dense_known_share": None if baseline == perfect else known_share(result["dense_score"], baseline, perfect),
         }

@@ -61,12 +61,13 @@ DROPS = Table(
         *_with_interval("retention", "", "(`score` - b) / (`dense_score` - b) with the baseline b: 1 is as good as "
                         "dense, 0 is at the baseline. Not clipped. Null unless the dense score is above b."),
         Column("dense_known_share", NUMBER, "", "(`dense_score` - b) / (1 - b): 0 if the dense model is at the "
-               "baseline, 1 if it is perfect. Below 0.04 the condition is shown but not tested."),
+               "baseline, 1 if it is perfect. For likelihoods, a perfect score is 0 instead of 1. Below 0.04 the "
+               "condition is shown but not tested."),
         Column("score_seeds", NUMBERS, METRIC, "Score of each seed; in the CSV, separated by spaces."),
         Column("collapsed", COUNT, "seeds", "Seeds whose cell is `collapsed`."),
         *ACHIEVED,
         Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model makes "
-               "no errors, 1 if it guesses."),
+               "no errors, 1 if it guesses. For likelihoods, a perfect score is 0 instead of 1."),
         Column("difficulty_measure", TEXT, "", "Name of the measure in `difficulty`."),
         Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or if these knobs change "
                "the question."),
@@ -169,8 +170,7 @@ BEHAVIOR = Table(
 
 DIFFICULTY = Table(
     "results/studies/NAME/tables/difficulty.parquet and difficulty.csv",
-    "one per row of the table of drops and bin of its task's [published difficulty](../external-difficulty.md); a bin "
-    "without an example has none",
+    "one per row of the table of drops and bin of its task's published difficulty; a bin without an example has none",
     (
         Column("experiment", TEXT, "", "Name of the experiment."),
         *CONDITION,
@@ -191,16 +191,16 @@ DIFFICULTY = Table(
                "`rows_note` of the table of cells."),
         Column("chance", NUMBER, METRIC, "Expected score of uniform guessing on the bin's examples."),
         Column("majority", NUMBER, METRIC, "Score of the best constant answer on the bin's examples."),
-        Column("baseline", TEXT, "", "The baseline of `retention`: `chance` or `majority`."),
+        Column("baseline", TEXT, "", "Which of the two `retention` uses: `chance` or `majority`."),
         Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells on the bin's examples."),
-        *_with_interval("score", METRIC, "Mean score over the seeds on the bin's examples."),
+        *_with_interval("score", METRIC, "Mean score on the bin's examples."),
         *_with_interval("drop", METRIC, "`dense_score` - `score`."),
-        *_with_interval("relative_score", "percent", "100 x `score` / `dense_score`. Null unless the dense score is "
-                        "above 0."),
-        *_with_interval("retention", "", "(`score` - b) / (`dense_score` - b) with the baseline b of the bin's "
-                        "examples. Not clipped. Null unless the dense score is above b."),
-        Column("dense_known_share", NUMBER, "", "(`dense_score` - b) / (1 - b). Claims do not test bins below 0.04. "
-               "Null if b is 1."),
+        *_with_interval("relative_score", "percent", "100 x `score` / `dense_score`; null unless the dense score is "
+               "above 0."),
+        *_with_interval("retention", "", "(`score` - baseline) / (`dense_score` - baseline), not clipped; null unless "
+               "the dense score is above the baseline."),
+        Column("dense_known_share", NUMBER, "", "(`dense_score` - baseline) / (1 - baseline): 0 at the baseline, 1 if "
+               "every answer is right. Null if the baseline is perfect. Claims do not test bins below 0.04."),
     ),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from project import ROOT
 from pydantic import Field
 
 from junkdna.analysis import columns, result_columns
+from junkdna.analysis.difficulty_table import SCHEMA as DIFFICULTY_SCHEMA
 from junkdna.analysis.gaps import Missing
 from junkdna.cli import job_commands, reference
 from junkdna.cli.main import parser
@@ -115,6 +116,7 @@ def test_columns_are_those_of_the_files(finished: Path) -> None:
     for name, table in result_columns.RESULTS.items():
         check(pl.read_parquet_schema(only(f"studies/*/tables/{name}.parquet")), table)
         assert pl.read_csv(only(f"studies/*/tables/{name}.csv")).columns == [each.name for each in table.columns]
+    check(pl.Schema(DIFFICULTY_SCHEMA), result_columns.DIFFICULTY)
     check(pl.from_arrow(examples.DIFFICULTY_SCHEMA.empty_table()).schema, columns.RATED)
     check(pl.read_parquet_schema(only("examples/hues/evaluate.parquet")), columns.EXAMPLES)
     check(pl.read_ipc_schema(only("tokens/**/evaluate.arrow")), columns.TOKENS)
