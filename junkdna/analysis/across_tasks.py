@@ -11,6 +11,7 @@ from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import Block, Evidence, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.seeds import seed_for
+from junkdna.study.metrics import perfect_score
 
 Array = np.ndarray
 LEAST_TASKS = 5
@@ -48,6 +49,8 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
     if len(tasks) < LEAST_TASKS:
         return untestable(block, f"{len(tasks)} tasks; at least {LEAST_TASKS} are needed", **named)
     hard, lost = zip(*(_sides(block, tasks, levels, measure, half) for half in (0, 1)), strict=True)
+    if problem := _undefined(tasks, hard, lost):
+        return untestable(block, problem, **named)
     margin = evidence.settings.margin
     above, below = permutation_p(hard, lost, margin, seed_for("permutation", evidence.experiment, measure))
     estimate, low, high = fitted_difference(hard, lost)
@@ -70,13 +73,24 @@ def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: s
     for curve, baseline in zip(block.curves, block.baselines, strict=True):
         dense = _score(block, curve.dense, half)
         hard[curve.condition.task].append(
-            _difficulty(dense, baseline, measure, block.evidence.human.get(curve.condition))
+            _difficulty(dense, baseline, curve.metric, measure, block.evidence.human.get(curve.condition))
         )
         other = np.array([[_score(block, group, 1 - half)] for group in curve.groups])
         kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
         lost[curve.condition.task].append(1 - kept.mean())
     means = np.array([np.mean(hard[task]) for task in tasks])
-    return (means - means.min()) / np.ptp(means), np.array([np.mean(lost[task]) for task in tasks])
+    with np.errstate(invalid="ignore"):  # 0 / 0 where all tasks are equally hard
+        scaled = (means - means.min()) / np.ptp(means)
+    return scaled, np.array([np.mean(lost[task]) for task in tasks])
+
+
+def _undefined(tasks: Sequence[str], hard: Sequence[Array], lost: Sequence[Array]) -> str:
+    """Why the tasks cannot be compared: "" if they can."""
+    if not np.isfinite(hard).all():
+        return "the dense model finds all tasks equally hard"
+    if (bad := np.flatnonzero(~np.isfinite(lost).all(axis=0))).size:
+        return f"on half of the examples of {tasks[bad[0]]}, dense is not above its baseline"
+    return ""
 
 
 def _score(block: Block, group: Group, half: int) -> float:
@@ -86,9 +100,9 @@ def _score(block: Block, group: Group, half: int) -> float:
     return float(np.mean(scores[half::2] or scores))
 
 
-def _difficulty(dense: float, baseline: float, measure: str, human: float | None) -> float:
+def _difficulty(dense: float, baseline: float, metric: str, measure: str, human: float | None) -> float:
     if measure == MEASURES[0]:
-        return difficulty.chance_corrected_dense_error(dense, baseline)
+        return difficulty.chance_corrected_dense_error(dense, baseline, perfect_score(metric))
     gap = difficulty.human_gap_by_human if measure == MEASURES[1] else difficulty.human_gap_by_dense
     return gap(human, dense)
 

@@ -113,10 +113,10 @@ class CellAnswers:
 
     def _read(self, cell: Cell) -> _Cell:
         if cell not in self._cells:
-            given = METRICS[self.metric(cell.task)].column
-            table = examples_of(cell, ("id", "cluster", "gold", given))
+            metric = METRICS[self.metric(cell.task)]
+            table = examples_of(cell, ("id", "cluster", metric.gold_column, metric.column))
             ids, cluster = self._shared(cell.task, table)
-            gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
+            gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in (metric.gold_column, metric.column))
             self._cells[cell] = _Cell(ids, cluster, gold_n, given_n)
         return self._cells[cell]
 

@@ -38,8 +38,9 @@ CONDITION = (
 )
 BASELINES = (
     Column("chance", NUMBER, METRIC, "Expected score of uniform guessing: mean of 1 / options for accuracy, 0 for "
-           "correlations and generated text."),
-    Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples."),
+           "correlations and generated text; score of the input-blind model for likelihoods."),
+    Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples; as `chance` for "
+           "likelihoods."),
 )  # fmt: skip
 ACHIEVED = (
     Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope."),
@@ -90,8 +91,9 @@ EXAMPLE = Table(
     (
         Column("id", TEXT, "", "Identifier of the example, the same in all cells of a task."),
         Column("gold", NUMBER, "", "Correct answer: class number, position of the option (from 0), or number "
-               "(`regress`). Null for generated text."),
-        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Null for generated text."),
+               "(`regress`). Null for generated and given texts."),
+        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Kind `likelihood`: "
+               "log2-likelihood per byte of the given text. Null for generated text."),
         Column("margin", NUMBER, "as `scores`", "Deciding score of the correct answer minus the highest other score; "
                "above 0 if and only if the answer is correct without a tie. Null for numbers and generated text."),
         Column("correct", NUMBER, SHARE, "1 if correct, else 0; for generated text, the credit under the task's "
@@ -104,6 +106,10 @@ EXAMPLE = Table(
                "the option. Null unless options are compared by log-likelihood."),
         Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of each option. "
                "Null unless options are compared by log-likelihood."),
+        Column("blind", NUMBER, "bits per byte", "Kind `likelihood`: `prediction` without the question, -8 for a text "
+               "alone. Null for other kinds. [Formulas](../scoring.md#likelihood-of-a-given-text)."),
+        Column("bytes", COUNT, "bytes", "Size of the scored text in UTF-8. Kind `likelihood`."),
+        Column("tokens", COUNT, "tokens", "Scored tokens. Kind `likelihood`."),
         Column("text", TEXT, "", "Generated text. Null for other kinds."),
         Column("reference", TEXT, "", "First accepted answer. Null except for kind `generate`."),
         Column("truncated", FLAG, "", "Whether the input was truncated to `max_length`."),
@@ -153,7 +159,16 @@ EXAMPLES = Table(
         Column("choices", "list of texts", "", "Options in the order of the prompt. Kind `choice`."),
         Column("answer", COUNT, "", "Position of the correct option, or class number; null for other kinds."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+        Column("references", "list of texts", "", "Accepted answers (`generate`) or the scored text (`likelihood`)."),
+    ),
+)
+
+RATED = Table(
+    "results/examples/TASK/difficulty.parquet",
+    "one per evaluated example, in their order; only for tasks with the key `difficulty`",
+    (
+        Column("id", TEXT, "", "Identifier of the example."),
+        Column("difficulty", TEXT, "", "Published difficulty, extracted or counted; null if the row has none."),
     ),
 )
 
@@ -166,7 +181,7 @@ TOKENS = Table(
         Column("position", COUNT, "", "Row number in the raw split, from 0."),
         Column("answer", COUNT, "", "Position of the correct option after the knob `options`, or class number."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+        Column("references", "list of texts", "", "Accepted answers (`generate`) or the scored text (`likelihood`)."),
         Column("cluster", TEXT, "", "First 16 hex digits of the SHA-256 of the passage, shown or not; null if none."),
         Column("query", "list of whole numbers", "token ids", "Question or prompt, truncated to `max_length`."),
         Column("second_start", COUNT, "tokens", "Start of the second segment of `query`; its length if there is none."),
@@ -176,6 +191,8 @@ TOKENS = Table(
         Column("option_characters", "list of whole numbers", "characters", "Scored characters of every option."),
         Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of every option; "
                "null for encoders."),
+        Column("blind", "list of two lists of whole numbers", "token ids", "Kind `likelihood`: prompt without the "
+               "question, and the answer after it. Null for other kinds and for texts alone."),
         Column("answer_shown", FLAG, "", "Whether the passage window contains the gold answer; null if none."),
         Column("truncated", FLAG, "", "Whether anything was truncated to `max_length`."),
     ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from junkdna.analysis.retention import KNOWN_SHARE, known_share
 from junkdna.analysis.scores import Scores
+from junkdna.study.metrics import perfect_score
 
 Array = np.ndarray
 LEVEL = 0.05  # of the test; its interval is the 90 % interval
@@ -18,7 +19,8 @@ def equivalence_p(scores: Scores, group: Hashable, dense: Hashable, baseline: fl
     None if the dense model knows less than `KNOWN_SHARE` above the baseline: then retention says nothing.
     """
     panel = scores.panel([dense, group])
-    if not known_share(panel.value[0], baseline) >= KNOWN_SHARE:
+    perfect = perfect_score(scores.answers_of(dense).metric)
+    if not known_share(panel.value[0], baseline, perfect) >= KNOWN_SHARE:
         return None
 
     def lost(m: Array) -> Array:

@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
         ("option_starts", INTEGERS),
         ("option_characters", INTEGERS),
         ("option_bytes", INTEGERS),
+        ("blind", pa.list_(INTEGERS)),
         ("answer_shown", pa.bool_()),
         ("truncated", pa.bool_()),
     ]

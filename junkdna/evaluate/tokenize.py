@@ -10,6 +10,8 @@ options: token ids of each option; null if there are no options
 option_starts: number of leading tokens of each option that are not scored
 option_characters: characters of each option's scored part
 option_bytes: bytes of its UTF-8 text; null for encoders
+blind: token ids of the prompt without the row's question, and of the option after it (kind likelihood, if the row has
+    a question); otherwise null
 answer_shown: whether the passage, as far as the row shows it after truncation, contains the answer; null without one
 truncated: whether any part of the row was longer than allowed and was truncated
 """

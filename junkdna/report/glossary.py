@@ -47,7 +47,8 @@ WORDS = (
     (
         "Score",
         "The task's metric, which is named below the condition: between 0 and 1, or between −1 and 1 for Matthews, "
-        "Pearson and Spearman correlations. n is the number of evaluated examples, the same for every seed.",
+        "Pearson and Spearman correlations. A log2-likelihood per byte is minus the bits per byte; 0 is perfect. n is "
+        "the number of evaluated examples, the same for every seed.",
     ),
     ("Drop", "<code>dense − score</code>: the loss due to compression, in units of the metric."),
     (
@@ -85,7 +86,8 @@ WORDS = (
     ),
     (
         "Chance and majority",
-        "The scores of random guessing and of always giving the most frequent answer. A cell is <em>collapsed</em> if "
+        "The scores of random guessing and of always giving the most frequent answer; for likelihoods, both are the "
+        "score of the dense model without the question. A cell is <em>collapsed</em> if "
         "it predicts the same class for every example. Tables count collapsed seeds; figures show them as open "
         "markers.",
     ),

@@ -23,6 +23,7 @@ METRIC_LABELS = {
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
     "token_f1": "token F1",
+    "log2_likelihood_per_byte": "log2-likelihood per byte",
 }
 FORMULAS = {
     "chance_corrected_dense_error": "1 − (dense − chance) / (1 − chance)",
