@@ -1,9 +1,10 @@
 """The effect of difficulty over the study's pairs of an easy and a hard task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from junkdna.analysis.curves import Condition
 from junkdna.analysis.evidence import Block, Evidence, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.ordering import Ladder
@@ -26,6 +27,19 @@ def pair_ladders(evidence: Evidence) -> list[list[Ladder]]:
     return found
 
 
+def missing_pairs(evidence: Evidence) -> Iterator[Finding]:
+    """One finding, untestable, for each of the study's pairs that no series of the study has."""
+    series = [{(curve.condition.task, curve.condition.knobs) for curve in curves} for curves in evidence.pruned()]
+    for pair in evidence.settings.pairs:
+        easy, hard = _side(pair.easy), _side(pair.hard)
+        if not any({easy, hard} <= conditions for conditions in series):
+            unit = f"{Condition(*hard).name} against {Condition(*easy).name}"
+            yield Finding(
+                unit=unit, setting="", model="", primary=False, n_seeds=0, n_tasks=0,
+                reason="no pruning curves of both with the same model, method, transfer mode and protocol",
+            )  # fmt: skip
+
+
 def _side(side: PairedCondition) -> tuple:
     return side.task, tuple(sorted(side.knobs.items()))
 
@@ -44,7 +58,7 @@ def mean_finding(evidence: Evidence, pairs: Sequence[Ladder]) -> Finding:
     if len(gaps) < LEAST_PAIRS:
         return untestable(blocks[0], f"{len(gaps)} testable pairs; at least {LEAST_PAIRS} are needed", **named)
     margin, estimate = evidence.settings.margin, float(np.mean(gaps))
-    error = float(np.std(gaps, ddof=1) / np.sqrt(len(gaps)))
+    error = max(float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), 1e-12)  # above 0 where all agree exactly
     above = float(t.sf((estimate - margin) / error, len(gaps) - 1))
     half = float(t.ppf(0.975, len(gaps) - 1)) * error
     doubt = next(filter(None, (block.doubt() for block in blocks)), "")

@@ -11,6 +11,7 @@ from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import Block, Evidence, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.seeds import seed_for
+from junkdna.study.metrics import perfect_score
 
 Array = np.ndarray
 LEAST_TASKS = 5
@@ -21,14 +22,16 @@ MEASURES = ("dense error", "human gap by human", "human gap by dense")
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each series of an experiment with several tasks: one finding by the dense model's error and, where human
-    performance is known for enough tasks, one by each human gap. Only the first is primary, because the gaps contain
-    the same error."""
+    performance is known for enough tasks, one by each human gap.
+
+    Only the first is primary: the gaps contain the same error.
+    """
     for curves in evidence.pruned():
         if len(_tasks(curves)) > 1:
             yield _finding(evidence, curves, MEASURES[0])
-            known = [curve for curve in curves if curve.condition in evidence.human]
-            for measure in MEASURES[1:] if len(_tasks(known)) >= LEAST_TASKS else ():
-                yield _finding(evidence, known, measure)
+        known = [curve for curve in curves if curve.condition in evidence.human]
+        if len(_tasks(known)) >= LEAST_TASKS:
+            yield from (_finding(evidence, known, measure) for measure in MEASURES[1:])
 
 
 def _tasks(curves: Sequence[Curve]) -> list[str]:
@@ -58,6 +61,10 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
     )  # fmt: skip
 
 
+def _tasks(curves: Sequence[Curve]) -> list[str]:
+    return sorted({curve.condition.task for curve in curves})
+
+
 def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: str, half: int) -> tuple[Array, Array]:
     """Difficulty of each task from one half of its examples (and of the seeds), scaled to 0..1, and its mean loss from
     the other half, so that they share no noise. Conditions of one task are averaged."""
@@ -66,7 +73,7 @@ def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: s
     for curve, baseline in zip(block.curves, block.baselines, strict=True):
         dense = _score(block, curve.dense, half)
         hard[curve.condition.task].append(
-            _difficulty(dense, baseline, measure, block.evidence.human.get(curve.condition))
+            _difficulty(dense, baseline, curve.metric, measure, block.evidence.human.get(curve.condition))
         )
         other = np.array([[_score(block, group, 1 - half)] for group in curve.groups])
         kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
@@ -93,9 +100,9 @@ def _score(block: Block, group: Group, half: int) -> float:
     return float(np.mean(scores[half::2] or scores))
 
 
-def _difficulty(dense: float, baseline: float, measure: str, human: float | None) -> float:
+def _difficulty(dense: float, baseline: float, metric: str, measure: str, human: float | None) -> float:
     if measure == MEASURES[0]:
-        return difficulty.chance_corrected_dense_error(dense, baseline)
+        return difficulty.chance_corrected_dense_error(dense, baseline, perfect_score(metric))
     gap = difficulty.human_gap_by_human if measure == MEASURES[1] else difficulty.human_gap_by_dense
     return gap(human, dense)
 
@@ -122,11 +129,13 @@ def permutation_p(hard: Sequence[Array], lost: Sequence[Array], margin: float, s
 
 def fitted_difference(hard: Sequence[Array], lost: Sequence[Array]) -> tuple[float, float, float]:
     """Loss of the hardest minus the easiest task on the least-squares line, mean of both directions, with a 95 % t
-    interval over tasks (k - 2 degrees of freedom) from the mean of both."""
+    interval over tasks (k - 2 degrees of freedom) from the mean of both; unbounded if the directions disagree so that
+    all tasks are equally hard on average."""
     from scipy.stats import linregress, t
 
-    slopes = [linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]
-    line = linregress(np.mean(hard, axis=0), np.mean(lost, axis=0))
-    half = t.ppf(0.975, len(hard[0]) - 2) * line.stderr
-    estimate = float(np.mean(slopes))
+    estimate = float(np.mean([linregress(x, y).slope for x, y in zip(hard, lost, strict=True)]))
+    mean = np.mean(hard, axis=0)
+    half = np.inf
+    if np.ptp(mean) > 1e-9:
+        half = t.ppf(0.975, len(mean) - 2) * linregress(mean, np.mean(lost, axis=0)).stderr
     return estimate, estimate - half, estimate + half

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from junkdna.analysis.draws import clusters
 from junkdna.analysis.scores import Answers
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
@@ -62,7 +63,7 @@ class CellAnswers:
         self.resolved = resolved
         self.bins = bins
         self._cells: dict[Cell, _Cell] = {}
-        self._examples: dict[tuple[str, ...], tuple[tuple[str, ...], Array | None]] = {}
+        self._examples: dict[tuple[str, tuple[str, ...]], tuple[tuple[str, ...], Array | None]] = {}
 
     def metric(self, task: str) -> str:
         """Name of a task's metric."""
@@ -112,14 +113,17 @@ class CellAnswers:
 
     def _read(self, cell: Cell) -> _Cell:
         if cell not in self._cells:
-            given = METRICS[self.metric(cell.task)].column
-            table = examples_of(cell, ("id", "gold", given))
-            ids, cluster = self._shared(table)
-            gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in ("gold", given))
+            metric = METRICS[self.metric(cell.task)]
+            table = examples_of(cell, ("id", "cluster", metric.gold_column, metric.column))
+            ids, cluster = self._shared(cell.task, table)
+            gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in (metric.gold_column, metric.column))
             self._cells[cell] = _Cell(ids, cluster, gold_n, given_n)
         return self._cells[cell]
 
-    def _shared(self, table: pl.DataFrame) -> tuple[tuple[str, ...], Array | None]:
-        """Ids and clusters; most cells have the same ones, so one copy is kept."""
+    def _shared(self, task: str, table: pl.DataFrame) -> tuple[tuple[str, ...], Array | None]:
+        """Ids and clusters; most cells of a task have the same ones, so one copy is kept. Other tasks may have the same
+        ids with other passages."""
         ids = tuple(table["id"])
-        return self._examples.setdefault(ids, (ids, None))
+        if (task, ids) not in self._examples:
+            self._examples[task, ids] = ids, clusters(table["cluster"].to_list())
+        return self._examples[task, ids]

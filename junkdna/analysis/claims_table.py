@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
+from math import isfinite
 
 import polars as pl
 
 from junkdna.analysis.bins import bin_curves
 from junkdna.analysis.cell_answers import Bins
 from junkdna.analysis.claim_catalog import CLAIMS, load
-from junkdna.analysis.curves import Curve, curves
+from junkdna.analysis.curves import Curve, curves, facts_of
 from junkdna.analysis.drops import as_people_saw_it, condition_label
 from junkdna.analysis.evidence import Evidence
 from junkdna.analysis.findings import Decided, Finding, Headline, decide, distinct, headline
@@ -35,16 +36,17 @@ def claims(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mappin
 
     `cells` may be incomplete: curves lack what is missing. Verdicts hold for one model, for examples like those
     evaluated and for runs like those trained; only findings across tasks or pairs speak of other tasks. Every finding
-    is computed with the other baseline too; `other_baseline` is its verdict there where it differs.
+    is computed with the other baseline too; `other_baseline` is its verdict there where it differs. Raises UserError if
+    a cell is in the table twice.
     """
     every = list(_evidence(resolved, cells, scores, bins))
+    found = _found(every, "auto")
+    kept = _distinct(found)
+    decided = decide(finding for *_, finding in compress(found, kept))
+    others = decide(finding for *_, finding in compress(_found(every, "other"), kept))
     rows = []
-    first = _found(every, "auto")
-    kept = _distinct(first)  # the other baseline may have other levels, but the same rows are compared
-    tables = (_decided(compress(found, kept)) for found in (first, _found(every, "other")))
-    for found, other in zip(*tables, strict=True):
-        (claim, experiment, decided), changed = found, other[2].verdict
-        rows.append(_row(claim, experiment, decided, changed if changed != decided.verdict else ""))
+    for (claim, experiment, _), one, other in zip(compress(found, kept), decided, others, strict=True):
+        rows.append(_row(claim, experiment, one, other.verdict if other.verdict != one.verdict else ""))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -55,7 +57,7 @@ def headlines(table: pl.DataFrame) -> dict[str, Headline]:
 
 def _evidence(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mapping[str, Bins]) -> Iterator[Evidence]:
     """The evidence of each experiment, then that of the whole study."""
-    facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
+    facts = facts_of(cells)
     shared = {
         "scores": scores,
         "settings": resolved.study.claims,
@@ -117,17 +119,9 @@ def _found(every: list[Evidence], baseline: str) -> list[tuple[str, str, Finding
     ]
 
 
-def _decided(found: Iterable[tuple[str, str, Finding]]) -> list[tuple[str, str, Decided]]:
-    """The same with verdicts, corrected together."""
-    found = list(found)
-    decided = decide(finding for *_, finding in found)
-    return [(claim, experiment, each) for (claim, experiment, _), each in zip(found, decided, strict=True)]
-
-
 def _distinct(found: list[tuple[str, str, Finding]]) -> list[bool]:
-    """Which findings to keep: not those that another of the same claim contains (`findings.distinct`)."""
-    of_claim = ([finding for name, _, finding in found if name == claim] for claim in CLAIMS)
-    return [keep for findings in of_claim for keep in distinct(findings)]
+    """Which findings to keep: those that no other of the same claim contains (`findings.distinct`)."""
+    return [keep for claim in CLAIMS for keep in distinct([finding for name, _, finding in found if name == claim])]
 
 
 def _other(baseline: str, which: str) -> str:
@@ -158,8 +152,8 @@ def _row(claim: str, experiment: str, decided: Decided, other_baseline: str) -> 
 
 
 def _finite(value: float | None) -> float | None:
-    """None for an unbounded limit."""
-    return value if value is not None and abs(value) != float("inf") else None
+    """None for an unbounded limit and an undefined value."""
+    return value if value is not None and isfinite(value) else None
 
 
 def _read_rows(table: pl.DataFrame) -> Iterator[Decided]:

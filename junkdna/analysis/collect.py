@@ -23,7 +23,7 @@ from junkdna.study.study import Resolved
 
 READERS = 8  # more than cores: reads from a shared disk mostly wait
 FILES_IN_MEMORY = 1000
-SHARES = ("chance", "majority", "truncated", "achieved_sparsity")
+SHARES = ("truncated", "achieved_sparsity")
 
 
 class Opened(NamedTuple):
@@ -68,7 +68,8 @@ def collect(resolved: Resolved) -> pl.DataFrame:
     """One row per cell: its metric columns and `wall_s`. Each file is read once.
 
     Raises UserError that names missing, broken or stale files, cells computed from different versions of one tokens
-    file, and rows that break the table's rules (a duplicate key, a share outside 0..1, a score outside its range).
+    file, and rows that break the table's rules (a duplicate key, a share outside 0..1, a score or baseline outside the
+    range of its metric).
     """
     table, wrong = collect_done(resolved)
     if wrong:
@@ -133,7 +134,8 @@ def check(table: pl.DataFrame) -> None:
     if twice.height:
         raise UserError(f"cell {twice['cell'][0]!r} occurs twice in the joined table. This is a bug: please report it.")
     for metric in table["metric"].unique(maintain_order=True):
-        _within(table.filter(pl.col("metric") == metric), "score", *METRIC_RANGES[metric], f" as {metric}")
+        for name in ("score", "chance", "majority"):
+            _within(table.filter(pl.col("metric") == metric), name, *METRIC_RANGES[metric], f" as {metric}")
     for name in SHARES:
         _within(table, name, 0, 1)
     _within(table, "effective_bits_per_weight", 0, DENSE_BITS)

@@ -1,4 +1,7 @@
-"""The meaning of every column of every table, for docs/reference/columns.md. A test compares it with the files."""
+"""The meaning of every column of every file, for docs/reference/columns.md. A test compares it with the files.
+
+`result_columns.py` has the tables that a study is analyzed into.
+"""
 
 from typing import NamedTuple
 
@@ -23,7 +26,7 @@ class Table(NamedTuple):
 TEXT, NUMBER, COUNT, FLAG = "text", "number", "whole number", "true or false"
 METRIC, SHARE, BITS = "metric", "fraction, 0 to 1", "bits per weight"
 
-_CONDITION = (
+CONDITION = (
     Column("model", TEXT, "", "Name of the model in the study."),
     Column("task", TEXT, "", "Name of the task."),
     Column(
@@ -33,12 +36,13 @@ _CONDITION = (
         "Knobs with other values than the default, such as `context=passage,options=3`; empty if none.",
     ),
 )
-_SCORES = (
+BASELINES = (
     Column("chance", NUMBER, METRIC, "Expected score of uniform guessing: mean of 1 / options for accuracy, 0 for "
-           "correlations and generated text."),
-    Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples."),
+           "correlations and generated text; score of the input-blind model for likelihoods."),
+    Column("majority", NUMBER, METRIC, "Score of the best constant answer on these examples; as `chance` for "
+           "likelihoods."),
 )  # fmt: skip
-_ACHIEVED = (
+ACHIEVED = (
     Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope."),
     Column("effective_bits_per_weight", NUMBER, BITS, "Nominal storage, mean over the weights in scope; 16 for "
            "dense. [Formulas](../compression.md#effective-bits)."),
@@ -46,7 +50,7 @@ _ACHIEVED = (
 
 _CELL = (
     Column("cell", TEXT, "", "Key of the cell. Its file is `results/cells/KEY.parquet`."),
-    *_CONDITION,
+    *CONDITION,
     Column("compression", TEXT, "", "Method, level and options, such as `gptq-4bit,calibration=questions,group=64`."),
     Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
     Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
@@ -56,7 +60,7 @@ _CELL = (
     Column("metric", TEXT, "", "Metric of the task: the unit of `score`, `chance` and `majority`."),
     Column("kind", TEXT, "", "Kind of the task."),
     Column("score", NUMBER, METRIC, "Score on the evaluated examples. Higher is better."),
-    *_SCORES,
+    *BASELINES,
     Column("collapsed", FLAG, "", "Whether the model gave the same answer for every example, or gave all options of "
            "every example equal scores."),
     Column("n_examples", COUNT, "examples", "Evaluated examples."),
@@ -74,7 +78,7 @@ CELL_FILE = Table(
     "one row: the cell",
     (
         *_CELL,
-        *_ACHIEVED,
+        *ACHIEVED,
         Column("compression_report", TEXT, "", "JSON: `rows`, `inputs`, `effective_bits`, and `sparsity`, `rank` or "
                "`bits` of each compressed matrix; the matrices left dense; totals."),
         Column("examples", "list of rows", "", "Per-example rows (see below)."),
@@ -87,8 +91,9 @@ EXAMPLE = Table(
     (
         Column("id", TEXT, "", "Identifier of the example, the same in all cells of a task."),
         Column("gold", NUMBER, "", "Correct answer: class number, position of the option (from 0), or number "
-               "(`regress`). Null for generated text."),
-        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Null for generated text."),
+               "(`regress`). Null for generated and given texts."),
+        Column("prediction", NUMBER, "", "Answer of the model, in the form of `gold`. Kind `likelihood`: "
+               "log2-likelihood per byte of the given text. Null for generated text."),
         Column("margin", NUMBER, "as `scores`", "Deciding score of the correct answer minus the highest other score; "
                "above 0 if and only if the answer is correct without a tie. Null for numbers and generated text."),
         Column("correct", NUMBER, SHARE, "1 if correct, else 0; for generated text, the credit under the task's "
@@ -99,9 +104,17 @@ EXAMPLE = Table(
                "Null unless options are compared by log-likelihood."),
         Column("scores_per_character", "list of numbers", "nats per character", "Log-likelihood / scored characters of "
                "the option. Null unless options are compared by log-likelihood."),
+        Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of each option. "
+               "Null unless options are compared by log-likelihood."),
+        Column("blind", NUMBER, "bits per byte", "Kind `likelihood`: `prediction` without the question, -8 for a text "
+               "alone. Null for other kinds. [Formulas](../scoring.md#likelihood-of-a-given-text)."),
+        Column("bytes", COUNT, "bytes", "Size of the scored text in UTF-8. Kind `likelihood`."),
+        Column("tokens", COUNT, "tokens", "Scored tokens. Kind `likelihood`."),
         Column("text", TEXT, "", "Generated text. Null for other kinds."),
         Column("reference", TEXT, "", "First accepted answer. Null except for kind `generate`."),
         Column("truncated", FLAG, "", "Whether the input was truncated to `max_length`."),
+        Column("cluster", TEXT, "", "The passage of the example: the first 16 hex digits of the SHA-256 of its text, "
+               "whether it is shown or not. Examples of one passage are drawn together. Null without a passage."),
     ),
 )  # fmt: skip
 
@@ -110,66 +123,13 @@ CELLS = Table(
     "one per cell of the study",
     (
         *_CELL,
-        *_ACHIEVED,
+        *ACHIEVED,
         Column("wall_s", NUMBER, "seconds", "Time for loading, compressing, training and scoring, over all "
                "attempts. Work lost when a job is killed is not counted."),
         Column("rows_note", TEXT, "", "Excluded rows of the task, by reason, and warnings; empty if none."),
     ),
 )  # fmt: skip
 
-
-def _interval(name: str, unit: str) -> tuple[Column, ...]:
-    return (
-        Column(f"{name}_low", NUMBER, unit, f"Lower end of the 95 % bootstrap interval of `{name}`."),
-        Column(f"{name}_high", NUMBER, unit, f"Upper end of the 95 % bootstrap interval of `{name}`."),
-    )
-
-
-DROPS = Table(
-    "results/studies/NAME/tables/drops.parquet and drops.csv",
-    "one per experiment, condition (model, task, knobs), compression, transfer mode and protocol, over all seeds",
-    (
-        Column("experiment", TEXT, "", "Name of the experiment."),
-        *_CONDITION,
-        Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
-        Column("kind", TEXT, "", "Kind of the task."),
-        Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
-        Column("compression", TEXT, "", "Method, level and options."),
-        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
-        Column("transfer", TEXT, "", "Transfer mode."),
-        Column("protocol", TEXT, "", "Name of the protocol."),
-        Column("title", TEXT, "", "Title of the task."),
-        Column("label", TEXT, "", "Label of the condition in figures."),
-        Column("knob_values", TEXT, "", "Value of every knob of the task, defaults included."),
-        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
-        Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
-        *_SCORES,
-        Column("score", NUMBER, METRIC, "Mean score over the seeds."),
-        Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells with the same model, task, knobs, "
-               "protocol and seeds."),
-        Column("drop", NUMBER, METRIC, "`dense_score` - `score`."),
-        *_interval("score", METRIC),
-        *_interval("drop", METRIC),
-        Column("relative_score", NUMBER, "percent", "100 x `score` / `dense_score`. Null unless the dense score is "
-               "above 0 in every replicate."),
-        *_interval("relative_score", "percent"),
-        Column("retention", NUMBER, "", "(`score` - `chance`) / (`dense_score` - `chance`): 1 is as good as dense, 0 "
-               "is chance. Null if the interval of the dense score includes chance."),
-        *_interval("retention", ""),
-        Column("score_seeds", "list of numbers", METRIC, "Score of each seed; in the CSV, separated by spaces."),
-        Column("collapsed", COUNT, "seeds", "Seeds whose cell is `collapsed`."),
-        *_ACHIEVED,
-        Column("difficulty", NUMBER, "", "1 - (`dense_score` - `chance`) / (1 - `chance`): 0 if the dense model makes "
-               "no errors, 1 if it guesses."),
-        Column("difficulty_measure", TEXT, "", "Name of the measure in `difficulty`."),
-        Column("human", NUMBER, METRIC, "Published human performance H. Null if unknown, or if these knobs change "
-               "the question."),
-        Column("human_source", TEXT, "", "Source of `human`."),
-        Column("human_gap_by_human", NUMBER, "", "(H - `dense_score`) / H."),
-        Column("human_gap_by_dense", NUMBER, "", "(H - `dense_score`) / `dense_score`."),
-        Column("truncated", NUMBER, SHARE, "Truncated examples (longer than `max_length`) / evaluated examples."),
-    ),
-)  # fmt: skip
 
 MISSING = Table(
     "results/studies/NAME/partial/tables/missing.csv",
@@ -199,7 +159,16 @@ EXAMPLES = Table(
         Column("choices", "list of texts", "", "Options in the order of the prompt. Kind `choice`."),
         Column("answer", COUNT, "", "Position of the correct option, or class number; null for other kinds."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+        Column("references", "list of texts", "", "Accepted answers (`generate`) or the scored text (`likelihood`)."),
+    ),
+)
+
+RATED = Table(
+    "results/examples/TASK/difficulty.parquet",
+    "one per evaluated example, in their order; only for tasks with the key `difficulty`",
+    (
+        Column("id", TEXT, "", "Identifier of the example."),
+        Column("difficulty", TEXT, "", "Published difficulty, extracted or counted; null if the row has none."),
     ),
 )
 
@@ -212,13 +181,18 @@ TOKENS = Table(
         Column("position", COUNT, "", "Row number in the raw split, from 0."),
         Column("answer", COUNT, "", "Position of the correct option after the knob `options`, or class number."),
         Column("target", NUMBER, "", "Number to predict. Kind `regress`."),
-        Column("references", "list of texts", "", "Accepted answers. Kind `generate`."),
+        Column("references", "list of texts", "", "Accepted answers (`generate`) or the scored text (`likelihood`)."),
+        Column("cluster", TEXT, "", "First 16 hex digits of the SHA-256 of the passage, shown or not; null if none."),
         Column("query", "list of whole numbers", "token ids", "Question or prompt, truncated to `max_length`."),
         Column("second_start", COUNT, "tokens", "Start of the second segment of `query`; its length if there is none."),
         Column("options", "list of lists of whole numbers", "token ids", "Tokens of every option, including "
                "preceding tokens that are read with it."),
         Column("option_starts", "list of whole numbers", "tokens", "First scored token of every option."),
         Column("option_characters", "list of whole numbers", "characters", "Scored characters of every option."),
+        Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of every option; "
+               "null for encoders."),
+        Column("blind", "list of two lists of whole numbers", "token ids", "Kind `likelihood`: prompt without the "
+               "question, and the answer after it. Null for other kinds and for texts alone."),
         Column("answer_shown", FLAG, "", "Whether the passage window contains the gold answer; null if none."),
         Column("truncated", FLAG, "", "Whether anything was truncated to `max_length`."),
     ),

@@ -3,13 +3,18 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.series import PRUNING, Series, series_of, strength
+from junkdna.errors import UserError
 from junkdna.study.cell import Cell, Knobs, knob_text
 from junkdna.study.grid import reference
 from junkdna.study.methods import METHODS
 from junkdna.study.task import Task
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,16 @@ def baseline_kind(kind: str, labeled: bool, transfer: str) -> str:
         return kind
     trained = labeled and transfer != "none"
     return "majority" if trained == (kind == "auto") else "chance"
+
+
+def facts_of(cells: "pl.DataFrame") -> dict[str, dict]:
+    """Key of each cell -> its row of the table of cells. Raises UserError if a cell is there twice."""
+    facts: dict[str, dict] = {}
+    for row in cells.iter_rows(named=True):
+        if row["cell"] in facts:
+            raise UserError(f"the table of cells has two rows of {row['cell']}. Delete the table and rerun Snakemake.")
+        facts[row["cell"]] = row
+    return facts
 
 
 def curves(cells: Iterable[Cell], facts: Mapping[str, Mapping], tasks: Mapping[str, Task]) -> list[Curve]:

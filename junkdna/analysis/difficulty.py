@@ -12,13 +12,13 @@ HUMAN_GAP_BY_DENSE = "human_gap_by_dense"
 WHOLE_PASSAGE = 1e9  # more tokens than any passage has
 
 
-def chance_corrected_dense_error(dense_score: float, chance: float) -> float:
-    """1 - (dense - chance) / (1 - chance): 0 where the dense model is always right, 1 where it guesses.
+def chance_corrected_dense_error(dense_score: float, chance: float, perfect: float = 1.0) -> float:
+    """1 - (dense - chance) / (perfect - chance): 0 where the dense model is always right, 1 where it guesses.
 
     An absolute measure: it compares tasks with different numbers of options, needs no human performance, and shows
     what the human gap hides (model and human both poor). It measures difficulty for this model only.
     """
-    return 1 - (dense_score - chance) / (1 - chance)
+    return 1 - (dense_score - chance) / (perfect - chance)
 
 
 def human_gap_by_human(human: float, dense_score: float) -> float | None:

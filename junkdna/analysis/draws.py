@@ -22,13 +22,18 @@ class Draws:
     replicates: int
     cluster_n: np.ndarray | None = None
 
+    @property
+    def units(self) -> int:
+        """Number of clusters: what is drawn, and how many examples are independent of each other."""
+        return len(self.ids) if self.cluster_n is None else int(self.cluster_n.max()) + 1
+
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (replicates, counts): `counts[r, i]` is how often a replicate of the slice draws example i (float32).
 
         As many clusters are drawn as there are. The number of examples of a replicate varies with the clusters drawn.
         """
         generator = np.random.default_rng(seed_for("bootstrap", *self.ids))
-        units = len(self.ids) if self.cluster_n is None else int(self.cluster_n.max()) + 1
+        units = self.units
         for start in range(0, self.replicates, BLOCK):
             rows = min(BLOCK, self.replicates - start)
             drawn = generator.integers(0, units, (rows, units)) + units * np.arange(rows)[:, None]

@@ -5,18 +5,17 @@ share bootstrap draws and left-out seeds, so drops are paired; so do conditions 
 an interval covers the sampling of examples only.
 """
 
-from itertools import groupby
-
 import numpy as np
 import polars as pl
 
 from junkdna.analysis import difficulty, retention
 from junkdna.analysis.cell_answers import Group
-from junkdna.analysis.curves import baseline_kind
+from junkdna.analysis.curves import baseline_kind, facts_of
 from junkdna.analysis.effects import effects
+from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.scores import Scores
-from junkdna.study.cell import Cell, knob_text
-from junkdna.study.grid import expand, reference
+from junkdna.study.cell import Cell
+from junkdna.study.metrics import perfect_score
 from junkdna.study.study import Resolved
 from junkdna.study.task import Human, Task
 
@@ -26,6 +25,7 @@ NULLABLE = (
     "score_low", "score_high", "drop_low", "drop_high",
 )  # fmt: skip
 QUESTION_KNOBS = ("answer_span", "context", "options")  # change what is asked, and not what helps to answer it
+SAME = ("model", "task", "knobs", "metric", "kind", "method", "compression", "sparsity", "transfer", "protocol")
 MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell's row: over the seeds of a group
 
 
@@ -36,54 +36,45 @@ def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool
     `label` of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
     achieved sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null
     if no human performance is known for the task at these knobs), and the absolute difficulty. `scores` takes
-    `cell_answers.Group`s. Raises UserError if a cell and its reference were scored on different examples.
+    `cell_answers.Group`s. Raises UserError if a cell and its reference were scored on different examples, and if a cell
+    is in the table twice.
 
     With `partial`, `cells` may be incomplete: missing cells, and cells whose reference is missing, are left out, and a
     row averages the seeds that remain. Without `partial` a missing cell is an error.
     """
-    facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
+    facts = facts_of(cells)
     rows = []
-    for experiment, members in expand(resolved).items():
-        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
-        if partial:
-            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
-        groups = [tuple(group) for _, group in groupby(sorted(members, key=_group), key=_group)]
-        scores.add([Group(group) for group in groups])
-        for group in groups:
+    for experiment, varied, some in study_groups(resolved, facts, partial):
+        scores.add([Group(group) for group in some])
+        for group in some:
             rows.append({"experiment": experiment, **_row(group, facts, scores, resolved, varied)})
     types = dict.fromkeys(NULLABLE, pl.Float64) | {"human_source": pl.String}
     return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None)
 
 
-def _group(cell: Cell) -> tuple:
-    compression = (cell.compression.method, cell.compression.nominal_sparsity, cell.compression.tag)
-    return (cell.model, cell.task, knob_text(cell.knobs), cell.transfer, cell.protocol, *compression)
-
-
 def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolved, varied: set) -> dict:
     first, task = facts[group[0].key], resolved.tasks[group[0].task]
-    dense = tuple(sorted({reference(cell) for cell in group}, key=lambda cell: cell.seed))
+    dense = references(group)
     scores.answers_of.check_same_examples((*group, *dense))
     kind = baseline_kind(resolved.study.claims.baseline, bool(task.class_names()), group[0].transfer)
-    reference_row = facts[dense[0].key]
+    reference_row, perfect = facts[dense[0].key], perfect_score(first["metric"])
     result = effects(scores, Group(group), Group(dense), reference_row[kind])
-    same = ("model", "task", "knobs", "metric", "kind", "method", "compression", "sparsity", "transfer", "protocol")
     return {
-        **{name: first[name] for name in same},
+        **{name: first[name] for name in SAME},
         "title": task.title,
         "label": condition_label(group[0], task, varied, resolved),
         "knob_values": ",".join(f"{name}={value}" for name, value in _knob_values(group[0], task).items()),
         "n_seeds": len({cell.seed for cell in group}),
         "n_examples": first["n_examples"],
-        "chance": first["chance"],
-        "majority": first["majority"],
+        "chance": reference_row["chance"],
+        "majority": reference_row["majority"],
         "baseline": kind,
         **result,
-        "dense_known_share": retention.known_share(result["dense_score"], reference_row[kind]),
+        "dense_known_share": retention.known_share(result["dense_score"], reference_row[kind], perfect),
         "score_seeds": [facts[cell.key]["score"] for cell in group],
         "collapsed": sum(facts[cell.key]["collapsed"] for cell in group),
         **{name: float(np.mean([facts[cell.key][name] for cell in group])) for name in MEANS},
-        "difficulty": difficulty.chance_corrected_dense_error(result["dense_score"], first["chance"]),
+        "difficulty": difficulty.chance_corrected_dense_error(result["dense_score"], reference_row["chance"], perfect),
         "difficulty_measure": difficulty.CHANCE_CORRECTED_DENSE_ERROR,
         **_human(task.human if as_people_saw_it(group[0], task) else None, result["dense_score"]),
         "truncated": first["truncated"],

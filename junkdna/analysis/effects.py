@@ -25,14 +25,14 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
     def statistic(m: Array) -> Array:
         full, score = m[DENSE], m[SCORE]
         with np.errstate(all="ignore"):
-            relative = np.where(full > 0, 100 * score / full, np.nan)
+            relative = np.where(full > 0, 100 * (score / full), np.nan)  # exactly 100 where they are equal
             retained = np.where(full > baseline, (score - baseline) / (full - baseline), np.nan)
         return np.stack([score, full - score, relative, retained])
 
     panel = scores.panel([dense, group])
     row = {"dense_score": float(panel.value[DENSE])} | _row(panel.fit(statistic))
     if row["score"] in (0, 1) and _is_fraction(scores, group):
-        row["score_low"], row["score_high"] = wilson(row["score"], scores.n_examples(group))
+        row["score_low"], row["score_high"] = wilson(row["score"], scores.answers_of(group).n_independent)
     return row
 
 

@@ -14,6 +14,7 @@ from junkdna.analysis.intervals import Fit, Panel
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
 from junkdna.study.claim_settings import ClaimSettings
+from junkdna.study.metrics import perfect_score
 
 Array = np.ndarray
 CONTROLS = ("random", "largest")  # methods that do not prune the small weights
@@ -78,6 +79,7 @@ class Block:
         self.curves = [curve.at(tags) for curve in curves]
         self.kind = baseline or evidence.baseline
         self.baselines = np.array([curve.baseline(self.kind) for curve in curves])
+        self.perfect = np.array([perfect_score(curve.metric) for curve in curves])
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -103,7 +105,8 @@ class Block:
 
     def known(self) -> Array:
         """Known share (k, 1 + l) of every model, from the point estimates."""
-        return retention.known_share(self.scores(self.panel().value[:, None])[..., 0], self.baselines[:, None])
+        scores = self.scores(self.panel().value[:, None])[..., 0]
+        return retention.known_share(scores, self.baselines[:, None], self.perfect[:, None])
 
     def losses(self) -> Array:
         """1 - retention (k, l), from the point estimates."""
@@ -124,7 +127,7 @@ class Block:
         options = (
             1 / curve.chance if curve.metric == "accuracy" and curve.baseline_kind(self.kind) == "chance" else None
         )
-        return retention.d_prime(scores, options, curve.baseline(self.kind))
+        return retention.d_prime(scores, options, curve.baseline(self.kind), perfect_score(curve.metric))
 
     def comparable(self) -> list[int]:
         """Levels at which every dense and every compressed model has a known share of at least 0.08."""

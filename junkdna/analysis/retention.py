@@ -20,9 +20,9 @@ def retention(scores: Array, baseline: Array) -> Array:
     return np.divide(kept, above, out=np.full(kept.shape, np.nan), where=above > 0)
 
 
-def known_share(score: Array, baseline: Array) -> Array:
-    """(score - baseline) / (1 - baseline): 0 at the baseline, 1 if every answer is right."""
-    return (score - baseline) / (1 - baseline)
+def known_share(score: Array, baseline: Array, perfect: Array = 1.0) -> Array:
+    """(score - baseline) / (perfect - baseline): 0 at the baseline, 1 at a perfect score (`study.metrics`)."""
+    return (score - baseline) / (perfect - baseline)
 
 
 def rank_contrast(count: int) -> Array:
@@ -32,7 +32,7 @@ def rank_contrast(count: int) -> Array:
     return ranks / (ranks**2).sum() * (count - 1)
 
 
-def d_prime(score: Array, options: float | None, baseline: float) -> Array:
+def d_prime(score: Array, options: float | None, baseline: float, perfect: float = 1.0) -> Array:
     """Sensitivity of a score, on which guessing does not matter.
 
     With m options, the d' of an observer with equal-variance normal noise who picks the largest of m values: score =
@@ -43,7 +43,7 @@ def d_prime(score: Array, options: float | None, baseline: float) -> Array:
     from scipy.special import ndtri
 
     if options is None:
-        share = known_share(score, baseline)
+        share = known_share(score, baseline, perfect)
         return np.where((share > 0) & (share < 1), ndtri(np.clip(share, 1e-9, 1 - 1e-9)), np.nan)
     grid, scores = _d_prime_table(round(float(options), 6))
     inside = (score > scores[0]) & (score < scores[-1])

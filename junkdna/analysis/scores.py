@@ -45,6 +45,11 @@ class Answers:
         """Number of examples that count."""
         return len(self.ids) if self.subset is None else int(self.subset.sum())
 
+    @property
+    def n_independent(self) -> int:
+        """Number of clusters with examples that count; without clusters, of these examples."""
+        return self.n_examples if self.cluster is None else len(np.unique(self.cluster[self.kept]))
+
 
 class Scores:
     """Scores of groups of cells. Memory: 4 bytes for each group and replicate."""

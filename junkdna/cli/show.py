@@ -97,7 +97,7 @@ def _header(spec: Task, settings: TokenSettings, resolved: Resolved, protocol_na
         scored = "option_characters" in FORMATS[settings.format].columns
         facts += [f"length_normalization {protocol.length_normalization}"] if scored else []
         facts += [f"chat_template {str(protocol.chat_template).lower()}"]
-    facts += ["* marks the right answer"] if "options" in FORMATS[settings.format].columns else []
+    facts += ["* marks the right answer"] if {"options", "answer"} <= {*FORMATS[settings.format].columns} else []
     return f"{spec.title}: kind {spec.kind}, metric {spec.metric}, {n} examples to evaluate\n{'; '.join(facts)}"
 
 
@@ -110,7 +110,10 @@ def _example(row: dict, code: dict, tokenizer: object, settings: TokenSettings, 
         yield f"the passage contains the answer: {'yes' if code['answer_shown'] else 'no'}"
     for number, (option, start) in enumerate(zip(code["options"] or [], code["option_starts"] or [], strict=True)):
         yield from _option(number, option, start, number == row["answer"], tokenizer, settings.format)
-    if row["references"]:
+    if code["blind"]:
+        query, option = code["blind"]
+        yield f"   input-blind, {len(query)} tokens and {len(option)} scored: {tokenizer.decode(query)!r}"
+    elif spec.generate:
         generate = spec.generate
         yield f"accepted answers ({generate.match}): {row['references'][:8]}"
         yield f"greedy text: at most {generate.max_new_tokens} tokens; the answer ends at {generate.stop}"
@@ -122,9 +125,10 @@ def _example(row: dict, code: dict, tokenizer: object, settings: TokenSettings, 
 
 def _option(number: int, ids: list[int], start: int, right: bool, tokenizer: object, name: str) -> Iterator[str]:
     columns = FORMATS[name].columns
+    scored = {"query", "option_starts"} <= {*columns}
     kind = "option" if "query" in columns else "pair"
     yield f" {'*' if right else ' '} {kind} {number}: {tokenizer.decode(ids)!r}"
-    if "option_characters" in columns:
+    if scored:
         prefix = f"not scored: {_tokens(tokenizer, ids[:start])}  " if start else ""
         yield f"     {prefix}scored tokens ({len(ids) - start}): {_tokens(tokenizer, ids[start:])}"
     else:

@@ -56,12 +56,17 @@ def analyze(output: Path, study_file: Path, cells: Path) -> None:
 
 
 def write_table(table: "pl.DataFrame", output: Path) -> None:
-    """Write a table as Parquet and as CSV; the CSV has a list of numbers as one text, separated by spaces."""
+    """Write a table as Parquet and as CSV; the CSV has a list of numbers as one text, separated by spaces.
+
+    The name of the file is that of the table. Raises AssertionError if the table does not follow its schema.
+    """
     import polars as pl
     import polars.selectors as cs
 
+    from junkdna.analysis.result_columns import check_columns
     from junkdna.storage.tables import write_frame
 
+    check_columns(output.stem, table)
     numbers = cs.by_dtype(pl.List(pl.Float64)).list.eval(pl.element().round(6).cast(pl.String)).list.join(" ")
     with atomic_write(output.with_suffix(".csv")) as temporary:
         table.with_columns(numbers).write_csv(temporary)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def gold_answer(settings: "ExampleSettings", raw: dict, row_id: str, where: str) -> dict:
     """The fields of an example that hold its gold answer: `choices` and `answer` (kind choice), `answer` (classify,
-    pair), `target` (regress) or `references` (generate).
+    pair), `target` (regress) or `references` (generate and, with one text, likelihood).
 
     `raw` is the raw row with derived columns. Raises UserError, prefixed with `where`, for an answer that does not fit
     the kind, the labels or the choices.
     """
     if settings.kind == "choice":
         return _choice(settings, raw, row_id, where)
-    read = {"regress": _target, "generate": _references}.get(settings.kind, _class)
+    read = {"regress": _target, "generate": _references, "likelihood": _scored_text}.get(settings.kind, _class)
     return read(settings, raw, where)
 
 
@@ -147,3 +147,12 @@ def _references(settings: "ExampleSettings", raw: dict, where: str) -> dict:
         for text in accepted:
             reference_number(text, f"{where}: ")
     return {"references": list(accepted)}
+
+
+def _scored_text(settings: "ExampleSettings", raw: dict, where: str) -> dict:
+    answer = settings.columns["answer"]
+    template = answer[0] if isinstance(answer, list) else f"{{{answer}}}"
+    text = strip_ends(render(where, template, raw), "answer", settings.columns)
+    if not text.strip():
+        raise UserError(f"{where}: the text in columns.answer ({answer}) is empty, so there is nothing to score.")
+    return {"references": [text]}

@@ -41,7 +41,8 @@ def apply_knobs(examples: pa.Table, tokenizer: object, settings: TokenSettings) 
     """The examples with every knob at its value.
 
     Each with `answer_shown` (of the passage before anything is cut to `max_length`), the answers that are `looked_for`
-    in it, and whether they are `masked`.
+    in it, whether they are `masked`, and its `cluster`: the same for all examples of one passage, whatever part of it
+    is shown; null without a passage.
     """
     knobs, rows = settings.knob_values, examples.to_pylist()
     span = knobs.get("answer_span", "kept")
@@ -49,6 +50,7 @@ def apply_knobs(examples: pa.Table, tokenizer: object, settings: TokenSettings) 
     for row, rank in zip(rows, ranks([row["id"] for row in rows]), strict=True):
         row = keep_options(row, int(knobs["options"]), rank) if "options" in knobs and row["choices"] else dict(row)
         row |= {"answer_shown": None, "looked_for": [], "masked": span == "masked"}
+        row["cluster"] = hash_key(row["passage"])[:CLUSTER_DIGITS] if row["passage"] else None
         if "context" in knobs and row["passage"]:
             answers = [row["choices"][row["answer"]]] if row["choices"] else row["references"] or []
             row["looked_for"] = answers
@@ -60,6 +62,7 @@ def apply_knobs(examples: pa.Table, tokenizer: object, settings: TokenSettings) 
 
 
 MASK = "___"
+CLUSTER_DIGITS = 16  # hex digits, 64 bits: two of a million passages are equal by chance with a probability of 3e-8
 
 
 def shown_passage(passage: str, answers: list[str], context: int | str, span: str, tokenizer: object) -> str | None:

@@ -3,7 +3,7 @@
 The best constant answer is the most frequent class (kinds classify and pair), the most frequent number to 12 digits
 (regress), the text that most rows accept, ignoring letter case and white space (generate), and the text that is most
 often right (choice). If `columns.shuffle` is false, the most frequent position is checked too for kind choice;
-otherwise a hash shuffles the positions.
+otherwise a hash shuffles the positions. Kind likelihood has no right answers and needs only more than one row.
 """
 
 from collections import Counter
@@ -27,6 +27,9 @@ def check_labels(settings: "ExampleSettings", role: str, examples: pa.Table) -> 
     answer is right in every row.
     """
     kind, rows = settings.kind, examples.num_rows
+    if kind == "likelihood":
+        _check_several(settings, role, rows)
+        return []
     warnings = []
     for what, answers in _answers(settings, examples):
         answer, count = Counter(one for row in answers for one in row).most_common(1)[0]
@@ -43,6 +46,14 @@ def check_labels(settings: "ExampleSettings", role: str, examples: pa.Table) -> 
         if absent:
             warnings.append(f"none of the {rows:,} rows to {role} has the class {', '.join(absent[:5])}")
     return warnings
+
+
+def _check_several(settings: "ExampleSettings", role: str, rows: int) -> None:
+    if rows == 1:
+        raise UserError(
+            f"task {settings.task}: there is only one row to {role}, so no interval over examples could be computed. "
+            "Use more texts, or cut the text into several rows."
+        )
 
 
 def _answers(settings: "ExampleSettings", examples: pa.Table) -> list[tuple[str, list[set]]]:

@@ -59,6 +59,7 @@ def prompt_rows(
                 "options": split.options,
                 "option_starts": split.starts,
                 "option_characters": split.characters,
+                "option_bytes": split.bytes,
                 "answer_shown": shown,
                 "truncated": len(split.query) > limit,
             }

@@ -17,6 +17,7 @@ from junkdna.data.class_names import feature_names, label_names
 from junkdna.data.delimited import delimited_table
 from junkdna.data.json_rows import json_lines, json_rows, json_table
 from junkdna.data.olmes import REQUESTS_NAME, documents
+from junkdna.data.plain_text import text_table
 from junkdna.data.table_parts import join_tables
 from junkdna.data.unreadable import check_bytes, unreadable
 from junkdna.data.wheels import OpenWheel, open_wheel
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".arrow", ".parquet", ".json", ".jsonl", ".jsonl.gz", ".csv", ".tsv")
+SUFFIXES = (".arrow", ".parquet", ".json", ".jsonl", ".jsonl.gz", ".csv", ".tsv", ".txt")
 CHANGED_TEXT = "%s: its text files are read by `datasets`, which may change the text of numbers, dates and NA"
 HARMLESS = ("name", "version", "data_dir", "data_files", "description", "features")  # options of `datasets`
 JSON_SUFFIXES = (".json", ".jsonl", ".jsonl.gz")  # files in which each row names its own columns
@@ -83,14 +84,15 @@ def load_raw(source: "PinnedSource", split_path: str, root: Path | None = None) 
     """All rows of a split, in stored order, as a pyarrow table with class names and file hashes.
 
     `split_path` is the split's name for a Hub source. Otherwise it is a file (.arrow, .parquet, .json, .jsonl,
-    .jsonl.gz, .csv, .tsv) or a folder written by `save_to_disk`, in the wheel or the local folder. `*` matches
+    .jsonl.gz, .csv, .tsv, .txt) or a folder written by `save_to_disk`, in the wheel or the local folder. `*` matches
     characters of one name; several matches are concatenated in sorted order. `root` is the wheel file for a wheel, or
     the folder at which a relative local folder starts (default: the working directory). The latter also applies to a
     folder given as `hub` that has the layout of a Hub repository.
 
-    `data.delimited` reads .csv and .tsv, `data.json_rows` .json and .jsonl, `data.olmes` OLMES requests (names that end
-    in requests.jsonl.gz) as one row per document; `data.table_parts` concatenates. Values stay as stored
-    (`data.values` reads them) and class labels stay integers. Nothing is shuffled, filtered, renamed or written.
+    `data.delimited` reads .csv and .tsv, `data.plain_text` .txt, `data.json_rows` .json and .jsonl, `data.olmes` OLMES
+    requests (names that end in requests.jsonl.gz) as one row per document; `data.table_parts` concatenates. Values stay
+    as stored (`data.values` reads them) and class labels stay integers. Nothing is shuffled, filtered, renamed or
+    written.
     Raises UserError for paths that match nothing, unreadable files, duplicate columns, parts that differ in meaning,
     and for a Hub that cannot be reached.
     """
@@ -162,6 +164,8 @@ def _parse(content: bytes, name: str, where: str) -> pa.Table:
         return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(content).read_all()
     if name.endswith(".json"):
         return json_table(json_rows(content, where), where)
+    if name.endswith(".txt"):
+        return text_table(content, where)
     if name.endswith((".csv", ".tsv")):
         return delimited_table(content, "\t" if name.endswith(".tsv") else ",", where)
     with io.BytesIO(content) as plain, gzip.open(plain) if name.endswith(".gz") else plain as lines:

@@ -62,16 +62,17 @@ class EncodedText:
 class Split:
     """Tokens of one row: `query` + `options`[j] are the tokens of the full text of option j.
 
-    `starts`: number of leading tokens of each option that are not scored. `characters`: length of the scored text (the
-    option, its suffix, or both). `prompt`: the tokens of the prompt alone. `moved`: whether a token crosses the
-    boundary between prompt and option, or between option and suffix. `silent`: options or suffixes for which the
-    tokenizer produces no token.
+    `starts`: number of leading tokens of each option that are not scored. `characters`, `bytes`: length of the scored
+    text (the option, its suffix, or both) in characters and in bytes of UTF-8. `prompt`: the tokens of the prompt
+    alone. `moved`: whether a token crosses the boundary between prompt and option, or between option and suffix.
+    `silent`: options or suffixes for which the tokenizer produces no token.
     """
 
     query: list[int]
     options: list[list[int]] | None
     starts: list[int] | None
     characters: list[int] | None
+    bytes: list[int] | None
     prompt: EncodedText
     moved: bool
     silent: list[str]
@@ -105,18 +106,19 @@ def split(row: RowTexts, prompt: EncodedText, full_texts: list[EncodedText], con
     the row are scored completely, together with their suffix.
     """
     if row.options is None:
-        return Split(prompt.ids, None, None, None, prompt, False, [])
+        return Split(prompt.ids, None, None, None, None, prompt, False, [])
     kept = min((_shared(prompt, full, len(row.prompt)) for full in full_texts), default=len(prompt.ids))
     ends = [len(row.prompt) + len(row.gap) + len(option) for option in row.options]
     shared = [_shared(*pair) for pair in zip(contexts, full_texts, ends, strict=True)] if contexts else []
     clean = all(n == len(context.ids) for n, context in zip(shared, contexts, strict=True))
     scored = row.suffix if contexts and clean else ""
-    texts = [option if clean else f"{option} {row.suffix}" for option in row.options]
+    texts = [scored or (option if clean else f"{option} {row.suffix}") for option in row.options]
     return Split(
         query=prompt.ids[:kept],
         options=[full.ids[kept:] for full in full_texts],
         starts=[n - kept for n in shared] if scored else [0] * len(full_texts),
-        characters=[len(scored or text) for text in texts],
+        characters=[len(text) for text in texts],
+        bytes=[len(text.encode()) for text in texts],
         prompt=prompt,
         moved=kept < len(prompt.ids) or not clean,
         silent=_silent(row, prompt, full_texts, contexts),

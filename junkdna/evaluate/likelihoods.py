@@ -11,7 +11,8 @@ from junkdna.study.cell_settings import CellSettings
 
 
 def likelihood_answers(settings: CellSettings, model: nn.Module, rows: Columns, device: str, loop: Loop) -> Answers:
-    """Answers on rows of tokens. Sums and both quotients are stored; `length_normalization` picks the deciding one."""
+    """Answers on rows of tokens. Sums, both quotients and the bytes of each option are stored; `length_normalization`
+    picks the deciding one."""
     sums = loglikelihood(model, rows["query"], rows["options"], rows["option_starts"], device, loop)
     lengths = [
         [len(option) - start for option, start in zip(*row, strict=True)]
@@ -20,6 +21,7 @@ def likelihood_answers(settings: CellSettings, model: nn.Module, rows: Columns, 
     by = {"none": sums, "token": divided(sums, lengths), "character": divided(sums, rows["option_characters"])}
     stored = {"scores": by["none"], "scores_per_token": by["token"], "scores_per_character": by["character"]}
     answers = picked(settings, rows, by[settings.scoring.length_normalization], stored)
+    answers.examples["option_bytes"] = rows["option_bytes"]
     for name, scores in by.items():
         result = metrics.outcome(scores, np.array(rows["answer"]))
         answers.values[f"accuracy_by_{name}"] = metrics.METRICS["accuracy"].value(result.gold, result.prediction)

@@ -3,7 +3,8 @@
 Every metric is a number for one run on one evaluation set; higher is better. `gold_n` and `predicted_n` contain one
 number per example: class ids or option positions (accuracy, matthews, f1) or numbers (pearson, spearman). For generated
 text (exact_match, lenient_match, token_f1), `predicted_n` is the credit of each answer, the metric is its mean, and
-`gold_n` is ignored.
+`gold_n` is ignored. For log2_likelihood_per_byte, `predicted_n` is the log2-likelihood per byte of each text, the
+metric is its mean, and `gold_n` is the same of the input-blind model, whose mean is the baseline.
 
 `resampled` computes the metric of many bootstrap samples at once: `counts_rn[r, i]` is the number of times that
 replicate r draws example i (integers, at least one example per row). It equals `value` on the rows repeated that often.
@@ -70,9 +71,10 @@ def collapsed(prediction: Array, margin: Array | None = None) -> bool:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. `column` is the column of a cell's examples to pass as `predicted_n`.
+    """One metric. `column` and `gold_column` are the columns of a cell's examples to pass as `predicted_n` and
+    `gold_n`.
 
-    - `credit`: for metrics that are means over examples, the credit of each example, 0..1 (any shape that ends in n).
+    - `credit`: for metrics that are means over examples, the value of each example (any shape that ends in n).
     - `chance(gold_n, options_n)`: the expected value of guessing uniformly among the options (or classes) of each
       example.
     - `majority(gold_n)`: the value of the best constant prediction. None for generated text, for which
@@ -85,6 +87,7 @@ class Metric:
     majority: Callable[[Array], float] | None
     credit: Callable[[Array | None, Array], Array] | None = None
     column: Literal["prediction", "correct"] = "prediction"
+    gold_column: Literal["gold", "blind"] = "gold"
 
     def over_seeds(self, gold_n: Array | None, predicted_sn: Array) -> float:
         """Mean of the metric over seeds that answered the same examples, one row of `predicted_sn` per seed."""
@@ -235,8 +238,17 @@ def _zero(*_: object) -> float:
     return 0.0
 
 
+def _blind(blind_n: Array, *_: object) -> float:
+    """Baseline of the log-likelihood: the mean of the input-blind model."""
+    return float(np.mean(blind_n))
+
+
+def _credit(_: Array | None, credit_n: Array) -> Array:
+    return credit_n.astype(float)
+
+
 _CORRELATION = {"chance": _zero, "majority": _zero}
-_TEXT = _mean_of(lambda _, credit_n: credit_n.astype(float), chance=_zero, majority=None, column="correct")
+_TEXT = _mean_of(_credit, chance=_zero, majority=None, column="correct")
 
 METRICS: dict[str, Metric] = {
     "accuracy": _mean_of(_right, chance=lambda _, options_n: chance_baseline(options_n), majority=majority_baseline),
@@ -247,4 +259,5 @@ METRICS: dict[str, Metric] = {
     "exact_match": _TEXT,
     "lenient_match": _TEXT,
     "token_f1": _TEXT,
+    "log2_likelihood_per_byte": _mean_of(_credit, chance=_blind, majority=_blind, gold_column="blind"),
 }

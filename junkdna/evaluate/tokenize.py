@@ -3,11 +3,15 @@
 Columns (`tokens_file.SCHEMA`):
 
 id, split, position, answer, target, references: as in the examples
+cluster: hash of the example's passage, whether shown or not; null without one
 query: token ids of the text for an encoder, of the prompt for a decoder
 second_start: position in the query at which the second segment begins, or the query's length
 options: token ids of each option; null if there are no options
 option_starts: number of leading tokens of each option that are not scored
 option_characters: characters of each option's scored part
+option_bytes: bytes of its UTF-8 text; null for encoders
+blind: token ids of the prompt without the row's question, and of the option after it (kind likelihood, if the row has
+    a question); otherwise null
 answer_shown: whether the passage, as far as the row shows it after truncation, contains the answer; null without one
 truncated: whether any part of the row was longer than allowed and was truncated
 """
@@ -19,7 +23,7 @@ from junkdna.data.tokens_file import SCHEMA
 from junkdna.study import formats
 from junkdna.study.cell_settings import TokenSettings
 
-COPIED = ("id", "split", "position", "answer", "target", "references")
+COPIED = ("id", "split", "position", "answer", "target", "references", "cluster")
 
 
 def tokenize_examples(

@@ -47,19 +47,22 @@ WORDS = (
     (
         "Score",
         "The task's metric, which is named below the condition: between 0 and 1, or between −1 and 1 for Matthews, "
-        "Pearson and Spearman correlations. n is the number of evaluated examples, the same for every seed.",
+        "Pearson and Spearman correlations. A log2-likelihood per byte is minus the bits per byte; 0 is perfect. n is "
+        "the number of evaluated examples, the same for every seed.",
     ),
     ("Drop", "<code>dense − score</code>: the loss due to compression, in units of the metric."),
     (
         "Relative score (%)",
         "<code>100 × score / dense</code>. Guessing alone keeps <code>100 × chance / dense</code>, which is much of "
         "the score of a hard task, so a hard task can look robust. Compare it with retention. Undefined (–) if the "
-        "dense score is not clearly above 0.",
+        "dense score is not above 0.",
     ),
     (
         "Retention (chance-corrected)",
-        "<code>(score − chance) / (dense − chance)</code>: 1 is as good as dense, 0 is guessing. Undefined (–) if the "
-        "dense model itself is not clearly above chance, because then there is nothing to retain.",
+        "<code>(score − baseline) / (dense − baseline)</code>: 1 is as good as dense, 0 is at the baseline, which is "
+        "majority for models trained on class labels and chance otherwise. It is not clipped. Undefined (–) if the "
+        "dense model itself is not above its baseline, because then there is nothing to retain. Without an interval if "
+        "dense may be at the baseline, because then the data do not limit it.",
     ),
     (
         "Difficulty",
@@ -83,16 +86,17 @@ WORDS = (
     ),
     (
         "Chance and majority",
-        "The scores of random guessing and of always giving the most frequent answer. A cell is <em>collapsed</em> if "
+        "The scores of random guessing and of always giving the most frequent answer; for likelihoods, both are the "
+        "score of the dense model without the question. A cell is <em>collapsed</em> if "
         "it predicts the same class for every example. Tables count collapsed seeds; figures show them as open "
         "markers.",
     ),
     (
         "Intervals",
-        "95 % percentile intervals from a bootstrap over seeds crossed with examples, paired with the dense cell. "
-        "<strong>With one seed, an interval covers only the sampling of examples</strong> and says nothing about other "
-        "seeds. With two or three seeds that differ much, it is too narrow. There is no correction for multiple "
-        "comparisons.",
+        "95 % intervals, paired with the dense cell. They combine a bootstrap over examples with the spread between "
+        "seeds (Student’s t), so two seeds give wide ones. <strong>With one seed, an interval covers only the sampling "
+        "of examples</strong> and says nothing about other seeds. They are not corrected for multiple comparisons; the "
+        "verdicts in the table of claims are.",
     ),
     (
         "Sparsity and N:M sparsity",

@@ -50,7 +50,7 @@ def numbers_table(name: str, rows: pl.DataFrame) -> str:
         f"<details open><summary>Numbers ({rows.height} rows)</summary>"
         f'<div class="wide" tabindex="0" role="region" aria-label="Numbers of {escape(name)}"><table>'
         f"<thead><tr>{head}</tr></thead>{bodies}</table></div>"
-        "<p><small>In brackets: 95 % bootstrap intervals. –: undefined or unknown (see Definitions)."
+        "<p><small>In brackets: 95 % intervals. –: undefined or unknown (see Definitions)."
         f"{sources}</small></p>"
         "</details>"
     )
@@ -101,8 +101,10 @@ def _number(row: dict, name: str, digits: int) -> str:
     if row[name] is None:
         return "–"
     value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    if low is None or high is None or (row["method"] == "dense" and name != "score"):
+    if row["method"] == "dense" and name != "score":
         return _digits(value, digits)
+    if low is None or high is None:
+        return f"{_digits(value, digits)} <small>[unbounded]</small>"
     return f"{_digits(value, digits)} <small>[{_digits(low, digits)}, {_digits(high, digits)}]</small>"
 
 

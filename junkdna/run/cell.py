@@ -71,6 +71,7 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     watch.lap("train")
     with _repeatable_attention():
         answers = _answers(settings, model, model_folder, evaluated, device, loop)
+    answers.examples["cluster"] = evaluated["cluster"]
     watch.lap("score")
     if shown := [value for value in evaluated["answer_shown"] if value is not None]:  # by knob context
         answers.values["answer_shown"] = sum(shown) / len(shown)

@@ -31,9 +31,14 @@ EXAMPLE = {
     "scores": FLOAT_LIST,
     "scores_per_token": FLOAT_LIST,
     "scores_per_character": FLOAT_LIST,
+    "option_bytes": pa.list_(pa.int32()),
+    "blind": pa.float64(),
+    "bytes": pa.int64(),
+    "tokens": pa.int64(),
     "text": pa.string(),
     "reference": pa.string(),
     "truncated": pa.bool_(),
+    "cluster": pa.string(),
 }
 METRICS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
 FLOATS = (

@@ -9,7 +9,7 @@ from junkdna.study.formats import FORMATS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS, Method
 from junkdna.study.recovery import base_protocol
 from junkdna.study.study import Experiment, Resolved, Study
-from junkdna.study.task import Task
+from junkdna.study.task import TEXT_ANSWERS, Task
 
 
 def _check_name(kind: str, given: str | None, valid: Collection[str], where: str) -> None:
@@ -244,7 +244,7 @@ def _check_untrained(where: str, task: Task, kind: str, picked: str, resolved: R
             f"{where}: {kind}_choice {picked} needs a trained head. Use {_listed(others)}, or other transfer modes."
         )
     modes = "transfer: [dense, sparse, sparse_to_dense, dense_freeze]"
-    fix = "Use a decoder" if task.kind == "generate" else f"Use {modes} or another model"
+    fix = "Use a decoder" if task.kind in TEXT_ANSWERS else f"Use {modes} or another model"
     answered = ", ".join(kinds_answered(kind, trained=False))
     raise UserError(f"{where}: transfer none trains no head, so this {kind} can only answer kind {answered}. {fix}.")
 

@@ -49,3 +49,11 @@ class ClaimSettings(StrictModel):
     quantization_share: float = Field(0.5, gt=0, lt=1)
     baseline: Literal["auto", "chance", "majority"] = "auto"
     pairs: list[Pair] = []
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "ClaimSettings":
+        for at, pair in enumerate(self.pairs):
+            for earlier, other in enumerate(self.pairs[:at]):
+                if pair.easy in (other.easy, other.hard) and pair.hard in (other.easy, other.hard):
+                    raise ValueError(f"pairs {earlier} and {at} are the same two conditions; every pair counts once")
+        return self

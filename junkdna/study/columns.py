@@ -32,6 +32,7 @@ class Columns(StrictModel):
     `answer` depends on the kind. choice: the position of the right choice (an integer), or the column with the position
     or with its label in the list column `choice_labels`. classify and pair: the column of the label. regress: the
     column of the number. generate: a column (with an answer or a list of accepted ones) or a list of templates.
+    likelihood: a column or a list of one template, the text to score.
 
     `require` excludes and counts rows in which one of these template fields or raw columns is empty: null, NaN, white
     space or an empty list. Empty choices are padding, not options. `data.usable_rows` explains which other rows are

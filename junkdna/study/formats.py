@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from junkdna.study.declarations import build_declarations
 
-Kind = Literal["classify", "pair", "regress", "choice", "generate"]
+Kind = Literal["classify", "pair", "regress", "choice", "generate", "likelihood"]
 ModelKind = Literal["encoder", "decoder"]
 
 

@@ -47,6 +47,7 @@ STUDY: Meanings = {
         "does not change results.",
         "cells_per_gpu": "Maximum number of jobs that share a GPU. It does not change results.",
         "bootstrap": "Number of bootstrap replicates for each interval.",
+        "claims": "How the claims are tested ([claims.md](../claims.md)).",
     },
     "models.NAME": {
         "": "A pre-trained model from exactly one of `wheel`, `local` and `hub`.",
@@ -138,6 +139,26 @@ STUDY: Meanings = {
         "windows": "`texts`: one text per sample, truncated at the end. `joined`: full windows of concatenated texts. "
         "`long`: one full window at a random position of each text that is long enough.",
     },
+    "claims": {
+        "": "How the claims of the study are tested. `margin` and `rise` are differences of retention.",
+        "margin": "Smallest difference that matters. A smaller one neither supports nor contradicts a claim.",
+        "rise": "A curve that rises this much from one level to a stronger one does not fall steadily.",
+        "quantization_share": "Fraction of the effect of difficulty under pruning that quantization must stay below.",
+        "baseline": "Baseline of retention: `chance`, `majority`, or `auto`, which is majority for models trained on "
+        "class labels and chance otherwise. Verdicts with the other one are computed too.",
+        "pairs": "Pairs of an easy and a hard condition, for the claim across pairs. It needs five.",
+    },
+    "claims.pairs": {
+        "": "Two different conditions, best of the same kind of task. A plain name means the task's default knobs: "
+        "`{easy: sst2, hard: cola}`.",
+        "easy": "Condition that is thought to be easier.",
+        "hard": "Condition that is thought to be harder.",
+    },
+    "claims.pairs.easy": {
+        "": "One side of a pair.",
+        "task": "Name of a task in the study.",
+        "knobs": "Values of the knobs that are not at the task's default: `{context: passage}`.",
+    },
     "wheels.NAME": {
         "": "Pin of a wheel, by its name on the package index.",
         "version": "Version.",
@@ -158,12 +179,13 @@ _COLUMNS = {
     "passage": "Template of the passage that the knob `context` cuts.",
     "suffix": "Template of what follows every option. Where it is given, it alone is scored.",
     "group": "Template of the group whose rows share in-context examples, such as the subject.",
-    "shown": "Template of the answer in an in-context example, by default the first accepted answer. Kind `generate`.",
+    "shown": "Template of the answer in an in-context example, by default the first accepted answer. Kinds `generate` "
+    "and `likelihood`.",
     "choices": "Templates of the options, or the name of a list column. Kind `choice`.",
     "choice_labels": "List column with the labels of the options, in which `answer` is looked up. Kind `choice`.",
     "answer": "Kind `choice`: the position of the correct option (a number) or the column with its position or label. "
     "`classify` and `pair`: the column of the label. `regress`: the column of the number. `generate`: a column with "
-    "one answer or a list of accepted ones, or a list of templates.",
+    "one answer or a list of accepted ones, or a list of templates. `likelihood`: a column or a list of one template.",
     "require": "Template fields and raw columns that must not be empty. Rows without them are excluded and counted.",
     "strip": "Fields whose leading and trailing whitespace is removed. Other fields keep it, because models read it.",
     "shuffle": "`true`: options are in hash order; `false`: in the order of the data set.",
@@ -180,9 +202,10 @@ TASK: Meanings = {
         "name": "Name of the task, as used in studies.",
         "title": "Title in figures and tables.",
         "kind": "`classify`: the class of a text. `pair`: the class of two texts. `regress`: a number for two texts. "
-        "`choice`: one of several options. `generate`: a written answer.",
+        "`choice`: one of several options. `generate`: a written answer. `likelihood`: how probable the gold answer "
+        "is, or a text if the prompt is empty. [Formulas](../scoring.md#likelihood-of-a-given-text).",
         "metric": "Metric of the score. It must suit the kind: `accuracy`, `f1`, `matthews`, `pearson`, `spearman`, "
-        "`exact_match`, `lenient_match`, `token_f1`.",
+        "`exact_match`, `lenient_match`, `token_f1`, `log2_likelihood_per_byte`.",
         "sources": "Sources of the rows: one or more of `wheel`, `local` and `hub`. The first is used unless the study "
         "names another.",
         "columns": "Maps raw columns to examples.",
@@ -197,10 +220,13 @@ TASK: Meanings = {
         "limits": "Maximum numbers of training and evaluated rows.",
         "knobs": "Values of the knobs `context` and `options`. The other knobs need no entry.",
         "description": "Text before the in-context examples. It may contain `{group}`.",
-        "prompt": "Prompt for decoders. Fields: `{passage}`, `{text}`, `{text_b}`, `{choices}`, `{group}`.",
+        "prompt": "Prompt for decoders; empty to score the text of `columns.answer` alone (kind `likelihood`). "
+        "Fields: `{passage}`, `{text}`, `{text_b}`, `{choices}`, `{group}`.",
         "mcq_prompt": "Prompt for decoders that answer by letter. It must contain `{choices}`.",
         "generate": "Settings for generating and matching answers. Kind `generate`.",
         "human": "Published human performance.",
+        "difficulty": "Published difficulty of each question. The analysis compares its bins; cells do not depend on "
+        "it.",
         "rows": "Number of rows in each raw split (informative). Tests compare it with the data.",
         "baselines": "Chance and majority (informative). Cells compute their own.",
         "license": "License of the data.",
@@ -255,6 +281,19 @@ TASK: Meanings = {
         "": "Human performance, in the task's metric.",
         "value": "The score as a fraction, not in percent.",
         "source": "The paper.",
+    },
+    "difficulty": {
+        "": "A published difficulty of each question, and its bins from easy to hard. [How it is used]"
+        "(../external-difficulty.md).",
+        "from": "Raw column with the difficulty, or a template over raw columns.",
+        "title": "What the difficulty is, such as the school grade.",
+        "source": "Who published it.",
+        "pattern": "Regular expression. The difficulty is the first group of its first match in `from`; a row "
+        "without a match has none.",
+        "count": "Regular expression. The difficulty is the number of its matches in `from`.",
+        "bins": "Bins in order, from easy to hard: `{NAME: [entries]}`. An entry is a value or a range `[from, to]` "
+        "with both ends. Numbers are compared by value. Rows with another difficulty, or none, are in no bin; they "
+        "are scored, counted in `rows_note` and not compared.",
     },
     "baselines": {
         "": "Baselines on all evaluated rows.",

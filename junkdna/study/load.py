@@ -6,6 +6,7 @@ from pathlib import Path
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.checks import check_study, chosen_experiments
 from junkdna.study.file_kinds import check_kind
+from junkdna.study.pair_checks import check_pairs
 from junkdna.study.study import Resolved, Study
 from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
@@ -27,6 +28,7 @@ def load_study(path: Path, overrides: dict | None = None, option: str = "--confi
         document["study"] = _with_overrides(document["study"], overrides, option)
         resolved = from_document(document, str(path))
         check_study(resolved, str(path))
+        check_pairs(resolved, str(path))
     chosen = (overrides or {}).get("experiments") is not None or "run" in (overrides or {})
     resolved.commands = StudyCommands(str(path), tuple(resolved.study.active()) if chosen else ())
     return resolved
@@ -44,6 +46,7 @@ def resolve(data: dict, where: str, overrides: dict | None = None, option: str =
     }
     resolved = Resolved(study, tasks)
     check_study(resolved, where)
+    check_pairs(resolved, where)
     return resolved
 
 

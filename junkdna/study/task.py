@@ -9,11 +9,13 @@ from pydantic import Field, model_validator
 
 from junkdna.errors import unknown_name
 from junkdna.study.columns import Columns, HashSplit, Limits, Shots, Strippable, TaskSource
+from junkdna.study.difficulty import Difficulty
 from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
 from junkdna.study.strict_model import KnobValue, Line, Name, StrictModel
 
+TEXT_ANSWERS = ("generate", "likelihood")  # kinds whose gold answer is a text
 PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
 
 
@@ -69,9 +71,10 @@ class ProtocolOverrides(StrictModel):
 class Task(StrictModel):
     """A task: the sources of its rows, their meaning, and how they are scored.
 
-    Kinds: `classify` a text, classify a `pair` of texts, `regress` a number on two texts, `choice` among options, and
-    `generate` the answer. The first of `sources` is used unless the study names another. `rows` (number of stored rows
-    of each raw split) and `baselines` are for readers; tests check them if the data is available.
+    Kinds: `classify` a text, classify a `pair` of texts, `regress` a number on two texts, `choice` among options,
+    `generate` the answer, and the `likelihood` of the answer, or with an empty prompt of a text. The first of `sources`
+    is used unless the study names another. `rows` (number of stored rows of each raw split) and `baselines` are for
+    readers; tests check them if the data is available.
     """
 
     name: Name
@@ -94,6 +97,7 @@ class Task(StrictModel):
     mcq_prompt: str = "{passage}{text}\n{choices}\nAnswer:"
     generate: Generate | None = None
     human: Human | None = None
+    difficulty: Difficulty | None = None
     rows: dict[Name, int] = {}
     baselines: Baselines | None = None
     license: str
@@ -146,8 +150,10 @@ class Task(StrictModel):
             yield "columns.text_b and columns.passage exclude each other, because an encoder reads only two segments"
         if (self.kind == "generate") != (self.generate is not None):
             yield "kind generate and the key generate go together"
-        if isinstance(columns.answer, list) and self.kind != "generate":
-            yield "columns.answer as a list is for kind generate"
+        if isinstance(columns.answer, list) and self.kind not in TEXT_ANSWERS:
+            yield f"columns.answer as a list is for kinds {' and '.join(TEXT_ANSWERS)}"
+        if isinstance(columns.answer, list) and self.kind == "likelihood" and len(columns.answer) != 1:
+            yield f"kind likelihood scores one text, but columns.answer has {len(columns.answer)} templates"
         if isinstance(columns.answer, int) and self.kind != "choice":
             yield f"columns.answer as a number is for kind choice; kind {self.kind} needs the name of a column"
         yield from self._problems_of_unread(columns)
@@ -157,11 +163,11 @@ class Task(StrictModel):
         if self.kind != "choice" and (columns.choices is not None or columns.choice_labels is not None):
             yield f"columns.choices and columns.choice_labels are for kind choice, not {self.kind}"
         texts = {name for name in get_args(Strippable) if getattr(columns, name) is not None}
-        texts -= {"answer"} if self.kind != "generate" else set()
+        texts -= {"answer"} if self.kind not in TEXT_ANSWERS else set()
         if unused := [name for name in columns.strip if name not in texts]:
             yield f"columns.strip: {unused[0]} is not a text of this task (valid: {', '.join(sorted(texts))})"
         if isinstance(columns.answer, str) and re.search(r"[{}]", columns.answer):
-            hint = " or a list of templates" if self.kind == "generate" else ""
+            hint = " or a list of templates" if self.kind in TEXT_ANSWERS else ""
             yield f"columns.answer {columns.answer!r} has braces; write the name of a column without braces{hint}"
 
     def _problems_of_classes(self) -> Iterator[str]:
@@ -217,6 +223,11 @@ class Task(StrictModel):
         _check_fields("description", self.description, ("group",))
         columns = [self.columns_of(source) for source in self.sources]
         needed = {"text"} | {field for field in ("text_b", "passage") for each in columns if getattr(each, field)}
+        if self.reads_texts_alone:
+            read = {"description": self.description, "shots": self.shots, "columns.passage": "passage" in needed}
+            if unread := [key for key, value in {**read, "columns.text_b": "text_b" in needed}.items() if value]:
+                yield f"prompt is empty, so the text of columns.answer is scored alone; remove {unread[0]}"
+            return
         prompts = {"prompt": needed}
         if self.kind == "choice":
             prompts["mcq_prompt"] = needed | {"choices"}
@@ -244,6 +255,11 @@ class Task(StrictModel):
     def trains(self) -> bool:
         """Whether the task has rows to fine-tune on."""
         return self.split_of("train") is not None
+
+    @property
+    def reads_texts_alone(self) -> bool:
+        """Whether a language model reads the texts without a question: kind likelihood with an empty prompt."""
+        return self.kind == "likelihood" and not self.prompt
 
     @property
     def has_answer_span(self) -> bool:

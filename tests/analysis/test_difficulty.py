@@ -19,6 +19,13 @@ def test_dense_error_at_its_corners(dense, chance, wanted):
     assert chance_corrected_dense_error(dense, chance) == pytest.approx(wanted)
 
 
+def test_an_error_in_log_likelihood_is_the_share_of_information_that_is_missing():
+    """1.2 bits per byte without the question, 0.9 with it: a quarter is known, since certainty is 0 bits."""
+    assert chance_corrected_dense_error(-0.9, -1.2, perfect=0) == pytest.approx(0.75)
+    assert chance_corrected_dense_error(-1.2, -1.2, perfect=0) == pytest.approx(1)
+    assert chance_corrected_dense_error(0, -1.2, perfect=0) == 0
+
+
 def test_dense_error_is_one_less_what_dense_has_above_chance():
     """So it compares tasks with unlike numbers of options: half of the way from chance to 1 is 0.5 for each."""
     halves = [chance_corrected_dense_error((1 + 1 / k) / 2, 1 / k) for k in (2, 3, 4, 5)]

@@ -1,8 +1,8 @@
 """The table of drops: its groups and references, metrics, human figures and knobs, and a study end to end."""
 
 import shutil
-from pathlib import Path
 
+import made_cells
 import numpy as np
 import polars as pl
 import pytest
@@ -12,33 +12,35 @@ from bootstrap_cases import coin, effects, ids
 from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 
-from junkdna.analysis import drops
-from junkdna.analysis.bootstrap import resamples
+from junkdna.analysis import cell_answers
+from junkdna.analysis.cell_answers import CellAnswers
+from junkdna.analysis.draws import Draws
+from junkdna.analysis.drops import drops
+from junkdna.analysis.scores import Scores
 from junkdna.errors import UserError
 from junkdna.study.cell import Cell
 from junkdna.study.load import resolve
+from junkdna.study.paths import TABLES
 from junkdna.study.study import Resolved
 
 # --- groups and references --------------------------------------------------------------------------------------------
 
 
 def fact(cell: Cell, resolved: Resolved, score: float, chance: float) -> dict:
-    """The row of a cell in the joined table."""
-    task = resolved.tasks[cell.task]
-    return {
-        "cell": cell.key, "model": cell.model, "task": cell.task, "metric": task.metric, "kind": task.kind,
-        "knobs": ",".join(f"{k}={v}" for k, v in cell.knobs),
-        "method": cell.compression.method, "compression": cell.compression.tag,
-        "sparsity": cell.compression.nominal_sparsity, "transfer": cell.transfer, "protocol": cell.protocol,
-        "seed": cell.seed, "n_examples": 50, "chance": chance, "majority": 0.3, "score": score,
-        "collapsed": False, "achieved_sparsity": cell.compression.nominal_sparsity, "truncated": 0.0,
-        "effective_bits_per_weight": 16.0 if cell.compression.method == "dense" else 10.0 + cell.seed / 4,
-    }  # fmt: skip
+    """The row of a cell in the joined table; its bits depend on the seed."""
+    bits = 16.0 if cell.compression.method == "dense" else 10.0 + cell.seed / 4
+    return made_cells.fact(cell, resolved, score, 50, chance=chance, majority=0.3, effective_bits_per_weight=bits)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, answers: dict[Cell, pl.DataFrame]) -> None:
     """Per-example rows from memory instead of cell files."""
-    monkeypatch.setattr(drops, "examples_of", lambda cell, columns: answers[cell].select(columns))
+    no_cluster = pl.lit(None, pl.String).alias("cluster")
+    rows = {cell: frame.with_columns(no_cluster) for cell, frame in answers.items()}
+    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: rows[cell].select(columns))
+
+
+def compare(resolved: Resolved, facts: pl.DataFrame) -> pl.DataFrame:
+    return drops(resolved, facts, Scores(CellAnswers(resolved, {}), resolved.study.bootstrap))
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ GROUP = ("experiment", "model", "task", "knobs", "compression", "transfer", "pro
 
 def test_drops_has_one_row_a_group_and_the_right_references(planted):
     resolved, answers, facts = planted
-    table = drops.drops(resolved, facts)
+    table = compare(resolved, facts)
     assert table.select(GROUP).is_unique().all()
     assert table.height == 2 * 5 + 4
     of = {
@@ -93,7 +95,7 @@ def test_drops_has_one_row_a_group_and_the_right_references(planted):
 
 
 def test_dense_rows_lose_nothing(planted):
-    table = drops.drops(planted[0], planted[2]).filter(pl.col("method") == "dense")
+    table = compare(planted[0], planted[2]).filter(pl.col("method") == "dense")
     assert table.height == 3
     for name in ("drop", "drop_low", "drop_high"):
         assert (table[name] == 0).all()
@@ -104,34 +106,29 @@ def test_dense_rows_lose_nothing(planted):
 def test_seeds_are_paired_with_the_dense_run_of_the_same_seed(planted):
     """Interval of the sparse group, from arrays stacked by hand in the order of the seeds."""
     resolved, answers, facts = planted
-    table = drops.drops(resolved, facts).filter(pl.col("transfer") == "sparse")
+    table = compare(resolved, facts).filter(pl.col("transfer") == "sparse")
 
     def stacked(mode):
         cells = sorted((c for c in answers if c.transfer == mode), key=lambda cell: cell.seed)
         return np.stack([(answers[c]["gold"] == answers[c]["prediction"]).to_numpy().astype(float) for c in cells])
 
-    wanted = effects(stacked("sparse"), stacked("dense"), 0.25, resamples(ids(50, "mood"), resolved.study.bootstrap))
+    wanted = effects(stacked("sparse"), stacked("dense"), 0.3, resolved.study.bootstrap, "mood")
     assert {name: table[name][0] for name in wanted} == pytest.approx(wanted)
-    crossed = effects(stacked("sparse"), stacked("dense")[::-1], 0.25, resamples(ids(50, "mood"), 200))
+    crossed = effects(stacked("sparse"), stacked("dense")[::-1], 0.3, resolved.study.bootstrap, "mood")
     assert (crossed["drop_low"], crossed["drop_high"]) != (wanted["drop_low"], wanted["drop_high"])
 
 
 def test_conditions_with_the_same_examples_share_the_draws(planted, monkeypatch):
-    made = []
-    original = resamples
-
-    def counted(row_ids, replicates):
-        made.append(row_ids)
-        return original(row_ids, replicates)
-
-    monkeypatch.setattr(drops, "resamples", counted)
-    drops.drops(planted[0], planted[2])
-    assert sorted(made) == [ids(50, "colours"), ids(50, "mood")]
+    """The groups of an experiment are resampled together, one evaluation set at a time."""
+    drawn, blocks = [], Draws.blocks
+    monkeypatch.setattr(Draws, "blocks", lambda draws: (drawn.append(draws.ids), blocks(draws))[1])
+    compare(planted[0], planted[2])
+    assert sorted(drawn) == [ids(50, "colours"), ids(50, "mood")]
 
 
 def test_collapsed_runs_are_counted(planted):
     resolved, _, facts = planted
-    table = drops.drops(resolved, facts.with_columns(collapsed=pl.col("transfer") == "sparse"))
+    table = compare(resolved, facts.with_columns(collapsed=pl.col("transfer") == "sparse"))
     assert dict(table.filter(pl.col("experiment") == "modes").select("transfer", "collapsed").rows())["sparse"] == 2
     assert table.filter(pl.col("transfer") != "sparse")["collapsed"].sum() == 0
 
@@ -148,7 +145,7 @@ def test_reference_scored_on_other_examples_is_refused(planted, damage):
         "fewer rows": frame.head(49),
     }[damage]
     with pytest.raises(UserError, match=r"dense/default/seed-1\.parquet"):
-        drops.drops(resolved, facts)
+        compare(resolved, facts)
 
 
 # --- metrics, human figures and knobs in drops() ----------------------------------------------------------------------
@@ -205,7 +202,7 @@ def slow_score(frame: pl.DataFrame, metric: str) -> float:
 
 def test_scores_are_in_the_metric_of_each_task(settings):
     resolved, answers, facts = settings
-    table = drops.drops(resolved, facts)
+    table = compare(resolved, facts)
     assert set(table["metric"]) == {"matthews", "pearson", "accuracy", "exact_match"}
     for row in table.iter_rows(named=True):
         same = [
@@ -218,13 +215,27 @@ def test_scores_are_in_the_metric_of_each_task(settings):
         assert row["score"] == pytest.approx(np.mean(same))
         assert row["score_low"] < row["score"] < row["score_high"]
         chance = CHANCES.get(row["task"], 0)
-        assert row["retention"] == pytest.approx((row["score"] - chance) / (row["dense_score"] - chance))
+        assert row["baseline"] == ("majority" if row["task"] == "cola" else "chance")
+        baseline = row[row["baseline"]]
+        assert row["retention"] == pytest.approx((row["score"] - baseline) / (row["dense_score"] - baseline))
+        assert row["dense_known_share"] == pytest.approx((row["dense_score"] - baseline) / (1 - baseline))
         assert row["difficulty"] == pytest.approx(1 - (row["dense_score"] - chance) / (1 - chance))
+
+
+@pytest.mark.parametrize("kind", ["chance", "majority"])
+def test_a_study_may_set_the_baseline(settings, kind):
+    _, _, facts = settings
+    table = compare(resolve({**SETTINGS, "claims": {"baseline": kind}}, "test"), facts)
+    assert set(table["baseline"]) == {kind}
+    assert {0.3} == set(table["majority"])
+    for row in table.filter(pl.col("retention").is_not_null()).iter_rows(named=True):
+        wanted = (row["score"] - row[kind]) / (row["dense_score"] - row[kind])
+        assert row["retention"] == pytest.approx(wanted)
 
 
 def test_human_figures_and_gaps(settings):
     resolved, _, facts = settings
-    table = drops.drops(resolved, facts)
+    table = compare(resolved, facts)
     for row in table.iter_rows(named=True):
         task = resolved.tasks[row["task"]]
         knobs = dict(pair.split("=") for pair in row["knob_values"].split(",") if pair)
@@ -249,9 +260,9 @@ def test_columns_have_their_types_where_all_values_are_null(settings):
     resolved, _, facts = settings
     only = SETTINGS["experiments"] | {"adequacy": SETTINGS["experiments"]["across"]}
     bare = resolve({**SETTINGS, "run": ["across"], "experiments": only}, "test")
-    table = drops.drops(bare, facts)
+    table = compare(bare, facts)
     assert table["human"].null_count() == table.height == 4
-    whole = drops.drops(resolved, facts)
+    whole = compare(resolved, facts)
     assert table.schema == whole.schema
     assert whole.schema["human_source"] == pl.String
     assert all(whole.schema[name] == pl.Float64 for name in ("human", "human_gap_by_human", "retention"))
@@ -259,7 +270,7 @@ def test_columns_have_their_types_where_all_values_are_null(settings):
 
 def test_every_knob_value_is_written_defaults_included(settings):
     resolved, _, facts = settings
-    table = drops.drops(resolved, facts).filter(pl.col("method") == "dense", pl.col("transfer") != "sparse")
+    table = compare(resolved, facts).filter(pl.col("method") == "dense", pl.col("transfer") != "sparse")
     rows = table.iter_rows(named=True)
     texts = {(row["experiment"], row["task"], row["knobs"]): row["knob_values"] for row in rows}
     found = {key: dict(pair.split("=") for pair in text.split(",")) for key, text in texts.items()}
@@ -276,7 +287,7 @@ def test_every_knob_value_is_written_defaults_included(settings):
 
 def test_labels_say_the_knobs_that_the_experiment_turns(settings):
     resolved, _, facts = settings
-    table = drops.drops(resolved, facts)
+    table = compare(resolved, facts)
     assert dict(table.select("task", "title").unique().rows())["stsb"] == "STS-B"
     rows = list(table.iter_rows(named=True))
     found = {(row["experiment"], row["task"], row["knobs"]): row["label"] for row in rows}
@@ -304,9 +315,9 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "world")
     resolved = toy_run.read()
     toy_run.run_all(resolved)
-    study_file, cells, output = toy_run.document(resolved), Path("results/cells.parquet"), Path("results/drops.parquet")
-    toy_run.table_jobs.collect(cells, study_file)
-    toy_run.table_jobs.analyze(output, study_file, cells)
+    folder = toy_run.join(resolved) / "tables"
+    cells, output = folder / "cells.parquet", folder / "drops.parquet"
+    assert {file.stem for file in folder.iterdir()} == {"cells", *TABLES}
     table, facts = pl.read_parquet(output), pl.read_parquet(cells)
     assert table.height == 14
     assert table.select(GROUP).is_unique().all()
@@ -325,5 +336,5 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
         assert row["effective_bits_per_weight"] == pytest.approx(bits, abs=0.01)
     written = pl.read_csv(output.with_suffix(".csv"))
     assert list(written["effective_bits_per_weight"]) == pytest.approx(list(table["effective_bits_per_weight"]))
-    again = drops.drops(resolved, facts)
+    again = compare(resolved, facts)
     assert again.equals(table)

@@ -9,8 +9,8 @@ import toy
 import toy_run
 from toy_studies import TEN_CELLS
 
-from junkdna.analysis import collect
-from junkdna.analysis import drops as analysis_drops
+from junkdna.analysis.collect import collect
+from junkdna.analysis.study_tables import study_tables
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def ten_cells_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactor
         toy.write_yaml(folder / "config.yaml", TEN_CELLS)
         resolved = toy_run.read()
         toy_run.run_all(resolved)
-        analysis_drops.drops(resolved, collect.collect(resolved)).write_parquet("complete.parquet")
+        study_tables(resolved, collect(resolved))["drops"].write_parquet("complete.parquet")
     finally:
         os.chdir(before)
     return folder

@@ -14,8 +14,7 @@ import toy_run
 from polars.testing import assert_frame_equal
 from toy_studies import TEN_CELLS
 
-from junkdna.analysis import collect
-from junkdna.analysis import drops as analysis_drops
+from junkdna.analysis import collect, study_tables
 from junkdna.cli import partial, table_jobs
 from junkdna.dag.state import log_path
 from junkdna.errors import UserError
@@ -68,7 +67,9 @@ def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolv
     rest = complete.filter(~((pl.col("knobs") == "") & (pl.col("compression") == "magnitude-0.9")))
     assert rest.height == complete.height - 1
     assert_frame_equal(drops.drop("incomplete", "seeds_missing"), rest)
-    for table in (drops, pl.read_parquet(FOLDER / "tables/cells.parquet"), pl.read_csv(FOLDER / "tables/drops.csv")):
+    files = [FOLDER / f"tables/{name}" for name in ("cells.parquet", "claims.parquet")]
+    texts = [pl.read_csv(FOLDER / f"tables/{name}.csv") for name in ("drops", "claims")]
+    for table in (drops, *map(pl.read_parquet, files), *texts):
         assert table.columns[0] == "incomplete"
         assert set(table["incomplete"]) == {"9 of 10 cells; missing: colours magnitude-0.9 (1); see missing.csv"}
     missing = pl.read_csv(FOLDER / "tables/missing.csv")
@@ -123,7 +124,8 @@ def test_a_row_of_some_seeds_says_so_and_pairs_equal_seeds(resolved: Resolved) -
     study = {**TEN_CELLS, "experiments": {"modes": {**TEN_CELLS["experiments"]["modes"], "seeds": [1]}}}
     toy.write_yaml(Path("one.yaml"), study)
     one = toy_run.read("one.yaml")
-    alone = analysis_drops.drops(one, collect.collect(one)).filter(transfer="sparse").row(0, named=True)
+    compared = study_tables.study_tables(one, collect.collect(one))["drops"]
+    alone = compared.filter(transfer="sparse").row(0, named=True)
     assert {name: row[name] for name in alone} == alone
 
 
@@ -183,7 +185,7 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     document = toy_run.document(resolved)
     cells, drops = folder / "tables/cells.parquet", folder / "tables/drops.parquet"
     table_jobs.collect(cells, document)
-    table_jobs.analyze(drops, document, cells)
+    table_jobs.analyze(folder / "tables", document, cells)
     draw.draw_all(drops, folder / "figures")
     command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--cells", cells, "--drops", drops, "--figures", folder / "figures"], check=True)
@@ -194,25 +196,25 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
 def test_a_cell_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, other = cell_like(resolved, "/sparse/", "/seed-0/"), cell_like(resolved, "/sparse/", "/seed-1/")
     Path(lost.path).unlink()
-    real, calls = analysis_drops.drops, []
+    real, calls = study_tables.study_tables, []
 
-    def delete_and_compare(*arguments: object, **more: object) -> pl.DataFrame:
+    def delete_and_compare(*arguments: object, **more: object) -> dict[str, pl.DataFrame]:
         calls.append(1)
         if len(calls) == 1:
             Path(other.path).unlink()  # a run has started to recompute it
         return real(*arguments, **more)
 
-    monkeypatch.setattr(analysis_drops, "drops", delete_and_compare)
+    monkeypatch.setattr(study_tables, "study_tables", delete_and_compare)
     said = list(partial.partial(resolved))
     assert len(calls) == 2
     assert said[0].startswith("INCOMPLETE: 8 of 10 cells")
     assert drops_of(FOLDER).filter(transfer="sparse").is_empty()
 
-    def always(*arguments: object, **more: object) -> pl.DataFrame:
+    def always(*arguments: object, **more: object) -> dict[str, pl.DataFrame]:
         os.utime(cell_like(resolved, "/plain/", "/dense/none/").path)
         return real(*arguments, **more)
 
-    monkeypatch.setattr(analysis_drops, "drops", always)
+    monkeypatch.setattr(study_tables, "study_tables", always)
     with pytest.raises(UserError, match="an active run replaced cells"):
         list(partial.partial(resolved))
     assert drops_of(FOLDER).height
@@ -252,7 +254,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
 def test_the_complete_join_still_refuses_missing_cells(resolved: Resolved) -> None:
     joined = collect.collect(resolved)
     with pytest.raises(KeyError):
-        analysis_drops.drops(resolved, joined.head(9))
+        study_tables.study_tables(resolved, joined.head(9))
     Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
     with pytest.raises(UserError, match="1 of 10 cells cannot be joined"):
         collect.collect(resolved)

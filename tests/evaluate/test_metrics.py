@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from junkdna.evaluate import metrics
 from junkdna.evaluate.metrics import METRICS
-from junkdna.study.metrics import METRIC_KINDS, METRIC_RANGES
+from junkdna.study.metrics import METRIC_KINDS, METRIC_RANGES, perfect_score
 
 NAN, INF = float("nan"), float("inf")
 
@@ -142,6 +142,7 @@ ORACLES = {
     "exact_match": lambda gold, credit: sum(credit) / len(credit),
     "lenient_match": lambda gold, credit: sum(credit) / len(credit),
     "token_f1": lambda gold, credit: sum(credit) / len(credit),
+    "log2_likelihood_per_byte": lambda blind, values: sum(values) / len(values),
 }
 
 
@@ -153,6 +154,8 @@ def sample(name: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         gold = rng.integers(0, 26, n) / 5
         given = gold + rng.normal(0, 1, n)
         return gold, np.round(given, 1) if seed % 2 else given.astype(np.float32).astype(float)
+    if "likelihood" in kinds:
+        return -rng.gamma(2, 1, n), -rng.gamma(2, 0.5, n)
     if "generate" in kinds:
         return np.full(n, NAN), rng.random(n) if name == "token_f1" else rng.integers(0, 2, n).astype(float)
     classes = 2 if name == "f1" else 2 + seed % 3
@@ -163,7 +166,7 @@ def sample(name: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_registry_and_names_agree():
     assert METRICS.keys() == METRIC_KINDS.keys() == METRIC_RANGES.keys() == ORACLES.keys()
     assert {kind for kinds in METRIC_KINDS.values() for kind in kinds} == {
-        "classify", "pair", "regress", "choice", "generate"
+        "classify", "pair", "regress", "choice", "generate", "likelihood"
     }  # fmt: skip
     for name, kinds in METRIC_KINDS.items():
         assert (METRICS[name].column == "correct") == (kinds == ("generate",)) == (METRICS[name].majority is None)
@@ -210,9 +213,10 @@ def test_values_stay_within_their_range_and_reach_its_top(name):
         values = METRICS[name].resampled(gold, given, counts)
         assert ((values >= low) & (values <= high)).all()
         perfect = np.ones(12) if METRICS[name].column == "correct" else gold
+        perfect = np.zeros(12) if METRICS[name].gold_column == "blind" else perfect  # every token is certain
         if len(set(gold)) > 1 and (name != "f1" or 1 in gold):
             top = METRICS[name].resampled(gold, perfect, np.ones((1, 12)))
-            assert top == pytest.approx([1])
+            assert top == pytest.approx([perfect_score(name)])
             assert top <= high
 
 

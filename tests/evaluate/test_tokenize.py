@@ -40,6 +40,7 @@ def encoded(rows: pa.Table, tokenizer: object, settings: TokenSettings) -> pa.Ta
 
 
 LONG = " ".join(["the red fox sees a tree ."] * 5)  # 35 tokens
+FOX, TREE = "0af77dc847a92026", "3772490f916f9552"
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
@@ -126,11 +127,13 @@ def test_each_option_equals_tokenizing_it_alone(tokenizer):
     for i, row in enumerate(rows):
         assert found["options"][i].as_py() == [tokenizer(option)["input_ids"] for option in row["choices"]]
     assert found["option_characters"].to_pylist() == [[3, 12, 5], [3, 7]]
+    assert found["option_bytes"].to_pylist() == [None] * 2
 
 
 def test_options_are_null_for_classes(tokenizer):
     found = encoded(table({"text": "fox", "answer": 1}), tokenizer, settings())
-    assert [found[name][0].as_py() for name in ("options", "option_starts", "option_characters")] == [None] * 3
+    names = ("options", "option_starts", "option_characters", "option_bytes")
+    assert [found[name][0].as_py() for name in names] == [None] * 4
     assert found.schema.equals(SCHEMA)
 
 
@@ -145,6 +148,19 @@ def test_what_the_examples_say_is_kept(tokenizer):
     for number, (row, kept) in enumerate(zip(rows, found, strict=True)):
         wanted = {"position": number, **blank, **{name: value for name, value in row.items() if name != "text"}}
         assert {name: kept[name] for name in wanted} == wanted
+
+
+def test_examples_of_one_passage_are_a_cluster_whether_it_is_shown_or_not(tokenizer):
+    """The hash is that of `printf 'the fox is red .' | sha256sum`."""
+    passages = ["the fox is red .", "a tree", "the fox is red .", None, None]
+    rows = table(*({"text": f"what {i} ?", "passage": passage} for i, passage in enumerate(passages)))
+    defaults = {"answer_span": "kept", "context": "none"}
+    found = [
+        encoded(rows, tokenizer, settings(knob_defaults=defaults, knobs=[["context", value]]))["cluster"].to_pylist()
+        for value in ("none", 1, "passage")
+    ]
+    assert found[0] == found[1] == found[2]
+    assert found[0] == [FOX, TREE, FOX, None, None]
 
 
 def test_options_are_cut_like_texts_and_counted(tokenizer):

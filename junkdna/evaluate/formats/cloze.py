@@ -16,7 +16,7 @@ FORMAT = Format(
     picked_for=("choice",),
     default_for=("classify", "pair"),
     prompt="prompt",
-    columns=("query", "options", "option_starts", "option_characters", "answer"),
+    columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
     modules=("junkdna.evaluate.likelihoods",),
 )
 

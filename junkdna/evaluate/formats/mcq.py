@@ -12,7 +12,7 @@ FORMAT = Format(
     picked_for=("choice",),
     prompt="mcq_prompt",
     suffix=False,
-    columns=("query", "options", "option_starts", "option_characters", "answer"),
+    columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
     modules=("junkdna.evaluate.likelihoods",),
 )
 

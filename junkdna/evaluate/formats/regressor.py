@@ -54,4 +54,4 @@ def loss(outputs, labels):
     from torch.nn.functional import mse_loss
 
     assert outputs.shape[-1] == 1, f"a head with one output is needed, not {outputs.shape[-1]}"
-    return mse_loss(outputs[:, 0], labels["target"])
+    return mse_loss(outputs[:, 0], labels["target"].to(outputs.dtype))  # torch 2.11 takes no two types

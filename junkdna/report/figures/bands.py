@@ -22,7 +22,7 @@ FIGURE = Figure(
     label="Relative score and retention by band of pruned weights",
     caption="Each horizontal bar spans the weights that were pruned: those between two quantiles of |w|, from the "
     "smallest weights (left) to the largest (right). Its height is the relative score (left panel) or the "
-    "chance-corrected retention (right panel). Thin vertical lines are 95 % bootstrap intervals. Bars of equal width "
+    "chance-corrected retention (right panel). Thin vertical lines are 95 % intervals. Bars of equal width "
     "prune the same number of weights, so they differ only in which weights they prune.",
     order=4,
     modes="none",

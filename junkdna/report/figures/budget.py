@@ -17,7 +17,7 @@ FIGURE = Figure(
     caption="Pruning, quantization and low rank on one axis: the storage that a weight would need, on a log scale from "
     "dense (16 bits, left) to the strongest compression (right). Color shows the condition, line style the method. "
     "Left: relative score; dotted lines show the relative score of guessing. Right: chance-corrected retention of the "
-    "same cells. Bands are 95 % bootstrap intervals. Points at the same x need the same nominal storage.",
+    "same cells. Bands are 95 % intervals. Points at the same x need the same nominal storage.",
     order=3,
     modes="none",
     levels=("bits", "rank"),

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 FIGURE = Figure(
     label="Score and retention vs. difficulty",
     caption="Left: score, with the dense model in black and chance as a dotted line. Right: chance-corrected "
-    "retention, which is 1 if the compressed model is as good as dense and 0 if it is at chance. Color shows the level "
-    "of the compression that is named in the footer. Error bars are 95 % bootstrap intervals. The x axis is the knob "
-    "that makes a task harder or, if tasks are compared, the measure of difficulty that is named below the panel. "
-    "Crosses mark conditions whose dense model is not clearly above chance, for which retention is undefined. If "
+    "retention, which is 1 if the compressed model is as good as dense and 0 if it is at its baseline. Color shows the "
+    "level of the compression that is named in the footer. Error bars are 95 % intervals. The x axis is the knob that "
+    "makes a task harder or, if tasks are compared, the measure of difficulty that is named below the panel. "
+    "Crosses mark conditions whose dense model is not above its baseline, for which retention is undefined. If "
     "difficulty made no difference, retentions of the same color would have the same height. The figure is "
     "descriptive: it fits no line and makes no statistical test.",
     order=1,
@@ -176,7 +176,7 @@ def _mark_keys(rows: pl.DataFrame, styles: Palette) -> list[Artist]:
     keys.append(marks.key("chance", **theme.DOTTED))
     if rows["retention"].is_null().any():
         cross = {"marker": "x", "linestyle": "none", "markeredgewidth": 1.1}
-        keys.append(marks.key("no retention: dense not clearly above chance", **cross, **grey))
+        keys.append(marks.key("no retention: dense not above its baseline", **cross, **grey))
     return keys + marks.collapsed_keys(rows)
 
 
@@ -220,7 +220,7 @@ def _task_remarks(rows: pl.DataFrame) -> list[str]:
     several = drawn["model"].n_unique() > 1
     reasons = {
         "no human score": drawn.filter(pl.col("human").is_null())["title"],
-        "dense not clearly above chance": [
+        "dense not above its baseline": [
             row["title"] + (f" with {row['model']}" if several else "") for row in hidden.iter_rows(named=True)
         ],
     }

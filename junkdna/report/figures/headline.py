@@ -24,7 +24,7 @@ FIGURE = Figure(
     label="Chance-corrected drop vs. difficulty, magnitude pruning",
     caption="Each vertical group of points is one condition, labeled above the panel; difficulty increases to the "
     "right. Color shows the sparsity. The chance-corrected drop is 0 if the compressed model is as good as dense and 1 "
-    "if it is at chance. Error bars are 95 % bootstrap intervals. If difficulty made no difference, points of the same "
+    "if it is at the baseline. Error bars are 95 % intervals. If difficulty made no difference, points of the same "
     "color would have the same height. The figure is descriptive: it fits no line and makes no statistical test.",
     order=0,
     per="study",
@@ -55,14 +55,14 @@ def draw(drops: pl.DataFrame) -> matplotlib.figure.Figure:
         draw_labels(ax, panel_labels, room.panel_wide_in(1))
         formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
         ax.set_xlabel(f"difficulty: {text.measure_label(measure)}{formula}   harder →")
-        ax.set_ylabel("chance-corrected drop =\n1 − (score − chance) / (dense − chance)")
+        ax.set_ylabel("chance-corrected drop =\n1 − (score − baseline) / (dense − baseline)")
     facts = text.facts(rows, "Error bars") if len(rows) else "Nothing to show."
     footer = " ".join([facts, *_remarks(hidden, styles), *series.shared_options(series.present(rows))])
     return layout.finish(fig, FIGURE.label, [series.level_keys(levels), _mark_keys(rows)], footer, room)
 
 
 def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to draw, each condition once, and rows that are hidden because their dense model is not above chance."""
+    """Rows to draw, each condition once, and rows hidden because their dense model is not above its baseline."""
     pruned = drops.filter((pl.col("method") == "magnitude") & pl.col("transfer").is_in(list(MODES)))
     rows = series.select(pruned, series.present(pruned)[:1])
     rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
@@ -76,7 +76,7 @@ def _panel(ax: Axes, rows: pl.DataFrame, levels: list[str]) -> None:
     marks.reference_lines(ax, dense=0, chance=1)
     if rows.is_empty():
         marks.message(
-            ax, "Nothing to show: no condition is pruned by magnitude\nand has a dense model clearly above chance"
+            ax, "Nothing to show: no condition is pruned by magnitude\nand has a dense model above its baseline"
         )
         ax.set_xlim(0, 1)
         return
@@ -124,7 +124,7 @@ def _mark_keys(rows: pl.DataFrame) -> list[Artist]:
     used = [MODES[mode] for mode in MODES if mode in set(rows["transfer"])]
     keys = [marks.key(label, marker=marker, linestyle="none", color=theme.GREY) for marker, label in used]
     keys.append(marks.key("0: as good as dense", **theme.DOTTED | {"linestyle": "-"}))
-    keys.append(marks.key("1: at chance", **theme.DOTTED))
+    keys.append(marks.key("1: at the baseline", **theme.DOTTED))
     return keys + marks.collapsed_keys(rows)
 
 
@@ -133,4 +133,4 @@ def _remarks(hidden: pl.DataFrame, styles: ConditionStyles) -> list[str]:
     offset = (
         "Levels of a condition have the same difficulty, marked by a thin vertical line, and are offset for legibility."
     )
-    return [offset] + ([f"Not shown because dense is not clearly above chance: {'; '.join(labels)}."] if labels else [])
+    return [offset] + ([f"Not shown because dense is not above its baseline: {'; '.join(labels)}."] if labels else [])

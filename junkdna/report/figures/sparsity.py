@@ -16,7 +16,7 @@ FIGURE = Figure(
     label="Relative score and retention vs. sparsity",
     caption="Left: relative score; the dotted line in a condition's color is the relative score of guessing. Right: "
     "chance-corrected retention of the same cells, which is comparable between tasks with different chance levels. "
-    "Bands are 95 % bootstrap intervals. Open markers: at least one seed predicts the same class for every example.",
+    "Bands are 95 % intervals. Open markers: at least one seed predicts the same class for every example.",
     order=2,
     modes="none",
     levels=("sparsity", "keep_of"),

@@ -29,8 +29,8 @@ CROWDED = 10  # a panel with more lines is split
 def draw(drops: pl.DataFrame, experiment: str, label: str, amount: Amount) -> Figure:
     """Draw every condition of `experiment` without fine-tuning against `amount`, one row of panels per model.
 
-    Left: relative score, with the chance of each condition dotted. Right: chance-corrected retention, 0 at chance and 1
-    at dense. A line joins the levels of one `Series` of one condition, starting at dense. If there are too many
+    Left: relative score, with the chance of each condition dotted. Right: chance-corrected retention, 0 at the baseline
+    and 1 at dense. A line joins the levels of one `Series` of one condition, starting at dense. If there are too many
     lines, pruning and the other methods get separate rows of panels with the same axes. The footer names compressions
     that the axis cannot show. Raises UserError if it can show none.
     """
@@ -124,7 +124,7 @@ def baselines(ax: Axes, rows: pl.DataFrame, view: str, styles: ConditionStyles) 
     if view == "retention":
         marks.reference_lines(ax, dense=1, chance=0)
         if rows[view].is_null().all():
-            marks.message(ax, "No condition has a dense model\nclearly above chance")
+            marks.message(ax, "No condition has a dense model\nabove its baseline")
         must = [-0.08, 1.08]
     else:
         must = [100.0]
@@ -192,4 +192,4 @@ def hidden_remarks(rows: pl.DataFrame, styles: ConditionStyles) -> list[str]:
     """Footer sentence on the conditions whose retention is undefined, if any."""
     hidden = sorted({styles[row].label for row in rows.filter(pl.col("retention").is_null()).iter_rows(named=True)})
     labels = "; ".join(map(text.shorten, hidden))
-    return [f"Not in the right panel because dense is not clearly above chance: {labels}."] if hidden else []
+    return [f"Not in the right panel because dense is not above its baseline: {labels}."] if hidden else []

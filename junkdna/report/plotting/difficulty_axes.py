@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.analysis import difficulty
 from junkdna.report.plotting import marks, text
+from junkdna.study.metrics import perfect_score
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +29,7 @@ KIND_LABELS = {
     "choice": "multiple\nchoice",
     "classify": "single\ntext",
     "generate": "free\nanswer",
+    "likelihood": "given\nanswer",
     "pair": "text\npair",
     "regress": "number",
 }
@@ -136,7 +138,9 @@ def of_measure(rows: pl.DataFrame, measure: str) -> Scale:
     rows = rows if measure == DENSE_ERROR else rows.drop_nulls("retention")
     error = difficulty.chance_corrected_dense_error
     values = {
-        condition(row): error(row["dense_score"], row["chance"]) if measure == DENSE_ERROR else row[measure]
+        condition(row): error(row["dense_score"], row["chance"], perfect_score(row["metric"]))
+        if measure == DENSE_ERROR
+        else row[measure]
         for row in rows.iter_rows(named=True)
     }
     at = {key: value for key, value in values.items() if value is not None}

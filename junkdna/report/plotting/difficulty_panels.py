@@ -93,7 +93,7 @@ def draw(ax: Axes, panel: Panel, styles: Palette, wide_in: float) -> None:
 
 
 def _undefined(ax: Axes, panel: Panel) -> None:
-    """Draw a cross at the bottom for each condition whose dense model is not clearly above chance."""
+    """Draw a cross at the bottom for each condition whose dense model is not above its baseline."""
     x = sorted({panel.x(row) for row in panel.drawn_rows() if row["retention"] is None})
     if x:
         cross = {"linestyle": "none", "marker": "x", "color": theme.GREY, "markersize": 4.5, "markeredgewidth": 1.1}

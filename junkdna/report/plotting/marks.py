@@ -78,7 +78,7 @@ def around(values: Iterable[float]) -> tuple[float, float]:
 def within(must: Iterable[float], ends: Iterable[float], reach: float) -> tuple[float, float]:
     """Limits that contain all values of `must`, and the `ends` of intervals up to `reach` times their range.
 
-    Intervals can be very wide if dense is barely above chance. They must not squeeze the points together.
+    Intervals can be very wide if dense is barely above its baseline. They must not squeeze the points together.
     """
     low, high = min(must := list(must)), max(must)
     ends, room = [*ends, low, high], reach * (high - low)

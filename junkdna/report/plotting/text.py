@@ -16,13 +16,14 @@ VIEWS = {  # column of the drops table -> panel title
     "relative_score": "Relative score (%)",
     "retention": "Retention (chance-corrected)",
 }
-AXIS_LABELS = {"relative_score": "100 × score / dense", "retention": "(score − chance) / (dense − chance)"}
+AXIS_LABELS = {"relative_score": "100 × score / dense", "retention": "(score − baseline) / (dense − baseline)"}
 METRIC_LABELS = {
     "matthews": "Matthews correlation",
     "f1": "F1",
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
     "token_f1": "token F1",
+    "log2_likelihood_per_byte": "log2-likelihood per byte",
 }
 FORMULAS = {
     "chance_corrected_dense_error": "1 − (dense − chance) / (1 − chance)",

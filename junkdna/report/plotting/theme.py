@@ -58,7 +58,7 @@ RC = {
 DOTTED = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (1, 2))}
 FILLED = {"markeredgecolor": "white", "markeredgewidth": 0.5}
 OPEN = {"markerfacecolor": "white", "markeredgewidth": 1.2}
-INTERVAL = "95 % bootstrap intervals"
+INTERVAL = "95 % intervals"
 WIDTH_IN, LEFT_IN, RIGHT_IN, GAP_IN, XLABEL_IN = 7.2, 0.62, 0.14, 0.8, 0.46
 
 

@@ -23,8 +23,10 @@ OPTIONS = random_options(N, 1)
 GOLD = [int(gold) for gold in np.random.default_rng(6).integers(0, [len(row) for row in OPTIONS])]
 CHARACTERS = [[int(count) for count in row] for row in (np.random.default_rng(k).integers(1, 9, 5) for k in range(N))]
 CHARACTERS = [row[: len(options)] for row, options in zip(CHARACTERS, OPTIONS, strict=True)]
+BYTES = [[count + 1 for count in row] for row in CHARACTERS]
 COMMON = {"id": [f"row {k}" for k in range(N)], "truncated": [k % 4 == 0 for k in range(N)]}
 CHOICE = {**COMMON, "query": QUERIES, "options": OPTIONS, "answer": GOLD, "option_characters": CHARACTERS,
+          "option_bytes": BYTES,
           "option_starts": [[0] * len(row) for row in OPTIONS]}  # fmt: skip
 NORMALIZED = {"none": "scores", "token": "scores_per_token", "character": "scores_per_character"}
 
@@ -144,7 +146,7 @@ def test_classes_by_the_words_of_a_decoder(decoder):
     words = [[[4], [9, 12], [7, 3, 5]]] * N
     gold = [k % 3 for k in range(N)]
     rows = {**COMMON, "query": QUERIES, "answer": gold, "options": words, "option_starts": [[0] * 3] * N,
-            "option_characters": [[2, 5, 11]] * N}  # fmt: skip
+            "option_characters": [[2, 5, 11]] * N, "option_bytes": [[2, 6, 11]] * N}  # fmt: skip
     wanted = plain_loglikelihood(decoder, QUERIES, words, rows["option_starts"])
     found = answered(settings("classify", "cloze", "matthews", "token"), decoder, rows)
     same([np.array(row) for row in found.examples["scores"]], wanted)
@@ -179,7 +181,7 @@ def test_a_choice_by_similarity(encoder):
     same([np.array(row) for row in found.examples["scores"]], wanted)
     check_picked(found, wanted, CHOICE)
     assert set(found.values) == {"accuracy"}
-    assert "scores_per_token" not in found.examples
+    assert not {"scores_per_token", "option_bytes"} & {*found.examples}
 
 
 def test_a_trained_bi_encoder_is_scored_by_similarity_too(encoder):
@@ -222,6 +224,7 @@ def test_a_choice_by_log_likelihood(decoder, choice, normalize):
         wanted["scores_per_character"].append(np.array([s / n for s, n in zip(row, characters, strict=True)]))
     for name, scores in wanted.items():
         same([np.array(row) for row in found.examples[name]], scores)
+    assert found.examples["option_bytes"] == BYTES
     check_picked(found, wanted[NORMALIZED[normalize]], rows)
     for by, name in NORMALIZED.items():
         accuracy = np.mean([int(np.argmax(row)) == gold for row, gold in zip(wanted[name], GOLD, strict=True)])

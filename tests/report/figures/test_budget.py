@@ -73,7 +73,7 @@ def test_legend_and_footer_name_all_that_is_drawn():
     fig = budget.draw(one(), "x")
     methods = {"smallest weights pruned (magnitude)", "RTN, groups of 128", "RTN, groups of 64", "SVD"}
     assert methods <= set(legend(fig))
-    for text in ("n = 400", "3 seeds", "95 % bootstrap intervals", "Effective bits:", "dense: 16"):
+    for text in ("n = 400", "3 seeds", "95 % intervals", "Effective bits:", "dense: 16"):
         assert text in footer(fig)
     assert outside(fig) == []
 

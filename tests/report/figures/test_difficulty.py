@@ -112,7 +112,7 @@ def test_undefined_retention_is_a_cross_and_interrupts_the_line():
     assert list(lines(kept)["0.3|points"].get_xdata()) == [0, 2, 5]
     joins = [list(line.get_xdata()) for line in kept.get_lines() if line.get_label() == "0.3|line"]
     assert joins == [[2, 5]]
-    assert any("not clearly above chance" in text for text in legend(fig))
+    assert any("not above its baseline" in text for text in legend(fig))
 
 
 def test_a_figure_without_any_retention_is_drawn():
@@ -211,7 +211,7 @@ def test_a_task_whose_dense_model_is_at_chance_is_named_as_omitted_from_the_huma
         [*tasks({"p": 0.9, "q": 0.8}), Condition("z", "", "Z", 0.25, 0.25, 0.5, "x", human=0.9, levels=(0.3, 0.6))]
     )
     fig = difficulty.draw(table, "x")
-    assert "Not in the human-gap panels: Z (dense not clearly above chance)." in footer(fig)
+    assert "Not in the human-gap panels: Z (dense not above its baseline)." in footer(fig)
     error, by_human = shown(fig)[1:3]
     assert "undefined" in lines(error)
     assert "undefined" not in lines(by_human)

@@ -98,6 +98,7 @@ def test_every_method_has_a_name_and_lines_have_different_styles():
 def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
     """It is known only by its declaration, and no option has a label."""
     declared = {"label": "Fresh", "line_style": (0, (9, 1)), "meaning": "", "over": "model", "levels": ("sparsity",)}
+    declared |= {"guarantee": "model"}
     options = {"damping": {"default": 0.5, "meaning": ""}, "per_head": {"default": False, "meaning": ""}}
     monkeypatch.setitem(METHODS, "fresh", Method(name="fresh", options=options, **declared))
     one, two, magnitude = sorted(all_of("fresh-0.3", "fresh-0.3,per_head=true", "magnitude-0.3"), key=lambda s: s.key)
