@@ -20,6 +20,7 @@ with exit_on_user_error():
     )
     study_commands.export_study(RESOLVED.commands)
     CELLS = grid.all_cells(RESOLVED)
+    DIFFICULTY = [f"{paths.EXAMPLES}/{task}/difficulty.parquet" for task in grid.rated_tasks(CELLS, RESOLVED)]
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = inputs.study_file(RESOLVED, FOLDER)
     FIGURES = inputs.figure_files(RESOLVED, FOLDER)
@@ -41,7 +42,7 @@ wildcard_constraints:
     seed="[0-9]+",
     wheel=inputs.one_of(RESOLVED.study.pins()),
     calibration=inputs.one_of(RESOLVED.study.calibrations),
-    role="train|evaluate|shots",
+    role="train|evaluate|shots|difficulty",
 
 
 # Downloads and small jobs run where Snakemake runs, because the nodes of a cluster often have no internet.

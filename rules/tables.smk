@@ -3,6 +3,7 @@ rule collect:
     input:
         study=STUDY_FILE,
         cells=[cell.path for cell in CELLS],
+        difficulty=DIFFICULTY,
     output:
         f"{FOLDER}/tables/cells.parquet",
     log:
@@ -21,6 +22,7 @@ rule analyze:
     input:
         study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
+        difficulty=DIFFICULTY,
     output:
         expand(f"{FOLDER}/tables/{{table}}.{{format}}", table=paths.TABLES, format=["parquet", "csv"]),
     log:

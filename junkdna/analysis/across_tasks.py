@@ -49,6 +49,8 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
     if len(tasks) < LEAST_TASKS:
         return untestable(block, f"{len(tasks)} tasks; at least {LEAST_TASKS} are needed", **named)
     hard, lost = zip(*(_sides(block, tasks, levels, measure, half) for half in (0, 1)), strict=True)
+    if problem := _undefined(tasks, hard, lost):
+        return untestable(block, problem, **named)
     margin = evidence.settings.margin
     above, below = permutation_p(hard, lost, margin, seed_for("permutation", evidence.experiment, measure))
     estimate, low, high = fitted_difference(hard, lost)
@@ -77,7 +79,18 @@ def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: s
         kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
         lost[curve.condition.task].append(1 - kept.mean())
     means = np.array([np.mean(hard[task]) for task in tasks])
-    return (means - means.min()) / np.ptp(means), np.array([np.mean(lost[task]) for task in tasks])
+    with np.errstate(invalid="ignore"):  # 0 / 0 where all tasks are equally hard
+        scaled = (means - means.min()) / np.ptp(means)
+    return scaled, np.array([np.mean(lost[task]) for task in tasks])
+
+
+def _undefined(tasks: Sequence[str], hard: Sequence[Array], lost: Sequence[Array]) -> str:
+    """Why the tasks cannot be compared: "" if they can."""
+    if not np.isfinite(hard).all():
+        return "the dense model finds all tasks equally hard"
+    if (bad := np.flatnonzero(~np.isfinite(lost).all(axis=0))).size:
+        return f"on half of the examples of {tasks[bad[0]]}, dense is not above its baseline"
+    return ""
 
 
 def _score(block: Block, group: Group, half: int) -> float:

@@ -2,9 +2,35 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from junkdna.analysis.cell_answers import Bins, CellAnswers, Group
 from junkdna.analysis.curves import Curve
+from junkdna.data.examples_file import read_examples_file
+from junkdna.storage.fingerprint import settings_fingerprint
+from junkdna.study.grid import all_cells, rated_tasks
+from junkdna.study.paths import EXAMPLES
+from junkdna.study.source_settings import example_settings
+from junkdna.study.study import Resolved
+
+
+def read_bins(resolved: Resolved, partial: bool = False) -> dict[str, Bins]:
+    """The bins of each task of the study that has a published difficulty, from its file of difficulties.
+
+    With `partial`, tasks without the file are left out. Raises UserError if a file is missing or corrupt, or was built
+    from other data or another pattern than those of the task.
+    """
+    found = {}
+    for task in rated_tasks(all_cells(resolved), resolved):
+        path = Path(f"{EXAMPLES}/{task}/difficulty.parquet")
+        if path.exists() or not partial:
+            made_from = settings_fingerprint(example_settings(task, "difficulty", resolved))
+            rows = read_examples_file(path, made_from).select(["id", "difficulty"]).to_pylist()
+            difficulty = resolved.tasks[task].difficulty
+            bins = {row["id"]: difficulty.bin_of(row["difficulty"]) for row in rows}
+            of = {each: name for each, name in bins.items() if name is not None}
+            found[task] = Bins(tuple(difficulty.bins), of)
+    return found
 
 
 def bin_curves(curves: Iterable[Curve], bins: Mapping[str, Bins], answers: CellAnswers) -> Iterator[Curve]:

@@ -163,6 +163,15 @@ EXAMPLES = Table(
     ),
 )
 
+RATED = Table(
+    "results/examples/TASK/difficulty.parquet",
+    "one per evaluated example, in their order; only for tasks with the key `difficulty`",
+    (
+        Column("id", TEXT, "", "Identifier of the example."),
+        Column("difficulty", TEXT, "", "Published difficulty, extracted or counted; null if the row has none."),
+    ),
+)
+
 TOKENS = Table(
     "results/tokens/MODEL/TASK/KNOBS/PROTOCOL/ROLE.arrow",
     "one per example",

@@ -5,13 +5,15 @@ from pathlib import Path
 from junkdna.data.examples_file import examples_record, read_examples_file
 from junkdna.data.usable_rows import counted
 from junkdna.errors import UserError
+from junkdna.study.difficulty import Difficulty
 from junkdna.study.grid import all_cells, used_examples
 from junkdna.study.paths import EXAMPLES
 from junkdna.study.study import Resolved
 
 
 def check_data(resolved: Resolved) -> dict[str, str]:
-    """Notes on the rows of each task for readers of results: counts of skipped rows, and warnings. "" for none.
+    """Notes on the rows of each task for readers of results: counts of skipped rows, rows in no bin of a published
+    difficulty, and warnings. "" for none.
 
     Raises UserError if examples of the study are corrupt, if their local data has changed, or if the same raw split
     changed between building the examples of two roles.
@@ -22,8 +24,13 @@ def check_data(resolved: Resolved) -> dict[str, str]:
         path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
         if not path.exists():
             continue
-        told = examples_record(read_examples_file(path))
-        if role != "shots":
+        table = read_examples_file(path)
+        told = examples_record(table)
+        if role == "difficulty":
+            notes.setdefault(task, []).extend(
+                _outside(resolved.tasks[task].difficulty, table["difficulty"].to_pylist())
+            )
+        elif role != "shots":
             notes.setdefault(task, []).extend(_sentences(role, told.get("rows", {})))
         for split, facts in told["raw"].items():
             first, other = seen.setdefault((task, split), (facts, path))
@@ -34,6 +41,13 @@ def check_data(resolved: Resolved) -> dict[str, str]:
                     "to rebuild examples and cells."
                 )
     return {task: "; ".join(sentences) for task, sentences in notes.items()}
+
+
+def _outside(difficulty: Difficulty, values: list[str | None]) -> list[str]:
+    without = sum(value is None for value in values)
+    other = sum(value is not None and difficulty.bin_of(value) is None for value in values)
+    parts = [f"{number:,} {why}" for number, why in ((without, "without one"), (other, "with another")) if number]
+    return [f"in no bin of {difficulty.title}: {', '.join(parts)}, of {len(values):,} rows"] if parts else []
 
 
 def _sentences(role: str, notes: dict) -> list[str]:

@@ -12,10 +12,9 @@ from junkdna.analysis import difficulty, retention
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import baseline_kind, facts_of
 from junkdna.analysis.effects import effects
-from junkdna.analysis.groups import groups, references
+from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
-from junkdna.study.grid import expand, reference
 from junkdna.study.metrics import perfect_score
 from junkdna.study.study import Resolved
 from junkdna.study.task import Human, Task
@@ -26,6 +25,7 @@ NULLABLE = (
     "score_low", "score_high", "drop_low", "drop_high",
 )  # fmt: skip
 QUESTION_KNOBS = ("answer_span", "context", "options")  # change what is asked, and not what helps to answer it
+SAME = ("model", "task", "knobs", "metric", "kind", "method", "compression", "sparsity", "transfer", "protocol")
 MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell's row: over the seeds of a group
 
 
@@ -44,11 +44,7 @@ def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool
     """
     facts = facts_of(cells)
     rows = []
-    for experiment, members in expand(resolved).items():
-        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
-        if partial:
-            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
-        some = groups(members)
+    for experiment, varied, some in study_groups(resolved, facts, partial):
         scores.add([Group(group) for group in some])
         for group in some:
             rows.append({"experiment": experiment, **_row(group, facts, scores, resolved, varied)})
@@ -63,9 +59,8 @@ def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolve
     kind = baseline_kind(resolved.study.claims.baseline, bool(task.class_names()), group[0].transfer)
     reference_row, perfect = facts[dense[0].key], perfect_score(first["metric"])
     result = effects(scores, Group(group), Group(dense), reference_row[kind])
-    same = ("model", "task", "knobs", "metric", "kind", "method", "compression", "sparsity", "transfer", "protocol")
     return {
-        **{name: first[name] for name in same},
+        **{name: first[name] for name in SAME},
         "title": task.title,
         "label": condition_label(group[0], task, varied, resolved),
         "knob_values": ",".join(f"{name}={value}" for name, value in _knob_values(group[0], task).items()),

@@ -1,10 +1,11 @@
 """Cells that differ only in their seed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from junkdna.study.cell import Cell, knob_text
-from junkdna.study.grid import reference
+from junkdna.study.grid import expand, reference
+from junkdna.study.study import Resolved
 
 
 def groups(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
@@ -15,6 +16,21 @@ def groups(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
 def references(group: tuple[Cell, ...]) -> tuple[Cell, ...]:
     """The distinct dense references of a group, by seed."""
     return tuple(sorted({reference(cell) for cell in group}, key=lambda cell: cell.seed))
+
+
+def study_groups(
+    resolved: Resolved, facts: Mapping[str, Mapping], partial: bool = False
+) -> Iterator[tuple[str, set[tuple[str, str]], list[tuple[Cell, ...]]]]:
+    """(Experiment, its (task, knob) pairs that vary, its groups).
+
+    `facts` maps the key of a finished cell to its row of the table of cells. With `partial`, cells without a row, and
+    cells whose reference has none, are left out.
+    """
+    for experiment, members in expand(resolved).items():
+        varied = {(cell.task, name) for cell in members for name, _ in cell.knobs}
+        if partial:
+            members = [cell for cell in members if {cell.key, reference(cell).key} <= facts.keys()]
+        yield experiment, varied, groups(members)
 
 
 def _key(cell: Cell) -> tuple:

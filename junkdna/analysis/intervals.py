@@ -14,7 +14,7 @@ Shapes: c scores, t values of the statistic, r replicates, s seeds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -70,24 +70,27 @@ class Fit:
         `confidence` is one number or one per value.
         """
         tail = np.broadcast_to((1 - np.asarray(confidence, float)) / 2, self.estimate.shape)
-        low, high = self._percentile(tail, upper=False), self._percentile(1 - tail, upper=True)
+        return self._limit(tail, upper=False), self._limit(tail, upper=True)
+
+    def _limit(self, tail: Array, upper: bool) -> Array:
+        """One limit (t,), beyond which the chance is `tail`."""
+        end = self._percentile(1 - tail if upper else tail, upper)
         if self.seeds == 1:
-            return low, high
+            return end
+        side = 1 if upper else -1
         with np.errstate(all="ignore"):
             seed_part = _t_quantile(1 - tail, self.seeds - 1) ** 2 * self.seed_variance
-            below = np.sqrt(seed_part + np.maximum(self.estimate - low, 0) ** 2)
-            above = np.sqrt(seed_part + np.maximum(high - self.estimate, 0) ** 2)
-        return self.estimate - below, self.estimate + above
+            return self.estimate + side * np.sqrt(seed_part + np.maximum(side * (end - self.estimate), 0) ** 2)
 
     def p_above(self, bound: float) -> Array:
         """One-sided p-value (t,) of "the value is at most `bound`": the smallest level at which its lower limit is
         above it, between 1e-6 and 0.5; 1 where the estimate is not above it or is undefined."""
-        rejected = lambda p: self.limits(1 - 2 * p)[0] > bound  # noqa: E731
+        rejected = lambda p: self._limit(p, upper=False) > bound  # noqa: E731
         return np.where(self.estimate > bound, _smallest(rejected, len(self.estimate)), 1.0)
 
     def p_below(self, bound: float) -> Array:
         """One-sided p-value (t,) of "the value is at least `bound`", as `p_above`."""
-        rejected = lambda p: self.limits(1 - 2 * p)[1] < bound  # noqa: E731
+        rejected = lambda p: self._limit(p, upper=True) < bound  # noqa: E731
         return np.where(self.estimate < bound, _smallest(rejected, len(self.estimate)), 1.0)
 
     def example_half_width(self) -> Array:
@@ -95,12 +98,16 @@ class Fit:
         low, high = (self._percentile(np.full(self.estimate.shape, p), p > 0.5) for p in (0.025, 0.975))
         return (high - low) / 2
 
+    @cached_property
+    def _undefined(self) -> Array:
+        """Number of undefined replicates (t,)."""
+        return np.isnan(self.replicates).sum(axis=1)
+
     def _percentile(self, p: Array, upper: bool) -> Array:
         """Percentiles (t,) of the replicates by linear interpolation. Undefined replicates count as minus infinity for
         a lower limit and as infinity for an upper one."""
-        undefined = np.isnan(self.replicates).sum(axis=1)
-        defined = self.replicates.shape[1] - undefined
-        position = p * (self.replicates.shape[1] - 1) - (0 if upper else undefined)
+        defined = self.replicates.shape[1] - self._undefined
+        position = p * (self.replicates.shape[1] - 1) - (0 if upper else self._undefined)
         first = np.clip(np.floor(position).astype(int), 0, np.maximum(defined - 1, 0))
         second = np.minimum(first + 1, np.maximum(defined - 1, 0))
         at = np.arange(len(self.replicates))

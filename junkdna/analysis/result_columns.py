@@ -168,7 +168,43 @@ BEHAVIOR = Table(
     ),
 )  # fmt: skip
 
-RESULTS: dict[str, Table] = {"drops": DROPS, "claims": CLAIMS, "behavior": BEHAVIOR}
+DIFFICULTY = Table(
+    "results/studies/NAME/tables/difficulty.parquet and difficulty.csv",
+    "one per row of the table of drops and bin of its task's published difficulty; a bin without an example has none",
+    (
+        Column("experiment", TEXT, "", "Name of the experiment."),
+        *CONDITION,
+        Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
+        Column("kind", TEXT, "", "Kind of the task."),
+        Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
+        Column("compression", TEXT, "", "Method, level and options."),
+        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
+        Column("transfer", TEXT, "", "Transfer mode."),
+        Column("protocol", TEXT, "", "Name of the protocol."),
+        Column("title", TEXT, "", "Title of the task."),
+        Column("label", TEXT, "", "Label of the condition in figures."),
+        Column("difficulty_title", TEXT, "", "What the difficulty is: `difficulty.title` of the task file."),
+        Column("bin", TEXT, "", "Name of the bin."),
+        Column("bin_rank", COUNT, "", "Position of the bin among those of the task, from 0 for the easiest."),
+        Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
+        Column("n_examples", COUNT, "examples", "Evaluated examples of the bin. Examples in no bin are counted in "
+               "`rows_note` of the table of cells."),
+        Column("chance", NUMBER, METRIC, "Expected score of uniform guessing on the bin's examples."),
+        Column("majority", NUMBER, METRIC, "Score of the best constant answer on the bin's examples."),
+        Column("baseline", TEXT, "", "Which of the two `retention` uses: `chance` or `majority`."),
+        Column("dense_score", NUMBER, METRIC, "Mean score of the dense cells on the bin's examples."),
+        *_with_interval("score", METRIC, "Mean score on the bin's examples."),
+        *_with_interval("drop", METRIC, "`dense_score` - `score`."),
+        *_with_interval("relative_score", "percent", "100 x `score` / `dense_score`; null unless the dense score is "
+               "above 0."),
+        *_with_interval("retention", "", "(`score` - baseline) / (`dense_score` - baseline), not clipped; null unless "
+               "the dense score is above the baseline."),
+        Column("dense_known_share", NUMBER, "", "(`dense_score` - baseline) / (1 - baseline): 0 at the baseline, 1 if "
+               "every answer is right. Claims do not test bins below 0.04."),
+    ),
+)  # fmt: skip
+
+RESULTS: dict[str, Table] = {"drops": DROPS, "claims": CLAIMS, "behavior": BEHAVIOR, "difficulty": DIFFICULTY}
 
 
 def check_columns(name: str, table: "pl.DataFrame") -> None:

@@ -3,8 +3,10 @@
 import polars as pl
 
 from junkdna.analysis.behavior import behavior
+from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.claims_table import claims
+from junkdna.analysis.difficulty_table import difficulty_table
 from junkdna.analysis.drops import drops
 from junkdna.analysis.scores import Scores
 from junkdna.study.study import Resolved
@@ -15,11 +17,13 @@ def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False)
 
     With `partial`, cells may be missing. Raises UserError for cells that do not fit together.
     """
-    answers = CellAnswers(resolved, {})
+    bins = read_bins(resolved, partial)
+    answers = CellAnswers(resolved, bins)
     scores = Scores(answers, resolved.study.bootstrap)
     compared = drops(resolved, cells, scores, partial)
     return {
         "drops": compared,
-        "claims": claims(resolved, cells, scores, answers.bins),
+        "claims": claims(resolved, cells, scores, bins),
         "behavior": behavior(resolved, cells, scores),
+        "difficulty": difficulty_table(resolved, cells, scores, partial),
     }

@@ -15,6 +15,7 @@ from junkdna.data import usable_rows
 from junkdna.data.class_names import apply_class_names
 from junkdna.data.gold_answers import gold_answer
 from junkdna.data.label_checks import check_labels
+from junkdna.data.published_difficulty import published_difficulty
 from junkdna.data.rows import load_raw
 from junkdna.data.templates import TEMPLATES, check_columns, derive_columns, field, render, strip_ends, wanted_columns
 from junkdna.data.values import plain_rows, text_of
@@ -37,6 +38,7 @@ SCHEMA = pa.schema(
         ("references", pa.list_(pa.string())),
     ]
 )
+DIFFICULTY_SCHEMA = pa.schema([("id", pa.string()), ("difficulty", pa.string())])
 
 
 def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = None) -> pa.Table:
@@ -55,17 +57,26 @@ def load_examples(settings: "ExampleSettings", raw: dict[str, dict] | None = Non
         return apply_class_names(rows.table, rows.label_names, settings)
 
     table = make_examples(settings, settings.role, read)
-    warnings = [] if settings.role == "shots" else check_labels(settings, settings.role, table)
-    return usable_rows.add_notes(table, warnings=warnings)
+    labeled = settings.role in ("train", "evaluate")
+    return usable_rows.add_notes(table, warnings=check_labels(settings, settings.role, table) if labeled else [])
 
 
 def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table]) -> pa.Table:
     """Examples of a task in one role (train, evaluate, shots) as a table with `SCHEMA`.
 
+    The role `difficulty` gives the published difficulty of the rows of role evaluate, with `DIFFICULTY_SCHEMA`. It is a
+    file of its own, so that a difficulty can be added or corrected without new tokens and cells.
+
     `read_split` returns the raw table of a split, by the split's name. `usable_rows.read_notes(table)["left_out"]`
     counts the excluded rows of the raw split by reason, before any limit. Raises UserError for a missing column, a gold
     answer that is not one of the choices or labels, repeated ids, and a split without a usable row.
     """
+    if role == "difficulty":
+        return _make(settings, "evaluate", read_split, DIFFICULTY_SCHEMA)
+    return _make(settings, role, read_split, SCHEMA)
+
+
+def _make(settings: "ExampleSettings", role: str, read_split: Callable[[str], pa.Table], schema: pa.Schema) -> pa.Table:
     name, shots = settings.task, settings.shots
     left_out: Counter[str] = Counter()
     if role == "shots":
@@ -84,7 +95,7 @@ def make_examples(settings: "ExampleSettings", role: str, read_split: Callable[[
         if role in settings.limits:
             rows = _by_hash(name, rows)[: settings.limits[role]]
     _check_ids(name, role, rows)
-    table = pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=SCHEMA)
+    table = pa.Table.from_pylist([{**row, "split": role} for row in rows], schema=schema)
     return usable_rows.add_notes(table, left_out=left_out)
 
 
@@ -113,6 +124,8 @@ def _read(
             continue
         usable_rows.check_texts(where, settings.kind, texts)
         rows.append({"id": row_id, "position": number, **texts, **gold_answer(settings, raw, row_id, where)})
+        if "difficulty" in columns:
+            rows[-1]["difficulty"] = published_difficulty(where, columns, raw)
         if settings.labels:
             golds[text_of(field(columns["answer"], raw)), rows[-1]["answer"]] += 1
     usable_rows.check_minus_one(settings, golds, left_out)

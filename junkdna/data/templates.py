@@ -176,7 +176,7 @@ def read_paths(columns: dict) -> list[str]:
     templates = {key: columns[key] for key in TEMPLATES if key in columns}
     named = [*columns.get("map", {}), *columns.get("fill", {})]
     named += [name for name in columns.get("require", []) if name not in templates]
-    several = [*templates.values()]
+    several = [*templates.values(), *([columns["difficulty"]["template"]] if "difficulty" in columns else [])]
     for value in (columns.get(key) for key in ("choices", "answer", "choice_labels")):
         several += value if isinstance(value, list) else []
         named += [value] if isinstance(value, str) else []

@@ -85,6 +85,8 @@ def _section(task: Task) -> Iterator[str]:
             yield f"- knob `{knob}`: {', '.join(task.knob_words(knob))} (default {default}){_of_shots(task, knob)}"
     if task.human:
         yield f"- human: {task.human.value:g}; {task.human.source}"
+    if task.difficulty:
+        yield f"- difficulty: {task.difficulty.title}, {' < '.join(task.difficulty.bins)}; {task.difficulty.source}"
     if task.deviations:
         yield f"- known deviations: {' '.join(task.deviations.split())}"
     yield f"- license: {task.license}"

@@ -78,12 +78,19 @@ def calibrations(cells: Iterable[Cell]) -> list[str]:
 
 
 def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]]:
-    """Every (task, role) whose examples are read by a cell or by a calibration on which a cell depends."""
+    """Every (task, role) whose examples are read by a cell or by a calibration on which a cell depends, and the
+    published difficulty of the tasks of these cells that have one, which the analysis reads."""
     uses = [
         (cell.task, role) for cell in cells for role in (*cell.roles, *(["shots"] if has_shots(cell.knobs) else []))
     ]
     drawn = [resolved.study.calibrations[name] for name in calibrations(cells)]
-    return list(dict.fromkeys([*uses, *((each.task, each.role) for each in drawn if each.task is not None)]))
+    rated = [(task, "difficulty") for task in rated_tasks(cells, resolved)]
+    return list(dict.fromkeys([*uses, *((each.task, each.role) for each in drawn if each.task is not None), *rated]))
+
+
+def rated_tasks(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
+    """Tasks of these cells with a published difficulty of their questions."""
+    return [task for task in dict.fromkeys(cell.task for cell in cells) if resolved.tasks[task].difficulty]
 
 
 def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:

@@ -225,6 +225,8 @@ TASK: Meanings = {
         "mcq_prompt": "Prompt for decoders that answer by letter. It must contain `{choices}`.",
         "generate": "Settings for generating and matching answers. Kind `generate`.",
         "human": "Published human performance.",
+        "difficulty": "Published difficulty of each question. The analysis compares its bins; cells do not depend on "
+        "it.",
         "rows": "Number of rows in each raw split (informative). Tests compare it with the data.",
         "baselines": "Chance and majority (informative). Cells compute their own.",
         "license": "License of the data.",
@@ -279,6 +281,19 @@ TASK: Meanings = {
         "": "Human performance, in the task's metric.",
         "value": "The score as a fraction, not in percent.",
         "source": "The paper.",
+    },
+    "difficulty": {
+        "": "A published difficulty of each question, and its bins from easy to hard. [How it is used]"
+        "(../external-difficulty.md).",
+        "from": "Raw column with the difficulty, or a template over raw columns.",
+        "title": "What the difficulty is, such as the school grade.",
+        "source": "Who published it.",
+        "pattern": "Regular expression. The difficulty is the first group of its first match in `from`; a row "
+        "without a match has none.",
+        "count": "Regular expression. The difficulty is the number of its matches in `from`.",
+        "bins": "Bins in order, from easy to hard: `{NAME: [entries]}`. An entry is a value or a range `[from, to]` "
+        "with both ends. Numbers are compared by value. Rows with another difficulty, or none, are in no bin; they "
+        "are scored, counted in `rows_note` and not compared.",
     },
     "baselines": {
         "": "Baselines on all evaluated rows.",

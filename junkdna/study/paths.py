@@ -12,7 +12,8 @@ COMPRESSED = "results/compressed"
 CALIBRATION = "results/calibration"
 EXAMPLES = "results/examples"
 FOOTER_KEY = b"junkdna"  # of the provenance in the footer of a cell's file
-TABLES = ("drops", "claims", "behavior")  # what the cells of a study are analyzed into, as Parquet and as CSV
+# what the cells of a study are analyzed into, as Parquet and as CSV:
+TABLES = ("drops", "claims", "behavior", "difficulty")
 REPORT = "compression_report"  # column of a cell's file: the compression of each matrix, as JSON
 
 

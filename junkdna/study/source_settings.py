@@ -10,6 +10,7 @@ from junkdna.study.model_files import CODE, MODEL_FILES
 from junkdna.study.settings_base import SETTINGS_VERSION, Settings
 from junkdna.study.sources import PinnedSource, pinned
 from junkdna.study.study import Resolved
+from junkdna.study.task import Task
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ class ExampleSettings(Settings):
 
     `splits` maps the one raw split that is read to its path or name in the source. `columns`, `kind`, `labels`,
     `label_groups` and `match` are those of the task. A raw split is divided by `hash_split`, or it is `train_split` or
-    `evaluate_split`. `shots` are the rows of it that prompts show.
+    `evaluate_split`. `shots` are the rows of it that prompts show. For the role `difficulty`, everything is as for the
+    role `evaluate`, and `columns` also has the key `difficulty`.
     """
 
     version: int
     task: str
-    role: Literal["train", "evaluate", "shots"]
+    role: Literal["train", "evaluate", "shots", "difficulty"]
     kind: str
     source: PinnedSource
     splits: dict[str, str]
@@ -85,8 +87,11 @@ def model_files_digest(source: PinnedSource) -> str | None:
 
 
 def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSettings:
-    """Everything that a task's examples in a role (train, evaluate, shots) depend on. Local files are pinned by their
-    checksum, wheels by theirs, and Hub repositories by their revision."""
+    """Everything that a task's examples in a role (train, evaluate, shots) depend on, or the published difficulty of
+    its evaluated examples (role difficulty). Local files are pinned by their checksum, wheels by theirs, and Hub
+    repositories by their revision."""
+    if role == "difficulty":
+        return _difficulty_settings(resolved.tasks[task_name], example_settings(task_name, "evaluate", resolved))
     task, entry = resolved.tasks[task_name], resolved.study.tasks[task_name]
     kind = resolved.source_of(task_name)
     split = task.split_of(role)
@@ -114,6 +119,14 @@ def example_settings(task_name: str, role: str, resolved: Resolved) -> ExampleSe
         hash_split=HashCut(**cut.model_dump()) if cut else None,
         shots=ShotRows(**task.shots.model_dump()) if with_shots else None,
     )
+
+
+def _difficulty_settings(task: Task, evaluate: ExampleSettings) -> ExampleSettings:
+    """Without the bins, the title and the source: they change no file."""
+    given = task.difficulty
+    wanted = {"template": given.template, "pattern": given.pattern, "count": given.count}
+    columns = evaluate.columns | {"difficulty": {key: value for key, value in wanted.items() if value is not None}}
+    return replace(evaluate, role="difficulty", columns=columns)
 
 
 def data_files_digest(source: PinnedSource, paths: Iterable[str]) -> str | None:

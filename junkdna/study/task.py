@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from junkdna.errors import unknown_name
 from junkdna.study.columns import Columns, HashSplit, Limits, Shots, Strippable, TaskSource
+from junkdna.study.difficulty import Difficulty
 from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
 from junkdna.study.metrics import METRIC_KINDS
@@ -96,6 +97,7 @@ class Task(StrictModel):
     mcq_prompt: str = "{passage}{text}\n{choices}\nAnswer:"
     generate: Generate | None = None
     human: Human | None = None
+    difficulty: Difficulty | None = None
     rows: dict[Name, int] = {}
     baselines: Baselines | None = None
     license: str

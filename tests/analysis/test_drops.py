@@ -2,6 +2,7 @@
 
 import shutil
 
+import made_cells
 import numpy as np
 import polars as pl
 import pytest
@@ -26,22 +27,16 @@ from junkdna.study.study import Resolved
 
 
 def fact(cell: Cell, resolved: Resolved, score: float, chance: float) -> dict:
-    """The row of a cell in the joined table."""
-    task = resolved.tasks[cell.task]
-    return {
-        "cell": cell.key, "model": cell.model, "task": cell.task, "metric": task.metric, "kind": task.kind,
-        "knobs": ",".join(f"{k}={v}" for k, v in cell.knobs),
-        "method": cell.compression.method, "compression": cell.compression.tag,
-        "sparsity": cell.compression.nominal_sparsity, "transfer": cell.transfer, "protocol": cell.protocol,
-        "seed": cell.seed, "n_examples": 50, "chance": chance, "majority": 0.3, "score": score,
-        "collapsed": False, "achieved_sparsity": cell.compression.nominal_sparsity, "truncated": 0.0,
-        "effective_bits_per_weight": 16.0 if cell.compression.method == "dense" else 10.0 + cell.seed / 4,
-    }  # fmt: skip
+    """The row of a cell in the joined table; its bits depend on the seed."""
+    bits = 16.0 if cell.compression.method == "dense" else 10.0 + cell.seed / 4
+    return made_cells.fact(cell, resolved, score, 50, chance=chance, majority=0.3, effective_bits_per_weight=bits)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, answers: dict[Cell, pl.DataFrame]) -> None:
     """Per-example rows from memory instead of cell files."""
-    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: answers[cell].select(columns))
+    no_cluster = pl.lit(None, pl.String).alias("cluster")
+    rows = {cell: frame.with_columns(no_cluster) for cell, frame in answers.items()}
+    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: rows[cell].select(columns))
 
 
 def compare(resolved: Resolved, facts: pl.DataFrame) -> pl.DataFrame:

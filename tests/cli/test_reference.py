@@ -11,11 +11,13 @@ from project import ROOT
 from pydantic import Field
 
 from junkdna.analysis import columns, result_columns
+from junkdna.analysis.difficulty_table import SCHEMA as DIFFICULTY_SCHEMA
 from junkdna.analysis.gaps import Missing
 from junkdna.cli import job_commands, reference
 from junkdna.cli.main import parser
 from junkdna.cli.partial import COLUMN, _gap_table
 from junkdna.compress.artifact import read_artifact
+from junkdna.data import examples
 from junkdna.report.reference import keys
 from junkdna.study.strict_model import StrictModel
 
@@ -114,6 +116,8 @@ def test_columns_are_those_of_the_files(finished: Path) -> None:
     for name, table in result_columns.RESULTS.items():
         check(pl.read_parquet_schema(only(f"studies/*/tables/{name}.parquet")), table)
         assert pl.read_csv(only(f"studies/*/tables/{name}.csv")).columns == [each.name for each in table.columns]
+    check(pl.Schema(DIFFICULTY_SCHEMA), result_columns.DIFFICULTY)
+    check(pl.from_arrow(examples.DIFFICULTY_SCHEMA.empty_table()).schema, columns.RATED)
     check(pl.read_parquet_schema(only("examples/hues/evaluate.parquet")), columns.EXAMPLES)
     check(pl.read_ipc_schema(only("tokens/**/evaluate.arrow")), columns.TOKENS)
     check(pl.read_parquet_schema(only("calibration/**/*.parquet")), columns.CALIBRATION)

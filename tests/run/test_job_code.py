@@ -30,6 +30,7 @@ NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.study.sources": "makes settings, which are part of the fingerprint",
 }
 LOADERS = {
+    "analysis/claim_catalog.py",
     "report/draw.py",
     "study/formats.py",
     "study/methods.py",

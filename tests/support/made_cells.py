@@ -57,14 +57,15 @@ def make(monkeypatch: pytest.MonkeyPatch, resolved: Resolved, right: Callable[[C
         own = np.random.default_rng(seed_for("own", cell.key))
         drawn = np.where(own.random(n) < OWN, own.random(n), luck[cell.task])
         given = (drawn < right(cell)).astype(float)
-        answers[cell] = pl.DataFrame({"id": ids(n, cell.task), "gold": np.ones(n), "prediction": given})
-        rows.append(_fact(cell, resolved, given.mean(), n))
+        columns = {"id": ids(n, cell.task), "cluster": [None] * n, "gold": np.ones(n), "prediction": given}
+        answers[cell] = pl.DataFrame(columns, schema_overrides={"cluster": pl.String})
+        rows.append(fact(cell, resolved, given.mean(), n))
     monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: answers[cell].select(columns))
     return MadeCells(resolved, pl.DataFrame(rows))
 
 
-def _fact(cell: Cell, resolved: Resolved, score: float, n: int) -> dict:
-    """The row of a cell in the table of cells."""
+def fact(cell: Cell, resolved: Resolved, score: float, n: int, **more: object) -> dict:
+    """The row of a cell in the table of cells; `more` are columns with other values."""
     task, sparsity = resolved.tasks[cell.task], cell.compression.nominal_sparsity
     bits = 16.0 if cell.compression.method == "dense" else 16 * (1 - sparsity)
     quantized = cell.compression.level.removesuffix("bit")
@@ -76,4 +77,4 @@ def _fact(cell: Cell, resolved: Resolved, score: float, n: int) -> dict:
         "chance": 0.25, "majority": 0.35, "score": score, "collapsed": False, "truncated": 0.0,
         "achieved_sparsity": sparsity,
         "effective_bits_per_weight": float(quantized) if quantized.isdigit() else bits,
-    }  # fmt: skip
+    } | more  # fmt: skip

@@ -186,6 +186,15 @@ def test_operators_of_svamp_are_its_stated_types(rows, shared):
 
 
 @pytest.mark.shared
+def test_the_difficulty_of_svamp_is_its_number_of_operators(rows, shared):
+    equations = {row["ID"]: row["Equation"].split() for row in stored(shared, "svamp", "evaluate").to_dicts()}
+    found = {row["id"]: row["difficulty"] for row in rows("svamp", "difficulty")}
+    assert [*found] == [row["id"] for row in rows("svamp")]
+    assert all(int(count) == sum(word in OPERATORS for word in equations[each]) for each, count in found.items())
+    bins = Counter(map(load_task("svamp").difficulty.bin_of, found.values()))
+    assert bins == {"one operator": 757, "two operators": 237, None: 1}
+
+
 @pytest.mark.parametrize("name", ["mawps_operator", "svamp_operator"])
 def test_the_deviations_state_how_many_equations_have_one_operator(name, shared):
     for role in ("train", "evaluate"):

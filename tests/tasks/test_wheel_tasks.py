@@ -125,10 +125,13 @@ def pairs(rows: list[dict], task: Task) -> list[tuple[int, int]]:
 
 
 LEFT_OUT = {  # (task, role): rows that no example is made of, as the task files say
+    ("arc_challenge_grades", "evaluate"): 2590 - 798,
+    ("arc_easy_grades", "evaluate"): 5197 - 1765,
     ("csqa", "train"): 122,
     ("csqa", "evaluate"): 24,
     ("mmlu", "evaluate"): 9,
     ("mmlu_cloze", "evaluate"): 9,
+    ("mmlu_mathematics", "evaluate"): 1,
     ("openbookqa", "train"): 3,
     ("social_iqa", "train"): 33,
     ("social_iqa", "evaluate"): 5,
@@ -284,6 +287,27 @@ def test_rows_and_their_choices_are_those_published(real):
         choices, answer = row["choices"] or [], row["answer"]
         found.append([row["id"], sorted(choices), choices[answer] if choices else answer])
     assert hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16] == PUBLISHED[real.task.name]
+
+
+BINS = {  # evaluated rows in each bin of the published difficulty, in its order
+    "arc_challenge_grades": [163, 192, 443],
+    "arc_easy_grades": [454, 425, 886],
+    "arithmetic": [1000, 1000, 1000],
+    "mmlu_biology": [310, 144],
+    "mmlu_mathematics": [377, 270, 100],
+    "mmlu_psychology": [545, 612],
+}
+
+
+def test_bins_have_their_rows(real):
+    assert (real.task.name in BINS) == bool(real.task.difficulty)
+    if not real.task.difficulty:
+        return
+    settings = study_settings.example_settings(real.task.name, "difficulty", real.resolved)
+    rows = make_examples(settings, "difficulty", real.tables.__getitem__).to_pylist()
+    assert [row["id"] for row in rows] == [row["id"] for row in real.rows["evaluate"]]
+    bins = Counter(real.task.difficulty.bin_of(row["difficulty"]) for row in rows)
+    assert [bins[name] for name in real.task.difficulty.bins] == BINS[real.task.name]
 
 
 # --- request files against the saved data sets ------------------------------------------------------------------------

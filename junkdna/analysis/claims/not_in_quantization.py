@@ -39,6 +39,7 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
     named = {
         "unit": f"{ladder.unit}, against {other} at matched {by}",
         "primary": by == "bits",
+        "about": tuple(curve.name for curve in (*pruned.curves, *quantized.curves)),
         "kind": f"{other} {by}",
     }
     if problem := pruned.problem() or quantized.problem():
@@ -51,6 +52,7 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
     steep = 2 * fit.p_above(margin)[PRUNING]
     lost = quantized.losses()[:, [level for level, _ in matched]].mean()
     low, high = fit.limits()
+    doubt = pruned.doubt() or quantized.doubt()
     shown = (
         f"{name} {fit.estimate[at]:.3f} ({low[at]:.3f} to {high[at]:.3f})"
         for name, at in (("pruning", PRUNING), ("quantization", QUANTIZATION))
@@ -60,7 +62,7 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
         details="; ".join([*shown, *(["quantization loses nothing"] if lost < margin else [])]),
         p_supported=float(max(steep, 2 * fit.p_above(0)[EFFECT])),
         p_contradicted=float(max(steep, 2 * fit.p_below(0)[EFFECT])),
-        **named | {"setting": pruned.evidence.setting_label(pruned.curves[0])},
+        reason=doubt, decidable=not doubt, setting=pruned.evidence.setting_label(pruned.curves[0]), **named,
     )  # fmt: skip
 
 

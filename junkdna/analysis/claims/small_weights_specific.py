@@ -41,7 +41,11 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
 
 def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
     other = small.evidence.setting_label(control.curves[0])
-    named = {"unit": f"{ladder.unit}, against {other}", "kind": other}
+    named = {
+        "about": tuple(curve.name for curve in (*small.curves, *control.curves)),
+        "unit": f"{ladder.unit}, against {other}",
+        "kind": other,
+    }
     if problem := small.problem() or control.problem():
         return untestable(small, problem, **named)
     matched = _matched(small, control)
@@ -64,11 +68,11 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
         return np.mean(gaps, axis=0)[None]
 
     fit = small.panel(control).fit(statistic)
-    margin = small.evidence.settings.margin
+    margin, doubt = small.evidence.settings.margin, small.doubt() or control.doubt()
     return decision(
         control, fit, 0, [level for level, _ in matched],
         p_supported=float(2 * fit.p_above(margin)[0]), p_contradicted=float(2 * fit.p_below(margin)[0]),
-        **named | {"setting": small.evidence.setting_label(small.curves[0])},
+        reason=doubt, decidable=not doubt, setting=small.evidence.setting_label(small.curves[0]), **named,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def page() -> Iterator[str]:
     yield from _section("Drops", result_columns.DROPS)
     yield from _section("Claims", result_columns.CLAIMS)
     yield from _section("Behavior", result_columns.BEHAVIOR)
+    yield from _section("Difficulty", result_columns.DIFFICULTY)
     yield from _section("Cells", columns.CELLS)
     yield from _section("Cell files", columns.CELL_FILE)
     yield from _section("Per-example rows", columns.EXAMPLE)
@@ -53,6 +54,7 @@ def page() -> Iterator[str]:
     yield "The other tables in `partial/tables/` have the columns above, after a first column `incomplete` that states"
     yield "what is missing. `drops` also has the column `seeds_missing` after `n_seeds`: the number of missing seeds."
     yield from _section("Examples", columns.EXAMPLES)
+    yield from _section("Published difficulty", columns.RATED)
     yield from _section("Tokens", columns.TOKENS)
     yield from _section("Calibration samples", columns.CALIBRATION)
 
