@@ -191,8 +191,8 @@ TOKENS = Table(
         Column("option_characters", "list of whole numbers", "characters", "Scored characters of every option."),
         Column("option_bytes", "list of whole numbers", "bytes", "Bytes (UTF-8) of the scored text of every option; "
                "null for encoders."),
-        Column("blind", "list of two lists of whole numbers", "token ids", "Kind `likelihood`: prompt without the "
-               "question, and the answer after it. Null for other kinds and for texts alone."),
+        Column("blind", "list of lists of whole numbers", "token ids", "Kind `likelihood`: two lists, the prompt "
+               "without the question and the answer after it. Null for other kinds and for texts alone."),
         Column("answer_shown", FLAG, "", "Whether the passage window contains the gold answer; null if none."),
         Column("truncated", FLAG, "", "Whether anything was truncated to `max_length`."),
     ),

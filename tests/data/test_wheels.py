@@ -330,7 +330,7 @@ def test_json_lines_keep_columns_that_come_late(tmp_path, monkeypatch):
         ("x.csv", b"a,b\n1\n", "line 2 has 1 field, but the header names 2 columns"),
         ("x.parquet", b"PAR1", "is a truncated Parquet file: its end is missing"),
         ("x.arrow", b"", "is empty"),
-        ("x.txt", b"a", "unsupported file type"),
+        ("x.md", b"a", "unsupported file type"),
         ("y.jsonl", b"a", "Did you mean 'y.jsonl'"),
     ],
 )

@@ -29,6 +29,8 @@ EXAMPLES = {
         "correct": [1.0, 0.0, 0.0, 1.0], "scores": [[0.5, 0.0]] * 4,
     },
     "number": {**COMMON, "gold": [0.1, 4.75, 5.0, 0.0], "prediction": [1e-9, 2.0, -3.5, 1e9]},
+    "likelihood": {**COMMON, "prediction": [-0.5, -1.0, -0.25, -2.0], "blind": [-1.0] * 4, "bytes": [3, 4, 5, 6],
+                   "tokens": [1, 2, 3, 4]},
     "text": {**COMMON, "correct": [1.0, 0.0, 0.5, 0], "text": ["", "a\nb", "naïve 東京", " "], "reference": ["x"] * 4},
 }  # fmt: skip
 
@@ -84,6 +86,7 @@ def test_types_do_not_depend_on_the_kind(kind):
     scores = dict.fromkeys(("scores", "scores_per_token", "scores_per_character"), pa.list_(pa.float32()))
     inner = {"id": pa.string(), "gold": pa.float64(), "prediction": pa.float64(), "margin": pa.float32(),
              "correct": pa.float32(), **scores, "option_bytes": pa.list_(pa.int32()),
+             "blind": pa.float64(), "bytes": pa.int64(), "tokens": pa.int64(),
              "text": pa.string(), "reference": pa.string(), "truncated": pa.bool_(),
              "cluster": pa.string()}  # fmt: skip
     assert {field.name: field.type for field in found.field("examples").type.value_type} == inner

@@ -24,6 +24,7 @@ WANTED = {  # kind, model, trained: the format, where the protocol picks nothing
     ("pair", "decoder", True): "classifier",
     ("regress", "decoder", True): "regressor",
     ("generate", "decoder", False): "generate",
+    ("likelihood", "decoder", False): "likelihood",
 }
 DEFAULT = {"encoder": "bi_encoder", "decoder": "cloze"}
 

@@ -176,7 +176,8 @@ def test_gsm8k_counts_its_calculations_outside_the_scored_text(tmp_path_factory)
         0: 18, 1: 65, 2: 357, 3: 364, 4: 290, 5: 138, 6: 57, 7: 21, 8: 9,
     }  # fmt: skip
     assert not any("<<" in row["choices"][0] for row in rows)
-    assert all(row["choices"][0].endswith(f"So the answer is {row['short_answer']}.") for row in rows)
+    ends = ((row["choices"][0].replace("- ", "-"), f"So the answer is {row['short_answer']}.") for row in rows)
+    assert all(solution.endswith(end) for solution, end in ends)  # two answers are written as "- 3"
 
 
 def test_no_row_asks_for_one_of_two_equal_options(real):
@@ -293,6 +294,8 @@ BINS = {  # evaluated rows in each bin of the published difficulty, in its order
     "arc_challenge_grades": [163, 192, 443],
     "arc_easy_grades": [454, 425, 886],
     "arithmetic": [1000, 1000, 1000],
+    "gsm8k_solutions": [65 + 357, 364, 290, 138 + 57 + 21 + 9],
+    "math_solutions": [437, 894, 1131, 1214, 1324],
     "mmlu_biology": [310, 144],
     "mmlu_mathematics": [377, 270, 100],
     "mmlu_psychology": [545, 612],

@@ -57,6 +57,3 @@ def score(settings, model, rows, device, loop, tokenizer):
     from junkdna.evaluate.text_likelihoods import text_answers
 
     return text_answers(rows, model, device, loop)
-
-
-loss = None
