@@ -34,10 +34,6 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
             yield from (_finding(evidence, known, measure) for measure in MEASURES[1:])
 
 
-def _tasks(curves: Sequence[Curve]) -> list[str]:
-    return sorted({curve.condition.task for curve in curves})
-
-
 def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Finding:
     block = Block(evidence, curves)
     tasks = _tasks(curves)

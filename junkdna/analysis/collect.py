@@ -134,8 +134,11 @@ def check(table: pl.DataFrame) -> None:
     if twice.height:
         raise UserError(f"cell {twice['cell'][0]!r} occurs twice in the joined table. This is a bug: please report it.")
     for metric in table["metric"].unique(maintain_order=True):
-        for name in ("score", "chance", "majority"):
-            _within(table.filter(pl.col("metric") == metric), name, *METRIC_RANGES[metric], f" as {metric}")
+        low, high = METRIC_RANGES[metric]
+        baseline = low if high <= 0 else 0  # below 0 only for a metric that always is
+        lowest = {"score": low, "chance": baseline, "majority": baseline}
+        for name, least in lowest.items():
+            _within(table.filter(pl.col("metric") == metric), name, least, high, f" as {metric}")
     for name in SHARES:
         _within(table, name, 0, 1)
     _within(table, "effective_bits_per_weight", 0, DENSE_BITS)

@@ -50,7 +50,7 @@ def _rows(group: tuple[Cell, ...], facts: Mapping, scores: Scores, resolved: Res
         if not (count := scores.n_examples(dense)):
             continue
         chance, majority = scores.answers_of.baselines(dense)
-        baseline = majority if kind == "majority" else chance
+        baseline, perfect = majority if kind == "majority" else chance, perfect_score(facts["metric"])
         result = effects(scores, Group(group, dense.subset), dense, baseline)
         yield {
             **{each: facts[each] for each in SAME},
@@ -64,5 +64,5 @@ def _rows(group: tuple[Cell, ...], facts: Mapping, scores: Scores, resolved: Res
             "majority": majority,
             "baseline": kind,
             **result,
-            "dense_known_share": known_share(result["dense_score"], baseline, perfect_score(facts["metric"])),
+            "dense_known_share": None if baseline == perfect else known_share(result["dense_score"], baseline, perfect),
         }

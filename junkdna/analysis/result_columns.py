@@ -200,7 +200,7 @@ DIFFICULTY = Table(
         *_with_interval("retention", "", "(`score` - baseline) / (`dense_score` - baseline), not clipped; null unless "
                "the dense score is above the baseline."),
         Column("dense_known_share", NUMBER, "", "(`dense_score` - baseline) / (1 - baseline): 0 at the baseline, 1 if "
-               "every answer is right. Claims do not test bins below 0.04."),
+               "every answer is right. Null if the baseline is perfect. Claims do not test bins below 0.04."),
     ),
 )  # fmt: skip
 

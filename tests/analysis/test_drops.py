@@ -35,8 +35,8 @@ def fact(cell: Cell, resolved: Resolved, score: float, chance: float) -> dict:
 def stand_in(monkeypatch: pytest.MonkeyPatch, answers: dict[Cell, pl.DataFrame]) -> None:
     """Per-example rows from memory instead of cell files."""
     no_cluster = pl.lit(None, pl.String).alias("cluster")
-    rows = {cell: frame.with_columns(no_cluster) for cell, frame in answers.items()}
-    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: rows[cell].select(columns))
+    read = lambda cell, columns: answers[cell].with_columns(no_cluster).select(columns)  # noqa: E731
+    monkeypatch.setattr(cell_answers, "examples_of", read)
 
 
 def compare(resolved: Resolved, facts: pl.DataFrame) -> pl.DataFrame:

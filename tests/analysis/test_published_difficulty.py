@@ -13,11 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 import toy_run
+from made_cells import fact
 
 from junkdna.analysis import cell_answers
 from junkdna.analysis.bins import read_bins
+from junkdna.analysis.cell_answers import CellAnswers
+from junkdna.analysis.claims_table import claims
 from junkdna.analysis.data_notes import check_data
-from junkdna.analysis.study_tables import study_tables
+from junkdna.analysis.difficulty_table import difficulty_table
+from junkdna.analysis.result_columns import check_columns
+from junkdna.analysis.scores import Scores
 from junkdna.cli import jobs
 from junkdna.errors import UserError
 from junkdna.study.cell import Cell
@@ -40,7 +45,7 @@ STUDY = {
 OPTIONS = [0.0, 0.0, 0.0, 0.0]
 
 
-def write_study(shown: np.ndarray, bins: dict = BINS) -> Resolved:
+def write_study(shown: np.ndarray, bins: dict = BINS, **keys: object) -> Resolved:
     """The study with the numbers `shown` as the published difficulty of its rows."""
     rows = [
         {"q": f"q{i} ?", "passage": "p", "level": int(level),
@@ -50,7 +55,7 @@ def write_study(shown: np.ndarray, bins: dict = BINS) -> Resolved:
     pq.write_table(pa.Table.from_pylist(rows), "data/colours.parquet")
     task = {**copy.deepcopy(toy.CHOICE_TASK), "difficulty": {**DIFFICULTY, "bins": bins}}
     toy.write_yaml(Path("tasks/colours.yaml"), task)
-    toy.write_yaml(Path("config.yaml"), STUDY)
+    toy.write_yaml(Path("config.yaml"), {**STUDY, **keys})
     resolved = load_study(Path("config.yaml"))
     for role in ("evaluate", "difficulty"):
         jobs.examples(toy_run.examples_file("colours", role), example_settings("colours", role, resolved))
@@ -65,21 +70,8 @@ def answers(resolved: Resolved, levels: np.ndarray, seed: int) -> dict[Cell, pl.
     for cell in all_cells(resolved):
         right = luck < np.array(RIGHT[cell.compression.tag])[levels - 1]
         given = {"gold": gold, "prediction": np.where(right, gold, (gold + 1) % 4), "scores": [OPTIONS] * len(ids)}
-        made[cell] = pl.DataFrame({"id": ids, **given})
+        made[cell] = pl.DataFrame({"id": ids, "cluster": [None] * len(ids), **given})
     return made
-
-
-def facts(cell: Cell, resolved: Resolved, frame: pl.DataFrame) -> dict:
-    """The row of a cell in the table of cells."""
-    task = resolved.tasks[cell.task]
-    return {
-        "cell": cell.key, "model": cell.model, "task": cell.task, "metric": task.metric, "kind": task.kind,
-        "knobs": "", "method": cell.compression.method, "compression": cell.compression.tag,
-        "sparsity": cell.compression.nominal_sparsity, "transfer": cell.transfer, "protocol": cell.protocol,
-        "seed": cell.seed, "n_examples": frame.height, "chance": 0.25, "majority": 0.25,
-        "score": (frame["gold"] == frame["prediction"]).mean(), "collapsed": False, "truncated": 0.0,
-        "achieved_sparsity": cell.compression.nominal_sparsity, "effective_bits_per_weight": 16.0,
-    }  # fmt: skip
 
 
 def tables(
@@ -88,9 +80,23 @@ def tables(
     """The tables of the study, and the answers behind them."""
     resolved = write_study(shown, bins)
     made = answers(resolved, levels, seed)
-    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns=None: made[cell].select(columns))
-    cells = pl.DataFrame([facts(cell, resolved, frame) for cell, frame in made.items()])
-    return study_tables(resolved, cells), made
+    return analyzed(monkeypatch, resolved, made), made
+
+
+def analyzed(
+    monkeypatch: pytest.MonkeyPatch, resolved: Resolved, made: dict[Cell, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: made[cell].select(columns))
+    cells = pl.DataFrame([fact(cell, resolved, accuracy(frame), frame.height) for cell, frame in made.items()])
+    scores = Scores(CellAnswers(resolved, read_bins(resolved)), resolved.study.bootstrap)
+    found = {"claims": claims(resolved, cells, scores, scores.answers_of.bins)}
+    found["difficulty"] = difficulty_table(resolved, cells, scores)
+    check_columns("difficulty", found["difficulty"])
+    return found
+
+
+def accuracy(frame: pl.DataFrame) -> float:
+    return (frame["gold"] == frame["prediction"]).mean()
 
 
 def ladder(found: dict[str, pl.DataFrame]) -> dict:
@@ -177,11 +183,20 @@ def test_a_study_without_a_difficulty_has_an_empty_table(world, monkeypatch):
     task = {**copy.deepcopy(toy.CHOICE_TASK)}
     toy.write_yaml(Path("tasks/colours.yaml"), task)
     plain = load_study(Path("config.yaml"))
-    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns=None: made[cell].select(columns))
-    cells = pl.DataFrame([facts(cell, plain, frame) for cell, frame in made.items()])
-    found = study_tables(plain, cells)
+    found = analyzed(monkeypatch, plain, made)
     assert found["difficulty"].height == 0
     assert not found["claims"]["unit"].str.contains("question difficulty").any()
+
+
+def test_a_bin_of_one_class_has_no_known_share(world, monkeypatch):
+    gold = np.arange(N) % 4  # as in `answers`
+    shown = np.where(gold == 0, 1, 2)
+    resolved = write_study(shown, {"one class": [1], "others": [2]}, claims={"baseline": "majority"})
+    found = analyzed(monkeypatch, resolved, answers(resolved, draw(12), 0))
+    table = found["difficulty"].filter(bin="one class")
+    assert table["majority"].to_list() == [1.0] * 3
+    assert table["dense_known_share"].null_count() == table["retention"].null_count() == 3
+    assert ladder(found)["verdict"] == "untestable"
 
 
 def test_a_stale_or_missing_file_of_difficulties_is_an_error_except_in_partial_results(world):

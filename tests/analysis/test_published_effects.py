@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from junkdna.analysis.columns import DROPS
 from junkdna.analysis.published_curves import condition_points
 from junkdna.analysis.published_effects import (
     as_drops,
@@ -17,6 +16,7 @@ from junkdna.analysis.published_effects import (
     single_points,
 )  # fmt: skip
 from junkdna.analysis.published_scale import read_baselines, read_dense_scores, with_retention
+from junkdna.analysis.result_columns import DROPS
 
 POINTS = single_points()
 CHANCE = {"sst2": 0.5, "qnli": 0.5, "mnli": 1 / 3}

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from project import ROOT
 
-from junkdna.analysis.columns import DROPS
 from junkdna.analysis.published_overlay import hub_models, overlay, reproduction
+from junkdna.analysis.result_columns import DROPS
 from junkdna.errors import UserError
 from junkdna.study.load import load_study
 

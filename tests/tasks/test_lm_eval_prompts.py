@@ -18,8 +18,10 @@ from junkdna.study.task_files import builtin_tasks, load_task
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval_prompts.json").read_text(encoding="utf-8"))
 HASHES = ROOT / "tests/golden/lm_eval_prompts.npz"
 OWN = {  # tasks that lm-eval does not have
-    "arithmetic", "boolq_passages", "freebase_qa", "gsm8k_solutions", "math_solutions", "mawps", "mawps_operator",
-    "mmlu_area", "sciq_open", "squad", "sst2_dev", "stsb", "svamp", "svamp_operator",
+    "arc_challenge_grades", "arc_easy_grades", "arithmetic", "boolq_passages", "freebase_qa",
+    "gsm8k_solutions", "math_solutions", "mawps", "mawps_operator", "mmlu_area", "mmlu_biology",
+    "mmlu_mathematics", "mmlu_psychology", "sciq_open", "squad", "sst2_dev", "stsb", "svamp",
+    "svamp_operator",
 }  # fmt: skip
 LOCAL = ("cola", "gsm8k")  # whose rows are in no wheel
 DEVIATIONS = {  # task: (way, rows whose texts differ, words of the task file that say so)
