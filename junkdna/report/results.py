@@ -37,7 +37,22 @@ class Results:
     @cached_property
     def drops(self) -> pl.DataFrame:
         """One row per condition and compression, aggregated over seeds (docs/reference/columns.md)."""
-        return read_frame(self.folder / "tables/drops.parquet", "table of drops")
+        return self._table("drops")
+
+    @cached_property
+    def claims(self) -> pl.DataFrame:
+        """One row per claim and unit that it was tested on, with its verdict (docs/claims.md)."""
+        return self._table("claims")
+
+    @cached_property
+    def behavior(self) -> pl.DataFrame:
+        """One row per compressed condition: how its answers differ from the dense ones (docs/behavior.md)."""
+        return self._table("behavior")
+
+    @cached_property
+    def difficulty(self) -> pl.DataFrame:
+        """One row per row of drops and bin of a published difficulty (docs/external-difficulty.md)."""
+        return self._table("difficulty")
 
     def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
         """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
@@ -72,6 +87,9 @@ class Results:
         if name not in (names := self.figure_names()):
             raise unknown_name("figure", name, names)
         return draw_figure(self.drops, name)
+
+    def _table(self, name: str) -> pl.DataFrame:
+        return read_frame(self.folder / f"tables/{name}.parquet", f"table of {name}")
 
     @property
     def _root(self) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from junkdna.analysis.difficulty import CHANCE_CORRECTED_DENSE_ERROR
+from junkdna.analysis.retention import KNOWN_SHARE
 from junkdna.analysis.series import strength
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import layout, marks, series, text, theme
@@ -62,13 +63,14 @@ def draw(drops: pl.DataFrame) -> matplotlib.figure.Figure:
 
 
 def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to draw, each condition once, and rows hidden because their dense model is not above its baseline."""
+    """Rows to draw, each condition once, and rows hidden because their dense model knows too little (below 0.04)."""
     pruned = drops.filter((pl.col("method") == "magnitude") & pl.col("transfer").is_in(list(MODES)))
     rows = series.select(pruned, series.present(pruned)[:1])
     rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
     same = ["model", "task", "knobs", "protocol", "transfer", "sparsity", "difficulty_measure"]
     rows = rows.unique(same, keep="first", maintain_order=True).sort(same)
-    usable = pl.col("retention").is_not_null() & pl.col("difficulty").is_not_null()
+    known = (pl.col("dense_known_share") >= KNOWN_SHARE).fill_null(False)
+    usable = pl.col("retention").is_not_null() & pl.col("difficulty").is_not_null() & known
     return rows.filter(usable), rows.filter(~usable)
 
 
@@ -133,4 +135,5 @@ def _remarks(hidden: pl.DataFrame, styles: ConditionStyles) -> list[str]:
     offset = (
         "Levels of a condition have the same difficulty, marked by a thin vertical line, and are offset for legibility."
     )
-    return [offset] + ([f"Not shown because dense is not above its baseline: {'; '.join(labels)}."] if labels else [])
+    hidden_text = f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."
+    return [offset, *([hidden_text] if labels else [])]
