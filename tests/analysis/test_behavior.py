@@ -1,6 +1,5 @@
 """The table of behavior: every row against scikit-learn and SciPy on planted answers, and from real cells."""
 
-import time
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,6 @@ from scipy.special import log_softmax
 from scipy.stats import binomtest, entropy, t
 from sklearn.metrics import cohen_kappa_score
 
-from junkdna.analysis import behavior as module
 from junkdna.analysis import cell_answers, picked_options
 from junkdna.analysis.behavior import SCHEMA, behavior, intervals
 from junkdna.analysis.cell_answers import CellAnswers
@@ -389,21 +387,3 @@ def test_the_table_of_a_finished_study(finished):
         same = [(a == b) for a, b in zip(examples["passage"], examples["passage"][1:], strict=False)]
         assert [(a == b) for a, b in zip(rows["cluster"], rows["cluster"][1:], strict=False)] == same
         assert rows["cluster"].n_unique() == examples["passage"].n_unique() < rows.height
-
-
-def test_sixty_cells_of_650_examples_take_less_than_five_seconds(world, monkeypatch):
-    """Without reading files; it takes about one second."""
-    levels = [round(0.01 * k, 2) for k in range(20, 80)]
-    data = {**STUDY, "experiments": {"many": {**STUDY["experiments"]["masks"], "seeds": [0], "compressions": [
-        {"method": "magnitude", "sparsity": levels}]}}}  # fmt: skip
-    resolved = resolve(data, "test")
-    monkeypatch.setattr(f"{__name__}.N", 650)
-    monkeypatch.setattr(f"{__name__}.IDS", [f"row-{i}" for i in range(650)])
-    answers = {cell: planted(cell, resolved, at) for at, cell in enumerate(toy_run.grid.all_cells(resolved))}
-    for place in (cell_answers, picked_options):
-        monkeypatch.setattr(place, "examples_of", lambda cell, columns: answers[cell].select(columns))
-    facts = pl.DataFrame([fact(cell, resolved, frame) for cell, frame in answers.items()])
-    start = time.process_time()
-    found = module.behavior(resolved, facts, Scores(CellAnswers(resolved, {}), 10_000))
-    assert time.process_time() - start < 5
-    assert found.height == 60
