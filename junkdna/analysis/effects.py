@@ -7,6 +7,7 @@ import numpy as np
 from junkdna.analysis.intervals import Fit, wilson
 from junkdna.analysis.scores import Scores
 from junkdna.evaluate.metrics import METRICS
+from junkdna.study.metrics import METRIC_RANGES
 
 Array = np.ndarray
 NAMES = ("score", "drop", "relative_score", "retention")
@@ -19,7 +20,8 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
     drop = dense - score; relative_score = 100 score / dense, in percent; retention = (score - baseline) / (dense -
     baseline), which is not clipped. `relative_score` and `retention` are null unless the divisor is above 0. An
     unbounded limit is null: the data do not say how large the value may be. Replicates with a divisor of at most 0
-    count against both limits. A score of exactly 0 or 1 has Wilson's interval, if it is a fraction of right answers.
+    count against both limits. Limits of the score stay in the range of its metric. A score of exactly 0 or 1 has
+    Wilson's interval, if it is a fraction of right answers.
     """
 
     def statistic(m: Array) -> Array:
@@ -31,6 +33,7 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
 
     panel = scores.panel([dense, group])
     row = {"dense_score": float(panel.value[DENSE])} | _row(panel.fit(statistic))
+    row |= _within(row, METRIC_RANGES[scores.answers_of(group).metric])
     if row["score"] in (0, 1) and _is_fraction(scores, group):
         row["score_low"], row["score_high"] = wilson(row["score"], scores.answers_of(group).n_independent)
     return row
@@ -40,6 +43,12 @@ def _row(fit: Fit) -> dict:
     low, high = fit.limits()
     columns = {"": fit.estimate, "_low": low, "_high": high}
     return {name + end: _or_null(values[at]) for at, name in enumerate(NAMES) for end, values in columns.items()}
+
+
+def _within(row: dict, limits: tuple[float, float]) -> dict:
+    """The limits of the score, moved into the range of its metric."""
+    known = {name: row[name] for name in ("score_low", "score_high") if row[name] is not None}
+    return {name: float(np.clip(value, *limits)) for name, value in known.items()}
 
 
 def _or_null(value: float) -> float | None:

@@ -22,7 +22,8 @@ def retention(scores: Array, baseline: Array) -> Array:
 
 def known_share(score: Array, baseline: Array, perfect: Array = 1.0) -> Array:
     """(score - baseline) / (perfect - baseline): 0 at the baseline, 1 at a perfect score (`study.metrics`)."""
-    return (score - baseline) / (perfect - baseline)
+    with np.errstate(all="ignore"):  # a bin of one class has a majority baseline of 1
+        return (score - baseline) / (perfect - baseline)
 
 
 def rank_contrast(count: int) -> Array:

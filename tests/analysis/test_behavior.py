@@ -1,6 +1,5 @@
 """The table of behavior: every row against scikit-learn and SciPy on planted answers, and from real cells."""
 
-
 import numpy as np
 import polars as pl
 import pytest

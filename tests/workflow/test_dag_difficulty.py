@@ -12,7 +12,7 @@ from workflow_run import cells, planned, snakemake
 
 from junkdna.study.cell import parse_cell_path
 
-pytestmark = pytest.mark.dag
+pytestmark = [pytest.mark.dag, pytest.mark.long]
 STUDY = {
     **toy.STUDY,
     "tasks": {"colours": {"file": "tasks/colours.yaml"}},

@@ -9,7 +9,7 @@ import pytest
 import toy
 from workflow_run import environment, snakemake
 
-pytestmark = pytest.mark.dag
+pytestmark = [pytest.mark.dag, pytest.mark.long]
 
 COMMON = {"kind": "likelihood", "metric": "log2_likelihood_per_byte", "license": "made in the test"}
 ANSWERS = {

@@ -80,6 +80,7 @@ def test_it_is_documented(clone: Path) -> None:
 
 
 @pytest.mark.dag
+@pytest.mark.long
 def test_the_workflow_tests_it(clone: Path, world: Path) -> None:
     toy.write_yaml(world / "config.yaml", STUDY)
     run(clone, clone, "-m", "snakemake", "-s", str(clone / "workflow/Snakefile"), "-d", str(world), "--cores", "2")

@@ -167,6 +167,7 @@ def test_queries_and_options_are_padded_apart(folder):
 LONG = training_settings(epochs=120, learning_rate=2e-3, warmup_fraction=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_eight_rows_are_learned_by_heart(folder, name):
     """The trained model also answers right through the scorer."""

@@ -76,6 +76,7 @@ def python(clone: Path, folder: Path, *arguments: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_one_new_file_is_a_new_answer_format(clone, world):
     toy.write_yaml(world / "config.yaml", STUDY)
     listed = python(clone, world, "junkdna", "formats").stdout
