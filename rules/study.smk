@@ -20,7 +20,10 @@ with exit_on_user_error():
     )
     study_commands.export_study(RESOLVED.commands)
     CELLS = grid.all_cells(RESOLVED)
-    DIFFICULTY = [f"{paths.EXAMPLES}/{task}/difficulty.parquet" for task in grid.rated_tasks(CELLS, RESOLVED)]
+    DIFFICULTY = [
+        f"{paths.EXAMPLES}/{task}/difficulty.parquet"
+        for task in grid.rated_tasks(CELLS, RESOLVED)
+    ]
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = inputs.study_file(RESOLVED, FOLDER)
     FIGURES = inputs.figure_files(RESOLVED, FOLDER)

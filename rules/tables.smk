@@ -24,14 +24,20 @@ rule analyze:
         cells=f"{FOLDER}/tables/cells.parquet",
         difficulty=DIFFICULTY,
     output:
-        expand(f"{FOLDER}/tables/{{table}}.{{format}}", table=paths.TABLES, format=["parquet", "csv"]),
+        expand(
+            f"{FOLDER}/tables/{{table}}.{{format}}",
+            table=paths.TABLES,
+            format=["parquet", "csv"],
+        ),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/analyze.log",
     conda:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.analysis.study_tables", *claim_catalog.MODULES.values()),
+        code=code_fingerprint(
+            "junkdna.analysis.study_tables", *claim_catalog.MODULES.values()
+        ),
     message:
         "computing drops, intervals and verdicts"
     shell:

@@ -31,21 +31,25 @@ def _with_interval(name: str, unit: str, meaning: str) -> tuple[Column, ...]:
     )
 
 
+_ROW = (
+    Column("experiment", TEXT, "", "Name of the experiment."),
+    *CONDITION,
+    Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
+    Column("kind", TEXT, "", "Kind of the task."),
+    Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
+    Column("compression", TEXT, "", "Method, level and options."),
+    Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
+    Column("transfer", TEXT, "", "Transfer mode."),
+    Column("protocol", TEXT, "", "Name of the protocol."),
+    Column("title", TEXT, "", "Title of the task."),
+    Column("label", TEXT, "", "Label of the condition in figures."),
+)  # fmt: skip
+
 DROPS = Table(
     "results/studies/NAME/tables/drops.parquet and drops.csv",
     "one per experiment, condition (model, task, knobs), compression, transfer mode and protocol, over all seeds",
     (
-        Column("experiment", TEXT, "", "Name of the experiment."),
-        *CONDITION,
-        Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
-        Column("kind", TEXT, "", "Kind of the task."),
-        Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
-        Column("compression", TEXT, "", "Method, level and options."),
-        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
-        Column("transfer", TEXT, "", "Transfer mode."),
-        Column("protocol", TEXT, "", "Name of the protocol."),
-        Column("title", TEXT, "", "Title of the task."),
-        Column("label", TEXT, "", "Label of the condition in figures."),
+        *_ROW,
         Column("knob_values", TEXT, "", "Value of every knob of the task, defaults included."),
         Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
         Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
@@ -172,17 +176,7 @@ DIFFICULTY = Table(
     "results/studies/NAME/tables/difficulty.parquet and difficulty.csv",
     "one per row of the table of drops and bin of its task's published difficulty; a bin without an example has none",
     (
-        Column("experiment", TEXT, "", "Name of the experiment."),
-        *CONDITION,
-        Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
-        Column("kind", TEXT, "", "Kind of the task."),
-        Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
-        Column("compression", TEXT, "", "Method, level and options."),
-        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
-        Column("transfer", TEXT, "", "Transfer mode."),
-        Column("protocol", TEXT, "", "Name of the protocol."),
-        Column("title", TEXT, "", "Title of the task."),
-        Column("label", TEXT, "", "Label of the condition in figures."),
+        *_ROW,
         Column("difficulty_title", TEXT, "", "What the difficulty is: `difficulty.title` of the task file."),
         Column("bin", TEXT, "", "Name of the bin."),
         Column("bin_rank", COUNT, "", "Position of the bin among those of the task, from 0 for the easiest."),
