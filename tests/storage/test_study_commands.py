@@ -68,7 +68,7 @@ def test_hints_name_the_study_they_are_about(world: Path) -> None:
     assert f"`junkdna plan --list {name}`" in str(unknown.value)
     assert any(f"`junkdna plan {name}`" in line for line in status(resolved))
     lines, _ = doctor(Path("my study.yaml"))
-    assert all("`snakemake" not in line or "my study.yaml" in line for line in lines)  # versions are named without ticks
+    assert all("`snakemake" not in line or "my study.yaml" in line for line in lines)  # in ticks: a command
     Path(".snakemake/locks").mkdir(parents=True)
     Path(".snakemake/locks/0.input.lock").touch()
     assert any("study_file=" in text and "--unlock" in text for _, text in leftovers(resolved.commands))
