@@ -12,11 +12,11 @@ import polars as pl
 
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.changed_answers import combined_p
-from junkdna.analysis.curves import baseline_kind
+from junkdna.analysis.curves import baseline_kind, facts_of
 from junkdna.analysis.draws import Draws
 from junkdna.analysis.equivalence import LEVEL, equivalence_p
 from junkdna.analysis.groups import groups, references
-from junkdna.analysis.intervals import Panel, wilson
+from junkdna.analysis.intervals import Panel, finite, wilson
 from junkdna.analysis.mean_panels import mean_panels
 from junkdna.analysis.pair_changes import MEANS, PairChanges, pair_changes
 from junkdna.analysis.picked_options import CellAnswer, read_answer
@@ -55,7 +55,7 @@ def behavior(resolved: Resolved, cells: pl.DataFrame, scores: Scores) -> pl.Data
     whose reference is, are left out. `scores` takes `cell_answers.Group`s. Raises UserError if a cell and its reference
     were scored on different examples.
     """
-    facts = {row["cell"]: row for row in cells.iter_rows(named=True)}
+    facts = facts_of(cells)
     compared = {name: groups(_compared(members, facts)) for name, members in expand(resolved).items()}
     distinct = sorted({group for some in compared.values() for group in some}, key=lambda group: group[0].task)
     measure, rows = _Measure(resolved, scores, facts), {}
@@ -85,7 +85,7 @@ class _Measure:
         sets: dict[tuple, dict[Cells, Answers]] = defaultdict(dict)
         for group in some:
             answers = self.scores.answers_of(Group(group))
-            sets[answers.ids, None if answers.cluster is None else answers.cluster.tobytes()][group] = answers
+            sets[answers.evaluation_set][group] = answers
         rows = {}
         for members in sets.values():
             first = next(iter(members.values()))
@@ -118,10 +118,10 @@ class _Measure:
             "n_examples": first["n_examples"],
             "collapsed": sum(self.facts[cell.key]["collapsed"] for cell in group),
             **intervals(panel, entropy, draws.units),
-            "flips": _or_null(value["broken"] + value["fixed"]),
+            "flips": finite(value["broken"] + value["fixed"]),
             "mcnemar_p": None if None in p_values else combined_p(p_values),
             **{name: _mean([each.numbers.get(name, np.nan) for each in changes]) for name in RUN_NUMBERS},
-            "dense_information": _or_null(entropy - value["dense_nll"]),
+            "dense_information": finite(entropy - value["dense_nll"]),
             **self._equivalence(group),
         }
 
@@ -150,7 +150,7 @@ def intervals(panel: Panel, entropy: float, units: int) -> dict:
         if name in ("broken", "fixed") and estimate in (0, 1):
             limits = wilson(estimate, units)
         low, high = (float(np.clip(limit, *bounds)) if np.isfinite(limit) else limit for limit in limits)
-        row |= {name: _or_null(estimate), f"{name}_low": _or_null(low), f"{name}_high": _or_null(high)}
+        row |= {name: finite(estimate), f"{name}_low": finite(low), f"{name}_high": finite(high)}
     return row
 
 
@@ -168,7 +168,3 @@ def _mean(values: list[float]) -> float | None:
     """The mean over the runs in which a number is defined."""
     defined = [value for value in values if np.isfinite(value)]
     return float(np.mean(defined)) if defined else None
-
-
-def _or_null(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
-from math import isfinite
 
 import polars as pl
 
@@ -14,6 +13,7 @@ from junkdna.analysis.curves import Curve, curves, facts_of
 from junkdna.analysis.drops import as_people_saw_it, condition_label
 from junkdna.analysis.evidence import Evidence
 from junkdna.analysis.findings import Decided, Finding, Headline, decide, distinct, headline
+from junkdna.analysis.intervals import finite
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
 from junkdna.study.grid import expand
@@ -146,14 +146,9 @@ def _row(claim: str, experiment: str, decided: Decided, other_baseline: str) -> 
         "p": finding.p if finding.testable else None,
         "levels": " ".join(finding.levels),
         "other_baseline": other_baseline,
-        **{name: _finite(getattr(finding, name)) for name in ("estimate", "low", "high", "detectable")},
+        **{name: finite(getattr(finding, name)) for name in ("estimate", "low", "high", "detectable")},
     }
     return tuple(given[name] if name in given else getattr(finding, name) for name in SCHEMA)
-
-
-def _finite(value: float | None) -> float | None:
-    """None for an unbounded limit and an undefined value."""
-    return value if value is not None and isfinite(value) else None
 
 
 def _read_rows(table: pl.DataFrame) -> Iterator[Decided]:

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from junkdna.analysis.intervals import Fit, wilson
+from junkdna.analysis.intervals import Fit, finite, wilson
 from junkdna.analysis.scores import Scores
 from junkdna.evaluate.metrics import METRICS
 from junkdna.study.metrics import METRIC_RANGES
@@ -42,17 +42,13 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
 def _row(fit: Fit) -> dict:
     low, high = fit.limits()
     columns = {"": fit.estimate, "_low": low, "_high": high}
-    return {name + end: _or_null(values[at]) for at, name in enumerate(NAMES) for end, values in columns.items()}
+    return {name + end: finite(values[at]) for at, name in enumerate(NAMES) for end, values in columns.items()}
 
 
 def _within(row: dict, limits: tuple[float, float]) -> dict:
     """The limits of the score, moved into the range of its metric."""
     known = {name: row[name] for name in ("score_low", "score_high") if row[name] is not None}
     return {name: float(np.clip(value, *limits)) for name, value in known.items()}
-
-
-def _or_null(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _is_fraction(scores: Scores, group: Hashable) -> bool:

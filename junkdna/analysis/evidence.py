@@ -73,12 +73,11 @@ class Block:
     Functions of scores take an array (c, r) of the groups of `panel` and return (..., r) values, NaN where undefined.
     """
 
-    def __init__(self, evidence: Evidence, curves: Sequence[Curve], baseline: str = "") -> None:
+    def __init__(self, evidence: Evidence, curves: Sequence[Curve]) -> None:
         tags = set.intersection(*({level.tag for level in curve.levels} for curve in curves))
         self.evidence = evidence
         self.curves = [curve.at(tags) for curve in curves]
-        self.kind = baseline or evidence.baseline
-        self.baselines = np.array([curve.baseline(self.kind) for curve in curves])
+        self.baselines = np.array([curve.baseline(evidence.baseline) for curve in curves])
         self.perfect = np.array([perfect_score(curve.metric) for curve in curves])
 
     @property
@@ -103,6 +102,11 @@ class Block:
         """Retention as (k, l, r)."""
         return retention.retention(self.scores(m), self.baselines)
 
+    def from_dense(self, m: Array) -> Array:
+        """Retention as (k, 1 + l, r), with the 1 of the dense model first."""
+        kept = self.retention(m)
+        return np.concatenate([np.ones_like(kept[:, :1]), kept], axis=1)
+
     def known(self) -> Array:
         """Known share (k, 1 + l) of every model, from the point estimates."""
         scores = self.scores(self.panel().value[:, None])[..., 0]
@@ -124,10 +128,10 @@ class Block:
         return d[:, :1] - d[:, 1:]
 
     def _d_prime(self, curve: Curve, scores: Array) -> Array:
-        options = (
-            1 / curve.chance if curve.metric == "accuracy" and curve.baseline_kind(self.kind) == "chance" else None
-        )
-        return retention.d_prime(scores, options, curve.baseline(self.kind), perfect_score(curve.metric))
+        kind = self.evidence.baseline
+        guessed = curve.metric == "accuracy" and curve.baseline_kind(kind) == "chance"
+        options = 1 / curve.chance if guessed else None
+        return retention.d_prime(scores, options, curve.baseline(kind), perfect_score(curve.metric))
 
     def comparable(self) -> list[int]:
         """Levels at which every dense and every compressed model has a known share of at least 0.08."""

@@ -9,15 +9,14 @@ SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTABLE = "supported", "contradicted", "u
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTABLE)
 AGREES, REVERSED = "agrees", "reversed"  # what a scale-free check may say, apart from undecided
 FALSE_DISCOVERY_RATE = 0.05
-MOST_SEEDS = 50  # more are not suggested
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """What an experiment says about a claim for one unit, before correction for multiple testing.
 
-    - `about`: the names of its curves; `kind`: what is
-      computed from them. Findings with equal `about` and `kind` differ only in their levels.
+    - `about`: the names of its curves; `kind`: what is computed from them. Findings with equal `about` and `kind`
+      differ only in their levels.
     - `unit`: what is tested, in words; `setting`: compression, transfer mode and protocol, in words.
     - `estimate`, `low`, `high`: the effect and its 95 % interval; None if untestable, infinite where unbounded.
     - `p_supported`, `p_contradicted`: p-values of the two rules; each already counts both directions.

@@ -141,6 +141,11 @@ def _one_t_quantile(p: float, degrees: int) -> float:
     return float(stdtrit(degrees, p))
 
 
+def finite(value: float | None) -> float | None:
+    """The value as a table shows it: None for an unbounded limit and for an undefined value."""
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
 def wilson(score: float, examples: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a fraction of independent examples (Wilson 1927, doi 10.2307/2276774).
 

@@ -37,9 +37,8 @@ def d_prime(score: Array, options: float | None, baseline: float, perfect: float
     """Sensitivity of a score, on which guessing does not matter.
 
     With m options, the d' of an observer with equal-variance normal noise who picks the largest of m values: score =
-    integral of phi(x - d') Phi(x)^(m - 1) dx (Hacker and
-    Ratcliff 1979, Perception & Psychophysics 26:168). Without a number of
-    options, the probit of the known share. NaN below a known share of 0 and from a score of 1.
+    integral of phi(x - d') Phi(x)^(m - 1) dx (Hacker and Ratcliff 1979, Perception & Psychophysics 26:168). Without a
+    number of options, the probit of the known share. NaN below a known share of 0 and from a score of 1.
     """
     from scipy.special import ndtri
 

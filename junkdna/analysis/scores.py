@@ -46,6 +46,11 @@ class Answers:
         return len(self.ids) if self.subset is None else int(self.subset.sum())
 
     @property
+    def evaluation_set(self) -> tuple:
+        """What groups with the same bootstrap draws share."""
+        return self.ids, None if self.cluster is None else self.cluster.tobytes()
+
+    @property
     def n_independent(self) -> int:
         """Number of clusters with examples that count; without clusters, of these examples."""
         return self.n_examples if self.cluster is None else len(np.unique(self.cluster[self.kept]))
@@ -98,8 +103,7 @@ class Scores:
         for group in dict.fromkeys(groups):
             if group not in self._replicates:
                 answers = self.answers_of(group)
-                clusters = None if answers.cluster is None else answers.cluster.tobytes()
-                sets[answers.ids, clusters][group] = answers
+                sets[answers.evaluation_set][group] = answers
         for members in sets.values():
             names = list(members)
             for start in range(0, len(names), MEANS_AT_ONCE):

@@ -88,7 +88,7 @@ def fact(cell: Cell, resolved: Resolved, frame: pl.DataFrame) -> dict:
 
 @pytest.fixture
 def study(world, monkeypatch):
-    """(Study, answers by cell, table of cells) of planted answers, which stand in for the cell files."""
+    """(Study, answers by cell, table of cells) of planted answers, used instead of cell files."""
     resolved = resolve(STUDY, "test")
     answers = {cell: planted(cell, resolved, 50 + at) for at, cell in enumerate(toy_run.grid.all_cells(resolved))}
     for place in (cell_answers, picked_options):

@@ -20,7 +20,7 @@ Array = np.ndarray
 
 @pytest.fixture(scope="module")
 def engine(shared: Path) -> ModuleType:
-    """The reference engine beside the project; skips where it is not."""
+    """The reference engine of the statistical design; skips if it is not available."""
     path = shared / "inference" / "engine.py"
     if not path.exists():
         pytest.skip("needs ../shared/inference/engine.py, which is not there")

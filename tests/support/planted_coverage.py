@@ -1,6 +1,6 @@
 """Whether 95 % intervals of drawn studies contain the planted truth: of single cells, and of contrasts of conditions.
 
-The rule that the present one replaced is computed beside it: percentiles of a bootstrap that redraws the seeds too.
+The previous rule is computed for comparison: percentiles of a bootstrap that redraws the seeds too.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

@@ -40,9 +40,8 @@ def _finding(block: Block, unit: str) -> Finding:
     pairs = list(combinations(range(1 + len(block.tags)), 2))
 
     def statistic(m: np.ndarray) -> np.ndarray:
-        kept = block.retention(m).mean(axis=0)
-        steps = np.concatenate([np.ones_like(kept[:1]), kept])
-        return np.stack([1 - kept[-1], *(steps[later] - steps[earlier] for earlier, later in pairs)])
+        steps = block.from_dense(m).mean(axis=0)
+        return np.stack([1 - steps[-1], *(steps[later] - steps[earlier] for earlier, later in pairs)])
 
     fit = block.panel().fit(statistic)
     return decision(

@@ -57,8 +57,7 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
     weights = rank_contrast(len(small.curves))
 
     def statistic(m: np.ndarray) -> np.ndarray:
-        kept = small.retention(m[:split])
-        of_small = 1 - np.concatenate([np.ones_like(kept[:, :1]), kept], axis=1)
+        of_small = 1 - small.from_dense(m[:split])
         of_control = 1 - control.retention(m[split:])
         points, wanted = of_small.mean(axis=0), of_control.mean(axis=0)
         gaps = [
