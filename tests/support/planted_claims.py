@@ -110,7 +110,7 @@ def task_world(k: int, gap: float, noise: float, unrelated: bool = False) -> Cal
 
 
 def paired_world(mean: float, deviation: float, pairs: int = 5) -> Callable[[np.random.Generator], World]:
-    """Pairs of tasks, first the easy ones, then the hard ones, which lose more by amounts that differ from study to study."""
+    """Pairs of tasks, first the easy ones, then the hard ones, which lose more, by a different amount in each study."""
 
     def make(generator: np.random.Generator) -> World:
         gap = np.clip(mean + deviation * generator.standard_normal(pairs), -0.4, 0.8)[:, None]
