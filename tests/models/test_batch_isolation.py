@@ -97,9 +97,14 @@ def test_a_leak_far_below_rounding_is_seen():
     assert batch_rule(Made(torch.tanh)) == ANY
 
 
-def test_a_forward_pass_that_draws_is_refused():
-    with pytest.raises(UserError, match="is random, so its scores are not reproducible"):
-        batch_rule(Made(lambda x: x + torch.rand(())))
+@pytest.mark.parametrize("size", [1, 0.1])
+def test_a_forward_pass_that_draws_is_refused(size):
+    """Also where two draws are close: within the tolerance of another batch shape in about 1 of 100 pairs."""
+    for seed in range(300):
+        draws = torch.Generator().manual_seed(seed)
+        model = Made(lambda x, draws=draws: x + size * torch.rand((), generator=draws))
+        with pytest.raises(UserError, match="is random, so its scores are not reproducible"):
+            batch_rule(model)
 
 
 def test_one_row_asks_nothing():
