@@ -55,6 +55,7 @@ def redrawn_limits(
     """The old rule: percentiles over draws of examples and, with replacement, of seeds. `runs` has a group for every
     score and seed."""
     seeds = len(runs[0])
+    scores.add(run for groups in runs for run in groups)
     replicates = np.stack([scores.panel(groups).replicates for groups in runs])
     picks = np.random.default_rng(study).integers(0, seeds, (scores.replicates, seeds))
     drawn = np.take_along_axis(replicates, picks.T[None], axis=1).mean(axis=1)
@@ -66,6 +67,7 @@ def cell_covered(name: str, seeds: int, replicates: int, study: int) -> Iterable
     drop by the old rule does."""
     metric, scatter = CELLS[name]
     scores = Scores(_answers(metric, scatter, seeds, study).__getitem__, replicates)
+    scores.add(["pruned", "dense"])
     row = effects(scores, "pruned", "dense", BASELINE[metric])
     dense, pruned = (true_score(metric, level, scatter) for level in (DENSE, PRUNED))
     truth = {"drop": dense - pruned, "retention": (pruned - BASELINE[metric]) / (dense - BASELINE[metric])}

@@ -167,8 +167,10 @@ def evidence(
                 "accuracy", ids, np.ones(len(ids)), given[at].astype(float), tuple(cell.seed for cell in group.cells)
             )
             gone.update(cell for cell, bad in zip(group.cells, lost[at], strict=True) if bad)
+    scores = Scores(_Reader(answers), replicates)
+    scores.add(answers)  # together, so that each evaluation set is drawn once
     return Evidence(
-        "planted", tuple(_curves(world, seeds)), Scores(_Reader(answers), replicates), settings or ClaimSettings(),
+        "planted", tuple(_curves(world, seeds)), scores, settings or ClaimSettings(),
         "auto", frozenset(gone), setting_label=lambda curve: f"{curve.series.method} {curve.transfer}",
     )  # fmt: skip
 
