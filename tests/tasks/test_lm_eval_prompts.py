@@ -20,7 +20,8 @@ HASHES = ROOT / "tests/golden/lm_eval_prompts.npz"
 OWN = {  # tasks that lm-eval does not have
     "arc_challenge_grades", "arc_easy_grades", "arithmetic", "boolq_passages", "freebase_qa",
     "gsm8k_solutions", "math_solutions", "mawps", "mawps_operator", "mmlu_area", "mmlu_biology",
-    "mmlu_mathematics", "mmlu_psychology", "sciq_open", "squad", "sst2_dev", "stsb", "svamp",
+    "mmlu_chemistry", "mmlu_computer_science", "mmlu_mathematics", "mmlu_medicine", "mmlu_physics",
+    "mmlu_psychology", "mmlu_school_levels", "sciq_open", "squad", "sst2_dev", "stsb", "svamp",
     "svamp_operator",
 }  # fmt: skip
 LOCAL = ("cola", "gsm8k")  # whose rows are in no wheel
