@@ -23,8 +23,9 @@ from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell_settings import TokenSettings
+from junkdna.study.formats import TEXT_ANSWERS
 from junkdna.study.study import Resolved
-from junkdna.study.task import TEXT_ANSWERS, Task
+from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
 
 pytestmark = pytest.mark.network
