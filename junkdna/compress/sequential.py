@@ -6,18 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from junkdna.compress.blocks import Batch, Call, Stack, between, probe, record, stack_of
+from junkdna.compress.blocks import Batch, Call, Stack, between, record, stack_of
+from junkdna.compress.input_sources import InputSource, input_hooks, probe_inputs
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult, write_result
 from junkdna.compress.scope import Prunable
 from junkdna.errors import UserError
-
-PROBE_TOKENS = 5
 
 Compress = Callable[[str, Tensor, InputStatistics], MatrixResult]
 
@@ -71,23 +69,10 @@ def calibrated(
             "inverted (1 = token, 0 = pad)."
         )
     with _eval_mode(model):
-        lengths, sources = _probe_inputs(model, stack, members, nonempty)
+        lengths, sources = probe_inputs(model, stack, members, nonempty)
     return _compress_blocks(
         _Plan(model, stack, members, nonempty, lengths, sources), compress_matrix, gram, torch.device(device)
     )
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One input of linear layers of a block: `module` receives it, and so do the layers of all `names`.
-
-    `tokens` tells, for each call of the module in one run of the block, whether its input is tokens (else a table).
-    """
-
-    module: nn.Module
-    names: tuple[str, ...]
-    inputs: int
-    tokens: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,7 @@ class _Plan:
     members: Mapping[int, Sequence[Prunable]]
     batches: Sequence[Batch]
     lengths: Sequence[int]
-    sources: Mapping[int, Sequence[_Source]]
+    sources: Mapping[int, Sequence[InputSource]]
 
 
 @torch.no_grad()
@@ -148,7 +133,7 @@ class _InputsComplete(Exception):
 class _StatisticsCollector:
     """Statistics of the linear layers of a block over all batches."""
 
-    def __init__(self, sources: Sequence[_Source], gram: bool, device: torch.device) -> None:
+    def __init__(self, sources: Sequence[InputSource], gram: bool, device: torch.device) -> None:
         self._sources = sources
         self._statistics = [InputStatistics(source.inputs, gram, device) for source in sources]
         self._tables: dict[tuple[int, int], Tensor] = {}  # by source and call within the block
@@ -170,7 +155,7 @@ class _StatisticsCollector:
             if sum(runs) == expected:
                 raise _InputsComplete
 
-        with _input_hooks([source.module for source in self._sources], note), suppress(_InputsComplete):
+        with input_hooks([source.module for source in self._sources], note), suppress(_InputsComplete):
             call.run(block, hidden)
         assert sum(runs) == expected, "the block ran its layers less often than in the probe"
 
@@ -202,81 +187,6 @@ def _matrices_by_block(model: nn.Module, stack: Stack, prunables: Sequence[Pruna
         number = prunable.name.removeprefix(f"{stack.path}.").partition(".")[0]
         members[int(number)].append(prunable)
     return dict(members)
-
-
-@torch.no_grad()
-def _probe_inputs(
-    model: nn.Module, stack: Stack, members: Mapping[int, Sequence[Prunable]], batches: Sequence[Batch]
-) -> tuple[tuple[int, ...], dict[int, list[_Source]]]:
-    """The return format of the blocks (`blocks.probe`) and the inputs to collect in each, from a forward pass on a few
-    tokens.
-
-    The batch has one row more than tokens per row, so that (rows, tokens) does not match another shape by accident.
-    """
-    row = max((ids[mask.bool()] for batch in batches for ids, mask in zip(*batch, strict=True)), key=len)[:PROBE_TOKENS]
-    ids = row.repeat(len(row) + 1, 1)
-    sources: dict[int, list[_Source]] = {}
-
-    @contextmanager
-    def inside(number: int) -> Iterator[None]:
-        names = [prunable.name for prunable in members.get(number, ())]
-        modules = [model.get_submodule(name.rpartition(".")[0]) for name in names]
-        inputs: list[list[Tensor]] = [[] for _ in names]
-        with _input_hooks(modules, lambda index, x: inputs[index].append(x)):
-            yield
-        sources[number] = _sources(names, modules, inputs, tuple(ids.shape))
-
-    return probe(stack, Batch(ids, torch.ones_like(ids)), inside), sources
-
-
-def _sources(
-    names: Sequence[str], modules: Sequence[nn.Module], inputs: Sequence[Sequence[Tensor]], rows_tokens: tuple[int, int]
-) -> list[_Source]:
-    """Groups layers whose inputs are the same tensors. `inputs` are by layer and by call within the block."""
-    groups = defaultdict(list)
-    for name, module, tensors in zip(names, modules, inputs, strict=True):
-        if not tensors:
-            raise UserError(
-                f"{name}: the model's forward pass does not run this layer, so it has no calibration inputs. Leave it "
-                "out of the scope, or use a method without calibration."
-            )
-        tokens = tuple(_are_tokens(name, x, rows_tokens) for x in tensors)
-        counted = [id(x) for x, are_tokens in zip(tensors, tokens, strict=True) if are_tokens or not any(tokens)]
-        groups[tuple(counted)].append((name, module, tensors[0].shape[-1], tokens))
-    return [_Source(group[0][1], tuple(name for name, *_ in group), *group[0][2:]) for group in groups.values()]
-
-
-def _are_tokens(name: str, x: Tensor, rows_tokens: tuple[int, int]) -> bool:
-    """Whether x contains one input per token (True) or is a table, (1, rows, inputs) (False). Raises `UserError` for
-    other shapes.
-    """
-    lead = tuple(x.shape[:-1])
-    if lead in (rows_tokens, (rows_tokens[0] * rows_tokens[1],)):
-        return True
-    if len(lead) == 2 and lead[0] == 1:
-        return False
-    raise UserError(
-        f"{name}: for {rows_tokens[0]} rows of {rows_tokens[1]} tokens the layer gets a {tuple(x.shape)} tensor, "
-        "which is neither one input per token nor one table for all rows, so pads cannot be identified (experts that "
-        "get some of the tokens, attention between heads). Use a method without calibration."
-    )
-
-
-@contextmanager
-def _input_hooks(modules: Sequence[nn.Module], note: Callable[[int, Tensor], None]) -> Iterator[None]:
-    """Calls note(index, input) whenever one of `modules` runs."""
-
-    def hook(index: int, module: nn.Module, args: tuple, kwargs: dict) -> None:
-        note(index, args[0] if args else next(iter(kwargs.values())))
-
-    handles = []
-    try:
-        for index, module in enumerate(modules):
-            handles.append(module.register_forward_pre_hook(partial(hook, index), with_kwargs=True))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager

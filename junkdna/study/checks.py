@@ -5,11 +5,11 @@ from math import prod
 
 from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
-from junkdna.study.formats import FORMATS, format_of, kinds_answered, picks
+from junkdna.study.formats import FORMATS, TEXT_ANSWERS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS, Method
 from junkdna.study.recovery import base_protocol
 from junkdna.study.study import Experiment, Resolved, Study
-from junkdna.study.task import TEXT_ANSWERS, Task
+from junkdna.study.task import Task
 
 
 def _check_name(kind: str, given: str | None, valid: Collection[str], where: str) -> None:

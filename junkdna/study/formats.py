@@ -19,6 +19,7 @@ from typing import Literal, get_args
 from junkdna.study.declarations import build_declarations
 
 Kind = Literal["classify", "pair", "regress", "choice", "generate", "likelihood"]
+TEXT_ANSWERS = ("generate", "likelihood")  # kinds whose gold answer is a text
 ModelKind = Literal["encoder", "decoder"]
 
 

