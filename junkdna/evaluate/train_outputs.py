@@ -1,47 +1,56 @@
-"""A model's outputs, with gradients, for the rows of an optimizer step.
+"""A batch of training rows as tensors, and a model's outputs for it, with gradients.
 
-Rows of a batch that would change one another's outputs (`batch_isolation`) run separately; outputs are in row order.
+The two steps are separate so that the outputs are a function of tensors alone: one that `torch.func.vmap` can map over
+the weights of several cells, and a CUDA graph can replay.
 
-Shapes: B rows, C outputs, D embedding width, N options of a row.
+Shapes: B rows, T tokens, C outputs, D embedding width, N options of a row, P options of all rows.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from junkdna.models.batch_isolation import row_groups
+from junkdna.models.batch_isolation import HIDDEN, outputs_of_rows
 from junkdna.models.batching import Rows, classifier_inputs, mean_pooled, pad
 
+Inputs = dict[str, Tensor]
 
-def classifier_outputs(model: nn.Module, queries: Rows, starts: list[int], batch: list[int], device: str) -> Tensor:
+
+@dataclass(frozen=True)
+class Batch:
+    """The texts of an optimizer step by name, each as keyword arguments (rows, T) of the model's forward, and the
+    number of options of each row (none for formats without options)."""
+
+    texts: dict[str, Inputs]
+    counts: tuple[int, ...] = ()
+
+
+def classifier_batch(
+    model: nn.Module, texts: Rows, starts: list[int], device: str, counts: Sequence[int] = ()
+) -> Batch:
+    """One text for each row, or one for each option if `counts` says how many a row has."""
+    return Batch({"text": classifier_inputs(model, texts, starts, [*range(len(texts))], device)}, tuple(counts))
+
+
+def encoder_inputs(rows: Rows, device: str) -> Inputs:
+    """Keyword arguments of an encoder's forward."""
+    ids, mask = pad(rows, device)
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def classifier_outputs(model: Callable, inputs: Inputs) -> Tensor:
     """Logits (B, C) of a sequence classifier."""
-    groups = row_groups(model, [len(queries[i]) for i in batch])
-    logits = [
-        model(**classifier_inputs(model, queries, starts, [batch[k] for k in group], device)).logits for group in groups
-    ]
-    return _in_order(logits, groups)
+    return outputs_of_rows(model, inputs, "logits")
 
 
-def embeddings(model: nn.Module, rows: Rows, device: str) -> Tensor:
+def embeddings(model: Callable, inputs: Inputs) -> Tensor:
     """Mean-pooled embeddings (B, D), the same that `scores.similarity` compares."""
-    groups = row_groups(model, [len(row) for row in rows])
-    pooled = []
-    for group in groups:
-        ids, mask_bt = pad([rows[i] for i in group], device)
-        pooled.append(mean_pooled(model(input_ids=ids, attention_mask=mask_bt).last_hidden_state, mask_bt))
-    return _in_order(pooled, groups)
+    return mean_pooled(outputs_of_rows(model, inputs, HIDDEN), inputs["attention_mask"])
 
 
 def padded_scores(scores: Sequence[Tensor]) -> Tensor:
     """The scores of each row's options as one tensor (B, N); -inf pads rows with fewer options."""
     return nn.utils.rnn.pad_sequence(list(scores), batch_first=True, padding_value=-math.inf)
-
-
-def _in_order(outputs: list[Tensor], groups: list[list[int]]) -> Tensor:
-    """The outputs of all groups as one tensor in row order; `groups` holds the row numbers of each group."""
-    if len(groups) == 1:
-        return outputs[0]
-    order = torch.tensor([row for group in groups for row in group]).argsort()
-    return torch.cat(outputs)[order.to(outputs[0].device)]

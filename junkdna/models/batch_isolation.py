@@ -13,7 +13,7 @@ The probe cannot detect effects that start beyond its few tokens. Rotary frequen
 configuration (`rotary`), and loading refuses BigBird's sparse attention.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 import torch
@@ -27,6 +27,7 @@ from junkdna.models.rotary import check_length, frequency_limit
 ANY, EQUAL, NONE = "any rows", "rows of equal length", "no other row"
 CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}  # relative to the largest output
 SAME = 4  # units of rounding: two equal runs differ by no more, even where a GPU adds in another order
+HIDDEN = "last_hidden_state"
 SHORT, LONG = 3, 6  # tokens of the probe's rows
 
 _rules: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
@@ -95,6 +96,33 @@ def row_groups(model: nn.Module, lengths: Sequence[int]) -> list[list[int]]:
         key = (beyond,) if rule == ANY else (beyond, length) if rule == EQUAL else (beyond, length, row)
         groups.setdefault(key, []).append(row)
     return [groups[key] for key in sorted(groups)]
+
+
+def outputs_of_rows(model: Callable, inputs: dict[str, Tensor], name: str) -> Tensor:
+    """An output (rows, ...) of `model` by name for padded rows, without effects of rows on each other.
+
+    `inputs` are keyword arguments (rows, T), `attention_mask` among them. Rows that may not share a batch run in groups
+    without the padding that they do not need; in hidden states (rows, T, D), what is past a row's group is 0. A
+    `model` that is no module is called with all rows at once: whoever makes it has asked `batch_rule`.
+    """
+    groups = _groups_of(model, inputs["attention_mask"]) if isinstance(model, nn.Module) else []
+    if len(groups) < 2:
+        return model(**inputs)[name]
+    width = inputs["attention_mask"].shape[1]
+    found = []
+    for group in groups:
+        longest = int(inputs["attention_mask"][group].sum(1).max())
+        out = model(**{key: value[group, :longest] for key, value in inputs.items()})[name]
+        found.append(nn.functional.pad(out, (0, 0, 0, width - out.shape[1])) if name == HIDDEN else out)
+    order = torch.tensor([row for group in groups for row in group]).argsort()
+    return torch.cat(found)[order.to(found[0].device)]
+
+
+def _groups_of(model: nn.Module, mask_bt: Tensor) -> list[list[int]]:
+    rows, width = mask_bt.shape
+    if frequency_limit(model.config) is None and (rows == 1 or batch_rule(model) == ANY):
+        return [[*range(rows)]]  # without reading the lengths back from a GPU
+    return row_groups(model, mask_bt.sum(1).tolist())
 
 
 def isolated_batches(model: nn.Module, lengths: Sequence[int], tokens: int = 2048) -> list[list[int]]:

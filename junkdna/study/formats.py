@@ -4,11 +4,12 @@ A new format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` 
 
     tokenize(rows, shots, tokenizer, settings, readable) -> list[dict]   columns of the tokens file, one dict per row
     score(settings, model, rows, device, loop, tokenizer) -> Answers
-    outputs(model, rows, batch, device) -> Tensor                        (B, ...), with gradients
+    batch(model, rows, numbers, device) -> train_outputs.Batch           the rows of an optimizer step as tensors
+    outputs(model, batch) -> Tensor                                      (B, ...), with gradients
     loss(outputs, labels) -> Tensor                                      mean over the rows; no side effects
 
 `tokenize` gets `TokenSettings`, `score` gets `CellSettings` and a function that loads the tokenizer. A format that
-cannot be trained has no `outputs` and no `loss`.
+cannot be trained has no `batch`, `outputs` and `loss`.
 """
 
 from dataclasses import dataclass

@@ -117,7 +117,7 @@ def _deterministic(device: torch.device) -> Iterator[None]:
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, batch: list[int], device: str) -> float:
     answer_format = formats.load(data.format)
-    outputs = answer_format.outputs(model, data.columns, batch, device)
+    outputs = answer_format.outputs(model, answer_format.batch(model, data.columns, batch, device))
     loss = answer_format.loss(outputs, data.labels(batch, device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

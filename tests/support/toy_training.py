@@ -45,7 +45,8 @@ def with_columns(data: TrainRows, **columns: list | None) -> TrainRows:
 
 def loss_of(model: nn.Module, data: TrainRows, rows: list[int]) -> torch.Tensor:
     answer_format = load_format(data.format)
-    return answer_format.loss(answer_format.outputs(model, data.columns, rows, "cpu"), data.labels(rows, "cpu"))
+    batch = answer_format.batch(model, data.columns, rows, "cpu")
+    return answer_format.loss(answer_format.outputs(model, batch), data.labels(rows, "cpu"))
 
 
 def load(folder: Path, name: str, key: tuple) -> tuple[nn.Module, list[str]]:

@@ -52,13 +52,22 @@ def score(settings, model, rows, device, loop, tokenizer):
     return picked(settings, rows, similarity(model, rows["query"], rows["options"], device, loop))
 
 
-def outputs(model, rows, batch, device):
-    """Cosine similarities (B, N); -inf pads rows with fewer options. Questions and options are padded separately."""
+def batch(model, rows, numbers, device):
+    """Questions and options, padded separately."""
+    from junkdna.evaluate.train_outputs import Batch, encoder_inputs
+
+    queries = [rows["query"][i] for i in numbers]
+    options = [option for i in numbers for option in rows["options"][i]]
+    texts = {"query": encoder_inputs(queries, device), "options": encoder_inputs(options, device)}
+    return Batch(texts, tuple(len(rows["options"][i]) for i in numbers))
+
+
+def outputs(model, batch):
+    """Cosine similarities (B, N); -inf pads rows with fewer options."""
     from junkdna.evaluate.train_outputs import embeddings, padded_scores
 
-    queries_bd = embeddings(model, [rows["query"][i] for i in batch], device)
-    options_pd = embeddings(model, [option for i in batch for option in rows["options"][i]], device)
-    by_row = options_pd.split([len(rows["options"][i]) for i in batch])
+    queries_bd, options_pd = (embeddings(model, batch.texts[name]) for name in ("query", "options"))
+    by_row = options_pd.split(batch.counts)
     return padded_scores([options @ query for options, query in zip(by_row, queries_bd, strict=True)])
 
 

@@ -33,11 +33,19 @@ def score(settings, model, rows, device, loop, tokenizer):
     return picked(settings, rows, list(class_logits(model, rows["query"], rows["second_start"], device, loop)))
 
 
-def outputs(model, rows, batch, device):
+def batch(model, rows, numbers, device):
+    """One text for each row."""
+    from junkdna.evaluate.train_outputs import classifier_batch
+
+    texts, starts = ([rows[name][i] for i in numbers] for name in ("query", "second_start"))
+    return classifier_batch(model, texts, starts, device)
+
+
+def outputs(model, batch):
     """Logits (B, C)."""
     from junkdna.evaluate.train_outputs import classifier_outputs
 
-    return classifier_outputs(model, rows["query"], rows["second_start"], batch, device)
+    return classifier_outputs(model, batch.texts["text"])
 
 
 def loss(outputs, labels):

@@ -69,15 +69,21 @@ def score(settings, model, rows, device, loop, tokenizer):
     return picked(settings, rows, pair_logits(model, rows["options"], rows["option_starts"], device, loop))
 
 
-def outputs(model, rows, batch, device):
+def batch(model, rows, numbers, device):
+    """One text for each pair."""
+    from junkdna.evaluate.train_outputs import classifier_batch
+
+    pairs, starts = ([each for i in numbers for each in rows[name][i]] for name in ("options", "option_starts"))
+    return classifier_batch(model, pairs, starts, device, [len(rows["options"][i]) for i in numbers])
+
+
+def outputs(model, batch):
     """Outputs (B, N) for the pairs of each row; -inf pads rows with fewer options."""
     from junkdna.evaluate.train_outputs import classifier_outputs, padded_scores
 
-    pairs = [pair for i in batch for pair in rows["options"][i]]
-    starts = [start for i in batch for start in rows["option_starts"][i]]
-    outputs_p1 = classifier_outputs(model, pairs, starts, [*range(len(pairs))], device)
+    outputs_p1 = classifier_outputs(model, batch.texts["text"])
     assert outputs_p1.shape[1] == 1, f"a cross-encoder has one output, this model {outputs_p1.shape[1]}"
-    return padded_scores(outputs_p1[:, 0].split([len(rows["options"][i]) for i in batch]))
+    return padded_scores(outputs_p1[:, 0].split(batch.counts))
 
 
 def loss(outputs, labels):
