@@ -301,9 +301,9 @@ def test_intervals_are_those_of_a_slow_bootstrap(study):
 
 def test_seeds_widen_an_interval():
     """high = T + sqrt(t^2 V + (u - T)^2), with V the jackknife variance of three seeds."""
-    value, replicates = np.array([0.4, 0.1, 0.2, 1.0, 0.8]), np.random.default_rng(0).random((5, 200))
+    value, replicates = np.array([0.4, 0.1, 0.2, 1.0, 0.8, 1.4]), np.random.default_rng(0).random((6, 200))
     left_out = value[:, None] + np.array([-0.02, 0.0, 0.02])
-    row = intervals(Panel(value, replicates, left_out), entropy=1.4, units=50)
+    row = intervals(Panel(value, replicates, left_out), units=50)
     variance = 2 / 3 * 2 * 0.02**2
     upper = np.quantile(replicates[0], 0.975) - 0.4
     assert row["broken_high"] == pytest.approx(min(1, 0.4 + (t.ppf(0.975, 2) ** 2 * variance + upper**2) ** 0.5))
