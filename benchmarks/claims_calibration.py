@@ -3,10 +3,10 @@
     python benchmarks/claims_calibration.py [--studies 100] [--only NAME] [--replicates 1000] [--processes 1]
 
 Prints Markdown tables: false support in worlds where a claim is false or just at its margin, support where it is true,
-support among many rows after correction for multiple testing, coverage of 95 % intervals, and the size of McNemar's test. Every number has its
-number of studies and its standard error. `--only` is part of the name of a table or row. The worlds, the findings and
-the limits are those of `tests/support/planted_claims.py` and of the package itself. Draws are 1,000 and not the 10,000
-of a study, for speed. The same command prints the same numbers.
+support among many rows after correction for multiple testing, coverage of 95 % intervals, and the size of McNemar's
+test. Every number has its number of studies and its standard error. `--only` is part of the name of a table or row. The
+worlds, the findings and the limits are those of `tests/support/planted_claims.py` and of the package itself. Draws are
+1,000 and not the 10,000 of a study, for speed. The same command prints the same numbers.
 """
 
 import argparse

@@ -96,8 +96,8 @@ def likelihood_covered(name: str, seeds: int, replicates: int, study: int) -> It
 
 
 def _likelihoods(scatter: float, seeds: int, study: int) -> dict[Hashable, Answers]:
-    """A text costs so many bits per byte without its question; the question tells some of them to the dense model, which
-    depends on no seed, and a pruned run loses a part of these, that differs by a factor exp(scatter z) from run to run."""
+    """A text costs some bits per byte without its question. The question saves a part of them in the dense model, which
+    depends on no seed. A pruned run loses some of that part, times a factor exp(scatter z) that is its own."""
     generator = np.random.default_rng(seed_for("planted likelihoods", scatter, seeds, study))
     blind, told = -generator.gamma(*BLIND, EXAMPLES), generator.gamma(*TOLD, EXAMPLES)
     lost = generator.gamma(*LOST, (seeds, EXAMPLES)) * np.exp(scatter * generator.standard_normal((seeds, 1)))
