@@ -137,10 +137,7 @@ class CellAnswers:
         if (task, ids) not in self._examples:
             names = table["cluster"].to_list()
             cluster_n = clusters(names)
-            units = (
-                ids
-                if cluster_n is None
-                else tuple(each if name is None else name for name, each in zip(names, ids, strict=True))
-            )
+            named = zip(names, ids, strict=True)
+            units = ids if cluster_n is None else tuple(each if name is None else name for name, each in named)
             self._examples[task, ids] = _Examples(ids, cluster_n, units)
         return self._examples[task, ids]
