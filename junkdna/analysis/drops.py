@@ -5,13 +5,15 @@ share bootstrap draws and left-out seeds, so drops are paired; so do conditions 
 an interval covers the sampling of examples only.
 """
 
+from collections.abc import Hashable, Mapping
+
 import numpy as np
 import polars as pl
 
 from junkdna.analysis import difficulty, retention
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import baseline_kind, facts_of
-from junkdna.analysis.effects import effects
+from junkdna.analysis.effects import effects, panel_rows
 from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
@@ -45,11 +47,16 @@ def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool
     facts = facts_of(cells)
     rows = []
     for experiment, varied, some in study_groups(resolved, facts, partial):
-        scores.add([Group(group) for group in some])
+        scores.add(row for group in some for row in scored_rows(group, facts))
         for group in some:
             rows.append({"experiment": experiment, **_row(group, facts, scores, resolved, varied)})
     types = dict.fromkeys(NULLABLE, pl.Float64) | {"human_source": pl.String}
     return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None)
+
+
+def scored_rows(group: tuple[Cell, ...], facts: Mapping, subset: str = "") -> list[Hashable]:
+    """What `Scores.add` takes for the effects of a group on a subset of its examples."""
+    return panel_rows(Group(group, subset), Group(references(group), subset), facts[group[0].key]["metric"])
 
 
 def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolved, varied: set) -> dict:

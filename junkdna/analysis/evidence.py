@@ -11,7 +11,7 @@ from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import Condition, Curve
 from junkdna.analysis.findings import AGREES, REVERSED, UNDECIDED, Finding
 from junkdna.analysis.intervals import Fit, Panel
-from junkdna.analysis.scores import Scores
+from junkdna.analysis.scores import Blind, Scores, blind_model
 from junkdna.study.cell import Cell
 from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.metrics import perfect_score
@@ -70,7 +70,8 @@ def grouped(curves: Iterable[Curve]) -> dict[tuple, list[Curve]]:
 class Block:
     """Some curves at the levels that all of them have, with the statistics that claims are made of.
 
-    Functions of scores take an array (c, r) of the groups of `panel` and return (..., r) values, NaN where undefined.
+    Functions of scores take an array (c, r) of the rows of `panel` and return (..., r) values, NaN where undefined.
+    `size` is the number of these rows: a score of each group, then the drawn baselines.
     """
 
     def __init__(self, evidence: Evidence, curves: Sequence[Curve]) -> None:
@@ -78,6 +79,9 @@ class Block:
         self.evidence = evidence
         self.curves = [curve.at(tags) for curve in curves]
         self.baselines = np.array([curve.baseline(evidence.baseline) for curve in curves])
+        blind = {at: blind_model(curve.dense, curve.metric) for at, curve in enumerate(curves)}
+        self._blind: dict[int, Blind] = {at: models[0] for at, models in blind.items() if models}  # by curve
+        self.size = len(self.groups) + len(self._blind)
         self.perfect = np.array([perfect_score(curve.metric) for curve in curves])
 
     @property
@@ -91,16 +95,25 @@ class Block:
         return [group for curve in self.curves for group in curve.groups]
 
     def panel(self, *others: "Block") -> Panel:
-        """The scores of the groups, followed by those of other blocks."""
-        return self.evidence.scores.panel([group for block in (self, *others) for group in block.groups])
+        """The scores of the groups and the drawn baselines, followed by those of other blocks."""
+        rows = [row for block in (self, *others) for row in (*block.groups, *block._blind.values())]
+        return self.evidence.scores.panel(rows)
 
     def scores(self, m: Array) -> Array:
         """Scores as (k, 1 + l, r)."""
-        return m.reshape(len(self.curves), 1 + len(self.tags), -1)
+        return m[: len(self.groups)].reshape(len(self.curves), 1 + len(self.tags), -1)
+
+    def drawn_baselines(self, m: Array) -> Array:
+        """Baselines (k, r or 1): those of likelihoods are rows of `m`, the others are fixed."""
+        if not self._blind:
+            return self.baselines[:, None]
+        found = np.repeat(self.baselines[:, None], m.shape[1], axis=1)
+        found[list(self._blind)] = m[len(self.groups) :]
+        return found
 
     def retention(self, m: Array) -> Array:
         """Retention as (k, l, r)."""
-        return retention.retention(self.scores(m), self.baselines)
+        return retention.retention(self.scores(m), self.drawn_baselines(m))
 
     def from_dense(self, m: Array) -> Array:
         """Retention as (k, 1 + l, r), with the 1 of the dense model first."""
@@ -123,15 +136,14 @@ class Block:
 
     def d_loss(self, m: Array) -> Array:
         """d' of dense minus d' of the level, as (k, l, r)."""
-        scores = self.scores(m)
-        d = np.stack([self._d_prime(curve, each) for curve, each in zip(self.curves, scores, strict=True)])
+        each = zip(self.curves, self.scores(m), self.drawn_baselines(m), strict=True)
+        d = np.stack([self._d_prime(curve, scores, baseline) for curve, scores, baseline in each])
         return d[:, :1] - d[:, 1:]
 
-    def _d_prime(self, curve: Curve, scores: Array) -> Array:
-        kind = self.evidence.baseline
-        guessed = curve.metric == "accuracy" and curve.baseline_kind(kind) == "chance"
+    def _d_prime(self, curve: Curve, scores: Array, baseline: Array) -> Array:
+        guessed = curve.metric == "accuracy" and curve.baseline_kind(self.evidence.baseline) == "chance"
         options = 1 / curve.chance if guessed else None
-        return retention.d_prime(scores, options, curve.baseline(kind), perfect_score(curve.metric))
+        return retention.d_prime(scores, options, baseline, perfect_score(curve.metric))
 
     def comparable(self) -> list[int]:
         """Levels at which every dense and every compressed model has a known share of at least 0.08."""

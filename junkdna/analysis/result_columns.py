@@ -141,9 +141,10 @@ BEHAVIOR = Table(
                "examples, mean over the seeds. Null for `regress` and for credits between 0 and 1."),
         *_with_interval("fixed", SHARE, "The reverse: wrong before compression, right after it."),
         Column("flips", NUMBER, SHARE, "`broken` + `fixed`; the drop in accuracy is `broken` - `fixed`."),
-        Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. Of "
-               "several seeds: twice the mean of their p-values, which is valid although they share the examples. "
-               "Takes examples as independent, those of one passage too."),
+        Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. "
+               "Where examples share a passage, passages have random signs "
+               "([formula](../behavior.md#mcnemars-test-in-passages)). Of several seeds: twice the mean of their "
+               "p-values, which is valid although they share the examples."),
         Column("agreement", NUMBER, SHARE, f"Examples with equal predictions / examples; {_DEFINED}. Null for numbers "
                "and generated text."),
         Column("kappa", NUMBER, "", "Cohen's kappa of the two predictions: (`agreement` - expected) / (1 - expected), "

@@ -90,9 +90,8 @@ def _bits(block: Block) -> np.ndarray:
 
 def _gaps(pruned: Block, quantized: Block, matched: list, by: str, m: np.ndarray) -> np.ndarray:
     """The effect, and the gap between the hardest and the easiest condition under pruning and under quantization."""
-    split = len(pruned.curves) * (1 + len(pruned.tags))
-    loss_p = 1 - pruned.from_dense(m[:split])
-    loss_q = 1 - quantized.retention(m[split:])
+    loss_p = 1 - pruned.from_dense(m[: pruned.size])
+    loss_q = 1 - quantized.retention(m[pruned.size :])
     points = (
         np.broadcast_to(_bits(pruned).mean(axis=0)[:, None], loss_p.shape[1:]) if by == "bits" else loss_p.mean(axis=0)
     )

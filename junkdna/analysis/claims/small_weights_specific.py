@@ -53,12 +53,11 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
         return untestable(
             small, f"no level of {other} has a mean loss in 0.1 to 0.9 that magnitude pruning reaches too", **named
         )
-    split = len(small.curves) * (1 + len(small.tags))
     weights = rank_contrast(len(small.curves))
 
     def statistic(m: np.ndarray) -> np.ndarray:
-        of_small = 1 - small.from_dense(m[:split])
-        of_control = 1 - control.retention(m[split:])
+        of_small = 1 - small.from_dense(m[: small.size])
+        of_control = 1 - control.retention(m[small.size :])
         points, wanted = of_small.mean(axis=0), of_control.mean(axis=0)
         gaps = [
             weights @ (along(wanted[level], points, of_small, between) - of_control[:, level])
