@@ -30,6 +30,10 @@ class Group:
     cells: tuple[Cell, ...]
     subset: str = ""
 
+    def joined(self, other: "Group") -> "Group":
+        """The cells of both groups, by seed."""
+        return Group(tuple(sorted({*self.cells, *other.cells}, key=lambda cell: cell.seed)), self.subset)
+
     @property
     def first(self) -> Cell:
         """The cell of the first seed."""

@@ -68,6 +68,7 @@ def _evidence(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Map
     widest: dict[tuple, Curve] = {}
     for curve in (curve for some in found.values() for curve in some):
         widest[curve.name] = curve.joined(widest.get(curve.name, curve))
+    widest = {name: curve.repeated() for name, curve in widest.items()}
     for experiment, some in found.items():
         binned = bin_curves(some, bins, scores.answers_of)
         yield _of_experiment(experiment, (*some, *binned), resolved, facts, {**shared, "widest": widest})

@@ -9,7 +9,7 @@ import numpy as np
 from junkdna.analysis import power, retention
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import Condition, Curve
-from junkdna.analysis.findings import AGREES, REVERSED, UNDECIDED, Finding
+from junkdna.analysis.findings import Finding
 from junkdna.analysis.intervals import Fit, Panel
 from junkdna.analysis.scores import Blind, Scores, blind_model
 from junkdna.study.cell import Cell
@@ -20,6 +20,7 @@ Array = np.ndarray
 CONTROLS = ("random", "largest")  # methods that do not prune the small weights
 PRUNED_MODES = ("none", "sparse")  # transfer modes in which pruned weights stay 0
 INFORMATIVE = (0.1, 0.9)  # mean loss at which a level can show that conditions differ
+LEAST_EXAMPLES = 30  # independent ones of every condition: with fewer, bootstrap limits are too narrow
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,14 @@ class Evidence:
 
         They are curves of all examples or, with `bins`, of bins of external difficulty.
         """
-        small = (curve for curve in self.curves if curve.prunes and curve.series.method not in CONTROLS)
+        small = (curve for curve in self.curves if prunes_small_weights(curve))
         curves = [curve for curve in small if curve.transfer in PRUNED_MODES]
         return list(grouped([curve for curve in curves if bool(curve.condition.bin) == bins]).values())
+
+
+def prunes_small_weights(curve: Curve) -> bool:
+    """Whether the series prunes small weights, by itself or among others; random and largest weights are controls."""
+    return curve.prunes and curve.series.method not in CONTROLS
 
 
 def grouped(curves: Iterable[Curve]) -> dict[tuple, list[Curve]]:
@@ -137,10 +143,11 @@ class Block:
     def d_loss(self, m: Array) -> Array:
         """d' of dense minus d' of the level, as (k, l, r)."""
         each = zip(self.curves, self.scores(m), self.drawn_baselines(m), strict=True)
-        d = np.stack([self._d_prime(curve, scores, baseline) for curve, scores, baseline in each])
+        d = np.stack([self.d_prime(curve, scores, baseline) for curve, scores, baseline in each])
         return d[:, :1] - d[:, 1:]
 
-    def _d_prime(self, curve: Curve, scores: Array, baseline: Array) -> Array:
+    def d_prime(self, curve: Curve, scores: Array, baseline: Array) -> Array:
+        """d' of scores of one of the curves (`retention.d_prime`)."""
         guessed = curve.metric == "accuracy" and curve.baseline_kind(self.evidence.baseline) == "chance"
         options = 1 / curve.chance if guessed else None
         return retention.d_prime(scores, options, baseline, perfect_score(curve.metric))
@@ -153,19 +160,21 @@ class Block:
 
     # ---- what every finding says -------------------------------------------------------------------------------------
 
-    def facts(self, levels: Sequence[int] | None = None) -> dict:
-        """The fields of a finding that describe its evidence."""
+    def facts(self, levels: Sequence[int] | None = None, others: Sequence["Block"] = ()) -> dict:
+        """The fields of a finding that describe its evidence. Counts are those of this block and of `others`."""
         shown = range(len(self.tags)) if levels is None else levels
-        cells = [cell for group in self.groups for cell in group.cells]
+        curves = [curve for block in (self, *others) for curve in block.curves]
+        cells = {cell for curve in curves for group in curve.groups for cell in group.cells}
         return {
             "about": tuple(curve.name for curve in self.curves),
             "model": self.curves[0].model,
             "setting": self.evidence.setting_label(self.curves[0]),
             "levels": tuple(self.tags[at] for at in shown),
             "losses": self._losses_text(shown),
-            "n_seeds": min((curve.n_seeds for curve in self.curves if curve.levels), default=0),
-            "n_examples": min(self.evidence.scores.n_examples(curve.dense) for curve in self.curves),
-            "n_tasks": len({curve.condition.task for curve in self.curves}),
+            "seeds": frozenset().union(*(curve.seeds for curve in curves)),
+            "n_seeds": min((curve.n_seeds for curve in curves if curve.levels), default=0),
+            "n_examples": min(self.evidence.scores.n_examples(curve.dense) for curve in curves),
+            "n_tasks": len({curve.condition.task for curve in curves}),
             "collapsed": len(self.evidence.collapsed.intersection(cells)),
         }
 
@@ -181,6 +190,8 @@ class Block:
         known = self.known()[:, 0]
         if not self.tags:
             return "the conditions have no level in common"
+        if few := self._few_examples():
+            return few
         if (low := np.flatnonzero(~(known >= retention.KNOWN_SHARE))).size:
             at = int(low[0])
             return (
@@ -196,6 +207,13 @@ class Block:
             return "every run has collapsed"
         return ""
 
+    def _few_examples(self) -> str:
+        counts = [self.evidence.scores.n_independent(curve.dense) for curve in self.curves]
+        if min(counts) >= LEAST_EXAMPLES:
+            return ""
+        label = self.evidence.label(self.curves[counts.index(min(counts))])
+        return f"{label} has {min(counts)} independent examples; at least {LEAST_EXAMPLES} are needed"
+
     def doubt(self) -> str:
         """Why a test of the curves may not be decided: "" if it may."""
         if any(curve.seeded and curve.n_seeds < 2 for curve in self.curves):
@@ -203,11 +221,18 @@ class Block:
         return ""
 
 
-def decision(block: Block, fit: Fit, at: int, levels: Sequence[int] | None, **fields: object) -> Finding:
-    """A finding about value `at` of a fit, with its interval, power and the facts of the block."""
+def decision(
+    block: Block, fit: Fit, at: int, levels: Sequence[int] | None, others: Sequence[Block] = (),
+    bound: float | None = None, **fields: object,
+) -> Finding:  # fmt: skip
+    """A finding about value `at` of a fit, with its interval, power and the facts of the block and of `others`.
+
+    `bound` is what the effect must be above: the margin unless given.
+    """
     low, high = (float(limit[at]) for limit in fit.limits())
-    margin, doubt = block.evidence.settings.margin, block.doubt()
-    facts = block.facts(levels)
+    margin = block.evidence.settings.margin
+    doubt = next(filter(None, (each.doubt() for each in (block, *others))), "")
+    facts = block.facts(levels, others)
     given = (
         {"reason": doubt, "decidable": not doubt}
         | facts
@@ -215,7 +240,7 @@ def decision(block: Block, fit: Fit, at: int, levels: Sequence[int] | None, **fi
             "estimate": float(fit.estimate[at]),
             "low": low,
             "high": high,
-            "detectable": power.detectable(fit, at, margin),
+            "detectable": power.detectable(fit, at, margin if bound is None else bound),
             "seeds_needed": power.seeds_needed(fit, at, margin),
             "examples_needed": power.examples_needed(fit, at, margin, facts["n_examples"]),
         }
@@ -226,9 +251,3 @@ def decision(block: Block, fit: Fit, at: int, levels: Sequence[int] | None, **fi
 def untestable(block: Block, reason: str, **fields: object) -> Finding:
     """A finding that cannot be tested, for the reason."""
     return Finding(**block.facts() | {"reason": reason} | fields)
-
-
-def scale_check(fit: Fit, at: int) -> str:
-    """Whether the effect on another scale is above 0 ("agrees"), below 0 ("reversed"), or neither."""
-    low, high = (limit[at] for limit in fit.limits())
-    return AGREES if low > 0 else REVERSED if high < 0 else UNDECIDED

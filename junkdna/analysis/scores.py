@@ -95,6 +95,10 @@ class Scores:
         """Number of examples of a group that count."""
         return self.answers_of(group).n_examples
 
+    def n_independent(self, group: Hashable) -> int:
+        """Number of clusters of a group's examples that count; without clusters, of these examples."""
+        return self.answers_of(group).n_independent
+
     def panel(self, groups: Sequence[Hashable]) -> Panel:
         """The panel of some groups, in their order.
 
@@ -104,12 +108,14 @@ class Scores:
         """
         self.add(groups)
         scores = [self.by_seed(group) for group in groups]
-        seeds = sorted({seed for by_seed in scores if len(by_seed) > 1 for seed in by_seed})
+        repeated = [by_seed for by_seed in scores if len(by_seed) > 1]
+        seeds = sorted({seed for by_seed in repeated for seed in by_seed})
         left_out = [[_without(by_seed, seed) for seed in seeds] for by_seed in scores]
         return Panel(
             np.array([_mean([*by_seed.values()]) for by_seed in scores]),
             np.stack([self._replicates[group] for group in groups]),
             np.array(left_out, float).reshape(len(groups), len(seeds)),
+            min(map(len, repeated), default=1),
         )
 
     def forget(self) -> None:

@@ -66,11 +66,11 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
         return np.mean(gaps, axis=0)[None]
 
     fit = small.panel(control).fit(statistic)
-    margin, doubt = small.evidence.settings.margin, small.doubt() or control.doubt()
+    margin = small.evidence.settings.margin
     return decision(
-        control, fit, 0, [level for level, _ in matched],
+        control, fit, 0, [level for level, _ in matched], [small],
         p_supported=float(2 * fit.p_above(margin)[0]), p_contradicted=float(2 * fit.p_below(margin)[0]),
-        reason=doubt, decidable=not doubt, setting=small.evidence.setting_label(small.curves[0]), **named,
+        setting=small.evidence.setting_label(small.curves[0]), **named,
     )  # fmt: skip
 
 
