@@ -13,7 +13,7 @@ CALIBRATION = "results/calibration"
 EXAMPLES = "results/examples"
 FOOTER_KEY = b"junkdna"  # of the provenance in the footer of a cell's file
 # what the cells of a study are analyzed into, as Parquet and as CSV:
-TABLES = ("drops", "claims", "behavior", "difficulty")
+TABLES = ("drops", "claims", "behavior", "difficulty", "reproduction")
 REPORT = "compression_report"  # column of a cell's file: the compression of each matrix, as JSON
 
 
