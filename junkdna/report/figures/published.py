@@ -24,9 +24,9 @@ FIGURE = Figure(
     label="This study and the published curves",
     caption="One panel per condition and method. Filled markers and solid lines: relative score of this study, with "
     "95 % intervals. Hollow markers and dashed lines: points of the paper's first version (arXiv 2310.02277) for the "
-    "same model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: published points "
-    "that may be wrong; the reason is in the footer. RMSE is the root mean square difference in percent points at the "
-    "levels that both have; 2:4 and 4:8 are different levels.",
+    "same model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: published "
+    "points that may be wrong; the reason is in the footer. RMSE is the root mean square difference in percent points "
+    "at the levels that both have; 2:4 and 4:8 are different levels.",
     order=6,
     published=True,
 )
