@@ -14,7 +14,7 @@ from junkdna.study.study import Resolved
 
 
 def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False) -> dict[str, pl.DataFrame]:
-    """Name -> table, for each of `study.paths.TABLES`, from the table of cells and the cell files.
+    """Name -> table, for each of `result_columns.RESULTS`, from the table of cells and the cell files.
 
     With `partial`, cells may be missing. Raises UserError for cells that do not fit together.
     """

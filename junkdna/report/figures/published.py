@@ -43,6 +43,7 @@ class Panel(NamedTuple):
 
     model: str
     label: str
+    task: str
     knobs: str
     method: str
     family: str
@@ -53,9 +54,8 @@ class Panel(NamedTuple):
 def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     """Draw relative score against sparsity for each curve of `experiment` that a published curve covers, with it.
 
-    One panel per model, condition, method, family of levels and protocol, one color per transfer mode. All published
-    levels are drawn, and those of the study's levels that a published curve can have. Raises UserError if no published
-    curve covers a curve.
+    One panel per model, condition, method, family of levels and protocol, one color per transfer mode. All levels of
+    both sources are drawn, also those that only one has. Raises UserError if no published curve covers a curve.
     """
     drops = drops.filter(pl.col("experiment") == experiment)
     rows, points = covered_rows(drops), overlay(drops)
@@ -83,9 +83,8 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
 
 def _order(panel: Panel) -> tuple:
     """Sort key: conditions by name, unstructured before N:M."""
-    return tuple(
-        map(natural, (panel.model, panel.label, panel.knobs, panel.family[::-1], panel.method, panel.protocol))
-    )
+    condition = (panel.model, panel.label, panel.task, panel.knobs)
+    return (*map(natural, condition), panel.family == "nm", panel.method, panel.protocol)
 
 
 def _of(table: pl.DataFrame, panel: Panel) -> pl.DataFrame:
