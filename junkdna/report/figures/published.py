@@ -26,7 +26,7 @@ FIGURE = Figure(
     "95 % intervals. Hollow markers and dashed lines: points of the paper's first version (arXiv 2310.02277) for the "
     "same model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: published "
     "points that may be wrong; the reason is in the footer. RMSE is the root mean square difference in percent points "
-    "at the levels that both have; 2:4 and 4:8 are different levels.",
+    "at the levels that both have. 2:4 is not 4:8, and is only drawn if the study has no N of 8.",
     order=6,
     published=True,
 )
@@ -54,8 +54,9 @@ class Panel(NamedTuple):
 def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     """Draw relative score against sparsity for each curve of `experiment` that a published curve covers, with it.
 
-    One panel per model, condition, method, family of levels and protocol, one color per transfer mode. All levels of
-    both sources are drawn, also those that only one has. Raises UserError if no published curve covers a curve.
+    One panel per model, condition, method, family of levels and protocol, one color per transfer mode. A series of the
+    study is drawn if it has a published level, or if none has; so 2:4 is not drawn beside 4:8. Raises UserError if no
+    published curve covers a curve.
     """
     drops = drops.filter(pl.col("experiment") == experiment)
     rows, points = covered_rows(drops), overlay(drops)
@@ -116,7 +117,8 @@ def _panel(ax: Axes, rows: pl.DataFrame, points: pl.DataFrame) -> None:
     for at, mode in enumerate(modes):
         _published(ax, points.filter(transfer=mode), mode)
         own = rows.filter(transfer=mode).drop_nulls("relative_score")
-        for item in series.present(own):
+        common = own.filter(pl.col("level").is_in(points["level"].unique().implode()))
+        for item in series.present(common) or series.present(own):
             _ours(ax, series.select(own, [item]).sort("sparsity"), mode, f"{mode}|{item.key}", (at, len(modes)))
     must = [100.0, *points["percent_of_dense"]]
     ax.set_ylim(*marks.view_limits(rows, "relative_score", must))

@@ -81,3 +81,19 @@ def test_only_experiments_with_published_curves_have_it():
     assert names == ["published_x"]
     with pytest.raises(UserError, match="'other': no published curve"):
         published.draw(table, "other")
+
+
+@pytest.mark.parametrize(
+    ("tags", "drawn"),
+    [
+        (("nm-keep4of8", "nm-keep2of4"), ["sparse|nm of 8"]),
+        (("nm-keep2of4",), ["sparse|nm of 4"]),
+    ],
+)
+def test_two_of_four_is_not_mistaken_for_four_of_eight(tags, drawn):
+    table = drops_table([tuned("rte", transfers=("dense", "sparse"), methods=(), compressions=tags)])
+    (ax,) = published.draw(table, "x").axes
+    found = [label for label in lines(ax) if label.startswith("sparse|nm") and not label.endswith("bar")]
+    assert found == drawn
+    if len(tags) == 1:
+        assert "RMSE: no common level" in ax.get_title(loc="left")
