@@ -34,10 +34,11 @@ MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell'
 def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool = False) -> pl.DataFrame:
     """One row per (experiment, model, task, knobs, compression, transfer mode, protocol), aggregated over seeds.
 
-    Columns: the names of the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and
-    `label` of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
-    achieved sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null
-    if no human performance is known for the task at these knobs), and the absolute difficulty. `scores` takes
+    Columns: the names of the row (`knob_values` with the defaults, `knobs` without them; `title` of the task, `label`
+    of the condition, and `hub`, the repository of the model), the baselines, everything in `effects`, the score of each
+    seed, how many seeds collapsed, achieved sparsity and effective bits per weight (means over the seeds), human
+    performance and both gaps to it (null if no human performance is known for the task at these knobs), and the
+    absolute difficulty. `scores` takes
     `cell_answers.Group`s. Raises UserError if a cell and its reference were scored on different examples, and if a cell
     is in the table twice.
 
@@ -70,6 +71,7 @@ def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolve
         **{name: first[name] for name in SAME},
         "title": task.title,
         "label": condition_label(group[0], task, varied, resolved),
+        "hub": resolved.study.models[group[0].model].hub or "",
         "knob_values": ",".join(f"{name}={value}" for name, value in _knob_values(group[0], task).items()),
         "n_seeds": len({cell.seed for cell in group}),
         "n_examples": first["n_examples"],

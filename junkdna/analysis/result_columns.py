@@ -50,6 +50,7 @@ DROPS = Table(
     "one per experiment, condition (model, task, knobs), compression, transfer mode and protocol, over all seeds",
     (
         *_ROW,
+        Column("hub", TEXT, "", "Repository of the model on the Hugging Face Hub; empty for other models."),
         Column("knob_values", TEXT, "", "Value of every knob of the task, defaults included."),
         Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
         Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
@@ -199,7 +200,41 @@ DIFFICULTY = Table(
     ),
 )  # fmt: skip
 
-RESULTS: dict[str, Table] = {"drops": DROPS, "claims": CLAIMS, "behavior": BEHAVIOR, "difficulty": DIFFICULTY}
+REPRODUCTION = Table(
+    "results/studies/NAME/tables/reproduction.parquet and reproduction.csv",
+    "one per curve of the study that a [published curve](../published.md) covers: same model, task, knobs, method, "
+    "family and transfer mode. A study without one has no row",
+    (
+        Column("experiment", TEXT, "", "Name of the experiment."),
+        Column("model", TEXT, "", "Name of the model in the study."),
+        Column("hub", TEXT, "", "Repository of the model on the Hugging Face Hub."),
+        *CONDITION[1:],
+        Column("method", TEXT, "", "Name of the method."),
+        Column("family", TEXT, "", "`unstructured` or `nm` (N:M)."),
+        Column("transfer", TEXT, "", "Transfer mode."),
+        Column("protocol", TEXT, "", "Name of the protocol."),
+        Column("label", TEXT, "", "Label of the condition in figures."),
+        Column("figure", TEXT, "", "Published figure that contains the curve; the first one if several do."),
+        Column("published_levels", COUNT, "levels", "Levels of the published curve."),
+        Column("levels", COUNT, "levels", "Levels that both curves have. The other columns are over these."),
+        Column("doubtful", COUNT, "levels", "Levels whose published point may be wrong. They are not left out."),
+        Column("rmse_relative_score", NUMBER, "percent points", "Root of the mean of (`relative_score` of the study - "
+               "published percentage of dense) squared. Null if no level is common."),
+        Column("rmse_retention", NUMBER, RETENTION, "The same of retention, for both curves with the published "
+               "baseline b: (score - b) / (dense score - b). Null if no level is common, or if a dense score is "
+               "unknown or not above b."),
+        Column("share_inside", NUMBER, SHARE, "Published points inside the 95 % interval of the study's "
+               "`relative_score` / levels with an interval. Null if there is none."),
+    ),
+)  # fmt: skip
+
+RESULTS: dict[str, Table] = {
+    "drops": DROPS,
+    "claims": CLAIMS,
+    "behavior": BEHAVIOR,
+    "difficulty": DIFFICULTY,
+    "reproduction": REPRODUCTION,
+}
 
 
 def check_columns(name: str, table: "pl.DataFrame") -> None:

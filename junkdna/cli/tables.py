@@ -24,7 +24,7 @@ def claims(resolved: Resolved) -> Iterator[str]:
     from junkdna.analysis.claim_catalog import CLAIMS
     from junkdna.analysis.claims_table import headlines
 
-    table = _read(resolved, "claims")
+    table = read_table(resolved, "claims")
     heads = headlines(table)
     for name, claim in CLAIMS.items():
         yield f"{claim.label}: {_headline(heads[name])}"
@@ -76,7 +76,7 @@ def drops(resolved: Resolved, experiment: str | None = None) -> Iterator[str]:
 
     Raises UserError for an unknown experiment, and if the study has no table of drops.
     """
-    table = _read(resolved, "drops")
+    table = read_table(resolved, "drops")
     if experiment is not None and experiment not in (
         names := table["experiment"].unique(maintain_order=True).to_list()
     ):
@@ -113,7 +113,8 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _read(resolved: Resolved, name: str) -> "pl.DataFrame":
+def read_table(resolved: Resolved, name: str) -> "pl.DataFrame":
+    """A table of a finished study. Raises UserError if the study has none."""
     from junkdna.storage.tables import read_frame
 
     folder = Path("results/studies") / resolved.study.study
