@@ -50,9 +50,18 @@ def claims(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mappin
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def headlines(table: pl.DataFrame) -> dict[str, Headline]:
-    """Claim -> its headline, for every declared claim."""
-    return {claim: headline(_read_rows(table.filter(claim=claim))) for claim in CLAIMS}
+def headlines(table: pl.DataFrame) -> dict[str, dict[str, Headline]]:
+    """Claim -> model -> headline, for every declared claim and every model of the table ("" if it has none)."""
+    models = models_of(table) or [""]
+    return {
+        claim: {model: headline(_read_rows(table.filter(claim=claim, model=model))) for model in models}
+        for claim in CLAIMS
+    }
+
+
+def models_of(table: pl.DataFrame) -> list[str]:
+    """The models of a table of claims, by name. Rows of pairs that the study does not have name none."""
+    return sorted({*table["model"]} - {""})
 
 
 def _evidence(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mapping[str, Bins]) -> Iterator[Evidence]:

@@ -112,12 +112,12 @@ CLAIMS = Table(
         Column("n_examples", COUNT, "examples", "Evaluated examples: the fewest of the conditions."),
         Column("n_tasks", COUNT, "tasks", "Tasks of the row."),
         Column("collapsed", COUNT, "cells", "Cells of the row, dense ones included, that are `collapsed`."),
-        Column("detectable", NUMBER, RETENTION, "Effect that about 80 % of studies like this one would find. Null if "
-               "there is none."),
-        Column("seeds_needed", COUNT, "seeds", "About how many seeds, at most 50, would find an effect of three "
-               "margins. Null if more, or if nothing depends on the seed."),
-        Column("examples_needed", COUNT, "examples", "About how many examples would find it with these seeds. Null if "
-               "no number would."),
+        Column("detectable", NUMBER, RETENTION, "Effect that about 80 % of studies like this one would find; for "
+               "`irreversible`, in terms of the loss (1 - `estimate`). Null if there is none."),
+        Column("seeds_needed", COUNT, "seeds", "About how many seeds, at most 50, it takes to find an effect of three "
+               "margins in 80 % of studies. Null if more, or if nothing depends on the seed."),
+        Column("examples_needed", COUNT, "examples", "About how many examples it takes with as many seeds. Null if no "
+               "number suffices."),
     ),
 )  # fmt: skip
 
@@ -140,7 +140,8 @@ BEHAVIOR = Table(
         Column("collapsed", COUNT, "seeds", "Seeds whose compressed cell is `collapsed`."),
         *_with_interval("broken", SHARE, "Examples that the dense model answers right and the compressed one wrong / "
                "examples, mean over the seeds. Null for `regress` and for credits between 0 and 1."),
-        *_with_interval("fixed", SHARE, "The reverse: wrong before compression, right after it."),
+        *_with_interval("fixed", SHARE, "Examples that the dense model answers wrong and the compressed one right / "
+               "examples, mean over the seeds. Null like `broken`."),
         Column("flips", NUMBER, SHARE, "`broken` + `fixed`; the drop in accuracy is `broken` - `fixed`."),
         Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. "
                "Where examples share a passage, passages have random signs "
@@ -149,8 +150,8 @@ BEHAVIOR = Table(
         Column("agreement", NUMBER, SHARE, f"Examples with equal predictions / examples; {_DEFINED}. Null for numbers "
                "and generated text."),
         Column("kappa", NUMBER, "", "Cohen's kappa of the two predictions: (`agreement` - expected) / (1 - expected), "
-               f"with what independent predictions of the same frequencies agree on; {_DEFINED}. Null if both models "
-               "always give the same one answer."),
+               "where independent predictions of the same frequencies have the agreement expected; "
+               f"{_DEFINED}. Null if both models always give the same one answer."),
         *_with_interval("kl_divergence", "nats", "Mean over examples and seeds of sum p log(p / q) over the options, p "
                "of the dense and q of the compressed model: softmax of the deciding scores / `temperature`. Null if "
                "infinite."),

@@ -86,7 +86,7 @@ def _command(commands: argparse._SubParsersAction, name: str, text: str, run: Ca
 
 
 def _add_person_commands(commands: argparse._SubParsersAction) -> None:
-    plan = _command(commands, "plan", "show before a run: cells, finished work, time and disk space", _plan)
+    plan = _command(commands, "plan", "show what a run would do: cells, finished work, time and disk space", _plan)
     plan.add_argument("--list", action="store_true", help="print the path of every cell")
     plan.add_argument("--commands", action="store_true", help="print commands that run each unfinished cell")
     plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose path matches (* allowed)")

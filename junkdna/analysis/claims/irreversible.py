@@ -13,8 +13,8 @@ from junkdna.study.recovery import base_protocol
 CLAIM = Claim(
     label="Fine-tuning does not bring it back",
     statement="On the hardest condition, training all weights after pruning does not recover the dense performance.",
-    effect="mean retention of sparse_to_dense over the levels at which sparse loses at least 0.1",
-    supported="the effect is below 1 - D, with all runs and without collapsed ones",
+    effect="mean retention of `sparse_to_dense` over the levels at which `sparse` loses at least 0.1",
+    supported="the effect is below 1 - D, both with all runs and without collapsed ones",
     contradicted="the effect is above 1 - D, without collapsed runs",
     source="arXiv 2310.02277, section 5",
     order=2,

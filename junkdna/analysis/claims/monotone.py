@@ -13,9 +13,11 @@ from junkdna.analysis.intervals import Fit
 CLAIM = Claim(
     label="Performance falls steadily",
     statement="The more of the small-magnitude weights are pruned, the lower is the performance.",
-    effect="fall: 1 - retention at the highest level",
-    supported="the fall is more than D and no level is above a weaker one (dense included) by the study's `rise`",
-    contradicted="else: the fall is less than D, or some level is above a weaker one by at least D",
+    effect="the fall, which is 1 - retention at the highest level",
+    supported="the fall is more than D, and retention at no level exceeds that at a weaker one (dense included) by "
+    "`rise`",
+    contradicted="otherwise, if the fall is less than D, or retention at some level exceeds that at a weaker one by at "
+    "least D",
     source="arXiv 2310.02277, section 1",
     order=0,
 )

@@ -15,10 +15,10 @@ from junkdna.analysis.scale_free import NOT_COMPARABLE, ScaleFree, of_fit, share
 CLAIM = Claim(
     label="Not so under quantization",
     statement="At matched bits, difficulty matters for pruning and not for quantization.",
-    effect="quantization_share x (what the hardest condition loses more than the easiest under pruning) - (the same "
-    "under quantization), at matched effective bits per weight",
-    supported="pruning costs the hardest condition more than D, and the effect is above 0",
-    contradicted="pruning costs the hardest condition more than D, and the effect is below 0",
+    effect="`quantization_share` x gap under pruning - gap under quantization, at matched effective bits per weight; "
+    "the gap is the loss of the hardest minus that of the easiest condition",
+    supported="the gap under pruning is more than D, and the effect is above 0",
+    contradicted="the gap under pruning is more than D, and the effect is below 0",
     source="arXiv 2310.02277, section 6",
     order=3,
 )

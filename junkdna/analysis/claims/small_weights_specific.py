@@ -14,8 +14,8 @@ from junkdna.analysis.retention import rank_contrast
 CLAIM = Claim(
     label="Small weights in particular",
     statement="At equal mean loss, pruning the small weights costs the hard task more than pruning other weights does.",
-    effect="what the hardest condition loses more than the easiest under magnitude pruning - the same under a control, "
-    "at equal mean loss",
+    effect="gap under magnitude pruning - gap under a control (random or largest weights), at equal mean loss; the gap "
+    "is the loss of the hardest minus that of the easiest condition",
     supported="the effect is more than D",
     contradicted="the effect is less than D",
     source="arXiv 2310.02277, section 1; the controls are ours",

@@ -16,8 +16,8 @@ from junkdna.analysis.retention import rank_contrast
 CLAIM = Claim(
     label="Harder tasks fall faster",
     statement="At the same level, pruning costs a hard task more than an easy one.",
-    effect="mean loss of retention of the hardest minus the easiest condition, over informative levels",
-    supported="the effect is more than D and no easier neighbor loses D more",
+    effect="loss (1 - retention) of the hardest minus that of the easiest condition, mean over informative levels",
+    supported="the effect is more than D, and no condition loses D more than the next harder one",
     contradicted="the effect is less than D",
     source="arXiv 2310.02277, sections 3 and 4",
     order=1,
