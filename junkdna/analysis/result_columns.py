@@ -113,9 +113,9 @@ CLAIMS = Table(
         Column("n_tasks", COUNT, "tasks", "Tasks of the row."),
         Column("collapsed", COUNT, "cells", "Cells of the row, dense ones included, that are `collapsed`."),
         Column("detectable", NUMBER, RETENTION, "Effect that about 80 % of studies like this one would find; for "
-               "`irreversible`, in terms of the loss (1 - `estimate`). Null if there is none."),
-        Column("seeds_needed", COUNT, "seeds", "About how many seeds, at most 50, it takes to find an effect of three "
-               "margins in 80 % of studies. Null if more, or if nothing depends on the seed."),
+               "`irreversible`, a retention at or below which the loss would be found. Null if there is none."),
+        Column("seeds_needed", COUNT, "seeds", "About how many seeds, at most 50, it takes to find an effect two "
+               "margins beyond the bound in 80 % of studies. Null if more, or if nothing depends on the seed."),
         Column("examples_needed", COUNT, "examples", "About how many examples it takes with as many seeds. Null if no "
                "number suffices."),
     ),
