@@ -3,10 +3,10 @@
     python benchmarks/claims_calibration.py [--studies 100] [--only NAME] [--replicates 1000] [--processes 1]
 
 Prints Markdown tables: false support in worlds where a claim is false or just at its margin, support where it is true,
-support among many rows after correction for multiple testing, and coverage of 95 % intervals. Every number has its
-number of studies and its standard error. `--only` is part of the name of a table or row. The worlds, the findings and
-the limits are those of `tests/support/planted_claims.py` and of the package itself. Draws are 1,000 and not the 10,000
-of a study, for speed. The same command prints the same numbers.
+support among many rows after correction for multiple testing, coverage of 95 % intervals, and the size of McNemar's
+test. Every number has its number of studies and its standard error. `--only` is part of the name of a table or row. The
+worlds, the findings and the limits are those of `tests/support/planted_claims.py` and of the package itself. Draws are
+1,000 and not the 10,000 of a study, for speed. The same command prints the same numbers.
 """
 
 import argparse
@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 import numpy as np
 import planted_claims
 from planted_claims import NULLS, TRUTHS
-from planted_coverage import CELLS, CONTRASTS, cell_covered, contrast_covered
+from planted_clusters import CLUSTERED, rejected
+from planted_coverage import CELLS, CONTRASTS, LIKELIHOODS, cell_covered, contrast_covered, likelihood_covered
 
 from junkdna.analysis.findings import SUPPORTED, decide
 
@@ -70,8 +71,16 @@ def tables(replicates: int, studies: int) -> Iterator[tuple[str, Sequence[int], 
     for title, seeds, outcome, names in (
         ("Coverage of a contrast of 3 conditions, new / old rule, %", (2, 3, 5, 10), contrast_covered, CONTRASTS),
         ("Coverage of a cell: drop / retention (/ drop by the old rule), %", (1, 2, 3, 5, 10), cell_covered, CELLS),
+        (
+            "Coverage of retention of a likelihood: baseline drawn / fixed, %",
+            (1, 3, 5),
+            likelihood_covered,
+            LIKELIHOODS,
+        ),
     ):
         yield title, seeds, studies, {name: [partial(outcome, name, s, replicates) for s in seeds] for name in names}
+    title = "McNemar's test below 0.05 where nothing changes: clusters / single answers / modified Obuchowski, %"
+    yield title, (1,), studies, {name: [partial(rejected, name)] for name in CLUSTERED}
 
 
 def _point(name: str, seeds: int, replicates: int) -> Point | None:

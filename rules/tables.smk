@@ -26,7 +26,7 @@ rule analyze:
     output:
         expand(
             f"{FOLDER}/tables/{{table}}.{{format}}",
-            table=paths.TABLES,
+            table=[*paths.TABLES, "reproduction"],
             format=["parquet", "csv"],
         ),
     log:

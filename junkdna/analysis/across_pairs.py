@@ -1,5 +1,6 @@
 """The effect of difficulty over the study's pairs of an easy and a hard task."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from junkdna.analysis.curves import Condition
 from junkdna.analysis.evidence import Block, Evidence, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.ordering import Ladder
+from junkdna.analysis.scale_free import ScaleFree, scale_free, shared_levels
 from junkdna.study.claim_settings import PairedCondition
 
 LEAST_PAIRS = 5
@@ -57,19 +59,34 @@ def mean_finding(evidence: Evidence, pairs: Sequence[Ladder]) -> Finding:
     gaps = [gap for gap in gap_of.values() if gap is not None]
     if len(gaps) < LEAST_PAIRS:
         return untestable(blocks[0], f"{len(gaps)} testable pairs; at least {LEAST_PAIRS} are needed", **named)
-    margin, estimate = evidence.settings.margin, float(np.mean(gaps))
-    error = max(float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), 1e-12)  # above 0 where all agree exactly
-    above = float(t.sf((estimate - margin) / error, len(gaps) - 1))
-    half = float(t.ppf(0.975, len(gaps) - 1)) * error
+    if shared := _shared_task(pairs):
+        return untestable(blocks[0], f"{shared} is in two pairs, which are then not independent", **named)
+    estimate, low, high, error = _t_interval(gaps)
+    above = float(t.sf((estimate - evidence.settings.margin) / error, len(gaps) - 1))
     doubt = next(filter(None, (block.doubt() for block in blocks)), "")
-    facts = blocks[0].facts([]) | {
-        "n_tasks": len({curve.condition.task for ladder in pairs for curve in ladder.curves})
-    }
+    check = _in_d(blocks)
     return Finding(
-        **facts | named, estimate=estimate, low=estimate - half, high=estimate + half, reason=doubt,
+        **blocks[0].facts([], blocks[1:]) | named, estimate=estimate, low=low, high=high, reason=doubt,
         decidable=not doubt, p_supported=min(2 * above, 1), p_contradicted=min(2 * (1 - above), 1),
-        details="; ".join(f"{unit} {gap:.3f}" for unit, gap in gap_of.items() if gap is not None),
+        scale_free=check.verdict,
+        details="; ".join([check.words, *(f"{unit} {gap:.3f}" for unit, gap in gap_of.items() if gap is not None)]),
     )  # fmt: skip
+
+
+def _t_interval(gaps: Sequence[float]) -> tuple[float, float, float, float]:
+    """Mean, 95 % limits of Student's t, and standard error of the mean."""
+    from scipy.stats import t
+
+    mean = float(np.mean(gaps))
+    error = max(float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))), 1e-12)  # above 0 where all agree exactly
+    half = float(t.ppf(0.975, len(gaps) - 1)) * error
+    return mean, mean - half, mean + half, error
+
+
+def _shared_task(pairs: Sequence[Ladder]) -> str:
+    """A task that occurs in two pairs: "" if there is none."""
+    tasks = Counter(task for ladder in pairs for task in {curve.condition.task for curve in ladder.curves})
+    return next((task for task, count in tasks.items() if count > 1), "")
 
 
 def _gap(block: Block) -> float | None:
@@ -79,3 +96,16 @@ def _gap(block: Block) -> float | None:
         return None
     easy, hard = block.losses()[:, levels].mean(axis=1)
     return float(hard - easy)
+
+
+def _in_d(blocks: Sequence[Block]) -> ScaleFree:
+    """Whether the mean over pairs is above 0 in d' too, if enough pairs can be compared there."""
+    gaps = []
+    for block in blocks:
+        levels = shared_levels(block, block.informative()) if not block.problem() else []
+        if levels:
+            easy, hard = block.d_loss(block.panel().value[:, None])[:, levels, 0].mean(axis=1)
+            gaps.append(float(hard - easy))
+    if len(gaps) < LEAST_PAIRS:
+        return ScaleFree("", f"{len(gaps)} pairs know enough to compare d'")
+    return scale_free(*_t_interval(gaps)[:3])

@@ -1,6 +1,7 @@
 """The effect of difficulty across tasks, with the task as the unit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import permutations
 
 import numpy as np
@@ -10,6 +11,7 @@ from junkdna.analysis.cell_answers import HALVES, Group
 from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import Block, Evidence, untestable
 from junkdna.analysis.findings import Finding
+from junkdna.analysis.scale_free import NOT_COMPARABLE, ScaleFree, scale_free, shared_levels
 from junkdna.seeds import seed_for
 from junkdna.study.metrics import perfect_score
 
@@ -50,11 +52,20 @@ def _finding(evidence: Evidence, curves: Sequence[Curve], measure: str) -> Findi
     margin = evidence.settings.margin
     above, below = permutation_p(hard, lost, margin, seed_for("permutation", evidence.experiment, measure))
     estimate, low, high = fitted_difference(hard, lost)
-    doubt = block.doubt()
+    doubt, check = block.doubt(), _in_d(block, tasks, levels, hard)
     return Finding(
         **block.facts(levels) | named, estimate=estimate, low=low, high=high, p_supported=min(2 * above, 1),
-        p_contradicted=min(2 * below, 1), reason=doubt, decidable=not doubt,
+        p_contradicted=min(2 * below, 1), reason=doubt, decidable=not doubt, scale_free=check.verdict,
+        details=check.words,
     )  # fmt: skip
+
+
+def _in_d(block: Block, tasks: Sequence[str], levels: Sequence[int], hard: Sequence[Array]) -> ScaleFree:
+    """Whether the hardest task loses more in d' too, if all tasks can be compared there."""
+    if not (shared := shared_levels(block, levels)):
+        return ScaleFree("", NOT_COMPARABLE)
+    lost = [_lost(block, tasks, 1 - half, partial(_lost_d, block, shared)) for half in (0, 1)]
+    return scale_free(*fitted_difference(hard, lost)) if np.isfinite(lost).all() else ScaleFree("", NOT_COMPARABLE)
 
 
 def _tasks(curves: Sequence[Curve]) -> list[str]:
@@ -65,23 +76,39 @@ def _sides(block: Block, tasks: Sequence[str], levels: Sequence[int], measure: s
     """Difficulty of each task from one half of its examples (and of the seeds), scaled to 0..1, and its mean loss from
     the other half, so that they share no noise. Conditions of one task are averaged."""
     hard = {task: [] for task in tasks}
-    lost = {task: [] for task in tasks}
     for curve, baseline in zip(block.curves, block.baselines, strict=True):
         dense = _score(block, curve.dense, half)
         hard[curve.condition.task].append(
             _difficulty(dense, baseline, curve.metric, measure, block.evidence.human.get(curve.condition))
         )
-        other = np.array([[_score(block, group, 1 - half)] for group in curve.groups])
-        kept = retention.retention(other[None], np.array([baseline]))[0, levels, 0]
-        lost[curve.condition.task].append(1 - kept.mean())
     means = np.array([np.mean(hard[task]) for task in tasks])
     with np.errstate(invalid="ignore"):  # 0 / 0 where all tasks are equally hard
-        scaled = (means - means.min()) / np.ptp(means)
-    return scaled, np.array([np.mean(lost[task]) for task in tasks])
+        scaled = (means - np.nanmin(means)) / (np.nanmax(means) - np.nanmin(means))
+    return scaled, _lost(block, tasks, 1 - half, partial(_lost_retention, levels))
+
+
+def _lost(block: Block, tasks: Sequence[str], half: int, loss: Callable[[Curve, float, Array], float]) -> Array:
+    """Mean loss of each task on half of the examples: `loss` of a curve, its baseline, and its scores, dense first."""
+    found = {task: [] for task in tasks}
+    for curve, baseline in zip(block.curves, block.baselines, strict=True):
+        scores = np.array([_score(block, group, half) for group in curve.groups])
+        found[curve.condition.task].append(loss(curve, baseline, scores))
+    return np.array([np.mean(found[task]) for task in tasks])
+
+
+def _lost_retention(levels: Sequence[int], _: Curve, baseline: float, scores: Array) -> float:
+    return 1 - retention.retention(scores[None, :, None], np.array([[baseline]]))[0, levels, 0].mean()
+
+
+def _lost_d(block: Block, levels: Sequence[int], curve: Curve, baseline: float, scores: Array) -> float:
+    d = block.d_prime(curve, scores[:, None], np.array([baseline]))[:, 0]
+    return float(d[0] - d[1:][levels].mean())
 
 
 def _undefined(tasks: Sequence[str], hard: Sequence[Array], lost: Sequence[Array]) -> str:
     """Why the tasks cannot be compared: "" if they can."""
+    if 0 < (bad := np.flatnonzero(np.isnan(hard).any(axis=0))).size < len(tasks):
+        return f"on half of the examples of {tasks[bad[0]]}, dense scores at most 0: its gap is undefined"
     if not np.isfinite(hard).all():
         return "the dense model finds all tasks equally hard"
     if (bad := np.flatnonzero(~np.isfinite(lost).all(axis=0))).size:
@@ -100,7 +127,8 @@ def _difficulty(dense: float, baseline: float, metric: str, measure: str, human:
     if measure == MEASURES[0]:
         return difficulty.chance_corrected_dense_error(dense, baseline, perfect_score(metric))
     gap = difficulty.human_gap_by_human if measure == MEASURES[1] else difficulty.human_gap_by_dense
-    return gap(human, dense)
+    found = gap(human, dense)
+    return np.nan if found is None else found
 
 
 def permutation_p(hard: Sequence[Array], lost: Sequence[Array], margin: float, seed: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ compared with its dense reference of the same seed, example by example; a row av
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import polars as pl
@@ -97,9 +97,10 @@ class _Measure:
 
     def _changes(self, group: Cells) -> list[PairChanges]:
         self.scores.answers_of.check_same_examples((*group, *references(group)))
+        cluster_n = self.scores.answers_of(Group(group)).cluster
         n, classes = self.facts[group[0].key]["n_examples"], bool(self.resolved.tasks[group[0].task].class_names())
         return [
-            pair_changes(self._dense_answer(reference(cell)), read_answer(cell, self.resolved), n, classes)
+            pair_changes(self._dense_answer(reference(cell)), read_answer(cell, self.resolved), n, classes, cluster_n)
             for cell in group
         ]
 
@@ -110,18 +111,18 @@ class _Measure:
 
     def _row(self, group: Cells, changes: list[PairChanges], panel: Panel, draws: Draws) -> dict:
         first = self.facts[group[0].key]
-        entropy, p_values = changes[0].blind_entropy, [each.numbers.get("mcnemar_p") for each in changes]
+        p_values = [each.numbers.get("mcnemar_p") for each in changes]
         value = dict(zip(MEANS, panel.value, strict=True))
         return {
             **{name: first[name] for name in NAMES},
             "n_seeds": len(group),
             "n_examples": first["n_examples"],
             "collapsed": sum(self.facts[cell.key]["collapsed"] for cell in group),
-            **intervals(panel, entropy, draws.units),
+            **intervals(panel, draws.units),
             "flips": finite(value["broken"] + value["fixed"]),
             "mcnemar_p": None if None in p_values else combined_p(p_values),
             **{name: _mean([each.numbers.get(name, np.nan) for each in changes]) for name in RUN_NUMBERS},
-            "dense_information": finite(entropy - value["dense_nll"]),
+            "dense_information": finite(value["blind_nll"] - value["dense_nll"]),
             **self._equivalence(group),
         }
 
@@ -136,14 +137,15 @@ class _Measure:
         return {"equivalence_p": p, "equivalent": None if p is None else p < LEVEL}
 
 
-def intervals(panel: Panel, entropy: float, units: int) -> dict:
+def intervals(panel: Panel, units: int) -> dict:
     """Estimate and 95 % interval of everything in `WITH_INTERVAL`, from a panel of `pair_changes.MEANS`.
 
-    `entropy` is the NLL of a model that does not see the input; the information retained is (entropy - NLL) / (entropy
-    - dense NLL), undefined unless the dense model has information. A share of 0 or 1 has Wilson's interval for `units`
-    independent examples, because all of its replicates are equal. Limits are clipped to the range of the statistic.
+    The information retained is (blind NLL - NLL) / (blind NLL - dense NLL), undefined unless the dense model has
+    information. Its baseline, the NLL of a model that does not see the input, is drawn with the others. A share of 0 or
+    1 has Wilson's interval for `units` independent examples, because all of its replicates are equal. Limits are
+    clipped to the range of the statistic.
     """
-    fit = panel.fit(_statistic(entropy))
+    fit = panel.fit(_statistic)
     row = {}
     for at, ((name, bounds), *limits) in enumerate(zip(WITH_INTERVAL.items(), *fit.limits(), strict=True)):
         estimate = fit.estimate[at]
@@ -154,14 +156,11 @@ def intervals(panel: Panel, entropy: float, units: int) -> dict:
     return row
 
 
-def _statistic(entropy: float) -> Callable[[Array], Array]:
-    def statistic(m: Array) -> Array:
-        broken, fixed, kl, nll, dense_nll = m
-        known = entropy - dense_nll
-        retained = np.where(known > 0, (entropy - nll) / known, np.nan)
-        return np.stack([broken, fixed, kl, retained])
-
-    return statistic
+def _statistic(m: Array) -> Array:
+    broken, fixed, kl, nll, dense_nll, blind_nll = m
+    known = blind_nll - dense_nll
+    retained = np.where(known > 0, (blind_nll - nll) / known, np.nan)
+    return np.stack([broken, fixed, kl, retained])
 
 
 def _mean(values: list[float]) -> float | None:

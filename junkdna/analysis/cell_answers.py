@@ -23,11 +23,16 @@ HALVES = ("half 0", "half 1")
 class Group:
     """Cells that differ only in their seed, scored on all their examples or on a named subset of them.
 
-    `subset` is "" for all, one of `HALVES`, or "bin NAME" for a bin of external difficulty.
+    `subset` is "" for all, one of `HALVES`, or "bin NAME" for a bin of external difficulty. Examples of one cluster are
+    in the same half.
     """
 
     cells: tuple[Cell, ...]
     subset: str = ""
+
+    def joined(self, other: "Group") -> "Group":
+        """The cells of both groups, by seed."""
+        return Group(tuple(sorted({*self.cells, *other.cells}, key=lambda cell: cell.seed)), self.subset)
 
     @property
     def first(self) -> Cell:
@@ -44,11 +49,20 @@ class Bins:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """One cell's answers: the examples, shared with other cells that have the same ones, and what it gave."""
+class _Examples:
+    """The ids of an evaluation set, the cluster of each (`draws.clusters`), and what decides its half: the name of the
+    cluster, or the id of an example without one."""
 
     ids: tuple[str, ...]
     cluster: Array | None
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One cell's answers: the examples, shared with other cells that have the same ones, and what it gave."""
+
+    examples: _Examples
     gold: Array
     given: Array
 
@@ -63,7 +77,7 @@ class CellAnswers:
         self.resolved = resolved
         self.bins = bins
         self._cells: dict[Cell, _Cell] = {}
-        self._examples: dict[tuple[str, tuple[str, ...]], tuple[tuple[str, ...], Array | None]] = {}
+        self._examples: dict[tuple[str, tuple[str, ...]], _Examples] = {}
 
     def metric(self, task: str) -> str:
         """Name of a task's metric."""
@@ -76,18 +90,18 @@ class CellAnswers:
         first = cells[0]
         return Answers(
             metric=self.metric(group.first.task),
-            ids=first.ids,
+            ids=first.examples.ids,
             gold=first.gold,
             given=np.stack([cell.given for cell in cells]),
             seeds=tuple(cell.seed for cell in group.cells),
-            cluster=first.cluster,
-            subset=self._subset(group.first.task, group.subset, first.ids) if group.subset else None,
+            cluster=first.examples.cluster,
+            subset=self._subset(group.first.task, group.subset, first.examples) if group.subset else None,
         )
 
     def check_same_examples(self, cells: tuple[Cell, ...]) -> None:
         """UserError if a cell was scored on other examples than the first: drops are paired by example."""
         for cell in cells[1:]:
-            if self._read(cell).ids != self._read(cells[0]).ids:
+            if self._read(cell).examples.ids != self._read(cells[0]).examples.ids:
                 raise UserError(
                     f"{cell.path} was scored on other examples than {cells[0].path}: the tokens file changed in "
                     f"between. Delete the older of the two and rerun Snakemake."
@@ -105,25 +119,29 @@ class CellAnswers:
         chance = metric.chance(gold, options)
         return chance, chance if metric.majority is None else metric.majority(gold)
 
-    def _subset(self, task: str, name: str, ids: tuple[str, ...]) -> Array:
+    def _subset(self, task: str, name: str, examples: _Examples) -> Array:
         if name in HALVES:
-            return np.array([seed_for("half", task, each) % 2 == HALVES.index(name) for each in ids])
+            return np.array([seed_for("half", task, each) % 2 == HALVES.index(name) for each in examples.units])
         of = self.bins[task].of
-        return np.array([of.get(each) == name.removeprefix("bin ") for each in ids])
+        return np.array([of.get(each) == name.removeprefix("bin ") for each in examples.ids])
 
     def _read(self, cell: Cell) -> _Cell:
         if cell not in self._cells:
             metric = METRICS[self.metric(cell.task)]
             table = examples_of(cell, ("id", "cluster", metric.gold_column, metric.column))
-            ids, cluster = self._shared(cell.task, table)
+            examples = self._shared(cell.task, table)
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in (metric.gold_column, metric.column))
-            self._cells[cell] = _Cell(ids, cluster, gold_n, given_n)
+            self._cells[cell] = _Cell(examples, gold_n, given_n)
         return self._cells[cell]
 
-    def _shared(self, task: str, table: pl.DataFrame) -> tuple[tuple[str, ...], Array | None]:
-        """Ids and clusters; most cells of a task have the same ones, so one copy is kept. Other tasks may have the same
-        ids with other passages."""
+    def _shared(self, task: str, table: pl.DataFrame) -> _Examples:
+        """The evaluation set of a table; most cells of a task have the same one, so one copy is kept. Other tasks may
+        have the same ids with other passages."""
         ids = tuple(table["id"])
         if (task, ids) not in self._examples:
-            self._examples[task, ids] = ids, clusters(table["cluster"].to_list())
+            names = table["cluster"].to_list()
+            cluster_n = clusters(names)
+            named = zip(names, ids, strict=True)
+            units = ids if cluster_n is None else tuple(each if name is None else name for name, each in named)
+            self._examples[task, ids] = _Examples(ids, cluster_n, units)
         return self._examples[task, ids]

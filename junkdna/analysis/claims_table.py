@@ -50,9 +50,18 @@ def claims(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mappin
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def headlines(table: pl.DataFrame) -> dict[str, Headline]:
-    """Claim -> its headline, for every declared claim."""
-    return {claim: headline(_read_rows(table.filter(claim=claim))) for claim in CLAIMS}
+def headlines(table: pl.DataFrame) -> dict[str, dict[str, Headline]]:
+    """Claim -> model -> headline, for every declared claim and every model of the table ("" if it has none)."""
+    models = models_of(table) or [""]
+    return {
+        claim: {model: headline(_read_rows(table.filter(claim=claim, model=model))) for model in models}
+        for claim in CLAIMS
+    }
+
+
+def models_of(table: pl.DataFrame) -> list[str]:
+    """The models of a table of claims, by name. Rows of pairs that the study does not have name none."""
+    return sorted({*table["model"]} - {""})
 
 
 def _evidence(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mapping[str, Bins]) -> Iterator[Evidence]:
@@ -68,6 +77,7 @@ def _evidence(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Map
     widest: dict[tuple, Curve] = {}
     for curve in (curve for some in found.values() for curve in some):
         widest[curve.name] = curve.joined(widest.get(curve.name, curve))
+    widest = {name: curve.repeated() for name, curve in widest.items()}
     for experiment, some in found.items():
         binned = bin_curves(some, bins, scores.answers_of)
         yield _of_experiment(experiment, (*some, *binned), resolved, facts, {**shared, "widest": widest})

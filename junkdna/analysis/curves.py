@@ -45,6 +45,10 @@ class Level:
     bits: float
     group: Group
 
+    def joined(self, other: "Level") -> "Level":
+        """The level with the seeds of both."""
+        return replace(self, group=self.group.joined(other.group))
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -107,19 +111,36 @@ class Curve:
         """The curve at some of its levels."""
         return replace(self, levels=tuple(level for level in self.levels if level.tag in tags))
 
+    @property
+    def seeds(self) -> frozenset[int]:
+        """The seeds of its cells."""
+        return frozenset(cell.seed for group in self.groups for cell in group.cells)
+
     def joined(self, other: "Curve") -> "Curve":
-        """The curve with the levels of another of the same name that it lacks."""
-        levels = {level.tag: level for level in (*other.levels, *self.levels)}
-        return replace(self, levels=tuple(levels[tag] for tag in sorted(levels, key=strength)))
+        """The curve with the levels and seeds of another of the same name too."""
+        levels = {level.tag: level for level in other.levels}
+        levels |= {level.tag: level.joined(levels.get(level.tag, level)) for level in self.levels}
+        ordered = tuple(levels[tag] for tag in sorted(levels, key=strength))
+        return replace(self, dense=self.dense.joined(other.dense), levels=ordered)
+
+    def repeated(self) -> "Curve":
+        """The curve without levels of a single seed, if it depends on the seed and other levels have several."""
+        if not self.seeded or max((len(level.group.cells) for level in self.levels), default=0) < 2:
+            return self
+        return replace(self, levels=tuple(level for level in self.levels if len(level.group.cells) > 1))
 
     def without(self, cells: Collection[Cell]) -> "Curve":
-        """The curve without some cells; a level with fewer than two cells left is dropped."""
+        """The curve without some cells; a level with fewer than two cells left is dropped, and so are all levels if
+        no dense cell is left."""
         levels = []
         for level in self.levels:
             rest = tuple(cell for cell in level.group.cells if cell not in cells)
             if len(rest) >= 2:
                 levels.append(replace(level, group=replace(level.group, cells=rest)))
-        return replace(self, levels=tuple(levels))
+        dense = tuple(cell for cell in self.dense.cells if cell not in cells)
+        if not dense:
+            return replace(self, levels=())
+        return replace(self, dense=replace(self.dense, cells=dense), levels=tuple(levels))
 
 
 def baseline_kind(kind: str, labeled: bool, transfer: str) -> str:

@@ -6,7 +6,7 @@ import polars as pl
 
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import baseline_kind, facts_of
-from junkdna.analysis.drops import SAME, condition_label
+from junkdna.analysis.drops import SAME, condition_label, scored_rows
 from junkdna.analysis.effects import NAMES, effects
 from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.retention import known_share
@@ -34,7 +34,8 @@ def difficulty_table(resolved: Resolved, cells: pl.DataFrame, scores: Scores, pa
     bins, rows = scores.answers_of.bins, []
     for experiment, varied, groups in study_groups(resolved, facts, partial):
         rated = [group for group in groups if group[0].task in bins]
-        scores.add([Group(group, f"bin {name}") for group in rated for name in bins[group[0].task].order])
+        binned = [(group, f"bin {name}") for group in rated for name in bins[group[0].task].order]
+        scores.add(row for group, name in binned for row in scored_rows(group, facts, name))
         for group in rated:
             label = condition_label(group[0], resolved.tasks[group[0].task], varied, resolved)
             for row in _rows(group, facts[group[0].key], scores, resolved):

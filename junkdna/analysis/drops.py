@@ -5,13 +5,15 @@ share bootstrap draws and left-out seeds, so drops are paired; so do conditions 
 an interval covers the sampling of examples only.
 """
 
+from collections.abc import Hashable, Mapping
+
 import numpy as np
 import polars as pl
 
 from junkdna.analysis import difficulty, retention
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import baseline_kind, facts_of
-from junkdna.analysis.effects import effects
+from junkdna.analysis.effects import effects, panel_rows
 from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
@@ -32,10 +34,11 @@ MEANS = ("achieved_sparsity", "effective_bits_per_weight")  # columns of a cell'
 def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool = False) -> pl.DataFrame:
     """One row per (experiment, model, task, knobs, compression, transfer mode, protocol), aggregated over seeds.
 
-    Columns: the names of the row (`knob_values` with the defaults, `knobs` without them; `title` of the task and
-    `label` of the condition), the baselines, everything in `effects`, the score of each seed, how many seeds collapsed,
-    achieved sparsity and effective bits per weight (means over the seeds), human performance and both gaps to it (null
-    if no human performance is known for the task at these knobs), and the absolute difficulty. `scores` takes
+    Columns: the names of the row (`knob_values` with the defaults, `knobs` without them; `title` of the task, `label`
+    of the condition, and `hub`, the repository of the model), the baselines, everything in `effects`, the score of each
+    seed, how many seeds collapsed, achieved sparsity and effective bits per weight (means over the seeds), human
+    performance and both gaps to it (null if no human performance is known for the task at these knobs), and the
+    absolute difficulty. `scores` takes
     `cell_answers.Group`s. Raises UserError if a cell and its reference were scored on different examples, and if a cell
     is in the table twice.
 
@@ -45,11 +48,16 @@ def drops(resolved: Resolved, cells: pl.DataFrame, scores: Scores, partial: bool
     facts = facts_of(cells)
     rows = []
     for experiment, varied, some in study_groups(resolved, facts, partial):
-        scores.add([Group(group) for group in some])
+        scores.add(row for group in some for row in scored_rows(group, facts))
         for group in some:
             rows.append({"experiment": experiment, **_row(group, facts, scores, resolved, varied)})
     types = dict.fromkeys(NULLABLE, pl.Float64) | {"human_source": pl.String}
     return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None)
+
+
+def scored_rows(group: tuple[Cell, ...], facts: Mapping, subset: str = "") -> list[Hashable]:
+    """What `Scores.add` takes for the effects of a group on a subset of its examples."""
+    return panel_rows(Group(group, subset), Group(references(group), subset), facts[group[0].key]["metric"])
 
 
 def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolved, varied: set) -> dict:
@@ -63,6 +71,7 @@ def _row(group: tuple[Cell, ...], facts: dict, scores: Scores, resolved: Resolve
         **{name: first[name] for name in SAME},
         "title": task.title,
         "label": condition_label(group[0], task, varied, resolved),
+        "hub": resolved.study.models[group[0].model].hub or "",
         "knob_values": ",".join(f"{name}={value}" for name, value in _knob_values(group[0], task).items()),
         "n_seeds": len({cell.seed for cell in group}),
         "n_examples": first["n_examples"],

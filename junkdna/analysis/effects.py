@@ -5,13 +5,13 @@ from collections.abc import Hashable
 import numpy as np
 
 from junkdna.analysis.intervals import Fit, finite, wilson
-from junkdna.analysis.scores import Scores
+from junkdna.analysis.scores import Scores, blind_model
 from junkdna.evaluate.metrics import METRICS
 from junkdna.study.metrics import METRIC_RANGES
 
 Array = np.ndarray
 NAMES = ("score", "drop", "relative_score", "retention")
-DENSE, SCORE = 0, 1  # positions in the panel
+DENSE, SCORE, BLIND = 0, 1, 2  # positions in the panel
 
 
 def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -> dict:
@@ -21,22 +21,29 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
     baseline), which is not clipped. `relative_score` and `retention` are null unless the divisor is above 0. An
     unbounded limit is null: the data do not say how large the value may be. Replicates with a divisor of at most 0
     count against both limits. Limits of the score stay in the range of its metric. A score of exactly 0 or 1 has
-    Wilson's interval, if it is a fraction of right answers.
+    Wilson's interval, if it is a fraction of right answers. The baseline of likelihoods, the mean of the input-blind
+    dense model, is drawn with the scores; other baselines are fixed.
     """
+    metric = scores.answers_of(group).metric
 
     def statistic(m: Array) -> Array:
-        full, score = m[DENSE], m[SCORE]
+        full, score, zero = m[DENSE], m[SCORE], m[BLIND] if len(m) > BLIND else baseline
         with np.errstate(all="ignore"):
             relative = np.where(full > 0, 100 * (score / full), np.nan)  # exactly 100 where they are equal
-            retained = np.where(full > baseline, (score - baseline) / (full - baseline), np.nan)
+            retained = np.where(full > zero, (score - zero) / (full - zero), np.nan)
         return np.stack([score, full - score, relative, retained])
 
-    panel = scores.panel([dense, group])
+    panel = scores.panel(panel_rows(group, dense, metric))
     row = {"dense_score": float(panel.value[DENSE])} | _row(panel.fit(statistic))
-    row |= _within(row, METRIC_RANGES[scores.answers_of(group).metric])
+    row |= _within(row, METRIC_RANGES[metric])
     if row["score"] in (0, 1) and _is_fraction(scores, group):
         row["score_low"], row["score_high"] = wilson(row["score"], scores.answers_of(group).n_independent)
     return row
+
+
+def panel_rows(group: Hashable, dense: Hashable, metric: str) -> list[Hashable]:
+    """The groups of which the effects of a group are computed: dense, the group, and a baseline that is drawn."""
+    return [dense, group, *blind_model(dense, metric)]
 
 
 def _row(fit: Fit) -> dict:

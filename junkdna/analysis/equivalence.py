@@ -4,6 +4,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
+from junkdna.analysis.effects import BLIND, DENSE, SCORE, panel_rows
 from junkdna.analysis.retention import KNOWN_SHARE, known_share
 from junkdna.analysis.scores import Scores
 from junkdna.study.metrics import perfect_score
@@ -16,16 +17,17 @@ def equivalence_p(scores: Scores, group: Hashable, dense: Hashable, baseline: fl
     """p-value of two one-sided tests (Schuirmann 1987, doi 10.1007/BF01068419) of "the drop in retention, 1 -
     retention, is at least `margin` or at most -`margin`": the larger of the two p-values, between 1e-6 and 1.
 
-    None if the dense model knows less than `KNOWN_SHARE` above the baseline: then retention says nothing.
+    The baseline is drawn or fixed as for `effects`. None if the dense model knows less than `KNOWN_SHARE` above the
+    baseline: then retention says nothing.
     """
-    panel = scores.panel([dense, group])
-    perfect = perfect_score(scores.answers_of(dense).metric)
-    if not known_share(panel.value[0], baseline, perfect) >= KNOWN_SHARE:
+    metric = scores.answers_of(dense).metric
+    panel = scores.panel(panel_rows(group, dense, metric))
+    if not known_share(panel.value[DENSE], baseline, perfect_score(metric)) >= KNOWN_SHARE:
         return None
 
     def lost(m: Array) -> Array:
-        above = m[0] - baseline
-        return np.divide(m[0] - m[1], above, out=np.full(np.shape(above), np.nan), where=above > 0)[None]
+        above = m[DENSE] - (m[BLIND] if len(m) > BLIND else baseline)
+        return np.divide(m[DENSE] - m[SCORE], above, out=np.full(np.shape(above), np.nan), where=above > 0)[None]
 
     fit = panel.fit(lost)
     return float(max(fit.p_above(-margin)[0], fit.p_below(margin)[0]))

@@ -9,9 +9,9 @@ import numpy as np
 from junkdna.analysis import power, retention
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.curves import Condition, Curve
-from junkdna.analysis.findings import AGREES, REVERSED, UNDECIDED, Finding
+from junkdna.analysis.findings import Finding
 from junkdna.analysis.intervals import Fit, Panel
-from junkdna.analysis.scores import Scores
+from junkdna.analysis.scores import Blind, Scores, blind_model
 from junkdna.study.cell import Cell
 from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.metrics import perfect_score
@@ -20,6 +20,7 @@ Array = np.ndarray
 CONTROLS = ("random", "largest")  # methods that do not prune the small weights
 PRUNED_MODES = ("none", "sparse")  # transfer modes in which pruned weights stay 0
 INFORMATIVE = (0.1, 0.9)  # mean loss at which a level can show that conditions differ
+LEAST_EXAMPLES = 30  # independent ones of every condition: with fewer, bootstrap limits are too narrow
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,14 @@ class Evidence:
 
         They are curves of all examples or, with `bins`, of bins of external difficulty.
         """
-        small = (curve for curve in self.curves if curve.prunes and curve.series.method not in CONTROLS)
+        small = (curve for curve in self.curves if prunes_small_weights(curve))
         curves = [curve for curve in small if curve.transfer in PRUNED_MODES]
         return list(grouped([curve for curve in curves if bool(curve.condition.bin) == bins]).values())
+
+
+def prunes_small_weights(curve: Curve) -> bool:
+    """Whether the series prunes small weights, by itself or among others; random and largest weights are controls."""
+    return curve.prunes and curve.series.method not in CONTROLS
 
 
 def grouped(curves: Iterable[Curve]) -> dict[tuple, list[Curve]]:
@@ -70,7 +76,8 @@ def grouped(curves: Iterable[Curve]) -> dict[tuple, list[Curve]]:
 class Block:
     """Some curves at the levels that all of them have, with the statistics that claims are made of.
 
-    Functions of scores take an array (c, r) of the groups of `panel` and return (..., r) values, NaN where undefined.
+    Functions of scores take an array (c, r) of the rows of `panel` and return (..., r) values, NaN where undefined.
+    `size` is the number of these rows: a score of each group, then the drawn baselines.
     """
 
     def __init__(self, evidence: Evidence, curves: Sequence[Curve]) -> None:
@@ -78,6 +85,9 @@ class Block:
         self.evidence = evidence
         self.curves = [curve.at(tags) for curve in curves]
         self.baselines = np.array([curve.baseline(evidence.baseline) for curve in curves])
+        blind = {at: blind_model(curve.dense, curve.metric) for at, curve in enumerate(curves)}
+        self._blind: dict[int, Blind] = {at: models[0] for at, models in blind.items() if models}  # by curve
+        self.size = len(self.groups) + len(self._blind)
         self.perfect = np.array([perfect_score(curve.metric) for curve in curves])
 
     @property
@@ -91,16 +101,25 @@ class Block:
         return [group for curve in self.curves for group in curve.groups]
 
     def panel(self, *others: "Block") -> Panel:
-        """The scores of the groups, followed by those of other blocks."""
-        return self.evidence.scores.panel([group for block in (self, *others) for group in block.groups])
+        """The scores of the groups and the drawn baselines, followed by those of other blocks."""
+        rows = [row for block in (self, *others) for row in (*block.groups, *block._blind.values())]
+        return self.evidence.scores.panel(rows)
 
     def scores(self, m: Array) -> Array:
         """Scores as (k, 1 + l, r)."""
-        return m.reshape(len(self.curves), 1 + len(self.tags), -1)
+        return m[: len(self.groups)].reshape(len(self.curves), 1 + len(self.tags), -1)
+
+    def drawn_baselines(self, m: Array) -> Array:
+        """Baselines (k, r or 1): those of likelihoods are rows of `m`, the others are fixed."""
+        if not self._blind:
+            return self.baselines[:, None]
+        found = np.repeat(self.baselines[:, None], m.shape[1], axis=1)
+        found[list(self._blind)] = m[len(self.groups) :]
+        return found
 
     def retention(self, m: Array) -> Array:
         """Retention as (k, l, r)."""
-        return retention.retention(self.scores(m), self.baselines)
+        return retention.retention(self.scores(m), self.drawn_baselines(m))
 
     def from_dense(self, m: Array) -> Array:
         """Retention as (k, 1 + l, r), with the 1 of the dense model first."""
@@ -123,15 +142,15 @@ class Block:
 
     def d_loss(self, m: Array) -> Array:
         """d' of dense minus d' of the level, as (k, l, r)."""
-        scores = self.scores(m)
-        d = np.stack([self._d_prime(curve, each) for curve, each in zip(self.curves, scores, strict=True)])
+        each = zip(self.curves, self.scores(m), self.drawn_baselines(m), strict=True)
+        d = np.stack([self.d_prime(curve, scores, baseline) for curve, scores, baseline in each])
         return d[:, :1] - d[:, 1:]
 
-    def _d_prime(self, curve: Curve, scores: Array) -> Array:
-        kind = self.evidence.baseline
-        guessed = curve.metric == "accuracy" and curve.baseline_kind(kind) == "chance"
+    def d_prime(self, curve: Curve, scores: Array, baseline: Array) -> Array:
+        """d' of scores of one of the curves (`retention.d_prime`)."""
+        guessed = curve.metric == "accuracy" and curve.baseline_kind(self.evidence.baseline) == "chance"
         options = 1 / curve.chance if guessed else None
-        return retention.d_prime(scores, options, curve.baseline(kind), perfect_score(curve.metric))
+        return retention.d_prime(scores, options, baseline, perfect_score(curve.metric))
 
     def comparable(self) -> list[int]:
         """Levels at which every dense and every compressed model has a known share of at least 0.08."""
@@ -141,19 +160,21 @@ class Block:
 
     # ---- what every finding says -------------------------------------------------------------------------------------
 
-    def facts(self, levels: Sequence[int] | None = None) -> dict:
-        """The fields of a finding that describe its evidence."""
+    def facts(self, levels: Sequence[int] | None = None, others: Sequence["Block"] = ()) -> dict:
+        """The fields of a finding that describe its evidence. Counts are those of this block and of `others`."""
         shown = range(len(self.tags)) if levels is None else levels
-        cells = [cell for group in self.groups for cell in group.cells]
+        curves = [curve for block in (self, *others) for curve in block.curves]
+        cells = {cell for curve in curves for group in curve.groups for cell in group.cells}
         return {
             "about": tuple(curve.name for curve in self.curves),
             "model": self.curves[0].model,
             "setting": self.evidence.setting_label(self.curves[0]),
             "levels": tuple(self.tags[at] for at in shown),
             "losses": self._losses_text(shown),
-            "n_seeds": min((curve.n_seeds for curve in self.curves if curve.levels), default=0),
-            "n_examples": min(self.evidence.scores.n_examples(curve.dense) for curve in self.curves),
-            "n_tasks": len({curve.condition.task for curve in self.curves}),
+            "seeds": frozenset().union(*(curve.seeds for curve in curves)),
+            "n_seeds": min((curve.n_seeds for curve in curves if curve.levels), default=0),
+            "n_examples": min(self.evidence.scores.n_examples(curve.dense) for curve in curves),
+            "n_tasks": len({curve.condition.task for curve in curves}),
             "collapsed": len(self.evidence.collapsed.intersection(cells)),
         }
 
@@ -169,6 +190,8 @@ class Block:
         known = self.known()[:, 0]
         if not self.tags:
             return "the conditions have no level in common"
+        if few := self._few_examples():
+            return few
         if (low := np.flatnonzero(~(known >= retention.KNOWN_SHARE))).size:
             at = int(low[0])
             return (
@@ -184,6 +207,13 @@ class Block:
             return "every run has collapsed"
         return ""
 
+    def _few_examples(self) -> str:
+        counts = [self.evidence.scores.n_independent(curve.dense) for curve in self.curves]
+        if min(counts) >= LEAST_EXAMPLES:
+            return ""
+        label = self.evidence.label(self.curves[counts.index(min(counts))])
+        return f"{label} has {min(counts)} independent examples; at least {LEAST_EXAMPLES} are needed"
+
     def doubt(self) -> str:
         """Why a test of the curves may not be decided: "" if it may."""
         if any(curve.seeded and curve.n_seeds < 2 for curve in self.curves):
@@ -191,11 +221,18 @@ class Block:
         return ""
 
 
-def decision(block: Block, fit: Fit, at: int, levels: Sequence[int] | None, **fields: object) -> Finding:
-    """A finding about value `at` of a fit, with its interval, power and the facts of the block."""
+def decision(
+    block: Block, fit: Fit, at: int, levels: Sequence[int] | None, others: Sequence[Block] = (),
+    bound: float | None = None, **fields: object,
+) -> Finding:  # fmt: skip
+    """A finding about value `at` of a fit, with its interval, power and the facts of the block and of `others`.
+
+    `bound` is what the effect must be above: the margin unless given.
+    """
     low, high = (float(limit[at]) for limit in fit.limits())
-    margin, doubt = block.evidence.settings.margin, block.doubt()
-    facts = block.facts(levels)
+    margin = block.evidence.settings.margin
+    doubt = next(filter(None, (each.doubt() for each in (block, *others))), "")
+    facts = block.facts(levels, others)
     given = (
         {"reason": doubt, "decidable": not doubt}
         | facts
@@ -203,7 +240,7 @@ def decision(block: Block, fit: Fit, at: int, levels: Sequence[int] | None, **fi
             "estimate": float(fit.estimate[at]),
             "low": low,
             "high": high,
-            "detectable": power.detectable(fit, at, margin),
+            "detectable": power.detectable(fit, at, margin if bound is None else bound),
             "seeds_needed": power.seeds_needed(fit, at, margin),
             "examples_needed": power.examples_needed(fit, at, margin, facts["n_examples"]),
         }
@@ -214,9 +251,3 @@ def decision(block: Block, fit: Fit, at: int, levels: Sequence[int] | None, **fi
 def untestable(block: Block, reason: str, **fields: object) -> Finding:
     """A finding that cannot be tested, for the reason."""
     return Finding(**block.facts() | {"reason": reason} | fields)
-
-
-def scale_check(fit: Fit, at: int) -> str:
-    """Whether the effect on another scale is above 0 ("agrees"), below 0 ("reversed"), or neither."""
-    low, high = (limit[at] for limit in fit.limits())
-    return AGREES if low > 0 else REVERSED if high < 0 else UNDECIDED

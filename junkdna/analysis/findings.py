@@ -15,8 +15,8 @@ FALSE_DISCOVERY_RATE = 0.05
 class Finding:
     """What an experiment says about a claim for one unit, before correction for multiple testing.
 
-    - `about`: the names of its curves; `kind`: what is computed from them. Findings with equal `about` and `kind`
-      differ only in their levels.
+    - `about`: the names of its curves; `kind`: what is computed from them. Findings with the same curves and `kind`
+      differ only in their levels and seeds.
     - `unit`: what is tested, in words; `setting`: compression, transfer mode and protocol, in words.
     - `estimate`, `low`, `high`: the effect and its 95 % interval; None if untestable, infinite where unbounded.
     - `p_supported`, `p_contradicted`: p-values of the two rules; each already counts both directions.
@@ -24,6 +24,7 @@ class Finding:
     - `scale_free`: whether the finding holds for d' too: "agrees", "reversed", "undecided", or "" if not compared.
     - `levels`: the levels it rests on; `details`: other numbers in words; `losses`: loss of each condition in words.
     - `primary`: whether it takes part in the correction and in the headline.
+    - `seeds`: the seeds of its cells; `n_seeds`: the fewest of any level.
     - `detectable`: the effect that would be found in 80 % of studies like this; `seeds_needed` and `examples_needed`:
       how many would find twice the margin above it, one of them or None.
     """
@@ -45,6 +46,7 @@ class Finding:
     details: str = ""
     losses: str = ""
     primary: bool = True
+    seeds: frozenset[int] = frozenset()
     n_seeds: int = 1
     n_examples: int = 0
     n_tasks: int = 1
@@ -61,7 +63,7 @@ class Finding:
     @property
     def p(self) -> float:
         """The smaller of its two p-values; 1 if no verdict is allowed."""
-        return min(self.p_supported, self.p_contradicted) if self.decidable else 1.0
+        return min(self.p_supported, self.p_contradicted, 1.0) if self.decidable else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,18 @@ class Decided:
 
 
 def distinct(findings: Sequence[Finding]) -> list[bool]:
-    """Which findings to keep: not those about the same curves as another with the same levels and more, or as an
-    earlier one with the same levels. Several experiments of a study may share cells."""
-    levels = [{*finding.levels} for finding in findings]
+    """Which findings to keep: not those about the same curves as another with the same levels and seeds and more, or as
+    an earlier one with the same ones. Several experiments of a study may share cells, and name tasks in another order.
+    """
+    rests_on = [({*finding.levels}, finding.seeds) for finding in findings]
+    same = [({*finding.about}, finding.kind) for finding in findings]
     return [
         not any(
-            finding.about == other.about and finding.kind == other.kind
-            and (levels[at] < levels[there] or (levels[at] == levels[there] and there < at))
-            for there, other in enumerate(findings)
+            same[at] == same[there] and levels <= more_levels and seeds <= more_seeds
+            and ((levels, seeds) != (more_levels, more_seeds) or there < at)
+            for there, (more_levels, more_seeds) in enumerate(rests_on)
         )
-        for at, finding in enumerate(findings)
+        for at, (levels, seeds) in enumerate(rests_on)
     ]  # fmt: skip
 
 
@@ -130,7 +134,8 @@ def headline(decided: Iterable[Decided]) -> Headline:
     """The verdict of all primary findings of one claim.
 
     Supported: at least half of the testable ones are, none is contradicted, and no supported one is reversed by its
-    scale-free check. With such a reversal, undecided: it depends on the scale. Contradicted: at least half are.
+    scale-free check. With such a reversal, undecided: it depends on the scale. Contradicted: at least half are, and
+    more than are supported.
     """
     decided = [each for each in decided if each.finding.primary]
     counts = {verdict: sum(each.verdict == verdict for each in decided) for verdict in VERDICTS}
@@ -140,7 +145,7 @@ def headline(decided: Iterable[Decided]) -> Headline:
     if counts[SUPPORTED] * 2 >= testable and not counts[CONTRADICTED]:
         reversed_ = any(each.verdict == SUPPORTED and each.finding.scale_free == REVERSED for each in decided)
         return Headline(*((UNDECIDED, "depends on the scale") if reversed_ else (SUPPORTED, "")), counts)
-    if counts[CONTRADICTED] * 2 >= testable:
+    if counts[CONTRADICTED] * 2 >= testable and counts[CONTRADICTED] > counts[SUPPORTED]:
         return Headline(CONTRADICTED, "", counts)
     disagree = counts[SUPPORTED] and counts[CONTRADICTED]
     return Headline(UNDECIDED, "rows disagree" if disagree else "too few rows are decided", counts)

@@ -7,7 +7,8 @@ mean)^2, where T_(-s) leaves seed s out of all cells at once. The limits for an 
     low = T - sqrt(t^2 V + (T - l)^2),   high = T + sqrt(t^2 V + (u - T)^2)
 
 with t the quantile of Student's t with S - 1 degrees of freedom (MOVER: Zou and Donner 2008, doi 10.1002/sim.3095).
-With one seed they are the percentiles. `benchmarks/claims_calibration.py` measures their coverage.
+With one seed they are the percentiles. Where some cells lack seeds, t has the degrees of freedom of the
+fewest seeds. `benchmarks/claims_calibration.py` measures their coverage.
 
 Shapes: c scores, t values of the statistic, r replicates, s seeds.
 """
@@ -20,23 +21,24 @@ import numpy as np
 
 Array = np.ndarray
 Statistic = Callable[[Array], Array]
-SMALLEST_P = 1e-6
-BISECTIONS = 30  # of log p between SMALLEST_P and 0.5: exact to a factor of 1 + 1e-8
+BISECTIONS = 30  # of log p between the smallest p-value and 0.5: exact to a factor of 1 + 1e-8
 
 
 @dataclass(frozen=True)
 class Panel:
     """Seed-averaged scores of some cells: their values (c,), bootstrap replicates (c, r), and `left_out` (c, s), the
-    scores without each seed (s is 0 if there is only one seed)."""
+    scores without each seed (s is 0 if there is only one seed). `fewest_seeds` is that of the group of several cells
+    that has the fewest; None if all have s."""
 
     value: Array
     replicates: Array
     left_out: Array
+    fewest_seeds: int | None = None
 
     @property
     def seeds(self) -> int:
-        """Number of seeds."""
-        return max(self.left_out.shape[1], 1)
+        """Number of seeds: the fewest of any group of several cells."""
+        return self.fewest_seeds or max(self.left_out.shape[1], 1)
 
     def fit(self, statistic: Statistic) -> "Fit":
         """Estimate of a statistic, which maps scores (c, k) to values (t, k), for any number k of columns.
@@ -48,10 +50,10 @@ class Panel:
             replicates = np.asarray(statistic(self.replicates))
             replicates = np.sort(np.where(np.isfinite(replicates), replicates, np.nan), axis=1)  # NaN sorts last
             variance = np.zeros(len(estimate))
-            if self.seeds > 1:
+            if (columns := self.left_out.shape[1]) > 1:
                 values = np.asarray(statistic(self.left_out), float)
                 squares = (values - values.mean(axis=1, keepdims=True)) ** 2
-                variance = (self.seeds - 1) / self.seeds * squares.sum(axis=1)
+                variance = (columns - 1) / columns * squares.sum(axis=1)
         return Fit(estimate, replicates, np.where(np.isfinite(variance), variance, np.inf), self.seeds)
 
 
@@ -84,14 +86,25 @@ class Fit:
 
     def p_above(self, bound: float) -> Array:
         """One-sided p-value (t,) of "the value is at most `bound`": the smallest level at which its lower limit is
-        above it, between 1e-6 and 0.5; 1 where the estimate is not above it or is undefined."""
-        rejected = lambda p: self._limit(p, upper=False) > bound  # noqa: E731
-        return np.where(self.estimate > bound, _smallest(rejected, len(self.estimate)), 1.0)
+        above it, between 1 / (r + 1) and 0.5; 1 where the estimate is not above it or is undefined."""
+        return np.where(self.estimate > bound, self._smallest(lambda p: self._limit(p, upper=False) > bound), 1.0)
 
     def p_below(self, bound: float) -> Array:
         """One-sided p-value (t,) of "the value is at least `bound`", as `p_above`."""
-        rejected = lambda p: self._limit(p, upper=True) < bound  # noqa: E731
-        return np.where(self.estimate < bound, _smallest(rejected, len(self.estimate)), 1.0)
+        return np.where(self.estimate < bound, self._smallest(lambda p: self._limit(p, upper=True) < bound), 1.0)
+
+    def _smallest(self, rejected: Callable[[Array], Array]) -> Array:
+        """The smallest one-sided level (t,) at which `rejected` holds, by bisection of its logarithm.
+
+        r replicates say nothing about levels below 1 / (r + 1).
+        """
+        count, least = len(self.estimate), 1 / (self.replicates.shape[1] + 1)
+        low, high = np.full(count, least), np.full(count, 0.5)
+        for _ in range(BISECTIONS):
+            middle = np.sqrt(low * high)
+            holds = rejected(middle)
+            low, high = np.where(holds, low, middle), np.where(holds, middle, high)
+        return high
 
     def example_half_width(self) -> Array:
         """Half the width (t,) of the 95 % interval over examples alone."""
@@ -114,16 +127,6 @@ class Fit:
         low, high = self.replicates[at, first].astype(float), self.replicates[at, second].astype(float)
         inside = (position >= 0) & (position <= defined - 1)
         return np.where(inside, low + (high - low) * (position - first), np.inf if upper else -np.inf)
-
-
-def _smallest(rejected: Callable[[Array], Array], count: int) -> Array:
-    """The smallest one-sided level (count,) at which `rejected` holds, by bisection of its logarithm."""
-    low, high = np.full(count, SMALLEST_P), np.full(count, 0.5)
-    for _ in range(BISECTIONS):
-        middle = np.sqrt(low * high)
-        holds = rejected(middle)
-        low, high = np.where(holds, low, middle), np.where(holds, middle, high)
-    return high
 
 
 def _t_quantile(p: Array, degrees: int) -> Array:

@@ -59,13 +59,13 @@ def fitted_temperature(scores_nk: Array, options_n: Array, gold_n: Array) -> flo
     return float(np.exp(found.x))
 
 
-def blind_entropy(gold_n: Array, options_n: Array, classes: bool) -> float:
-    """The NLL of a model that does not see the input: the entropy of the frequencies of the gold classes, or, for
-    options without fixed meaning, the mean of log(number of options)."""
+def blind_nll(gold_n: Array, options_n: Array, classes: bool) -> Array:
+    """The NLL (n,) of a model that does not see the input: -log of the frequency of the gold class, or, for options
+    without fixed meaning, log(number of options). Its mean over classes is the entropy of their frequencies."""
     if not classes:
-        return float(np.log(options_n).mean())
-    shares = np.unique(gold_n, return_counts=True)[1] / len(gold_n)
-    return float(-(shares * np.log(shares)).sum())
+        return np.log(options_n)
+    _, class_n, counts = np.unique(gold_n, return_inverse=True, return_counts=True)
+    return -np.log(counts / len(gold_n))[class_n]
 
 
 def bits_per_byte(log_likelihood_n: Array, bytes_n: Array) -> Array:

@@ -64,13 +64,14 @@ def paired_ladders(
 ) -> Iterator[tuple[Ladder, Ladder]]:
     """Two ladders over the same conditions, model, transfer mode and protocol: one of a series that `first` accepts and
     one of a series that `second` accepts."""
-    curves = [curve for curve in evidence.curves if curve.transfer in PRUNED_MODES and not curve.condition.bin]
-    series = list(grouped(curves).values())
-    for one, other in product(series, series):
-        if first(one[0]) and second(other[0]) and _same_training(one[0], other[0]):
-            by_condition = {curve.condition: curve for curve in other}
-            for ladder in knob_ladders([curve for curve in one if curve.condition in by_condition]):
-                yield ladder, Ladder(ladder.unit, tuple(by_condition[curve.condition] for curve in ladder.curves))
+    for bins, order in ((False, knob_ladders), (True, _bin_ladders)):
+        kept = [curve for curve in evidence.curves if curve.transfer in PRUNED_MODES]
+        series = list(grouped(curve for curve in kept if bool(curve.condition.bin) == bins).values())
+        for one, other in product(series, series):
+            if first(one[0]) and second(other[0]) and _same_training(one[0], other[0]):
+                by_condition = {curve.condition: curve for curve in other}
+                for ladder in order([curve for curve in one if curve.condition in by_condition]):
+                    yield ladder, Ladder(ladder.unit, tuple(by_condition[curve.condition] for curve in ladder.curves))
 
 
 def _same_training(one: Curve, other: Curve) -> bool:

@@ -50,6 +50,7 @@ DROPS = Table(
     "one per experiment, condition (model, task, knobs), compression, transfer mode and protocol, over all seeds",
     (
         *_ROW,
+        Column("hub", TEXT, "", "Repository of the model on the Hugging Face Hub; empty for other models."),
         Column("knob_values", TEXT, "", "Value of every knob of the task, defaults included."),
         Column("n_seeds", COUNT, "seeds", "Seeds over which the row is averaged."),
         Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every seed."),
@@ -111,12 +112,12 @@ CLAIMS = Table(
         Column("n_examples", COUNT, "examples", "Evaluated examples: the fewest of the conditions."),
         Column("n_tasks", COUNT, "tasks", "Tasks of the row."),
         Column("collapsed", COUNT, "cells", "Cells of the row, dense ones included, that are `collapsed`."),
-        Column("detectable", NUMBER, RETENTION, "Effect that about 80 % of studies like this one would find. Null if "
-               "there is none."),
-        Column("seeds_needed", COUNT, "seeds", "About how many seeds, at most 50, would find an effect of three "
-               "margins. Null if more, or if nothing depends on the seed."),
-        Column("examples_needed", COUNT, "examples", "About how many examples would find it with these seeds. Null if "
-               "no number would."),
+        Column("detectable", NUMBER, RETENTION, "Effect that about 80 % of studies like this one would find; for "
+               "`irreversible`, a retention at or below which the loss would be found. Null if there is none."),
+        Column("seeds_needed", COUNT, "seeds", "About how many seeds, at most 50, it takes to find an effect two "
+               "margins beyond the bound in 80 % of studies. Null if more, or if nothing depends on the seed."),
+        Column("examples_needed", COUNT, "examples", "About how many examples it takes with as many seeds. Null if no "
+               "number suffices."),
     ),
 )  # fmt: skip
 
@@ -139,16 +140,18 @@ BEHAVIOR = Table(
         Column("collapsed", COUNT, "seeds", "Seeds whose compressed cell is `collapsed`."),
         *_with_interval("broken", SHARE, "Examples that the dense model answers right and the compressed one wrong / "
                "examples, mean over the seeds. Null for `regress` and for credits between 0 and 1."),
-        *_with_interval("fixed", SHARE, "The reverse: wrong before compression, right after it."),
+        *_with_interval("fixed", SHARE, "Examples that the dense model answers wrong and the compressed one right / "
+               "examples, mean over the seeds. Null like `broken`."),
         Column("flips", NUMBER, SHARE, "`broken` + `fixed`; the drop in accuracy is `broken` - `fixed`."),
-        Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. Of "
-               "several seeds: twice the mean of their p-values, which is valid although they share the examples. "
-               "Takes examples as independent, those of one passage too."),
+        Column("mcnemar_p", NUMBER, "", "McNemar's exact two-sided p-value that as many answers break as are fixed. "
+               "Where examples share a passage, passages have random signs "
+               "([formula](../behavior.md#mcnemars-test-in-passages)). Of several seeds: twice the mean of their "
+               "p-values, which is valid although they share the examples."),
         Column("agreement", NUMBER, SHARE, f"Examples with equal predictions / examples; {_DEFINED}. Null for numbers "
                "and generated text."),
         Column("kappa", NUMBER, "", "Cohen's kappa of the two predictions: (`agreement` - expected) / (1 - expected), "
-               f"with what independent predictions of the same frequencies agree on; {_DEFINED}. Null if both models "
-               "always give the same one answer."),
+               "where independent predictions of the same frequencies have the agreement expected; "
+               f"{_DEFINED}. Null if both models always give the same one answer."),
         *_with_interval("kl_divergence", "nats", "Mean over examples and seeds of sum p log(p / q) over the options, p "
                "of the dense and q of the compressed model: softmax of the deciding scores / `temperature`. Null if "
                "infinite."),
@@ -198,7 +201,41 @@ DIFFICULTY = Table(
     ),
 )  # fmt: skip
 
-RESULTS: dict[str, Table] = {"drops": DROPS, "claims": CLAIMS, "behavior": BEHAVIOR, "difficulty": DIFFICULTY}
+REPRODUCTION = Table(
+    "results/studies/NAME/tables/reproduction.parquet and reproduction.csv",
+    "one per curve of the study that a [published curve](../published.md) covers: same model, task, knobs, method, "
+    "family and transfer mode. A study without one has no row",
+    (
+        Column("experiment", TEXT, "", "Name of the experiment."),
+        Column("model", TEXT, "", "Name of the model in the study."),
+        Column("hub", TEXT, "", "Repository of the model on the Hugging Face Hub."),
+        *CONDITION[1:],
+        Column("method", TEXT, "", "Name of the method."),
+        Column("family", TEXT, "", "`unstructured` or `nm` (N:M)."),
+        Column("transfer", TEXT, "", "Transfer mode."),
+        Column("protocol", TEXT, "", "Name of the protocol."),
+        Column("label", TEXT, "", "Label of the condition in figures."),
+        Column("figure", TEXT, "", "Published figure that contains the curve; the first one if several do."),
+        Column("published_levels", COUNT, "levels", "Levels of the published curve."),
+        Column("levels", COUNT, "levels", "Levels that both curves have. The other columns are over these."),
+        Column("doubtful", COUNT, "levels", "Levels whose published point may be wrong. They are not left out."),
+        Column("rmse_relative_score", NUMBER, "percent points", "Root of the mean of (`relative_score` of the study - "
+               "published percentage of dense) squared. Null if no level is common."),
+        Column("rmse_retention", NUMBER, RETENTION, "The same of retention, for both curves with the published "
+               "baseline b: (score - b) / (dense score - b). Null if no level is common, or if a dense score is "
+               "unknown or not above b."),
+        Column("share_inside", NUMBER, SHARE, "Published points inside the 95 % interval of the study's "
+               "`relative_score` / levels with an interval. Null if there is none."),
+    ),
+)  # fmt: skip
+
+RESULTS: dict[str, Table] = {
+    "drops": DROPS,
+    "claims": CLAIMS,
+    "behavior": BEHAVIOR,
+    "difficulty": DIFFICULTY,
+    "reproduction": REPRODUCTION,
+}
 
 
 def check_columns(name: str, table: "pl.DataFrame") -> None:

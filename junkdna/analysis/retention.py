@@ -1,6 +1,7 @@
 """What a compressed model keeps of the dense model's performance, as functions of arrays of scores.
 
-Scores have shape (..., k conditions, 1 + l levels, r replicates) with the dense model first; baselines have shape (k,).
+Scores have shape (..., k conditions, 1 + l levels, r replicates) with the dense model first; baselines have shape (k,),
+or (k, r) if they are drawn with the scores.
 """
 
 from functools import cache
@@ -15,8 +16,8 @@ COMPARABLE_SHARE = 0.08  # known share from which d' of every condition is compa
 def retention(scores: Array, baseline: Array) -> Array:
     """(score - baseline) / (dense - baseline) of every level, shape (..., k, l, r); NaN where dense is not above the
     baseline. It is not clipped: above 1 the compressed model is better than dense, below 0 it is under the baseline."""
-    above = scores[..., :1, :] - np.asarray(baseline)[:, None, None]
-    kept = scores[..., 1:, :] - np.asarray(baseline)[:, None, None]
+    zero = np.asarray(baseline).reshape(len(baseline), 1, -1)
+    above, kept = scores[..., :1, :] - zero, scores[..., 1:, :] - zero
     return np.divide(kept, above, out=np.full(kept.shape, np.nan), where=above > 0)
 
 
@@ -33,7 +34,7 @@ def rank_contrast(count: int) -> Array:
     return ranks / (ranks**2).sum() * (count - 1)
 
 
-def d_prime(score: Array, options: float | None, baseline: float, perfect: float = 1.0) -> Array:
+def d_prime(score: Array, options: float | None, baseline: float | Array, perfect: float = 1.0) -> Array:
     """Sensitivity of a score, on which guessing does not matter.
 
     With m options, the d' of an observer with equal-variance normal noise who picks the largest of m values: score =

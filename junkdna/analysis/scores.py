@@ -5,7 +5,7 @@ It reads no files: `answers_of` gives the answers of a group (`cell_answers.py` 
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,8 +56,28 @@ class Answers:
         return self.n_examples if self.cluster is None else len(np.unique(self.cluster[self.kept]))
 
 
+@dataclass(frozen=True)
+class Blind:
+    """The input-blind model of a dense group, as a group of one cell: its mean is the baseline of likelihoods.
+
+    It is the dense model of the first seed without the question. Only models that were not trained answer this kind, so
+    it depends on no seed.
+    """
+
+    dense: Hashable
+
+
+def blind_model(dense: Hashable, metric: str) -> list[Blind]:
+    """The input-blind model of a dense group if its mean is the baseline of the metric; else none.
+
+    This baseline is a mean over the evaluated examples and correlates with the scores, so it is drawn with them. Chance
+    and majority are fixed numbers.
+    """
+    return [Blind(dense)] if METRICS[metric].gold_column == "blind" else []
+
+
 class Scores:
-    """Scores of groups of cells. Memory: 4 bytes for each group and replicate."""
+    """Scores of groups of cells, and of `Blind` models. Memory: 4 bytes for each group and replicate."""
 
     def __init__(self, answers_of: Callable[[Hashable], Answers], replicates: int) -> None:
         self.answers_of = answers_of
@@ -68,12 +88,16 @@ class Scores:
     def by_seed(self, group: Hashable) -> dict[int, float]:
         """Score of a group's cells by seed; NaN if no example counts."""
         if group not in self._by_seed:
-            self._by_seed[group] = _seed_scores(self.answers_of(group))
+            self._by_seed[group] = _seed_scores(self._answers(group))
         return self._by_seed[group]
 
     def n_examples(self, group: Hashable) -> int:
         """Number of examples of a group that count."""
         return self.answers_of(group).n_examples
+
+    def n_independent(self, group: Hashable) -> int:
+        """Number of clusters of a group's examples that count; without clusters, of these examples."""
+        return self.answers_of(group).n_independent
 
     def panel(self, groups: Sequence[Hashable]) -> Panel:
         """The panel of some groups, in their order.
@@ -84,12 +108,14 @@ class Scores:
         """
         self.add(groups)
         scores = [self.by_seed(group) for group in groups]
-        seeds = sorted({seed for by_seed in scores if len(by_seed) > 1 for seed in by_seed})
+        repeated = [by_seed for by_seed in scores if len(by_seed) > 1]
+        seeds = sorted({seed for by_seed in repeated for seed in by_seed})
         left_out = [[_without(by_seed, seed) for seed in seeds] for by_seed in scores]
         return Panel(
             np.array([_mean([*by_seed.values()]) for by_seed in scores]),
             np.stack([self._replicates[group] for group in groups]),
             np.array(left_out, float).reshape(len(groups), len(seeds)),
+            min(map(len, repeated), default=1),
         )
 
     def forget(self) -> None:
@@ -102,12 +128,18 @@ class Scores:
         sets: dict[tuple, dict[Hashable, Answers]] = defaultdict(dict)
         for group in dict.fromkeys(groups):
             if group not in self._replicates:
-                answers = self.answers_of(group)
+                answers = self._answers(group)
                 sets[answers.evaluation_set][group] = answers
         for members in sets.values():
             names = list(members)
             for start in range(0, len(names), MEANS_AT_ONCE):
                 self._add_set({name: members[name] for name in names[start : start + MEANS_AT_ONCE]})
+
+    def _answers(self, group: Hashable) -> Answers:
+        if not isinstance(group, Blind):
+            return self.answers_of(group)
+        dense = self.answers_of(group.dense)
+        return replace(dense, given=dense.gold[None], seeds=dense.seeds[:1])
 
     def _add_set(self, members: dict[Hashable, Answers]) -> None:
         first = next(iter(members.values()))

@@ -8,12 +8,13 @@ from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.claims_table import claims
 from junkdna.analysis.difficulty_table import difficulty_table
 from junkdna.analysis.drops import drops
+from junkdna.analysis.published_overlay import reproduction
 from junkdna.analysis.scores import Scores
 from junkdna.study.study import Resolved
 
 
 def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False) -> dict[str, pl.DataFrame]:
-    """Name -> table, for each of `study.paths.TABLES`, from the table of cells and the cell files.
+    """Name -> table, for each of `result_columns.RESULTS`, from the table of cells and the cell files.
 
     With `partial`, cells may be missing. Raises UserError for cells that do not fit together.
     """
@@ -26,4 +27,5 @@ def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False)
         "claims": claims(resolved, cells, scores, bins),
         "behavior": behavior(resolved, cells, scores),
         "difficulty": difficulty_table(resolved, cells, scores, partial),
+        "reproduction": reproduction(compared),
     }

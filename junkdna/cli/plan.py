@@ -124,7 +124,7 @@ def _hours(resolved: Resolved, now: Snapshot, times: CellTimes) -> Iterator[str]
         yield f"        {command}"
     shared = [cell.compressed_path for cell in stored(now.left)]
     if left := len(shared) - present(shared):
-        yield f"        plus {left} jobs of rule compress, which store the compressions that cells read"
+        yield f"        plus {left} jobs of rule compress: compressed weights that several cells share"
 
 
 def disk_needed(resolved: Resolved, now: Snapshot, times: CellTimes) -> Disk:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from junkdna.analysis.findings import Headline
 
-CLAIM_COLUMNS = ("verdict", "experiment", "tested on", "effect (95 %)", "q", "seeds", "examples", "remarks")
+CLAIM_COLUMNS = ("verdict", "experiment", "tested on", "setting", "effect (95 %)", "q", "seeds", "examples", "remarks")
 DROP_COLUMNS = ("condition", "compression", "transfer", "score (95 %)", "drop (95 %)", "retention (95 %)", "seeds")
 
 
@@ -22,18 +22,19 @@ def claims(resolved: Resolved) -> Iterator[str]:
     Raises UserError if the study has no table of claims.
     """
     from junkdna.analysis.claim_catalog import CLAIMS
-    from junkdna.analysis.claims_table import headlines
+    from junkdna.analysis.claims_table import headlines, models_of
 
-    table = _read(resolved, "claims")
-    heads = headlines(table)
+    table = read_table(resolved, "claims")
+    heads, models = headlines(table), len(models_of(table))
     for name, claim in CLAIMS.items():
-        yield f"{claim.label}: {_headline(heads[name])}"
+        for model, head in heads[name].items():
+            yield f"{claim.label}{f', {model}' if models > 1 else ''}: {_headline(head)}"
         yield f"  effect: {claim.effect}"
-        rows = [_claim_row(row) for row in table.filter(claim=name).iter_rows(named=True)]
+        rows = [_claim_row(row, models > 1) for row in table.filter(claim=name).iter_rows(named=True)]
         yield from (f"  {line}" for line in aligned(CLAIM_COLUMNS, rows)) if rows else ()
         yield ""
     margin = resolved.study.claims.margin
-    yield f"The margin is {margin:g} of retention. Verdicts hold for this model, for examples and runs like these."
+    yield f"The margin is {margin:g} of retention. A verdict covers one model, and examples and runs like these."
 
 
 def _headline(head: "Headline") -> str:
@@ -42,11 +43,12 @@ def _headline(head: "Headline") -> str:
     return f"{head.verdict.upper()}{reason}{f'; rows: {counts}' if counts else ''}"
 
 
-def _claim_row(row: dict) -> tuple[str, ...]:
+def _claim_row(row: dict, name_model: bool) -> tuple[str, ...]:
     return (
         row["verdict"],
         row["experiment"] or "(whole study)",
         row["unit"],
+        f"{row['model']}: {row['setting']}" if name_model else row["setting"],
         interval(row["estimate"], row["low"], row["high"]),
         "" if row["q"] is None else f"{row['q']:.3f}",
         str(row["n_seeds"]),
@@ -56,7 +58,7 @@ def _claim_row(row: dict) -> tuple[str, ...]:
 
 
 def _remarks(row: dict) -> Iterator[str]:
-    """Why a finding is not decided or not to be trusted, and what would decide it."""
+    """Why a finding is undecided or in doubt, and how many seeds or examples it would take."""
     if row["reason"]:
         yield row["reason"]
     if row["scale_free"]:
@@ -64,11 +66,11 @@ def _remarks(row: dict) -> Iterator[str]:
     if row["other_baseline"]:
         yield f"with the other baseline: {row['other_baseline']}"
     if row["verdict"] == "undecided" and row["detectable"] is not None:
-        yield f"could have found {row['detectable']:.2f}"
+        yield f"could have detected {row['detectable']:.2f}"
         if row["seeds_needed"] is not None:
-            yield f"about {row['seeds_needed']} seeds would do"
+            yield f"needs about {row['seeds_needed']} seeds"
         elif row["examples_needed"] is not None:
-            yield f"about {row['examples_needed']} examples would do"
+            yield f"needs about {row['examples_needed']:,} examples"
 
 
 def drops(resolved: Resolved, experiment: str | None = None) -> Iterator[str]:
@@ -76,7 +78,7 @@ def drops(resolved: Resolved, experiment: str | None = None) -> Iterator[str]:
 
     Raises UserError for an unknown experiment, and if the study has no table of drops.
     """
-    table = _read(resolved, "drops")
+    table = read_table(resolved, "drops")
     if experiment is not None and experiment not in (
         names := table["experiment"].unique(maintain_order=True).to_list()
     ):
@@ -113,7 +115,8 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _read(resolved: Resolved, name: str) -> "pl.DataFrame":
+def read_table(resolved: Resolved, name: str) -> "pl.DataFrame":
+    """A table of a finished study. Raises UserError if the study has none."""
     from junkdna.storage.tables import read_frame
 
     folder = Path("results/studies") / resolved.study.study

@@ -14,7 +14,15 @@ from junkdna.report.catalog import Outline, figure_names
 from junkdna.storage.fingerprint import canonical_json, digest
 from junkdna.storage.study_commands import DEFAULT_STUDY
 from junkdna.study import grid, settings_from_study
-from junkdna.study.cell import Cell, calibration_path, has_shots, parse_cell_path, parse_compression, parse_knobs
+from junkdna.study.cell import (
+    Cell,
+    calibration_path,
+    has_shots,
+    knob_text,
+    parse_cell_path,
+    parse_compression,
+    parse_knobs,
+)
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
 from junkdna.study.file_kinds import check_kind
 from junkdna.study.grid import all_cells
@@ -77,15 +85,31 @@ def from_here(file: Path) -> Path:
 
 def figure_files(resolved: Resolved, folder: str) -> list[str]:
     """Paths of all figures of the study's active experiments."""
+    published = _published_experiments(resolved)
     outlines = {
         name: Outline(
             set(exp.transfer),
             len({*grid.conditions(exp, resolved.tasks)}),
             {compression.tag for compression in grid.levels(exp.compressions)},
+            name in published,
         )
         for name, exp in resolved.study.active().items()
     }
     return [f"{folder}/figures/{stem}.{extension}" for stem in figure_names(outlines) for extension in FORMATS]
+
+
+def _published_experiments(resolved: Resolved) -> set[str]:
+    """The experiments with a curve that a published curve covers. Imports polars only for models of the Hub."""
+    hubs = {name: model.hub for name, model in resolved.study.models.items() if model.hub}
+    if not hubs:
+        return set()
+    from junkdna.analysis.published_overlay import is_covered
+
+    def shown(cell: Cell) -> tuple[str, ...]:
+        knobs = knob_text(cell.knobs) if cell.knobs else ""
+        return (hubs.get(cell.model, ""), cell.task, knobs, cell.compression.tag, cell.transfer)
+
+    return {name for name, cells in grid.expand(resolved).items() if is_covered(map(shown, cells))}
 
 
 def study_text(resolved: Resolved) -> str:

@@ -14,7 +14,7 @@ def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
     """Lines with the paths of the results of a study, below `start`."""
     folder = start / "results/studies" / resolved.study.study
     yield f"figures  {folder}/figures/  (PDF, SVG, PNG; start with headline.png)"
-    yield f"tables   {folder}/tables/claims.csv, drops.csv, behavior.csv, cells.parquet"
+    yield f"tables   {folder}/tables/claims.csv, drops.csv, behavior.csv, reproduction.csv, cells.parquet"
     yield f"report   {folder}/report.html"
     if (folder / FOLDER).is_dir():
         yield f"partial  {folder}/{FOLDER}/  (written while cells were missing)"

@@ -34,11 +34,13 @@ class Outline(NamedTuple):
 
     `modes` are its transfer modes, `conditions` is its number of conditions (task x knobs), and `compressions` are the
     tags of its compressions. None means that the tags are unknown; then every compression is taken to have a sparsity.
+    `published` says whether a published curve covers one of its curves (`published_overlay`).
     """
 
     modes: Collection[str]
     conditions: int
     compressions: Collection[str] | None = None
+    published: bool = False
 
     def levels(self) -> set[str]:
         """The kinds of level of its compressions; empty if every cell is dense."""
@@ -58,6 +60,7 @@ class Figure:
     `levels`: at least one of these kinds of level (`levels.LEVEL_KINDS`); empty for no requirement.
     `modes`: rows without fine-tuning ("none"), or rows of a compressed and fine-tuned model ("tuned"); empty for no
     requirement.
+    `published`: whether a published curve must cover one of the experiment's curves.
     """
 
     name: str = ""
@@ -68,6 +71,7 @@ class Figure:
     conditions: int = 1
     levels: tuple[str, ...] = ()
     modes: str = ""
+    published: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for an invalid name or value."""
@@ -84,7 +88,8 @@ class Figure:
         tuned = {*outline.modes} - {"none", "dense"}
         has_modes = {"": True, "none": "none" in outline.modes, "tuned": bool(tuned)}[self.modes]
         has_levels = not self.levels or not outline.levels().isdisjoint(self.levels)
-        return has_modes and has_levels and outline.conditions >= self.conditions
+        has_published = outline.published or not self.published
+        return has_modes and has_levels and has_published and outline.conditions >= self.conditions
 
 
 def _read() -> dict[str, Figure]:
@@ -110,9 +115,14 @@ def experiment_figures(experiment: str, outline: Outline) -> list[str]:
 
 def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
     """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself."""
+    from junkdna.analysis.published_overlay import SHOWN, is_covered
+
     return {
         rows["experiment"][0]: Outline(
-            set(rows["transfer"]), rows.select("task", "knobs").n_unique(), set(rows["compression"])
+            set(rows["transfer"]),
+            rows.select("task", "knobs").n_unique(),
+            set(rows["compression"]),
+            is_covered(rows.select(SHOWN).rows()),
         )
         for rows in drops.partition_by("experiment", maintain_order=True)
     }

@@ -54,6 +54,11 @@ class Results:
         """One row per row of drops and bin of a published difficulty (docs/external-difficulty.md)."""
         return self._table("difficulty")
 
+    @cached_property
+    def reproduction(self) -> pl.DataFrame:
+        """One row per curve that the paper published too: how far it is from the published one (docs/published.md)."""
+        return self._table("reproduction")
+
     def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
         """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
 

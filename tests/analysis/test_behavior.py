@@ -15,6 +15,8 @@ from junkdna.analysis.behavior import SCHEMA, behavior, intervals
 from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.draws import Draws, clusters
 from junkdna.analysis.intervals import Panel, wilson
+from junkdna.analysis.mean_panels import mean_panels
+from junkdna.analysis.option_probabilities import blind_nll
 from junkdna.analysis.scores import Scores
 from junkdna.errors import UserError
 from junkdna.run.cell_file import EXAMPLE
@@ -142,7 +144,7 @@ def test_nothing_is_nan_or_infinite(study):
 
 def test_flips_and_agreement_are_those_of_scikit_learn_and_scipy(study):
     resolved, answers, facts = study
-    found = table(resolved, facts).filter(pl.col("kind") != "regress")
+    found, clustered = table(resolved, facts).filter(pl.col("kind") != "regress"), 0
     for row in found.iter_rows(named=True):
         both = pairs(answers, row)
         assert len(both) == row["n_seeds"]
@@ -151,12 +153,30 @@ def test_flips_and_agreement_are_those_of_scikit_learn_and_scipy(study):
         assert row["broken"] == pytest.approx(np.mean([b for b, _ in counts]) / N)
         assert row["fixed"] == pytest.approx(np.mean([f for _, f in counts]) / N)
         assert row["flips"] == pytest.approx(row["broken"] + row["fixed"])
-        p = np.mean([binomtest(b, b + f).pvalue for b, f in counts])
+        cluster_n = clusters(both[0][0]["cluster"].to_list())
+        if cluster_n is None:
+            p = np.mean([binomtest(b, b + f).pvalue for b, f in counts])
+        else:
+            p = np.mean([sign_flip_p(np.bincount(cluster_n, d.astype(int) - o)) for d, o in right])
+            clustered += 1
         assert row["mcnemar_p"] == pytest.approx(p if len(both) == 1 else min(1, 2 * p))
         if row["kind"] != "generate":
             given = [(dense["prediction"].to_list(), other["prediction"].to_list()) for dense, other in both]
             assert row["kappa"] == pytest.approx(np.mean([cohen_kappa_score(*each) for each in given]))
             assert row["agreement"] == pytest.approx(np.mean([np.equal(*each).mean() for each in given]))
+    assert 0 < clustered < found.height
+
+
+def sign_flip_p(net: np.ndarray) -> float:
+    """Chance that passages with random signs sum to as much as observed, one passage after the other."""
+    chances = {0: 1.0}
+    for each in net:
+        sums: dict[int, float] = {}
+        for total, chance in chances.items():
+            for sign in (-1, 1):
+                sums[total + sign * each] = sums.get(total + sign * each, 0) + chance / 2
+        chances = sums
+    return sum(chance for total, chance in chances.items() if abs(total) >= abs(net.sum()))
 
 
 def deciding(frame: pl.DataFrame, row: dict) -> np.ndarray:
@@ -299,11 +319,38 @@ def test_intervals_are_those_of_a_slow_bootstrap(study):
         assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((low, high), rel=1e-3)
 
 
+@pytest.mark.parametrize("classes", [True, False])
+def test_the_baseline_of_information_is_drawn_with_the_likelihoods(classes):
+    """Questions with more options, and rare classes, are harder for a model with and without the input."""
+    rng, n = np.random.default_rng(2), 300
+    options = np.full(n, 8) if classes else rng.choice([2, 4, 8], n)
+    gold = rng.choice(8, n, p=np.array([43, 22, 11, 6, 6, 4, 4, 4]) / 100) if classes else np.zeros(n, int)
+    blind = blind_nll(gold, options, classes)
+    dense = blind * 0.6 + rng.gamma(4, 0.02, n)
+    other = dense + rng.gamma(20, 0.005, n)
+    draws = Draws(tuple(map(str, range(n))), 2000)
+    none = np.zeros((3, n))
+    row = intervals(mean_panels({"a": np.stack([*none, other, dense, blind])[None]}, draws)["a"], n)
+    kept, fixed = [], []
+    for _, counts in draws.blocks():
+        for drawn in counts.astype(int):
+            at = np.repeat(np.arange(n), drawn)
+            h0 = entropy(np.bincount(gold[at])) if classes else np.log(options[at]).mean()
+            kept.append((h0 - other[at].mean()) / (h0 - dense[at].mean()))
+            fixed.append((blind.mean() - other[at].mean()) / (blind.mean() - dense[at].mean()))
+    low, high = np.quantile(kept, [0.025, 0.975])
+    assert (row["information_retained_low"], row["information_retained_high"]) == pytest.approx(
+        (low, high), abs=0.01 if classes else 1e-4
+    )
+    width = row["information_retained_high"] - row["information_retained_low"]
+    assert width < 0.8 * np.ptp(np.quantile(fixed, [0.025, 0.975]))
+
+
 def test_seeds_widen_an_interval():
     """high = T + sqrt(t^2 V + (u - T)^2), with V the jackknife variance of three seeds."""
-    value, replicates = np.array([0.4, 0.1, 0.2, 1.0, 0.8]), np.random.default_rng(0).random((5, 200))
+    value, replicates = np.array([0.4, 0.1, 0.2, 1.0, 0.8, 1.4]), np.random.default_rng(0).random((6, 200))
     left_out = value[:, None] + np.array([-0.02, 0.0, 0.02])
-    row = intervals(Panel(value, replicates, left_out), entropy=1.4, units=50)
+    row = intervals(Panel(value, replicates, left_out), units=50)
     variance = 2 / 3 * 2 * 0.02**2
     upper = np.quantile(replicates[0], 0.975) - 0.4
     assert row["broken_high"] == pytest.approx(min(1, 0.4 + (t.ppf(0.975, 2) ** 2 * variance + upper**2) ** 0.5))

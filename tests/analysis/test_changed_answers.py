@@ -1,7 +1,10 @@
-"""Broken and fixed answers, kappa, and McNemar's test: against scikit-learn and SciPy."""
+"""Broken and fixed answers, kappa, and McNemar's test: against scikit-learn, SciPy and all signs of few clusters."""
+
+from itertools import product
 
 import numpy as np
 import pytest
+from planted_clusters import changes, modified_obuchowski, rejected
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
@@ -34,7 +37,45 @@ def test_kappa_of_constant_answers():
 def test_mcnemar_is_an_exact_binomial_test(counts):
     total = sum(counts)
     wanted = binomtest(counts[0], total).pvalue if total else 1.0
-    assert mcnemar(*counts) == pytest.approx(wanted, rel=1e-9)
+    broken_n, fixed_n = np.arange(500) < counts[0], np.arange(500) >= 500 - counts[1]
+    assert mcnemar(broken_n, fixed_n) == pytest.approx(wanted, rel=1e-9)
+    each_its_own = np.random.default_rng(0).permutation(500)
+    assert mcnemar(broken_n, fixed_n, each_its_own) == mcnemar(broken_n, fixed_n)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 2), (1, 2, 3, 4), (5, 5, 1, 1, 7), (1, 1, 1, 1), (3, 1, 8, 2, 2, 6, 4)])
+@pytest.mark.parametrize("seed", range(5))
+def test_clusters_have_random_signs(sizes, seed):
+    """All signs tried, one by one."""
+    rng = np.random.default_rng(seed)
+    cluster_n = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    direction = rng.choice([-1, 0, 1], len(cluster_n), p=[0.2, 0.3, 0.5])
+    net = [direction[cluster_n == at].sum() for at in range(len(sizes))]
+    sums = np.array([np.dot(signs, net) for signs in product((-1, 1), repeat=len(sizes))])
+    wanted = np.mean(np.abs(sums) >= abs(sum(net)))
+    assert mcnemar(direction == 1, direction == -1, cluster_n) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_passage_with_all_answers_broken_counts_once():
+    """Ten answers of one passage break and nothing else changes: the sign of one passage says nothing."""
+    broken_n, none_n = np.arange(100) < 10, np.zeros(100, bool)
+    assert mcnemar(broken_n, none_n, np.arange(100) // 10) == 1
+    assert mcnemar(broken_n, none_n) == pytest.approx(2 / 1024)
+
+
+def test_many_clusters_agree_with_the_modified_obuchowski_test():
+    name = "200 clusters of 1 to 20, correlation 0.6"
+    for study in range(20):
+        found, theirs = mcnemar(*changes(name, study)), modified_obuchowski(*changes(name, study))
+        assert found == pytest.approx(theirs, abs=0.05)
+
+
+def test_mcnemars_test_holds_its_level_in_clusters():
+    """400 studies; 32 or more below 0.05 have a chance of 0.004 at a level of 0.05."""
+    studies = [dict(rejected("200 clusters of 1 to 20, correlation 0.6", study)) for study in range(400)]
+    assert sum(each["clusters"] for each in studies) < 32
+    assert sum(each["clusters"] for each in studies) >= 8  # and has not lost its power
+    assert sum(each["single answers"] for each in studies) >= 50
 
 
 def test_several_p_values_become_twice_their_mean():
@@ -49,5 +90,5 @@ def test_the_combined_p_value_holds_its_level_for_runs_that_share_their_examples
     for _ in range(2000):
         first = rng.integers(0, 2, 30)
         second = np.where(np.arange(30) < 15, first, rng.integers(0, 2, 30))
-        below += combined_p([mcnemar(int(run.sum()), int(30 - run.sum())) for run in (first, second)]) < 0.05
+        below += combined_p([mcnemar(run, 1 - run) for run in (first, second)]) < 0.05
     assert below / 2000 <= 0.05

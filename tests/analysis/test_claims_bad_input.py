@@ -1,51 +1,15 @@
 """Claims on incomplete, broken or uninformative studies: a clear message or a row that names the reason, no crash."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import polars as pl
 import pytest
-from made_cells import MadeCells, make
+from made_cells import MadeCells
+from made_studies import CHOICE, CONTEXT, PRUNED, steady, study, trained
 
 from junkdna.analysis.claims_table import headlines
 from junkdna.errors import UserError
 from junkdna.study.cell import Cell
-from junkdna.study.load import resolve
-
-MODELS = {"enc": {"kind": "encoder", "local": "enc"}, "dec": {"kind": "decoder", "local": "dec"}}
-LEVELS = (0.3, 0.5, 0.7, 0.9)
-PRUNED = [{"method": "magnitude", "sparsity": list(LEVELS)}]
-CHOICE = ("sciq", "csqa", "arc_easy", "arc_challenge", "openbookqa", "social_iqa")
-
-
-def study(tasks: tuple[str, ...], *, claims: dict | None = None, **experiments: dict) -> dict:
-    base = {"title": "", "models": ["dec"], "tasks": [*tasks], "compressions": PRUNED}
-    return {
-        "study": "made", "models": MODELS, "tasks": dict.fromkeys(tasks), "bootstrap": 500,
-        "experiments": {name: base | more for name, more in (experiments or {"only": {}}).items()},
-        "claims": claims or {},
-    }  # fmt: skip
-
-
-def trained(seeds: list[int], **more: object) -> dict:
-    return {"models": ["enc"], "transfer": ["dense", "sparse", "sparse_to_dense"], "seeds": seeds} | more
-
-
-def steady(cell: Cell) -> float:
-    """Steadily falling from 0.85 to 0.4, twice as fast without a passage."""
-    steep = 0.5 if dict(cell.knobs).get("context", "none") == "none" else 0.25
-    return 0.85 - steep * cell.compression.nominal_sparsity
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., MadeCells]:
-    def build(data: dict, right: Callable[[Cell], float] = steady, n: int = 400) -> MadeCells:
-        return make(monkeypatch, resolve(data, "test"), right, n)
-
-    return build
-
-
-CONTEXT = {"knobs": {"context": ["none", "passage"]}}
 
 
 def test_a_sound_study_has_verdicts(made) -> None:
@@ -226,6 +190,7 @@ def test_five_tasks_have_an_estimate(made) -> None:
 
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
+TEN = (*CHOICE, "hellaswag", "piqa", "copa", "winogrande")
 PAIRS = [{"easy": easy, "hard": hard} for easy, hard in pairwise(CHOICE)]
 
 
@@ -252,7 +217,8 @@ def test_pairs_that_agree_exactly_have_a_verdict(made, monkeypatch: pytest.Monke
     from junkdna.analysis import across_pairs
 
     monkeypatch.setattr(across_pairs, "_gap", lambda block: 0.2)
-    rows = made(study(CHOICE, claims={"pairs": PAIRS})).claims("steeper_when_harder")
+    pairs = [{"easy": easy, "hard": hard} for easy, hard in zip(TEN[::2], TEN[1::2], strict=True)]
+    rows = made(study(TEN, claims={"pairs": pairs})).claims("steeper_when_harder")
     [row] = [row for row in rows if row["unit"] == "mean of 5 pairs"]
     assert row["estimate"] == pytest.approx(0.2)
     assert row["verdict"] == "supported"
@@ -291,5 +257,7 @@ def test_an_empty_study_has_untestable_headlines(made) -> None:
     empty = claims(cells.resolved, cells.facts.clear(), Scores(CellAnswers(cells.resolved, {}), 200), {})
     assert empty.is_empty()
     heads = headlines(empty)
-    assert {head.verdict for head in heads.values()} == {"untestable"}
-    assert {head.reason for head in heads.values()} == {"no experiment of the study tests it"}
+    assert {head.verdict for by_model in heads.values() for head in by_model.values()} == {"untestable"}
+    assert {head.reason for by_model in heads.values() for head in by_model.values()} == {
+        "no experiment of the study tests it"
+    }

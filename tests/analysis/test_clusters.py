@@ -7,10 +7,11 @@ import toy
 import toy_run
 
 from junkdna.analysis import cell_answers
-from junkdna.analysis.cell_answers import CellAnswers, Group
+from junkdna.analysis.cell_answers import HALVES, CellAnswers, Group
 from junkdna.analysis.draws import Draws, clusters
 from junkdna.analysis.effects import effects
 from junkdna.analysis.scores import Answers, Scores
+from junkdna.seeds import seed_for
 from junkdna.study.load import resolve
 
 SIZE, COUNT = 5, 60
@@ -95,3 +96,37 @@ def test_clusters_are_read_from_the_cells(world, monkeypatch):
             assert found is None
         else:
             assert [found.tolist().index(each) for each in found] == [wanted.index(each) for each in wanted]
+
+
+def halves(world: object, monkeypatch: pytest.MonkeyPatch, names: list[str | None]) -> list[list[bool]]:
+    """Which examples each half of an evaluation set has."""
+    n = len(names)
+    table = pl.DataFrame({"id": IDS[:n], "cluster": pl.Series(names, dtype=pl.String), "gold": [1.0] * n,
+                          "prediction": [1.0] * n})  # fmt: skip
+    monkeypatch.setattr(cell_answers, "examples_of", lambda cell, columns: table.select(columns))
+    resolved = resolve(toy.STUDY, "test")
+    cell = toy_run.grid.all_cells(resolved)[0]
+    read = CellAnswers(resolved, {})
+    found = [read(Group((cell,), half)).subset.tolist() for half in HALVES]
+    assert [a != b for a, b in zip(*found, strict=True)] == [True] * n
+    alone = [seed_for("half", cell.task, each) % 2 == 0 for each in IDS[:n]]
+    return [found[0], alone]
+
+
+def test_a_passage_is_in_one_half(world, monkeypatch):
+    """The halves share no noise, so examples of one passage belong together; others keep their half."""
+    names = [None if at % 6 == 5 else f"passage {at % 40}" for at in range(N)]
+    first, alone = halves(world, monkeypatch, names)
+    sides = {
+        name: {side for side, each in zip(first, names, strict=True) if each == name} for name in {*names} - {None}
+    }
+    assert {len(each) for each in sides.values()} == {1}
+    assert 8 <= sum(True in each for each in sides.values()) <= 32
+    without = [at for at, name in enumerate(names) if name is None]
+    assert [first[at] for at in without] == [alone[at] for at in without]
+
+
+@pytest.mark.parametrize("names", [[None] * 50, [f"passage {at}" for at in range(50)]])
+def test_examples_that_share_no_passage_keep_their_half(world, monkeypatch, names):
+    first, alone = halves(world, monkeypatch, names)
+    assert first == alone

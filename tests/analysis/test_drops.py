@@ -16,11 +16,11 @@ from junkdna.analysis import cell_answers
 from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.draws import Draws
 from junkdna.analysis.drops import drops
+from junkdna.analysis.result_columns import RESULTS
 from junkdna.analysis.scores import Scores
 from junkdna.errors import UserError
 from junkdna.study.cell import Cell
 from junkdna.study.load import resolve
-from junkdna.study.paths import TABLES
 from junkdna.study.study import Resolved
 
 # --- groups and references --------------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ def test_toy_study_end_to_end(toy_world_once, tmp_path, monkeypatch):
     toy_run.run_all(resolved)
     folder = toy_run.join(resolved) / "tables"
     cells, output = folder / "cells.parquet", folder / "drops.parquet"
-    assert {file.stem for file in folder.iterdir()} == {"cells", *TABLES}
+    assert {file.stem for file in folder.iterdir()} == {"cells", *RESULTS}
     table, facts = pl.read_parquet(output), pl.read_parquet(cells)
     assert table.height == 14
     assert table.select(GROUP).is_unique().all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from junkdna.analysis.intervals import SMALLEST_P, Fit, Panel, wilson
+from junkdna.analysis.intervals import Fit, Panel, wilson
 
 
 def panel(seeds: int, replicates: int = 1000, cells: int = 3, rng_seed: int = 0) -> tuple[Panel, np.ndarray]:
@@ -163,7 +163,7 @@ def test_a_p_value_is_the_level_at_which_the_limit_is_at_the_bound(seeds: int) -
     bound = fit.estimate - 0.05
     for at in range(2):
         p = fit.p_above(bound[at])[at]
-        assert SMALLEST_P < p < 0.5
+        assert 1 / 5001 < p < 0.5
         assert fit.limits(1 - 2 * p)[0][at] == pytest.approx(bound[at], abs=1e-4)
         p = fit.p_below(fit.estimate[at] + 0.05)[at]
         assert fit.limits(1 - 2 * p)[1][at] == pytest.approx(fit.estimate[at] + 0.05, abs=1e-4)
@@ -177,7 +177,7 @@ def test_the_p_value_of_one_seed_is_the_share_of_replicates_beyond_the_bound() -
 
 def test_p_values_have_bounds() -> None:
     fit = Fit(np.array([0.5]), np.full((1, 1000), 0.5), np.zeros(1), 1)
-    assert fit.p_above(0.1)[0] == pytest.approx(SMALLEST_P, rel=1e-3)
+    assert fit.p_above(0.1)[0] == pytest.approx(1 / 1001, rel=1e-3)  # as if one more draw were at the bound
     skewed = Fit(np.array([0.5]), np.linspace(-1, 0, 1000)[None], np.zeros(1), 1)
     assert skewed.p_above(0.4)[0] == 0.5  # above the bound, but the replicates are not
     assert fit.p_above(0.5)[0] == fit.p_below(0.5)[0] == 1

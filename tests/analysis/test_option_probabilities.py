@@ -8,7 +8,7 @@ from scipy.stats import entropy
 
 from junkdna.analysis.option_probabilities import (
     bits_per_byte,
-    blind_entropy,
+    blind_nll,
     fitted_temperature,
     kl_divergence,
     log_probabilities,
@@ -98,10 +98,13 @@ def test_there_is_no_temperature_for_scores_that_say_nothing_or_everything():
 
 
 def test_what_is_known_without_the_input():
-    assert blind_entropy(np.array([0, 1, 0]), np.array([2, 4, 4]), classes=False) == pytest.approx(np.log(32) / 3)
+    options = np.array([2, 4, 4])
+    assert blind_nll(np.array([0, 1, 0]), options, classes=False) == pytest.approx(np.log(options))
     gold = np.array([0] * 6 + [2] * 3 + [1])
-    assert blind_entropy(gold, np.full(10, 3), classes=True) == pytest.approx(entropy([0.6, 0.3, 0.1]))
-    assert blind_entropy(np.zeros(5, int), np.full(5, 2), classes=True) == 0
+    found = blind_nll(gold, np.full(10, 3), classes=True)
+    assert found == pytest.approx(-np.log([0.6] * 6 + [0.3] * 3 + [0.1]))
+    assert found.mean() == pytest.approx(entropy([0.6, 0.3, 0.1]))
+    assert (blind_nll(np.zeros(5, int), np.full(5, 2), classes=True) == 0).all()
 
 
 def test_bits_per_byte_by_hand():

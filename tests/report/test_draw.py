@@ -84,7 +84,10 @@ def test_outlines_count_conditions_and_not_models():
     ]
     tables.append(Condition("a", "options=2", "A2", 0.25, 0.8, 0.5, "alone"))
     tags = {"dense", *(f"magnitude-0.{level}" for level in range(1, 10))}
-    assert catalog.outlines(drops_table(tables)) == {"x": (set(MODES), 2, tags), "alone": ({"none"}, 1, tags)}
+    assert catalog.outlines(drops_table(tables)) == {
+        "x": (set(MODES), 2, tags, False),
+        "alone": ({"none"}, 1, tags, False),
+    }
 
 
 def test_names_and_report_import_no_heavy_package():

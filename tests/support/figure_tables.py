@@ -29,6 +29,7 @@ class Condition:
     half: float
     experiment: str = "context"
     model: str = "SmolLM2-135M"
+    hub: str = ""
     transfers: tuple[str, ...] = ("none",)
     methods: tuple[str, ...] = ("magnitude",)
     levels: tuple[float, ...] = LEVELS
@@ -137,6 +138,7 @@ def row(rng: np.random.Generator, c: Condition, tag: str, transfer: str, dense: 
         "knobs": c.knobs,
         "label": c.label,
         "title": c.title or c.label,
+        "hub": c.hub,
         "knob_values": c.knob_values or c.knobs,
         "metric": c.metric,
         "kind": c.kind or ("choice" if transfer == "none" else "classify"),

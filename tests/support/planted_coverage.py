@@ -1,6 +1,7 @@
 """Whether 95 % intervals of drawn studies contain the planted truth: of single cells, and of contrasts of conditions.
 
-The previous rule is computed for comparison: percentiles of a bootstrap that redraws the seeds too.
+A previous rule is computed for comparison: percentiles of a bootstrap that redraws the seeds too, or, for likelihoods,
+a baseline that is not drawn with the scores.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -33,6 +34,8 @@ ITEM_SCATTER = 1.5  # standard deviation of the logit over examples
 DENSE, PRUNED = 1.2, 0.2  # mean logit of a right answer
 NOISE = {DENSE: 0.6, PRUNED: 1.2}  # of a predicted number around the gold one, whose standard deviation is 1
 SAME_NOISE = 0.7  # correlation of this noise between runs
+LIKELIHOODS = {"likelihood, scatter 0.0": 0.0, "likelihood, scatter 0.2": 0.2}
+BLIND, TOLD, LOST = (6, 0.2), (3, 0.1), (2, 0.05)  # shape and scale of gamma distributions, in bits per byte
 
 
 def contrast_covered(name: str, seeds: int, replicates: int, study: int) -> Iterable[tuple[str, float]]:
@@ -79,6 +82,33 @@ def cell_covered(name: str, seeds: int, replicates: int, study: int) -> Iterable
     runs = [[(which, seed) for seed in range(seeds)] for which in ("dense", "pruned")]
     low, high = redrawn_limits(scores, runs, lambda m: (m[0] - m[1])[None], study)
     yield "drop, old", float(low[0] <= truth["drop"] <= high[0])
+
+
+def likelihood_covered(name: str, seeds: int, replicates: int, study: int) -> Iterable[tuple[str, float]]:
+    """Whether the interval of retention of a likelihood contains its truth, and that with a fixed baseline."""
+    scatter = LIKELIHOODS[name]
+    found = _likelihoods(scatter, seeds, study)
+    scores, baseline = Scores(found.__getitem__, replicates), float(found["dense"].gold.mean())
+    row = effects(scores, "pruned", "dense", baseline)
+    truth = 1 - np.prod(LOST) * np.exp(scatter**2 / 2) / np.prod(TOLD)
+    yield "drawn", float(row["retention_low"] <= truth <= row["retention_high"])
+    fixed = scores.panel(["dense", "pruned"]).fit(lambda m: ((m[1] - baseline) / (m[0] - baseline))[None])
+    low, high = fixed.limits()
+    yield "fixed", float(low[0] <= truth <= high[0])
+
+
+def _likelihoods(scatter: float, seeds: int, study: int) -> dict[Hashable, Answers]:
+    """A text costs some bits per byte without its question. The question saves a part of them in the dense model, which
+    depends on no seed. A pruned run loses some of that part, times a factor exp(scatter z) that is its own."""
+    generator = np.random.default_rng(seed_for("planted likelihoods", scatter, seeds, study))
+    blind, told = -generator.gamma(*BLIND, EXAMPLES), generator.gamma(*TOLD, EXAMPLES)
+    lost = generator.gamma(*LOST, (seeds, EXAMPLES)) * np.exp(scatter * generator.standard_normal((seeds, 1)))
+    given = {"dense": (blind + told)[None], "pruned": blind + told - lost}
+    ids = tuple(f"likelihood-{study}-{n}" for n in range(EXAMPLES))
+    return {
+        which: Answers("log2_likelihood_per_byte", ids, blind, rows, tuple(range(len(rows))))
+        for which, rows in given.items()
+    }
 
 
 def _answers(metric: str, scatter: float, seeds: int, study: int) -> dict[Hashable, Answers]:

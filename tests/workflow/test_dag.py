@@ -14,6 +14,7 @@ import yaml
 from project import ROOT
 from workflow_run import cells, change, environment, planned, snakemake
 
+from junkdna.analysis.result_columns import check_columns
 from junkdna.dag.disk import disk
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.units import size_of
@@ -65,6 +66,10 @@ def test_everything_is_made_and_a_second_run_has_nothing_to_do(finished: Path) -
         "factoid_vs_choice": 4,
     }  # fmt: skip
     assert pl.read_csv(folder / "tables/drops.csv").height == drops.height
+    reproduction = pl.read_parquet(folder / "tables/reproduction.parquet")
+    assert reproduction.is_empty()  # no model of this study is one of the published curves
+    check_columns("reproduction", reproduction)
+    assert pl.read_csv(folder / "tables/reproduction.csv").columns == reproduction.columns
     again = snakemake(finished)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout

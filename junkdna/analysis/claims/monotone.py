@@ -7,15 +7,17 @@ import numpy as np
 
 from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.evidence import Block, Evidence, decision, untestable
-from junkdna.analysis.findings import Finding
+from junkdna.analysis.findings import FALSE_DISCOVERY_RATE, Finding
 from junkdna.analysis.intervals import Fit
 
 CLAIM = Claim(
     label="Performance falls steadily",
     statement="The more of the small-magnitude weights are pruned, the lower is the performance.",
-    effect="fall: 1 - retention at the highest level",
-    supported="the fall is more than D and no level is above a weaker one (dense included) by the study's `rise`",
-    contradicted="the fall is less than D, or some level is above a weaker one by at least D",
+    effect="the fall, which is 1 - retention at the highest level",
+    supported="the fall is more than D, and retention at no level exceeds that at a weaker one (dense included) by "
+    "`rise`",
+    contradicted="otherwise, if the fall is less than D, or retention at some level exceeds that at a weaker one by at "
+    "least D",
     source="arXiv 2310.02277, section 1",
     order=0,
 )
@@ -44,9 +46,10 @@ def _finding(block: Block, unit: str) -> Finding:
         return np.stack([1 - steps[-1], *(steps[later] - steps[earlier] for earlier, later in pairs)])
 
     fit = block.panel().fit(statistic)
+    steady = _p_supported(block, fit)
     return decision(
         block, fit, FALL, None, unit=unit, details=_details(block, fit, pairs),
-        p_supported=_p_supported(block, fit), p_contradicted=_p_contradicted(block, fit),
+        p_supported=steady, p_contradicted=1.0 if steady <= FALSE_DISCOVERY_RATE else _p_contradicted(block, fit),
     )  # fmt: skip
 
 

@@ -5,30 +5,32 @@ from collections.abc import Iterator
 import numpy as np
 
 from junkdna.analysis.claim_catalog import Claim
-from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, untestable
+from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, prunes_small_weights, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.interpolation import along, segment
 from junkdna.analysis.ordering import Ladder, paired_ladders
 from junkdna.analysis.retention import rank_contrast
+from junkdna.analysis.scale_free import NOT_COMPARABLE, ScaleFree, of_fit, shared_levels
 
 CLAIM = Claim(
     label="Not so under quantization",
     statement="At matched bits, difficulty matters for pruning and not for quantization.",
-    effect="quantization_share x (what the hardest condition loses more than the easiest under pruning) - (the same "
-    "under quantization), at matched effective bits per weight",
-    supported="pruning costs the hardest condition more than D, and the effect is above 0",
-    contradicted="pruning costs the hardest condition more than D, and the effect is below 0",
+    effect="`quantization_share` x gap under pruning - gap under quantization, at matched effective bits per weight; "
+    "the gap is the loss of the hardest minus that of the easiest condition",
+    supported="the gap under pruning is more than D, and the effect is above 0",
+    contradicted="the gap under pruning is more than D, and the effect is below 0",
     source="arXiv 2310.02277, section 6",
     order=3,
 )
 EFFECT, PRUNING, QUANTIZATION = 0, 1, 2  # positions among the values of the statistic
 DENSE_BITS = 16.0
+NO_MATCH = "keeps anything where pruning loses 0.1 to 0.9"
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each ladder of conditions and each pair of a pruning and a quantization series: one finding at matched bits
     and, not primary, one at matched mean loss."""
-    pairs = paired_ladders(evidence, lambda curve: curve.prunes, lambda curve: curve.series.kind == "bits")
+    pairs = paired_ladders(evidence, prunes_small_weights, lambda curve: curve.series.kind == "bits")
     for pruned, quantized in pairs:
         for by in ("bits", "mean loss"):
             yield _finding(Block(evidence, pruned.curves), Block(evidence, quantized.curves), pruned, by)
@@ -46,41 +48,55 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
         return untestable(pruned, problem, **named)
     matched = matched_levels(pruned, quantized, by)
     if not matched:
-        return untestable(pruned, f"no level of {other} lies within the {by} of the pruning levels", **named)
+        return untestable(pruned, f"no level of {other} {NO_MATCH} at its {by}", **named)
     fit = pruned.panel(quantized).fit(lambda m: _gaps(pruned, quantized, matched, by, m))
     margin = pruned.evidence.settings.margin
     steep = 2 * fit.p_above(margin)[PRUNING]
+    check = pruning_gap_in_d(pruned)
     lost = quantized.losses()[:, [level for level, _ in matched]].mean()
     low, high = fit.limits()
-    doubt = pruned.doubt() or quantized.doubt()
     shown = (
         f"{name} {fit.estimate[at]:.3f} ({low[at]:.3f} to {high[at]:.3f})"
         for name, at in (("pruning", PRUNING), ("quantization", QUANTIZATION))
     )
     return decision(
-        quantized, fit, EFFECT, [level for level, _ in matched],
-        details="; ".join([*shown, *(["quantization loses nothing"] if lost < margin else [])]),
+        quantized, fit, EFFECT, [level for level, _ in matched], [pruned], bound=0.0, scale_free=check.verdict,
+        details="; ".join([*shown, check.words, *(["quantization loses nothing"] if lost < margin else [])]),
         p_supported=float(max(steep, 2 * fit.p_above(0)[EFFECT])),
         p_contradicted=float(max(steep, 2 * fit.p_below(0)[EFFECT])),
-        reason=doubt, decidable=not doubt, setting=pruned.evidence.setting_label(pruned.curves[0]), **named,
+        setting=pruned.evidence.setting_label(pruned.curves[0]), **named,
     )  # fmt: skip
 
 
 def matched_levels(pruned: Block, quantized: Block, by: str) -> list[tuple[int, tuple[int, int]]]:
-    """(level of quantization, its two neighbors on the pruning curve, of which 0 is dense), where they exist and where
-    the mean loss of pruning there is informative."""
+    """(level of quantization, its two neighbors on the pruning curve, of which 0 is dense), where they exist, where the
+    mean loss of pruning there is informative, and where quantization leaves something: conditions that all lost
+    everything do not differ."""
     at = np.concatenate([[0], pruned.losses().mean(axis=0)])
     points = _bits(pruned).mean(axis=0) if by == "bits" else at
     wanted = _bits(quantized).mean(axis=0)[1:] if by == "bits" else quantized.losses().mean(axis=0)
     found = []
+    left = quantized.losses().mean(axis=0) <= INFORMATIVE[1]
     for level, x in enumerate(wanted):
         between = segment(x, points)
         if (
-            between is not None
+            left[level]
+            and between is not None
             and INFORMATIVE[0] <= along(np.array([x]), points[:, None], at[:, None], between)[0] <= INFORMATIVE[1]
         ):
             found.append((level, between))
     return found
+
+
+def pruning_gap_in_d(pruned: Block) -> ScaleFree:
+    """Whether the hardest condition loses more under pruning in d' too."""
+    levels = shared_levels(pruned, pruned.informative())
+    if not levels:
+        return ScaleFree("", NOT_COMPARABLE)
+    weights = rank_contrast(len(pruned.curves))
+    fit = pruned.panel().fit(lambda m: (weights @ pruned.d_loss(m)[:, levels].mean(axis=1))[None])
+    check = of_fit(fit, 0)
+    return check._replace(words=f"pruning in {check.words}")
 
 
 def _bits(block: Block) -> np.ndarray:
@@ -90,9 +106,8 @@ def _bits(block: Block) -> np.ndarray:
 
 def _gaps(pruned: Block, quantized: Block, matched: list, by: str, m: np.ndarray) -> np.ndarray:
     """The effect, and the gap between the hardest and the easiest condition under pruning and under quantization."""
-    split = len(pruned.curves) * (1 + len(pruned.tags))
-    loss_p = 1 - pruned.from_dense(m[:split])
-    loss_q = 1 - quantized.retention(m[split:])
+    loss_p = 1 - pruned.from_dense(m[: pruned.size])
+    loss_q = 1 - quantized.retention(m[pruned.size :])
     points = (
         np.broadcast_to(_bits(pruned).mean(axis=0)[:, None], loss_p.shape[1:]) if by == "bits" else loss_p.mean(axis=0)
     )

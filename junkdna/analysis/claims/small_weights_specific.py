@@ -14,8 +14,8 @@ from junkdna.analysis.retention import rank_contrast
 CLAIM = Claim(
     label="Small weights in particular",
     statement="At equal mean loss, pruning the small weights costs the hard task more than pruning other weights does.",
-    effect="what the hardest condition loses more than the easiest under magnitude pruning - the same under a control, "
-    "at equal mean loss",
+    effect="gap under magnitude pruning - gap under a control (random or largest weights), at equal mean loss; the gap "
+    "is the loss of the hardest minus that of the easiest condition",
     supported="the effect is more than D",
     contradicted="the effect is less than D",
     source="arXiv 2310.02277, section 1; the controls are ours",
@@ -53,12 +53,11 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
         return untestable(
             small, f"no level of {other} has a mean loss in 0.1 to 0.9 that magnitude pruning reaches too", **named
         )
-    split = len(small.curves) * (1 + len(small.tags))
     weights = rank_contrast(len(small.curves))
 
     def statistic(m: np.ndarray) -> np.ndarray:
-        of_small = 1 - small.from_dense(m[:split])
-        of_control = 1 - control.retention(m[split:])
+        of_small = 1 - small.from_dense(m[: small.size])
+        of_control = 1 - control.retention(m[small.size :])
         points, wanted = of_small.mean(axis=0), of_control.mean(axis=0)
         gaps = [
             weights @ (along(wanted[level], points, of_small, between) - of_control[:, level])
@@ -67,11 +66,11 @@ def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:
         return np.mean(gaps, axis=0)[None]
 
     fit = small.panel(control).fit(statistic)
-    margin, doubt = small.evidence.settings.margin, small.doubt() or control.doubt()
+    margin = small.evidence.settings.margin
     return decision(
-        control, fit, 0, [level for level, _ in matched],
+        control, fit, 0, [level for level, _ in matched], [small],
         p_supported=float(2 * fit.p_above(margin)[0]), p_contradicted=float(2 * fit.p_below(margin)[0]),
-        reason=doubt, decidable=not doubt, setting=small.evidence.setting_label(small.curves[0]), **named,
+        setting=small.evidence.setting_label(small.curves[0]), **named,
     )  # fmt: skip
 
 

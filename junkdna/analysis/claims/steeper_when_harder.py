@@ -6,24 +6,23 @@ from itertools import pairwise
 
 import numpy as np
 
-from junkdna.analysis import across_pairs, across_tasks
+from junkdna.analysis import across_pairs, across_tasks, scale_free
 from junkdna.analysis.claim_catalog import Claim
-from junkdna.analysis.evidence import Block, Evidence, decision, scale_check, untestable
+from junkdna.analysis.evidence import Block, Evidence, decision, untestable
 from junkdna.analysis.findings import Finding
-from junkdna.analysis.intervals import Fit
 from junkdna.analysis.ordering import Ladder, ladders
 from junkdna.analysis.retention import rank_contrast
 
 CLAIM = Claim(
     label="Harder tasks fall faster",
     statement="At the same level, pruning costs a hard task more than an easy one.",
-    effect="mean loss of retention of the hardest minus the easiest condition, over informative levels",
-    supported="the effect is more than D and no easier neighbor loses D more",
+    effect="loss (1 - retention) of the hardest minus that of the easiest condition, mean over informative levels",
+    supported="the effect is more than D, and no condition loses D more than the next harder one",
     contradicted="the effect is less than D",
     source="arXiv 2310.02277, sections 3 and 4",
     order=1,
 )
-EFFECT, SCALE_FREE = 0, -1  # positions among the values of the statistic; the reversals of neighbors are between them
+EFFECT, IN_D = 0, -1  # positions among the values of the statistic; the reversals of neighbors are between them
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
@@ -50,36 +49,31 @@ def _finding(evidence: Evidence, ladder: Ladder) -> Finding:
     levels = block.informative()
     if not levels:
         return untestable(block, "no level has a mean loss in 0.1 to 0.9", unit=ladder.unit)
-    comparable = [at for at in block.comparable() if at in levels]
+    comparable = scale_free.shared_levels(block, levels)
     weights = rank_contrast(len(ladder.curves))
 
     def statistic(m: np.ndarray) -> np.ndarray:
         area = (1 - block.retention(m)[:, levels]).mean(axis=1)
         reversals = [easier - harder for easier, harder in pairwise(area)]
-        scale_free = (
-            weights @ block.d_loss(m)[:, comparable].mean(axis=1) if comparable else np.full(m.shape[1], np.nan)
-        )
-        return np.stack([weights @ area, *reversals, scale_free])
+        in_d = weights @ block.d_loss(m)[:, comparable].mean(axis=1) if comparable else np.full(m.shape[1], np.nan)
+        return np.stack([weights @ area, *reversals, in_d])
 
     fit = block.panel().fit(statistic)
     margin = evidence.settings.margin
-    side = fit.p_below(margin)[EFFECT + 1 : SCALE_FREE].max() if len(ladder.curves) > 2 else 0.0
+    side = fit.p_below(margin)[EFFECT + 1 : IN_D].max() if len(ladder.curves) > 2 else 0.0
+    check = scale_free.of_fit(fit, IN_D) if comparable else scale_free.ScaleFree("", scale_free.NOT_COMPARABLE)
     return decision(
         block, fit, EFFECT, levels, unit=ladder.unit,
         p_supported=float(max(2 * fit.p_above(margin)[EFFECT], side)),
         p_contradicted=float(2 * fit.p_below(margin)[EFFECT]),
-        scale_free=scale_check(fit, SCALE_FREE) if comparable else "",
-        details=_details(fit, bool(comparable), ladder, block),
+        scale_free=check.verdict, details=check.words + _not_in_order(ladder, block),
     )  # fmt: skip
 
 
-def _details(fit: Fit, comparable: bool, ladder: Ladder, block: Block) -> str:
-    low, high = fit.limits()
-    text = "no level at which every condition knows enough to compare d'"
-    if comparable:
-        text = f"d' {fit.estimate[SCALE_FREE]:.3f} ({low[SCALE_FREE]:.3f} to {high[SCALE_FREE]:.3f})"
+def _not_in_order(ladder: Ladder, block: Block) -> str:
+    """Which condition the dense model finds harder than the next one, if any."""
     known = block.known()[:, 0]
     rising = [
         block.evidence.label(curve) for curve, (x, y) in zip(ladder.curves, pairwise(known), strict=False) if y > x
     ]
-    return text + (f"; the dense model finds {rising[0]} harder than the next condition" if rising else "")
+    return f"; the dense model finds {rising[0]} harder than the next condition" if rising else ""

@@ -19,4 +19,4 @@ def page() -> Iterator[str]:
     for name, claim in CLAIMS.items():
         yield from ("", f"## `{name}`: {claim.label}", "", claim.statement, "")
         rows = [("effect", claim.effect), ("supported", claim.supported), ("contradicted", claim.contradicted)]
-        yield from table(("", "rule"), [*rows, ("made in", claim.source)])
+        yield from table(("", "rule"), [*rows, ("source", claim.source)])

@@ -27,4 +27,5 @@ def _drawn_for(figure: Figure) -> str:
     needs = [MODES[figure.modes]] if figure.modes else []
     needs += [f"levels of kind {' or '.join(f'`{kind}`' for kind in figure.levels)}"] if figure.levels else []
     needs += [f"at least {figure.conditions} conditions (task x knobs)"] if figure.conditions > 1 else []
+    needs += ["a [published curve](../published.md) of the same condition"] if figure.published else []
     return "every experiment" + (f" with {' and '.join(needs)}" if needs else "")

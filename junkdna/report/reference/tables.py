@@ -44,6 +44,7 @@ def page() -> Iterator[str]:
     yield from _section("Claims", result_columns.CLAIMS)
     yield from _section("Behavior", result_columns.BEHAVIOR)
     yield from _section("Difficulty", result_columns.DIFFICULTY)
+    yield from _section("Reproduction", result_columns.REPRODUCTION)
     yield from _section("Cells", columns.CELLS)
     yield from _section("Cell files", columns.CELL_FILE)
     yield from _section("Per-example rows", columns.EXAMPLE)
