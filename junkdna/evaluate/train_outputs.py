@@ -53,4 +53,5 @@ def embeddings(model: Callable, inputs: Inputs) -> Tensor:
 
 def padded_scores(scores: Sequence[Tensor]) -> Tensor:
     """The scores of each row's options as one tensor (B, N); -inf pads rows with fewer options."""
-    return nn.utils.rnn.pad_sequence(list(scores), batch_first=True, padding_value=-math.inf)
+    width = max(len(row) for row in scores)
+    return torch.stack([nn.functional.pad(row, (0, width - len(row)), value=-math.inf) for row in scores])

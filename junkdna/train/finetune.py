@@ -37,6 +37,12 @@ class Trained:
     first_loss: float
     last_loss: float
 
+    @classmethod
+    def of(cls, losses: list[float]) -> "Trained":
+        """From the losses of all steps."""
+        tenth = max(1, len(losses) // 10)
+        return cls(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
+
 
 def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
     """Factor on the peak learning rate at a step (from 0): linear warm-up, then linear decay to 0."""
@@ -80,10 +86,10 @@ def fine_tune(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay, fused=True
     )
-    batches = _batches(len(data), protocol.batch_size, steps, key)
+    batches = batch_order(len(data), protocol.batch_size, steps, key)
     state = TrainingState(model, optimizer)
     device = next(model.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _deterministic(device):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device):
         # nn.Dropout takes no generator; fork_rng restores the global state
         torch.manual_seed(seed_for("dropout", *key))
         model.train()
@@ -97,12 +103,11 @@ def fine_tune(
     state.finish()
     if mode in ("sparse", "dense_freeze") and (broken := masking.violations(prunables, masks, kept_values)):
         raise RuntimeError(f"{broken} masked weights moved during {mode} training: the result would not be {mode}.")
-    losses, tenth = state.losses, max(1, len(state.losses) // 10)
-    return Trained(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
+    return Trained.of(state.losses)
 
 
 @contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
+def deterministic(device: torch.device) -> Iterator[None]:
     """Allow only deterministic kernels on a GPU; with the default ones, two runs of a cell differ by about 1e-6.
 
     `warn_only` would not do: it leaves the backward pass of memory-efficient attention nondeterministic.
@@ -135,7 +140,7 @@ def _hold(prunables: list, masks: dict, mode: str, kept_values: dict | None) -> 
             matrix.copy_(torch.where(masks[prunable.name], matrix, kept_values[prunable.name]))
 
 
-def _batches(rows: int, batch_size: int, steps: int, key: tuple) -> list[list[int]]:
+def batch_order(rows: int, batch_size: int, steps: int, key: tuple) -> list[list[int]]:
     """`steps` batches of row numbers. Each epoch has its own order; its last batch may be smaller."""
     batches: list[list[int]] = []
     for epoch in count():
