@@ -58,9 +58,9 @@ STUDY: Meanings = {
         "would prune keep their pre-trained values).",
         "seeds": "Seeds of data order, head initialization, dropout, calibration samples and random methods.",
         "protocol": "Name of the protocol.",
-        "recovery": "Multiples of the training steps, such as `[1, 3, 10]`. Every cell with training is repeated at "
-        "each, with the learning rate schedule stretched and compared with the dense model trained as long. The "
-        "protocol of a multiple is named like `default-x3`. 1 is always included.",
+        "recovery": "Multiples of the training steps, such as `[1, 3, 10]`. Every cell with training runs once for "
+        "each multiple. The learning rate schedule is stretched, and the reference is the dense model trained for as "
+        "long. A multiple is a protocol with a name such as `default-x3`. 1 is always included.",
         "optional": "`true`: the experiment runs only if `run` or `--experiments` names it.",
     },
     "experiments.NAME.tasks": {
@@ -119,7 +119,8 @@ STUDY: Meanings = {
         "quantization_share": "Fraction of the effect of difficulty under pruning that quantization must stay below.",
         "baseline": "Baseline of retention: `chance`, `majority`, or `auto`, which is majority for models trained on "
         "class labels and chance otherwise. Verdicts with the other one are computed too.",
-        "pairs": "Pairs of an easy and a hard condition, for the claim across pairs. It needs five.",
+        "pairs": "Pairs of an easy and a hard condition, for the claim across pairs. It needs at least five, and no "
+        "task may be in two.",
     },
     "claims.pairs": {
         "": "Two different conditions, best of the same kind of task. A plain name means the task's default knobs: "
