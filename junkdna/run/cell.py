@@ -37,6 +37,59 @@ from junkdna.study.cell_settings import CellSettings
 log = logging.getLogger(__name__)
 
 
+class Prepared:
+    """A cell whose inputs are read and checked; nothing is loaded or computed yet.
+
+    - `key`: the cell; `data`: its training rows, None without training.
+    - `stored`: the stored compression that it reads, None if it reads none.
+    """
+
+    def __init__(self, settings: CellSettings) -> None:
+        self.settings = settings
+        self.key = parse_cell_path(settings.cell)
+        self.folder = Path(self.key.model_folder)
+        self.inputs = read_inputs(settings, self.key)
+        rows = self.inputs.rows
+        self.data = _train_rows(settings, self.key, rows) if "train" in rows else None
+        self.stored = _stored(settings, self.key, self.inputs.manifest)
+
+    def load(self, device: str) -> tuple[torch.nn.Module, list[str]]:
+        """The model on the device, and the names of the parameters of a new head."""
+        check_model(self.folder)
+        model, head = _load(self.settings, self.key, self.folder)
+        check_finite(model, self.folder)
+        model.to(device)
+        gc.enable()  # `cli.main` disables it; a long training needs it
+        return model, head
+
+    def compress(self, model: torch.nn.Module, head: list[str]) -> tuple[list, dict, dict]:
+        """Compress the model in place: `_compress`."""
+        return _compress(self.settings, self.key, model, head, self.stored)
+
+    def provenance(self, report: dict, device: str, more: dict | None = None) -> dict:
+        """What the cell's footer says about its inputs, versions and device."""
+        found = _provenance(self.settings, self.inputs, self.stored, device)
+        return found | {"compression": report} | (more or {})
+
+    def score(
+        self, model: torch.nn.Module, trained: object | None, provenance: dict, device: str, loop: Loop,
+        watch: Stopwatch,
+    ) -> pa.Table:  # fmt: skip
+        """The cell's one-row table with its footer."""
+        settings, evaluated = self.settings, self.inputs.rows["evaluate"]
+        with _repeatable_attention():
+            answers = _answers(settings, model, self.folder, evaluated, device, loop)
+        answers.examples["cluster"] = evaluated["cluster"]
+        watch.lap("score")
+        if shown := [value for value in evaluated["answer_shown"] if value is not None]:  # by knob context
+            answers.values["answer_shown"] = sum(shown) / len(shown)
+        row = metrics_row(settings, self.key, answers, trained, len(self.data) if self.data else 0)
+        report = provenance["compression"]
+        row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
+        _log(settings, row, watch)
+        return cell_table(row, {**provenance, "wall_s": watch.wall_s, "resumed": loop.resumed})
+
+
 def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
     """Run a cell and return its one-row table with the footer. Writes nothing.
 
@@ -45,40 +98,23 @@ def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -
     compression misses its level.
     """
     watch = Stopwatch()
-    key = parse_cell_path(settings.cell)
-    model_folder = Path(key.model_folder)
-    inputs = read_inputs(settings, key)
-    evaluated = inputs.rows["evaluate"]
-    data = _train_rows(settings, key, inputs.rows) if "train" in inputs.rows else None
-    check_model(model_folder)
-    model, head = _load(settings, key, model_folder)
-    check_finite(model, model_folder)
-    model.to(device)
-    gc.enable()  # `cli.main` disables it; a long training needs it
+    cell = Prepared(settings)
+    model, head = cell.load(device)
     watch.lap("load")
-    stored = _stored(settings, key, inputs.manifest)
-    prunables, masks, report = _compress(settings, key, model, head, stored)
-    provenance = _provenance(settings, inputs, stored, device) | {"compression": report}
+    prunables, masks, report = cell.compress(model, head)
+    provenance = cell.provenance(report, device)
     loop.begin(provenance, watch)
     watch.lap("compress")
     trained = None
-    if data is None:
+    if cell.data is None:
         cast(model, settings.scoring.dtype)
     else:
         from junkdna.train.finetune import fine_tune
 
-        trained = fine_tune(model, prunables, masks, key.transfer, data, settings.training, (key.task, key.seed), loop)
+        key, protocol = cell.key, settings.training
+        trained = fine_tune(model, prunables, masks, key.transfer, cell.data, protocol, (key.task, key.seed), loop)
     watch.lap("train")
-    with _repeatable_attention():
-        answers = _answers(settings, model, model_folder, evaluated, device, loop)
-    answers.examples["cluster"] = evaluated["cluster"]
-    watch.lap("score")
-    if shown := [value for value in evaluated["answer_shown"] if value is not None]:  # by knob context
-        answers.values["answer_shown"] = sum(shown) / len(shown)
-    row = metrics_row(settings, key, answers, trained, len(data) if data else 0)
-    row |= {name: report[name] for name in ("achieved_sparsity", "effective_bits_per_weight")}
-    _log(settings, row, watch)
-    return cell_table(row, {**provenance, "wall_s": watch.wall_s, "resumed": loop.resumed})
+    return cell.score(model, trained, provenance, device, loop, watch)
 
 
 def _provenance(settings: CellSettings, inputs: Inputs, stored: object | None, device: str) -> dict:

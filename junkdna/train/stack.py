@@ -34,8 +34,8 @@ HELD_MODES = ("sparse", "dense_freeze")  # masked weights do not move
 
 @dataclass(frozen=True)
 class Member:
-    """One cell of a stack: its transfer mode, the weights it starts from by parameter name, and its masks (out, in) by
-    the same names as those of the prunables, True = kept (empty for mode dense)."""
+    """One cell of a stack: its transfer mode, the weights it starts from by parameter name, and the masks (out, in) of
+    the matrices that it compresses by the same names, True = kept."""
 
     mode: str
     weights: Mapping[str, Tensor]
@@ -75,7 +75,8 @@ class HeldWeights:
         self._kept: dict[str, Tensor] = {}
         self._held: dict[str, Tensor] = {}
         for each in prunables:
-            masks = [_stored(each, member.masks[each.name]) if member.mode in HELD_MODES else None for member in filled]
+            held = [member.masks.get(each.name) if member.mode in HELD_MODES else None for member in filled]
+            masks = [None if mask is None else _stored(each, mask) for mask in held]
             if any(mask is not None for mask in masks):
                 weight = each.parameter.detach()
                 free = torch.ones_like(weight, dtype=torch.bool)
@@ -93,9 +94,7 @@ class HeldWeights:
     @torch.no_grad()
     def moved(self, weights: Mapping[str, Tensor]) -> Tensor:
         """Number of masked weights (K,) that are not exactly at their held values."""
-        counts = [
-            ((weights[name] != self._held[name]) & ~kept).flatten(1).sum(1) for name, kept in self._kept.items()
-        ]
+        counts = [((weights[name] != self._held[name]) & ~kept).flatten(1).sum(1) for name, kept in self._kept.items()]
         return sum(counts) if counts else torch.zeros(1, dtype=torch.int64)
 
 
@@ -112,8 +111,8 @@ def fine_tune_stack(
     """Train the cells `members` in one stack of `size`. Returns the stacked weights (size, ...) by parameter name, and
     what `fine_tune` returns for each member.
 
-    `model` has the pre-trained weights, which dense_freeze keeps; it is left unchanged. The other arguments are those
-    of `fine_tune`, and so are the errors. A cell whose weights become infinite does not change the others.
+    `model` has the pre-trained weights, which dense_freeze keeps; it is left unchanged. `prunables` are all matrices
+    that a member masks. The other arguments are those of `fine_tune`, and so are the errors. A cell whose weights become infinite does not change the others.
     """
     check_rows(data, model.config.num_labels)
     steps = optimizer_steps(len(data), data.full_rows or len(data), protocol)

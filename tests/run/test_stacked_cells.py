@@ -1,0 +1,58 @@
+"""Cells of the toy study that run as one stack have the rows that they have one by one."""
+
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import toy_run
+
+from junkdna.errors import UserError
+from junkdna.run import stacked_cells
+from junkdna.run.cell import run_cell
+from junkdna.run.stacked_cells import run_stack, stack_of
+from junkdna.study import grid
+
+NUMBERS = ("score", "first_loss", "last_loss")
+
+
+@pytest.fixture(scope="module")
+def stacks(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Settings of the trained cells of the toy study, by stack."""
+    folder = tmp_path_factory.mktemp("stacks") / "world"
+    shutil.copytree(toy_world_once, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        resolved = toy_run.read("config.yaml")
+        toy_run.prepare(resolved)
+        found = defaultdict(list)
+        for cell in grid.all_cells(resolved):
+            if cell.transfer != "none":
+                found[stack_of(cell)].append(toy_run.settings_of(cell, resolved))
+        yield list(found.values())
+
+
+def test_rows_are_those_of_the_plain_loop(stacks: list) -> None:
+    cells = max(stacks, key=len)
+    assert len(cells) > 3
+    for settings, table in run_stack(cells, 8, "cpu"):
+        [row], [alone] = table.to_pylist(), run_cell(settings, "cpu").to_pylist()
+        assert {*row} == {*alone}
+        for name in {*row} - {*NUMBERS, "examples", "metrics"}:
+            assert row[name] == alone[name], name
+        for name in NUMBERS:
+            assert row[name] == pytest.approx(alone[name], rel=0.05), name
+        assert [each["id"] for each in row["examples"]] == [each["id"] for each in alone["examples"]]
+
+
+def test_the_footer_names_the_stack(stacks: list) -> None:
+    [(_, table)] = run_stack(stacks[0][:1], 2, "cpu")
+    footer = json.loads(table.schema.metadata[b"junkdna"])
+    assert footer["stack"] == {"size": 2, "cells": [stacks[0][0].cell]}
+
+
+def test_a_model_that_cannot_be_stacked_is_refused(stacks: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacked_cells, "unstackable", lambda model: "rows of a batch change one another")
+    with pytest.raises(UserError, match=r"cannot be trained as a stack: rows of a batch .* Set stack: 1\."):
+        next(run_stack(stacks[0], 8, "cpu"))
