@@ -5,14 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
-from math import prod
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from junkdna.dag.state import Finished
 from junkdna.errors import UserError
-from junkdna.models.fetch import read_header
+from junkdna.models.parameter_count import parameter_count
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.cell import Cell
 from junkdna.study.paths import EXAMPLES, MODELS
@@ -129,8 +128,7 @@ def parameters(name: str, resolved: Resolved) -> float | None:
     spec = resolved.study.models[name]
     for folder in (Path(MODELS) / name, *([Path(spec.local).expanduser()] if spec.local else [])):
         with suppress(UserError, OSError):
-            headers = [read_header(file, "")[0] for file in folder.glob("*.safetensors")]
-            if count := sum(prod(tensor["shape"]) for header in headers for tensor in header.values()):
+            if count := parameter_count(folder):
                 return count
     if match := PARAMETERS_IN_NAME.search(spec.hub or spec.path or spec.local):
         return float(match[1]) * {"m": 1e6, "b": 1e9}[match[2].lower()]

@@ -119,7 +119,7 @@ def outputs_of_rows(model: Callable, inputs: dict[str, Tensor], name: str) -> Te
 
 
 def _groups_of(model: nn.Module, mask_bt: Tensor) -> list[list[int]]:
-    rows, width = mask_bt.shape
+    rows = len(mask_bt)
     if frequency_limit(model.config) is None and (rows == 1 or batch_rule(model) == ANY):
         return [[*range(rows)]]  # without reading the lengths back from a GPU
     return row_groups(model, mask_bt.sum(1).tolist())

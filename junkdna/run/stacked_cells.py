@@ -1,5 +1,5 @@
-"""Runs several cells of one (model, task, knobs, protocol, seed) as one stack: loaded once, trained together, scored one
-by one.
+"""Runs several cells of one (model, task, knobs, protocol, seed) as one stack: loaded once, trained together, scored
+one by one.
 
 The cells differ in their compression and transfer mode only. Their tables are those of `run.cell`, and the footer names
 the stack under "stack".

@@ -62,7 +62,7 @@ class ScoringSettings(Settings):
 class TrainingSettings(Settings):
     """The settings of the protocol that a cell with training depends on.
 
-    `subset` and `match` are set only with the knob data_fraction.
+    `subset` and `match` are set only with the knob data_fraction. `stack` is a number or "auto" (`study.stack_size`).
     """
 
     epochs: int
@@ -71,6 +71,8 @@ class TrainingSettings(Settings):
     warmup_fraction: float
     weight_decay: float
     prune_head: bool
+    stack: int | str
+    precision: Literal["float32", "bfloat16"]
     subset: Literal["random", "first"] | None = None
     match: Literal["epochs", "steps"] | None = None
 

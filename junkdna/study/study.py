@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StrictInt, field_validator, model_validator
 
 from junkdna.storage.study_commands import StudyCommands
+from junkdna.study import stack_size
 from junkdna.study.calibration import Calibration
 from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.columns import Limits
@@ -63,6 +64,9 @@ class Protocol(StrictModel):
     With the knob data_fraction, `subset: random` selects nested stratified rows by seed and `subset: first` the first
     rows of the data set. `match: epochs` keeps the number of epochs (fewer rows give fewer steps), `match: steps` the
     number of steps.
+
+    A GPU trains up to `stack` cells of one task and seed as one batched model (`auto`: by the number of parameters).
+    `precision` is that of the products in training; weights and optimizer are float32.
     """
 
     max_length: int | None = Field(None, ge=8, le=131072)
@@ -79,6 +83,15 @@ class Protocol(StrictModel):
     dtype: Literal["float32", "bfloat16"] | None = None
     subset: Literal["random", "first"] = "random"
     match: Literal["epochs", "steps"] = "epochs"
+    stack: StrictInt | Literal["auto"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @field_validator("stack")
+    @classmethod
+    def _check_stack(cls, value: int | str) -> int | str:
+        if value != "auto" and not 1 <= value <= LARGEST_STACK:
+            raise ValueError(f"{value} is not auto or a whole number from 1 to {LARGEST_STACK}")
+        return value
 
     def length(self, model_kind: str) -> int:
         """Maximum number of tokens of a row for a kind of model (encoder, decoder)."""

@@ -13,7 +13,7 @@ no model selection: the weights after the last step count.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 
@@ -97,7 +97,7 @@ def fine_tune(
             factor = learning_rate_factor(len(state.losses), len(batches), protocol.warmup_fraction)
             for group in optimizer.param_groups:
                 group["lr"] = protocol.learning_rate * factor
-            state.losses.append(_step(model, optimizer, data, batch, str(device)))
+            state.losses.append(_step(model, optimizer, data, batch, str(device), protocol.precision))
             _hold(prunables, masks, mode, kept_values)
         model.eval()
     state.finish()
@@ -120,10 +120,18 @@ def deterministic(device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, batch: list[int], device: str) -> float:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager:
+    """Products in `precision`; weights, losses and sums stay float32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+
+
+def _step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, batch: list[int], device: str, precision: str
+) -> float:
     answer_format = formats.load(data.format)
-    outputs = answer_format.outputs(model, answer_format.batch(model, data.columns, batch, device))
-    loss = answer_format.loss(outputs, data.labels(batch, device))
+    with autocast(precision, torch.device(device)):
+        outputs = answer_format.outputs(model, answer_format.batch(model, data.columns, batch, device))
+    loss = answer_format.loss(outputs.float(), data.labels(batch, device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

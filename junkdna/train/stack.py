@@ -9,7 +9,7 @@ filled with copies of the last cell.
 Shapes: K cells of the stack; a stacked weight is (K, *shape of the model's weight).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop
 from junkdna.seeds import seed_for
 from junkdna.study import formats
 from junkdna.study.cell_settings import TrainingSettings
-from junkdna.train.finetune import Trained, batch_order, deterministic, learning_rate_factor, optimizer_steps
+from junkdna.train.finetune import Trained, autocast, batch_order, deterministic, learning_rate_factor, optimizer_steps
 from junkdna.train.state import TrainingState
 from junkdna.train.train_rows import TrainRows, check_rows
 
@@ -112,7 +112,8 @@ def fine_tune_stack(
     what `fine_tune` returns for each member.
 
     `model` has the pre-trained weights, which dense_freeze keeps; it is left unchanged. `prunables` are all matrices
-    that a member masks. The other arguments are those of `fine_tune`, and so are the errors. A cell whose weights become infinite does not change the others.
+    that a member masks. The other arguments are those of `fine_tune`, and so are the errors. A cell whose weights
+    become infinite does not change the others.
     """
     check_rows(data, model.config.num_labels)
     steps = optimizer_steps(len(data), data.full_rows or len(data), protocol)
@@ -124,7 +125,7 @@ def fine_tune_stack(
     batches = batch_order(len(data), protocol.batch_size, steps, key)
     state = TrainingState(stack, optimizer)
     device = next(model.parameters()).device
-    losses_of = _losses(model, data)
+    losses_of = _losses(model, data, protocol.precision)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device), _plain(model):
         torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator
         for batch in loop("train", batches, state.save, state.load):
@@ -144,14 +145,16 @@ def fine_tune_stack(
     return weights, [Trained.of([row[at] for row in state.losses]) for at in range(len(members))]
 
 
-def _losses(model: nn.Module, data: TrainRows):
+def _losses(model: nn.Module, data: TrainRows, precision: str) -> Callable[..., Tensor]:
     """A function of stacked weights and row numbers: the losses (K,) of all cells."""
     answer_format = formats.load(data.format)
     buffers = dict(model.named_buffers())
 
     def of_one(weights: Mapping[str, Tensor], batch: Batch, labels: Mapping[str, Tensor]) -> Tensor:
         call = lambda **inputs: functional_call(model, (weights, buffers), kwargs=inputs)  # noqa: E731
-        return answer_format.loss(answer_format.outputs(call, batch), labels)
+        with autocast(precision, next(model.parameters()).device):
+            outputs = answer_format.outputs(call, batch)
+        return answer_format.loss(outputs.float(), labels)
 
     def losses(weights: Mapping[str, Tensor], rows: list[int], device: str) -> Tensor:
         batch, labels = answer_format.batch(model, data.columns, rows, device), data.labels(rows, device)

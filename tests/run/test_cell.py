@@ -83,9 +83,9 @@ def ran(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
             started.append({"mode": mode, "key": key, "head": head, "batches": [], "protocol": protocol, "data": data})
             return tune(model, prunables, masks, mode, data, protocol, key, bar)
 
-        def spy_step(model, optimizer, data, batch, device):
+        def spy_step(model, optimizer, data, batch, *more):
             started[-1]["batches"].append(batch)
-            return step(model, optimizer, data, batch, device)
+            return step(model, optimizer, data, batch, *more)
 
         with pytest.MonkeyPatch.context() as spies:
             spies.setattr(finetune, "fine_tune", spy)

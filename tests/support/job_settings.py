@@ -41,4 +41,4 @@ def cell_settings(
 
 def training_settings(**more: object) -> TrainingSettings:
     common = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3, "warmup_fraction": 0.0, "weight_decay": 0.0}
-    return TrainingSettings(**{**common, "prune_head": False, **more})
+    return TrainingSettings(**{**common, "prune_head": False, "stack": 1, "precision": "float32", **more})
