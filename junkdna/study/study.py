@@ -83,15 +83,8 @@ class Protocol(StrictModel):
     dtype: Literal["float32", "bfloat16"] | None = None
     subset: Literal["random", "first"] = "random"
     match: Literal["epochs", "steps"] = "epochs"
-    stack: StrictInt | Literal["auto"] = "auto"
+    stack: Literal["auto"] | Annotated[StrictInt, Field(ge=1, le=stack_size.LARGEST)] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
-
-    @field_validator("stack")
-    @classmethod
-    def _check_stack(cls, value: int | str) -> int | str:
-        if value != "auto" and not 1 <= value <= LARGEST_STACK:
-            raise ValueError(f"{value} is not auto or a whole number from 1 to {LARGEST_STACK}")
-        return value
 
     def length(self, model_kind: str) -> int:
         """Maximum number of tokens of a row for a kind of model (encoder, decoder)."""
