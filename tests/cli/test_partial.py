@@ -232,7 +232,7 @@ def test_a_difficulty_that_is_made_meanwhile_is_used(resolved: Resolved, monkeyp
         return real(*arguments, **more)
 
     monkeypatch.setattr(study_tables, "study_tables", make_and_compare)
-    assert list(partial.partial(study))[0] == "all 10 cells are done; nothing is missing"
+    assert next(partial.partial(study)) == "all 10 cells are done; nothing is missing"
     assert len(calls) == 1
 
 
