@@ -10,8 +10,7 @@ from junkdna.analysis.gaps import Unrated
 from junkdna.data.examples_file import read_examples_file
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.study.grid import all_cells, rated_tasks
-from junkdna.study.paths import EXAMPLES
+from junkdna.study.grid import rating_files
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
@@ -25,12 +24,6 @@ def read_bins(resolved: Resolved, partial: bool = False) -> dict[str, Bins]:
     wrong = {each.task for each in unusable_ratings(resolved)} if partial else ()
     files = rating_files(resolved)
     return {task: _bins_of(task, path, resolved) for task, path in files.items() if task not in wrong}
-
-
-def rating_files(resolved: Resolved) -> dict[str, Path]:
-    """Task -> its file of difficulties, for each task of the study that has a published difficulty."""
-    tasks = rated_tasks(all_cells(resolved), resolved)
-    return {task: Path(f"{EXAMPLES}/{task}/difficulty.parquet") for task in tasks}
 
 
 def unusable_ratings(resolved: Resolved) -> list[Unrated]:

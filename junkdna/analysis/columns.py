@@ -137,8 +137,8 @@ MISSING = Table(
     (
         Column("cell", TEXT, "", "Path of the file: the cell's, or `results/examples/TASK/difficulty.parquet`."),
         Column("state", TEXT, "", "`missing`, `failed`, `running`, `stale`, `broken`, `no dense cell` (the cell is "
-               "done, but its dense reference is not), or `no difficulty` (a file of difficulties that is missing, made "
-               "from other settings or corrupt)."),
+               "done, but its dense reference is not), or `no difficulty` (a file of difficulties that is missing, "
+               "made from other settings or corrupt)."),
         Column("experiments", TEXT, "", "Experiments with this cell or task, separated by spaces."),
         Column("reason", TEXT, "", "Reason, from the log of the file or of a job that it depends on."),
     ),

@@ -24,7 +24,7 @@ from junkdna.report.gaps_banner import banner
 from junkdna.report.page import write_report
 from junkdna.storage.atomic import atomic_write, locked
 from junkdna.storage.tables import write_frame
-from junkdna.study.grid import all_cells, reference
+from junkdna.study.grid import all_cells, rating_files, reference
 from junkdna.study.load import study_document
 from junkdna.study.study import Resolved
 
@@ -86,7 +86,7 @@ def partial(resolved: Resolved) -> Iterator[str]:
 def _join(resolved: Resolved) -> Joined:
     """Join the finished cells. Cell files and difficulties are read twice; if an active run replaces one in between,
     all are read again."""
-    from junkdna.analysis.bins import rating_files, unusable_ratings
+    from junkdna.analysis.bins import unusable_ratings
     from junkdna.analysis.collect import collect_done
     from junkdna.analysis.study_tables import study_tables
 

@@ -18,7 +18,7 @@ def where(resolved: Resolved, start: Path = Path()) -> Iterator[str]:
     yield tables_line(folder)
     yield f"report   {folder}/report.html"
     if (folder / FOLDER).is_dir():
-        yield f"partial  {folder}/{FOLDER}/  (written while cells were missing)"
+        yield f"partial  {folder}/{FOLDER}/  (written while some of the study was missing)"
 
 
 def tables_line(folder: Path) -> str:
