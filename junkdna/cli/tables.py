@@ -106,7 +106,8 @@ def _drop_row(row: dict) -> tuple[str, ...]:
     values = (
         interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("score", "drop", "retention")
     )
-    return (row["label"], row["compression"], row["transfer"], *values, str(row["n_seeds"]))
+    protocol = "" if row["protocol"] == "default" else f", {row['protocol']}"
+    return (row["label"], row["compression"], row["transfer"] + protocol, *values, str(row["n_seeds"]))
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:

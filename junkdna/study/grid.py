@@ -98,6 +98,12 @@ def rated_tasks(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
     return [task for task in dict.fromkeys(cell.task for cell in cells) if resolved.tasks[task].difficulty]
 
 
+def rating_files(resolved: Resolved) -> dict[str, Path]:
+    """Task -> its file of difficulties, for each task of the study that has a published difficulty."""
+    tasks = rated_tasks(all_cells(resolved), resolved)
+    return {task: Path(f"{EXAMPLES}/{task}/difficulty.parquet") for task in tasks}
+
+
 def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
     """Kind (wheels, models, examples, tokens, calibrations, compressions) -> files on which these cells depend.
 
