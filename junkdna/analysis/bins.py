@@ -21,9 +21,14 @@ def read_bins(resolved: Resolved, partial: bool = False) -> dict[str, Bins]:
     Raises UserError if a file is missing or corrupt, or was built from other data or another pattern than those of the
     task. With `partial`, such tasks are left out instead; `unusable_ratings` names them.
     """
-    wrong = {each.task for each in unusable_ratings(resolved)} if partial else ()
-    files = rating_files(resolved)
-    return {task: _bins_of(task, path, resolved) for task, path in files.items() if task not in wrong}
+    found = {}
+    for task, path in rating_files(resolved).items():
+        try:
+            found[task] = _bins_of(task, path, resolved)
+        except UserError:
+            if not partial:
+                raise
+    return found
 
 
 def unusable_ratings(resolved: Resolved) -> list[Unrated]:
