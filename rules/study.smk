@@ -41,7 +41,7 @@ wildcard_constraints:
     knobs="[^/]+",
     compression=f"dense|(?:{inputs.one_of(METHODS)})-[^/]+",
     transfer="[^/]+",
-    protocol=inputs.one_of(["default", *RESOLVED.study.protocols]),
+    protocol=inputs.one_of(grid.protocol_names(CELLS, RESOLVED)),
     seed="[0-9]+",
     wheel=inputs.one_of(RESOLVED.study.pins()),
     calibration=inputs.one_of(RESOLVED.study.calibrations),

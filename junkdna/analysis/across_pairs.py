@@ -37,7 +37,7 @@ def missing_pairs(evidence: Evidence) -> Iterator[Finding]:
         if not any({easy, hard} <= conditions for conditions in series):
             unit = f"{Condition(*hard).name} against {Condition(*easy).name}"
             yield Finding(
-                unit=unit, setting="", model="", primary=False, n_seeds=0, n_tasks=0,
+                about=(easy, hard), unit=unit, setting="", model="", primary=False, n_seeds=0, n_tasks=0,
                 reason="no pruning curves of both with the same model, method, transfer mode and protocol",
             )  # fmt: skip
 
@@ -53,7 +53,7 @@ def mean_finding(evidence: Evidence, pairs: Sequence[Ladder]) -> Finding:
     """
     from scipy.stats import t
 
-    named = {"unit": f"mean of {len(pairs)} pairs", "kind": "mean of pairs"}
+    named = {"unit": f"mean of {len(pairs)} pair{'s' * (len(pairs) > 1)}", "kind": "mean of pairs"}
     blocks = [Block(evidence, ladder.curves) for ladder in pairs]
     gap_of = {ladder.unit: _gap(block) for ladder, block in zip(pairs, blocks, strict=True)}
     gaps = [gap for gap in gap_of.values() if gap is not None]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from junkdna.analysis.cell_answers import Bins, CellAnswers, Group
 from junkdna.analysis.curves import Curve
+from junkdna.analysis.gaps import Unrated
 from junkdna.data.examples_file import read_examples_file
+from junkdna.errors import UserError
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.study.grid import all_cells, rated_tasks
-from junkdna.study.paths import EXAMPLES
+from junkdna.study.grid import rating_files
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
@@ -17,20 +18,36 @@ from junkdna.study.study import Resolved
 def read_bins(resolved: Resolved, partial: bool = False) -> dict[str, Bins]:
     """The bins of each task of the study that has a published difficulty, from its file of difficulties.
 
-    With `partial`, tasks without the file are left out. Raises UserError if a file is missing or corrupt, or was built
-    from other data or another pattern than those of the task.
+    Raises UserError if a file is missing or corrupt, or was built from other data or another pattern than those of the
+    task. With `partial`, such tasks are left out instead; `unusable_ratings` names them.
     """
     found = {}
-    for task in rated_tasks(all_cells(resolved), resolved):
-        path = Path(f"{EXAMPLES}/{task}/difficulty.parquet")
-        if path.exists() or not partial:
-            made_from = settings_fingerprint(example_settings(task, "difficulty", resolved))
-            rows = read_examples_file(path, made_from).select(["id", "difficulty"]).to_pylist()
-            difficulty = resolved.tasks[task].difficulty
-            bins = {row["id"]: difficulty.bin_of(row["difficulty"]) for row in rows}
-            of = {each: name for each, name in bins.items() if name is not None}
-            found[task] = Bins(tuple(difficulty.bins), of)
+    for task, path in rating_files(resolved).items():
+        try:
+            found[task] = _bins_of(task, path, resolved)
+        except UserError:
+            if not partial:
+                raise
     return found
+
+
+def unusable_ratings(resolved: Resolved) -> list[Unrated]:
+    """The tasks whose file of difficulties `read_bins` rejects."""
+    wrong = []
+    for task, path in rating_files(resolved).items():
+        try:
+            _bins_of(task, path, resolved)
+        except UserError as error:
+            wrong.append(Unrated(task, str(path), str(error)))
+    return wrong
+
+
+def _bins_of(task: str, path: Path, resolved: Resolved) -> Bins:
+    made_from = settings_fingerprint(example_settings(task, "difficulty", resolved))
+    rows = read_examples_file(path, made_from).select(["id", "difficulty"]).to_pylist()
+    difficulty = resolved.tasks[task].difficulty
+    bins = {row["id"]: difficulty.bin_of(row["difficulty"]) for row in rows}
+    return Bins(tuple(difficulty.bins), {each: name for each, name in bins.items() if name is not None})
 
 
 def bin_curves(curves: Iterable[Curve], bins: Mapping[str, Bins], answers: CellAnswers) -> Iterator[Curve]:

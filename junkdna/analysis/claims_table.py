@@ -24,7 +24,7 @@ WHOLE_STUDY = ""  # experiment of a finding that rests on several experiments
 SCHEMA: dict[str, pl.DataType] = {
     "claim": pl.String, "experiment": pl.String, "model": pl.String, "unit": pl.String, "setting": pl.String,
     "verdict": pl.String, "estimate": pl.Float64, "low": pl.Float64, "high": pl.Float64, "p": pl.Float64,
-    "q": pl.Float64, "reason": pl.String, "scale_free": pl.String, "other_baseline": pl.String,
+    "q": pl.Float64, "margin": pl.Float64, "reason": pl.String, "scale_free": pl.String, "other_baseline": pl.String,
     "details": pl.String, "levels": pl.String, "losses": pl.String, "primary": pl.Boolean, "n_seeds": pl.Int64,
     "n_examples": pl.Int64, "n_tasks": pl.Int64, "collapsed": pl.Int64, "detectable": pl.Float64,
     "seeds_needed": pl.Int64, "examples_needed": pl.Int64,
@@ -46,7 +46,8 @@ def claims(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Mappin
     others = decide(finding for *_, finding in compress(_found(every, "other"), kept))
     rows = []
     for (claim, experiment, _), one, other in zip(compress(found, kept), decided, others, strict=True):
-        rows.append(_row(claim, experiment, one, other.verdict if other.verdict != one.verdict else ""))
+        different = other.verdict if other.verdict != one.verdict else ""
+        rows.append(_row(claim, experiment, one, different, resolved.study.claims.margin))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -80,7 +81,8 @@ def _evidence(resolved: Resolved, cells: pl.DataFrame, scores: Scores, bins: Map
     widest = {name: curve.repeated() for name, curve in widest.items()}
     for experiment, some in found.items():
         binned = bin_curves(some, bins, scores.answers_of)
-        yield _of_experiment(experiment, (*some, *binned), resolved, facts, {**shared, "widest": widest})
+        more = {"widest": widest, "rated": frozenset(bins)}
+        yield _of_experiment(experiment, (*some, *binned), resolved, facts, {**shared, **more})
     yield Evidence(WHOLE_STUDY, tuple(widest.values()), collapsed=_collapsed(widest.values(), facts), **shared)
 
 
@@ -146,7 +148,7 @@ def _findings(claim: str, evidence: Evidence) -> Iterator[Finding]:
         yield from module.study_findings(evidence)
 
 
-def _row(claim: str, experiment: str, decided: Decided, other_baseline: str) -> tuple:
+def _row(claim: str, experiment: str, decided: Decided, other_baseline: str, margin: float) -> tuple:
     finding = decided.finding
     given = {
         "claim": claim,
@@ -156,6 +158,7 @@ def _row(claim: str, experiment: str, decided: Decided, other_baseline: str) -> 
         "p": finding.p if finding.testable else None,
         "levels": " ".join(finding.levels),
         "other_baseline": other_baseline,
+        "margin": margin,
         **{name: finite(getattr(finding, name)) for name in ("estimate", "low", "high", "detectable")},
     }
     return tuple(given[name] if name in given else getattr(finding, name) for name in SCHEMA)

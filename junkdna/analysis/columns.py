@@ -133,13 +133,14 @@ CELLS = Table(
 
 MISSING = Table(
     "results/studies/NAME/partial/tables/missing.csv",
-    "one per cell that is missing in the partial tables",
+    "one per cell that is missing in the partial tables, and one per file of difficulties that cannot be used",
     (
-        Column("cell", TEXT, "", "Path of the cell's file."),
-        Column("state", TEXT, "", "`missing`, `failed`, `running`, `stale`, `broken`, or `no dense cell` (the cell is "
-               "done, but its dense reference is not)."),
-        Column("experiments", TEXT, "", "Experiments with this cell, separated by spaces."),
-        Column("reason", TEXT, "", "Reason, from the log of the cell or of a job that it depends on."),
+        Column("cell", TEXT, "", "Path of the file: the cell's, or `results/examples/TASK/difficulty.parquet`."),
+        Column("state", TEXT, "", "`missing`, `failed`, `running`, `stale`, `broken`, `no dense cell` (the cell is "
+               "done, but its dense reference is not), or `no difficulty` (a file of difficulties that is missing, "
+               "made from other settings or corrupt)."),
+        Column("experiments", TEXT, "", "Experiments with this cell or task, separated by spaces."),
+        Column("reason", TEXT, "", "Reason, from the log of the file or of a job that it depends on."),
     ),
 )  # fmt: skip
 

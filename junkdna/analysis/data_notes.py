@@ -1,5 +1,6 @@
 """What a reader of results should know of the rows behind them, and whether these are still those of the data."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from junkdna.data.examples_file import examples_record, read_examples_file
@@ -11,9 +12,9 @@ from junkdna.study.paths import EXAMPLES
 from junkdna.study.study import Resolved
 
 
-def check_data(resolved: Resolved) -> dict[str, str]:
+def check_data(resolved: Resolved, unrated: Collection[str] = ()) -> dict[str, str]:
     """Notes on the rows of each task for readers of results: counts of skipped rows, rows in no bin of a published
-    difficulty, and warnings. "" for none.
+    difficulty, and warnings. "" for none. The files of difficulties of the tasks `unrated` are not read.
 
     Raises UserError if examples of the study are corrupt, if their local data has changed, or if the same raw split
     changed between building the examples of two roles.
@@ -22,7 +23,7 @@ def check_data(resolved: Resolved) -> dict[str, str]:
     seen: dict[tuple[str, str], tuple[dict, Path]] = {}
     for task, role in used_examples(all_cells(resolved), resolved):
         path = Path(f"{EXAMPLES}/{task}/{role}.parquet")
-        if not path.exists():
+        if not path.exists() or (role == "difficulty" and task in unrated):
             continue
         table = read_examples_file(path)
         told = examples_record(table)

@@ -20,9 +20,9 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
     drop = dense - score; relative_score = 100 score / dense, in percent; retention = (score - baseline) / (dense -
     baseline), which is not clipped. `relative_score` and `retention` are null unless the divisor is above 0. An
     unbounded limit is null: the data do not say how large the value may be. Replicates with a divisor of at most 0
-    count against both limits. Limits of the score stay in the range of its metric. A score of exactly 0 or 1 has
-    Wilson's interval, if it is a fraction of right answers. The baseline of likelihoods, the mean of the input-blind
-    dense model, is drawn with the scores; other baselines are fixed.
+    count against both limits. Limits of the score and of the drop stay in the range that the metric allows. A score of
+    exactly 0 or 1 has Wilson's interval, if it is a fraction of right answers. The baseline of likelihoods, the mean of
+    the input-blind dense model, is drawn with the scores; other baselines are fixed.
     """
     metric = scores.answers_of(group).metric
 
@@ -53,9 +53,11 @@ def _row(fit: Fit) -> dict:
 
 
 def _within(row: dict, limits: tuple[float, float]) -> dict:
-    """The limits of the score, moved into the range of its metric."""
-    known = {name: row[name] for name in ("score_low", "score_high") if row[name] is not None}
-    return {name: float(np.clip(value, *limits)) for name, value in known.items()}
+    """The limits of the score and of the drop, moved into the range that its metric allows."""
+    lowest, highest = limits
+    ranges = {"score": limits, "drop": (lowest - highest, highest - lowest)}
+    ends = {f"{name}{end}": ranges[name] for name in ranges for end in ("_low", "_high")}
+    return {name: float(np.clip(row[name], *range_)) for name, range_ in ends.items() if row[name] is not None}
 
 
 def _is_fraction(scores: Scores, group: Hashable) -> bool:

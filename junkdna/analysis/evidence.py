@@ -31,6 +31,7 @@ class Evidence:
     - `baseline`: the kind of baseline (`Curve.baseline_kind`).
     - `collapsed`: cells whose model gives the same answer for every example.
     - `widest`: the same curve with its levels from all experiments of the study, by `Curve.name`.
+    - `rated`: tasks with a published difficulty.
     - `human`: human performance on a condition, in the metric of its task.
     - `condition_label`, `setting_label`: a condition, and what a curve has besides it, in words.
     """
@@ -42,6 +43,7 @@ class Evidence:
     baseline: str
     collapsed: frozenset[Cell]
     widest: Mapping[tuple, Curve] = field(default_factory=dict)
+    rated: frozenset[str] = frozenset()
     human: Mapping[Condition, float] = field(default_factory=dict)
     condition_label: Mapping[tuple[str, Condition], str] = field(default_factory=dict)
     setting_label: Callable[[Curve], str] = lambda curve: ""

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from junkdna.run.failure_causes import some
 from junkdna.study.cell import Cell, knob_text
@@ -11,6 +12,7 @@ from junkdna.study.grid import all_cells, expand
 from junkdna.study.study import Resolved
 
 NO_REFERENCE = "no dense cell"  # state of a finished cell whose dense reference is missing
+NO_RATING = "no difficulty"  # state of a file of difficulties that cannot be used
 NAMED = 4  # kinds of missing cells named in one line
 
 
@@ -23,11 +25,23 @@ class Gap:
     reason: str
 
 
-class Missing:
-    """The gaps among the `total` cells of a study, and the notes about them in tables, figures and report."""
+class Unrated(NamedTuple):
+    """A task whose file of difficulties, `path`, cannot be used, and the reason, which names the file."""
 
-    def __init__(self, resolved: Resolved, gaps: list[Gap]) -> None:
+    task: str
+    path: str
+    reason: str
+
+
+class Missing:
+    """The gaps among the `total` cells of a study, and the notes about them in tables, figures and report.
+
+    The tables have no rows about the difficulties of tasks in `unrated`.
+    """
+
+    def __init__(self, resolved: Resolved, gaps: list[Gap], unrated: Collection[Unrated] = ()) -> None:
         self.gaps = gaps
+        self.unrated = unrated
         self.experiments = expand(resolved)
         self.total = len(all_cells(resolved))
         self.made = time.strftime("%Y-%m-%d %H:%M")
@@ -40,11 +54,12 @@ class Missing:
 
     def headline(self) -> str:
         """Such as "INCOMPLETE: 41 of 63 cells (2026-01-31 14:02)"."""
-        return f"INCOMPLETE: {self.used} of {self.total} cells ({self.made})"
+        without = f", without the {rating}" if (rating := self._rating()) else ""
+        return f"INCOMPLETE: {self.used} of {self.total} cells{without} ({self.made})"
 
     def column(self) -> str:
         """The text of the first column of every table row."""
-        return f"{self.used} of {self.total} cells; missing: {_kinds(self._cells)}; see missing.csv"
+        return f"{self.used} of {self.total} cells; missing: {self._all()}; see missing.csv"
 
     def of(self, experiment: str) -> tuple[int, int]:
         """Number of cells of an experiment that are used, and its total number of cells."""
@@ -54,11 +69,17 @@ class Missing:
     def note(self, experiment: str = "") -> str:
         """The note at the top of the figures of one experiment, or of the whole study."""
         if not experiment:
-            return f"{self.headline()} of the study. Missing: {_kinds(self._cells)}."
+            return f"{self.headline()} of the study. Missing: {self._all()}."
         used, count = self.of(experiment)
         gaps = [cell for cell in self.experiments[experiment] if cell in self._cells]
-        here = f"Missing here: {_kinds(gaps)}" if gaps else f"Missing elsewhere: {_kinds(self._cells)}"
+        here = f"Missing here: {_kinds(gaps)}" if gaps else f"Missing elsewhere: {self._all()}"
         return f"{self.headline()} of the study, {used} of {count} of {experiment}. {here}."
+
+    def _all(self) -> str:
+        return "; ".join(filter(None, (_kinds(self._cells), self._rating())))
+
+    def _rating(self) -> str:
+        return f"difficulty of {some([each.task for each in self.unrated], NAMED)}" if self.unrated else ""
 
     def seeds(self) -> dict[tuple[str, ...], int]:
         """Number of cells (seeds) that the complete study has for each row of drops, by `row_key`."""

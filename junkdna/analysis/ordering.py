@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from junkdna.analysis import difficulty
@@ -45,6 +45,20 @@ def knob_ladders(curves: Sequence[Curve]) -> Iterator[Ladder]:
                 members.sort(key=lambda curve: measure(dict(curve.knobs)[knob]))
                 fixed = "".join(f", {name} {value}" for name, value in rest)
                 yield Ladder(f"{knob.replace('_', ' ')} of {task}{fixed}", tuple(members))
+
+
+def without_order(evidence: Evidence) -> Iterator[tuple[Curve, str]]:
+    """Curves of tasks with a published difficulty that cannot be compared by it, and why."""
+    binned = [curve for curves in evidence.pruned(bins=True) for curve in curves]
+    for curve in (curve for curves in evidence.pruned() for curve in curves if curve.condition.task in evidence.rated):
+        same = [
+            each.condition.bin for each in binned
+            if replace(each.condition, bin="") == curve.condition and each.name[2:] == curve.name[2:]
+            and each.model == curve.model
+        ]  # fmt: skip
+        if len(same) < 2:
+            where = f"all questions with a difficulty are in bin {same[0]}" if same else "no question is in a bin"
+            yield curve, f"{where}; at least two bins are needed"
 
 
 def _bin_ladders(curves: Sequence[Curve]) -> Iterator[Ladder]:

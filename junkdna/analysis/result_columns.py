@@ -100,13 +100,15 @@ CLAIMS = Table(
                "if no verdict is allowed. Null if untestable."),
         Column("q", NUMBER, "", "`p`, corrected over the testable primary rows of the study (Benjamini-Hochberg). "
                "Null for other rows."),
+        Column("margin", NUMBER, RETENTION, "The `margin` with which the row was tested."),
         Column("reason", TEXT, "", "Why the row is untestable, or at most undecided; else empty."),
         Column("scale_free", TEXT, "", "The effect in d', on which guessing plays no role: `agrees`, `reversed` or "
                "`undecided`; empty if it is not compared."),
         Column("other_baseline", TEXT, "", "The verdict with the other baseline, if it differs; else empty."),
         Column("details", TEXT, "", "Other numbers of the row in words."),
         Column("levels", TEXT, "", "Compressions that the effect rests on, separated by spaces."),
-        Column("losses", TEXT, "", "Loss (1 - retention) of each condition at these levels."),
+        Column("losses", TEXT, "", "Loss (1 - retention) of each condition at these levels; `nan` where it is "
+               "undefined."),
         Column("primary", FLAG, "", "Whether the row is part of the correction and of the claim's headline."),
         Column("n_seeds", COUNT, "seeds", "Seeds of the compressed models: the fewest of the conditions."),
         Column("n_examples", COUNT, "examples", "Evaluated examples: the fewest of the conditions."),

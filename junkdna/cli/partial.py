@@ -7,15 +7,15 @@ mistaken for complete results. A successful run removes the folder.
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.analysis.data_notes import check_data
-from junkdna.analysis.gaps import Missing, row_key
+from junkdna.analysis.gaps import NO_RATING, Missing, Unrated, row_key
 from junkdna.cli.table_jobs import study as store_study
 from junkdna.cli.table_jobs import write_table
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
-from junkdna.dag.results import FOLDER, clear
+from junkdna.dag.results import FOLDER, clear, tables_line
 from junkdna.dag.state import stamp_of
 from junkdna.errors import UserError
 from junkdna.report.catalog import figure_names, outlines
@@ -24,12 +24,24 @@ from junkdna.report.gaps_banner import banner
 from junkdna.report.page import write_report
 from junkdna.storage.atomic import atomic_write, locked
 from junkdna.storage.tables import write_frame
-from junkdna.study.grid import all_cells, reference
+from junkdna.study.grid import all_cells, rating_files, reference
 from junkdna.study.load import study_document
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+class Joined(NamedTuple):
+    """Rows of the finished cells, their tables (`study_tables`), the states of the other cells by path, and the tasks
+    whose file of difficulties cannot be used. There are no tables if no cell is finished or nothing is missing."""
+
+    cells: "pl.DataFrame"
+    tables: dict[str, "pl.DataFrame"]
+    unusable: dict[str, str]
+    unrated: list[Unrated]
+
+
 ATTEMPTS = 3  # to read all cells without one changing meanwhile
 COLUMN = "incomplete"  # first column of every table: how much of the study is used
 
@@ -37,19 +49,20 @@ COLUMN = "incomplete"  # first column of every table: how much of the study is u
 def partial(resolved: Resolved) -> Iterator[str]:
     """Write the tables, figures and report of the finished cells; yield the missing cells and the paths.
 
-    Joins only finished cells, and compares only those whose dense cell is finished. Writes nothing if all cells are
-    done. A run may be active at the same time. Raises UserError if no cell can be used.
+    Joins only finished cells, and compares only those whose dense cell is finished. A published difficulty whose file
+    cannot be used is left out. Writes nothing if nothing is missing. A run may be active at the same time. Raises
+    UserError if no cell can be used.
     """
     study = Path("results/studies") / resolved.study.study
     report = study / "report.html"
     before = stamp_of(report)
-    joined, tables, unusable = _join(resolved)
-    if not unusable:
+    joined, tables, unusable, unrated = _join(resolved)
+    if not unusable and not unrated:
         clear(study)
         yield f"all {joined.height} cells are done; nothing is missing"
         yield f"for the complete tables, figures and report, run: {resolved.commands.snakemake('--cores', 'all')}"
         return
-    gaps = missing(resolved, unusable)
+    gaps = missing(resolved, unusable, unrated)
     _check_any(resolved, joined, tables.get("drops", joined), gaps)
     target = study / FOLDER
     with locked(target):
@@ -62,35 +75,36 @@ def partial(resolved: Resolved) -> Iterator[str]:
         _replace(new, target)
     yield gaps.headline()
     yield from _gap_lines(gaps)
+    yield from (f"{NO_RATING}: {each.reason}" for each in gaps.unrated)
     yield from (f"not drawn: {line}" for line in skipped)
     yield f"figures  {target}/figures/  (PDF, SVG, PNG; each names the missing cells)"
-    yield f"tables   {target}/tables/drops.csv, claims.csv, behavior.csv, reproduction.csv, cells.parquet"
-    yield f"missing  {target}/tables/missing.csv lists every missing cell"
+    yield tables_line(target)
+    yield f"missing  {target}/tables/missing.csv lists every missing cell and difficulty"
     yield f"report   {target}/report.html"
 
 
-def _join(resolved: Resolved) -> tuple["pl.DataFrame", dict[str, "pl.DataFrame"], dict[str, str]]:
-    """Rows of the finished cells, their tables (`study_tables`), and the states of the other cells by path.
-
-    There are no tables if no cell is finished or all are.
-
-    Cell files are read twice. If an active run replaces one in between, all are read again.
-    """
+def _join(resolved: Resolved) -> Joined:
+    """Join the finished cells. Cell files and difficulties are read twice; if an active run replaces one in between,
+    all are read again."""
+    from junkdna.analysis.bins import unusable_ratings
     from junkdna.analysis.collect import collect_done
     from junkdna.analysis.study_tables import study_tables
 
+    ratings = [str(path) for path in rating_files(resolved).values()]
     for _ in range(ATTEMPTS):
-        before = {cell.path: stamp_of(cell.path) for cell in all_cells(resolved)}
+        before = {path: stamp_of(path) for path in (*(cell.path for cell in all_cells(resolved)), *ratings)}
         try:
             joined, unusable = collect_done(resolved)
-            check_data(resolved)
-            compared = study_tables(resolved, joined, partial=True) if joined.height and unusable else {}
+            unrated = unusable_ratings(resolved)
+            check_data(resolved, [each.task for each in unrated])
+            some = joined.height and (unusable or unrated)
+            compared = study_tables(resolved, joined, partial=True) if some else {}
         except UserError:
             if all(stamp_of(path) == stamp for path, stamp in before.items() if stamp):
                 raise
             continue
         if all(stamp_of(path) == stamp for path, stamp in before.items() if path not in unusable):
-            return joined, compared, unusable
+            return Joined(joined, compared, unusable, unrated)
     raise UserError(
         f"an active run replaced cells of study {resolved.study.study} during {ATTEMPTS} attempts to join them. "
         "Run the command again later."
@@ -160,6 +174,11 @@ def _gap_table(gaps: Missing) -> "pl.DataFrame":
     rows = [
         (gap.cell.path, gap.state, " ".join(name for name, cells in members.items() if gap.cell in cells), gap.reason)
         for gap in gaps.gaps
+    ]
+    tasks = {name: {cell.task for cell in cells} for name, cells in members.items()}
+    rows += [
+        (each.path, NO_RATING, " ".join(name for name in tasks if each.task in tasks[name]), each.reason)
+        for each in gaps.unrated
     ]
     return pl.DataFrame(rows, schema=["cell", "state", "experiments", "reason"], orient="row")
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from junkdna.analysis.findings import Headline
 
+LENGTHS = ("against dense at", "still rising")  # how the details of longer recovery begin
 CLAIM_COLUMNS = ("verdict", "experiment", "tested on", "setting", "effect (95 %)", "q", "seeds", "examples", "remarks")
 DROP_COLUMNS = ("condition", "compression", "transfer", "score (95 %)", "drop (95 %)", "retention (95 %)", "seeds")
 
@@ -33,8 +34,16 @@ def claims(resolved: Resolved) -> Iterator[str]:
         rows = [_claim_row(row, models > 1) for row in table.filter(claim=name).iter_rows(named=True)]
         yield from (f"  {line}" for line in aligned(CLAIM_COLUMNS, rows)) if rows else ()
         yield ""
-    margin = resolved.study.claims.margin
+    yield from _settings(table, resolved)
+
+
+def _settings(table: "pl.DataFrame", resolved: Resolved) -> Iterator[str]:
+    """What the verdicts hold for, and a warning if the study has other settings by now."""
+    now = resolved.study.claims.margin
+    [margin] = {*table["margin"]} or {now}
     yield f"The margin is {margin:g} of retention. A verdict covers one model, and examples and runs like these."
+    if margin != now:
+        yield f"The study has a margin of {now:g} by now: run snakemake to test the claims with it."
 
 
 def _headline(head: "Headline") -> str:
@@ -48,7 +57,7 @@ def _claim_row(row: dict, name_model: bool) -> tuple[str, ...]:
         row["verdict"],
         row["experiment"] or "(whole study)",
         row["unit"],
-        f"{row['model']}: {row['setting']}" if name_model else row["setting"],
+        f"{row['model']}: {row['setting']}" if name_model and row["model"] else row["setting"],
         interval(row["estimate"], row["low"], row["high"]),
         "" if row["q"] is None else f"{row['q']:.3f}",
         str(row["n_seeds"]),
@@ -63,6 +72,7 @@ def _remarks(row: dict) -> Iterator[str]:
         yield row["reason"]
     if row["scale_free"]:
         yield f"on d': {row['scale_free']}"
+    yield from (text for text in row["details"].split("; ") if text.startswith(LENGTHS))
     if row["other_baseline"]:
         yield f"with the other baseline: {row['other_baseline']}"
     if row["verdict"] == "undecided" and row["detectable"] is not None:
@@ -96,7 +106,8 @@ def _drop_row(row: dict) -> tuple[str, ...]:
     values = (
         interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("score", "drop", "retention")
     )
-    return (row["label"], row["compression"], row["transfer"], *values, str(row["n_seeds"]))
+    protocol = "" if row["protocol"] == "default" else f", {row['protocol']}"
+    return (row["label"], row["compression"], row["transfer"] + protocol, *values, str(row["n_seeds"]))
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:

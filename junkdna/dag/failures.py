@@ -15,7 +15,7 @@ from junkdna.run.failure_causes import by_cause, cause_of
 from junkdna.run.job_log import FINISHED, read_log, why_it_ended
 from junkdna.storage import study_commands
 from junkdna.storage.study_commands import CALLER, DEFAULT_STUDY, StudyCommands
-from junkdna.study.grid import all_cells
+from junkdna.study.grid import all_cells, rating_files
 from junkdna.study.load import load_study, study_document
 from junkdna.study.paths import CELLS
 from junkdna.study.study import Resolved
@@ -169,7 +169,7 @@ def _next_steps(run: Run, resolved: Resolved) -> Iterator[str]:
         yield f"  activate the environment first:  {shlex.join(['.', f'{venv}/bin/activate'])}"
     yield f"  progress of the study:           {run.commands.junkdna('status')}"
     finished = [Path(cell.path).exists() for cell in all_cells(resolved)]
-    if any(finished) and not all(finished):
+    if any(finished) and not all((*finished, *(file.exists() for file in rating_files(resolved).values()))):
         yield f"  results of the finished cells:   {run.commands.junkdna('partial')}"
 
 

@@ -1,11 +1,11 @@
 """Finds the missing cells of an incomplete study, and the reason for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from junkdna.analysis.gaps import NO_REFERENCE, Gap, Missing
+from junkdna.analysis.gaps import NO_REFERENCE, Gap, Missing, Unrated
 from junkdna.dag.state import Progress, log_path
 from junkdna.errors import cut
 from junkdna.run.job_log import FINISHED, is_running, read_log, running_slurm_jobs, why_it_ended
@@ -23,9 +23,9 @@ REASONS = {
 REASON_TEXT = 700  # characters of one reason
 
 
-def missing(resolved: Resolved, wrong: dict[str, str]) -> Missing:
-    """The gaps of a study: the cells whose files are not usable (`wrong`: path -> state), and cells whose dense cell is
-    one of those."""
+def missing(resolved: Resolved, wrong: dict[str, str], unrated: Iterable[Unrated]) -> Missing:
+    """The gaps of a study: the cells whose files are not usable (`wrong`: path -> state), cells whose dense cell is one
+    of those, and tasks whose file of difficulties is not usable (`unrated`)."""
     states = Progress(resolved).look().states
     slurm_jobs = cache(running_slurm_jobs)
     why_failed = cache(lambda file: _why_failed(file, slurm_jobs))
@@ -37,7 +37,14 @@ def missing(resolved: Resolved, wrong: dict[str, str]) -> Missing:
             gaps.append(Gap(cell, "missing" if state == "done" else state, reason))
         elif reference(cell).path in wrong:
             gaps.append(Gap(cell, NO_REFERENCE, f"finished, but its dense cell is missing: {reference(cell).path}"))
-    return Missing(resolved, gaps)
+    return Missing(resolved, gaps, [each._replace(reason=_unrated(each, why_failed)) for each in unrated])
+
+
+def _unrated(each: Unrated, why_failed: Callable[[str], str]) -> str:
+    """One line that says why a file of difficulties cannot be used, from the log of its job if that failed."""
+    if reason := why_failed(each.path):
+        return f"{each.path} does not exist, because its job failed: {reason}"
+    return cut(" ".join(each.reason.split()), REASON_TEXT)
 
 
 def _reason(cell: Cell, state: str, resolved: Resolved, why_failed: Callable[[str], str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.gaps import NO_RATING
 from junkdna.run.failure_causes import by_cause
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def banner(missing: Missing, skipped: Iterable[str]) -> str:
     rows = "".join(map(_group, groups[:REASONS]))
     more = sum(map(len, groups[REASONS:]))
     rows += f"<li>and {more} more cells for other reasons: see tables/missing.csv</li>" if more else ""
+    rows += "".join(f"<li><strong>{NO_RATING}</strong>: {escape(each.reason)}</li>" for each in missing.unrated)
     figures = "".join(f"<li>{escape(line)}</li>" for line in skipped)
     counts = ", ".join("{} of {} of {}".format(*missing.of(name), name) for name in missing.experiments)
     return (

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Annotated
 
 from pydantic import (
+    BeforeValidator,
     Field,
     StrictFloat,
     StrictInt,
@@ -17,11 +18,25 @@ from pydantic import (
     model_validator,
 )
 
+from junkdna.errors import short_repr
 from junkdna.study.columns import compiled
 from junkdna.study.strict_model import PLAIN, Line, StrictModel
 
 BinName = Annotated[str, Field(pattern=PLAIN, min_length=1, max_length=80)]
-Entry = StrictInt | StrictFloat | StrictStr | list[float]
+
+
+def _finite(entry: object) -> object:
+    """Checked before the kinds of an entry, because each of them would reject a number that is not finite."""
+    for number in entry if isinstance(entry, list) else [entry]:
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(
+                f"{short_repr(number)} is not a finite number; write a number, such as 1000 for the end of an open "
+                "range, or put a word in quotes"
+            )
+    return entry
+
+
+Entry = Annotated[StrictInt | StrictFloat | StrictStr | list[float], BeforeValidator(_finite)]
 _From = create_model("_From", __base__=StrictModel, **{"from": (str, ...)})  # `from` is a keyword of Python
 
 
@@ -83,8 +98,12 @@ class Difficulty(_From):
             low, high = _span(entry) or (0, 0)
             if low > high:
                 yield f"bins.{name}: the range {entry} starts above its end; write [{high:g}, {low:g}]"
-            if self.count is not None and _span(entry) is None:
-                yield f"bins.{name}: count gives whole numbers, so no row can have the value {entry!r}"
+            if self.count is not None and not _has_count(entry):
+                where = f"a value in {entry}" if isinstance(entry, list) else f"the value {entry!r}"
+                yield (
+                    f"bins.{name}: count gives whole numbers from 0, so no row can have {where}; write one, such as 2, "
+                    "or a range that contains one, such as [3, 9]"
+                )
         for (name, one), (other, two) in combinations(entries, 2):
             if _overlap(one, two):
                 where = f"twice in bin {name}" if name == other else f"in bins {name} and {other}"
@@ -122,6 +141,12 @@ def _span(entry: Entry) -> tuple[float, float] | None:
         return entry[0], entry[1]
     number = _number(entry) if isinstance(entry, str) else float(entry)
     return None if number is None else (number, number)
+
+
+def _has_count(entry: Entry) -> bool:
+    """Whether an entry contains a whole number that is not negative."""
+    span = _span(entry)
+    return span is not None and max(0, math.ceil(span[0])) <= span[1]
 
 
 def _has(entry: Entry, value: str, number: float | None) -> bool:

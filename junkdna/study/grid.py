@@ -88,9 +88,20 @@ def used_examples(cells: list[Cell], resolved: Resolved) -> list[tuple[str, str]
     return list(dict.fromkeys([*uses, *((each.task, each.role) for each in drawn if each.task is not None), *rated]))
 
 
+def protocol_names(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
+    """Names of the study's protocols and of the recovery lengths of its cells."""
+    return list(dict.fromkeys(["default", *resolved.study.protocols, *(cell.protocol for cell in cells)]))
+
+
 def rated_tasks(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
     """Tasks of these cells with a published difficulty of their questions."""
     return [task for task in dict.fromkeys(cell.task for cell in cells) if resolved.tasks[task].difficulty]
+
+
+def rating_files(resolved: Resolved) -> dict[str, Path]:
+    """Task -> its file of difficulties, for each task of the study that has a published difficulty."""
+    tasks = rated_tasks(all_cells(resolved), resolved)
+    return {task: Path(f"{EXAMPLES}/{task}/difficulty.parquet") for task in tasks}
 
 
 def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bootstrap_cases import ids
 from made_studies import CONTEXT, PRUNED, steady, study, trained
 from made_studies import LEVELS as PRUNED_LEVELS
 from planted_claims import LEVELS, control, controlled, curve, quantized, recovery, untrained
@@ -12,11 +13,13 @@ from planted_truth import Planted, World, evidence
 from scipy.special import ndtr, ndtri
 
 from junkdna.analysis import across_tasks
+from junkdna.analysis.cell_answers import Bins, CellAnswers
 from junkdna.analysis.claim_catalog import load
-from junkdna.analysis.claims_table import headlines
+from junkdna.analysis.claims_table import claims, headlines
 from junkdna.analysis.curves import Condition
 from junkdna.analysis.findings import Finding, decide
 from junkdna.analysis.scores import Answers, Scores
+from junkdna.study.cell import Cell
 from junkdna.study.claim_settings import ClaimSettings
 
 SHIFTS = np.array([0.35, 0.5, 0.7])
@@ -33,8 +36,8 @@ def findings(claim: str, world: World, seeds: int = 1, settings: ClaimSettings |
 
 def test_quantization_that_loses_everything_is_no_evidence_that_difficulty_does_not_matter() -> None:
     found = findings("not_in_quantization", untrained(quantized(0.3, 0, 1.0)))
-    assert {each.reason for each in found} == {"no level of rtn none keeps anything where pruning loses 0.1 to 0.9 at "
-                                               f"its {by}" for by in ("bits", "mean loss")}  # fmt: skip
+    lost = "all levels of rtn none lose more than 0.9: conditions that lost everything do not differ"
+    assert {each.reason for each in found} == {lost}
 
 
 def test_controls_are_not_compared_with_quantization(made: Callable) -> None:
@@ -188,3 +191,58 @@ def test_every_model_has_its_own_headline(made: Callable) -> None:
     assert {model: head.verdict for model, head in heads["monotone"].items()} == {
         "dec": "supported", "flat": "contradicted",
     }  # fmt: skip
+
+
+def test_every_pair_without_curves_has_a_row(made: Callable) -> None:
+    pairs = [{"easy": "sciq", "hard": {"task": "sciq", "knobs": {"options": at}}} for at in (2, 3)]
+    rows = made(study(("sciq",), claims={"pairs": pairs})).claims("steeper_when_harder")
+    assert {row["unit"] for row in rows if row["reason"].startswith("no pruning curves of both")} == {
+        "sciq options=2 against sciq", "sciq options=3 against sciq",
+    }  # fmt: skip
+
+
+def test_quantization_outside_the_bits_of_pruning_says_so(made: Callable) -> None:
+    few = [{"method": "magnitude", "sparsity": [0.1, 0.2]}, {"method": "rtn", "bits": [3]}]
+    rows = made(study(("sciq",), only={"compressions": few, **CONTEXT})).claims("not_in_quantization")
+    [bits] = [row["reason"] for row in rows if row["unit"].endswith("bits")]
+    assert bits.endswith("(bits 3.00 to 3.00) is within the range of pruning (12.80 to 16.00)")
+
+
+def test_all_recovery_lengths_are_about_one_condition_and_the_same_levels(made: Callable) -> None:
+    """The hardest condition that can be tested, and the levels at which `sparse` loses, at the shortest length."""
+    wide = trained([0, 1, 2], recovery=[1, 3], knobs={"data_fraction": [10, 50, 100]})
+
+    def right(cell: Cell) -> float:
+        fraction, long = dict(cell.knobs).get("data_fraction", 100), cell.protocol.endswith("-x3")
+        dense = {10: 0.355, 50: 0.7 + 0.2 * long, 100: 0.85}[fraction]
+        if cell.transfer == "sparse" and not long:
+            return dense - 0.4 * cell.compression.nominal_sparsity
+        return dense - 0.1 * (cell.transfer == "sparse_to_dense")
+
+    rows = made(study(("mnli",), only=wide), right).claims("irreversible")
+    assert len(rows) == 2
+    assert {(row["unit"], row["levels"]) for row in rows} == {(rows[0]["unit"], rows[0]["levels"])}
+    assert "50 %" in rows[0]["unit"]
+    assert all(row["estimate"] is not None for row in rows)
+
+
+@pytest.mark.parametrize(("bins", "reason"), [
+    ({}, "no question is in a bin; at least two bins are needed"),
+    ({"a": range(400)}, "all questions with a difficulty are in bin a; at least two bins are needed"),
+    ({"a": range(200), "b": range(200, 400)}, ""),
+])  # fmt: skip
+def test_a_difficulty_with_fewer_than_two_bins_has_an_untestable_row(made: Callable, bins: dict, reason: str) -> None:
+    cells = made(study(("arc_easy_grades",)))
+    names = ids(400, "arc_easy_grades")
+    found = Bins(tuple(bins), {names[at]: name for name, rows in bins.items() for at in rows})
+    answers = CellAnswers(cells.resolved, {"arc_easy_grades": found})
+    answers.baselines = lambda group: (0.25, 0.35)
+    table = claims(cells.resolved, cells.facts, Scores(answers, 500), {"arc_easy_grades": found})
+    [row] = [row for row in table.iter_rows(named=True) if row["unit"].startswith("question difficulty")]
+    assert row["reason"] == reason
+    assert (row["verdict"] == "untestable") == bool(reason)
+
+
+def test_the_table_says_which_margin_was_used(made: Callable) -> None:
+    rows = made(study(("sciq",), claims={"margin": 0.3})).claims()
+    assert {row["margin"] for row in rows} == {0.3}

@@ -116,12 +116,19 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     assert (single["drop_low"], single["drop_high"]) == pytest.approx((one["drop_low"], one["drop_high"]))
 
 
+def test_limits_of_a_drop_stay_in_the_range_of_the_metric() -> None:
+    """Two runs that differ have a t of 12.7, and accuracy cannot fall by more than 1."""
+    rows = np.array([np.arange(100) < 90, np.arange(100) < 10], float)
+    row = effects(rows, np.ones((2, 100)), 0.0, 500)
+    assert (row["drop_low"], row["drop_high"]) == (-1, 1)
+
+
 def test_more_seeds_narrow_the_interval() -> None:
     def width(seeds: int) -> float:
         levels = 0.5 + 0.2 * np.linspace(-1, 1, seeds)
         rows = np.array([np.arange(100) < round(100 * level) for level in levels], float)
         row = effects(rows, np.ones((seeds, 100)), 0.0, 500)
-        return row["drop_high"] - row["drop_low"]
+        return row["retention_high"] - row["retention_low"]
 
     assert width(2) > 3 * width(3) > 3 * width(6)
 

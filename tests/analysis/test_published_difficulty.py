@@ -16,7 +16,7 @@ import toy_run
 from made_cells import fact
 
 from junkdna.analysis import cell_answers
-from junkdna.analysis.bins import read_bins
+from junkdna.analysis.bins import read_bins, unusable_ratings
 from junkdna.analysis.cell_answers import CellAnswers
 from junkdna.analysis.claims_table import claims
 from junkdna.analysis.data_notes import check_data
@@ -203,8 +203,12 @@ def test_a_stale_or_missing_file_of_difficulties_is_an_error_except_in_partial_r
     resolved = write_study(draw(11))
     changed = {**copy.deepcopy(toy.CHOICE_TASK), "difficulty": {**DIFFICULTY, "pattern": "(.)"}}
     toy.write_yaml(Path("tasks/colours.yaml"), changed)
+    stale = load_study(Path("config.yaml"))
     with pytest.raises(UserError, match=r"difficulty\.parquet"):
-        read_bins(load_study(Path("config.yaml")))
+        read_bins(stale)
+    assert read_bins(stale, partial=True) == {}
+    assert [each.task for each in unusable_ratings(stale)] == ["colours"]
+    assert unusable_ratings(resolved) == []
     toy_run.examples_file("colours", "difficulty").unlink()
     with pytest.raises(UserError, match=r"difficulty\.parquet"):
         read_bins(resolved)

@@ -15,13 +15,15 @@ from polars.testing import assert_frame_equal
 from toy_studies import TEN_CELLS
 
 from junkdna.analysis import collect, study_tables
-from junkdna.cli import partial, table_jobs
+from junkdna.cli import jobs, partial, table_jobs
+from junkdna.dag.results import where
 from junkdna.dag.state import log_path
 from junkdna.errors import UserError
 from junkdna.report import draw
 from junkdna.report.plotting import layout
 from junkdna.study import grid
 from junkdna.study.cell import Cell
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
 pytestmark = pytest.mark.usefixtures("svg_alone")
@@ -153,6 +155,94 @@ def test_the_reason_is_that_of_the_job_before(resolved: Resolved) -> None:
     said = list(partial.partial(resolved))
     end = f"and 3 more: not started: the job for {file} failed: mood.csv is broken"
     assert any(line.endswith(end) for line in said)
+
+
+DIFFICULTY = {"title": "thing", "source": "made up", "from": "q", "pattern": "the (.*) \\?",
+              "bins": {"wood": ["tree", "field"], "animals": ["fox", "wolf"]}}  # fmt: skip
+RATED = Path("results/examples/colours/difficulty.parquet")
+
+
+def rated(**keys: str) -> Resolved:
+    """The study with a published difficulty of its task of colors. No cell depends on it."""
+    toy.write_yaml(Path("tasks/colours.yaml"), {**toy.CHOICE_TASK, "difficulty": {**DIFFICULTY, **keys}})
+    return toy_run.read()
+
+
+def make_rated(resolved: Resolved) -> None:
+    jobs.examples(RATED, example_settings("colours", "difficulty", resolved))
+
+
+def missing_rows() -> list[tuple]:
+    return pl.read_csv(FOLDER / "tables/missing.csv").rows()
+
+
+def test_a_difficulty_that_was_never_made_leaves_out_its_rows_only(resolved: Resolved, notes: list[str]) -> None:
+    log_path(str(RATED)).parent.mkdir(parents=True, exist_ok=True)
+    log_path(str(RATED)).write_text(failed_log("colours.parquet has no column 'grdae'"))
+    said = list(partial.partial(rated(**{"from": "grdae"})))
+    assert said[0].startswith("INCOMPLETE: 10 of 10 cells, without the difficulty of colours (")
+    reason = f"{RATED} does not exist, because its job failed: colours.parquet has no column 'grdae'"
+    assert [line for line in said if "difficulty.parquet" in line] == [f"no difficulty: {reason}"]
+    complete = pl.read_parquet("complete.parquet")
+    assert_frame_equal(drops_of(FOLDER).drop("incomplete", "seeds_missing"), complete)
+    assert set(drops_of(FOLDER)["incomplete"]) == {"10 of 10 cells; missing: difficulty of colours; see missing.csv"}
+    assert pl.read_parquet(FOLDER / "tables/difficulty.parquet").is_empty()
+    assert missing_rows() == [(str(RATED), "no difficulty", "context", reason)]
+    assert all(note.endswith("difficulty of colours.") for note in notes)
+    banner = (FOLDER / "report.html").read_text().partition("<body>")[2].partition("</section>")[0]
+    assert "<strong>no difficulty</strong>: results/examples/colours/difficulty.parquet does not exist" in banner
+
+
+def test_a_difficulty_without_a_log_names_the_command_that_makes_it(resolved: Resolved) -> None:
+    said = list(partial.partial(rated()))
+    [line] = [line for line in said if line.startswith("no difficulty")]
+    assert line.startswith(f"no difficulty: {RATED} does not exist")
+    assert "snakemake" in line
+
+
+def test_stale_and_corrupt_difficulties_are_left_out_and_named(resolved: Resolved) -> None:
+    make_rated(rated())
+    said = list(partial.partial(rated(pattern="(fox|wolf|tree)")))
+    [stale] = [line for line in said if line.startswith("no difficulty")]
+    assert stale.startswith(f"no difficulty: {RATED} was made from other settings")
+    assert "\n" not in stale
+    assert pl.read_parquet(FOLDER / "tables/difficulty.parquet").is_empty()
+    RATED.write_bytes(RATED.read_bytes()[:-30])
+    said = list(partial.partial(rated()))
+    [corrupt] = [line for line in said if line.startswith("no difficulty")]
+    assert corrupt.startswith(f"no difficulty: {RATED} is a corrupt file of examples")
+
+
+def test_a_usable_difficulty_is_in_the_tables_of_the_finished_cells(resolved: Resolved) -> None:
+    study = rated()
+    make_rated(study)
+    said = list(partial.partial(study))
+    assert said[0] == "all 10 cells are done; nothing is missing"
+    Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
+    said = list(partial.partial(study))
+    assert not [line for line in said if line.startswith("no difficulty")]
+    assert set(pl.read_parquet(FOLDER / "tables/difficulty.parquet")["bin"]) == {"wood", "animals"}
+
+
+def test_a_difficulty_that_is_made_meanwhile_is_used(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, real, calls = rated(), study_tables.study_tables, []
+
+    def make_and_compare(*arguments: object, **more: object) -> dict[str, pl.DataFrame]:
+        calls.append(make_rated(study))
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(study_tables, "study_tables", make_and_compare)
+    assert next(partial.partial(study)) == "all 10 cells are done; nothing is missing"
+    assert len(calls) == 1
+
+
+def test_the_lines_of_results_name_every_table(resolved: Resolved) -> None:
+    Path(cell_like(resolved, "/sparse/", "/seed-0/").path).unlink()
+    [line] = [line for line in partial.partial(resolved) if line.startswith("tables ")]
+    written = {file.name for file in (FOLDER / "tables").iterdir() if file.suffix == ".csv"} - {"missing.csv"}
+    assert {*re.findall(r"\w+\.csv", line)} == written
+    [line] = [line for line in where(resolved) if line.startswith("tables ")]
+    assert {*re.findall(r"\w+\.csv", line)} == written
 
 
 def test_nothing_to_join_is_one_error(resolved: Resolved) -> None:

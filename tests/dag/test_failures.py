@@ -11,6 +11,7 @@ from junkdna.dag.failures import JOBS, LOG_LINES, SHOWN, Run, commands_of, faile
 from junkdna.run.job_log import MESSAGE_TEXT
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.load import load_study, study_document
+from junkdna.study.study import Resolved
 
 STAMP = "2026-01-02 03:04:05,678 "
 TEMPLATE = """[Sun Nov 22 15:24:11 2026]
@@ -38,16 +39,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lines(text: str) -> list[str]:
+def lines(text: str, resolved: Resolved | None = None) -> list[str]:
     Path("run.log").write_text(text)
-    return list(failure_lines(["run.log"], Run(StudyCommands("other.yaml"), "snakemake"), toy_study()))
+    return list(failure_lines(["run.log"], Run(StudyCommands("other.yaml"), "snakemake"), resolved or toy_study()))
 
 
-def toy_study():
-    from junkdna.study.study import Resolved, Study
+def toy_study(**keys: dict):
+    from junkdna.study.study import Study
     from junkdna.study.task import Task
 
-    mood = Task(**toy.CLASSIFY_TASK)
+    mood = Task(**toy.CLASSIFY_TASK, **keys)
     facts = {**toy.STUDY, "tasks": {"mood": {}}, "experiments": {"modes": toy.STUDY["experiments"]["modes"]}}
     return Resolved(Study(**facts), {"mood": mood})
 
@@ -105,6 +106,24 @@ def test_what_is_complete_can_be_had_where_some_cells_are_there(folder: Path) ->
     first.parent.mkdir(parents=True)
     first.touch()
     assert lines(failed(1, "a"))[-1] == "  results of the finished cells:   junkdna partial --study other.yaml"
+
+
+def test_the_rest_can_be_had_where_only_a_difficulty_is_missing(folder: Path) -> None:
+    from junkdna.study.grid import all_cells
+
+    rating = {"title": "t", "source": "s", "from": "level", "bins": {"low": [1], "high": [2]}}
+    rated = toy_study(difficulty=rating)
+    for cell in all_cells(rated):
+        Path(cell.path).parent.mkdir(parents=True, exist_ok=True)
+        Path(cell.path).touch()
+    log_of("a", "bad")
+    hint = "  results of the finished cells:   junkdna partial --study other.yaml"
+    assert lines(failed(1, "a"), rated)[-1] == hint
+    assert hint not in lines(failed(1, "a"))
+    file = Path("results/examples/mood/difficulty.parquet")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert hint not in lines(failed(1, "a"), rated)
 
 
 def test_under_make_the_environment_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

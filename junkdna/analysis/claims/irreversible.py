@@ -1,6 +1,7 @@
 """Claim: fine-tuning does not bring back what the small weights held."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from junkdna.analysis.claim_catalog import Claim
@@ -24,18 +25,32 @@ RECOVERED, DAMAGED_MODE = "sparse_to_dense", "sparse"
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
-    """For each model, series and protocol with both transfer modes: one finding, on its hardest condition.
+    """For each model, series and protocol with both transfer modes: one finding for each recovery length.
 
-    Each recovery length is a protocol of its own, compared with the dense model trained as long.
+    Each length is a protocol of its own, compared with the dense model trained as long. All are about the same
+    condition and levels: the hardest condition that can be tested, and the levels that do damage, at the shortest
+    length.
     """
+    lengths: dict[tuple, dict[int, list[tuple[Curve, Curve]]]] = defaultdict(dict)
     modes = grouped(curve for curve in evidence.curves if curve.prunes and not curve.condition.bin)
     for (model, series, transfer, protocol), recovered in modes.items():
         damaged = modes.get((model, series, DAMAGED_MODE, protocol), [])
         by_condition = {curve.condition: curve for curve in recovered}
         pairs = [(curve, by_condition[curve.condition]) for curve in damaged if curve.condition in by_condition]
         if transfer == RECOVERED and pairs:
-            before, after = min(pairs, key=lambda pair: Block(evidence, pair[:1]).known()[0, 0])
-            yield _finding(evidence, before, after)
+            base, multiple = base_protocol(protocol)
+            lengths[model, series, base][multiple] = pairs
+    for by_length in lengths.values():
+        before, _ = _hardest(evidence, by_length[min(by_length)])
+        for pairs in by_length.values():
+            for _, after in (pair for pair in pairs if pair[0].condition == before.condition):
+                yield _finding(evidence, before, after)
+
+
+def _hardest(evidence: Evidence, pairs: Sequence[tuple[Curve, Curve]]) -> tuple[Curve, Curve]:
+    """The pair whose dense model knows least, among those that can be tested if there are any."""
+    testable = [pair for pair in pairs if not Block(evidence, pair[1:]).problem()]
+    return min(testable or pairs, key=lambda pair: Block(evidence, pair[:1]).known()[0, 0])
 
 
 def _finding(evidence: Evidence, damaged: Curve, recovered: Curve) -> Finding:

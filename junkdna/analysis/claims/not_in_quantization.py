@@ -24,7 +24,6 @@ CLAIM = Claim(
 )
 EFFECT, PRUNING, QUANTIZATION = 0, 1, 2  # positions among the values of the statistic
 DENSE_BITS = 16.0
-NO_MATCH = "keeps anything where pruning loses 0.1 to 0.9"
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
@@ -48,7 +47,7 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
         return untestable(pruned, problem, **named)
     matched = matched_levels(pruned, quantized, by)
     if not matched:
-        return untestable(pruned, f"no level of {other} {NO_MATCH} at its {by}", **named)
+        return untestable(pruned, _no_match(pruned, quantized, other, by), **named)
     fit = pruned.panel(quantized).fit(lambda m: _gaps(pruned, quantized, matched, by, m))
     margin = pruned.evidence.settings.margin
     steep = 2 * fit.p_above(margin)[PRUNING]
@@ -73,8 +72,7 @@ def matched_levels(pruned: Block, quantized: Block, by: str) -> list[tuple[int, 
     mean loss of pruning there is informative, and where quantization leaves something: conditions that all lost
     everything do not differ."""
     at = np.concatenate([[0], pruned.losses().mean(axis=0)])
-    points = _bits(pruned).mean(axis=0) if by == "bits" else at
-    wanted = _bits(quantized).mean(axis=0)[1:] if by == "bits" else quantized.losses().mean(axis=0)
+    points, wanted = _axis(pruned, by), _axis(quantized, by)[1:]
     found = []
     left = quantized.losses().mean(axis=0) <= INFORMATIVE[1]
     for level, x in enumerate(wanted):
@@ -86,6 +84,28 @@ def matched_levels(pruned: Block, quantized: Block, by: str) -> list[tuple[int, 
         ):
             found.append((level, between))
     return found
+
+
+def _axis(block: Block, by: str) -> np.ndarray:
+    """What levels are matched by (1 + l,), dense first: mean bits per weight or mean loss of the conditions."""
+    if by == "bits":
+        return _bits(block).mean(axis=0)
+    return np.concatenate([[0], block.losses().mean(axis=0)])
+
+
+def _no_match(pruned: Block, quantized: Block, other: str, by: str) -> str:
+    """Why no level of quantization can be compared."""
+    reached, wanted = _axis(pruned, by), _axis(quantized, by)[1:]
+    lost = quantized.losses().mean(axis=0)
+    if (lost > INFORMATIVE[1]).all():
+        return f"all levels of {other} lose more than {INFORMATIVE[1]}: conditions that lost everything do not differ"
+    inside = (wanted >= reached.min()) & (wanted <= reached.max())
+    if not inside.any():
+        return (
+            f"no level of {other} ({by} {wanted.min():.2f} to {wanted.max():.2f}) is within the range of pruning "
+            f"({reached.min():.2f} to {reached.max():.2f})"
+        )
+    return f"at the {by} of {other}, pruning does not lose 0.1 to 0.9, or {other} loses more than 0.9"
 
 
 def pruning_gap_in_d(pruned: Block) -> ScaleFree:

@@ -10,7 +10,7 @@ from junkdna.analysis import across_pairs, across_tasks, scale_free
 from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.evidence import Block, Evidence, decision, untestable
 from junkdna.analysis.findings import Finding
-from junkdna.analysis.ordering import Ladder, ladders
+from junkdna.analysis.ordering import Ladder, ladders, without_order
 from junkdna.analysis.retention import rank_contrast
 
 CLAIM = Claim(
@@ -29,6 +29,9 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each knob and each external difficulty, and one across the tasks of an experiment."""
     for ladder in ladders(evidence):
         yield _finding(evidence, ladder)
+    for curve, reason in without_order(evidence):
+        named = {"unit": f"question difficulty of {curve.condition.name}", "kind": "bins"}
+        yield untestable(Block(evidence, [curve]), reason, **named)
     yield from across_tasks.findings(evidence)
 
 

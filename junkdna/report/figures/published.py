@@ -55,7 +55,7 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
     """Draw relative score against sparsity for each curve of `experiment` that a published curve covers, with it.
 
     One panel per model, condition, method, family of levels and protocol, one color per transfer mode. A series of the
-    study is drawn if it has a published level, or if none has; so 2:4 is not drawn beside 4:8. Raises UserError if no
+    study is drawn if it has a published level, or if none has; so 2:4 is not drawn next to 4:8. Raises UserError if no
     published curve covers a curve.
     """
     drops = drops.filter(pl.col("experiment") == experiment)
