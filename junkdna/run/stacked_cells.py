@@ -16,7 +16,8 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
 from junkdna.run.cell import Prepared
 from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.cell_settings import CellSettings
-from junkdna.train.stack import Member, fine_tune_stack, unstackable
+from junkdna.train.stack import fine_tune_stack
+from junkdna.train.stack_members import Member, unstackable
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def run_stack(
 
 
 def _members(prepared: Sequence[Prepared], model: torch.nn.Module, head: list[str]) -> tuple[list, list, list]:
-    """The members of a stack, all matrices that one of them masks, and the report on each. The model keeps its weights."""
+    """The members of a stack, all matrices that one of them masks, and the report on each; the model is unchanged."""
     start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     members, prunables, reports = [], {}, []
     for cell in prepared:

@@ -112,12 +112,14 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
     `warn_only` would not do: it leaves the backward pass of memory-efficient attention nondeterministic.
     """
-    before = torch.are_deterministic_algorithms_enabled()
+    before, fill = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(before or device.type == "cuda")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a check against reading such memory, not needed here
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:

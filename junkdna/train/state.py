@@ -11,7 +11,7 @@ class TrainingState:
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.losses: list[float] = []
+        self.losses: list[float | Tensor] = []  # of each step; those of a stack (K,) may be on a GPU
         self._model = model
         self._optimizer: torch.optim.Optimizer | None = optimizer
         self._device = next(model.parameters()).device
@@ -24,7 +24,7 @@ class TrainingState:
         """Weights, buffers and losses; before `finish` also the optimizer's state and the random state."""
         tensors = {f"weight/{name}": weight.detach() for name, weight in self._model.named_parameters()}
         tensors |= {f"buffer/{name}": buffer.clone() for name, buffer in self._model.named_buffers()}
-        tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
+        tensors["losses"] = _joined(self.losses)
         if self._optimizer is not None:
             for index, values in self._optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
@@ -40,7 +40,8 @@ class TrainingState:
             weight.copy_(tensors[f"weight/{name}"])
         for name, buffer in self._model.named_buffers():
             buffer.copy_(tensors[f"buffer/{name}"])
-        self.losses[:] = tensors["losses"].tolist()
+        losses = tensors["losses"]
+        self.losses[:] = losses.tolist() if losses.ndim == 1 else losses.to(self._device, torch.float32).unbind()
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             kind, *rest = key.split("/")
@@ -51,3 +52,10 @@ class TrainingState:
             torch.set_rng_state(tensors["random/cpu"])
         if "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"], self._device)
+
+
+def _joined(losses: list[float | Tensor]) -> Tensor:
+    """The losses of all steps in float64, one row a step for a stack; float32 losses return unchanged."""
+    if losses and isinstance(losses[0], Tensor):
+        return torch.stack(losses).to("cpu", torch.float64)
+    return torch.tensor(losses, dtype=torch.float64)

@@ -10,7 +10,8 @@ from toy_training import NAMES, load, training
 from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
 from junkdna.train.finetune import fine_tune
-from junkdna.train.stack import Member, fine_tune_stack
+from junkdna.train.stack import fine_tune_stack
+from junkdna.train.stack_members import Member
 
 KEY = ("mood", 0)
 PROTOCOL = training_settings(epochs=2, batch_size=8, learning_rate=1e-3, warmup_fraction=0.34, weight_decay=0.1)

@@ -1,0 +1,88 @@
+"""The optimizer steps of a stack: the losses of all cells, their gradients, AdamW, and the masks.
+
+On a GPU the batches have few shapes (`batch_shapes`) and the steps are replayed (`recorded_steps`); a long training is
+compiled as well. Which of these apply follows from the rows and the protocol alone. On a CPU a step runs as it is.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from junkdna.evaluate.train_outputs import Batch
+from junkdna.study import formats
+from junkdna.train.batch_shapes import Shape, ShapedBatches
+from junkdna.train.finetune import autocast
+from junkdna.train.recorded_steps import RecordedSteps
+from junkdna.train.stack_members import HeldWeights, StackedWeights
+from junkdna.train.train_rows import TrainRows
+
+COMPILED_STEPS = 4000  # compiling takes 10 to 60 s a shape and saves 5 to 40 ms a step
+WIDTHS = {False: (8, 8), True: (3, 32)}  # compiled or not: most widths of a text, and what they are multiples of
+RECORDED_USES = 3  # a shape of fewer steps is not worth recording
+
+
+class StackedSteps:
+    """Call it with the number of a step of `batches` (row numbers of each step): it takes the step and returns the
+    losses (size,) of the cells. The model must be in training mode; its own weights do not matter."""
+
+    def __init__(
+        self, model: nn.Module, data: TrainRows, precision: str, stack: StackedWeights, held: HeldWeights,
+        optimizer: torch.optim.Optimizer, batches: Sequence[Sequence[int]],
+    ) -> None:  # fmt: skip
+        self._weights, self._held, self._optimizer = stack.by_name(), held, optimizer
+        device = next(model.parameters()).device
+        on_gpu = device.type == "cuda"
+        compiled = on_gpu and len(batches) >= COMPILED_STEPS
+        losses = stacked_losses(model, data.format, precision)
+        self._losses = torch.compile(losses, dynamic=False) if compiled else losses
+        most, multiple = WIDTHS[compiled] if on_gpu else (None, 1)
+        self._batches = ShapedBatches(model, data, batches, most, multiple)
+        self._uses = Counter(self._batches.shapes)
+        self._recorded = RecordedSteps(self._step, self._backward, self._clear, device) if on_gpu else None
+
+    def __call__(self, number: int) -> Tensor:
+        shape, tensors = self._batches.shapes[number], self._batches.tensors(number)
+        if self._recorded is not None:
+            return self._recorded(shape, tensors, self._uses[shape] >= RECORDED_USES)
+        self._clear()
+        return self._step(shape, tensors)
+
+    def _clear(self) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _backward(self, shape: Shape, tensors: Mapping[str, Tensor]) -> Tensor:
+        losses = self._losses(self._weights, tensors, shape.counts)
+        losses.sum().backward()
+        return losses.detach()
+
+    def _step(self, shape: Shape, tensors: Mapping[str, Tensor]) -> Tensor:
+        losses = self._backward(shape, tensors)
+        self._optimizer.step()
+        self._held.restore(self._weights)
+        return losses
+
+
+def stacked_losses(model: nn.Module, name: str, precision: str) -> Callable[..., Tensor]:
+    """A function of stacked weights, the tensors of a batch (`ShapedBatches.tensors`) in the answer format `name`, and
+    the number of options of its rows: the losses (size,) of all cells."""
+    answer_format = formats.load(name)
+    buffers, device = dict(model.named_buffers()), next(model.parameters()).device
+
+    def of_one(weights: Mapping[str, Tensor], batch: Batch, labels: Mapping[str, Tensor]) -> Tensor:
+        call = lambda **inputs: functional_call(model, (weights, buffers), kwargs=inputs)  # noqa: E731
+        with autocast(precision, device):
+            outputs = answer_format.outputs(call, batch)
+        return answer_format.loss(outputs.float(), labels)
+
+    def losses(weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
+        texts: dict[str, dict[str, Tensor]] = {}
+        for path, tensor in tensors.items():
+            text, _, key = path.partition("/")
+            texts.setdefault(text, {})[key] = tensor
+        labels = texts.pop("label")
+        return vmap(lambda own: of_one(own, Batch(texts, counts), labels), randomness="same")(weights)
+
+    return losses
