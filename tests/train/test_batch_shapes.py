@@ -1,0 +1,56 @@
+"""Batches of few shapes: which widths are chosen, and that padding changes no loss."""
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import torch
+from toy_training import NAMES, load, training
+
+from junkdna.train.batch_shapes import ShapedBatches, few_widths
+from junkdna.train.stacked_steps import stacked_losses
+
+ORDER = [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14], [15, 16, 17, 18], [19, 0, 3, 5]]
+
+
+def padded(widths: dict[int, int], chosen: tuple[int, ...]) -> int:
+    return sum(number * min(each for each in chosen if each >= width) for width, number in widths.items())
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 9])
+def test_no_other_widths_pad_less(most: int) -> None:
+    widths = Counter([3, 9, 9, 17, 18, 30, 31, 31, 31, 40, 63, 64])
+    found = few_widths(widths, most, 8)
+    assert found == sorted(set(found))
+    assert all(width % 8 == 0 for width in found)
+    assert max(found) == 64
+    options = [(*some, 64) for n in range(most) for some in combinations(range(8, 64, 8), n)]
+    assert padded(widths, tuple(found)) == min(padded(widths, each) for each in options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("most", [1, 2])
+def test_padding_changes_no_loss(toy_world_once: Path, name: str, most: int) -> None:
+    model, _ = load(toy_world_once / "model", name, ("tiny", "mood", 0))
+    data = training(name)
+    weights = {key: torch.stack([value.detach(), value.detach() * 0.9]) for key, value in model.named_parameters()}
+    model.set_attn_implementation("eager")
+    losses = stacked_losses(model, name, "float32")
+    own, shaped = (ShapedBatches(model, data, ORDER, *each) for each in ((None, 1), (most, 8)))
+    assert len({shape.widths for shape in shaped.shapes}) <= most ** len(own.shapes[0].widths)
+    for step in range(len(ORDER)):
+        expected = losses(weights, own.tensors(step), own.shapes[step].counts)
+        found = losses(weights, shaped.tensors(step), shaped.shapes[step].counts)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_shapes_say_what_the_tensors_are(toy_world_once: Path) -> None:
+    model, _ = load(toy_world_once / "model", "bi_encoder", ("tiny", "mood", 0))
+    shaped = ShapedBatches(model, training("bi_encoder"), ORDER, 2, 8)
+    for step, shape in enumerate(shaped.shapes):
+        tensors = shaped.tensors(step)
+        for name, width in shape.widths:
+            assert tensors[f"{name}/input_ids"].shape[1] == width
+        assert len(tensors["label/answer"]) == shape.rows == len(ORDER[step])
+        assert len(tensors["options/input_ids"]) == sum(shape.counts)
