@@ -1,7 +1,7 @@
 """The batches of a training as tensors of few shapes.
 
 A GPU prepares every shape of a step once: it records the kernels of the step, or compiles them. So batches are padded
-to a few widths, which follow from the rows and their order alone. Padding changes no output of a model that
+to a few widths, which follow from the rows alone, so that seeds share compiled steps. Padding changes no output of a model that
 `models.batch_isolation` lets share batches.
 
 Shapes: B rows of a batch, T tokens of its longest row or the width it is padded to.
@@ -27,22 +27,32 @@ class Shape:
     counts: tuple[int, ...]
 
 
-def few_widths(widths: Mapping[int, int], most: int, multiple: int) -> list[int]:
-    """At most `most` widths, multiples of `multiple`, for batches of `widths` (width -> number of batches): those with
-    the least padding if every batch takes the next larger one."""
-    uses: Counter[int] = Counter()
-    for width, number in widths.items():
-        uses[-(-width // multiple) * multiple] += number
-    ends = sorted(uses)
-    chosen: dict[int, tuple[int, list[int]]] = {0: (0, [])}  # last width -> tokens up to it, and the widths
+def few_widths(uses: Mapping[int, float], most: int, multiple: int) -> list[int]:
+    """At most `most` widths, multiples of `multiple`, for batches of which `uses[width]` have a width: those with the
+    least padding if every batch takes the next larger one."""
+    rounded: Counter[int] = Counter()
+    for width, share in uses.items():
+        rounded[-(-width // multiple) * multiple] += share
+    ends = sorted(rounded)
+    chosen: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}  # last width -> tokens up to it, and the widths
     for _ in range(most):
         for end in reversed(ends):
             chosen[end] = min(
-                (tokens + end * sum(uses[width] for width in ends if last < width <= end), [*before, end])
+                (tokens + end * sum(rounded[width] for width in ends if last < width <= end), [*before, end])
                 for last, (tokens, before) in chosen.items()
                 if last < end
             )
     return chosen[ends[-1]][1]
+
+
+def expected_uses(lengths: Sequence[int], rows: int) -> dict[int, float]:
+    """The share of batches of `rows` random rows whose longest row has each length: F(l)**rows - F(l - 1)**rows, with
+    the share F(l) of rows of at most l tokens. It does not depend on the order, so neither do compiled shapes."""
+    number, below, uses = Counter(lengths), 0, {}
+    for length in sorted(number):
+        uses[length] = ((below + number[length]) / len(lengths)) ** rows - (below / len(lengths)) ** rows
+        below += number[length]
+    return uses
 
 
 class ShapedBatches:
@@ -87,5 +97,5 @@ def _widths(name: str, rows: Mapping, order: Sequence[Sequence[int]], most: int 
     own = [max(longest[i] for i in step) for step in order]
     if most is None:
         return own
-    chosen = few_widths(Counter(own), most, multiple)
+    chosen = few_widths(expected_uses(list(longest.values()), len(order[0])), most, multiple)
     return [next(width for width in chosen if width >= each) for each in own]

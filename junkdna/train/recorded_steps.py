@@ -52,6 +52,9 @@ class RecordedSteps:
         inputs = {name: each.to(self._device) for name, each in tensors.items()}
         self._prepare(shape, inputs)
         graph = torch.cuda.CUDAGraph()
+        stream = torch.cuda.current_stream(self._device)
+        generator = torch.cuda.default_generators[stream.device.index]
+        draws = generator.clone_state()
         try:
             with _ScalarsOnDevice(), torch.cuda.graph(graph, pool=self._pool):
                 result = self._step(shape, inputs)
@@ -60,6 +63,8 @@ class RecordedSteps:
         except RuntimeError as error:
             self._refused = True
             log.warning("the step cannot be recorded as a CUDA graph, so every kernel starts from Python: %s", error)
+            torch.cuda.set_stream(stream)  # a failed recording leaves its own stream and a generator that refuses draws
+            generator.graphsafe_set_state(draws)
             self._clear()
             return
         self._pool = graph.pool()

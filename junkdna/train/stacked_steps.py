@@ -20,7 +20,8 @@ from junkdna.train.stack_members import HeldWeights, StackedWeights
 from junkdna.train.train_rows import TrainRows
 
 COMPILED_STEPS = 4000  # compiling takes 10 to 60 s a shape and saves 5 to 40 ms a step
-WIDTHS = {False: (8, 8), True: (3, 32)}  # compiled or not: most widths of a text, and what they are multiples of
+WIDTHS = {False: 8, True: 2}  # compiled or not: the most widths of a text
+MULTIPLE = 8  # of tokens: tensor cores take blocks of 8
 RECORDED_USES = 3  # a shape of fewer steps is not worth recording
 
 
@@ -38,8 +39,7 @@ class StackedSteps:
         compiled = on_gpu and len(batches) >= COMPILED_STEPS
         losses = stacked_losses(model, data.format, precision)
         self._losses = torch.compile(losses, dynamic=False) if compiled else losses
-        most, multiple = WIDTHS[compiled] if on_gpu else (None, 1)
-        self._batches = ShapedBatches(model, data, batches, most, multiple)
+        self._batches = ShapedBatches(model, data, batches, WIDTHS[compiled] if on_gpu else None, MULTIPLE)
         self._uses = Counter(self._batches.shapes)
         self._recorded = RecordedSteps(self._step, self._backward, self._clear, device) if on_gpu else None
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_training import NAMES, load, training
 
-from junkdna.train.batch_shapes import ShapedBatches, few_widths
+from junkdna.train.batch_shapes import ShapedBatches, expected_uses, few_widths
 from junkdna.train.stacked_steps import stacked_losses
 
 ORDER = [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14], [15, 16, 17, 18], [19, 0, 3, 5]]
@@ -27,6 +27,15 @@ def test_no_other_widths_pad_less(most: int) -> None:
     assert max(found) == 64
     options = [(*some, 64) for n in range(most) for some in combinations(range(8, 64, 8), n)]
     assert padded(widths, tuple(found)) == min(padded(widths, each) for each in options)
+
+
+def test_expected_uses_are_those_of_random_batches() -> None:
+    lengths = [3, 3, 4, 7, 7, 7, 9, 20]
+    draws = torch.tensor(lengths)[torch.randint(8, (200_000, 4), generator=torch.Generator().manual_seed(0))]
+    found = expected_uses(lengths, 4)
+    assert sum(found.values()) == pytest.approx(1)
+    for length, number in Counter(draws.amax(1).tolist()).items():
+        assert found[length] == pytest.approx(number / 200_000, abs=0.005)
 
 
 @pytest.mark.parametrize("name", NAMES)
