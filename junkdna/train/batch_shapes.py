@@ -1,7 +1,7 @@
 """The batches of a training as tensors of few shapes.
 
 A GPU prepares every shape of a step once: it records the kernels of the step, or compiles them. So batches are padded
-to a few widths, which follow from the rows alone, so that seeds share compiled steps. Padding changes no output of a model that
+to a few widths that follow from the rows alone: seeds share compiled steps. Padding changes no output of a model that
 `models.batch_isolation` lets share batches.
 
 Shapes: B rows of a batch, T tokens of its longest row or the width it is padded to.
