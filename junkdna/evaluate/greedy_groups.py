@@ -79,7 +79,7 @@ def row_groups(queries: Rows, max_new_tokens: int, tokens: int) -> list[Group]:
         parts = -(-len(alike) // max(1, tokens // room))
         slots = -(-len(alike) // parts)
         groups += [Group(alike[k : k + slots], slots, room) for k in range(0, len(alike), slots)]
-        lengths = {r: length for r, length in lengths.items() if r not in set(alike)}
+        lengths = {r: length for r, length in lengths.items() if 2 * length <= longest}
     return groups
 
 
