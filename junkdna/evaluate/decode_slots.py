@@ -20,11 +20,12 @@ class Slots:
     """Rows that are decoded together. `tokens` (B) are the newest tokens, `position` (B) their places in the rows.
 
     The step of the first b slots is captured once for each b that is used. b is B, half of B, and so on, so that there
-    are few. With `capture` false, nothing is captured; the arithmetic is the same.
+    are few. With `capture` false, nothing is captured; the arithmetic is the same. It becomes false when a capture
+    fails.
     """
 
     def __init__(self, model: nn.Module, cache: FixedCache, device: str, capture: bool) -> None:
-        self._model, self._cache, self._capture = model, cache, capture
+        self._model, self._cache, self.capture = model, cache, capture
         self.tokens = torch.zeros(cache.rows, dtype=torch.long, device=device)
         self.position = torch.zeros(cache.rows, dtype=torch.long, device=device)
         self._index = torch.arange(cache.length, device=device)
@@ -63,21 +64,25 @@ class Slots:
         size = self.size(rows)
         if size not in self._steps:
             self._steps[size] = RepeatedStep(self._first_slots_step(size), "decoding")
-        self._steps[size](self._capture and remaining >= CAPTURE_FROM)
+        self._steps[size](self.capture and remaining >= CAPTURE_FROM)
+        self.capture = self.capture and not self._steps[size].refused
 
     def _first_slots_step(self, size: int) -> partial:
-        position = self.position[:size]
-        return partial(self._advance, self.tokens[:size], position, self._cache.first_rows(position))
+        """Holds no reference to this object: a cycle would keep the cache until the garbage collector runs."""
+        tokens, position = self.tokens[:size], self.position[:size]
+        return partial(_next_tokens, self._model, self._cache.first_rows(position), self._index, tokens, position)
 
-    def _advance(self, tokens: Tensor, position: Tensor, cache: object) -> None:
-        mask_bl = torch.zeros(len(tokens), len(self._index), dtype=self._model.dtype, device=tokens.device)
-        mask_bl.masked_fill_(self._index > position[:, None], torch.finfo(mask_bl.dtype).min)
-        logits_b1v = self._model(
-            input_ids=tokens[:, None],
-            position_ids=position[:, None],
-            attention_mask=mask_bl[:, None, None],
-            past_key_values=cache,
-            use_cache=True,
-        ).logits
-        tokens.copy_(logits_b1v[:, -1].argmax(-1))
-        position.add_(1)
+
+def _next_tokens(model: nn.Module, cache: object, index: Tensor, tokens: Tensor, position: Tensor) -> None:
+    """Replaces the newest tokens (b) by the most probable next ones. `index` is 0 to L - 1."""
+    mask_bl = torch.zeros(len(tokens), len(index), dtype=model.dtype, device=tokens.device)
+    mask_bl.masked_fill_(index > position[:, None], torch.finfo(mask_bl.dtype).min)
+    logits_b1v = model(
+        input_ids=tokens[:, None],
+        position_ids=position[:, None],
+        attention_mask=mask_bl[:, None, None],
+        past_key_values=cache,
+        use_cache=True,
+    ).logits
+    tokens.copy_(logits_b1v[:, -1].argmax(-1))
+    position.add_(1)

@@ -49,6 +49,7 @@ def decode_groups(
     slots, shape = None, None
     for group in loop("score", groups, done.copy, done.update):
         if shape != group[1:]:
+            capture = capture if slots is None else slots.capture
             slots, shape = None, group[1:]  # frees the old cache before the new one is allocated
             slots = Slots(model, FixedCache(layout, *shape), device, capture)
         order = _run_prompts(model, queries, group, slots, device, done)

@@ -26,17 +26,12 @@ class RepeatedStep:
     def __init__(self, step: Callable[[], None], name: str) -> None:
         self._step, self._name = step, name
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._refused = False
-
-    @property
-    def captured(self) -> bool:
-        """Whether calls replay a graph."""
-        return self._graph is not None
+        self.refused = False  # whether a capture failed
 
     def __call__(self, capture: bool) -> None:
         if self._graph is not None:
             self._graph.replay()
-        elif capture and not self._refused:
+        elif capture and not self.refused:
             self._run_and_capture()
         else:
             self._step()
@@ -55,7 +50,7 @@ class RepeatedStep:
             self._report(error)
 
     def _report(self, error: RuntimeError) -> None:
-        self._refused = True
+        self.refused = True
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         log.info("%s: runs without a CUDA graph, which is slower (%s)", self._name, reason)
 
