@@ -19,7 +19,7 @@ from junkdna.resumable import NO_CHECKPOINTS, Loop
 PROMPT_TOKENS = 2048  # new prompt tokens in a pack
 CACHE_TOKENS = 65536  # maximum of a group's rows x tokens of room
 CACHE_MEMORY = 3  # a group's cache takes at most one in so many bytes of the card
-ROUNDED = 64  # tokens of room are a multiple of this, which also aligns the attention mask
+ROUNDED = 16  # tokens of room are a multiple of this: attention kernels want aligned masks
 
 
 class Group(NamedTuple):

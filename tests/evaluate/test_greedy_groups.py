@@ -74,7 +74,7 @@ def step_rows(model, run, **extra) -> tuple[list[int], list]:
         handle.remove()
 
 
-@pytest.mark.parametrize(("prompts", "cache", "most"), [(1, 1, 1), (30, 200, 3), (100_000, 100_000, 13)])
+@pytest.mark.parametrize(("prompts", "cache", "most"), [(1, 1, 1), (30, 200, 4), (100_000, 100_000, 13)])
 def test_groups_and_packs_change_no_answer(monkeypatch, prompts, cache, most):
     """`most` rows side by side."""
     monkeypatch.setattr(greedy_groups, "PROMPT_TOKENS", prompts)
@@ -148,12 +148,12 @@ def test_an_old_cache_goes_before_a_new_one_comes(monkeypatch):
 def test_rows_of_a_shape_are_longer_than_half_of_the_longest():
     queries = [[1] * 40, [1] * 95, [2] * 96, [1] * 10, [1] * 200]
     assert row_groups(queries, 4, 10_000) == [
-        Group([4], 1, 256), Group([1, 2], 2, 128), Group([0], 1, 64), Group([3], 1, 64)
+        Group([4], 1, 208), Group([1, 2], 2, 112), Group([0], 1, 48), Group([3], 1, 16)
     ]  # fmt: skip
-    assert row_groups([[k] for k in range(7)], 4, 64 * 3) == [Group([0, 1, 2], 3, 64), Group([3, 4, 5], 3, 64),
-                                                              Group([6], 3, 64)]  # fmt: skip
-    assert row_groups([[k] for k in range(6)], 4, 64 * 5) == [Group([0, 1, 2], 3, 64), Group([3, 4, 5], 3, 64)]
-    assert row_groups([[1] * 100], 4, 1) == [Group([0], 1, 128)]
+    short = [[k] for k in range(7)]
+    assert row_groups(short, 4, 16 * 3) == [Group([0, 1, 2], 3, 16), Group([3, 4, 5], 3, 16), Group([6], 3, 16)]
+    assert row_groups(short[:6], 4, 16 * 5) == [Group([0, 1, 2], 3, 16), Group([3, 4, 5], 3, 16)]
+    assert row_groups([[1] * 100], 4, 1) == [Group([0], 1, 112)]
 
 
 def test_texts_and_stop_strings_are_those_of_the_growing_cache(monkeypatch):
