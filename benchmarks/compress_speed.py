@@ -36,6 +36,7 @@ from torch import nn
 
 from junkdna.compress import blocks, quant_grid, sequential
 from junkdna.compress.apply import Reports, compress_each, compress_matrix
+from junkdna.compress.host_copy import host_copy
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.methods import gptq, magnitude, sparsegpt, wanda
 from junkdna.compress.scope import prunable
@@ -247,7 +248,7 @@ def compress(model: nn.Module, compression: Compression, args: argparse.Namespac
             packed = None if result.mask is None else pack(result.mask)
         with stages.span("to host"):
             tensors = [tensor for tensor in (packed, result.weight) if tensor is not None]
-            kept.append(tensors if over_model else [tensor.cpu() for tensor in tensors])
+            kept.append(tensors if over_model else [host_copy(tensor) for tensor in tensors])
     return reports.report()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from junkdna.compress.host_copy import host_copy
 from junkdna.compress.masks import MatrixResult
 from junkdna.storage.file_errors import check_made_from
 from junkdna.storage.tensor_header import contents_digest
@@ -48,10 +49,10 @@ def write_artifact(path: Path, results: Iterable[tuple[str, MatrixResult]], fact
         assert {MASK + name, WEIGHT + name}.isdisjoint(tensors), f"{name} occurs twice"
         assert result.mask is not None or result.weight is not None, f"{name}: neither mask nor weight"
         if result.mask is not None:
-            tensors[MASK + name] = pack(result.mask).cpu()
+            tensors[MASK + name] = host_copy(pack(result.mask))
             shapes[name] = list(result.mask.shape)
         if result.weight is not None:
-            tensors[WEIGHT + name] = result.weight.detach().cpu()
+            tensors[WEIGHT + name] = host_copy(result.weight)
     write_tensors(path, KIND, tensors, {"shapes": shapes, "facts": facts})
 
 

@@ -203,12 +203,20 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _moved_to(block: nn.Module, device: torch.device) -> Iterator[None]:
-    original = next(block.parameters()).device
+    """The block on `device`, and then, with what was written to it, at its old places in memory: to allocate new memory
+    on the host takes longer than the copy.
+    """
+    parameters = list(block.parameters())
+    places = [parameter.data for parameter in parameters]
     block.to(device)
     try:
         yield
     finally:
-        block.to(original)
+        for parameter, place in zip(parameters, places, strict=True):
+            if parameter.device != place.device:
+                place.copy_(parameter.data)
+                parameter.data = place
+        block.to(places[0].device)  # buffers
 
 
 def _trim_padding(batch: Batch) -> Batch:

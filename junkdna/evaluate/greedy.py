@@ -1,23 +1,17 @@
-"""Greedy text generation: always the most probable next token, for all rows of a batch together.
+"""Greedy text generation: always the most probable next token, for all rows of a batch together."""
 
-Shapes: B rows of a batch, W tokens of its longest prompt, H heads, V vocabulary.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from junkdna.models.batching import Rows, length_batches
-from junkdna.models.prefix_tree import Done, check_context, run_packs, tree_fits, tree_packs
-from junkdna.models.rotary import check_length, frequency_limit
+from junkdna.evaluate.greedy_groups import decode_groups
+from junkdna.evaluate.greedy_packs import NO_TOKEN, decode_packs
+from junkdna.evaluate.greedy_rows import decode_rows
+from junkdna.models.batching import Rows
+from junkdna.models.prefix_tree import check_context, tree_fits
+from junkdna.models.rotary import check_length
 from junkdna.resumable import NO_CHECKPOINTS, Loop
-
-Finished = Callable[[list[int]], bool]
-
-PROMPT_TOKENS = 2048  # new prompt tokens in a pack: enough rows to decode together
-CACHE_TOKENS = {"cpu": 16384, "cuda": 65536}  # maximum of B x (W + new tokens), the size of a batch's cache
-NO_TOKEN = -1  # pads the new tokens of a row
 
 
 @torch.inference_mode()
@@ -35,12 +29,11 @@ def greedy_texts(
     A row ends at an end-of-text token (`end_tokens`), at a string of `stop` in its text or the special token of that
     name, or after `max_new_tokens`. The model's generation settings are ignored: no sampling, no penalties.
 
-    Shared prefixes of queries are computed once (`models.prefix_tree`); rows are then decoded in batches, padded on the
-    left. Architectures that `tree_fits` refuses run row by row through `generate` of transformers, without a cache if a
-    row may grow past a limit of its rotary frequencies (`models.rotary`), because cached keys would keep the old
-    frequencies. Batching changes logits by rounding error only, so it changes an answer only if the two best tokens are
-    that close. `loop` iterates over the packs of rows. Raises UserError for a query without tokens and whenever
-    `rotary.check_length` does.
+    Shared prefixes of queries are computed once (`models.prefix_tree`); rows are then decoded in batches, on CUDA with
+    a cache of fixed size and a captured step (`greedy_groups`), elsewhere with a growing cache (`greedy_packs`).
+    Architectures that `tree_fits` refuses run row by row (`greedy_rows`). Batching changes logits by rounding error
+    only, so it changes an answer only if the two best tokens are that close. `loop` iterates over the batches. Raises
+    UserError for a query without tokens and whenever `rotary.check_length` does.
     """
     check_context(min(map(len, queries), default=1))
     ends = end_tokens(model, tokenizer) | stop_tokens(tokenizer, stop)
@@ -53,7 +46,8 @@ def greedy_texts(
 
     longest = max(map(len, queries), default=0) + max_new_tokens
     check_length(model.config, longest)
-    run = _batched if tree_fits(model, longest) else _row_by_row
+    batched = decode_groups if torch.device(device).type == "cuda" else decode_packs
+    run = batched if tree_fits(model, longest) else decode_rows
     done = {"new_tokens": torch.full((len(queries), max_new_tokens), NO_TOKEN)}
     run(model, queries, device, max_new_tokens, finished, loop, done)
     texts = [text([token for token in row if token != NO_TOKEN]) for row in done["new_tokens"].tolist()]
@@ -74,97 +68,3 @@ def end_tokens(model: nn.Module, tokenizer: object) -> set[int]:
 def stop_tokens(tokenizer: object, stop: Sequence[str]) -> set[int]:
     """Ids of added tokens that are stop strings, such as "<|im_end|>", which decoded text does not show."""
     return {token for token, added in tokenizer.added_tokens_decoder.items() if str(added) in stop}
-
-
-def _batched(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop, done: Done
-) -> None:
-    """Writes the new tokens of all queries to `done`."""
-    last = [len(query) - 1 for query in queries]
-    packs = tree_packs(queries, last, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, loop, done):
-        lengths = [len(path) + max_new_tokens for path in pack.paths]
-        for batch in length_batches(lengths, CACHE_TOKENS[torch.device(device).type]):
-            paths = [pack.paths[k] for k in batch]
-            first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
-            answers = _decode(model, _row_caches(cache, paths, device), paths, first, max_new_tokens, finished)
-            for k, tokens in zip(batch, answers, strict=True):
-                done["new_tokens"][pack.rows[k], : len(tokens)] = torch.tensor(tokens)
-
-
-def _row_caches(cache: object, paths: Rows, device: str) -> object:
-    """A cache (B, H, W, ...) with a copy of each row's prompt, aligned right, gathered from the cache of a tree."""
-    from transformers import DynamicCache
-
-    width = max(map(len, paths))
-    index_bw = torch.tensor([[0] * (width - len(path)) + path for path in paths], device=device)
-    copies = DynamicCache()
-    for i, layer in enumerate(cache.layers):
-        keys, values = (states[0][:, index_bw].transpose(0, 1) for states in (layer.keys, layer.values))
-        copies.update(keys, values, i)
-    return copies
-
-
-def _decode(
-    model: nn.Module, cache: object, paths: Rows, tokens: torch.Tensor, max_new_tokens: int, finished: Finished
-) -> Rows:
-    """Answers of a batch whose prompts are in `cache` and whose first new tokens (B) are `tokens`."""
-    answers: Rows = [[] for _ in paths]
-    device, width = tokens.device, max(map(len, paths))
-    running = list(range(len(paths)))
-    position = torch.tensor([len(path) for path in paths], device=device)
-    mask = torch.tensor([[0] * (width - len(path)) + [1] * len(path) for path in paths], device=device)
-    while True:
-        for row, token in zip(running, tokens.tolist(), strict=True):
-            answers[row].append(token)
-        active = [
-            k for k, row in enumerate(running) if len(answers[row]) < max_new_tokens and not finished(answers[row])
-        ]
-        if not active:
-            return answers
-        if len(active) < len(running):
-            running = [running[k] for k in active]
-            index = torch.tensor(active, device=device)
-            tokens, position, mask = tokens[index], position[index], mask[index]
-            cache.batch_select_indices(index)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
-        tokens = model(
-            input_ids=tokens[:, None],
-            position_ids=position[:, None],
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-        ).logits[:, -1].argmax(-1)  # fmt: skip
-        position = position + 1
-
-
-def _row_by_row(
-    model: nn.Module, queries: Rows, device: str, max_new_tokens: int, finished: Finished, loop: Loop, done: Done
-) -> None:
-    """As `_batched`, with `generate` of transformers."""
-    from transformers import GenerationConfig, StoppingCriteriaList
-
-    limit = frequency_limit(model.config)
-
-    def answer(query: list[int]) -> list[int]:
-        def ended(ids: torch.Tensor, _: object, **__: object) -> torch.Tensor:
-            return torch.tensor([finished(ids[0, len(query) :].tolist())], device=ids.device)
-
-        ids = torch.tensor([query], device=device)
-        output = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            use_cache=limit is None or not len(query) <= limit < len(query) + max_new_tokens,
-            stopping_criteria=StoppingCriteriaList([ended]),
-        )
-        return output[0, len(query) :].tolist()
-
-    before, model.generation_config = model.generation_config, GenerationConfig(pad_token_id=0)
-    try:
-        for row in loop("score", range(len(queries)), done.copy, done.update):
-            tokens = answer(queries[row])
-            done["new_tokens"][row, : len(tokens)] = torch.tensor(tokens)
-    finally:
-        model.generation_config = before

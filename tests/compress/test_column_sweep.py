@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obs_oracle import correlated_inputs, damped, obs_step, refit, sparsegpt, statistics_of
 
+from junkdna.compress import sweep_block
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import inverse_factor
+from junkdna.models import cuda_graph
 
 
 def problem(rows, inputs, seed):
@@ -20,8 +22,12 @@ def problem(rows, inputs, seed):
 
 def prune(weight, factor, kept, group=128):
     """The weight with a fixed mask (out, in) put on by a sweep."""
-    columns = torch.tensor(kept).t()
-    return sweep(weight, factor, group, lambda first, columns: None, lambda index, column: column * columns[index])
+    return sweep(weight, factor, group, parts_of(torch.tensor(kept).t()), lambda column, part: column * part)
+
+
+def parts_of(values):
+    """A `start` whose state is the group's part of `values` (in, out)."""
+    return lambda first, columns: (values[first : first + len(columns)],)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +41,11 @@ def test_groups_come_once_in_order_and_up_to_date(inputs, group):
 
     def start(first, columns):
         seen[first] = columns.clone()
+        return torch.tensor(kept[:, first : first + len(columns)]).t(), torch.full((3,), first)
 
-    def replace(index, column):
-        assert max(seen) == index - index % group
-        return column * torch.tensor(kept[:, index])
+    def replace(column, part, first):
+        assert max(seen) == first[0]
+        return column * part
 
     new = sweep(weight, factor, group, start, replace)
     assert list(seen) == list(range(0, inputs, group))
@@ -78,21 +85,21 @@ def test_one_pruned_weight_in_front_is_a_step_of_the_optimal_brain_surgeon():
 
 def test_nothing_replaced_nothing_changed():
     weight, factor, _ = problem(4, 60, seed=1)
-    new = sweep(weight.float(), factor, 8, lambda first, columns: None, lambda index, column: column)
+    new = sweep(weight.float(), factor, 8, lambda first, columns: (), lambda column: column)
     assert torch.equal(new, weight.float())
 
 
 def test_replaced_columns_are_kept_bit_for_bit():
     weight, factor, _ = problem(4, 60, seed=4)
     given = weight.float().t().sin()
-    new = sweep(weight.float(), factor, 8, lambda first, columns: None, lambda index, column: given[index])
+    new = sweep(weight.float(), factor, 8, parts_of(given), lambda column, part: part)
     assert torch.equal(new, given.t())
 
 
 def test_inputs_that_share_nothing_make_up_for_nothing():
     weight = problem(4, 60, seed=2)[0]
     factor = torch.arange(1.0, 61.0).diag()
-    new = sweep(weight, factor, 8, lambda first, columns: None, lambda index, column: column.round())
+    new = sweep(weight, factor, 8, lambda first, columns: (), lambda column: column.round())
     assert torch.equal(new, weight.round())
 
 
@@ -111,15 +118,91 @@ def test_working_copies_die_with_the_call():
     """With the garbage collector off, as in a job's first seconds: a model has hundreds of matrices."""
     seen = []
 
-    def replace(index, column):
-        if index == 0:
+    def replace(column):
+        if not seen:
             seen.append(weakref.ref(column._base))
         return column * 0
 
     gc.disable()
     try:
-        sweep(torch.ones(4, 40), torch.eye(40), 8, lambda first, columns: None, replace)
+        sweep(torch.ones(4, 40), torch.eye(40), 8, lambda first, columns: (), replace)
         alive = seen[0]() is not None
     finally:
         gc.enable()
     assert not alive
+
+
+def pruned_and_rounded(column, kept, scale):
+    return torch.round(column / scale) * scale * kept
+
+
+@pytest.mark.parametrize(("inputs", "group"), [(2, 2), (16, 16), (17, 32), (86, 86), (128, 128), (128, 256)])
+def test_a_block_replaces_columns_as_the_sweep_does(inputs, group):
+    """On the CPU, uncaptured: the same steps on tensors of their own, twice with the same block."""
+    for seed in range(2):
+        weight, factor, _ = problem(5, inputs, seed)
+        kept = torch.tensor(np.random.default_rng(seed).random((inputs, 5)) < 0.5)
+        state = (kept, torch.linspace(0.1, 0.2, 5, dtype=torch.float64))
+        wanted = sweep(weight, factor, group, lambda first, columns, state=state: state, pruned_and_rounded)
+        columns = weight.t().contiguous()
+        unit, errors = factor / factor.diagonal().unsqueeze(1), torch.empty_like(columns)
+        block = sweep_block.like_earlier(columns, state, pruned_and_rounded, capture=False)
+        assert block is sweep_block.like_earlier(wanted.t(), state, pruned_and_rounded, capture=False)
+        block.run(columns, errors, unit, state)
+        torch.testing.assert_close(columns.t(), wanted, rtol=0, atol=1e-9)
+        assert inputs == 2 or not torch.equal(wanted, pruned_and_rounded(weight.t(), *state).t())
+        torch.testing.assert_close(_from_errors(weight, errors, unit), wanted, rtol=0, atol=1e-9)
+
+
+def _from_errors(weight, errors, unit):
+    """The new weight, from the errors that the sweep moves on to later columns."""
+    return weight - (errors.t() @ unit.triu())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("inputs", "group"), [(384, 128), (344, 344), (131, 64), (96, 4), (300, 128), (40, 1)])
+def test_captured_sweeps_give_the_bits_of_uncaptured_ones(inputs, group, dtype):
+    """For several matrices with the same blocks, and nearly the numbers of the CPU."""
+    sweep_block._kept_block.cache_clear()
+    for seed in range(3):
+        weight, factor, _ = problem(200, inputs, seed)
+        kept = np.random.default_rng(seed).random((200, inputs)) < 0.5
+        wanted = prune(weight, factor, kept, group)
+        weight, factor = weight.to("cuda", dtype), factor.cuda()
+        start = parts_of(torch.tensor(kept).t().cuda())
+        captured, plain = (sweep(weight, factor, group, start, multiplied, capture) for capture in (True, False))
+        assert torch.equal(captured, plain)
+        tolerance = 1e-9 if dtype == torch.float64 else 1e-2
+        torch.testing.assert_close(captured.cpu().double(), wanted, rtol=0, atol=tolerance * float(wanted.abs().max()))
+
+
+def multiplied(column, part):
+    return column * part
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_sweeps_are_really_captured_and_a_shape_only_once(monkeypatch):
+    sweep_block._kept_block.cache_clear()
+    captures, capture = [], cuda_graph._capture
+    monkeypatch.setattr(cuda_graph, "_capture", lambda step: captures.append(1) or capture(step))
+    for seed in range(3):
+        weight, factor, _ = problem(64, 384, seed)
+        sweep(weight.cuda(), factor.cuda(), 128, lambda first, columns: (), torch.round)
+    assert len(captures) == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_replacement_that_waits_for_the_device_runs_uncaptured(caplog):
+    caplog.set_level("INFO")
+    weight, factor, _ = problem(64, 256, 0)
+
+    def waiting(column):
+        return column.round() if float(column.sum()) == float(column.sum()) else column
+
+    new = sweep(weight.cuda(), factor.cuda(), 128, lambda first, columns: (), waiting)
+    assert torch.equal(new, sweep(weight.cuda(), factor.cuda(), 128, lambda first, columns: (), torch.round, False))
+    assert caplog.text.count("column sweep: runs without a CUDA graph") == 1

@@ -218,8 +218,8 @@ def gptq_of_first_grids(case: Case, bits: int, group: int, symmetric: bool) -> T
         case.weight,
         inverse_factor(case.statistics),
         group,
-        lambda first, columns: None,
-        lambda index, column: quant_grid.nearest(column, grids[index // group]),
+        lambda first, columns: grids[first // group],
+        lambda column, *grid: quant_grid.nearest(column, quant_grid.Grid(*grid)),
     )
 
 

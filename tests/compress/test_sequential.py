@@ -14,7 +14,7 @@ from tiny_models import FAMILIES
 from junkdna.compress.blocks import Batch
 from junkdna.compress.masks import MatrixResult, write_result
 from junkdna.compress.scope import prunable
-from junkdna.compress.sequential import calibrated
+from junkdna.compress.sequential import _moved_to, calibrated
 from junkdna.errors import UserError
 
 # Tensors that several layers are given, by hand; every other layer reads alone.
@@ -309,3 +309,17 @@ def on_the_device():
             close = 1e-3 * float(wanted[matrix][2].weight.abs().max())
             torch.testing.assert_close(result.weight.cpu(), wanted[matrix][2].weight, rtol=0, atol=close)
         assert not any(part.is_cuda for part in (*model.parameters(), *model.buffers())), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() == 0, reason="needs a CUDA device")
+def test_a_block_comes_back_to_its_old_memory_with_its_new_weights():
+    block = torch.nn.BatchNorm1d(5)  # has buffers too
+    places = [parameter.data_ptr() for parameter in block.parameters()]
+    with _moved_to(block, torch.device("cuda")), torch.no_grad():
+        assert all(part.is_cuda for part in (*block.parameters(), *block.buffers()))
+        block.weight.fill_(3)
+        block.running_mean.fill_(4)
+    assert [parameter.data_ptr() for parameter in block.parameters()] == places
+    assert block.weight.tolist() == [3.0] * 5
+    assert block.running_mean.tolist() == [4.0] * 5

@@ -5,7 +5,7 @@ import torch
 from decoders import CONFIGS, make, plain_greedy, random_rows
 
 from junkdna.errors import UserError
-from junkdna.evaluate import greedy
+from junkdna.evaluate import greedy, greedy_packs
 from junkdna.resumable import Loop
 
 NEW = 12
@@ -81,8 +81,8 @@ def shapes_and_answers(model, *args) -> tuple[list[tuple[int, int]], list[str]]:
 )
 def test_batches_change_no_answer(monkeypatch, tokenizer, llama, prompts, cache, least, most):
     """`least` to `most` rows side by side."""
-    monkeypatch.setattr(greedy, "PROMPT_TOKENS", prompts)
-    monkeypatch.setitem(greedy.CACHE_TOKENS, "cpu", cache)
+    monkeypatch.setattr(greedy_packs, "PROMPT_TOKENS", prompts)
+    monkeypatch.setattr(greedy_packs, "CACHE_TOKENS", cache)
     shapes, answers = shapes_and_answers(llama, tokenizer)
     assert answers == plain(llama)
     assert least <= max(rows for rows, tokens in shapes if tokens == 1) <= most

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from junkdna.cli import jobs
-from junkdna.evaluate import greedy, scores
+from junkdna.evaluate import greedy_packs, scores
 from junkdna.models import batch_isolation, prefix_tree
 from junkdna.storage import tensors as storage_tensors
 from junkdna.study.cell import parse_cell_path
@@ -31,7 +31,7 @@ def small_batches(patch: pytest.MonkeyPatch) -> None:
     """Batches and packs of a few rows, so that the toy cells have some to be killed between."""
     patch.setattr(scores, "isolated_batches", partial(batch_isolation.isolated_batches, tokens=128))
     patch.setitem(prefix_tree.PACK_TOKENS, "cpu", 20)
-    patch.setattr(greedy, "PROMPT_TOKENS", 4)
+    patch.setattr(greedy_packs, "PROMPT_TOKENS", 4)
 
 
 def die() -> None:

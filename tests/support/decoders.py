@@ -29,6 +29,8 @@ CONFIGS = {
     "llama": ("llama", SIZES),
     "gpt2": ("gpt2", GPT2_SIZES),  # learned positions
     "qwen2": ("qwen2", {**SIZES, "num_key_value_heads": 1}),  # keys and values shared by heads
+    "qwen3": ("qwen3", {**SIZES, "num_key_value_heads": 1, "head_dim": 16}),  # normalized queries and keys
+    "gpt_neox": ("gpt_neox", {**SIZES, "rotary_pct": 0.5}),  # rotates a part of each head
     "opt": ("opt", {**SIZES, "ffn_dim": 48, "word_embed_proj_dim": 32, "init_std": 0.2, "pad_token_id": 1}),
     "gemma2": ("gemma2", {**SIZES, **GEMMA_SIZES, "final_logit_softcapping": 2.0, "attn_logit_softcapping": 3.0}),
     "gemma3": ("gemma3_text", {**SIZES, **GEMMA_SIZES, "sliding_window": 128}),
@@ -44,7 +46,7 @@ CONFIGS = {
     "rwkv": ("rwkv", {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32,
                       "bos_token_id": 1, "eos_token_id": 2}),  # ignores the attention mask
 }  # fmt: skip
-TREE = ("llama", "gpt2", "qwen2", "opt", "gemma2", "gemma3")
+TREE = ("llama", "gpt2", "qwen2", "qwen3", "gpt_neox", "opt", "gemma2", "gemma3")
 ROWS = tuple(name for name in CONFIGS if name not in TREE)
 
 

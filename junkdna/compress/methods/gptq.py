@@ -89,10 +89,12 @@ def compress(
 
 def _round_in_order(weight: Tensor, factor: Tensor, bits: int, size: int, symmetric: bool) -> Tensor:
     """The rounded weights, (out, in), with one grid per `size` inputs. `factor` is U of `inverse_factor`."""
-    grid: quant_grid.Grid
 
-    def start(first: int, columns: Tensor) -> None:
-        nonlocal grid
-        grid = quant_grid.fit(columns, bits, symmetric)
+    def start(first: int, columns: Tensor) -> quant_grid.Grid:
+        return quant_grid.fit(columns, bits, symmetric)
 
-    return sweep(weight, factor, size, start, lambda index, column: quant_grid.nearest(column, grid))
+    return sweep(weight, factor, size, start, _round)
+
+
+def _round(column: Tensor, scale: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
+    return quant_grid.nearest(column, quant_grid.Grid(scale, lowest, highest))

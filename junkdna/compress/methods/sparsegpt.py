@@ -65,14 +65,12 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
     per_weight = torch.where(statistics.square_sums > 0, factor.diagonal().reciprocal(), 0).to(work.dtype)
     kept = torch.empty(inputs, rows, dtype=torch.bool, device=weight.device)
 
-    def start(first: int, columns: Tensor) -> None:
+    def start(first: int, columns: Tensor) -> tuple[Tensor]:
         last = first + len(columns)
         kept[first:last] = rule.choose(first, columns.abs() * per_weight[first:last].unsqueeze(1))
+        return (kept[first:last],)
 
-    def replace(index: int, column: Tensor) -> Tensor:
-        return torch.where(kept[index], column, 0)
-
-    new = sweep(work, factor, rule.group, start, replace).to(weight.dtype).contiguous()
+    new = sweep(work, factor, rule.group, start, _prune).to(weight.dtype).contiguous()
     if not torch.isfinite(new).all():
         raise UserError(
             f"new weights exceed the largest {weight.dtype}, {torch.finfo(weight.dtype).max:g}: pruned weights are "
@@ -80,6 +78,10 @@ def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[i
             "the other weights unchanged."
         )
     return MatrixResult(kept.t().contiguous(), new)
+
+
+def _prune(column: Tensor, kept: Tensor) -> Tensor:
+    return torch.where(kept, column, 0)
 
 
 class _Rule(NamedTuple):
