@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,11 +98,13 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def ours(work: Work, model: object, device: str, pack: int | None) -> np.ndarray:
+def ours(work: Work, model: object, device: str, pack: int | None, queries: int | None) -> np.ndarray:
     from junkdna.evaluate.scores import loglikelihood
+    from junkdna.models import tree_attention
     from junkdna.models.prefix_tree import PACK_TOKENS
 
     PACK_TOKENS["tiles"] = pack or PACK_TOKENS["tiles"]
+    tree_attention.QUERIES = queries or tree_attention.QUERIES
     return np.concatenate(loglikelihood(model, work.queries, work.options, [[0] * OPTIONS] * len(work.queries), device))
 
 
@@ -147,7 +150,11 @@ def timed(name: str, args: argparse.Namespace, batch: int | None, trial: bool) -
     work = workload(name, args)
     work = work.part(work.trial) if trial else work
     model = load(args.shape, args.device)
-    run = partial(ours, pack=args.pack_tokens) if batch is None else partial(plain, batch=batch)
+    run = (
+        partial(ours, pack=args.pack_tokens, queries=args.tile_queries)
+        if batch is None
+        else partial(plain, batch=batch)
+    )
     seconds = []
     for _ in range(2 if batch is None else 1):
         start = time.perf_counter()
@@ -179,7 +186,7 @@ def lower_bound(name: str, args: argparse.Namespace, speed: float) -> float:
     work, shape = workload(name, args), SHAPES[args.shape]
     rows = sorted([*q, *o[:-1]] for q, row in zip(work.queries, work.options, strict=True) for o in row)
     tokens = len(rows[0])
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         same = [a == b for a, b in zip(before, row, strict=False)]
         tokens += len(row) - (same.index(False) if False in same else len(same))
     width, layers = shape["hidden_size"], shape["num_hidden_layers"]
@@ -214,6 +221,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short-questions", type=int, default=400)
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[8, 16, 32, 64], help="of the peer")
     parser.add_argument("--pack-tokens", type=int, help="new tokens in a pack on a GPU (default: the package's)")
+    parser.add_argument("--tile-queries", type=int, help="queries in a tile, a divisor of 256 (default: the package's)")
     return parser.parse_args()
 
 

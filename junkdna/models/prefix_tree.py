@@ -87,9 +87,9 @@ def run_packs(
 ) -> Iterator[tuple[Pack, object, Tensor, dict[int, int]]]:
     """For each pack: the pack, its cache, the logits (N, V) of scored nodes, and node -> row of the logits.
 
-    `packs` is the output of `tree_plan.tree_packs`; `loop` iterates over them. `done` contains the caller's results and,
-    from pack to pack, the keys and values of the trunk. The caller may read the cache until the next pack but must not
-    change it. On a GPU, the cache has nodes of padding after those of the pack.
+    `packs` is the output of `tree_plan.tree_packs`; `loop` iterates over them. `done` contains the caller's results
+    and, from pack to pack, the keys and values of the trunk. The caller may read the cache until the next pack but must
+    not change it. On a GPU, the cache has nodes of padding after those of the pack.
     """
     forward = _padded if uses_tiles(model, device) else _exact
     for pack in loop("score", packs, done.copy, done.update):

@@ -1,14 +1,15 @@
 """Attention over the tree of a pack: every node attends to its ancestors and itself.
 
 `tree_mask` is the mask over all nodes, for any model. It has T x (K + T) entries, of which a tree needs few. `Tiles` is
-for long packs on a GPU: the new nodes are cut into tiles of Q queries. Nodes are numbered in preorder, so the ancestors
-of all queries in a tile are the ancestors of its first query and nodes of the tile. A tile therefore attends to at most
-depth + Q keys, which are gathered, instead of K + T. All tiles are one batch of ordinary attention, without compilation.
+for packs on a GPU: the new nodes are cut into tiles of Q queries. Nodes are numbered in preorder, so the ancestors of
+all queries in a tile are the ancestors of its first query and nodes of the tile. A tile therefore attends to at most
+depth + Q keys, which are gathered, instead of K + T. All tiles are one batch of ordinary attention, not compiled.
 
 Shapes: K nodes kept from earlier packs, T new nodes, C tiles of Q queries (C x Q is T, padded), L keys of a tile,
 H heads, D width of a head.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ TILED_DEVICES = {"cuda"}  # on a CPU, the mask over all nodes keeps the numbers 
 QUERIES = 256  # Q; longer tiles gather fewer keys, shorter ones mask fewer
 KEYS = 128  # L is a multiple of it: kernels want masks with aligned rows
 SIZES = (256, 512, 1024, 2048)  # padded numbers of new nodes; beyond them, multiples of 1024
+CHANGES_SCORES = ("softcap", "position_bias", "s_aux")  # arguments of some models' attention that tiles do not support
 SCORED = 64  # the smallest padded number of scored nodes; the others are its doubles
 
 
@@ -37,13 +39,16 @@ class Tiles:
 def uses_tiles(model: nn.Module, device: str) -> bool:
     """Whether the packs of this model run in tiles.
 
-    Required: a device of `TILED_DEVICES` and a model that takes its attention from transformers' `AttentionInterface`.
+    Required: a device of `TILED_DEVICES` and a model that takes its attention from transformers' common table.
     """
-    config = model.config.get_text_config(decoder=True)
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    table = getattr(sys.modules[type(model).__module__], "ALL_ATTENTION_FUNCTIONS", None)
     return (
         torch.device(device).type in TILED_DEVICES
-        and config._attn_implementation == "sdpa"
+        and model.config.get_text_config(decoder=True)._attn_implementation == "sdpa"
         and getattr(model, "_supports_attention_backend", False)
+        and table is ALL_ATTENTION_FUNCTIONS
     )
 
 
@@ -84,8 +89,7 @@ def tiles_of(pack: Pack, size: int, dtype: torch.dtype, device: str) -> Tiles:
     nodes = pack.kept + size
     last = np.concatenate([pack.last, np.arange(len(pack.last), nodes)])
     starts = np.arange(pack.kept, nodes, QUERIES)
-    own = [np.arange(start, start + QUERIES) for start in starts]
-    keys = [np.concatenate([np.flatnonzero(last[:start] >= start), tile]) for start, tile in zip(starts, own, strict=True)]
+    keys = [np.append(np.flatnonzero(last[:start] >= start), np.arange(start, start + QUERIES)) for start in starts]
     width = -(-max(map(len, keys)) // KEYS) * KEYS
     key_cl = to_device(np.stack([padded(tile, width) for tile in keys]), device)
     last_cl = to_device(np.stack([padded(last[tile], width, -1) for tile in keys]), device)  # -1: padding
@@ -104,10 +108,9 @@ def tile_attention(tiles: Tiles) -> Iterator[None]:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    def attend(
-        _: nn.Module, query: Tensor, key: Tensor, value: Tensor, __: Tensor, *, scaling: float | None = None, **___: object
-    ) -> tuple[Tensor, None]:
-        return _attend(query, key, value, tiles, scaling), None
+    def attend(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, *__: Tensor, **more: object) -> tuple:
+        assert not [name for name in CHANGES_SCORES if more.get(name) is not None], f"attention with {more}"
+        return _attend(query, key, value, tiles, more.get("scaling")), None
 
     ALL_ATTENTION_FUNCTIONS["sdpa"] = attend
     try:
@@ -118,7 +121,7 @@ def tile_attention(tiles: Tiles) -> Iterator[None]:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, tiles: Tiles, scaling: float | None) -> Tensor:
-    """Attention (1, T, H, D) of queries (1, H, T, D) to keys and values (1, heads, K + T, D) of as many or fewer heads."""
+    """Attention (1, T, H, D) of queries (1, H, T, D) to keys and values (1, H or fewer, K + T, D)."""
     count = len(tiles.mask)
     query_chqd = query[0].unflatten(1, (count, -1)).transpose(0, 1)
     key_chld, value_chld = (_gathered(each[0], tiles.keys, count, query.shape[1]) for each in (key, value))

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,8 +32,8 @@ class Pack:
     Nodes are numbered in cache order: 0 to `kept` - 1 are the trunk, a single path, followed by the nodes of `tokens`
     and `depths`. `last` (K + T) is the last node among a node's descendants and itself. `scored` (N) are the nodes
     whose logits are needed, in ascending order; `positions` are indices into `scored`, row after row, one for each
-    scored token. `carried` are the nodes that become the trunk of the next pack. Row `rows[k]` has the first `shared[k]`
-    nodes of the row before it, then new ones from `begins[k]` on. As a sequence, a pack is its row numbers.
+    scored token. `carried` are the nodes that become the trunk of the next pack. Row `rows[k]` has the first
+    `shared[k]` nodes of the row before it, then new ones from `begins[k]` on. As a sequence, a pack is its row numbers.
     """
 
     rows: list[int]
@@ -71,8 +72,8 @@ class Pack:
 def tree_packs(rows: Rows, first_scored: Sequence[int], tokens: int) -> list[Pack]:
     """The rows in lexicographic order, in packs of about `tokens` new tokens at most.
 
-    `first_scored[r]` is the first position of row r whose logits are needed. A row longer than `tokens` is one pack. The
-    trunk's logits are not stored, so scored tokens at the end of the trunk become new nodes again. Callers must not
+    `first_scored[r]` is the first position of row r whose logits are needed. A row longer than `tokens` is one pack.
+    The trunk's logits are not stored, so scored tokens at the end of the trunk become new nodes again. Callers must not
     change the packs: equal arguments give the same objects, as long as they are among the last few.
     """
     keys = [_key(row) for row in rows]
@@ -100,7 +101,7 @@ def _digest(keys: list[bytes], first_scored: Sequence[int], tokens: int) -> byte
 def _packs(keys: list[bytes], first_scored: Sequence[int], tokens: int) -> list[Pack]:
     order = sorted(range(len(keys)), key=keys.__getitem__)
     rows = {r: np.frombuffer(keys[r], ">u4") for r in order}
-    same = {r: _common(keys[before], keys[r]) for before, r in zip(order, order[1:], strict=False)}
+    same = {r: _common(keys[before], keys[r]) for before, r in pairwise(order)}
     groups = _groups(order, same, [len(key) // 4 for key in keys], first_scored, tokens)
     carried = [*(same[group[0]] for group in groups[1:]), 0]
     return [

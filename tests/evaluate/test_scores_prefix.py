@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from junkdna.errors import UserError
 from junkdna.evaluate import scores
+from junkdna.models import prefix_tree
 from junkdna.models.batch_isolation import isolated_batches
 from junkdna.models.load import cast, load_plain
-from junkdna.models import prefix_tree
 from junkdna.models.prefix_tree import tree_fits
 from junkdna.models.tree_plan import tree_packs
 from junkdna.resumable import Loop

@@ -85,8 +85,12 @@ def test_what_does_not_run_in_tiles(monkeypatch):
     assert not uses_tiles(make("llama"), "cpu")
     assert uses_tiles(make("llama"), "cuda:0")
     assert not uses_tiles(make("llama", "eager"), "cuda")
-    monkeypatch.setattr(type(make("llama")), "_supports_attention_backend", False)
-    assert not uses_tiles(make("llama"), "cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(make("llama")), "_supports_attention_backend", False)
+        assert not uses_tiles(make("llama"), "cuda")
+    with monkeypatch.context() as patch:  # a table of its own, which tiles do not reach
+        patch.setattr("transformers.models.llama.modeling_llama.ALL_ATTENTION_FUNCTIONS", {})
+        assert not uses_tiles(make("llama"), "cuda")
 
 
 @pytest.mark.usefixtures("tiles")

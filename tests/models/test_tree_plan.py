@@ -1,9 +1,11 @@
 """Packs and masks from intervals against trees built token by token."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tree_oracle import slow_mask, slow_packs
 
@@ -15,6 +17,7 @@ ROW = st.lists(st.integers(0, 2), min_size=1, max_size=14)
 ROWS = st.lists(st.tuples(ROW, st.integers(0, 13)).map(lambda row: (row[0], row[1] % len(row[0]))), max_size=30)
 
 
+@settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(1, 40))
 def test_packs_are_those_built_token_by_token(scored_rows, tokens):
     """Rows of three words, so that they share, and begin one another, in every way."""
@@ -29,10 +32,11 @@ def test_packs_are_those_built_token_by_token(scored_rows, tokens):
         assert ours.scored[ours.positions].tolist() == nodes
         assert [ours.scored[place] for place in ours.places.values()] == list(ours.places)
         assert torch.equal(tree_mask(ours, torch.float32, "cpu"), slow_mask(slow, torch.float32))
-    for ours, following in zip(got, got[1:], strict=False):
+    for ours, following in pairwise(got):
         assert ours.carried.tolist() == ours.paths[-1][: following.kept]
 
 
+@settings(max_examples=40, deadline=None)
 @given(ROWS.filter(bool), st.integers(1, 40), st.sampled_from([2, 4, 8]))
 def test_tiles_show_each_token_its_ancestors_and_itself_once(scored_rows, tokens, queries):
     rows, first = [row for row, _ in scored_rows], [start for _, start in scored_rows]
@@ -75,6 +79,8 @@ def test_a_plan_is_made_once_for_equal_rows(monkeypatch):
     assert tree_packs(rows, [2, 2, 2], 3) is not packs
 
 
-@pytest.mark.parametrize(("nodes", "size"), [(1, 256), (256, 256), (257, 512), (2048, 2048), (2049, 3072), (4097, 5120)])
+@pytest.mark.parametrize(
+    ("nodes", "size"), [(1, 256), (256, 256), (257, 512), (2048, 2048), (2049, 3072), (4097, 5120)]
+)
 def test_packs_are_padded_to_few_sizes(nodes, size):
     assert padded_nodes(nodes) == size
