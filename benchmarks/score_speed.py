@@ -80,12 +80,12 @@ def workload(name: str, args: argparse.Namespace) -> Work:
 def load(shape: str, device: str) -> object:
     """The model on the device, after one unrelated product."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaConfig
 
     torch.manual_seed(0)
     with torch.device(device):
-        config = LlamaConfig(**SHAPES[shape], dtype=torch.bfloat16, attn_implementation="sdpa")
-        model = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16).eval()
+        config = LlamaConfig(**SHAPES[shape])
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
         torch.ones(64, 64, dtype=torch.bfloat16) @ torch.ones(64, 64, dtype=torch.bfloat16)
     synchronize(device)
     return model

@@ -52,8 +52,9 @@ def loglikelihood(
     log p(option | query) = sum over t >= starts[i][j] of log softmax(logits_t)[option_t], softmax in float32. Tokens
     before the start are read but not scored. If the architecture allows it, the common beginning of options and queries
     is computed once (`models.prefix_tree`). Otherwise each option's row runs in full, batched only with rows that do
-    not change it (`models.batch_isolation`). In both cases batching changes a score only by rounding error. `loop`
-    iterates over the batches.
+    not change it (`models.batch_isolation`). In both cases batching changes a score only by rounding error. Logits are
+    computed for scored tokens only, once for all letters after a prompt, but for the whole vocabulary: the softmax
+    needs them all. `loop` iterates over the batches.
 
     Raises UserError for an option without a token to score, and if no token precedes the first scored token: a model
     gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
