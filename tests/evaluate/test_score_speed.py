@@ -1,4 +1,4 @@
-"""`benchmarks/score_speed.py`: both contenders compute the same scores, and the lower bound counts each beginning once."""
+"""`benchmarks/score_speed.py`: both contenders compute the same scores; the lower bound counts each beginning once."""
 
 import argparse
 import importlib.util

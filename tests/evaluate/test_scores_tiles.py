@@ -9,6 +9,8 @@ from junkdna.evaluate import scores
 from junkdna.models import prefix_tree, tree_attention
 from junkdna.models.load import cast
 from junkdna.models.tree_attention import uses_tiles
+from junkdna.models.tree_plan import tree_packs
+from junkdna.resumable import NO_CHECKPOINTS
 
 TILED = [name for name in TREE if name != "gemma2"]  # its attention scores are capped, which needs "eager"
 SIZES = (1, 60, 300, 100_000)
@@ -45,6 +47,22 @@ def test_tiles_score_as_the_plain_loop(monkeypatch, name):
     wanted = plain_loglikelihood(model, *rows())
     for size in SIZES:
         same([scored(model, size, monkeypatch)], [np.concatenate(wanted)])
+
+
+@pytest.mark.usefixtures("tiles")
+@torch.inference_mode()
+def test_a_pack_gives_the_cache_and_the_logits_of_each_row():
+    """What generation continues from."""
+    model, queries = make("qwen2"), rows()[0]
+    packs = tree_packs(queries, [len(query) - 1 for query in queries], 60)
+    assert len(packs) > 3
+    for pack, cache, logits_nv, place in prefix_tree.run_packs(model, packs, "cpu", NO_CHECKPOINTS, {}):
+        for r, path in zip(pack.rows, pack.paths, strict=True):
+            wanted = model(input_ids=torch.tensor([queries[r]]), use_cache=True)
+            torch.testing.assert_close(logits_nv[place[path[-1]]], wanted.logits[0, -1], atol=1e-5, rtol=1e-5)
+            for ours, theirs in zip(cache.layers, wanted.past_key_values.layers, strict=True):
+                torch.testing.assert_close(ours.keys[:, :, path], theirs.keys, atol=1e-5, rtol=1e-5)
+                torch.testing.assert_close(ours.values[:, :, path], theirs.values, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("tiles")
