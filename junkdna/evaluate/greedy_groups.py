@@ -13,10 +13,10 @@ from junkdna.evaluate.decode_slots import Slots
 from junkdna.evaluate.greedy_packs import Finished
 from junkdna.models.batching import Rows
 from junkdna.models.fixed_cache import FixedCache, Layout, cache_layout, token_bytes
-from junkdna.models.prefix_tree import Done, run_packs, tree_packs
+from junkdna.models.prefix_tree import Done, pack_tokens, run_packs
+from junkdna.models.tree_plan import tree_packs
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
-PROMPT_TOKENS = 2048  # new prompt tokens in a pack
 CACHE_TOKENS = 65536  # maximum of a group's rows x tokens of room
 CACHE_MEMORY = 3  # a group's cache takes at most one in so many bytes of the card
 ROUNDED = 16  # tokens of room are a multiple of this: attention kernels want aligned masks
@@ -86,15 +86,15 @@ def row_groups(queries: Rows, max_new_tokens: int, tokens: int) -> list[Group]:
 
 def _run_prompts(model: nn.Module, queries: Rows, group: Group, slots: Slots, device: str, done: Done) -> list[int]:
     """Fills the slots with the rows of a group; returns the row in each slot."""
-    last = [len(query) - 1 for query in queries]
-    local = tree_packs([queries[r] for r in group.rows], [last[r] for r in group.rows], PROMPT_TOKENS)
-    packs = [[group.rows[k] for k in pack] for pack in local]
+    prompts = [queries[r] for r in group.rows]
+    packs = tree_packs(prompts, [len(prompt) - 1 for prompt in prompts], pack_tokens(model, device))
     order: list[int] = []
     slots.clear()
-    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, NO_CHECKPOINTS, done):
-        first = logits_nv[[place[path[-1]] for path in pack.paths]].argmax(-1)
-        slots.fill(len(order), cache, pack.paths, first)
-        order += pack.rows
+    for pack, cache, logits_nv, place in run_packs(model, packs, device, NO_CHECKPOINTS, done):
+        paths = pack.paths
+        first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
+        slots.fill(len(order), cache, paths, first)
+        order += [group.rows[k] for k in pack.rows]
     return order
 
 

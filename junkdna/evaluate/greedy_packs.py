@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from junkdna.models.batching import Rows, length_batches
-from junkdna.models.prefix_tree import Done, run_packs, tree_packs
+from junkdna.models.prefix_tree import Done, run_packs
+from junkdna.models.tree_plan import tree_packs
 from junkdna.resumable import Loop
 
 Finished = Callable[[list[int]], bool]
@@ -29,10 +30,11 @@ def decode_packs(
     """
     last = [len(query) - 1 for query in queries]
     packs = tree_packs(queries, last, PROMPT_TOKENS)
-    for pack, cache, logits_nv, place in run_packs(model, queries, last, packs, device, loop, done):
-        lengths = [len(path) + max_new_tokens for path in pack.paths]
+    for pack, cache, logits_nv, place in run_packs(model, packs, device, loop, done):
+        rows = pack.paths
+        lengths = [len(path) + max_new_tokens for path in rows]
         for batch in length_batches(lengths, CACHE_TOKENS):
-            paths = [pack.paths[k] for k in batch]
+            paths = [rows[k] for k in batch]
             first = logits_nv[[place[path[-1]] for path in paths]].argmax(-1)
             answers = _decode(model, _row_caches(cache, paths, device), paths, first, max_new_tokens, finished)
             for k, tokens in zip(batch, answers, strict=True):

@@ -5,7 +5,7 @@ CPU.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from torch import nn
 from junkdna.errors import UserError
 from junkdna.models.batch_isolation import isolated_batches
 from junkdna.models.batching import Rows, classifier_inputs, mean_pooled, pad
-from junkdna.models.prefix_tree import PACK_TOKENS, Done, check_context, run_packs, tree_fits, tree_packs
+from junkdna.models.prefix_tree import Done, check_context, pack_tokens, run_packs, tree_fits
+from junkdna.models.tree_attention import to_device
+from junkdna.models.tree_plan import tree_packs
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 
 
@@ -50,8 +52,9 @@ def loglikelihood(
     log p(option | query) = sum over t >= starts[i][j] of log softmax(logits_t)[option_t], softmax in float32. Tokens
     before the start are read but not scored. If the architecture allows it, the common beginning of options and queries
     is computed once (`models.prefix_tree`). Otherwise each option's row runs in full, batched only with rows that do
-    not change it (`models.batch_isolation`). In both cases batching changes a score only by rounding error. `loop`
-    iterates over the batches.
+    not change it (`models.batch_isolation`). In both cases batching changes a score only by rounding error. Logits are
+    computed for scored tokens only, once for all letters after a prompt, but for the whole vocabulary: the softmax
+    needs them all. `loop` iterates over the batches.
 
     Raises UserError for an option without a token to score, and if no token precedes the first scored token: a model
     gives no probability to the first token of a text, so an empty query needs a begin-of-text token.
@@ -64,13 +67,26 @@ def loglikelihood(
             scored_from.append(len(query) + start - 1)
             targets.append(option[start:])
     run = _run_tree if rows and tree_fits(model, max(map(len, rows))) else _run_rows
-    done = {"scores": torch.zeros(len(rows))}
+    done = {"scores": torch.zeros(len(rows), device=device)}
     for batch, positions, logits_nv in run(model, rows, scored_from, device, loop, done):
-        tokens = [token for r in batch for token in targets[r]]
-        logp = logits_nv.float().log_softmax(-1)[torch.tensor(positions), torch.tensor(tokens)].double().cpu().numpy()
-        first = np.cumsum([0, *(len(targets[r]) for r in batch[:-1])])
-        done["scores"].numpy()[batch] = np.add.reduceat(logp, first)
-    return _per_example(done["scores"].numpy(), options)
+        sums = _sums(logits_nv.float().log_softmax(-1), positions, [targets[r] for r in batch], device)
+        done["scores"] = done["scores"].to(device)  # a checkpoint was read to the CPU
+        done["scores"][to_device(np.array(batch), device)] = sums
+    return _per_example(done["scores"].cpu().numpy(), options)
+
+
+def _sums(logp_nv: torch.Tensor, positions: Sequence[int], targets: Rows, device: str) -> torch.Tensor:
+    """Sum of each row's log-probabilities, added in float64. It stays on the device: the host need not wait for it.
+
+    `positions` are rows of `logp_nv`, one for each target, row after row.
+    """
+    lengths = np.array([len(row) for row in targets])
+    wanted_rt = np.arange(lengths.max()) < lengths[:, None]
+    index_rt = np.zeros((2, *wanted_rt.shape), np.int64)  # where nothing is wanted: the first number, not added
+    index_rt[:, wanted_rt] = np.array(positions), np.concatenate(targets)
+    place_rt, token_rt = to_device(index_rt, device)
+    logp_rt = logp_nv[place_rt, token_rt].double()
+    return logp_rt.where(to_device(wanted_rt, device), 0).sum(1).float()
 
 
 def _check_scored(query: list[int], option: list[int], start: int) -> None:
@@ -86,15 +102,14 @@ def _per_example(values: np.ndarray, options: list[Rows]) -> list[np.ndarray]:
     return np.split(values, np.cumsum([len(row) for row in options], dtype=int))[:-1]
 
 
-Batches = Iterator[tuple[list[int], list[int], torch.Tensor]]
+Batches = Iterator[tuple[list[int], Sequence[int], torch.Tensor]]
 
 
 def _run_tree(model: nn.Module, rows: Rows, scored_from: list[int], device: str, loop: Loop, done: Done) -> Batches:
     """Batches of rows: their numbers; the row in the logits of each scored token, row by row; the logits."""
-    packs = tree_packs(rows, scored_from, PACK_TOKENS[torch.device(device).type])
-    for pack, _, logits_nv, positions in run_packs(model, rows, scored_from, packs, device, loop, done):
-        scored = [positions[n] for r, path in zip(pack.rows, pack.paths, strict=True) for n in path[scored_from[r] :]]
-        yield pack.rows, scored, logits_nv
+    packs = tree_packs(rows, scored_from, pack_tokens(model, device))
+    for pack, _, logits_nv, _ in run_packs(model, packs, device, loop, done):
+        yield pack.rows, pack.positions, logits_nv
 
 
 def _run_rows(model: nn.Module, rows: Rows, scored_from: list[int], device: str, loop: Loop, done: Done) -> Batches:

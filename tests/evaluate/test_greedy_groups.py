@@ -13,6 +13,7 @@ from decoders import TREE, make, plain_greedy, random_rows
 from junkdna.evaluate import greedy, greedy_groups
 from junkdna.evaluate.greedy_groups import Group, decode_groups, row_groups
 from junkdna.evaluate.greedy_packs import NO_TOKEN, decode_packs
+from junkdna.models import prefix_tree
 from junkdna.models.fetch import materialize_model
 from junkdna.models.prefix_tree import tree_fits
 from junkdna.resumable import NO_CHECKPOINTS, Loop
@@ -77,7 +78,7 @@ def step_rows(model, run, **extra) -> tuple[list[int], list]:
 @pytest.mark.parametrize(("prompts", "cache", "most"), [(1, 1, 1), (30, 200, 4), (100_000, 100_000, 13)])
 def test_groups_and_packs_change_no_answer(monkeypatch, prompts, cache, most):
     """`most` rows side by side."""
-    monkeypatch.setattr(greedy_groups, "PROMPT_TOKENS", prompts)
+    monkeypatch.setitem(prefix_tree.PACK_TOKENS, "cpu", prompts)
     monkeypatch.setattr(greedy_groups, "CACHE_TOKENS", cache)
     model = make("llama")
     rows, got = step_rows(model, decode_groups)

@@ -9,7 +9,7 @@ import torch
 from decoders import make, plain_loglikelihood, random_options, random_rows, same, stretch
 
 from junkdna.evaluate import scores as evaluate_scores
-from junkdna.models import batching
+from junkdna.models import batching, prefix_tree
 from junkdna.models.batch_isolation import isolated_batches
 from junkdna.models.load import load_classifier, load_plain
 from junkdna.resumable import Loop
@@ -71,7 +71,7 @@ def scores(name: str, model, queries, options):
 @pytest.fixture(params=[1, 40, 100_000])
 def budget(request, monkeypatch):
     monkeypatch.setattr(evaluate_scores, "isolated_batches", partial(isolated_batches, tokens=request.param))
-    monkeypatch.setitem(evaluate_scores.PACK_TOKENS, "cpu", request.param)
+    monkeypatch.setitem(prefix_tree.PACK_TOKENS, "cpu", request.param)
 
 
 @pytest.mark.usefixtures("budget")

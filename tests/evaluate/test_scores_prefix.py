@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from junkdna.errors import UserError
 from junkdna.evaluate import scores
+from junkdna.models import prefix_tree
 from junkdna.models.batch_isolation import isolated_batches
 from junkdna.models.load import cast, load_plain
-from junkdna.models.prefix_tree import tree_fits, tree_packs
+from junkdna.models.prefix_tree import tree_fits
+from junkdna.models.tree_plan import tree_packs
 from junkdna.resumable import Loop
 
 LETTERS = [[4], [5], [6], [7]]
@@ -47,7 +49,7 @@ CASES = [(name, "eager") for name in CONFIGS] + [(name, "sdpa") for name in CONF
 
 def budgets(monkeypatch, tokens: int) -> None:
     monkeypatch.setattr(scores, "isolated_batches", partial(isolated_batches, tokens=tokens))
-    monkeypatch.setitem(scores.PACK_TOKENS, "cpu", tokens)
+    monkeypatch.setitem(prefix_tree.PACK_TOKENS, "cpu", tokens)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +234,7 @@ def test_packs_cover_each_row_once_in_lexicographic_order_within_the_budget(rows
     for pack, following in zip(packs, [*packs[1:], []], strict=False):
         distinct = {tuple(rows[r]) for r in pack}
         own = beginnings([rows[r] for r in pack])
-        before = beginnings([rows[r] for r in order[: order.index(pack[0])]])
+        before = beginnings([rows[r] for r in order[: order.index(pack.rows[0])]])
         assert len(own - before) <= tokens or len(distinct) == 1
         assert not following or distinct.isdisjoint({tuple(rows[r]) for r in following})
 
