@@ -70,8 +70,8 @@ def by_partition(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tenso
     """Masks from the threshold that numpy.partition finds, with the same tie rule: the first of equal weights go."""
     magnitudes = joined(weights)
     count = prune_count(len(magnitudes), sparsity)
-    # numpy has no bfloat16, but without signs the bits of 16-bit numbers are in the order of their values
-    values = (magnitudes.view(torch.int16) if magnitudes.dtype.itemsize == 2 else magnitudes).numpy()
+    # without signs, the bits of floating-point numbers are in the order of their values; numpy has no bfloat16
+    values = magnitudes.view({2: torch.int16, 4: torch.int32}[magnitudes.dtype.itemsize]).numpy()
     threshold = np.partition(values, count - 1)[count - 1]
     kept = values > threshold
     missing = len(values) - count - np.count_nonzero(kept)
