@@ -68,16 +68,23 @@ def by_topk(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
 
 def by_partition(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
     """Masks from the threshold that numpy.partition finds, with the same tie rule: the first of equal weights go."""
-    magnitudes = joined(weights)
-    count = prune_count(len(magnitudes), sparsity)
-    # without signs, the bits of floating-point numbers are in the order of their values; numpy has no bfloat16
-    values = magnitudes.view({2: torch.int16, 4: torch.int32}[magnitudes.dtype.itemsize]).numpy()
-    threshold = np.partition(values, count - 1)[count - 1]
-    kept = values > threshold
-    missing = len(values) - count - np.count_nonzero(kept)
-    if missing:
-        kept[np.flatnonzero(values == threshold)[-missing:]] = True
-    return split(weights, torch.from_numpy(kept))
+    values = order_bits(joined(weights))
+    count = prune_count(len(values), sparsity)
+    values.partition(count - 1)
+    threshold, kept = values[count - 1], {}
+    ties = count - np.count_nonzero(values[:count] < threshold)  # to prune
+    for name, weight in weights.items():
+        bits = order_bits(weight.abs().flatten())
+        mask, equal = bits > threshold, np.flatnonzero(bits == threshold)
+        mask[equal[ties:]] = True
+        ties -= min(ties, len(equal))
+        kept[name] = torch.from_numpy(mask).view(weight.shape)
+    return kept
+
+
+def order_bits(magnitudes: Tensor) -> np.ndarray:
+    """The bits of numbers without signs, which are in the order of the numbers; numpy has no bfloat16."""
+    return magnitudes.view({2: torch.int16, 4: torch.int32}[magnitudes.dtype.itemsize]).numpy()
 
 
 def by_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
