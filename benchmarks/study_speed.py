@@ -41,7 +41,7 @@ SAMPLE_MS = 250
 def study_of(args: argparse.Namespace, model: Path) -> dict:
     limits = {name: count for name, count in (("train", args.train), ("evaluate", args.evaluate)) if count}
     entries = {
-        name: {"source": "local", "folder": str(args.data.absolute() / name), "limits": limits} for name in TASKS
+        name: {"source": "local", "folder": str(args.data.absolute() / name), "limits": {**limits}} for name in TASKS
     }
     entries["sst2"]["limits"] = {"train": 8000, **limits}
     compressions = [{"method": "magnitude", "sparsity": list(args.sparsities)}]

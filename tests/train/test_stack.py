@@ -58,7 +58,5 @@ def test_a_stack_trains_each_cell_as_alone(folder: Path, name: str) -> None:
         assert trained[at].first_loss == pytest.approx(of_one.first_loss, rel=1e-4)
         assert trained[at].last_loss == pytest.approx(of_one.last_loss, rel=1e-3)
         for key, value in expected.items():
-            if (
-                name != "cross_encoder" or key != "classifier.bias"
-            ):  # its gradient is 0
+            if name != "cross_encoder" or key != "classifier.bias":  # its gradient is 0
                 torch.testing.assert_close(weights[key][at], value, rtol=1e-3, atol=2e-4)
