@@ -9,6 +9,9 @@ order. Each run is a new process. For lm-eval, "scoring" is the time inside `log
 for the package, that of `tokenize_examples` and `loglikelihood` (including building the prompts). "process" is the wall
 time of the process, including imports and loading the model. The ratio is of medians, with the range over rounds. At
 the end the log-likelihoods are compared, to show that both programs did the same work.
+
+With `--plain`, "ours" is not the package's scorer but the peer of the benchmarks on GPUs (`plain_rows.py`): plain rows,
+also at the fastest of the batch sizes.
 """
 
 import argparse
@@ -18,6 +21,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,22 +46,32 @@ def timed(python: Path, program: Path, documents: Path, args: argparse.Namespace
     return Run(results["seconds"]["score"], time.perf_counter() - start, results["tasks"])
 
 
-def best_batch_size(documents: Path, dtype: str, args: argparse.Namespace) -> int:
-    """The batch size with which lm-eval scores fastest."""
+def best_batch_size(run: Callable[[int], Run], what: str, args: argparse.Namespace) -> int:
+    """The batch size with which a program scores fastest."""
     seconds = {}
     for size in args.batch_sizes:
-        run = timed(args.lm_eval, HARNESS, documents, args, dtype=dtype, **{"batch-size": size})
-        seconds[size] = run.scoring
-        print(f"lm-eval {dtype} batch size {size}: {run.scoring:.1f} s", file=sys.stderr, flush=True)
+        seconds[size] = run(size).scoring
+        print(f"{what} batch size {size}: {seconds[size]:.1f} s", file=sys.stderr, flush=True)
     return min(seconds, key=seconds.get)
 
 
-def rounds(documents: Path, dtype: str, size: int, args: argparse.Namespace) -> dict[str, list[Run]]:
+def programs(documents: Path, dtype: str, args: argparse.Namespace) -> dict[str, Callable[[], Run]]:
+    """Both programs, each at its fastest batch size."""
+
+    def lm_eval(size: int) -> Run:
+        return timed(args.lm_eval, HARNESS, documents, args, dtype=dtype, **{"batch-size": size})
+
+    def ours(size: int | None) -> Run:
+        more = {"plain-batch": size} if size else {}
+        return timed(Path(sys.executable), OURS, documents, args, dtype=dtype, **more)
+
+    plain = best_batch_size(ours, f"plain rows {dtype}", args) if args.plain else None
+    size = best_batch_size(lm_eval, f"lm-eval {dtype}", args)
+    return {"ours": partial(ours, plain), "lm-eval": partial(lm_eval, size)}
+
+
+def rounds(programs: dict[str, Callable[[], Run]], dtype: str, args: argparse.Namespace) -> dict[str, list[Run]]:
     """`args.repeats` runs of each program, interleaved."""
-    programs = {
-        "ours": lambda: timed(Path(sys.executable), OURS, documents, args, dtype=dtype),
-        "lm-eval": lambda: timed(args.lm_eval, HARNESS, documents, args, dtype=dtype, **{"batch-size": size}),
-    }
     runs: dict[str, list[Run]] = {name: [] for name in programs}
     for number in range(args.repeats):
         for name in [*programs][:: 1 if number % 2 else -1]:
@@ -94,9 +109,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 8, 32], help="batch sizes to try for lm-eval")
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 8, 32], help="batch sizes to try")
     parser.add_argument("--arc-easy", type=int, default=200, help="documents of ARC-Easy (0: none)")
     parser.add_argument("--mmlu", type=int, default=100, help="questions of MMLU, from four subjects (0: none)")
+    parser.add_argument("--plain", action="store_true", help="the peer of plain rows instead of the package's scorer")
     return parser.parse_args()
 
 
@@ -108,7 +124,7 @@ def main() -> None:
         f"MMLU 5-shot, n={args.mmlu}": dict.fromkeys(SUBJECTS, args.mmlu // len(SUBJECTS)),
     }
     sets = {title: counts for title, counts in sets.items() if all(counts.values())}
-    names = ["task", "dtype", "lm-eval's batch size", "largest difference"]
+    names = ["task", "dtype", "batch size: ours / lm-eval", "largest difference"]
     times = [f"{what}: {column}" for what in ("scoring", "process") for column in ("ours, s", "lm-eval, s", "ratio")]
     rows = [names + times, ["---"] * (len(names) + len(times))]
     with tempfile.TemporaryDirectory() as scratch:
@@ -116,10 +132,11 @@ def main() -> None:
             documents = Path(scratch) / str(number)
             write(args.wheel, documents, counts)
             for dtype in args.dtypes:
-                size = best_batch_size(documents, dtype, args)
-                runs = rounds(documents, dtype, size, args)
+                both = programs(documents, dtype, args)
+                runs = rounds(both, dtype, args)
                 worst = largest_difference(runs["ours"][-1].tasks, runs["lm-eval"][-1].tasks)
-                rows.append([title, dtype, str(size), f"{worst:.1e}", *cells(runs, "scoring"), *cells(runs, "process")])
+                sizes = " / ".join(str(run.args[0] or "-") for run in both.values())
+                rows.append([title, dtype, sizes, f"{worst:.1e}", *cells(runs, "scoring"), *cells(runs, "process")])
     print(f"{args.threads} threads, {args.repeats} rounds, {platform.machine()}, {os.cpu_count()} cores\n")
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
 

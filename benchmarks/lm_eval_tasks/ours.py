@@ -2,13 +2,17 @@
 
     python benchmarks/lm_eval_tasks/ours.py --documents FOLDER --model FOLDER --out FILE [--dtype float32] [--threads 1]
 
+With `--plain-batch N` the rows are scored by the peer `plain_rows`, N at a time, instead of the package's scorer.
+
 Rows pass through every step of the package: task file, examples, token ids, scores. The documents have the Hub's
 layout, so each task file's Hub source reads them. The texts in the result are decoded from the scored token ids.
 """
 
 import argparse
 import json
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 MMLU = "mmlu"  # lm-eval has one task per subject, the package a single task with a group per row
@@ -74,12 +78,23 @@ def documents_of(raw: list[dict], table: dict[str, list], scores: list, tokenize
     return found
 
 
+def scorer(plain_batch: int | None) -> Callable:
+    """The package's `loglikelihood`, or the peer with that batch size."""
+    if plain_batch is None:
+        from junkdna.evaluate.scores import loglikelihood
+
+        return loglikelihood
+    sys.path.append(str(Path(__file__).parents[1]))
+    from plain_rows import plain_rows
+
+    return lambda *inputs: plain_rows(*inputs, plain_batch)
+
+
 def evaluate(given: argparse.Namespace) -> dict:
     start = time.perf_counter()
     import torch
     import transformers
 
-    from junkdna.evaluate.scores import loglikelihood
     from junkdna.evaluate.tokenize import tokenize_examples
     from junkdna.models.load import load_plain
     from junkdna.study import grid
@@ -87,6 +102,7 @@ def evaluate(given: argparse.Namespace) -> dict:
     from junkdna.study.load import resolve
 
     torch.set_num_threads(given.threads)
+    loglikelihood = scorer(given.plain_batch)
     seconds = {"import": time.perf_counter() - start, "score": 0.0}
     begun = time.perf_counter()
     model = load_plain(given.model, "decoder").to(getattr(torch, given.dtype))
@@ -120,6 +136,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--plain-batch", type=int, help="score plain rows in batches of this size")
     given = parser.parse_args()
     given.out.write_text(json.dumps(evaluate(given)), encoding="utf-8")
 
