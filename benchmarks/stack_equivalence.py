@@ -167,7 +167,8 @@ class Seed:
     def stacked(self, precision: str) -> Iterator[dict]:
         import torch
 
-        from junkdna.train.stack import Member, fine_tune_stack
+        from junkdna.train.stack import fine_tune_stack
+        from junkdna.train.stack_members import Member
 
         model, prunables = self.model()
         start = {name: weight.detach().clone() for name, weight in model.named_parameters()}

@@ -7,8 +7,11 @@
 All contenders train on the same batches, with random weights, in turn within each repeat, so that other load affects
 all of them:
 
-stack-K  `fine_tune_stack` with K cells in mixed transfer modes, in the precision of the shape
+stack-K  `fine_tune_stack` with K cells in mixed transfer modes, in the precision of the shape; steps recorded, as in a
+         training of less than `stacked_steps.COMPILED_STEPS` steps
+stack-K-compiled  the same with the step compiled, as in a longer training (GPU only)
 plain    `fine_tune`, one cell, mode sparse, float32
+plain-bfloat16  the same with products in bfloat16
 authors  the loop of the paper's code (`sparse_core.py`): float32, torch's AdamW, a mask product for each matrix after
          each step, the loss read at each step, default kernels
 3d6a3b2  the loop of that commit: float32, fused AdamW, deterministic kernels, `masked_fill_` with the inverted mask
@@ -42,7 +45,9 @@ from junkdna.resumable import Loop
 from junkdna.seeds import seed_for
 from junkdna.study.cell_settings import TrainingSettings
 from junkdna.train.finetune import batch_order, deterministic, fine_tune, learning_rate_factor
-from junkdna.train.stack import Member, fine_tune_stack
+from junkdna.train import stacked_steps
+from junkdna.train.stack import fine_tune_stack
+from junkdna.train.stack_members import Member
 from junkdna.train.train_rows import TrainRows
 
 MODES = ("sparse", "dense", "dense_freeze", "sparse_to_dense")
@@ -78,7 +83,8 @@ SHAPES = {
     "minilm-l6": Shape(
         "Bert", MINI, 32, lambda draw: 12 + 21 * draw, (16, 32), ("plain", "authors", "3d6a3b2")
     ),
-    "roberta-large": Shape("Roberta", {**ROBERTA, **LARGE}, 16, lambda draw: torch.full_like(draw, 512), (4,)),
+    "roberta-large": Shape("Roberta", {**ROBERTA, **LARGE}, 16, lambda draw: torch.full_like(draw, 512), (1,),
+                           ("plain-bfloat16", "authors")),
     "toy": Shape("Bert", TOY, 8, lambda draw: 4 + 8 * draw, (4,), ("plain", "authors", "3d6a3b2"), "float32"),
 }  # fmt: skip
 
@@ -166,7 +172,8 @@ class Work:
         return model
 
 
-def by_stack(size: int, work: Work, loop: StepTimes) -> None:
+def by_stack(size: int, compiled: bool, work: Work, loop: StepTimes) -> None:
+    stacked_steps.COMPILED_STEPS = 1 if compiled else 10**9
     start = {name: weight.detach() for name, weight in work.model.named_parameters()}
     pruned = start | {name: start[name] * mask for name, mask in work.masks.items()}
     members = [
@@ -177,9 +184,9 @@ def by_stack(size: int, work: Work, loop: StepTimes) -> None:
     fine_tune_stack(work.model, prunable(work.model), members, size, work.data, protocol, KEY, loop)
 
 
-def by_plain(work: Work, loop: StepTimes) -> None:
-    model = work.copy()
-    fine_tune(model, prunable(model), work.masks, "sparse", work.data, work.protocol, KEY, loop)
+def by_plain(precision: str, work: Work, loop: StepTimes) -> None:
+    model, protocol = work.copy(), replace(work.protocol, precision=precision)
+    fine_tune(model, prunable(model), work.masks, "sparse", work.data, protocol, KEY, loop)
 
 
 def by_authors(work: Work, loop: StepTimes) -> None:
@@ -225,7 +232,12 @@ def _train(
         losses.append(loss.item())
 
 
-PEERS = {"plain": by_plain, "authors": by_authors, "3d6a3b2": by_old_loop}
+PEERS = {
+    "plain": partial(by_plain, "float32"),
+    "plain-bfloat16": partial(by_plain, "bfloat16"),
+    "authors": by_authors,
+    "3d6a3b2": by_old_loop,
+}
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -303,12 +315,13 @@ def run_shape(name: str, args: argparse.Namespace, rates: dict[str, float]) -> d
     device, shape = torch.device(args.device), SHAPES[name]
     work = Work.of(shape, WARM + math.ceil(args.steps / args.repeats), device)
     sizes = args.stack or shape.stacks
-    contenders = {f"stack-{size}": partial(by_stack, size) for size in sizes} | {
+    stacks = {f"stack-{size}": (size, False) for size in sizes}
+    if device.type == "cuda":
+        stacks |= {f"stack-{size}-compiled": (size, True) for size in sizes}
+    contenders = {each: partial(by_stack, *stack) for each, stack in stacks.items()} | {
         each: PEERS[each] for each in shape.peers
     }
-    timings = {each: Timing() for each in contenders}
-    for size in sizes:
-        timings[f"stack-{size}"].cells = size
+    timings = {each: Timing(stacks.get(each, (1,))[0]) for each in contenders}
     for _ in range(args.repeats):
         for each, contender in contenders.items():
             measure(contender, work, timings[each], device)

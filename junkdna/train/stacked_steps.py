@@ -38,6 +38,8 @@ class StackedSteps:
         on_gpu = device.type == "cuda"
         compiled = on_gpu and len(batches) >= COMPILED_STEPS
         losses = stacked_losses(model, data.format, precision)
+        if compiled:
+            torch._dynamo.reset()  # it gives up compiling after 8 trainings in a process
         self._losses = torch.compile(losses, dynamic=False) if compiled else losses
         self._batches = ShapedBatches(model, data, batches, WIDTHS[compiled] if on_gpu else None, MULTIPLE)
         self._uses = Counter(self._batches.shapes)
