@@ -44,8 +44,8 @@ from junkdna.models.batching import classifier_inputs
 from junkdna.resumable import Loop
 from junkdna.seeds import seed_for
 from junkdna.study.cell_settings import TrainingSettings
-from junkdna.train.finetune import batch_order, deterministic, fine_tune, learning_rate_factor
 from junkdna.train import stacked_steps
+from junkdna.train.finetune import batch_order, deterministic, fine_tune, learning_rate_factor
 from junkdna.train.stack import fine_tune_stack
 from junkdna.train.stack_members import Member
 from junkdna.train.train_rows import TrainRows
