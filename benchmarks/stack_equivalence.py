@@ -1,7 +1,7 @@
 """Whether stacks of cells end where the plain float32 loop ends: paired seeds on real tasks, all-MiniLM-L6-v2.
 
-    python benchmarks/stack_equivalence.py prepare --data GLUE_FOLDER --wheel MINILM_WHEEL --folder .whl/equivalence
-    python benchmarks/stack_equivalence.py run --folder .whl/equivalence --out runs.jsonl --workers 6
+    python benchmarks/stack_equivalence.py prepare --data GLUE_FOLDER --wheel MINILM_WHEEL --folder results/equivalence
+    python benchmarks/stack_equivalence.py run --folder results/equivalence --out runs.jsonl --workers 6
     python benchmarks/stack_equivalence.py report --runs runs.jsonl --json equivalence.json --figure equivalence.svg
 
 `prepare` writes all that a machine without network needs: token ids as JSON, and the weights in parts that can be sent
