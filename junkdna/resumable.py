@@ -52,4 +52,16 @@ class Loop:
         return self._bar(items)
 
 
+class MemberLoop(Loop):
+    """The loops of one of several pieces of work that share the loop `of`, each with names of its own."""
+
+    def __init__(self, of: Loop, member: int) -> None:
+        self._of, self._member = of, member
+        self.resumed = of.resumed
+
+    def __call__(self, name: str, items: Sequence, save: Callable, load: Callable) -> Iterable:
+        """The items of a loop, whose name gets the number of the member at its end."""
+        return self._of(f"{name} {self._member}", items, save, load)
+
+
 NO_CHECKPOINTS = Loop()

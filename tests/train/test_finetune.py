@@ -133,7 +133,7 @@ def test_data_order_and_head_are_those_of_the_seed(folder, monkeypatch, name):
     seen: list[list[list[int]]] = []
     step = finetune._step
     monkeypatch.setattr(
-        finetune, "_step", lambda m, o, data, batch, d: (seen[-1].append(batch), step(m, o, data, batch, d))[1]
+        finetune, "_step", lambda m, o, data, batch, *more: (seen[-1].append(batch), step(m, o, data, batch, *more))[1]
     )
 
     def observed(mode, **options):
@@ -278,10 +278,10 @@ def batches_of(folder, monkeypatch, **options) -> tuple[list[list[int]], list[fl
     """The batches of a training, and the learning rate of each."""
     batches, rates, step = [], [], finetune._step
 
-    def spy(model, optimizer, data, batch, device):
+    def spy(model, optimizer, data, batch, *more):
         batches.append(batch)
         rates.append(optimizer.param_groups[0]["lr"])
-        return step(model, optimizer, data, batch, device)
+        return step(model, optimizer, data, batch, *more)
 
     monkeypatch.setattr(finetune, "_step", spy)
     run = Run(folder, "dense", **options)
