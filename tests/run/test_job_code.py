@@ -19,6 +19,12 @@ from junkdna.study.grid import used_examples
 NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.cli.jobs": "compares inputs with the settings and calls the code that makes the output",
     "junkdna.run.batches": "which process runs a cell",
+    "junkdna.run.companions": "which process runs a cell",
+    "junkdna.run.stack_jobs": "which process runs a cell, and by which engine, which settings and device determine",
+    "junkdna.run.stack_checkpoint": "a resumed stack gives the same numbers (test_stack_kills)",
+    "junkdna.run.compile_cache": "where compiled kernels are kept",
+    "junkdna.run.process": "the age of the process",
+    "junkdna.storage.tensor_header": "reads which cells a checkpoint is of",
     "junkdna.run.checkpoint": "a resumed cell gives the same numbers (test_checkpoint)",
     "junkdna.run.gpus": "which device is free",
     "junkdna.run.job_log": "the log",
