@@ -73,10 +73,10 @@ class Prepared:
         """Compress the model in place: `_compress`."""
         return _compress(self.settings, self.key, model, head, self.stored)
 
-    def provenance(self, report: dict, device: str, more: dict | None = None) -> dict:
-        """What the cell's footer says about its inputs, versions and device."""
+    def provenance(self, report: dict, device: str, more: dict) -> dict:
+        """What the cell's footer says about its inputs, versions and device, with `more`."""
         found = _provenance(self.settings, self.inputs, self.stored, device)
-        return found | {"compression": report} | (more or {})
+        return found | {"compression": report} | more
 
     def score(
         self, model: torch.nn.Module, trained: object | None, provenance: dict, device: str, loop: Loop,
@@ -113,17 +113,18 @@ def run_cell(
     """Run a cell and return its one-row table with the footer. Writes nothing.
 
     A trained cell is trained alone by the plain loop; its footer says why (`why_plain`). `start_s` is the time that the
-    process took before. `loop` iterates over the items of long loops and may resume from a checkpoint. Raises UserError for a corrupt
-    checkpoint or tokens file and for unusable train rows, RuntimeError if pruned weights changed in training or a
-    compression misses its level.
+    process took before. `loop` iterates over the items of long loops and may resume from a checkpoint.
+
+    Raises UserError for a corrupt checkpoint or tokens file and for unusable train rows, RuntimeError if pruned weights
+    changed in training or a compression misses its level.
     """
     watch = Stopwatch({"start": round(start_s, 3)} if start_s else {})
     cell = Prepared(settings)
     model, head = cell.load(device)
     watch.lap("load")
     prunables, masks, report = cell.compress(model, head)
-    engine = {} if cell.data is None else {"training_engine": {"engine": "plain loop", "why": why_plain}}
-    provenance = cell.provenance(report, device, engine)
+    engine = None if cell.data is None else {"engine": "plain loop", "why": why_plain}
+    provenance = cell.provenance(report, device, {"training_engine": engine})
     loop.begin(provenance, watch)
     watch.lap("compress")
     trained = None

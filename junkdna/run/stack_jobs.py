@@ -38,7 +38,8 @@ def size_on(settings: CellSettings, device: str) -> tuple[int, str]:
 class StackJob:
     """A job that trains its cell in a stack of `size`, on a leased device.
 
-    `import_torch` is called before each stack; it returns the seconds since the process started. `bar` shows the progress of the job's own stack.
+    `import_torch` is called before each stack; it returns the seconds since the process started. `bar` shows the
+    progress of the job's own stack.
     """
 
     def __init__(self, settings: CellSettings, size: int, device: str, import_torch: Callable, bar: Callable) -> None:

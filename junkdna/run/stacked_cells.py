@@ -138,9 +138,7 @@ def _train(model: torch.nn.Module, compressed: _Compressed, size: int, loop: Loo
     key, protocol = (first.key.task, first.key.seed), first.settings.training
     check_memory(model, size, first.data, protocol)
     with explained_out_of_memory(model, size, first.data, protocol):
-        return fine_tune_stack(
-            model, compressed.prunables, compressed.members, size, first.data, protocol, key, loop
-        )
+        return fine_tune_stack(model, compressed.prunables, compressed.members, size, first.data, protocol, key, loop)
 
 
 def _score(

@@ -65,7 +65,7 @@ class Protocol(StrictModel):
     rows of the data set. `match: epochs` keeps the number of epochs (fewer rows give fewer steps), `match: steps` the
     number of steps.
 
-    A GPU trains up to `stack` cells of one task and seed as one batched model. `auto` follows from the model's number of
+    A GPU trains up to `stack` cells of one task and seed as one batched model. `auto` follows from the number of
     parameters (`stack_size`). `precision` is that of the products in training; weights and optimizer are float32.
     """
 

@@ -7,7 +7,7 @@ The estimate is for one cell, times the size of the stack, plus the model that i
     activations            rows * tokens * layers * (34 * hidden + 5 * heads * tokens) bytes, twice that in float32
                            (Korthikanti et al. 2022, arXiv:2205.05198, equation 2, attention as plain products)
 
-Tokens are those of the longest row. Embeddings, the vocabulary's logits and the fragmentation of memory are not counted.
+Tokens are those of the longest row. Embeddings, the logits of a vocabulary and fragmented memory are not counted.
 """
 
 from collections.abc import Iterator
@@ -54,9 +54,7 @@ def check_memory(model: nn.Module, size: int, data: TrainRows, protocol: Trainin
 
 
 @contextmanager
-def explained_out_of_memory(
-    model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings
-) -> Iterator[None]:
+def explained_out_of_memory(model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings) -> Iterator[None]:
     """Turns torch's error for a full GPU into the UserError of `check_memory`."""
     device = next(model.parameters()).device
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0

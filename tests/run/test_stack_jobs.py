@@ -338,7 +338,8 @@ def test_a_killed_stack_resumes_with_its_cells_to_the_same_numbers(resolved, sta
     left = next(cell for cell in cells if cell.key not in done)
     killed_and_resumed(resolved, [(left, None)])
     for cell in cells:
-        run(cell, resolved)
+        if cell != left:
+            run(cell, resolved)
         assert rows(cell) == wanted[cell]
         footer = read_footer(Path(cell.path))
         assert footer["training_engine"]["cells"] == sorted(taken)

@@ -13,6 +13,16 @@ from itertools import count
 from pathlib import Path
 
 SIZE = 4
+SITE = """
+import sys
+if any(word in " ".join(sys.orig_argv) for word in ("junkdna", "snakemake")):
+    sys.path.append({support!r})
+    import stack_run
+    from junkdna.run import batches
+    stack_run.on_the_cpu()
+    write = batches.write_queue
+    batches.write_queue = lambda resolved, gpus: write(resolved, True)
+"""
 
 
 def on_the_cpu(size: int = SIZE) -> None:
@@ -23,17 +33,10 @@ def on_the_cpu(size: int = SIZE) -> None:
 
 
 def site_folder(folder: Path) -> Path:
-    """A folder for PYTHONPATH: every Python started with it calls `on_the_cpu` when it imports the jobs."""
+    """A folder for PYTHONPATH: in every process started with it, trained cells stack on the CPU. The queue is written
+    as on a machine with GPUs."""
     folder.mkdir()
-    (folder / "sitecustomize.py").write_text(
-        f"""
-import sys
-if sys.argv[:1] == ["-m"]:
-    sys.path.insert(0, {str(Path(__file__).parent)!r})
-    import stack_run
-    stack_run.on_the_cpu()
-"""
-    )
+    (folder / "sitecustomize.py").write_text(SITE.format(support=str(Path(__file__).parent)))
     return folder
 
 
