@@ -219,8 +219,8 @@ FOOTER = {
     "device": "GPU model, or CPU and its instruction set.",
     "torch_threads": "CPU threads.",
     "versions": "Versions of Python and of the packages that could change a number.",
-    "training_engine": "`engine` (`stack` or `plain loop`); with a stack its `size` and `cells`, with the plain loop `why` "
-    "it was used. Null without training.",
+    "training_engine": "`engine` (`stack` or `plain loop`); with a stack its `size` and `cells`, with the plain loop "
+    "`why` it was used. Null without training.",
     "wall_s": "Seconds by stage: `start` (of the process, up to the import of torch), `load`, `compress`, `train`, "
     "`score`. Cells of a stack, and those after the first in a job, have no start of their own; a stack divides shared "
     "time among its cells.",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
@@ -20,6 +21,8 @@ from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
 from junkdna.study.sources import PinnedSource, WheelPin
 
+if TYPE_CHECKING:
+    from junkdna.run.shared_inputs import SharedInputs
 SETTINGS = {
     "wheel": WheelSettings,
     "model": PinnedSource,
@@ -195,7 +198,7 @@ def cell(
         if size == 1 or why_plain:
             _plain_cell(output, settings, device, import_torch, bar, batch, why_plain)
         elif "torch" in sys.modules:  # else another job has computed the cell
-            _run_batch(settings, batch, device)
+            _run_batch(settings, batch, device, _shared_inputs())
     batches.take_over(settings, output)
 
 
@@ -215,9 +218,10 @@ def _plain_cell(
         if batches.batched_file(settings).is_file():
             return
         start_s = import_torch()
+        shared = _shared_inputs() if batch else None
         file = batches.batched_file(settings) if batch else output
-        _write_cell(file, settings, device, bar, why_plain, start_s)
-        _run_batch(settings, batch, device)
+        _write_cell(file, settings, device, bar, why_plain, start_s, shared)
+        _run_batch(settings, batch, device, shared)
 
 
 @contextmanager
@@ -250,20 +254,32 @@ def _import_torch(device: str, threads: int, started: float) -> float:
 
 
 def _write_cell(
-    output: Path, settings: CellSettings, device: str, bar: Callable, why_plain: str, start_s: float = 0.0
+    output: Path,
+    settings: CellSettings,
+    device: str,
+    bar: Callable,
+    why_plain: str,
+    start_s: float = 0.0,
+    shared: "SharedInputs | None" = None,
 ) -> None:
     from junkdna.run.cell import run_cell
     from junkdna.run.cell_file import write_cell
     from junkdna.run.checkpoint import kept
 
     with kept(settings.cell, bar) as loop:
-        table = run_cell(settings, device, loop, why_plain, start_s)
+        table = run_cell(settings, device, loop, why_plain, start_s, shared)
         begun = time.perf_counter()
         write_cell(table, output)
         log.info("%s: written in %.2f s", settings.cell, time.perf_counter() - begun)
 
 
-def _run_batch(settings: CellSettings, most: int, device: str) -> None:
+def _shared_inputs() -> "SharedInputs":
+    from junkdna.run.shared_inputs import SharedInputs
+
+    return SharedInputs()
+
+
+def _run_batch(settings: CellSettings, most: int, device: str, shared: "SharedInputs | None") -> None:
     """Run up to `most` batched cells; start none after `batches.LIMIT_S`. The first failure ends the batch.
 
     Cells that train as a stack are left to their own jobs.
@@ -279,7 +295,7 @@ def _run_batch(settings: CellSettings, most: int, device: str) -> None:
             continue
         try:
             with batches.separate_log(other):
-                _write_cell(batches.batched_file(other), other, device, iter, why_plain)
+                _write_cell(batches.batched_file(other), other, device, iter, why_plain, shared=shared)
         except Exception as error:  # the other cell's own job reports the failure
             log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
             return

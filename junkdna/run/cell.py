@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
@@ -35,6 +36,8 @@ from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stacks import stack_of
 
+if TYPE_CHECKING:
+    from junkdna.run.shared_inputs import SharedInputs
 log = logging.getLogger(__name__)
 
 
@@ -109,18 +112,20 @@ def run_cell(
     loop: Loop = NO_CHECKPOINTS,
     why_plain: str = "it was not asked for a stack",
     start_s: float = 0.0,
+    shared: "SharedInputs | None" = None,
 ) -> pa.Table:
     """Run a cell and return its one-row table with the footer. Writes nothing.
 
     A trained cell is trained alone by the plain loop; its footer says why (`why_plain`). `start_s` is the time that the
-    process took before. `loop` iterates over the items of long loops and may resume from a checkpoint.
+    process took before. Cells with the same `shared` read and load once what they have in common. `loop` iterates over
+    the items of long loops and may resume from a checkpoint.
 
     Raises UserError for a corrupt checkpoint or tokens file and for unusable train rows, RuntimeError if pruned weights
     changed in training or a compression misses its level.
     """
     watch = Stopwatch({"start": round(start_s, 3)} if start_s else {})
-    cell = Prepared(settings)
-    model, head = cell.load(device)
+    cell = shared.prepared(settings) if shared else Prepared(settings)
+    model, head = shared.load(cell, device) if shared else cell.load(device)
     watch.lap("load")
     prunables, masks, report = cell.compress(model, head)
     engine = None if cell.data is None else {"engine": "plain loop", "why": why_plain}
