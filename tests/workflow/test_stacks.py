@@ -6,11 +6,13 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import stack_run
 import toy
 import toy_run
 from project import ROOT
+from torch.cuda import device_count
 from workflow_run import environment, snakemake_command
 
 from junkdna.analysis.collect import state
@@ -60,3 +62,33 @@ def test_a_study_is_filled_through_stacks(world, tmp_path_factory):
     assert any("computed by the job of another cell" in log for log in logs)
     assert all(re.search(rf"{re.escape(cell.key)}: accuracy", log) for cell, log in zip(trained, logs, strict=True))
     assert "Nothing to be done" in run()
+
+
+@pytest.mark.gpu
+@pytest.mark.long
+@pytest.mark.skipif(device_count() == 0, reason="needs a CUDA device, and torch sees none")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_on_a_gpu_a_cell_has_the_same_bits_with_other_companions(world, precision):
+    """All files of the study; then one file alone, whose stack is filled up with copies."""
+    protocol = {"stack": stack_run.SIZE, "precision": precision}
+    toy.write_yaml(Path("config.yaml"), {**STUDY, "protocols": {"default": protocol}})
+    resolved = toy_run.read()
+    trained = [cell for cell in grid.all_cells(resolved) if cell.transfer != "none"]
+
+    def run(*targets: str) -> None:
+        command = snakemake_command(Path.cwd(), "--resources", f"gpu={device_count()}", "--", *targets)
+        env = {**os.environ, "PATH": environment()["PATH"], "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, check=False, timeout=1200)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run(*(cell.path for cell in trained))
+    together = {cell: pq.read_table(cell.path).replace_schema_metadata() for cell in trained}
+    engines = {cell: toy_run.read_footer(Path(cell.path))["training_engine"] for cell in trained}
+    assert {engine["engine"] for engine in engines.values()} == {"stack"}
+    again = [cell for cell in trained if len(engines[cell]["cells"]) == stack_run.SIZE][:2]
+    assert again
+    for cell in again:
+        Path(cell.path).unlink()
+        run(cell.path)
+        assert toy_run.read_footer(Path(cell.path))["training_engine"]["cells"] == [cell.key]
+        assert pq.read_table(cell.path).replace_schema_metadata().equals(together[cell])
