@@ -8,10 +8,9 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
@@ -21,8 +20,6 @@ from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
 from junkdna.study.sources import PinnedSource, WheelPin
 
-if TYPE_CHECKING:
-    from junkdna.run.shared_inputs import SharedInputs
 SETTINGS = {
     "wheel": WheelSettings,
     "model": PinnedSource,
@@ -178,7 +175,7 @@ def cell(
     lock of a cell is waited for while others are held, so that no two jobs wait for each other. `age_s` is the age
     of the process.
     """
-    from junkdna.run import batches, stack_jobs
+    from junkdna.run import batches, plain_jobs, stack_jobs
     from junkdna.run.gpus import lease
     from junkdna.study.cell import parse_cell_path
 
@@ -196,32 +193,10 @@ def cell(
         if why_plain and settings.training.stack != 1:
             log.info("trained by the plain loop: %s", why_plain)
         if size == 1 or why_plain:
-            _plain_cell(output, settings, device, import_torch, bar, batch, why_plain)
+            plain_jobs.run(output, settings, device, import_torch, bar, batch, why_plain)
         elif "torch" in sys.modules:  # else another job has computed the cell
-            _run_batch(settings, batch, device, _shared_inputs())
+            plain_jobs.run_batch(settings, batch, device)
     batches.take_over(settings, output)
-
-
-def _plain_cell(
-    output: Path,
-    settings: CellSettings,
-    device: str,
-    import_torch: Callable,
-    bar: Callable,
-    batch: int,
-    why_plain: str,
-) -> None:
-    """Run one cell alone, and up to `batch` batched cells. With a batch, its file stays in `results/batches`."""
-    from junkdna.run import batches
-
-    with batches.claimed(settings, wait=True) if batch else nullcontext():
-        if batches.batched_file(settings).is_file():
-            return
-        start_s = import_torch()
-        shared = _shared_inputs() if batch else None
-        file = batches.batched_file(settings) if batch else output
-        _write_cell(file, settings, device, bar, why_plain, start_s, shared)
-        _run_batch(settings, batch, device, shared)
 
 
 @contextmanager
@@ -251,54 +226,6 @@ def _import_torch(device: str, threads: int, started: float) -> float:
             "command."
         )
     return time.perf_counter() - started
-
-
-def _write_cell(
-    output: Path,
-    settings: CellSettings,
-    device: str,
-    bar: Callable,
-    why_plain: str,
-    start_s: float = 0.0,
-    shared: "SharedInputs | None" = None,
-) -> None:
-    from junkdna.run.cell import run_cell
-    from junkdna.run.cell_file import write_cell
-    from junkdna.run.checkpoint import kept
-
-    with kept(settings.cell, bar) as loop:
-        table = run_cell(settings, device, loop, why_plain, start_s, shared)
-        begun = time.perf_counter()
-        write_cell(table, output)
-        log.info("%s: written in %.2f s", settings.cell, time.perf_counter() - begun)
-
-
-def _shared_inputs() -> "SharedInputs":
-    from junkdna.run.shared_inputs import SharedInputs
-
-    return SharedInputs()
-
-
-def _run_batch(settings: CellSettings, most: int, device: str, shared: "SharedInputs | None") -> None:
-    """Run up to `most` batched cells; start none after `batches.LIMIT_S`. The first failure ends the batch.
-
-    Cells that train as a stack are left to their own jobs.
-    """
-    from junkdna.run import batches, stack_jobs
-
-    end = time.monotonic() + batches.LIMIT_S
-    for other in batches.cells_to_batch(settings, most):
-        if time.monotonic() >= end:
-            return
-        size, why_plain = stack_jobs.size_on(other, device)
-        if size > 1:
-            continue
-        try:
-            with batches.separate_log(other):
-                _write_cell(batches.batched_file(other), other, device, iter, why_plain, shared=shared)
-        except Exception as error:  # the other cell's own job reports the failure
-            log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
-            return
 
 
 def settings_from(text: str) -> dict:

@@ -22,6 +22,7 @@ NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.run.companions": "which process runs a cell",
     "junkdna.run.stack_jobs": "which process runs a cell, and by which engine, which settings and device determine",
     "junkdna.run.stack_checkpoint": "a resumed stack gives the same numbers (test_stack_kills)",
+    "junkdna.run.plain_jobs": "which process runs a cell",
     "junkdna.run.shared_inputs": "a cell with shared inputs gives the same numbers (test_shared_inputs)",
     "junkdna.run.compile_cache": "where compiled kernels are kept",
     "junkdna.run.process": "the age of the process",
