@@ -29,6 +29,11 @@ class Stopwatch:
         self.wall_s[stage] = round(self.wall_s.get(stage, 0.0) + now - self._last, 3)
         self._last = now
 
+    def move(self, seconds: float, stage: str, to: str) -> None:
+        """Book seconds of a stage, whose lap may still come, to another one."""
+        for name, change in ((stage, -seconds), (to, seconds)):
+            self.wall_s[name] = round(self.wall_s.get(name, 0.0) + change, 3)
+
 
 class Loop:
     """Iterates over all items, wrapped in the progress bar `bar`. Writes no checkpoints."""
@@ -50,6 +55,18 @@ class Loop:
     ) -> Iterable:
         """The items of a loop. Names are unique in a cell; the first word is the stage that its time is booked to."""
         return self._bar(items)
+
+
+class MemberLoop(Loop):
+    """The loops of one of several pieces of work that share the loop `of`, each with names of its own."""
+
+    def __init__(self, of: Loop, member: int) -> None:
+        self._of, self._member = of, member
+        self.resumed = of.resumed
+
+    def __call__(self, name: str, items: Sequence, save: Callable, load: Callable) -> Iterable:
+        """The items of a loop, whose name gets the number of the member at its end."""
+        return self._of(f"{name} {self._member}", items, save, load)
 
 
 NO_CHECKPOINTS = Loop()

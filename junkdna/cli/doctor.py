@@ -21,6 +21,7 @@ from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.hub_cache import hub_cached
 from junkdna.data.wheel_download import WHEELS_VARIABLE
 from junkdna.errors import UserError
+from junkdna.run.compile_cache import CACHE
 from junkdna.run.process import output_of
 from junkdna.storage.atomic import is_partial_file
 from junkdna.storage.study_commands import StudyCommands
@@ -31,7 +32,7 @@ from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_pa
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
-DELETE_PARTIAL = "find results -name '.*.tmp*' -prune -exec rm -r {} +"
+DELETE_PARTIAL = f"find results -path {CACHE} -prune -o -name '.*.tmp*' -prune -exec rm -r {{}} +"
 JOBS = {b"cell", b"compress", b"tokenize", b"model"}  # commands that run long
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
@@ -48,7 +49,7 @@ def leftovers(commands: StudyCommands) -> Iterator[Check]:
         fix = f"`{commands.snakemake('--unlock')}` (first check that no run on another machine uses this folder)"
         yield False, f"a killed run has left its lock, and no Snakemake runs here: {fix}"
     idle = not live and not orphans
-    partial = filter(is_partial_file, Path("results").rglob("*")) if idle else ()
+    partial = _partial_files() if idle else ()
     for files, kind, then in (
         (CHECKPOINTS.rglob("*.safetensors"), "checkpoints of unfinished cells", ": the next run resumes from them"),
         (BATCHES.rglob("*.parquet"), "batched cells", ": the next run uses them"),
@@ -56,6 +57,13 @@ def leftovers(commands: StudyCommands) -> Iterator[Check]:
     ):
         if sizes := [size_of(file) or 0 for file in files]:
             yield True, f"{len(sizes)} {kind} ({bytes_text(sum(sizes))}){then}"
+
+
+def _partial_files() -> Iterator[Path]:
+    """Partial files below `results`, but for the compilers' cache, which has files of its own kind."""
+    for folder in Path("results").glob("*"):
+        if folder != CACHE:
+            yield from filter(is_partial_file, (folder, *folder.rglob("*")))
 
 
 def doctor(study_file: Path) -> tuple[list[str], bool]:

@@ -87,7 +87,9 @@ def _run(args: argparse.Namespace) -> None:
     job = getattr(table_jobs if args.command in TABLE_JOBS else jobs, args.command)
     settings = [_settings(args)] if "settings" in args else []
     if args.command == "cell":
-        options["bar"] = progress_bar(settings[0].cell)
+        from junkdna.run.process import age_s
+
+        options |= {"bar": progress_bar(settings[0].cell), "age_s": age_s()}
     job(args.output, *settings, *(getattr(args, name) for name in FILES.get(args.command, ())), **options)
 
 

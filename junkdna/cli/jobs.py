@@ -8,7 +8,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from junkdna.errors import UserError
@@ -157,28 +158,45 @@ def compress(
 
 
 def cell(
-    output: Path, settings: CellSettings, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1, batch: int = 0
+    output: Path,
+    settings: CellSettings,
+    gpus: int,
+    threads: int,
+    bar: Callable,
+    cells_per_gpu: int = 1,
+    batch: int = 0,
+    age_s: float = 0.0,
 ) -> None:
-    """Run one cell on leased GPUs, or on the CPU if there are none; then up to `batch` batched cells.
+    """Run one cell on leased GPUs, or on the CPU if there are none: as a member of a stack (`run.stack_jobs`) or alone.
+    Then run up to `batch` batched cells.
 
-    With a batch, the cell stays in `results/batches` until all are done: Snakemake removes the output of a job that was
-    killed, and the next run takes the cell from there.
+    With a stack or a batch, the cell stays in `results/batches` until all are done: Snakemake removes the output of a
+    job that was killed, and the next run takes the cell from there. A GPU is leased before cells are locked, and no
+    lock of a cell is waited for while others are held, so that no two jobs wait for each other. `age_s` is the age
+    of the process.
     """
-    from junkdna.run import batches
+    from junkdna.run import batches, plain_jobs, stack_jobs
+    from junkdna.run.gpus import lease
     from junkdna.study.cell import parse_cell_path
 
     if parse_cell_path(settings.cell).path != str(output):
         raise UserError(f"{output} does not match --settings, which describe the cell {settings.cell}.")
-    with batches.claimed(settings, wait=True) if batch else nullcontext():
-        if batches.take_over(settings, output):
-            return
-        for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
-            sys.modules.setdefault(package, None)
-        with _torch_device(gpus, cells_per_gpu, threads) as device:
-            _write_cell(batches.batched_file(settings) if batch else output, settings, device, bar)
-            _run_batch(settings, batch, device)
-        if batch:
-            batches.take_over(settings, output)
+    if batches.take_over(settings, output):
+        return
+    for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
+        sys.modules.setdefault(package, None)
+    with lease(gpus, cells_per_gpu) as device:
+        import_torch = partial(_import_torch, device, threads, time.perf_counter() - age_s)
+        size, why_plain = stack_jobs.size_on(settings, device)
+        if size > 1:
+            why_plain = stack_jobs.StackJob(settings, size, device, import_torch, bar).run()
+        if why_plain and settings.training.stack != 1:
+            log.info("trained by the plain loop: %s", why_plain)
+        if size == 1 or why_plain:
+            plain_jobs.run(output, settings, device, import_torch, bar, batch, why_plain)
+        elif "torch" in sys.modules:  # else another job has computed the cell
+            plain_jobs.run_batch(settings, batch, device)
+    batches.take_over(settings, output)
 
 
 @contextmanager
@@ -187,41 +205,27 @@ def _torch_device(gpus: int, cells_per_gpu: int, threads: int) -> Iterator[str]:
     from junkdna.run.gpus import lease
 
     with lease(gpus, cells_per_gpu) as device:
-        import torch
-
-        torch.set_num_threads(threads)
-        if device != "cpu" and not torch.cuda.is_available():
-            raise UserError(
-                f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with "
-                "CUDA, or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake "
-                "command."
-            )
+        _import_torch(device, threads, 0.0)
         yield device
 
 
-def _write_cell(output: Path, settings: CellSettings, device: str, bar: Callable) -> None:
-    from junkdna.run.cell import run_cell
-    from junkdna.run.cell_file import write_cell
-    from junkdna.run.checkpoint import kept
+def _import_torch(device: str, threads: int, started: float) -> float:
+    """Import torch with this number of threads. Returns the seconds since `started` on the clock `time.perf_counter`.
+    Raises UserError if torch cannot use the leased GPU."""
+    from junkdna.run.compile_cache import keep_compiled
 
-    with kept(settings.cell, bar) as loop:
-        write_cell(run_cell(settings, device, loop), output)
+    if device != "cpu":
+        keep_compiled()
+    import torch
 
-
-def _run_batch(settings: CellSettings, most: int, device: str) -> None:
-    """Run up to `most` batched cells; start none after `batches.LIMIT_S`. The first failure ends the batch."""
-    from junkdna.run import batches
-
-    end = time.monotonic() + batches.LIMIT_S
-    for other in batches.cells_to_batch(settings, most):
-        if time.monotonic() >= end:
-            return
-        try:
-            with batches.separate_log(other):
-                _write_cell(batches.batched_file(other), other, device, iter)
-        except Exception as error:  # the other cell's own job reports the failure
-            log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
-            return
+    torch.set_num_threads(threads)
+    if device != "cpu" and not torch.cuda.is_available():
+        raise UserError(
+            f"this machine has a GPU, but torch {torch.__version__} cannot use it. Install a build of torch with "
+            "CUDA, or fix the driver (`nvidia-smi`). To run on the CPU, add `--resources gpu=0` to the snakemake "
+            "command."
+        )
+    return time.perf_counter() - started
 
 
 def settings_from(text: str) -> dict:

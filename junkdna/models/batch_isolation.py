@@ -82,6 +82,11 @@ def _differ(one: Tensor, two: Tensor, tolerance: float) -> bool:
     return bool(change > tolerance * one.float().abs().max())
 
 
+def forget_rule(model: nn.Module) -> None:
+    """Probe the model again when its rule is next asked for; call it after the weights have changed."""
+    _rules.pop(model, None)
+
+
 def row_groups(model: nn.Module, lengths: Sequence[int]) -> list[list[int]]:
     """Groups of positions of rows that may share batches, shortest rows first; a group keeps the order of `lengths`.
 

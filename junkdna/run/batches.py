@@ -10,11 +10,12 @@ nothing invalid. The folder may be deleted whenever no job is running.
 
 import json
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from junkdna.errors import UserError
 from junkdna.run.job_log import log_file
@@ -34,23 +35,27 @@ request a scheduler's time for one cell."""
 log = logging.getLogger(__name__)
 
 
-def write_queue(resolved: "Resolved") -> None:
+def write_queue(resolved: "Resolved", gpus: bool = False) -> None:
     """Write the queue: the settings of every cell of the study, one file for all cells that read the same files.
 
-    Call it at the start of a run, before any job. With `cells_per_job: 1` there is no queue.
+    Call it at the start of a run, before any job. With `cells_per_job: 1` it contains only cells that jobs with `gpus`
+    may train as a stack; without such cells there is no queue.
     """
     from junkdna.study.grid import all_cells
     from junkdna.study.settings_from_study import settings_text
 
     clear_queue()
-    if resolved.study.cells_per_job == 1:
-        return
     together: dict[Path, list[str]] = defaultdict(list)
     for cell in all_cells(resolved):
-        together[_queue_of(cell)].append(settings_text(cell, resolved))
+        if resolved.study.cells_per_job > 1 or (gpus and _may_stack(cell, resolved)):
+            together[_queue_of(cell)].append(settings_text(cell, resolved))
     for file, lines in together.items():
         with atomic_write(file) as temporary:
             temporary.write_text("\n".join(lines) + "\n")
+
+
+def _may_stack(cell: Cell, resolved: "Resolved") -> bool:
+    return cell.transfer != "none" and resolved.study.protocol(cell.protocol, resolved.tasks[cell.task]).stack != 1
 
 
 def clear_queue() -> None:
@@ -58,8 +63,11 @@ def clear_queue() -> None:
     import shutil
 
     shutil.rmtree(QUEUE, ignore_errors=True)
-    for lock in BATCHES.glob("*.lock"):
-        lock.unlink(missing_ok=True)
+    for file in BATCHES.glob("*.lock"):
+        with locked_file(file, wait=False):  # removes it, unless a job of an earlier run still holds it
+            pass
+    for file in BATCHES.glob("*.alone"):
+        file.unlink(missing_ok=True)
     with suppress(OSError):  # missing, or not empty
         BATCHES.rmdir()
 
@@ -89,14 +97,20 @@ def take_over(settings: CellSettings, output: Path) -> bool:
 
 @contextmanager
 def claimed(settings: CellSettings, wait: bool) -> Iterator[bool]:
-    """Lock a cell while the block runs; yields False if another process holds it, unless `wait`.
+    """Lock a cell while the block runs; yields False if another process holds it, unless `wait`."""
+    with locked_file(batched_file(settings).with_suffix(".lock"), wait) as locked:
+        yield locked
+
+
+@contextmanager
+def locked_file(path: Path, wait: bool) -> Iterator[bool]:
+    """Lock a file, which is removed at the end of the block; yields False if another process holds it, unless `wait`.
 
     On a file system without locks two processes may compute the same cell, which wastes time but changes nothing.
     """
     import fcntl
 
-    BATCHES.mkdir(parents=True, exist_ok=True)
-    path = batched_file(settings).with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -105,10 +119,22 @@ def claimed(settings: CellSettings, wait: bool) -> Iterator[bool]:
             return
         except OSError as error:
             log.warning("%s cannot be locked (%s)", path, error)
-        try:
-            yield True
-        finally:
-            path.unlink(missing_ok=True)
+        if current := _is_current(handle, path):
+            try:
+                yield True
+            finally:
+                path.unlink(missing_ok=True)
+    if not current:  # the process that held it has removed it meanwhile
+        with locked_file(path, wait) as locked:
+            yield locked
+
+
+def _is_current(handle: TextIO, path: Path) -> bool:
+    """Whether an open file is still the one at its path."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
@@ -117,32 +143,49 @@ def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
     Only cells that read the same files as this job's cell, because Snakemake has made those for this run. The order is
     that of the study, beginning after this job's cell.
     """
-    own = parse_cell_path(settings.cell)
-    file = _queue_of(own)
-    try:
-        queue = [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
-    except (OSError, ValueError):
-        return
-    if settings not in queue:  # the queue belongs to another study
-        return
-    start, count = queue.index(settings) + 1, 0
-    for other in [*queue[start:], *queue[: start - 1]]:
+    own, count = parse_cell_path(settings.cell), 0
+    for other in queued_after(settings):
         if count == most:
             return
         cell = parse_cell_path(other.cell)
-        stored = cell.compressed_path  # its settings are compared when it is read
-        readable = stored in (None, own.compressed_path) or Path(stored).is_file()
-        if not {*cell.roles} <= {*own.roles} or not readable or _exists(cell, other):
+        if not {*cell.roles} <= {*own.roles} or not is_readable(cell, own) or is_done(other):
             continue
         with claimed(other, wait=False) as locked:
-            if locked and not _exists(cell, other):
+            if locked and not is_done(other):
                 count += 1
                 yield other
 
 
-def _exists(cell: Cell, settings: CellSettings) -> bool:
+def queued_after(settings: CellSettings) -> list[CellSettings]:
+    """The cells that read the same files as this one, in the order of the study from this one on, without it. Empty if
+    the queue is missing or belongs to another study."""
+    queue = read_queue(_queue_of(parse_cell_path(settings.cell)))
+    if settings not in queue:
+        return []
+    start = queue.index(settings) + 1
+    return [*queue[start:], *queue[: start - 1]]
+
+
+def read_queue(file: Path) -> list[CellSettings]:
+    """The settings in one file of the queue; empty if it cannot be read."""
+    try:
+        return [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
+    except (OSError, ValueError, UserError):
+        return []
+
+
+def is_readable(cell: Cell, own: Cell | None = None) -> bool:
+    """Whether the compressed weights that a cell reads exist, or are those that the job of `own` waited for. Their
+    settings are compared when they are read."""
+    stored = cell.compressed_path
+    return stored is None or (own is not None and stored == own.compressed_path) or Path(stored).is_file()
+
+
+def is_done(settings: CellSettings) -> bool:
+    """Whether the cell's file, or its batched file, has these settings."""
     from junkdna.run.cell_file import read_cell_file
 
+    cell = parse_cell_path(settings.cell)
     if batched_file(settings).is_file():
         return True
     try:

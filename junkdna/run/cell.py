@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import torch
@@ -33,7 +34,10 @@ from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.study import formats, methods
 from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.cell_settings import CellSettings
+from junkdna.study.stacks import stack_of
 
+if TYPE_CHECKING:
+    from junkdna.run.shared_inputs import SharedInputs
 log = logging.getLogger(__name__)
 
 
@@ -42,23 +46,29 @@ class Prepared:
 
     - `key`: the cell; `data`: its training rows, None without training.
     - `stored`: the stored compression that it reads, None if it reads none.
+
+    A cell `like` it, which was prepared before in this process, shares the rows that both read.
     """
 
-    def __init__(self, settings: CellSettings) -> None:
+    def __init__(self, settings: CellSettings, like: "Prepared | None" = None) -> None:
         self.settings = settings
         self.key = parse_cell_path(settings.cell)
         self.folder = Path(self.key.model_folder)
-        self.inputs = read_inputs(settings, self.key)
+        same = like is not None and _files(self) == _files(like)
+        self.inputs = like.inputs if same else read_inputs(settings, self.key)
         rows = self.inputs.rows
-        self.data = _train_rows(settings, self.key, rows) if "train" in rows else None
+        if same and (like.settings.training, stack_of(like.key)) == (settings.training, stack_of(self.key)):
+            self.data = like.data
+        else:
+            self.data = _train_rows(settings, self.key, rows) if "train" in rows else None
         self.stored = _stored(settings, self.key, self.inputs.manifest)
 
     def load(self, device: str) -> tuple[torch.nn.Module, list[str]]:
         """The model on the device, and the names of the parameters of a new head."""
         check_model(self.folder)
         model, head = _load(self.settings, self.key, self.folder)
-        check_finite(model, self.folder)
         model.to(device)
+        check_finite(model, self.folder)  # faster there
         gc.enable()  # `cli.main` disables it; a long training needs it
         return model, head
 
@@ -66,10 +76,10 @@ class Prepared:
         """Compress the model in place: `_compress`."""
         return _compress(self.settings, self.key, model, head, self.stored)
 
-    def provenance(self, report: dict, device: str, more: dict | None = None) -> dict:
-        """What the cell's footer says about its inputs, versions and device."""
+    def provenance(self, report: dict, device: str, more: dict) -> dict:
+        """What the cell's footer says about its inputs, versions and device, with `more`."""
         found = _provenance(self.settings, self.inputs, self.stored, device)
-        return found | {"compression": report} | (more or {})
+        return found | {"compression": report} | more
 
     def score(
         self, model: torch.nn.Module, trained: object | None, provenance: dict, device: str, loop: Loop,
@@ -90,19 +100,36 @@ class Prepared:
         return cell_table(row, {**provenance, "wall_s": watch.wall_s, "resumed": loop.resumed})
 
 
-def run_cell(settings: CellSettings, device: str, loop: Loop = NO_CHECKPOINTS) -> pa.Table:
+def _files(cell: Prepared) -> tuple:
+    """What the rows of a cell are read from: paths, and fingerprints of the settings of the files."""
+    files = {name: digest for name, digest in cell.settings.inputs.items() if name != "compressed"}
+    return cell.key.model_folder, [cell.key.tokens_path(role) for role in cell.key.roles], files, cell.settings.classes
+
+
+def run_cell(
+    settings: CellSettings,
+    device: str,
+    loop: Loop = NO_CHECKPOINTS,
+    why_plain: str = "it was not asked for a stack",
+    start_s: float = 0.0,
+    shared: "SharedInputs | None" = None,
+) -> pa.Table:
     """Run a cell and return its one-row table with the footer. Writes nothing.
 
-    `loop` iterates over the items of long loops and may resume from a checkpoint. Raises UserError for a corrupt
-    checkpoint or tokens file and for unusable train rows, RuntimeError if pruned weights changed in training or a
-    compression misses its level.
+    A trained cell is trained alone by the plain loop; its footer says why (`why_plain`). `start_s` is the time that the
+    process took before. Cells with the same `shared` read and load once what they have in common. `loop` iterates over
+    the items of long loops and may resume from a checkpoint.
+
+    Raises UserError for a corrupt checkpoint or tokens file and for unusable train rows, RuntimeError if pruned weights
+    changed in training or a compression misses its level.
     """
-    watch = Stopwatch()
-    cell = Prepared(settings)
-    model, head = cell.load(device)
+    watch = Stopwatch({"start": round(start_s, 3)} if start_s else {})
+    cell = shared.prepared(settings) if shared else Prepared(settings)
+    model, head = shared.load(cell, device) if shared else cell.load(device)
     watch.lap("load")
     prunables, masks, report = cell.compress(model, head)
-    provenance = cell.provenance(report, device)
+    engine = None if cell.data is None else {"engine": "plain loop", "why": why_plain}
+    provenance = cell.provenance(report, device, {"training_engine": engine})
     loop.begin(provenance, watch)
     watch.lap("compress")
     trained = None

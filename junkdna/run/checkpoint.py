@@ -79,7 +79,8 @@ class Checkpoint(Loop):
     def __init__(self, cell: str, interval: float, bar: Callable = iter) -> None:
         super().__init__(bar)
         self.path = CHECKPOINTS / f"{cell}.safetensors"
-        self._cell = parse_cell_path(cell)
+        self._compressed = parse_cell_path(cell).compressed_path
+        self._facts: dict = {}  # more that the file says, outside its identity
         self._interval = interval
         self._due = math.inf
         self._restored: dict[str, Tensors] = {}  # state of each loop, as read from the file
@@ -151,18 +152,20 @@ class Checkpoint(Loop):
     @cached_property
     def _identity(self) -> str:
         """Fingerprint of everything the checkpointed numbers depend on, with this module and compressed weights."""
-        stored = self._cell.compressed_path
         more = {
             "checkpoint_code": code_fingerprint("junkdna.run.checkpoint"),
             "processor": torch.backends.cpu.get_cpu_capability(),
-            "compressed_sha256": sha256_file(Path(stored)) if stored else None,
+            "compressed_sha256": self._compressed_sha256(),
         }
         return settings_fingerprint({**self._made_from, **more})
+
+    def _compressed_sha256(self) -> object:
+        return sha256_file(Path(self._compressed)) if self._compressed else None
 
     def _write(self, name: str, items: int) -> None:
         self._watch.lap(name.split()[0])
         tensors = {f"{loop}/done": torch.tensor(done) for loop, done in self._done.items()}
-        facts = {"of": self._identity, "resumed": self.resumed, "wall_s": self._watch.wall_s}
+        facts = {"of": self._identity, "resumed": self.resumed, "wall_s": self._watch.wall_s, **self._facts}
         try:
             for loop, save in self._saves.items():
                 tensors |= {f"{loop}/{inner}": tensor for inner, tensor in save().items()}

@@ -28,6 +28,14 @@ def recorded_fingerprint(path: Path | str) -> str:
     return _metadata(path)["facts"]["facts"]["digest"]
 
 
+def recorded_facts(path: Path | str) -> dict:
+    """The facts in the header of a file from `tensors.write_tensors`, not verified.
+
+    Raises OSError, ValueError, KeyError or TypeError if the file is missing or has none.
+    """
+    return _metadata(path)["facts"]
+
+
 def _metadata(path: Path | str) -> dict:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")

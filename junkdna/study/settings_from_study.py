@@ -70,7 +70,9 @@ def _input_fingerprints(
 
 
 TOKENIZE = ("junkdna.evaluate.tokenize", "junkdna.data.tokenizer", "junkdna.data.examples_file")
-TRAINING = ("junkdna.train.finetune", "junkdna.train.subset", "junkdna.train.train_rows")
+TRAINING = (
+    "junkdna.train.finetune", "junkdna.train.subset", "junkdna.train.train_rows", "junkdna.run.stacked_cells"
+)  # fmt: skip
 
 
 def _modules(cell: Cell, answer_format: str) -> list[str]:

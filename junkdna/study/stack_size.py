@@ -1,7 +1,7 @@
 """How many cells a GPU trains as one batched model (`train.stack`)."""
 
 LARGEST = 256
-BY_PARAMETERS = ((50_000_000, 32), (200_000_000, 8), (500_000_000, 4))  # at most this many: so many cells
+BY_PARAMETERS = ((50_000_000, 16), (200_000_000, 8))  # at most this many parameters: so many cells
 
 
 def stack_size(stack: int | str, parameters: int) -> int:

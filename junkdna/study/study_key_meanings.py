@@ -91,10 +91,16 @@ STUDY: Meanings = {
         "weight_decay": "Weight decay of AdamW.",
         "prune_head": "`true`: also prune the task head, as in the paper's code.",
         "chat_template": "`true`: prompts use the model's chat template.",
-        "dtype": "Data type for scoring without training, by default that of the model. Training uses `float32`.",
+        "dtype": "Data type for scoring without training, by default that of the model. Weights are trained in "
+        "`float32`; `precision` sets the products.",
         "subset": "Rows that the knob `data_fraction` selects: `random` (nested, stratified, by seed) or `first` (the "
         "first rows of the data set).",
         "match": "What stays constant at every `data_fraction`: `epochs` (fewer rows, fewer steps) or `steps`.",
+        "stack": "Number of cells of one task and seed that a GPU trains as one batched model, 1 to 256. `auto`: 16 "
+        "for models of up to 50 million parameters, 8 up to 200 million, otherwise 1. "
+        "[Stacks](../stacks.md) says what depends on it.",
+        "precision": "Data type of the products in training: `float32` or `bfloat16`. Weights, losses and optimizer "
+        "are always float32.",
     },
     "calibrations.NAME": {
         "": "Texts for calibrated compression methods, from exactly one of `task`, `wheel`, `local` and `hub`.",

@@ -133,7 +133,8 @@ def _step(
     answer_format = formats.load(data.format)
     with autocast(precision, torch.device(device)):
         outputs = answer_format.outputs(model, answer_format.batch(model, data.columns, batch, device))
-    loss = answer_format.loss(outputs.float(), data.labels(batch, device))
+    wide = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
+    loss = answer_format.loss(wide, data.labels(batch, device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

@@ -6,6 +6,7 @@ each replay advances the GPU's generator as the step itself would.
 """
 
 import logging
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -33,11 +34,16 @@ class RecordedSteps:
         self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, Tensors, Tensor]] = {}
         self._pool = None
         self._refused = False
+        self.preparing_s = 0.0  # seconds for warming up and recording so far
 
     def __call__(self, shape: Hashable, tensors: Tensors, recorded: bool) -> Tensor:
         """Take a step with tensors of the CPU; record its shape before if `recorded`."""
         if recorded and not self._refused and shape not in self._recorded:
+            torch.cuda.synchronize(self._device)
+            begun = time.perf_counter()
             self._record(shape, tensors)
+            torch.cuda.synchronize(self._device)
+            self.preparing_s += time.perf_counter() - begun
         if shape not in self._recorded:
             self._clear()
             with _ScalarsOnDevice():

@@ -45,6 +45,11 @@ class StackedSteps:
         self._uses = Counter(self._batches.shapes)
         self._recorded = RecordedSteps(self._step, self._backward, self._clear, device) if on_gpu else None
 
+    @property
+    def preparing_s(self) -> float:
+        """Seconds for compiling and recording steps so far."""
+        return self._recorded.preparing_s if self._recorded is not None else 0.0
+
     def __call__(self, number: int) -> Tensor:
         shape, tensors = self._batches.shapes[number], self._batches.tensors(number)
         if self._recorded is not None:

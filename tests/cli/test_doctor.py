@@ -197,10 +197,14 @@ def test_the_command_for_half_written_files_removes_them_and_no_others(world: Pa
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x")
+    cached = world / "results/cache/torch-2/inductor/.kernel.x.tmp"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"x")
     command = next(line for line in said()[0].splitlines() if "2 partial files" in line).partition("delete them: ")[2]
     subprocess.run(command, shell=True, check=True, env={"PATH": os.defpath})
     assert [file.exists() for file in files] == [False, False, True, True]
     assert not files[1].parent.exists()
+    assert cached.exists()
     assert "partial" not in said()[0]
 
 

@@ -14,7 +14,7 @@ from toy_run import read_footer
 
 from junkdna.analysis.collect import state
 from junkdna.cli import jobs
-from junkdna.run import batches
+from junkdna.run import batches, plain_jobs
 from junkdna.study import grid, paths
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.study import Resolved
@@ -173,7 +173,7 @@ def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "_run_batch", killed)
+    monkeypatch.setattr(plain_jobs, "run_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         run(own, resolved, batch=3)
     assert made() == {own.key}

@@ -201,7 +201,7 @@ def test_footer(ran):
         for package in ("torch", "transformers", "numpy", "pyarrow", "tokenizers"):
             assert footer["versions"][package] == version(package)
         assert footer["device"].startswith("cpu")
-        assert set(footer["wall_s"]) == {"load", "compress", "train", "score"}
+        assert set(footer["wall_s"]) == {"start", "load", "compress", "train", "score"}
         assert all(seconds >= 0 for seconds in footer["wall_s"].values())
         report = footer["compression"]
         named = [*report["layers"], *report["left_dense"]]

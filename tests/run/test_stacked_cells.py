@@ -11,8 +11,9 @@ import toy_run
 from junkdna.errors import UserError
 from junkdna.run import stacked_cells
 from junkdna.run.cell import run_cell
-from junkdna.run.stacked_cells import run_stack, stack_of
+from junkdna.run.stacked_cells import run_stack
 from junkdna.study import grid
+from junkdna.study.stacks import stack_of
 
 NUMBERS = ("score", "first_loss", "last_loss")
 
@@ -36,8 +37,8 @@ def stacks(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory):
 def test_rows_are_those_of_the_plain_loop(stacks: list) -> None:
     cells = max(stacks, key=len)
     assert len(cells) > 3
-    for settings, table in run_stack(cells, 8, "cpu"):
-        [row], [alone] = table.to_pylist(), run_cell(settings, "cpu").to_pylist()
+    for settings, score in run_stack(cells, 8, "cpu"):
+        [row], [alone] = score().to_pylist(), run_cell(settings, "cpu").to_pylist()
         assert {*row} == {*alone}
         for name in {*row} - {*NUMBERS, "examples", "metrics"}:
             assert row[name] == alone[name], name
@@ -47,9 +48,9 @@ def test_rows_are_those_of_the_plain_loop(stacks: list) -> None:
 
 
 def test_the_footer_names_the_stack(stacks: list) -> None:
-    [(_, table)] = run_stack(stacks[0][:1], 2, "cpu")
-    footer = json.loads(table.schema.metadata[b"junkdna"])
-    assert footer["stack"] == {"size": 2, "cells": [stacks[0][0].cell]}
+    [(_, score)] = run_stack(stacks[0][:1], 2, "cpu")
+    footer = json.loads(score().schema.metadata[b"junkdna"])
+    assert footer["training_engine"] == {"engine": "stack", "size": 2, "cells": [stacks[0][0].cell]}
 
 
 def test_a_model_that_cannot_be_stacked_is_refused(stacks: list, monkeypatch: pytest.MonkeyPatch) -> None:

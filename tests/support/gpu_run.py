@@ -31,12 +31,13 @@ CONTEXT, MODES = toy.STUDY["experiments"]["context"], toy.STUDY["experiments"]["
 ONE = {"title": "one level", "compressions": toy.HALF}
 DECODER, STILL = {**ONE, "models": ["llm"]}, {**ONE, "models": ["still"], "transfer": ["sparse"]}
 CALM = {"learning_rate": 1e-4, "epochs": 2}  # at the toy tasks' own rate these models run away from the data
+PROTOCOLS = {"default": {}, **toy.SETTINGS["protocols"], "half": {"dtype": "bfloat16"}, "calm": CALM,
+             "calm_cross": {**CALM, "encoder_choice": "cross_encoder"}}  # fmt: skip
 STUDY = {
     **toy.SETTINGS,
     "models": {**toy.SETTINGS["models"], "still": {"kind": "encoder", "local": "still"}},
     "tasks": {**toy.SETTINGS["tasks"], "colours": {"file": "tasks/colours.yaml"}},
-    "protocols": {**toy.SETTINGS["protocols"], "half": {"dtype": "bfloat16"}, "calm": CALM,
-                  "calm_cross": {**CALM, "encoder_choice": "cross_encoder"}},
+    "protocols": {name: {**each, "stack": 1} for name, each in PROTOCOLS.items()},  # stacks: test_stacks
     "experiments": {
         "context": {**CONTEXT, "knobs": {"context": ["passage"]}},
         "modes": {**MODES, "seeds": [0]},

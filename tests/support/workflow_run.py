@@ -17,11 +17,16 @@ def snakemake(folder: Path, *arguments: str, env: dict | None = None) -> subproc
 
     Jobs are forks of one process (`job_server`), which is as good where starts and kills are not the point.
     """
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
     return subprocess.run(
-        [*command, "--cores", "2", *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        snakemake_command(folder, *arguments), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=environment(env, python_folder()), check=False, timeout=1800,
     )  # fmt: skip
+
+
+def snakemake_command(folder: Path, *arguments: str) -> list[str]:
+    """The project's workflow in `folder` on two cores."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
+    return [*command, "--cores", "2", *arguments]
 
 
 def environment(more: dict | None = None, python: Path = Path(sys.executable).parent) -> dict:

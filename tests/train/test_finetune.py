@@ -18,6 +18,7 @@ from junkdna.compress import masks as masking
 from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
 from junkdna.errors import UserError
+from junkdna.evaluate.formats import classifier
 from junkdna.resumable import Loop
 from junkdna.seeds import seed_for
 from junkdna.study.cell_settings import TrainingSettings
@@ -133,7 +134,7 @@ def test_data_order_and_head_are_those_of_the_seed(folder, monkeypatch, name):
     seen: list[list[list[int]]] = []
     step = finetune._step
     monkeypatch.setattr(
-        finetune, "_step", lambda m, o, data, batch, d: (seen[-1].append(batch), step(m, o, data, batch, d))[1]
+        finetune, "_step", lambda m, o, data, batch, *more: (seen[-1].append(batch), step(m, o, data, batch, *more))[1]
     )
 
     def observed(mode, **options):
@@ -278,10 +279,10 @@ def batches_of(folder, monkeypatch, **options) -> tuple[list[list[int]], list[fl
     """The batches of a training, and the learning rate of each."""
     batches, rates, step = [], [], finetune._step
 
-    def spy(model, optimizer, data, batch, device):
+    def spy(model, optimizer, data, batch, *more):
         batches.append(batch)
         rates.append(optimizer.param_groups[0]["lr"])
-        return step(model, optimizer, data, batch, device)
+        return step(model, optimizer, data, batch, *more)
 
     monkeypatch.setattr(finetune, "_step", spy)
     run = Run(folder, "dense", **options)
@@ -386,3 +387,28 @@ def test_report_counts_steps_and_loss_falls(folder):
 
 def test_model_is_left_in_eval_mode(runs):
     assert not any(module.training for run in runs.values() for module in run.model.modules())
+
+
+# --- precision --------------------------------------------------------------------------------------------------------
+
+
+def test_bfloat16_products_change_the_numbers_little_and_keep_float32_weights(folder, runs):
+    run = Run(folder, "dense", precision="bfloat16")
+    assert {weight.dtype for weight in run.after.values()} == {torch.float32}
+    assert run.report.last_loss == pytest.approx(runs["dense"].report.last_loss, rel=0.05)
+    assert not same_weights(run, runs["dense"])
+    assert same_weights(run, Run(folder, "dense", precision="bfloat16"))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_have_the_precision_and_losses_float32(folder, monkeypatch, precision):
+    model, _ = load(folder, "classifier", ("tiny", *KEY))
+    products, losses = set(), set()
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_hook(lambda _module, _given, out: products.add(out.dtype))
+    loss = classifier.loss
+    monkeypatch.setattr(classifier, "loss", lambda outputs, labels: losses.add(outputs.dtype) or loss(outputs, labels))
+    fine_tune(model, [], {}, "dense", training(), replace(PROTOCOL, precision=precision), KEY)
+    assert products == {getattr(torch, precision)}
+    assert losses == {torch.float32}

@@ -107,7 +107,7 @@ def test_seconds_of_all_attempts_are_added_up(world):
     """What the checkpoint holds took 1,000 s."""
     world.killed_at(SPARSE, 9)
     tensors, facts = read_tensors(file_of(SPARSE), checkpoint.KIND)
-    assert facts["wall_s"].keys() == {"load", "compress", "train", "score"}
+    assert facts["wall_s"].keys() == {"start", "load", "compress", "train", "score"}
     facts["wall_s"] = {"load": 1.0, "compress": 2.0, "train": 900.0, "score": 97.0}
     write_tensors(file_of(SPARSE), checkpoint.KIND, tensors, facts)
     wall_s = world.finishes(SPARSE, world.items[SPARSE] - 9, resumed=1)["wall_s"]

@@ -1,0 +1,144 @@
+"""Which cells a job trains as one stack: its own and companions from the queue, all locked until their files exist.
+
+One process at a time gathers cells, and takes all that it can at once, so that jobs that start together do not share
+out one stack among them. It never waits for the lock of a cell, and it has leased its GPU before, so no two jobs can
+wait for each other. Locks end with the process: after a kill, any job gathers the cells again. If the killed job has
+left a checkpoint, its cells are taken together again (`run.stack_checkpoint`).
+
+A cell that failed in a stack gets a mark and is left to its own job, so that other stacks do not train it again.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from junkdna.run.batches import (
+    QUEUE,
+    batched_file,
+    claimed,
+    is_done,
+    is_readable,
+    locked_file,
+    queued_after,
+    read_queue,
+)
+from junkdna.storage.fingerprint import settings_fingerprint
+from junkdna.storage.tensor_header import recorded_facts
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.cell_settings import CellSettings
+from junkdna.study.paths import BATCHES
+from junkdna.study.stacks import checkpoint_folder, stack_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The cells of a stack in the order of their keys, and those among them whose files exist already: they train
+    again only because a checkpoint contains them."""
+
+    cells: tuple[CellSettings, ...] = ()
+    finished: tuple[CellSettings, ...] = ()
+
+
+@contextmanager
+def gathered(settings: CellSettings, size: int) -> Iterator[Gathered]:
+    """Lock a cell and up to `size` - 1 companions while the block runs; no cells if another process has this one."""
+    with ExitStack() as locks:
+        with locked_file(BATCHES / "turn.lock", wait=True):
+            found = _gather(settings, size, locks)
+        yield found
+
+
+def _gather(settings: CellSettings, size: int, locks: ExitStack) -> Gathered:
+    if not _claim(settings, locks):
+        return Gathered()
+    others = [each for each in queued_after(settings) if _same_stack(each, settings)]
+    if found := _interrupted(settings, others, locks):
+        return found
+    cells = [settings]
+    for other in others:
+        if len(cells) < size and _is_free(other) and _claim(other, locks):
+            cells.append(other)
+    return Gathered(tuple(sorted(cells, key=lambda each: each.cell)))
+
+
+def _same_stack(one: CellSettings, other: CellSettings) -> bool:
+    return one.training is not None and stack_of(parse_cell_path(one.cell)) == stack_of(parse_cell_path(other.cell))
+
+
+def _is_free(settings: CellSettings) -> bool:
+    """Whether a stack may take the cell: nothing has computed it, its inputs exist, and it has not failed in one."""
+    return not _mark(settings).exists() and is_readable(parse_cell_path(settings.cell)) and not is_done(settings)
+
+
+def _claim(settings: CellSettings, locks: ExitStack) -> bool:
+    return locks.enter_context(claimed(settings, wait=False))
+
+
+def _interrupted(settings: CellSettings, others: Sequence[CellSettings], locks: ExitStack) -> Gathered | None:
+    """The cells of a killed stack with this cell, if its checkpoint exists and no other process has one of them."""
+    known = {settings_fingerprint(each): each for each in (settings, *others)}
+    for file in sorted(checkpoint_folder(settings.cell).glob("*.safetensors")):
+        recorded = _recorded(file)
+        if settings_fingerprint(settings) not in recorded:
+            continue
+        cells = tuple(known[each] for each in recorded if each in known)
+        if len(cells) == len(recorded) and (found := _claimed_again(cells, settings, locks)):
+            log.info("takes the cells of the checkpoint %s", file)
+            return found
+        log.warning("the checkpoint %s is of a stack with other cells: deleted; it starts from the beginning.", file)
+        file.unlink(missing_ok=True)
+    return None
+
+
+def _recorded(file: Path) -> list[str]:
+    """Fingerprints of the settings of the cells in a checkpoint; none if it cannot be read."""
+    try:
+        return recorded_facts(file)["cells"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _claimed_again(cells: tuple[CellSettings, ...], own: CellSettings, locks: ExitStack) -> Gathered | None:
+    """Lock the unfinished ones of these cells; None, and no lock but that of `own`, if that is not possible."""
+    finished = tuple(each for each in cells if each != own and is_done(each))
+    with ExitStack() as more:
+        for each in cells:
+            if not is_readable(parse_cell_path(each.cell)):
+                return None
+            if each != own and each not in finished and not _claim(each, more):
+                return None
+        locks.enter_context(more.pop_all())
+    return Gathered(cells, finished)
+
+
+def one_of_each_other_stack(settings: CellSettings) -> Iterator[CellSettings]:
+    """A free cell of every other stack in the queue; those of this cell's model, task and protocol come first. Nothing
+    if the queue belongs to another study."""
+    queue = queued_after(settings)
+    if not queue:
+        return
+    seen = {stack_of(parse_cell_path(settings.cell))}
+    for cells in (queue, *map(read_queue, sorted(QUEUE.rglob("*.jsonl")))):
+        for each in cells:
+            key = stack_of(parse_cell_path(each.cell))
+            if each.training is not None and key not in seen and _has_inputs(each) and _is_free(each):
+                seen.add(key)
+                yield each
+
+
+def _has_inputs(settings: CellSettings) -> bool:
+    cell = parse_cell_path(settings.cell)
+    return all(Path(cell.tokens_path(role)).is_file() for role in cell.roles)
+
+
+def leave_alone(settings: CellSettings) -> None:
+    """Let no further stack of this run take the cell as a companion."""
+    _mark(settings).touch()
+
+
+def _mark(settings: CellSettings) -> Path:
+    return batched_file(settings).with_suffix(".alone")

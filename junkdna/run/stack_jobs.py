@@ -1,0 +1,155 @@
+"""How a job trains its cell: as a member of a stack on a GPU, or alone by the plain loop.
+
+The job that gathers a stack computes all its cells in `results/batches`; their own jobs move the files to their places
+without importing torch (`run.batches`). A job whose cell another job is computing does not wait at once: it computes
+another stack of the queue meanwhile, and starts none after `batches.LIMIT_S`.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from junkdna.models.parameter_count import parameter_count
+from junkdna.run import batches
+from junkdna.run.companions import Gathered, gathered, leave_alone, one_of_each_other_stack
+from junkdna.study.cell import parse_cell_path
+from junkdna.study.cell_settings import CellSettings
+from junkdna.study.stack_size import stack_size
+
+log = logging.getLogger(__name__)
+
+
+def size_on(settings: CellSettings, device: str) -> tuple[int, str]:
+    """The size of the stack that trains a cell on a device, and, where it is 1, why the plain loop trains it.
+
+    The size depends on the settings and the model alone; on a device other than a GPU there are no stacks. (1, "")
+    without training. Raises UserError for a corrupt weight file.
+    """
+    if settings.training is None:
+        return 1, ""
+    if not device.startswith("cuda"):
+        return 1, "stacks run on CUDA only"
+    asked = settings.training.stack
+    size = stack_size(asked, parameter_count(Path(parse_cell_path(settings.cell).model_folder)))
+    return size, "" if size > 1 else f"stack: {asked} is 1 for this model" if asked == "auto" else "stack is 1"
+
+
+class StackJob:
+    """A job that trains its cell in a stack of `size`, on a leased device.
+
+    `import_torch` is called before each stack; it returns the seconds since the process started. `bar` shows the
+    progress of the job's own stack.
+    """
+
+    def __init__(self, settings: CellSettings, size: int, device: str, import_torch: Callable, bar: Callable) -> None:
+        self._settings, self._size, self._device = settings, size, device
+        self._import_torch, self._bar = import_torch, bar
+        self._has_run = False
+        self._end = time.monotonic() + batches.LIMIT_S
+
+    def run(self) -> str:
+        """Compute the cell, or wait until another job has; its batched file then exists. Returns "", or, if the model
+        cannot be stacked, why; the cell is then still to be computed."""
+        while not batches.batched_file(self._settings).is_file():
+            with gathered(self._settings, self._size) as found:
+                if found.cells and not batches.batched_file(self._settings).is_file():
+                    if reason := self._train(found):
+                        return reason
+                    continue
+            if not found.cells and not self._ran_another_stack():
+                with batches.claimed(self._settings, wait=True):
+                    pass  # its file exists now, unless that job has failed or was killed
+        return ""
+
+    def _train(self, found: Gathered) -> str:
+        from junkdna.run.stacked_cells import NotStackable
+
+        start_s = self._start()
+        try:
+            write_stack(found, self._settings, self._size, self._device, self._bar, start_s)
+        except NotStackable as error:
+            for each in found.cells:
+                leave_alone(each)
+            return error.reason
+        return ""
+
+    def _start(self) -> float:
+        """Seconds that the process needed to start, booked to its first stack."""
+        seconds = self._import_torch()
+        first, self._has_run = not self._has_run, True
+        return seconds if first else 0.0
+
+    def _ran_another_stack(self) -> bool:
+        """Compute a stack without this job's cell that no other process computes; False if there is none."""
+        if time.monotonic() >= self._end:
+            return False
+        for other in one_of_each_other_stack(self._settings):
+            size, _ = size_on(other, self._device)
+            if size == 1:
+                continue
+            with gathered(other, size) as found:
+                if found.cells and not batches.is_done(other):
+                    self._train_other(found, other, size)
+                    return True
+        return False
+
+    def _train_other(self, found: Gathered, other: CellSettings, size: int) -> None:
+        log.info("another job computes this cell; meanwhile this one computes the stack of %s", other.cell)
+        start_s = self._start()
+        try:
+            write_stack(found, None, size, self._device, iter, start_s)
+        except Exception as error:  # the jobs of these cells report the failure
+            log.info("the stack of %s failed (%s); the jobs of its cells will run them", other.cell, error)
+            for each in found.cells:
+                leave_alone(each)
+
+
+def write_stack(
+    found: Gathered, own: CellSettings | None, size: int, device: str, bar: Callable, start_s: float = 0.0
+) -> None:
+    """Train the cells of a stack and write the files of the unfinished ones to `results/batches`.
+
+    The log of a cell other than `own` goes to a file beside its file. A cell that fails does so alone: the others are
+    written, then the error of `own` is raised; the own jobs of the others will raise theirs.
+    """
+    from junkdna.run.stack_checkpoint import kept_stack
+    from junkdna.run.stacked_cells import run_stack
+
+    _announce(found, size)
+    failure: Exception | None = None
+    with kept_stack(found.cells, bar) as loop:
+        for settings, score in run_stack(found.cells, size, device, loop, found.finished, start_s):
+            if settings in found.finished:  # its inputs have become unusable, but its file is there
+                continue
+            if settings == own:
+                failure = _written(settings, score)
+            elif error := _written_with_own_log(settings, score):
+                log.info("%s failed in this stack (%s); its own job will run it", settings.cell, error)
+                leave_alone(settings)
+        if failure is not None:
+            raise failure
+
+
+def _announce(found: Gathered, size: int) -> None:
+    names: Sequence[str] = [each.cell for each in found.cells if each not in found.finished]
+    log.info("trains %d cells as a stack of %d: %s", len(found.cells), size, ", ".join(names))
+
+
+def _written(settings: CellSettings, score: Callable) -> Exception | None:
+    """Score a cell and write its file; the error if that fails."""
+    from junkdna.run.cell_file import write_cell
+
+    try:
+        table = score()
+        begun = time.perf_counter()
+        write_cell(table, batches.batched_file(settings))
+    except Exception as error:
+        return error
+    log.info("%s: written in %.2f s", settings.cell, time.perf_counter() - begun)
+    return None
+
+
+def _written_with_own_log(settings: CellSettings, score: Callable) -> Exception | None:
+    with batches.separate_log(settings):
+        return _written(settings, score)

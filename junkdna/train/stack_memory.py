@@ -1,0 +1,79 @@
+"""Whether a stack fits the free memory of a GPU: a rough estimate before training, and an explained error if it fails.
+
+The estimate is for one cell, times the size of the stack, plus the model that is loaded:
+
+    25 bytes a parameter   weight, gradient and the two moments of AdamW in float32 (16), the weight that the cell
+                           starts from (4), the value and the mask to which a masked weight returns (5)
+    activations            rows * tokens * layers * (34 * hidden + 5 * heads * tokens) bytes (Korthikanti et al. 2022,
+                           arXiv:2205.05198, equation 2, attention as plain products), times a factor measured here,
+                           because autocast and plain attention keep more
+
+Tokens are those of the longest row. Embeddings, the logits of a vocabulary and fragmented memory are not counted.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from junkdna.errors import UserError
+from junkdna.study.cell_settings import TrainingSettings
+from junkdna.train.train_rows import TrainRows
+
+STATE_BYTES = 25
+KEPT = {"bfloat16": 3.0, "float32": 5.5}  # RoBERTa-base, 8 cells, 32 x 88 tokens; MiniLM, 16 cells, 32 x 32 (H100)
+GIB = 2**30
+
+
+def cell_bytes(model: nn.Module, data: TrainRows, protocol: TrainingSettings) -> int:
+    """Estimated bytes that one cell of a stack needs in training."""
+    parameters = sum(weight.numel() for weight in model.parameters())
+    config, (rows, tokens) = model.config, _largest_batch(data, protocol.batch_size)
+    hidden, layers = getattr(config, "hidden_size", 0), getattr(config, "num_hidden_layers", 0)
+    each_token = 34 * hidden + 5 * getattr(config, "num_attention_heads", 0) * tokens
+    return round(STATE_BYTES * parameters + rows * tokens * layers * each_token * KEPT[protocol.precision])
+
+
+def _largest_batch(data: TrainRows, batch_size: int) -> tuple[int, int]:
+    """Rows and tokens of the largest batch: each option of a choice is a row."""
+    options = data.columns.get("options") or [[]]
+    width = max((len(each or []) for each in options), default=0)
+    texts = [*(data.columns.get("query") or []), *(text for each in options for text in each or [])]
+    return min(batch_size, len(data)) * max(1, width), max(map(len, texts), default=1)
+
+
+def check_memory(model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings) -> None:
+    """Raises UserError, which names the key and a stack that fits, if a stack of `size` does not fit the free memory
+    of the model's GPU. On the CPU it checks nothing."""
+    device = next(model.parameters()).device
+    if device.type != "cuda":
+        return
+    free = torch.cuda.mem_get_info(device)[0]
+    if cell_bytes(model, data, protocol) * size > free:
+        raise _too_large(model, size, data, protocol, free, "The estimate is rough.")
+
+
+@contextmanager
+def explained_out_of_memory(model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings) -> Iterator[None]:
+    """Turns torch's error for a full GPU into the UserError of `check_memory`."""
+    device = next(model.parameters()).device
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        cause = f"It ran out of memory in training ({str(error).splitlines()[0][:200]})."
+        raise _too_large(model, size, data, protocol, free, cause) from error
+
+
+def _too_large(
+    model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings, free: int, cause: str
+) -> UserError:
+    each = cell_bytes(model, data, protocol)
+    fits = max(1, min(size // 2 if each * size <= free else size - 1, free // each))
+    fix = f"Set `stack: {fits}` in the protocol" if size > 1 else "Lower batch_size or max_length in the protocol"
+    return UserError(
+        f"a stack of {size} cells needs about {each * size / GIB:.1f} GiB, and the GPU has {free / GIB:.1f} GiB free. "
+        f"{cause} {fix} (the numbers of a cell depend on it, so all its cells run again), lower cells_per_gpu, or use "
+        "a larger GPU."
+    )

@@ -1,0 +1,360 @@
+"""Jobs that train their cell in a stack, here on the CPU: which cells they take, what they write, and what fails."""
+
+import json
+import logging
+import multiprocessing
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import stack_run
+import toy
+import toy_run
+from project import SUPPORT
+from toy_run import read_footer
+
+from junkdna.analysis.collect import state
+from junkdna.cli import jobs
+from junkdna.errors import UserError
+from junkdna.run import batches, companions, stack_jobs, stacked_cells
+from junkdna.run.checkpoint import VARIABLE
+from junkdna.study import grid, paths
+from junkdna.study.cell import Cell
+from junkdna.study.stacks import checkpoint_folder, stack_of
+from junkdna.study.study import Resolved
+
+SIZE = stack_run.SIZE
+MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
+STUDY = {
+    **toy.STUDY,
+    "experiments": {
+        "modes": {"title": "Modes", "models": ["tiny"], "tasks": ["mood"], "transfer": MODES, "seeds": [0, 1],
+                  "compressions": [{"method": "magnitude", "sparsity": 0.5}]},
+        "stronger": {"title": "More", "models": ["tiny"], "tasks": ["mood"], "transfer": ["sparse"], "seeds": [0, 1],
+                     "compressions": [{"method": "magnitude", "sparsity": [0.8, 0.9]}]},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prepared(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world with the inputs of a study of two stacks of six cells."""
+    folder = tmp_path_factory.mktemp("stacks") / "world"
+    shutil.copytree(toy_world_once, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        toy.write_yaml(Path("config.yaml"), STUDY)
+        toy_run.prepare(toy_run.read())
+    return folder
+
+
+@pytest.fixture
+def resolved(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolved]:
+    """The study in a folder of its own, in which trained cells stack on the CPU."""
+    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "world"))
+    monkeypatch.setattr(stack_jobs, "size_on", stack_jobs.size_on)
+    stack_run.on_the_cpu()
+    found = toy_run.read()
+    batches.write_queue(found, gpus=True)
+    return found
+
+
+@pytest.fixture
+def stacks(resolved: Resolved) -> list[list[Cell]]:
+    found = defaultdict(list)
+    for cell in grid.all_cells(resolved):
+        found[stack_of(cell)].append(cell)
+    assert [len(cells) for cells in found.values()] == [6, 6]
+    return list(found.values())
+
+
+def run(cell: Cell, resolved: Resolved, bar=iter) -> None:
+    jobs.cell(Path(cell.path), toy_run.settings_of(cell, resolved), gpus=0, threads=1, bar=bar)
+
+
+def batched() -> set[str]:
+    return {read_footer(file)["settings"]["cell"] for file in paths.BATCHES.glob("*.parquet")}
+
+
+def rows(cell: Cell) -> dict:
+    return pq.read_table(cell.path).to_pylist()[0]
+
+
+def test_a_job_computes_the_cells_of_its_stack_and_their_jobs_move_them(resolved, stacks, monkeypatch):
+    own = stacks[0][0]
+    run(own, resolved)
+    taken = read_footer(Path(own.path))["training_engine"]["cells"]
+    assert len(taken) == SIZE
+    assert {*taken} < {cell.key for cell in stacks[0]}
+    assert batched() == {*taken} - {own.key}
+    monkeypatch.setattr(stack_jobs, "write_stack", None)
+    for cell in stacks[0]:
+        if cell.key in taken:
+            if cell != own:
+                run(cell, resolved)  # moves the file
+            assert state(cell, resolved) == "done"
+    assert not batched()
+
+
+def test_the_rest_of_a_stack_is_the_next_stack_with_the_same_numbers_as_alone(resolved, stacks):
+    for cell in stacks[0]:
+        run(cell, resolved)
+    together = {cell: rows(cell) for cell in stacks[0]}
+    assert len({tuple(read_footer(Path(cell.path))["training_engine"]["cells"]) for cell in stacks[0]}) == 2
+    batches.clear_queue()
+    for cell in stacks[0]:
+        Path(cell.path).unlink()
+        run(cell, resolved)
+        assert read_footer(Path(cell.path))["training_engine"]["cells"] == [cell.key]
+        assert rows(cell) == together[cell]
+
+
+def test_no_lock_mark_or_checkpoint_is_left(resolved, stacks):
+    for cells in stacks:
+        for cell in cells:
+            run(cell, resolved)
+    assert not [*paths.BATCHES.glob("*.*")]
+    assert not paths.CHECKPOINTS.exists()
+
+
+def test_the_shared_time_is_divided_among_the_cells(resolved, stacks):
+    run(stacks[0][0], resolved)
+    walls = [read_footer(file)["wall_s"] for file in paths.BATCHES.glob("*.parquet")]
+    walls.append(read_footer(Path(stacks[0][0].path))["wall_s"])
+    assert {*walls[0]} == {"start", "load", "compress", "train", "score"}
+    assert len({wall["train"] for wall in walls}) == 1
+    assert len({wall["score"] for wall in walls}) > 1
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, keys: set[str]) -> None:
+    score = stacked_cells.Prepared.score
+
+    def broken(self, *args):
+        if self.key.key in keys:
+            raise RuntimeError(f"{self.key.transfer} is out of luck")
+        return score(self, *args)
+
+    monkeypatch.setattr(stacked_cells.Prepared, "score", broken)
+
+
+def test_a_companion_that_fails_fails_alone_and_no_further_stack_takes_it(resolved, stacks, monkeypatch, caplog):
+    own, other, *_ = sorted(stacks[0], key=lambda cell: cell.key)
+    failing(monkeypatch, {other.key})
+    with caplog.at_level(logging.INFO):
+        run(own, resolved)
+    assert state(own, resolved) == "done"
+    assert len(batched()) == SIZE - 2
+    assert f"{other.key} failed in this stack ({other.transfer} is out of luck)" in caplog.text
+    last = next(c for c in stacks[0] if c.key not in {*batched(), own.key, other.key})
+    run(last, resolved)
+    assert other.key not in read_footer(Path(last.path))["training_engine"]["cells"]
+    with pytest.raises(RuntimeError, match="out of luck"):
+        run(other, resolved)
+
+
+def test_a_job_whose_own_cell_fails_writes_the_others_and_raises_its_error(resolved, stacks, monkeypatch):
+    own = stacks[0][0]
+    failing(monkeypatch, {own.key})
+    with pytest.raises(RuntimeError, match="dense is out of luck"):
+        run(own, resolved)
+    assert not Path(own.path).exists()
+    assert len(batched()) == SIZE - 1
+
+
+def test_a_cell_that_diverges_changes_no_other(resolved, stacks, monkeypatch):
+    cells = stacks[0][:2]
+    run(cells[0], resolved)
+    wanted = rows(cells[0])
+    Path(cells[0].path).unlink()
+    shutil.rmtree(paths.BATCHES)
+    batches.write_queue(resolved, gpus=True)
+    train = stacked_cells.fine_tune_stack
+
+    def one_diverges(model, prunables, members, *rest):
+        at = next(n for n, each in enumerate(members) if each.mode != "dense")
+        spoilt = {name: weight * float("inf") for name, weight in members[at].weights.items()}
+        members[at] = replace(members[at], weights=spoilt)
+        return train(model, prunables, members, *rest)
+
+    monkeypatch.setattr(stacked_cells, "fine_tune_stack", one_diverges)
+    run(cells[0], resolved)
+    assert rows(cells[0]) == wanted
+
+
+def test_a_model_that_cannot_be_stacked_is_trained_by_the_plain_loop(resolved, stacks, monkeypatch, caplog):
+    monkeypatch.setattr(stacked_cells, "unstackable", lambda model: "it keeps running statistics")
+    with caplog.at_level(logging.INFO):
+        run(stacks[0][0], resolved)
+    engine = {"engine": "plain loop", "why": "it keeps running statistics"}
+    assert read_footer(Path(stacks[0][0].path))["training_engine"] == engine
+    assert "trained by the plain loop: it keeps running statistics" in caplog.text
+    assert not batched()
+
+
+def test_a_stack_that_fails_as_a_whole_raises_its_error(resolved, stacks, monkeypatch):
+    def too_large(*_):
+        raise UserError("a stack of 4 cells needs about 900 GiB")
+
+    monkeypatch.setattr(stacked_cells, "check_memory", too_large)
+    with pytest.raises(UserError, match="900 GiB"):
+        run(stacks[0][0], resolved)
+    assert not batched()
+
+
+# --- other processes --------------------------------------------------------------------------------------------------
+
+
+def _hold(settings, ready, go) -> None:
+    with batches.claimed(settings, wait=True):
+        ready.set()
+        go.wait(60)
+
+
+def holding(cell: Cell, resolved: Resolved):
+    """A process that holds a cell's lock, and the event that ends it."""
+    context = multiprocessing.get_context("fork")
+    ready, go = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(toy_run.settings_of(cell, resolved), ready, go))
+    other.start()
+    assert ready.wait(30)
+    return other, go
+
+
+def test_a_job_whose_cell_is_taken_computes_another_stack_then_its_own(resolved, stacks, monkeypatch, caplog):
+    own = stacks[0][0]
+    other, go = holding(own, resolved)
+    train = stack_jobs.write_stack
+    made: list[str] = []
+
+    def spy(found, *rest):
+        made.append(found.cells[0].cell)
+        train(found, *rest)
+        go.set()  # the other process ends without the cell, as if it was killed
+        other.join()
+
+    monkeypatch.setattr(stack_jobs, "write_stack", spy)
+    with caplog.at_level(logging.INFO):
+        run(own, resolved)
+    assert state(own, resolved) == "done"
+    assert "another job computes this cell; meanwhile this one computes the stack of" in caplog.text
+    assert [key.endswith("seed-1") for key in made] == [True, False]
+    assert len({key for key in batched() if key.endswith("seed-1")}) == SIZE
+
+
+def test_a_killed_leader_leaves_its_cells_to_the_job_that_waits(resolved, stacks, monkeypatch):
+    own = stacks[0][0]
+    monkeypatch.setattr(batches, "LIMIT_S", 0.0)  # no other stack meanwhile
+    other, _ = holding(own, resolved)
+    context = multiprocessing.get_context("fork")
+    waiting = context.Process(target=run, args=(own, resolved))
+    waiting.start()
+    waiting.join(2)
+    assert waiting.is_alive()
+    assert not Path(own.path).exists()
+    other.kill()
+    waiting.join(120)
+    assert waiting.exitcode == 0
+    assert state(own, resolved) == "done"
+
+
+def test_jobs_that_start_together_do_not_share_out_a_stack(resolved, stacks):
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=run, args=(cell, resolved)) for cell in stacks[0][:SIZE]]
+    for each in started:
+        each.start()
+    for each in started:
+        each.join(240)
+    assert [each.exitcode for each in started] == [0] * SIZE
+    engines = {tuple(read_footer(Path(cell.path))["training_engine"]["cells"]) for cell in stacks[0][:SIZE]}
+    assert {len(cells) for cells in engines} <= {SIZE, 2}
+
+
+def test_companions_are_free_cells_with_inputs(resolved, stacks):
+    own, done, held, left = stacks[0][:4]
+    run(done, resolved)
+    for file in paths.BATCHES.glob("*.parquet"):
+        file.unlink()
+    other, go = holding(held, resolved)
+    companions.leave_alone(toy_run.settings_of(left, resolved))
+    with companions.gathered(toy_run.settings_of(own, resolved), 100) as found:
+        assert {each.cell for each in found.cells} == {c.key for c in (own, *stacks[0][4:])}
+    go.set()
+    other.join()
+
+
+def test_a_queue_of_another_study_gives_no_companions(resolved, stacks):
+    settings = replace(toy_run.settings_of(stacks[0][0], resolved), metric="other")
+    with companions.gathered(settings, 100) as found:
+        assert found.cells == (settings,)
+    assert not [*companions.one_of_each_other_stack(settings)]
+
+
+def test_the_queue_holds_only_cells_that_may_stack(resolved):
+    lines = [json.loads(line) for file in batches.QUEUE.rglob("*.jsonl") for line in file.read_text().splitlines()]
+    assert {line["cell"] for line in lines} == {c.key for c in grid.all_cells(resolved) if c.transfer != "none"}
+    toy.write_yaml(Path("config.yaml"), {**STUDY, "protocols": {"default": {"stack": 1}}})
+    batches.write_queue(toy_run.read(), gpus=True)
+    assert not batches.QUEUE.exists()
+
+
+# --- kills ------------------------------------------------------------------------------------------------------------
+
+
+def killed_and_resumed(resolved: Resolved, jobs_of: list[tuple[Cell, int | None]]) -> None:
+    settings = [{"settings": asdict(toy_run.settings_of(cell, resolved)), "kill": kill} for cell, kill in jobs_of]
+    done = subprocess.run(
+        [sys.executable, SUPPORT / "stack_run.py"], input=json.dumps(settings), text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_killed_stack_resumes_with_its_cells_to_the_same_numbers(resolved, stacks, monkeypatch):
+    """Killed in training, then in scoring when two cells are done; each time another cell's job goes on."""
+    run(stacks[0][0], resolved)
+    taken = read_footer(Path(stacks[0][0].path))["training_engine"]["cells"]
+    cells = [cell for cell in stacks[0] if cell.key in taken]
+    wanted = {}
+    for cell in cells:
+        if cell != stacks[0][0]:
+            run(cell, resolved)
+        wanted[cell] = rows(cell)
+        Path(cell.path).unlink()
+    monkeypatch.setenv(VARIABLE, "0")
+    steps = wanted[cells[0]]["steps"]
+    killed_and_resumed(resolved, [(cells[0], 3)])
+    assert len([*checkpoint_folder(cells[0].key).glob("*.safetensors")]) == 1
+    killed_and_resumed(resolved, [(cells[1], steps - 3 + 2)])
+    done = batched()
+    assert 0 < len(done) < SIZE
+    left = next(cell for cell in cells if cell.key not in done)
+    killed_and_resumed(resolved, [(left, None)])
+    for cell in cells:
+        if cell != left:
+            run(cell, resolved)
+        assert rows(cell) == wanted[cell]
+        footer = read_footer(Path(cell.path))
+        assert footer["training_engine"]["cells"] == sorted(taken)
+        assert footer["resumed"] == (1 if cell.key in done else 2)
+    assert not paths.CHECKPOINTS.exists()
+
+
+def test_a_checkpoint_with_a_cell_that_is_gone_is_deleted_with_a_warning(resolved, stacks, monkeypatch, caplog):
+    monkeypatch.setenv(VARIABLE, "0")
+    killed_and_resumed(resolved, [(stacks[0][0], 3)])
+    [file] = checkpoint_folder(stacks[0][0].key).glob("*.safetensors")
+    batches.write_queue(resolved, gpus=True)
+    _, go = holding(stacks[0][1], resolved)
+    with caplog.at_level(logging.WARNING):
+        run(stacks[0][0], resolved)
+    go.set()
+    assert f"the checkpoint {file} is of a stack with other cells: deleted" in caplog.text
+    assert state(stacks[0][0], resolved) == "done"

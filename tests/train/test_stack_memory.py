@@ -1,0 +1,75 @@
+"""The estimate of a stack's memory, and the errors that explain what does not fit."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from job_settings import training_settings
+from toy_training import load, training
+
+from junkdna.errors import UserError
+from junkdna.train import stack_memory
+from junkdna.train.stack_memory import GIB, cell_bytes, check_memory, explained_out_of_memory
+
+
+class OnGpu:
+    """A model that says it is on a GPU: a million parameters, 2 layers, 4 heads, hidden size 8."""
+
+    config = SimpleNamespace(hidden_size=8, num_hidden_layers=2, num_attention_heads=4)
+
+    def parameters(self):
+        return iter([SimpleNamespace(device=torch.device("cuda"), numel=lambda: 1_000_000)])
+
+
+def free(monkeypatch: pytest.MonkeyPatch, cells: float) -> None:
+    """So many cells fit the GPU."""
+    each = cell_bytes(OnGpu(), training(), training_settings())
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(cells * each), 0))
+
+
+def test_the_estimate_by_hand():
+    data = training(rows=20)  # rows of at most 11 tokens, in batches of 8; options are not read by a classifier
+    tokens = max(map(len, data.columns["query"]))
+    bare = {name: column for name, column in data.columns.items() if not name.startswith("option")}
+    data = stack_memory.TrainRows(format="classifier", columns=bare)
+    wanted = 8 * tokens * 2 * (34 * 8 + 5 * 4 * tokens)
+    assert cell_bytes(OnGpu(), data, training_settings(precision="bfloat16")) == 25_000_000 + wanted
+    assert cell_bytes(OnGpu(), data, training_settings()) == 25_000_000 + 2 * wanted
+
+
+def test_options_of_a_choice_are_rows():
+    two, four = (training("bi_encoder", options=count) for count in (2, 4))
+    one = [cell_bytes(OnGpu(), data, training_settings()) - 25_000_000 for data in (two, four)]
+    assert one[1] == pytest.approx(2 * one[0], rel=0.01)
+
+
+def test_a_stack_that_fits_is_trained(monkeypatch):
+    free(monkeypatch, 8.01)
+    check_memory(OnGpu(), 8, training(), training_settings())
+
+
+@pytest.mark.parametrize(("size", "cells", "fits"), [(16, 8.5, 8), (8, 7.9, 7), (4, 0.2, 1)])
+def test_a_stack_that_does_not_fit_names_the_key_both_numbers_and_what_fits(monkeypatch, size, cells, fits):
+    free(monkeypatch, cells)
+    each = cell_bytes(OnGpu(), training(), training_settings()) / GIB
+    with pytest.raises(UserError) as caught:
+        check_memory(OnGpu(), size, training(), training_settings())
+    message = str(caught.value)
+    assert f"a stack of {size} cells needs about {each * size:.1f} GiB" in message
+    assert f"{each * cells:.1f} GiB free" in message
+    assert f"Set `stack: {fits}` in the protocol" in message
+
+
+def test_running_out_of_memory_is_explained(monkeypatch):
+    free(monkeypatch, 100)
+    with (
+        pytest.raises(UserError, match=r"ran out of memory in training \(too much\)\. Set `stack: 4`"),
+        explained_out_of_memory(OnGpu(), 8, training(), training_settings()),
+    ):
+        raise torch.cuda.OutOfMemoryError("too much\nand so on")
+
+
+def test_nothing_is_checked_on_the_cpu(toy_world_once: Path):
+    model, _ = load(toy_world_once / "model", "classifier", ("tiny", "mood", 0))
+    check_memory(model, 10**9, training(), training_settings())
