@@ -30,7 +30,7 @@ class Stopwatch:
         self._last = now
 
     def move(self, seconds: float, stage: str, to: str) -> None:
-        """Book seconds of a stage, whose lap may still come, to another one."""
+        """Book seconds of a stage to another one."""
         for name, change in ((stage, -seconds), (to, seconds)):
             self.wall_s[name] = round(self.wall_s.get(name, 0.0) + change, 3)
 

@@ -124,8 +124,8 @@ CELLS = Table(
     (
         *_CELL,
         *ACHIEVED,
-        Column("wall_s", NUMBER, "seconds", "Time for starting, loading, compressing, compiling, training and scoring, over "
-               "all attempts. Work lost when a job is killed is not counted."),
+        Column("wall_s", NUMBER, "seconds", "Time for starting, loading, compressing, compiling, training and scoring, "
+               "over all attempts. Work lost when a job is killed is not counted."),
         Column("rows_note", TEXT, "", "Excluded rows of the task, by reason, and warnings; empty if none."),
     ),
 )  # fmt: skip
@@ -222,8 +222,8 @@ FOOTER = {
     "training_engine": "`engine` (`stack` or `plain loop`); with a stack its `size` and `cells`, with the plain loop "
     "`why` it was used. Null without training.",
     "wall_s": "Seconds by stage: `start` (of the process, up to the import of torch), `load`, `compress`, `compile` "
-    "(stacks, also recording steps), `train`, `score`. Cells of a stack, and those after the first in a job, have no start of their own; a stack divides shared "
-    "time among its cells.",
+    "(stacks, also recording steps), `train`, `score`. Cells of a stack, and those after the first in a job, have no "
+    "start of their own; a stack divides shared time among its cells.",
     "resumed": "Number of times that the cell was resumed from a checkpoint.",
 }
 """Keys of the JSON object in the footer of a cell file."""

@@ -76,8 +76,9 @@ def _trained(
     fingerprints = {"cells": [settings_fingerprint(each.settings) for each in kept]}
     loop.begin(kept[0].provenance(compressed.reports[0], device, more | fingerprints), watch)
     watch.lap("compress")
-    weights, trained = _train(model, compressed, size, loop, watch)
+    weights, trained = _train(model, compressed, size, loop)
     watch.lap("train")
+    watch.move(trained[0].preparing_s, "train", to="compile")
     shared = {stage: round(seconds / len(kept), 3) for stage, seconds in watch.wall_s.items() if stage != "score"}
     for at, (cell, report) in enumerate(zip(kept, compressed.reports, strict=True)):
         if cell.settings not in finished:
@@ -134,16 +135,12 @@ def _copy_if_changed(weight: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     return start if torch.equal(weight, start) else weight.detach().clone()
 
 
-def _train(
-    model: torch.nn.Module, compressed: _Compressed, size: int, loop: Loop, watch: Stopwatch
-) -> tuple[dict, list]:
+def _train(model: torch.nn.Module, compressed: _Compressed, size: int, loop: Loop) -> tuple[dict, list]:
     first = compressed.cells[0]
     key, protocol = (first.key.task, first.key.seed), first.settings.training
     check_memory(model, size, first.data, protocol)
     with explained_out_of_memory(model, size, first.data, protocol):
-        return fine_tune_stack(
-            model, compressed.prunables, compressed.members, size, first.data, protocol, key, loop, watch
-        )
+        return fine_tune_stack(model, compressed.prunables, compressed.members, size, first.data, protocol, key, loop)
 
 
 def _score(

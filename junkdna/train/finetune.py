@@ -14,7 +14,7 @@ no model selection: the weights after the last step count.
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import torch
@@ -31,17 +31,19 @@ from junkdna.train.train_rows import TrainRows, check_rows
 
 @dataclass(frozen=True)
 class Trained:
-    """Number of optimizer steps, and the mean loss of the first and of the last tenth of them."""
+    """Number of optimizer steps, the mean loss of the first and of the last tenth of them, and the seconds for compiling
+    and recording steps of the stack."""
 
     steps: int
     first_loss: float
     last_loss: float
+    preparing_s: float = field(default=0.0, compare=False)
 
     @classmethod
-    def of(cls, losses: list[float]) -> "Trained":
+    def of(cls, losses: list[float], preparing_s: float = 0.0) -> "Trained":
         """From the losses of all steps."""
         tenth = max(1, len(losses) // 10)
-        return cls(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth)
+        return cls(len(losses), sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth, preparing_s)
 
 
 def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:

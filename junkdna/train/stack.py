@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from junkdna.compress.scope import Prunable
-from junkdna.resumable import NO_CHECKPOINTS, Loop, Stopwatch
+from junkdna.resumable import NO_CHECKPOINTS, Loop
 from junkdna.seeds import seed_for
 from junkdna.study.cell_settings import TrainingSettings
 from junkdna.train.finetune import Trained, batch_order, deterministic, learning_rate_factor, optimizer_steps
@@ -35,15 +35,13 @@ def fine_tune_stack(
     protocol: TrainingSettings,
     key: tuple,
     loop: Loop = NO_CHECKPOINTS,
-    watch: Stopwatch | None = None,
 ) -> tuple[dict[str, Tensor], list[Trained]]:
     """Train the cells `members` in one stack of `size`. Returns the stacked weights (size, ...) by parameter name, and
     what `fine_tune` returns for each member.
 
     `model` has the pre-trained weights, which dense_freeze keeps; it is left unchanged. `prunables` are all matrices
-    that a member masks. Time for compiling and recording steps is booked to the stage "compile" of `watch`. The other
-    arguments are those of `fine_tune`, and so are the errors. A cell whose weights become infinite does not change the
-    others.
+    that a member masks. The other arguments are those of `fine_tune`, and so are the errors. A cell whose weights
+    become infinite does not change the others.
     """
     check_rows(data, model.config.num_labels)
     steps = optimizer_steps(len(data), data.full_rows or len(data), protocol)
@@ -59,14 +57,12 @@ def fine_tune_stack(
         for step in loop("train", range(steps), state.save, state.load):
             _set_rate(optimizer, protocol.learning_rate * learning_rate_factor(step, steps, protocol.warmup_fraction))
             state.losses.append(run(step))
-    if watch is not None:
-        watch.move(run.preparing_s, "train", to="compile")
     state.finish()
     weights = {name: weight.detach() for name, weight in stack.by_name().items()}
     if broken := int(held.moved(weights).sum()):
         raise RuntimeError(f"{broken} masked weights moved during training in a stack.")
     losses_sk = torch.stack(state.losses).cpu()
-    return weights, [Trained.of(losses_sk[:, at].tolist()) for at in range(len(members))]
+    return weights, [Trained.of(losses_sk[:, at].tolist(), run.preparing_s) for at in range(len(members))]
 
 
 def _optimizer(stack: StackedWeights, protocol: TrainingSettings, device: torch.device) -> torch.optim.AdamW:
