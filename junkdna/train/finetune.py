@@ -31,8 +31,8 @@ from junkdna.train.train_rows import TrainRows, check_rows
 
 @dataclass(frozen=True)
 class Trained:
-    """Number of optimizer steps, the mean loss of the first and of the last tenth of them, and the seconds for compiling
-    and recording steps of the stack."""
+    """Number of optimizer steps, the mean loss of the first and of the last tenth of them, and the seconds that a stack
+    took to compile and record its steps."""
 
     steps: int
     first_loss: float
