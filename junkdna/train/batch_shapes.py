@@ -26,6 +26,11 @@ class Shape:
     rows: int
     counts: tuple[int, ...]
 
+    @property
+    def tokens(self) -> int:
+        """At most so many tokens with padding: each text once for a row, or once for an option."""
+        return sum(width for _, width in self.widths) * max(self.rows, sum(self.counts))
+
 
 def few_widths(uses: Mapping[int, float], most: int, multiple: int) -> list[int]:
     """At most `most` widths, multiples of `multiple`, for batches of which `uses[width]` have a width: those with the

@@ -22,7 +22,7 @@ WARM_UPS = 2  # before recording: libraries allocate their workspaces and choose
 
 
 class RecordedSteps:
-    """Runs `step(shape, tensors)` on a GPU, as a replay if the shape is recorded.
+    """Runs `step(shape, tensors)` on a GPU, as a replay if `prepare` has recorded the shape.
 
     `step` changes the state of a training in place and returns a tensor. `warm_up` computes the same gradients and
     changes nothing else; `clear` drops the gradients. A step that cannot be recorded, because it copies from the CPU or
@@ -34,33 +34,45 @@ class RecordedSteps:
         self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, Tensors, Tensor]] = {}
         self._pool = None
         self._refused = False
-        self.preparing_s = 0.0  # seconds for warming up and recording so far
+        self.preparing_s = 0.0  # seconds for warming up and recording
 
-    def __call__(self, shape: Hashable, tensors: Tensors, recorded: bool) -> Tensor:
-        """Take a step with tensors of the CPU; record its shape before if `recorded`."""
-        if recorded and not self._refused and shape not in self._recorded:
-            torch.cuda.synchronize(self._device)
-            begun = time.perf_counter()
-            self._record(shape, tensors)
-            torch.cuda.synchronize(self._device)
-            self.preparing_s += time.perf_counter() - begun
+    def prepare(self, shapes: Mapping[Hashable, Tensors]) -> None:
+        """Record the steps of some shapes, each with an example of its tensors on the CPU, the largest first.
+
+        All of them warm up before the first is recorded: the memory of recorded steps, which they share, serves nothing
+        else.
+        """
+        begun = time.perf_counter()
+        for shape, tensors in shapes.items():
+            self._warm(shape, self._sent(tensors))
+        torch.cuda.empty_cache()
+        for shape, tensors in shapes.items():
+            if not self._refused:
+                self._record(shape, self._sent(tensors))
+        torch.cuda.synchronize(self._device)
+        self.preparing_s = time.perf_counter() - begun
+
+    def __call__(self, shape: Hashable, tensors: Tensors) -> Tensor:
+        """Take a step with tensors of the CPU."""
         if shape not in self._recorded:
             self._clear()
             with _ScalarsOnDevice():
-                return self._step(shape, {name: _sent(each, self._device) for name, each in tensors.items()})
+                return self._step(shape, self._sent(tensors))
         graph, inputs, result = self._recorded[shape]
         for name, tensor in tensors.items():
             inputs[name].copy_(tensor.pin_memory(), non_blocking=True)
         graph.replay()
         return result.clone()
 
-    def _record(self, shape: Hashable, tensors: Tensors) -> None:
-        inputs = {name: each.to(self._device) for name, each in tensors.items()}
-        self._prepare(shape, inputs)
+    def _sent(self, tensors: Tensors) -> Tensors:
+        return {name: each.pin_memory().to(self._device, non_blocking=True) for name, each in tensors.items()}
+
+    def _record(self, shape: Hashable, inputs: Tensors) -> None:
         graph = torch.cuda.CUDAGraph()
         stream = torch.cuda.current_stream(self._device)
         generator = torch.cuda.default_generators[stream.device.index]
         draws = generator.clone_state()
+        self._clear()
         try:
             with _ScalarsOnDevice(), torch.cuda.graph(graph, pool=self._pool):
                 result = self._step(shape, inputs)
@@ -71,12 +83,12 @@ class RecordedSteps:
             log.warning("the step cannot be recorded as a CUDA graph, so every kernel starts from Python: %s", error)
             torch.cuda.set_stream(stream)  # a failed recording leaves its own stream and a generator that refuses draws
             generator.graphsafe_set_state(draws)
-            self._clear()
-            return
-        self._pool = graph.pool()
-        self._recorded[shape] = (graph, inputs, result)
+        else:
+            self._pool = graph.pool()
+            self._recorded[shape] = (graph, inputs, result)
+        self._clear()
 
-    def _prepare(self, shape: Hashable, inputs: Tensors) -> None:
+    def _warm(self, shape: Hashable, inputs: Tensors) -> None:
         """Warm up on a side stream, as recording requires; random draws start again where they were."""
         stream = torch.cuda.Stream(self._device)
         with _same_draws(self._device):
@@ -108,7 +120,3 @@ class _ScalarsOnDevice(TorchFunctionMode):
         if func is torch.tensor and isinstance(args[0], bool | int | float) and "device" in kwargs:
             return torch.full((), args[0], **kwargs)
         return func(*args, **kwargs)
-
-
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor.pin_memory().to(device, non_blocking=True)

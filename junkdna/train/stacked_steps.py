@@ -42,20 +42,30 @@ class StackedSteps:
             torch._dynamo.reset()  # it gives up compiling after 8 trainings in a process
         self._losses = torch.compile(losses, dynamic=False) if compiled else losses
         self._batches = ShapedBatches(model, data, batches, WIDTHS[compiled] if on_gpu else None, MULTIPLE)
-        self._uses = Counter(self._batches.shapes)
         self._recorded = RecordedSteps(self._step, self._backward, self._clear, device) if on_gpu else None
+        self._is_prepared = False
 
     @property
     def preparing_s(self) -> float:
-        """Seconds for compiling and recording steps so far."""
+        """Seconds for compiling and recording steps."""
         return self._recorded.preparing_s if self._recorded is not None else 0.0
 
     def __call__(self, number: int) -> Tensor:
         shape, tensors = self._batches.shapes[number], self._batches.tensors(number)
-        if self._recorded is not None:
-            return self._recorded(shape, tensors, self._uses[shape] >= RECORDED_USES)
-        self._clear()
-        return self._step(shape, tensors)
+        if self._recorded is None:
+            self._clear()
+            return self._step(shape, tensors)
+        if not self._is_prepared:  # now, because a checkpoint has replaced the optimizer's tensors by its own
+            self._recorded.prepare(self._examples())
+            self._is_prepared = True
+        return self._recorded(shape, tensors)
+
+    def _examples(self) -> dict[Shape, dict[str, Tensor]]:
+        """A batch of each shape that is worth recording, the largest first."""
+        shapes = self._batches.shapes
+        often = [shape for shape, uses in Counter(shapes).items() if uses >= RECORDED_USES]
+        often.sort(key=lambda shape: shape.tokens, reverse=True)
+        return {shape: self._batches.tensors(shapes.index(shape)) for shape in often}
 
     def _clear(self) -> None:
         self._optimizer.zero_grad(set_to_none=True)
