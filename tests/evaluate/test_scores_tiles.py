@@ -126,14 +126,29 @@ class TestOnGpu:
     SHAPE = {"vocab_size": 512, "hidden_size": 256, "num_attention_heads": 4, "num_hidden_layers": 4,
              "initializer_range": 0.05}  # fmt: skip
 
-    @pytest.mark.parametrize("name", ["llama", "qwen2"])
-    @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 1e-3)])
-    def test_any_size_of_a_pack_gives_the_same_scores(self, monkeypatch, name, dtype, tolerance):
-        """Relative to scores between 6 and 40."""
-        model = cast(make(name, **self.SHAPE), dtype).cuda()
+    def scores_at_every_size(self, model, monkeypatch) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Those of one pack for all rows, and those of smaller packs."""
         first, *others = [scored(model, size, monkeypatch, "cuda") for size in (100_000, 1, 60, 300, 1000)]
+        return first, others
+
+    @pytest.mark.parametrize("name", ["llama", "qwen2"])
+    def test_any_size_of_a_pack_gives_the_same_scores(self, monkeypatch, name):
+        """Relative to scores between 6 and 40."""
+        first, others = self.scores_at_every_size(make(name, **self.SHAPE).cuda(), monkeypatch)
         for other in others:
-            np.testing.assert_allclose(other, first, rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(other, first, rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("name", ["llama", "qwen2"])
+    def test_any_size_of_a_pack_gives_scores_within_rounding_in_bfloat16(self, monkeypatch, name):
+        """The root mean square of the differences against that of the scores.
+
+        Sizes sum in other orders, and one unit of rounding is 2**-8, 4e-3. So single scores may differ by more than
+        1e-3 of themselves, though rounding has no direction and stays below that over all scores. One lost, changed, or
+        foreign token in each prompt gives 6e-3 or more.
+        """
+        first, others = self.scores_at_every_size(cast(make(name, **self.SHAPE), "bfloat16").cuda(), monkeypatch)
+        for other in others:
+            assert np.linalg.norm(other - first) <= 1e-3 * np.linalg.norm(first)
 
     def test_scores_are_those_of_the_cpu(self, monkeypatch):
         model = make("llama", **self.SHAPE)

@@ -273,6 +273,7 @@ def test_settings_hold_what_the_job_needs_and_no_more(settings_study):
         settings = study_settings.cell_settings(cell, resolved)
         assert parse_cell_path(settings.cell) == cell
         trained = {"epochs", "batch_size", "learning_rate", "warmup_fraction", "weight_decay", "prune_head"}
+        trained |= {"stack", "precision"}
         trained |= {"subset", "match"} if "data_fraction" in dict(cell.knobs) else set()
         written = json.loads(canonical(settings))
         given = {"scoring": {"length_normalization", "dtype"}} if cell.transfer == "none" else {"training": trained}
