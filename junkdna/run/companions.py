@@ -60,7 +60,8 @@ def _gather(settings: CellSettings, size: int, locks: ExitStack) -> Gathered:
         return found
     cells = [settings]
     for other in others:
-        if len(cells) < size and _is_free(other) and _claim(other, locks):
+        # asked again under the lock: the job that held it may have written the file in between
+        if len(cells) < size and _is_free(other) and _claim(other, locks) and not is_done(other):
             cells.append(other)
     return Gathered(tuple(sorted(cells, key=lambda each: each.cell)))
 

@@ -291,6 +291,20 @@ def test_companions_are_free_cells_with_inputs(resolved, stacks):
     other.join()
 
 
+def test_a_cell_that_is_finished_before_its_lock_is_taken_is_no_companion(resolved, stacks, monkeypatch):
+    own, other = (toy_run.settings_of(cell, resolved) for cell in stacks[0][:2])
+    claim = companions._claim
+
+    def late(settings, locks):
+        if settings == other:
+            batches.batched_file(other).write_bytes(b"")  # its job writes it and lets the lock go
+        return claim(settings, locks)
+
+    monkeypatch.setattr(companions, "_claim", late)
+    with companions.gathered(own, 100) as found:
+        assert {each.cell for each in found.cells} == {c.key for c in stacks[0]} - {other.cell}
+
+
 def test_a_queue_of_another_study_gives_no_companions(resolved, stacks):
     settings = replace(toy_run.settings_of(stacks[0][0], resolved), metric="other")
     with companions.gathered(settings, 100) as found:
