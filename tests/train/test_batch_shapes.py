@@ -54,6 +54,16 @@ def test_padding_changes_no_loss(toy_world_once: Path, name: str, most: int) -> 
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("positions", "widest"), [(13, 13), (16, 16), (9, 11)])
+def test_padding_ends_at_the_positions_of_the_model(toy_world_once: Path, positions: int, widest: int) -> None:
+    """Rows have up to 11 tokens; a model of 13 positions cannot read 16."""
+    model, _ = load(toy_world_once / "model", "classifier", ("tiny", "mood", 0))
+    model.config.max_position_embeddings = positions
+    shaped = ShapedBatches(model, training(), ORDER, 2, 8)
+    assert max(width for shape in shaped.shapes for _, width in shape.widths) == widest
+    assert max(shaped.tensors(step)["text/input_ids"].shape[1] for step in range(len(ORDER))) == widest
+
+
 def test_shapes_say_what_the_tensors_are(toy_world_once: Path) -> None:
     model, _ = load(toy_world_once / "model", "bi_encoder", ("tiny", "mood", 0))
     shaped = ShapedBatches(model, training("bi_encoder"), ORDER, 2, 8)
