@@ -8,6 +8,7 @@ left a checkpoint, its cells are taken together again (`run.stack_checkpoint`).
 A cell that failed in a stack gets a mark and is left to its own job, so that other stacks do not train it again.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,10 +26,10 @@ from junkdna.run.batches import (
     read_queue,
 )
 from junkdna.storage.fingerprint import settings_fingerprint
-from junkdna.storage.tensor_header import recorded_facts
+from junkdna.storage.tensor_header import recorded_facts, recorded_fingerprint
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
-from junkdna.study.paths import BATCHES
+from junkdna.study.paths import BATCHES, FOOTER_KEY
 from junkdna.study.stacks import checkpoint_folder, stack_of
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ def _gather(settings: CellSettings, size: int, locks: ExitStack) -> Gathered:
         return found
     cells = [settings]
     for other in others:
-        if len(cells) < size and _is_free(other) and _claim(other, locks):
+        # asked again under the lock: the job that held it may have written the file in between
+        if len(cells) < size and _is_free(other) and _claim(other, locks) and not is_done(other):
             cells.append(other)
     return Gathered(tuple(sorted(cells, key=lambda each: each.cell)))
 
@@ -71,7 +73,17 @@ def _same_stack(one: CellSettings, other: CellSettings) -> bool:
 
 def _is_free(settings: CellSettings) -> bool:
     """Whether a stack may take the cell: nothing has computed it, its inputs exist, and it has not failed in one."""
-    return not _mark(settings).exists() and is_readable(parse_cell_path(settings.cell)) and not is_done(settings)
+    return not _mark(settings).exists() and _is_compressed(settings) and not is_done(settings)
+
+
+def _is_compressed(settings: CellSettings) -> bool:
+    """Whether the compressed weights that a cell reads exist and were made with its settings: those of an earlier study
+    are made anew in this run, and a cell that a stack tried with the old ones would be left to its own job."""
+    stored = parse_cell_path(settings.cell).compressed_path
+    try:
+        return stored is None or recorded_fingerprint(stored) == settings.inputs["compressed"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _claim(settings: CellSettings, locks: ExitStack) -> bool:
@@ -131,8 +143,21 @@ def one_of_each_other_stack(settings: CellSettings) -> Iterator[CellSettings]:
 
 
 def _has_inputs(settings: CellSettings) -> bool:
+    """Whether the tokens exist and were made with the settings of the cell."""
     cell = parse_cell_path(settings.cell)
-    return all(Path(cell.tokens_path(role)).is_file() for role in cell.roles)
+    try:
+        made = {role: _tokens_made_with(cell.tokens_path(role)) for role in cell.roles}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return all(settings.inputs[f"tokens_{role}"] == digest for role, digest in made.items())
+
+
+def _tokens_made_with(path: str) -> str:
+    """Fingerprint of the settings of a tokens file. Reads only its metadata; errors as in `recorded_fingerprint`."""
+    import pyarrow as pa
+
+    with pa.memory_map(path) as source:
+        return json.loads(pa.ipc.open_file(source).schema.metadata[FOOTER_KEY])["settings_fingerprint"]
 
 
 def leave_alone(settings: CellSettings) -> None:

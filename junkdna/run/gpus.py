@@ -22,6 +22,9 @@ LOCKS = "JUNKDNA_LOCKS"
 TEMPORARY = Path("/tmp")
 DRIVER = Path("/proc/driver/nvidia")
 POLL_S = 0.2
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+REPEATABLE = ":4096:8"
+"""Fixed workspaces (8 of 4 MiB) of cuBLAS: without them, torch refuses deterministic training in some versions."""
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +113,7 @@ def lease(gpus: int, cells_per_gpu: int = 1, folder: Path | None = None) -> Iter
     Enter it in the process that uses the GPU, before torch initializes CUDA, and not inside another lease. With 0, or
     without GPUs, it leases nothing and yields "cpu". Otherwise it waits until enough visible devices have room, takes
     those with the fewest leases, and sets CUDA_VISIBLE_DEVICES (and CUDA_DEVICE_ORDER) to them until the block ends.
+    With a GPU, CUBLAS_WORKSPACE_CONFIG is ":4096:8" meanwhile, unless the environment sets it.
     Inside a SLURM job with exactly `gpus` GPUs, the scheduler has already chosen and nothing is leased; inside one with
     more GPUs (one Snakemake on a full node), it leases some of them.
 
@@ -134,13 +138,15 @@ def lease(gpus: int, cells_per_gpu: int = 1, folder: Path | None = None) -> Iter
     if len(devices) < gpus:
         names = ", ".join(device.name for device in devices)
         raise UserError(f"gpus={gpus}, but only {len(devices)} visible ({names}). Lower gpus, or check {VISIBLE}.")
+    workspace = {WORKSPACE: os.environ.get(WORKSPACE) or REPEATABLE}
     if "SLURM_JOB_ID" in os.environ and len(devices) == gpus:
-        yield "cuda:0"
+        with _environment(workspace):
+            yield "cuda:0"
         return
     held = _wait(devices, gpus, cells_per_gpu, folder or _user_folder())
     try:
         names = ",".join(device.name for device in held)
-        with _environment({VISIBLE: names, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}):
+        with _environment({VISIBLE: names, "CUDA_DEVICE_ORDER": "PCI_BUS_ID", **workspace}):
             yield "cuda:0"
     finally:
         for handles in held.values():

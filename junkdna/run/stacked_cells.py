@@ -20,8 +20,9 @@ from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stacks import stack_of
 from junkdna.train.stack import fine_tune_stack
-from junkdna.train.stack_members import Member, unstackable
+from junkdna.train.stack_members import Member
 from junkdna.train.stack_memory import check_memory, explained_out_of_memory
+from junkdna.train.stackable import unstackable
 
 log = logging.getLogger(__name__)
 Score = Callable[[], pa.Table]

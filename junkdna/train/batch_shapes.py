@@ -71,7 +71,8 @@ class ShapedBatches:
         self._format = formats.load(data.format)
         rows = {i: self._format.batch(model, data.columns, [i], "cpu") for i in {i for step in order for i in step}}
         names = list(next(iter(rows.values())).texts)
-        widths = {name: _widths(name, rows, order, most, multiple) for name in names}
+        positions = getattr(model.config, "max_position_embeddings", None)
+        widths = {name: _widths(name, rows, order, most, multiple, positions) for name in names}
         self.shapes = [
             Shape(
                 tuple((name, widths[name][at]) for name in names),
@@ -96,11 +97,16 @@ class ShapedBatches:
         return tensors
 
 
-def _widths(name: str, rows: Mapping, order: Sequence[Sequence[int]], most: int | None, multiple: int) -> list[int]:
-    """The width of a text in every step."""
+def _widths(
+    name: str, rows: Mapping, order: Sequence[Sequence[int]], most: int | None, multiple: int, positions: int | None
+) -> list[int]:
+    """The width of a text in every step. Padding does not go beyond the model's `positions`, which a longest row that
+    is no multiple may be close to."""
     longest = {i: each.texts[name]["input_ids"].shape[1] for i, each in rows.items()}
     own = [max(longest[i] for i in step) for step in order]
     if most is None:
         return own
     chosen = few_widths(expected_uses(list(longest.values()), len(order[0])), most, multiple)
+    if positions:
+        chosen = [min(width, max(positions, *own)) for width in chosen]
     return [next(width for width in chosen if width >= each) for each in own]

@@ -9,8 +9,7 @@ filled with copies of the last cell.
 Shapes: K cells of the stack; a stacked weight is (K, *shape of the model's weight).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from junkdna.seeds import seed_for
 from junkdna.study.cell_settings import TrainingSettings
 from junkdna.train.finetune import Trained, batch_order, deterministic, learning_rate_factor, optimizer_steps
 from junkdna.train.stack_members import HeldWeights, Member, StackedWeights
+from junkdna.train.stackable import plain
 from junkdna.train.stacked_steps import StackedSteps
 from junkdna.train.state import TrainingState
 from junkdna.train.train_rows import TrainRows, check_rows
@@ -51,7 +51,7 @@ def fine_tune_stack(
     optimizer = _optimizer(stack, protocol, device)
     batches = batch_order(len(data), protocol.batch_size, steps, key)
     state = TrainingState(stack, optimizer)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device), _plain(model):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device), plain(model):
         torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator
         run = StackedSteps(model, data, protocol.precision, stack, held, optimizer, batches)
         for step in loop("train", range(steps), state.save, state.load):
@@ -84,16 +84,3 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
-
-
-@contextmanager
-def _plain(model: nn.Module) -> Iterator[None]:
-    """Train mode, with attention as plain products: the fused kernels refuse equal dropout draws under vmap."""
-    before = model.config._attn_implementation
-    model.config._attn_implementation = "eager"
-    model.train()
-    try:
-        yield
-    finally:
-        model.eval()
-        model.config._attn_implementation = before

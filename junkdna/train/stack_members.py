@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from junkdna.compress.scope import Prunable
-from junkdna.models.batch_isolation import ANY, batch_rule
-from junkdna.models.rotary import frequency_limit
 
 HELD_MODES = ("sparse", "dense_freeze")  # masked weights do not move
 
@@ -24,15 +22,6 @@ class Member:
     mode: str
     weights: Mapping[str, Tensor]
     masks: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-def unstackable(model: nn.Module) -> str:
-    """Why the model's cells must be trained one by one: "" if they can be stacked."""
-    if batch_rule(model) != ANY or frequency_limit(model.config) is not None:
-        return "rows of a batch change one another's outputs in this architecture"
-    if any(isinstance(module, nn.modules.batchnorm._NormBase) for module in model.modules()):
-        return "it keeps running statistics"
-    return ""
 
 
 class StackedWeights(nn.Module):

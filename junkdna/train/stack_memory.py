@@ -11,6 +11,7 @@ The estimate is for one cell, times the size of the stack, plus the model that i
 Tokens are those of the longest row. Embeddings, the logits of a vocabulary and fragmented memory are not counted.
 """
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,16 +50,23 @@ def check_memory(model: nn.Module, size: int, data: TrainRows, protocol: Trainin
     device = next(model.parameters()).device
     if device.type != "cuda":
         return
-    free = torch.cuda.mem_get_info(device)[0]
+    free = _free(device)
     if cell_bytes(model, data, protocol) * size > free:
         raise _too_large(model, size, data, protocol, free, "The estimate is rough.")
+
+
+def _free(device: torch.device) -> int:
+    """Free bytes of a GPU, after what an earlier stack of this process has left is returned to it."""
+    gc.collect()  # recorded steps hold their memory in reference cycles
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(device)[0]
 
 
 @contextmanager
 def explained_out_of_memory(model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings) -> Iterator[None]:
     """Turns torch's error for a full GPU into the UserError of `check_memory`."""
     device = next(model.parameters()).device
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    free = _free(device) if device.type == "cuda" else 0
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:

@@ -22,6 +22,7 @@ from junkdna.train.train_rows import TrainRows
 COMPILED_STEPS = 4000  # compiling takes 10 to 60 s a shape and saves 5 to 40 ms a step
 WIDTHS = {False: 8, True: 2}  # compiled or not: the most widths of a text
 MULTIPLE = 8  # of tokens: tensor cores take blocks of 8
+COMPILED_SHAPES = 8  # torch compiles no more, so the numbers would depend on which came first, as after a resume
 RECORDED_USES = 3  # a shape of fewer steps is not worth recording
 
 
@@ -36,12 +37,11 @@ class StackedSteps:
         self._weights, self._held, self._optimizer = stack.by_name(), held, optimizer
         device = next(model.parameters()).device
         on_gpu = device.type == "cuda"
-        compiled = on_gpu and len(batches) >= COMPILED_STEPS
+        self._batches, compiled = shaped_batches(model, data, batches, on_gpu)
         losses = stacked_losses(model, data.format, precision)
         if compiled:
             torch._dynamo.reset()  # it gives up compiling after 8 trainings in a process
         self._losses = torch.compile(losses, dynamic=False) if compiled else losses
-        self._batches = ShapedBatches(model, data, batches, WIDTHS[compiled] if on_gpu else None, MULTIPLE)
         self._recorded = RecordedSteps(self._step, self._backward, self._clear, device) if on_gpu else None
         self._is_prepared = False
 
@@ -80,6 +80,18 @@ class StackedSteps:
         self._optimizer.step()
         self._held.restore(self._weights)
         return losses
+
+
+def shaped_batches(
+    model: nn.Module, data: TrainRows, batches: Sequence[Sequence[int]], on_gpu: bool
+) -> tuple[ShapedBatches, bool]:
+    """The batches of a training, and whether its steps are compiled: many steps of at most `COMPILED_SHAPES` shapes.
+    Rows with different numbers of options may have more."""
+    if on_gpu and len(batches) >= COMPILED_STEPS:
+        shaped = ShapedBatches(model, data, batches, WIDTHS[True], MULTIPLE)
+        if len({*shaped.shapes}) <= COMPILED_SHAPES:
+            return shaped, True
+    return ShapedBatches(model, data, batches, WIDTHS[False] if on_gpu else None, MULTIPLE), False
 
 
 def stacked_losses(model: nn.Module, name: str, precision: str) -> Callable[..., Tensor]:

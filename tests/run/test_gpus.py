@@ -334,6 +334,23 @@ def test_slurm_has_chosen_already(monkeypatch, fake, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("slurm", [False, True])
+@pytest.mark.parametrize(("given", "found"), [(None, ":4096:8"), ("", ":4096:8"), (":16:8", ":16:8")])
+def test_cublas_gets_fixed_workspaces_unless_the_user_sets_them(monkeypatch, fake, tmp_path, slurm, given, found):
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv(name, given)
+    if slurm:
+        monkeypatch.setenv("SLURM_JOB_ID", "7")
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    with run_gpus.lease(1, 1, tmp_path):
+        assert os.environ[name] == found
+    assert os.environ.get(name) == given
+    with run_gpus.lease(0, 1, tmp_path):
+        assert os.environ.get(name) == given
+
+
 def test_a_slurm_job_with_a_full_node_leases_among_its_gpus(monkeypatch, fake, tmp_path):
     """One sbatch, and a Snakemake in it: else all its cells would compute on the first GPU."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")

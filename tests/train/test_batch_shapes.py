@@ -9,7 +9,8 @@ import torch
 from toy_training import NAMES, load, training
 
 from junkdna.train.batch_shapes import ShapedBatches, expected_uses, few_widths
-from junkdna.train.stacked_steps import stacked_losses
+from junkdna.train.finetune import batch_order
+from junkdna.train.stacked_steps import COMPILED_SHAPES, COMPILED_STEPS, shaped_batches, stacked_losses
 
 ORDER = [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14], [15, 16, 17, 18], [19, 0, 3, 5]]
 
@@ -54,6 +55,16 @@ def test_padding_changes_no_loss(toy_world_once: Path, name: str, most: int) -> 
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("positions", "widest"), [(13, 13), (16, 16), (9, 11)])
+def test_padding_ends_at_the_positions_of_the_model(toy_world_once: Path, positions: int, widest: int) -> None:
+    """Rows have up to 11 tokens; a model of 13 positions cannot read 16."""
+    model, _ = load(toy_world_once / "model", "classifier", ("tiny", "mood", 0))
+    model.config.max_position_embeddings = positions
+    shaped = ShapedBatches(model, training(), ORDER, 2, 8)
+    assert max(width for shape in shaped.shapes for _, width in shape.widths) == widest
+    assert max(shaped.tensors(step)["text/input_ids"].shape[1] for step in range(len(ORDER))) == widest
+
+
 def test_shapes_say_what_the_tensors_are(toy_world_once: Path) -> None:
     model, _ = load(toy_world_once / "model", "bi_encoder", ("tiny", "mood", 0))
     shaped = ShapedBatches(model, training("bi_encoder"), ORDER, 2, 8)
@@ -63,3 +74,17 @@ def test_shapes_say_what_the_tensors_are(toy_world_once: Path) -> None:
             assert tensors[f"{name}/input_ids"].shape[1] == width
         assert len(tensors["label/answer"]) == shape.rows == len(ORDER[step])
         assert len(tensors["options/input_ids"]) == sum(shape.counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "compiled"), [("classifier", None, True), ("bi_encoder", 3, True), ("bi_encoder", None, False)]
+)
+def test_only_few_shapes_are_compiled(toy_world_once: Path, name: str, options: int | None, compiled: bool) -> None:
+    """Torch compiles a function for 8 shapes and runs later ones as they are, with other last bits."""
+    model, _ = load(toy_world_once / "model", name, ("tiny", "mood", 0))
+    order = batch_order(20, 8, COMPILED_STEPS, ("mood", 0))
+    shaped, found = shaped_batches(model, training(name, options=options), order, on_gpu=True)
+    assert found == compiled
+    assert (len({*shaped.shapes}) <= COMPILED_SHAPES) == compiled
+    assert not shaped_batches(model, training(name, options=options), order[:-1], on_gpu=True)[1]
+    assert not shaped_batches(model, training(name, options=options), order, on_gpu=False)[1]

@@ -1,5 +1,7 @@
 """The estimate of a stack's memory, and the errors that explain what does not fit."""
 
+import gc
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +49,29 @@ def test_options_of_a_choice_are_rows():
 def test_a_stack_that_fits_is_trained(monkeypatch):
     free(monkeypatch, 8.01)
     check_memory(OnGpu(), 8, training(), training_settings())
+
+
+def test_what_an_earlier_stack_left_counts_as_free(monkeypatch):
+    """Torch keeps freed memory, and recorded steps stand in reference cycles."""
+
+    class Left:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()
+    left = weakref.ref(Left())
+    state = {"free": 2.0}
+    each = cell_bytes(OnGpu(), training(), training_settings())
+
+    def empty_cache() -> None:
+        state["free"] = 2.0 if left() else 8.5
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", empty_cache)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(state["free"] * each), 0))
+    try:
+        check_memory(OnGpu(), 8, training(), training_settings())
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("size", "cells", "fits"), [(16, 8.5, 8), (8, 7.9, 7), (4, 0.2, 1)])

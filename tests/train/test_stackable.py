@@ -1,0 +1,41 @@
+"""Which models can be trained as a stack."""
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, BertConfig, GPT2Config, LongformerConfig, MixtralConfig
+
+from junkdna.train.stackable import unstackable
+
+SMALL = {
+    "vocab_size": 64, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+
+
+def small(config: type, **more: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(config(**SMALL, **more)).eval()
+
+
+def test_what_vmap_cannot_run_is_told_before_training() -> None:
+    found = unstackable(small(LongformerConfig, attention_window=[4, 4]))
+    assert found.startswith("torch cannot run it for several weights at once (")
+    assert "Batching rule not implemented" in found
+
+
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [(BertConfig, {}), (GPT2Config, {}), (MixtralConfig, {"num_key_value_heads": 2, "num_local_experts": 4})],
+)
+def test_the_question_changes_nothing_in_the_model(config: type, more: dict) -> None:
+    model = small(config, **more)
+    weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    draws, attention = torch.get_rng_state(), model.config._attn_implementation
+    assert unstackable(model) == ""
+    assert torch.equal(draws, torch.get_rng_state())
+    assert model.config._attn_implementation == attention
+    assert not any(module.training for module in model.modules())
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, weights[name])
+        assert weight.grad is None
+        assert weight.requires_grad
