@@ -129,7 +129,7 @@ def test_the_shared_time_is_divided_among_the_cells(resolved, stacks):
     run(stacks[0][0], resolved)
     walls = [read_footer(file)["wall_s"] for file in paths.BATCHES.glob("*.parquet")]
     walls.append(read_footer(Path(stacks[0][0].path))["wall_s"])
-    assert {*walls[0]} == {"start", "load", "compress", "train", "score"}
+    assert {*walls[0]} == {"start", "load", "compress", "compile", "train", "score"}
     assert len({wall["train"] for wall in walls}) == 1
     assert len({wall["score"] for wall in walls}) > 1
 
