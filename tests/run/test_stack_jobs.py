@@ -323,7 +323,7 @@ def test_a_stack_whose_tokens_are_of_an_earlier_study_is_not_taken_meanwhile(res
 def test_compressed_weights_of_an_earlier_study_make_no_companion(resolved, stacks, monkeypatch):
     stored = Path("stored.safetensors")
     write_tensors(stored, "toy", {"x": torch.zeros(1)}, {"facts": {"digest": "new"}})
-    own, other = (toy_run.settings_of(cell, resolved) for cell in stacks[0][:2])
+    other = toy_run.settings_of(stacks[0][1], resolved)
     monkeypatch.setattr(Cell, "compressed_path", property(lambda cell: str(stored)))
     for digest, free in {"new": True, "old": False}.items():
         assert companions._is_free(replace(other, inputs={**other.inputs, "compressed": digest})) == free
