@@ -35,6 +35,7 @@ class Slots:
         """Empties all slots."""
         self.tokens.zero_()
         self.position.zero_()
+        self._cache.clear()
 
     def fill(self, first: int, tree_cache: object, paths: Rows, tokens: Tensor) -> None:
         """Puts rows into the slots from `first` on: their prompts (see `FixedCache.fill`) and first new tokens."""

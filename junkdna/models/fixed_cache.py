@@ -44,6 +44,12 @@ class FixedCache:
             keys[first:last, :, :width] = layer.keys[0][:, index_bw].transpose(0, 1)
             values[first:last, :, :width] = layer.values[0][:, index_bw].transpose(0, 1)
 
+    def clear(self) -> None:
+        """Sets everything to 0: a value that is not a number would count even where it is masked."""
+        for pair in self._layers:
+            for states in pair:
+                states.zero_()
+
     def keep(self, index: Tensor) -> None:
         """Moves the rows `index` to the front, in this order."""
         for pair in self._layers:

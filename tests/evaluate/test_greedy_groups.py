@@ -86,6 +86,19 @@ def test_groups_and_packs_change_no_answer(monkeypatch, prompts, cache, most):
     assert max(rows) == most
 
 
+def test_numbers_that_are_none_stay_with_their_row(monkeypatch):
+    """One slot decodes a row whose hidden states are not numbers, then the other rows."""
+    monkeypatch.setattr(greedy_groups, "CACHE_TOKENS", 1)
+    model = make("llama")
+    others = [[5, 6, 7], [8, 9, 10, 11]]
+    wanted = answers(model, decode_groups, others)
+    unused = min({*range(3, 32)} - {token for row in [*others, *wanted] for token in row})
+    with torch.no_grad():
+        model.get_input_embeddings().weight[unused] = torch.nan
+    got = answers(model, decode_groups, [[unused] * 6, *others])
+    assert got[1:] == wanted
+
+
 def test_rows_that_ended_do_not_keep_the_batch_running():
     """No further step once all have ended, but the one that the host started meanwhile; half the slots from half on."""
     model = make("llama")
