@@ -77,8 +77,8 @@ def _is_free(settings: CellSettings) -> bool:
 
 
 def _is_compressed(settings: CellSettings) -> bool:
-    """Whether the compressed weights that a cell reads exist and were made with its settings: those of an earlier study
-    are made anew in this run, and a cell that a stack tried with the old ones would be left to its own job."""
+    """Whether the compressed weights that a cell reads exist and were made with its settings: this run will
+    replace weights from an earlier study, and a cell whose stack failed with the old ones would train alone."""
     stored = parse_cell_path(settings.cell).compressed_path
     try:
         return stored is None or recorded_fingerprint(stored) == settings.inputs["compressed"]

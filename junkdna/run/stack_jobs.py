@@ -110,8 +110,8 @@ def write_stack(
 ) -> None:
     """Train the cells of a stack and write the files of the unfinished ones to `results/batches`.
 
-    The log of a cell other than `own` goes to a file beside its file. A cell that fails does so alone: the others are
-    written, then the error of `own` is raised; the own jobs of the others will raise theirs.
+    Each cell other than `own` has its own log file next to its result. If a cell fails, the others are still written.
+    Then the error of `own` is raised, if it failed; the jobs of the other cells raise theirs.
     """
     from junkdna.run.stack_checkpoint import kept_stack
     from junkdna.run.stacked_cells import run_stack
