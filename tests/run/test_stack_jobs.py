@@ -309,7 +309,7 @@ def test_a_cell_that_is_finished_before_its_lock_is_taken_is_no_companion(resolv
 
 
 def test_a_stack_whose_tokens_are_of_an_earlier_study_is_not_taken_meanwhile(resolved, stacks):
-    """They are made anew in this run; a stack that tried them now would leave each of its cells to train alone."""
+    """This run will replace them. A stack that failed with the old ones would leave its cells to train alone."""
     own, other = (toy_run.settings_of(cells[0], resolved) for cells in stacks)
     changed = replace(other, inputs={**other.inputs, "tokens_train": "0" * 16})
     file = batches._queue_of(stacks[0][0])

@@ -52,7 +52,7 @@ def test_a_stack_that_fits_is_trained(monkeypatch):
 
 
 def test_what_an_earlier_stack_left_counts_as_free(monkeypatch):
-    """Torch keeps freed memory, and recorded steps stand in reference cycles."""
+    """Torch caches freed memory, and recorded steps are part of reference cycles."""
 
     class Left:
         def __init__(self) -> None:
