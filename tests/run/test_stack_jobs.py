@@ -132,7 +132,7 @@ def test_the_shared_time_is_divided_among_the_cells(resolved, stacks):
     assert {*walls[0]} == {"start", "load", "compress", "compile", "train", "score"}
     assert {wall["compile"] for wall in walls} == {0}  # the CPU records no steps
     assert len({wall["train"] for wall in walls}) == 1
-    assert len({wall["score"] for wall in walls}) > 1
+    assert all(wall["score"] > 0 for wall in walls)  # each cell's own, not shared
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------
