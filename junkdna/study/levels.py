@@ -69,7 +69,8 @@ def _format_error(value: str) -> str:
     if value in NUMBER_FORMATS:
         return ""
     names = [*(f"int{bits}" for bits in BITS), *NUMBER_FORMATS]
-    close = get_close_matches(value.lower(), names, n=2)
+    plain = value.lower()
+    close = [plain] if plain in names else get_close_matches(plain, names, n=2)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     return f"must be one of {', '.join(names)}{hint}"
 

@@ -61,8 +61,8 @@ def compress(
     The result contains floats in the weight's dtype (quantization is simulated), computed in float32, or float64 for
     float64 weights. Zeros stay exactly 0. `statistics` are ignored.
 
-    A second pass changes only the last bits on an asymmetric grid that spans all its points and in a number format. On a
-    symmetric grid it changes more, because the largest weights are not grid points.
+    A second pass changes only the last bits on an asymmetric grid that spans all its points and in a number format. On
+    a symmetric grid it changes more, because the largest weights are not grid points.
 
     Raises `UserError` for NaN or infinite weights and for a group or block that does not divide the inputs. Does not
     change `weight` or search for a range smaller than that of the weights.

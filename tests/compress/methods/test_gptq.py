@@ -207,8 +207,9 @@ def test_on_cuda_weights_are_those_of_the_cpu_and_nothing_is_read_back(act_order
     half = compress(weight.bfloat16().cuda(), statistics_of(x.bfloat16(), "cuda"), 4, act_order=act_order).weight
     assert half.dtype == torch.bfloat16
     work, factor = weight.float().cuda(), torch.eye(256, device="cuda")
+    rounding = gptq.rounding_of(work, 4, 128, False, False)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        gptq._round_in_order(work, factor, 4, 128, False)
+        gptq._round_in_order(work, factor, rounding)
     finally:
         torch.cuda.set_sync_debug_mode("default")
