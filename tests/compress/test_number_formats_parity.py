@@ -11,7 +11,8 @@ number_formats_run.py makes golden/number_formats.npz in an environment with env
   points. The libraries multiply by the reciprocal of a scale, or divide by it after another rounding.
 
 What differs by design and is not compared: compressed-tensors rounds the largest weight of an MXFP4 block before its
-exponent is taken; torchao's smallest block scale of NVFP4 is 2^-6, the smallest normal number.
+exponent is taken. Of very small blocks of NVFP4, torchao raises scales below 2^-6, the smallest normal number, to it,
+and compressed-tensors raises those of 0 to 2^-3.
 """
 
 import json
