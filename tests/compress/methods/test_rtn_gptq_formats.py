@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quant_oracle import correlated_tokens, in_order, statistics_of
 
+from junkdna.compress import sweep_block
+from junkdna.compress.input_stats import inverse_factor
 from junkdna.compress.methods import gptq, rtn
+from junkdna.compress.rounding import rounding_of
 from junkdna.errors import UserError
 from junkdna.study.number_formats import NUMBER_FORMATS
 
@@ -136,6 +139,19 @@ def test_what_every_result_of_gptq_is(seed, form, act_order, dtype):
         assert len({*values}) <= 2 ** NUMBER_FORMATS[name].bits
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_block_of_columns_that_cuda_captures_does_the_same(name):
+    """On the CPU, uncaptured: the scales and the table on tensors of their own, for two matrices."""
+    for seed in range(2):
+        weight, x = case(5, NUMBER_FORMATS[name].block or 64, 200, seed)
+        factor, rounding = inverse_factor(statistics_of(x)), rounding_of(weight, name, 128, False, False)
+        wanted, columns = gptq._round_in_order(weight, factor, rounding), weight.t().contiguous()
+        unit, errors, state = factor / factor.diagonal()[:, None], torch.empty_like(columns), rounding.fit(columns)
+        block = sweep_block.like_earlier(columns, state, rounding.nearest, capture=False)
+        block.run(columns, errors, unit, state)
+        torch.testing.assert_close(columns.t(), wanted, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("compress", [lambda w, name: rounded(w, name), lambda w, name: gptq.compress(w, None, name)])
 def test_a_block_that_does_not_divide_the_inputs_is_refused(compress):
     with pytest.raises(UserError, match="blocks of 64 inputs of nf4 do not divide the 96 inputs of a row"):
@@ -152,7 +168,7 @@ def test_on_cuda_weights_are_those_of_the_cpu_and_nothing_is_read_back(name):
     new = gptq.compress(weight.cuda(), statistics_of(x.float(), "cuda"), name).weight
     same = torch.isclose(new.cpu(), gptq.compress(weight, statistics_of(x.float()), name).weight)
     assert same.float().mean() > 0.98  # sums in another order move weights across a half
-    rounding = gptq.rounding_of(weight.cuda(), name, 128, False, False)
+    rounding = rounding_of(weight.cuda(), name, 128, False, False)
     work, factor = weight.cuda(), torch.eye(256, device="cuda")
     torch.cuda.set_sync_debug_mode("error")
     try:
