@@ -18,6 +18,7 @@ from junkdna.analysis.scores import Scores
 from junkdna.study.cell import Cell
 from junkdna.study.grid import expand
 from junkdna.study.methods import METHODS
+from junkdna.study.number_formats import NUMBER_FORMATS
 from junkdna.study.study import Resolved
 
 WHOLE_STUDY = ""  # experiment of a finding that rests on several experiments
@@ -116,6 +117,7 @@ def _human(resolved: Resolved, cell: Cell) -> float | None:
 def setting_label(curve: Curve) -> str:
     """Compression, transfer mode and protocol of a curve in words, such as "magnitude pruning, sparse"."""
     parts = [METHODS[curve.series.method].caption, *([f"N of {curve.series.of} kept"] if curve.series.of else [])]
+    parts[0] += f" {NUMBER_FORMATS[curve.series.format].label}" if curve.series.format else ""
     parts += [f"{name} {value}" for name, value in curve.series.options]
     parts += [curve.transfer] if curve.transfer != "none" else []
     return ", ".join(parts + ([f"protocol {curve.protocol}"] if curve.protocol != "default" else []))

@@ -6,15 +6,18 @@ from functools import cache
 
 from junkdna.study.cell import parse_compression
 from junkdna.study.levels import parse_level
+from junkdna.study.number_formats import NUMBER_FORMATS
 
-PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level with and without a sparsity
+QUANTIZED = ("bits", "format")  # kinds of level of quantization
+PRUNING, PLAIN = ("sparsity", "keep_of"), (*QUANTIZED, "rank")  # kinds of level with and without a sparsity
 
 
 @dataclass(frozen=True)
 class Series:
     """Compressions with the same method, options and kind of level (`levels.LEVEL_KINDS`), which a line may join.
 
-    `of` is the M of N:M sparsity, else 0: 2 of 4 and 4 of 8 prune the same share but are two series. No line joins
+    `of` is the M of N:M sparsity, else 0: 2 of 4 and 4 of 8 prune the same share but are two series. `format` is the
+    name of a number format, else "": no line joins two formats, which differ in more than their bits. No line joins
     bands, because they are positions among the weights and not amounts.
     """
 
@@ -22,19 +25,28 @@ class Series:
     kind: str
     of: int
     options: tuple[tuple[str, str], ...]
+    format: str = ""
+
+    @property
+    def family(self) -> str:
+        """What the options depend on (`levels.family`)."""
+        return self.format or self.kind
 
     @property
     def order(self) -> tuple:
-        """Sort key: pruning before other methods, magnitude first; within a method, sparsity and few options first."""
+        """Sort key: pruning before other methods, magnitude first; within a method, sparsity, number formats with
+        more bits, and few options first."""
         kind = (*PRUNING, *PLAIN, "band").index(self.kind)
         family = max(kind, len(PRUNING) - 1)
-        return (family, self.method != "magnitude", self.method, kind, len(self.options), natural(self.key))
+        bits = NUMBER_FORMATS[self.format].usual_bits if self.format else 0
+        return (family, self.method != "magnitude", self.method, kind, -bits, len(self.options), natural(self.key))
 
     @property
     def key(self) -> str:
         """Short text that identifies the series within a figure."""
         options = [f"{name}={value}" for name, value in self.options]
-        return ",".join([self.method + (f" of {self.of}" if self.of else ""), *options])
+        head = " ".join([self.method, *([f"of {self.of}"] if self.of else []), *([self.format] if self.format else [])])
+        return ",".join([head, *options])
 
 
 @cache
@@ -44,7 +56,8 @@ def series_of(tag: str) -> Series | None:
     if not compression.level:
         return None
     kind, value = parse_level(compression.level)
-    return Series(compression.method, kind, value[1] if kind == "keep_of" else 0, compression.options)
+    of, form = value[1] if kind == "keep_of" else 0, value if kind == "format" else ""
+    return Series(compression.method, kind, of, compression.options, form)
 
 
 @cache
@@ -55,6 +68,8 @@ def strength(tag: str) -> float:
         return 1 - value[0] / value[1]
     if kind == "band":
         return value[0]
+    if kind == "format":
+        return -NUMBER_FORMATS[value].usual_bits
     return -value if kind in PLAIN else value
 
 

@@ -19,7 +19,7 @@ from junkdna.errors import UserError
 from junkdna.study import methods
 from junkdna.study.cell import Compression
 from junkdna.study.methods import METHODS
-from junkdna.study.options import function_options, option_values
+from junkdna.study.options import compression_options, function_options
 
 if TYPE_CHECKING:
     from junkdna.compress.artifact import Artifact
@@ -32,7 +32,7 @@ def select_prunables(
     model: nn.Module, compression: Compression, head_names: Sequence[str] | None = None
 ) -> list[Prunable]:
     """The matrices of `model` that a compression changes, selected by its options `embeddings` and `layers`."""
-    options = option_values(compression.method, compression.options) if compression.level else {}
+    options = compression_options(compression)
     prunables = prunable(model, head_names, embeddings=bool(options.get("embeddings")))
     if not options.get("layers"):
         return prunables
@@ -50,7 +50,7 @@ def compress_each(
     """
     method = METHODS[compression.method]
     if method.over == "model":
-        options = function_options(method.name, compression.options)
+        options = function_options(compression)
         masks = methods.load(method.name)(matrices(prunables), compression.value, generator, **options)
         for name, mask in masks:
             yield name, MatrixResult(mask, None)
@@ -66,7 +66,7 @@ def compress_matrix(
 
     Raises the method's UserError, prefixed with the name of the matrix.
     """
-    options = function_options(compression.method, compression.options)
+    options = function_options(compression)
     try:
         return methods.load(compression.method)(weight, statistics, compression.value, **options, **prepared)
     except UserError as error:

@@ -1,12 +1,15 @@
 """Effective bits per weight: the size of a compressed matrix on disk, so that different methods share one axis.
 
 Counts the smallest simple format of each method, with 16 bits for every number stored as a number (weights, group
-scales, factors), in whatever dtype the run computed. This is a calculation: nothing is stored in these formats, and
-they imply no speedup. A matrix that would take more than DENSE_BITS per weight counts as stored dense.
+scales, factors), in whatever dtype the run computed; number formats fix the bits of their scales. This is a
+calculation: nothing is stored in these formats, and they imply no speedup. A matrix that would take more than
+DENSE_BITS per weight counts as stored dense.
 """
 
 import math
 from collections.abc import Iterable
+
+from junkdna.study.number_formats import NUMBER_FORMATS, SCALE_BITS
 
 DENSE_BITS = 16
 
@@ -39,6 +42,22 @@ def quantized_bits(bits: int, group: int, inputs: int, outputs: int, symmetric: 
     shared = groups * (16 if symmetric else 16 + bits) / inputs
     index = (groups - 1).bit_length() / outputs if act_order else 0
     return min(DENSE_BITS, bits + shared + index)
+
+
+def format_bits(name: str, inputs: int, outputs: int, act_order: bool, per_channel: bool) -> float:
+    """A number format (`study.number_formats`): b + s / g, for elements of b bits and a scale of s bits for each block
+    of g inputs, + 32 / (outputs inputs) for a tensor scale.
+
+    NVFP4 takes 4 + 8/16, MXFP4 4 + 8/32 and NF4 4 + 32/64 (its scales are not quantized again). FP8 takes 8 + 32 /
+    (outputs inputs), or 8 + 32 / inputs with one scale per row (`per_channel`). `act_order` as in `quantized_bits`.
+    """
+    form = NUMBER_FORMATS[name]
+    assert form.block == 0 or inputs % form.block == 0, (form.block, inputs)
+    shared = SCALE_BITS[form.scale] / (form.block or (inputs if per_channel else inputs * outputs))
+    whole = SCALE_BITS["float32"] / (inputs * outputs) if form.tensor_scale else 0
+    groups = inputs // form.block if form.block else 1
+    index = (groups - 1).bit_length() / outputs if act_order else 0
+    return min(DENSE_BITS, form.bits + shared + whole + index)
 
 
 def low_rank_bits(rank: int, outputs: int, inputs: int) -> float:

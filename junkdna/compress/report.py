@@ -12,6 +12,7 @@ from junkdna.compress.masks import MatrixResult
 from junkdna.study.cell import Compression
 from junkdna.study.levels import parse_level
 from junkdna.study.methods import METHODS
+from junkdna.study.number_formats import NUMBER_FORMATS
 from junkdna.study.options import function_options
 
 SAMPLED_ROWS = 16
@@ -64,7 +65,11 @@ def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: C
     pruned = rank = bits = None
     if kind == "bits":
         bits = level
-        effective = effective_bits.quantized_bits(bits, inputs=inputs, outputs=rows, **_grid(compression))
+        options = _options(compression, "group", "symmetric", "act_order")
+        effective = effective_bits.quantized_bits(bits, inputs=inputs, outputs=rows, **options)
+    elif kind == "format":
+        bits = NUMBER_FORMATS[level].bits
+        effective = effective_bits.format_bits(level, inputs, rows, **_options(compression, "act_order", "per_channel"))
     elif kind == "rank":
         rank = kept_rank(rows, inputs, level)
         effective = effective_bits.low_rank_bits(rank, rows, inputs)
@@ -75,12 +80,10 @@ def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: C
     return LayerReport(name, rows, inputs, pruned, rank, bits, effective)
 
 
-def _grid(compression: Compression) -> dict[str, int | bool]:
-    """The options that the bits per weight depend on: group, 0 (one group per row) for methods without it, and two
-    flags.
-    """
-    options = function_options(compression.method, compression.options)
-    return {name: options.get(name, 0) for name in ("group", "symmetric", "act_order")}
+def _options(compression: Compression, *names: str) -> dict[str, int | bool]:
+    """The values of some options, 0 (one group per row; off) for methods without them."""
+    options = function_options(compression)
+    return {name: options.get(name, 0) for name in names}
 
 
 def check_achieved(name: str, result: MatrixResult, compression: Compression) -> None:
@@ -89,8 +92,8 @@ def check_achieved(name: str, result: MatrixResult, compression: Compression) ->
     - N:M sparsity (n of m kept): no group keeps more than n.
     - Sparsity: what the method guarantees (`Method.guarantee`), floor(rows * inputs * level) pruned in the matrix or
       floor(inputs * level) in each row.
-    - Bits: no group has more than 2^bits values, checked in SAMPLED_ROWS rows. With act_order, which mixes the inputs
-      of groups, no row has more than all its groups together.
+    - Bits and number formats: no group or block has more than 2^bits values, checked in SAMPLED_ROWS rows. With
+      act_order, which mixes the inputs of groups, no row has more than all its groups together.
     - All: new weights are 0 where the mask prunes.
 
     The rank is not measured, because that would take another decomposition. `check_total` checks methods over the
@@ -101,7 +104,10 @@ def check_achieved(name: str, result: MatrixResult, compression: Compression) ->
     if kind == "keep_of":
         problem = _group_problem(result.mask, *level)
     elif kind == "bits":
-        problem = _bits_problem(result.weight, level, _grid(compression))
+        problem = _bits_problem(result.weight, level, **_options(compression, "group", "act_order"))
+    elif kind == "format":
+        form = NUMBER_FORMATS[level]
+        problem = _bits_problem(result.weight, form.bits, form.block, **_options(compression, "act_order"))
     elif kind == "sparsity" and (check := _CHECKS.get(METHODS[compression.method].guarantee)):
         problem = check(result.mask, level)
     if result.mask is not None and result.weight is not None and not problem:
@@ -136,13 +142,13 @@ def _row_problem(mask: Tensor, sparsity: float) -> str:
 _CHECKS = {"matrix": _matrix_problem, "row": _row_problem}  # by `Method.guarantee`; "model" is for `check_total`
 
 
-def _bits_problem(weight: Tensor, bits: int, grid: Mapping[str, int | bool]) -> str:
+def _bits_problem(weight: Tensor, bits: int, group: int, act_order: bool) -> str:
     rows, inputs = weight.shape
-    size = grid["group"] or inputs
+    size = group or inputs
     sample = weight[torch.linspace(0, rows - 1, min(rows, SAMPLED_ROWS)).long()]
     groups = sample.unflatten(1, (-1, size))
     most = 2**bits
-    if grid["act_order"]:
+    if act_order:
         most *= groups.shape[1]
         groups = sample
     ordered = groups.sort(dim=-1).values
@@ -163,7 +169,7 @@ def check_total(reports: Sequence[LayerReport], compression: Compression) -> Non
     kind, level = parse_level(compression.level)
     low, high = level if kind == "band" else (0, level)
     required = prune_count(total, high) - prune_count(total, low)
-    options = function_options(compression.method, compression.options)
+    options = function_options(compression)
     more = any(value and METHODS[compression.method].options[name].prunes_more for name, value in options.items())
     if pruned < required or (pruned > required and not more):
         raise RuntimeError(

@@ -17,7 +17,8 @@ from junkdna.study.cell import Compression
 from junkdna.study.grid import all_cells
 from junkdna.study.levels import parse_level
 from junkdna.study.methods import METHODS
-from junkdna.study.options import option_values
+from junkdna.study.number_formats import NUMBER_FORMATS
+from junkdna.study.options import compression_options
 from junkdna.study.paths import MODELS
 from junkdna.study.study import Resolved
 
@@ -88,8 +89,7 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
         wrong = [name for name in inputs if inputs[name] % size]
         if wrong:
             widths = sorted({*inputs.values()})
-            fitting = [str(number) for number in range(2, 1025) if not any(width % number for width in widths)]
-            fix = f"group sizes that fit all: {', '.join(fitting[:12])}" if fitting else "no group size fits all"
+            fix = _format_fix(widths) if compression.family in NUMBER_FORMATS else _group_fix(widths)
             yield (
                 f"{where}: {compression.tag} uses groups of {size} inputs, which do not divide the {inputs[wrong[0]]} "
                 f"inputs of {wrong[0]} ({len(wrong)} of {len(inputs)} matrices); {fix}"
@@ -97,12 +97,25 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
 
 
 def _group(compression: Compression) -> int:
-    """The number that must divide the inputs of every matrix: M of N:M, and options declared with `divides_inputs`."""
+    """The number that must divide the inputs of every matrix: M of N:M, the block of a number format, and options
+    declared with `divides_inputs`."""
     kind, level = parse_level(compression.level)
-    values = option_values(compression.method, compression.options)
     options = METHODS[compression.method].options
-    sizes = [values[name] for name, option in options.items() if option.divides_inputs and values[name]]
+    values = compression_options(compression)
+    sizes = [value for name, value in values.items() if options[name].divides_inputs and value]
+    sizes += [NUMBER_FORMATS[level].block] if kind == "format" and NUMBER_FORMATS[level].block else []
     return lcm(*sizes, level[1] if kind == "keep_of" else 1)
+
+
+def _group_fix(widths: Sequence[int]) -> str:
+    fitting = [str(number) for number in range(2, 1025) if not any(width % number for width in widths)]
+    return f"group sizes that fit all: {', '.join(fitting[:12])}" if fitting else "no group size fits all"
+
+
+def _format_fix(widths: Sequence[int]) -> str:
+    blocks = {name: form.block or 1 for name, form in NUMBER_FORMATS.items()}
+    fitting = [name for name, block in blocks.items() if not any(width % block for width in widths)]
+    return f"the format fixes them. Formats that fit all: {', '.join(fitting)}, and integers with {_group_fix(widths)}"
 
 
 def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:

@@ -111,7 +111,8 @@ WORDS = (
         "kinds of compression can be compared: 16 for dense weights and weights that a method skips; "
         "<code>16 × (1 − sparsity) + 1</code> for pruned weights (kept weights and a bitmask); <code>16 N/M</code> "
         "plus the index of the pattern for N:M sparsity; b bits plus the scale and zero point of each group for "
-        "quantization; 16 for each number in the two factors of a low-rank matrix; at most 16. This is nominal "
-        "storage: the package does not store weights this way, and no memory saving or speedup is claimed.",
+        "integers, or plus the scales of a number format; 16 for each number in the two factors of a low-rank matrix; "
+        "at most 16. This is nominal storage: the package does not store weights this way, and no memory saving or "
+        "speedup is claimed.",
     ),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from junkdna.errors import UserError
-from junkdna.study.levels import LEVEL_KINDS, Level, parse_level
+from junkdna.study.levels import LEVEL_KINDS, Level, family, parse_level
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import CALIBRATION, CELLS, COMPRESSED, MODELS, TOKENS
 
@@ -40,6 +40,11 @@ class Compression:
     def value(self) -> Level:
         """The level as the argument of the method's function."""
         return parse_level(self.level)[1]
+
+    @property
+    def family(self) -> str:
+        """What its options depend on (`levels.family`); "" if dense."""
+        return family(*parse_level(self.level)) if self.level else ""
 
     @property
     def nominal_sparsity(self) -> float:

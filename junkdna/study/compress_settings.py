@@ -8,7 +8,7 @@ from junkdna.storage.fingerprint import code_fingerprint, settings_fingerprint
 from junkdna.study.calibration import Calibration
 from junkdna.study.cell import Compression
 from junkdna.study.methods import METHODS
-from junkdna.study.options import option_values
+from junkdna.study.options import compression_options
 from junkdna.study.settings_base import SETTINGS_VERSION, Settings
 from junkdna.study.source_settings import data_files_digest, example_settings, model_settings
 from junkdna.study.sources import PinnedSource, WheelPin, pinned
@@ -101,7 +101,7 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         model_kind=spec.kind,
         model_dtype=spec.dtype,
         compression=compression.tag,
-        options=option_values(compression.method, compression.options),
+        options=compression_options(compression),
         seed=seed if method.seeded else 0,
         inputs=inputs,
         code=code_fingerprint("junkdna.compress.store", method.module),

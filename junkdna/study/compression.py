@@ -8,9 +8,9 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 from junkdna.errors import unknown_name
 from junkdna.study.cell import Compression
-from junkdna.study.levels import LEVEL_KINDS, Level
-from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
-from junkdna.study.options import option_error, option_texts
+from junkdna.study.levels import LEVEL_KINDS, Level, family, read_format
+from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method, Option
+from junkdna.study.options import misplaced_option, option_error, option_texts
 from junkdna.study.strict_model import Name, StrictModel
 
 MAX_TAG = 200  # characters of a compression's name, which names a folder; file systems allow 255 bytes
@@ -22,8 +22,8 @@ class _Grid(StrictModel):
     """One method at one or several levels, all with the same options.
 
     Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs (N:M sparsity), `band` (pairs of quantiles
-    of |w|), `bits`, `rank` (fractions of the full rank kept). The options here select matrices and texts
-    (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds the options that the methods declare.
+    of |w|), `bits`, `format` (names of number formats), `rank` (fractions of the full rank kept). The options here
+    select matrices and texts (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds the options that the methods declare.
     """
 
     method: str
@@ -32,12 +32,13 @@ class _Grid(StrictModel):
     of: int | None = Field(None, ge=1, le=1024)
     band: list[tuple[float, float]] | None = None
     bits: list[int] | None = None
+    format: list[str] | None = None
     rank: list[float] | None = None
     embeddings: bool | None = Field(None, description=SCOPE_OPTIONS["embeddings"].meaning)
     layers: list[str] | None = Field(None, description=SCOPE_OPTIONS["layers"].meaning)
     calibration: Name | None = Field(None, description=SCOPE_OPTIONS["calibration"].meaning)
 
-    @field_validator("sparsity", "keep", "bits", "rank", "layers", mode="before")
+    @field_validator("sparsity", "keep", "bits", "format", "rank", "layers", mode="before")
     @classmethod
     def _list_of_one(cls, value: object) -> object:
         return value if isinstance(value, list) or value is None else [value]
@@ -99,10 +100,16 @@ class _Grid(StrictModel):
             names = ", ".join(method.options) or "none"
             raise ValueError(f"method {self.method} has no option {name}; {hint}its options: {names}")
         for name, value in options.items():
-            if error := option_error(method.options[name], value):
-                raise ValueError(f"option {name} of method {self.method} {error}: {method.options[name].meaning}")
+            self._check_option(name, method.options[name], value)
         if method.statistics and self.calibration is None:
             raise ValueError(f"method {self.method} needs calibration: the name of one of the study's calibrations")
+
+    def _check_option(self, name: str, option: Option, value: object) -> None:
+        for level in self.levels():
+            if not option.applies(family(*level)):
+                raise ValueError(f"option {name} {misplaced_option(name, option, family(*level))}")
+        if error := option_error(option, value):
+            raise ValueError(f"option {name} of method {self.method} {error}: {option.meaning}")
 
     def _options(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in sorted(OPTIONS) if getattr(self, name) is not None}
@@ -114,6 +121,8 @@ class _Grid(StrictModel):
         for kind in ("sparsity", "band", "bits", "rank"):
             for value in getattr(self, kind) or []:
                 yield kind, value
+        for name in self.format or []:
+            yield read_format(name)
 
     def compressions(self) -> list[Compression]:
         """Every compression; a level that changes nothing (sparsity 0, keep = of, rank 1) is dense."""

@@ -1,8 +1,11 @@
-"""The likely meaning of a level that is written differently: "50%", "1/2", "4bit", "2:4". Imports nothing heavy."""
+"""The likely meaning of a level that is written differently: "50%", "1/2", "4bit", "2:4", "nf4". Imports nothing
+heavy.
+"""
 
 import re
 
 from junkdna.study.levels import BITS
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 FRACTIONS = ("sparsity", "rank", "band")
 _NUMBER = r"([0-9]+(?:[.,][0-9]+)?|[.,][0-9]+)"
@@ -23,8 +26,15 @@ def level_hint(key: str, value: object) -> str:
         return f"write keep: {n_of_m[1]}, of: {n_of_m[2]} ({n_of_m[1]} of every {n_of_m[2]} consecutive inputs kept)"
     if key in FRACTIONS:
         return _fraction_hint(key, text, n_of_m)
-    bits = re.fullmatch(r"(?:int|fp|nf|w|q)?\s*([0-9]+)\s*-?\s*(?:bits?)?", text)
-    return f"write bits: {bits[1]}" if key == "bits" and bits and int(bits[1]) in BITS else ""
+    return _bits_hint(text) if key == "bits" else ""
+
+
+def _bits_hint(text: str) -> str:
+    bits = re.fullmatch(r"(?:int|w|q)?\s*([0-9]+)\s*-?\s*(?:bits?)?", text)
+    if bits and int(bits[1]) in BITS:
+        return f"write bits: {bits[1]}"
+    formats = [name for name in NUMBER_FORMATS if name.endswith(text)]
+    return f"write format: {' or format: '.join(formats)}" if formats and len(text) > 1 else ""
 
 
 def _fraction_hint(key: str, text: str, n_of_m: re.Match | None) -> str:

@@ -5,6 +5,7 @@ sparsity   0.7         the fraction of weights pruned, 0..1
 keep_of    keep2of4    (2, 4): N:M sparsity, the best 2 of every 4 consecutive inputs kept
 band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| pruned
 bits       4bit        4 bits per weight
+format     nvfp4       a number format that is not an integer (`number_formats.NUMBER_FORMATS`)
 rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
 
 This file contains all rules for levels. Code that runs after a study's validation assumes valid levels.
@@ -13,10 +14,13 @@ This file contains all rules for levels. Code that runs after a study's validati
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-BITS = (2, 3, 4, 8)
+from junkdna.study.number_formats import NUMBER_FORMATS
 
-Level = float | int | tuple[int, int] | tuple[float, float]
+BITS = (2, 3, 4, 5, 6, 7, 8)
+
+Level = float | int | str | tuple[int, int] | tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ def _band_error(value: tuple[float, float]) -> str:
 def _bits_error(value: int) -> str:
     hint = "; a model in 16 bits is dense" if value in (16, 32) else ""
     return "" if value in BITS else f"must be one of {', '.join(map(str, BITS))} bits{hint}"
+
+
+def _format_error(value: str) -> str:
+    if value in NUMBER_FORMATS:
+        return ""
+    names = [*(f"int{bits}" for bits in BITS), *NUMBER_FORMATS]
+    plain = value.lower()
+    close = [plain] if plain in names else get_close_matches(plain, names, n=2)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"must be one of {', '.join(names)}{hint}"
 
 
 def _fraction_error(value: float, quantity: str, percent: bool = True) -> str:
@@ -118,6 +132,15 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         error=_bits_error,
         is_identity=lambda value: False,
     ),
+    "format": LevelKind(
+        keys=("format",),
+        example="format: [int4, nvfp4]",
+        pattern=f"({'|'.join(NUMBER_FORMATS)})",
+        read=lambda texts: texts[0],
+        write=lambda value: value,
+        error=_format_error,
+        is_identity=lambda value: False,
+    ),
     "rank": LevelKind(
         keys=("rank",),
         example="rank: [0.25, 0.5]",
@@ -141,3 +164,14 @@ def parse_level(text: str) -> tuple[str, Level]:
             if kind.write(value) == text and not kind.error(value):
                 return name, value
     raise ValueError(text)
+
+
+def read_format(name: str) -> tuple[str, Level]:
+    """(kind, value) of a number format as a study writes it: int4 is 4 bits, all others are of kind format."""
+    integer = re.fullmatch(r"int([0-9])", name)
+    return ("bits", int(integer[1])) if integer and int(integer[1]) in BITS else ("format", name)
+
+
+def family(kind: str, value: Level) -> str:
+    """What the options of a level depend on: its kind or, for a number format, the format's name."""
+    return value if kind == "format" else kind

@@ -23,6 +23,7 @@ from typing import Literal
 from junkdna.errors import unknown_name
 from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 PACKAGE = "compress.methods"
 
@@ -33,6 +34,7 @@ class Option:
 
     - `minimum`, `maximum`: bounds of a number.
     - `divides_inputs`: the value must divide the inputs of every matrix, unless it is 0.
+    - `only`: the levels that it is for: kinds, or names of number formats; empty for all (`levels.family`).
     - `prunes_more`: with this option a method may prune more than it guarantees.
     - `label`: legend text by value. The key "*" applies to all other values; {} is replaced by the value.
     """
@@ -42,8 +44,13 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     divides_inputs: bool = False
+    only: tuple[str, ...] = ()
     prunes_more: bool = False
     label: Mapping[object, str] = field(default_factory=dict)
+
+    def applies(self, family: str) -> bool:
+        """Whether it is for levels of a family (`levels.family`)."""
+        return not self.only or family in self.only
 
 
 SCOPE_OPTIONS: dict[str, Option] = {
@@ -116,20 +123,27 @@ class Method:
         for kind in self.levels:
             if kind not in LEVEL_KINDS:
                 raise unknown_name("kind of level", kind, LEVEL_KINDS)
+        self._check_options()
+        if "sparsity" in self.levels and not self.guarantee:
+            raise ValueError("a method that takes a sparsity must declare its guarantee: model, matrix or row")
+        if self.gives == "weight" and {*self.levels} - {"bits", "format", "rank"}:
+            raise ValueError("a method that gives no mask can take only bits, format or rank")
+        if "format" in self.levels and "bits" not in self.levels:
+            raise ValueError("a method that takes a format must take bits too: int4 is 4 bits")
+        if self.statistics and not self.precompute:
+            raise ValueError("a method with statistics must be precomputed")
+        if self.precompute and self.over == "model":
+            raise ValueError("a method over the model cannot be precomputed")
+
+    def _check_options(self) -> None:
         taken = {"method", *SCOPE_OPTIONS, *(key for kind in LEVEL_KINDS.values() for key in kind.keys)}
         for name, option in self.function_options.items():
             if name in taken:
                 raise ValueError(f"option {name}: this key already has a meaning in studies; use another name")
             if type(option.default) not in (bool, int, float):
                 raise ValueError(f"option {name}: its default must be true, false or a number, not {option.default!r}")
-        if "sparsity" in self.levels and not self.guarantee:
-            raise ValueError("a method that takes a sparsity must declare its guarantee: model, matrix or row")
-        if self.gives == "weight" and {*self.levels} - {"bits", "rank"}:
-            raise ValueError("a method that gives no mask can take only bits or rank")
-        if self.statistics and not self.precompute:
-            raise ValueError("a method with statistics must be precomputed")
-        if self.precompute and self.over == "model":
-            raise ValueError("a method over the model cannot be precomputed")
+            if unknown := {*option.only} - {*LEVEL_KINDS, *NUMBER_FORMATS}:
+                raise unknown_name("level", min(unknown), {*LEVEL_KINDS, *NUMBER_FORMATS}, f"option {name}: only")
 
     @property
     def function_options(self) -> dict[str, Option]:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from junkdna.errors import UserError
+from junkdna.study.cell import Compression
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Option
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 
 def option_texts(method: str, values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
@@ -16,13 +18,14 @@ def option_texts(method: str, values: Mapping[str, object]) -> tuple[tuple[str, 
     )
 
 
-def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    """The value of every option of a method, including defaults; the inverse of `option_texts`.
+def option_values(method: str, options: tuple[tuple[str, str], ...], family: str) -> dict[str, object]:
+    """The value of every option of a method that applies to levels of a family (`levels.family`), including defaults;
+    the inverse of `option_texts`.
 
-    Raises UserError for text that `option_texts` does not write.
+    Raises UserError for text that `option_texts` does not write, and for an option that does not apply.
     """
     texts = dict(options)
-    defaults = METHODS[method].defaults
+    defaults = {name: option.default for name, option in METHODS[method].options.items() if option.applies(family)}
     try:
         values = defaults | {name: _value(texts[name], defaults[name]) for name in defaults.keys() & texts}
     except ValueError:
@@ -36,9 +39,24 @@ def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str
     return values
 
 
-def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    """The options that a method's function takes, with their values."""
-    return {name: value for name, value in option_values(method, options).items() if name not in SCOPE_OPTIONS}
+def compression_options(compression: Compression) -> dict[str, object]:
+    """The value of every option that applies to a compression; empty if it is dense."""
+    if not compression.level:
+        return {}
+    return option_values(compression.method, compression.options, compression.family)
+
+
+def function_options(compression: Compression) -> dict[str, object]:
+    """The options of a compression that its method's function takes, with their values."""
+    return {name: value for name, value in compression_options(compression).items() if name not in SCOPE_OPTIONS}
+
+
+def misplaced_option(name: str, option: Option, family: str) -> str:
+    """Why an option is not for levels of a family, as text that follows the option's name."""
+    block = NUMBER_FORMATS[family].block if family in NUMBER_FORMATS else 0
+    fixed = f", whose blocks have {block} inputs by definition" if block else ""
+    levels = " and ".join("integers (bits, int2 to int8)" if each == "bits" else each for each in option.only)
+    return f"does not apply to {family}{fixed}; it is for {levels}. Leave {name} out, or write two entries"
 
 
 def option_error(option: Option, value: object) -> str:

@@ -80,7 +80,9 @@ STUDY: Meanings = {
         "keep": "N of N:M sparsity: how many of `of` consecutive inputs are kept. Requires `of`.",
         "of": "M of N:M sparsity. Requires `keep`.",
         "band": "Pairs of quantiles of |w|, 0 to 1. The weights between them are pruned.",
-        "bits": "Bits of a quantized weight: 2, 3, 4 or 8.",
+        "bits": "Bits of a quantized weight, 2 to 8.",
+        "format": "Number formats of quantized weights: `int2` to `int8` (the same as `bits`), `fp8`, `mxfp4`, `nf4`, "
+        "`nvfp4`. [compression.md](../compression.md#number-formats) defines them.",
         "rank": "Fractions of the full rank to keep, 0 to 1.",
     },
     "protocols.NAME": {

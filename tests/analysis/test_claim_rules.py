@@ -51,6 +51,20 @@ def test_controls_are_not_compared_with_quantization(made: Callable) -> None:
     assert {row["setting"] for row in rows} == {"smallest weights pruned (magnitude)"}
 
 
+def test_every_number_format_is_compared_by_its_bits(made: Callable) -> None:
+    compressions = [
+        {"method": "magnitude", "sparsity": [0.6, 0.7, 0.8]},
+        {"method": "rtn", "bits": [4]},
+        {"method": "rtn", "format": ["nvfp4", "mxfp4"]},
+    ]
+    rows = made(study(("sciq",), only={"compressions": compressions, **CONTEXT})).claims("not_in_quantization")
+    others = {row["unit"].partition(", against ")[2] for row in rows}
+    assert others == {
+        f"{name} at matched {by}" for name in ("RTN", "RTN NVFP4", "RTN MXFP4") for by in ("bits", "mean loss")
+    }
+    assert {row["reason"] for row in rows if "matched bits" in row["unit"]} == {""}
+
+
 @pytest.mark.parametrize(("n", "verdicts"), [(29, {"untestable"}), (400, {"supported"})])
 def test_a_few_examples_are_untestable(made: Callable, n: int, verdicts: set) -> None:
     rows = made(study(("sciq",), only=CONTEXT), n=n).claims("monotone")

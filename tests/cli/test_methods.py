@@ -12,7 +12,7 @@ def test_every_method_is_listed_with_its_levels_and_options(capsys):
     assert [*lines] == [*METHODS]
     assert all(method.meaning in lines[name] for name, method in METHODS.items())
     assert " keep of of " in lines["nm"]
-    assert lines["rtn"].endswith("  [group, symmetric]")
+    assert lines["rtn"].endswith("  [group, symmetric, per_channel]")
     assert "[" not in lines["nm"]
 
 

@@ -92,6 +92,9 @@ def test_effective_bits_put_methods_on_one_axis(ran):
         assert bits[model, "nm-keep2of4"] == bits[model, "sparsegpt-keep2of4,calibration=phrases"] == 8.75
         assert bits[model, "rtn-2bit,group=8"] == bits[model, "gptq-2bit,calibration=phrases,group=8"] == 4.25
         assert bits[model, "rtn-2bit,group=8,symmetric=true"] == 4
+        assert bits[model, "rtn-nvfp4"] == bits[model, "gptq-nvfp4,calibration=phrases"]
+        assert 4.5 < bits[model, "rtn-nvfp4"] < 4.54  # and 32 bits for 1,024 weights or more
+        assert 8 < bits[model, "rtn-fp8"] < 8.04
         assert bits[model, "svd-rank0.25"] < bits[model, "svd-rank0.5"] < 16
         assert bits[model, "svd-rank0.25"] < bits[model, "svd-rank0.25,layers=0"] < 16
 
@@ -174,7 +177,9 @@ def test_compressed_weights_of_another_model_are_refused(ran):
         list(apply.artifact_results(artifact, model, prunable(model)))
 
 
-@pytest.mark.parametrize(("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128")])
+@pytest.mark.parametrize(
+    ("tag", "says"), [("nm-keep2of5", "of"), ("rtn-4bit,group=5", "group"), ("rtn-4bit", "128"), ("rtn-nf4", "64")]
+)
 def test_a_level_that_does_not_fit_a_matrix_names_it(ran, tag, says):
     model = plain("tiny")
     with pytest.raises(UserError, match=r"encoder\.layer\.0\.attention.*: ") as error:

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from junkdna.compress.effective_bits import (
     DENSE_BITS,
+    format_bits,
     keep_of_bits,
     low_rank_bits,
     mean_bits,
     quantized_bits,
     sparse_bits,
 )
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 
 def plain(bits, group, inputs=4096, outputs=4096, symmetric=False, act_order=False):
@@ -66,6 +68,28 @@ def test_quantized_by_hand():
     assert plain(4, 128, act_order=True) == 4 + 20 / 128 + 5 / 4096  # 32 groups
     assert plain(4, 0, act_order=True) == plain(4, 0)
     assert plain(8, 1) == DENSE_BITS
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "bits"),
+    [
+        ("nvfp4", {}, 4.5 + 32 / 4096**2),
+        ("mxfp4", {}, 4.25),
+        ("nf4", {}, 4.5),
+        ("fp8", {}, 8 + 32 / 4096**2),
+        ("fp8", {"per_channel": True}, 8 + 32 / 4096),
+        ("mxfp4", {"act_order": True}, 4.25 + 7 / 4096),  # 128 blocks
+        ("fp8", {"act_order": True}, 8 + 32 / 4096**2),
+    ],
+)
+def test_formats_by_hand(name, options, bits):
+    options = {"act_order": False, "per_channel": False} | options
+    assert format_bits(name, 4096, 4096, **options) == bits
+    assert NUMBER_FORMATS[name].usual_bits == pytest.approx(bits, abs=0.01)
+
+
+def test_a_matrix_of_one_weight_is_stored_dense():
+    assert format_bits("fp8", 1, 1, act_order=False, per_channel=False) == DENSE_BITS
 
 
 def test_sparse_by_hand():

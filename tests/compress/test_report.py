@@ -8,7 +8,7 @@ from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.report import check_total, layer_report, model_report
 from junkdna.study.cell import Compression
-from junkdna.study.levels import LEVEL_KINDS
+from junkdna.study.levels import LEVEL_KINDS, family
 from junkdna.study.methods import METHODS, load
 from junkdna.study.options import option_texts
 
@@ -24,6 +24,7 @@ def at(method, level, **options):
     """The compression of a method at a level's value."""
     kinds = METHODS[method].levels
     kind = "keep_of" if "keep_of" in kinds and isinstance(level, tuple) else kinds[0]
+    kind = "format" if isinstance(level, str) else kind
     return Compression(method, LEVEL_KINDS[kind].write(level), option_texts(method, options))
 
 
@@ -136,6 +137,34 @@ def test_missing_options_have_their_defaults():
     assert layer_report("w", weight, result, at("rtn", 4, symmetric=True)).effective_bits == 4 + 16 / 128
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "bits"),
+    [
+        ("nvfp4", {}, 4 + 8 / 16 + 32 / (8 * 256)),
+        ("mxfp4", {}, 4 + 8 / 32),
+        ("nf4", {}, 4 + 32 / 64),
+        ("fp8", {}, 8 + 32 / (8 * 256)),
+        ("fp8", {"per_channel": True}, 8 + 32 / 256),
+    ],
+)
+def test_number_formats(name, options, bits):
+    weight = torch.randn(8, 256, generator=torch.Generator().manual_seed(0))
+    new = load("rtn")(weight, None, name, **options)
+    found = layer_report("w", weight, new, at("rtn", name, **options))
+    assert found.effective_bits == pytest.approx(bits, rel=1e-15)
+    assert found.facts() == {"rows": 8, "inputs": 256, "bits": int(bits), "effective_bits": found.effective_bits}
+
+
+def test_a_block_has_no_more_values_than_codes():
+    weight = torch.randn(4, 64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(RuntimeError, match=r"w: rtn-mxfp4 .*32 values share a grid of 16"):
+        layer_report("w", weight, MatrixResult(None, weight), at("rtn", "mxfp4"))
+    new = MatrixResult(None, torch.arange(256.0).reshape(4, 64))
+    assert layer_report("w", weight, new, at("gptq", "nvfp4", act_order=True)).bits == 4  # 4 blocks, 64 values
+    with pytest.raises(RuntimeError, match=r"w: gptq-mxfp4,act_order=true .*64 values share a grid of 32"):
+        layer_report("w", weight, new, at("gptq", "mxfp4", act_order=True))
+
+
 def test_low_rank():
     found = report(None, "svd", 0.5, WEIGHT)
     assert (found.rank, found.sparsity, found.bits) == (2, None, None)
@@ -168,10 +197,11 @@ def test_methods_deliver_what_the_level_requires(method, dtype):
     weight = torch.randn(20, 96, generator=generator).to(dtype)
     statistics = InputStatistics(96, gram=True, device="cpu")
     statistics.add(torch.randn(300, 96, generator=generator))
-    levels = {"sparsity": 0.37, "keep_of": (3, 8), "bits": 3, "rank": 0.3}
-    grids = {"group": 32} if "group" in method.options else {}
-    choices = [grids | {name: True} for name in ("symmetric", "act_order") if name in method.options]
+    levels = {"sparsity": 0.37, "keep_of": (3, 8), "bits": 3, "format": "mxfp4", "rank": 0.3}
     for kind in method.levels:
+        possible = [name for name, option in method.options.items() if option.applies(family(kind, levels[kind]))]
+        grids = {"group": 32} if "group" in possible else {}
+        choices = [grids | {name: True} for name in ("symmetric", "act_order") if name in possible]
         for options in (grids, *choices):
             result = load(method.name)(weight, statistics, levels[kind], **options)
             found = layer_report("w", weight, result, at(method.name, levels[kind], **options))

@@ -43,6 +43,7 @@ class TestGroups:
     @pytest.mark.parametrize("model", ["tiny", "llm"])
     def test_that_fit(self, model):
         fitting = [{**METHOD, "group": group} for group in (0, 8, 16)]
+        fitting += [{"method": "rtn", "format": ["nvfp4", "fp8"]}]
         fitting += [{"method": "nm", "keep": [1], "of": of} for of in (2, 4, 16)]
         assert problems(study_of(*fitting, {"method": "svd", "rank": 0.5}, model=model)) == []
 
@@ -57,6 +58,17 @@ class TestGroups:
                 "the 48 inputs of model.layers.0.mlp.down_proj.weight (2 of 14 matrices",
             ),
             ({"method": "gptq", "bits": 4, "group": 64, "calibration": "c"}, "llm", "uses groups of 64 inputs"),
+            (
+                {"method": "rtn", "format": "nf4"},
+                "tiny",
+                "rtn-nf4 uses groups of 64 inputs, which do not divide the 32 inputs of encoder.layer.0.attention",
+            ),
+            (
+                {"method": "gptq", "format": "mxfp4", "calibration": "c"},
+                "llm",
+                "(2 of 14 matrices); the format fixes them. Formats that fit all: fp8, nvfp4, and integers with group "
+                "sizes that fit all: 2, 4, 8, 16",
+            ),
             ({"method": "nm", "keep": 2, "of": 5}, "tiny", "group sizes that fit all: 2, 4, 8, 16, 32"),
             ({"method": "wanda", "keep": 2, "of": 3, "calibration": "c"}, "tiny", "uses groups of 3 inputs"),
             ({"method": "sparsegpt", "keep": 2, "of": 3, "calibration": "c"}, "llm", "divide the 32 inputs"),

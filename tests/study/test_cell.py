@@ -19,6 +19,7 @@ from junkdna.study.cell import (
 )
 from junkdna.study.levels import BITS, LEVEL_KINDS
 from junkdna.study.methods import METHODS
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 METHODS_OF = {kind: sorted(n for n, method in METHODS.items() if kind in method.levels) for kind in LEVEL_KINDS}
 
@@ -34,6 +35,7 @@ VALUES = {
     "keep_of": st.integers(1, 1024).flatmap(lambda of: st.tuples(st.integers(0, of - 1), st.just(of))),
     "band": st.tuples(SIX_DIGITS | st.just(0.0), SIX_DIGITS).filter(lambda ends: ends[0] < ends[1]),
     "bits": st.sampled_from(BITS),
+    "format": st.sampled_from([*NUMBER_FORMATS]),
     "rank": SIX_DIGITS.filter(lambda share: share < 1) | st.just(0.0),
 }
 OPTIONS = st.dictionaries(WORDS, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,8}", fullmatch=True), max_size=3)
@@ -139,7 +141,7 @@ WRONG_PARTS = {
         "", "magnitude", "magnitude-", "magnitude-0.50", "magnitude-5e-1", "magnitude-.5", "magnitude-0",
         "magnitude-1.5", "magnitude--0.5", "magnitude-nan", "magnitude-inf", "magnitude-1e-6", "magnitude-0.1234567",
         "-0.5", "dense-0.5", "nm-keep2of", "nm-keep4of4", "nm-keep5of4", "nm-keep0of0", "nm-keep02of4",
-        "nm-keep٢of4", "Nm-keep2of4 ", "rtn-5bit", "rtn-04bit", "rtn-4bits", "svd-rank1", "svd-rank2", "svd-0.5rank",
+        "nm-keep٢of4", "Nm-keep2of4 ", "rtn-9bit", "rtn-04bit", "rtn-NF4", "svd-rank1", "svd-rank2", "svd-0.5rank",
         "band-0.3to0.2", "band-0.2to0.2", "band-0.2to1.2", "rtn-4bit,", "rtn-4bit,group",
         "rtn-4bit,b=1,a=2", "rtn-4bit,a=1,a=2", "rtn,group=4", "rtn-4bit,layers=../x",
     ],

@@ -94,6 +94,16 @@ def test_a_level_that_prunes_nothing_is_dense():
     assert [level.tag for level in grid.levels(grids)] == ["dense", "magnitude-0.5", "nm-keep0of4"]
 
 
+def test_integer_formats_and_bits_are_the_same_compressions():
+    formats = CompressionGrid(method="rtn", format=["int4", "nvfp4", "int5"])
+    assert [each.tag for each in formats.compressions()] == ["rtn-4bit", "rtn-nvfp4", "rtn-5bit"]
+    assert formats.compressions()[0] == CompressionGrid(method="rtn", bits=4).compressions()[0]
+    grouped = [CompressionGrid(method="rtn", group=64, **level) for level in ({"bits": 4}, {"format": "int4"})]
+    assert [level.tag for level in grid.levels(grouped)] == ["dense", "rtn-4bit,group=64"]
+    (per_row,) = CompressionGrid(method="rtn", format="fp8", per_channel=True).compressions()
+    assert per_row.tag == "rtn-fp8,per_channel=true"
+
+
 def test_knobs_fixed_for_a_task_go_before_the_experiments(study):
     use = [{"task": "colours", "options": 2}, "colours"]
     study["experiments"]["context"] |= {"tasks": use, "knobs": {"options": [3, 4], "context": ["none"]}}

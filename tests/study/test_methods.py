@@ -10,15 +10,18 @@ from project import ROOT
 
 from junkdna.errors import UserError
 from junkdna.study import declarations, methods
+from junkdna.study.cell import Compression
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import SCOPE_OPTIONS
-from junkdna.study.options import function_options, option_texts, option_values
+from junkdna.study.options import compression_options, function_options, option_texts, option_values
 
 METHODS = methods.METHODS
 STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram"}
 
 
-@pytest.mark.parametrize("module", ["study.methods", "study.options", "study.levels", "compress.effective_bits"])
+@pytest.mark.parametrize(
+    "module", ["study.methods", "study.options", "study.levels", "study.number_formats", "compress.effective_bits"]
+)
 def test_planning_needs_no_torch(module):
     code = f"import sys, junkdna.{module}; assert not {{'torch', 'numpy', 'pydantic'}} & {{*sys.modules}}"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -91,7 +94,12 @@ def test_a_file_is_a_method_with_the_name_of_the_file(declare):
         ({"options": {"keep": {"default": 1, "meaning": "x"}}}, "keep: this key already has a meaning in studies"),
         ({"statistics": "gram"}, "a method with statistics must be precomputed"),
         ({"precompute": True, "over": "model"}, "a method over the model cannot be precomputed"),
-        ({"gives": "weight"}, "a method that gives no mask can take only bits or rank"),
+        ({"gives": "weight"}, "a method that gives no mask can take only bits, format or rank"),
+        ({"levels": ("format",)}, "a method that takes a format must take bits too"),
+        (
+            {"options": {"power": {"default": 1, "meaning": "x", "only": ("nvfp",)}}},
+            "option power: only: unknown level 'nvfp'. Did you mean 'nvfp4'",
+        ),
     ],
 )
 def test_a_declaration_that_contradicts_itself_names_its_file(declare, changes, words):
@@ -111,12 +119,24 @@ def test_options_survive_their_text():
     given = {"group": 64, "symmetric": True, "act_order": False, "calibration": "c4"}
     texts = option_texts("gptq", given)
     assert texts == (("calibration", "c4"), ("group", "64"), ("symmetric", "true"))
-    assert option_values("gptq", texts) == given
-    assert function_options("gptq", texts) == {"group": 64, "symmetric": True, "act_order": False}
+    assert option_values("gptq", texts, "bits") == given
+    integers = Compression("gptq", "4bit", texts)
+    assert function_options(integers) == {"group": 64, "symmetric": True, "act_order": False}
+    assert compression_options(Compression()) == {}
     assert option_texts("svd", {"layers": ["11.mlp", "8-10"]}) == (("layers", "11.mlp+8-10"),)
-    assert option_values("svd", (("layers", "11.mlp+8-10"),)) == {"layers": ["11.mlp", "8-10"]}
+    assert option_values("svd", (("layers", "11.mlp+8-10"),), "rank") == {"layers": ["11.mlp", "8-10"]}
     assert option_texts("rtn", {"group": 128, "symmetric": None}) == ()
-    assert option_values("svd", ()) == {"layers": ()}
+    assert option_values("svd", (), "rank") == {"layers": ()}
+
+
+def test_options_are_those_that_apply_to_the_level():
+    c4 = (("calibration", "c4"),)
+    assert compression_options(Compression("gptq", "nvfp4", c4)) == {"act_order": False, "calibration": "c4"}
+    assert function_options(Compression("gptq", "fp8", c4)) == {"act_order": False, "per_channel": False}
+    assert function_options(Compression("rtn", "nf4")) == {}
+    assert function_options(Compression("rtn", "5bit")) == {"group": 128, "symmetric": False}
+    with pytest.raises(UserError, match="options 'group=64' are not written as in a compression name"):
+        compression_options(Compression("rtn", "nvfp4", (("group", "64"),)))
 
 
 def test_unknown_name_lists_close_and_valid_ones():

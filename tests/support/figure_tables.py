@@ -48,6 +48,7 @@ class Condition:
 SIGNED = ("matthews", "pearson")
 HALF_SHIFT = {"none": 0.0, "sparse": 0.1, "sparse_to_dense": 0.22, "dense_freeze": 0.3}
 METHOD_SHIFT = {"magnitude": 0.0, "random": -0.25, "largest": -0.4, "nm": -0.04, "wanda": 0.05, "sparsegpt": 0.1}
+FORMAT_BITS = {"fp8": 8.0, "nvfp4": 4.5, "nf4": 4.5, "mxfp4": 4.25}
 HALF_BITS = {"rtn": 3.4, "gptq": 2.6, "svd": 7.0}  # effective bits at which half of the skill is gone
 
 
@@ -65,6 +66,8 @@ def parts(tag: str) -> tuple[str, float, float]:
     if level.endswith("bit"):
         bits, given = int(level[:-3]), dict(option.split("=") for option in options)
         return method, 0.0, bits + (16 + bits) / int(given.get("group", 128))
+    if level in FORMAT_BITS:
+        return method, 0.0, FORMAT_BITS[level]
     if level.startswith("rank"):
         return method, 0.0, min(16.0, 32 * float(level[4:]))
     if level.startswith("keep"):

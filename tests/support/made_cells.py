@@ -68,7 +68,8 @@ def fact(cell: Cell, resolved: Resolved, score: float, n: int, **more: object) -
     """The row of a cell in the table of cells; `more` are columns with other values."""
     task, sparsity = resolved.tasks[cell.task], cell.compression.nominal_sparsity
     bits = 16.0 if cell.compression.method == "dense" else 16 * (1 - sparsity)
-    quantized = cell.compression.level.removesuffix("bit")
+    level = cell.compression.level
+    quantized = {"nvfp4": "4.5", "mxfp4": "4.25"}.get(level, level.removesuffix("bit") if level.endswith("bit") else "")
     return {
         "cell": cell.key, "model": cell.model, "task": cell.task, "metric": task.metric, "kind": task.kind,
         "knobs": ",".join(f"{k}={v}" for k, v in cell.knobs),
@@ -76,5 +77,5 @@ def fact(cell: Cell, resolved: Resolved, score: float, n: int, **more: object) -
         "transfer": cell.transfer, "protocol": cell.protocol, "seed": cell.seed, "n_examples": n,
         "chance": 0.25, "majority": 0.35, "score": score, "collapsed": False, "truncated": 0.0,
         "achieved_sparsity": sparsity,
-        "effective_bits_per_weight": float(quantized) if quantized.isdigit() else bits,
+        "effective_bits_per_weight": float(quantized) if quantized else bits,
     } | more  # fmt: skip

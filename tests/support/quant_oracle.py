@@ -57,10 +57,16 @@ def damped(gram):
 
 
 def gptq(weight, gram, bits, group, symmetric, act_order=False):
+    """`in_order` on the grids of integers."""
+    return in_order(weight, gram, group, lambda values: points_of(values, bits, symmetric), nearest_point, act_order)
+
+
+def in_order(weight, gram, group, fit, nearest, act_order=False):
     """Optimal brain quantization in a fixed order (Frantar et al. 2022, equations 2 and 3), row by row.
 
-    Of the inputs not yet rounded, the first is; the others move by -(w - q) / [H^-1]_00 * [H^-1]_:0, where H^-1 is the
-    inverse of the Hessian of those inputs, computed anew each time.
+    `fit` gives the grid of the values of a group, and `nearest(value, *grid)` a point of it. Of the inputs not yet
+    rounded, the first is; the others move by -(w - q) / [H^-1]_00 * [H^-1]_:0, where H^-1 is the inverse of the Hessian
+    of those inputs, computed anew each time.
     """
     weight, hessian = np.array(weight, dtype=np.float64), damped(gram)
     inputs = weight.shape[1]
@@ -71,9 +77,9 @@ def gptq(weight, gram, bits, group, symmetric, act_order=False):
         left = order[position:]
         inverse = np.linalg.inv(hessian[np.ix_(left, left)])
         if position % size == 0:
-            grids = [points_of(row[order[position : position + size]].tolist(), bits, symmetric) for row in weight]
+            grids = [fit(row[order[position : position + size]].tolist()) for row in weight]
         for i, grid in enumerate(grids):
-            rounded[i, j] = nearest_point(weight[i, j], *grid)
+            rounded[i, j] = nearest(weight[i, j], *grid)
             weight[i, left] -= (weight[i, j] - rounded[i, j]) / inverse[0, 0] * inverse[:, 0]
     return rounded
 

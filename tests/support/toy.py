@@ -270,6 +270,8 @@ METHODS = {
                                           {"method": "rtn", "bits": 2, "group": 8, "symmetric": True},
                                           {"method": "gptq", "bits": 2, "group": 8, **CALIBRATED},
                                           {"method": "gptq", "bits": 2, "group": 8, "act_order": True, **CALIBRATED},
+                                          {"method": "rtn", "format": ["nvfp4", "fp8"]},
+                                          {"method": "gptq", "format": "nvfp4", **CALIBRATED},
                                           {"method": "svd", "rank": [0.25, 0.5]},
                                           {"method": "svd", "rank": 0.25, "layers": ["0"]}]},
         "trained": {"title": "Compressed, then trained", "models": ["tiny"], "tasks": ["mood"],

@@ -16,6 +16,7 @@ from junkdna.report.catalog import Outline, figure_names
 from junkdna.study import grid
 from junkdna.study.load import resolve
 from junkdna.study.methods import METHODS
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 PAGE = (ROOT / "docs/compression.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -71,6 +72,20 @@ def test_the_bits_of_the_page_are_those_of_the_formulas() -> None:
         effective_bits.low_rank_bits(1024, 4096, 4096),
     ]
     assert [line.split("|")[-2].strip() for line in lines] == [f"{bits:.4g}" for bits in found]
+
+
+def test_the_table_of_number_formats_is_that_of_the_declarations() -> None:
+    start = PAGE.index("| format | element |")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in PAGE[start : PAGE.index("\n\n", start)].splitlines()[2:]
+    ]
+    assert [row[0] for row in rows] == [f"`{name}`" for name in NUMBER_FORMATS]
+    for (_, element, block, scale, _, bits, _), (name, form) in zip(rows, NUMBER_FORMATS.items(), strict=True):
+        assert bits == f"{effective_bits.format_bits(name, 4096, 4096, act_order=False, per_channel=False):.3f}"
+        assert element == form.element.upper() or name == "nf4"
+        assert block == str(form.block) or not form.block
+        assert scale.lower().startswith(form.scale)
 
 
 def test_figures_of_the_page_are_made() -> None:

@@ -11,6 +11,7 @@ from junkdna.analysis.interpolation import along, segment
 from junkdna.analysis.ordering import Ladder, paired_ladders
 from junkdna.analysis.retention import rank_contrast
 from junkdna.analysis.scale_free import NOT_COMPARABLE, ScaleFree, of_fit, shared_levels
+from junkdna.analysis.series import QUANTIZED
 
 CLAIM = Claim(
     label="Not so under quantization",
@@ -29,7 +30,7 @@ DENSE_BITS = 16.0
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each ladder of conditions and each pair of a pruning and a quantization series: one finding at matched bits
     and, not primary, one at matched mean loss."""
-    pairs = paired_ladders(evidence, prunes_small_weights, lambda curve: curve.series.kind == "bits")
+    pairs = paired_ladders(evidence, prunes_small_weights, lambda curve: curve.series.kind in QUANTIZED)
     for pruned, quantized in pairs:
         for by in ("bits", "mean loss"):
             yield _finding(Block(evidence, pruned.curves), Block(evidence, quantized.curves), pruned, by)

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 
 from junkdna.compress import quant_grid
-from junkdna.compress.checks import check_matrix, group_size
+from junkdna.compress.checks import check_matrix
 from junkdna.compress.column_sweep import sweep
 from junkdna.compress.input_stats import InputStatistics, inverse_factor
 from junkdna.compress.masks import MatrixResult
+from junkdna.compress.rounding import Rounding, rounding_of
 from junkdna.study.methods import Method
 
 METHOD = Method(
@@ -16,25 +17,33 @@ METHOD = Method(
     meaning="round column by column (damping 1 %) and adjust the remaining columns",
     source="Frantar et al. 2022, arXiv 2210.17323",
     over="matrix",
-    levels=("bits",),
+    levels=("bits", "format"),
     options={
         "group": {
             "default": 128,
             "minimum": 0,
             "maximum": 65536,
             "divides_inputs": True,
-            "meaning": "consecutive inputs of a row that share a grid; 0 means one grid per row",
+            "meaning": "consecutive inputs of a row that share a grid of integers; 0 means one grid per row",
+            "only": ("bits",),
             "label": {0: "one group per row", "*": "groups of {}"},
         },
         "symmetric": {
             "default": False,
-            "meaning": "a grid without zero point",
+            "meaning": "a grid of integers without zero point",
+            "only": ("bits",),
             "label": {True: "symmetric grid", False: "grid with zero point"},
         },
         "act_order": {
             "default": False,
             "meaning": "round the columns with large inputs first",
             "label": {True: "ordered by activation", False: "in column order"},
+        },
+        "per_channel": {
+            "default": False,
+            "meaning": "FP8 with one scale per row; otherwise one for the matrix",
+            "only": ("fp8",),
+            "label": {True: "one scale per row", False: "one scale per matrix"},
         },
     },
     gives="weight",
@@ -46,18 +55,24 @@ METHOD = Method(
 def compress(
     weight: Tensor,
     statistics: InputStatistics,
-    level: int,
+    level: int | str,
     group: int = 128,
     symmetric: bool = False,
     act_order: bool = False,
+    per_channel: bool = False,
 ) -> MatrixResult:
-    """The (out, in) weights on a grid of 2^level points per group, chosen to preserve the layer's outputs.
+    """The (out, in) weights on a grid of 2^level points per group, or in a number format, chosen to preserve the
+    layer's outputs.
 
     Inputs are rounded in order. After each, the weights of the later inputs change by the step that least increases the
     squared error over the calibration tokens, sum_t |W x_t - Q x_t|^2 (Frantar et al. 2022, arXiv 2210.17323, equations
     2 and 3 in the Cholesky form of algorithm 1, damping 1 %; `column_sweep.sweep` computes the steps). The grid of a
     group of `group` consecutive inputs (0: the entire row) is that of `rtn`, fitted to the weights at the moment when
     the group's first input is reached. So with uncorrelated inputs the result equals `rtn`.
+
+    The scales of a number format's blocks (level nvfp4, mxfp4, fp8 or nf4) are fitted in the same way. The tensor scale
+    of nvfp4 and the scales of fp8 come from the original weights: weights that grow beyond the largest original one are
+    cut to it.
 
     `act_order` processes the inputs by descending square sum, ties in their original order, and forms groups in that
     order. A file must then store each input's group, ceil(log2 groups) bits per input, in one list for all rows (common
@@ -70,31 +85,27 @@ def compress(
 
     Computed in float32, or float64 for float64 weights; the result has the dtype of `weight`. Zeros may become nonzero,
     and the error may exceed that of `rtn`. Does not change `weight`. Raises `UserError` for NaN or infinite weights, a
-    group that does not divide the inputs, and missing or non-finite statistics (`inverse_factor`).
+    group or block that does not divide the inputs, and missing or non-finite statistics (`inverse_factor`).
     """
     check_matrix(weight)
-    size = group_size(weight.shape[1], group)
+    work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    rounding = rounding_of(work, level, group, symmetric, per_channel)
     assert statistics.inputs == weight.shape[1], f"statistics of {statistics.inputs} inputs for {tuple(weight.shape)}"
     factor = inverse_factor(statistics)
-    work = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     if act_order:
         order = statistics.square_sums.argsort(descending=True, stable=True)
         # U P is a factor of the permuted inverse, but not triangular; R of its QR is. The signs of R's rows cancel
         factor = torch.linalg.qr(factor[:, order], mode="r").R
-        rounded = _round_in_order(work[:, order], factor, level, size, symmetric)[:, order.argsort()]
+        rounded = _round_in_order(work[:, order], factor, rounding)[:, order.argsort()]
     else:
-        rounded = _round_in_order(work, factor, level, size, symmetric)
+        rounded = _round_in_order(work, factor, rounding)
     return MatrixResult(None, quant_grid.cast(rounded, weight.dtype))
 
 
-def _round_in_order(weight: Tensor, factor: Tensor, bits: int, size: int, symmetric: bool) -> Tensor:
-    """The rounded weights, (out, in), with one grid per `size` inputs. `factor` is U of `inverse_factor`."""
+def _round_in_order(weight: Tensor, factor: Tensor, rounding: Rounding) -> Tensor:
+    """The rounded weights, (out, in). `factor` is U of `inverse_factor`."""
 
-    def start(first: int, columns: Tensor) -> quant_grid.Grid:
-        return quant_grid.fit(columns, bits, symmetric)
+    def start(first: int, columns: Tensor) -> tuple[Tensor, ...]:
+        return rounding.fit(columns)
 
-    return sweep(weight, factor, size, start, _round)
-
-
-def _round(column: Tensor, scale: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
-    return quant_grid.nearest(column, quant_grid.Grid(scale, lowest, highest))
+    return sweep(weight, factor, rounding.group, start, rounding.nearest)

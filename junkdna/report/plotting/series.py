@@ -11,6 +11,7 @@ from junkdna.report.plotting import marks
 from junkdna.report.plotting.theme import GREY, LEVEL_COLORS, SPARE_DASHES
 from junkdna.study.cell import parse_compression
 from junkdna.study.methods import METHODS
+from junkdna.study.number_formats import NUMBER_FORMATS
 from junkdna.study.options import option_values
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def labels(several: Iterable[Series]) -> dict[Series, str]:
     texts = {}
     for series in several:
         kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else []
-        texts[series] = ", ".join([METHODS[series.method].caption, *kept, *_option_labels(series, differ)])
+        caption = f"{METHODS[series.method].caption} {_format_label(series)}".rstrip()
+        texts[series] = ", ".join([caption, *kept, *_option_labels(series, differ)])
     return texts
 
 
@@ -61,9 +63,9 @@ def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = N
 
 
 def compression_label(tag: str) -> str:
-    """Label of one compression: `Wanda 50 %, calibrated on c4`, `RTN 4 bits, groups of 64`.
+    """Label of one compression: `Wanda 50 %, calibrated on c4`, `RTN 4 bits, groups of 64`, `RTN NVFP4`.
 
-    It always includes numeric options, and the others if the compression sets them.
+    It always includes numeric options that apply, and the others if the compression sets them.
     """
     series = series_of(tag)
     if series is None:
@@ -76,13 +78,14 @@ def compression_label(tag: str) -> str:
 
 
 def level_label(tag: str) -> str:
-    """Label of a level: `50 %`, `2 of 4 kept`, `20 to 30 %`, `4 bits`, `rank 0.25`."""
+    """Label of a level: `50 %`, `2 of 4 kept`, `20 to 30 %`, `4 bits`, `NVFP4`, `rank 0.25`."""
     value = parse_compression(tag).value
     return {
         "sparsity": lambda: f"{100 * value:g} %",
         "keep_of": lambda: f"{value[0]} of {value[1]} kept",
         "band": lambda: f"{100 * value[0]:g} to {100 * value[1]:g} %",
         "bits": lambda: f"{value} bits",
+        "format": lambda: NUMBER_FORMATS[value].label,
         "rank": lambda: f"rank {value:g}",
     }[series_of(tag).kind]()
 
@@ -101,13 +104,17 @@ def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
     """Values of every option over the series that have it, each with a method that uses the value."""
     values: dict[str, dict] = {}
     for series in several:
-        for name, value in option_values(series.method, series.options).items():
+        for name, value in option_values(series.method, series.options, series.family).items():
             values.setdefault(name, {})[tuple(value) if isinstance(value, list) else value] = series.method
     return {name: list(methods.items()) for name, methods in values.items()}
 
 
+def _format_label(series: Series) -> str:
+    return NUMBER_FORMATS[series.format].label if series.format else ""
+
+
 def _option_labels(series: Series, names: set[str]) -> list[str]:
-    values = option_values(series.method, series.options)
+    values = option_values(series.method, series.options, series.family)
     return [_option_label(series.method, name, value) for name, value in values.items() if name in names]
 
 

@@ -10,6 +10,7 @@ from quant_oracle import correlated_tokens, statistics_of
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.methods import gptq, rtn
 from junkdna.compress.methods.gptq import compress
+from junkdna.compress.rounding import rounding_of
 from junkdna.errors import UserError
 
 
@@ -207,8 +208,9 @@ def test_on_cuda_weights_are_those_of_the_cpu_and_nothing_is_read_back(act_order
     half = compress(weight.bfloat16().cuda(), statistics_of(x.bfloat16(), "cuda"), 4, act_order=act_order).weight
     assert half.dtype == torch.bfloat16
     work, factor = weight.float().cuda(), torch.eye(256, device="cuda")
+    rounding = rounding_of(work, 4, 128, False, False)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        gptq._round_in_order(work, factor, 4, 128, False)
+        gptq._round_in_order(work, factor, rounding)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -41,6 +41,15 @@ def test_each_method_is_a_line_from_dense_to_its_fewest_bits(panel, column):
     assert len({str(found[label]._dash_pattern) for label in expected}) == 4
 
 
+def test_each_number_format_is_a_line_from_dense_with_its_name():
+    fig = budget.draw(one(methods=(), compressions=("rtn-4bit", "rtn-nvfp4", "rtn-mxfp4", "rtn-fp8")), "x")
+    found = lines(fig.axes[0])
+    for name, bits in (("rtn nvfp4", 4.5), ("rtn mxfp4", 4.25), ("rtn fp8", 8), ("rtn", 4.15625)):
+        assert list(found[f"A|{name}"].get_xdata()) == pytest.approx([16, bits])
+    assert {"RTN", "RTN FP8", "RTN NVFP4", "RTN MXFP4"} <= set(legend(fig))
+    assert outside(fig) == []
+
+
 def test_the_axis_falls_from_dense_and_halves_in_equal_steps():
     ax = budget.draw(one(), "x").axes[0]
     ax.figure.draw_without_rendering()

@@ -22,6 +22,7 @@ def all_of(*tags: str) -> list[Series]:
         (["rtn-4bit", "rtn-4bit,group=64", "rtn-3bit,group=64"], 2),
         (["nm-keep2of4", "nm-keep1of4", "nm-keep4of8"], 2),
         (["wanda-0.5" + C4, "wanda-keep2of4" + C4, "wanda-0.5,calibration=wiki"], 3),
+        (["rtn-4bit", "rtn-nvfp4", "rtn-mxfp4", "rtn-fp8,per_channel=true"], 4),
         (["dense"], 0),
     ],
 )
@@ -43,6 +44,21 @@ def test_what_prunes_comes_first_and_magnitude_before_all():
     found = [one.key for one in all_of(*tags)]
     assert found[:2] == ["magnitude", "magnitude,embeddings=true"]
     assert found[2:] == ["largest", f"wanda{C4}", f"wanda of 4{C4}", "rtn", "svd", "band"]
+
+
+def test_number_formats_follow_the_integers_by_their_bits_and_are_named():
+    tags = ["rtn-mxfp4", "rtn-nvfp4", "svd-rank0.5", "rtn-4bit,group=64", "rtn-fp8", "rtn-nf4", "rtn-4bit"]
+    found = all_of(*tags)
+    assert [one.key for one in found] == [
+        "rtn",
+        "rtn,group=64",
+        *(f"rtn {f}" for f in ("fp8", "nf4", "nvfp4", "mxfp4")),
+        "svd",
+    ]
+    labels = ["RTN, groups of 128", "RTN, groups of 64", "RTN FP8", "RTN NF4", "RTN NVFP4", "RTN MXFP4", "SVD"]
+    assert [*series.labels(found).values()] == labels
+    assert series.shared_options(all_of("rtn-nvfp4", "rtn-mxfp4")) == []
+    assert strength("rtn-fp8") < strength("rtn-nvfp4") == strength("rtn-nf4") < strength("rtn-mxfp4")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +100,7 @@ def test_labels_show_the_options_that_differ_and_the_footer_the_others():
 
 def test_every_method_has_a_name_and_lines_have_different_styles():
     level = {"sparsity": "0.5", "keep_of": "keep2of4", "band": "0.2to0.3", "bits": "4bit", "rank": "rank0.25"}
+    level["format"] = "nvfp4"
     found = all_of(*(f"{name}-{level[kind]}" for name, method in METHODS.items() for kind in method.levels))
     assert len(found) == sum(len(method.levels) for method in METHODS.values())
     names = series.labels(found)
@@ -122,6 +139,9 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
         ("magnitude_layer-0.5", "magnitude per matrix 50 %"),
         ("wanda-keep2of4,calibration=c4", "Wanda, 2 of 4 kept, calibrated on c4"),
         ("rtn-4bit", "RTN 4 bits, groups of 128"),
+        ("rtn-nvfp4", "RTN NVFP4"),
+        ("rtn-fp8", "RTN FP8"),
+        ("gptq-fp8,calibration=c4,per_channel=true", "GPTQ FP8, one scale per row, calibrated on c4"),
         (
             "gptq-3bit,act_order=true,calibration=c4,group=0",
             "GPTQ 3 bits, one group per row, ordered by activation, calibrated on c4",
