@@ -13,6 +13,7 @@ This file contains all rules for levels. Code that runs after a study's validati
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 BITS = (2, 3, 4, 8)
 
@@ -130,6 +131,11 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         is_identity=lambda value: value == 1,
     ),
 }
+
+
+def exact(number: float | Fraction) -> Fraction:
+    """A number as the decimal that it prints as: 0.7 is 7/10, not the float just below."""
+    return number if isinstance(number, Fraction) else Fraction(repr(float(number)))
 
 
 def parse_level(text: str) -> tuple[str, Level]:

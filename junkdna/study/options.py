@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from junkdna.errors import UserError
+from junkdna.study.allocation import ALLOCATIONS, OWL_OPTIONS, number_text, read_allocation
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Option
 
 
@@ -19,6 +20,7 @@ def option_texts(method: str, values: Mapping[str, object]) -> tuple[tuple[str, 
 def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
     """The value of every option of a method, including defaults; the inverse of `option_texts`.
 
+    Options that nothing reads are left out: a calibration that is not set, and those of OWL with another allocation.
     Raises UserError for text that `option_texts` does not write.
     """
     texts = dict(options)
@@ -33,7 +35,20 @@ def option_values(method: str, options: tuple[tuple[str, str], ...]) -> dict[str
         raise UserError(
             f"method {method}: options {text!r} are not written as in a compression name; its options: {names}."
         )
-    return values
+    return {name: value for name, value in values.items() if _is_read(name, value, values)}
+
+
+def _is_read(name: str, value: object, values: Mapping[str, object]) -> bool:
+    if name in OWL_OPTIONS:
+        return values["allocation"] == "owl"
+    return not (name == "calibration" and value is None)
+
+
+def settings_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
+    """`option_values` as settings of jobs record them: without `layers` and `allocation` at their defaults."""
+    values = option_values(method, options)
+    common = {name: SCOPE_OPTIONS[name].default for name in ("layers", "allocation")}
+    return {name: value for name, value in values.items() if name not in common or value != common[name]}
 
 
 def function_options(method: str, options: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -51,7 +66,7 @@ def option_error(option: Option, value: object) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return "+".join(value)
+        return "+".join(each if isinstance(each, str) else number_text(each) for each in value)
     return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
@@ -60,4 +75,6 @@ def _value(text: str, default: object) -> object:
         return text == "true"
     if isinstance(default, int | float):
         return type(default)(text)
+    if default in ALLOCATIONS:
+        return read_allocation(text)
     return text.split("+") if isinstance(default, tuple) else text
