@@ -75,17 +75,18 @@ def compress_matrix(
     weight: Tensor,
     statistics: InputStatistics | None,
     compression: Compression,
-    levels: Levels,
+    levels: Levels | None = None,
     **prepared: object,
 ) -> MatrixResult:
-    """The result of a method for one matrix at its level (`block_levels.matrix_levels`). `prepared` goes to the
-    method's function as keyword arguments.
+    """The result of a method for one matrix at its level (`block_levels.matrix_levels`), by default that of the
+    compression. `prepared` goes to the method's function as keyword arguments.
 
     Raises the method's UserError, prefixed with the name of the matrix.
     """
     options = function_options(compression.method, compression.options)
+    level = levels[name] if levels else compression.value
     try:
-        return methods.load(compression.method)(weight, statistics, levels[name], **options, **prepared)
+        return methods.load(compression.method)(weight, statistics, level, **options, **prepared)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
 
@@ -98,11 +99,12 @@ class Reports:
         model: nn.Module,
         compression: Compression,
         scope: Sequence[Prunable],
-        levels: Levels,
+        levels: Levels | None = None,
         outlier_ratios: OutlierRatios | None = None,
     ) -> None:
         """`scope` lists all matrices that could be compressed; those that get no result count as dense. `levels` are
-        those of the matrices that get one. `outlier_ratios` are by path of the block.
+        those of the matrices that get one, by default that of the compression. `outlier_ratios` are by path of the
+        block.
         """
         self.compression = compression
         self.layers: list[LayerReport] = []
@@ -114,7 +116,7 @@ class Reports:
 
     def add(self, name: str, weight: Tensor, result: MatrixResult) -> None:
         """Adds one result. Raises RuntimeError if it is compressed less than its level requires."""
-        level = self._levels[name]
+        level = self._levels[name] if self._levels else None
         self.layers.append(layer_report(body_name(self._model, name), weight, result, self.compression, level))
 
     def report(self) -> dict:

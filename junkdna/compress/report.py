@@ -52,16 +52,18 @@ class LayerReport:
 
 
 def layer_report(
-    name: str, weight: Tensor, result: MatrixResult, compression: Compression, level: Level | Fraction
+    name: str, weight: Tensor, result: MatrixResult, compression: Compression, level: Level | Fraction | None = None
 ) -> LayerReport:
     """The report on one matrix, from its (out, in) `weight` before compression and the `result`; runs `check_achieved`.
 
-    `level` is that of the matrix. Sparsity is counted from the mask. Rank and bits are those of the level.
+    `level` is that of the matrix, by default that of the compression. Sparsity is counted from the mask. Rank and bits
+    are those of the level.
     """
     rows, inputs = weight.shape
     for tensor in result:
         assert tensor is None or tensor.shape == weight.shape, f"{name}: {tuple(tensor.shape)} of {tuple(weight.shape)}"
     assert result.weight is None or result.weight.dtype == weight.dtype, f"{name}: {result.weight.dtype}"
+    level = compression.value if level is None else level
     check_achieved(name, result, compression, level)
     kind, _ = parse_level(compression.level)
     pruned = rank = bits = None

@@ -244,7 +244,7 @@ def _compress(
     scope = prunable(model, head_names)
     prunables = apply.select_prunables(model, key.compression, head_names)
     computes = key.compression.level and artifact is None
-    levels = matrix_levels(prunables, key.compression) if computes else {}
+    levels = matrix_levels(prunables, key.compression) if computes else None
     reports, masks = apply.Reports(model, key.compression, scope, levels), {}
     if not key.compression.level:
         return [], masks, reports.report()

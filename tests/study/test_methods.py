@@ -45,6 +45,10 @@ def test_functions_take_what_the_table_says(name):
     assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
+def uses(compression: Compression) -> tuple[bool, bool, bool]:
+    return compression.stored, compression.seeded, compression.calibrated
+
+
 def test_what_depends_on_a_seed_and_what_is_stored():
     assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
     assert [name for name, method in METHODS.items() if method.random] == ["random"]
@@ -58,15 +62,14 @@ def test_what_depends_on_a_seed_and_what_is_stored():
         ("calibration" in method.options) == (bool(method.statistics) or name == "magnitude_layer")
         for name, method in METHODS.items()
     )
-    assert not (Compression().stored or Compression().seeded or Compression().calibrated)
+    assert uses(Compression()) == (False, False, False)
 
 
 def test_owl_makes_any_method_read_calibration_samples():
     owl = (("allocation", "owl"), ("calibration", "c4"))
     listed = Compression("magnitude_layer", "0.5", (("allocation", "1+2"),))
-    assert not (listed.stored or listed.seeded or listed.calibrated)
-    magnitude = Compression("magnitude_layer", "0.5", owl)
-    assert magnitude.stored and magnitude.seeded and magnitude.calibrated
+    assert uses(listed) == (False, False, False)
+    assert uses(Compression("magnitude_layer", "0.5", owl)) == (True, True, True)
 
 
 def test_every_method_takes_layers_and_some_an_allocation():
