@@ -289,7 +289,9 @@ def test_every_printed_command_runs(ran, tmp_path):
         shutil.copytree(f"results/{folder}", tmp_path / folder)
         shutil.rmtree(f"results/{folder}")
     try:
-        lines = [line for line in plan.commands(resolved) if "wanda-0.5,calibration" in line and "tiny" in line]
+        lines = [
+            line for line in plan.commands(resolved) if "wanda-0.5,calibration=phrases/" in line and "tiny" in line
+        ]
         lines = [line for line in plan.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line] + lines
         words = [shlex.split(line)[4:] for line in lines]  # after JUNKDNA_STUDY=... python -m junkdna
         assert [each[0] for each in words] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)
