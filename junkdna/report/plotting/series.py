@@ -13,7 +13,7 @@ from junkdna.study.cell import parse_compression
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS
 from junkdna.study.options import option_values
 
-LISTED = 8  # values of a list that a label names
+LISTED = 8  # numbers of a list that a label names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,11 +123,11 @@ def _option_label(method: str, name: str, value: object) -> str:
 
 
 def _list_text(values: tuple) -> str:
-    """Names joined by +, or numbers by colons; of more than `LISTED` the first and the last."""
-    texts = [value if isinstance(value, str) else f"{value:g}" for value in values]
-    if len(texts) > LISTED:
-        texts = [*texts[: LISTED - 2], "...", texts[-1]]
-    return " + ".join(texts) if isinstance(values[0], str) else ":".join(texts)
+    """Names joined by +, or numbers by colons; of more than `LISTED` numbers the first and the last."""
+    if not values or isinstance(values[0], str):
+        return " + ".join(values)
+    texts = [f"{value:g}" for value in values]
+    return ":".join(texts if len(texts) <= LISTED else [*texts[: LISTED - 2], "...", texts[-1]])
 
 
 # ---- line styles and colors ------------------------------------------------------------------------------------------
