@@ -6,7 +6,6 @@ owl          owl             "owl": outlier-weighed layerwise sparsity
 a list       3+5+7           [3, 5, 7]: relative sparsities of the blocks, in model order
 """
 
-import math
 from collections.abc import Iterable, Mapping
 
 from junkdna.errors import UserError, short_repr, unknown_name
@@ -15,6 +14,8 @@ from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
 
 ALLOCATIONS = ("uniform", "owl")
 OWL_OPTIONS = ("owl_threshold", "owl_lambda")
+
+LARGEST = 1e6  # relative sparsity in a list
 
 Allocation = str | list[float]
 
@@ -33,9 +34,10 @@ def check_allocation(value: object) -> None:
 
 
 def _check_number(number: object) -> None:
-    if type(number) not in (int, float) or not 0 <= number < math.inf:
+    if type(number) not in (int, float) or not 0 <= number <= LARGEST:
         raise UserError(
-            f"allocation: {short_repr(number)} is no relative sparsity; list finite numbers that are at least 0"
+            f"allocation: {short_repr(number)} is no relative sparsity; list numbers from 0 to {LARGEST:g}, such as 3 "
+            "and 5 for blocks of which the second loses 5/3 of what the first does"
         )
     if float(number_text(number)) != number:
         raise UserError(f"allocation: {number} has more than six digits, too many for a file name; round it")

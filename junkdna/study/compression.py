@@ -37,8 +37,8 @@ class _Grid(StrictModel):
     embeddings: bool | None = Field(None, description=SCOPE_OPTIONS["embeddings"].meaning)
     layers: list[str] | None = Field(None, description=SCOPE_OPTIONS["layers"].meaning)
     allocation: Allocation | None = Field(None, description=SCOPE_OPTIONS["allocation"].meaning)
-    owl_threshold: float | None = Field(None, description=SCOPE_OPTIONS["owl_threshold"].meaning)
-    owl_lambda: float | None = Field(None, description=SCOPE_OPTIONS["owl_lambda"].meaning)
+    owl_threshold: float | None = Field(None, allow_inf_nan=False, description=SCOPE_OPTIONS["owl_threshold"].meaning)
+    owl_lambda: float | None = Field(None, allow_inf_nan=False, description=SCOPE_OPTIONS["owl_lambda"].meaning)
     calibration: Name | None = Field(None, description=SCOPE_OPTIONS["calibration"].meaning)
 
     @field_validator("sparsity", "keep", "bits", "rank", "layers", mode="before")
