@@ -23,7 +23,6 @@ from junkdna.analysis.picked_options import CellAnswer, read_answer
 from junkdna.analysis.scores import Answers, Scores
 from junkdna.study.cell import Cell
 from junkdna.study.grid import expand, reference
-from junkdna.study.methods import METHODS
 from junkdna.study.study import Resolved
 
 Array = np.ndarray
@@ -129,7 +128,7 @@ class _Measure:
     def _equivalence(self, group: Cells) -> dict:
         """p-value and verdict; null with one seed of a run that depends on it, because its spread is unknown."""
         cell, dense = group[0], references(group)
-        if len(group) == 1 and (cell.transfer != "none" or METHODS[cell.compression.method].seeded):
+        if len(group) == 1 and (cell.transfer != "none" or cell.compression.seeded):
             return {"equivalence_p": None, "equivalent": None}
         labeled, settings = bool(self.resolved.tasks[cell.task].class_names()), self.resolved.study.claims
         baseline = self.facts[dense[0].key][baseline_kind(settings.baseline, labeled, cell.transfer)]

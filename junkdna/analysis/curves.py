@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from junkdna.analysis.cell_answers import Group
 from junkdna.analysis.series import PRUNING, Series, series_of, strength
 from junkdna.errors import UserError
-from junkdna.study.cell import Cell, Knobs, knob_text
+from junkdna.study.cell import Cell, Knobs, knob_text, parse_compression
 from junkdna.study.grid import reference
-from junkdna.study.methods import METHODS
 from junkdna.study.task import Task
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Curve:
     @property
     def seeded(self) -> bool:
         """Whether its compressed models depend on the seed: by training, random masks or calibration samples."""
-        return self.transfer != "none" or METHODS[self.series.method].seeded
+        return self.transfer != "none" or any(parse_compression(level.tag).seeded for level in self.levels)
 
     @property
     def n_seeds(self) -> int:

@@ -7,7 +7,11 @@ from junkdna.report.reference.markdown import table
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS, Method, Option
 
-TEXTS = {"layers": "a list of texts", "calibration": "a name"}
+TEXTS = {
+    "layers": "a list of texts",
+    "allocation": "uniform, owl or a list of numbers",
+    "calibration": "a name",
+}
 NEEDS = {"": "", "square_sums": "norm of each input", "gram": "x x^T of the inputs"}
 
 
@@ -29,14 +33,15 @@ def _tables() -> Iterator[str]:
     options = {name: option for method in reversed(METHODS.values()) for name, option in method.options.items()}
     rows = []
     for name, option in sorted(options.items()):
-        users = ", ".join(f"`{method.name}`" for method in METHODS.values() if name in method.options)
+        users = [f"`{method.name}`" for method in METHODS.values() if name in method.options]
+        users = "all" if len(users) == len(METHODS) else ", ".join(users)
         rows.append((f"`{name}`", users, _values(name, option), option.meaning.replace("|", "\\|")))
     yield ""
     yield from table(("option", "methods", "value", "what it does"), rows)
 
 
 def _row(method: Method) -> tuple[str, ...]:
-    options = ", ".join(f"`{name}` ({_default(option)})" for name, option in method.options.items())
+    options = ", ".join(f"`{name}` ({_default(method, option)})" for name, option in method.options.items())
     source = re.sub(r"arXiv (\d+\.\d+)", r"[arXiv \1](https://arxiv.org/abs/\1)", method.source)
     meaning = f"{method.meaning}; {source}" if source else method.meaning
     cells = (f"`{method.name}`", _levels(method, "`"), options, NEEDS[method.statistics], meaning)
@@ -45,13 +50,13 @@ def _row(method: Method) -> tuple[str, ...]:
 
 def _levels(method: Method, quote: str = "") -> str:
     kinds = [[f"{quote}{key}{quote}" for key in LEVEL_KINDS[kind].keys] for kind in method.levels]
-    return ", or ".join(" of ".join(keys) for keys in kinds)
+    return ", or ".join(" and ".join(keys) for keys in kinds)
 
 
-def _default(option: Option) -> str:
+def _default(method: Method, option: Option) -> str:
     if option.default is None:
-        return "required"
-    return "all" if option.default == () else str(option.default).lower()
+        return "required" if method.statistics else "required by owl"
+    return "all" if option.default == () else str(option.default).lower().removesuffix(".0")
 
 
 def _values(name: str, option: Option) -> str:

@@ -25,7 +25,6 @@ from junkdna.storage.study_commands import STUDY
 from junkdna.study.cell import Cell, calibration_path
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
 from junkdna.study.grid import all_cells, expand, files_before, present, stored, used_examples
-from junkdna.study.methods import METHODS
 from junkdna.study.paths import CELLS, EXAMPLES
 from junkdna.study.settings_base import Settings
 from junkdna.study.settings_from_study import cell_settings, tokens_file_settings
@@ -197,7 +196,7 @@ def missing_inputs(cells: Iterable[Cell], resolved: Resolved) -> list[str]:
 
 def _calibration(cell: Cell) -> str:
     """The calibration file of a cell's stored compression; "" if its method needs none."""
-    calibrated = METHODS[cell.compression.method].statistics
+    calibrated = cell.compression.calibrated
     return calibration_path(cell.model, calibration_of(cell.compression), cell.seed) if calibrated else ""
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from junkdna.compress.chunks import flat_chunks
 from junkdna.errors import UserError
+from junkdna.study.levels import exact
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -70,7 +71,7 @@ def _check_kind(name: str, weight: Tensor) -> None:
     assert weight.numel(), f"{name}: shape {tuple(weight.shape)} is empty"
 
 
-def prune_count(total: int, sparsity: float) -> int:
+def prune_count(total: int, sparsity: float | Fraction) -> int:
     """The number of `total` scalars that a sparsity prunes: floor(total * sparsity), in exact arithmetic.
 
     Reads the sparsity as the decimal number that it prints as: 0.7 is 7/10, not the float just below. The product in
@@ -93,10 +94,18 @@ def kept_rank(outputs: int, inputs: int, level: float) -> int:
     return math.floor(min(outputs, inputs) * _exact(level))
 
 
-def _exact(share: float) -> Fraction:
-    """A number from 0 to 1 as the decimal that it prints as."""
+def guaranteed_count(guarantee: str, rows: int, inputs: int, sparsity: float) -> int:
+    """The number of weights that a sparsity prunes in one matrix, by its method's guarantee: matrix or row."""
+    if guarantee == "row":
+        return rows * prune_count(inputs, sparsity)
+    assert guarantee == "matrix", guarantee
+    return prune_count(rows * inputs, sparsity)
+
+
+def _exact(share: float | Fraction) -> Fraction:
+    """A number from 0 to 1 as an exact fraction (`levels.exact`)."""
     assert 0 <= share <= 1, share
-    return Fraction(repr(float(share)))
+    return exact(share)
 
 
 def check_divides(inputs: int, of: int) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
 
 from junkdna.compress import effective_bits
-from junkdna.compress.checks import kept_rank, prune_count
+from junkdna.compress.checks import guaranteed_count, kept_rank, prune_count
 from junkdna.compress.masks import MatrixResult
 from junkdna.study.cell import Compression
-from junkdna.study.levels import parse_level
+from junkdna.study.levels import Level, parse_level
 from junkdna.study.methods import METHODS
 from junkdna.study.number_formats import NUMBER_FORMATS
 from junkdna.study.options import function_options
@@ -51,17 +52,21 @@ class LayerReport:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: Compression) -> LayerReport:
+def layer_report(
+    name: str, weight: Tensor, result: MatrixResult, compression: Compression, level: Level | Fraction | None = None
+) -> LayerReport:
     """The report on one matrix, from its (out, in) `weight` before compression and the `result`; runs `check_achieved`.
 
-    Sparsity is counted from the mask. Rank and bits are those of the level.
+    `level` is that of the matrix, by default that of the compression. Sparsity is counted from the mask. Rank and bits
+    are those of the level.
     """
     rows, inputs = weight.shape
     for tensor in result:
         assert tensor is None or tensor.shape == weight.shape, f"{name}: {tuple(tensor.shape)} of {tuple(weight.shape)}"
     assert result.weight is None or result.weight.dtype == weight.dtype, f"{name}: {result.weight.dtype}"
-    check_achieved(name, result, compression)
-    kind, level = parse_level(compression.level)
+    level = compression.value if level is None else level
+    check_achieved(name, result, compression, level)
+    kind, _ = parse_level(compression.level)
     pruned = rank = bits = None
     if kind == "bits":
         bits = level
@@ -86,8 +91,8 @@ def _options(compression: Compression, *names: str) -> dict[str, int | bool]:
     return {name: options.get(name, 0) for name in names}
 
 
-def check_achieved(name: str, result: MatrixResult, compression: Compression) -> None:
-    """Raises RuntimeError, naming the matrix, if its result is compressed less than the level requires of each matrix.
+def check_achieved(name: str, result: MatrixResult, compression: Compression, level: Level | Fraction) -> None:
+    """Raises RuntimeError, naming the matrix, if its result is compressed less than its level requires.
 
     - N:M sparsity (n of m kept): no group keeps more than n.
     - Sparsity: what the method guarantees (`Method.guarantee`), floor(rows * inputs * level) pruned in the matrix or
@@ -99,7 +104,7 @@ def check_achieved(name: str, result: MatrixResult, compression: Compression) ->
     The rank is not measured, because that would take another decomposition. `check_total` checks methods over the
     model.
     """
-    kind, level = parse_level(compression.level)
+    kind, _ = parse_level(compression.level)
     problem = ""
     if kind == "keep_of":
         problem = _group_problem(result.mask, *level)
@@ -128,12 +133,12 @@ def _group_problem(mask: Tensor, keep: int, of: int) -> str:
     return f"a group of {of} keeps {most} weights, more than {keep}" if most > keep else ""
 
 
-def _matrix_problem(mask: Tensor, sparsity: float) -> str:
+def _matrix_problem(mask: Tensor, sparsity: float | Fraction) -> str:
     pruned, required = _pruned(mask), prune_count(mask.numel(), sparsity)
     return f"{pruned} of {mask.numel()} weights are pruned, fewer than {required}" if pruned < required else ""
 
 
-def _row_problem(mask: Tensor, sparsity: float) -> str:
+def _row_problem(mask: Tensor, sparsity: float | Fraction) -> str:
     inputs = mask.shape[1]
     least, required = inputs - int(mask.sum(-1).max()), prune_count(inputs, sparsity)
     return f"a row of {inputs} weights has {least} pruned, fewer than {required}" if least < required else ""
@@ -157,18 +162,23 @@ def _bits_problem(weight: Tensor, bits: int, group: int, act_order: bool) -> str
 
 
 def check_total(reports: Sequence[LayerReport], compression: Compression) -> None:
-    """Raises RuntimeError if a method with a guarantee over the model pruned another number of weights.
+    """Raises RuntimeError if the method pruned another number of weights than it guarantees for a sparsity or a band.
 
-    Of N scalars in all reports it must prune floor(N * level), or floor(N * to) - floor(N * from) for a band. Options
-    with `prunes_more` may increase the number. The number per matrix is free. Methods without this guarantee pass.
+    With a guarantee over the model, of N scalars in all reports it must prune floor(N * level), or floor(N * to) -
+    floor(N * from) for a band; with another, the sum of what it guarantees for each matrix, which an allocation only
+    moves between matrices. Options with `prunes_more` may increase the number. Other levels pass.
     """
-    if METHODS[compression.method].guarantee != "model":
+    kind, level = parse_level(compression.level)
+    guarantee = METHODS[compression.method].guarantee
+    if kind not in ("sparsity", "band") or not guarantee:
         return
     total = sum(report.weights for report in reports)
     pruned = sum(report.pruned for report in reports)
-    kind, level = parse_level(compression.level)
-    low, high = level if kind == "band" else (0, level)
-    required = prune_count(total, high) - prune_count(total, low)
+    if guarantee == "model":
+        low, high = level if kind == "band" else (0, level)
+        required = prune_count(total, high) - prune_count(total, low)
+    else:
+        required = sum(guaranteed_count(guarantee, report.rows, report.inputs, level) for report in reports)
     options = function_options(compression)
     more = any(value and METHODS[compression.method].options[name].prunes_more for name, value in options.items())
     if pruned < required or (pruned > required and not more):

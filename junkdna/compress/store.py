@@ -3,14 +3,17 @@
 import gc
 import json
 import logging
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from junkdna.compress.apply import Reports, Results, compress_matrix, select_prunables
+from junkdna.compress.apply import Levels, Reports, Results, compress_matrix, select_prunables
 from junkdna.compress.artifact import write_artifact
+from junkdna.compress.block_levels import allocation_of, matrix_levels
+from junkdna.compress.outliers import outlier_ratios
 from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
 from junkdna.data.calibration_file import CalibrationRows, read_calibration
@@ -24,6 +27,7 @@ from junkdna.storage.file_errors import check_made_from, check_same_bytes
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell import Compression, parse_compression
 from junkdna.study.methods import METHODS, load_module
+from junkdna.study.options import compression_options
 
 if TYPE_CHECKING:
     from junkdna.study.compress_settings import CompressedSettings
@@ -38,10 +42,11 @@ def make_compressed(
 ) -> None:
     """Compress the plain model in `model_folder` and write the compressed weights to `output` atomically.
 
-    `calibration` is a file of calibration rows, for methods that need
-    one. Weights are compressed in the dtype in which the model is loaded. In addition to masks and weights, the file
-    contains the settings and their fingerprint, the ids of the calibration samples, and the report on every matrix. A
-    method's `prepare` caches its results in a folder named after the method inside the model folder.
+    `calibration` is a file of calibration rows, for compressions that need one. Weights are compressed in the dtype in
+    which the model is loaded. In addition to masks and weights, the file contains the settings and their fingerprint,
+    the ids of the calibration samples, and the report on every matrix. A method's `prepare` caches its results in a
+    folder named after the method inside the model folder. For allocation owl, the dense model first runs once on the
+    calibration rows.
     """
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings.compression)
@@ -49,22 +54,22 @@ def make_compressed(
     check_made_from(model_folder / MANIFEST, manifest["settings_fingerprint"], settings.inputs["model"])
     model = load_plain(model_folder, settings.model_kind, settings.model_dtype)
     check_finite(model, model_folder)
-    reports = Reports(model, compression, prunable(model))
     prunables = select_prunables(model, compression)
     facts: dict = {
         "settings": json.loads(canonical_json(settings)),
         "digest": settings_fingerprint(settings),
         "model_digest": manifest["digest"],
     }
-    statistics = METHODS[compression.method].statistics
-    if statistics:
+    batches: list[Batch] = []
+    if compression.calibrated:
         rows = _calibration_rows(calibration, settings.inputs["calibration"], model_folder, manifest["digest"])
         facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
         facts["calibration_tokens"] = sum(map(len, rows.ids))
-        batches, compress = _batches(model, rows), partial(compress_matrix, compression=compression)
-        results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
-    else:
-        results = _uncalibrated(prunables, compression, model_folder / compression.method, device)
+        batches = _batches(model, rows)
+    ratios = _outlier_ratios(model, prunables, compression, batches, device)
+    levels = matrix_levels(prunables, compression, ratios)
+    reports = Reports(model, compression, prunable(model), levels, ratios)
+    results = _results(model, prunables, compression, levels, batches, model_folder, device)
 
     def named_results() -> Results:
         by_name = {target.name: target for target in prunables}
@@ -106,9 +111,37 @@ def _batches(model: nn.Module, rows: CalibrationRows) -> list[Batch]:
     return [Batch(*pad([rows.ids[i] for i in batch], "cpu")) for batch in batches]
 
 
-def _uncalibrated(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:
+def _outlier_ratios(
+    model: nn.Module, prunables: list[Prunable], compression: Compression, batches: list[Batch], device: str
+) -> dict[str, Fraction] | None:
+    """The outlier ratio of each block of the dense model for allocation owl; None for other allocations."""
+    if allocation_of(compression) != "owl":
+        return None
+    threshold = compression_options(compression)["owl_threshold"]
+    return outlier_ratios(model, prunables, batches, threshold, device)
+
+
+def _results(
+    model: nn.Module,
+    prunables: list[Prunable],
+    compression: Compression,
+    levels: Levels,
+    batches: list[Batch],
+    folder: Path,
+    device: str,
+) -> Results:
+    """Yields the result of each matrix. Methods with statistics compress the model in place, block by block."""
+    if statistics := METHODS[compression.method].statistics:
+        compress = partial(compress_matrix, compression=compression, levels=levels)
+        return calibrated(model, prunables, batches, compress, statistics == "gram", device)
+    return _without_statistics(prunables, compression, levels, folder / compression.method, device)
+
+
+def _without_statistics(
+    prunables: list[Prunable], compression: Compression, levels: Levels, folder: Path, device: str
+) -> Results:
     prepare = getattr(load_module(compression.method), "prepare", None)
     for target in prunables:
         weight = target.matrix().to(device)
         prepared = prepare(folder, target.name, weight) if prepare else {}
-        yield target.name, compress_matrix(target.name, weight, None, compression, **prepared)
+        yield target.name, compress_matrix(target.name, weight, None, compression, levels, **prepared)

@@ -27,7 +27,6 @@ from junkdna.study.compress_settings import calibration_file_settings, calibrati
 from junkdna.study.file_kinds import check_kind
 from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, resolve, study_document
-from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, wheel_path
 from junkdna.study.settings_from_study import tokens_file_settings
 from junkdna.study.source_settings import example_settings, model_settings, wheel_settings
@@ -153,7 +152,7 @@ def inputs_of_cell(wildcards: "Wildcards") -> dict[str, str | list[str]]:
 def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
     """The calibration file of a stored compression; empty for methods that need none."""
     compression = parse_compression(wildcards.compression)
-    if not METHODS[compression.method].statistics:
+    if not compression.calibrated:
         return []
     return [calibration_path(wildcards.model, calibration_of(compression), wildcards.seed)]
 

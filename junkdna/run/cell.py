@@ -19,6 +19,7 @@ import pyarrow as pa
 import torch
 
 from junkdna.compress import apply
+from junkdna.compress.block_levels import matrix_levels
 from junkdna.compress.masks import write_result
 from junkdna.compress.scope import prunable
 from junkdna.data.tokenizer import load_tokenizer
@@ -242,7 +243,9 @@ def _compress(
     head_names = head if settings.training is not None and settings.training.prune_head else None
     scope = prunable(model, head_names)
     prunables = apply.select_prunables(model, key.compression, head_names)
-    reports, masks = apply.Reports(model, key.compression, scope), {}
+    computes = key.compression.level and artifact is None
+    levels = matrix_levels(prunables, key.compression) if computes else None
+    reports, masks = apply.Reports(model, key.compression, scope, levels), {}
     if not key.compression.level:
         return [], masks, reports.report()
     if artifact is not None:

@@ -54,6 +54,22 @@ class Compression:
         kind, value = parse_level(self.level)
         return LEVEL_KINDS[kind].sparsity(value)
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether it reads calibration samples: for its method, or for an allocation by outliers."""
+        method = METHODS.get(self.method)
+        return method is not None and (bool(method.statistics) or ("allocation", "owl") in self.options)
+
+    @property
+    def stored(self) -> bool:
+        """Whether a separate job computes it once for all cells of a model."""
+        return self.calibrated or (self.method in METHODS and METHODS[self.method].precompute)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the result depends on the seed: by random draws or by the calibration samples."""
+        return self.calibrated or (self.method in METHODS and METHODS[self.method].random)
+
 
 @dataclass(frozen=True, order=True)
 class Cell:
@@ -85,11 +101,10 @@ class Cell:
 
     @property
     def compressed_path(self) -> str | None:
-        """Path of the compressed weights that the cell reads; None for dense and methods without `precompute`."""
-        method = METHODS.get(self.compression.method)
-        if method is None or not method.precompute:
+        """Path of the compressed weights that the cell reads; None for compressions that are not `stored`."""
+        if not self.compression.stored:
             return None
-        return compressed_path(self.model, self.compression, self.seed if method.seeded else 0)
+        return compressed_path(self.model, self.compression, self.seed if self.compression.seeded else 0)
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from math import prod
 
 from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
+from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import FORMATS, TEXT_ANSWERS, format_of, kinds_answered, picks
-from junkdna.study.methods import METHODS, Method
+from junkdna.study.methods import METHODS
 from junkdna.study.recovery import base_protocol
 from junkdna.study.study import Experiment, Resolved, Study
 from junkdna.study.task import Task
@@ -50,17 +51,17 @@ def check_compressions(place: str, exp: Experiment, resolved: Resolved) -> None:
                 f"context_tokens: 512}}}}`."
             )
         _check_name("calibration", grid.calibration, calibrations, where)
-        _check_transfer(where, METHODS[grid.method], exp, resolved)
+        _check_transfer(where, grid, exp, resolved)
 
 
-def _check_transfer(where: str, method: Method, exp: Experiment, resolved: Resolved) -> None:
+def _check_transfer(where: str, grid: CompressionGrid, exp: Experiment, resolved: Resolved) -> None:
     masked = [mode for mode in exp.transfer if mode not in WITHOUT_MASK]
-    if method.gives == "weight" and masked:
+    if METHODS[grid.method].gives == "weight" and masked:
         raise UserError(
             f"{where} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer none, or "
             "sparse_to_dense (compressed at the start, then all weights train)."
         )
-    if not method.precompute or set(exp.transfer) == {"none"}:
+    if not any(each.stored for each in grid.compressions()) or set(exp.transfer) == {"none"}:
         return
     for use in exp.tasks:
         if resolved.study.protocol(exp.protocol, resolved.tasks[use.task]).prune_head:

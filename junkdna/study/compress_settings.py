@@ -8,7 +8,7 @@ from junkdna.storage.fingerprint import code_fingerprint, settings_fingerprint
 from junkdna.study.calibration import Calibration
 from junkdna.study.cell import Compression
 from junkdna.study.methods import METHODS
-from junkdna.study.options import compression_options
+from junkdna.study.options import settings_options
 from junkdna.study.settings_base import SETTINGS_VERSION, Settings
 from junkdna.study.source_settings import data_files_digest, example_settings, model_settings
 from junkdna.study.sources import PinnedSource, WheelPin, pinned
@@ -90,9 +90,9 @@ def calibration_of(compression: Compression) -> str:
 
 def compressed_settings(model: str, compression: Compression, seed: int, resolved: Resolved) -> CompressedSettings:
     """Everything that compressed weights depend on."""
-    method, spec = METHODS[compression.method], resolved.study.models[model]
+    spec = resolved.study.models[model]
     inputs = {"model": settings_fingerprint(model_settings(model, resolved))}
-    if method.statistics:
+    if compression.calibrated:
         calibration = calibration_file_settings(model, calibration_of(compression), seed, resolved)
         inputs["calibration"] = settings_fingerprint(calibration)
     return CompressedSettings(
@@ -101,8 +101,8 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         model_kind=spec.kind,
         model_dtype=spec.dtype,
         compression=compression.tag,
-        options=compression_options(compression),
-        seed=seed if method.seeded else 0,
+        options=settings_options(compression),
+        seed=seed if compression.seeded else 0,
         inputs=inputs,
-        code=code_fingerprint("junkdna.compress.store", method.module),
+        code=code_fingerprint("junkdna.compress.store", METHODS[compression.method].module),
     )

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pydantic import Field, create_model, field_validator, model_validator
 
 from junkdna.errors import unknown_name
+from junkdna.study.allocation import Allocation, check_allocation, check_fit
 from junkdna.study.cell import Compression
 from junkdna.study.levels import LEVEL_KINDS, Level, family, read_format
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method, Option
@@ -36,6 +37,9 @@ class _Grid(StrictModel):
     rank: list[float] | None = None
     embeddings: bool | None = Field(None, description=SCOPE_OPTIONS["embeddings"].meaning)
     layers: list[str] | None = Field(None, description=SCOPE_OPTIONS["layers"].meaning)
+    allocation: Allocation | None = Field(None, description=SCOPE_OPTIONS["allocation"].meaning)
+    owl_threshold: float | None = Field(None, allow_inf_nan=False, description=SCOPE_OPTIONS["owl_threshold"].meaning)
+    owl_lambda: float | None = Field(None, allow_inf_nan=False, description=SCOPE_OPTIONS["owl_lambda"].meaning)
     calibration: Name | None = Field(None, description=SCOPE_OPTIONS["calibration"].meaning)
 
     @field_validator("sparsity", "keep", "bits", "format", "rank", "layers", mode="before")
@@ -66,6 +70,13 @@ class _Grid(StrictModel):
                 raise ValueError(f"layers {pattern!r} must be names joined by dots, such as 11.mlp or 8-11.attention")
         return sorted({*value}) if value else value
 
+    @field_validator("allocation", mode="before")
+    @classmethod
+    def _allocation_is_valid(cls, value: object) -> object:
+        if value is not None:
+            check_allocation(value)
+        return value
+
     @model_validator(mode="after")
     def _levels_and_options_fit_method(self) -> "_Grid":
         if self.method not in METHODS:
@@ -77,7 +88,8 @@ class _Grid(StrictModel):
         if longest > MAX_TAG:
             raise ValueError(
                 f"levels and options give a file name of {longest} characters, more than {MAX_TAG}; use fewer or "
-                "shorter layers (ranges such as 8-11, short names such as mlp), or two entries"
+                "shorter layers (ranges such as 8-11, short names such as mlp), whole numbers in allocation (they are "
+                "relative, so 3 and 5 do as well as 0.3 and 0.5), or two entries"
             )
         return self
 
@@ -94,6 +106,7 @@ class _Grid(StrictModel):
 
     def _check_options(self, method: Method) -> None:
         options = self._options()
+        check_fit(method, options, [*self.levels()])
         for name in sorted(options.keys() - method.options):
             close = get_close_matches(name, method.options, n=1)
             hint = f"did you mean {close[0]}? " if close else ""

@@ -8,7 +8,6 @@ from pathlib import Path
 from junkdna.study.cell import Cell, Compression, Knobs, calibration_path, has_shots
 from junkdna.study.compress_settings import calibration_of
 from junkdna.study.compression import CompressionGrid
-from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, MODELS, wheel_path
 from junkdna.study.recovery import recovery_protocol
 from junkdna.study.source_settings import example_settings
@@ -36,8 +35,7 @@ def levels(grids: list[CompressionGrid]) -> list[Compression]:
 
 def canonical(cell: Cell) -> Cell:
     """The cell, with seed 0 if nothing depends on the seed (no training, no random mask, no calibration)."""
-    seeded = cell.compression.level and METHODS[cell.compression.method].seeded
-    return cell if cell.transfer != "none" or seeded else replace(cell, seed=0)
+    return cell if cell.transfer != "none" or cell.compression.seeded else replace(cell, seed=0)
 
 
 def reference(cell: Cell) -> Cell:
@@ -111,7 +109,7 @@ def files_before(cells: list[Cell], resolved: Resolved) -> dict[str, list[str]]:
     """
     tokens = dict.fromkeys(cell.tokens_path(role) for cell in cells for role in cell.roles)
     compressed = stored(cells)
-    calibrated = [cell for cell in compressed if METHODS[cell.compression.method].statistics]
+    calibrated = [cell for cell in compressed if cell.compression.calibrated]
     drawn = [calibration_path(cell.model, calibration_of(cell.compression), cell.seed) for cell in calibrated]
     return {
         "wheels": [wheel_path(wheel) for wheel in used_wheels(cells, resolved)],

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fractions import Fraction
 
 from junkdna.study.number_formats import NUMBER_FORMATS
 
@@ -153,6 +154,11 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         is_identity=lambda value: value == 1,
     ),
 }
+
+
+def exact(number: float | Fraction) -> Fraction:
+    """A number as the decimal that it prints as: 0.7 is 7/10, not the float just below."""
+    return number if isinstance(number, Fraction) else Fraction(repr(float(number)))
 
 
 def parse_level(text: str) -> tuple[str, Level]:

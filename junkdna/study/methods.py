@@ -64,11 +64,35 @@ SCOPE_OPTIONS: dict[str, Option] = {
         meaning="name patterns of the matrices to compress, such as 11.mlp; the others stay dense",
         label={(): "all layers", "*": "only {}"},
     ),
+    "allocation": Option(
+        default="uniform",
+        meaning="how the sparsity is divided among the blocks: uniform, owl (less for blocks with more outliers), or a "
+        "list of relative sparsities of the blocks",
+        label={"uniform": "every block alike", "owl": "OWL", "*": "blocks in proportion {}"},
+    ),
+    "owl_threshold": Option(
+        default=5.0,
+        minimum=0,
+        meaning="with allocation owl: a weight is an outlier if its score is more than this multiple of the block's "
+        "mean score (M of the paper)",
+        label={"*": "outliers above {} times the mean"},
+    ),
+    "owl_lambda": Option(
+        default=0.08,
+        minimum=0,
+        maximum=0.5,
+        meaning="with allocation owl: how far the sparsity of a block may be from the overall sparsity, as a fraction "
+        "of its weights (lambda of the paper)",
+        label={"*": "blocks within {} of the sparsity"},
+    ),
     "calibration": Option(
         default=None, meaning="a name among the study's calibrations", label={"*": "calibrated on {}"}
     ),
 }
-"""Options that select the matrices and texts that a method gets. They are not passed to its function."""
+"""Options that select the matrices, the level of each and the texts that a method gets. They are not passed to its
+function."""
+
+ALLOCATION = ("allocation", "owl_threshold", "owl_lambda")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +103,8 @@ class Method:
     - `over`: whether its function gets the model (`masks`) or one matrix (`compress`).
     - `levels`: the kinds of level it accepts (`levels.LEVEL_KINDS`).
     - `options`: keyword arguments of its function, as the arguments of `Option`.
-    - `scope`: which of `SCOPE_OPTIONS` it accepts; methods with statistics also accept `calibration`.
+    - `scope`: ("embeddings",) if it accepts this one of `SCOPE_OPTIONS`. All methods accept `layers`, methods with
+      statistics `calibration`, and those that `allocates` the options of allocations and `calibration`.
     - `gives`: a mask (kept weights do not change), a weight (nothing is pruned), or both.
     - `statistics`: what it needs of each layer's inputs: nothing, square_sums (norms) or gram (second moments).
     - `random`: whether it draws from the generator.
@@ -111,11 +136,12 @@ class Method:
         """Replaces the literals of `options` with `Option`s, and adds the options of the scope. Raises ValueError for
         an inconsistent declaration."""
         options = {name: Option(**literals) for name, literals in self.options.items()}
-        scope = (*self.scope, *(("calibration",) if self.statistics else ()))
-        if unknown := {*scope} - {*SCOPE_OPTIONS}:
-            raise unknown_name("scope", min(unknown), SCOPE_OPTIONS)
+        if unknown := {*self.scope} - {"embeddings"}:
+            raise unknown_name("scope", min(unknown), ["embeddings"])
+        given = {*self.scope, "layers", *(ALLOCATION if self.allocates else ())}
+        given |= {"calibration"} if self.statistics or self.allocates else set()
+        scope = tuple(name for name in SCOPE_OPTIONS if name in given)
         object.__setattr__(self, "caption", self.caption or self.label)
-        object.__setattr__(self, "scope", scope)
         object.__setattr__(self, "options", options | {name: SCOPE_OPTIONS[name] for name in scope})
         self._check()
 
@@ -148,7 +174,7 @@ class Method:
     @property
     def function_options(self) -> dict[str, Option]:
         """The options that its function takes: all except those of the scope."""
-        return {name: option for name, option in self.options.items() if name not in self.scope}
+        return {name: option for name, option in self.options.items() if name not in SCOPE_OPTIONS}
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -156,9 +182,9 @@ class Method:
         return {name: option.default for name, option in self.options.items()}
 
     @property
-    def seeded(self) -> bool:
-        """Whether the result depends on the seed: by random draws or by the calibration samples."""
-        return self.random or bool(self.statistics)
+    def allocates(self) -> bool:
+        """Whether a sparsity can be divided among blocks: the method prunes a number in each matrix or row."""
+        return "sparsity" in self.levels and self.guarantee in ("matrix", "row")
 
     @property
     def module(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from junkdna.errors import UserError
+from junkdna.study.allocation import ALLOCATIONS, OWL_OPTIONS, number_text, read_allocation
 from junkdna.study.cell import Compression
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Option
 from junkdna.study.number_formats import NUMBER_FORMATS
@@ -22,6 +23,7 @@ def option_values(method: str, options: tuple[tuple[str, str], ...], family: str
     """The value of every option of a method that applies to levels of a family (`levels.family`), including defaults;
     the inverse of `option_texts`.
 
+    Options that nothing reads are left out: a calibration that is not set, and those of OWL with another allocation.
     Raises UserError for text that `option_texts` does not write, and for an option that does not apply.
     """
     texts = dict(options)
@@ -36,7 +38,13 @@ def option_values(method: str, options: tuple[tuple[str, str], ...], family: str
         raise UserError(
             f"method {method}: options {text!r} are not written as in a compression name; its options: {names}."
         )
-    return values
+    return {name: value for name, value in values.items() if _is_read(name, value, values)}
+
+
+def _is_read(name: str, value: object, values: Mapping[str, object]) -> bool:
+    if name in OWL_OPTIONS:
+        return values["allocation"] == "owl"
+    return not (name == "calibration" and value is None)
 
 
 def compression_options(compression: Compression) -> dict[str, object]:
@@ -44,6 +52,13 @@ def compression_options(compression: Compression) -> dict[str, object]:
     if not compression.level:
         return {}
     return option_values(compression.method, compression.options, compression.family)
+
+
+def settings_options(compression: Compression) -> dict[str, object]:
+    """`compression_options` as settings of jobs record them: without `layers` and `allocation` at their defaults."""
+    common = {name: SCOPE_OPTIONS[name].default for name in ("layers", "allocation")}
+    values = compression_options(compression)
+    return {name: value for name, value in values.items() if name not in common or value != common[name]}
 
 
 def function_options(compression: Compression) -> dict[str, object]:
@@ -69,7 +84,7 @@ def option_error(option: Option, value: object) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return "+".join(value)
+        return "+".join(each if isinstance(each, str) else number_text(each) for each in value)
     return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
@@ -78,4 +93,6 @@ def _value(text: str, default: object) -> object:
         return text == "true"
     if isinstance(default, int | float):
         return type(default)(text)
+    if default in ALLOCATIONS:
+        return read_allocation(text)
     return text.split("+") if isinstance(default, tuple) else text

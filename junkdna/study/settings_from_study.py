@@ -12,7 +12,7 @@ from junkdna.study.cell_settings import CellSettings, GenerateSettings, ScoringS
 from junkdna.study.compress_settings import compressed_settings
 from junkdna.study.formats import FORMATS, format_module, format_of, tokens_format
 from junkdna.study.methods import METHODS
-from junkdna.study.options import compression_options
+from junkdna.study.options import settings_options
 from junkdna.study.settings_base import SETTINGS_VERSION
 from junkdna.study.source_settings import example_settings, model_settings
 from junkdna.study.study import Protocol, Resolved
@@ -35,7 +35,7 @@ def cell_settings(cell: Cell, resolved: Resolved) -> CellSettings:
         format=answer_format,
         model_kind=model.kind,
         model_dtype=model.dtype,
-        options=compression_options(cell.compression),
+        options=settings_options(cell.compression),
         inputs=_inputs(cell, resolved),
         code=code_fingerprint(*_modules(cell, answer_format)),
         scoring=None if trained else ScoringSettings(protocol.length_normalization, dtype),

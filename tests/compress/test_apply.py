@@ -78,6 +78,9 @@ def test_achieved_sparsity_equals_the_level(ran):
     for cell, row in ran.items():
         if METHODS.get(cell.compression.method) and METHODS[cell.compression.method].gives == "weight":
             assert row["achieved_sparsity"] == 0
+        elif "layers" in cell.compression.tag:  # one of two blocks of the same size
+            expected = cell.compression.nominal_sparsity / 2
+            assert row["achieved_sparsity"] == pytest.approx(expected, abs=2e-3), cell.key
         elif "reference_ties" not in cell.compression.tag:
             assert row["achieved_sparsity"] == pytest.approx(cell.compression.nominal_sparsity, abs=2e-3), cell.key
 
@@ -107,11 +110,56 @@ def test_the_footer_reports_every_matrix(ran):
         named = {*report["layers"], *report["left_dense"]}
         assert named >= scope
         assert report["effective_bits_per_weight"] == ran[cell]["effective_bits_per_weight"]
-        if cell.compression.tag == "svd-rank0.25,layers=0":
+        if layers := dict(cell.compression.options).get("layers"):
             assert report["left_dense"]
-            assert all(".0." in name for name in report["layers"])
+            assert all(f".{layers}." in name for name in report["layers"])
+            assert not any(f".{layers}." in name for name in report["left_dense"])
         elif cell.compression.level:
             assert not report["left_dense"]
+
+
+def test_the_footer_reports_the_blocks_of_an_allocation(ran):
+    """All weights that any allocation prunes at 0.5 are as many as with a uniform one, to the last one."""
+    for cell in ran:
+        report = read_footer(Path(cell.path))["compression"]
+        allocation = dict(cell.compression.options).get("allocation")
+        assert ("blocks" in report) == (allocation is not None)
+        if allocation is None:
+            continue
+        uniform = next(
+            other for other in ran
+            if other.model == cell.model and other.compression.tag in (f"{cell.compression.method}-0.5",
+                                                                       f"{cell.compression.method}-0.5,calibration=phrases")
+        )  # fmt: skip
+        first, second = report["blocks"].values()
+        if allocation == "owl":
+            assert abs(first["sparsity"] - 0.5) == pytest.approx(0.08, abs=2e-3)
+            assert (first["sparsity"] < second["sparsity"]) == (first["outlier_ratio"] > second["outlier_ratio"])
+        else:
+            ratio = {"1+2": 2, "2+1": 0.5}[allocation]
+            assert second["sparsity"] / first["sparsity"] == pytest.approx(ratio, rel=0.01)
+        if "embeddings" not in cell.compression.tag:
+            assert ran[cell]["achieved_sparsity"] == ran[uniform]["achieved_sparsity"]
+
+
+def test_layers_leave_the_other_block_bit_for_bit(ran):
+    for cell in ran:
+        layers = dict(cell.compression.options).get("layers")
+        if layers is None or cell.transfer != "none":
+            continue
+        dense, model = plain(cell.model), plain(cell.model)
+        scope = apply.select_prunables(model, cell.compression)
+        assert {each.block[-1] for each in scope} == {layers}
+        if cell.compressed_path:
+            results = apply.artifact_results(read_artifact(Path(cell.compressed_path)), model, scope)
+        else:
+            results = apply.compress_each(scope, cell.compression, None)
+        by_name = {each.name: each for each in scope}
+        for name, result in results:
+            write_result(by_name[name], result)
+        same = {name: torch.equal(weight, model.get_parameter(name)) for name, weight in dense.named_parameters()}
+        assert not any(same[name] for name in by_name), cell.compression.tag
+        assert all(unchanged for name, unchanged in same.items() if name not in by_name)
 
 
 def test_weights_really_change_as_the_method_says(ran):
@@ -142,7 +190,7 @@ def test_compressed_weights_are_shared_and_record_their_origin(ran):
         settings = study_settings.compressed_settings(cell.model, cell.compression, cell.seed, resolved)
         assert canonical_json(facts["settings"]) == canonical_json(settings)
         assert facts["digest"] == study_settings.cell_settings(cell, resolved).inputs["compressed"]
-        if METHODS[cell.compression.method].statistics:
+        if cell.compression.calibrated:
             assert len(facts["sample_ids"]) == len({*facts["sample_ids"]}) == 6
 
 
@@ -150,7 +198,7 @@ def test_methods_that_calibrate_share_their_samples(ran):
     ids = {
         tuple(read_artifact(Path(cell.compressed_path)).facts["sample_ids"])
         for cell in ran
-        if cell.compressed_path and METHODS[cell.compression.method].statistics
+        if cell.compressed_path and cell.compression.calibrated
     }
     assert len(ids) == 1
 
@@ -246,7 +294,9 @@ def test_every_printed_command_runs(ran, tmp_path):
         shutil.copytree(f"results/{folder}", tmp_path / folder)
         shutil.rmtree(f"results/{folder}")
     try:
-        lines = [line for line in plan.commands(resolved) if "wanda-0.5" in line and "tiny" in line]
+        lines = [
+            line for line in plan.commands(resolved) if "wanda-0.5,calibration=phrases/" in line and "tiny" in line
+        ]
         lines = [line for line in plan.commands(resolved) if "junkdna calibration" in line and "/tiny/" in line] + lines
         words = [shlex.split(line)[4:] for line in lines]  # after JUNKDNA_STUDY=... python -m junkdna
         assert [each[0] for each in words] == ["calibration", "compress", "cell"] + ["cell"] * (len(lines) - 3)

@@ -232,8 +232,17 @@ def test_reference_ties_may_prune_more_but_not_less():
         check_total(two_matrices(), at("magnitude", 0.3, reference_ties=True))
 
 
-def test_other_methods_have_no_total():
-    check_total(two_matrices(), at("wanda", 0.9))
+def test_totals_of_matrices_and_rows_are_exact():
+    """48 weights in rows of 12 (see WEIGHT): 24 pruned in one matrix, none in the other."""
+    for method in ("wanda", "magnitude_layer", "sparsegpt"):
+        check_total(two_matrices(), at(method, 0.25))
+        for sparsity in (0.1, 0.5):
+            with pytest.raises(RuntimeError, match="pruned 24 of 96 weights, not"):
+                check_total(two_matrices(), at(method, sparsity))
+
+
+def test_other_levels_have_no_total():
+    check_total(two_matrices(), at("wanda", (2, 4)))
     check_total([report(None, "svd", 0.5, WEIGHT)], at("svd", 0.5))
 
 

@@ -65,6 +65,12 @@ def test_a_head_is_in_no_stored_compression(world):
     text = error_of(study)
     assert "method wanda" in text
     assert "prune_head" in text
+    owl = {"method": "magnitude_layer", "sparsity": 0.5, "allocation": "owl", "calibration": "phrases"}
+    study["experiments"]["trained"]["compressions"] = [owl]
+    assert "method magnitude_layer" in error_of(study)
+    del owl["calibration"]
+    owl["allocation"] = [1, 2]
+    assert grid.all_cells(resolve(study, "study.yaml"))
     study["experiments"]["trained"]["compressions"] = [{"method": "magnitude", "sparsity": 0.5}]
     assert grid.all_cells(resolve(study, "study.yaml"))
 
@@ -78,3 +84,16 @@ def test_seeds_of_calibrated_methods_are_kept_without_training(world):
     assert len({cell.compressed_path for cell in cells if cell.compressed_path}) == 3
     assert len(grid.stored(cells)) == 3
     assert grid.calibrations(cells) == ["phrases"]
+
+
+def test_owl_draws_samples_for_a_method_that_needs_none(world):
+    layer = {"method": "magnitude_layer", "sparsity": 0.5}
+    both = [{**layer, "allocation": [1, 2]}, {**layer, "allocation": "owl", "calibration": "phrases"}]
+    changes = {"transfer": ["none"], "tasks": ["hues"], "seeds": [0, 1, 2]}
+    cells = grid.all_cells(resolve(methods(compressions=both, **changes), "study.yaml"))
+    assert sorted(cell.seed for cell in cells if ("allocation", "owl") in cell.compression.options) == [0, 1, 2]
+    assert [cell.seed for cell in cells if ("allocation", "1+2") in cell.compression.options] == [0]
+    assert (
+        len(grid.files_before(cells, resolve(methods(compressions=both, **changes), "study.yaml"))["calibrations"]) == 3
+    )
+    assert all(("allocation", "owl") in cell.compression.options for cell in grid.stored(cells))

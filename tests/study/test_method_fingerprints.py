@@ -58,7 +58,7 @@ def moved_by(file: Path, old: str, new: str, resolved: Resolved) -> set[str]:
         ("rtn", '"default": 128', '"default": 64'),
         ("gptq", '"default": 128', '"default": 64'),
         ("magnitude", '"prunes_more": True', '"prunes_more": False'),
-        ("svd", 'scope=("layers",)', "scope=()"),
+        ("largest", 'scope=("embeddings",)', "scope=()"),
         ("random", "random=True", "random=False"),
     ],
 )

@@ -13,10 +13,10 @@ from junkdna.study import declarations, methods
 from junkdna.study.cell import Compression
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import SCOPE_OPTIONS
-from junkdna.study.options import compression_options, function_options, option_texts, option_values
+from junkdna.study.options import compression_options, function_options, option_texts, option_values, settings_options
 
 METHODS = methods.METHODS
-STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram"}
+STATISTICS = {"wanda": "square_sums", "sparsegpt": "gram", "gptq": "gram", "svd_whitened": "gram"}
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,37 @@ def test_functions_take_what_the_table_says(name):
     assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
+def uses(compression: Compression) -> tuple[bool, bool, bool]:
+    return compression.stored, compression.seeded, compression.calibrated
+
+
 def test_what_depends_on_a_seed_and_what_is_stored():
     assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
     assert [name for name, method in METHODS.items() if method.random] == ["random"]
-    assert {name for name, method in METHODS.items() if method.seeded} == {"random", *STATISTICS}
+    level = {"nm": "keep2of4", "band": "0.1to0.2", "gptq": "4bit", "rtn": "4bit"}
+    each = {name: Compression(name, level.get(name, "0.5")) for name in METHODS}
+    assert {name for name in METHODS if each[name].seeded} == {"random", *STATISTICS}
+    assert {name for name in METHODS if each[name].calibrated} == {*STATISTICS}
+    assert {name for name in METHODS if each[name].stored} == {"svd", *STATISTICS}
     assert {name for name, method in METHODS.items() if method.precompute} == {"svd", *STATISTICS}
-    assert all(("calibration" in method.options) == bool(method.statistics) for method in METHODS.values())
+    assert all(
+        ("calibration" in method.options) == (bool(method.statistics) or name == "magnitude_layer")
+        for name, method in METHODS.items()
+    )
+    assert uses(Compression()) == (False, False, False)
+
+
+def test_owl_makes_any_method_read_calibration_samples():
+    owl = (("allocation", "owl"), ("calibration", "c4"))
+    listed = Compression("magnitude_layer", "0.5", (("allocation", "1+2"),))
+    assert uses(listed) == (False, False, False)
+    assert uses(Compression("magnitude_layer", "0.5", owl)) == (True, True, True)
+
+
+def test_every_method_takes_layers_and_some_an_allocation():
+    assert all("layers" in method.options for method in METHODS.values())
+    allocating = {name for name, method in METHODS.items() if "allocation" in method.options}
+    assert allocating == {"magnitude_layer", "sparsegpt", "wanda"}
 
 
 @pytest.fixture
@@ -72,9 +97,9 @@ def declare(tmp_path, monkeypatch):
 
 
 def test_a_file_is_a_method_with_the_name_of_the_file(declare):
-    mine = declare(options={"power": {"default": 2, "meaning": "x"}}, scope=("layers",), caption=None)["mine"]
+    mine = declare(options={"power": {"default": 2, "meaning": "x"}}, scope=("embeddings",), caption=None)["mine"]
     assert (mine.name, mine.module, mine.caption) == ("mine", "junkdna.compress.methods.mine", "L")
-    assert mine.defaults == {"power": 2, "layers": ()}
+    assert mine.defaults.items() >= {"power": 2, "embeddings": False, "layers": (), "allocation": "uniform"}.items()
     assert [*mine.function_options] == ["power"]
 
 
@@ -84,7 +109,8 @@ def test_a_file_is_a_method_with_the_name_of_the_file(declare):
         ({"label": None}, "missing 1 required keyword-only argument: 'label'"),
         ({"colour": "red"}, "unexpected keyword argument 'colour'"),
         ({"levels": ("sparsty",)}, "unknown kind of level 'sparsty'. Did you mean 'sparsity'"),
-        ({"scope": ("layer",)}, "unknown scope 'layer'. Did you mean 'layers'"),
+        ({"scope": ("embedding",)}, "unknown scope 'embedding'. Did you mean 'embeddings'"),
+        ({"scope": ("layers",)}, "unknown scope 'layers'"),
         ({"guarantee": ""}, "must declare its guarantee: model, matrix or row"),
         ({"options": {"power": {"default": 1}}}, "missing 1 required keyword-only argument: 'meaning'"),
         (
@@ -119,7 +145,7 @@ def test_options_survive_their_text():
     given = {"group": 64, "symmetric": True, "act_order": False, "calibration": "c4"}
     texts = option_texts("gptq", given)
     assert texts == (("calibration", "c4"), ("group", "64"), ("symmetric", "true"))
-    assert option_values("gptq", texts, "bits") == given
+    assert option_values("gptq", texts, "bits") == {**given, "layers": ()}
     integers = Compression("gptq", "4bit", texts)
     assert function_options(integers) == {"group": 64, "symmetric": True, "act_order": False}
     assert compression_options(Compression()) == {}
@@ -131,12 +157,41 @@ def test_options_survive_their_text():
 
 def test_options_are_those_that_apply_to_the_level():
     c4 = (("calibration", "c4"),)
-    assert compression_options(Compression("gptq", "nvfp4", c4)) == {"act_order": False, "calibration": "c4"}
+    assert compression_options(Compression("gptq", "nvfp4", c4)) == {"act_order": False, "layers": (), "calibration": "c4"}
     assert function_options(Compression("gptq", "fp8", c4)) == {"act_order": False, "per_channel": False}
     assert function_options(Compression("rtn", "nf4")) == {}
     assert function_options(Compression("rtn", "5bit")) == {"group": 128, "symmetric": False}
     with pytest.raises(UserError, match="options 'group=64' are not written as in a compression name"):
         compression_options(Compression("rtn", "nvfp4", (("group", "64"),)))
+
+
+def test_allocations_survive_their_text():
+    listed = option_texts("magnitude_layer", {"allocation": [0.25, 3, 1e-05, 10.0]})
+    assert listed == (("allocation", "0.25+3+1e-05+10"),)
+    assert option_values("magnitude_layer", listed, "sparsity")["allocation"] == [0.25, 3, 1e-05, 10]
+    assert option_texts("wanda", {"allocation": "uniform", "owl_lambda": 0.08}) == ()
+    owl = option_texts("wanda", {"allocation": "owl", "owl_lambda": 0.1, "calibration": "c4"})
+    assert owl == (("allocation", "owl"), ("calibration", "c4"), ("owl_lambda", "0.1"))
+    values = {"layers": (), "allocation": "owl", "owl_threshold": 5, "owl_lambda": 0.1, "calibration": "c4"}
+    assert option_values("wanda", owl, "sparsity") == values
+    for text in ("owl+1", "", "1++2", "olw", "1.0+2"):
+        with pytest.raises(UserError, match="not written as in a compression name"):
+            option_values("wanda", (("allocation", text),), "sparsity")
+
+
+def test_options_that_nothing_reads_have_no_value():
+    values = {"embeddings": False, "layers": (), "allocation": "uniform"}
+    assert option_values("magnitude_layer", (), "sparsity") == values
+    texts = (("calibration", "c4"),)
+    assert option_values("wanda", texts, "sparsity").keys() == {"layers", "allocation", "calibration"}
+
+
+def test_settings_keep_their_fingerprint_without_layers_and_allocation():
+    assert settings_options(Compression("wanda", "0.5", (("calibration", "c4"),))) == {"calibration": "c4"}
+    assert settings_options(Compression("magnitude", "0.5")) == {"reference_ties": False, "embeddings": False}
+    assert settings_options(Compression("nm", "keep2of4")) == {}
+    chosen = settings_options(Compression("magnitude_layer", "0.5", (("allocation", "1+2"), ("layers", "mlp"))))
+    assert chosen == {"embeddings": False, "allocation": [1, 2], "layers": ["mlp"]}
 
 
 def test_unknown_name_lists_close_and_valid_ones():

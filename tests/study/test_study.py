@@ -9,6 +9,9 @@ from toy_study import DELETE, changed, error_of
 
 from junkdna.study.load import load_study
 
+LAYER = {"method": "magnitude_layer", "sparsity": [0.5]}
+OWL = {"method": "wanda", "sparsity": [0.5], "calibration": "phrases", "allocation": "owl"}
+
 
 def test_the_toy_study_and_the_default_study_are_valid(world, monkeypatch):
     assert list(load_study(Path("config.yaml")).study.active()) == ["context", "modes"]
@@ -83,12 +86,49 @@ def test_the_toy_study_and_the_default_study_are_valid(world, monkeypatch):
         ({"method": "svd", "rank": [40]}, ("rank 40", "not a number of singular values")),
         ({"method": "svd", "rank": [0.5], "layers": ["../x"]}, ("layers '../x'", "11.mlp")),
         ({"method": "svd", "rank": [0.5], "layers": []}, ("layers is empty", "omit it")),
+        ({"method": "rtn", "bits": [4], "layers": ["../x"]}, ("layers '../x'", "11.mlp")),
+        ({**LAYER, "allocation": "olw"}, ("unknown allocation 'olw'. Did you mean 'owl'?", "one number for each")),
+        ({**LAYER, "allocation": 0.5}, ("allocation 0.5 must be uniform, owl, or a list",)),
+        ({**LAYER, "allocation": []}, ("allocation lists no number above 0",)),
+        ({**LAYER, "allocation": [0, 0.0]}, ("allocation lists no number above 0",)),
+        ({**LAYER, "allocation": [1, -2]}, ("-2 is no relative sparsity", "from 0 to 1e+06")),
+        ({**LAYER, "allocation": [1, "x"]}, ("'x' is no relative sparsity",)),
+        ({**LAYER, "allocation": [1, float("inf")]}, ("inf is no relative sparsity",)),
+        ({**LAYER, "allocation": [1, 10**400]}, ("allocation.1", "more than 64 bits")),
+        ({**LAYER, "allocation": [1, True]}, ("True is no relative sparsity",)),
+        ({**OWL, "owl_lambda": float("nan")}, ("owl_lambda", "finite")),
+        ({**LAYER, "allocation": [1, 0.12345678]}, ("0.12345678", "six digits")),
+        ({**LAYER, "allocation": [0.25] * 90}, ("file name of", "whole numbers in allocation")),
+        ({**LAYER, "allocation": "owl"}, ("reads calibration with allocation: owl only, and needs it then",)),
+        ({**LAYER, "calibration": "c4"}, ("reads calibration with allocation: owl only",)),
+        ({**LAYER, "owl_lambda": 0.1}, ("owl_lambda is read with allocation: owl only",)),
+        ({**OWL, "sparsity": [0.5, 0.05]}, ("owl cannot reach sparsity 0.05", "use an owl_lambda up to 0.05")),
+        ({**OWL, "sparsity": 0.93}, ("owl cannot reach sparsity 0.93", "use an owl_lambda up to 0.07")),
+        ({**OWL, "owl_lambda": 0.6}, ("owl cannot reach sparsity 0.5", "up to 0.5")),
+        ({**OWL, "owl_threshold": -1}, ("owl_threshold of method wanda must be at least 0",)),
+        ({**OWL, "sparsity": None, "keep": [2], "of": 4}, ("allocation needs a sparsity", "Use sparsity")),
+        (
+            {"method": "magnitude", "sparsity": [0.5], "allocation": "owl"},
+            ("magnitude has no allocation", "Use magnitude_layer"),
+        ),
+        (
+            {"method": "random", "sparsity": [0.5], "allocation": [1, 2]},
+            ("random has no allocation", "Use magnitude_layer"),
+        ),
+        (
+            {"method": "rtn", "bits": [4], "allocation": "owl"},
+            ("rtn has no allocation", "magnitude_layer, sparsegpt, wanda"),
+        ),
+        ({"method": "svd_whitened", "rank": [0.5]}, ("svd_whitened needs calibration",)),
         ({"method": "band", "band": [10, 20]}, ("did you mean [0.1, 0.2]?",)),
         ({"method": "band", "band": [0.1, 0.2, 0.3]}, ("a pair [from, to]",)),
         ({"method": "gptq", "bits": [4]}, ("gptq needs calibration",)),
         ({"method": "wanda", "sparsity": [0.5], "keep": [2], "of": 4}, ("wanda takes sparsity", "or keep: [2]")),
         ({"method": "magnitude", "sparsity": [0.5], "calibration": "c4"}, ("magnitude has no option calibration",)),
-        ({"method": "nm", "keep": [2], "of": 4, "embeddings": True}, ("nm has no option embeddings", "none")),
+        (
+            {"method": "nm", "keep": [2], "of": 4, "embeddings": True},
+            ("nm has no option embeddings", "its options: layers"),
+        ),
         ({"method": "rtn", "bits": [4], "group": 65537}, ("option group of method rtn must be at most 65536", "65537")),
         ({"method": "rtn", "bits": [4], "grup": 64}, ("unknown key 'grup'. Did you mean 'group'",)),
         ({"method": "rtn", "bits": [4], "group": "big"}, ("group: must be a whole number (given: 'big')",)),

@@ -44,7 +44,7 @@ KEYS = [
     "study", "models", "tasks", "experiments", "protocols", "calibrations", "wheels", "run", "knobs", "context",
     "options", "shots",
     "answer_span", "data_fraction", "sparsity", "keep", "of", "bits", "rank", "band", "group", "layers",
-    "calibration", "method", "kind",
+    "allocation", "owl_lambda", "calibration", "method", "kind",
     "wheel", "local", "hub", "path", "file", "folder", "source", "seeds", "transfer", "title", "optional", "labels",
     "columns",
     "extract", "map", "fill", "splits", "hash_split", "<<", "__use_yte__", "__class__", "model_config", *WORDS, 0, 1,

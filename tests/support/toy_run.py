@@ -15,7 +15,6 @@ from junkdna.study.cell import Cell, calibration_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.grid import used_examples
 from junkdna.study.load import load_study
-from junkdna.study.methods import METHODS
 from junkdna.study.paths import EXAMPLES, MODELS, REPORT
 from junkdna.study.study import Resolved
 
@@ -50,7 +49,7 @@ def compress(cell: Cell, resolved: Resolved) -> None:
     if cell.compressed_path is None or Path(cell.compressed_path).exists():
         return
     of, rows = (cell.model, cell.compression, cell.seed), None
-    if METHODS[cell.compression.method].statistics:
+    if cell.compression.calibrated:
         name = compress_settings.calibration_of(cell.compression)
         rows = Path(calibration_path(cell.model, name, cell.seed))
         settings = compress_settings.calibration_file_settings(cell.model, name, cell.seed, resolved)

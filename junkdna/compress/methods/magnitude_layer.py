@@ -1,5 +1,7 @@
 """Magnitude pruning of each matrix separately: one threshold per matrix."""
 
+from fractions import Fraction
+
 from torch import Tensor
 
 from junkdna.compress.checks import check_matrix, prune_count
@@ -20,7 +22,7 @@ METHOD = Method(
 )
 
 
-def compress(weight: Tensor, statistics: None, level: float) -> MatrixResult:
+def compress(weight: Tensor, statistics: None, level: float | Fraction) -> MatrixResult:
     """The mask (True = kept) of one (out, in) matrix that prunes its smallest |w|; level = the fraction pruned.
 
     Of n scalars exactly floor(n * level) are pruned, smallest |w| first, ties by the lower row-major index: `magnitude`

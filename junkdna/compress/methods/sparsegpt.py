@@ -1,6 +1,7 @@
 """SparseGPT: prune by second-order saliency, column by column, and adjust the remaining columns to compensate."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -31,7 +32,7 @@ BLOCK = 128
 """Columns whose weights compete at a sparsity: their mask is chosen when the first of them is reached."""
 
 
-def compress(weight: Tensor, statistics: InputStatistics, level: float | tuple[int, int]) -> MatrixResult:
+def compress(weight: Tensor, statistics: InputStatistics, level: float | Fraction | tuple[int, int]) -> MatrixResult:
     """Mask (True = kept) and new weights of one (out, in) matrix (arXiv 2301.00774, algorithm 1).
 
     With U of `inverse_factor` (damping 1 %), the saliency of weight ij is |W_ij| / U_jj, with the value of W at the
@@ -94,7 +95,7 @@ class _Rule(NamedTuple):
     choose: Callable[[int, Tensor], Tensor]
 
 
-def _sparsity_rule(rows: int, inputs: int, sparsity: float) -> _Rule:
+def _sparsity_rule(rows: int, inputs: int, sparsity: float | Fraction) -> _Rule:
     def choose(first: int, saliencies: Tensor) -> Tensor:
         before, after = (prune_count(rows * columns, sparsity) for columns in (first, first + len(saliencies)))
         return keep_highest_per_row(saliencies.view(1, -1), saliencies.numel() - (after - before)).view_as(saliencies)

@@ -24,7 +24,6 @@ METHOD = Method(
     source="Eckart and Young 1936; LASER: Sharma et al. 2023, arXiv 2312.13558",
     over="matrix",
     levels=("rank",),
-    scope=("layers",),
     gives="weight",
     precompute=True,
 )
@@ -56,9 +55,9 @@ def compress(
     dtype. `factors` are those of `decompose(weight)`, valid for every level. `statistics` are ignored: the distance is
     that of the weights, not of the layer's outputs.
 
-    On some layers only (`scope.select_layers`) this is the layer-selective rank reduction of Sharma et al. 2023 (LASER,
-    arXiv 2312.13558). The layer keeps its shape and speed: the product of the factors is returned. Raises `UserError`
-    for NaN or infinite weights. Does not change `weight`.
+    With `layers` (`layer_patterns.select_layers`) this is the layer-selective rank reduction of Sharma et al. 2023
+    (LASER, arXiv 2312.13558). The layer keeps its shape and speed: the product of the factors is returned. Raises
+    `UserError` for NaN or infinite weights. Does not change `weight`.
     """
     check_matrix(weight)
     rank = kept_rank(*weight.shape, level)

@@ -10,9 +10,11 @@ from junkdna.analysis.series import Series, series_of, strength
 from junkdna.report.plotting import marks
 from junkdna.report.plotting.theme import GREY, LEVEL_COLORS, SPARE_DASHES
 from junkdna.study.cell import parse_compression
-from junkdna.study.methods import METHODS
+from junkdna.study.methods import METHODS, SCOPE_OPTIONS
 from junkdna.study.number_formats import NUMBER_FORMATS
 from junkdna.study.options import option_values
+
+LISTED = 8  # numbers of a list that a label names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +51,8 @@ def labels(several: Iterable[Series]) -> dict[Series, str]:
 def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = None) -> list[str]:
     """Footer sentence on the options that `labels` omits because all series with the option share its value.
 
-    Only options of the series `drawn` (by default all) are named. Flags that are off and empty lists are omitted.
+    Only options of the series `drawn` (by default all) are named. Flags that are off are omitted, and options on the
+    scope at their defaults.
     """
     several = list(several)
     names = _values(several if drawn is None else drawn)
@@ -57,7 +60,7 @@ def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = N
     texts = [
         _option_label(method, name, value)
         for name, (value, method) in shared.items()
-        if value is not False and value != ()
+        if value is not False and not (name in SCOPE_OPTIONS and value == SCOPE_OPTIONS[name].default)
     ]
     return [f"Shared options (where applicable): {'; '.join(texts)}."] if texts else []
 
@@ -72,7 +75,7 @@ def compression_label(tag: str) -> str:
         return "dense"
     method = METHODS[series.method]
     names = {name for name, _ in series.options}
-    names |= {name for name, option in method.options.items() if type(option.default) in (int, float)}
+    names |= {name for name, option in method.function_options.items() if type(option.default) in (int, float)}
     separator = ", " if series.kind == "keep_of" else " "
     return ", ".join([f"{method.label}{separator}{level_label(tag)}", *_option_labels(series, names)])
 
@@ -122,8 +125,16 @@ def _option_label(method: str, name: str, value: object) -> str:
     """The label that the method declares for a value, else the option's name and the value."""
     labels = METHODS[method].options[name].label
     value = tuple(value) if isinstance(value, list) else value
-    text = " + ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
+    text = _list_text(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
     return labels.get(value, labels.get("*", f"{name.replace('_', ' ')} {{}}")).format(text)
+
+
+def _list_text(values: tuple) -> str:
+    """Names joined by +, or numbers by colons; of more than `LISTED` numbers the first and the last."""
+    if not values or isinstance(values[0], str):
+        return " + ".join(values)
+    texts = [f"{value:g}" for value in values]
+    return ":".join(texts if len(texts) <= LISTED else [*texts[: LISTED - 2], "...", texts[-1]])
 
 
 # ---- line styles and colors ------------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,18 @@ def test_every_row_loses_its_lowest_scores(layer, sparsity, gram):
     assert mask.dtype == torch.bool
     count = pruned_count(len(norms), sparsity)
     for scores, kept in zip(scores_of(weight, norms), mask.numpy(), strict=True):
+        np.testing.assert_array_equal(kept, kept_after_sort(scores, count))
+
+
+@given(layers(), st.fractions(0, 1, max_denominator=60))
+def test_a_fraction_is_the_count_of_the_matrix_spread_over_its_rows(layer, share):
+    weight, norms = layer
+    mask = compress(weight, of_norms(norms), share).mask
+    rows = len(weight)
+    total = math.floor(weight.numel() * share)
+    counts = [total // rows + (row < total % rows) for row in range(rows)]
+    assert int((~mask).sum()) == total
+    for scores, kept, count in zip(scores_of(weight, norms), mask.numpy(), counts, strict=True):
         np.testing.assert_array_equal(kept, kept_after_sort(scores, count))
 
 

@@ -98,6 +98,25 @@ def test_labels_show_the_options_that_differ_and_the_footer_the_others():
     assert series.shared_options([whole]) == ["Shared options (where applicable): one group per row."]
 
 
+def test_layers_and_allocations_are_named_where_they_differ():
+    blocks = all_of("wanda-0.5" + C4, "wanda-0.5,allocation=owl" + C4, "magnitude_layer-0.5,allocation=1+2")
+    assert sorted(series.labels(blocks).values()) == [
+        "Wanda, OWL",
+        "Wanda, every block alike",
+        "smallest weights of each matrix pruned, blocks in proportion 1:2",
+    ]
+    layers = all_of("magnitude-0.5,layers=11.mlp", "rtn-4bit")
+    assert sorted(series.labels(layers).values()) == [
+        "RTN, all layers",
+        "smallest weights pruned (magnitude), only 11.mlp",
+    ]
+    alike = all_of("magnitude-0.5,layers=11.mlp", "rtn-4bit,layers=11.mlp")
+    assert series.shared_options(alike) == ["Shared options (where applicable): only 11.mlp; groups of 128."]
+    assert series.shared_options(all_of("magnitude_layer-0.5", "wanda-0.5" + C4)) == [
+        "Shared options (where applicable): calibrated on c4."
+    ]
+
+
 def test_every_method_has_a_name_and_lines_have_different_styles():
     level = {"sparsity": "0.5", "keep_of": "keep2of4", "band": "0.2to0.3", "bits": "4bit", "rank": "rank0.25"}
     level["format"] = "nvfp4"
@@ -148,6 +167,17 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
         ),
         ("svd-rank0.25,layers=10.mlp+11.mlp", "SVD rank 0.25, only 10.mlp + 11.mlp"),
         ("band-0.2to0.3", "band 20 to 30 %"),
+        ("magnitude-0.5,layers=11.mlp", "magnitude 50 %, only 11.mlp"),
+        ("wanda-0.5,allocation=owl,calibration=c4", "Wanda 50 %, OWL, calibrated on c4"),
+        (
+            "wanda-0.5,allocation=owl,calibration=c4,owl_lambda=0.1,owl_threshold=7",
+            "Wanda 50 %, OWL, outliers above 7 times the mean, blocks within 0.1 of the sparsity, calibrated on c4",
+        ),
+        ("magnitude_layer-0.5,allocation=3+0.5", "magnitude per matrix 50 %, blocks in proportion 3:0.5"),
+        (
+            f"magnitude_layer-0.5,allocation={'+'.join(map(str, range(1, 13)))}",
+            "magnitude per matrix 50 %, blocks in proportion 1:2:3:4:5:6:...:12",
+        ),
     ],
 )
 def test_label_of_one_compression(tag, text):

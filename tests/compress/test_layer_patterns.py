@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junkdna.compress.scope import select_layers
+from junkdna.compress.layer_patterns import select_layers
 from junkdna.errors import UserError
 
 LLAMA = [
