@@ -63,16 +63,15 @@ def make_compressed(
     batches: list[Batch] = []
     if compression.calibrated:
         rows = _calibration_rows(calibration, settings.inputs["calibration"], model_folder, manifest["digest"])
-        facts |= {"calibration_sha256": sha256_file(calibration), "sample_ids": rows.sample_ids}
-        facts["calibration_tokens"] = sum(map(len, rows.ids))
+        facts |= _calibration_facts(calibration, rows)
         batches = _batches(model, rows)
     ratios = _outlier_ratios(model, prunables, compression, batches, device)
     levels = matrix_levels(prunables, compression, ratios)
     reports = Reports(model, compression, prunable(model), levels, ratios)
     results = _results(model, prunables, compression, levels, batches, model_folder, device)
+    by_name = {target.name: target for target in prunables}
 
     def named_results() -> Results:
-        by_name = {target.name: target for target in prunables}
         for name, result in results:
             reports.add(name, by_name[name].matrix(), result)
             log.info("%s: %s", name, reports.layers[-1].facts())
@@ -99,6 +98,11 @@ def _calibration_rows(
     check_made_from(path, settings_fingerprint(facts["settings"]), expected_fingerprint)
     check_same_bytes(path, facts.get("model_digest"), model_folder / MANIFEST, model_digest)
     return rows
+
+
+def _calibration_facts(path: Path, rows: CalibrationRows) -> dict:
+    tokens = sum(map(len, rows.ids))
+    return {"calibration_sha256": sha256_file(path), "sample_ids": rows.sample_ids, "calibration_tokens": tokens}
 
 
 def _batches(model: nn.Module, rows: CalibrationRows) -> list[Batch]:

@@ -108,10 +108,10 @@ def embeddings(model: torch.nn.Module, batches: list) -> torch.Tensor:
 
 def test_whitened_svd_keeps_the_outputs_of_the_model_better(minilm, model, batches):
     dense = embeddings(model, batches)
-    run(model, batches, "svd_whitened-rank0.5,calibration=c")
+    run(model, batches, "svd_whitened-rank0.25,calibration=c,layers=4-5")
     plain = load_plain(minilm, "encoder")
-    compression = parse_compression("svd-rank0.5")
-    for each in prunable(plain):
+    compression = parse_compression("svd-rank0.25,layers=4-5")
+    for each in select_prunables(plain, compression):
         each.matrix().copy_(compress_matrix(each.name, each.matrix(), None, compression).weight)
     errors = [float(torch.linalg.norm(embeddings(one, batches) - dense)) for one in (model, plain)]
-    assert errors[0] < 0.6 * errors[1]
+    assert errors[0] < 0.8 * errors[1]
