@@ -28,9 +28,13 @@ def test_an_empty_folder_is_replaced(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError, match="stop"), atomic_folder(tmp_path / "out") as folder:
-        (folder / "a").touch()
-        raise RuntimeError("stop")
+    def fail() -> None:
+        with atomic_folder(tmp_path / "out") as folder:
+            (folder / "a").touch()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
     assert not [*tmp_path.iterdir()]
 
 
@@ -52,11 +56,16 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
 
 def test_a_running_writer_is_left_alone_and_the_second_is_refused(tmp_path):
     target = tmp_path / "out"
-    with pytest.raises(UserError, match="the folder is not empty"), atomic_folder(target) as first:
-        (first / "a").touch()
-        with atomic_folder(target) as second:
-            (second / "b").touch()
-        assert (first / "a").exists()
+
+    def both() -> None:
+        with atomic_folder(target) as first:
+            (first / "a").touch()
+            with atomic_folder(target) as second:
+                (second / "b").touch()
+            assert (first / "a").exists()
+
+    with pytest.raises(UserError, match="the folder is not empty"):
+        both()
     assert [path.name for path in target.iterdir()] == ["b"]
 
 
