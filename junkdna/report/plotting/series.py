@@ -57,6 +57,7 @@ def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = N
         for name, (value, method) in shared.items()
         if value is not False and value != ()
     ]
+    texts = [*filter(None, texts)]
     return [f"Shared options (where applicable): {'; '.join(texts)}."] if texts else []
 
 
