@@ -38,7 +38,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield temporary
-            temporary.chmod(0o755)
+            for path in (temporary, *temporary.rglob("*")):  # safetensors writes files for their owner only
+                path.chmod(0o755 if path.is_dir() else 0o644)
             check_free(target, "while writing")
             temporary.rename(target)
         finally:

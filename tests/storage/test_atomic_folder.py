@@ -15,8 +15,10 @@ from junkdna.storage.atomic_folder import atomic_folder, check_free
 def test_a_folder_appears_whole(tmp_path):
     with atomic_folder(tmp_path / "new/out") as folder:
         (folder / "a").write_text("x")
+        (folder / "a").chmod(0o600)
         assert not (tmp_path / "new/out").exists()
     assert (tmp_path / "new/out/a").read_text() == "x"
+    assert (tmp_path / "new/out/a").stat().st_mode & 0o777 == 0o644
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
