@@ -1,4 +1,4 @@
-"""The pages on external checkpoints and exports: their studies are valid, and the names shown are those of the studies."""
+"""The pages on external checkpoints and exports: their studies are valid and have the names that they show."""
 
 import re
 from pathlib import Path
