@@ -9,7 +9,7 @@ from junkdna.study.levels import parse_level
 from junkdna.study.number_formats import NUMBER_FORMATS
 
 QUANTIZED = ("bits", "format")  # kinds of level of quantization
-PRUNING, PLAIN = ("sparsity", "keep_of"), (*QUANTIZED, "rank")  # kinds of level with and without a sparsity
+PRUNING, PLAIN = ("sparsity", "keep_of"), (*QUANTIZED, "rank", "external")  # kinds of level with and without a sparsity
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Series:
 
     `of` is the M of N:M sparsity, else 0: 2 of 4 and 4 of 8 prune the same share but are two series. `format` is the
     name of a number format, else "": no line joins two formats, which differ in more than their bits. No line joins
-    bands, because they are positions among the weights and not amounts.
+    bands, because they are positions among the weights and not amounts. Each external compression is a series alone,
+    called `name`.
     """
 
     method: str
@@ -26,6 +27,7 @@ class Series:
     of: int
     options: tuple[tuple[str, str], ...]
     format: str = ""
+    name: str = ""
 
     @property
     def family(self) -> str:
@@ -45,8 +47,8 @@ class Series:
     def key(self) -> str:
         """Short text that identifies the series within a figure."""
         options = [f"{name}={value}" for name, value in self.options]
-        head = " ".join([self.method, *([f"of {self.of}"] if self.of else []), *([self.format] if self.format else [])])
-        return ",".join([head, *options])
+        words = (self.method, self.name, f"of {self.of}" if self.of else "", self.format)
+        return ",".join([" ".join(filter(None, words)), *options])
 
 
 @cache
@@ -56,8 +58,9 @@ def series_of(tag: str) -> Series | None:
     if not compression.level:
         return None
     kind, value = parse_level(compression.level)
-    of, form = value[1] if kind == "keep_of" else 0, value if kind == "format" else ""
-    return Series(compression.method, kind, of, compression.options, form)
+    of = value[1] if kind == "keep_of" else 0
+    own = {kind: value} if kind == "format" else {"name": value} if kind == "external" else {}
+    return Series(compression.method, kind, of, compression.options, **own)
 
 
 @cache
@@ -70,6 +73,8 @@ def strength(tag: str) -> float:
         return value[0]
     if kind == "format":
         return -NUMBER_FORMATS[value].usual_bits
+    if kind == "external":
+        return 0.0
     return -value if kind in PLAIN else value
 
 

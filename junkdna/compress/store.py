@@ -3,12 +3,13 @@
 import gc
 import json
 import logging
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from junkdna.compress.apply import Levels, Reports, Results, compress_matrix, select_prunables
 from junkdna.compress.artifact import write_artifact
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from junkdna.study.compress_settings import CompressedSettings
 
 log = logging.getLogger(__name__)
+Prepare = Callable[[str, Tensor], dict]
 
 BATCH_TOKENS = 4096  # of calibration rows that run through a block together; keeps activations smaller than a block
 
@@ -68,7 +70,12 @@ def make_compressed(
     ratios = _outlier_ratios(model, prunables, compression, batches, device)
     levels = matrix_levels(prunables, compression, ratios)
     reports = Reports(model, compression, prunable(model), levels, ratios)
-    results = _results(model, prunables, compression, levels, batches, model_folder, device)
+    if statistics := METHODS[compression.method].statistics:
+        compress = partial(compress_matrix, compression=compression, levels=levels)
+        results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
+    else:
+        prepare = _preparation(settings, compression, model, prunables, model_folder)
+        results = _without_statistics(prunables, compression, levels, prepare, device)
     by_name = {target.name: target for target in prunables}
 
     def named_results() -> Results:
@@ -125,27 +132,21 @@ def _outlier_ratios(
     return outlier_ratios(model, prunables, batches, threshold, device)
 
 
-def _results(
-    model: nn.Module,
-    prunables: list[Prunable],
-    compression: Compression,
-    levels: Levels,
-    batches: list[Batch],
-    folder: Path,
-    device: str,
-) -> Results:
-    """Yields the result of each matrix. Methods with statistics compress the model in place, block by block."""
-    if statistics := METHODS[compression.method].statistics:
-        compress = partial(compress_matrix, compression=compression, levels=levels)
-        return calibrated(model, prunables, batches, compress, statistics == "gram", device)
-    return _without_statistics(prunables, compression, levels, folder / compression.method, device)
+def _preparation(
+    settings: "CompressedSettings", compression: Compression, model: nn.Module, prunables: list[Prunable], folder: Path
+) -> Prepare:
+    """What gives the additional arguments of a method for a matrix, by its name and weight (`study.methods`)."""
+    module = load_module(compression.method)
+    if hasattr(module, "prepare_all"):
+        return module.prepare_all(settings, model, prunables)
+    prepare = getattr(module, "prepare", None)
+    return partial(prepare, folder / compression.method) if prepare else lambda name, weight: {}
 
 
 def _without_statistics(
-    prunables: list[Prunable], compression: Compression, levels: Levels, folder: Path, device: str
+    prunables: list[Prunable], compression: Compression, levels: Levels, prepare: Prepare, device: str
 ) -> Results:
-    prepare = getattr(load_module(compression.method), "prepare", None)
     for target in prunables:
         weight = target.matrix().to(device)
-        prepared = prepare(folder, target.name, weight) if prepare else {}
+        prepared = prepare(target.name, weight)
         yield target.name, compress_matrix(target.name, weight, None, compression, levels, **prepared)

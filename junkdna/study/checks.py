@@ -6,6 +6,7 @@ from math import prod
 from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
 from junkdna.study.compression import CompressionGrid
+from junkdna.study.external import check_external
 from junkdna.study.formats import FORMATS, TEXT_ANSWERS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS
 from junkdna.study.recovery import base_protocol
@@ -55,11 +56,14 @@ def check_compressions(place: str, exp: Experiment, resolved: Resolved) -> None:
 
 
 def _check_transfer(where: str, grid: CompressionGrid, exp: Experiment, resolved: Resolved) -> None:
+    method = METHODS[grid.method]
     masked = [mode for mode in exp.transfer if mode not in WITHOUT_MASK]
-    if METHODS[grid.method].gives == "weight" and masked:
+    off = [name for name, option in method.options.items() if option.no_mask and getattr(grid, name)]
+    if (method.gives == "weight" or off) and masked:
+        with_option = f" with {off[0]}: true" if off else ""
         raise UserError(
-            f"{where} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer none, or "
-            "sparse_to_dense (compressed at the start, then all weights train)."
+            f"{where}{with_option} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer "
+            "none, or sparse_to_dense (compressed at the start, then all weights train)."
         )
     if not any(each.stored for each in grid.compressions()) or set(exp.transfer) == {"none"}:
         return
@@ -115,6 +119,7 @@ def check_study(resolved: Resolved, where: str) -> None:
             )
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
+    check_external(resolved, where)
     _check_amount(study, where)
     for name, experiment in study.experiments.items():
         _check_experiment(f"{where}: experiments.{name}", experiment, resolved)

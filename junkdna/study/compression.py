@@ -9,9 +9,11 @@ from pydantic import Field, create_model, field_validator, model_validator
 from junkdna.errors import unknown_name
 from junkdna.study.allocation import Allocation, check_allocation, check_fit
 from junkdna.study.cell import Compression
+from junkdna.study.external import MASK_SUFFIX, external_name
 from junkdna.study.levels import LEVEL_KINDS, Level, family, read_format
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method, Option
 from junkdna.study.options import misplaced_option, option_error, option_texts
+from junkdna.study.sources import Place
 from junkdna.study.strict_model import Name, StrictModel
 
 MAX_TAG = 200  # characters of a compression's name, which names a folder; file systems allow 255 bytes
@@ -23,8 +25,9 @@ class _Grid(StrictModel):
     """One method at one or several levels, all with the same options.
 
     Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs (N:M sparsity), `band` (pairs of quantiles
-    of |w|), `bits`, `format` (names of number formats), `rank` (fractions of the full rank kept). The options here
-    select matrices and texts (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds the options that the methods declare.
+    of |w|), `bits`, `format` (names of number formats), `rank` (fractions of the full rank kept), `path` (checkpoints
+    or mask files of other tools, each called `name` or as its file). The options here select matrices and texts
+    (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds the options that the methods declare.
     """
 
     method: str
@@ -35,6 +38,8 @@ class _Grid(StrictModel):
     bits: list[int] | None = None
     format: list[str] | None = None
     rank: list[float] | None = None
+    path: list[Place] | None = None
+    name: Name | None = None
     embeddings: bool | None = Field(None, description=SCOPE_OPTIONS["embeddings"].meaning)
     layers: list[str] | None = Field(None, description=SCOPE_OPTIONS["layers"].meaning)
     allocation: Allocation | None = Field(None, description=SCOPE_OPTIONS["allocation"].meaning)
@@ -42,7 +47,7 @@ class _Grid(StrictModel):
     owl_lambda: float | None = Field(None, allow_inf_nan=False, description=SCOPE_OPTIONS["owl_lambda"].meaning)
     calibration: Name | None = Field(None, description=SCOPE_OPTIONS["calibration"].meaning)
 
-    @field_validator("sparsity", "keep", "bits", "format", "rank", "layers", mode="before")
+    @field_validator("sparsity", "keep", "bits", "format", "rank", "path", "layers", mode="before")
     @classmethod
     def _list_of_one(cls, value: object) -> object:
         return value if isinstance(value, list) or value is None else [value]
@@ -99,6 +104,8 @@ class _Grid(StrictModel):
         if len(kinds) != 1 or keys != {*LEVEL_KINDS[kinds[0]].keys}:
             examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
             raise ValueError(f"method {self.method} takes {examples}")
+        if self.name is not None and len(self.path or ()) != 1:
+            raise ValueError("name is for one path: write an entry for each path, with its own name")
         for kind, value in self.levels():
             if error := LEVEL_KINDS[kind].error(value):
                 text = f"keep {self.keep}" if kind == "keep_of" else f"{kind} {_level_text(value)}"
@@ -114,6 +121,9 @@ class _Grid(StrictModel):
             raise ValueError(f"method {self.method} has no option {name}; {hint}its options: {names}")
         for name, value in options.items():
             self._check_option(name, method.options[name], value)
+        masks = [path for path in self.path or () if path.endswith(MASK_SUFFIX)]
+        if masks and any(option.no_mask and options.get(name) for name, option in method.options.items()):
+            raise ValueError(f"{masks[0]} is a file of masks, so `quantized: true` does not go with it; leave it out")
         if method.statistics and self.calibration is None:
             raise ValueError(f"method {self.method} needs calibration: the name of one of the study's calibrations")
 
@@ -131,6 +141,7 @@ class _Grid(StrictModel):
         """(kind, value) of every level."""
         for keep in self.keep or []:
             yield "keep_of", (keep, self.of)
+        yield from (("external", external_name(path, self.name)) for path in self.path or ())
         for kind in ("sparsity", "band", "bits", "rank"):
             for value in getattr(self, kind) or []:
                 yield kind, value

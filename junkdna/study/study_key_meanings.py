@@ -84,6 +84,9 @@ STUDY: Meanings = {
         "format": "Number formats of quantized weights: `int2` to `int8` (the same as `bits`), `fp8`, `mxfp4`, `nf4`, "
         "`nvfp4`. [compression.md](../compression.md#number-formats) defines them.",
         "rank": "Fractions of the full rank to keep, 0 to 1.",
+        "path": "Folders of checkpoints, or `.safetensors` files of masks, that another tool made of the experiment's "
+        "model ([external-checkpoints.md](../external-checkpoints.md)).",
+        "name": "Name of the cells of a `path`, by default that of its folder or file.",
     },
     "protocols.NAME": {
         "": "Training and scoring settings. Keys of a protocol override those of the study's task entry, which "

@@ -37,6 +37,7 @@ VALUES = {
     "bits": st.sampled_from(BITS),
     "format": st.sampled_from([*NUMBER_FORMATS]),
     "rank": SIX_DIGITS.filter(lambda share: share < 1) | st.just(0.0),
+    "external": NAMES,
 }
 OPTIONS = st.dictionaries(WORDS, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,8}", fullmatch=True), max_size=3)
 

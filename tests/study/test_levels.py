@@ -11,6 +11,7 @@ GOOD = [
     ("sparsity", 0), ("sparsity", 0.7), ("sparsity", 1), ("sparsity", 1e-6), ("keep_of", (0, 1)), ("keep_of", (2, 4)),
     ("keep_of", (4, 4)), ("band", (0, 1)), ("band", (0.5, 0.5)), ("rank", 0), ("rank", 0.25), ("rank", 1),
     *(("bits", bits) for bits in BITS), *(("format", name) for name in NUMBER_FORMATS),
+    ("external", "half"), ("external", "0.5"), ("external", "a-b_c.d"),
 ]  # fmt: skip
 
 
@@ -45,6 +46,9 @@ def test_a_good_level_survives_its_text(kind, value):
         ("format", "fp4", f"must be one of {FORMATS}; did you mean nvfp4 or mxfp4?"),
         ("format", "bfloat16", f"must be one of {FORMATS}"),
         ("rank", 25, "must be in 0..1 (the kept fraction of min(outputs, inputs), not a number of singular values)"),
+        ("external", "a/b", "must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most 80)"),
+        ("external", "", "must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most 80)"),
+        ("external", "a" * 81, "must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most 80)"),
         ("rank", -1, "must be in 0..1 (the kept fraction of min(outputs, inputs), not a number of singular values)"),
     ],
 )
@@ -53,7 +57,8 @@ def test_a_bad_level_says_the_rule_and_the_likely_fix(kind, value, words):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "9bit", "rank2", "half", "int4", "NF4"]
+    "text",
+    ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "9bit", "rank2", "half", "int4", "NF4", "from-", "from-."],
 )
 def test_texts_that_no_level_writes(text):
     with pytest.raises(ValueError, match=f"^{text}$"):

@@ -43,7 +43,9 @@ def test_functions_take_what_the_table_says(name):
     given = inspect.signature(methods.load(name)).parameters
     first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
     assert [*given][:3] == first
-    defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option != "factors"}
+    defaults = {
+        option: parameter.default for option, parameter in [*given.items()][3:] if option not in ("factors", "given")
+    }
     assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
@@ -54,12 +56,12 @@ def uses(compression: Compression) -> tuple[bool, bool, bool]:
 def test_what_depends_on_a_seed_and_what_is_stored():
     assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
     assert [name for name, method in METHODS.items() if method.random] == ["random"]
-    level = {"nm": "keep2of4", "band": "0.1to0.2", "gptq": "4bit", "rtn": "4bit"}
+    level = {"nm": "keep2of4", "band": "0.1to0.2", "gptq": "4bit", "rtn": "4bit", "external": "from-half"}
     each = {name: Compression(name, level.get(name, "0.5")) for name in METHODS}
     assert {name for name in METHODS if each[name].seeded} == {"random", *STATISTICS}
     assert {name for name in METHODS if each[name].calibrated} == {*STATISTICS}
-    assert {name for name in METHODS if each[name].stored} == {"svd", *STATISTICS}
-    assert {name for name, method in METHODS.items() if method.precompute} == {"svd", *STATISTICS}
+    assert {name for name in METHODS if each[name].stored} == {"svd", "external", *STATISTICS}
+    assert {name for name, method in METHODS.items() if method.precompute} == {"svd", "external", *STATISTICS}
     assert all(
         ("calibration" in method.options) == (bool(method.statistics) or name == "magnitude_layer")
         for name, method in METHODS.items()
@@ -157,7 +159,8 @@ def test_options_survive_their_text():
 
 def test_options_are_those_that_apply_to_the_level():
     c4 = (("calibration", "c4"),)
-    assert compression_options(Compression("gptq", "nvfp4", c4)) == {"act_order": False, "layers": (), "calibration": "c4"}
+    nvfp4 = Compression("gptq", "nvfp4", c4)
+    assert compression_options(nvfp4) == {"act_order": False, "layers": (), "calibration": "c4"}
     assert function_options(Compression("gptq", "fp8", c4)) == {"act_order": False, "per_channel": False}
     assert function_options(Compression("rtn", "nf4")) == {}
     assert function_options(Compression("rtn", "5bit")) == {"group": 128, "symmetric": False}
@@ -195,7 +198,7 @@ def test_settings_keep_their_fingerprint_without_layers_and_allocation():
 
 
 def test_unknown_name_lists_close_and_valid_ones():
-    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Valid: band, gptq, .* wanda") as error:
+    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Valid: band, external, gptq, .* wanda") as error:
         methods.load("magnitud")
     assert "compression method" in str(error.value)
 

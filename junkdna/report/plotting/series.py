@@ -42,7 +42,7 @@ def labels(several: Iterable[Series]) -> dict[Series, str]:
     differ = {name for name, values in _values(several).items() if len(values) > 1}
     texts = {}
     for series in several:
-        kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else []
+        kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else [series.name] if series.name else []
         caption = f"{METHODS[series.method].caption} {_format_label(series)}".rstrip()
         texts[series] = ", ".join([caption, *kept, *_option_labels(series, differ)])
     return texts
@@ -62,6 +62,7 @@ def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = N
         for name, (value, method) in shared.items()
         if value is not False and not (name in SCOPE_OPTIONS and value == SCOPE_OPTIONS[name].default)
     ]
+    texts = [*filter(None, texts)]
     return [f"Shared options (where applicable): {'; '.join(texts)}."] if texts else []
 
 
@@ -90,6 +91,7 @@ def level_label(tag: str) -> str:
         "bits": lambda: f"{value} bits",
         "format": lambda: NUMBER_FORMATS[value].label,
         "rank": lambda: f"rank {value:g}",
+        "external": lambda: value,
     }[series_of(tag).kind]()
 
 
@@ -118,7 +120,9 @@ def _format_label(series: Series) -> str:
 
 def _option_labels(series: Series, names: set[str]) -> list[str]:
     values = option_values(series.method, series.options, series.family)
-    return [_option_label(series.method, name, value) for name, value in values.items() if name in names]
+    return [
+        *filter(None, (_option_label(series.method, name, value) for name, value in values.items() if name in names))
+    ]
 
 
 def _option_label(method: str, name: str, value: object) -> str:
