@@ -7,7 +7,7 @@ from functools import cache
 from junkdna.study.cell import parse_compression
 from junkdna.study.levels import parse_level
 
-PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank")  # kinds of level with and without a sparsity
+PRUNING, PLAIN = ("sparsity", "keep_of"), ("bits", "rank", "external")  # kinds of level with and without a sparsity
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,15 @@ class Series:
     """Compressions with the same method, options and kind of level (`levels.LEVEL_KINDS`), which a line may join.
 
     `of` is the M of N:M sparsity, else 0: 2 of 4 and 4 of 8 prune the same share but are two series. No line joins
-    bands, because they are positions among the weights and not amounts.
+    bands, because they are positions among the weights and not amounts. Each external compression is a series alone,
+    called `name`.
     """
 
     method: str
     kind: str
     of: int
     options: tuple[tuple[str, str], ...]
+    name: str = ""
 
     @property
     def order(self) -> tuple:
@@ -34,7 +36,9 @@ class Series:
     def key(self) -> str:
         """Short text that identifies the series within a figure."""
         options = [f"{name}={value}" for name, value in self.options]
-        return ",".join([self.method + (f" of {self.of}" if self.of else ""), *options])
+        return ",".join(
+            [" ".join(filter(None, (self.method, self.name))) + (f" of {self.of}" if self.of else ""), *options]
+        )
 
 
 @cache
@@ -44,7 +48,8 @@ def series_of(tag: str) -> Series | None:
     if not compression.level:
         return None
     kind, value = parse_level(compression.level)
-    return Series(compression.method, kind, value[1] if kind == "keep_of" else 0, compression.options)
+    of, name = value[1] if kind == "keep_of" else 0, value if kind == "external" else ""
+    return Series(compression.method, kind, of, compression.options, name)
 
 
 @cache
@@ -55,6 +60,8 @@ def strength(tag: str) -> float:
         return 1 - value[0] / value[1]
     if kind == "band":
         return value[0]
+    if kind == "external":
+        return 0.0
     return -value if kind in PLAIN else value
 
 

@@ -6,6 +6,7 @@ keep_of    keep2of4    (2, 4): N:M sparsity, the best 2 of every 4 consecutive i
 band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| pruned
 bits       4bit        4 bits per weight
 rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
+external   from-half   "half", the name of a checkpoint of another tool: how much it compresses is unknown
 
 This file contains all rules for levels. Code that runs after a study's validation assumes valid levels.
 """
@@ -15,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 BITS = (2, 3, 4, 8)
+MAX_NAME = 80  # characters of the name of an external compression, as of other names in a study
 
-Level = float | int | tuple[int, int] | tuple[float, float]
+Level = float | int | str | tuple[int, int] | tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ def _fraction_error(value: float, quantity: str, percent: bool = True) -> str:
     return "" if float(_text(value)) == value else "has more than six digits, too many for a file name"
 
 
+def _name_error(value: str) -> str:
+    short = len(value) <= MAX_NAME and re.fullmatch(_NAME, value)
+    return "" if short else f"must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most {MAX_NAME})"
+
+
 def _is_percent(value: float) -> bool:
     """Whether a number that is not a fraction is probably a percentage: 50 is, 1.5 may be anything."""
     return 2 <= value <= 100 and value == int(value)
@@ -78,6 +85,7 @@ def _text(value: float) -> str:
 
 
 _NUMBER = r"([0-9.]+(?:e-[0-9]+)?)"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 LEVEL_KINDS: dict[str, LevelKind] = {
     "sparsity": LevelKind(
         keys=("sparsity",),
@@ -128,6 +136,15 @@ LEVEL_KINDS: dict[str, LevelKind] = {
             value, "the kept fraction of min(outputs, inputs), not a number of singular values", percent=False
         ),
         is_identity=lambda value: value == 1,
+    ),
+    "external": LevelKind(
+        keys=(),
+        example="",
+        pattern=f"from-({_NAME})",
+        read=lambda texts: texts[0],
+        write=lambda value: f"from-{value}",
+        error=_name_error,
+        is_identity=lambda value: False,
     ),
 }
 

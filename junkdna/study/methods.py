@@ -168,6 +168,14 @@ def read_methods() -> dict[str, Method]:
 METHODS: dict[str, Method] = read_methods()
 
 
+def add_method(method: Method) -> None:
+    """Adds a method of another tool to `METHODS` for this process, so that results under its name can be analyzed.
+
+    It has no module: no job can run it, and no study can name it in another process. A method of the package stays.
+    """
+    METHODS.setdefault(method.name, method)
+
+
 def load(name: str) -> Callable:
     """The function of a method, `masks` or `compress`. Imports torch. Raises UserError for an unknown name."""
     return getattr(load_module(name), "masks" if METHODS[name].over == "model" else "compress")

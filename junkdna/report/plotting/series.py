@@ -39,7 +39,7 @@ def labels(several: Iterable[Series]) -> dict[Series, str]:
     differ = {name for name, values in _values(several).items() if len(values) > 1}
     texts = {}
     for series in several:
-        kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else []
+        kept = [f"N of {series.of} kept"] if series.kind == "keep_of" else [series.name] if series.name else []
         texts[series] = ", ".join([METHODS[series.method].caption, *kept, *_option_labels(series, differ)])
     return texts
 
@@ -84,6 +84,7 @@ def level_label(tag: str) -> str:
         "band": lambda: f"{100 * value[0]:g} to {100 * value[1]:g} %",
         "bits": lambda: f"{value} bits",
         "rank": lambda: f"rank {value:g}",
+        "external": lambda: value,
     }[series_of(tag).kind]()
 
 
