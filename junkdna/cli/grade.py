@@ -53,8 +53,8 @@ class Fitting(NamedTuple):
 def grade(dense: str, compressed: Sequence[str], reading: "Reading", options: Options) -> Iterator[str]:
     """Write tables, figures and report of some logs; yield the table of drops, the verdicts and the paths.
 
-    `dense` and `compressed` are PATH or NAME=PATH (`grade.names`). Raises UserError for logs that cannot be read or do not
-    fit together, before anything is written; a folder of results is written completely or not at all.
+    `dense` and `compressed` are PATH or NAME=PATH (`grade.names`). Raises UserError for logs that cannot be read or
+    do not fit together, before anything is written; a folder of results is written completely or not at all.
     """
     from junkdna.grade.names import source
 

@@ -1,7 +1,7 @@
 """The arguments of `junkdna grade`. Imports nothing heavy."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,10 +9,10 @@ HELP = "compare logs of a dense and of compressed models, without running one: d
 Value = TypeVar("Value")
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    """Add the command."""
+def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], None]) -> None:
+    """Add the command, which passes the lines of its result to `show`."""
     command = commands.add_parser("grade", help=HELP, description=f"{HELP} (docs/grade.md)")
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_run, show=show)
     command.add_argument("dense", metavar="DENSE", help="log of the dense model: PATH or NAME=PATH")
     command.add_argument(
         "compressed", metavar="COMPRESSED", nargs="+",
@@ -22,11 +22,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
     command.add_argument(
         "--metric", nargs="+", default=[], metavar="[TASK=]METRIC[,FILTER]",
-        help="score to compare, of one task or of all that log it (default: acc_norm, acc, exact_match, or the first one "
+        help="score to compare, of one task or of all that log it (default: acc_norm, acc, exact_match, or the first "
         "from 0 to 1)",
     )  # fmt: skip
     command.add_argument("--difficulty", default="", metavar="FIELD", help="field of each question with its difficulty")
-    command.add_argument("--difficulty-order", default="", metavar="A,B,...", help="difficulties from easy to hard, if words")
+    command.add_argument(
+        "--difficulty-order", default="", metavar="A,B,...", help="difficulties in words, easy to hard"
+    )
     command.add_argument("--cluster", default="", metavar="FIELD", help="field that questions of one passage share")
     command.add_argument("--options", type=_options, metavar="N", help="number of options of each question of a table")
     command.add_argument(
@@ -44,8 +46,8 @@ def _run(args: argparse.Namespace) -> None:
     reading = Reading(metrics, tuple(args.tasks), args.difficulty, args.cluster, args.options)
     order = tuple(filter(None, (word.strip() for word in args.difficulty_order.split(","))))
     bits = {name: _number(text, float, 0, 16, "--bits") for name, text in map(_pair, args.bits)}
-    for line in grade(args.dense, args.compressed, reading, Options(args.out, args.common, order, bits, args.margin)):
-        print(line)
+    options = Options(args.out, args.common, order, bits, args.margin)
+    args.show(grade(args.dense, args.compressed, reading, options))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ import polars as pl
 from junkdna.analysis.claim_catalog import CLAIMS
 from junkdna.analysis.claims_table import headlines
 from junkdna.cli.tables import interval
-from junkdna.report.plotting.series import compression_label
 
 JOIN = ("model", "task", "knobs", "compression", "transfer", "protocol")
 COLUMNS = (
@@ -16,18 +15,22 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def table_rows(tables: Mapping[str, pl.DataFrame], metrics: Mapping[str, str], names: Mapping[str, str]) -> Iterator[tuple]:
-    """The rows below `COLUMNS`: each compressed model on each task. `metrics` maps a task to its metric in the log,
-    `names` the tag of a compression to its name on the command line."""
+def table_rows(
+    tables: Mapping[str, pl.DataFrame], metrics: Mapping[str, str], names: Mapping[str, str]
+) -> Iterator[tuple]:
+    """The rows below `COLUMNS`: each compressed model on each task, in the order of the logs. `metrics` maps a task
+    to its metric in the log, `names` the tag of a compression to its name on the command line."""
     changes = {tuple(row[name] for name in JOIN): row for row in tables["behavior"].iter_rows(named=True)}
-    for row in tables["drops"].filter(pl.col("method") != "dense").iter_rows(named=True):
+    rows = tables["drops"].filter(pl.col("method") != "dense").to_dicts()
+    places = {tag: at for at, tag in enumerate(names)}
+    for row in sorted(rows, key=lambda row: ([*metrics].index(row["task"]), places[row["compression"]])):
         change = changes[tuple(row[name] for name in JOIN)]
         yield (
             row["task"],
             metrics[row["task"]],
             str(row["n_examples"]),
             f"{row['dense_score']:.3f}",
-            names.get(row["compression"], compression_label(row["compression"])),
+            names[row["compression"]],
             f"{row['score']:.3f}",
             interval(row["drop"], row["drop_low"], row["drop_high"]),
             percent(change["broken"]),

@@ -119,7 +119,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     ):
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
-    grade_command.add(commands)
+    grade_command.add(commands, _print_lines)
     show = _add_task_show(commands)
     for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")

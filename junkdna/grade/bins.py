@@ -28,10 +28,10 @@ class Graded(NamedTuple):
 def graded_bins(dense: TaskAnswers, column: str, order: Sequence[str]) -> Graded | None:
     """The bins of a task's questions, from the answers of the dense model; None if nothing orders them.
 
-    A difficulty in words needs `order`, its values from easy to hard. Numbers are ordered by value, with one bin for each
-    of up to `MOST_VALUES` values, else four with about as many questions each. Without a difficulty, bins are quarters
-    of the dense model's confidence. They describe and test nothing: the order shares the noise of the scores. Raises
-    UserError for words without an order.
+    A difficulty in words needs `order`, its values from easy to hard. Numbers are ordered by value, with one bin for
+    each of up to `MOST_VALUES` values, else four with about as many questions each. Without a difficulty, bins are
+    quarters of the dense model's confidence. They describe and test nothing: the order shares the noise of the
+    scores. Raises UserError for words without an order.
     """
     values = {key: answer.difficulty for key, answer in dense.answers.items() if answer.difficulty is not None}
     if not values:
@@ -53,8 +53,8 @@ def _by_number(dense: TaskAnswers, values: Mapping[str, str]) -> Bins:
     except ValueError:
         word = next(value for value in values.values() if not _is_number(value))
         raise UserError(
-            f"{dense.file}: the difficulty {short_repr(word)} of task {dense.task} is no number, so its order is unknown. "
-            "Name the values from easy to hard: --difficulty-order easy,medium,hard."
+            f"{dense.file}: the difficulty {short_repr(word)} of task {dense.task} is no number, so its order is "
+            "unknown. Name the values from easy to hard: --difficulty-order easy,medium,hard."
         ) from None
     numbers = {key: value for key, value in numbers.items() if math.isfinite(value)}
     distinct = sorted({*numbers.values()})

@@ -40,7 +40,9 @@ def write_answers(cell: Cell, log: TaskAnswers, codes: Mapping[str, float], bits
     row = metrics_row(SimpleNamespace(metric=metric_of(log), kind=kind_of(log)), cell, scored, None, 0)
     achieved = {"achieved_sparsity": 0.0, "effective_bits_per_weight": _bits(cell.compression, bits)}
     footer = {"graded_from": log.file.name, "metric": log.metric, "compression": None}
-    stored = row | {name: None if np.isnan(value) or _is_unknown(name, cell) else value for name, value in achieved.items()}
+    stored = row | {
+        name: None if np.isnan(value) or _is_unknown(name, cell) else value for name, value in achieved.items()
+    }
     write_cell(cell_table(stored, footer), Path(cell.path))
     return {name: value for name, value in (row | achieved).items() if name not in ("examples",)}
 
@@ -50,7 +52,7 @@ def _is_unknown(name: str, cell: Cell) -> bool:
 
 
 def _bits(compression: Compression, bits: float | None) -> float:
-    """Effective bits per weight: as given, or by the formula of pruning; NaN where they depend on more than the level."""
+    """Effective bits per weight: as given, or by the formula of pruning; NaN if they depend on more than the level."""
     if bits is not None:
         return bits
     if not compression.level:

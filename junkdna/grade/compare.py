@@ -23,7 +23,7 @@ def alike(dense: Log, others: list[Log], common: bool) -> tuple[list[Log], list[
             f"{', '.join(others[0].tasks)}. Evaluate both models on the same tasks."
         )
     notes = list(_left_out(dense, others))
-    logs = [replace(log, tasks={task: log.tasks[task] for task in tasks if task in log.tasks}) for log in (dense, *others)]
+    logs = [_only(log, tasks) for log in (dense, *others)]
     for task in tasks:
         having = [log.tasks[task] for log in logs if task in log.tasks]
         for other in having[1:]:
@@ -34,6 +34,10 @@ def alike(dense: Log, others: list[Log], common: bool) -> tuple[list[Log], list[
             _check_questions(found[0], other)
         _set(logs, task, _same_kind(found))
     return logs, notes
+
+
+def _only(log: Log, tasks: list[str]) -> Log:
+    return replace(log, tasks={task: log.tasks[task] for task in tasks if task in log.tasks})
 
 
 def _set(logs: list[Log], task: str, answers: list[TaskAnswers]) -> None:
@@ -56,8 +60,8 @@ def _check_settings(dense: TaskAnswers, other: TaskAnswers) -> None:
         if one is not None and two is not None and one != two:
             fix = "Choose one metric: --metric TASK=METRIC" if name == "metric" else "Evaluate both models alike"
             raise UserError(
-                f"task {dense.task}: {what} {one} in {dense.file}, but {two} in {other.file}: they do not measure the same. "
-                f"{fix}, or leave the task out with --tasks."
+                f"task {dense.task}: {what} {one} in {dense.file}, but {two} in {other.file}: they do not measure the "
+                f"same. {fix}, or leave the task out with --tasks."
             )
 
 
@@ -109,9 +113,9 @@ CAUSES = {
 def _other(dense: TaskAnswers, other: TaskAnswers, what: str, ids: list[str]) -> str:
     shown = f"{', '.join(ids[:SHOWN])}{', ...' if ids[SHOWN:] else ''}"
     return (
-        f"task {dense.task}: the {what} differs in {len(ids)} of {len(dense.answers)} questions between {dense.file} and "
-        f"{other.file}: {shown}. Likely cause: {CAUSES[what]}. Evaluate both models alike, or leave the task out with "
-        "--tasks."
+        f"task {dense.task}: the {what} differs in {len(ids)} of {len(dense.answers)} questions between {dense.file} "
+        f"and {other.file}: {shown}. Likely cause: {CAUSES[what]}. Evaluate both models alike, or leave the task out "
+        "with --tasks."
     )
 
 

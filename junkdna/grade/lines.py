@@ -26,8 +26,8 @@ def _object(text: str, number: int, path: Path) -> dict:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: line {number} is not JSON ({getattr(error, 'msg', 'nested too deeply')}). If it is the last line, the "
-            "run was stopped while it wrote the file: run it again."
+            f"{path}: line {number} is not JSON ({getattr(error, 'msg', 'nested too deeply')}). If it is the last "
+            "line, the run was stopped while it wrote the file: run it again."
         ) from None
     if not isinstance(row, dict):
         raise UserError(f"{path}: line {number} is a {type(row).__name__}; every line must be a JSON object.")

@@ -36,9 +36,13 @@ def read_lm_eval(path: Path, reading: Reading) -> Log:
     """The answers in an output folder or in one samples file.
 
     Of a task without a usable score there is a note instead. Raises UserError for a folder without samples or with two
-    logs of one task, for an unknown or incomplete file, and if no task can be used.
+    logs of one task, for an unknown or incomplete file, and if no task, or not every task of `--tasks`, can be used.
     """
-    files = {task: file for task, file in _files(path).items() if not reading.tasks or task in reading.tasks}
+    there = _files(path)
+    for task in reading.tasks:
+        if task not in there:
+            raise unknown_name("task", task, there, f"{path}: --tasks")
+    files = {task: there[task] for task in reading.tasks or there}
     tasks, notes = {}, []
     for task, file in files.items():
         found = _task(task, file, reading)
@@ -46,10 +50,10 @@ def read_lm_eval(path: Path, reading: Reading) -> Log:
             tasks[task] = found
         else:
             notes.append(f"{task} is left out: {found}")
-    if files and not tasks:
-        raise UserError(f"{path}: no task can be graded. {'. '.join(notes)}.")
+    if notes and (reading.tasks or not tasks):
+        raise UserError(f"{path}: cannot be graded: {'. '.join(notes)}.")
     _check_metric(path, tasks, reading)
-    results = _results(next(iter(files.values()), path))
+    results = _results(next(iter(files.values())))
     return Log(path, tasks, _facts(results), tuple(notes))
 
 
@@ -63,8 +67,8 @@ def _files(path: Path) -> dict[str, Path]:
         task = SAMPLES.fullmatch(file.name)[1]
         if task in found:
             raise UserError(
-                f"{path} has two logs of task {task}: {found[task]} and {file}. Give the folder of one run, or move the "
-                "files of other runs away."
+                f"{path} has two logs of task {task}: {found[task]} and {file}. Give the folder of one run, or move "
+                "the files of other runs away."
             )
         found[task] = file
     if not found:
@@ -76,8 +80,8 @@ def _no_samples(path: Path) -> str:
     if any(path.rglob("results_*.json")):
         return f"{path} has results but no samples_*.jsonl: run lm-eval with --log_samples, which writes every answer."
     return (
-        f"{path} has no samples_*.jsonl. Give the folder that lm-eval wrote (--output_path, with --log_samples), or a table "
-        "as a file."
+        f"{path} has no samples_*.jsonl. Give the folder that lm-eval wrote (--output_path, with --log_samples), or a "
+        "table as a file."
     )
 
 
@@ -150,14 +154,14 @@ def _checked(rows: list[Row], summary: Summary, file: Path) -> list[Row]:
     for row in rows:
         if row.id in seen:
             raise UserError(
-                f"{file}: question {row.id} is there twice (lines {seen[row.id]} and {row.line}): two runs wrote into one "
-                "file. Run lm-eval again into an empty folder."
+                f"{file}: question {row.id} is there twice (lines {seen[row.id]} and {row.line}): two runs wrote into "
+                "one file. Run lm-eval again into an empty folder."
             )
         seen[row.id] = row.line
     if summary.rows not in (None, len(rows)):
         raise UserError(
-            f"{file} has {len(rows)} questions, but its results file says {summary.rows}: the log is incomplete. Copy it "
-            "again, or run lm-eval again."
+            f"{file} has {len(rows)} questions, but its results file says {summary.rows}: the log is incomplete. Copy "
+            "it again, or run lm-eval again."
         )
     return rows
 
@@ -168,8 +172,8 @@ def _check_metric(path: Path, tasks: dict[str, TaskAnswers], reading: Reading) -
     used = {answers.metric.partition(",")[0] for answers in tasks.values()}
     if wanted and tasks and wanted not in used:
         raise UserError(
-            f"{path}: no task logs the metric {short_repr(wanted)}; used are {', '.join(sorted(used))}. Name the metric of "
-            "one task: --metric TASK=METRIC."
+            f"{path}: no task logs the metric {short_repr(wanted)}; used are {', '.join(sorted(used))}. Name the "
+            "metric of one task: --metric TASK=METRIC."
         )
     for task in reading.metrics:
         if task and task not in tasks and not reading.tasks:

@@ -14,9 +14,9 @@ def picked(rows: list[Row], metric: str, delimiter: str) -> dict[str, Choice] | 
     """Question id -> what was picked, for a metric that compares options by log-likelihood.
 
     `acc` picks the highest log-likelihood, `acc_norm` the highest one / characters of the option without `delimiter`
-    (lm-eval, `ConfigurableTask.process_results`). The log has the right answer as a position or as the text of an option
-    and, for tasks with one continuation after two contexts (WinoGrande), not at all: of two options it follows from
-    the score. None unless one of these readings gives the logged score of every question.
+    (lm-eval, `ConfigurableTask.process_results`). The log has the right answer as a position or as the text of an
+    option and, for tasks with one continuation after two contexts (WinoGrande), not at all: of two options it follows
+    from the score. None unless one of these readings gives the logged score of every question.
     """
     if metric not in DECIDED_BY_LIKELIHOOD or not all(row.likelihoods for row in rows):
         return None

@@ -66,6 +66,6 @@ def _check_values(rows: list[Row], metric: str, file: Path) -> None:
         if value is None or not 0 <= value <= 1:  # NaN is not
             shown = "no number" if value is None else f"{value:g}"
             raise UserError(
-                f"{file}: line {row.line}: {metric} is {shown}, but the score of a question must lie in 0 to 1. Choose another "
-                f"metric of the log ({', '.join(row.values)}): --metric TASK=METRIC."
+                f"{file}: line {row.line}: {metric} is {shown}, but the score of a question must lie in 0 to 1. "
+                f"Choose another metric of the log ({', '.join(row.values)}): --metric TASK=METRIC."
             )

@@ -50,8 +50,9 @@ def read_rows(file: Path, reading: Reading) -> list[Row]:
     rows = [_row(row, number, file, reading) for number, row in json_objects(file)]
     if broken := [row for row in rows if any(map(math.isnan, row.likelihoods))]:
         raise UserError(
-            f"{file}: {len(broken)} of {len(rows)} rows have a log-likelihood that is NaN, first in line {broken[0].line}. The "
-            "model computes no numbers there, which float16 often causes: run it in bfloat16 or float32."
+            f"{file}: {len(broken)} of {len(rows)} rows have a log-likelihood that is NaN, first in line "
+            f"{broken[0].line}. The model computes no numbers there, which float16 often causes: run it in bfloat16 "
+            "or float32."
         )
     return rows
 

@@ -38,8 +38,8 @@ def _existing(text: str, word: str) -> Path:
     path = Path(text).expanduser()
     if not path.exists():
         raise UserError(
-            f"{word}: {text!r} does not exist (relative to {str(Path.cwd())!r}). Give an output folder or samples_*.jsonl "
-            "file of lm-eval, or a table (.csv, .tsv, .parquet, .jsonl), as PATH or NAME=PATH."
+            f"{word}: {text!r} does not exist (relative to {str(Path.cwd())!r}). Give an output folder or "
+            "samples_*.jsonl file of lm-eval, or a table (.csv, .tsv, .parquet, .jsonl), as PATH or NAME=PATH."
         )
     return path
 

@@ -20,6 +20,7 @@ from junkdna.grade.lines import json_objects
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 DIFFICULTY, CLUSTER = "difficulty", "cluster"  # read without being asked for, if they are there
+ONE_TASK = "questions"  # name of the task of a table without the column
 SCORE = re.compile(r"score_(\d+)")
 
 
@@ -35,13 +36,16 @@ def read_table(path: Path, reading: Reading) -> Log:
     tasks: dict[str, dict[str, Answer]] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{path}: row {number}"
-        task = _text(row.get("task")) if "task" in columns else path.stem
+        task = _text(row.get("task")) if "task" in columns else ONE_TASK
         if task is None or (key := _text(row.get("id"))) is None:
             raise UserError(f"{where} has no {'task' if task is None else 'id'}. Every question needs one.")
         if key in tasks.setdefault(task, {}):
             raise UserError(f"{where}: question {short_repr(key)} of task {task} is there twice. Give each its own id.")
         tasks[task][key] = _answer(row, columns, names, reading, where)
-    return Log(path, {task: _task(task, path, answers, columns) for task, answers in tasks.items()})
+    for task in reading.tasks:
+        if task not in tasks:
+            raise unknown_name("task", task, tasks, f"{path}: --tasks")
+    return Log(path, {task: _task(task, path, tasks[task], columns) for task in reading.tasks or tasks})
 
 
 def _task(task: str, path: Path, answers: dict[str, Answer], columns: tuple[str, ...]) -> TaskAnswers:
@@ -73,8 +77,8 @@ def _check_columns(path: Path, columns: tuple[str, ...], reading: Reading) -> No
         if name not in columns:
             also = " or scores (a list, or score_0, score_1, ...)" if name == "prediction" else ""
             raise UserError(
-                f"{path} has no column {name!r}{also}; it has {', '.join(columns)}. One row a question needs id, gold, and "
-                "prediction or scores."
+                f"{path} has no column {name!r}{also}; it has {', '.join(columns)}. One row a question needs id, "
+                "gold, and prediction or scores."
             )
     for option in (DIFFICULTY, CLUSTER):
         if (name := getattr(reading, option)) and name not in columns:
@@ -109,7 +113,9 @@ def _scores(row: dict, columns: Iterable[str], where: str) -> tuple[float, ...] 
         try:
             values = json.loads(values) if isinstance(values, str) else values
         except ValueError:
-            raise UserError(f"{where}: scores {short_repr(values)} is not a list of numbers, such as [-1.5, -2].") from None
+            raise UserError(
+                f"{where}: scores {short_repr(values)} is not a list of numbers, such as [-1.5, -2]."
+            ) from None
     elif "score_0" in columns:
         values = [row.get(f"score_{at}") for at in range(_count(columns))]
         while values and values[-1] in (None, ""):
@@ -119,10 +125,14 @@ def _scores(row: dict, columns: Iterable[str], where: str) -> tuple[float, ...] 
     try:
         found = tuple(float(value) for value in values)
     except (TypeError, ValueError):
-        raise UserError(f"{where}: scores {short_repr(values)} are not numbers. Give a number for every option.") from None
+        raise UserError(
+            f"{where}: scores {short_repr(values)} are not numbers. Give a number for every option."
+        ) from None
     if len(found) < 2 or any(map(math.isnan, found)):
         fault = "one is NaN" if len(found) > 1 else "there are fewer than two"
-        raise UserError(f"{where}: scores {short_repr(values)}: {fault}. Give a number for every option of the question.")
+        raise UserError(
+            f"{where}: scores {short_repr(values)}: {fault}. Give a number for every option of the question."
+        )
     return found
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from junkdna.errors import UserError, unknown_name
+from junkdna.errors import UserError
 from junkdna.grade.answers import Log, Reading
 from junkdna.grade.lm_eval import read_lm_eval
 from junkdna.grade.plain_table import SUFFIXES, read_table
@@ -11,13 +11,7 @@ from junkdna.grade.plain_table import SUFFIXES, read_table
 
 def read_log(path: Path, reading: Reading) -> Log:
     """The answers in a folder or a file. Raises UserError, naming the file, the rule and the fix, for any fault."""
-    log = read_lm_eval(path, reading) if path.is_dir() or _is_lm_eval(path) else read_table(path, reading)
-    if not reading.tasks:
-        return log
-    for task in reading.tasks:
-        if task not in log.tasks:
-            raise unknown_name("task", task, log.tasks, f"{path}: --tasks")
-    return Log(log.path, {task: log.tasks[task] for task in reading.tasks}, log.facts, log.notes)
+    return read_lm_eval(path, reading) if path.is_dir() or _is_lm_eval(path) else read_table(path, reading)
 
 
 def _is_lm_eval(path: Path) -> bool:
@@ -25,8 +19,8 @@ def _is_lm_eval(path: Path) -> bool:
     if path.suffix not in SUFFIXES:
         hint = " It is a file of aggregated results; give its folder." if path.suffix == ".json" else ""
         raise UserError(
-            f"{path}: unknown kind of file {path.suffix or 'without a suffix'!r}.{hint} Valid: samples_*.jsonl of lm-eval "
-            f"(run with --log_samples), or a table ({', '.join(SUFFIXES)})."
+            f"{path}: unknown kind of file {path.suffix or 'without a suffix'!r}.{hint} Valid: samples_*.jsonl of "
+            f"lm-eval (run with --log_samples), or a table ({', '.join(SUFFIXES)})."
         )
     if path.suffix != ".jsonl":
         return False

@@ -1,4 +1,4 @@
-"""The tables of graded logs: those of a study, with what the logs cannot say as null and claims that they cannot test."""
+"""The tables of graded logs: those of a study, with null for what logs do not say and reasons for untested claims."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -24,7 +24,7 @@ NEEDS = {  # claim -> what it needs; the first is about a sparsity where none is
     "monotone": NO_SPARSITY,
     "steeper_when_harder": "the log names no difficulty of its questions (--difficulty), and there is one task",
     "irreversible": "a log does not say whether its model was trained after pruning",
-    "not_in_quantization": "it needs a pruned and a quantized model with named levels, and a difficulty of the questions",
+    "not_in_quantization": "it needs pruning and quantization with named levels, and a difficulty of the questions",
     "small_weights_specific": "it needs magnitude and random or largest pruning with named levels, and a difficulty of "
     "the questions",
 }
@@ -63,7 +63,8 @@ def graded_tables(
 ) -> dict[str, pl.DataFrame]:
     """Name -> table, as `study_tables` has them. Reads the cell files below the working directory.
 
-    Claims are tested on a published difficulty only: bins by the dense model's confidence share the noise of its scores.
+    Claims are tested on a published difficulty only: bins by the dense model's confidence share the noise of its
+    scores.
     """
     answers = GradedAnswers(resolved, bins, options)
     rated = {task: graded.bins for task, graded in bins.items() if graded.published}
