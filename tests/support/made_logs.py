@@ -19,9 +19,10 @@ def choice_row(number: int, scores: list[float], gold: int, **more: object) -> d
     options = [chr(97 + at) * (at + 1) for at in range(len(scores))]
     responses = [[str(score), "False"] for score in scores]
     lengths = np.array([len(option) for option in options])
+    arguments = {f"gen_args_{at}": {"arg_0": f"Q{number}", "arg_1": f" {text}"} for at, text in enumerate(options)}
     row = {
         "doc_id": number, "doc": {"question": f"question {number}"}, "target": str(gold),
-        "arguments": {f"gen_args_{at}": {"arg_0": f"Q{number}", "arg_1": f" {text}"} for at, text in enumerate(options)},
+        "arguments": arguments,
         "resps": [[each] for each in responses], "filtered_resps": responses, "filter": "none",
         "metrics": ["acc", "acc_norm"], "acc": float(np.argmax(scores) == gold),
         "acc_norm": float(np.argmax(np.array(scores) / lengths) == gold),
