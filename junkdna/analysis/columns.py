@@ -53,7 +53,7 @@ _CELL = (
     *CONDITION,
     Column("compression", TEXT, "", "Method, level and options, such as `gptq-4bit,calibration=questions,group=64`."),
     Column("method", TEXT, "", "Name of the method; `dense` if nothing is compressed."),
-    Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 for dense, quantized and low-rank models."),
+    Column("sparsity", NUMBER, SHARE, "Target sparsity of the level; 0 if dense, quantized, low-rank or external."),
     Column("transfer", TEXT, "", "Transfer mode; `none` means no training."),
     Column("protocol", TEXT, "", "Name of the protocol."),
     Column("seed", COUNT, "", "Seed of the cell."),

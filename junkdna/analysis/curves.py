@@ -87,7 +87,8 @@ class Curve:
     @property
     def prunes(self) -> bool:
         """Whether its levels prune weights."""
-        return self.series.kind in PRUNING
+        external = self.series.kind == "external" and any(level.sparsity for level in self.levels)
+        return self.series.kind in PRUNING or external
 
     @property
     def seeded(self) -> bool:

@@ -16,6 +16,7 @@ from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell_settings import CellSettings, TokenSettings
 from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
+from junkdna.study.external import ExternalSettings, external_digest
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
 from junkdna.study.sources import PinnedSource, WheelPin
@@ -50,7 +51,7 @@ def model(output: Path, settings: PinnedSource) -> None:
     _check_unchanged(settings, model_files_digest(settings), f"the model folder {settings.local!r}", output)
 
 
-def _check_unchanged(planned: PinnedSource, digest: str | None, source: str, output: Path) -> None:
+def _check_unchanged(planned: PinnedSource | ExternalSettings, digest: str | None, source: str, output: Path) -> None:
     """Remove the output and raise UserError if the digest of local files differs from the one in the settings."""
     if planned.files_sha256 != digest:
         output.unlink(missing_ok=True)
@@ -155,6 +156,9 @@ def compress(
         from junkdna.compress.store import make_compressed
 
         make_compressed(output, settings, model_file.parent, calibration, device)
+    if settings.external is not None:
+        path = settings.external.path
+        _check_unchanged(settings.external, external_digest(path), f"the external compression {path!r}", output)
 
 
 def cell(

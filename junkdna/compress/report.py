@@ -53,7 +53,8 @@ class LayerReport:
 def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: Compression) -> LayerReport:
     """The report on one matrix, from its (out, in) `weight` before compression and the `result`; runs `check_achieved`.
 
-    Sparsity is counted from the mask. Rank and bits are those of the level.
+    Sparsity is counted from the mask. Rank and bits are those of the level. Effective bits of an external compression
+    are those that the study states, else those of its mask.
     """
     rows, inputs = weight.shape
     for tensor in result:
@@ -68,6 +69,10 @@ def layer_report(name: str, weight: Tensor, result: MatrixResult, compression: C
     elif kind == "rank":
         rank = kept_rank(rows, inputs, level)
         effective = effective_bits.low_rank_bits(rank, rows, inputs)
+    elif kind == "external":
+        pruned = None if result.mask is None else _pruned(result.mask)
+        stated = function_options(compression.method, compression.options)["effective_bits"]
+        effective = stated or effective_bits.sparse_bits(1 - (pruned or 0) / weight.numel())
     else:
         pruned = _pruned(result.mask)
         kept = 1 - pruned / weight.numel()

@@ -3,11 +3,12 @@
 import gc
 import json
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from junkdna.compress.apply import Reports, Results, compress_matrix, select_prunables
 from junkdna.compress.artifact import write_artifact
@@ -64,7 +65,9 @@ def make_compressed(
         batches, compress = _batches(model, rows), partial(compress_matrix, compression=compression)
         results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
     else:
-        results = _uncalibrated(prunables, compression, model_folder / compression.method, device)
+        results = _uncalibrated(
+            prunables, compression, _preparation(settings, compression, model, model_folder), device
+        )
 
     def named_results() -> Results:
         by_name = {target.name: target for target in prunables}
@@ -106,9 +109,20 @@ def _batches(model: nn.Module, rows: CalibrationRows) -> list[Batch]:
     return [Batch(*pad([rows.ids[i] for i in batch], "cpu")) for batch in batches]
 
 
-def _uncalibrated(prunables: list[Prunable], compression: Compression, folder: Path, device: str) -> Results:
-    prepare = getattr(load_module(compression.method), "prepare", None)
+def _preparation(
+    settings: "CompressedSettings", compression: Compression, model: nn.Module, folder: Path
+) -> Callable[[str, Tensor], dict]:
+    """What gives the additional arguments of a method for a matrix, by its name and weight (`study.methods`)."""
+    module = load_module(compression.method)
+    if hasattr(module, "prepare_all"):
+        return module.prepare_all(settings, model, select_prunables(model, compression))
+    prepare = getattr(module, "prepare", None)
+    return partial(prepare, folder / compression.method) if prepare else lambda name, weight: {}
+
+
+def _uncalibrated(
+    prunables: list[Prunable], compression: Compression, prepare: Callable[[str, Tensor], dict], device: str
+) -> Results:
     for target in prunables:
         weight = target.matrix().to(device)
-        prepared = prepare(folder, target.name, weight) if prepare else {}
-        yield target.name, compress_matrix(target.name, weight, None, compression, **prepared)
+        yield target.name, compress_matrix(target.name, weight, None, compression, **prepare(target.name, weight))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from math import lcm
 from pathlib import Path
 
+from junkdna.dag.external_files import external_problems
 from junkdna.errors import UserError
 from junkdna.models.fetch import check_model_folder, read_header, weight_files
 from junkdna.models.manifest import MANIFEST
@@ -28,7 +29,8 @@ MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 
 def model_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
-    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix."""
+    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix, an external
+    compression that is missing or does not fit (`external_problems`)."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
@@ -46,6 +48,7 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
             yield str(error)
         except OSError as error:
             yield f"{where}: {error.filename} cannot be read: {error.strerror}"
+    yield from external_problems(resolved, {name: folder for name, folder, _ in _folders(resolved)})
 
 
 def model_notes(resolved: Resolved) -> Iterator[str]:

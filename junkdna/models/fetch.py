@@ -103,7 +103,7 @@ def check_model_folder(folder: Path, where: str) -> list[str]:
     if missing := sorted(shards - {*names}):
         raise UserError(f"{where}: {INDEX} names {', '.join(missing)}, which is missing. Copy the model again.")
     for name in sorted(shards):
-        _check_safetensors(folder / name, f"{where}: {name}")
+        check_safetensors(folder / name, f"{where}: {name}")
     return [name for name in names if not name.endswith(".safetensors") or name in shards]
 
 
@@ -126,13 +126,19 @@ def _check_configs(folder: Path, names: list[str], where: str) -> None:
     check_tokenizer_files(contents.get("tokenizer_config.json", {}), tokenizer_files, where)
 
 
-def _check_safetensors(path: Path, where: str) -> None:
-    """Checks a file's header, the types of its weights, and that it ends with its last tensor."""
+COMPRESSED = "they are already compressed, and their scales would be lost. Name the original checkpoint."
+
+
+def check_safetensors(path: Path, where: str, packed: str = COMPRESSED) -> None:
+    """Checks a file's header, the types of its weights, and that it ends with its last tensor.
+
+    Raises UserError, starting with `where`; `packed` says why weights that are not floats are refused, and the fix.
+    """
     tensors, start = read_header(path, where)
     if unsupported := {entry["dtype"] for name, entry in tensors.items() if name.endswith("weight")} - {*FLOATS}:
         raise UserError(
             f"{where} has weights of type {', '.join(sorted(map(str, unsupported)))} instead of {', '.join(FLOATS)}: "
-            "they are already compressed, and their scales would be lost. Name the original checkpoint."
+            f"{packed}"
         )
     size = path.stat().st_size
     expected = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)

@@ -36,6 +36,15 @@ def recorded_facts(path: Path | str) -> dict:
     return _metadata(path)["facts"]
 
 
+def file_kind(path: Path | str, kind: str) -> dict:
+    """The facts of a file from `tensors.write_tensors` if it is of this kind, not verified; {} for any other file."""
+    try:
+        metadata = _metadata(path)
+        return metadata["facts"] if metadata["kind"] == kind else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def _metadata(path: Path | str) -> dict:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -43,7 +43,7 @@ class Compression:
 
     @property
     def nominal_sparsity(self) -> float:
-        """Fraction of the weights in scope that the level prunes (0 for dense, quantized and low-rank)."""
+        """Fraction of the weights in scope that the level prunes (0 for dense, quantized, low-rank and external)."""
         if not self.level:
             return 0.0
         kind, value = parse_level(self.level)

@@ -5,8 +5,10 @@ from math import prod
 
 from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
+from junkdna.study.compression import CompressionGrid
+from junkdna.study.external import check_external
 from junkdna.study.formats import FORMATS, TEXT_ANSWERS, format_of, kinds_answered, picks
-from junkdna.study.methods import METHODS, Method
+from junkdna.study.methods import METHODS
 from junkdna.study.recovery import base_protocol
 from junkdna.study.study import Experiment, Resolved, Study
 from junkdna.study.task import Task
@@ -50,15 +52,18 @@ def check_compressions(place: str, exp: Experiment, resolved: Resolved) -> None:
                 f"context_tokens: 512}}}}`."
             )
         _check_name("calibration", grid.calibration, calibrations, where)
-        _check_transfer(where, METHODS[grid.method], exp, resolved)
+        _check_transfer(where, grid, exp, resolved)
 
 
-def _check_transfer(where: str, method: Method, exp: Experiment, resolved: Resolved) -> None:
+def _check_transfer(where: str, grid: CompressionGrid, exp: Experiment, resolved: Resolved) -> None:
+    method = METHODS[grid.method]
     masked = [mode for mode in exp.transfer if mode not in WITHOUT_MASK]
-    if method.gives == "weight" and masked:
+    off = [name for name, option in method.options.items() if option.no_mask and getattr(grid, name)]
+    if (method.gives == "weight" or off) and masked:
+        with_option = f" with {off[0]}: true" if off else ""
         raise UserError(
-            f"{where} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer none, or "
-            "sparse_to_dense (compressed at the start, then all weights train)."
+            f"{where}{with_option} prunes nothing, so it has no mask for transfer {', '.join(masked)}. Use transfer "
+            "none, or sparse_to_dense (compressed at the start, then all weights train)."
         )
     if not method.precompute or set(exp.transfer) == {"none"}:
         return
@@ -114,6 +119,7 @@ def check_study(resolved: Resolved, where: str) -> None:
             )
     for name, calibration in study.calibrations.items():
         check_calibration(name, calibration, resolved, where)
+    check_external(resolved, where)
     _check_amount(study, where)
     for name, experiment in study.experiments.items():
         _check_experiment(f"{where}: experiments.{name}", experiment, resolved)

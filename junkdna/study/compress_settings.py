@@ -7,6 +7,7 @@ from typing import Any, Literal
 from junkdna.storage.fingerprint import code_fingerprint, settings_fingerprint
 from junkdna.study.calibration import Calibration
 from junkdna.study.cell import Compression
+from junkdna.study.external import ExternalSettings, external_settings
 from junkdna.study.methods import METHODS
 from junkdna.study.options import option_values
 from junkdna.study.settings_base import SETTINGS_VERSION, Settings
@@ -43,7 +44,8 @@ class CalibrationSettings(Settings):
 @dataclass(frozen=True)
 class CompressedSettings(Settings):
     """Everything that compressed weights (`Cell.compressed_path`) depend on. `inputs` are fingerprints of the settings
-    of the model folder and, if the method calibrates, of the calibration rows."""
+    of the model folder and, if the method calibrates, of the calibration rows. `external` is the checkpoint or mask
+    file of another tool."""
 
     version: int
     model: str
@@ -54,6 +56,7 @@ class CompressedSettings(Settings):
     seed: int
     inputs: dict[str, str]
     code: str
+    external: ExternalSettings | None = None
 
 
 def calibration_settings(
@@ -105,4 +108,5 @@ def compressed_settings(model: str, compression: Compression, seed: int, resolve
         seed=seed if method.seeded else 0,
         inputs=inputs,
         code=code_fingerprint("junkdna.compress.store", method.module),
+        external=external_settings(compression, resolved),
     )

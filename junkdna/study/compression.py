@@ -8,9 +8,11 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 from junkdna.errors import unknown_name
 from junkdna.study.cell import Compression
+from junkdna.study.external import MASK_SUFFIX, external_name
 from junkdna.study.levels import LEVEL_KINDS, Level
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS, Method
 from junkdna.study.options import option_error, option_texts
+from junkdna.study.sources import Place
 from junkdna.study.strict_model import Name, StrictModel
 
 MAX_TAG = 200  # characters of a compression's name, which names a folder; file systems allow 255 bytes
@@ -22,8 +24,9 @@ class _Grid(StrictModel):
     """One method at one or several levels, all with the same options.
 
     Levels: `sparsity` (fractions pruned), `keep` of `of` consecutive inputs (N:M sparsity), `band` (pairs of quantiles
-    of |w|), `bits`, `rank` (fractions of the full rank kept). The options here select matrices and texts
-    (`methods.SCOPE_OPTIONS`); `CompressionGrid` adds the options that the methods declare.
+    of |w|), `bits`, `rank` (fractions of the full rank kept), `path` (of checkpoints or mask files of other tools, each
+    called `name` or as its file). The options here select matrices and texts (`methods.SCOPE_OPTIONS`);
+    `CompressionGrid` adds the options that the methods declare.
     """
 
     method: str
@@ -33,11 +36,13 @@ class _Grid(StrictModel):
     band: list[tuple[float, float]] | None = None
     bits: list[int] | None = None
     rank: list[float] | None = None
+    path: list[Place] | None = None
+    name: Name | None = None
     embeddings: bool | None = Field(None, description=SCOPE_OPTIONS["embeddings"].meaning)
     layers: list[str] | None = Field(None, description=SCOPE_OPTIONS["layers"].meaning)
     calibration: Name | None = Field(None, description=SCOPE_OPTIONS["calibration"].meaning)
 
-    @field_validator("sparsity", "keep", "bits", "rank", "layers", mode="before")
+    @field_validator("sparsity", "keep", "bits", "rank", "path", "layers", mode="before")
     @classmethod
     def _list_of_one(cls, value: object) -> object:
         return value if isinstance(value, list) or value is None else [value]
@@ -86,6 +91,8 @@ class _Grid(StrictModel):
         if len(kinds) != 1 or keys != {*LEVEL_KINDS[kinds[0]].keys}:
             examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
             raise ValueError(f"method {self.method} takes {examples}")
+        if self.name is not None and len(self.path or ()) != 1:
+            raise ValueError("name is for one path: write an entry for each path, with its own name")
         for kind, value in self.levels():
             if error := LEVEL_KINDS[kind].error(value):
                 text = f"keep {self.keep}" if kind == "keep_of" else f"{kind} {_level_text(value)}"
@@ -101,6 +108,9 @@ class _Grid(StrictModel):
         for name, value in options.items():
             if error := option_error(method.options[name], value):
                 raise ValueError(f"option {name} of method {self.method} {error}: {method.options[name].meaning}")
+        masks = [path for path in self.path or () if path.endswith(MASK_SUFFIX)]
+        if masks and any(option.no_mask and options.get(name) for name, option in method.options.items()):
+            raise ValueError(f"{masks[0]} is a file of masks, so `quantized: true` does not go with it; leave it out")
         if method.statistics and self.calibration is None:
             raise ValueError(f"method {self.method} needs calibration: the name of one of the study's calibrations")
 
@@ -111,6 +121,7 @@ class _Grid(StrictModel):
         """(kind, value) of every level."""
         for keep in self.keep or []:
             yield "keep_of", (keep, self.of)
+        yield from (("external", external_name(path, self.name)) for path in self.path or ())
         for kind in ("sparsity", "band", "bits", "rank"):
             for value in getattr(self, kind) or []:
                 yield kind, value

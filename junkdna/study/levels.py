@@ -6,7 +6,7 @@ keep_of    keep2of4    (2, 4): N:M sparsity, the best 2 of every 4 consecutive i
 band       0.2to0.3    (0.2, 0.3): weights from the 0.2 to the 0.3 quantile of |w| pruned
 bits       4bit        4 bits per weight
 rank       rank0.25    the fraction of the full rank, min(outputs, inputs), that is kept, 0..1
-external   from-half   "half", the name of a checkpoint of another tool: how much it compresses is unknown
+external   from-half   "half", the name of a checkpoint or mask file of another tool (`study.external`)
 
 This file contains all rules for levels. Code that runs after a study's validation assumes valid levels.
 """
@@ -138,8 +138,8 @@ LEVEL_KINDS: dict[str, LevelKind] = {
         is_identity=lambda value: value == 1,
     ),
     "external": LevelKind(
-        keys=(),
-        example="",
+        keys=("path",),
+        example="path: FOLDER",
         pattern=f"from-({_NAME})",
         read=lambda texts: texts[0],
         write=lambda value: f"from-{value}",

@@ -12,6 +12,7 @@ matrix defines `compress`, which gets one matrix per call. Matrices are (out, in
 
 A precomputed method may also define `prepare(folder, name, weight) -> dict`. It runs before `compress` on each matrix
 and returns additional keyword arguments for it. All levels of a model share the files that it writes to `folder`.
+Instead, `prepare_all(settings, model, scope)`, called once, may return such a function of name and weight.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ class Option:
     - `minimum`, `maximum`: bounds of a number.
     - `divides_inputs`: the value must divide the inputs of every matrix, unless it is 0.
     - `prunes_more`: with this option a method may prune more than it guarantees.
+    - `no_mask`: with this option a method gives no mask.
     - `label`: legend text by value. The key "*" applies to all other values; {} is replaced by the value.
     """
 
@@ -43,6 +45,7 @@ class Option:
     maximum: float | None = None
     divides_inputs: bool = False
     prunes_more: bool = False
+    no_mask: bool = False
     label: Mapping[object, str] = field(default_factory=dict)
 
 

@@ -82,6 +82,9 @@ STUDY: Meanings = {
         "band": "Pairs of quantiles of |w|, 0 to 1. The weights between them are pruned.",
         "bits": "Bits of a quantized weight: 2, 3, 4 or 8.",
         "rank": "Fractions of the full rank to keep, 0 to 1.",
+        "path": "Folders of checkpoints, or `.safetensors` files of masks, that another tool made of the experiment's "
+        "model ([external-checkpoints.md](../external-checkpoints.md)).",
+        "name": "Name of the cells of a `path`, by default that of its folder or file.",
     },
     "protocols.NAME": {
         "": "Training and scoring settings. Keys of a protocol override those of the study's task entry, which "

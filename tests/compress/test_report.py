@@ -13,7 +13,7 @@ from junkdna.study.methods import METHODS, load
 from junkdna.study.options import option_texts
 
 WEIGHT = torch.arange(1.0, 49.0).reshape(4, 12)
-OVER_MATRICES = [method for method in METHODS.values() if method.over == "matrix"]
+OVER_MATRICES = [method for method in METHODS.values() if method.over == "matrix" and method.name != "external"]
 
 
 def mask_of(*rows):

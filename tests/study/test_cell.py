@@ -35,6 +35,7 @@ VALUES = {
     "band": st.tuples(SIX_DIGITS | st.just(0.0), SIX_DIGITS).filter(lambda ends: ends[0] < ends[1]),
     "bits": st.sampled_from(BITS),
     "rank": SIX_DIGITS.filter(lambda share: share < 1) | st.just(0.0),
+    "external": NAMES,
 }
 OPTIONS = st.dictionaries(WORDS, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,8}", fullmatch=True), max_size=3)
 

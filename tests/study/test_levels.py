@@ -7,7 +7,7 @@ from junkdna.study.levels import BITS, LEVEL_KINDS, parse_level
 GOOD = [
     ("sparsity", 0), ("sparsity", 0.7), ("sparsity", 1), ("sparsity", 1e-6), ("keep_of", (0, 1)), ("keep_of", (2, 4)),
     ("keep_of", (4, 4)), ("band", (0, 1)), ("band", (0.5, 0.5)), ("rank", 0), ("rank", 0.25), ("rank", 1),
-    *(("bits", bits) for bits in BITS),
+    *(("bits", bits) for bits in BITS), ("external", "half"), ("external", "0.5"), ("external", "a-b_c.d"),
 ]  # fmt: skip
 
 
@@ -39,6 +39,9 @@ def test_a_good_level_survives_its_text(kind, value):
         ("bits", 0, "must be one of 2, 3, 4, 8 bits"),
         ("bits", 16, "must be one of 2, 3, 4, 8 bits; a model in 16 bits is dense"),
         ("rank", 25, "must be in 0..1 (the kept fraction of min(outputs, inputs), not a number of singular values)"),
+        ("external", "a/b", "must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most 80)"),
+        ("external", "", "must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most 80)"),
+        ("external", "a" * 81, "must start with a letter or digit and have only A-Z a-z 0-9 _ . - (at most 80)"),
         ("rank", -1, "must be in 0..1 (the kept fraction of min(outputs, inputs), not a number of singular values)"),
     ],
 )
@@ -46,7 +49,7 @@ def test_a_bad_level_says_the_rule_and_the_likely_fix(kind, value, words):
     assert LEVEL_KINDS[kind].error(value) == words
 
 
-@pytest.mark.parametrize("text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "5bit", "rank2", "half"])
+@pytest.mark.parametrize("text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "5bit", "rank2", "half", "from-", "from-.a"])
 def test_texts_that_no_level_writes(text):
     with pytest.raises(ValueError, match=f"^{text}$"):
         parse_level(text)

@@ -40,7 +40,7 @@ def test_functions_take_what_the_table_says(name):
     given = inspect.signature(methods.load(name)).parameters
     first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
     assert [*given][:3] == first
-    defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option != "factors"}
+    defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option not in ("factors", "given")}
     assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
@@ -48,7 +48,7 @@ def test_what_depends_on_a_seed_and_what_is_stored():
     assert {name: method.statistics for name, method in METHODS.items() if method.statistics} == STATISTICS
     assert [name for name, method in METHODS.items() if method.random] == ["random"]
     assert {name for name, method in METHODS.items() if method.seeded} == {"random", *STATISTICS}
-    assert {name for name, method in METHODS.items() if method.precompute} == {"svd", *STATISTICS}
+    assert {name for name, method in METHODS.items() if method.precompute} == {"svd", "external", *STATISTICS}
     assert all(("calibration" in method.options) == bool(method.statistics) for method in METHODS.values())
 
 
@@ -120,7 +120,7 @@ def test_options_survive_their_text():
 
 
 def test_unknown_name_lists_close_and_valid_ones():
-    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Valid: band, gptq, .* wanda") as error:
+    with pytest.raises(UserError, match=r"'magnitud'.*'magnitude'.*Valid: band, external, gptq, .* wanda") as error:
         methods.load("magnitud")
     assert "compression method" in str(error.value)
 

@@ -61,6 +61,25 @@ def make_decoder(folder: Path) -> Path:
     return folder
 
 
+def make_external(folder: Path, model: Path) -> Path:
+    """The BERT of `model` as another tool would give it: `pruned`, half of the block weights 0, and `masks/half`."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(model / "model.safetensors")
+    blocks = [name for name in weights if name.startswith("encoder.layer") and weights[name].ndim == 2]
+    masks = {name: weights[name].abs() > weights[name].abs().median() for name in blocks}
+    for part in ("pruned", "masks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / "pruned/config.json").write_text((model / "config.json").read_text())
+    pruned = {
+        name: torch.where(masks[name], weight, 0) if name in masks else weight for name, weight in weights.items()
+    }
+    save_file(pruned, folder / "pruned/model.safetensors", metadata={"format": "pt"})
+    save_file(masks, folder / "masks/half.safetensors")
+    return folder
+
+
 def choice_rows(n: int, seed: int = 0) -> list[dict]:
     """Questions about a thing's colour; the passage, where there is one, says the colour."""
     rng = np.random.default_rng(seed)
@@ -231,6 +250,7 @@ def make_world(folder: Path) -> Path:
     """Models, data, task files and three studies (config.yaml: `STUDY`, settings.yaml, methods.yaml) below `folder`."""
     make_model(folder / "model")
     make_decoder(folder / "decoder")
+    make_external(folder / "external", folder / "model")
     (folder / "data").mkdir()
     tables = {
         "colours": choice_rows(60), "mood": classify_rows(160), "pairs": pair_rows(120), "hues": hue_rows(40, seed=2),
@@ -276,6 +296,9 @@ METHODS = {
                     "compressions": [{"method": "wanda", "sparsity": 0.5, **CALIBRATED},
                                      {"method": "sparsegpt", "sparsity": 0.5, **CALIBRATED}],
                     "transfer": ["dense", "sparse", "sparse_to_dense", "dense_freeze"]},
+        "external": {"title": "Made by another tool", "models": ["tiny"], "tasks": ["hues"],
+                     "compressions": [{"method": "external",
+                                       "path": ["external/pruned", "external/masks/half.safetensors"]}]},
         "quantised": {"title": "Quantised, then trained", "models": ["tiny"], "tasks": ["mood"],
                       "compressions": [{"method": "rtn", "bits": 2, "group": 8}],
                       "transfer": ["sparse_to_dense"]},

@@ -20,7 +20,7 @@ FIGURE = Figure(
     "same cells. Bands are 95 % intervals. Points at the same x need the same nominal storage.",
     order=3,
     modes="none",
-    levels=("bits", "rank"),
+    levels=("bits", "rank", "external"),
 )
 
 

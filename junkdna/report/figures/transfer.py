@@ -31,7 +31,7 @@ FIGURE = Figure(
     "guessing (chance) and of the most frequent answer (majority).",
     order=5,
     modes="tuned",
-    levels=("sparsity", "keep_of", "bits", "rank"),
+    levels=("sparsity", "keep_of", "bits", "rank", "external"),
 )
 SPREAD_PT = 1.2  # between the seed dots of two modes
 

@@ -102,9 +102,12 @@ def room(fig: Figure) -> layout.Room:
 
 def _groups(rows: pl.DataFrame, dashes: dict[Series, object]) -> dict[str, pl.DataFrame]:
     """Rows of each row of panels, by its name."""
+    external = any(item.kind == "external" for item in dashes)
     families = {
         "pruned": [item for item in dashes if item.kind in PRUNING],
-        "quantized or low rank": [item for item in dashes if item.kind in PLAIN],
+        "quantized, low rank or external" if external else "quantized or low rank": [
+            item for item in dashes if item.kind in PLAIN
+        ],
     }
     groups = {}
     for model, model_rows in models(rows).items():

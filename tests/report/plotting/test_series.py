@@ -84,6 +84,7 @@ def test_labels_show_the_options_that_differ_and_the_footer_the_others():
 
 def test_every_method_has_a_name_and_lines_have_different_styles():
     level = {"sparsity": "0.5", "keep_of": "keep2of4", "band": "0.2to0.3", "bits": "4bit", "rank": "rank0.25"}
+    level["external"] = "from-half"
     found = all_of(*(f"{name}-{level[kind]}" for name, method in METHODS.items() for kind in method.levels))
     assert len(found) == sum(len(method.levels) for method in METHODS.values())
     names = series.labels(found)
