@@ -19,9 +19,9 @@ def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], No
         help="logs of compressed models: PATH, NAME=PATH or METHOD-LEVEL=PATH, such as wanda-0.5=logs/pruned",
     )  # fmt: skip
     command.add_argument("--out", type=Path, metavar="FOLDER", help="folder to write (default: results/graded/NAME)")
-    command.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="only these tasks")
+    command.add_argument("--tasks", nargs="+", metavar="TASK", help="only these tasks")
     command.add_argument(
-        "--metric", nargs="+", default=[], metavar="[TASK=]METRIC[,FILTER]",
+        "--metric", nargs="+", metavar="[TASK=]METRIC[,FILTER]",
         help="score to compare, of one task or of all that log it (default: acc_norm, acc, exact_match, or the first "
         "from 0 to 1)",
     )  # fmt: skip
@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], No
     command.add_argument("--cluster", default="", metavar="FIELD", help="field that questions of one passage share")
     command.add_argument("--options", type=_options, metavar="N", help="number of options of each question of a table")
     command.add_argument(
-        "--bits", nargs="+", default=[], metavar="NAME=BITS", help="bits per weight of a log's model, scales included"
+        "--bits", nargs="+", metavar="NAME=BITS", help="bits per weight of a log's model, scales included"
     )
     command.add_argument("--common", action="store_true", help="compare only the questions that all logs have")
     command.add_argument("--margin", type=_margin, default=0.05, help="difference of retention that matters")
@@ -42,10 +42,10 @@ def _run(args: argparse.Namespace) -> None:
     from junkdna.cli.grade import Options, grade
     from junkdna.grade.answers import Reading
 
-    metrics = dict(_pair(text) if "=" in text else ("", text) for text in args.metric)
-    reading = Reading(metrics, tuple(args.tasks), args.difficulty, args.cluster, args.options)
+    metrics = dict(_pair(text) if "=" in text else ("", text) for text in args.metric or ())
+    reading = Reading(metrics, tuple(args.tasks or ()), args.difficulty, args.cluster, args.options)
     order = tuple(filter(None, (word.strip() for word in args.difficulty_order.split(","))))
-    bits = {name: _number(text, float, 0, 16, "--bits") for name, text in map(_pair, args.bits)}
+    bits = {name: _number(text, float, 0, 16, "--bits") for name, text in map(_pair, args.bits or ())}
     options = Options(args.out, args.common, order, bits, args.margin)
     args.show(grade(args.dense, args.compressed, reading, options))
 

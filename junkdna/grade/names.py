@@ -10,7 +10,7 @@ from junkdna.study.levels import parse_level
 from junkdna.study.methods import METHODS, Method, add_method
 from junkdna.study.strict_model import valid_name
 
-EXTERNAL = "external"  # method of a checkpoint that is only a name
+CHECKPOINT = "checkpoint"  # method of a checkpoint that is only a name
 DASHES = ((0, (6, 2)), (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (8, 2, 2, 2)))  # line styles of other tools' methods
 
 
@@ -63,7 +63,7 @@ def compressions(sources: list[Source]) -> list[tuple[Source, Compression, int]]
 
 
 def _twice(each: Source, compression: Compression) -> str:
-    if compression.method == EXTERNAL:
+    if compression.method == CHECKPOINT:
         return f"two logs are called {each.name!r}. Name them: NAME={each.path}"
     return (
         f"two logs are called {each.name!r}, but {compression.method} does not depend on a seed, so they cannot be two "
@@ -75,8 +75,8 @@ def _compression(each: Source) -> Compression:
     if each.named and (found := _declared(each.name)):
         _check_level(each, found)
         return found
-    add_method(_method(EXTERNAL, random=False))
-    return Compression(EXTERNAL, f"from-{valid_name(each.name)}")
+    add_method(_method(CHECKPOINT, random=False))
+    return Compression(CHECKPOINT, f"from-{valid_name(each.name)}")
 
 
 def _declared(name: str) -> Compression | None:
@@ -92,7 +92,7 @@ def _check_level(each: Source, compression: Compression) -> None:
     kind = parse_level(compression.level)[0]
     add_method(_method(compression.method, random=True))
     method = METHODS[compression.method]
-    if kind not in method.levels or compression.method == EXTERNAL:
+    if kind not in method.levels or compression.method == CHECKPOINT:
         raise UserError(
             f"{each.name}={each.path}: {method.name} takes no level of this kind ({kind}; it takes "
             f"{', '.join(method.levels)}). Name the log after what was done, METHOD-LEVEL, with another name for a "
@@ -102,7 +102,7 @@ def _check_level(each: Source, compression: Compression) -> None:
 
 def _method(name: str, random: bool) -> Method:
     """A method of another tool. Where a level is named, whether its runs differ is unknown, so they count as random."""
-    levels = ("external",) if name == EXTERNAL else ("sparsity", "keep_of", "bits", "rank")
+    levels = ("external",) if name == CHECKPOINT else ("sparsity", "keep_of", "bits", "rank")
     others = sum(method.source == _ELSEWHERE for method in METHODS.values())
     return Method(
         name=name, label=name, line_style=DASHES[others % len(DASHES)], meaning="made by another tool",

@@ -68,7 +68,7 @@ def test_it_writes_tables_figures_and_a_report(logs: Path, done: subprocess.Comp
     examples = results.examples(task="quiz", method="dense").collect()
     assert examples.height == N
     assert results.drops.filter(compression="awq-4bit")["effective_bits_per_weight"].to_list() == [4.25, 4.25]
-    assert results.drops.filter(method="external")["effective_bits_per_weight"].to_list() == [None, None]
+    assert results.drops.filter(method="checkpoint")["effective_bits_per_weight"].to_list() == [None, None]
 
 
 def test_one_run_of_a_method_decides_no_claim_about_it(logs: Path, done: subprocess.CompletedProcess) -> None:

@@ -35,18 +35,18 @@ def test_method_and_level(logs: Path) -> None:
 
 def test_other_names_are_checkpoints_of_unknown_compression(logs: Path) -> None:
     assert found("mine=a", "Llama-3 8B (AWQ)", "table.csv") == [
-        ("external-from-mine", 0), ("external-from-Llama-3-8B-AWQ", 0), ("external-from-table", 0),
+        ("checkpoint-from-mine", 0), ("checkpoint-from-Llama-3-8B-AWQ", 0), ("checkpoint-from-table", 0),
     ]  # fmt: skip
-    assert not METHODS["external"].seeded
+    assert not METHODS["checkpoint"].seeded
 
 
 def test_only_a_given_name_says_a_level(logs: Path) -> None:
     """A folder called wanda-0.5 may be a model of half a billion parameters."""
-    assert found("wanda-0.5") == [("external-from-wanda-0.5", 0)]
+    assert found("wanda-0.5") == [("checkpoint-from-wanda-0.5", 0)]
 
 
 def test_a_path_with_an_equals_sign(logs: Path) -> None:
-    assert found("x=y") == [("external-from-x-y", 0)]
+    assert found("x=y") == [("checkpoint-from-x-y", 0)]
 
 
 def test_one_name_for_several_logs_means_seeds(logs: Path) -> None:
@@ -61,7 +61,7 @@ def test_one_name_for_several_logs_means_seeds(logs: Path) -> None:
         (("magnitude-0.5=a", "magnitude-0.5=table.csv"), "does not depend on a seed"),
         (("mine=a", "mine=table.csv"), "two logs are called 'mine'"),
         (("gptq-0.5=a",), "gptq takes no level of this kind (sparsity; it takes bits"),
-        (("external-0.5=a",), "takes no level of this kind"),
+        (("checkpoint-0.5=a",), "takes no level of this kind"),
         (("mine=nowhere",), "'nowhere' does not exist"),
     ],
 )

@@ -49,7 +49,9 @@ def test_a_bad_level_says_the_rule_and_the_likely_fix(kind, value, words):
     assert LEVEL_KINDS[kind].error(value) == words
 
 
-@pytest.mark.parametrize("text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "5bit", "rank2", "half", "from-", "from-.a"])
+@pytest.mark.parametrize(
+    "text", ["", "1.5", "0.50", "keep5of4", "keep02of4", "0.3to0.2", "5bit", "rank2", "half", "from-", "from-.a"]
+)
 def test_texts_that_no_level_writes(text):
     with pytest.raises(ValueError, match=f"^{text}$"):
         parse_level(text)

@@ -40,7 +40,9 @@ def test_functions_take_what_the_table_says(name):
     given = inspect.signature(methods.load(name)).parameters
     first = ["weights", "level", "generator"] if method.over == "model" else ["weight", "statistics", "level"]
     assert [*given][:3] == first
-    defaults = {option: parameter.default for option, parameter in [*given.items()][3:] if option not in ("factors", "given")}
+    defaults = {
+        option: parameter.default for option, parameter in [*given.items()][3:] if option not in ("factors", "given")
+    }
     assert defaults == {option: value for option, value in method.defaults.items() if option not in SCOPE_OPTIONS}
 
 
