@@ -6,8 +6,9 @@
 Prunes the smallest weights of the model by the package's method `magnitude` and saves copies with `save_pretrained`.
 Then runs `lm_eval --log_samples` (environment: envs/lm-eval.yaml; hf backend, float32, CPU) on the first questions of
 ARC-Easy (multiple choice; lm-eval's definition) and on sums of numbers with 1 to 3 digits (generated answers; defined
-here). The logs in WORK/logs are complete. Those in --out have the same rows and numbers without prompts and paths; the
-text of every option is replaced by as many letters x, so that no text of the data set is kept.
+here). The logs in WORK/logs are complete. Those in --out have the same rows and numbers without prompts, raw responses
+and paths, and 16 digits of each hash; the text of every option is replaced by as many letters x, so that no text of the
+data set is kept.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from lm_eval_tasks.documents import write
 
 SPARSITIES = (0.2, 0.4)
 QUESTIONS = 60
+HASH_DIGITS = 16
 KEPT_RESULTS = ("results", "versions", "n-shot", "n-samples", "lm_eval_version", "transformers_version")
 ARC, SUMS = "arc_easy_first", "sums"
 
@@ -97,13 +99,14 @@ def evaluate(python: Path, model: Path, tasks: Path, logs: Path) -> None:
 
 
 def reduced_row(row: dict) -> dict:
-    """A row without prompts; options are replaced by letters x, if they come from the data set."""
+    """A row without prompts and raw responses, with shorter hashes; options become letters x."""
     open_answer = len(row["arguments"]) == 1
     for request in row["arguments"].values():
         request["arg_0"] = ""
-        request["arg_1"] = {} if open_answer else re.sub(r"\S", "x", request["arg_1"].replace("\u00a0", "x"))
+        request["arg_1"] = {} if open_answer else re.sub(r"[^ ]", "x", request["arg_1"])
     row["doc"] = {name: row["doc"][name] for name in ("row", "digits") if name in row["doc"]}
-    return row
+    row["resps"] = []
+    return row | {name: row[name][:HASH_DIGITS] for name in ("doc_hash", "prompt_hash", "target_hash")}
 
 
 def reduce(logs: Path, out: Path) -> None:
