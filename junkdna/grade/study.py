@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from junkdna.errors import UserError
 from junkdna.grade.answers import TaskAnswers
 from junkdna.grade.bins import Graded
 from junkdna.study.cell import Cell, Compression
@@ -44,8 +45,12 @@ def graded_study(
     model: str, dense: Mapping[str, TaskAnswers], bins: Mapping[str, Graded], runs: Iterable[tuple[Compression, int]],
     margin: float,
 ) -> Resolved:  # fmt: skip
-    """The study of some logs. It is not validated, because it names no data and no weights."""
+    """The study of some logs. It is not validated, because it names no data and no weights.
+
+    Raises UserError if two tasks have the same name in tables.
+    """
     runs = list(runs)
+    _check_names(dense)
     tasks = {task_name(name): _task(answers, bins.get(name)) for name, answers in dense.items()}
     experiment = Experiment.model_construct(
         title="Graded logs: no model was run",
@@ -62,6 +67,16 @@ def graded_study(
         claims=ClaimSettings(margin=margin),
     )
     return Resolved(study, tasks)
+
+
+def _check_names(tasks: Iterable[str]) -> None:
+    first: dict[str, str] = {}
+    for task in tasks:
+        if (other := first.setdefault(task_name(task), task)) != task:
+            raise UserError(
+                f"tasks {other!r} and {task!r} would both be called {task_name(task)!r} in tables, which have only "
+                "letters, digits and _ . - in names. Rename one, or choose one with --tasks."
+            )
 
 
 def _entry(answers: TaskAnswers) -> TaskEntry:

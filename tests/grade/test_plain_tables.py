@@ -104,6 +104,13 @@ def test_tasks_options_and_difficulty_are_columns(tmp_path: Path) -> None:
     assert {"question difficulty of one", "question difficulty of two"} <= {*claims["unit"]}
 
 
+def test_tasks_of_one_name(tmp_path: Path) -> None:
+    more = {"task": ["a b", "a-b"] * (N // 2)}
+    with pytest.raises(UserError, match="tasks 'a b' and 'a-b' would both be called 'a-b'"):
+        graded(tmp_path, lambda name, path: frame(name, **more).write_csv(path), ".csv")
+    assert not (tmp_path / "out").exists()
+
+
 def test_questions_of_one_cluster_are_drawn_together(tmp_path: Path) -> None:
     """Each answer ten times over: the interval is that of the distinct answers, not a narrower one."""
     widths = []

@@ -135,6 +135,14 @@ def test_what_the_logs_do_not_say_is_null(out: Path) -> None:
     assert drops["n_seeds"].to_list() == [1] * drops.height
 
 
+def test_the_page_shows_what_the_command_prints(no_page_of_module: None, tmp_path: Path) -> None:
+    page = (ROOT / "docs/grade.md").read_text(encoding="utf-8")
+    shown = page.split("```\n\n```\n")[1].split("```\n")[0]
+    named = [f"{name}={LOGS / name}" for name in PRUNED]
+    lines = list(grade(f"SmolLM2={LOGS / 'dense'}", named, Reading(difficulty="digits"), Options(tmp_path / "out")))
+    assert shown.replace("results/graded/SmolLM2", str(tmp_path / "out")).splitlines() == lines
+
+
 def test_the_golden_logs_name_no_machine_and_quote_no_data_set() -> None:
     for file in LOGS.rglob("*.json*"):
         text = file.read_text(encoding="utf-8")
