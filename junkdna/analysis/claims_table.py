@@ -116,6 +116,7 @@ def _human(resolved: Resolved, cell: Cell) -> float | None:
 def setting_label(curve: Curve) -> str:
     """Compression, transfer mode and protocol of a curve in words, such as "magnitude pruning, sparse"."""
     parts = [METHODS[curve.series.method].caption, *([f"N of {curve.series.of} kept"] if curve.series.of else [])]
+    parts += [curve.series.name] if curve.series.name else []
     parts += [f"{name} {value}" for name, value in curve.series.options]
     parts += [curve.transfer] if curve.transfer != "none" else []
     return ", ".join(parts + ([f"protocol {curve.protocol}"] if curve.protocol != "default" else []))

@@ -112,6 +112,18 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     )
     drops = _command(commands, "drops", "print the scores and drops of a finished study, with intervals", _drops)
     drops.add_argument("--experiment", metavar="NAME", help="only this experiment")
+    export = _command(commands, "export", "write compressed models as folders that transformers loads", _export)
+    export.add_argument("--model", required=True, help="model of the study")
+    export.add_argument(
+        "--compression", required=True, metavar="NAMES", help="names of its compressions, separated by commas"
+    )
+    export.add_argument(
+        "--out", required=True, type=Path, help="new folder; of several compressions, one in it for each"
+    )
+    export.add_argument("--seed", type=int, help="seed of a random or calibrated compression (default: its lowest)")
+    export.add_argument(
+        "--pack", choices=("float16", "bfloat16"), default="", help="also write the 2-of-4 layout, rounded to this type"
+    )
     for name, what, markdown in (
         ("tasks", "tasks", "print the page docs/tasks.md"),
         ("formats", "answer formats", "print the table of docs/scoring.md"),
@@ -121,7 +133,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         listed.add_argument("--markdown", action="store_true", help=markdown)
     grade_command.add(commands, _print_lines)
     show = _add_task_show(commands)
-    for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, show):
+    for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, export, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
     for command in (plan, status, fetch, partial):
         command.add_argument(
@@ -209,6 +221,12 @@ def _drops(args: argparse.Namespace) -> None:
     from junkdna.cli.tables import drops
 
     _print_lines(drops(_resolved(args), args.experiment))
+
+
+def _export(args: argparse.Namespace) -> None:
+    from junkdna.cli.export import export
+
+    _print_lines(export(_resolved(args), args.model, args.compression, args.out, args.seed, args.pack))
 
 
 def _doctor(args: argparse.Namespace) -> int:

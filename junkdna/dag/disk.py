@@ -63,7 +63,7 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     sources = {name: resolved.study.models[name] for name in weights}
     links = {name for name, spec in sources.items() if spec.local or (spec.hub and hub_cached(spec.hub, "models"))}
     models = {f"{MODELS}/{name}": SMALL if name in links else n and 4 * n for name, n in weights.items()}
-    stores = {name for name, method in METHODS.items() if method.precompute and not method.statistics}
+    stores = {name for name, method in METHODS.items() if "rank" in method.levels}  # they keep decompositions
     factors = {f"{MODELS}/{c.model}/{c.compression.method}": c.model for c in cells if c.compression.method in stores}
     needed.add("sources", {file: pins[Path(file).stem].size_bytes for file in files["wheels"]})
     needed.add("models", models, scale=False)

@@ -28,14 +28,14 @@ METHOD = Method(
             "meaning": "the checkpoint is quantized, low rank or changed without pruning: its zeros are values, and it "
             "has no mask",
             "no_mask": True,
-            "label": {True: "not pruned", False: "pruned"},
+            "label": {True: "not pruned", False: ""},
         },
         "effective_bits": {
             "default": 0.0,
             "minimum": 0,
             "maximum": 16,
             "meaning": "bits per weight that its authors state; 0: 16, or those of its zeros as a bitmask",
-            "label": {0.0: "bits of its mask", "*": "{} stated bits"},
+            "label": {0.0: "", "*": "{} stated bits"},
         },
     },
     scope=("embeddings",),

@@ -57,6 +57,7 @@ def shared_options(several: Iterable[Series], drawn: Iterable[Series] | None = N
         for name, (value, method) in shared.items()
         if value is not False and value != ()
     ]
+    texts = [*filter(None, texts)]
     return [f"Shared options (where applicable): {'; '.join(texts)}."] if texts else []
 
 
@@ -109,7 +110,9 @@ def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
 
 def _option_labels(series: Series, names: set[str]) -> list[str]:
     values = option_values(series.method, series.options)
-    return [_option_label(series.method, name, value) for name, value in values.items() if name in names]
+    return [
+        *filter(None, (_option_label(series.method, name, value) for name, value in values.items() if name in names))
+    ]
 
 
 def _option_label(method: str, name: str, value: object) -> str:

@@ -133,3 +133,16 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
 )
 def test_label_of_one_compression(tag, text):
     assert series.compression_label(tag) == text
+
+
+def test_each_external_checkpoint_is_a_series_alone():
+    tags = ("external-from-awq,effective_bits=4.25,quantized=true", "external-from-half", "magnitude-0.5")
+    found = all_of(*tags)
+    assert len(found) == 3
+    assert sorted(series.labels(found).values()) == [
+        "external, awq, not pruned, 4.25 stated bits",
+        "external, half",
+        "smallest weights pruned (magnitude)",
+    ]
+    assert series.compression_label(tags[1]) == "external half"
+    assert series.shared_options(all_of("external-from-half", "external-from-other")) == []

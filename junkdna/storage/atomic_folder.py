@@ -1,0 +1,60 @@
+"""Folders that are complete or do not exist."""
+
+import glob
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from junkdna.errors import UserError
+from junkdna.storage.atomic import write_errors
+
+
+def check_free(target: Path, option: str) -> None:
+    """Raises UserError, naming the command line `option`, unless `target` does not exist or is an empty folder."""
+    if target.is_dir() and any(target.iterdir()):
+        raise UserError(f"{option} {target}: the folder is not empty, and nothing is overwritten. Name a new folder.")
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{option} {target}: is a file. Name a new folder.")
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder next to `target`: renamed to `target` after the block, removed if the block fails.
+
+    `target` must be free (`check_free`). Folders that killed processes left for the same target are removed first.
+    Raises UserError if the disk is full or not writable, or if `target` was written meanwhile.
+    """
+    import fcntl
+
+    with write_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(target)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent))
+        handle = os.open(temporary, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield temporary
+            temporary.chmod(0o755)
+            check_free(target, "while writing")
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            os.close(handle)
+
+
+def _remove_left(target: Path) -> None:
+    """Removes temporary folders of `target` that no running process is writing."""
+    import fcntl
+
+    for left in target.parent.glob(f".{glob.escape(target.name[:80])}.*.tmp"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)

@@ -1,0 +1,80 @@
+"""Folders are complete or do not exist."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+from junkdna.errors import UserError
+from junkdna.storage.atomic_folder import atomic_folder, check_free
+
+
+def test_a_folder_appears_whole(tmp_path):
+    with atomic_folder(tmp_path / "new/out") as folder:
+        (folder / "a").write_text("x")
+        assert not (tmp_path / "new/out").exists()
+    assert (tmp_path / "new/out/a").read_text() == "x"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+
+
+def test_an_empty_folder_is_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    with atomic_folder(tmp_path / "out") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "out/a").exists()
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    def fail() -> None:
+        with atomic_folder(tmp_path / "out") as folder:
+            (folder / "a").touch()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    code = (
+        "import os, sys, pathlib\n"
+        "from junkdna.storage.atomic_folder import atomic_folder\n"
+        "with atomic_folder(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'a').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], check=False, env=environment)
+    assert [path.name.startswith(".out.") for path in tmp_path.iterdir()] == [True]
+    with atomic_folder(tmp_path / "out") as folder:
+        (folder / "b").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_running_writer_is_left_alone_and_the_second_is_refused(tmp_path):
+    target = tmp_path / "out"
+
+    def both() -> None:
+        with atomic_folder(target) as first:
+            (first / "a").touch()
+            with atomic_folder(target) as second:
+                (second / "b").touch()
+            assert (first / "a").exists()
+
+    with pytest.raises(UserError, match="the folder is not empty"):
+        both()
+    assert [path.name for path in target.iterdir()] == ["b"]
+
+
+def test_full_folders_and_files_are_not_free(tmp_path):
+    check_free(tmp_path / "new", "--out")
+    check_free(tmp_path, "--out")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"^--out .*: the folder is not empty"):
+        check_free(tmp_path, "--out")
+    with pytest.raises(UserError, match="is a file"):
+        check_free(tmp_path / "file", "--out")
+    assert Path(tmp_path / "file").exists()
