@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from junkdna.grade.bins import Graded
     from junkdna.grade.names import Source
     from junkdna.study.cell import Compression
+    from junkdna.study.methods import Method
     from junkdna.study.study import Resolved
 
 OUT = Path("results/graded")
@@ -42,10 +43,12 @@ class Options(NamedTuple):
 
 
 class Fitting(NamedTuple):
-    """Logs that fit together, dense first, each with its name and compression, and what readers should know of them."""
+    """Logs that fit together, dense first, each with its name and compression, the methods of these compressions, and
+    what readers should know of the logs."""
 
     sources: list["Source"]
     runs: list[tuple["Compression", int]]
+    methods: list["Method"]
     logs: list["Log"]
     notes: list[str]
 
@@ -57,6 +60,7 @@ def grade(dense: str, compressed: Sequence[str], reading: "Reading", options: Op
     do not fit together, before anything is written; a folder of results is written completely or not at all.
     """
     from junkdna.grade.names import source
+    from junkdna.study.methods import with_methods
 
     first, *others = (source(word) for word in (dense, *compressed))
     for name in options.bits:
@@ -65,7 +69,9 @@ def grade(dense: str, compressed: Sequence[str], reading: "Reading", options: Op
     target = options.out or OUT / first.name
     _check_target(target)
     graded = _fitting(first, others, reading, options.common)
-    yield from _written(graded, options, reading, target)
+    with with_methods(graded.methods):
+        lines = _written(graded, options, reading, target)
+    yield from lines
 
 
 def _check_target(target: Path) -> None:
@@ -86,21 +92,21 @@ def _check_target(target: Path) -> None:
 
 def _fitting(first: "Source", others: "list[Source]", reading: "Reading", common: bool) -> Fitting:
     from junkdna.grade.compare import alike
-    from junkdna.grade.names import compressions
+    from junkdna.grade.names import runs
     from junkdna.grade.read import read_log
     from junkdna.study.cell import Compression
 
-    named = compressions(others)
+    named = runs(others)
     logs = [read_log(each.path, reading) for each in (first, *others)]
     notes = [f"{log.path}: {note}" for log in logs for note in log.notes]
     logs, more = alike(logs[0], logs[1:], common)
     told = {f"{task}: {note}": None for log in logs for task, each in log.tasks.items() for note in each.notes}
-    runs = [(Compression(), 0), *((compression, seed) for _, compression, seed in named)]
-    return Fitting([first, *others], runs, logs, [*notes, *more, *told])
+    given = [(Compression(), 0), *((run.compression, run.seed) for run in named)]
+    return Fitting([first, *others], given, [run.method for run in named], logs, [*notes, *more, *told])
 
 
-def _written(graded: Fitting, options: Options, reading: "Reading", target: Path) -> Iterator[str]:
-    """Write everything into a new folder, then rename it to `target`."""
+def _written(graded: Fitting, options: Options, reading: "Reading", target: Path) -> list[str]:
+    """Write everything into a new folder, then rename it to `target`; return the lines of the result."""
     from junkdna.grade.study import task_name
 
     bins, notes = _bins(graded, reading, options)
@@ -117,10 +123,12 @@ def _written(graded: Fitting, options: Options, reading: "Reading", target: Path
             shutil.rmtree(new, ignore_errors=True)
     metrics = {task_name(task): each.metric for task, each in graded.logs[0].tasks.items()}
     names = {run.tag: each.name for each, (run, _) in zip(graded.sources, graded.runs, strict=True)}
-    yield from _lines(tables, metrics, names, notes, unknown)
-    yield f"tables   {target}/tables/  (CSV and Parquet)"
-    yield f"figures  {target}/figures/"
-    yield f"report   {target}/report.html"
+    return [
+        *_lines(tables, metrics, names, notes, unknown),
+        f"tables   {target}/tables/  (CSV and Parquet)",
+        f"figures  {target}/figures/",
+        f"report   {target}/report.html",
+    ]
 
 
 def _bins(graded: Fitting, reading: "Reading", options: Options) -> tuple[dict[str, "Graded"], list[str]]:

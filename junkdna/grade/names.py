@@ -7,11 +7,11 @@ from typing import NamedTuple
 from junkdna.errors import UserError
 from junkdna.study.cell import Compression, parse_compression
 from junkdna.study.levels import parse_level
-from junkdna.study.methods import METHODS, Method, add_method
+from junkdna.study.methods import METHODS, Method
 from junkdna.study.strict_model import valid_name
 
 CHECKPOINT = "checkpoint"  # method of a checkpoint that is only a name
-DASHES = ((0, (6, 2)), (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (8, 2, 2, 2)))  # line styles of other tools' methods
+DASHES = ((0, (9, 2)), (0, (1, 1, 1, 4)), (0, (8, 2, 1, 1, 1, 2)), (0, (4, 4)))  # lines of other tools' methods
 
 
 class Source(NamedTuple):
@@ -44,21 +44,32 @@ def _existing(text: str, word: str) -> Path:
     return path
 
 
-def compressions(sources: list[Source]) -> list[tuple[Source, Compression, int]]:
-    """Each log with its compression and seed.
+class Run(NamedTuple):
+    """A log with the compression that its name says, which run of it it is, and its method."""
+
+    source: Source
+    compression: Compression
+    seed: int
+    method: Method
+
+
+def runs(sources: list[Source]) -> list[Run]:
+    """Each log as a run of a compression.
 
     A given name METHOD-LEVEL (wanda-0.5, awq-4bit, nm-keep2of4, svd-rank0.25) says how the model was compressed; logs
     with the same such name are runs of one compression with different seeds. Any other name is a checkpoint of unknown
-    compression. Adds methods that the package does not have to `METHODS`. Raises UserError for a name that is used
-    twice although nothing depends on the seed.
+    compression. Raises UserError for a name that is used twice although nothing depends on the seed.
     """
-    found: list[tuple[Source, Compression, int]] = []
+    found: list[Run] = []
     for each in sources:
-        compression = _compression(each)
-        seed = sum(other == compression for _, other, _ in found)
-        if seed and not METHODS[compression.method].seeded:
+        compression = _declared(each) or Compression(CHECKPOINT, f"from-{valid_name(each.name)}")
+        others = {run.method.name for run in found} - {*METHODS}
+        method = _method(compression.method, DASHES[len(others) % len(DASHES)])
+        _check_level(each, compression, method)
+        seed = sum(run.compression == compression for run in found)
+        if seed and not method.seeded:
             raise UserError(_twice(each, compression))
-        found.append((each, compression, seed))
+        found.append(Run(each, compression, seed, method))
     return found
 
 
@@ -71,28 +82,20 @@ def _twice(each: Source, compression: Compression) -> str:
     )
 
 
-def _compression(each: Source) -> Compression:
-    if each.named and (found := _declared(each.name)):
-        _check_level(each, found)
-        return found
-    add_method(_method(CHECKPOINT, random=False))
-    return Compression(CHECKPOINT, f"from-{valid_name(each.name)}")
-
-
-def _declared(name: str) -> Compression | None:
-    """The compression that METHOD-LEVEL names; None for any other name."""
-    head, dash, level = name.partition("-")
+def _declared(each: Source) -> Compression | None:
+    """The compression that a given name METHOD-LEVEL says; None for any other name."""
+    if not each.named:
+        return None
+    head, dash, level = each.name.partition("-")
     try:
         return parse_compression(f"{head.lower()}{dash}{level}")
     except ValueError:
         return None
 
 
-def _check_level(each: Source, compression: Compression) -> None:
+def _check_level(each: Source, compression: Compression, method: Method) -> None:
     kind = parse_level(compression.level)[0]
-    add_method(_method(compression.method, random=True))
-    method = METHODS[compression.method]
-    if kind not in method.levels or compression.method == CHECKPOINT:
+    if kind not in method.levels or (compression.method == CHECKPOINT and _declared(each)):
         raise UserError(
             f"{each.name}={each.path}: {method.name} takes no level of this kind ({kind}; it takes "
             f"{', '.join(method.levels)}). Name the log after what was done, METHOD-LEVEL, with another name for a "
@@ -100,14 +103,19 @@ def _check_level(each: Source, compression: Compression) -> None:
         )
 
 
-def _method(name: str, random: bool) -> Method:
-    """A method of another tool. Where a level is named, whether its runs differ is unknown, so they count as random."""
-    levels = ("external",) if name == CHECKPOINT else ("sparsity", "keep_of", "bits", "rank")
-    others = sum(method.source == _ELSEWHERE for method in METHODS.values())
+def _method(name: str, dashes: tuple) -> Method:
+    """A method as a log knows it: without options, of which a name says nothing, and without a module.
+
+    Whether runs of a method that the package does not have differ is unknown, so it counts as random. A checkpoint is
+    one thing.
+    """
+    levels, random, display = ("sparsity", "keep_of", "bits", "rank"), True, {"label": name, "line_style": dashes}
+    if name == CHECKPOINT:
+        levels, random = ("external",), False
+    elif package := METHODS.get(name):
+        levels, random = package.levels, package.seeded
+        display = {"label": package.label, "caption": package.caption, "line_style": package.line_style}
     return Method(
-        name=name, label=name, line_style=DASHES[others % len(DASHES)], meaning="made by another tool",
-        source=_ELSEWHERE, over="matrix", levels=levels, gives="both", random=random, guarantee="model",
+        name=name, **display, meaning="as a log names it", over="matrix", levels=levels, gives="both", random=random,
+        guarantee="model",
     )  # fmt: skip
-
-
-_ELSEWHERE = "graded from a log"

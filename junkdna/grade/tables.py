@@ -16,6 +16,7 @@ from junkdna.evaluate.metrics import METRICS
 from junkdna.grade.bins import Graded
 from junkdna.grade.study import EXPERIMENT
 from junkdna.run.cell_file import FLOATS, INTEGERS
+from junkdna.study.methods import METHODS
 from junkdna.study.study import Resolved
 
 BITS, SPARSITY = "effective_bits_per_weight", "achieved_sparsity"
@@ -112,6 +113,10 @@ def unknown(drops: pl.DataFrame) -> Iterator[str]:
     if names := [*drops.filter(pl.col(BITS).is_null())["compression"].unique(maintain_order=True)]:
         named = [tag for tag in names if kinds[tag] != "external"]
         yield from [f"bits per weight of {', '.join(named)}: --bits NAME=BITS, scales included"] if named else []
-    if drops.filter(pl.col("method") != "dense")["n_seeds"].max() == 1:
-        yield "the spread between runs of a method: there is one log of each, so intervals are over questions only"
+    once = drops.filter(pl.col("n_seeds") == 1)["method"].unique(maintain_order=True)
+    if names := [name for name in once if name != "dense" and METHODS[name].seeded]:
+        yield (
+            f"the spread between runs of {', '.join(names)}: of a level there is one log, so its intervals are over "
+            "questions only"
+        )
     yield "whether a model was trained after compression, and which weights were compressed"

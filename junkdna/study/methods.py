@@ -15,7 +15,8 @@ and returns additional keyword arguments for it. All levels of a model share the
 Instead, `prepare_all(settings, model, scope)`, called once, may return such a function of name and weight.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -171,12 +172,20 @@ def read_methods() -> dict[str, Method]:
 METHODS: dict[str, Method] = read_methods()
 
 
-def add_method(method: Method) -> None:
-    """Adds a method of another tool to `METHODS` for this process, so that results under its name can be analyzed.
+@contextmanager
+def with_methods(others: Iterable[Method]) -> Iterator[None]:
+    """Within the block, `METHODS` also has these, in place of methods of the same names.
 
-    It has no module: no job can run it, and no study can name it in another process. A method of the package stays.
+    They are methods of other tools, under whose names results are analyzed. They have no modules, so no job can run
+    them.
     """
-    METHODS.setdefault(method.name, method)
+    kept = dict(METHODS)
+    METHODS.update({method.name: method for method in others})
+    try:
+        yield
+    finally:
+        METHODS.clear()
+        METHODS.update(kept)
 
 
 def load(name: str) -> Callable:

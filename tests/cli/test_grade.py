@@ -51,7 +51,7 @@ def test_it_prints_every_model_on_every_task(done: subprocess.CompletedProcess) 
 
 def test_it_says_what_the_logs_do_not(done: subprocess.CompletedProcess) -> None:
     assert "unknown: how much q is compressed" in done.stdout
-    assert "unknown: the spread between runs of a method" in done.stdout
+    assert "unknown: the spread between runs of awq, wanda: of a level" in done.stdout
     assert "Fine-tuning does not bring it back: untestable (a log does not say" in done.stdout
 
 
