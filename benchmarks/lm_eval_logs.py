@@ -13,6 +13,7 @@ data set is kept.
 
 import argparse
 import json
+import os
 import random
 import re
 import shutil
@@ -95,7 +96,8 @@ def evaluate(python: Path, model: Path, tasks: Path, logs: Path) -> None:
     model_args = f"pretrained={model.absolute()},dtype=float32"
     words = [python, "-m", "lm_eval", "--model", "hf", "--model_args", model_args, "--device", "cpu"]
     words += ["--tasks", f"{ARC},{SUMS}", "--include_path", tasks, "--batch_size", "1", "--log_samples"]
-    subprocess.run([*words, "--output_path", logs], check=True)
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tasks / "cache")}
+    subprocess.run([*words, "--output_path", logs], check=True, env=os.environ | offline)
 
 
 def reduced_row(row: dict) -> dict:

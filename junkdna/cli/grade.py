@@ -111,7 +111,7 @@ def _written(graded: Fitting, options: Options, reading: "Reading", target: Path
 
     bins, notes = _bins(graded, reading, options)
     notes = [*graded.notes, *notes]
-    new = target.absolute().with_name(f".{target.name}.new")
+    new = target.absolute().with_name(f".{target.absolute().name}.new")
     with write_errors(target):
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
@@ -225,7 +225,7 @@ def _write_page(notes: list[str], lacking: list[str]) -> None:
 
 def _replace(new: Path, target: Path) -> None:
     """Rename a folder to `target`; earlier results there are removed afterwards."""
-    old = new.with_name(f".{target.name}.old")
+    old = new.with_suffix(".old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
