@@ -120,16 +120,15 @@ def _likelihoods(responses: object) -> tuple[float, ...]:
 
 def _hashes(row: dict, requests: list[list]) -> dict[str, str]:
     """Name -> lm-eval's hash; computed by its rule where an older version logged none."""
+    logged = {name: str(row[key]) for name, key in HASHES.items() if row.get(key)}
+    if len(logged) == len(HASHES):
+        return logged
     texts = {"right answer": str(row["target"])}
     if requests and requests[0]:
         texts["prompt"] = requests[0][0]
     if isinstance(row.get("doc"), dict):
         texts["question"] = json.dumps(row["doc"], indent=2, ensure_ascii=False)
-    return {
-        name: str(row[key]) if row.get(key) else hashlib.sha256(texts[name].encode()).hexdigest()
-        for name, key in HASHES.items()
-        if row.get(key) or name in texts
-    }
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()} | logged
 
 
 def _field(document: dict, name: str) -> str | None:
