@@ -43,9 +43,9 @@ BASELINES = (
            "likelihoods."),
 )  # fmt: skip
 ACHIEVED = (
-    Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope."),
+    Column("achieved_sparsity", NUMBER, SHARE, "Pruned weights / weights in scope. Null for graded logs."),
     Column("effective_bits_per_weight", NUMBER, BITS, "Nominal storage, mean over the weights in scope; 16 for "
-           "dense. [Formulas](../compression.md#effective-bits)."),
+           "dense; null for graded logs that do not tell. [Formulas](../compression.md#effective-bits)."),
 )  # fmt: skip
 
 _CELL = (

@@ -1,10 +1,12 @@
 """The tables that a study's cells are analyzed into."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from junkdna.analysis.behavior import behavior
 from junkdna.analysis.bins import read_bins
-from junkdna.analysis.cell_answers import CellAnswers
+from junkdna.analysis.cell_answers import Bins, CellAnswers
 from junkdna.analysis.claims_table import claims
 from junkdna.analysis.difficulty_table import difficulty_table
 from junkdna.analysis.drops import drops
@@ -19,12 +21,19 @@ def study_tables(resolved: Resolved, cells: pl.DataFrame, partial: bool = False)
     With `partial`, cells may be missing. Raises UserError for cells that do not fit together.
     """
     bins = read_bins(resolved, partial)
-    answers = CellAnswers(resolved, bins)
+    return tables_of(resolved, cells, CellAnswers(resolved, bins), bins, partial)
+
+
+def tables_of(
+    resolved: Resolved, cells: pl.DataFrame, answers: CellAnswers, rated: Mapping[str, Bins], partial: bool = False
+) -> dict[str, pl.DataFrame]:
+    """`study_tables` from the answers of its cells. Claims are tested on the bins `rated`; the table of difficulty has
+    all bins of `answers`."""
     scores = Scores(answers, resolved.study.bootstrap)
     compared = drops(resolved, cells, scores, partial)
     return {
         "drops": compared,
-        "claims": claims(resolved, cells, scores, bins),
+        "claims": claims(resolved, cells, scores, rated),
         "behavior": behavior(resolved, cells, scores),
         "difficulty": difficulty_table(resolved, cells, scores, partial),
         "reproduction": reproduction(compared),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from junkdna.cli import grade_command
 from junkdna.cli.parser import Parser
 from junkdna.errors import UserError
 from junkdna.run import job_log
@@ -130,6 +131,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     ):
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
+    grade_command.add(commands, _print_lines)
     show = _add_task_show(commands)
     for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, export, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")

@@ -115,13 +115,16 @@ def experiment_figures(experiment: str, outline: Outline) -> list[str]:
 
 def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
     """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself."""
+    import polars as pl
+
     from junkdna.analysis.published_overlay import SHOWN, is_covered
 
+    has_amount = pl.col("sparsity").gt(0) | pl.col("effective_bits_per_weight").is_not_null()
     return {
         rows["experiment"][0]: Outline(
             set(rows["transfer"]),
             rows.select("task", "knobs").n_unique(),
-            set(rows["compression"]),
+            set(rows.filter(has_amount)["compression"]),
             is_covered(rows.select(SHOWN).rows()),
         )
         for rows in drops.partition_by("experiment", maintain_order=True)

@@ -81,7 +81,7 @@ def _order(row: dict) -> tuple:
 
 def _cells(row: dict, tuned: bool, human: bool) -> str:
     text = [series.compression_label(row["compression"]), *([row["transfer"].replace("_", " ")] if tuned else [])]
-    bits = _digits(row["effective_bits_per_weight"], 2)
+    bits = "–" if row["effective_bits_per_weight"] is None else _digits(row["effective_bits_per_weight"], 2)
     numbers = [bits, _number(row, "score", 3), _number(row, "relative_score", 1), _number(row, "retention", 2)]
     counts = [f"{row['n_examples']:,}", str(row["n_seeds"])]
     flag = f'<td class="flag">{row["collapsed"]}</td>' if row["collapsed"] else "<td>0</td>"
@@ -234,7 +234,8 @@ def _overview(study: dict, drops: pl.DataFrame, cells: pl.DataFrame) -> str:
     gap = (pruned["achieved_sparsity"] - pruned["sparsity"]).abs().drop_nulls().max()
     if gap is not None:
         facts.append(("Sparsity", f"within {100 * gap:.3f} percentage points of the target in every cell that prunes"))
-    facts.append(("Effective bits", f"{span(cells['effective_bits_per_weight'].round(2))} per weight (dense: 16)"))
+    bits = cells["effective_bits_per_weight"].drop_nulls().round(2)
+    facts.append(("Effective bits", f"{span(bits)} per weight (dense: 16)"))
     if "wall_s" in cells.columns and (wall := cells["wall_s"].drop_nulls()).len():
         facts.append(("Compute time", f"{_duration(float(wall.sum()))} in total ({wall.len():,} timed cells)"))
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in facts)

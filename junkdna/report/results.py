@@ -98,7 +98,9 @@ class Results:
 
     @property
     def _root(self) -> Path:
-        """The folder that contains `results/`."""
+        """The folder that contains `results/`: that of the run or, for graded logs, the folder itself."""
+        if (self.folder / CELLS).is_dir():
+            return self.folder
         roots = [parent.parent for parent in self.folder.absolute().parents if parent.name == "results"]
         return roots[0] if roots else self.folder
 

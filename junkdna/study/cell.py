@@ -157,7 +157,7 @@ def parse_compression(tag: str) -> Compression:
     ordered = sorted({name for name, _ in options}) == [name for name, _ in options]
     if (
         method == "dense"
-        or not re.fullmatch("[a-z][a-z_]*", method)
+        or not re.fullmatch("[a-z][a-z0-9_]*", method)
         or LEVEL_KINDS[kind].is_identity(value)
         or not ordered
     ):

@@ -15,7 +15,8 @@ and returns additional keyword arguments for it. All levels of a model share the
 Instead, `prepare_all(settings, model, scope)`, called once, may return such a function of name and weight.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -209,6 +210,22 @@ def read_methods() -> dict[str, Method]:
 
 
 METHODS: dict[str, Method] = read_methods()
+
+
+@contextmanager
+def with_methods(others: Iterable[Method]) -> Iterator[None]:
+    """Within the block, `METHODS` also has these, in place of methods of the same names.
+
+    They are methods of other tools, under whose names results are analyzed. They have no modules, so no job can run
+    them.
+    """
+    kept = dict(METHODS)
+    METHODS.update({method.name: method for method in others})
+    try:
+        yield
+    finally:
+        METHODS.clear()
+        METHODS.update(kept)
 
 
 def load(name: str) -> Callable:

@@ -100,6 +100,8 @@ def _no_match(pruned: Block, quantized: Block, other: str, by: str) -> str:
     lost = quantized.losses().mean(axis=0)
     if (lost > INFORMATIVE[1]).all():
         return f"all levels of {other} lose more than {INFORMATIVE[1]}: conditions that lost everything do not differ"
+    if np.isnan(wanted).any():
+        return f"the {by} of {other} are unknown"
     inside = (wanted >= reached.min()) & (wanted <= reached.max())
     if not inside.any():
         return (

@@ -62,6 +62,7 @@ def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.Dat
     present = series.present(rows)
     rows = series.select(rows, [None, *(item for item in present if item.kind in amount.levels)])
     positive = pl.col(amount.column) > 0 if amount.falling else pl.lit(True)
+    unknown = sorted(map(series.compression_label, set(rows.filter(pl.col(amount.column).is_null())["compression"])))
     zeros, rows = rows.filter(~positive), rows.filter(positive)
     if not series.present(rows):
         has = ", ".join(series.labels(present).values()) or "dense rows"
@@ -74,6 +75,7 @@ def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.Dat
     zero = sorted(map(series.compression_label, set(zeros["compression"])))
     remarks = [f"Not shown because they have no sparsity (see effective bits): {'; '.join(plain)}."] if plain else []
     remarks += ["Not shown: bands of |w| (see their own figure)."] if len(omitted) > len(plain) else []
+    remarks += [f"Not shown because their {amount.title} are unknown: {'; '.join(unknown)}."] if unknown else []
     return rows, remarks + ([f"Not shown because no weight is kept (0 bits): {'; '.join(zero)}."] if zero else [])
 
 

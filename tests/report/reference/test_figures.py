@@ -15,4 +15,4 @@ def test_it_says_for_which_experiments_a_figure_is_drawn() -> None:
     text = "\n".join(figures.page())
     assert "magnitude pruning. Drawn for every study." in text
     assert "Drawn for every experiment with at least 2 conditions (task x knobs)." in text
-    assert "with rows without fine-tuning and levels of kind `bits` or `format` or `rank`." in text
+    assert "with rows without fine-tuning and levels of kind `bits` or `format` or `rank` or `external`." in text

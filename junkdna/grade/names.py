@@ -1,0 +1,121 @@
+"""The logs on the command line: `PATH` or `NAME=PATH`, and what a name says of the compression."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from junkdna.errors import UserError
+from junkdna.study.cell import Compression, parse_compression
+from junkdna.study.levels import parse_level
+from junkdna.study.methods import METHODS, Method
+from junkdna.study.strict_model import valid_name
+
+CHECKPOINT = "checkpoint"  # method of a checkpoint that is only a name
+DASHES = ((0, (9, 2)), (0, (1, 1, 1, 4)), (0, (8, 2, 1, 1, 1, 2)), (0, (4, 4)))  # lines of other tools' methods
+
+
+class Source(NamedTuple):
+    """A log, its name, and whether the user gave it."""
+
+    path: Path
+    name: str
+    named: bool
+
+
+def source(word: str) -> Source:
+    """The log that a word of the command line names. Raises UserError if it does not exist or has no usable name."""
+    match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)=(.+)", word)
+    if match and not Path(word).exists():
+        return Source(_existing(match[2], word), match[1], named=True)
+    path = _existing(word, word)
+    stem = path.absolute().name if path.is_dir() else path.name.partition(".")[0]
+    if not (name := valid_name(stem)):
+        raise UserError(f"{word}: the name {stem!r} has no letter or digit. Name the log: NAME={word}")
+    return Source(path, name, named=False)
+
+
+def _existing(text: str, word: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"{word}: {text!r} does not exist (relative to {str(Path.cwd())!r}). Give an output folder or "
+            "samples_*.jsonl file of lm-eval, or a table (.csv, .tsv, .parquet, .jsonl), as PATH or NAME=PATH."
+        )
+    return path
+
+
+class Run(NamedTuple):
+    """A log with the compression that its name says, which run of it it is, and its method."""
+
+    source: Source
+    compression: Compression
+    seed: int
+    method: Method
+
+
+def runs(sources: list[Source]) -> list[Run]:
+    """Each log as a run of a compression.
+
+    A given name METHOD-LEVEL (wanda-0.5, awq-4bit, nm-keep2of4, svd-rank0.25) says how the model was compressed; logs
+    with the same such name are runs of one compression with different seeds. Any other name is a checkpoint of unknown
+    compression. Raises UserError for a name that is used twice although nothing depends on the seed.
+    """
+    found: list[Run] = []
+    for each in sources:
+        compression = _declared(each) or Compression(CHECKPOINT, f"from-{valid_name(each.name)}")
+        others = {run.method.name for run in found} - {*METHODS}
+        method = _method(compression.method, DASHES[len(others) % len(DASHES)])
+        _check_level(each, compression, method)
+        seed = sum(run.compression == compression for run in found)
+        if seed and not method.seeded:
+            raise UserError(_twice(each, compression))
+        found.append(Run(each, compression, seed, method))
+    return found
+
+
+def _twice(each: Source, compression: Compression) -> str:
+    if compression.method == CHECKPOINT:
+        return f"two logs are called {each.name!r}. Name them: NAME={each.path}"
+    return (
+        f"two logs are called {each.name!r}, but {compression.method} does not depend on a seed, so they cannot be two "
+        f"runs of it. Name one of them differently: NAME={each.path}"
+    )
+
+
+def _declared(each: Source) -> Compression | None:
+    """The compression that a given name METHOD-LEVEL says; None for any other name."""
+    if not each.named:
+        return None
+    head, dash, level = each.name.partition("-")
+    try:
+        return parse_compression(f"{head.lower()}{dash}{level}")
+    except ValueError:
+        return None
+
+
+def _check_level(each: Source, compression: Compression, method: Method) -> None:
+    kind = parse_level(compression.level)[0]
+    if kind not in method.levels or (compression.method == CHECKPOINT and _declared(each)):
+        raise UserError(
+            f"{each.name}={each.path}: {method.name} takes no level of this kind ({kind}; it takes "
+            f"{', '.join(method.levels)}). Name the log after what was done, METHOD-LEVEL, with another name for a "
+            "method of your own."
+        )
+
+
+def _method(name: str, dashes: tuple) -> Method:
+    """A method as a log knows it: without options, of which a name says nothing, and without a module.
+
+    Whether runs of a method that the package does not have differ is unknown, so it counts as random. A checkpoint is
+    one thing.
+    """
+    levels, random, display = ("sparsity", "keep_of", "bits", "rank"), True, {"label": name, "line_style": dashes}
+    if name == CHECKPOINT:
+        levels, random = ("external",), False
+    elif package := METHODS.get(name):
+        levels, random = package.levels, package.seeded
+        display = {"label": package.label, "caption": package.caption, "line_style": package.line_style}
+    return Method(
+        name=name, **display, meaning="as a log names it", over="matrix", levels=levels, gives="both", random=random,
+        guarantee="model",
+    )  # fmt: skip
