@@ -48,7 +48,7 @@ def test_names_that_a_shell_would_read_are_quoted(world: Path) -> None:
     labels = ["bad'; touch owned; '", "good $(touch owned)"]
     toy.write_yaml(world / "tasks/mood.yaml", {**toy.CLASSIFY_TASK, "labels": labels})
     lines = list(commands(resolve(toy.METHODS, "study")))
-    assert len(lines) == 2 + 18 + 48
+    assert len(lines) == 2 + 20 + 54
     assert any("touch owned" in line for line in lines)
     done = in_bash("\n".join(f": {line}" for line in lines))
     assert (done.returncode, done.stderr) == (0, "")
