@@ -24,7 +24,10 @@ MODE_STYLES = {  # mode of fine-tuning -> color, marker, label
     "dense_freeze": ("#332288", "^", "dense, small weights frozen"),
 }
 LEVEL_COLORS = ("#F2A65A", "#C8553D", "#8C2F5B", "#2D1E4F")  # light to dark, also in grayscale
-SPARE_DASHES = ((0, (6, 4)), (0, (7, 2, 1.2, 2, 1.2, 2)), (0, (3, 1, 3, 3)), (0, (1.2, 1.2, 1.2, 3.5)))
+SPARE_DASHES = (
+    (0, (6, 4)), (0, (7, 2, 1.2, 2, 1.2, 2)), (0, (3, 1, 3, 3)), (0, (1.2, 1.2, 1.2, 3.5)), (0, (10, 2)),
+    (0, (10, 2, 3, 2)), (0, (1, 1)), (0, (2, 1, 2, 1, 6, 2)), (0, (5, 1, 1, 4)),
+)  # fmt: skip
 RC = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
