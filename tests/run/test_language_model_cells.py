@@ -34,7 +34,13 @@ SAID = {
     **{key: value for key, value in NAMED.items() if key not in ("generate", "knobs")},
     "name": "said", "title": "Said hues", "kind": "likelihood", "metric": "log2_likelihood_per_byte",
 }  # fmt: skip
-READ = {**SAID, "name": "read", "title": "Read hues", "prompt": "", "columns": {"id": "key", "text": "{passage}", "answer": "passage"}}
+READ = {
+    **SAID,
+    "name": "read",
+    "title": "Read hues",
+    "prompt": "",
+    "columns": {"id": "key", "text": "{passage}", "answer": "passage"},
+}
 TASKS = {"hues": toy.HUES_TASK, "named": NAMED, "said": SAID, "read": READ}
 ASKED = {"title": "", "models": ["llm"], "compressions": toy.HALF, "transfer": ["none", *MODES]}
 FAST = {"learning_rate": 1e-2, "batch_size": 12}
@@ -179,8 +185,7 @@ def test_a_killed_cell_ends_with_the_same_numbers(resolved, cells, monkeypatch, 
         stack_run.on_the_cpu()
         batches.write_queue(resolved, gpus=True)
     wanted, items = job(cell, resolved)
-    assert items > 12
-    for number in (1, 7, items - 1):  # two in training, one in scoring
+    for number in (1, 7, 11 if stacked else items - 1):  # in training; a cell alone also in scoring
         shutil.rmtree(paths.BATCHES, ignore_errors=True)
         if stacked:
             batches.write_queue(resolved, gpus=True)
