@@ -110,7 +110,7 @@ def outputs_of_rows(model: Callable, inputs: dict[str, Tensor], name: str) -> Te
     without the padding that they do not need; in hidden states (rows, T, D), what is past a row's group is 0. A
     `model` that is no module is called with all rows at once: whoever makes it has asked `batch_rule`.
     """
-    groups = _groups_of(model, inputs["attention_mask"]) if isinstance(model, nn.Module) else []
+    groups = groups_of(model, inputs["attention_mask"]) if isinstance(model, nn.Module) else []
     if len(groups) < 2:
         return model(**inputs)[name]
     width = inputs["attention_mask"].shape[1]
@@ -123,7 +123,8 @@ def outputs_of_rows(model: Callable, inputs: dict[str, Tensor], name: str) -> Te
     return torch.cat(found)[order.to(found[0].device)]
 
 
-def _groups_of(model: nn.Module, mask_bt: Tensor) -> list[list[int]]:
+def groups_of(model: nn.Module, mask_bt: Tensor) -> list[list[int]]:
+    """The `row_groups` of right-padded rows (attention mask of ones and zeros)."""
     rows = len(mask_bt)
     if frequency_limit(model.config) is None and (rows == 1 or batch_rule(model) == ANY):
         return [[*range(rows)]]  # without reading the lengths back from a GPU

@@ -12,6 +12,12 @@ def pad(rows: list[list[int]], device: str, token: int = 0) -> tuple[torch.Tenso
     return ids.to(device), mask.to(device)
 
 
+def padding_token(model: nn.Module) -> int:
+    """The id that pads rows of a model, whose attention mask hides it: the padding token or, without one, 0."""
+    token = getattr(model.config, "pad_token_id", None)
+    return token if token is not None and token >= 0 else 0
+
+
 def length_batches(lengths: list[int], tokens: int) -> list[list[int]]:
     """Row positions in batches of similar lengths, each with at most `tokens` tokens (rows x longest row)."""
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))

@@ -52,7 +52,8 @@ class GenerateSettings(Settings):
 
 @dataclass(frozen=True)
 class ScoringSettings(Settings):
-    """The settings of the protocol (`study.study.Protocol`) that a cell without training depends on."""
+    """The settings of the protocol (`study.study.Protocol`) that scoring depends on, without training or with a trained
+    language model, which is scored in float32."""
 
     length_normalization: Literal["none", "token", "character"]
     dtype: Literal["float32", "bfloat16"]
@@ -81,7 +82,8 @@ class TrainingSettings(Settings):
 class CellSettings(Settings):
     """Everything that a cell's numbers depend on. `inputs` are fingerprints of the settings of its input files.
 
-    Exactly one of `training` and `scoring` is set; `generate` is set if the model writes text.
+    `training` is set with training, `scoring` without it and for trained language models; `generate` is set if the
+    model writes text.
     """
 
     version: int

@@ -224,11 +224,7 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
         _check_untrained(where, task, kind, picked, resolved)
     if not trained:
         return
-    if format_of(task.kind, kind, picked, trained=True) is None:
-        raise UserError(
-            f"{where}: this pair can only be scored without training, but transfer has {', '.join(trained)}. "
-            f"Use transfer: [none], or an encoder with a task of kind {_listed(kinds_answered('encoder', True))}."
-        )
+    _check_trained(where, task, kind, exp, resolved)
     if resolved.study.models[model].dtype != "float32":
         raise UserError(
             f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer "
@@ -237,6 +233,28 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
     if not task.trains:
         raise UserError(f"{place}: task {task.name} has no rows to train on. Set train_split or hash_split in it.")
     _check_split(place, task, "train", "to train on", resolved)
+
+
+def _check_trained(where: str, task: Task, kind: str, exp: Experiment, resolved: Resolved) -> None:
+    """Raise UserError if no answer format trains this pair, or the one that does lacks what task or protocol ask of
+    it."""
+    modes = ", ".join(mode for mode in exp.transfer if mode != "none")
+    protocol = resolved.study.protocol(exp.protocol, task)
+    picked = protocol.picked(kind)
+    name = format_of(task.kind, kind, picked, trained=True)
+    if name is None:
+        if format_of(task.kind, kind, picked, trained=False):
+            fix = f"this pair can only be scored without training, but transfer has {modes}. Use transfer: [none]"
+        else:
+            fix = f"no {kind} can be trained for this kind (transfer {modes}). Use a model of another kind"
+        answered = _listed(kinds_answered(kind, trained=True))
+        raise UserError(f"{where}: {fix}, or a task of a kind that this {kind} can be trained for: {answered}.")
+    check_suffix(where, name, task, resolved)
+    if protocol.prune_head and not FORMATS[name].head:
+        raise UserError(
+            f"{where}: prune_head is true in protocol {exp.protocol}, but answer format {name} trains no head. Set it "
+            "to false."
+        )
 
 
 def _check_untrained(where: str, task: Task, kind: str, picked: str, resolved: Resolved) -> None:

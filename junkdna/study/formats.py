@@ -6,7 +6,7 @@ A new format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` 
     score(settings, model, rows, device, loop, tokenizer) -> Answers
     batch(model, rows, numbers, device) -> train_outputs.Batch           the rows of an optimizer step as tensors
     outputs(model, batch) -> Tensor                                      (B, ...), with gradients
-    loss(outputs, labels) -> Tensor                                      mean over the rows; no side effects
+    loss(outputs, labels) -> Tensor                                      the loss of the step; no side effects
 
 `tokenize` gets `TokenSettings`, `score` gets `CellSettings` and a function that loads the tokenizer. A format that
 cannot be trained has no `batch`, `outputs` and `loss`.
@@ -32,8 +32,9 @@ class Format:
     (encoder_choice, decoder_choice), and the task kinds `default_for` without a key. `training` is none (works only
     without training), possible (with and without) or required (only with). `head`: the outputs that training adds, one
     per class or one in total. `prompt` is the task key of a decoder's question. `suffix`: whether it shows
-    columns.suffix after every option. `columns` are the columns of the tokens file that it reads. `modules` are the
-    modules that its functions import, whose code is part of the fingerprint of its cells.
+    columns.suffix after every option. `columns` are the columns of the tokens file that it reads, and `train_columns`
+    those that its training reads, if these are others. `modules` are the modules that its functions import, whose code
+    is part of the fingerprint of its cells.
 
     `label`, `meaning` and `caption` (the part of a decoder's row that is scored) are for people.
     """
@@ -43,6 +44,7 @@ class Format:
     models: tuple[str, ...]
     columns: tuple[str, ...]
     modules: tuple[str, ...]
+    train_columns: tuple[str, ...] = ()
     picked_for: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
     training: Literal["none", "possible", "required"] = "none"
@@ -65,6 +67,11 @@ class Format:
         """Whether it can answer with training (True) or without (False)."""
         return self.training != ("none" if trained else "required")
 
+    @property
+    def is_language_model(self) -> bool:
+        """Whether the language-model head answers: it reads a prompt, and training adds no head."""
+        return bool(self.prompt) and not self.head
+
 
 FORMATS = build_declarations("evaluate.formats", "FORMAT", lambda _, declared: Format(**declared))
 
@@ -81,13 +88,15 @@ DecoderChoice = Literal[picks("decoder")]
 def format_of(kind: str, model_kind: str, picked: str, trained: bool) -> str | None:
     """Name of the format in which models of a kind answer tasks of a kind, trained or not; None if there is none.
 
-    `picked` is the protocol's pick for this kind of model (`Protocol.picked`). Raises ValueError if two formats declare
-    the same default.
+    `picked` is the protocol's pick for this kind of model (`Protocol.picked`). Among the defaults of a trained model, a
+    format that requires training goes first: a classifier is trained with a head, not as a language model. Raises
+    ValueError if two formats declare the same default.
     """
     names = [name for name, each in FORMATS.items() if model_kind in each.models and kind in each.default_for]
     if kind in FORMATS[picked].picked_for:
         names = [picked]
     fitting = [name for name in names if FORMATS[name].fits(trained)]
+    fitting = [name for name in fitting if FORMATS[name].training == "required"] or fitting
     if len(fitting) > 1:
         raise ValueError(f"answer formats {', '.join(fitting)} are all the default of a {model_kind} for {kind}")
     return fitting[0] if fitting else None

@@ -15,7 +15,7 @@ from junkdna.study.methods import METHODS
 from junkdna.study.options import settings_options
 from junkdna.study.settings_base import SETTINGS_VERSION
 from junkdna.study.source_settings import example_settings, model_settings
-from junkdna.study.study import Protocol, Resolved
+from junkdna.study.study import Model, Protocol, Resolved
 
 
 def cell_settings(cell: Cell, resolved: Resolved) -> CellSettings:
@@ -25,7 +25,6 @@ def cell_settings(cell: Cell, resolved: Resolved) -> CellSettings:
     model = resolved.study.models[cell.model]
     trained = cell.transfer != "none"
     answer_format = format_of(task.kind, model.kind, protocol.picked(model.kind), trained)
-    dtype = protocol.dtype or model.dtype
     return CellSettings(
         version=SETTINGS_VERSION,
         cell=cell.key,
@@ -38,10 +37,17 @@ def cell_settings(cell: Cell, resolved: Resolved) -> CellSettings:
         options=settings_options(cell.compression),
         inputs=_inputs(cell, resolved),
         code=code_fingerprint(*_modules(cell, answer_format)),
-        scoring=None if trained else ScoringSettings(protocol.length_normalization, dtype),
+        scoring=_scoring(protocol, model, FORMATS[answer_format].is_language_model, trained),
         training=_training(cell, protocol) if trained else None,
         generate=GenerateSettings(**task.generate.model_dump()) if task.generate else None,
     )
+
+
+def _scoring(protocol: Protocol, model: Model, language_model: bool, trained: bool) -> ScoringSettings | None:
+    """None for a trained head. A trained language model is scored in the data type of its training."""
+    if not trained:
+        return ScoringSettings(protocol.length_normalization, protocol.dtype or model.dtype)
+    return ScoringSettings(protocol.length_normalization, "float32") if language_model else None
 
 
 def _training(cell: Cell, protocol: Protocol) -> TrainingSettings:

@@ -59,7 +59,7 @@ class Protocol(StrictModel):
     (log-likelihood of each option's text) or mcq (options listed in the prompt, log-likelihood of their letters).
     `length_normalization` divides the deciding log-likelihood by nothing or by the option's length in tokens or
     characters; all three are stored. `chat_template` applies the model's chat template to the prompt. `dtype` is for
-    scoring without training (default: the model's); training keeps weights in float32.
+    scoring without training (default: the model's); trained models have float32 weights and are scored with them.
 
     With the knob data_fraction, `subset: random` selects nested stratified rows by seed and `subset: first` the first
     rows of the data set. `match: epochs` keeps the number of epochs (fewer rows give fewer steps), `match: steps` the

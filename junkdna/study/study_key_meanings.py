@@ -94,7 +94,8 @@ STUDY: Meanings = {
         **TRAINING,
         "warmup_fraction": "Fraction of the steps over which the learning rate rises linearly.",
         "weight_decay": "Weight decay of AdamW.",
-        "prune_head": "`true`: also prune the task head, as in the paper's code.",
+        "prune_head": "`true`: also prune the task head, as in the paper's code. Language models and bi-encoders have "
+        "none.",
         "chat_template": "`true`: prompts use the model's chat template.",
         "dtype": "Data type for scoring without training, by default that of the model. Weights are trained in "
         "`float32`; `precision` sets the products.",

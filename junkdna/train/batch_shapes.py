@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from junkdna.models.batching import padding_token
 from junkdna.study import formats
 from junkdna.train.train_rows import TrainRows
 
@@ -88,7 +89,7 @@ class ShapedBatches:
 
         rows, widths = list(self._order[number]), dict(self.shapes[number].widths)
         batch = self._format.batch(self._model, self._data.columns, rows, "cpu")
-        token = getattr(self._model.config, "pad_token_id", None) or 0
+        token = padding_token(self._model)
         tensors = {f"label/{name}": value for name, value in self._data.labels(rows, "cpu").items()}
         for name, text in batch.texts.items():
             for key, value in text.items():

@@ -5,10 +5,11 @@ sparse           pruned weights are 0 at the start and after every optimizer ste
 sparse_to_dense  pruned weights are 0 at the start, then all weights train
 dense_freeze     pruned weights keep their pre-trained values, all others train
 
-A step minimizes the loss of the answer format. Data order, head initialization, schedule and dropout depend on
-(task, seed) only, so they are the same for every mode and compression of a seed. Unlike in the authors' loop, the mask
-is also applied after the *last* step. As in theirs, optimizer moments are not masked. There is no gradient clipping and
-no model selection: the weights after the last step count.
+A step minimizes the loss of the answer format: for a language model, the cross-entropy of the answers' tokens. Data
+order, head initialization, schedule and dropout depend on (task, seed) only, so they are the same for every mode and
+compression of a seed. Unlike in the authors' loop, the mask is also applied after the *last* step. As in theirs,
+optimizer moments are not masked. There is no gradient clipping and no model selection: the weights after the last step
+count.
 """
 
 import math

@@ -8,7 +8,10 @@ The estimate is for one cell, times the size of the stack, plus the model that i
                            arXiv:2205.05198, equation 2, attention as plain products), times a factor measured here,
                            because autocast and plain attention keep more
 
-Tokens are those of the longest row. Embeddings, the logits of a vocabulary and fragmented memory are not counted.
+    logits                 answer tokens * vocabulary * 12 bytes for a language model: the logits of the tokens that are
+                           predicted, their probabilities and gradients, in float32
+
+Tokens are those of the longest row. Embeddings and fragmented memory are not counted.
 """
 
 import gc
@@ -20,9 +23,11 @@ from torch import nn
 
 from junkdna.errors import UserError
 from junkdna.study.cell_settings import TrainingSettings
-from junkdna.train.train_rows import TrainRows
+from junkdna.study.formats import FORMATS
+from junkdna.train.train_rows import TrainRows, read_columns
 
 STATE_BYTES = 25
+LOGIT_BYTES = 12
 KEPT = {"bfloat16": 3.0, "float32": 5.5}  # RoBERTa-base, 8 cells, 32 x 88 tokens; MiniLM, 16 cells, 32 x 32 (H100)
 GIB = 2**30
 
@@ -33,12 +38,26 @@ def cell_bytes(model: nn.Module, data: TrainRows, protocol: TrainingSettings) ->
     config, (rows, tokens) = model.config, _largest_batch(data, protocol.batch_size)
     hidden, layers = getattr(config, "hidden_size", 0), getattr(config, "num_hidden_layers", 0)
     each_token = 34 * hidden + 5 * getattr(config, "num_attention_heads", 0) * tokens
-    return round(STATE_BYTES * parameters + rows * tokens * layers * each_token * KEPT[protocol.precision])
+    activations = rows * tokens * layers * each_token * KEPT[protocol.precision]
+    return round(STATE_BYTES * parameters + activations + rows * _logits(model, data) * LOGIT_BYTES)
+
+
+def _logits(model: nn.Module, data: TrainRows) -> int:
+    """Logits of the longest answer that a language model learns; 0 in other formats."""
+    if not FORMATS[data.format].is_language_model:
+        return 0
+    longest = max((len(option) for options in data.columns["options"] for option in options), default=0)
+    return longest * getattr(model.config, "vocab_size", 0)
 
 
 def _largest_batch(data: TrainRows, batch_size: int) -> tuple[int, int]:
-    """Rows and tokens of the largest batch: each option of a choice is a row."""
+    """Rows and tokens of the largest batch: each option of a choice is a row, and so is each window of a text. A
+    language model reads the right option alone, after its query."""
     options = data.columns.get("options") or [[]]
+    if FORMATS[data.format].is_language_model:
+        windows = 1 if "answer" in read_columns(data.format) else max(map(len, options))
+        pairs = zip(data.columns["query"], options, strict=True)
+        return min(batch_size, len(data)) * windows, max(len(query) + max(map(len, each)) for query, each in pairs)
     width = max((len(each or []) for each in options), default=0)
     texts = [*(data.columns.get("query") or []), *(text for each in options for text in each or [])]
     return min(batch_size, len(data)) * max(1, width), max(map(len, texts), default=1)

@@ -111,7 +111,7 @@ def stacked_losses(model: nn.Module, name: str, precision: str) -> Callable[...,
         for path, tensor in tensors.items():
             text, _, key = path.partition("/")
             texts.setdefault(text, {})[key] = tensor
-        labels = texts.pop("label")
+        labels = texts.pop("label", {})
         return vmap(lambda own: of_one(own, Batch(texts, counts), labels), randomness="same")(weights)
 
     return losses

@@ -23,16 +23,22 @@ class TrainRows:
     full_rows: int | None = None
 
     def __len__(self) -> int:
-        return len(self.columns[FORMATS[self.format].columns[0]])
+        return len(self.columns[read_columns(self.format)[0]])
 
     def labels(self, batch: list[int], device: str) -> dict[str, Tensor]:
-        """The labels of the rows `batch` that a loss needs: `answer` or `target`, a tensor (B,)."""
+        """The labels of the rows `batch` that a loss needs: `answer` or `target`, a tensor (B,). The loss of a language
+        model needs none, because its labels are tokens of the batch."""
         types = {"answer": torch.int64, "target": torch.float32}
         return {
             name: torch.tensor([self.columns[name][i] for i in batch], dtype=types[name], device=device)
-            for name in FORMATS[self.format].columns
-            if name in types
+            for name in read_columns(self.format)
+            if name in types and not FORMATS[self.format].is_language_model
         }
+
+
+def read_columns(name: str) -> tuple[str, ...]:
+    """The columns of the tokens file that training in an answer format reads."""
+    return FORMATS[name].train_columns or FORMATS[name].columns
 
 
 def check_rows(data: TrainRows, classes: int) -> None:
@@ -44,7 +50,7 @@ def check_rows(data: TrainRows, classes: int) -> None:
         raise UserError(
             f"answer format {data.format} cannot be trained (only {', '.join(trainable)} can). Use transfer: none."
         )
-    columns = FORMATS[data.format].columns
+    columns = read_columns(data.format)
     if missing := [name for name in columns if data.columns.get(name) is None]:
         raise UserError(
             f"answer format {data.format} needs the columns {', '.join(missing)}, but the train rows of this task lack "
@@ -62,10 +68,14 @@ def check_rows(data: TrainRows, classes: int) -> None:
 
 
 def _problem(data: TrainRows, row: int, classes: int) -> str | None:
-    values = {name: data.columns[name][row] for name in FORMATS[data.format].columns}
-    missing = [name for name, value in values.items() if value is None or value == []]
+    values = {name: data.columns[name][row] for name in read_columns(data.format)}
+    language_model = FORMATS[data.format].is_language_model
+    may_be_empty = "query" if language_model else ""  # windows of a text have no prompt
+    missing = [name for name, value in values.items() if value is None or (value == [] and name != may_be_empty)]
     if missing:
         return f"no {' and no '.join(missing)}"
+    if language_model:
+        return _text_problem(**values)
     options = values.get("options")
     if options is not None and (len(options) < 2 or not all(options)):
         lengths = [len(option or []) for option in options]
@@ -75,3 +85,15 @@ def _problem(data: TrainRows, row: int, classes: int) -> str | None:
     count, noun = (classes, "classes") if options is None else (len(options), "options")
     answer = values["answer"]
     return None if answer in range(count) else f"answer {answer} is not one of {count} {noun} (from 0)"
+
+
+def _text_problem(query: list[int], options: list, option_starts: list[int], answer: int = 0) -> str | None:
+    """Why a language model cannot learn the texts of a row."""
+    if answer not in range(len(options)):
+        return f"answer {answer} is not one of {len(options)} options (from 0)"
+    for option, start in zip(options, option_starts, strict=True):
+        if start not in range(len(option or [])):
+            return f"an answer of {len(option or [])} tokens, of which {start} are not predicted, leaves none to learn"
+        if not query and not start:
+            return "no token precedes the answer, so its first token has no probability"
+    return None

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import toy
@@ -121,16 +122,18 @@ def rows_of(task: Task) -> str:
 
 KINDS = {"mood": "classify", "alike": "pair", "degree": "regress", "hues": "choice", "named": "generate"}
 WITHOUT = {("encoder", "choice"), *(("decoder", kind) for kind in KINDS.values() if kind != "regress")}
-TRAINED = {(model, kind) for model in ("encoder", "decoder") for kind in ("classify", "pair", "regress")}
+TRAINED = {(model, kind) for model in ("encoder", "decoder") for kind in ("classify", "pair", "regress", "choice")}
+HUES = {"local": {"local": "data", "splits": {"train": "hues-train.parquet", "evaluate": "hues.parquet"}}}
 
 
 @pytest.mark.parametrize("task", KINDS)
 @pytest.mark.parametrize("model", ["tiny", "llm"])
 def test_which_kinds_a_model_serves(world, text, model, task):
     assert "Without training, encoders answer `choice` and decoders all kinds\nbut `regress`. " in text
-    assert "Fine-tuning serves `classify`, `pair` and `regress` with both, and `choice` with encoders." in text
+    assert "With training, decoders answer all kinds, and encoders all but `generate` and `likelihood`." in text
+    toy.write_yaml(Path("tasks/named.yaml"), {**toy.NAMED_TASK, "sources": HUES, "train_split": "train"})
     pair = (toy.SETTINGS["models"][model]["kind"], KINDS[task])
-    served = {"none": WITHOUT, "sparse": TRAINED | {("encoder", "choice")}}
+    served = {"none": WITHOUT, "sparse": TRAINED | {("decoder", "generate")}}
     for transfer, pairs in served.items():
         experiment = {
             "title": "x",

@@ -1,6 +1,7 @@
 """Whether a study can be done: names that are there, and what each task can be asked by each model."""
 
 import copy
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from toy_study import DELETE, changed, error_of
 
 from junkdna.errors import UserError
 from junkdna.study import grid, source_settings
+from junkdna.study.formats import FORMATS
 from junkdna.study.load import load_study, resolve
 
 # --- names and sources ------------------------------------------------------------------------------------------------
@@ -62,7 +64,12 @@ CAN = {
     ("encoder", "none"): {"choice"},
     ("encoder", "sparse"): {"choice", "classify", "pair", "regress"},
     ("decoder", "none"): {"choice", "generate", "classify", "pair"},
-    ("decoder", "sparse"): {"classify", "pair", "regress"},
+    ("decoder", "sparse"): {"choice", "generate", "classify", "pair", "regress"},
+}
+NAMED = {  # with rows to train on
+    **toy.NAMED_TASK,
+    "sources": {"local": {"local": "data", "splits": {"train": "hues-train.parquet", "evaluate": "hues.parquet"}}},
+    "train_split": "train",
 }
 
 
@@ -74,6 +81,7 @@ def asked(model: str, task: object, transfer: list[str], **more: object) -> dict
 
 @pytest.mark.parametrize(("model", "mode", "kind"), [*product(("encoder", "decoder"), ("none", "sparse"), TASK_OF)])
 def test_what_each_kind_of_model_can_be_asked(world, model, mode, kind):
+    toy.write_yaml(Path("tasks/named.yaml"), NAMED)
     study = asked({"encoder": "tiny", "decoder": "llm"}[model], TASK_OF[kind], [mode])
     if kind in CAN[model, mode]:
         assert grid.all_cells(resolve(study, "study"))
@@ -87,13 +95,42 @@ def test_what_each_kind_of_model_can_be_asked(world, model, mode, kind):
         assert ("Use a decoder" in text) == (kind == "generate")
         assert ("Use transfer: [dense, sparse" in text) == (kind != "generate")
     else:
-        assert "can only be scored without training, but transfer has sparse" in text
+        assert "no encoder can be trained for this kind (transfer sparse). Use a model of another kind, or a " in text
+        assert "can be trained for: classify, pair, regress or choice." in text
 
 
 def test_both_at_once_must_both_be_possible(world):
     assert "transfer none trains no head" in error_of(asked("tiny", "mood", ["dense", "none"]))
-    assert "transfer has dense" in error_of(asked("llm", "hues", ["none", "dense"]))
+    assert "transfer none trains no head" in error_of(asked("llm", "degree", ["dense", "none"]))
+    assert grid.all_cells(resolve(asked("llm", "hues", ["none", "dense"]), "study"))
     assert grid.all_cells(resolve(asked("tiny", "hues", ["none", "sparse"]), "study"))
+
+
+def test_a_pair_that_can_only_be_scored_is_told_so(world, monkeypatch):
+    """No format of the package is such; one of a person may be."""
+    monkeypatch.setitem(FORMATS, "cloze", replace(FORMATS["cloze"], training="none"))
+    text = error_of(asked("llm", "hues", ["none", "dense"]))
+    assert "this pair can only be scored without training, but transfer has dense. Use transfer: [none], or a " in text
+    assert "task of a kind that this decoder can be trained for: classify, pair, regress, choice" in text
+
+
+@pytest.mark.parametrize(("model", "trained"), [("llm", "cloze"), ("tiny", "bi_encoder")])
+def test_a_format_without_a_head_has_none_to_prune(world, model, trained):
+    study = asked(model, "hues", ["sparse"], protocol="pruned")
+    study["protocols"]["pruned"] = {"prune_head": True}
+    assert f"prune_head is true in protocol pruned, but answer format {trained} trains no head" in error_of(study)
+    study["experiments"]["e"]["transfer"] = ["none"]  # nothing is trained
+    assert resolve(study, "study")
+
+
+def test_a_decoder_without_rows_to_train_on(world):
+    assert "named has no rows to train on" in error_of(asked("llm", "named", ["dense"]))
+
+
+def test_a_language_model_in_bfloat16_is_not_trained(world):
+    study = asked("llm", "hues", ["dense"])
+    study["models"] = {**study["models"], "llm": {**study["models"]["llm"], "dtype": "bfloat16"}}
+    assert "models.llm.dtype is bfloat16, but transfer dense trains in float32" in error_of(study)
 
 
 @pytest.mark.parametrize("place", ["protocol", "entry", "task"])
@@ -115,6 +152,8 @@ def test_a_cross_encoder_must_be_trained(world, place):
 def test_letters_would_hide_what_follows_the_options(world):
     task = {**toy.HUES_TASK, "columns": {**toy.HUES_TASK["columns"], "suffix": "{w1}"}}
     study = asked("llm", "hues", ["none"], protocol="letters")
+    trained = asked("llm", "hues", ["dense"], protocol="letters")
+    assert "decoder_choice mcq does not show the suffix of the options" in error_of(trained, hues=task)
     assert "decoder_choice mcq does not show the suffix of the options" in error_of(study, hues=task)
     assert resolve(changed(study, "experiments|e|protocol", "default"), "study")
     assert resolve(changed(study, "experiments|e|models", ["tiny"]), "study")  # to an encoder it says nothing

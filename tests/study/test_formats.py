@@ -23,8 +23,11 @@ WANTED = {  # kind, model, trained: the format, where the protocol picks nothing
     ("classify", "decoder", True): "classifier",
     ("pair", "decoder", True): "classifier",
     ("regress", "decoder", True): "regressor",
+    ("choice", "decoder", True): "cloze",
     ("generate", "decoder", False): "generate",
+    ("generate", "decoder", True): "generate",
     ("likelihood", "decoder", False): "likelihood",
+    ("likelihood", "decoder", True): "likelihood",
 }
 DEFAULT = {"encoder": "bi_encoder", "decoder": "cloze"}
 
@@ -40,6 +43,7 @@ def test_a_protocol_picks_the_format_of_choices_alone():
     assert format_of("choice", "encoder", "cross_encoder", trained=True) == "cross_encoder"
     assert format_of("choice", "encoder", "cross_encoder", trained=False) is None
     assert format_of("choice", "decoder", "mcq", trained=False) == "mcq"
+    assert format_of("choice", "decoder", "mcq", trained=True) == "mcq"
     assert format_of("classify", "decoder", "mcq", trained=False) == "cloze"
 
 
@@ -54,6 +58,12 @@ def test_two_defaults_for_one_kind_are_a_mistake(monkeypatch):
     monkeypatch.setitem(FORMATS, "other", FORMATS["generate"])
     with pytest.raises(ValueError, match="formats generate, other are all the default of a decoder for generate"):
         format_of("generate", "decoder", "cloze", trained=False)
+
+
+def test_language_models_add_no_head():
+    assert [name for name, each in FORMATS.items() if each.is_language_model] == [
+        "cloze", "generate", "likelihood", "mcq"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

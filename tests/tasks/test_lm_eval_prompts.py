@@ -18,7 +18,7 @@ from junkdna.study.task_files import builtin_tasks, load_task
 GOLDEN = json.loads((ROOT / "tests/golden/lm_eval_prompts.json").read_text(encoding="utf-8"))
 HASHES = ROOT / "tests/golden/lm_eval_prompts.npz"
 OWN = {  # tasks that lm-eval does not have
-    "arc_challenge_grades", "arc_easy_grades", "arithmetic", "boolq_passages", "freebase_qa",
+    "arc_challenge_grades", "arc_easy_grades", "arithmetic", "arithmetic_training", "boolq_passages", "freebase_qa",
     "gsm8k_solutions", "math_solutions", "mawps", "mawps_operator", "mmlu_area", "mmlu_biology",
     "mmlu_chemistry", "mmlu_computer_science", "mmlu_mathematics", "mmlu_medicine", "mmlu_physics",
     "mmlu_psychology", "mmlu_school_levels", "sciq_open", "squad", "sst2_dev", "stsb", "svamp",

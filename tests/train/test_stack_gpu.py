@@ -6,8 +6,8 @@ from types import MethodType
 import pytest
 import torch
 from job_settings import training_settings
-from toy_training import NAMES, training
-from transformers import BertConfig, BertForSequenceClassification, BertModel
+from toy_training import LANGUAGE_MODELS, NAMES, training
+from transformers import BertConfig, BertForSequenceClassification, BertModel, LlamaConfig, LlamaForCausalLM
 
 from junkdna.compress.methods.magnitude import masks as magnitude
 from junkdna.compress.scope import matrices, prunable
@@ -25,7 +25,18 @@ CELLS = (("dense", 0.0), ("sparse", 0.5), ("sparse_to_dense", 0.5), ("dense_free
 SIZE = 8
 
 
+def decoder() -> torch.nn.Module:
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
+        max_position_embeddings=64, tie_word_embeddings=True,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    return LlamaForCausalLM(config).eval().to("cuda")
+
+
 def model_of(name: str) -> torch.nn.Module:
+    if name in LANGUAGE_MODELS:
+        return decoder()
     config = BertConfig(
         vocab_size=64, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
         max_position_embeddings=64, num_labels=1 if name in ("cross_encoder", "regressor") else 2,

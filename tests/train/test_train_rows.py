@@ -11,7 +11,7 @@ from toy_training import NAMES, load, loss_of, training, with_columns
 from junkdna.errors import UserError
 from junkdna.study.formats import FORMATS
 from junkdna.train.finetune import fine_tune
-from junkdna.train.train_rows import check_rows
+from junkdna.train.train_rows import check_rows, read_columns
 
 KEY = ("mood", 0)
 
@@ -38,6 +38,12 @@ BAD = {
     "one option": ("bi_encoder", "options", {5: [[7, 8]]}, r"at least two options .* \[2\] tokens"),
     "empty option": ("bi_encoder", "options", {5: [[7], []]}, r"at least one token each, .* \[1, 0\] tokens"),
     "null option": ("bi_encoder", "options", {5: [[7], None]}, r"at least one token each, .* \[1, 0\] tokens"),
+    "no choices": ("mcq", "options", ABSENT, r"answer format mcq needs the columns options"),
+    "nothing to predict": ("cloze", "option_starts", {0: [9, 9]}, r"an answer of \d tokens, of which 9 are not"),
+    "no written answer": ("generate", "options", {7: None}, r"row 7 .*: no options"),
+    "empty written answer": ("generate", "options", {1: [[]]}, r"an answer of 0 tokens, of which 1 are not predicted"),
+    "nothing before": ("generate", "query", {0: []}, r"row 0 .*: no token precedes the answer"),
+    "letter past the options": ("mcq", "answer", {0: 2}, r"answer 2 is not one of 2 options"),
     "null options": ("cross_encoder", "options", {5: None}, r"row 5 .*: no options"),
 }
 
@@ -60,17 +66,23 @@ def test_an_unknown_format_gives_close_names():
         check_rows(training("bi_encodr"), 2)
 
 
-def test_a_format_that_cannot_be_trained_is_refused():
+def test_a_format_that_cannot_be_trained_is_refused(monkeypatch):
+    monkeypatch.setitem(FORMATS, "cloze", replace(FORMATS["cloze"], training="none"))
     with pytest.raises(
         UserError, match=r"answer format cloze cannot be trained \(only bi_encoder, .* can\)\. Use transfer: none"
     ):
         check_rows(training("cloze"), 2)
 
 
+def test_windows_of_a_text_have_no_prompt():
+    rows = training("likelihood", rows=2)
+    check_rows(with_columns(rows, query=[[], []], option_starts=[[1], [1]], options=[[[5, 6, 7]], [[8, 9]]]), 2)
+
+
 def test_columns_that_are_not_read_may_be_missing(folder):
     for name in NAMES:
         data = training(name)
-        bare = replace(data, columns={column: data.columns[column] for column in FORMATS[name].columns})
+        bare = replace(data, columns={column: data.columns[column] for column in read_columns(name)})
         check_rows(bare, 2)
         assert len(bare) == 20
         assert loss_of(load(folder, name, KEY)[0], bare, [0, 1]).isfinite()

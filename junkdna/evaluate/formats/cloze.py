@@ -1,7 +1,8 @@
 """Cloze: the option (or the verbalizer of a class) with the highest log-likelihood after the prompt is the answer.
 
 If the task has a suffix (WinoGrande), the suffix after each option is scored instead of the option.
-`length_normalization` selects whether the log-likelihood is divided by the length in tokens or in characters.
+`length_normalization` selects whether the log-likelihood is divided by the length in tokens or in characters. Training
+minimizes the cross-entropy of the right option's scored tokens (`language_model_loss`); the other options are not read.
 """
 
 from junkdna.data.prompt_rows import prompt_rows
@@ -15,9 +16,11 @@ FORMAT = Format(
     models=("decoder",),
     picked_for=("choice",),
     default_for=("classify", "pair"),
+    training="possible",
     prompt="prompt",
     columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
-    modules=("junkdna.evaluate.likelihoods",),
+    train_columns=("query", "options", "option_starts", "answer"),
+    modules=("junkdna.evaluate.language_model_loss", "junkdna.evaluate.likelihoods"),
 )
 
 
@@ -46,3 +49,22 @@ def score(settings, model, rows, device, loop, tokenizer):
     from junkdna.evaluate.likelihoods import likelihood_answers
 
     return likelihood_answers(settings, model, rows, device, loop)
+
+
+def batch(model, rows, numbers, device):
+    """The prompt of each row with its right option."""
+    from junkdna.evaluate.language_model_loss import answer_batch, right_options
+
+    return answer_batch(model, right_options(rows, numbers), device)
+
+
+def outputs(model, batch):
+    """Negative log-likelihoods (B,) of the answers."""
+    from junkdna.evaluate.language_model_loss import answer_losses
+
+    return answer_losses(model, batch)
+
+
+def loss(outputs, labels):
+    """Mean cross-entropy of the answers' tokens."""
+    return outputs.mean()

@@ -3,7 +3,9 @@
 With a prompt, the answer is also scored by the input-blind model: after the same prompt (description, shots, template)
 without the row's question, second text and passage. What the question adds to the likelihood of the answer is the
 usable information in it (Ethayarajh et al. 2022, arXiv 2110.08420, where both models are trained; here both are the
-same model, as it is). With an empty prompt, the text is read in windows (`data.text_windows`).
+same model, as it is or after its training). With an empty prompt, the text is read in windows (`data.text_windows`).
+
+Training minimizes the cross-entropy of the tokens of the gold answers, or of the texts (`language_model_loss`).
 """
 
 from junkdna.data.prompt_rows import prompt_rows
@@ -17,9 +19,11 @@ FORMAT = Format(
     caption="the gold answer is scored",
     models=("decoder",),
     default_for=("likelihood",),
+    training="possible",
     prompt="prompt",
     columns=("query", "options", "option_starts", "references", "blind"),
-    modules=("junkdna.evaluate.text_likelihoods",),
+    train_columns=("query", "options", "option_starts"),
+    modules=("junkdna.evaluate.language_model_loss", "junkdna.evaluate.text_likelihoods"),
 )
 
 
@@ -57,3 +61,22 @@ def score(settings, model, rows, device, loop, tokenizer):
     from junkdna.evaluate.text_likelihoods import text_answers
 
     return text_answers(rows, model, device, loop)
+
+
+def batch(model, rows, numbers, device):
+    """The prompt of each row with its gold answer, or every window of its text."""
+    from junkdna.evaluate.language_model_loss import all_options, answer_batch
+
+    return answer_batch(model, all_options(rows, numbers), device, [len(rows["options"][i]) for i in numbers])
+
+
+def outputs(model, batch):
+    """Negative log-likelihoods (B,) of the answers."""
+    from junkdna.evaluate.language_model_loss import answer_losses
+
+    return answer_losses(model, batch)
+
+
+def loss(outputs, labels):
+    """Mean cross-entropy of the answers' tokens."""
+    return outputs.mean()

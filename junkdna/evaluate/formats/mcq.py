@@ -1,4 +1,7 @@
-"""Multiple-choice question: the prompt lists the options; the letter with the highest log-likelihood is the answer."""
+"""Multiple-choice question: the prompt lists the options; the letter with the highest log-likelihood is the answer.
+
+Training minimizes the cross-entropy of the right letter among all tokens (`language_model_loss`).
+"""
 
 from junkdna.data.prompt_rows import prompt_rows
 from junkdna.data.prompts import LETTERS, Wording
@@ -10,10 +13,12 @@ FORMAT = Format(
     caption="the letter of each option is scored",
     models=("decoder",),
     picked_for=("choice",),
+    training="possible",
     prompt="mcq_prompt",
     suffix=False,
     columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
-    modules=("junkdna.evaluate.likelihoods",),
+    train_columns=("query", "options", "option_starts", "answer"),
+    modules=("junkdna.evaluate.language_model_loss", "junkdna.evaluate.likelihoods"),
 )
 
 
@@ -36,3 +41,22 @@ def score(settings, model, rows, device, loop, tokenizer):
     from junkdna.evaluate.likelihoods import likelihood_answers
 
     return likelihood_answers(settings, model, rows, device, loop)
+
+
+def batch(model, rows, numbers, device):
+    """The prompt of each row with its right letter."""
+    from junkdna.evaluate.language_model_loss import answer_batch, right_options
+
+    return answer_batch(model, right_options(rows, numbers), device)
+
+
+def outputs(model, batch):
+    """Negative log-likelihoods (B,) of the answers."""
+    from junkdna.evaluate.language_model_loss import answer_losses
+
+    return answer_losses(model, batch)
+
+
+def loss(outputs, labels):
+    """Mean cross-entropy of the answers' tokens."""
+    return outputs.mean()

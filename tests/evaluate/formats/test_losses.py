@@ -12,10 +12,10 @@ from job_settings import training_settings
 from project import ROOT
 from sklearn.metrics import log_loss, mean_squared_error
 from torch import nn
-from toy_training import NAMES, load, loss_of, training
+from toy_training import LANGUAGE_MODELS, NAMES, load, loss_of, training
 from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClassification
 
-from junkdna.evaluate.scores import class_logits, pair_logits, similarity
+from junkdna.evaluate.scores import class_logits, loglikelihood, pair_logits, similarity
 from junkdna.models.batch_isolation import batch_rule
 from junkdna.study.formats import FORMATS
 from junkdna.study.formats import load as format_module
@@ -140,16 +140,31 @@ def test_regression_is_the_loss_of_transformers(folder):
     assert loss_of(model, data, ROWS).item() == pytest.approx(wanted.item(), rel=1e-6)
 
 
+def learned_tokens(data, row: int) -> int:
+    """1 where rows count alike; for a language model, the tokens of the row's answers."""
+    if data.format not in LANGUAGE_MODELS:
+        return 1
+    lengths = [
+        len(option) - start
+        for option, start in zip(data.columns["options"][row], data.columns["option_starts"][row], strict=True)
+    ]
+    return lengths[data.columns["answer"][row]] if data.format in ("cloze", "mcq") else sum(lengths)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_is_the_mean_of_its_rows(folder, name):
-    """Loss and gradients: neither padding nor the batch's other questions touch a row."""
+    """Loss and gradients: neither padding nor the batch's other questions touch a row. Language models weigh rows by
+    their answer tokens."""
     model, data = stretched(folder, name), training(name)
+    share = np.array([learned_tokens(data, row) for row in ROWS])
+    assert name not in LANGUAGE_MODELS or len({*share}) > 1
+    share = share / share.sum()
     whole, loss = gradients(model, loss_of(model, data, ROWS)), loss_of(model, data, ROWS).item()
     assert all(torch.isfinite(gradient).all() for gradient in whole.values())
     parts = [gradients(model, loss_of(model, data, [row])) for row in ROWS]
-    assert loss == pytest.approx(np.mean([loss_of(model, data, [row]).item() for row in ROWS]), rel=1e-5)
+    assert loss == pytest.approx(share @ [loss_of(model, data, [row]).item() for row in ROWS], rel=1e-5)
     for key, gradient in whole.items():
-        close(gradient, sum(part[key] for part in parts) / len(ROWS))
+        close(gradient, sum(weight * part[key] for weight, part in zip(share.tolist(), parts, strict=True)))
 
 
 def test_queries_and_options_are_padded_apart(folder):
@@ -176,7 +191,11 @@ def test_eight_rows_are_learned_by_heart(folder, name):
     report = fine_tune(model, [], {}, "dense", data, LONG, KEY)
     assert report.steps == 120
     assert report.last_loss < 0.2 * report.first_loss
-    if name == "bi_encoder":
+    if name in LANGUAGE_MODELS:
+        queries, options, starts = (data.columns[column] for column in ("query", "options", "option_starts"))
+        sums = loglikelihood(model, queries, options, starts, "cpu")
+        predictions = [int(np.argmax(row)) if name in ("cloze", "mcq") else row.min() > -2 for row in sums]
+    elif name == "bi_encoder":
         predictions = [
             int(np.argmax(row)) for row in similarity(model, data.columns["query"], data.columns["options"], "cpu")
         ]
@@ -189,6 +208,7 @@ def test_eight_rows_are_learned_by_heart(folder, name):
         logits = class_logits(model, data.columns["query"], data.columns["second_start"], "cpu")
         predictions = logits.argmax(1).tolist() if name == "classifier" else logits[:, 0].tolist()
     wanted = data.columns["target"] if name == "regressor" else data.columns["answer"]
+    wanted = [True] * 8 if name in ("generate", "likelihood") else wanted
     np.testing.assert_allclose(predictions, wanted, atol=0.5 if name == "regressor" else 0)
 
 
@@ -223,16 +243,18 @@ from pathlib import Path
 import torch
 from job_settings import training_settings
 from toy_training import NAMES, load, training, with_columns
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 from junkdna.compress.methods.magnitude import masks as pruned
 from junkdna.compress.scope import matrices, prunable
 from junkdna.train.finetune import fine_tune
 
 # MiniLM's shape and up to 220 tokens: long enough that a GPU's kernels split and reorder their sums
-folder, against = Path(sys.argv[1]), sys.argv[2]
+folder, against = Path(sys.argv[1], "model"), sys.argv[2]
 torch.manual_seed(7)
 BertModel(BertConfig(vocab_size=30, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
                      intermediate_size=1536)).save_pretrained(folder)
+LlamaForCausalLM(LlamaConfig(vocab_size=64, hidden_size=384, num_hidden_layers=4, num_attention_heads=6,
+                             intermediate_size=1024)).save_pretrained(folder.with_name("decoder"))
 protocol = training_settings(epochs=2, batch_size=16, learning_rate=1e-4, warmup_fraction=0.1, weight_decay=0.01)
 
 def run(name, device):
