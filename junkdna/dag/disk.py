@@ -66,6 +66,8 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     stores = {name for name, method in METHODS.items() if method.precompute and not method.statistics}
     factors = {f"{MODELS}/{c.model}/{c.compression.method}": c.model for c in cells if c.compression.method in stores}
     needed.add("sources", {file: pins[Path(file).stem].size_bytes for file in files["wheels"]})
+    missing = [pins[Path(file).stem] for file in files["wheels"] if not Path(file).exists()]
+    needed.temporary += sum(part.size_bytes or 0 for pin in missing for part in pin.parts or ())  # until they are joined
     needed.add("models", models, scale=False)
     needed.add("factors", {file: 8 * (weights[name] or 0) for file, name in factors.items() if not Path(file).exists()})
     needed.add("examples", {file: 200 * rows(*Path(file).with_suffix("").parts[-2:]) for file in files["examples"]})
