@@ -118,6 +118,8 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     ):
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
+    schema = _command(commands, "schema", "print the JSON Schema of study or task files, for editors", _schema)
+    schema.add_argument("kind", choices=("study", "task"), help="kind of file: study or task")
     show = _add_task_show(commands)
     for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
@@ -244,6 +246,14 @@ def _print_list(args: argparse.Namespace) -> None:
     else:
         from junkdna.cli.methods import methods as lines
     _print_lines(lines(args.markdown))
+
+
+def _schema(args: argparse.Namespace) -> None:
+    import json
+
+    from junkdna.study.json_schema import json_schema
+
+    print(json.dumps(json_schema(args.kind), indent=2, ensure_ascii=False))
 
 
 def _reference(args: argparse.Namespace) -> None:
