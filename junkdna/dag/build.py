@@ -40,7 +40,9 @@ def build_targets(resolved: Resolved, files: Iterable[Path], rebuild_outdated: b
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
         caller = shlex.join(["junkdna", *sys.argv[1:]])
         environment = {**os.environ, "PATH": path, CALLER: caller}
-        done = subprocess.run([*command, "--configfile", str(study), "--", *missing], stdout=sys.stderr, env=environment)
+        done = subprocess.run(
+            [*command, "--configfile", str(study), "--", *missing], stdout=sys.stderr, env=environment
+        )
         if done.returncode:
             raise UserError(f"the workflow could not build {', '.join(missing[:10])}; see its message above.")
 

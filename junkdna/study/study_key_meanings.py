@@ -144,8 +144,8 @@ STUDY: Meanings = {
         "sha256": "SHA-256 in hex of the wheel, or of the archive joined from its parts.",
         "version": "Version of the wheel. Required without `parts`.",
         "filename": "File name of the wheel. Required without `parts`.",
-        "parts": "Parts of a zip archive, each in its own wheel, in the order in which they are joined. The files of the "
-        "joined archive are read like those of a wheel. [How it works](../models.md#a-model-in-several-wheels).",
+        "parts": "Parts of a zip archive, each in its own wheel, in the order in which they are joined. The files of "
+        "the joined archive are read like those of a wheel. [How it works](../models.md#a-model-in-several-wheels).",
         "size_bytes": "Size of the wheel or of the joined archive, for the estimate of `junkdna plan`.",
         "license": "License (informative).",
         "note": "Note (informative).",

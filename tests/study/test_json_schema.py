@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import toy
 from mutations import studies as all_studies
 from mutations import tasks as all_tasks
 from project import ROOT
@@ -19,6 +18,7 @@ from junkdna.study.json_schema_methods import LEVELS
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.load import resolve, study_document
 from junkdna.study.methods import METHODS
+from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Study
 from junkdna.study.task import Task
 from junkdna.study.yaml_reader import read_yaml, validated
@@ -66,8 +66,9 @@ def test_files_of_tests_are_valid_where_the_models_accept_them(kind: str) -> Non
         assert errors(kind, data) == [], name
 
 
-def test_a_stored_study_is_valid(world: Path) -> None:
-    assert errors("study", study_document(resolve(toy.METHODS, "study"))["study"]) == []
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_a_stored_study_is_valid(file: Path) -> None:
+    assert errors("study", study_document(resolve(read_yaml(file), "study"))["study"]) == []
 
 
 def places(data: object, path: tuple = ()) -> Iterator[tuple]:
@@ -222,13 +223,20 @@ def test_every_key_is_explained(kind: str) -> None:
     assert "](" not in json.dumps(SCHEMAS[kind]), "a link that leads nowhere from an editor"
 
 
-def test_the_first_line_changes_no_fingerprint(world: Path) -> None:
-    study = read_yaml(ROOT / "config.yaml")
-    with_line = Path("with.yaml")
-    with_line.write_text((ROOT / "config.yaml").read_text())
-    without = Path("without.yaml")
-    without.write_text("".join((ROOT / "config.yaml").read_text().splitlines(keepends=True)[1:]))
-    assert with_line.read_text().startswith(KEY)
-    assert not without.read_text().startswith(KEY)
-    assert study_document(resolve(read_yaml(with_line), "a")) == study_document(resolve(read_yaml(without), "a"))
-    assert study == read_yaml(without)
+def test_the_first_line_changes_no_setting(tmp_path: Path) -> None:
+    """Settings and fingerprints follow from what is read, not from the bytes of a file."""
+    for kind, file in (FILES[0], ("task", ROOT / "junkdna/tasks/sciq.yaml")):
+        first, *rest = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        assert first.startswith(KEY)
+        (tmp_path / f"{kind}.yaml").write_text("".join(rest), encoding="utf-8")
+        assert read_yaml(tmp_path / f"{kind}.yaml") == read_yaml(file)
+    study = {**read_yaml(ROOT / "config.yaml"), "tasks": {"sciq": {"file": str(tmp_path / "task.yaml")}}}
+    use = {
+        "title": "t",
+        "models": ["minilm"],
+        "tasks": ["sciq"],
+        "compressions": [{"method": "nm", "keep": 2, "of": 4}],
+    }
+    study |= {"experiments": {"e": use}}
+    without, named = resolve(study, "without"), resolve(study | {"tasks": {"sciq": {}}}, "named")
+    assert example_settings("sciq", "evaluate", without) == example_settings("sciq", "evaluate", named)

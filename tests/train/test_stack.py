@@ -64,8 +64,8 @@ def test_a_stack_of_mpnet_trains_each_cell_as_alone(tmp_path: Path, name: str) -
 
 
 def without_gradient(name: str, key: str) -> bool:
-    """Whether the gradient is 0, so that Adam scales rounding errors up: a score that all options of a row share, and
-    the bias of keys, which adds the same to every logit of a query (MPNet's random weights are large enough to show)."""
+    """Whether the gradient is 0, so that Adam scales rounding errors up: of a score that all options of a row share,
+    and of the bias of keys, which adds the same to every logit of a query (MPNet's weights here are large)."""
     return (name == "cross_encoder" and key == "classifier.bias") or key.endswith(".attn.k.bias")
 
 
