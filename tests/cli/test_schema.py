@@ -1,0 +1,26 @@
+"""`junkdna schema` prints what the package contains, quickly."""
+
+import subprocess
+import sys
+
+import pytest
+from project import ROOT
+
+
+def schema(*words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "junkdna", "schema", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.mark.parametrize("kind", ["study", "task"])
+def test_it_prints_the_schema_of_the_package(kind: str) -> None:
+    done = schema(kind)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (ROOT / f"junkdna/schemas/{kind}.schema.json").read_text(encoding="utf-8")
+
+
+def test_another_kind_of_file_is_refused() -> None:
+    done = schema("profile")
+    assert done.returncode == 2
+    assert "study" in done.stderr
+    assert "Traceback" not in done.stderr
