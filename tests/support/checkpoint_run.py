@@ -6,7 +6,6 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from killed_jobs import die, run_forked
 
 from junkdna.cli import jobs
 from junkdna.evaluate import greedy_packs, scores
@@ -32,10 +32,6 @@ def small_batches(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(scores, "isolated_batches", partial(batch_isolation.isolated_batches, tokens=128))
     patch.setitem(prefix_tree.PACK_TOKENS, "cpu", 20)
     patch.setattr(greedy_packs, "PROMPT_TOKENS", 4)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(settings: dict, kill: list | None) -> None:
@@ -65,14 +61,7 @@ def main() -> None:
     small_batches(pytest.MonkeyPatch())
     for module in IMPORTED:
         import_module(module)
-    for job in json.load(sys.stdin):
-        child = os.fork()
-        if not child:
-            run(**job)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        wanted = signal.SIGKILL if job["kill"] else 0
-        assert status == wanted, f"{job['settings']['cell']} {job['kill']}: ended with {status}, not {wanted}"
+    run_forked(run, json.load(sys.stdin))
 
 
 if __name__ == "__main__":

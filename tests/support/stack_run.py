@@ -5,12 +5,12 @@ themselves with SIGKILL before an item. As `sitecustomize` (`site_folder`) it ma
 """
 
 import json
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+
+from killed_jobs import die, run_forked
 
 SIZE = 4
 SITE = """
@@ -51,7 +51,7 @@ def run(settings: dict, kill: int | None) -> None:
     def bar(batches: list) -> Iterator:
         for batch in batches:
             if next(items) == kill:
-                os.kill(os.getpid(), signal.SIGKILL)
+                die()
             yield batch
 
     own = CellSettings.read(settings, "stdin")
@@ -60,14 +60,7 @@ def run(settings: dict, kill: int | None) -> None:
 
 def main() -> None:
     on_the_cpu()
-    for job in json.load(sys.stdin):
-        child = os.fork()
-        if not child:
-            run(**job)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        wanted = 0 if job["kill"] is None else signal.SIGKILL
-        assert status == wanted, f"{job['settings']['cell']} {job['kill']}: ended with {status}, not {wanted}"
+    run_forked(run, json.load(sys.stdin))
 
 
 if __name__ == "__main__":
