@@ -118,8 +118,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     ):
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
-    schema = _command(commands, "schema", "print the JSON Schema of study or task files, for editors", _schema)
+    schema = _command(commands, "schema", "write the JSON Schema of study or task files, for editors", _schema)
     schema.add_argument("kind", choices=("study", "task"), help="kind of file: study or task")
+    schema.add_argument("file", type=Path, nargs="?", help="file to write; without it, the schema is printed")
     show = _add_task_show(commands)
     for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
@@ -249,11 +250,12 @@ def _print_list(args: argparse.Namespace) -> None:
 
 
 def _schema(args: argparse.Namespace) -> None:
-    import json
+    from junkdna.cli.schema import schema_text, write_schema
 
-    from junkdna.study.json_schema import json_schema
-
-    print(json.dumps(json_schema(args.kind), indent=2, ensure_ascii=False))
+    if args.file is None:
+        print(schema_text(args.kind), end="")
+    else:
+        write_schema(args.kind, args.file)
 
 
 def _reference(args: argparse.Namespace) -> None:

@@ -45,7 +45,7 @@ def compression_errors(grid: dict) -> list:
 def test_the_committed_schema_is_up_to_date(kind: str) -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMAS[kind])
     written = json.loads((ROOT / f"junkdna/schemas/{kind}.schema.json").read_text(encoding="utf-8"))
-    assert written == SCHEMAS[kind], f"run `junkdna schema {kind} > junkdna/schemas/{kind}.schema.json`"
+    assert written == SCHEMAS[kind], f"run `junkdna schema {kind} junkdna/schemas/{kind}.schema.json`"
 
 
 @pytest.mark.parametrize(("kind", "file"), FILES, ids=lambda each: getattr(each, "stem", each))
