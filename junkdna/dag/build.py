@@ -14,7 +14,7 @@ from junkdna.dag.recorded_settings import is_current
 from junkdna.errors import UserError
 from junkdna.models.manifest import MANIFEST
 from junkdna.run.failure_causes import some
-from junkdna.storage.study_commands import CALLER
+from junkdna.storage.study_commands import CALLER, snakefile_words
 from junkdna.study.load import study_document
 from junkdna.study.source_settings import model_settings
 from junkdna.study.study import Resolved
@@ -36,11 +36,13 @@ def build_targets(resolved: Resolved, files: Iterable[Path], rebuild_outdated: b
         study = Path(folder) / "study.json"
         study.write_text(json.dumps(study_document(resolved)["study"]))
         quiet = ["--quiet", "host", "progress", "reason"]  # not "rules": that would hide failures too
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", *quiet, "--configfile", str(study)]
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *snakefile_words(), *quiet]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # rules call `python`
         caller = shlex.join(["junkdna", *sys.argv[1:]])
         environment = {**os.environ, "PATH": path, CALLER: caller}
-        done = subprocess.run([*command, "--", *missing], stdout=sys.stderr, env=environment)
+        done = subprocess.run(
+            [*command, "--configfile", str(study), "--", *missing], stdout=sys.stderr, env=environment
+        )
         if done.returncode:
             raise UserError(f"the workflow could not build {', '.join(missing[:10])}; see its message above.")
 

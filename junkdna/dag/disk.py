@@ -81,8 +81,14 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     report = folder if Path(f"{folder}/report.html").is_file() else f"{folder}/report.html"
     needed.add("figures and tables", {report: 80_000 + 700 * len(cells) + sum(FIGURE[each[-3:]] for each in figures)})
     trained = [4 * (weights[cell.model] or 0) for cell in cells if cell.transfer != "none"]
-    needed.temporary += long_jobs * CHECKPOINT * max(trained, default=0)
+    needed.temporary += long_jobs * CHECKPOINT * max(trained, default=0) + _parts(files["wheels"], resolved)
     return needed
+
+
+def _parts(files: list[str], resolved: Resolved) -> int:
+    """Bytes of the parts of missing archives. They are deleted when they have been joined."""
+    missing = [resolved.study.pins()[Path(file).stem] for file in files if not Path(file).exists()]
+    return sum(part.size_bytes or 0 for pin in missing for part in pin.parts or ())
 
 
 def _compressed(cell: Cell, weights: Mapping[str, float | None], resolved: Resolved) -> float | None:

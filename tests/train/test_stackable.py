@@ -2,7 +2,14 @@
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, GPT2Config, LongformerConfig, MixtralConfig
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    GPT2Config,
+    LongformerConfig,
+    MixtralConfig,
+    MPNetConfig,
+)
 
 from junkdna.train.stackable import unstackable
 
@@ -14,7 +21,7 @@ SMALL = {
 
 def small(config: type, **more: object) -> torch.nn.Module:
     torch.manual_seed(0)
-    return AutoModelForSequenceClassification.from_config(config(**SMALL, **more)).eval()
+    return AutoModelForSequenceClassification.from_config(config(**SMALL | more)).eval()
 
 
 def test_what_vmap_cannot_run_is_told_before_training() -> None:
@@ -25,7 +32,12 @@ def test_what_vmap_cannot_run_is_told_before_training() -> None:
 
 @pytest.mark.parametrize(
     ("config", "more"),
-    [(BertConfig, {}), (GPT2Config, {}), (MixtralConfig, {"num_key_value_heads": 2, "num_local_experts": 4})],
+    [
+        (BertConfig, {}),
+        (MPNetConfig, {"pad_token_id": 1}),
+        (GPT2Config, {}),
+        (MixtralConfig, {"num_key_value_heads": 2, "num_local_experts": 4}),
+    ],
 )
 def test_the_question_changes_nothing_in_the_model(config: type, more: dict) -> None:
     model = small(config, **more)

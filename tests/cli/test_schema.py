@@ -1,0 +1,36 @@
+"""`junkdna schema` prints or writes what the package contains."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import ROOT
+
+
+def schema(*words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "junkdna", "schema", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.mark.parametrize("kind", ["study", "task"])
+def test_it_prints_the_schema_of_the_package(kind: str) -> None:
+    done = schema(kind)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (ROOT / f"junkdna/schemas/{kind}.schema.json").read_text(encoding="utf-8")
+
+
+def test_it_writes_a_file_or_says_why_not(tmp_path: Path) -> None:
+    assert schema("task", str(tmp_path / "new/task.json")).returncode == 0
+    written = (tmp_path / "new/task.json").read_bytes()
+    assert written == (ROOT / "junkdna/schemas/task.schema.json").read_bytes()
+    failed = schema("task", str(tmp_path / "new"))
+    assert failed.returncode == 2
+    assert failed.stderr.startswith(f"{tmp_path / 'new'} is a folder. Name a file in it, such as")
+
+
+def test_another_kind_of_file_is_refused() -> None:
+    done = schema("profile")
+    assert done.returncode == 2
+    assert "study" in done.stderr
+    assert "Traceback" not in done.stderr
