@@ -68,8 +68,8 @@ def chosen_cells(resolved: Resolved, model: str, names: str, seed: int | None) -
     by_tag: dict[str, dict[int, Cell]] = {}
     for cell in all_cells(resolved):
         if cell.model == model and cell.compression.level:
-            seeded = METHODS[cell.compression.method].seeded
-            by_tag.setdefault(cell.compression.tag, {}).setdefault(cell.seed if seeded else 0, cell)
+            seed_of = cell.seed if cell.compression.seeded else 0
+            by_tag.setdefault(cell.compression.tag, {}).setdefault(seed_of, cell)
     if not by_tag:
         raise UserError(f"--model {model}: no experiment of the study compresses this model.")
     if not (wanted := split_names(names)):
@@ -90,7 +90,7 @@ def _full_name(name: str, tags: list[str]) -> str:
 
 def _at_seed(tag: str, cells: dict[int, Cell], seed: int | None) -> Cell:
     first = cells[min(cells)]
-    if seed is None or not METHODS[first.compression.method].seeded:
+    if seed is None or not first.compression.seeded:
         return first
     if seed not in cells:
         raise UserError(f"--seed {seed}: the study has {tag} with seed {', '.join(map(str, sorted(cells)))}.")
@@ -100,9 +100,7 @@ def _at_seed(tag: str, cells: dict[int, Cell], seed: int | None) -> Cell:
 def _check_stored(resolved: Resolved, cells: list[Cell]) -> None:
     """Raises UserError with the command that builds the calibrated weights that are missing or outdated."""
     missing = [
-        cell.compressed_path
-        for cell in cells
-        if METHODS[cell.compression.method].statistics and not _is_stored(resolved, cell)
+        cell.compressed_path for cell in cells if cell.compression.calibrated and not _is_stored(resolved, cell)
     ]
     if missing:
         command = resolved.commands.snakemake("--cores", "all", targets=missing)

@@ -67,7 +67,7 @@ def runs(sources: list[Source]) -> list[Run]:
         method = _method(compression.method, DASHES[len(others) % len(DASHES)])
         _check_level(each, compression, method)
         seed = sum(run.compression == compression for run in found)
-        if seed and not method.seeded:
+        if seed and not method.random:
             raise UserError(_twice(each, compression))
         found.append(Run(each, compression, seed, method))
     return found
@@ -109,11 +109,11 @@ def _method(name: str, dashes: tuple) -> Method:
     Whether runs of a method that the package does not have differ is unknown, so it counts as random. A checkpoint is
     one thing.
     """
-    levels, random, display = ("sparsity", "keep_of", "bits", "rank"), True, {"label": name, "line_style": dashes}
+    levels, random, display = ("sparsity", "keep_of", "bits", "format", "rank"), True, {"label": name, "line_style": dashes}
     if name == CHECKPOINT:
         levels, random = ("external",), False
     elif package := METHODS.get(name):
-        levels, random = package.levels, package.seeded
+        levels, random = package.levels, package.random or bool(package.statistics)
         display = {"label": package.label, "caption": package.caption, "line_style": package.line_style}
     return Method(
         name=name, **display, meaning="as a log names it", over="matrix", levels=levels, gives="both", random=random,

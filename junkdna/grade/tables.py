@@ -114,7 +114,7 @@ def unknown(drops: pl.DataFrame) -> Iterator[str]:
         named = [tag for tag in names if kinds[tag] != "external"]
         yield from [f"bits per weight of {', '.join(named)}: --bits NAME=BITS, scales included"] if named else []
     once = drops.filter(pl.col("n_seeds") == 1)["method"].unique(maintain_order=True)
-    if names := [name for name in once if name != "dense" and METHODS[name].seeded]:
+    if names := [name for name in once if name != "dense" and METHODS[name].random]:
         yield (
             f"the spread between runs of {', '.join(names)}: of a level there is one log, so its intervals are over "
             "questions only"

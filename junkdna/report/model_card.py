@@ -54,7 +54,7 @@ def _made(resolved: Resolved, cell: Cell, written: Exported) -> Iterator[tuple[s
     options = compression_options(cell.compression)
     yield "options", ", ".join(f"{name} {code(value)}" for name, value in options.items()) or "none"
     yield from _calibration(resolved, options.get("calibration"), facts)
-    yield from [("seed", str(cell.seed))] if method.seeded else []
+    yield from [("seed", str(cell.seed))] if cell.compression.seeded else []
     yield "source model", _source(resolved, cell.model, facts)
     yield "license of the source", license_of(resolved, cell.model)
     left = len(report["left_dense"])

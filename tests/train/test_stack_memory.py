@@ -46,6 +46,17 @@ def test_options_of_a_choice_are_rows():
     assert one[1] == pytest.approx(2 * one[0], rel=0.01)
 
 
+@pytest.mark.parametrize(("name", "rows"), [("mcq", 8), ("generate", 8), ("likelihood", 16)])
+def test_a_language_model_reads_one_text_a_row_and_keeps_the_logits_of_its_answer(monkeypatch, name, rows):
+    monkeypatch.setattr(OnGpu.config, "vocab_size", 1000, raising=False)
+    data = training(name, rows=20)  # two windows a row for likelihood
+    pairs = zip(data.columns["query"], data.columns["options"], strict=True)
+    tokens = max(len(query + option) for query, options in pairs for option in options)
+    answer = max(len(option) for options in data.columns["options"] for option in options)
+    wanted = rows * (3 * tokens * 2 * (34 * 8 + 5 * 4 * tokens) + answer * 1000 * 12)
+    assert cell_bytes(OnGpu(), data, training_settings(precision="bfloat16")) == 25_000_000 + wanted
+
+
 def test_a_stack_that_fits_is_trained(monkeypatch):
     free(monkeypatch, 8.01)
     check_memory(OnGpu(), 8, training(), training_settings())
