@@ -10,7 +10,7 @@ from junkdna.study.levels import exact
 def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequence[float]) -> list[Fraction]:
     """The sparsity of each block: `relative`, scaled by one factor so that their mean is `sparsity`.
 
-    `weights` are the numbers of weights of the blocks, in model order. The mean is weighted by them, so it is the
+    `weights` are the numbers of weights of the blocks, in model order; some number is above 0. The mean is weighted by them, so it is the
     sparsity of all blocks together. Raises UserError if the list has another length, or if a block would have to lose
     more than all of its weights.
     """
@@ -21,8 +21,6 @@ def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequen
         )
     numbers = [exact(number) for number in relative]
     mean = _mean(numbers, weights)
-    if not mean:
-        raise UserError("allocation gives every block a sparsity of 0; list a number above 0.")
     sparsities = [sparsity * number / mean for number in numbers]
     if max(sparsities) > 1:
         most = sparsities.index(max(sparsities))
