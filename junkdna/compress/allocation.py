@@ -10,8 +10,8 @@ from junkdna.study.levels import exact
 def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequence[float]) -> list[Fraction]:
     """The sparsity of each block: `relative`, scaled by one factor so that their mean is `sparsity`.
 
-    `weights` are the numbers of weights of the blocks, in model order. Some number of `relative` is above 0. The mean
-    is weighted by them, so it is the sparsity of all blocks together.
+    `weights` are the numbers of weights of the blocks, in model order. The mean is
+    weighted by them, so it is the sparsity of all blocks together. Some number of `relative` is above 0.
 
     Raises UserError if the list has another length, or if a block would have to lose more than all of its weights.
     """
