@@ -12,7 +12,6 @@ from junkdna.storage.atomic_folder import atomic_folder, check_free
 from junkdna.study.cell import Cell
 from junkdna.study.compress_settings import compressed_settings
 from junkdna.study.grid import all_cells
-from junkdna.study.methods import METHODS
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:

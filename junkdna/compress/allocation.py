@@ -10,9 +10,10 @@ from junkdna.study.levels import exact
 def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequence[float]) -> list[Fraction]:
     """The sparsity of each block: `relative`, scaled by one factor so that their mean is `sparsity`.
 
-    `weights` are the numbers of weights of the blocks, in model order. The mean is weighted by them, so it is the
-    sparsity of all blocks together. Raises UserError if the list has another length, or if a block would have to lose
-    more than all of its weights.
+    `weights` are the numbers of weights of the blocks, in model order. The mean is
+    weighted by them, so it is the sparsity of all blocks together. Some number of `relative` is above 0.
+
+    Raises UserError if the list has another length, or if a block would have to lose more than all of its weights.
     """
     if len(relative) != len(weights):
         raise UserError(
@@ -21,8 +22,6 @@ def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequen
         )
     numbers = [exact(number) for number in relative]
     mean = _mean(numbers, weights)
-    if not mean:
-        raise UserError("allocation gives every block a sparsity of 0; list a number above 0.")
     sparsities = [sparsity * number / mean for number in numbers]
     if max(sparsities) > 1:
         most = sparsities.index(max(sparsities))

@@ -109,7 +109,8 @@ def _method(name: str, dashes: tuple) -> Method:
     Whether runs of a method that the package does not have differ is unknown, so it counts as random. A checkpoint is
     one thing.
     """
-    levels, random, display = ("sparsity", "keep_of", "bits", "format", "rank"), True, {"label": name, "line_style": dashes}
+    levels, random = ("sparsity", "keep_of", "bits", "format", "rank"), True
+    display = {"label": name, "line_style": dashes}
     if name == CHECKPOINT:
         levels, random = ("external",), False
     elif package := METHODS.get(name):

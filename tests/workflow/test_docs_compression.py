@@ -38,6 +38,15 @@ def test_the_study_of_the_page_is_good_and_has_every_method() -> None:
     assert {"gptq-4bit,calibration=questions,group=64", "svd-rank0.2,layers=24-29.mlp", "nm-keep6of8"} <= tags
 
 
+def test_the_example_of_blocks_and_low_rank_is_good() -> None:
+    example = yaml.safe_load(block(PAGE, "yaml", "study: allocation"))
+    cells = grid.all_cells(resolve(example, "docs/compression.md"))
+    tags = {cell.compression.tag for cell in cells}
+    assert {"wanda-0.5,allocation=owl,calibration=arc", "wanda-0.7,allocation=7+7+8+8+9+9,calibration=arc"} <= tags
+    assert "svd_whitened-rank0.25,calibration=arc,layers=3-5" in tags
+    assert len(tags) == 11
+
+
 def test_only_random_has_a_cell_for_each_seed_as_the_page_says() -> None:
     resolved = resolve(STUDY, "docs/compression.md", {"experiments": ["controls"]})
     counted = Counter(cell.compression.tag for cell in grid.all_cells(resolved))
