@@ -22,7 +22,7 @@ rule report:
     input:
         study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
-        drops=f"{FOLDER}/tables/drops.parquet",
+        tables=rules.analyze.output,
         figures=FIGURES,
     output:
         f"{FOLDER}/report.html",
@@ -31,11 +31,14 @@ rule report:
     conda:
         "../envs/junkdna.yaml"
     params:
+        tables=lambda w, input: Path(input.cells).parent,
         figures=lambda w, input: Path(input.figures[0]).parent,
-        code=code_fingerprint("junkdna.report.page"),
+        texts="--texts" if RESOLVED.study.report.texts else "",
+        code=code_fingerprint("junkdna.report.page.write"),
+        assets=package_files.assets_digest(),
         declared=catalog.declared_text(),
     message:
         "writing the report"
     shell:
-        "python -m junkdna report {output:q} --study {input.study:q} --cells {input.cells:q}"
-        " --drops {input.drops:q} --figures {params.figures:q} --log {log:q}"
+        "python -m junkdna report {output:q} --study {input.study:q} --tables {params.tables:q}"
+        " --figures {params.figures:q} {params.texts} --log {log:q}"

@@ -21,7 +21,7 @@ from junkdna.errors import UserError
 from junkdna.report.catalog import figure_names, outlines
 from junkdna.report.draw import draw_all
 from junkdna.report.gaps_banner import banner
-from junkdna.report.page import write_report
+from junkdna.report.page.write import write_report
 from junkdna.storage.atomic import atomic_write, locked
 from junkdna.storage.tables import write_frame
 from junkdna.study.grid import all_cells, rating_files, reference
@@ -143,8 +143,8 @@ def _write(
     store_study(folder / "study.json", study_document(resolved))
     skipped = _skipped(resolved, made["drops"], gaps)
     write_report(
-        tables / "drops.parquet", tables / "cells.parquet", folder / "figures", folder / "study.json",
-        folder / "report.html", gaps.headline(), banner(gaps, skipped),
+        tables, folder / "figures", folder / "study.json", folder / "report.html",
+        texts=resolved.study.report.texts, notice=gaps.headline(), banner=banner(gaps, skipped),
     )  # fmt: skip
     return skipped
 

@@ -14,6 +14,7 @@ from junkdna.analysis.scale_free import NOT_COMPARABLE, ScaleFree, of_fit, share
 
 CLAIM = Claim(
     label="Not so under quantization",
+    caption="by how much quantization stays below the limit",
     statement="At matched bits, difficulty matters for pruning and not for quantization.",
     effect="`quantization_share` x gap under pruning - gap under quantization, at matched effective bits per weight; "
     "the gap is the loss of the hardest minus that of the easiest condition",

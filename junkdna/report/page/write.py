@@ -1,0 +1,96 @@
+"""The report: one self-contained HTML page with the verdicts, figures, flipped answers and all numbers of a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.report.catalog import FIGURES, figure_names, outlines
+from junkdna.report.glossary import WORDS
+from junkdna.report.page import browser, numbers
+from junkdna.report.page.figure_images import image
+from junkdna.report.page.flips import flips
+from junkdna.report.page.inputs import Inputs, read_inputs
+from junkdna.report.page.methods_text import methods_text
+from junkdna.report.page.package_files import environment, script, style
+from junkdna.report.page.provenance import provenance
+from junkdna.report.page.question import answer, done, question
+from junkdna.report.page.sections import sections
+from junkdna.report.page.trust import trust
+from junkdna.report.page.verdicts import verdicts
+from junkdna.report.page.words import MODES
+from junkdna.storage.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def write_report(
+    tables: Path,
+    figures: Path,
+    study_file: Path,
+    destination: Path,
+    *,
+    texts: bool = False,
+    notice: str = "",
+    banner: str = "",
+) -> None:
+    """Write the page of a study to `destination` atomically.
+
+    `tables` is the folder of the study's tables, `figures` that of its drawn figures, `study_file` the checked study.
+    Cell files and, if `texts` are allowed, examples are read below the working directory. For an incomplete study,
+    `notice` is added to the title and heading, and `banner`, as HTML, to the top of the page (`gaps_banner.banner`).
+    The page loads no external files. Raises UserError if the table of drops is empty, or if a table or a figure is
+    missing or corrupt.
+    """
+    inputs = read_inputs(tables, study_file, texts)
+    page = environment().get_template("page.html.j2").render(_context(inputs, figures, notice, banner))
+    with atomic_write(Path(destination)) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+
+
+def _context(inputs: Inputs, figures: Path, notice: str, banner: str) -> Mapping[str, object]:
+    """Everything that the templates show."""
+    found, axis = verdicts(inputs)
+    outline = outlines(inputs.drops)
+    images = {stem: image(figures, stem, stem.partition("_")[2]) for stem in figure_names(outline)}
+    shown, columns = numbers.rows(inputs), numbers.columns(inputs)
+    browsed, more_conditions = browser.conditions(inputs)
+    bars, more_bars = flips(inputs)
+    method_sentences, references = methods_text(inputs)
+    return {
+        "name": inputs.name, "notice": notice, "banner": banner, "style": style(), "script": script(),
+        "question": question(inputs), "done": done(inputs), "answer": answer(found), "verdicts": found, "axis": axis,
+        "trust": trust(inputs), "sections": sections(inputs, outline, found), "images": images,
+        "overall": [images[stem] for stem in images if stem in FIGURES and stem != "headline"],
+        "headline": images["headline"], "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown),
+        "cell": numbers.cell, "bars": bars, "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed,
+        "more_conditions": more_conditions, "browser_rows": browser.ROWS, "texts": inputs.texts,
+        "methods": method_sentences, "references": references, "words": WORDS, "provenance": provenance(inputs),
+        "files": _files(inputs.tables), "data": _data(inputs, numbers.data(shown, columns), browsed), "margin": _margin(inputs),
+    }  # fmt: skip
+
+
+def _most(bars: list) -> float:
+    return max([10.0, *(max(bar.broken, bar.fixed) for bar in bars)])
+
+
+def _margin(inputs: Inputs) -> float | None:
+    return inputs.claims["margin"][0] if inputs.claims.height else None
+
+
+def _files(tables: Path) -> list[str]:
+    """The CSV files of the tables, as named beside the page."""
+    return sorted(f"tables/{path.name}" for path in tables.glob("*.csv"))
+
+
+def _data(inputs: Inputs, table: dict, browsed: list) -> str:
+    """The data for the script as JSON that cannot end its element."""
+    conditions = [
+        {"label": c.label, "n": c.n, "seed": c.seed, "comps": c.labels, "total": c.total, "rows": c.rows, "texts": c.texts}
+        for c in browsed
+    ]
+    data = {"study": inputs.name, "table": table, "browse": conditions, "modes": MODES}
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
