@@ -1,13 +1,14 @@
 """The declared figures, and the figures that each experiment has. Imports no matplotlib.
 
 A figure is one file, `report/figures/NAME.py`. It starts with the declaration `FIGURE = Figure(...)` and defines one
-function that draws with matplotlib and returns the figure:
+function that says what to draw, as data:
 
-    draw(drops: polars.DataFrame) -> matplotlib.figure.Figure                    one figure per study
-    draw(drops: polars.DataFrame, experiment: str) -> matplotlib.figure.Figure   one figure per experiment
+    marks(table: polars.DataFrame) -> plotting.drawing.Drawing                              one figure per study
+    marks(table: polars.DataFrame, experiment: str) -> plotting.drawing.Drawing             one figure per experiment
+    marks(table: polars.DataFrame, experiment: str, view: str) -> plotting.drawing.Drawing  the same, in several views
 
-`drops` is the complete table of drops. The workflow draws the figure, the report shows it with its caption, and
-docs/reference/figures.md lists it. Decorate `draw` with `plotting.theme.themed` to use the common style.
+`table` is the complete table that the declaration names. `plotting.render` draws every figure with matplotlib, and the
+table of its marks is written next to it. The report shows it with its caption, and docs/reference/figures.md lists it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from junkdna.storage.fingerprint import digest
 from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS
+from junkdna.study.paths import TABLES
 
 if TYPE_CHECKING:
     import polars as pl
 
 PACKAGE = "report.figures"
-VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned")}
+VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned"), "table": TABLES}
 
 
 class Outline(NamedTuple):
@@ -61,6 +63,9 @@ class Figure:
     `modes`: rows without fine-tuning ("none"), or rows of a compressed and fine-tuned model ("tuned"); empty for no
     requirement.
     `published`: whether a published curve must cover one of the experiment's curves.
+
+    `table` is the table that it is drawn from. Each of `views` (`plotting.views`) is a figure: the first is named NAME,
+    the others NAME-VIEW.
     """
 
     name: str = ""
@@ -72,11 +77,13 @@ class Figure:
     levels: tuple[str, ...] = ()
     modes: str = ""
     published: bool = False
+    table: str = "drops"
+    views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError for an invalid name or value."""
-        if "_" in self.name:
-            raise ValueError("the file name must not contain an underscore, because figures are named NAME_EXPERIMENT")
+        if {*"_-"} & {*self.name}:
+            raise ValueError("the file name must have no underscore or hyphen: figures are named NAME-VIEW_EXPERIMENT")
         if unknown := {*self.levels} - {*LEVEL_KINDS}:
             raise ValueError(f"levels: unknown {', '.join(unknown)}. Valid: {', '.join(LEVEL_KINDS)}.")
         for field, valid in VALID.items():
@@ -92,6 +99,27 @@ class Figure:
         return has_modes and has_levels and has_published and outline.conditions >= self.conditions
 
 
+    def stems(self) -> list[str]:
+        """Its names, one per view."""
+        return [self.name, *(f"{self.name}-{view}" for view in self.views[1:])]
+
+
+class Named(NamedTuple):
+    """What the stem of a figure's files stands for; `view` is empty for a figure without views."""
+
+    figure: Figure
+    view: str
+    experiment: str
+
+
+def named(stem: str) -> Named:
+    """The figure, view and experiment of a stem such as `sparsity-score_context`. Raises KeyError for an unknown name."""
+    name, _, experiment = stem.partition("_")
+    name, _, view = name.partition("-")
+    figure = FIGURES[name]
+    return Named(figure, view or next(iter(figure.views), ""), experiment)
+
+
 def _read() -> dict[str, Figure]:
     figures = build_declarations(PACKAGE, "FIGURE", lambda name, declared: Figure(**declared | {"name": name}))
     return dict(sorted(figures.items(), key=lambda item: item[1].order))
@@ -103,14 +131,14 @@ MODULES: dict[str, str] = {name: f"junkdna.{PACKAGE}.{name}" for name in FIGURES
 
 def figure_names(experiments: Mapping[str, Outline]) -> list[str]:
     """File stems of all figures: NAME for those of the study, then NAME_EXPERIMENT for those of each experiment."""
-    of_study = [name for name, figure in FIGURES.items() if figure.per == "study"]
+    of_study = [stem for figure in FIGURES.values() if figure.per == "study" for stem in figure.stems()]
     return of_study + [stem for name, outline in experiments.items() for stem in experiment_figures(name, outline)]
 
 
 def experiment_figures(experiment: str, outline: Outline) -> list[str]:
     """File stems of the figures of one experiment."""
     figures = [figure for figure in FIGURES.values() if figure.per == "experiment" and figure.is_drawn(outline)]
-    return [f"{figure.name}_{experiment}" for figure in figures]
+    return [f"{stem}_{experiment}" for figure in figures for stem in figure.stems()]
 
 
 def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
