@@ -35,7 +35,7 @@ FILES = {  # input files in the order of the job's parameters
     "collect": ("study",),
     "analyze": ("study", "cells"),
     "figures": ("drops",),
-    "report": ("study", "tables", "figures"),
+    "report": ("study", "tables"),
 }
 INPUTS = {
     "model": "manifest of the model folder",

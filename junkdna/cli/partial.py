@@ -143,7 +143,7 @@ def _write(
     store_study(folder / "study.json", study_document(resolved))
     skipped = _skipped(resolved, made["drops"], gaps)
     write_report(
-        tables, folder / "figures", folder / "study.json", folder / "report.html",
+        tables, folder / "study.json", folder / "report.html",
         texts=resolved.study.report.texts, notice=gaps.headline(), banner=banner(gaps, skipped),
     )  # fmt: skip
     return skipped

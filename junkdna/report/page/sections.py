@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import series_of, strength
-from junkdna.report.catalog import FIGURES, experiment_figures
+from junkdna.report.catalog import experiment_figures
 from junkdna.report.page.words import capitalized, compression, condition, count, interval, listed, mode, number, span
 from junkdna.study.methods import METHODS
 
@@ -120,8 +120,3 @@ def _loss(row: dict) -> str:
     limits = "unbounded" if None in (low, high) else interval(1 - high, 1 - low)
     return f"{number(1 - row['retention'])} ({limits})"
 
-
-def caption_of(stem: str) -> tuple[str, str]:
-    """Title and caption of a figure, by the stem of its files."""
-    figure = FIGURES[stem.partition("_")[0]]
-    return figure.label, figure.caption

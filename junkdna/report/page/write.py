@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.report.catalog import FIGURES, figure_names, outlines
+from junkdna.report.catalog import figure_names, named, outlines
+from junkdna.report.draw import drawing
 from junkdna.report.glossary import WORDS
 from junkdna.report.page import browser, numbers
-from junkdna.report.page.figure_images import image
 from junkdna.report.page.flips import flips
 from junkdna.report.page.inputs import Inputs, read_inputs
+from junkdna.report.page.page_figures import color_rules, page_figures
 from junkdna.report.page.methods_text import methods_text
 from junkdna.report.page.package_files import environment, script, style
 from junkdna.report.page.provenance import provenance
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 def write_report(
     tables: Path,
-    figures: Path,
     study_file: Path,
     destination: Path,
     *,
@@ -38,33 +38,35 @@ def write_report(
 ) -> None:
     """Write the page of a study to `destination` atomically.
 
-    `tables` is the folder of the study's tables, `figures` that of its drawn figures, `study_file` the checked study.
+    `tables` is the folder of the study's tables, `study_file` the checked study. Figures are drawn from the tables; the
+    page links to their files in `figures/` beside it.
     Cell files and, if `texts` are allowed, examples are read below the working directory. For an incomplete study,
     `notice` is added to the title and heading, and `banner`, as HTML, to the top of the page (`gaps_banner.banner`).
-    The page loads no external files. Raises UserError if the table of drops is empty, or if a table or a figure is
-    missing or corrupt.
+    The page loads no external files. Raises UserError if the table of drops is empty, or if a table is missing
+    or corrupt.
     """
     inputs = read_inputs(tables, study_file, texts)
-    page = environment().get_template("page.html.j2").render(_context(inputs, figures, notice, banner))
+    page = environment().get_template("page.html.j2").render(_context(inputs, notice, banner))
     with atomic_write(Path(destination)) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
 
-def _context(inputs: Inputs, figures: Path, notice: str, banner: str) -> Mapping[str, object]:
+def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     """Everything that the templates show."""
     found, axis = verdicts(inputs)
     outline = outlines(inputs.drops)
-    images = {stem: image(figures, stem, stem.partition("_")[2]) for stem in figure_names(outline)}
+    figures = page_figures(figure_names(outline), lambda stem: drawing(inputs.tables, stem))
+    overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
+    headline = overall.pop("headline")
     shown, columns = numbers.rows(inputs), numbers.columns(inputs)
     browsed, more_conditions = browser.conditions(inputs)
     bars, more_bars = flips(inputs)
     method_sentences, references = methods_text(inputs)
     return {
-        "name": inputs.name, "notice": notice, "banner": banner, "style": style(), "script": script(),
+        "name": inputs.name, "notice": notice, "banner": banner, "style": style() + color_rules(figures.values()), "script": script(),
         "question": question(inputs), "done": done(inputs), "answer": answer(found), "verdicts": found, "axis": axis,
-        "trust": trust(inputs), "sections": sections(inputs, outline, found), "images": images,
-        "overall": [images[stem] for stem in images if stem in FIGURES and stem != "headline"],
-        "headline": images["headline"], "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown),
+        "trust": trust(inputs), "sections": sections(inputs, outline, found), "figures": figures,
+        "overall": list(overall.values()), "headline": headline, "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown),
         "cell": numbers.cell, "bars": bars, "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed,
         "more_conditions": more_conditions, "browser_rows": browser.ROWS, "texts": inputs.texts,
         "methods": method_sentences, "references": references, "words": WORDS, "provenance": provenance(inputs),
