@@ -22,6 +22,22 @@ WORDS = (
         "dense may be at the baseline, because then the data do not limit it.",
     ),
     (
+        "Share lost",
+        "<code>1 − retention</code>: 0 is as good as dense, 1 is at the baseline, below 0 is better than dense. The "
+        "effects of all claims are shares lost or differences of them.",
+    ),
+    (
+        "Condition and cell",
+        "A condition is a task with its knobs, such as SciQ without the passage. A cell is one combination of model, "
+        "condition, compression, transfer mode, protocol and seed: one job, one file.",
+    ),
+    (
+        "d′",
+        "The lead of the right option, in standard deviations of normal noise, with which an observer picks the right "
+        "one of m options as often as the model does. Guessing plays no role in it. An easy condition starts at a "
+        "higher d′, so it can lose more d′ and yet a smaller share.",
+    ),
+    (
         "Difficulty",
         "A number for each condition, by a named measure. <code>chance_corrected_dense_error</code> is "
         "<code>1 − (dense − chance) / (1 − chance)</code>: 0 if the dense model makes no errors, 1 if it guesses. It "

@@ -28,9 +28,17 @@ class References:
         """` [2]`, a new number for a new source; empty for no source."""
         if not source:
             return ""
-        if source not in self.sources:
+        names = [_identifier(each) for each in self.sources]
+        if _identifier(source) not in names:
             self.sources.append(source)
-        return f" [{self.sources.index(source) + 1}]"
+            names.append(_identifier(source))
+        return f" [{names.index(_identifier(source)) + 1}]"
+
+
+def _identifier(source: str) -> str:
+    """What tells one source from another: its number at arXiv or its doi, else the whole text."""
+    found = re.findall(r"arXiv \d{4}\.\d+|doi \S+", source)
+    return found[0] if len(found) == 1 else source
 
 
 def methods_text(inputs: Inputs) -> tuple[list[str], list[str]]:

@@ -39,8 +39,13 @@ def environment() -> Environment:
 
     return Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_unbroken,
     )  # fmt: skip
+
+
+def _unbroken(value: object) -> object:
+    """A number and its percent sign stay on one line."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -78,10 +78,23 @@ def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing]) -> PageFigure
 
 def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
     _, view, _ = named(stem)
-    panels = [_panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(drawing.panels)]
+    named_rows = _with_rows(drawing.panels)
+    panels = [_panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows)]
     keys = [[(_glyph(key), key.label, _switch(key, group, drawing)) for key in group] for group in drawing.keys]
     label = VIEWS[view].title if view else ""
     return PageView(view, label, stem, panels, [group for group in keys if group], drawing.caption)
+
+
+def _with_rows(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels, where one that shares the rows of the panel before it repeats their names: on a phone the two are
+    one below the other."""
+    found: list[Panel] = []
+    for panel in panels:
+        before = found[-1] if found else None
+        shares = before and panel.values == before.values == "x" and panel.y.limits == before.y.limits
+        unnamed = not any(text for _, text in panel.y.ticks)
+        found.append(replace(panel, y=replace(panel.y, ticks=before.y.ticks)) if shares and unnamed else panel)
+    return found
 
 
 def _panel(panel: Panel, marks: Sequence[Mark], drawing: Drawing, columns: int) -> PagePanel:
@@ -125,7 +138,7 @@ def _switch(key: Key, group: Sequence[Key], drawing: Drawing) -> str:
         return ""
     for name, attribute in (("color", "c"), ("marker", "k"), ("line", "l")):
         value = getattr(key, name)
-        if not value or len({getattr(each, name) for each in group}) == 1:
+        if not value or (name == "line" and not key.marker) or len({getattr(each, name) for each in group}) == 1:
             continue
         meant = sum(getattr(mark, name) == value for mark in points)
         if 0 < meant < len(points):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "sparsity": "pruning", "keep_of": "pruning", "band": "pruning", "bits": "quantization", "rank": "low rank",
 }  # fmt: skip
+VERBS = {"pruning": "pruned", "quantization": "quantized"}
 LEADING = "steeper_when_harder"  # the claim that the study's question is about
 
 
@@ -47,7 +48,9 @@ def done(inputs: Inputs) -> str:
     models = sorted(inputs.drops["model"].unique())
     methods = [METHODS[m].label for m in inputs.drops["method"].unique(maintain_order=True) if m != "dense"]
     tuned = set(inputs.drops["transfer"]) - {"none"}
-    how = f"compressed ({listed(methods)})" if methods else "scored without compression"
+    found = families(inputs)
+    verb = VERBS.get(found[0], "compressed") if len(found) == 1 else "compressed"
+    how = f"{verb} ({listed(methods)})" if methods else "scored without compression"
     how += f"{', partly' if 'none' in set(inputs.drops['transfer']) else ','} fine-tuned" if tuned else ""
     tasks = count(inputs.drops["task"].n_unique(), "task")
     conds = count(conditions(inputs), "condition")

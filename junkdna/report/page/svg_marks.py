@@ -71,14 +71,12 @@ def _point(place: Place, mark: Mark) -> str:
     x, y = place.of(mark)
     state = "" if not mark.collapsed else " hollow" if mark.collapsed >= 1 else " half"
     state += " open" if mark.marker in shapes.OPEN else ""
-    tip = f' data-tip="{escape(mark.label)}"' if mark.label else ""
-    title = f"<title>{escape(mark.label)}</title>" if mark.label else ""
     shape = shapes.path(mark.marker)
     half = f'<path class="hm" d="{shape}" clip-path="url(#half)"/>' if " half" in state else ""
     marker = f'<path class="m" d="{shape}"/>{half}' if shape else ""
     return (
-        f'<g class="pt {color_class(mark.color)}{state}"{_tag(mark)}{tip} transform="translate({x:g},{y:g})">'
-        f"{_interval(place, mark)}{marker}{title}</g>"
+        f'<g class="pt {color_class(mark.color)}{state}"{_tag(mark)} transform="translate({x:g},{y:g})">'
+        f"{_interval(place, mark)}{marker}{_title(mark)}</g>"
     )
 
 
@@ -108,12 +106,14 @@ def _run(place: Place, mark: Mark) -> str:
 
 
 def _rule(place: Place, mark: Mark) -> str:
-    value = place.value(getattr(mark, place.values))
+    value, outside = place.value.clamped(getattr(mark, place.values))
     other = place.other
     first, last = (other.start, other.end) if mark.low is None else (other(mark.low), other(mark.high))
     across = "x" if place.values == "y" else "y"
     ends = f'{across}1="{first:g}" {across}2="{last:g}" {place.values}1="{value:g}" {place.values}2="{value:g}"'
-    return f'<line class="rule {color_class(mark.color)}" data-s="{escape(mark.series)}" {ends}{_dashes(mark.line, 1.4)}/>'
+    hidden = ' style="display:none"' if outside else ""  # beyond the panel, as matplotlib clips it
+    cls = f'class="rule {color_class(mark.color)}" data-s="{escape(mark.series)}"'
+    return f"<line {cls} {ends}{_dashes(mark.line, 1.4)}{hidden}/>"
 
 
 def _span(place: Place, mark: Mark) -> str:
@@ -138,11 +138,15 @@ def _missing(place: Place, mark: Mark) -> str:
         x, y = place.x(mark.x) + mark.shift * PIXELS_PER_POINT, low[1] - 8
     else:
         x, y = low[0] + 8, place.y(mark.y)
-    tip = f' data-tip="{escape(mark.label)}"' if mark.label else ""
     return (
-        f'<g class="pt none c-muted"{_tag(mark)}{tip} transform="translate({x:g},{y:g})">'
-        f'<path class="m" d="{shapes.path("cross")}"/></g>'
+        f'<g class="pt open missing c-muted"{_tag(mark)} transform="translate({x:g},{y:g})">'
+        f'<path class="m" d="{shapes.path("cross")}"/>{_title(mark)}</g>'
     )
+
+
+def _title(mark: Mark) -> str:
+    """The text of a mark, which browsers show on hover; the script shows it at once, and on keys and touch too."""
+    return f"<title>{escape(mark.label)}</title>" if mark.label else ""
 
 
 def _lines(place: Place, points: Sequence[Mark]) -> Iterator[str]:

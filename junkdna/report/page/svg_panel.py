@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
+from textwrap import wrap
 
-from junkdna.report.page.scales import FONT, Scale, tiers, width
+from junkdna.report.page.scales import CHARACTER, FONT, Scale, tiers, width
 from junkdna.report.page.svg_marks import Place, elements
 from junkdna.report.plotting.drawing import Axis, Mark, Panel
 
 LINE = 14.0  # height of a line of text
 PX_PER_IN = 96.0
 ROW = 22.0  # least height of a category on a vertical axis
+WIDEST_TEXTS = 0.45  # of the texts of the vertical axis, as a share of the panel
 MOST_TIERS = 6  # rows of names above a panel; with more, numbers stand for them and a list below has the names
 
 
@@ -21,6 +24,7 @@ def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str)
     `attributes` are those of the element: its class, role and text for those who do not see it.
     """
     left = _left(panel, marks, wide)
+    panel = replace(panel, x=_labeled(panel.x, wide), y=_labeled(_wrapped(panel.y, left - 10), wide))
     right = wide - _right(panel, marks, wide, left)
     x = Scale(panel.x, left, right)
     names, listed = _names(panel, x, wide)
@@ -35,15 +39,32 @@ def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str)
     return svg, listed
 
 
+def _wrapped(axis: Axis, room: float) -> Axis:
+    """The axis with its texts broken into lines that fit into `room` pixels."""
+    most = max(4, int(room / (CHARACTER * FONT)))
+    return replace(axis, ticks=tuple((at, _broken(text, most)) for at, text in axis.ticks))
+
+
+def _labeled(axis: Axis, room: float) -> Axis:
+    """The axis with its label broken into lines that fit into `room` pixels."""
+    return replace(axis, label=_broken(" ".join(axis.label.split(" ")), int(room / (CHARACTER * FONT))))
+
+
+def _broken(text: str, most: int) -> str:
+    lines = text.split("\n")
+    return "\n".join(part for line in lines for part in (wrap(line, most) if len(line) > most + 1 else [line]))
+
+
 def _plot_height(panel: Panel) -> float:
-    rows = len(panel.y.ticks) * ROW if panel.values == "x" else 0.0
+    lines = max((len(text.split("\n")) for _, text in panel.y.ticks), default=1)
+    rows = len(panel.y.ticks) * (ROW + LINE * (lines - 1)) if panel.values == "x" else 0.0
     return round(max(panel.height_in * PX_PER_IN * 0.9, rows), 1)
 
 
 def _left(panel: Panel, marks: Sequence[Mark], wide: float) -> float:
     """Room for the texts of the vertical axis, at most 45 % of the panel."""
     texts = max((width(text) for _, text in panel.y.ticks), default=0.0)
-    return round(min(texts + 10, 0.45 * wide), 1)
+    return round(min(texts + 10, WIDEST_TEXTS * wide), 1)
 
 
 def _right(panel: Panel, marks: Sequence[Mark], wide: float, left: float) -> float:
@@ -58,7 +79,12 @@ def _title_height(label: str) -> float:
 
 
 def _bottom(axis: Axis) -> float:
-    return 20 + (LINE * len(axis.label.split("\n")) + 4 if axis.label else 0)
+    """Room for the ticks and the label of the horizontal axis."""
+    return _ticks_height(axis) + (LINE * len(axis.label.split("\n")) + 4 if axis.label else 0)
+
+
+def _ticks_height(axis: Axis) -> float:
+    return 6 + LINE * max((len(text.split("\n")) for _, text in axis.ticks), default=1)
 
 
 def _names(panel: Panel, x: Scale, wide: float) -> tuple[list[tuple[float, float, int, str]], list[str]]:
@@ -135,7 +161,7 @@ def _axes(place: Place, panel: Panel, wide: float) -> str:
     parts += [_tick_y(place.x.start - 6, place.y(at), text) for at, text in panel.y.ticks]
     parts.append(_lines(panel.y.label, 0, _title_height(panel.y.label) - 12, "start", "al") if panel.y.label else "")
     if panel.x.label:
-        last = bottom + 16 + LINE * len(panel.x.label.split("\n")) + 4
+        last = bottom + _ticks_height(panel.x) + LINE * len(panel.x.label.split("\n")) - 2
         parts.append(_lines(panel.x.label, wide, last, "end", "al"))
     return "".join(parts)
 
@@ -152,7 +178,7 @@ def _legible(scale: Scale, axis: Axis) -> list[tuple[float, str]]:
 
 
 def _tick_x(x: float, y: float, text: str) -> str:
-    return f'<text class="t" x="{x:g}" y="{y:g}" text-anchor="middle">{escape(text)}</text>'
+    return _lines(text, x, y + LINE * (len(text.split("\n")) - 1), "middle", "t")
 
 
 def _tick_y(x: float, y: float, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,14 @@ class Test:
     def verdict(self) -> str:
         """The verdict of the row."""
         return self.row["verdict"]
+
+    @property
+    def short(self) -> str:
+        """The unit for the first screen: of tests against controls only the control."""
+        unit, _, control = self.unit.partition(", against ")
+        if control:
+            return f"against {control.removesuffix(' pruned')}"
+        return f"{unit} ({self.row['experiment']})" if unit.startswith("mean of") else unit
 
     @property
     def value(self) -> str:
@@ -152,7 +161,15 @@ def _notes(row: dict) -> list[str]:
     if row["detectable"] is not None:
         effect = 1 - row["detectable"] if row["claim"] in RETENTION else row["detectable"]
         notes.append(f"an effect of {number(effect)} would be found in 80 % of studies like this")
-    return [f"{capitalized(note)}." for note in notes if note]
+    return [f"{_minus(note if note.startswith('d') else capitalized(note))}." for note in notes if note]
+
+
+def _minus(text: str) -> str:
+    """A text with true minus signs and d′."""
+    return HYPHEN.sub("−", text).replace("d' ", "d′ ")
+
+
+HYPHEN = re.compile(r"(?<![\w.])-(?=\d)")
 
 
 def _decide(head: object, tests: list[Test]) -> str:
@@ -160,33 +177,38 @@ def _decide(head: object, tests: list[Test]) -> str:
     supported = sum(test.verdict == "supported" for test in tests)
     testable = sum(test.verdict != "untestable" for test in tests)
     if head.verdict == "supported":
-        return f"{supported} of {count(testable, 'test')} support it."
+        return _of(supported, testable, "support")
     if head.verdict == "contradicted":
-        return f"{sum(t.verdict == 'contradicted' for t in tests)} of {count(testable, 'test')} contradict it."
+        return _of(sum(test.verdict == "contradicted" for test in tests), testable, "contradict")
     if head.verdict == "untestable":
         return f"To decide: {head.reason}."
     reversal = next((t for t in tests if t.verdict == "supported" and t.row["scale_free"] == "reversed"), None)
     words = []
     if reversal:
-        scale = reversal.row["details"].replace("d' ", "d′ ").replace("-", "−")
+        scale = _minus(reversal.row["details"])
         words.append(f"{capitalized(reversal.unit)} supports it, but it is reversed on another scale ({scale}).")
     elif supported:
-        words.append(f"{supported} of {count(testable, 'test')} support it.")
+        words.append(_of(supported, testable, "support"))
     open_tests = [test for test in tests if test.verdict in ("undecided", "untestable")]
     needs = listed([_needed(test) for test in open_tests], 4)
     return " ".join([*words, *([f"To decide: {needs}."] if needs else [])])
+
+
+def _of(some: int, total: int, verb: str) -> str:
+    """`The test supports it.`, `9 of 10 tests support it.`"""
+    return f"The test {verb}s it." if some == total == 1 else f"{some} of {total} tests {verb}{'s' * (some == 1)} it."
 
 
 def _needed(test: Test) -> str:
     """What a test that did not decide would need."""
     row = test.row
     if row["reason"]:
-        return f"{test.unit}: {row['reason']}"
+        return f"{test.short} ({row['reason']})"
     if row["seeds_needed"]:
-        return f"about {row['seeds_needed']} seeds ({test.unit})"
+        return f"about {row['seeds_needed']} seeds ({test.short})"
     if row["examples_needed"] and row["examples_needed"] > row["n_examples"]:
-        return f"about {row['examples_needed']:,} examples ({test.unit})"
+        return f"about {row['examples_needed']:,} examples ({test.short})"
     if row["detectable"] is None:
-        return f"no number of examples would do ({test.unit})"
+        return f"no number of examples would do ({test.short})"
     effect = 1 - row["detectable"] if row["claim"] in RETENTION else row["detectable"]
-    return f"more seeds or a larger effect: this design finds {number(effect)} ({test.unit})"
+    return f"more seeds or a larger effect: this design finds {number(effect)} ({test.short})"

@@ -124,5 +124,66 @@ if (box && B.length) {
   $('#more').onclick = () => { st.n += 10; redraw(); };
   levels(); redraw();
 }
-/* FIGURES */
+/* ---- figures: views, legends that switch marks, numbers on hover, touch and keys */
+const calm = matchMedia('(prefers-reduced-motion: reduce)').matches, tip = $('#tip'); let on = null;
+$$('svg.fig .pt').forEach(e => { const t = $('title', e); e._tip = t ? t.textContent : ''; t?.remove(); });
+const figures = $$('.fx'), views = f => $$(':scope>.view', f);
+const place = e => e.getAttribute('transform').match(/-?[\d.]+(?:e-?\d+)?/g).map(Number);
+function glide(from, to) {
+  if (calm) return;
+  const svgs = v => $$('svg.fig', v), a = svgs(from), b = svgs(to);
+  b.forEach((svg, i) => {
+    if (!a[i] || !svg.getClientRects().length) return; const old = $$('.pt', a[i]), now = $$('.pt', svg); if (old.length !== now.length) return;
+    now.forEach((e, j) => { const [x, y] = place(old[j]), [u, w] = place(e); if (x !== u || y !== w) e.animate([{transform: `translate(${x}px,${y}px)`}, {transform: `translate(${u}px,${w}px)`}], {duration: 450, easing: 'ease-in-out'}); });
+  });
+}
+function setView(name) {
+  hideTip();
+  figures.forEach(f => {
+    const vs = views(f), to = vs.find(v => v.dataset.view === name), from = vs.find(v => !v.hidden); if (!to || to === from) return;
+    to.hidden = false; glide(from, to); from.hidden = true; $$('[data-to]', f).forEach(b => b.setAttribute('aria-pressed', b.dataset.to === name));
+  });
+}
+figures.forEach(f => {
+  const vs = views(f), box = $('[data-views]', f);
+  if (vs.length > 1) {
+    const s = el('div', {className: 'seg', role: 'group', 'aria-label': 'View of all figures'});
+    vs.forEach((v, i) => { const b = el('button', {type: 'button', textContent: v.dataset.label, onclick: () => setView(v.dataset.view)}); b.dataset.to = v.dataset.view; b.setAttribute('aria-pressed', !i); s.append(b); });
+    box.append(s);
+  } else box.remove();
+  $$('[data-off]', f).forEach(li => {
+    const sel = li.dataset.off; if (!sel) return;
+    const b = el('button', {type: 'button'}); b.append(...li.childNodes); b.setAttribute('aria-pressed', 'true'); li.append(b);
+    b.onclick = () => {
+      const off = b.getAttribute('aria-pressed') === 'true'; hideTip();
+      $$('[data-off]', f).filter(o => o.dataset.off === sel).forEach(o => $('button', o)?.setAttribute('aria-pressed', !off));
+      const out = $$('[data-off]', f).filter(o => $('button', o)?.getAttribute('aria-pressed') === 'false').map(o => o.dataset.off);
+      $$('svg.fig :is(.pt,.run,.span,.ln,.lab)', f).forEach(e => e.classList.toggle('off', out.some(s => e.matches(s))));
+    };
+  });
+});
+function hideTip() { tip.hidden = true; on?.classList.remove('on'); on = null; }
+function showTip(e, speak) {
+  if (on === e && !speak) return; hideTip(); on = e; e.classList.add('on');
+  const [head, ...rest] = e._tip.split(/: (.*)/s).filter(Boolean); tip.replaceChildren(el('b', {textContent: head}));
+  if (rest.length) tip.append(el('div', {textContent: rest.join(': ')})); tip.hidden = false;
+  const b = $('.m', e).getBoundingClientRect(), t = tip.getBoundingClientRect(), w = document.documentElement.clientWidth;
+  let x = b.right + 10, y = b.top - t.height / 2; if (x + t.width > w - 6) x = b.left - t.width - 10; if (x < 6) { x = Math.max(6, Math.min(w - t.width - 6, b.left - t.width / 2)); y = b.top - t.height - 10; }
+  tip.style.left = x + scrollX + 'px'; tip.style.top = Math.max(4, y) + scrollY + 'px'; if (speak) say.textContent = e._tip;
+}
+$$('.plot').forEach(plot => {
+  const marks = () => $$('svg.fig', plot).filter(s => s.getClientRects().length).flatMap(s => $$('.pt', s)).filter(e => e._tip && $('.m', e) && !e.classList.contains('off'));
+  if (!$$('.pt', plot).some(e => e._tip)) return;
+  const near = ev => { let best = null, d = 26 ** 2; marks().forEach(e => { const b = $('.m', e).getBoundingClientRect(), q = (b.x + b.width / 2 - ev.clientX) ** 2 + (b.y + b.height / 2 - ev.clientY) ** 2; if (q < d) { d = q; best = e; } }); return best; };
+  plot.addEventListener('pointermove', ev => { if (ev.pointerType !== 'touch') { const e = near(ev); e ? showTip(e) : hideTip(); } });
+  plot.addEventListener('pointerleave', ev => { if (ev.pointerType !== 'touch') hideTip(); });
+  plot.addEventListener('click', ev => { const e = near(ev); e ? showTip(e) : hideTip(); });
+  plot.tabIndex = 0; plot.setAttribute('role', 'group'); plot.setAttribute('aria-label', 'Figure; arrow keys read its points one by one');
+  plot.addEventListener('keydown', ev => {
+    const s = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[ev.key]; if (ev.key === 'Escape') return hideTip(); if (!s) return;
+    ev.preventDefault(); const m = marks(); if (!m.length) return; const i = m.indexOf(on); showTip(m[(i < 0 ? (s > 0 ? 0 : m.length - 1) : i + s + m.length) % m.length], true);
+  });
+  plot.addEventListener('blur', hideTip);
+});
+addEventListener('scroll', () => { if (on && !document.activeElement?.classList.contains('plot')) hideTip(); }, {passive: true});
 })();
