@@ -149,7 +149,7 @@ def _n(row: dict) -> str:
 
 def _notes(row: dict) -> list[str]:
     """What else is known about a row, as sentences."""
-    notes = [row["setting"], row["reason"], row["details"]]
+    notes = [row["setting"], row["reason"], *([] if "nan" in row["details"] else [row["details"]])]
     if row["scale_free"] == "reversed":
         notes.append("depends on the scale: reversed in d′")
     if row["other_baseline"]:
