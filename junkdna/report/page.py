@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import natural, series_of, strength
 from junkdna.errors import UserError
-from junkdna.report.catalog import FIGURES, Outline, experiment_figures, figure_names, outlines
+from junkdna.report.catalog import FIGURES, Outline, experiment_figures, figure_names, first_view, outlines
 from junkdna.report.gaps_banner import STYLE as BANNER_STYLE
 from junkdna.report.glossary import STYLE, WORDS
 from junkdna.report.plotting import series
@@ -135,7 +135,7 @@ def write_report(
     except (OSError, ValueError) as error:
         raise corrupt_file(study_json, "checked study", error) from None
     experiments = outlines(table)
-    images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments)}
+    images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments) if first_view(stem)}
     study = _study(document)
     name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")
     heading = f"{f'{notice} – ' if notice else ''}{name}"
@@ -259,7 +259,7 @@ def _experiment(name: str, outline: Outline, rows: pl.DataFrame, images: dict[st
     title = entry.get("title") if isinstance(entry, dict) else None
     blocks = [f'<section id="experiment-{_slug(name)}"><h2>{escape(name)}</h2>']
     blocks += [f"<p>{escape(str(title))}</p>"] if title else []
-    for stem in experiment_figures(name, outline):
+    for stem in filter(first_view, experiment_figures(name, outline)):
         blocks.append(_figure(images[stem], stem.partition("_")[0], f"{name}:"))
     return "".join([*blocks, numbers_table(name, rows), "</section>"])
 
