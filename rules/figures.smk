@@ -1,7 +1,8 @@
 # Figures in three formats, and the report page with figures and tables.
 rule figures:
     input:
-        f"{FOLDER}/tables/drops.parquet",
+        drops=f"{FOLDER}/tables/drops.parquet",
+        others=[f"{FOLDER}/tables/{table}.parquet" for table in catalog.TABLES_DRAWN],
     output:
         FIGURES,
     log:
@@ -10,12 +11,15 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.report.draw", *catalog.MODULES.values()),
+        code=code_fingerprint("junkdna.report.draw",
+            "junkdna.report.plotting.render",
+            *catalog.MODULES.values(),
+        ),
         declared=catalog.declared_text(),
     message:
         "drawing the figures"
     shell:
-        "python -m junkdna figures {params.folder:q} --drops {input:q} --log {log:q}"
+        "python -m junkdna figures {params.folder:q} --drops {input.drops:q} --log {log:q}"
 
 
 rule report:

@@ -36,7 +36,7 @@ from junkdna.study.study import Resolved
 if TYPE_CHECKING:
     from snakemake.io import Wildcards
 
-FORMATS = ("pdf", "png", "svg")
+FORMATS = ("pdf", "png", "svg", "csv")
 
 
 def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = MappingProxyType({})) -> Resolved:

@@ -120,12 +120,18 @@ def named(stem: str) -> Named:
     return Named(figure, view or next(iter(figure.views), ""), experiment)
 
 
+def first_view(stem: str) -> bool:
+    """Whether a stem names the first view of its figure."""
+    return "-" not in stem.partition("_")[0]
+
+
 def _read() -> dict[str, Figure]:
     figures = build_declarations(PACKAGE, "FIGURE", lambda name, declared: Figure(**declared | {"name": name}))
     return dict(sorted(figures.items(), key=lambda item: item[1].order))
 
 
 FIGURES: dict[str, Figure] = _read()
+TABLES_DRAWN = tuple(sorted({figure.table for figure in FIGURES.values()} - {"drops"}))  # in addition to the drops
 MODULES: dict[str, str] = {name: f"junkdna.{PACKAGE}.{name}" for name in FIGURES}
 
 

@@ -15,7 +15,9 @@ GOOD = {"name": "dots", "label": "Dots", "caption": "One dot.", "order": 9}
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"name": "two_dots"}, "must not contain an underscore"),
+        ({"name": "two_dots"}, "must have no underscore or hyphen"),
+        ({"name": "two-dots"}, "must have no underscore or hyphen"),
+        ({"table": "cells"}, "table: unknown 'cells'. Valid: 'drops'"),
         ({"levels": ("sparsety",)}, "unknown sparsety. Valid: sparsity"),
         ({"modes": "all"}, "modes: unknown 'all'. Valid: '', 'none', 'tuned'."),
         ({"per": "cell"}, "per: unknown 'cell'. Valid: 'study', 'experiment'."),

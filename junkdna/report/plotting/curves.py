@@ -104,10 +104,10 @@ def panels(
         known = [f"difficulty {ticks.number(hard)}" if (hard := difficulty(group)) is not None else ""]
         known += [f"n = {text.span(group['n_examples'])}"] if every["n_examples"].n_unique() > 1 else []
         words = [named.of[key], model if several else "", names[at] if names else ""]
-        title = f"{', '.join(filter(None, words))} ({', '.join(filter(None, known))})"
+        title = "\n".join(filter(None, (", ".join(filter(None, words)), ", ".join(filter(None, known)))))
         message = "" if group[views.VIEWS[view].column].drop_nulls().len() else UNDEFINED[view]
         height = 2.3 if len(groups) <= 2 else 1.75
-        found.append(Panel(title=title.replace(" ()", ""), x=x, y=y, message=message, height_in=height))
+        found.append(Panel(title=title, x=x, y=y, message=message, height_in=height))
     return tuple(found)
 
 

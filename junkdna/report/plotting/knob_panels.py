@@ -44,14 +44,15 @@ def build(groups: Sequence[Group], knob: str) -> Built:
 def _parts(groups: Sequence[Group], knob: str) -> list[Group]:
     """Each group by task and by the values of its other knobs."""
     found = []
-    tasks = {title for _, rows in groups for title in rows["title"]}
+    tasks = {task for _, rows in groups for task in rows["task"]}
     for name, rows in groups:
         others = knobs.other_knobs(rows, knob)
         variants = [knobs.variant(row, others) for row in rows.iter_rows(named=True)]
-        for title in sorted(set(rows["title"]), key=natural):
+        for task in sorted(set(rows["task"]), key=natural):
             for variant in sorted(set(variants), key=natural):
-                own = rows.filter(pl.Series([each == variant for each in variants]) & (rows["title"] == title))
-                words = [title if len(tasks) > 1 else "", name, variant if len(set(variants)) > 1 else ""]
+                own = rows.filter(pl.Series([each == variant for each in variants]) & (rows["task"] == task))
+                title = own["title"][0] if len(own) and len(tasks) > 1 else ""
+                words = [title, name, variant if len(set(variants)) > 1 else ""]
                 if len(own):
                     found.append((", ".join(filter(None, words)), own))
     return found

@@ -30,18 +30,18 @@ RAMPS: Mapping[str, Ramp] = {
         (100, "#1b0b40", "#8486ff"),
     ),
     "bits": (  # by how far below 16 bits, in octaves
-        (1, "#3b93a8", "#9be7f0"),
-        (2, "#1f74a6", "#6cc4f2"),
-        (2.415, "#1c539a", "#7aa5f5"),
-        (3, "#1b2f7a", "#8b8ff7"),
-        (4, "#120f45", "#a39cff"),
+        (1, "#3f9db0", "#9be7f0"),
+        (2, "#1f74a8", "#6cc4f2"),
+        (2.415, "#1b4d92", "#7aa5f5"),
+        (3, "#1a2468", "#8b8ff7"),
+        (4, "#0f0c36", "#a39cff"),
     ),
     "rank": (  # in octaves below the full rank
-        (0, "#5b9a3c", "#cdeb9a"),
-        (1, "#2f8650", "#8fdca0"),
-        (2, "#16695a", "#5cc7ac"),
-        (3, "#0d4a50", "#58b3b8"),
-        (5, "#0a2530", "#7aa9bd"),
+        (0, "#6a9a2c", "#cdeb9a"),
+        (1, "#2c7f46", "#8fdca0"),
+        (2, "#0e5c59", "#5cc7ac"),
+        (3, "#0b3743", "#58b3b8"),
+        (5, "#07202b", "#7aa9bd"),
     ),
 }
 PLAIN: Mapping[str, tuple[str, str]] = {  # on white, on dark

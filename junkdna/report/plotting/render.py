@@ -170,7 +170,7 @@ def _marker(name: str, color: str, collapsed: float) -> dict:
     """Properties of a marker: filled, half filled if some of the seeds collapsed, hollow if all did."""
     if name in ("", "cross", "bar"):
         return {"marker": theme.MARKERS.get(name, ""), "color": color, "markersize": 5, "markeredgewidth": 1.2}
-    style = {"marker": theme.MARKERS[name], "color": color, "markersize": 4.8}
+    style = {"marker": theme.MARKERS[name], "color": color, "markersize": theme.SIZES.get(name, 4.8)}
     if not collapsed:
         return style | {"markeredgecolor": "white", "markeredgewidth": 0.5}
     face = {"fillstyle": "left", "markerfacecoloralt": "white"} if collapsed < 1 else {"markerfacecolor": "white"}

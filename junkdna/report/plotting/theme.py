@@ -55,6 +55,18 @@ MARKERS: Mapping[str, str] = {  # name -> marker of matplotlib
     "cross": "x",
     "bar": "|",
 }
+SIZES: Mapping[str, float] = {  # of markers that look small, in points
+    "triangle": 5.8,
+    "triangle_down": 5.8,
+    "triangle_left": 5.8,
+    "triangle_right": 5.8,
+    "plus": 6.4,
+    "cross_filled": 6.0,
+    "star": 7.5,
+    "diamond_thin": 6.0,
+    "pentagon": 5.6,
+    "hexagon": 5.6,
+}
 SPARE_LINES = ("6 4", "7 2 1.2 2 1.2 2", "3 1 3 3", "1.2 1.2 1.2 3.5")
 LINES: Mapping[str, object] = {"solid": "-", "dashed": (0, (4.5, 2.5)), "dotted": (0, (1, 2))}
 RC = {
