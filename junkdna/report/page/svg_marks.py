@@ -62,8 +62,8 @@ def color_class(name: str) -> str:
 
 
 def _tag(mark: Mark) -> str:
-    """What the script needs to switch marks off: series, marker and line."""
-    shown = {"s": mark.series, "k": mark.marker, "l": mark.line}
+    """What the script needs to switch marks off (series, marker, line), and the shift in points."""
+    shown = {"s": mark.series, "k": mark.marker, "l": mark.line, "h": f"{mark.shift:g}" if mark.shift else ""}
     return "".join(f' data-{name}="{escape(value)}"' for name, value in shown.items() if value)
 
 

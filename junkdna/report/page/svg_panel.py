@@ -35,7 +35,8 @@ def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str)
     parts = [_grid(place, panel), _axes(place, panel, wide), _names_above(names, place), elements(place, marks)]
     parts.append(_message(panel.message, place))
     height = top + tall + _bottom(panel.x)
-    svg = f'<svg {attributes} viewBox="0 0 {wide:g} {height:g}">{"".join(parts)}</svg>'
+    ends = f'data-x="{x.start:g},{x.end:g}" data-y="{y.start:g},{y.end:g}"'
+    svg = f'<svg {attributes} {ends} viewBox="0 0 {wide:g} {height:g}">{"".join(parts)}</svg>'
     return svg, listed
 
 
