@@ -45,27 +45,28 @@ def flips(inputs: Inputs) -> tuple[list[Flips], int]:
     for (*key, transfer, _), row in rows.items():
         groups.setdefault((*key, transfer), []).append(row)
     bars: list[Flips] = []
+    several = inputs.drops["protocol"].n_unique() > 1
     for key in sorted(groups, key=lambda key: tuple(map(natural, key))):
-        bars += _bars(groups[key]) if len(bars) < MOST else []
+        bars += _bars(groups[key], several) if len(bars) < MOST else []
     return bars, len(rows) - len(bars)
 
 
-def _bars(group: list[dict]) -> list[Flips]:
+def _bars(group: list[dict], protocols: bool) -> list[Flips]:
     """The bars of one condition and transfer mode: at most four levels of each series."""
     by_series: dict[object, list[str]] = {}
     for row in group:
         by_series.setdefault(series_of(row["compression"]), []).append(row["compression"])
     chosen = {tag for tags in by_series.values() for tag in pick(tags)}
     shown = sorted((row for row in group if row["compression"] in chosen), key=_order)
-    return [_bar(row, len(shown) if at == 0 else 0) for at, row in enumerate(shown)]
+    return [_bar(row, len(shown) if at == 0 else 0, protocols) for at, row in enumerate(shown)]
 
 
 def _order(row: dict) -> tuple:
     return (series_of(row["compression"]).order, strength(row["compression"]))
 
 
-def _bar(row: dict, rowspan: int) -> Flips:
+def _bar(row: dict, rowspan: int, protocols: bool) -> Flips:
     return Flips(
-        condition(row), compression(row), 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]),
+        condition(row, protocols), compression(row), 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]),
         rowspan,
     )  # fmt: skip

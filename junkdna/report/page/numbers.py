@@ -77,7 +77,8 @@ def rows(inputs: Inputs) -> list[dict]:
     as the row means the same."""
     order = {name: at for at, name in enumerate(inputs.experiments)}
     found = sorted(inputs.drops.iter_rows(named=True), key=lambda row: (order[row["experiment"]], *_order(row)))
-    return [_shown(row) for row in found]
+    several = inputs.drops["protocol"].n_unique() > 1
+    return [_shown(row, several) for row in found]
 
 
 def _order(row: dict) -> tuple:
@@ -88,13 +89,13 @@ def _order(row: dict) -> tuple:
     return (*where, *start, *level)
 
 
-def _shown(row: dict) -> dict:
+def _shown(row: dict, protocols: bool) -> dict:
     key = hashlib.sha256("\x1f".join(str(row[name]) for name in KEYS).encode()).hexdigest()[:8]
     loss = {f"loss{end}": _minus(row[f"retention{start}"]) for end, start in ENDS}
     if row["method"] == "dense":
         loss |= {"loss_low": None, "loss_high": None}
         row = row | {"relative_score_low": None, "relative_score_high": None}
-    words = {"label": condition(row), "compression_label": compression(row), "transfer": mode(row["transfer"])}
+    words = {"label": condition(row, protocols), "compression_label": compression(row), "transfer": mode(row["transfer"])}
     words["metric"] = metric_label(row["metric"])
     return row | loss | words | {"key": f"row-{key}", "notes": "; ".join(_notes(row))}
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 660.0, 358.0  # pixels of a panel that is alone in its row, on a screen and on a phone
 SEVERAL = {2: 408.0, 3: 268.0}  # of panels side by side
+MOST_PANELS = 12  # of a view; the files beside the page have all
 READ_ALOUD = 40  # most points that the text of a panel lists
 
 
@@ -35,12 +36,14 @@ class PagePanel:
 
 @dataclass(frozen=True)
 class PageView:
-    """One view of a figure: the name of the view, the stem of its files, its panels, legends and facts."""
+    """One view of a figure: the name of the view, the stem of its files, its panels, how many more there are, legends
+    and facts."""
 
     name: str
     label: str
     stem: str
     panels: list[PagePanel]
+    more: int
     keys: list[list[tuple[str, str, str]]]
     facts: str
 
@@ -79,10 +82,11 @@ def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing]) -> PageFigure
 def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
     _, view, _ = named(stem)
     named_rows = _with_rows(drawing.panels)
-    panels = [_panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows)]
+    panels = [_panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows[:MOST_PANELS])]
     keys = [[(_glyph(key), key.label, _switch(key, group, drawing)) for key in group] for group in drawing.keys]
     label = VIEWS[view].title if view else ""
-    return PageView(view, label, stem, panels, [group for group in keys if group], drawing.caption)
+    more = len(named_rows) - len(panels)
+    return PageView(view, label, stem, panels, more, [group for group in keys if group], drawing.caption)
 
 
 def _with_rows(panels: Sequence[Panel]) -> list[Panel]:

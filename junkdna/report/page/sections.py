@@ -82,15 +82,16 @@ def _finding(rows: pl.DataFrame) -> str:
     telling = _telling(compressed)
     if telling.height == 1:
         row = telling.row(0, named=True)
-        return f"{capitalized(compression(row))} costs {condition(row)} {_loss(row)} of its skill."
+        return f"{capitalized(compression(row))} costs {condition(row, False)} {_loss(row)} of its skill."
     if telling["transfer"].n_unique() > 1:
         return _by_mode(telling)
+    several = rows["protocol"].n_unique() > 1
     ordered = telling.sort("retention", descending=True)
     least, most = ordered.row(0, named=True), ordered.row(-1, named=True)
     between = f", the least of {count(ordered.height, 'condition')}," if ordered.height > 2 else ""
     return (
-        f"{capitalized(compression(most))} costs {condition(least)} {_loss(least)} of its skill{between} and "
-        f"{condition(most)} {_loss(most)}."
+        f"{capitalized(compression(most))} costs {condition(least, several)} {_loss(least)} of its skill{between} and "
+        f"{condition(most, several)} {_loss(most)}."
     )
 
 
@@ -112,7 +113,7 @@ def _telling(rows: pl.DataFrame) -> pl.DataFrame:
 def _by_mode(rows: pl.DataFrame) -> str:
     words = [f"{number(1 - row['retention'])} with {mode(row['transfer'])}" for row in rows.iter_rows(named=True)]
     first = rows.row(0, named=True) | {"transfer": "none"}
-    return f"{capitalized(compression(first))} costs {condition(first)} this share of its skill: {listed(words)}."
+    return f"{capitalized(compression(first))} costs {condition(first, False)} this share of its skill: {listed(words)}."
 
 
 def _loss(row: dict) -> str:

@@ -65,10 +65,10 @@ def span(values: Sequence[float | int], digits: int = 0) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def condition(row: dict) -> str:
-    """The label of a condition, with its protocol where that is not the default one."""
-    extra = "" if row.get("protocol") in (None, "default") else f" [{row['protocol']}]"
-    return f"{row['label']}{extra}"
+def condition(row: dict, protocols: bool) -> str:
+    """The label of a condition; with its protocol if there are several and it is not the default one."""
+    named = protocols and row["protocol"] != "default"
+    return f"{row['label']} [{row['protocol']}]" if named else row["label"]
 
 
 def mode(name: str) -> str:
