@@ -134,7 +134,8 @@ def write_report(
         document = json.loads(Path(study_json).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise corrupt_file(study_json, "checked study", error) from None
-    experiments = outlines(table)
+    rated = Path(drops).with_name("difficulty.parquet")
+    experiments = outlines(table, set(read_frame(rated, "table of difficulty")["experiment"]) if rated.exists() else ())
     images = {stem: _image(Path(figures), stem) for stem in figure_names(experiments) if first_view(stem)}
     study = _study(document)
     name = next((study[k] for k in ("title", "study", "name") if isinstance(study.get(k), str)), "study")

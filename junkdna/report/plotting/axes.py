@@ -68,6 +68,13 @@ def _bits(rows: pl.DataFrame) -> Axis:
     return Axis(label="effective bits per weight (log scale)", limits=(left, right), ticks=ticks, log=True)
 
 
+def _rank(rows: pl.DataFrame) -> Axis:
+    """A logarithmic axis of shares of the rank, from all of it down."""
+    low = min(float(rows["rank"].min()), 0.5)
+    ticks = [(2.0**-power, f"{2.0**-power:g}") for power in range(12) if 2.0**-power >= 0.95 * low]
+    return Axis(label="rank kept, share of all (log scale)", limits=(1.1, low / 1.12), ticks=tuple(ticks), log=True)
+
+
 SPARSITY = Amount(
     "sparsity", "sparsity", 100, False, _sparsity, PRUNING, "a compression that prunes, such as magnitude at 0.5"
 )
@@ -84,3 +91,4 @@ BITS = Amount(
         "factors (dense: 16). No speedup is implied.",
     ),
 )
+RANK = Amount("rank", "rank", 1, True, _rank, ("rank",), "a low-rank compression, such as svd at rank 0.5")

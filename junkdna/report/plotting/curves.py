@@ -8,7 +8,7 @@ import polars as pl
 
 from junkdna.analysis.series import Series, natural
 from junkdna.errors import UserError
-from junkdna.report.plotting import palette, series, text, theme, ticks, views
+from junkdna.report.plotting import palette, series, text, ticks, views
 from junkdna.report.plotting.conditions import Conditions, Key, conditions, difficulty
 from junkdna.report.plotting.drawing import Axis, Drawing, Mark, Panel
 from junkdna.report.plotting.drawing import Key as LegendKey
@@ -70,7 +70,8 @@ def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.Dat
     omitted = series.labels(item for item in present if item.kind not in amount.levels)
     plain = [label for item, label in omitted.items() if item.kind != "band"]
     zero = sorted(map(series.compression_label, set(zeros["compression"])))
-    remarks = [f"Not shown because they have no sparsity (see effective bits): {'; '.join(plain)}."] if plain else []
+    why = "they have no sparsity (see effective bits)" if amount.title == "sparsity" else f"they have no {amount.title}"
+    remarks = [f"Not shown because {why}: {'; '.join(plain)}."] if plain else []
     remarks += ["Not shown: bands of |w| (see their own figure)."] if len(omitted) > len(plain) else []
     return rows, remarks + ([f"Not shown because no weight is kept (0 bits): {'; '.join(zero)}."] if zero else [])
 
@@ -135,7 +136,10 @@ def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount, several: Seq
 def references(at: int, group: pl.DataFrame, view: str) -> list[Mark]:
     """Rules at dense and at the baseline of a condition."""
     row = group.row(0, named=True)
-    places = {"dense": (views.dense(row, view), "ink", "solid"), "baseline": (views.baseline(row, view), "muted", "dashed")}
+    places = {
+        "dense": (views.dense(row, view), "ink", "solid"),
+        "baseline": (views.baseline(row, view), "muted", "dashed"),
+    }
     return [
         Mark(panel=at, kind="rule", series=name, y=y, label=name, color=color, line=line)
         for name, (y, color, line) in places.items()

@@ -144,7 +144,7 @@ def markers(several: Iterable[Series]) -> dict[Series, str]:
     """Marker of each series: for the first series of a method that of the method, else a spare one."""
     taken: dict[Series, str] = {}
     for series in several:
-        spare = (name for name in MARKERS if name not in (*taken.values(), "cross", "bar"))
+        spare = (name for name in MARKERS if name not in (*taken.values(), "ring", "cross", "bar"))
         own = method_marker(series.method)
         taken[series] = own if own not in taken.values() else next(spare, own)
     return taken

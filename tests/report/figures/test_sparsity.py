@@ -107,7 +107,15 @@ def test_dense_at_chance_has_no_retention_and_is_named(drops):
 
 def test_caption_names_model_metric_baseline_n_seeds_interval_and_range(drops):
     caption = sparsity.marks(drops, "context", "retention").caption
-    words = ("SmolLM2-135M", "accuracy", "Baseline: chance", "n = 400", "3 seeds", "95 % intervals", "Sparsity: 10 to 90 %")
+    words = (
+        "SmolLM2-135M",
+        "accuracy",
+        "Baseline: chance",
+        "n = 400",
+        "3 seeds",
+        "95 % intervals",
+        "Sparsity: 10 to 90 %",
+    )
     for word in words:
         assert word in caption
 
