@@ -54,6 +54,11 @@ class Outline(NamedTuple):
             return {"sparsity"}
         return {tag_series.kind for tag in self.compressions if (tag_series := series_of(tag))}
 
+    def methods(self) -> int:
+        """The number of its methods other than bands."""
+        found = {tag_series for tag in self.compressions or () if (tag_series := series_of(tag))}
+        return max(len({each.method for each in found if each.kind != "band"}), 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -68,6 +73,7 @@ class Figure:
     requirement.
     `published`: whether a published curve must cover one of the experiment's curves.
     `lengths`: at least this many lengths of training of one protocol (key `recovery`).
+    `methods`: at least this many methods other than bands.
     `rated`: whether a task must have a published difficulty of its questions.
 
     `table` is the table that it is drawn from. Each of `views` (`plotting.views`) is a figure: the first is named NAME,
@@ -84,6 +90,7 @@ class Figure:
     modes: str = ""
     published: bool = False
     lengths: int = 1
+    methods: int = 1
     rated: bool = False
     table: str = "drops"
     views: tuple[str, ...] = ()
@@ -105,6 +112,7 @@ class Figure:
         has_levels = not self.levels or not outline.levels().isdisjoint(self.levels)
         has_published = outline.published or not self.published
         enough = outline.conditions >= self.conditions and outline.lengths >= self.lengths
+        enough = enough and outline.methods() >= self.methods
         has_rated = outline.rated or not self.rated
         return has_modes and has_levels and has_published and has_rated and enough
 

@@ -10,6 +10,7 @@ from junkdna.analysis.series import PRUNING, Series, strength
 from junkdna.errors import UserError
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import curves, palette, series, text, theme, ticks
+from junkdna.report.plotting.axes import FIRST_LEVEL
 from junkdna.report.plotting.conditions import conditions
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, ends
 
@@ -48,11 +49,11 @@ def marks(behavior: pl.DataFrame, experiment: str, view: str) -> Drawing:
     if rows.is_empty():
         raise UserError(f"experiment {experiment!r}: no figure of changed answers, because nothing is compressed.")
     groups = _groups(rows, several)
-    drawn = [mark for at, (_, item, group) in enumerate(groups) for mark in _marks(at, item, group, view)]
+    drawn = [mark for at, (_, item, group) in enumerate(groups) for mark in _marks(at, _x(item, rows), group, view)]
     low, high = ticks.within([0.0, *(mark.y for mark in drawn if mark.y is not None)], ends(drawn, "y"))
     y = (0.0 - 0.03 * (high - low), high)
     columns = curves.COLUMNS.get(len(groups), 3)
-    panels = [_panel(title, item, group, view, y, at % columns == 0) for at, (title, item, group) in enumerate(groups)]
+    panels = [_panel(title, item, rows, view, y, at % columns == 0) for at, (title, item, _) in enumerate(groups)]
     keys = [Key(label=label, line=line) for *_, label, line in MEASURES[view] if len(MEASURES[view]) > 1]
     return Drawing(
         title=f"{TITLES[view]} against the level: {experiment}",
@@ -77,21 +78,21 @@ def _groups(rows: pl.DataFrame, several: Sequence[Series]) -> list[tuple[str, Se
     return found
 
 
-def _marks(at: int, item: Series, rows: pl.DataFrame, view: str) -> list[Mark]:
-    """A curve for each measure, from nothing changed at dense."""
-    found, order = [], sorted(rows.iter_rows(named=True), key=lambda row: strength(row["compression"]))
-    mode = rows["transfer"][0]
-    marker = theme.method_marker(item.method) if mode == "none" else theme.mode_style(mode)[0]
+def _marks(at: int, x: dict[str, float], rows: pl.DataFrame, view: str) -> list[Mark]:
+    """A curve for each measure, from nothing changed at dense if the weakest level is near it."""
+    found, order = [], sorted(rows.iter_rows(named=True), key=lambda row: x[row["compression"]])
+    mode, method = rows["transfer"][0], rows["method"][0]
+    marker = theme.method_marker(method) if mode == "none" else theme.mode_style(mode)[0]
     for column, factor, label, line in MEASURES[view]:
-        if item.kind in PRUNING:
+        if 0 < min(x.values()) <= FIRST_LEVEL:
             found.append(Mark(panel=at, kind="point", series=column, x=0.0, y=0.0, label="dense", line=line))
-        for place, row in enumerate(order):
+        for row in order:
             value, low, high = _value(row, column, factor)
             known = "undefined" if value is None else ticks.number(value)
             style = {"color": palette.level_color(row["compression"]), "marker": marker, "line": line}
             style |= {"label": f"{series.compression_label(row['compression'])}: {label} {known}"}
             style |= {"collapsed": row["collapsed"] / row["n_seeds"]}
-            where = {"panel": at, "series": column, "x": _x(item, row, place)}
+            where = {"panel": at, "series": column, "x": x[row["compression"]]}
             found.append(Mark(**where, kind="point", y=value, low=low, high=high, **style))
     return found
 
@@ -103,9 +104,11 @@ def _value(row: dict, column: str, factor: float) -> tuple[float | None, float |
     return (value, low, high) if row["n_seeds"] != text.FEW_SEEDS else (value, None, None)
 
 
-def _x(item: Series, row: dict, place: int) -> float:
-    """Percent pruned; for bits and ranks the place of the level among those of the panel."""
-    return 100 * row["sparsity"] if item.kind in PRUNING else float(place)
+def _x(item: Series, rows: pl.DataFrame) -> dict[str, float]:
+    """Place of each level of a series: percent pruned; bits and ranks are evenly spaced from 0."""
+    own = series.select(rows, [item]).select("compression", "sparsity").unique().rows()
+    ordered = sorted(own, key=lambda pair: strength(pair[0]))
+    return {tag: 100 * share if item.kind in PRUNING else float(at) for at, (tag, share) in enumerate(ordered)}
 
 
 def _panel(title: str, item: Series, rows: pl.DataFrame, view: str, limits: tuple, first: bool) -> Panel:
@@ -114,7 +117,7 @@ def _panel(title: str, item: Series, rows: pl.DataFrame, view: str, limits: tupl
         pruned = ticks.round_ticks(0.0, top, 5)
         x = Axis(label="weights pruned, %", limits=(-0.05 * top, 1.07 * top), ticks=pruned)
     else:
-        tags = sorted(rows["compression"].unique(), key=strength)
+        tags = [*_x(item, rows)]
         step = -(-len(tags) // CROWDED)
         texts = [
             (float(at), series.level_label(tag).split()[-2 if item.kind == "bits" else -1])

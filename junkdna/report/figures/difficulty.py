@@ -61,7 +61,7 @@ def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
         columns=2,
         keys=(
             (DENSE, *series.level_keys(set(rows["compression"]) - {"dense"})),
-            (*series.series_keys(several), curves.BASELINE_KEY, *cross, *curves.collapsed_keys(rows)),
+            (*series.marker_keys(several), curves.BASELINE_KEY, *cross, *curves.collapsed_keys(rows)),
         ),
         caption=" ".join(caption),
     )

@@ -26,6 +26,7 @@ FIGURE = Figure(
     modes="none",
     levels=("sparsity", "keep_of", "bits", "rank"),
     conditions=2,
+    methods=2,
 )
 
 

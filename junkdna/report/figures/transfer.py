@@ -92,7 +92,7 @@ def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount) -> list[Mark
     modes = theme.tuned_modes(set(group["transfer"]))
     for place, mode in enumerate(modes):
         marker, line, _ = theme.mode_style(mode)
-        points = amount.in_order(pl.concat([dense, group.filter(pl.col("transfer") == mode)]))
+        points = amount.curve(dense, group.filter(pl.col("transfer") == mode))
         shift = (place - (len(modes) - 1) / 2) * DODGE_PT
         found += curves.curve(at, points, amount.x(points), view, mode, marker, line, shift)
     return found

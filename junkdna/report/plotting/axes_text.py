@@ -99,7 +99,7 @@ def _tiers(fig: Figure, panel: Panel, wide_in: float) -> _Tiers:
     for x, text in panel.names:
         wide, tall = layout.measure(fig, text, NAME_PT)
         center = (x - low) / (high - low) * wide_in
-        tiers.add(min(max(center, wide / 2), wide_in - wide / 2 + 0.1), wide, tall)
+        tiers.add(min(max(center, wide / 2), wide_in - wide / 2 + 0.04), wide, tall)
     return tiers
 
 

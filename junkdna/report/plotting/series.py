@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -160,8 +161,13 @@ def lines(several: Iterable[Series]) -> dict[Series, str]:
     return styles
 
 
+def marker_keys(several: Iterable[Series]) -> list[Key]:
+    """Entries of the legend for the markers of the series if there are several."""
+    return [replace(key, line="") for key in series_keys(several)]
+
+
 def series_keys(several: Iterable[Series]) -> list[Key]:
-    """Entries of the legend for the series if there are several."""
+    """Entries of the legend for the markers and lines of the series if there are several."""
     several = list(several)
     marker, line = markers(several), lines(several)
     keys = [Key(label=label, marker=marker[item], line=line[item]) for item, label in labels(several).items()]
