@@ -22,8 +22,8 @@ class Amount:
     """An x axis: its name in titles, its column and the factor to its unit, and a function that makes it for rows.
 
     It shows compressions whose kind of level is in `levels`; `example` describes one. On a `falling` axis, values
-    decrease from left to right. A curve starts at dense only if its weakest level is within `reach` of it: a longer line
-    would suggest values where nothing was measured.
+    decrease from left to right. A curve starts at dense only if its weakest level is within `reach` of it: a longer
+    line would suggest values where nothing was measured.
     """
 
     title: str

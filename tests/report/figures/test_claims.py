@@ -46,8 +46,10 @@ def test_right_of_the_margin_always_supports_the_claim():
 
 
 def test_verdicts_differ_by_color_marker_and_word():
-    rows = [{"claim": "monotone", "verdict": verdict, "estimate": None if verdict == "untestable" else 0.5, "reason": "few"}
-            for verdict in claims.VERDICTS]  # fmt: skip
+    rows = [
+        {"claim": "monotone", "verdict": each, "estimate": None if each == "untestable" else 0.5, "reason": "few"}
+        for each in claims.VERDICTS
+    ]
     drawing = claims.marks(table(*rows))
     assert [mark.marker for mark in points(drawing, 0)] == ["circle", "square", "ring"]
     assert [mark.label for mark in of_kind(drawing, 0, "label")] == [
