@@ -11,7 +11,8 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.report.draw",
+        code=code_fingerprint(
+            "junkdna.report.draw",
             "junkdna.report.plotting.render",
             *catalog.MODULES.values(),
         ),

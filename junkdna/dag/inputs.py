@@ -92,6 +92,8 @@ def figure_files(resolved: Resolved, folder: str) -> list[str]:
             len({*grid.conditions(exp, resolved.tasks)}),
             {compression.tag for compression in grid.levels(exp.compressions)},
             name in published,
+            len(set(exp.recovery)) if set(exp.transfer) - {"none"} else 1,
+            any(resolved.tasks[task].difficulty for task, _ in grid.conditions(exp, resolved.tasks)),
         )
         for name, exp in resolved.study.active().items()
     }

@@ -13,7 +13,7 @@ table of its marks is written next to it. The report shows it with its caption, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,7 @@ from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import TABLES
+from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,19 +37,27 @@ class Outline(NamedTuple):
 
     `modes` are its transfer modes, `conditions` is its number of conditions (task x knobs), and `compressions` are the
     tags of its compressions. None means that the tags are unknown; then every compression is taken to have a sparsity.
-    `published` says whether a published curve covers one of its curves (`published_overlay`).
+    `published` says whether a published curve covers one of its curves (`published_overlay`), `lengths` is the largest
+    number of training lengths of a protocol, and `rated` whether a task has a published difficulty.
     """
 
     modes: Collection[str]
     conditions: int
     compressions: Collection[str] | None = None
     published: bool = False
+    lengths: int = 1
+    rated: bool = False
 
     def levels(self) -> set[str]:
         """The kinds of level of its compressions; empty if every cell is dense."""
         if self.compressions is None:
             return {"sparsity"}
         return {tag_series.kind for tag in self.compressions if (tag_series := series_of(tag))}
+
+    def methods(self) -> int:
+        """The number of its methods other than bands."""
+        found = {tag_series for tag in self.compressions or () if (tag_series := series_of(tag))}
+        return max(len({each.method for each in found if each.kind != "band"}), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,9 @@ class Figure:
     `modes`: rows without fine-tuning ("none"), or rows of a compressed and fine-tuned model ("tuned"); empty for no
     requirement.
     `published`: whether a published curve must cover one of the experiment's curves.
+    `lengths`: at least this many lengths of training of one protocol (key `recovery`).
+    `methods`: at least this many methods other than bands.
+    `rated`: whether a task must have a published difficulty of its questions.
 
     `table` is the table that it is drawn from. Each of `views` (`plotting.views`) is a figure: the first is named NAME,
     the others NAME-VIEW.
@@ -71,12 +83,15 @@ class Figure:
     name: str = ""
     label: str
     caption: str
-    order: int
+    order: float
     per: str = "experiment"
     conditions: int = 1
     levels: tuple[str, ...] = ()
     modes: str = ""
     published: bool = False
+    lengths: int = 1
+    methods: int = 1
+    rated: bool = False
     table: str = "drops"
     views: tuple[str, ...] = ()
 
@@ -96,8 +111,10 @@ class Figure:
         has_modes = {"": True, "none": "none" in outline.modes, "tuned": bool(tuned)}[self.modes]
         has_levels = not self.levels or not outline.levels().isdisjoint(self.levels)
         has_published = outline.published or not self.published
-        return has_modes and has_levels and has_published and outline.conditions >= self.conditions
-
+        enough = outline.conditions >= self.conditions and outline.lengths >= self.lengths
+        enough = enough and outline.methods() >= self.methods
+        has_rated = outline.rated or not self.rated
+        return has_modes and has_levels and has_published and has_rated and enough
 
     def stems(self) -> list[str]:
         """Its names, one per view."""
@@ -113,7 +130,7 @@ class Named(NamedTuple):
 
 
 def named(stem: str) -> Named:
-    """The figure, view and experiment of a stem such as `sparsity-score_context`. Raises KeyError for an unknown name."""
+    """Figure, view and experiment of a stem such as `sparsity-score_context`. Raises KeyError for an unknown name."""
     name, _, experiment = stem.partition("_")
     name, _, view = name.partition("-")
     figure = FIGURES[name]
@@ -147,8 +164,11 @@ def experiment_figures(experiment: str, outline: Outline) -> list[str]:
     return [f"{stem}_{experiment}" for figure in figures for stem in figure.stems()]
 
 
-def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
-    """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself."""
+def outlines(drops: pl.DataFrame, rated: Collection[str] = ()) -> dict[str, Outline]:
+    """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself.
+
+    `rated` are the experiments in the table of difficulty.
+    """
     from junkdna.analysis.published_overlay import SHOWN, is_covered
 
     return {
@@ -157,9 +177,19 @@ def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
             rows.select("task", "knobs").n_unique(),
             set(rows["compression"]),
             is_covered(rows.select(SHOWN).rows()),
+            training_lengths(rows.filter(rows["transfer"] != "none")["protocol"]),
+            rows["experiment"][0] in rated,
         )
         for rows in drops.partition_by("experiment", maintain_order=True)
     }
+
+
+def training_lengths(protocols: Iterable[str]) -> int:
+    """The largest number of training lengths of one protocol among these names."""
+    lengths: dict[str, set[int]] = {}
+    for base, multiple in map(base_protocol, protocols):
+        lengths.setdefault(base, set()).add(multiple)
+    return max(map(len, lengths.values()), default=1)
 
 
 def declared_text() -> str:

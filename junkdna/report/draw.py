@@ -33,7 +33,7 @@ def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None
             f"{drops}: the table has no rows, so there is nothing to draw. Run and collect cells of the study first."
         )
     written = []
-    for name in figure_names(outlines(table)):
+    for name in names(drops.parent):
         drawn = drawing(drops.parent, name)
         figure = render(drawn)
         if note is not None:
@@ -43,10 +43,31 @@ def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None
     return written
 
 
+def names(tables: Path) -> list[str]:
+    """The names of all figures of the study whose tables are in a folder."""
+    rated = read_frame(tables / "difficulty.parquet", "table of difficulty")["experiment"]
+    return figure_names(outlines(read_frame(tables / "drops.parquet", "table of drops"), set(rated)))
+
+
 def drawing(tables: Path, name: str) -> Drawing:
-    """What the figure with a name from `catalog.figure_names` shows, from the tables in a folder."""
+    """What the figure with a name from `names` shows, from the tables in a folder."""
     table = named(name).figure.table
-    return drawing_of(read_frame(tables / f"{table}.parquet", f"table of {table}"), name)
+    drops = read_frame(tables / "drops.parquet", "table of drops")
+    other = drops if table == "drops" else read_frame(tables / f"{table}.parquet", f"table of {table}")
+    return drawing_of(with_labels(other, drops), name)
+
+
+CONDITION = ("experiment", "model", "task", "knobs", "protocol", "transfer")
+DESCRIBED = ("label", "knob_values", "difficulty")
+
+
+def with_labels(table: pl.DataFrame, drops: pl.DataFrame) -> pl.DataFrame:
+    """A table of conditions with the columns of the drops that describe a condition, unless it has them."""
+    if not {*CONDITION} <= {*table.columns}:
+        return table
+    missing = [name for name in DESCRIBED if name not in table.columns]
+    described = drops.select(*CONDITION, *missing).unique(CONDITION, keep="first", maintain_order=True)
+    return table.join(described, on=CONDITION, how="left", maintain_order="left")
 
 
 def drawing_of(table: pl.DataFrame, name: str) -> Drawing:

@@ -83,9 +83,9 @@ class Results:
 
     def figure_names(self) -> list[str]:
         """Names of the figures: `headline`, then those of each experiment."""
-        from junkdna.report import catalog
+        from junkdna.report.draw import names
 
-        return catalog.figure_names(catalog.outlines(self.drops))
+        return names(self.folder / "tables")
 
     def figure(self, name: str = "headline") -> Figure:
         """Redraw one of `figure_names()`. Raises UserError for any other name."""

@@ -10,9 +10,8 @@ from other_tables import write_tables
 
 from junkdna.errors import UserError
 from junkdna.report import catalog, draw
-from junkdna.report.plotting.render import draw as render
 from junkdna.report.plotting import layout
-from junkdna.storage.tables import write_frame
+from junkdna.report.plotting.render import draw as render
 from junkdna.study import grid
 from junkdna.study.compression import CompressionGrid
 

@@ -84,7 +84,9 @@ def test_the_jobs_draw_it_and_show_its_caption(clone: Path, tmp_path: Path, monk
     write_frame(cells_table(drops), tmp_path / "cells.parquet")
     (tmp_path / "study.json").write_text(json.dumps({"study": {"study": "mine"}}))
     run(clone, "-m", "junkdna", "figures", "drawn", "--drops", "drops.parquet")
-    assert {file.name for file in Path("drawn").glob("dots*")} == {f"dots_x.{end}" for end in ("pdf", "svg", "png", "csv")}
+    assert {file.name for file in Path("drawn").glob("dots*")} == {
+        f"dots_x.{end}" for end in ("pdf", "svg", "png", "csv")
+    }
     assert min(Image.open("drawn/dots_x.png").size) > 400
     tables = ("--drops", "drops.parquet", "--cells", "cells.parquet", "--study", "study.json")
     run(clone, "-m", "junkdna", "report", "report.html", *tables, "--figures", "drawn")

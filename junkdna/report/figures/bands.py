@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 FIGURE = Figure(
     label="Retention by band of pruned weights",
-    caption="Each horizontal bar spans the weights that were pruned: those between two quantiles of |w|, from the "
-    "smallest weights (left) to the largest (right). One panel per condition, from easy to hard for the dense model; "
-    "the lower the bar, the more these weights mattered. Thin vertical lines are 95 % intervals. Bars of equal width "
-    "prune the same number of weights, so they differ only in which weights they prune.",
+    caption="Each horizontal bar spans the weights that were pruned: those between two quantiles of |w|, from "
+    "the smallest weights (left) to the largest (right). One panel per condition, from easy to hard for the dense "
+    "model; the lower the bar, the more these weights mattered. Thin vertical lines are 95 % intervals. Bars of "
+    "equal width prune the same number of weights, so they differ only in which weights they prune.",
     order=4,
     modes="none",
     levels=("band",),
@@ -39,9 +39,9 @@ QUANTILES = Axis(
 def marks(drops: pl.DataFrame, experiment: str, view: str) -> Drawing:
     """A view of `experiment` for each band of |w|, one panel per model and condition, without fine-tuning.
 
-    A horizontal bar spans the quantiles of the pruned weights; its interval is in the middle. Magnitude pruning is drawn
-    as the first band and pruning the largest weights as the last, if they have the width of a band. No lines join the
-    bars, because bands differ in position and not in amount. Raises UserError if the experiment has no band.
+    A horizontal bar spans the quantiles of the pruned weights; its interval is in the middle. Magnitude pruning is
+    drawn as the first band and pruning the largest weights as the last, if they have the width of a band. No lines
+    join the bars, because bands differ in position and not in amount. Raises UserError if the experiment has no band.
     """
     rows, omitted = select(drops, experiment)
     named = conditions(drops, experiment)

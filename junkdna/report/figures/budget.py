@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 FIGURE = Figure(
     label="Retention against effective bits per weight",
-    caption="Pruning, quantization and low rank on one axis: the storage that a weight would need, on a log scale from "
-    "dense (16 bits, left) to the strongest compression (right). One panel per condition, from easy to hard for the "
-    "dense model. Marker and line show the method, color the level: warm for pruning, blue for bits, green for ranks. "
-    "Bars are 95 % intervals. Points at the same x need the same nominal storage.",
+    caption="Pruning, quantization and low rank on one axis: the storage that a weight would need, on a log "
+    "scale from dense (16 bits, left) to the strongest compression (right). One panel per condition, from easy to "
+    "hard for the dense model. Marker and line show the method, color the level: warm for pruning, blue for bits, "
+    "green for ranks. Bars are 95 % intervals. Points at the same x need the same nominal storage.",
     order=3,
     modes="none",
     levels=("bits", "rank"),

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 FIGURE = Figure(
     label="Score and retention against difficulty",
-    caption="Left: score, with the dense model in black and its baseline dashed. Right: retention, which is 1 (solid "
-    "line) if the compressed model is as good as dense and 0 (dashed line) if it is at its baseline. Color shows the "
-    "level, the marker the method. Bars are 95 % intervals; an arrow marks a bar that goes on. Conditions are ordered by "
-    "the measured difficulty for the dense model: the values of a knob from left to right, tasks from top to bottom. "
-    "Where a knob does not order the measured difficulty, no arrow says harder. Crosses mark conditions whose dense "
-    "model is not above its baseline, for which retention is undefined. If difficulty made no difference, retentions of "
-    "the same color would be the same. The figure is descriptive: it fits no line and makes no statistical test.",
+    caption="Left: score, with the dense model in black and its baseline dashed. Right: retention, which is 1 "
+    "(solid line) if the compressed model is as good as dense and 0 (dashed line) if it is at its baseline. Color "
+    "shows the level, the marker the method. Bars are 95 % intervals; an arrow marks a bar that goes on. "
+    "Conditions are ordered by the measured difficulty for the dense model: the values of a knob from left to "
+    "right, tasks from top to bottom. Where a knob does not order the measured difficulty, no arrow says harder. "
+    "Crosses mark conditions whose dense model is not above its baseline, for which retention is undefined. If "
+    "difficulty made no difference, retentions of the same color would be the same. The figure is descriptive: it "
+    "fits no line and makes no statistical test.",
     order=1,
     conditions=2,
 )
@@ -33,13 +34,14 @@ MOST = 8  # strands (levels of a method) in a panel; with more, each method has 
 
 
 def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
-    """Score and retention of every condition of `experiment` against difficulty, for every method and up to four levels.
+    """Score and retention of every condition of `experiment` against difficulty, for every method and up to four
+    levels.
 
     If one knob varies within every task, x is that knob, and each task (and model and transfer mode) has a row of two
     panels. Otherwise tasks are compared: conditions are rows, ordered by the chance-corrected dense error (and first by
-    kind, if some tasks have free answers). If two or more tasks have a human score H, they are also ordered by the human
-    gap, (H - dense) / H. Drawn are rows without fine-tuning and those of one fine-tuning mode (sparse, or else the first
-    that compresses). If there is nothing to draw, the figure says why.
+    kind, if some tasks have free answers). If two or more tasks have a human score H, they are also ordered by the
+    human gap, (H - dense) / H. Drawn are rows without fine-tuning and those of one fine-tuning mode (sparse, or else
+    the first that compresses). If there is nothing to draw, the figure says why.
     """
     rows = select(drops, experiment)
     title = f"{FIGURE.label}: {experiment}"
@@ -59,7 +61,7 @@ def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
         columns=2,
         keys=(
             (DENSE, *series.level_keys(set(rows["compression"]) - {"dense"})),
-            (*series.series_keys(several), curves.BASELINE_KEY, *cross, *curves.collapsed_keys(rows)),
+            (*series.marker_keys(several), curves.BASELINE_KEY, *cross, *curves.collapsed_keys(rows)),
         ),
         caption=" ".join(caption),
     )
@@ -92,7 +94,9 @@ def _groups(rows: pl.DataFrame) -> list[Group]:
     parts = [[item] for item in several] if strands > MOST and len(several) > 1 else [several]
     labels = series.labels(several)
     groups = []
-    for model, mode in sorted(rows.select("model", MODE).unique().rows(), key=lambda pair: (pair[0], pair[1] != "none")):
+    for model, mode in sorted(
+        rows.select("model", MODE).unique().rows(), key=lambda pair: (pair[0], pair[1] != "none")
+    ):
         own = rows.filter((pl.col("model") == model) & (pl.col(MODE) == mode))
         for items in parts:
             part = series.select(own, [None, *items])

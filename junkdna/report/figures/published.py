@@ -18,11 +18,12 @@ from junkdna.study.methods import METHODS
 
 FIGURE = Figure(
     label="This study and the published curves",
-    caption="One panel per condition, method and transfer mode. Solid lines: percent of dense of this study, color the "
-    "level, with 95 % intervals. Dashed lines: points of the paper's first version (arXiv 2310.02277) for the same "
-    "model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: published points "
-    "that may be wrong; the reason is in the caption of the figure. RMSE is the root mean square difference in percent "
-    "points at the levels that both have. 2:4 is not 4:8, and is only drawn if the study has no N of 8.",
+    caption="One panel per condition, method and transfer mode. Solid lines: percent of dense of this study, "
+    "color the level, with 95 % intervals. Dashed lines: points of the paper's first version (arXiv 2310.02277) "
+    "for the same model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: "
+    "published points that may be wrong; the reason is in the caption of the figure. RMSE is the root mean square "
+    "difference in percent points at the levels that both have. 2:4 is not 4:8, and is only drawn if the study has "
+    "no N of 8.",
     order=6,
     published=True,
 )
@@ -130,9 +131,13 @@ def _published(at: int, points: pl.DataFrame) -> list[Mark]:
     found = []
     ordered = points.sort("sparsity")
     for x, row in zip(SPARSITY.x(ordered), ordered.iter_rows(named=True), strict=True):
-        label = f"published: {ticks.number(row['percent_of_dense'], 1)} % of dense" + (f" ({row['doubt']})" * bool(row["doubt"]))
+        label = f"published: {ticks.number(row['percent_of_dense'], 1)} % of dense" + (
+            f" ({row['doubt']})" * bool(row["doubt"])
+        )
         style = {"color": "muted", "marker": "cross" if row["doubt"] else "bar", "line": "dashed"}
-        found.append(Mark(panel=at, kind="point", series="published", x=x, y=row["percent_of_dense"], label=label, **style))
+        found.append(
+            Mark(panel=at, kind="point", series="published", x=x, y=row["percent_of_dense"], label=label, **style)
+        )
     return found
 
 

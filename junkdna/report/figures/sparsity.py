@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 FIGURE = Figure(
     label="Retention against sparsity",
-    caption="One panel per condition, from easy to hard for the dense model. Read down from the solid line (as good as "
-    "dense) to the dashed one (baseline). Color shows the level, marker and line the method. Dotted: the easiest "
-    "condition again, for comparison. Bars are 95 % intervals; an arrow marks a bar that goes on. Hollow markers: every "
-    "run gives the same answer to all examples.",
+    caption="One panel per condition, from easy to hard for the dense model. Read down from the solid line (as "
+    "good as dense) to the dashed one (baseline). Color shows the level, marker and line the method. Dotted: the "
+    "easiest condition again, for comparison. Bars are 95 % intervals; an arrow marks a bar that goes on. Hollow "
+    "markers: every run gives the same answer to all examples.",
     order=2,
     modes="none",
     levels=("sparsity", "keep_of"),

@@ -5,8 +5,6 @@ The axis is effective bits per weight if any of the compressions has no sparsity
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from junkdna.analysis.series import PLAIN, Series
@@ -19,10 +17,10 @@ from junkdna.report.plotting.drawing import Drawing, Key, Mark
 
 FIGURE = Figure(
     label="Score by transfer mode",
-    caption="One panel per condition (and method), from easy to hard for the dense model. Marker and line show the "
-    "transfer mode, color the level. Dense transfer is the solid rule; its interval and seeds are at the left. The dashed "
-    "rule is the baseline, the dotted one guessing (chance). Small dots are single seeds; two seeds have no interval. "
-    "Hollow markers: every run gives the same answer to all examples.",
+    caption="One panel per condition (and method), from easy to hard for the dense model. Marker and line show "
+    "the transfer mode, color the level. Dense transfer is the solid rule; its interval and seeds are at the left. "
+    "The dashed rule is the baseline, the dotted one guessing (chance). Small dots are single seeds; two seeds "
+    "have no interval. Hollow markers: every run gives the same answer to all examples.",
     order=5,
     modes="tuned",
     levels=("sparsity", "keep_of", "bits", "rank"),
@@ -94,7 +92,7 @@ def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount) -> list[Mark
     modes = theme.tuned_modes(set(group["transfer"]))
     for place, mode in enumerate(modes):
         marker, line, _ = theme.mode_style(mode)
-        points = amount.in_order(pl.concat([dense, group.filter(pl.col("transfer") == mode)]))
+        points = amount.curve(dense, group.filter(pl.col("transfer") == mode))
         shift = (place - (len(modes) - 1) / 2) * DODGE_PT
         found += curves.curve(at, points, amount.x(points), view, mode, marker, line, shift)
     return found

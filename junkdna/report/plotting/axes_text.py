@@ -99,7 +99,7 @@ def _tiers(fig: Figure, panel: Panel, wide_in: float) -> _Tiers:
     for x, text in panel.names:
         wide, tall = layout.measure(fig, text, NAME_PT)
         center = (x - low) / (high - low) * wide_in
-        tiers.add(min(max(center, wide / 2), wide_in - wide / 2 + 0.1), wide, tall)
+        tiers.add(min(max(center, wide / 2), wide_in - wide / 2 + 0.04), wide, tall)
     return tiers
 
 
@@ -111,7 +111,9 @@ def _names(ax: Axes, panel: Panel, tiers: _Tiers) -> None:
         ax.axvline(x, color=theme.FAINT, linewidth=0.7, zorder=0.5, label="name")
         at = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "annotation_clip": False}
         if tier:
-            stem = {"arrowprops": {"arrowstyle": "-", "color": theme.FAINT, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}}
+            stem = {
+                "arrowprops": {"arrowstyle": "-", "color": theme.FAINT, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
+            }
             ax.annotate("", (x, 1.0), xytext=(0, lift + 2), **at, **stem)
         inward = 72 * (center - (x - low) / (high - low) * tiers.wide_in)
         ax.annotate(text, (x, 1.0), xytext=(inward, 4 + lift), ha="center", va="bottom", fontsize=NAME_PT, **at)

@@ -8,8 +8,8 @@ import polars as pl
 
 from junkdna.analysis.series import Series, natural
 from junkdna.errors import UserError
-from junkdna.report.plotting import palette, series, text, theme, ticks, views
-from junkdna.report.plotting.conditions import Conditions, Key, conditions, difficulty
+from junkdna.report.plotting import palette, series, text, ticks, views
+from junkdna.report.plotting.conditions import Conditions, Key, conditions, difficulty, two_lines
 from junkdna.report.plotting.drawing import Axis, Drawing, Mark, Panel
 from junkdna.report.plotting.drawing import Key as LegendKey
 
@@ -70,7 +70,8 @@ def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.Dat
     omitted = series.labels(item for item in present if item.kind not in amount.levels)
     plain = [label for item, label in omitted.items() if item.kind != "band"]
     zero = sorted(map(series.compression_label, set(zeros["compression"])))
-    remarks = [f"Not shown because they have no sparsity (see effective bits): {'; '.join(plain)}."] if plain else []
+    why = "they have no sparsity (see effective bits)" if amount.title == "sparsity" else f"they have no {amount.title}"
+    remarks = [f"Not shown because {why}: {'; '.join(plain)}."] if plain else []
     remarks += ["Not shown: bands of |w| (see their own figure)."] if len(omitted) > len(plain) else []
     return rows, remarks + ([f"Not shown because no weight is kept (0 bits): {'; '.join(zero)}."] if zero else [])
 
@@ -103,7 +104,8 @@ def panels(
         y = Axis(label=label, limits=(low, high), ticks=ticks.round_ticks(low, high))
         known = [f"difficulty {ticks.number(hard)}" if (hard := difficulty(group)) is not None else ""]
         known += [f"n = {text.span(group['n_examples'])}"] if every["n_examples"].n_unique() > 1 else []
-        words = [named.of[key], model if several else "", names[at] if names else ""]
+        label = two_lines(named.of[key]) if columns == 3 else named.of[key]
+        words = [label, model if several else "", names[at] if names else ""]
         title = "\n".join(filter(None, (", ".join(filter(None, words)), ", ".join(filter(None, known)))))
         message = "" if group[views.VIEWS[view].column].drop_nulls().len() else UNDEFINED[view]
         height = 2.3 if len(groups) <= 2 else 1.75
@@ -126,7 +128,7 @@ def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount, several: Seq
     marks += dense_point(at, dense, amount.x(dense), view)
     own = [item for item in several if not series.select(group, [item]).is_empty()]
     for place, item in enumerate(own):
-        rows = amount.in_order(pl.concat([dense, series.select(group, [item])]))
+        rows = amount.curve(dense, series.select(group, [item]))
         shift = (place - (len(own) - 1) / 2) * DODGE_PT
         marks += curve(at, rows, amount.x(rows), view, item.key, marker[item], line[item], shift)
     return marks
@@ -135,7 +137,10 @@ def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount, several: Seq
 def references(at: int, group: pl.DataFrame, view: str) -> list[Mark]:
     """Rules at dense and at the baseline of a condition."""
     row = group.row(0, named=True)
-    places = {"dense": (views.dense(row, view), "ink", "solid"), "baseline": (views.baseline(row, view), "muted", "dashed")}
+    places = {
+        "dense": (views.dense(row, view), "ink", "solid"),
+        "baseline": (views.baseline(row, view), "muted", "dashed"),
+    }
     return [
         Mark(panel=at, kind="rule", series=name, y=y, label=name, color=color, line=line)
         for name, (y, color, line) in places.items()
@@ -204,7 +209,7 @@ def _ghosts(
         return marks
     for at, ((model, _), group) in enumerate(groups.items()):
         if model not in easiest:
-            easiest[model] = amount.in_order(series.select(group, [None, several[0]]))
+            easiest[model] = amount.curve(series.select(group, [None]), series.select(group, several[:1]))
             continue
         rows = easiest[model]
         for x, row in zip(amount.x(rows), rows.iter_rows(named=True), strict=True):

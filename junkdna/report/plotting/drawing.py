@@ -1,7 +1,7 @@
 """What a figure shows, as data: panels with axes, a table of marks, a key and a caption. Imports no matplotlib.
 
-A figure's function returns a `Drawing`. Renderers draw nothing that is not in it: `render.py` with matplotlib, for papers;
-the report page as SVG. Colors are names (`palette.py`), markers and lines are names of `theme.py`.
+A figure's function returns a `Drawing`. Renderers draw nothing that is not in it: `render.py` with matplotlib, for
+papers; the report page as SVG. Colors are names (`palette.py`), markers and lines are names of `theme.py`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Mark:
     - `label`: a text at (`x`, `y`); `anchor` is the side of the text that is there.
     - `missing`: a cross at the edge of the panel for a condition without a value; `label` says why.
 
-    `label` describes points, too: renderers may show it on request. `collapsed` is the share of the seeds that predict a
-    single class: markers with 1 are hollow, with a share between half filled. `shift` moves the mark to the right, in
-    points, so that marks at the same `x` do not overlap.
+    `label` describes points, too: renderers may show it on request. `collapsed` is the share of the seeds that predict
+    a single class: markers with 1 are hollow, with a share between half filled. `shift` moves the mark to the right,
+    in points, so that marks at the same `x` do not overlap.
     """
 
     panel: int

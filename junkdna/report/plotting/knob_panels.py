@@ -63,7 +63,9 @@ def values(rows: pl.DataFrame, knob: str) -> dict[str, float | None]:
     found: dict[str, list[dict]] = {}
     for row in rows.iter_rows(named=True):
         found.setdefault(knobs.knob_values(row)[knob], []).append(row)
-    hard = {value: conditions.difficulty(pl.DataFrame(group, infer_schema_length=None)) for value, group in found.items()}
+    hard = {
+        value: conditions.difficulty(pl.DataFrame(group, infer_schema_length=None)) for value, group in found.items()
+    }
     return {value: hard[value] for value in knobs.ordered(hard)}
 
 
@@ -87,7 +89,9 @@ def _marks(at: int, rows: pl.DataFrame, knob: str, order: dict, view: str, sever
     step = min(OFFSET_PT, 0.55 * WIDTH_PT / (max(len(order), 1) * len(shown)))
     places = {value: float(place) for place, value in enumerate(order)}
     for place, tag in enumerate(shown):
-        own = {knobs.knob_values(row)[knob]: row for row in rows.filter(pl.col("compression") == tag).iter_rows(named=True)}
+        own = {
+            knobs.knob_values(row)[knob]: row for row in rows.filter(pl.col("compression") == tag).iter_rows(named=True)
+        }
         shape = "circle" if tag == "dense" else marker[series.series_of(tag)]
         shift = (place - (len(shown) - 1) / 2) * step
         for value, x in places.items():
@@ -139,7 +143,4 @@ def remarks(rows: pl.DataFrame, knob: str) -> list[str]:
     order = values(rows, knob)
     known = [hard for hard in order.values() if hard is not None]
     steady = len(known) == len(order) and all(a < b for a, b in pairwise(known))
-    sentences = [knobs.reading(knob, list(order), steady)]
-    if knob == "context" and "none" in order:
-        sentences.append("“none” (closed book) asks for recall.")
-    return sentences
+    return [knobs.reading(knob, list(order), steady)]

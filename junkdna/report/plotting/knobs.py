@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Axis label of each knob, and which values the paper (arXiv 2310.02277, section 3) reads as harder. The first knob that
 # varies is the axis.
 KNOB_LABELS = {
-    "context": ("tokens of context around the answer", "more context"),
+    "context": ("tokens of context around the answer", "more text to search, and above all no passage,"),
     "data_fraction": ("training rows used, %", "fewer training rows"),
     "options": ("options per question", "more options"),
     "shots": ("in-context examples (shots)", "fewer shots"),
@@ -61,9 +61,9 @@ def variant(row: dict, knobs: Sequence[str]) -> str:
 
 
 def value_order(value: str) -> tuple:
-    """Sort key of a knob's values: "none", then numbers, then words such as "passage"."""
+    """Sort key of a knob's values: numbers, then words such as "passage", and "none" (no context) last."""
     number = value.replace(".", "", 1).isdigit()
-    return (0, 0.0, "") if value == "none" else (1, float(value), "") if number else (2, 0.0, value)
+    return (3, 0.0, "") if value == "none" else (1, float(value), "") if number else (2, 0.0, value)
 
 
 def ordered(difficulty_of: Mapping[str, float | None]) -> list[str]:
@@ -88,4 +88,8 @@ def reading(knob: str, values: Sequence[str], rising: bool) -> str:
     numeric = value_order(values[0]) <= value_order(values[-1])
     if not rising:
         return f"{words}; the measured difficulty does not rise or fall steadily with this knob."
-    return f"{words}; so does the dense model." if numeric == RISING[knob] else f"{words}; for the dense model it is easier."
+    return (
+        f"{words}; so does the dense model."
+        if numeric == RISING[knob]
+        else f"{words}; for the dense model it is easier."
+    )

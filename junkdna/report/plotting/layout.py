@@ -100,7 +100,7 @@ def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], caption
         ax.set_position((left / WIDTH_IN, (height - above - down) / height, grid.wide / WIDTH_IN, tall / height))
     left = EDGE_IN / WIDTH_IN
     fig.text(left, 1 - EDGE_IN / height, title, fontsize=TITLE_PT, fontweight="bold", va="top")
-    for legend, tall, top in zip(drawn, heights, _tops(heights, below), strict=True):
+    for legend, top in zip(drawn, _tops(heights, below), strict=True):
         legend.set_bbox_to_anchor((left, top / height), transform=fig.transFigure)
     fig.text(left, 0.1 / height, caption, fontsize=CAPTION_PT, color=theme.MUTED, va="bottom", linespacing=1.35)
     return fig

@@ -1,8 +1,8 @@
 """Colors of all figures and of the page, by name: one color per level of compression, everywhere.
 
-A name is `pruned-30` (percent of weights pruned), `bits-4`, `rank-0.25`, or one of `PLAIN`. Pruning has a warm ramp, bits
-and ranks have cool ones. On white, lightness falls as the compression gets stronger. Every color has at least 3 : 1
-contrast with the ground, and the levels that figures show together stay apart for color-blind readers
+A name is `pruned-30` (percent of weights pruned), `bits-4`, `rank-0.25`, or one of `PLAIN`. Pruning has a warm ramp,
+bits and ranks have cool ones. On white, lightness falls as the compression gets stronger. Every color has at least 3 :
+1 contrast with the ground, and the levels that figures show together stay apart for color-blind readers
 (tests/report/plotting/test_palette.py).
 """
 

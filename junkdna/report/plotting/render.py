@@ -138,7 +138,7 @@ def _label(ax: Axes, panel: Panel, mark: Mark) -> None:
 def _missing(ax: Axes, panel: Panel, mark: Mark) -> None:
     """A cross at the low end of the values."""
     cross = {"marker": "x", "markersize": 4.5, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 4}
-    place = {"label": f"missing|{mark.series}", "color": palette.color("muted")}
+    place = {"label": f"missing|{mark.series}", "color": palette.color(mark.color)}
     edge, other = (ax.get_xaxis_transform(), mark.x) if panel.values == "y" else (ax.get_yaxis_transform(), mark.y)
     at = ([other], [0.04]) if panel.values == "y" else ([0.02], [other])
     ax.plot(*at, transform=edge, **cross, **place)
@@ -171,6 +171,8 @@ def _marker(name: str, color: str, collapsed: float) -> dict:
     if name in ("", "cross", "bar"):
         return {"marker": theme.MARKERS.get(name, ""), "color": color, "markersize": 5, "markeredgewidth": 1.2}
     style = {"marker": theme.MARKERS[name], "color": color, "markersize": theme.SIZES.get(name, 4.8)}
+    if name == "ring":
+        return style | {"markerfacecolor": "white", "markeredgecolor": color, "markeredgewidth": 1.1}
     if not collapsed:
         return style | {"markeredgecolor": "white", "markeredgewidth": 0.5}
     face = {"fillstyle": "left", "markerfacecoloralt": "white"} if collapsed < 1 else {"markerfacecolor": "white"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -144,7 +145,7 @@ def markers(several: Iterable[Series]) -> dict[Series, str]:
     """Marker of each series: for the first series of a method that of the method, else a spare one."""
     taken: dict[Series, str] = {}
     for series in several:
-        spare = (name for name in MARKERS if name not in (*taken.values(), "cross", "bar"))
+        spare = (name for name in MARKERS if name not in (*taken.values(), "ring", "cross", "bar"))
         own = method_marker(series.method)
         taken[series] = own if own not in taken.values() else next(spare, own)
     return taken
@@ -160,8 +161,13 @@ def lines(several: Iterable[Series]) -> dict[Series, str]:
     return styles
 
 
+def marker_keys(several: Iterable[Series]) -> list[Key]:
+    """Entries of the legend for the markers of the series if there are several."""
+    return [replace(key, line="") for key in series_keys(several)]
+
+
 def series_keys(several: Iterable[Series]) -> list[Key]:
-    """Entries of the legend for the series if there are several."""
+    """Entries of the legend for the markers and lines of the series if there are several."""
     several = list(several)
     marker, line = markers(several), lines(several)
     keys = [Key(label=label, marker=marker[item], line=line[item]) for item, label in labels(several).items()]

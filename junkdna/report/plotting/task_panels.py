@@ -79,7 +79,7 @@ def _rows(rows: pl.DataFrame, named: Conditions, measure: str, several: bool) ->
     titles = [row["title"] for row in first.values()]
     at, names, dividers, y = {}, [], [], 0.0
     for key, row in ordered:
-        own = {tag for tag in rows.filter([named.key(each) == key for each in rows.iter_rows(named=True)])["compression"]}
+        own = set(rows.filter([named.key(each) == key for each in rows.iter_rows(named=True)])["compression"])
         shown = [tag for tag in tags(rows) if tag in own]
         at |= {(key, tag): y + step for step, tag in enumerate(shown)}
         title = row["title"] if titles.count(row["title"]) == 1 else two_lines(named.of[key])
@@ -100,7 +100,9 @@ def _measured(row: dict, measure: str, kinds: bool) -> str:
     if measure:
         return f"human gap {ticks.number(row[measure])}"
     kind = f"{KINDS.get(row['kind'], row['kind'])}, " if kinds else ""
-    return kind + ("difficulty unknown" if row["difficulty"] is None else f"difficulty {ticks.number(row['difficulty'])}")
+    return kind + (
+        "difficulty unknown" if row["difficulty"] is None else f"difficulty {ticks.number(row['difficulty'])}"
+    )
 
 
 def _panel(rows: pl.DataFrame, order: Rows, view: str, title: str, every: pl.DataFrame) -> Panel:
@@ -186,7 +188,10 @@ def remarks(rows: pl.DataFrame) -> list[str]:
         return sentences
     known = rows.drop_nulls("human")
     hidden = known.filter(pl.col("retention").is_null())["title"]
-    reasons = {"no human score": rows.filter(pl.col("human").is_null())["title"], "dense not above its baseline": hidden}
+    reasons = {
+        "no human score": rows.filter(pl.col("human").is_null())["title"],
+        "dense not above its baseline": hidden,
+    }
     omitted = [f"{text.listed(titles)} ({reason})" for reason, titles in reasons.items() if len(titles)]
     sentences.append(f"Human gap: {text.FORMULAS[HUMAN_GAP]}, with the human scores {text.human_figures(known)}.")
     return sentences + ([f"Without a human gap: {'; '.join(omitted)}."] if omitted else [])

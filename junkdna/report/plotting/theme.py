@@ -52,6 +52,7 @@ MARKERS: Mapping[str, str] = {  # name -> marker of matplotlib
     "cross_filled": "X",
     "star": "*",
     "diamond_thin": "d",
+    "ring": "o",
     "cross": "x",
     "bar": "|",
 }

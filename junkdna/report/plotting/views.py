@@ -74,7 +74,7 @@ def axis_label(view: str, rows: pl.DataFrame) -> str:
 
 
 def limits(rows: pl.DataFrame, view: str, extra: list[float] | None = None) -> tuple[float, float]:
-    """Limits that contain all points, seeds, dense, the baseline and chance, and as much of the intervals as is reasonable."""
+    """Limits that contain all points, seeds, dense, the baseline and chance, and the intervals as far as reasonable."""
     must, ends = list(extra or []), []
     for row in rows.iter_rows(named=True):
         point, *interval = value(row, view)

@@ -69,7 +69,15 @@ def test_legend_and_caption_name_all_that_is_drawn():
     methods = {"smallest weights pruned (magnitude)", "RTN, groups of 128", "RTN, groups of 64", "SVD"}
     levels = {"30 % pruned", "60 % pruned", "8 bits", "4 bits", "3 bits", "rank 0.25"}
     assert methods | levels <= set(legend(drawing))
-    for text in ("n = 400", "3 seeds", "95 % intervals", "Effective bits:", "dense: 16", "Baseline: chance", "30 to 60 %"):
+    for text in (
+        "n = 400",
+        "3 seeds",
+        "95 % intervals",
+        "Effective bits:",
+        "dense: 16",
+        "Baseline: chance",
+        "30 to 60 %",
+    ):
         assert text in drawing.caption
 
 

@@ -65,12 +65,27 @@ def test_the_baseline_of_each_value_moves_with_the_options():
 @pytest.mark.parametrize(
     ("name", "values", "dense", "order", "arrow", "words"),
     [
-        ("options", [4, 2, 3], [0.6, 0.9, 0.8], ["2", "3", "4"], True, "more options as harder; so does the dense model."),
+        (
+            "options",
+            [4, 2, 3],
+            [0.6, 0.9, 0.8],
+            ["2", "3", "4"],
+            True,
+            "more options as harder; so does the dense model.",
+        ),
         ("options", [2, 3, 4], [0.6, 0.8, 0.9], ["4", "3", "2"], True, "for the dense model it is easier"),
         ("options", [2, 3, 4], [0.9, 0.6, 0.8], ["2", "3", "4"], False, "does not rise or fall steadily"),
         ("options", [2, 10, 3], [0.9, 0.5, 0.8], ["2", "3", "10"], True, "so does the dense model"),
-        ("context", ["none", "passage"], [0.5, 0.9], ["passage", "none"], True, "more context as harder; for the dense"),
-        ("context", ["none", 16, "passage"], [0.9, 0.7, 0.5], ["none", "16", "passage"], True, "so does the dense model"),
+        ("context", ["none", "passage"], [0.5, 0.9], ["passage", "none"], True, "no passage, as harder; so does"),
+        ("context", ["none", "passage"], [0.9, 0.5], ["none", "passage"], True, "no passage, as harder; for the dense"),
+        (
+            "context",
+            ["none", 16, "passage"],
+            [0.5, 0.9, 0.7],
+            ["16", "passage", "none"],
+            True,
+            "so does the dense model",
+        ),
         ("shots", [0, 5], [0.5, 0.9], ["5", "0"], True, "fewer shots as harder; so does the dense model"),
         ("data_fraction", [1, 10, 100], [0.5, 0.6, 0.9], ["100", "10", "1"], True, "so does the dense model"),
     ],
@@ -130,7 +145,10 @@ def test_levels_are_named_at_their_rows():
 def test_controls_are_drawn_with_markers_of_their_own():
     table = drops_table(knob("context", ["none", "passage"], methods=("magnitude", "random", "largest")))
     drawing = difficulty.marks(table, "x")
-    shapes = {name: {mark.marker for mark in points(drawing, 1, series=f"{name}-0.3")} for name in ("magnitude", "random", "largest")}
+    shapes = {
+        name: {mark.marker for mark in points(drawing, 1, series=f"{name}-0.3")}
+        for name in ("magnitude", "random", "largest")
+    }
     assert shapes == {"magnitude": {"circle"}, "random": {"triangle"}, "largest": {"square"}}
     assert {mark.color for mark in points(drawing, 1) if mark.series.endswith("-0.3")} == {"pruned-30"}
     labels = {mark.label for mark in of_kind(drawing, 1, "label")}
@@ -150,7 +168,9 @@ def test_many_levels_of_several_methods_have_panels_of_their_own():
 def test_a_second_knob_has_panels_of_its_own():
     values = ["answer_span=kept,context=none"]
     values += [f"answer_span={s},context={c}" for c in (16, "passage") for s in ("kept", "masked")]
-    drawing = difficulty.marks(drops_table([Condition("a", v, v, 0.25, 0.8, 0.5, "x", levels=(0.5,)) for v in values]), "x")
+    drawing = difficulty.marks(
+        drops_table([Condition("a", v, v, 0.25, 0.8, 0.5, "x", levels=(0.5,)) for v in values]), "x"
+    )
     assert [panel.title for panel in drawing.panels[::2]] == ["answer span kept: score", "answer span masked: score"]
     assert set(ticks(drawing, 0)) == {"none", "16", "passage"}
     assert set(ticks(drawing, 2)) == {"16", "passage"}
@@ -160,7 +180,9 @@ def test_a_quantized_experiment_shows_its_bits_against_its_own_dense():
     table = drops_table(knob("options", [2, 3], methods=(), compressions=BITS[:2]))
     drawing = difficulty.marks(table, "x")
     for tag in ("dense", "rtn-8bit", "rtn-3bit"):
-        assert [m.y for m in points(drawing, 0, series=tag)] == near(table.filter(compression=tag).sort("knobs")["score"])
+        assert [m.y for m in points(drawing, 0, series=tag)] == near(
+            table.filter(compression=tag).sort("knobs")["score"]
+        )
     assert [text for text in legend(drawing) if "bits" in text] == ["8 bits", "3 bits"]
     assert "Compression: RTN." in drawing.caption
 
@@ -180,7 +202,9 @@ def test_undefined_retention_is_a_cross_and_interrupts_the_line():
 
 
 def test_a_missing_cell_is_a_gap():
-    table = drops_table(knob("options", [2, 3, 4])).filter(~((pl.col("sparsity") == 0.6) & (pl.col("knobs") == "options=3")))
+    table = drops_table(knob("options", [2, 3, 4])).filter(
+        ~((pl.col("sparsity") == 0.6) & (pl.col("knobs") == "options=3"))
+    )
     drawing = difficulty.marks(table, "x")
     (gap,) = (mark for mark in of_kind(drawing, 1, "point") if mark.y is None)
     assert (gap.series, gap.x, gap.label) == ("magnitude-0.6", 1, "not run")
@@ -222,7 +246,10 @@ def test_fine_tuned_experiments_show_one_mode_against_dense_transfer(modes, mode
     table = drops_table(knob("data_fraction", [100, 50, 10], transfers=modes))
     drawing = difficulty.marks(table, "x")
     order = [f"data_fraction={value}" for value in ticks(drawing)]
-    for series, rows in (("dense", table.filter(transfer="dense")), ("magnitude-0.6", table.filter(transfer=mode, sparsity=0.6))):
+    for series, rows in (
+        ("dense", table.filter(transfer="dense")),
+        ("magnitude-0.6", table.filter(transfer=mode, sparsity=0.6)),
+    ):
         own = dict(rows.select("knobs", "score").rows())
         assert [mark.y for mark in points(drawing, 0, series=series)] == near(own[name] for name in order)
     assert "but not shown: " in drawing.caption
@@ -248,7 +275,12 @@ def test_levels_that_are_not_drawn_are_named():
 def test_human_gaps_have_panels_of_their_own_with_sources():
     table = drops_table(tasks({"p": 0.9, "q": 0.8, "r": None}))
     drawing = difficulty.marks(table, "x")
-    assert [panel.title for panel in drawing.panels] == ["Score", "Retention", "Score, by human gap", "Retention, by human gap"]
+    assert [panel.title for panel in drawing.panels] == [
+        "Score",
+        "Retention",
+        "Score, by human gap",
+        "Retention, by human gap",
+    ]
     gaps = dict(table.select("title", "human_gap_by_human").rows())
     order = [name.split("\n") for _, name in sorted(drawing.panels[2].y.ticks)]
     assert order == [[title, f"human gap {gaps[title]:.2f}"] for title in sorted(("Task p", "Task q"), key=gaps.get)]
@@ -291,7 +323,11 @@ def test_scores_below_zero_fit_the_panel():
 def test_a_bar_that_leaves_its_panel_has_an_arrow():
     table = drops_table(knob("options", [2, 3], levels=(0.5,)))
     wide = table.with_columns(retention_high=pl.when(pl.col("sparsity") > 0).then(40.0).otherwise("retention_high"))
-    cuts = [line for line in render.draw(difficulty.marks(wide, "x")).axes[1].get_lines() if line.get_label().startswith("cut")]
+    cuts = [
+        line
+        for line in render.draw(difficulty.marks(wide, "x")).axes[1].get_lines()
+        if line.get_label().startswith("cut")
+    ]
     assert len(cuts) == 2
 
 

@@ -32,6 +32,13 @@ def test_points_hold_the_tables_numbers(view):
     assert (places["dense"], places["baseline"]) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("first", "joined"), [(0.1, True), (0.3, True), (0.4, False), (0.7, False)])
+def test_a_line_starts_at_dense_only_if_the_first_level_is_near(first, joined):
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(first, 0.9))])
+    own = points(sparsity.marks(table, "one", "score"), 0, series="magnitude")
+    assert [mark.x for mark in own] == pytest.approx([0.0] * joined + [100 * first, 90])
+
+
 def test_dense_has_its_interval_in_the_view_of_scores_only():
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3,))])
     dense = table.filter(pl.col("method") == "dense").row(0, named=True)
@@ -107,7 +114,15 @@ def test_dense_at_chance_has_no_retention_and_is_named(drops):
 
 def test_caption_names_model_metric_baseline_n_seeds_interval_and_range(drops):
     caption = sparsity.marks(drops, "context", "retention").caption
-    words = ("SmolLM2-135M", "accuracy", "Baseline: chance", "n = 400", "3 seeds", "95 % intervals", "Sparsity: 10 to 90 %")
+    words = (
+        "SmolLM2-135M",
+        "accuracy",
+        "Baseline: chance",
+        "n = 400",
+        "3 seeds",
+        "95 % intervals",
+        "Sparsity: 10 to 90 %",
+    )
     for word in words:
         assert word in caption
 
@@ -178,13 +193,13 @@ def test_options_and_kinds_of_level_are_separate_lines():
     assert found == {
         "magnitude": pytest.approx([0, 30, 60]),
         "magnitude,reference_ties=true": pytest.approx([0, 30]),
-        "wanda,calibration=c4": pytest.approx([0, 50]),
-        "wanda,calibration=wiki": pytest.approx([0, 50, 60]),
-        "wanda of 4,calibration=c4": pytest.approx([0, 50]),
-        "wanda of 8,calibration=c4": pytest.approx([0, 50]),
+        "wanda,calibration=c4": pytest.approx([50]),  # no line from dense: nothing was measured between
+        "wanda,calibration=wiki": pytest.approx([50, 60]),
+        "wanda of 4,calibration=c4": pytest.approx([50]),
+        "wanda of 8,calibration=c4": pytest.approx([50]),
     }
     assert len({points(drawing, 0, series=name)[0].line for name in found}) == 6
-    assert len({points(drawing, 0, series=name)[1].marker for name in found}) == 6
+    assert len({points(drawing, 0, series=name)[-1].marker for name in found}) == 6
     assert {"Wanda, calibrated on c4", "Wanda, N of 4 kept, calibrated on c4"} <= set(legend(drawing))
 
 

@@ -26,7 +26,9 @@ def test_conditions_go_from_easy_to_hard(drops):
 
 def test_values_of_a_knob_keep_their_numeric_order_although_difficulty_does_not_rise():
     given = {2: 0.9, 3: 0.6, 4: 0.8}
-    table = drops_table([Condition("t", f"options={n}", f"{n}", 0.25, d, 0.5, n_examples=2000) for n, d in given.items()])
+    table = drops_table(
+        [Condition("t", f"options={n}", f"{n}", 0.25, d, 0.5, n_examples=2000) for n, d in given.items()]
+    )
     assert [key[1] for key in conditions(table).split(table)] == ["options=2", "options=3", "options=4"]
 
 

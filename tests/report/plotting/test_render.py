@@ -16,7 +16,10 @@ MORE = [
     Condition("b", "", "B", 0.2, 0.5, 0.5, "mixed", levels=(0.1, 0.5), compressions=TAGS, n_seeds=1, human=0.9),
     Condition("rte", "", "RTE", 0.5, 0.9, 0.5, "paper", hub="FacebookAI/roberta-large", levels=(0.3, 0.8),
               transfers=("dense", "sparse", "sparse_to_dense")),
+    *[Condition("c", "", "C", 0.5, 0.9, 0.5, "longer", protocol=name, levels=(0.3, 0.8), transfers=("dense", "sparse"))
+      for name in ("short", "short-x3")],
 ]  # fmt: skip
+RATED = ("mixed", "models")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def all_tables() -> dict[str, pl.DataFrame]:
     return tables(drops_table([*study(), *MORE]))
 
 
-NAMES = catalog.figure_names(catalog.outlines(drops_table([*study(), *MORE])))
+NAMES = catalog.figure_names(catalog.outlines(drops_table([*study(), *MORE]), RATED))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,7 +54,9 @@ KEY = Key(label="k", marker="circle", line="dashed")
 @pytest.mark.parametrize("values", ["x", "y"])
 @pytest.mark.parametrize(("low", "high", "cuts"), [(0.2, 0.8, 0), (-1.0, 0.8, 1), (0.2, 3.0, 1), (-1.0, 3.0, 2)])
 def test_an_interval_that_goes_on_has_an_arrow_at_the_edge(values, low, high, cuts):
-    ax = render.draw(one(Mark(panel=0, kind="point", x=0.5, y=0.5, low=low, high=high, marker="circle"), values)).axes[0]
+    ax = render.draw(one(Mark(panel=0, kind="point", x=0.5, y=0.5, low=low, high=high, marker="circle"), values)).axes[
+        0
+    ]
     arrows = [line for line in ax.get_lines() if line.get_label().startswith("cut|")]
     assert len(arrows) == cuts
     places = sorted(float((line.get_xdata() if values == "x" else line.get_ydata())[0]) for line in arrows)
