@@ -37,13 +37,12 @@ rule report:
         "../envs/junkdna.yaml"
     params:
         tables=lambda w, input: Path(input.cells).parent,
-        figures=lambda w, input: Path(input.figures[0]).parent,
         texts="--texts" if RESOLVED.study.report.texts else "",
-        code=code_fingerprint("junkdna.report.page.write"),
+        code=code_fingerprint("junkdna.report.page.write", *catalog.MODULES.values()),
         assets=package_files.assets_digest(),
         declared=catalog.declared_text(),
     message:
         "writing the report"
     shell:
         "python -m junkdna report {output:q} --study {input.study:q} --tables {params.tables:q}"
-        " --figures {params.figures:q} {params.texts} --log {log:q}"
+        " {params.texts} --log {log:q}"

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import figure_tables
+import other_tables
 import polars as pl
-from other_tables import tables
 
 from junkdna.analysis import behavior
 from junkdna.analysis.claims_table import SCHEMA
@@ -51,7 +51,8 @@ def behavior_table(drops: pl.DataFrame) -> pl.DataFrame:
 
 def write_inputs(folder: Path, drops: pl.DataFrame, claims: pl.DataFrame, study: object = None) -> tuple[Path, Path]:
     """Write every table below `folder` and the study beside them; return the folder of tables and the study's file."""
-    found = tables(drops) | {"claims": claims, "cells": cells_table(drops), "behavior": behavior_table(drops)}
+    found = {"drops": drops, "claims": claims, "cells": cells_table(drops), "behavior": behavior_table(drops)}
+    found["difficulty"] = other_tables.difficulty(drops).clear()
     for name, table in found.items():
         write_frame(table, folder / f"tables/{name}.parquet")
         flat = [column for column, kind in table.schema.items() if kind.is_nested()]

@@ -28,6 +28,7 @@ class Inputs:
     cells: pl.DataFrame
     claims: pl.DataFrame
     behavior: pl.DataFrame
+    difficulty: pl.DataFrame
     document: dict
     tables: Path
     study_file: Path
@@ -89,7 +90,7 @@ def read_inputs(tables: Path, study_file: Path, texts: bool = False) -> Inputs:
     )  # fmt: skip
 
 
-TABLES = ("cells", "claims", "behavior")
+TABLES = ("cells", "claims", "behavior", "difficulty")
 
 
 def _document(path: Path) -> dict:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from junkdna.report.catalog import named
 from junkdna.report.page import shapes
 from junkdna.report.page.sections import slug
-from junkdna.report.page.svg_marks import color_class
+from junkdna.report.page.svg_marks import HALF, color_class
 from junkdna.report.page.svg_panel import panel_svg
+from junkdna.report.page.words import capitalized
 from junkdna.report.plotting import palette
 from junkdna.report.plotting.views import VIEWS
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 660.0, 358.0  # pixels of a panel that is alone in its row, on a screen and on a phone
 SEVERAL = {2: 408.0, 3: 268.0}  # of panels side by side
+OTHER_VIEWS = {"flips": "Answers changed", "kl": "KL divergence"}
 MOST_PANELS = 12  # of a view; the files beside the page have all
-READ_ALOUD = 40  # most points that the text of a panel lists
+READ_ALOUD = 12  # most points that the text of a panel lists
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
     named_rows = _with_rows(drawing.panels)
     panels = [_panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows[:MOST_PANELS])]
     keys = [[(_glyph(key), key.label, _switch(key, group, drawing)) for key in group] for group in drawing.keys]
-    label = VIEWS[view].title if view else ""
+    label = VIEWS[view].title if view in VIEWS else OTHER_VIEWS.get(view, capitalized(view))
     more = len(named_rows) - len(panels)
     return PageView(view, label, stem, panels, more, [group for group in keys if group], drawing.caption)
 
@@ -127,10 +129,10 @@ def _glyph(key: Key) -> str:
     pattern = f' stroke-dasharray="{dashes}"' if dashes else ""
     line = f'<path class="ln" d="M1,7H29"{pattern}/>' if key.line else ""
     state = "" if not key.collapsed else " hollow" if key.collapsed >= 1 else " half"
-    state += " open" if key.marker in shapes.OPEN else ""
-    shape = shapes.path(key.marker)
-    half = f'<path class="hm" d="{shape}" clip-path="url(#half)"/>' if " half" in state else ""
-    marker = f'<g class="pt{state}" transform="translate(15,7)"><path class="m" d="{shape}"/>{half}</g>' if shape else ""
+    state += " open" if key.marker in shapes.OPEN else " hollow" if key.marker == shapes.RING else ""
+    half = shapes.shape(key.marker, "hm", HALF) if " half" in state else ""
+    shape = shapes.shape(key.marker)
+    marker = f'<g class="pt{state}" transform="translate(15,7)">{shape}{half}</g>' if shape else ""
     return f'<svg class="{color_class(key.color)}" viewBox="0 0 30 14" aria-hidden="true">{line}{marker}</svg>'
 
 

@@ -16,8 +16,8 @@ def _polygon(corners: int, radius: float, turn: float = 0.0, inner: float = 0.0)
     return f"M{'L'.join(points)}z"
 
 
+RADII = {"circle": 4.4, "ring": 4.0}
 PATHS = {
-    "circle": "M-4.4,0a4.4,4.4 0 1,0 8.8,0a4.4,4.4 0 1,0 -8.8,0z",
     "triangle": "M0,-5.6L5.2,3.8L-5.2,3.8z",
     "square": "M-4.1,-4.1h8.2v8.2h-8.2z",
     "diamond": "M0,-5.9L5.7,0L0,5.9L-5.7,0z",
@@ -34,12 +34,15 @@ PATHS = {
     "bar": "M0,-5V5",
 }
 OPEN = ("cross", "bar")  # lines without an area
-assert PATHS.keys() == MARKERS.keys(), "every marker of the theme has a path"
+RING = "ring"  # always hollow
+assert PATHS.keys() | RADII.keys() == MARKERS.keys(), "every marker of the theme has a path"
 
 
-def path(marker: str) -> str:
-    """The path of a marker around (0, 0); empty for no marker."""
-    return PATHS.get(marker, "")
+def shape(marker: str, cls: str = "m", more: str = "") -> str:
+    """The element of a marker around (0, 0) with a class; empty for no marker. `more` are further attributes."""
+    if marker in RADII:
+        return f'<circle class="{cls}" r="{RADII[marker]:g}"{more}/>'
+    return f'<path class="{cls}" d="{PATHS[marker]}"{more}/>' if marker else ""
 
 
 def dashes(line: str, width: float) -> str:

@@ -13,6 +13,7 @@ from junkdna.report.plotting.drawing import Mark
 
 PIXELS_PER_POINT = 96 / 72
 LINE_PX = 1.6
+HALF = ' clip-path="url(#half)"'  # of a marker's left half, defined once in the page
 GAP_PX = 7.0  # between a point and its label
 
 
@@ -70,10 +71,9 @@ def _tag(mark: Mark) -> str:
 def _point(place: Place, mark: Mark) -> str:
     x, y = place.of(mark)
     state = "" if not mark.collapsed else " hollow" if mark.collapsed >= 1 else " half"
-    state += " open" if mark.marker in shapes.OPEN else ""
-    shape = shapes.path(mark.marker)
-    half = f'<path class="hm" d="{shape}" clip-path="url(#half)"/>' if " half" in state else ""
-    marker = f'<path class="m" d="{shape}"/>{half}' if shape else ""
+    state += " open" if mark.marker in shapes.OPEN else " hollow" if mark.marker == shapes.RING else ""
+    half = shapes.shape(mark.marker, "hm", HALF) if " half" in state else ""
+    marker = shapes.shape(mark.marker) + half
     return (
         f'<g class="pt {color_class(mark.color)}{state}"{_tag(mark)} transform="translate({x:g},{y:g})">'
         f"{_interval(place, mark)}{marker}{_title(mark)}</g>"
@@ -139,8 +139,8 @@ def _missing(place: Place, mark: Mark) -> str:
     else:
         x, y = low[0] + 8, place.y(mark.y)
     return (
-        f'<g class="pt open missing c-muted"{_tag(mark)} transform="translate({x:g},{y:g})">'
-        f'<path class="m" d="{shapes.path("cross")}"/>{_title(mark)}</g>'
+        f'<g class="pt open missing {color_class(mark.color)}"{_tag(mark)} transform="translate({x:g},{y:g})">'
+        f"{shapes.shape('cross')}{_title(mark)}</g>"
     )
 
 

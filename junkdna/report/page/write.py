@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.report.catalog import figure_names, named, outlines
-from junkdna.report.draw import drawing
+from junkdna.report.draw import drawing_of, with_labels
 from junkdna.report.glossary import WORDS
 from junkdna.report.page import browser, numbers
 from junkdna.report.page.flips import flips
@@ -25,6 +25,8 @@ from junkdna.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from junkdna.report.plotting.drawing import Drawing
 
 
 def write_report(
@@ -54,10 +56,11 @@ def write_report(
 def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     """Everything that the templates show."""
     found, axis = verdicts(inputs)
-    outline = outlines(inputs.drops)
-    figures = page_figures(figure_names(outline), lambda stem: drawing(inputs.tables, stem))
+    outline = outlines(inputs.drops, set(inputs.difficulty["experiment"]))
+    figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
     overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
     headline = overall.pop("headline")
+    overall.pop("claims", None)  # the page has these tests as a table, with the same axis
     shown, columns = numbers.rows(inputs), numbers.columns(inputs)
     browsed, more_conditions = browser.conditions(inputs)
     bars, more_bars = flips(inputs)
@@ -72,6 +75,12 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
         "methods": method_sentences, "references": references, "words": WORDS, "provenance": provenance(inputs),
         "files": _files(inputs.tables), "data": _data(inputs, numbers.data(shown, columns), browsed), "margin": _margin(inputs),
     }  # fmt: skip
+
+
+def _drawing(inputs: Inputs, stem: str) -> Drawing:
+    """What a figure shows, from the tables that are read already."""
+    table = getattr(inputs, named(stem).figure.table)
+    return drawing_of(with_labels(table, inputs.drops), stem)
 
 
 def _most(bars: list) -> float:

@@ -4,7 +4,6 @@ Skipped without chromium or without the Python package playwright (extra `dev`).
 """
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -245,30 +244,32 @@ def test_axe_finds_no_violation_and_contrast_is_enough(opened, scheme, width):
     assert found == []
 
 
-def test_five_thousand_rows_open_in_two_seconds(browser, tmp_path):
-    base = drops_table([Condition("t", "", "T", 0.25, 0.8, 0.5, n_seeds=1, n_examples=60)])
+def test_five_thousand_cells_open_in_two_seconds(browser, tmp_path):
+    """Time of the page's thread, which other processes do not change."""
+    base = drops_table([Condition("t", "", "T", 0.25, 0.8, 0.5, n_seeds=5, n_examples=60)])
     parts = [
         base.with_columns(
             experiment=pl.lit(f"study{number}"), task=pl.lit(f"task{number}x{task}"), label=pl.lit(f"Task {task}"),
             difficulty=pl.lit(0.2 + task / 100),
         )
         for number in range(10)
-        for task in range(50)
+        for task in range(10)
     ]  # fmt: skip
-    drops = pl.concat(parts)
-    assert drops.height == 5000
-    tables, file = write_inputs(tmp_path, drops, claims_table())
+    tables, file = write_inputs(tmp_path, pl.concat(parts), claims_table())
+    assert pl.read_parquet(tables / "cells.parquet").height == 5000
     write_report(tables, file, tmp_path / "report.html")
     page = browser.new_page()
-    start = time.perf_counter()
+    timer = page.context.new_cdp_session(page)
+    timer.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto((tmp_path / "report.html").as_uri())
-    page.wait_for_function("document.querySelector('#tctl [role=status]').textContent.includes('5,000')")
-    assert time.perf_counter() - start < 2 * 4  # seconds, on a loaded machine
-    size = (tmp_path / "report.html").stat().st_size
-    print(f"{size / 1e6:.1f} MB, {time.perf_counter() - start:.2f} s")
-    page.get_by_label("Find").first.fill("study7")
-    assert "500 of 5,000 rows" in page.locator("#tctl").inner_text()
+    page.wait_for_function("document.querySelector('#tctl [role=status]').textContent.includes('1,000')")
+    metrics = {each["name"]: each["value"] for each in timer.send("Performance.getMetrics")["metrics"]}
+    assert metrics["TaskDuration"] < 2
+    page.get_by_label("Find").first.fill("study7 magnitude")
+    assert "90 of 1,000 rows" in page.locator("#tctl").inner_text()
+    page.get_by_label("Find").first.fill("")
     assert page.locator("#all tbody tr").count() == 300
-    page.get_by_text("Next rows").click()
-    assert page.locator("#all tbody tr").count() == 200
+    for _ in range(3):
+        page.get_by_text("Next rows").click()
+    assert page.locator("#all tbody tr").count() == 100
     page.close()
