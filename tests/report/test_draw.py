@@ -97,7 +97,7 @@ def test_outlines_count_conditions_and_not_models():
 
 def test_names_and_report_import_no_heavy_package():
     code = (
-        "import sys, junkdna.report.draw, junkdna.report.page;"
+        "import sys, junkdna.report.draw, junkdna.report.page.write;"
         "print(sorted({'matplotlib', 'polars'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
