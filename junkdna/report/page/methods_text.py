@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 HYPOTHESIS = "Yin et al. 2024, ICML, arXiv 2310.02277"
 INTERVALS = "Zou and Donner 2008, doi 10.1002/sim.3095"
 CORRECTION = "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x"
-CITED = re.compile(r"[A-Z][\w’'-]+(?:(?:,| and| et al\.) ?[\w’'.-]*)* (?:19|20)\d\d, (?:arXiv \d{4}\.\d{4,5}|doi \S+[\w)])")
+CITED = re.compile(
+    r"[A-Z][\w’'-]+(?:(?:,| and| et al\.) ?[\w’'.-]*)* (?:19|20)\d\d, (?:arXiv \d{4}\.\d{4,5}|doi \S+[\w)])"
+)
 
 
 class References:
@@ -122,14 +124,20 @@ def _training(inputs: Inputs) -> str:
     steps = inputs.cells.filter(inputs.cells["steps"] > 0)
     seeds = inputs.drops.filter(inputs.drops["transfer"] != "none")["n_seeds"]
     length = f"{span(list(steps['steps']))} steps of AdamW, " if steps.height else ""
-    return f"Fine-tuning ({listed(map(mode, modes))}; dense as the reference) took {length}with {span(list(seeds))} seeds."
+    return (
+        f"Fine-tuning ({listed(map(mode, modes))}; dense as the reference) took {length}with {span(list(seeds))} seeds."
+    )
 
 
 def _statistics(inputs: Inputs, refs: References) -> list[str]:
     draws = inputs.study.get("bootstrap", 10_000)
     draws = f"{draws:,}" if isinstance(draws, int) else str(draws)
     seeds = inputs.drops["n_seeds"].max() > 1
-    join = f", joined with a jackknife over seeds and Student’s t by the MOVER method{refs.cite(INTERVALS)}" if seeds else ""
+    join = (
+        f", joined with a jackknife over seeds and Student’s t by the MOVER method{refs.cite(INTERVALS)}"
+        if seeds
+        else ""
+    )
     found = [f"Intervals are 95 %: {draws} bootstrap draws over examples, shared by all cells that use them{join}."]
     q = inputs.claims["q"].drop_nulls().len()
     if q:

@@ -95,7 +95,11 @@ def _shown(row: dict, protocols: bool) -> dict:
     if row["method"] == "dense":
         loss |= {"loss_low": None, "loss_high": None}
         row = row | {"relative_score_low": None, "relative_score_high": None}
-    words = {"label": condition(row, protocols), "compression_label": compression(row), "transfer": mode(row["transfer"])}
+    words = {
+        "label": condition(row, protocols),
+        "compression_label": compression(row),
+        "transfer": mode(row["transfer"]),
+    }
     words["metric"] = metric_label(row["metric"])
     return row | loss | words | {"key": f"row-{key}", "notes": "; ".join(_notes(row))}
 
@@ -131,7 +135,9 @@ def cell(row: dict, column: Column) -> tuple[str, str]:
         return f"{value:,}", ""
     low, high = (row[f"{column.field}{end}"] for end in ("_low", "_high")) if column.limits else (None, None)
     known = None not in (low, high)
-    return number(value, column.digits), f"[{number(low, column.digits)}, {number(high, column.digits)}]" if known else ""
+    return number(
+        value, column.digits
+    ), f"[{number(low, column.digits)}, {number(high, column.digits)}]" if known else ""
 
 
 def data(shown: list[dict], found: list[Column]) -> dict:

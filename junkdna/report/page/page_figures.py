@@ -84,7 +84,9 @@ def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing]) -> PageFigure
 def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
     _, view, _ = named(stem)
     named_rows = _with_rows(drawing.panels)
-    panels = [_panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows[:MOST_PANELS])]
+    panels = [
+        _panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows[:MOST_PANELS])
+    ]
     keys = [[(_glyph(key), key.label, _switch(key, group, drawing)) for key in group] for group in drawing.keys]
     label = VIEWS[view].title if view in VIEWS else OTHER_VIEWS.get(view, capitalized(view))
     more = len(named_rows) - len(panels)
@@ -167,4 +169,3 @@ def palette_names(text: str) -> set[str]:
 
 def _rule(name: str, dark: bool) -> str:
     return f".{color_class(name)}{{--c:{palette.color(name, dark)};--ct:{palette.text_color(name, dark)}}}"
-

@@ -67,7 +67,9 @@ def _models(inputs: Inputs, models: list[str]) -> str:
         for name, entry in (settings.items() if isinstance(settings, dict) else ())
         if isinstance(entry, dict)
     }
-    words = [f"{'the ' + kinds[name] + ' ' if kinds.get(name) in ('encoder', 'decoder') else ''}{name}" for name in models]
+    words = [
+        f"{'the ' + kinds[name] + ' ' if kinds.get(name) in ('encoder', 'decoder') else ''}{name}" for name in models
+    ]
     return listed(words, 6)
 
 

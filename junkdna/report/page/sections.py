@@ -113,11 +113,12 @@ def _telling(rows: pl.DataFrame) -> pl.DataFrame:
 def _by_mode(rows: pl.DataFrame) -> str:
     words = [f"{number(1 - row['retention'])} with {mode(row['transfer'])}" for row in rows.iter_rows(named=True)]
     first = rows.row(0, named=True) | {"transfer": "none"}
-    return f"{capitalized(compression(first))} costs {condition(first, False)} this share of its skill: {listed(words)}."
+    return (
+        f"{capitalized(compression(first))} costs {condition(first, False)} this share of its skill: {listed(words)}."
+    )
 
 
 def _loss(row: dict) -> str:
     low, high = row["retention_low"], row["retention_high"]
     limits = "unbounded" if None in (low, high) else interval(1 - high, 1 - low)
     return f"{number(1 - row['retention'])} ({limits})"
-

@@ -164,7 +164,9 @@ def _line(place: Place, run: Sequence[Mark]) -> str:
     colors = {point.color for point in run}
     color = colors.pop() if len(colors) == 1 else "ink"
     marker = run[0].marker if len({point.marker for point in run}) == 1 else ""
-    tag = f' data-s="{escape(run[0].series)}" data-l="{escape(run[0].line)}"' + (f' data-k="{marker}"' if marker else "")
+    tag = f' data-s="{escape(run[0].series)}" data-l="{escape(run[0].line)}"' + (
+        f' data-k="{marker}"' if marker else ""
+    )
     path = "L".join("{:g},{:g}".format(*place.of(point)) for point in run)
     return f'<path class="ln {color_class(color)}"{tag} d="M{path}"{_dashes(run[0].line, LINE_PX)}/>'
 

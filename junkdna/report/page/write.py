@@ -99,7 +99,15 @@ def _files(tables: Path) -> list[str]:
 def _data(inputs: Inputs, table: dict, browsed: list) -> str:
     """The data for the script as JSON that cannot end its element."""
     conditions = [
-        {"label": c.label, "n": c.n, "seed": c.seed, "comps": c.labels, "total": c.total, "rows": c.rows, "texts": c.texts}
+        {
+            "label": c.label,
+            "n": c.n,
+            "seed": c.seed,
+            "comps": c.labels,
+            "total": c.total,
+            "rows": c.rows,
+            "texts": c.texts,
+        }
         for c in browsed
     ]
     data = {"study": inputs.name, "table": table, "browse": conditions, "modes": MODES}

@@ -43,7 +43,9 @@ def file(tmp_path_factory) -> Path:
     )  # fmt: skip
     drops = drops_table(study())
     tables, checked = write_inputs(folder, drops, claims)
-    cells = pl.read_parquet(tables / "cells.parquet").filter((pl.col("task") == "sciq") & (pl.col("knobs") == "context=none"))
+    cells = pl.read_parquet(tables / "cells.parquet").filter(
+        (pl.col("task") == "sciq") & (pl.col("knobs") == "context=none")
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_cells(cells.filter(pl.col("model") == "SmolLM2-135M"), RIGHT)
@@ -63,7 +65,12 @@ def opened(browser, file) -> Iterator:
         page = context.new_page()
         page.on("console", lambda message: problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: problems.append(request.url) if request.url[:5] not in ("file:", "data:", "blob:") else None)
+        page.on(
+            "request",
+            lambda request: (
+                problems.append(request.url) if request.url[:5] not in ("file:", "data:", "blob:") else None
+            ),
+        )
         page.goto(file.as_uri())
         return page
 
@@ -110,7 +117,9 @@ def test_the_first_screen_shows_the_answer_and_the_headline(opened):
 def test_columns_sort_both_ways_by_number(opened):
     page = opened(1280)
     head = page.locator("#all thead th", has_text="Difficulty").locator("button")
-    at = page.evaluate("[...document.querySelectorAll('#all thead th')].findIndex(t => t.textContent.includes('Difficulty'))")
+    at = page.evaluate(
+        "[...document.querySelectorAll('#all thead th')].findIndex(t => t.textContent.includes('Difficulty'))"
+    )
     read = "at => [...document.querySelectorAll('#all tbody tr')].map(r => parseFloat(r.cells[at].textContent.replace('−', '-')))"
     head.click()
     rising = page.evaluate(read, at)
@@ -137,7 +146,11 @@ def test_search_filters_and_copies_of_the_rows_shown(opened, file):
     assert table.height == shown
     drops = pl.read_parquet(file.parent / "tables/drops.parquet")
     row = table.row(0, named=True)
-    same = drops.filter((pl.col("task") == row["task"]) & (pl.col("compression") == row["compression"]) & (pl.col("experiment") == row["experiment"]))
+    same = drops.filter(
+        (pl.col("task") == row["task"])
+        & (pl.col("compression") == row["compression"])
+        & (pl.col("experiment") == row["experiment"])
+    )
     assert row["score"] == pytest.approx(same["score"][0], rel=1e-5)
     assert row["loss"] == pytest.approx(1 - same["retention"][0], rel=1e-4)
     page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
@@ -195,7 +208,9 @@ def test_the_view_switch_changes_all_figures_that_have_the_view(opened):
 def test_the_legend_switches_marks_off_and_on(opened):
     page = opened(1280)
     figure = page.locator("#figure-headline")
-    visible = lambda: figure.locator("svg.wide .pt").evaluate_all("e => e.filter(p => getComputedStyle(p).visibility !== 'hidden').length")
+    visible = lambda: figure.locator("svg.wide .pt").evaluate_all(
+        "e => e.filter(p => getComputedStyle(p).visibility !== 'hidden').length"
+    )
     before = visible()
     button = figure.locator(".keys button").first
     button.click()

@@ -66,7 +66,11 @@ def read_svg(drawing: Drawing, at: int, text: str) -> Counter:
             for part in element:
                 if part.get("class") == "ci":
                     low, high = (float(part.get(f"{along}{end}")) for end in "12")
-                    pair = ([x - shift] * 2, [y + low, y + high]) if along == "y" else ([x - shift + low, x - shift + high], [y] * 2)
+                    pair = (
+                        ([x - shift] * 2, [y + low, y + high])
+                        if along == "y"
+                        else ([x - shift + low, x - shift + high], [y] * 2)
+                    )
                     found["interval", series, numbers(*pair)] += 1
                 if part.get("class") == "cut":
                     found["cut", series, ()] += 1
@@ -111,11 +115,17 @@ def one(mark: Mark, values: str = "y", limits: tuple[float, float] = (0.0, 1.0))
 def test_a_changed_mark_is_noticed():
     """The comparison above can fail."""
     axis = Axis(label="", limits=(0.0, 1.0), ticks=())
-    drawing = Drawing(title="", panels=(Panel(title="", x=axis, y=axis),), marks=(Mark(panel=0, kind="point", x=0.5, y=0.5, marker="circle"),))
+    drawing = Drawing(
+        title="",
+        panels=(Panel(title="", x=axis, y=axis),),
+        marks=(Mark(panel=0, kind="point", x=0.5, y=0.5, marker="circle"),),
+    )
     moved = Mark(panel=0, kind="point", x=0.5, y=0.52, marker="circle")
     svg, _ = svg_panel.panel_svg(drawing.panels[0], [moved], 300.0, "")
     with pytest.raises(AssertionError):
-        assert_close(comparable(read_svg(drawing, 0, svg)), comparable(drawn(render.draw(drawing))[0]), drawing.panels[0])
+        assert_close(
+            comparable(read_svg(drawing, 0, svg)), comparable(drawn(render.draw(drawing))[0]), drawing.panels[0]
+        )
 
 
 @pytest.mark.parametrize("limits", [(0.0, 1.0), (1.0, 0.0)])
@@ -132,7 +142,7 @@ def test_arrows_point_out_of_the_panel(values, limits):
 def test_collapsed_points_are_hollow_and_partly_collapsed_ones_half_filled():
     for share, name in ((0.0, None), (0.5, "half"), (1.0, "hollow")):
         svg = one(Mark(panel=0, kind="point", x=0.5, y=0.5, marker="circle", collapsed=share))
-        assert (name is None) == ("hollow" not in svg and "half\"" not in svg.replace("half</text>", ""))
+        assert (name is None) == ("hollow" not in svg and 'half"' not in svg.replace("half</text>", ""))
         assert name is None or f" {name}" in svg
 
 
@@ -171,5 +181,3 @@ def test_every_marker_and_line_of_the_theme_can_be_drawn():
 
 def test_classes_of_colors_are_valid():
     assert svg_marks.color_class("rank-0.25") == "c-rank-0_25"
-
-

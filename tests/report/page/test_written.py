@@ -49,7 +49,9 @@ class Page(HTMLParser):
         return [attrs["id"] for _, attrs in self.tags if "id" in attrs]
 
 
-def write(folder: Path, conditions: list | pl.DataFrame, claims: pl.DataFrame | None = None, study: object = None, **options) -> Page:
+def write(
+    folder: Path, conditions: list | pl.DataFrame, claims: pl.DataFrame | None = None, study: object = None, **options
+) -> Page:
     """A page from simulated tables."""
     drops = conditions if isinstance(conditions, pl.DataFrame) else tables.drops_table(conditions)
     found, file = write_inputs(folder, drops, claims_table() if claims is None else claims, study)
@@ -58,7 +60,19 @@ def write(folder: Path, conditions: list | pl.DataFrame, claims: pl.DataFrame | 
 
 
 def small(**changes) -> tables.Condition:
-    return tables.Condition(**{"task": "a", "knobs": "", "label": "A", "chance": 0.25, "dense": 0.8, "half": 0.5, "experiment": "one", "levels": (0.5,)} | changes)
+    return tables.Condition(
+        **{
+            "task": "a",
+            "knobs": "",
+            "label": "A",
+            "chance": 0.25,
+            "dense": 0.8,
+            "half": 0.5,
+            "experiment": "one",
+            "levels": (0.5,),
+        }
+        | changes
+    )
 
 
 MODES = ("none", "dense", "sparse")
@@ -141,7 +155,13 @@ def test_a_link_to_a_row_stays_the_same_when_rows_are_added(tmp_path):
 
 def test_words_of_the_glossary_and_none_of_certainty(written):
     page, _, _ = written
-    for words in ("dense − score", "(score − baseline) / (dense − baseline)", "1 − retention", "no speedup", "N:M sparsity"):
+    for words in (
+        "dense − score",
+        "(score − baseline) / (dense − baseline)",
+        "1 − retention",
+        "no speedup",
+        "N:M sparsity",
+    ):
         assert words in page.text
     assert not re.search(r"proves|confirms", page.text, re.IGNORECASE)
 
@@ -150,10 +170,18 @@ def test_words_of_the_glossary_and_none_of_certainty(written):
     ("change", "verdict", "answer"),
     [
         ({}, "Supported", "Harder conditions lose more."),
-        ({"verdict": "contradicted", "estimate": -0.2, "low": -0.3, "high": -0.1}, "Contradicted", "Harder conditions do not lose more."),
+        (
+            {"verdict": "contradicted", "estimate": -0.2, "low": -0.3, "high": -0.1},
+            "Contradicted",
+            "Harder conditions do not lose more.",
+        ),
         ({"verdict": "undecided"}, "Undecided", "The data do not decide whether harder conditions lose more."),
         ({"scale_free": "reversed"}, "Undecided", "the answer depends on the scale."),
-        ({"verdict": "untestable", "estimate": None, "low": None, "high": None, "q": None, "reason": "too few"}, "Untestable", "This study cannot tell"),
+        (
+            {"verdict": "untestable", "estimate": None, "low": None, "high": None, "q": None, "reason": "too few"},
+            "Untestable",
+            "This study cannot tell",
+        ),
     ],
 )
 def test_the_first_screen_answers_the_question(tmp_path, change, verdict, answer):
@@ -207,7 +235,11 @@ def test_one_cell(tmp_path):
 
 @pytest.mark.parametrize(
     ("compressions", "what"),
-    [(("rtn-4bit", "rtn-3bit"), "quantization"), (("svd-rank0.25",), "low rank"), (("rtn-4bit", "magnitude-0.5"), "compression")],
+    [
+        (("rtn-4bit", "rtn-3bit"), "quantization"),
+        (("svd-rank0.25",), "low rank"),
+        (("rtn-4bit", "magnitude-0.5"), "compression"),
+    ],
 )
 def test_the_question_names_what_was_done(tmp_path, compressions, what):
     conditions = [small(task=task, label=task, methods=(), compressions=compressions) for task in "ab"]
@@ -217,7 +249,10 @@ def test_the_question_names_what_was_done(tmp_path, compressions, what):
 def test_undefined_and_unbounded_values(tmp_path):
     drops = tables.drops_table([small()])
     compressed = pl.col("method") != "dense"
-    nothing = [pl.when(compressed).then(None).otherwise(pl.col(n)).alias(n) for n in ("retention", "retention_low", "retention_high")]
+    nothing = [
+        pl.when(compressed).then(None).otherwise(pl.col(n)).alias(n)
+        for n in ("retention", "retention_low", "retention_high")
+    ]
     assert "dense is not above its baseline" in write(tmp_path, drops.with_columns(nothing)).text
     assert "share lost is unbounded" in write(tmp_path, drops.with_columns(nothing[1:])).text
 
@@ -226,15 +261,29 @@ def test_trust_names_seeds_steps_collapse_and_cut_texts(tmp_path):
     drops = tables.drops_table([small(transfers=MODES, n_seeds=2), small(task="b", label="B", n_seeds=1)])
     drops = drops.with_columns(truncated=0.4, collapsed=pl.when(pl.col("transfer") == "sparse").then(2).otherwise(0))
     text = write(tmp_path, drops).text.partition("How far to trust this.")[2]
-    for words in ("fine-tuned results rest on two seeds of 32 steps each", "collapsed: they give one answer", "40 % of the texts were cut", "Skill is the score above the baseline: chance"):
+    for words in (
+        "fine-tuned results rest on two seeds of 32 steps each",
+        "collapsed: they give one answer",
+        "40 % of the texts were cut",
+        "Skill is the score above the baseline: chance",
+    ):
         assert words in text
 
 
 def test_methods_cite_what_was_used_and_nothing_else(tmp_path):
-    study = {"study": {"study": "s", "bootstrap": 500}, "tasks": {"a": {"notes": "Questions (Clark et al. 2018, arXiv 1803.05457)."}}}
+    study = {
+        "study": {"study": "s", "bootstrap": 500},
+        "tasks": {"a": {"notes": "Questions (Clark et al. 2018, arXiv 1803.05457)."}},
+    }
     page = write(tmp_path, [small(methods=("wanda",), n_seeds=1)], study=study)
     paragraph = page.text.partition("Copy the paragraph")[2].partition("Definitions")[0]
-    for words in ("Wanda", "arXiv 2306.11695", "Clark et al. 2018, arXiv 1803.05457", "500 bootstrap draws", "arXiv 2310.02277"):
+    for words in (
+        "Wanda",
+        "arXiv 2306.11695",
+        "Clark et al. 2018, arXiv 1803.05457",
+        "500 bootstrap draws",
+        "arXiv 2310.02277",
+    ):
         assert words in paragraph
     assert "SparseGPT" not in paragraph
     assert "MOVER" not in paragraph  # one seed: no spread between seeds
@@ -248,7 +297,13 @@ def test_provenance_names_versions_devices_hashes_and_the_command(tmp_path, monk
     write_cells(pl.read_parquet(tables_of / "cells.parquet"), {"dense": [1, 1], "magnitude-0.5": [1, 0]})
     write_report(tables_of, file, tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text()).text
-    for words in ("python 3.11.7, torch 2.13.0", "cpu test", "ab" * 32, "study_file=results/studies/mine/study-0.json", "3.0 seconds of work"):
+    for words in (
+        "python 3.11.7, torch 2.13.0",
+        "cpu test",
+        "ab" * 32,
+        "study_file=results/studies/mine/study-0.json",
+        "3.0 seconds of work",
+    ):
         assert words in text
 
 
@@ -264,11 +319,21 @@ def test_texts_are_shown_only_if_the_study_allows_it(tmp_path, monkeypatch):
     found, file = write_inputs(tmp_path, drops, claims_table())
     write_cells(pl.read_parquet(found / "cells.parquet"), {"dense": [1, 1, 0], "magnitude-0.5": [1, 0, 1]})
     rows = [
-        {"id": f"q{at}", "split": "evaluate", "position": at, "text": f"SECRET {HOSTILE} {at}?", "choices": list("wxyz"), "answer": at % 4}
+        {
+            "id": f"q{at}",
+            "split": "evaluate",
+            "position": at,
+            "text": f"SECRET {HOSTILE} {at}?",
+            "choices": list("wxyz"),
+            "answer": at % 4,
+        }
         for at in range(3)
     ]
     footer = {FOOTER_KEY: json.dumps({"folder": None, "raw": {}, "rows": {}}).encode()}
-    write_parquet(pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(footer), tmp_path / "results/examples/a/evaluate.parquet")
+    write_parquet(
+        pa.Table.from_pylist(rows, SCHEMA).replace_schema_metadata(footer),
+        tmp_path / "results/examples/a/evaluate.parquet",
+    )
     write_report(found, file, tmp_path / "report.html")
     hidden = (tmp_path / "report.html").read_text()
     assert "SECRET" not in hidden
@@ -314,7 +379,12 @@ def test_metric_human_scores_and_the_order_of_conditions(tmp_path):
 
 
 def test_a_notice_and_a_banner_stand_first(tmp_path):
-    page = write(tmp_path, [small()], notice="INCOMPLETE: 1 of 2 cells", banner='<section class="incomplete"><h2>INCOMPLETE</h2></section>')
+    page = write(
+        tmp_path,
+        [small()],
+        notice="INCOMPLETE: 1 of 2 cells",
+        banner='<section class="incomplete"><h2>INCOMPLETE</h2></section>',
+    )
     assert page.text.strip().startswith("INCOMPLETE: 1 of 2 cells – mine")
     assert page.text.index("INCOMPLETE ") < page.text.index("Performance falls steadily")
 
