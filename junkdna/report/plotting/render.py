@@ -163,7 +163,7 @@ def _line(ax: Axes, run: Sequence[Mark]) -> None:
     color = palette.color(colors.pop() if len(colors) == 1 else "ink")
     style = {"color": color, "linestyle": theme.line_style(run[0].line), "linewidth": 1.1, "alpha": 0.8, "zorder": 2}
     x, y = [point.x for point in run], [point.y for point in run]
-    ax.plot(x, y, label=f"line|{run[0].series}", transform=_shifted(ax, run[0]), **style)
+    ax.plot(x, y, label=f"line|{run[0].series}", transform=_shifted(ax, run[-1]), **style)
 
 
 def _marker(name: str, color: str, collapsed: float) -> dict:
