@@ -69,7 +69,7 @@ class Figure:
     all of these requirements:
     `conditions`: at least this many conditions (task x knobs).
     `levels`: at least one of these kinds of level (`levels.LEVEL_KINDS`); empty for no requirement.
-    `modes`: rows without fine-tuning ("none"), rows of a compressed and fine-tuned model ("tuned"), or either of the two
+    `modes`: rows without fine-tuning ("none"), rows of a compressed and fine-tuned model ("tuned"), or either of them
     ("compressed"); empty for no requirement.
     `published`: whether a published curve must cover one of the experiment's curves.
     `lengths`: at least this many lengths of training of one protocol (key `recovery`).
