@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PACKAGE = "report.figures"
-VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned"), "table": TABLES}
+VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned", "compressed"), "table": TABLES}
 
 
 class Outline(NamedTuple):
@@ -69,8 +69,8 @@ class Figure:
     all of these requirements:
     `conditions`: at least this many conditions (task x knobs).
     `levels`: at least one of these kinds of level (`levels.LEVEL_KINDS`); empty for no requirement.
-    `modes`: rows without fine-tuning ("none"), or rows of a compressed and fine-tuned model ("tuned"); empty for no
-    requirement.
+    `modes`: rows without fine-tuning ("none"), rows of a compressed and fine-tuned model ("tuned"), or either of them
+    ("compressed"); empty for no requirement.
     `published`: whether a published curve must cover one of the experiment's curves.
     `lengths`: at least this many lengths of training of one protocol (key `recovery`).
     `methods`: at least this many methods other than bands.
@@ -108,7 +108,12 @@ class Figure:
     def is_drawn(self, outline: Outline) -> bool:
         """Whether an experiment has this figure."""
         tuned = {*outline.modes} - {"none", "dense"}
-        has_modes = {"": True, "none": "none" in outline.modes, "tuned": bool(tuned)}[self.modes]
+        has_modes = {
+            "": True,
+            "none": "none" in outline.modes,
+            "tuned": bool(tuned),
+            "compressed": bool({*outline.modes} - {"dense"}),
+        }[self.modes]
         has_levels = not self.levels or not outline.levels().isdisjoint(self.levels)
         has_published = outline.published or not self.published
         enough = outline.conditions >= self.conditions and outline.lengths >= self.lengths

@@ -30,24 +30,30 @@ def views(stem: str) -> list[str]:
 
 def test_names_need_no_table():
     modes = {"a": ({"none"}, 1), "b": ({"dense", "sparse"}, 2), "c": ({"none", "sparse"}, 9), "d": ({"dense"}, 1)}
-    b, c = ["difficulty_b", *views("transfer_b")], ["difficulty_c", *views("sparsity_c"), *views("transfer_c")]
+    names = {"a": ("sparsity", "behavior"), "b": ("difficulty", "transfer", "behavior")}
+    names["c"] = ("difficulty", "sparsity", "transfer", "behavior")
+    of = [stem for experiment in "abc" for name in names[experiment] for stem in views(f"{name}_{experiment}")]
     outlines = {name: catalog.Outline(*outline) for name, outline in modes.items()}
-    assert catalog.figure_names(outlines) == [*OF_STUDY, *views("sparsity_a"), *b, *c]
+    assert catalog.figure_names(outlines) == [*OF_STUDY, *of]
 
 
 @pytest.mark.parametrize(
     ("modes", "tags", "families"),
     [
         ({"none"}, {"dense"}, []),
-        ({"none"}, {"dense", "magnitude-0.5"}, ["sparsity"]),
-        ({"none"}, {"nm-keep2of4"}, ["sparsity"]),
-        ({"none"}, {"dense", "rtn-4bit,group=64"}, ["budget"]),
-        ({"none"}, {"svd-rank0.25", "wanda-0.5,calibration=c4"}, ["sparsity", "budget"]),
+        ({"none"}, {"dense", "magnitude-0.5"}, ["sparsity", "behavior"]),
+        ({"none"}, {"nm-keep2of4"}, ["sparsity", "behavior"]),
+        ({"none"}, {"dense", "rtn-4bit,group=64"}, ["budget", "behavior"]),
+        ({"none"}, {"svd-rank0.25", "wanda-0.5,calibration=c4"}, ["sparsity", "budget", "rank", "behavior"]),
         ({"none"}, {"band-0.2to0.3"}, ["bands"]),
-        ({"none"}, {"band-0.2to0.3", "magnitude-0.1", "gptq-4bit,calibration=c4"}, ["sparsity", "budget", "bands"]),
+        (
+            {"none"},
+            {"band-0.2to0.3", "magnitude-0.1", "gptq-4bit,calibration=c4"},
+            ["sparsity", "budget", "bands", "behavior"],
+        ),
         ({"dense", "sparse"}, {"band-0.2to0.3"}, []),
-        ({"dense", "sparse_to_dense"}, {"dense", "rtn-4bit"}, ["transfer"]),
-        ({"none", "dense", "sparse_to_dense"}, {"rtn-4bit"}, ["budget", "transfer"]),
+        ({"dense", "sparse_to_dense"}, {"dense", "rtn-4bit"}, ["transfer", "behavior"]),
+        ({"none", "dense", "sparse_to_dense"}, {"rtn-4bit"}, ["budget", "transfer", "behavior"]),
         ({"dense"}, {"dense", "magnitude-0.5"}, []),
     ],
 )
@@ -90,8 +96,8 @@ def test_outlines_count_conditions_and_not_models():
     tables.append(Condition("a", "options=2", "A2", 0.25, 0.8, 0.5, "alone"))
     tags = {"dense", *(f"magnitude-0.{level}" for level in range(1, 10))}
     assert catalog.outlines(drops_table(tables)) == {
-        "x": (set(MODES), 2, tags, False),
-        "alone": ({"none"}, 1, tags, False),
+        "x": (set(MODES), 2, tags, False, 1, False),
+        "alone": ({"none"}, 1, tags, False, 1, False),
     }
 
 
@@ -131,7 +137,7 @@ def test_all_declared_files_are_written_and_equal_when_drawn_again(tmp_path):
 def test_one_condition_without_knobs_at_one_level(tmp_path):
     table = tmp_path / "drops.parquet"
     write_tables(drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.5,), n_seeds=1)]), table)
-    assert len(draw.draw_all(table, tmp_path)) == 4 * (len(OF_STUDY) + len(views("sparsity_one")))
+    assert len(draw.draw_all(table, tmp_path)) == 4 * len([*OF_STUDY, *views("sparsity_one"), *views("behavior_one")])
 
 
 @pytest.mark.usefixtures("svg_alone")
@@ -147,7 +153,7 @@ def test_columns_of_nulls_without_a_type(tmp_path):
         "relative_score_high",
     )
     write_tables(drops.with_columns(pl.lit(None).alias(n) for n in names).with_columns(dense_score=0.0), table)
-    assert len(draw.draw_all(table, tmp_path)) == 4 * (len(OF_STUDY) + len(views("sparsity_one")))
+    assert len(draw.draw_all(table, tmp_path)) == 4 * len([*OF_STUDY, *views("sparsity_one"), *views("behavior_one")])
 
 
 def test_no_figure_claims_more_than_it_shows():
@@ -184,7 +190,11 @@ def test_an_experiment_of_dense_rows_alone_has_no_figure(tmp_path):
     table = tmp_path / "drops.parquet"
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, name, levels=(0.5,)) for name in ("good", "bare")])
     write_tables(drops.filter((pl.col("experiment") == "good") | (pl.col("method") == "dense")), table)
-    assert {path.stem for path in draw.draw_all(table, tmp_path / "f")} == {*OF_STUDY, *views("sparsity_good")}
+    assert {path.stem for path in draw.draw_all(table, tmp_path / "f")} == {
+        *OF_STUDY,
+        *views("sparsity_good"),
+        *views("behavior_good"),
+    }
 
 
 def test_an_empty_table_is_an_error(tmp_path):

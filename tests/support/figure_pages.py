@@ -64,7 +64,10 @@ def _expected(drawing: Drawing, at: int, rows: pl.DataFrame) -> Counter:
     low, high = sorted((panel.y if along_y else panel.x).limits)
     for row in rows.iter_rows(named=True):
         kind, series = row["kind"], row["series"]
-        if kind in ("point", "run") and None not in (row["x"], row["y"]):
+        value = row["y" if along_y else "x"]
+        if kind == "run" and not low <= value <= high:
+            own["cut", series] += 1
+        elif kind in ("point", "run") and None not in (row["x"], row["y"]):
             own[kind, series, rounded(row["x"], row["y"])] += 1
             if kind == "point" and None not in (row["low"], row["high"]):
                 ends = [min(max(end, low), high) for end in (row["low"], row["high"])]

@@ -25,6 +25,7 @@ FIGURE = Figure(
     "(kl): mean Kullback-Leibler divergence of the probabilities over the options, dense from compressed, in nats. "
     "Color shows the level. Bars are 95 % intervals. Panels without a curve have no such number.",
     order=7,
+    modes="compressed",
     levels=("sparsity", "keep_of", "bits", "rank"),
     table="behavior",
     views=("flips", "kl"),

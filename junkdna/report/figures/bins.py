@@ -25,6 +25,7 @@ FIGURE = Figure(
     "that goes on. Crosses mark bins in which the dense model is not above its baseline. If difficulty made no "
     "difference, points of one color would have the same height.",
     order=1.5,
+    modes="compressed",
     levels=("sparsity", "keep_of", "bits", "rank"),
     rated=True,
     table="difficulty",

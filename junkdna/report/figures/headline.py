@@ -118,7 +118,7 @@ def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence
     return Panel(
         title="",
         x=Axis(
-            label=f"difficulty: {text.measure_label(measure)}{formula}   harder →",
+            label=f"difficulty: {text.measure_label(measure)}{formula}; harder →",
             limits=(low, high),
             ticks=ticks.round_ticks(low, high),
         ),

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINE_IN = 0.125  # height of a line of small text
 TIER_GAP_IN = 0.06
 NAME_PT = 7.0
 BOLD = {"fontweight": "bold"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Transform
 
-ARROW = {"y": ("v", "^"), "x": ("<", ">")}  # where an interval goes on below or above the limits
+ARROW = {"y": ("v", "^"), "x": ("<", ">")}  # at the first and the second limit of an axis
 LABEL_GAP_PT = 4.0
 
 
@@ -90,15 +90,28 @@ def _interval(ax: Axes, panel: Panel, mark: Mark, color: str, place: Transform) 
     flip = 1 if panel.values == "y" else -1
     bar = {"color": color, "linewidth": 1.1, "zorder": 3, "solid_capstyle": "butt", "transform": place}
     ax.plot(*[[across] * 2, inside][::flip], label=f"interval|{mark.series}", **bar)
-    falling = getattr(panel, panel.values).limits[0] > getattr(panel, panel.values).limits[1]
-    arrows = ARROW[panel.values][:: -1 if falling else 1]
-    for end, edge, arrow in zip((mark.low, mark.high), inside, arrows, strict=True):
+    for end, edge in zip((mark.low, mark.high), inside, strict=True):
         if end != edge:
-            head = {"marker": arrow, "markersize": 4, "markeredgewidth": 0, "clip_on": False, "transform": place}
-            ax.plot(*[[across], [edge]][::flip], color=color, label=f"cut|{mark.series}", zorder=4, **head)
+            _cut(ax, panel, mark, edge, 4.0)
+
+
+def _cut(ax: Axes, panel: Panel, mark: Mark, edge: float, size: float) -> None:
+    """An arrow at the edge of the panel, beyond which an interval or a seed lies."""
+    limits = getattr(panel, panel.values).limits
+    arrow = ARROW[panel.values][edge == limits[1]]
+    across, flip = (mark.x, 1) if panel.values == "y" else (mark.y, -1)
+    head = {"marker": arrow, "markersize": size, "markeredgewidth": 0, "clip_on": False, "linestyle": "none"}
+    place = {"transform": _shifted(ax, mark), "zorder": 4, "label": f"cut|{mark.series}"}
+    ax.plot(*[[across], [edge]][::flip], color=palette.color(mark.color), **head, **place)
 
 
 def _run(ax: Axes, panel: Panel, mark: Mark) -> None:
+    """A small dot, or an arrow if the seed is beyond the edge."""
+    low, high = sorted(getattr(panel, panel.values).limits)
+    value = getattr(mark, panel.values)
+    if not low <= value <= high:
+        _cut(ax, panel, mark, low if value < low else high, 3.0)
+        return
     dot = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.75, "linestyle": "none"}
     place = {"transform": _shifted(ax, mark), "zorder": 4, "label": f"run|{mark.series}"}
     ax.plot([mark.x], [mark.y], color=palette.color(mark.color), **dot, **place)
@@ -163,7 +176,7 @@ def _line(ax: Axes, run: Sequence[Mark]) -> None:
     color = palette.color(colors.pop() if len(colors) == 1 else "ink")
     style = {"color": color, "linestyle": theme.line_style(run[0].line), "linewidth": 1.1, "alpha": 0.8, "zorder": 2}
     x, y = [point.x for point in run], [point.y for point in run]
-    ax.plot(x, y, label=f"line|{run[0].series}", transform=_shifted(ax, run[0]), **style)
+    ax.plot(x, y, label=f"line|{run[0].series}", transform=_shifted(ax, run[-1]), **style)
 
 
 def _marker(name: str, color: str, collapsed: float) -> dict:

@@ -93,11 +93,6 @@ def full_level_label(tag: str) -> str:
     return level_label(tag) + (" pruned" if series_of(tag).kind == "sparsity" else "")
 
 
-def level_text(tag: str) -> str:
-    """The level as in file names: `0.5`, `keep2of4`, `4bit`."""
-    return parse_compression(tag).level
-
-
 def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
     """Values of every option over the series that have it, each with a method that uses the value."""
     values: dict[str, dict] = {}

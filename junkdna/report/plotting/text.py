@@ -1,4 +1,4 @@
-"""Text in figures: titles, metric labels, shortened labels, and the footer's facts."""
+"""Text in figures: metric labels, formulas, and the facts of captions."""
 
 from __future__ import annotations
 
@@ -61,13 +61,6 @@ def human_figures(rows: pl.DataFrame) -> str:
     for row in sorted(known.iter_rows(named=True), key=lambda row: natural(row["title"])):
         by_source.setdefault(row["human_source"], []).append(f"{row['title']} {row['human']:.3f}")
     return "; ".join(f"{' / '.join(tasks)} from {source}" for source, tasks in by_source.items())
-
-
-def shorten(label: str, length: int = 44) -> str:
-    """Cut a label to `length` characters. It is never empty and never starts with `_`, which matplotlib would hide."""
-    text = " ".join(label.split()) or "(no label)"
-    text = text if len(text) <= length else text[: length - 1] + "…"
-    return " " + text if text.startswith("_") else text
 
 
 def span(values: Iterable[float | int], form: str = "{:,}") -> str:

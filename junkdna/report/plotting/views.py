@@ -74,12 +74,12 @@ def axis_label(view: str, rows: pl.DataFrame) -> str:
 
 
 def limits(rows: pl.DataFrame, view: str, extra: list[float] | None = None) -> tuple[float, float]:
-    """Limits that contain all points, seeds, dense, the baseline and chance, and the intervals as far as reasonable."""
+    """Limits that contain all points, dense, the baseline and chance, and intervals and seeds as far as reasonable."""
     must, ends = list(extra or []), []
     for row in rows.iter_rows(named=True):
         point, *interval = value(row, view)
-        known = [point, dense(row, view), baseline(row, view), *seeds(row, view)]
+        known = [point, dense(row, view), baseline(row, view)]
         known += [row["chance"]] if view == "score" else []
         must += [each for each in known if each is not None]
-        ends += [each for each in interval if each is not None]
+        ends += [each for each in (*interval, *seeds(row, view)) if each is not None]
     return within(must, ends)
