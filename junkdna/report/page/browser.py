@@ -1,8 +1,8 @@
 """The browser of flipped answers: per condition, the examples whose verdict changed at some level.
 
-An example flipped if the dense model answers right and a compressed one wrong, or the other way round. Of each condition
-the first `ROWS` flipped examples in the order of a hash of task and id are taken: a random sample that nobody picked, the
-same for every model and method of a task.
+An example flipped if the dense model answers right and a compressed one wrong, or the other way round. Of each
+condition the first `ROWS` flipped examples in the order of a hash of task and id are taken: a random sample that nobody
+picked, in the same order for every model and method of a task.
 """
 
 from __future__ import annotations

@@ -66,7 +66,5 @@ def _order(row: dict) -> tuple:
 
 
 def _bar(row: dict, rowspan: int, protocols: bool) -> Flips:
-    return Flips(
-        condition(row, protocols), compression(row), 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]),
-        rowspan,
-    )  # fmt: skip
+    words = (condition(row, protocols), compression(row))
+    return Flips(*words, 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]), rowspan)

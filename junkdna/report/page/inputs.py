@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Inputs:
     """The tables of a study and its settings.
 
-    `document` is the JSON of the checked study. `texts` says whether the page may show texts of examples. Cell files and
-    examples are found below the working directory, as in every command.
+    `document` is the JSON of the checked study. `texts` says whether the page may show texts of examples. Cell files
+    and examples are found below the working directory, as in every command.
     """
 
     drops: pl.DataFrame

@@ -112,8 +112,8 @@ def _scoring(inputs: Inputs) -> str:
     used = [baselines.get(kind, kind) for kind in inputs.drops["baseline"].unique(maintain_order=True)]
     metrics = listed(sorted({name.replace("_", " ") for name in inputs.drops["metric"]}))
     return (
-        f"Scores are {metrics}. The share of skill lost is 1 − (s − b) / (d − b) for the score s, the dense score d and "
-        f"the baseline b, which is {' or '.join(used)}."
+        f"Scores are {metrics}. The share of skill lost is 1 − (s − b) / (d − b) for the score s, the dense score d "
+        f"and the baseline b, which is {' or '.join(used)}."
     )
 
 
@@ -143,7 +143,7 @@ def _statistics(inputs: Inputs, refs: References) -> list[str]:
     if q:
         margin = inputs.claims["margin"][0]
         found.append(
-            f"An effect supports a claim if it is beyond the margin of {margin:g} at a false discovery rate of 5 % over "
-            f"{q} tests{refs.cite(CORRECTION)}."
+            f"An effect supports a claim if it is beyond the margin of {margin:g} at a false discovery rate of 5 % "
+            f"over {q} tests{refs.cite(CORRECTION)}."
         )
     return found

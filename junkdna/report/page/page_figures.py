@@ -157,7 +157,7 @@ def _switch(key: Key, group: Sequence[Key], drawing: Drawing) -> str:
 def color_rules(figures: Iterable[PageFigure]) -> str:
     """CSS rules for the colors that the figures use, on white, on a dark ground and in print."""
     text = " ".join(svg for figure in figures for view in figure.views for panel in view.panels for svg in panel.svgs)
-    names = sorted({name for name in palette_names(text)} | set(palette.PLAIN))
+    names = sorted(palette_names(text) | set(palette.PLAIN))
     light, dark = ("".join(_rule(name, side) for name in names) for side in (False, True))
     return f"{light}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n"
 

@@ -12,9 +12,9 @@ from junkdna.report.glossary import WORDS
 from junkdna.report.page import browser, numbers
 from junkdna.report.page.flips import flips
 from junkdna.report.page.inputs import Inputs, read_inputs
-from junkdna.report.page.page_figures import color_rules, page_figures
 from junkdna.report.page.methods_text import methods_text
 from junkdna.report.page.package_files import environment, script, style
+from junkdna.report.page.page_figures import color_rules, page_figures
 from junkdna.report.page.provenance import provenance
 from junkdna.report.page.question import answer, done, question
 from junkdna.report.page.sections import sections
@@ -26,6 +26,7 @@ from junkdna.storage.atomic import atomic_write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from junkdna.report.page.page_figures import PageFigure
     from junkdna.report.plotting.drawing import Drawing
 
 
@@ -58,22 +59,33 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     found, axis = verdicts(inputs)
     outline = outlines(inputs.drops, set(inputs.difficulty["experiment"]))
     figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
+    head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
+    head |= {"question": question(inputs), "done": done(inputs), "answer": answer(found), "trust": trust(inputs)}
+    head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
+    head |= {"style": style() + color_rules(figures.values()), "words": WORDS, "provenance": provenance(inputs)}
+    body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
+    return head | body | _figures(figures) | _answers_and_numbers(inputs)
+
+
+def _figures(figures: dict[str, PageFigure]) -> dict:
+    """All figures by stem, the headline, and the others of the whole study."""
     overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
     headline = overall.pop("headline")
     overall.pop("claims", None)  # the page has these tests as a table, with the same axis
+    return {"figures": figures, "headline": headline, "overall": list(overall.values())}
+
+
+def _answers_and_numbers(inputs: Inputs) -> dict:
+    """Flipped answers, the table of all numbers, the data of both for the script, and methods."""
     shown, columns = numbers.rows(inputs), numbers.columns(inputs)
     browsed, more_conditions = browser.conditions(inputs)
     bars, more_bars = flips(inputs)
-    method_sentences, references = methods_text(inputs)
+    sentences, references = methods_text(inputs)
     return {
-        "name": inputs.name, "notice": notice, "banner": banner, "style": style() + color_rules(figures.values()), "script": script(),
-        "question": question(inputs), "done": done(inputs), "answer": answer(found), "verdicts": found, "axis": axis,
-        "trust": trust(inputs), "sections": sections(inputs, outline, found), "figures": figures,
-        "overall": list(overall.values()), "headline": headline, "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown),
-        "cell": numbers.cell, "bars": bars, "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed,
-        "more_conditions": more_conditions, "browser_rows": browser.ROWS, "texts": inputs.texts,
-        "methods": method_sentences, "references": references, "words": WORDS, "provenance": provenance(inputs),
-        "files": _files(inputs.tables), "data": _data(inputs, numbers.data(shown, columns), browsed), "margin": _margin(inputs),
+        "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown), "cell": numbers.cell, "bars": bars,
+        "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed, "more_conditions": more_conditions,
+        "browser_rows": browser.ROWS, "methods": sentences, "references": references,
+        "data": _data(inputs, numbers.data(shown, columns), browsed),
     }  # fmt: skip
 
 
@@ -85,10 +97,6 @@ def _drawing(inputs: Inputs, stem: str) -> Drawing:
 
 def _most(bars: list) -> float:
     return max([10.0, *(max(bar.broken, bar.fixed) for bar in bars)])
-
-
-def _margin(inputs: Inputs) -> float | None:
-    return inputs.claims["margin"][0] if inputs.claims.height else None
 
 
 def _files(tables: Path) -> list[str]:

@@ -39,7 +39,7 @@ def file(tmp_path_factory) -> Path:
         {}, {"unit": "options of sciq", "verdict": "undecided", "examples_needed": 900},
         {"claim": "irreversible", "estimate": 0.4, "low": -3.0, "high": 4.0, "verdict": "undecided"},
         {"claim": "small_weights_specific", "verdict": "contradicted", "estimate": -0.2, "low": -0.3, "high": -0.1},
-        {"claim": "not_in_quantization", "verdict": "untestable", "estimate": None, "low": None, "high": None, "q": None},
+        {"claim": "not_in_quantization", "verdict": "untestable", **dict.fromkeys(("estimate", "low", "high", "q"))},
     )  # fmt: skip
     drops = drops_table(study())
     tables, checked = write_inputs(folder, drops, claims)
@@ -100,7 +100,8 @@ def test_texts_of_a_drawing_stay_in_it_and_are_legible(opened, width):
     found = page.evaluate(
         """() => [...document.querySelectorAll('svg.fig')].filter(s => s.getClientRects().length).flatMap(s =>
           [...s.querySelectorAll('text')].map(t => { const r = t.getBoundingClientRect(); return {text: t.textContent,
-            left: r.left, right: r.right, size: parseFloat(getComputedStyle(t).fontSize) * s.getBoundingClientRect().width / s.viewBox.baseVal.width}; }))"""
+            left: r.left, right: r.right, size: parseFloat(getComputedStyle(t).fontSize)
+              * s.getBoundingClientRect().width / s.viewBox.baseVal.width}; }))"""
     )
     assert len(found) > 50
     assert [each for each in found if each["left"] < 0 or each["right"] > width + 1] == []
@@ -120,7 +121,8 @@ def test_columns_sort_both_ways_by_number(opened):
     at = page.evaluate(
         "[...document.querySelectorAll('#all thead th')].findIndex(t => t.textContent.includes('Difficulty'))"
     )
-    read = "at => [...document.querySelectorAll('#all tbody tr')].map(r => parseFloat(r.cells[at].textContent.replace('−', '-')))"
+    value = "parseFloat(r.cells[at].textContent.replace('−', '-'))"
+    read = f"at => [...document.querySelectorAll('#all tbody tr')].map(r => {value})"
     head.click()
     rising = page.evaluate(read, at)
     assert rising == sorted(rising)
@@ -208,9 +210,11 @@ def test_the_view_switch_changes_all_figures_that_have_the_view(opened):
 def test_the_legend_switches_marks_off_and_on(opened):
     page = opened(1280)
     figure = page.locator("#figure-headline")
-    visible = lambda: figure.locator("svg.wide .pt").evaluate_all(
-        "e => e.filter(p => getComputedStyle(p).visibility !== 'hidden').length"
-    )
+    shown = "e => e.filter(p => getComputedStyle(p).visibility !== 'hidden').length"
+
+    def visible() -> int:
+        return figure.locator("svg.wide .pt").evaluate_all(shown)
+
     before = visible()
     button = figure.locator(".keys button").first
     button.click()

@@ -3,9 +3,9 @@
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
+from itertools import pairwise
 from math import log10
 
-import polars as pl
 import pytest
 from figure_pages import drawn, expected
 from figure_tables import Condition, drops_table, study
@@ -39,42 +39,56 @@ def read_svg(drawing: Drawing, at: int, text: str) -> Counter:
     """What a panel's SVG shows: (kind, series, numbers), as `figure_pages.drawn` reads from matplotlib."""
     panel, root, found = drawing.panels[at], ET.fromstring(text), Counter()
     ends = [tuple(map(float, root.get(f"data-{name}").split(","))) for name in "xy"]
-    along = panel.values
 
     def numbers(x: list[float], y: list[float]) -> tuple:
         return (*(value(panel.x, ends[0], each) for each in x), *(value(panel.y, ends[1], each) for each in y))
 
     for element in root.iter():
         classes = element.get("class", "").split()
-        kind = KINDS.get(classes[0]) if classes else None
-        series = element.get("data-s", "")
-        shift = float(element.get("data-h", 0)) * 96 / 72
-        if "missing" in classes:
-            found["missing", series, ()] += 1
-        elif kind == "label":
-            found["label", element.text, ()] += 1
-        elif kind == "rule":
-            found["rule", series, ()] += 1
-        elif kind == "run":
-            found["run", series, numbers([float(element.get("cx")) - shift], [float(element.get("cy"))])] += 1
-        elif kind == "span":
-            x = [float(element.get(name)) for name in ("x1", "x2")]
-            found["span", series, numbers(x, [float(element.get("y1"))])] += 1
-        elif kind == "point":
-            x, y = map(float, re.findall(r"-?[\d.]+", element.get("transform")))
-            found["point", series, numbers([x - shift], [y])] += 1
-            for part in element:
-                if part.get("class") == "ci":
-                    low, high = (float(part.get(f"{along}{end}")) for end in "12")
-                    pair = (
-                        ([x - shift] * 2, [y + low, y + high])
-                        if along == "y"
-                        else ([x - shift + low, x - shift + high], [y] * 2)
-                    )
-                    found["interval", series, numbers(*pair)] += 1
-                if part.get("class") == "cut":
-                    found["cut", series, ()] += 1
+        kind = "missing" if "missing" in classes else KINDS.get(classes[0]) if classes else None
+        for entry in READ[kind](element, panel.values) if kind else ():
+            found[entry[0], entry[1], numbers(*entry[2:]) if entry[2:] else ()] += 1
     return found
+
+
+def _series(element: ET.Element) -> str:
+    return element.get("data-s", "")
+
+
+def _shift(element: ET.Element) -> float:
+    return float(element.get("data-h", 0)) * 96 / 72
+
+
+def _read_point(element: ET.Element, along: str) -> list[tuple]:
+    x, y = map(float, re.findall(r"-?[\d.]+", element.get("transform")))
+    x, series = x - _shift(element), _series(element)
+    found = [("point", series, [x], [y])]
+    for part in element:
+        if part.get("class") == "ci":
+            low, high = (float(part.get(f"{along}{end}")) for end in "12")
+            places = ([x] * 2, [y + low, y + high]) if along == "y" else ([x + low, x + high], [y] * 2)
+            found.append(("interval", series, *places))
+        found += [("cut", series)] if part.get("class") == "cut" else []
+    return found
+
+
+def _read_run(element: ET.Element, along: str) -> list[tuple]:
+    return [("run", _series(element), [float(element.get("cx")) - _shift(element)], [float(element.get("cy"))])]
+
+
+def _read_span(element: ET.Element, along: str) -> list[tuple]:
+    x = [float(element.get(name)) for name in ("x1", "x2")]
+    return [("span", _series(element), x, [float(element.get("y1"))])]
+
+
+READ = {
+    "point": _read_point,
+    "run": _read_run,
+    "span": _read_span,
+    "rule": lambda element, along: [("rule", _series(element))],
+    "missing": lambda element, along: [("missing", _series(element))],
+    "label": lambda element, along: [("label", element.text)],
+}
 
 
 def comparable(counter: Counter) -> list[tuple]:
@@ -157,7 +171,7 @@ def test_names_above_do_not_overlap_and_stay_inside():
     placed = scales.tiers(names, 0, 300)
     half = scales.width("condition 10") / 2
     assert all(half - 1 <= middle <= 300 - half + 6 for _, middle in placed)
-    for (row, middle), (other, further) in zip(placed, placed[1:], strict=False):
+    for (row, middle), (other, further) in pairwise(placed):
         assert row != other or further - middle >= 2 * half - 10
 
 
