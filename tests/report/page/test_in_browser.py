@@ -18,6 +18,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("no chromium (Debian: apt-get install chromium)", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright (extra dev)")
+pytestmark = pytest.mark.long
 WIDTHS = (390, 768, 1280)
 RIGHT = {"dense": [1, 1, 1, 0, 0, 1] * 20}
 RIGHT |= {f"magnitude-0.{level}": [level < 3, level < 5, 1, level > 6, 0, level != 9] * 20 for level in range(1, 10)}
