@@ -8,6 +8,7 @@ from dataclasses import dataclass
 WIDEST = (-0.4, 1.1)
 """Ends of the widest axis: intervals beyond it get an arrow instead of an axis on which nothing else can be seen."""
 LEAST = (-0.1, 0.3)
+REACH = 0.35  # how far from its effect an interval may stretch the axis
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,17 @@ class Track:
 
 def common_axis(effects: Iterable[Effect | None]) -> Axis:
     """An axis that holds all effects, as far as `WIDEST` allows."""
-    given = [effect for effect in effects if effect]
-    ends = [end for effect in given for end in (effect.value, effect.low, effect.high) if end is not None]
+    ends = [end for effect in effects if effect for end in _wanted(effect)]
     low = max(WIDEST[0], min([LEAST[0], *ends]) - 0.02)
     high = min(WIDEST[1], max([LEAST[1], *ends]) + 0.02)
     return Axis(round(low, 3), round(high, 3))
+
+
+def _wanted(effect: Effect) -> tuple[float, float]:
+    """The ends of an interval, or as much of it as the axis should show."""
+    low = effect.value - REACH if effect.low is None else max(effect.low, effect.value - REACH)
+    high = effect.value + REACH if effect.high is None else min(effect.high, effect.value + REACH)
+    return low, high
 
 
 def track(effect: Effect | None, bound: float, axis: Axis) -> Track:
