@@ -9,6 +9,7 @@ import pytest
 from other_tables import write_tables
 
 from junkdna.errors import UserError
+from junkdna.report.catalog import figure_names, first_view, outlines
 from junkdna.report.draw import draw_all
 from junkdna.report.page import write_report
 from junkdna.storage.tables import write_frame
@@ -79,7 +80,7 @@ def test_nothing_is_loaded_from_outside(written):
 def test_figures_are_inside_and_links_lead_somewhere(written):
     page = Page(written[0])
     images = [attrs for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 4
+    assert len(images) == sum(map(first_view, figure_names(outlines(written[1]))))
     assert all(attrs["src"].startswith("data:image/svg+xml;base64,") and attrs["alt"] for attrs in images)
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -223,8 +224,8 @@ def test_levels_are_readable_and_shown_with_their_effective_bits(tmp_path):
     assert "<dd>3.15 to 16.0 per weight (dense: 16)</dd>" in text
     assert "This is nominal storage" in text
     alts = [attrs["alt"] for tag, attrs in Page(text).tags if tag == "img"]
-    assert ["one axis" in alt for alt in alts] == [False, False, True, False]
-    assert ["two quantiles" in alt for alt in alts] == [False, False, False, True]
+    assert sum("on one axis" in alt for alt in alts) == 1
+    assert sum("two quantiles" in alt for alt in alts) == 1
     assert "GPTQ, RTN, SVD, band, magnitude" in text
 
 
