@@ -139,7 +139,7 @@ def test_columns_sort_both_ways_by_number(opened):
 def test_search_filters_and_copies_of_the_rows_shown(opened, file):
     page = opened(1280, accept_downloads=True)
     total = page.locator("#all tbody tr").count()
-    page.get_by_label("Find").first.fill("magnitude arc easy")
+    page.locator("#tctl").get_by_label("Find").fill("magnitude arc easy")
     shown = page.locator("#all tbody tr").count()
     assert 0 < shown < total
     assert all("ARC easy" in text for text in page.locator("#all tbody th").all_inner_texts())
@@ -172,7 +172,7 @@ def test_a_link_to_a_row_marks_it(opened, file):
     row = page.locator("#all tbody tr").nth(40).get_attribute("id")
     page.goto(f"{file.as_uri()}#{row}")
     assert page.locator(f"#{row}").is_visible()
-    page.get_by_label("Find").first.fill("nothing matches this")
+    page.locator("#tctl").get_by_label("Find").fill("nothing matches this")
     page.evaluate("history.replaceState(null, '', '#')")
     page.evaluate("row => { location.hash = row; }", row)
     page.wait_for_selector(f"#{row}.here")
@@ -285,9 +285,9 @@ def test_five_thousand_cells_open_in_two_seconds(browser, tmp_path):
     page.wait_for_function("document.querySelector('#tctl [role=status]').textContent.includes('1,000')")
     metrics = {each["name"]: each["value"] for each in timer.send("Performance.getMetrics")["metrics"]}
     assert metrics["TaskDuration"] < 2
-    page.get_by_label("Find").first.fill("study7 magnitude")
+    page.locator("#tctl").get_by_label("Find").fill("study7 magnitude")
     assert "90 of 1,000 rows" in page.locator("#tctl").inner_text()
-    page.get_by_label("Find").first.fill("")
+    page.locator("#tctl").get_by_label("Find").fill("")
     assert page.locator("#all tbody tr").count() == 300
     for _ in range(3):
         page.get_by_text("Next rows").click()
