@@ -22,9 +22,9 @@ FIGURE = Figure(
     caption="Each vertical group of points is one condition, named above the panel; conditions further to the "
     "right are harder for the dense model. Color shows the share of weights pruned. The share lost is 1 - "
     "retention: 0 (solid line) if the compressed model is as good as dense and 1 (dashed line) if it is at the "
-    "baseline; worse is lower. Bars are 95 % intervals. Lines join conditions of one task that ask the same "
-    "questions. If difficulty made no difference, points of one color would have the same height. The figure is "
-    "descriptive: it fits no line and makes no statistical test.",
+    "baseline; worse is lower. Bars are 95 % intervals. Lines join the conditions of one task. If difficulty made "
+    "no difference, points of one color would have the same height. The figure is descriptive: it fits no line and "
+    "makes no statistical test.",
     order=0,
     per="study",
 )
