@@ -19,6 +19,7 @@ Python with the tree first on its path, so it needs no installation.
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -123,21 +124,22 @@ def utilization(gpus: int) -> Iterator[dict[str, float]]:
             busy |= {index: statistics.mean(values) for index, values in by_gpu.items()}
 
 
-def stages(cells: Path) -> tuple[int, Counter]:
-    """Number of cells, and the seconds of each stage that their footers name."""
+def stages(results: Path) -> tuple[int, Counter]:
+    """Number of cells, and the seconds of each stage: those that their footers name (a stack divides its time among
+    its cells), and the time to write their files, which the logs have."""
     import pyarrow.parquet as pq
 
-    files, seconds = sorted(cells.rglob("*.parquet")), Counter()
+    files, seconds = sorted((results / "cells").rglob("*.parquet")), Counter()
     for file in files:
         footer = json.loads(pq.read_metadata(file).metadata[b"junkdna"])
-        shared = len(footer.get("stack", {}).get("cells", "1"))
-        for stage, taken in footer["wall_s"].items():
-            seconds[stage] += taken / (1 if stage == "score" else shared)
+        seconds.update(footer["wall_s"])
+    for log in (results / "logs/cells").rglob("*.log"):
+        seconds["write"] += sum(map(float, re.findall(r": written in ([0-9.]+) s", log.read_text(encoding="utf-8"))))
     return len(files), seconds
 
 
 def report(args: argparse.Namespace, run: int, wall: float, busy: dict[str, float]) -> None:
-    count, seconds = stages(args.work / "results/cells")
+    count, seconds = stages(args.work / "results")
     lanes = args.gpus or os.cpu_count()
     inside = sum(seconds.values())
     by_stage = ", ".join(f"{stage} {taken:.1f}" for stage, taken in seconds.most_common())

@@ -31,6 +31,10 @@ def check_sources(resolved: Resolved) -> None:
 
 def missing_local_paths(resolved: Resolved) -> Iterator[str]:
     """One line per missing path, with close names from the same folder. Does not check wheels or the Hub."""
+    return iter(dict.fromkeys(_missing_local_paths(resolved)))  # one folder may lack several files
+
+
+def _missing_local_paths(resolved: Resolved) -> Iterator[str]:
     for name in dict.fromkeys(cell.model for cell in all_cells(resolved)):
         hub = resolved.study.models[name].hub
         if hub is not None and local_folder(hub).is_dir():

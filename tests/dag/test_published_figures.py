@@ -14,8 +14,9 @@ from junkdna.study.load import load_study
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("workflow/studies/paper_pairs.yaml",
-         {"published_sst2_cola", "published_qqp_stsb", "published_qnli_rte", "published_winogrande_csqa"}),
+        ("workflow/studies/paper.yaml",
+         {"published_sst2_cola", "published_qqp_stsb", "published_qnli_rte", "published_winogrande_csqa",
+          "published_data_fraction", "published_modes_by_data_fraction", "published_modes_by_task"}),
         ("config.yaml", set()),
     ],
 )  # fmt: skip

@@ -51,6 +51,13 @@ def test_a_file_that_two_roles_read_is_named_once(study, world):
     assert [line.split(" does")[0] for line in lines(study)] == ["tasks.mood: local 'data': 'data/mood.parquet'"]
 
 
+def test_a_folder_that_lacks_several_files_is_named_once_for_each_task(study, world):
+    shutil.rmtree(world / "data")
+    found = lines(study)
+    assert len([line for line in found if line.startswith("tasks.hues:")]) == 1
+    assert len(found) == len({*found})
+
+
 def test_only_paths_that_cells_need_are_checked(study, world):
     (world / "data/hues-train.parquet").unlink()
     assert [line.split(" does")[0] for line in lines(study)] == ["tasks.hues: local 'data': 'data/hues-train.parquet'"]
