@@ -118,14 +118,16 @@ def _software() -> str:
     except PackageNotFoundError:
         number = "of unknown version"
     commit = _commit(Path(__file__).resolve().parents[3])
-    return f"{number}{f', commit {commit}' if commit else ''} wrote this page"
+    commit = commit.replace("-dirty", " with uncommitted changes")
+    return f"{number}{f', commit {commit},' if commit else ''} wrote this page"
 
 
 def _commit(folder: Path) -> str:
-    """The commit of the checkout that contains the package; empty outside a checkout or without git."""
+    """The commit of the checkout that contains the package, with `-dirty` if files differ from it; empty outside a
+    checkout or without git."""
     if not (folder / ".git").exists():
         return ""
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.SubprocessError):

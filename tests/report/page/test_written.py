@@ -393,4 +393,6 @@ def test_the_license_of_the_font_travels_with_it():
     from junkdna.report.page.package_files import ASSETS, FONT
 
     assert (ASSETS / FONT).is_file()
-    assert "SIL Open Font License, Version 1.1" in (ASSETS / "OFL.txt").read_text()
+    license = (ASSETS / "OFL.txt").read_text()
+    assert license.startswith("Copyright 2010-2023 Adobe")
+    assert "SIL Open Font License, Version 1.1" in license
