@@ -24,12 +24,6 @@ class Scale:
         low, high = (self._at(limit) for limit in self.axis.limits)
         return round(self.start + (self._at(value) - low) / (high - low) * (self.end - self.start), 2)
 
-    def inverse(self, pixel: float) -> float:
-        """Value at a pixel."""
-        low, high = (self._at(limit) for limit in self.axis.limits)
-        at = low + (pixel - self.start) / (self.end - self.start) * (high - low)
-        return 10**at if self.axis.log else at
-
     def clamped(self, value: float) -> tuple[float, int]:
         """Pixel of a value within the axis, and where the value is: -1 before its first limit, 1 after its last, 0
         between them."""

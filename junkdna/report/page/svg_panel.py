@@ -23,7 +23,7 @@ def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str)
 
     `attributes` are those of the element: its class, role and text for those who do not see it.
     """
-    left = _left(panel, marks, wide)
+    left = _left(panel, wide)
     panel = replace(panel, x=_labeled(panel.x, wide), y=_labeled(_wrapped(panel.y, left - 10), wide))
     right = wide - _right(panel, marks, wide, left)
     x = Scale(panel.x, left, right)
@@ -62,7 +62,7 @@ def _plot_height(panel: Panel) -> float:
     return round(max(panel.height_in * PX_PER_IN * 0.9, rows), 1)
 
 
-def _left(panel: Panel, marks: Sequence[Mark], wide: float) -> float:
+def _left(panel: Panel, wide: float) -> float:
     """Room for the texts of the vertical axis, at most 45 % of the panel."""
     texts = max((width(text) for _, text in panel.y.ticks), default=0.0)
     return round(min(texts + 10, WIDEST_TEXTS * wide), 1)
