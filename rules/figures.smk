@@ -1,7 +1,8 @@
 # Figures in three formats, and the report page with figures and tables.
 rule figures:
     input:
-        f"{FOLDER}/tables/drops.parquet",
+        drops=f"{FOLDER}/tables/drops.parquet",
+        others=[f"{FOLDER}/tables/{table}.parquet" for table in catalog.TABLES_DRAWN],
     output:
         FIGURES,
     log:
@@ -10,19 +11,23 @@ rule figures:
         "../envs/junkdna.yaml"
     params:
         folder=lambda w, output: Path(output[0]).parent,
-        code=code_fingerprint("junkdna.report.draw", *catalog.MODULES.values()),
+        code=code_fingerprint(
+            "junkdna.report.draw",
+            "junkdna.report.plotting.render",
+            *catalog.MODULES.values(),
+        ),
         declared=catalog.declared_text(),
     message:
         "drawing the figures"
     shell:
-        "python -m junkdna figures {params.folder:q} --drops {input:q} --log {log:q}"
+        "python -m junkdna figures {params.folder:q} --drops {input.drops:q} --log {log:q}"
 
 
 rule report:
     input:
         study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
-        drops=f"{FOLDER}/tables/drops.parquet",
+        tables=rules.analyze.output,
         figures=FIGURES,
     output:
         f"{FOLDER}/report.html",
@@ -31,11 +36,13 @@ rule report:
     conda:
         "../envs/junkdna.yaml"
     params:
-        figures=lambda w, input: Path(input.figures[0]).parent,
-        code=code_fingerprint("junkdna.report.page"),
+        tables=lambda w, input: Path(input.cells).parent,
+        texts="--texts" if RESOLVED.study.report.texts else "",
+        code=code_fingerprint("junkdna.report.page.write", *catalog.MODULES.values()),
+        assets=package_files.assets_digest(),
         declared=catalog.declared_text(),
     message:
         "writing the report"
     shell:
-        "python -m junkdna report {output:q} --study {input.study:q} --cells {input.cells:q}"
-        " --drops {input.drops:q} --figures {params.figures:q} --log {log:q}"
+        "python -m junkdna report {output:q} --study {input.study:q} --tables {params.tables:q}"
+        " {params.texts} --log {log:q}"

@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 from junkdna.analysis import claim_catalog
 from junkdna.dag import failures, inputs
 from junkdna.report import catalog
+from junkdna.report.page import package_files
 from junkdna.run import batches, gpus
 from junkdna.storage import study_commands
 from junkdna.study import grid, paths

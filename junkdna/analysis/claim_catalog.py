@@ -26,7 +26,8 @@ class Claim:
     - `statement`: the claim in one sentence, as the paper makes it.
     - `effect`: the number that is estimated, with its formula.
     - `supported`, `contradicted`: the rule for each verdict. In words, D is the study's margin.
-    - `label`: its name in tables; `order`: its position among the claims; `source`: where the claim is made.
+    - `label`: its name in tables; `caption`: the effect in a few words, turned so that more of it supports the claim;
+      `order`: its position among the claims; `source`: where the claim is made.
     """
 
     name: str = ""
@@ -37,6 +38,7 @@ class Claim:
     contradicted: str
     source: str
     order: int
+    caption: str = ""
 
 
 def _read() -> dict[str, Claim]:

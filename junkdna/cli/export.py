@@ -98,9 +98,7 @@ def _at_seed(tag: str, cells: dict[int, Cell], seed: int | None) -> Cell:
 
 def _check_stored(resolved: Resolved, cells: list[Cell]) -> None:
     """Raises UserError with the command that builds the calibrated weights that are missing or outdated."""
-    missing = [
-        cell.compressed_path for cell in cells if cell.compression.calibrated and not _is_stored(resolved, cell)
-    ]
+    missing = [cell.compressed_path for cell in cells if cell.compression.calibrated and not _is_stored(resolved, cell)]
     if missing:
         command = resolved.commands.snakemake("--cores", "all", targets=missing)
         raise UserError(f"{missing[0]} is missing, or was computed with other settings. To build it, run: {command}")

@@ -35,7 +35,7 @@ FILES = {  # input files in the order of the job's parameters
     "collect": ("study",),
     "analyze": ("study", "cells"),
     "figures": ("drops",),
-    "report": ("study", "cells", "drops", "figures"),
+    "report": ("study", "tables"),
 }
 INPUTS = {
     "model": "manifest of the model folder",
@@ -43,11 +43,13 @@ INPUTS = {
     "study": "the checked study",
     "cells": "table of cells",
     "drops": "table of drops",
+    "tables": "folder of tables",
     "figures": "folder of figures",
     "shots": "in-context examples, if the prompts contain any",
     "calibration": "calibration samples, if the method needs any",
 }
 OPTIONAL = ("shots", "calibration")
+OPTIONS = ("gpus", "threads", "cells_per_gpu", "batch", "texts")
 
 
 def overview() -> str:
@@ -74,12 +76,14 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
         if name == "cell":
             command.add_argument("--batch", type=int, default=0, help="then run up to this many batched cells")
+        if name == "report":
+            command.add_argument("--texts", action="store_true", help="show texts of examples in the page")
         command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
     """Call the function of a job with its output, settings, input files and options."""
-    options = {name: getattr(args, name) for name in ("gpus", "threads", "cells_per_gpu", "batch") if name in args}
+    options = {name: getattr(args, name) for name in OPTIONS if name in args}
     if "threads" in options:
         os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
     from junkdna.cli import jobs, table_jobs

@@ -80,10 +80,10 @@ def figures(output: Path, drops: Path) -> None:
     draw_all(drops, output)
 
 
-def report(output: Path, study_file: Path, cells: Path, drops: Path, figures_folder: Path) -> None:
+def report(output: Path, study_file: Path, tables: Path, texts: bool = False) -> None:
     """Write the report page, and remove the partial results that it replaces."""
     from junkdna.dag.results import clear
-    from junkdna.report.page import write_report
+    from junkdna.report.page.write import write_report
 
-    write_report(drops, cells, figures_folder, study_file, output)
+    write_report(tables, study_file, output, texts=texts)
     clear(output.parent)

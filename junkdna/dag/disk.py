@@ -17,7 +17,7 @@ from junkdna.study.study import Resolved
 TOKENS = (300, 4_500)  # bytes of the tokens of an example without and with shots
 SMALL = 16_000  # bytes of a model folder of links, and of a calibration file
 JOB = 32_000  # bytes of a job's log, Snakemake's record of it, and their folders; most fill one block each
-FIGURE = {"pdf": 32_000, "png": 140_000, "svg": 104_000 * 7 / 3}  # the report contains each SVG again, as base64
+FIGURE = {"csv": 6_000, "pdf": 32_000, "png": 140_000, "svg": 104_000 + 25_000}  # and its drawing in the report
 CHECKPOINT = 2 * 12 / 4  # two checkpoints of a training (weights, Adam's two moments), relative to the weights
 
 

@@ -35,7 +35,7 @@ from junkdna.study.study import Resolved
 if TYPE_CHECKING:
     from snakemake.io import Wildcards
 
-FORMATS = ("pdf", "png", "svg")
+FORMATS = ("pdf", "png", "svg", "csv")
 
 
 def load_for_workflow(config: dict, files: Sequence = (), options: Mapping = MappingProxyType({})) -> Resolved:
@@ -91,6 +91,8 @@ def figure_files(resolved: Resolved, folder: str) -> list[str]:
             len({*grid.conditions(exp, resolved.tasks)}),
             {compression.tag for compression in grid.levels(exp.compressions)},
             name in published,
+            len(set(exp.recovery)) if set(exp.transfer) - {"none"} else 1,
+            any(resolved.tasks[task].difficulty for task, _ in grid.conditions(exp, resolved.tasks)),
         )
         for name, exp in resolved.study.active().items()
     }

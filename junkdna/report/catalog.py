@@ -1,18 +1,19 @@
 """The declared figures, and the figures that each experiment has. Imports no matplotlib.
 
 A figure is one file, `report/figures/NAME.py`. It starts with the declaration `FIGURE = Figure(...)` and defines one
-function that draws with matplotlib and returns the figure:
+function that says what to draw, as data:
 
-    draw(drops: polars.DataFrame) -> matplotlib.figure.Figure                    one figure per study
-    draw(drops: polars.DataFrame, experiment: str) -> matplotlib.figure.Figure   one figure per experiment
+    marks(table: polars.DataFrame) -> plotting.drawing.Drawing                              one figure per study
+    marks(table: polars.DataFrame, experiment: str) -> plotting.drawing.Drawing             one figure per experiment
+    marks(table: polars.DataFrame, experiment: str, view: str) -> plotting.drawing.Drawing  the same, in several views
 
-`drops` is the complete table of drops. The workflow draws the figure, the report shows it with its caption, and
-docs/reference/figures.md lists it. Decorate `draw` with `plotting.theme.themed` to use the common style.
+`table` is the complete table that the declaration names. `plotting.render` draws every figure with matplotlib, and the
+table of its marks is written next to it. The report shows it with its caption, and docs/reference/figures.md lists it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,12 +22,14 @@ from junkdna.storage.fingerprint import digest
 from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS
+from junkdna.study.paths import TABLES
+from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
     import polars as pl
 
 PACKAGE = "report.figures"
-VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned")}
+VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned", "compressed"), "table": TABLES}
 
 
 class Outline(NamedTuple):
@@ -34,19 +37,27 @@ class Outline(NamedTuple):
 
     `modes` are its transfer modes, `conditions` is its number of conditions (task x knobs), and `compressions` are the
     tags of its compressions. None means that the tags are unknown; then every compression is taken to have a sparsity.
-    `published` says whether a published curve covers one of its curves (`published_overlay`).
+    `published` says whether a published curve covers one of its curves (`published_overlay`), `lengths` is the largest
+    number of training lengths of a protocol, and `rated` whether a task has a published difficulty.
     """
 
     modes: Collection[str]
     conditions: int
     compressions: Collection[str] | None = None
     published: bool = False
+    lengths: int = 1
+    rated: bool = False
 
     def levels(self) -> set[str]:
         """The kinds of level of its compressions; empty if every cell is dense."""
         if self.compressions is None:
             return {"sparsity"}
         return {tag_series.kind for tag in self.compressions if (tag_series := series_of(tag))}
+
+    def methods(self) -> int:
+        """The number of its methods other than bands."""
+        found = {tag_series for tag in self.compressions or () if (tag_series := series_of(tag))}
+        return max(len({each.method for each in found if each.kind != "band"}), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,25 +69,36 @@ class Figure:
     all of these requirements:
     `conditions`: at least this many conditions (task x knobs).
     `levels`: at least one of these kinds of level (`levels.LEVEL_KINDS`); empty for no requirement.
-    `modes`: rows without fine-tuning ("none"), or rows of a compressed and fine-tuned model ("tuned"); empty for no
-    requirement.
+    `modes`: rows without fine-tuning ("none"), rows of a compressed and fine-tuned model ("tuned"), or either of them
+    ("compressed"); empty for no requirement.
     `published`: whether a published curve must cover one of the experiment's curves.
+    `lengths`: at least this many lengths of training of one protocol (key `recovery`).
+    `methods`: at least this many methods other than bands.
+    `rated`: whether a task must have a published difficulty of its questions.
+
+    `table` is the table that it is drawn from. Each of `views` (`plotting.views`) is a figure: the first is named NAME,
+    the others NAME-VIEW.
     """
 
     name: str = ""
     label: str
     caption: str
-    order: int
+    order: float
     per: str = "experiment"
     conditions: int = 1
     levels: tuple[str, ...] = ()
     modes: str = ""
     published: bool = False
+    lengths: int = 1
+    methods: int = 1
+    rated: bool = False
+    table: str = "drops"
+    views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError for an invalid name or value."""
-        if "_" in self.name:
-            raise ValueError("the file name must not contain an underscore, because figures are named NAME_EXPERIMENT")
+        if {*"_-"} & {*self.name}:
+            raise ValueError("the file name must have no underscore or hyphen: figures are named NAME-VIEW_EXPERIMENT")
         if unknown := {*self.levels} - {*LEVEL_KINDS}:
             raise ValueError(f"levels: unknown {', '.join(unknown)}. Valid: {', '.join(LEVEL_KINDS)}.")
         for field, valid in VALID.items():
@@ -86,10 +108,43 @@ class Figure:
     def is_drawn(self, outline: Outline) -> bool:
         """Whether an experiment has this figure."""
         tuned = {*outline.modes} - {"none", "dense"}
-        has_modes = {"": True, "none": "none" in outline.modes, "tuned": bool(tuned)}[self.modes]
+        has_modes = {
+            "": True,
+            "none": "none" in outline.modes,
+            "tuned": bool(tuned),
+            "compressed": bool({*outline.modes} - {"dense"}),
+        }[self.modes]
         has_levels = not self.levels or not outline.levels().isdisjoint(self.levels)
         has_published = outline.published or not self.published
-        return has_modes and has_levels and has_published and outline.conditions >= self.conditions
+        enough = outline.conditions >= self.conditions and outline.lengths >= self.lengths
+        enough = enough and outline.methods() >= self.methods
+        has_rated = outline.rated or not self.rated
+        return has_modes and has_levels and has_published and has_rated and enough
+
+    def stems(self) -> list[str]:
+        """Its names, one per view."""
+        return [self.name, *(f"{self.name}-{view}" for view in self.views[1:])]
+
+
+class Named(NamedTuple):
+    """What the stem of a figure's files stands for; `view` is empty for a figure without views."""
+
+    figure: Figure
+    view: str
+    experiment: str
+
+
+def named(stem: str) -> Named:
+    """Figure, view and experiment of a stem such as `sparsity-score_context`. Raises KeyError for an unknown name."""
+    name, _, experiment = stem.partition("_")
+    name, _, view = name.partition("-")
+    figure = FIGURES[name]
+    return Named(figure, view or next(iter(figure.views), ""), experiment)
+
+
+def first_view(stem: str) -> bool:
+    """Whether a stem names the first view of its figure."""
+    return "-" not in stem.partition("_")[0]
 
 
 def _read() -> dict[str, Figure]:
@@ -98,23 +153,27 @@ def _read() -> dict[str, Figure]:
 
 
 FIGURES: dict[str, Figure] = _read()
+TABLES_DRAWN = tuple(sorted({figure.table for figure in FIGURES.values()} - {"drops"}))  # in addition to the drops
 MODULES: dict[str, str] = {name: f"junkdna.{PACKAGE}.{name}" for name in FIGURES}
 
 
 def figure_names(experiments: Mapping[str, Outline]) -> list[str]:
     """File stems of all figures: NAME for those of the study, then NAME_EXPERIMENT for those of each experiment."""
-    of_study = [name for name, figure in FIGURES.items() if figure.per == "study"]
+    of_study = [stem for figure in FIGURES.values() if figure.per == "study" for stem in figure.stems()]
     return of_study + [stem for name, outline in experiments.items() for stem in experiment_figures(name, outline)]
 
 
 def experiment_figures(experiment: str, outline: Outline) -> list[str]:
     """File stems of the figures of one experiment."""
     figures = [figure for figure in FIGURES.values() if figure.per == "experiment" and figure.is_drawn(outline)]
-    return [f"{figure.name}_{experiment}" for figure in figures]
+    return [f"{stem}_{experiment}" for figure in figures for stem in figure.stems()]
 
 
-def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
-    """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself."""
+def outlines(drops: pl.DataFrame, rated: Collection[str] = ()) -> dict[str, Outline]:
+    """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself.
+
+    `rated` are the experiments in the table of difficulty.
+    """
     import polars as pl
 
     from junkdna.analysis.published_overlay import SHOWN, is_covered
@@ -126,9 +185,19 @@ def outlines(drops: pl.DataFrame) -> dict[str, Outline]:
             rows.select("task", "knobs").n_unique(),
             set(rows.filter(has_amount)["compression"]),
             is_covered(rows.select(SHOWN).rows()),
+            training_lengths(rows.filter(rows["transfer"] != "none")["protocol"]),
+            rows["experiment"][0] in rated,
         )
         for rows in drops.partition_by("experiment", maintain_order=True)
     }
+
+
+def training_lengths(protocols: Iterable[str]) -> int:
+    """The largest number of training lengths of one protocol among these names."""
+    lengths: dict[str, set[int]] = {}
+    for base, multiple in map(base_protocol, protocols):
+        lengths.setdefault(base, set()).add(multiple)
+    return max(map(len, lengths.values()), default=1)
 
 
 def declared_text() -> str:

@@ -1,4 +1,4 @@
-"""Draw the figures of a study from its drops table."""
+"""Draw the figures of a study from its tables, and write the table of marks of each."""
 
 from __future__ import annotations
 
@@ -8,37 +8,88 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
-from junkdna.report.catalog import MODULES, figure_names, outlines
+from junkdna.report.catalog import MODULES, figure_names, named, outlines
 from junkdna.report.plotting import layout
+from junkdna.storage.atomic import atomic_write
 from junkdna.storage.tables import read_frame
 
 if TYPE_CHECKING:
     import matplotlib.figure
     import polars as pl
 
+    from junkdna.report.plotting.drawing import Drawing
+
 
 def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None) -> list[Path]:
-    """Write every figure of the table at `drops` to `folder` as PDF, SVG and PNG, and return the files.
+    """Write every figure of the study whose table of drops is at `drops` to `folder`, and return the files.
 
-    `note` maps the name of an experiment ("" for the study) to a note for the top of its figures. Experiments with
-    nothing to draw, such as those with dense cells only, have no figures. Raises UserError if the table is empty.
+    Each is written as PDF, SVG and PNG, with its marks as CSV. The other tables are next to `drops`. `note` maps the
+    name of an experiment ("" for the study) to a note for the top of its figures. Experiments with nothing to draw,
+    such as those with dense cells only, have no figures. Raises UserError if the table is empty.
     """
     table = read_frame(drops, "table of drops")
     if table.is_empty():
         raise UserError(
             f"{drops}: the table has no rows, so there is nothing to draw. Run and collect cells of the study first."
         )
-    figures = {name: draw_figure(table, name) for name in figure_names(outlines(table))}
-    if note is not None:
-        for name, figure in figures.items():
-            layout.head_note(figure, note(name.partition("_")[2]))
-    return [path for name, figure in figures.items() for path in layout.save(figure, Path(folder) / name)]
+    written = []
+    for name in names(drops.parent):
+        drawn = drawing(drops.parent, name)
+        figure = render(drawn)
+        if note is not None:
+            layout.head_note(figure, note(named(name).experiment))
+        stem = Path(folder) / name
+        written += [*layout.save(figure, stem), write_marks(drawn, stem)]
+    return written
 
 
-def draw_figure(drops: pl.DataFrame, name: str) -> matplotlib.figure.Figure:
-    """Draw the figure with a name from `catalog.figure_names`."""
+def names(tables: Path) -> list[str]:
+    """The names of all figures of the study whose tables are in a folder."""
+    rated = read_frame(tables / "difficulty.parquet", "table of difficulty")["experiment"]
+    return figure_names(outlines(read_frame(tables / "drops.parquet", "table of drops"), set(rated)))
+
+
+def drawing(tables: Path, name: str) -> Drawing:
+    """What the figure with a name from `names` shows, from the tables in a folder."""
+    table = named(name).figure.table
+    drops = read_frame(tables / "drops.parquet", "table of drops")
+    other = drops if table == "drops" else read_frame(tables / f"{table}.parquet", f"table of {table}")
+    return drawing_of(with_labels(other, drops), name)
+
+
+CONDITION = ("experiment", "model", "task", "knobs", "protocol", "transfer")
+DESCRIBED = ("label", "knob_values", "difficulty")
+
+
+def with_labels(table: pl.DataFrame, drops: pl.DataFrame) -> pl.DataFrame:
+    """A table of conditions with the columns of the drops that describe a condition, unless it has them."""
+    if not {*CONDITION} <= {*table.columns}:
+        return table
+    missing = [name for name in DESCRIBED if name not in table.columns]
+    described = drops.select(*CONDITION, *missing).unique(CONDITION, keep="first", maintain_order=True)
+    return table.join(described, on=CONDITION, how="left", maintain_order="left")
+
+
+def drawing_of(table: pl.DataFrame, name: str) -> Drawing:
+    """What the figure with a name shows, from the table that its declaration names."""
     import polars as pl
 
-    table = drops.cast({pl.Null: pl.Float64})  # a column of nulls only has no type
-    figure, _, experiment = name.partition("_")
-    return import_module(MODULES[figure]).draw(table, *([experiment] if experiment else []))
+    figure, view, experiment = named(name)
+    module = import_module(MODULES[figure.name])
+    typed = table.cast({pl.Null: pl.Float64})  # a column of nulls only has no type
+    return module.marks(typed, *filter(None, (experiment, view)))
+
+
+def render(drawing: Drawing) -> matplotlib.figure.Figure:
+    """The matplotlib figure of a drawing."""
+    from junkdna.report.plotting.render import draw
+
+    return draw(drawing)
+
+
+def write_marks(drawing: Drawing, stem: Path) -> Path:
+    """Write the table of marks as `STEM.csv`, atomically."""
+    path = stem.with_name(f"{stem.name}.csv")
+    with atomic_write(path) as unfinished:
+        drawing.table().write_csv(unfinished)
+    return path

@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 
 REASONS = 30  # most reasons to list
 CELLS = 8  # most cells to list per reason
-STYLE = """
-.incomplete { border: 3px solid #b3261e; border-radius: 6px; background: #fdf0ee; padding: .2rem 1.1rem .8rem;
-  margin: 0 0 1.6rem }
-.incomplete h2 { border: 0; margin: .6rem 0 .3rem; padding: 0; color: #8c1d18 }
-.incomplete p { max-width: none } .incomplete li { margin: .35rem 0 }
-"""
 
 
 def banner(missing: Missing, skipped: Iterable[str]) -> str:

@@ -1,47 +1,4 @@
-"""The style sheet of the report and the definitions of its terms."""
-
-STYLE = """
-:root { color-scheme: light; --ink: #222; --soft: #5f5f5f; --line: #ddd; --wash: #f6f6f4 }
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 66rem; color: var(--ink); background: #fff;
-  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; overflow-wrap: break-word }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem }
-h2 { font-size: 1.3rem; margin: 3rem 0 .6rem; padding-top: .8rem; border-top: 2px solid var(--ink) }
-h3 { font-size: 1.05rem; margin: 1.6rem 0 .4rem }
-p, dd, figcaption { max-width: 46rem }
-nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem }
-a { color: #0b5394 }
-.lead { color: var(--soft); margin-top: 0 }
-dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem }
-dl.facts dt { color: var(--soft) } dl.facts dd { margin: 0 }
-dl.words dt { font-weight: 600; margin-top: .8rem } dl.words dd { margin: .1rem 0 0 }
-figure { margin: 1rem 0 1.4rem }
-figcaption { margin-top: .5rem; font-size: .93rem; color: #333 }
-.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 4px; background: #fff }
-figure .wide img { display: block; width: 100%; min-width: 40rem; height: auto }
-table { border-collapse: collapse; width: 100%; font-size: .82rem; font-variant-numeric: tabular-nums }
-th, td { padding: .28rem .45rem; text-align: right; vertical-align: top; white-space: nowrap }
-th { font-weight: 600 } thead th { border-bottom: 1.5px solid var(--ink); background: var(--wash); white-space: normal }
-th.text, td.text { text-align: left } tbody { border-bottom: 1px solid var(--line) }
-tbody th { text-align: left; white-space: normal; min-width: 8rem; max-width: 15rem; font-weight: 600 }
-th small { color: var(--soft); font-weight: 400 }
-td small { color: var(--soft); font-size: .92em } tr.dense td { background: var(--wash) } td.flag { font-weight: 700 }
-details { margin: .7rem 0 } summary { cursor: pointer; font-weight: 600 }
-code { font-size: .93em; background: var(--wash); padding: .05em .25em; border-radius: 3px }
-pre { font-size: .8rem; line-height: 1.4; background: var(--wash); padding: .7rem; overflow-x: auto;
-  white-space: pre-wrap; overflow-wrap: anywhere }
-@media (max-width: 34rem) {
-  dl.facts { grid-template-columns: 1fr } dl.facts dd { margin-bottom: .5rem }
-  h1 { font-size: 1.4rem } }
-@media print {
-  @page { margin: 14mm 12mm }
-  body { max-width: none; padding: 0; font-size: 10pt }
-  nav, summary { display: none } a { color: inherit; text-decoration: none }
-  .wide { overflow: visible; border: 0 } figure .wide img { min-width: 0 }
-  figure, dl.words div, tr { break-inside: avoid } h2, h3, h2 + p { break-after: avoid }
-  thead { display: table-header-group }
-  table { font-size: 7.5pt } th, td { padding: .12rem .3rem } }
-"""
+"""The definitions of the terms in the report."""
 
 WORDS = (
     (
@@ -63,6 +20,22 @@ WORDS = (
         "majority for models trained on class labels and chance otherwise. It is not clipped. Undefined (–) if the "
         "dense model itself is not above its baseline, because then there is nothing to retain. Without an interval if "
         "dense may be at the baseline, because then the data do not limit it.",
+    ),
+    (
+        "Share lost",
+        "<code>1 − retention</code>: 0 is as good as dense, 1 is at the baseline, below 0 is better than dense. The "
+        "effects of all claims are shares lost or differences of them.",
+    ),
+    (
+        "Condition and cell",
+        "A condition is a task with its knobs, such as SciQ without the passage. A cell is one combination of model, "
+        "condition, compression, transfer mode, protocol and seed: one job, one file.",
+    ),
+    (
+        "d′",
+        "The lead of the right option, in standard deviations of normal noise, with which an observer picks the right "
+        "one of m options as often as the model does. Guessing plays no role in it. An easy condition starts at a "
+        "higher d′, so it can lose more d′ and yet a smaller share.",
     ),
     (
         "Difficulty",

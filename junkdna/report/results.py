@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
+    from junkdna.report.plotting.drawing import Drawing
+
 NAMES = ("cell", "model", "task", "knobs", "compression", "transfer", "protocol", "seed")
 """Columns that identify the cell of a per-example row."""
 
@@ -81,17 +83,26 @@ class Results:
 
     def figure_names(self) -> list[str]:
         """Names of the figures: `headline`, then those of each experiment."""
-        from junkdna.report import catalog
+        from junkdna.report.draw import names
 
-        return catalog.figure_names(catalog.outlines(self.drops))
+        return names(self.folder / "tables")
 
     def figure(self, name: str = "headline") -> Figure:
         """Redraw one of `figure_names()`. Raises UserError for any other name."""
-        from junkdna.report.draw import draw_figure
+        from junkdna.report.draw import render
+
+        return render(self._drawing(name))
+
+    def marks(self, name: str = "headline") -> pl.DataFrame:
+        """The table of marks of one of `figure_names()` (docs/figures.md). Raises UserError for any other name."""
+        return self._drawing(name).table()
+
+    def _drawing(self, name: str) -> Drawing:
+        from junkdna.report.draw import drawing
 
         if name not in (names := self.figure_names()):
             raise unknown_name("figure", name, names)
-        return draw_figure(self.drops, name)
+        return drawing(self.folder / "tables", name)
 
     def _table(self, name: str) -> pl.DataFrame:
         return read_frame(self.folder / f"tables/{name}.parquet", f"table of {name}")

@@ -12,6 +12,9 @@ from junkdna.study.task import Task
 from junkdna.study.task_files import load_task
 from junkdna.study.yaml_reader import read_yaml, validated
 
+NO_TABLE = {"cells_per_job", "cells_per_gpu", "report"}
+"""Keys of a study that its stored copy leaves out, because a change to them must not compute tables again."""
+
 
 def load_study(path: Path, overrides: dict | None = None, option: str = "--config") -> Resolved:
     """Read and check a study and the task files it names.
@@ -55,9 +58,9 @@ def study_document(resolved: Resolved) -> dict:
 
     A protocol contains only the fields that the study sets, because only these override a task's. The source of each
     task and the order of experiments (in `run`) are explicit, because JSON with sorted keys has no order. Keys that
-    change no result (`cells_per_job`, `cells_per_gpu`) are omitted.
+    change no table (`NO_TABLE`) are omitted.
     """
-    study = resolved.study.model_dump(mode="json", exclude_none=True, exclude={"cells_per_job", "cells_per_gpu"})
+    study = resolved.study.model_dump(mode="json", exclude_none=True, exclude=NO_TABLE)
     study["protocols"] = {name: p.model_dump(exclude_unset=True) for name, p in resolved.study.protocols.items()}
     study["run"] = list(resolved.study.active())
     for name, task in resolved.tasks.items():

@@ -15,6 +15,7 @@ from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
 from junkdna.study.formats import DecoderChoice, EncoderChoice
 from junkdna.study.recovery import base_protocol
+from junkdna.study.report_settings import ReportSettings
 from junkdna.study.sources import MemberPath, Place, Source, Text, WheelPin, load_wheel_pins
 from junkdna.study.strict_model import EmptyAsDict, KnobValue, Line, Name, StrictModel
 from junkdna.study.task import ProtocolOverrides, Task
@@ -169,8 +170,8 @@ class Study(StrictModel):
     `keep_compressed: false` deletes compressed weights after all cells that read them are complete. If a cell is added
     later, they are computed again, and Snakemake reruns the other cells that read them.
 
-    No result depends on `cells_per_job` and `cells_per_gpu`. A job runs up to `cells_per_job` cells that read the same
-    files, so that short cells share the start-up. Up to `cells_per_gpu` jobs share a GPU.
+    No result depends on `report`, `cells_per_job` and `cells_per_gpu`. A job runs up to `cells_per_job` cells that read
+    the same files, so that short cells share the start-up. Up to `cells_per_gpu` jobs share a GPU.
     """
 
     study: Name
@@ -186,6 +187,7 @@ class Study(StrictModel):
     cells_per_gpu: int = Field(1, ge=1, le=64)
     bootstrap: int = Field(10_000, ge=100, le=100_000)
     claims: Annotated[ClaimSettings, EmptyAsDict] = ClaimSettings()
+    report: Annotated[ReportSettings, EmptyAsDict] = ReportSettings()
 
     def protocol(self, name: str, task: Task) -> Protocol:
         """The protocol `name` for a task. A field comes from the first that sets it: the protocol, the study's entry of

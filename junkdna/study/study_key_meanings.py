@@ -21,6 +21,7 @@ STUDY: Meanings = {
         "cells_per_gpu": "Maximum number of jobs that share a GPU. It does not change results.",
         "bootstrap": "Number of bootstrap replicates for each interval.",
         "claims": "How the claims are tested ([claims.md](../claims.md)).",
+        "report": "What the report page contains ([report.md](../report.md)).",
     },
     "models.NAME": {
         "": "A pre-trained model from exactly one of `wheel`, `local` and `hub`.",
@@ -144,6 +145,11 @@ STUDY: Meanings = {
         "": "One side of a pair.",
         "task": "Name of a task in the study.",
         "knobs": "Values of the knobs that are not at the task's default: `{context: passage}`.",
+    },
+    "report": {
+        "": "What the report page contains. No number depends on it.",
+        "texts": "`true` shows the texts of flipped examples in the page. Whether they may be published is a matter of "
+        "the license of the data, which the page names.",
     },
     "wheels.NAME": {
         "": "Pin of a wheel, by its name on the package index, or of an archive that was cut into `parts`.",

@@ -15,9 +15,11 @@ GOOD = {"name": "dots", "label": "Dots", "caption": "One dot.", "order": 9}
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"name": "two_dots"}, "must not contain an underscore"),
+        ({"name": "two_dots"}, "must have no underscore or hyphen"),
+        ({"name": "two-dots"}, "must have no underscore or hyphen"),
+        ({"table": "cells"}, "table: unknown 'cells'. Valid: 'drops'"),
         ({"levels": ("sparsety",)}, "unknown sparsety. Valid: sparsity"),
-        ({"modes": "all"}, "modes: unknown 'all'. Valid: '', 'none', 'tuned'."),
+        ({"modes": "all"}, "modes: unknown 'all'. Valid: '', 'none', 'tuned', 'compressed'."),
         ({"per": "cell"}, "per: unknown 'cell'. Valid: 'study', 'experiment'."),
     ],
 )
@@ -33,6 +35,15 @@ def test_a_wrong_declaration_names_the_value_and_the_valid_ones(wrong, message):
         ({"conditions": 3}, Outline({"none"}, 2), False),
         ({"modes": "tuned"}, Outline({"none", "dense"}, 2), False),
         ({"modes": "tuned", "levels": ("bits",)}, Outline({"dense", "sparse"}, 2, {"rtn-4bit"}), True),
+        ({"modes": "compressed"}, Outline({"dense"}, 1), False),
+        ({"modes": "compressed"}, Outline({"none"}, 1), True),
+        ({"lengths": 2}, Outline({"sparse"}, 1), False),
+        ({"lengths": 2}, Outline({"sparse"}, 1, lengths=3), True),
+        ({"rated": True}, Outline({"none"}, 1), False),
+        ({"rated": True}, Outline({"none"}, 1, rated=True), True),
+        ({"methods": 2}, Outline({"none"}, 1, {"magnitude-0.5", "magnitude-0.3,embeddings=true"}), False),
+        ({"methods": 2}, Outline({"none"}, 1, {"magnitude-0.5", "band-0.1to0.2"}), False),
+        ({"methods": 2}, Outline({"none"}, 1, {"magnitude-0.5", "rtn-4bit"}), True),
         ({"modes": "none", "levels": ("bits",)}, Outline({"none"}, 2, {"magnitude-0.5"}), False),
     ],
 )

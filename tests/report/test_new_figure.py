@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import toy
 from figure_tables import Condition, cells_table, drops_table
+from other_tables import write_tables
 from PIL import Image
 from project import ROOT
 
@@ -20,7 +21,8 @@ FIGURE = '''"""Drop against score: a dot for each compression."""
 import polars as pl
 
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import layout, text, theme
+from junkdna.report.plotting import text, ticks
+from junkdna.report.plotting.drawing import Axis, Drawing, Mark, Panel
 
 FIGURE = Figure(
     label="Drop against score",
@@ -30,13 +32,14 @@ FIGURE = Figure(
 )
 
 
-@theme.themed
-def draw(drops: pl.DataFrame, experiment: str):
-    """Draw a dot for each row of the experiment."""
+def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
+    """A dot for each row of the experiment."""
     rows = drops.filter(pl.col("experiment") == experiment)
-    fig, ((ax,),) = layout.panels(1, 1)
-    ax.plot(rows["score"], rows["drop"], "o", color=theme.INK)
-    return layout.finish(fig, f"{FIGURE.label}: {experiment}", [], text.facts(rows, "Dots"), layout.Room(2.2))
+    pairs = rows.select("score", "drop").rows()
+    dots = tuple(Mark(panel=0, kind="point", x=x, y=y, marker="circle") for x, y in pairs)
+    x, y = (Axis(label=name, limits=(0.0, 1.0), ticks=ticks.round_ticks(0, 1)) for name in ("score", "drop"))
+    panels = (Panel(title="", x=x, y=y),)
+    return Drawing(title=f"{FIGURE.label}: {experiment}", panels=panels, marks=dots, caption=text.facts(rows, "Dots"))
 '''
 TARGETS = """
 from junkdna.dag.inputs import figure_files
@@ -70,18 +73,20 @@ def test_the_workflow_names_it_for_the_experiments_that_have_it(clone: Path, wor
     study["experiments"] = {"bits": {**base, "compressions": [BITS]}, "pruned": {**base, "compressions": [SPARSITY]}}
     toy.write_yaml(world / "config.yaml", study)
     targets = set(run(clone, "-c", TARGETS).split())
-    assert {f"f/figures/dots_bits.{ending}" for ending in ("pdf", "svg", "png")} <= targets
+    assert {f"f/figures/dots_bits.{ending}" for ending in ("pdf", "svg", "png", "csv")} <= targets
     assert not [target for target in targets if "dots_pruned" in target]
 
 
 def test_the_jobs_draw_it_and_show_its_caption(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "x", methods=(), compressions=("rtn-4bit",))])
-    write_frame(drops, tmp_path / "drops.parquet")
+    write_tables(drops, tmp_path / "drops.parquet")
     write_frame(cells_table(drops), tmp_path / "cells.parquet")
     (tmp_path / "study.json").write_text(json.dumps({"study": {"study": "mine"}}))
     run(clone, "-m", "junkdna", "figures", "drawn", "--drops", "drops.parquet")
-    assert {file.name for file in Path("drawn").glob("dots*")} == {f"dots_x.{end}" for end in ("pdf", "svg", "png")}
+    assert {file.name for file in Path("drawn").glob("dots*")} == {
+        f"dots_x.{end}" for end in ("pdf", "svg", "png", "csv")
+    }
     assert min(Image.open("drawn/dots_x.png").size) > 400
     tables = ("--drops", "drops.parquet", "--cells", "cells.parquet", "--study", "study.json")
     run(clone, "-m", "junkdna", "report", "report.html", *tables, "--figures", "drawn")

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from figure_tables import drops_table, study
+from other_tables import write_tables
 
 from junkdna.report import draw
 from junkdna.report.catalog import figure_names, outlines
-from junkdna.storage.tables import write_frame
 
 
 @pytest.mark.usefixtures("svg_alone")
@@ -16,6 +16,6 @@ def test_all_figures_are_drawn_without_limits(tmp_path: Path) -> None:
     drops = drops_table(study())
     limits = ("retention_low", "retention_high", "relative_score_low", "relative_score_high")
     nothing = {name: pl.lit(None, dtype=pl.Float64) for name in limits}
-    write_frame(drops.with_columns(**nothing), tmp_path / "drops.parquet")
+    write_tables(drops.with_columns(**nothing), tmp_path / "drops.parquet")
     draw.draw_all(tmp_path / "drops.parquet", tmp_path / "figures")
     assert {file.stem for file in (tmp_path / "figures").iterdir()} == {*figure_names(outlines(drops))}

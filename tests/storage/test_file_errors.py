@@ -11,7 +11,7 @@ from junkdna.data.calibration_file import read_calibration
 from junkdna.data.examples_file import read_examples_file
 from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
-from junkdna.report.page import write_report
+from junkdna.report.page.write import write_report
 from junkdna.storage.checksums import read_verified
 from junkdna.storage.file_errors import making
 from junkdna.storage.tables import read_frame, write_frame
@@ -57,12 +57,13 @@ def test_no_command_is_named_for_other_files(world):
 def test_the_report_needs_its_study(world):
     import polars as pl
 
-    write_frame(pl.DataFrame({"a": [1]}), Path("t.parquet"))
+    for name in ("drops", "cells", "claims", "behavior", "difficulty"):
+        write_frame(pl.DataFrame({"a": [1]}), Path(f"{name}.parquet"))
     for content in (None, "{"):
         if content:
             Path("s.json").write_text(content)
         with pytest.raises(UserError, match=r"^s.json (does not exist|is a corrupt checked study)"):
-            write_report(Path("t.parquet"), Path("t.parquet"), Path("f"), Path("s.json"), Path("out.html"))
+            write_report(Path(), Path("s.json"), Path("out.html"))
 
 
 def test_settings_from_a_file(world):

@@ -26,7 +26,7 @@ from junkdna.cli.main import main
 
 IMPORTED = ("junkdna.cli.jobs", "junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune",
             "junkdna.evaluate.answers", "junkdna.compress.store", "junkdna.evaluate.tokenize", "junkdna.models.fetch",
-            "junkdna.analysis.study_tables", "junkdna.report.page", "matplotlib.pyplot",
+            "junkdna.analysis.study_tables", "junkdna.report.page.write", "jinja2", "matplotlib.pyplot",
             "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama")  # fmt: skip
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys

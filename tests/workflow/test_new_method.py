@@ -138,7 +138,7 @@ def test_it_is_drawn_under_its_own_name_and_line_style(finished: Path) -> None:
     figure = (finished / "results/studies/new/figures/sparsity_new.svg").read_text()
     assert "<!-- small weights of small columns pruned" in figure
     assert "norm to the power 2" in figure
-    assert "stroke-dasharray: 13.5,1.5" in figure  # (9, 1) times the line width of 1.5
+    assert "stroke-dasharray: 9.9,1.1" in figure  # (9, 1) times the line width of 1.1
 
 
 @pytest.mark.dag

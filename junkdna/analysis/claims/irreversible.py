@@ -13,6 +13,7 @@ from junkdna.study.recovery import base_protocol
 
 CLAIM = Claim(
     label="Fine-tuning does not bring it back",
+    caption="still lost after training all weights",
     statement="On the hardest condition, training all weights after pruning does not recover the dense performance.",
     effect="mean retention of `sparse_to_dense` over the levels at which `sparse` loses at least 0.1",
     supported="the effect is below 1 - D, both with all runs and without collapsed ones",

@@ -12,6 +12,7 @@ from junkdna.analysis.intervals import Fit
 
 CLAIM = Claim(
     label="Performance falls steadily",
+    caption="lost at the highest level",
     statement="The more of the small-magnitude weights are pruned, the lower is the performance.",
     effect="the fall, which is 1 - retention at the highest level",
     supported="the fall is more than D, and retention at no level exceeds that at a weaker one (dense included) by "

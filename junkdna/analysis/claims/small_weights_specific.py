@@ -13,6 +13,7 @@ from junkdna.analysis.retention import rank_contrast
 
 CLAIM = Claim(
     label="Small weights in particular",
+    caption="extra loss beyond the control",
     statement="At equal mean loss, pruning the small weights costs the hard task more than pruning other weights does.",
     effect="gap under magnitude pruning - gap under a control (random or largest weights), at equal mean loss; the gap "
     "is the loss of the hardest minus that of the easiest condition",

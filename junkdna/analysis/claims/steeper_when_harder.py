@@ -15,6 +15,7 @@ from junkdna.analysis.retention import rank_contrast
 
 CLAIM = Claim(
     label="Harder tasks fall faster",
+    caption="extra lost on the hard side",
     statement="At the same level, pruning costs a hard task more than an easy one.",
     effect="loss (1 - retention) of the hardest minus that of the easiest condition, mean over informative levels",
     supported="the effect is more than D, and no condition loses D more than the next harder one",

@@ -1,4 +1,4 @@
-"""Relative score and retention after pruning bands of weights between two quantiles of |w|."""
+"""Retention after pruning bands of weights between two quantiles of |w|."""
 
 from __future__ import annotations
 
@@ -8,51 +8,61 @@ import polars as pl
 
 from junkdna.errors import UserError
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import curves, layout, marks, series, text, theme
-from junkdna.report.plotting.conditions import ConditionStyle, ConditionStyles, condition_styles
+from junkdna.report.plotting import curves, palette, series, text, theme, views
+from junkdna.report.plotting.conditions import conditions
+from junkdna.report.plotting.drawing import Axis, Drawing, Mark
 from junkdna.study.cell import parse_compression
 from junkdna.study.methods import METHODS
 
 if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.axes import Axes
-    from matplotlib.transforms import Transform
+    from collections.abc import Iterator
 
 FIGURE = Figure(
-    label="Relative score and retention by band of pruned weights",
-    caption="Each horizontal bar spans the weights that were pruned: those between two quantiles of |w|, from the "
-    "smallest weights (left) to the largest (right). Its height is the relative score (left panel) or the "
-    "chance-corrected retention (right panel). Thin vertical lines are 95 % intervals. Bars of equal width "
-    "prune the same number of weights, so they differ only in which weights they prune.",
+    label="Retention by band of pruned weights",
+    caption="Each horizontal bar spans the weights that were pruned: those between two quantiles of |w|, from "
+    "the smallest weights (left) to the largest (right). One panel per condition, from easy to hard for the dense "
+    "model; the lower the bar, the more these weights mattered. Thin vertical lines are 95 % intervals. Bars of "
+    "equal width prune the same number of weights, so they differ only in which weights they prune.",
     order=4,
     modes="none",
     levels=("band",),
+    views=("retention", "percent", "score"),
 )
 ENDS = {"magnitude": lambda share: (0.0, share), "largest": lambda share: (1 - share, 1.0)}
-OFFSET_PT = 3.0  # between the intervals of two conditions at the same band
+QUANTILES = Axis(
+    label="quantiles of |w| of the pruned weights, %",
+    limits=(-3.0, 103.0),
+    ticks=tuple((float(at), str(at)) for at in range(0, 101, 20)),
+)
 
 
-@theme.themed
-def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
-    """Draw relative score and retention of `experiment` for each band of |w|, one row of panels per model.
+def marks(drops: pl.DataFrame, experiment: str, view: str) -> Drawing:
+    """A view of `experiment` for each band of |w|, one panel per model and condition, without fine-tuning.
 
-    Shows cells without fine-tuning. A horizontal bar spans the quantiles of the pruned weights; its interval is in the
-    middle. Magnitude pruning is drawn as the first band and pruning the largest weights as the last, if they have the
-    width of a band. No lines join the bars, because bands differ in position and not in amount. The panels and
-    baselines are those of `curves.draw`. Raises UserError if the experiment has no band.
+    A horizontal bar spans the quantiles of the pruned weights; its interval is in the middle. Magnitude pruning is
+    drawn as the first band and pruning the largest weights as the last, if they have the width of a band. No lines
+    join the bars, because bands differ in position and not in amount. Raises UserError if the experiment has no band.
     """
     rows, omitted = select(drops, experiment)
-    styles, rows_of = condition_styles(drops, experiment), curves.models(rows)
-    fig, axes = layout.panels(len(rows_of), 2)
-    for (model, model_rows), pair in zip(rows_of.items(), axes, strict=True):
-        for view, ax in curves.set_headings(model, pair):
-            _panel(ax, model_rows, view, styles)
+    named = conditions(drops, experiment)
+    groups = curves.split(rows, named)
+    drawn = [mark for at, group in enumerate(groups.values()) for mark in _panel(at, group, view)]
     outer = [METHODS[name].caption for name in ENDS if name in set(rows["method"])]
     remarks = [f"Drawn as the first or last band: {'; '.join(outer)}."] if outer else []
     remarks += [f"Not shown: {'; '.join(omitted)}."] if omitted else []
-    footer = " ".join([text.facts(rows, "Vertical lines"), *remarks, *curves.hidden_remarks(rows, styles)])
-    legends = [curves.condition_keys(rows, styles), curves.mark_keys(rows)]
-    return layout.finish(fig, f"{FIGURE.label}: {experiment}", legends, footer, curves.room(fig))
+    widths = {palette.level_color(tag): f"{100 * share:g} % pruned" for tag, share in rows.select(*WIDTH).rows()}
+    keys = [curves.LegendKey(label=label, color=name, marker="circle") for name, label in sorted(widths.items())]
+    return Drawing(
+        title=f"{views.VIEWS[view].title} by band of pruned weights: {experiment}",
+        panels=curves.panels(groups, named, QUANTILES, view),
+        marks=tuple(drawn),
+        columns=curves.COLUMNS.get(len(groups), 3),
+        keys=((*keys, *curves.other_keys(rows)),),
+        caption=" ".join([text.facts(rows, "Vertical lines"), *remarks, *curves.hidden_remarks(rows, view, named)]),
+    )
+
+
+WIDTH = ("compression", "sparsity")
 
 
 def select(drops: pl.DataFrame, experiment: str) -> tuple[pl.DataFrame, list[str]]:
@@ -82,26 +92,15 @@ def ends(row: dict) -> tuple[float, float]:
     return parse_compression(row["compression"]).value
 
 
-def _panel(ax: Axes, rows: pl.DataFrame, view: str, styles: ConditionStyles) -> None:
-    groups = styles.split(rows)
-    for at, (key, condition) in enumerate(groups.items()):
-        offset = marks.shifted(ax, at, len(groups), OFFSET_PT)
-        for row in condition.drop_nulls(view).iter_rows(named=True):
-            _bar(ax, row, view, styles.of[key], offset)
-    curves.baselines(ax, rows, view, styles)
-    if view == "relative_score":
-        marks.reference_lines(ax, dense=100)
-    ax.set_xlim(-3, 103)
-    ax.set_xticks(range(0, 101, 20))
-    ax.set_xlabel("quantiles of |w| of the pruned weights, %")
-
-
-def _bar(ax: Axes, row: dict, view: str, style: ConditionStyle, offset: Transform) -> None:
-    x = [100 * end for end in ends(row)]
-    middle, label = sum(x) / 2, f"{style.label}|{row['compression']}"
-    thick = {"linewidth": 2, "solid_capstyle": "butt", "alpha": 0.75, "zorder": 3}
-    ax.plot(x, [row[view]] * 2, color=style.color, label=label, **thick)
-    interval = [row[f"{view}_low"], row[f"{view}_high"]]
-    ax.plot([middle] * 2, interval, color=style.color, linewidth=1, zorder=2, transform=offset, label=f"{label}|bar")
-    face = {"color": style.color, "marker": style.marker, "label": label, "transform": offset}
-    marks.points(ax, [middle], [row[view]], [row["collapsed"]], **face)
+def _panel(at: int, rows: pl.DataFrame, view: str) -> Iterator[Mark]:
+    yield from curves.references(at, rows, view)
+    for row in rows.iter_rows(named=True):
+        y, low, high = views.value(row, view)
+        left, right = (100 * end for end in ends(row))
+        where = {"panel": at, "series": row["compression"], "color": palette.level_color(row["compression"]), "y": y}
+        if y is not None:
+            yield Mark(**where, kind="span", low=left, high=right)
+        middle, share = (left + right) / 2, row["collapsed"] / row["n_seeds"]
+        face = {"marker": theme.method_marker(row["method"]), "collapsed": share, "label": curves.described(row, view)}
+        yield Mark(**where, kind="point", x=middle, low=low, high=high, **face)
+        yield from (Mark(**where | {"y": seed}, kind="run", x=middle) for seed in views.seeds(row, view))

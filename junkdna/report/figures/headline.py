@@ -1,139 +1,179 @@
-"""The headline figure: chance-corrected drop against difficulty, over all experiments of a study."""
+"""The headline figure: the share lost against difficulty, over all experiments of a study."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from junkdna.analysis.difficulty import CHANCE_CORRECTED_DENSE_ERROR
 from junkdna.analysis.retention import KNOWN_SHARE
-from junkdna.analysis.series import strength
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import layout, marks, series, text, theme
-from junkdna.report.plotting.conditions import ConditionStyles, condition_styles
-from junkdna.report.plotting.tilted_labels import TiltedLabel, draw_labels, height_in, with_room
+from junkdna.report.plotting import curves, palette, series, text, theme, ticks
+from junkdna.report.plotting.conditions import Conditions, conditions, two_lines
+from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, ends
+from junkdna.report.plotting.spread import spread
 
 if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.transforms import Transform
+    from collections.abc import Sequence
 
 FIGURE = Figure(
-    label="Chance-corrected drop vs. difficulty, magnitude pruning",
-    caption="Each vertical group of points is one condition, labeled above the panel; difficulty increases to the "
-    "right. Color shows the sparsity. The chance-corrected drop is 0 if the compressed model is as good as dense and 1 "
-    "if it is at the baseline. Error bars are 95 % intervals. If difficulty made no difference, points of the same "
-    "color would have the same height. The figure is descriptive: it fits no line and makes no statistical test.",
+    label="Share lost against difficulty, magnitude pruning",
+    caption="Each vertical group of points is one condition, named above the panel; conditions further to the "
+    "right are harder for the dense model. Color shows the share of weights pruned. The share lost is 1 - "
+    "retention: 0 (solid line) if the compressed model is as good as dense and 1 (dashed line) if it is at the "
+    "baseline; worse is lower. Bars are 95 % intervals. Lines join the conditions of one task. If difficulty made "
+    "no difference, points of one color would have the same height. The figure is descriptive: it fits no line and "
+    "makes no statistical test.",
     order=0,
     per="study",
 )
-MODES = {"none": ("o", "no fine-tuning"), "sparse": ("D", "fine-tuned with a fixed mask (sparse)")}
-OFFSET_PT = 3.2  # between the levels of one condition
+OFFSET_PT = 3.4  # between the levels of one condition
+HEIGHT_IN = 3.1
+LABEL_IN = 0.15  # between the names of levels
+SAME = ["model", "task", "knobs", "protocol", "transfer", "compression", "difficulty_measure"]
 
 
-@theme.themed
-def draw(drops: pl.DataFrame) -> matplotlib.figure.Figure:
-    """Draw chance-corrected drop (1 - retention) against difficulty for magnitude pruning, one color per sparsity.
+def marks(drops: pl.DataFrame) -> Drawing:
+    """Share lost (1 - retention) against difficulty for magnitude pruning, one color per sparsity.
 
-    If the study uses magnitude pruning with several sets of options, the set with the fewest is drawn. Circles: no
-    fine-tuning; diamonds: fine-tuned with a fixed mask. There is one panel per difficulty measure. A condition of
-    several experiments is drawn once. If there is nothing to draw, the figure says why.
+    If the study uses magnitude pruning with several sets of options, the set with the fewest is drawn. Rows without
+    fine-tuning are drawn, or if there are none those fine-tuned under a fixed mask. There is one panel per difficulty
+    measure. A condition of several experiments is drawn once. If there is nothing to draw, the figure says why.
     """
     rows, hidden = select(drops)
-    styles = condition_styles(drops)
+    named = conditions(drops)
     levels = series.pick(rows["compression"])
     rows = rows.filter(pl.col("compression").is_in(levels))
     measures = sorted(rows["difficulty_measure"].unique()) or [CHANCE_CORRECTED_DENSE_ERROR]
-    panels = [rows.filter(pl.col("difficulty_measure") == measure) for measure in measures]
-    labels = [_labels(panel, styles) for panel in panels]
-    fig, axes = layout.panels(len(measures), 1)
-    room = _room(fig, labels)
-    for measure, panel, panel_labels, (ax,) in zip(measures, panels, labels, axes, strict=True):
-        _panel(ax, panel, levels)
-        draw_labels(ax, panel_labels, room.panel_wide_in(1))
-        formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
-        ax.set_xlabel(f"difficulty: {text.measure_label(measure)}{formula}   harder →")
-        ax.set_ylabel("chance-corrected drop =\n1 − (score − baseline) / (dense − baseline)")
-    facts = text.facts(rows, "Error bars") if len(rows) else "Nothing to show."
-    footer = " ".join([facts, *_remarks(hidden, styles), *series.shared_options(series.present(rows))])
-    return layout.finish(fig, FIGURE.label, [series.level_keys(levels), _mark_keys(rows)], footer, room)
+    panels, drawn = [], []
+    for at, measure in enumerate(measures):
+        own = rows.filter(pl.col("difficulty_measure") == measure)
+        points = [mark for place, tag in enumerate(levels) for mark in _level(at, own, tag, place, len(levels))]
+        panels.append(panel := _panel(own, named, measure, points))
+        drawn += [*_rules(at), *points, *_names(panel, points)]
+    facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
+    caption = [facts, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
+    keys = [Key(label="dense", color="ink", line="solid"), Key(label="baseline", line="dashed")]
+    return Drawing(
+        title=FIGURE.label,
+        panels=tuple(panels),
+        marks=tuple(drawn),
+        keys=(tuple(series.level_keys(levels)), (*keys, *curves.collapsed_keys(rows))),
+        caption=" ".join(caption),
+    )
 
 
 def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows to draw, each condition once, and rows hidden because their dense model knows too little (below 0.04)."""
-    pruned = drops.filter((pl.col("method") == "magnitude") & pl.col("transfer").is_in(list(MODES)))
-    rows = series.select(pruned, series.present(pruned)[:1])
+    pruned = drops.filter(pl.col("method") == "magnitude")
+    modes = [mode for mode in ("none", "sparse") if mode in set(pruned["transfer"])]
+    rows = pruned.filter(pl.col("transfer") == (modes[0] if modes else "none"))
+    rows = series.select(rows, series.present(rows)[:1])
     rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
-    same = ["model", "task", "knobs", "protocol", "transfer", "sparsity", "difficulty_measure"]
-    rows = rows.unique(same, keep="first", maintain_order=True).sort(same)
+    rows = rows.unique(SAME, keep="first", maintain_order=True).sort(SAME)
     known = (pl.col("dense_known_share") >= KNOWN_SHARE).fill_null(False)
     usable = pl.col("retention").is_not_null() & pl.col("difficulty").is_not_null() & known
     return rows.filter(usable), rows.filter(~usable)
 
 
-def _panel(ax: Axes, rows: pl.DataFrame, levels: list[str]) -> None:
-    marks.reference_lines(ax, dense=0, chance=1)
-    if rows.is_empty():
-        marks.message(
-            ax, "Nothing to show: no condition is pruned by magnitude\nand has a dense model above its baseline"
-        )
-        ax.set_xlim(0, 1)
-        return
-    ax.set_xlim(*marks.around(rows["difficulty"]))
-    ends = [1 - end for name in ("retention_low", "retention_high") for end in rows[name].drop_nulls()]
-    ax.set_ylim(*marks.within([*(1 - rows["retention"]), 0.0, 1.0], ends, 0.4))
-    for at, (tag, color) in enumerate(series.colors(levels).items()):
-        offset = marks.shifted(ax, at, len(levels), OFFSET_PT)
-        for mode, (marker, _) in MODES.items():
-            points = rows.filter((pl.col("compression") == tag) & (pl.col("transfer") == mode))
-            _points(ax, points, color, marker, f"{strength(tag):g}|{mode}", offset)
+def _level(at: int, rows: pl.DataFrame, tag: str, place: int, count: int) -> list[Mark]:
+    """The points of one level, by task and model; a line joins the conditions of a task."""
+    points = []
+    for group in rows.filter(pl.col("compression") == tag).sort("difficulty").partition_by(["task", "model"]):
+        for row in group.iter_rows(named=True):
+            lost, *interval = (None if row[f"retention{end}"] is None else 1 - row[f"retention{end}"] for end in ENDS)
+            low, high = interval if row["n_seeds"] != text.FEW_SEEDS else (None, None)
+            points.append(
+                Mark(
+                    panel=at, kind="point", series=f"{tag} {row['task']} {row['model']}", x=row["difficulty"], y=lost,
+                    low=low, high=high, label=_words(row, lost), color=palette.level_color(tag), line="solid",
+                    marker=theme.method_marker("magnitude") if row["transfer"] == "none" else "diamond",
+                    collapsed=row["collapsed"] / row["n_seeds"], shift=(place - (count - 1) / 2) * OFFSET_PT,
+                )
+            )  # fmt: skip
+    return points
 
 
-def _points(ax: Axes, rows: pl.DataFrame, color: str, marker: str, label: str, offset: Transform) -> None:
-    """Points and error bars at their difficulty, drawn with a small horizontal offset so that levels do not overlap."""
-    bar = {"color": color, "linewidth": 1, "zorder": 2, "transform": offset, "label": f"{label}|bar"}
-    for row in rows.drop_nulls(["retention_low", "retention_high"]).iter_rows(named=True):
-        ax.plot([row["difficulty"]] * 2, [1 - row["retention_high"], 1 - row["retention_low"]], **bar)
-    x, y = rows["difficulty"].to_list(), (1 - rows["retention"]).to_list()
-    marks.points(ax, x, y, rows["collapsed"], color=color, marker=marker, label=label, transform=offset, markersize=5)
+ENDS = ("", "_high", "_low")
 
 
-def _labels(rows: pl.DataFrame, styles: ConditionStyles) -> list[TiltedLabel]:
-    """Labels of the conditions of a panel, in order of difficulty."""
-    several = rows["model"].n_unique() > 1
-    labels: dict[tuple, TiltedLabel] = {}
-    for row in rows.iter_rows(named=True):
-        label = text.shorten(styles[row].label, 30)
-        label += f", {text.shorten(row['model'], 16)}" if several else ""
-        label += " (fine-tuned)" if row["transfer"] != "none" else ""
-        condition = (row["model"], styles.key(row), row["transfer"], row["difficulty"])
-        labels.setdefault(condition, TiltedLabel(row["difficulty"], label, styles[row]))
-    return sorted(labels.values(), key=lambda label: (label.x, label.text))
+def _words(row: dict, lost: float) -> str:
+    where = f"{row['label']}, {series.full_level_label(row['compression'])}"
+    return f"{where}: share lost {ticks.number(lost)}, difficulty {ticks.number(row['difficulty'])}"
 
 
-def _room(fig: matplotlib.figure.Figure, labels: list[list[TiltedLabel]]) -> layout.Room:
-    """Sizes with room for the tilted labels: the tallest above every panel, and the overhang on the right."""
-    head = 0.22 + max(height_in(fig, panel_labels) for panel_labels in labels)
-    panels = [(some, marks.around(label.x for label in some) if some else (0.0, 1.0)) for some in labels]
-    room = with_room(fig, layout.Room(3.1, head, left_in=0.8), 1, panels)
-    return replace(room, right_in=min(room.right_in, 2.2))
+def _rules(at: int) -> list[Mark]:
+    """Dense at 0 and the baseline at 1."""
+    places = (("dense", 0.0, "ink", "solid"), ("baseline", 1.0, "muted", "dashed"))
+    return [Mark(panel=at, kind="rule", series=n, y=y, label=n, color=color, line=line) for n, y, color, line in places]
 
 
-def _mark_keys(rows: pl.DataFrame) -> list[Artist]:
-    used = [MODES[mode] for mode in MODES if mode in set(rows["transfer"])]
-    keys = [marks.key(label, marker=marker, linestyle="none", color=theme.GREY) for marker, label in used]
-    keys.append(marks.key("0: as good as dense", **theme.DOTTED | {"linestyle": "-"}))
-    keys.append(marks.key("1: at the baseline", **theme.DOTTED))
-    return keys + marks.collapsed_keys(rows)
-
-
-def _remarks(hidden: pl.DataFrame, styles: ConditionStyles) -> list[str]:
-    labels = sorted({text.shorten(styles[row].label) for row in hidden.iter_rows(named=True)})
-    offset = (
-        "Levels of a condition have the same difficulty, marked by a thin vertical line, and are offset for legibility."
+def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence[Mark]) -> Panel:
+    """Axes, with room at the left for the names of the levels, and the names of the conditions."""
+    low, high = ticks.around(rows["difficulty"]) if len(rows) else (0.0, 1.0)
+    low -= 0.13 * (high - low)
+    bottom, top = ticks.within([0.0, 1.0, *(mark.y for mark in points)], ends(points, "y"), 0.4)
+    formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
+    return Panel(
+        title="",
+        x=Axis(
+            label=f"difficulty: {text.measure_label(measure)}{formula}; harder →",
+            limits=(low, high),
+            ticks=ticks.round_ticks(low, high),
+        ),
+        y=Axis(
+            label="share lost = 1 − retention\n(0: as dense, 1: at the baseline)",
+            limits=(top, bottom),
+            ticks=ticks.round_ticks(bottom, top, 8),
+        ),
+        names=_above(rows, named),
+        message="" if len(rows) else EMPTY,
+        height_in=HEIGHT_IN,
     )
-    hidden_text = f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."
-    return [offset, *([hidden_text] if labels else [])]
+
+
+EMPTY = "Nothing to show: no condition is pruned by magnitude\nand has a dense model above its baseline"
+
+
+def _above(rows: pl.DataFrame, named: Conditions) -> tuple[tuple[float, str], ...]:
+    """The conditions of a panel in order of difficulty."""
+    several = rows["model"].n_unique() > 1
+    names: dict[tuple, str] = {}
+    for row in rows.sort("difficulty").iter_rows(named=True):
+        label = two_lines(named[row]) + (f"\n{row['model']}" if several else "")
+        names.setdefault((row["model"], named.key(row), row["difficulty"]), label)
+    return tuple((difficulty, label) for (_, _, difficulty), label in names.items())
+
+
+def _names(panel: Panel, points: Sequence[Mark]) -> list[Mark]:
+    """The level of each color, left of the first condition that has it, moved apart."""
+    first: dict[str, Mark] = {}
+    for point in sorted(points, key=lambda mark: mark.x):
+        first.setdefault(point.color, point)
+    bottom, top = panel.y.limits
+    step = LABEL_IN / HEIGHT_IN * abs(bottom - top)
+    places: dict[float, list[Mark]] = {}
+    for point in first.values():
+        places.setdefault(point.x, []).append(point)
+    labels = []
+    for x, group in places.items():
+        heights = spread([mark.y for mark in group], step, min(bottom, top), max(bottom, top))
+        left = min(mark.shift for mark in group) - 3
+        for mark, y in zip(group, heights, strict=True):
+            percent = mark.color.partition("-")[2] + " %"
+            where = {"panel": mark.panel, "kind": "label", "series": mark.color, "color": mark.color, "shift": left}
+            labels.append(Mark(**where, x=x, y=y, label=percent, anchor="end"))
+    return labels
+
+
+def _remarks(drops: pl.DataFrame, rows: pl.DataFrame, hidden: pl.DataFrame, named: Conditions) -> list[str]:
+    """Caption sentences on the fine-tuning, the order of levels, and what is not shown."""
+    tuned = sorted(set(drops.filter(pl.col("method") == "magnitude")["transfer"]) - {"none"})
+    labels = sorted({named[row] for row in hidden.iter_rows(named=True)})
+    mixed = tuned and set(rows["transfer"]) == {"none"}
+    remarks = ["Not shown: fine-tuned models (see the transfer modes)."] if mixed else []
+    remarks += ["Fine-tuned with a fixed mask (sparse)."] if set(rows["transfer"]) == {"sparse"} else []
+    remarks += ["Levels of a condition have the same difficulty (thin line) and are drawn side by side."]
+    hint = f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."
+    return [*remarks, *([hint] if labels else [])]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -11,35 +10,29 @@ from junkdna.analysis.published_overlay import covered_rows, overlay, reproducti
 from junkdna.analysis.series import natural
 from junkdna.errors import UserError
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import layout, marks, series, text, theme
+from junkdna.report.plotting import curves, series, text, theme, ticks, views
 from junkdna.report.plotting.axes import SPARSITY
+from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark
+from junkdna.report.plotting.drawing import Panel as DrawnPanel
 from junkdna.study.methods import METHODS
-
-if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
 FIGURE = Figure(
     label="This study and the published curves",
-    caption="One panel per condition and method. Filled markers and solid lines: relative score of this study, with "
-    "95 % intervals. Hollow markers and dashed lines: points of the paper's first version (arXiv 2310.02277) for the "
-    "same model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: published "
-    "points that may be wrong; the reason is in the footer. RMSE is the root mean square difference in percent points "
-    "at the levels that both have. 2:4 is not 4:8, and is only drawn if the study has no N of 8.",
+    caption="One panel per condition, method and transfer mode. Solid lines: percent of dense of this study, "
+    "color the level, with 95 % intervals. Dashed lines: points of the paper's first version (arXiv 2310.02277) "
+    "for the same model, task, method and transfer mode, read from its figures. They have no intervals. Crosses: "
+    "published points that may be wrong; the reason is in the caption of the figure. RMSE is the root mean square "
+    "difference in percent points at the levels that both have. 2:4 is not 4:8, and is only drawn if the study has "
+    "no N of 8.",
     order=6,
     published=True,
 )
+VIEW = "percent"
 SOURCE = "published (arXiv 2310.02277)"
-DASHED = {"linestyle": (0, (4, 2)), "linewidth": 1}
-HOLLOW = {"markerfacecolor": "none", "markeredgewidth": 1, "markersize": 6}
-CROSS = {"marker": "x", "markeredgewidth": 1.2, "markersize": 5.5}
-COLUMNS = 2
-OFFSET_PT = 2.0  # between the intervals of two transfer modes
 
 
 class Panel(NamedTuple):
-    """What the curves of one panel share; they differ in the transfer mode."""
+    """What names the curve of one panel."""
 
     model: str
     label: str
@@ -48,15 +41,14 @@ class Panel(NamedTuple):
     method: str
     family: str
     protocol: str
+    transfer: str
 
 
-@theme.themed
-def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
-    """Draw relative score against sparsity for each curve of `experiment` that a published curve covers, with it.
+def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
+    """Percent of dense against sparsity for each curve of `experiment` that a published curve covers, with it.
 
-    One panel per model, condition, method, family of levels and protocol, one color per transfer mode. A series of the
-    study is drawn if it has a published level, or if none has; so 2:4 is not drawn next to 4:8. Raises UserError if no
-    published curve covers a curve.
+    A series of the study is drawn if it has a published level, or if none has; so 2:4 is not drawn next to 4:8. Raises
+    UserError if no published curve covers a curve.
     """
     drops = drops.filter(pl.col("experiment") == experiment)
     rows, points = covered_rows(drops), overlay(drops)
@@ -67,25 +59,28 @@ def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
         )
     scores = reproduction(drops)
     panels = sorted({Panel(*row) for row in rows.select(Panel._fields).iter_rows()}, key=_order)
-    columns = min(COLUMNS, len(panels))
-    fig, axes = layout.panels(-(-len(panels) // columns), columns)
-    flat, wide_in = [ax for line in axes for ax in line], 0.92 * layout.Room(2.1).panel_wide_in(columns)
-    for ax, panel in zip(flat, panels, strict=False):
-        lines = (_title(panel, panels), f"RMSE: {_rmse(_of(scores, panel))}")
-        ax.set_title("\n".join(layout.heading(fig, line, wide_in) for line in lines))
-        _panel(ax, _of(rows, panel), _of(points, panel))
-    for ax in flat[len(panels) :]:
-        ax.set_visible(False)
-    tops = max(ax.get_title(loc="left").count("\n") for ax in flat)
-    room = layout.Room(2.1, 0.22 + 0.14 * tops)
-    title = f"{FIGURE.label}: {experiment}"
-    return layout.finish(fig, title, [_mode_keys(points), _source_keys(points)], _footer(rows, points), room)
+    found, drawn = [], []
+    for at, panel in enumerate(panels):
+        title = f"{_title(panel, panels)}\nRMSE: {_rmse(_of(scores, panel))}"
+        own, theirs = _of(rows, panel), _of(points, panel)
+        drawn += [*_own(at, own, theirs), *_published(at, theirs)]
+        found.append(_panel(title, own, theirs))
+    return Drawing(
+        title=f"{FIGURE.label}: {experiment}",
+        panels=tuple(found),
+        marks=tuple(drawn),
+        columns=curves.COLUMNS.get(len(panels), 3),
+        keys=(tuple(_keys(points)), tuple(curves.other_keys(rows))),
+        caption=_caption(rows, points),
+    )
 
 
 def _order(panel: Panel) -> tuple:
-    """Sort key: conditions by name, unstructured before N:M."""
+    """Sort key: conditions by name, unstructured before N:M, modes in their order."""
     condition = (panel.model, panel.label, panel.task, panel.knobs)
-    return (*map(natural, condition), panel.family == "nm", panel.method, panel.protocol)
+    modes = ["none", *theme.MODE_STYLES]
+    place = modes.index(panel.transfer) if panel.transfer in modes else len(modes)
+    return (*map(natural, condition), panel.family == "nm", panel.method, panel.protocol, place, panel.transfer)
 
 
 def _of(table: pl.DataFrame, panel: Panel) -> pl.DataFrame:
@@ -94,94 +89,72 @@ def _of(table: pl.DataFrame, panel: Panel) -> pl.DataFrame:
 
 
 def _title(panel: Panel, panels: list[Panel]) -> str:
-    """Condition and method, with the model and the protocol if the panels have several."""
-    condition = text.shorten(panel.label.removesuffix(f" ({panel.model})"))
+    """Condition and method, with the model, the protocol and the transfer mode if the panels have several."""
+    condition = panel.label.removesuffix(f" ({panel.model})")
     method = METHODS[panel.method].label
     words = [condition, method if panel.family == "unstructured" or "N:M" in method else f"{method} N:M"]
-    words += [getattr(panel, name) for name in ("model", "protocol") if len({getattr(p, name) for p in panels}) > 1]
+    for name in ("model", "protocol", "transfer"):
+        if len({getattr(each, name) for each in panels}) > 1:
+            words.append(getattr(panel, name).replace("_", " ") if name == "transfer" else getattr(panel, name))
     return ", ".join(words)
 
 
 def _rmse(scores: pl.DataFrame) -> str:
-    """RMSE of each transfer mode of a panel; the mode is named if there are several."""
-    pairs = scores.select("transfer", "rmse_relative_score").rows()
-    known = {mode: "no common level" if rmse is None else f"{rmse:.1f}" for mode, rmse in pairs}
-    modes = _modes(known)
-    return ", ".join(f"{mode.replace('_', ' ')} {known[mode]}" if len(modes) > 1 else known[mode] for mode in modes)
+    rmse = scores["rmse_relative_score"][0]
+    return "no common level" if rmse is None else f"{rmse:.1f} points"
 
 
-def _panel(ax: Axes, rows: pl.DataFrame, points: pl.DataFrame) -> None:
-    """Draw our curves of one panel and the published ones, and set up its axes."""
-    marks.reference_lines(ax, dense=100)
-    modes = _modes(points["transfer"])
-    for at, mode in enumerate(modes):
-        _published(ax, points.filter(transfer=mode), mode)
-        own = rows.filter(transfer=mode).drop_nulls("relative_score")
-        common = own.filter(pl.col("level").is_in(points["level"].unique().implode()))
-        for item in series.present(common) or series.present(own):
-            _ours(ax, series.select(own, [item]).sort("sparsity"), mode, f"{mode}|{item.key}", (at, len(modes)))
-    must = [100.0, *points["percent_of_dense"]]
-    ax.set_ylim(*marks.view_limits(rows, "relative_score", must))
-    SPARSITY.set_up(ax, pl.concat([rows.select("sparsity"), points.select("sparsity")]))
-    ax.set_ylabel(text.AXIS_LABELS["relative_score"])
+def _panel(title: str, rows: pl.DataFrame, points: pl.DataFrame) -> DrawnPanel:
+    """A panel with limits that contain both curves."""
+    low, high = views.limits(rows, VIEW, [100.0, *points["percent_of_dense"]])
+    y = Axis(label="score, % of dense", limits=(low, high), ticks=ticks.round_ticks(low, high))
+    both = pl.concat([rows.select("sparsity"), points.select("sparsity")])
+    return DrawnPanel(title=title, x=SPARSITY.axis(both), y=y, height_in=1.9)
 
 
-def _ours(ax: Axes, rows: pl.DataFrame, mode: str, label: str, place: tuple[int, int]) -> None:
-    """A solid line with filled markers; the intervals of several modes are drawn side by side."""
-    color, marker, _ = _style(mode)
-    x = SPARSITY.x(rows)
-    low, high, y = (marks.numbers(rows[f"relative_score{end}"]) for end in ("_low", "_high", ""))
-    offset = marks.shifted(ax, *place, OFFSET_PT)
-    for at, *ends in zip(x, low, high, strict=True):
-        ax.plot([at, at], ends, color=color, linewidth=1, zorder=2, transform=offset, label=f"{label}|bar")
-    ax.plot(x, y, color=color, marker=marker, zorder=3, transform=offset, label=label, **theme.FILLED)
+# ---- marks -----------------------------------------------------------------------------------------------------------
 
 
-def _published(ax: Axes, points: pl.DataFrame, mode: str) -> None:
-    """A dashed line with hollow markers, and crosses at doubtful points."""
-    color, marker, _ = _style(mode)
-    points = points.sort("sparsity")
-    ax.plot(SPARSITY.x(points), points["percent_of_dense"], color=color, zorder=4, label=f"{mode}|line", **DASHED)
-    for name, shape in (("published", {"marker": marker} | HOLLOW), ("doubtful", CROSS)):
-        some = points.filter((pl.col("doubt") != "") == (name == "doubtful"))
-        style = {"linestyle": "none", "zorder": 5, "markeredgecolor": color} | shape
-        if len(some):
-            ax.plot(SPARSITY.x(some), some["percent_of_dense"], label=f"{mode}|{name}", **style)
+def _own(at: int, rows: pl.DataFrame, points: pl.DataFrame) -> list[Mark]:
+    """The curve of this study, of the series that has a published level, if any has."""
+    shared = rows.filter(pl.col("level").is_in(points["level"].unique().implode()))
+    found = curves.references(at, rows, VIEW)
+    for item in series.present(shared) or series.present(rows):
+        own, mode = SPARSITY.in_order(series.select(rows, [item])), rows["transfer"][0]
+        marker = theme.method_marker(item.method) if mode == "none" else theme.mode_style(mode)[0]
+        found += curves.curve(at, own, SPARSITY.x(own), VIEW, f"this study, {item.key}", marker, "solid")
+    return found
 
 
-def _style(mode: str) -> tuple[str, str, str]:
-    """Color, marker and label of a transfer mode; a circle without fine-tuning, because a cross marks a doubt."""
-    color, marker, label = theme.mode_style(mode)
-    return color, "o" if mode == "none" else marker, label
+def _published(at: int, points: pl.DataFrame) -> list[Mark]:
+    """The published curve, dashed, with crosses at doubtful points."""
+    found = []
+    ordered = points.sort("sparsity")
+    for x, row in zip(SPARSITY.x(ordered), ordered.iter_rows(named=True), strict=True):
+        label = f"published: {ticks.number(row['percent_of_dense'], 1)} % of dense" + (
+            f" ({row['doubt']})" * bool(row["doubt"])
+        )
+        style = {"color": "muted", "marker": "cross" if row["doubt"] else "bar", "line": "dashed"}
+        found.append(
+            Mark(panel=at, kind="point", series="published", x=x, y=row["percent_of_dense"], label=label, **style)
+        )
+    return found
 
 
-def _modes(present: Iterable[str]) -> list[str]:
-    present = set(present)
-    return [*({"none"} & present), *theme.tuned_modes(present)]
+# ---- legends and caption ---------------------------------------------------------------------------------------------
 
 
-# ---- legends and footer ----------------------------------------------------------------------------------------------
-
-
-def _mode_keys(points: pl.DataFrame) -> list[Artist]:
-    """Legend entries of the transfer modes if there are several."""
-    styles = [_style(mode) for mode in _modes(points["transfer"])]
-    keys = [marks.key(label, color=color, marker=marker, **theme.FILLED) for color, marker, label in styles]
-    return keys if len(keys) > 1 else []
-
-
-def _source_keys(points: pl.DataFrame) -> list[Artist]:
+def _keys(points: pl.DataFrame) -> list[Key]:
     """Legend entries that tell this study from the published curves."""
-    keys = [marks.key("this study, with 95 % intervals", color=theme.GREY, marker="o", **theme.FILLED)]
-    keys.append(marks.key(SOURCE, color=theme.GREY, marker="o", **DASHED | HOLLOW))
-    if (points["doubt"] != "").any():
-        keys.append(marks.key("published, may be wrong", color=theme.GREY, **DASHED | CROSS))
-    return keys
+    keys = [Key(label="this study, with 95 % intervals", marker="circle", line="solid")]
+    keys.append(Key(label=SOURCE, marker="bar", line="dashed"))
+    doubtful = (points["doubt"] != "").any()
+    return keys + ([Key(label="published, may be wrong", marker="cross", line="dashed")] if doubtful else [])
 
 
-def _footer(rows: pl.DataFrame, points: pl.DataFrame) -> str:
+def _caption(rows: pl.DataFrame, points: pl.DataFrame) -> str:
     """Facts about our rows, and the reasons of the doubts that are drawn."""
     reasons = sorted({reason for doubt in points["doubt"] for reason in doubt.split("; ") if reason})
     doubts = [f"May be wrong: {'; '.join(reasons)}."] if reasons else []
     other = "Published curves: same model, task, method and transfer mode, but another training and scoring."
-    return " ".join([text.facts(rows, "Vertical lines"), other, *doubts])
+    return " ".join([text.facts(rows, "Bars"), other, *doubts])

@@ -1,4 +1,4 @@
-"""Relative score and chance-corrected retention against sparsity."""
+"""Retention, percent of dense and score against sparsity."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from junkdna.report.plotting import curves
 from junkdna.report.plotting.axes import SPARSITY
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     import polars as pl
 
+    from junkdna.report.plotting.drawing import Drawing
+
 FIGURE = Figure(
-    label="Relative score and retention vs. sparsity",
-    caption="Left: relative score; the dotted line in a condition's color is the relative score of guessing. Right: "
-    "chance-corrected retention of the same cells, which is comparable between tasks with different chance levels. "
-    "Bands are 95 % intervals. Open markers: at least one seed predicts the same class for every example.",
+    label="Retention against sparsity",
+    caption="One panel per condition, from easy to hard for the dense model. Read down from the solid line (as "
+    "good as dense) to the dashed one (baseline). Color shows the level, marker and line the method. Dotted: the "
+    "easiest condition again, for comparison. Bars are 95 % intervals; an arrow marks a bar that goes on. Hollow "
+    "markers: every run gives the same answer to all examples.",
     order=2,
     modes="none",
     levels=("sparsity", "keep_of"),
+    views=("retention", "percent", "score"),
 )
 
 
-def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
-    """Draw `experiment` without fine-tuning against sparsity (see `curves.draw`)."""
-    return curves.draw(drops, experiment, FIGURE.label, SPARSITY)
+def marks(drops: pl.DataFrame, experiment: str, view: str) -> Drawing:
+    """`experiment` without fine-tuning against sparsity (see `curves.drawing`)."""
+    return curves.drawing(drops, experiment, SPARSITY, view)

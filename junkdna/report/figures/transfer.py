@@ -5,68 +5,50 @@ The axis is effective bits per weight if any of the compressions has no sparsity
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
-from junkdna.analysis.series import PLAIN, natural
+from junkdna.analysis.series import PLAIN, Series
 from junkdna.errors import UserError
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import curves, layout, marks, series, text, theme
+from junkdna.report.plotting import curves, series, text, theme, views
 from junkdna.report.plotting.axes import BITS, SPARSITY, Amount
-from junkdna.report.plotting.conditions import ConditionStyles, Key, condition_styles
-
-if TYPE_CHECKING:
-    import matplotlib.figure
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.transforms import Transform
-
-    from junkdna.analysis.series import Series
+from junkdna.report.plotting.conditions import conditions
+from junkdna.report.plotting.drawing import Drawing, Key, Mark
 
 FIGURE = Figure(
     label="Score by transfer mode",
-    caption="One panel per condition. The black line and gray band are dense transfer and its 95 % bootstrap interval; "
-    "colored lines and bands are the other transfer modes. Small dots are single seeds. Dotted lines are the scores of "
-    "guessing (chance) and of the most frequent answer (majority).",
+    caption="One panel per condition (and method), from easy to hard for the dense model. Marker and line show "
+    "the transfer mode, color the level. Dense transfer is the solid rule; its interval and seeds are at the left. "
+    "The dashed rule is the baseline, the dotted one guessing (chance). Small dots are single seeds; two seeds "
+    "have no interval. Hollow markers: every run gives the same answer to all examples.",
     order=5,
     modes="tuned",
     levels=("sparsity", "keep_of", "bits", "format", "rank", "external"),
+    views=("score", "percent", "retention"),
 )
-SPREAD_PT = 1.2  # between the seed dots of two modes
+DODGE_PT = 3.0  # between two modes at the same level
 
 
-@theme.themed
-def draw(drops: pl.DataFrame, experiment: str) -> matplotlib.figure.Figure:
-    """Draw score against sparsity (or bits) for each transfer mode of `experiment`, one panel per condition and model.
+def marks(drops: pl.DataFrame, experiment: str, view: str) -> Drawing:
+    """Score against sparsity (or bits) for each transfer mode of `experiment`, one panel per condition, model, method.
 
-    Dense transfer is a horizontal line with its interval; seeds are small dots; chance and majority are dotted lines.
     Raises UserError if no row of the experiment is both compressed and fine-tuned.
     """
     rows = select(drops, experiment)
-    styles, dashes = condition_styles(drops, experiment), series.dashes(series.present(rows))
-    amount = BITS if any(item.kind in PLAIN for item in dashes) else SPARSITY
-    groups = _groups(rows, styles)
-    columns = {1: 1, 2: 2, 4: 2}.get(len(groups), 3)
-    fig, axes = layout.panels(-(-len(groups) // columns), columns, share_y=True)
-    flat = [ax for line in axes for ax in line]
-    for ax, ((model, key), group) in zip(flat, groups.items(), strict=False):
-        title = text.shorten(styles.of[key].label + (f", {model}" if _several(rows, "model") else ""), 80)
-        ax.set_title(layout.heading(fig, title, 5.6 / columns) + _facts(rows, group))
-        _panel(ax, group, dashes, amount)
-        amount.set_up(ax, rows)
-    _share_limits(flat[0], rows)
-    for ax, group in zip(flat, groups.values(), strict=False):
-        _baselines(ax, group)
-    for at, ax in enumerate(flat):
-        _edge(ax, at, columns, len(groups), text.y_label("score", rows))
-    footer = [text.facts(rows, "Bands (bars if there is only one level)"), "Small dots: single seeds."]
-    footer = " ".join([*footer, *_remarks(dashes, rows, drops)])
-    tops = max(ax.get_title(loc="left").count("\n") for ax in flat)
-    right_in = 2.6 if len(groups) == 1 else theme.RIGHT_IN
-    room = layout.Room(2.1, 0.22 + 0.14 * tops, gap_in=0.26, right_in=right_in)
-    title = f"Score vs. {amount.title} by transfer mode: {experiment}"
-    return layout.finish(fig, title, [_keys(rows, dashes)], footer, room)
+    named, several = conditions(drops, experiment), series.present(rows)
+    amount = BITS if any(item.kind in PLAIN for item in several) else SPARSITY
+    groups, names = _groups(rows, named, several)
+    drawn = [mark for at, group in enumerate(groups.values()) for mark in _panel(at, group, view, amount)]
+    panels = curves.panels(groups, named, amount.axis(rows), view, names=names)
+    caption = [text.facts(rows, "Bars"), *_remarks(several, rows, drops)]
+    return Drawing(
+        title=f"{views.VIEWS[view].title} against {amount.title} by transfer mode: {experiment}",
+        panels=panels,
+        marks=tuple(drawn),
+        columns=curves.COLUMNS.get(len(groups), 3),
+        keys=(tuple(_mode_keys(rows)), (*_chance_keys(drawn), *curves.other_keys(rows))),
+        caption=" ".join([*caption, *curves.hidden_remarks(rows, view, named)]),
+    )
 
 
 def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
@@ -89,106 +71,52 @@ def select(drops: pl.DataFrame, experiment: str) -> pl.DataFrame:
     return pl.concat([rows.filter(pl.col("transfer") == "dense"), compressed])
 
 
-def _groups(rows: pl.DataFrame, styles: ConditionStyles) -> dict[tuple[str, Key], pl.DataFrame]:
-    """Rows of each panel: one condition and model."""
-    return {
-        (model, key): condition.filter(pl.col("model") == model)
-        for key, condition in styles.split(rows).items()
-        for model in sorted(condition["model"].unique(), key=natural)
-    }
+def _groups(
+    rows: pl.DataFrame, named: curves.Conditions, several: list[Series]
+) -> tuple[dict[tuple, pl.DataFrame], list[str]]:
+    """Rows of each panel, and what its title adds: the method, if there are several."""
+    labels = series.labels(several)
+    groups, names = {}, []
+    for key, group in curves.split(rows, named).items():
+        for item in series.present(group):
+            groups[*key, item.key] = series.select(group, [None, item])
+            names.append(labels[item] if len(several) > 1 else "")
+    return groups, names
 
 
-def _several(rows: pl.DataFrame, column: str) -> bool:
-    return rows[column].n_unique() > 1
+def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount) -> list[Mark]:
+    """Reference lines, dense transfer, and a curve for each mode."""
+    dense = series.select(group.filter(pl.col("transfer") == "dense"), [None])
+    found = [*curves.references(at, group, view), *_chance(at, group, view)]
+    found += curves.dense_point(at, dense, amount.x(dense), view)
+    modes = theme.tuned_modes(set(group["transfer"]))
+    for place, mode in enumerate(modes):
+        marker, line, _ = theme.mode_style(mode)
+        points = amount.curve(dense, group.filter(pl.col("transfer") == mode))
+        shift = (place - (len(modes) - 1) / 2) * DODGE_PT
+        found += curves.curve(at, points, amount.x(points), view, mode, marker, line, shift)
+    return found
 
 
-def _facts(rows: pl.DataFrame, group: pl.DataFrame) -> str:
-    """Second line of a panel's heading: metric and n, if they differ between panels."""
-    metric = text.metric_label(group["metric"][0]).removesuffix(" correlation")
-    facts = [metric] if _several(rows, "metric") else []
-    facts += [f"n = {text.span(group['n_examples'])}"] if _several(rows, "n_examples") else []
-    return "\n" + ", ".join(facts) if facts else ""
+def _chance(at: int, group: pl.DataFrame, view: str) -> list[Mark]:
+    """A rule at the score of guessing, if the baseline is another."""
+    row = group.row(0, named=True)
+    if view != "score" or views.baseline_score(row) == row["chance"]:
+        return []
+    return [Mark(panel=at, kind="rule", series="chance", y=row["chance"], label="chance", color="muted", line="dotted")]
 
 
-def _panel(ax: Axes, rows: pl.DataFrame, dashes: dict[Series, object], amount: Amount) -> None:
-    dense = series.select(rows.filter(pl.col("transfer") == "dense"), [None])
-    for row, x in zip(dense.iter_rows(named=True), amount.x(dense), strict=True):
-        ax.axhspan(row["score_low"], row["score_high"], color=theme.GREY, alpha=0.22, linewidth=0, zorder=1)
-        ax.axhline(row["score"], color=theme.INK, linewidth=1.2, zorder=2, label="dense")
-        _dots(ax, x, row["score_seeds"], theme.INK, ax.transData)
-    modes = theme.tuned_modes(set(rows["transfer"]))
-    for at, mode in enumerate(modes):
-        offset = marks.shifted(ax, at, len(modes), SPREAD_PT)
-        for item, dash in dashes.items():
-            points = amount.in_order(series.select(rows.filter(pl.col("transfer") == mode), [item]))
-            if len(points):
-                _line(ax, points, amount.x(points), mode, dash, f"{mode}|{item.key}", offset)
-
-
-def _line(ax: Axes, rows: pl.DataFrame, x: list[float], mode: str, dash: object, label: str, offset: Transform) -> None:
-    color, marker, _ = theme.mode_style(mode)
-    low, high, y = (marks.numbers(rows[f"score{end}"]) for end in ("_low", "_high", ""))
-    ax.fill_between(x, low, high, color=color, alpha=0.14, linewidth=0, zorder=2)
-    transform = offset if len(x) == 1 else ax.transData
-    if len(x) == 1:  # a band of one level would have no width, so a bar shows the interval
-        ax.plot(x * 2, [low[0], high[0]], color=color, linewidth=1, zorder=2, transform=offset, label=f"{label}|bar")
-    ax.plot(x, y, color=color, linestyle=dash, zorder=3, label=label)
-    for at, row in zip(x, rows.iter_rows(named=True), strict=True):
-        _dots(ax, at, row["score_seeds"], color, offset)
-    marks.points(ax, x, y, rows["collapsed"], color=color, marker=marker, label=label, transform=transform)
-
-
-def _dots(ax: Axes, x: float, scores: list[float], color: str, transform: Transform) -> None:
-    dots = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "alpha": 0.65}
-    ax.plot([x] * len(scores), scores, color=color, zorder=5, label="seeds", transform=transform, **dots)
-
-
-def _share_limits(ax: Axes, rows: pl.DataFrame) -> None:
-    """Set the shared y limits: every interval, seed and baseline, with room for the baselines' labels below."""
-    seeds = rows["score_seeds"].explode().drop_nulls().to_list()
-    columns = ("score_low", "score_high", "score", "chance", "majority")
-    values = [v for name in columns for v in rows[name].drop_nulls()] + seeds
-    low, high = min(values), max(values)
-    extent = max(high - low, 0.02)
-    ax.set_ylim(low - 0.13 * extent, high + 0.05 * extent)
-
-
-def _baselines(ax: Axes, rows: pl.DataFrame) -> None:
-    """Draw chance and majority as dotted lines with labels at the left, or one label if they are equal."""
-    chance, majority = rows["chance"][0], rows["majority"][0]
-    low, high = ax.get_ylim()
-    lines = {"chance": chance} | ({} if majority is None else {"majority": majority})
-    for name, y in lines.items():
-        ax.axhline(y, label=name, zorder=1, **theme.DOTTED)
-    distance = (max(lines.values()) - min(lines.values())) / (high - low)
-    labels = sorted(lines, key=lines.get) if distance >= 1e-6 else [" = ".join(lines)]
-    for at, label in enumerate(labels):
-        gap, side = (1.5, "bottom") if at == 1 and distance < 0.12 else (-1.5, "top")
-        position = {"xytext": (0, gap), "textcoords": "offset points", "va": side}
-        point = {"xy": (0.012, lines.get(label, chance)), "xycoords": ("axes fraction", "data")}
-        ax.annotate(label, fontsize=6.5, color=theme.GREY, **point, **position)
-
-
-def _edge(ax: Axes, at: int, columns: int, used: int, y_label: str) -> None:
-    """Hide unused panels; keep the y label in the left column and the x label if there is no panel below."""
-    left = at % columns == 0
-    ax.set_visible(at < used)
-    ax.tick_params(labelleft=left)
-    ax.set_ylabel(y_label if left else "")
-    ax.set_xlabel("" if at + columns < used else ax.get_xlabel())
-
-
-def _remarks(dashes: dict[Series, object], rows: pl.DataFrame, drops: pl.DataFrame) -> list[str]:
-    """Footer sentences: the method if there is only one, the shared options, and the compressions not drawn."""
+def _remarks(several: list[Series], rows: pl.DataFrame, drops: pl.DataFrame) -> list[str]:
+    """Caption sentences: the method if there is only one, the shared options, and the compressions not drawn."""
     tuned = drops.filter((pl.col("experiment") == rows["experiment"][0]) & (pl.col("transfer") != "none"))
     omitted = sorted(map(series.compression_label, set(tuned["compression"]) - set(rows["compression"])))
-    return curves.series_remarks(dashes) + ([f"Not shown: {'; '.join(omitted)}."] if omitted else [])
+    return curves.series_remarks(several) + ([f"Not shown: {'; '.join(omitted)}."] if omitted else [])
 
 
-def _keys(rows: pl.DataFrame, dashes: dict[Series, object]) -> list[Artist]:
-    """Legend entries of dense transfer, the other modes, the series and the open marker."""
-    dense = marks.key("dense transfer with interval", color=theme.INK, linewidth=1.2)
-    keys = [dense] if "dense" in set(rows["transfer"]) else []
-    for color, marker, label in map(theme.mode_style, theme.tuned_modes(set(rows["transfer"]))):
-        keys.append(marks.key(label, color=color, marker=marker, **theme.FILLED))
-    return [*keys, *series.dash_keys(dashes), *marks.collapsed_keys(rows)]
+def _mode_keys(rows: pl.DataFrame) -> list[Key]:
+    styles = map(theme.mode_style, theme.tuned_modes(set(rows["transfer"])))
+    return [Key(label=label, marker=marker, line=line) for marker, line, label in styles]
+
+
+def _chance_keys(drawn: list[Mark]) -> list[Key]:
+    return [Key(label="chance", line="dotted")] if any(mark.series == "chance" for mark in drawn) else []

@@ -1,13 +1,15 @@
-"""Label, color and marker of each condition (task x knobs), the same in every figure of a study."""
+"""Label of each condition (task x knobs), the same in every figure of a study, and the order of conditions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import natural
-from junkdna.report.plotting.theme import CONDITION_COLORS, CONDITION_MARKERS
+from junkdna.report.plotting import knobs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,23 +17,14 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]
 
 
-@dataclass(frozen=True)
-class ConditionStyle:
-    """Label, color and marker of one condition."""
-
-    label: str
-    color: str
-    marker: str
-
-
 @dataclass
-class ConditionStyles:
-    """Styles of all conditions of a drops table.
+class Conditions:
+    """Labels of all conditions of a drops table.
 
     A condition's key includes the protocol only if several protocols share a task, knobs, model and transfer mode.
     """
 
-    of: dict[Key, ConditionStyle] = field(default_factory=dict)
+    of: dict[Key, str] = field(default_factory=dict)
     ambiguous: set[tuple[str, str]] = field(default_factory=set)
 
     def key(self, row: dict) -> Key:
@@ -39,61 +32,73 @@ class ConditionStyles:
         pair = (row["task"], row["knobs"])
         return (*pair, row["protocol"] if pair in self.ambiguous else "")
 
-    def __getitem__(self, row: dict) -> ConditionStyle:
-        """Style of the condition that `row` belongs to."""
+    def __getitem__(self, row: dict) -> str:
+        """Label of the condition that `row` belongs to."""
         return self.of[self.key(row)]
 
     def split(self, rows: pl.DataFrame) -> dict[Key, pl.DataFrame]:
-        """Rows of each condition, in the order of the legend."""
+        """Rows of each condition, from easy to hard: a knob in numeric order, else by measured difficulty."""
         at: dict[Key, list[int]] = {}
         for number, row in enumerate(rows.iter_rows(named=True)):
             at.setdefault(self.key(row), []).append(number)
-        return {key: rows[at[key]] for key in sorted(at, key=_order)}
+        groups = {key: rows[at[key]] for key in sorted(at, key=_natural)}
+        order = _order(groups, rows)
+        return {key: groups[key] for key in sorted(groups, key=order.__getitem__)}
 
 
-def condition_styles(drops: pl.DataFrame, experiment: str | None = None) -> ConditionStyles:
-    """Choose a label, color and marker for every condition of `drops`, independent of the order of its rows.
+def conditions(drops: pl.DataFrame, experiment: str | None = None) -> Conditions:
+    """Choose a label for every condition of `drops`, independent of the order of its rows.
 
-    If a condition has several labels, that of `experiment` is used. Conditions of an experiment get different colors as
-    long as there are enough, and always different pairs of color and marker.
+    If a condition has several labels, that of `experiment` is used. If two conditions share a label, their knobs and
+    protocol follow it.
     """
     same = ["model", "task", "knobs", "transfer"]
     protocols = drops.select([*same, "protocol"]).unique().group_by(same).len()
     shared = protocols.filter(protocols["len"] > 1)
-    styles = ConditionStyles(ambiguous=set(shared.select("task", "knobs").iter_rows()))
-    experiments: dict[Key, set[str]] = {}
+    found = Conditions(ambiguous=set(shared.select("task", "knobs").iter_rows()))
     labels: dict[Key, str] = {}
-    ordered = drops.sort([drops["experiment"] != (experiment or ""), "experiment", "label"])
-    for row in ordered.iter_rows(named=True):
-        key = styles.key(row)
-        experiments.setdefault(key, set()).add(row["experiment"])
-        labels.setdefault(key, plain_label(row))
-    taken: dict[Key, tuple[str, str]] = {}
-    for key in sorted(experiments, key=_order):
-        near = [pair for other, pair in taken.items() if experiments[other] & experiments[key]]
-        color = min(CONDITION_COLORS, key=lambda c: (_count(near, 0, c), _count(taken.values(), 0, c)))
-        marker = min(CONDITION_MARKERS, key=lambda m: ((color, m) in near, _count(near, 1, m)))
-        taken[key] = (color, marker)
-        styles.of[key] = ConditionStyle(_full_label(key, labels), color, marker)
-    return styles
+    for row in drops.sort([drops["experiment"] != (experiment or ""), "experiment", "label"]).iter_rows(named=True):
+        labels.setdefault(found.key(row), plain_label(row))
+    found.of = {key: _full_label(key, labels) for key in labels}
+    return found
 
 
 def plain_label(row: dict) -> str:
     """Label of a row without the model, which figures show separately."""
-    return row["label"].removesuffix(f" ({row['model']})") or row["task"]
+    return " ".join(row["label"].removesuffix(f" ({row['model']})").split()) or row["task"]
 
 
-def _order(key: Key) -> tuple:
+def two_lines(label: str) -> str:
+    """A label with the task in the first line and the rest, if any, in the second."""
+    task, _, rest = label.partition(" · ")
+    return f"{task}\n{rest}" if rest else label
+
+
+def difficulty(rows: pl.DataFrame) -> float | None:
+    """Measured difficulty of the rows of a condition: the mean over its models; None if it is undefined."""
+    known = rows["difficulty"].drop_nulls().unique()
+    return fmean(sorted(known)) if len(known) else None
+
+
+def _order(groups: dict[Key, pl.DataFrame], rows: pl.DataFrame) -> dict[Key, tuple]:
+    """Sort key of each condition; unknown difficulty comes last."""
+    hard = {key: inf if (each := difficulty(group)) is None else each for key, group in groups.items()}
+    knob = knobs.shared_knob(rows)
+    if not knob or len({key[0] for key in groups}) > 1:
+        return {key: (hard[key], _natural(key)) for key in groups}
+    value = {key: knobs.knob_values(group.row(0, named=True))[knob] for key, group in groups.items()}
+    means = {each: fmean(hard[key] for key in groups if value[key] == each) for each in value.values()}
+    places = knobs.ordered(means)
+    return {key: (places.index(value[key]), hard[key], _natural(key)) for key in groups}
+
+
+def _natural(key: Iterable[str]) -> tuple:
     return tuple(map(natural, key))
 
 
-def _count(pairs: Iterable[tuple[str, str]], index: int, value: str) -> int:
-    return sum(pair[index] == value for pair in pairs)
-
-
 def _full_label(key: Key, labels: dict[Key, str]) -> str:
-    """Label of a condition, followed by its task, knobs and protocol if two conditions share the label."""
+    """Label of a condition, followed by its knobs and protocol if two conditions share the label."""
     label = labels[key]
     if sum(other == label for other in labels.values()) > 1:
-        label = f"{label} [{', '.join(filter(None, key))}]"
+        label = f"{label} · {', '.join(filter(None, key[1:])) or key[0]}"
     return label

@@ -1,60 +1,58 @@
-"""Relative score and retention against the amount of compression: one line per condition and compression method."""
+"""Curves in small multiples: one panel per model and condition, x the amount of compression, color the level."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from junkdna.analysis.series import PLAIN, PRUNING, natural
+from junkdna.analysis.series import Series, natural
 from junkdna.errors import UserError
-from junkdna.report.plotting import layout, marks, series, text, theme
-from junkdna.report.plotting.conditions import ConditionStyle, ConditionStyles, condition_styles
+from junkdna.report.plotting import palette, series, text, ticks, views
+from junkdna.report.plotting.conditions import Conditions, Key, conditions, difficulty, two_lines
+from junkdna.report.plotting.drawing import Axis, Drawing, Mark, Panel
+from junkdna.report.plotting.drawing import Key as LegendKey
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from collections.abc import Sequence
 
-    from junkdna.analysis.series import Series
     from junkdna.report.plotting.axes import Amount
 
-VIEWS = ("relative_score", "retention")
-ROOM = layout.Room(2.55)
-CROWDED = 10  # a panel with more lines is split
+DODGE_PT = 2.6  # between the points of two series at the same level
+COLUMNS = {1: 1, 2: 2, 4: 2}
+GHOST = "easiest condition"
+DENSE_KEY = LegendKey(label="dense", color="ink", line="solid")
+BASELINE_KEY = LegendKey(label="baseline", color="muted", line="dashed")
 
 
-@theme.themed
-def draw(drops: pl.DataFrame, experiment: str, label: str, amount: Amount) -> Figure:
-    """Draw every condition of `experiment` without fine-tuning against `amount`, one row of panels per model.
+def drawing(drops: pl.DataFrame, experiment: str, amount: Amount, view: str) -> Drawing:
+    """Every condition of `experiment` without fine-tuning against `amount`, one panel per model and condition.
 
-    Left: relative score, with the chance of each condition dotted. Right: chance-corrected retention, 0 at the baseline
-    and 1 at dense. A line joins the levels of one `Series` of one condition, starting at dense. If there are too many
-    lines, pruning and the other methods get separate rows of panels with the same axes. The footer names compressions
-    that the axis cannot show. Raises UserError if it can show none.
+    A line joins the levels of one `Series`, starting at dense. Conditions are ordered from easy to hard; the panels of
+    the others repeat the easiest one as a dotted line. The caption names compressions that the axis cannot show. Raises
+    UserError if it can show none.
     """
     rows, remarks = select(drops, experiment, amount)
-    styles, dashes = condition_styles(drops, experiment), series.dashes(series.present(rows))
-    groups = _groups(rows, dashes)
-    fig, axes = layout.panels(len(groups), 2)
-    crowded = max(map(_line_count, groups.values())) > CROWDED
-    for (name, group), pair in zip(groups.items(), axes, strict=True):
-        model = rows.filter(pl.col("model") == group["model"][0])
-        for view, ax in set_headings(name, pair):
-            _draw_lines(ax, group, view, styles, amount, dashes)
-            for band in ax.collections:
-                band.set_alpha(0.06 if crowded else 0.13)
-            baselines(ax, model, view, styles)
-            amount.set_up(ax, rows)
-    footer = [text.facts(rows, "Bands"), *series_remarks(dashes), *amount.explanation, *remarks]
-    legends = [condition_keys(rows, styles), [*series.dash_keys(dashes), *mark_keys(rows)]]
-    footer = " ".join([*footer, *hidden_remarks(rows, styles)])
-    return layout.finish(fig, f"{label}: {experiment}", legends, footer, room(fig))
+    named, several = conditions(drops, experiment), series.present(rows)
+    groups = split(rows, named)
+    marks = [mark for at, group in enumerate(groups.values()) for mark in _panel(at, group, view, amount, several)]
+    marks += _ghosts(groups, view, amount, several)
+    levels = series.level_keys(set(rows["compression"]) - {"dense"}) if amount.falling else []  # else x says it
+    keys = (levels, [*series.series_keys(several), *other_keys(rows)])
+    ghost = [f"Dotted: {GHOST} ({named.of[next(iter(groups))[1]]})."] if any(m.series == GHOST for m in marks) else []
+    caption = [text.facts(rows, "Bars"), *series_remarks(several), *ghost, *amount.explanation, *remarks]
+    return Drawing(
+        title=f"{views.VIEWS[view].title} against {amount.title}: {experiment}",
+        panels=panels(groups, named, amount.axis(rows), view),
+        marks=tuple(marks),
+        columns=COLUMNS.get(len(groups), 3),
+        keys=tuple(map(tuple, keys)),
+        caption=" ".join([*caption, *hidden_remarks(rows, view, named)]),
+    )
 
 
 def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.DataFrame, list[str]]:
-    """Rows of `experiment` without fine-tuning that the axis can show, and footer sentences on the others.
+    """Rows of `experiment` without fine-tuning that the axis can show, and caption sentences on the others.
 
     Bands of |w| differ in position, not in amount. A falling axis is logarithmic and cannot show 0.
     """
@@ -73,128 +71,180 @@ def select(drops: pl.DataFrame, experiment: str, amount: Amount) -> tuple[pl.Dat
     omitted = series.labels(item for item in present if item.kind not in amount.levels)
     plain = [label for item, label in omitted.items() if item.kind != "band"]
     zero = sorted(map(series.compression_label, set(zeros["compression"])))
-    remarks = [f"Not shown because they have no sparsity (see effective bits): {'; '.join(plain)}."] if plain else []
+    why = "they have no sparsity (see effective bits)" if amount.title == "sparsity" else f"they have no {amount.title}"
+    remarks = [f"Not shown because {why}: {'; '.join(plain)}."] if plain else []
     remarks += ["Not shown: bands of |w| (see their own figure)."] if len(omitted) > len(plain) else []
     remarks += [f"Not shown because their {amount.title} are unknown: {'; '.join(unknown)}."] if unknown else []
     return rows, remarks + ([f"Not shown because no weight is kept (0 bits): {'; '.join(zero)}."] if zero else [])
 
 
-def models(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The rows of each model by its name; the name is empty if there is only one model."""
-    names = sorted(rows["model"].unique(), key=natural)
-    rows_of = {text.shorten(name, 30): rows.filter(pl.col("model") == name) for name in names}
-    return rows_of if len(rows_of) > 1 else {"": rows}
-
-
-def set_headings(name: str, pair: list[Axes]) -> list[tuple[str, Axes]]:
-    """Write headings, with `name` in front, and y labels of two panels, and return the panels with their views."""
-    for view, ax in zip(VIEWS, pair, strict=True):
-        ax.set_title(layout.heading(ax.figure, text.panel_title(view, name), 0.9 * ROOM.panel_wide_in(2)))
-        ax.set_ylabel(text.AXIS_LABELS[view])
-    return list(zip(VIEWS, pair, strict=True))
-
-
-def room(fig: Figure) -> layout.Room:
-    """Sizes of the panels, with room above for headings of several lines."""
-    breaks = max(ax.get_title(loc="left").count("\n") for ax in fig.axes)
-    return replace(ROOM, head_in=ROOM.head_in + 0.14 * breaks)
-
-
-def _groups(rows: pl.DataFrame, dashes: dict[Series, object]) -> dict[str, pl.DataFrame]:
-    """Rows of each row of panels, by its name."""
-    external = any(item.kind == "external" for item in dashes)
-    families = {
-        "pruned": [item for item in dashes if item.kind in PRUNING],
-        "quantized, low rank or external" if external else "quantized or low rank": [
-            item for item in dashes if item.kind in PLAIN
-        ],
+def split(rows: pl.DataFrame, named: Conditions) -> dict[tuple[str, Key], pl.DataFrame]:
+    """Rows of each panel: by model, then by condition from easy to hard."""
+    order = named.split(rows)
+    return {
+        (model, key): group
+        for model in sorted(rows["model"].unique(), key=natural)
+        for key, condition in order.items()
+        if not (group := condition.filter(pl.col("model") == model)).is_empty()
     }
-    groups = {}
-    for model, model_rows in models(rows).items():
-        if _line_count(model_rows) <= CROWDED or not all(families.values()):
-            groups[model] = model_rows
-            continue
-        for family, members in families.items():
-            name = f"{model}, {family}" if model else family.capitalize()
-            groups[name] = series.select(model_rows, [None, *members])
-    return groups
 
 
-def _line_count(rows: pl.DataFrame) -> int:
-    return len(series.present(rows)) * rows.select("task", "knobs", "protocol").n_unique()
+def panels(
+    groups: dict[tuple, pl.DataFrame], named: Conditions, x: Axis, view: str, names: Sequence[str] = ()
+) -> tuple[Panel, ...]:
+    """The panels of all groups, whose keys start with model and condition, with equal limits within a metric.
+
+    `names` are additions to the titles.
+    """
+    every = pl.concat(groups.values())
+    several = len({model for model, *_ in groups}) > 1
+    found, columns = [], COLUMNS.get(len(groups), 3)
+    for at, ((model, key, *_), group) in enumerate(groups.items()):
+        same = every.filter(pl.col("metric") == group["metric"][0]) if view == "score" else every
+        low, high = views.limits(same, view)
+        label = views.axis_label(view, group) if at % columns == 0 or every["metric"].n_unique() > 1 else ""
+        y = Axis(label=label, limits=(low, high), ticks=ticks.round_ticks(low, high))
+        known = [f"difficulty {ticks.number(hard)}" if (hard := difficulty(group)) is not None else ""]
+        known += [f"n = {text.span(group['n_examples'])}"] if every["n_examples"].n_unique() > 1 else []
+        label = two_lines(named.of[key]) if columns == 3 else named.of[key]
+        words = [label, model if several else "", names[at] if names else ""]
+        title = "\n".join(filter(None, (", ".join(filter(None, words)), ", ".join(filter(None, known)))))
+        message = "" if group[views.VIEWS[view].column].drop_nulls().len() else UNDEFINED[view]
+        height = 2.3 if len(groups) <= 2 else 1.75
+        found.append(Panel(title=title, x=x, y=y, message=message, height_in=height))
+    return tuple(found)
 
 
-def baselines(ax: Axes, rows: pl.DataFrame, view: str, styles: ConditionStyles) -> None:
-    """Draw chance and, for retention, dense; set y limits that contain them and all points."""
-    if view == "retention":
-        marks.reference_lines(ax, dense=1, chance=0)
-        if rows[view].is_null().all():
-            marks.message(ax, "No condition has a dense model\nabove its baseline")
-        must = [-0.08, 1.08]
-    else:
-        must = [100.0]
-        for key, condition in styles.split(rows).items():
-            must += _chance(ax, condition, styles.of[key])
-    ax.set_ylim(*marks.view_limits(rows, view, must))
+UNDEFINED = {
+    "retention": "no retention: the dense model\nis not above its baseline",
+    "percent": "no percentage: the dense score\nis not above 0",
+    "score": "",
+}
 
 
-def _chance(ax: Axes, condition: pl.DataFrame, style: ConditionStyle) -> list[float]:
-    """Draw a condition's chance as a relative score, a faint dotted line, unless its dense score is 0 or less."""
-    row = condition.row(0, named=True)
-    if row["dense_score"] <= 0:
+def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount, several: Sequence[Series]) -> list[Mark]:
+    """Reference lines and one curve per series."""
+    marker, line = series.markers(several), series.lines(several)
+    marks = references(at, group, view)
+    dense = series.select(group, [None])
+    marks += dense_point(at, dense, amount.x(dense), view)
+    own = [item for item in several if not series.select(group, [item]).is_empty()]
+    for place, item in enumerate(own):
+        rows = amount.curve(dense, series.select(group, [item]))
+        shift = (place - (len(own) - 1) / 2) * DODGE_PT
+        marks += curve(at, rows, amount.x(rows), view, item.key, marker[item], line[item], shift)
+    return marks
+
+
+def references(at: int, group: pl.DataFrame, view: str) -> list[Mark]:
+    """Rules at dense and at the baseline of a condition."""
+    row = group.row(0, named=True)
+    places = {
+        "dense": (views.dense(row, view), "ink", "solid"),
+        "baseline": (views.baseline(row, view), "muted", "dashed"),
+    }
+    return [
+        Mark(panel=at, kind="rule", series=name, y=y, label=name, color=color, line=line)
+        for name, (y, color, line) in places.items()
+        if y is not None
+    ]
+
+
+def curve(
+    at: int, rows: pl.DataFrame, x: Sequence[float], view: str, name: str, marker: str, line: str, shift: float = 0.0
+) -> list[Mark]:
+    """Points of one series in order, joined by a line, each in the color of its level; single seeds as dots.
+
+    The line starts at dense, whose point, interval and seeds are those of `dense_point`.
+    """
+    marks, runs = [], []
+    for place, row in zip(x, rows.iter_rows(named=True), strict=True):
+        start = row["method"] == "dense"
+        style = {"color": palette.level_color(row["compression"]), "shift": 0.0 if start else shift}
+        y, low, high = views.value(row, view)
+        low, high, dots = (None, None, []) if start else (low, high, views.seeds(row, view))
+        own = {"marker": "" if start else marker, "line": line}
+        runs += [Mark(panel=at, kind="run", series=name, x=place, y=seed, **style) for seed in dots]
+        share = row["collapsed"] / max(row["n_seeds"], 1)
+        words = described(row, view)
+        kind = {"panel": at, "kind": "point", "series": name, "label": words, "collapsed": share}
+        marks.append(Mark(**kind, x=place, y=y, low=low, high=high, **style, **own))
+    return marks + runs
+
+
+def dense_point(at: int, rows: pl.DataFrame, x: Sequence[float], view: str) -> list[Mark]:
+    """The score of the dense model with its interval and seeds; nothing in views that compare with it."""
+    if view != "score":
         return []
-    chance = 100 * row["chance"] / row["dense_score"]
-    faint = theme.DOTTED | {"color": style.color, "alpha": 0.75, "zorder": 1}
-    ax.axhline(chance, label=f"{style.label}|chance", **faint)
-    return [chance]
+    marks = []
+    for place, row in zip(x, rows.iter_rows(named=True), strict=True):
+        y, low, high = views.value(row, view)
+        where = {"panel": at, "series": "dense", "x": place}
+        marks.append(Mark(**where, kind="point", y=y, low=low, high=high, marker="circle", label=described(row, view)))
+        marks += [Mark(**where, kind="run", y=seed) for seed in views.seeds(row, view)]
+    return marks
 
 
-def _draw_lines(
-    ax: Axes, rows: pl.DataFrame, view: str, styles: ConditionStyles, amount: Amount, dashes: dict[Series, object]
-) -> None:
-    for key, condition in styles.split(rows).items():
-        style = styles.of[key]
-        for item, dash in dashes.items():
-            compressed = series.select(condition, [item]).drop_nulls(view)
-            if compressed.is_empty():
-                continue
-            points = amount.in_order(pl.concat([series.select(condition, [None]), compressed]))
-            x, label = amount.x(points), f"{style.label}|{item.key}"
-            low, high, y = (marks.numbers(points[f"{view}{end}"]) for end in ("_low", "_high", ""))
-            ax.fill_between(x, low, high, color=style.color, linewidth=0, zorder=2)
-            ax.plot(x, y, color=style.color, linestyle=dash, zorder=3, label=label)
-            marks.points(ax, x, y, points["collapsed"], color=style.color, marker=style.marker, label=label)
+def described(row: dict, view: str) -> str:
+    """One row in words: `SciQ, magnitude 30 %, sparse: retention 0.98 (0.94 to 1.02), n = 650`."""
+    y, low, high = views.value(row, view)
+    unit, digits = ("%", 1) if view == "percent" else ("", 3 if view == "score" else 2)
+    mode = [] if row["transfer"] == "none" else [row["transfer"].replace("_", " ")]
+    if y is None:
+        value = "undefined"
+    else:
+        value = ticks.number(y, digits) + unit
+        value += f" ({ticks.number(low, digits)} to {ticks.number(high, digits)})" if None not in (low, high) else ""
+    where = ", ".join([row["label"], series.compression_label(row["compression"]), *mode])
+    return f"{where}: {views.VIEWS[view].title.lower()} {value}, n = {row['n_examples']:,}"
 
 
-# ---- legends and footer ----------------------------------------------------------------------------------------------
+def _ghosts(
+    groups: dict[tuple[str, Key], pl.DataFrame], view: str, amount: Amount, several: Sequence[Series]
+) -> list[Mark]:
+    """The curve of a model's easiest condition, dotted, in the panels of its other conditions.
+
+    None for scores, whose baselines differ, and none between the curves of several methods.
+    """
+    marks, easiest = [], {}
+    if view == "score" or len(several) > 1:
+        return marks
+    for at, ((model, _), group) in enumerate(groups.items()):
+        if model not in easiest:
+            easiest[model] = amount.curve(series.select(group, [None]), series.select(group, several[:1]))
+            continue
+        rows = easiest[model]
+        for x, row in zip(amount.x(rows), rows.iter_rows(named=True), strict=True):
+            style = {"color": "muted", "line": "dotted", "label": described(row, view)}
+            marks.append(Mark(panel=at, kind="point", series=GHOST, x=x, y=views.value(row, view)[0], **style))
+    return marks
 
 
-def condition_keys(rows: pl.DataFrame, styles: ConditionStyles) -> list[Artist]:
-    """Legend entries of the conditions, with the numbers of examples if they differ."""
-    differ = rows["n_examples"].n_unique() > 1
-    keys = []
-    for key, condition in styles.split(rows).items():
-        style = styles.of[key]
-        n = f" (n = {text.span(condition['n_examples'])})" if differ else ""
-        label = text.shorten(style.label) + n
-        keys.append(marks.key(label, color=style.color, marker=style.marker, **theme.FILLED))
-    return keys
+# ---- legends and caption ---------------------------------------------------------------------------------------------
 
 
-def mark_keys(rows: pl.DataFrame) -> list[Artist]:
-    """Legend entries of the chance line and of the open marker."""
-    chance = marks.key("chance (left: of the condition in the same color)", **theme.DOTTED)
-    return [chance, *marks.collapsed_keys(rows)]
+def other_keys(rows: pl.DataFrame) -> list[LegendKey]:
+    """Entries of the legend for the reference lines and for collapsed runs."""
+    return [DENSE_KEY, BASELINE_KEY, *collapsed_keys(rows)]
 
 
-def series_remarks(dashes: dict[Series, object]) -> list[str]:
-    """Footer sentences: the method if there is only one, and the options that the legend does not show."""
-    method = [f"Compression: {label}." for label in series.labels(dashes).values()] if len(dashes) == 1 else []
-    return method + series.shared_options(dashes)
+def collapsed_keys(rows: pl.DataFrame) -> list[LegendKey]:
+    """Entries of the legend for hollow and half filled markers, if there are any."""
+    shares = {row["collapsed"] / max(row["n_seeds"], 1) for row in rows.iter_rows(named=True)}
+    keys = [LegendKey(label="collapsed: every run gives one answer", marker="circle", collapsed=1.0)] * (1.0 in shares)
+    some = any(0 < share < 1 for share in shares)
+    return keys + [LegendKey(label="half: some runs collapsed", marker="circle", collapsed=0.5)] * some
 
 
-def hidden_remarks(rows: pl.DataFrame, styles: ConditionStyles) -> list[str]:
-    """Footer sentence on the conditions whose retention is undefined, if any."""
-    hidden = sorted({styles[row].label for row in rows.filter(pl.col("retention").is_null()).iter_rows(named=True)})
-    labels = "; ".join(map(text.shorten, hidden))
-    return [f"Not in the right panel because dense is not above its baseline: {labels}."] if hidden else []
+def series_remarks(several: Sequence[Series]) -> list[str]:
+    """Caption sentences: the method if there is only one, and the options that the legend does not show."""
+    method = [f"Compression: {label}." for label in series.labels(several).values()] if len(several) == 1 else []
+    return method + series.shared_options(several)
+
+
+def hidden_remarks(rows: pl.DataFrame, view: str, named: Conditions) -> list[str]:
+    """Caption sentence on the conditions for which the view is undefined, if any."""
+    hidden = rows.filter(pl.col(views.VIEWS[view].column).is_null())
+    labels = "; ".join(sorted({named[row] for row in hidden.iter_rows(named=True)}))
+    why = {"retention": "dense is not above its baseline", "percent": "the dense score is not above 0"}.get(view)
+    return [f"Undefined because {why}: {labels}."] if labels and why else []

@@ -1,4 +1,4 @@
-"""Layout of a figure in inches: panels, title, legends and footer, and the height that they need."""
+"""Layout of a figure in inches: panels, title, legends and caption, and the height that they need."""
 
 from __future__ import annotations
 
@@ -8,46 +8,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.report.plotting import theme
-from junkdna.report.plotting.theme import WIDTH_IN, themed
+from junkdna.report.plotting.theme import CAPTION_PT, TITLE_PT, WIDTH_IN, themed
 from junkdna.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+EDGE_IN = 0.12
 
-def panels(rows: int, columns: int, share_y: bool = False) -> tuple[Figure, list[list[Axes]]]:
-    """An empty figure with a grid of axes. `finish` sets its size."""
+
+def empty(panels: int, columns: int) -> Figure:
+    """An empty figure with `panels` axes in reading order. `finish` sets its size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    fig = Figure(
-        figsize=(WIDTH_IN, 4), dpi=theme.RC["savefig.dpi"]
-    )  # the dpi of the saved file, so that text measures are exact
+    # the dpi of the saved file, so that text measures are exact
+    fig = Figure(figsize=(WIDTH_IN, 4), dpi=theme.RC["savefig.dpi"])
     FigureCanvasAgg(fig)
-    axes = fig.subplots(rows, columns, squeeze=False, sharey=share_y)
-    for ax in axes.flat:
-        ax.grid(axis="y", color=theme.FAINT, linewidth=0.5)
-        ax.set_axisbelow(True)
-    return fig, [list(line) for line in axes]
+    grid = fig.add_gridspec(-(-panels // columns), columns)
+    for at in range(panels):
+        fig.add_subplot(grid[at // columns, at % columns])
+    return fig
 
 
-def wrap(fig: Figure, text: str, size: float, width_in: float) -> str:
-    """Break `text` into lines of at most `width_in` inches."""
-    lines: list[str] = [""]
-    for word in text.split():
-        trial = f"{lines[-1]} {word}".strip()
-        if lines[-1] and measure(fig, trial, size)[0] > width_in:
-            lines.append(word)
-        else:
-            lines[-1] = trial
+def wrap(fig: Figure, text: str, size: float, width_in: float, **properties: object) -> str:
+    """Break `text` into lines of at most `width_in` inches; line breaks in it stay."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        lines.append("")
+        for word in paragraph.split():
+            trial = f"{lines[-1]} {word}".strip()
+            if lines[-1] and measure(fig, trial, size, **properties)[0] > width_in:
+                lines.append(word)
+            else:
+                lines[-1] = trial
     return "\n".join(lines)
-
-
-def heading(fig: Figure, text: str, width_in: float) -> str:
-    """A panel's title, broken into lines."""
-    return wrap(fig, text, theme.RC["axes.titlesize"], width_in)
 
 
 def measure(fig: Figure, text: str, size: float, **properties: object) -> tuple[float, float]:
@@ -59,54 +55,60 @@ def measure(fig: Figure, text: str, size: float, **properties: object) -> tuple[
 
 
 @dataclass(frozen=True)
-class Room:
-    """Sizes in inches: height of a panel, of the heading above (for all rows or for each) and of the x label below,
-    gap between columns, left and right margins."""
+class Grid:
+    """Sizes in inches of a grid of panels: of each row the head, panel and foot, and of each column the room left and
+    right of its panels, which are all equally wide."""
 
-    panel_in: float
-    head_in: float | tuple[float, ...] = 0.22
-    foot_in: float = theme.XLABEL_IN
-    gap_in: float = theme.GAP_IN
-    left_in: float = theme.LEFT_IN
-    right_in: float = theme.RIGHT_IN
+    heads: tuple[float, ...]
+    heights: tuple[float, ...]
+    feet: tuple[float, ...]
+    lefts: tuple[float, ...]
+    rights: tuple[float, ...]
 
-    def heads_in(self, rows: int) -> tuple[float, ...]:
-        """Height of the heading of each row of panels."""
-        return self.head_in if isinstance(self.head_in, tuple) else (self.head_in,) * rows
+    @property
+    def wide(self) -> float:
+        """Width of a panel."""
+        return (WIDTH_IN - sum(self.lefts) - sum(self.rights)) / len(self.lefts)
 
-    def panel_wide_in(self, columns: int) -> float:
-        """Width of a panel if there are `columns` of them."""
-        return (WIDTH_IN - self.left_in - self.right_in - self.gap_in * (columns - 1)) / columns
+    @property
+    def tall(self) -> float:
+        """Height of all rows."""
+        return sum(self.heads) + sum(self.heights) + sum(self.feet)
+
+    def place(self, at: int) -> tuple[float, float, float]:
+        """Left edge of a panel, and its distance from the top of the grid to its lower edge, and its height."""
+        row, column = divmod(at, len(self.lefts))
+        left = sum(self.lefts[: column + 1]) + sum(self.rights[:column]) + column * self.wide
+        down = sum(self.heads[: row + 1]) + sum(self.heights[: row + 1]) + sum(self.feet[:row])
+        return left, down, self.heights[row]
 
 
-def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], footer: str, room: Room) -> Figure:
-    """Position panels, title, legends and footer, and set the height of the figure."""
-    grid = fig.axes[0].get_subplotspec().get_gridspec()
-    wide = WIDTH_IN - 0.3
-    title, footer = wrap(fig, title, 10.5, wide), wrap(fig, footer, 6.8, wide)
-    title_in = measure(fig, title, 10.5, fontweight="bold")[1]
-    footer_in = measure(fig, footer, 6.8, linespacing=1.35)[1]
+def finish(fig: Figure, title: str, legends: Sequence[Sequence[Artist]], caption: str, grid: Grid) -> Figure:
+    """Position panels, title, legends and caption, and set the height of the figure."""
+    wide = WIDTH_IN - 2 * EDGE_IN
+    title = wrap(fig, title, TITLE_PT, wide, fontweight="bold")
+    caption = wrap(fig, caption, CAPTION_PT, wide)
+    caption_in = measure(fig, caption, CAPTION_PT, linespacing=1.35)[1]
     drawn = [_legend(fig, handles, wide) for handles in legends if handles]
     heights = [legend.get_window_extent(fig.canvas.get_renderer()).height / fig.dpi for legend in drawn]
-    below = room.foot_in + sum(heights) + 0.06 * len(heights) + 0.1 + footer_in + 0.1
-    heads = room.heads_in(grid.nrows)
-    above = 0.12 + title_in + 0.1
-    height = above + sum(heads) + grid.nrows * room.panel_in + (grid.nrows - 1) * room.foot_in + below
+    below = sum(heights) + 0.06 * len(heights) + 0.1 + caption_in + 0.1
+    above = EDGE_IN + measure(fig, title, TITLE_PT, fontweight="bold")[1] + 0.1
+    height = above + grid.tall + below
     fig.set_size_inches(WIDTH_IN, height)
-    for ax in fig.axes:
-        spec = ax.get_subplotspec()
-        row, column = spec.rowspan.start, spec.colspan.start
-        wide_in = room.panel_wide_in(grid.ncols)
-        left = room.left_in + column * (wide_in + room.gap_in)
-        foot = height - above - sum(heads[: row + 1]) - room.panel_in - row * (room.panel_in + room.foot_in)
-        ax.set_position((left / WIDTH_IN, foot / height, wide_in / WIDTH_IN, room.panel_in / height))
-    fig.text(0.12 / WIDTH_IN, 1 - 0.12 / height, title, fontsize=10.5, fontweight="bold", va="top")
-    top = below - room.foot_in
-    for legend, tall in zip(drawn, heights, strict=True):
-        legend.set_bbox_to_anchor((0.12 / WIDTH_IN, top / height), transform=fig.transFigure)
-        top -= tall + 0.06
-    fig.text(0.12 / WIDTH_IN, 0.1 / height, footer, fontsize=6.8, color=theme.GREY, va="bottom", linespacing=1.35)
+    for at, ax in enumerate(fig.axes):
+        left, down, tall = grid.place(at)
+        ax.set_position((left / WIDTH_IN, (height - above - down) / height, grid.wide / WIDTH_IN, tall / height))
+    left = EDGE_IN / WIDTH_IN
+    fig.text(left, 1 - EDGE_IN / height, title, fontsize=TITLE_PT, fontweight="bold", va="top")
+    for legend, top in zip(drawn, _tops(heights, below), strict=True):
+        legend.set_bbox_to_anchor((left, top / height), transform=fig.transFigure)
+    fig.text(left, 0.1 / height, caption, fontsize=CAPTION_PT, color=theme.MUTED, va="bottom", linespacing=1.35)
     return fig
+
+
+def _tops(heights: Sequence[float], top: float) -> list[float]:
+    """Upper edges in inches of legends below each other."""
+    return [top - sum(heights[:at]) - 0.06 * at for at in range(len(heights))]
 
 
 @themed
@@ -134,9 +136,9 @@ def head_note(fig: Figure, text: str) -> None:
 
 
 def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
-    """Legend of `handles` with as many columns as fit into `wide_in` inches, at most 5."""
-    for columns in range(min(len(handles), 5), 0, -1):
-        sizes = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.4, "handlelength": 2.6, "labelspacing": 0.4}
+    """Legend of `handles` with as many columns as fit into `wide_in` inches, at most 6."""
+    for columns in range(min(len(handles), 6), 0, -1):
+        sizes = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.4, "handlelength": 2.4, "labelspacing": 0.4}
         position = {"loc": "upper left", "bbox_to_anchor": (0, 1), "ncols": columns}
         legend = fig.legend(handles=list(handles), **position, **sizes)
         if columns == 1 or legend.get_window_extent(fig.canvas.get_renderer()).width / fig.dpi <= wide_in:

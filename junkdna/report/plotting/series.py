@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import Series, series_of, strength
-from junkdna.report.plotting import marks
-from junkdna.report.plotting.theme import GREY, LEVEL_COLORS, SPARE_DASHES
+from junkdna.report.plotting import palette
+from junkdna.report.plotting.drawing import Key
+from junkdna.report.plotting.theme import MARKERS, SPARE_LINES, method_line, method_marker
 from junkdna.study.cell import parse_compression
 from junkdna.study.methods import METHODS, SCOPE_OPTIONS
 from junkdna.study.number_formats import NUMBER_FORMATS
@@ -18,7 +20,6 @@ LISTED = 8  # numbers of a list that a label names
 
 if TYPE_CHECKING:
     import polars as pl
-    from matplotlib.artist import Artist
 
 
 def present(rows: pl.DataFrame) -> list[Series]:
@@ -100,11 +101,6 @@ def full_level_label(tag: str) -> str:
     return level_label(tag) + (" pruned" if series_of(tag).kind == "sparsity" else "")
 
 
-def level_text(tag: str) -> str:
-    """The level as in file names: `0.5`, `keep2of4`, `4bit`."""
-    return parse_compression(tag).level
-
-
 def _values(several: Iterable[Series]) -> dict[str, list[tuple]]:
     """Values of every option over the series that have it, each with a method that uses the value."""
     values: dict[str, dict] = {}
@@ -141,24 +137,7 @@ def _list_text(values: tuple) -> str:
     return ":".join(texts if len(texts) <= LISTED else [*texts[: LISTED - 2], "...", texts[-1]])
 
 
-# ---- line styles and colors ------------------------------------------------------------------------------------------
-
-
-def dashes(several: Iterable[Series]) -> dict[Series, object]:
-    """Line style of each series: for the first series of a method that of the method, else a spare one."""
-    spare = cycle(SPARE_DASHES)
-    styles: dict[Series, object] = {}
-    for series in several:
-        first = series.method not in {other.method for other in styles}
-        styles[series] = METHODS[series.method].line_style if first else next(spare)
-    return styles
-
-
-def dash_keys(dashes: dict[Series, object]) -> list[Artist]:
-    """Legend entries of the series if there are several."""
-    if len(dashes) == 1:
-        return []
-    return [marks.key(label, linestyle=dashes[series], color=GREY) for series, label in labels(dashes).items()]
+# ---- what is drawn ---------------------------------------------------------------------------------------------------
 
 
 PREFERRED = (0.3, 0.5, 0.7, 0.9)
@@ -179,12 +158,44 @@ def pick(tags: Iterable[str]) -> list[str]:
     return [tags[round(at * (len(tags) - 1) / 3)] for at in range(4)]
 
 
-def colors(tags: list[str]) -> dict[str, str]:
-    """A sequential color for each compression, from light (weak) to dark (strong)."""
-    return dict(zip(tags, LEVEL_COLORS[len(LEVEL_COLORS) - len(tags) :], strict=True))
+def markers(several: Iterable[Series]) -> dict[Series, str]:
+    """Marker of each series: for the first series of a method that of the method, else a spare one."""
+    taken: dict[Series, str] = {}
+    for series in several:
+        spare = (name for name in MARKERS if name not in (*taken.values(), "ring", "cross", "bar"))
+        own = method_marker(series.method)
+        taken[series] = own if own not in taken.values() else next(spare, own)
+    return taken
 
 
-def level_keys(tags: list[str]) -> list[Artist]:
-    """Legend entries of the levels."""
-    square = {"marker": "s", "linestyle": "none", "markersize": 6}
-    return [marks.key(full_level_label(tag), color=color, **square) for tag, color in colors(tags).items()]
+def lines(several: Iterable[Series]) -> dict[Series, str]:
+    """Line of each series: for the first series of a method that of the method, else a spare one."""
+    spare = cycle(SPARE_LINES)
+    styles: dict[Series, str] = {}
+    for series in several:
+        first = series.method not in {other.method for other in styles}
+        styles[series] = method_line(series.method) if first else next(spare)
+    return styles
+
+
+def marker_keys(several: Iterable[Series]) -> list[Key]:
+    """Entries of the legend for the markers of the series if there are several."""
+    return [replace(key, line="") for key in series_keys(several)]
+
+
+def series_keys(several: Iterable[Series]) -> list[Key]:
+    """Entries of the legend for the markers and lines of the series if there are several."""
+    several = list(several)
+    marker, line = markers(several), lines(several)
+    keys = [Key(label=label, marker=marker[item], line=line[item]) for item, label in labels(several).items()]
+    return keys if len(keys) > 1 else []
+
+
+def level_keys(tags: Iterable[str]) -> list[Key]:
+    """Entries of the legend for the levels, weak to strong; one per color."""
+    names = {palette.level_color(tag): full_level_label(tag) for tag in sorted(set(tags), key=_place)}
+    return [Key(label=label, color=name, marker="circle") for name, label in names.items()]
+
+
+def _place(tag: str) -> tuple:
+    return (*series_of(tag).order[:1], series_of(tag).kind, strength(tag))

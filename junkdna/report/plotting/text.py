@@ -1,4 +1,4 @@
-"""Text in figures: titles, metric labels, shortened labels, and the footer's facts."""
+"""Text in figures: metric labels, formulas, and the facts of captions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from junkdna.report.plotting.theme import INTERVAL
 if TYPE_CHECKING:
     import polars as pl
 
-VIEWS = {  # column of the drops table -> panel title
-    "score": "Score",
-    "relative_score": "Relative score (%)",
-    "retention": "Retention (chance-corrected)",
-}
-AXIS_LABELS = {"relative_score": "100 × score / dense", "retention": "(score − baseline) / (dense − baseline)"}
+FEW_SEEDS = 2  # an interval over so many seeds says nothing: they are drawn as dots instead
 METRIC_LABELS = {
     "matthews": "Matthews correlation",
     "f1": "F1",
@@ -34,18 +29,6 @@ FORMULAS = {
     "context": "tokens of context",
     "shots": "−number of shots",
 }
-
-
-def panel_title(view: str, name: str = "") -> str:
-    """Title of a panel that shows `view`, preceded by the name of its row of panels, if any."""
-    title = VIEWS[view]
-    return f"{name}: {title[0].lower()}{title[1:]}" if name else title
-
-
-def y_label(view: str, rows: pl.DataFrame, mixed: str = "score") -> str:
-    """Label of the y axis of a panel that shows `view`; `mixed` is the label for scores in several metrics."""
-    one_metric = rows["metric"].n_unique() == 1
-    return AXIS_LABELS.get(view) or (metric_label(rows["metric"][0]) if one_metric else mixed)
 
 
 def metric_label(name: str) -> str:
@@ -80,13 +63,6 @@ def human_figures(rows: pl.DataFrame) -> str:
     return "; ".join(f"{' / '.join(tasks)} from {source}" for source, tasks in by_source.items())
 
 
-def shorten(label: str, length: int = 44) -> str:
-    """Cut a label to `length` characters. It is never empty and never starts with `_`, which matplotlib would hide."""
-    text = " ".join(label.split()) or "(no label)"
-    text = text if len(text) <= length else text[: length - 1] + "…"
-    return " " + text if text.startswith("_") else text
-
-
 def span(values: Iterable[float | int], form: str = "{:,}") -> str:
     """`1,000` or `500 to 1,000`."""
     low, high = min(values := list(values)), max(values)
@@ -94,18 +70,38 @@ def span(values: Iterable[float | int], form: str = "{:,}") -> str:
 
 
 def facts(rows: pl.DataFrame, mark: str) -> str:
-    """Footer sentences: models, metrics, examples, seeds and intervals, which `mark` shows ("Bands")."""
+    """Caption sentences: models, metrics, baseline, examples, seeds, intervals that `mark` ("Bars") shows, levels."""
     seeds = rows["n_seeds"]
     models = ", ".join(sorted(rows["model"].unique()))
-    unit = "seed" if seeds.max() == 1 else "seeds (mean shown)"
-    over = "examples only (one seed)" if seeds.max() == 1 else "seeds and examples"
+    names = [name for name in ("chance", "majority") if name in set(rows["baseline"])]
     text = (
         f"{'Model' if rows['model'].n_unique() == 1 else 'Models'}: {models}. "
         f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metric_labels(rows)}. "
-        f"n = {span(rows['n_examples'])} examples; {span(seeds)} {unit}. "
-        f"{mark}: {INTERVAL} over {over}; comparisons with dense are paired."
+        f"Baseline: {BASELINES[' and '.join(names)]}. "
+        f"n = {span(rows['n_examples'])} examples; {span(seeds)} {'seed' if seeds.max() == 1 else 'seeds'}. "
+        f"{_spread(rows, mark)}"
     )
+    pruned = 100 * rows["sparsity"].filter(rows["sparsity"] > 0)
+    text += f" Sparsity: {span(pruned, '{:g}')} %." if len(pruned) else ""
     cut = rows["truncated"].drop_nulls()
     if len(cut) and cut.max() > 0:
         text += f" Texts truncated at the length limit: up to {100 * cut.max():.1f} % per condition."
     return text
+
+
+BASELINES = {
+    "chance": "chance",
+    "majority": "the most frequent answer (majority)",
+    "chance and majority": "chance; for models trained on class labels the most frequent answer (majority)",
+    "": "unknown",
+}
+
+
+def _spread(rows: pl.DataFrame, mark: str) -> str:
+    """What the intervals are over, or why there are none."""
+    seeds = rows["n_seeds"]
+    if seeds.min() == seeds.max() == FEW_SEEDS:
+        return "Points: means; dots: the two seeds, over which an interval would say nothing."
+    over = "examples only (one seed)" if seeds.max() == 1 else "seeds and examples"
+    dots = " Two seeds are drawn as dots without an interval." if FEW_SEEDS in set(seeds) else ""
+    return f"{mark}: {INTERVAL} over {over}; comparisons with dense are paired.{dots}"

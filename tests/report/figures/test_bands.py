@@ -1,12 +1,13 @@
 import polars as pl
 import pytest
-from figure_pages import footer, lines, outside
+from figure_pages import legend, of_kind, points, titles
 from figure_tables import Condition, drops_table
 
 from junkdna.errors import UserError
 from junkdna.report.figures import bands
 
 TENTHS = tuple(f"band-{low / 10:g}to{(low + 1) / 10:g}" for low in range(1, 9))
+COLUMNS = {"retention": "retention", "percent": "relative_score", "score": "score"}
 
 
 def table(labels: str = "A", **more) -> pl.DataFrame:
@@ -15,40 +16,44 @@ def table(labels: str = "A", **more) -> pl.DataFrame:
     return drops_table([Condition(name, "", name, 0.25, 0.8, 0.5, **tags) for name in labels])
 
 
-@pytest.mark.parametrize(("panel", "column"), [(0, "relative_score"), (1, "retention")])
-def test_a_bar_lies_over_the_weights_that_were_pruned(panel, column):
-    drops = table()
-    found = lines(bands.draw(drops, "x").axes[panel])
-    spans = {tag: [10 * at, 10 * at + 10] for at, tag in enumerate(TENTHS, 1)}
-    spans |= {"magnitude-0.1": [0, 10], "largest-0.1": [90, 100]}
-    assert {label for label in found if label.count("|") == 1 and "chance" not in label} == {f"A|{t}" for t in spans}
-    for tag, span in spans.items():
+@pytest.mark.parametrize("view", COLUMNS)
+def test_a_bar_lies_over_the_weights_that_were_pruned(view):
+    drops, column = table(), COLUMNS[view]
+    drawing = bands.marks(drops, "x", view)
+    expected = {tag: (10 * at, 10 * at + 10) for at, tag in enumerate(TENTHS, 1)}
+    expected |= {"magnitude-0.1": (0, 10), "largest-0.1": (90, 100)}
+    spans = {mark.series: mark for mark in of_kind(drawing, 0, "span")}
+    assert set(spans) == set(expected)
+    for tag, ends in expected.items():
         row = drops.filter(pl.col("compression") == tag).row(0, named=True)
-        assert list(found[f"A|{tag}"].get_xdata()) == pytest.approx(span)
-        assert list(found[f"A|{tag}"].get_ydata()) == pytest.approx([row[column]] * 2)
-        assert list(found[f"A|{tag}|bar"].get_ydata()) == pytest.approx([row[f"{column}_low"], row[f"{column}_high"]])
+        assert (spans[tag].low, spans[tag].high) == pytest.approx(ends)
+        assert spans[tag].y == pytest.approx(row[column])
+        (point,) = points(drawing, 0, series=tag)
+        assert point.x == pytest.approx(sum(ends) / 2)
+        assert (point.low, point.high) == pytest.approx((row[f"{column}_low"], row[f"{column}_high"]))
+        assert point.color == "pruned-10"
 
 
 def test_other_widths_and_methods_are_left_out():
-    fig = bands.draw(table(), "x")
-    assert not [label for label in lines(fig.axes[0]) if "magnitude-0.5" in label or "random" in label]
-    assert "Not shown: random weights pruned." in footer(fig)
-    assert "smallest weights pruned (magnitude)" in footer(fig)
+    drawing = bands.marks(table(), "x", "retention")
+    assert not [mark for mark in drawing.marks if "magnitude-0.5" in mark.series or "random" in mark.series]
+    assert "Not shown: random weights pruned." in drawing.caption
+    assert "smallest weights pruned (magnitude)" in drawing.caption
 
 
-def test_bands_alone_and_two_conditions_fit_the_page():
-    fig = bands.draw(table("AB", methods=()), "x")
-    assert "Drawn as" not in footer(fig)
-    assert {text.get_text() for text in fig.legends[0].get_texts()} == {"A", "B"}
-    assert outside(fig) == []
+def test_bands_alone_have_a_panel_for_each_condition():
+    drawing = bands.marks(table("AB", methods=()), "x", "retention")
+    assert "Drawn as" not in drawing.caption
+    assert sorted(titles(drawing)) == ["A", "B"]
+    assert legend(drawing) == ["10 % pruned", "dense", "baseline"]
 
 
 def test_bands_with_other_options_are_not_drawn_over_them():
-    fig = bands.draw(table(compressions=(*TENTHS, "band-0.1to0.2,embeddings=true")), "x")
-    assert not [label for label in lines(fig.axes[0]) if "embeddings" in label]
-    assert "with embeddings" in footer(fig)
+    drawing = bands.marks(table(compressions=(*TENTHS, "band-0.1to0.2,embeddings=true")), "x", "retention")
+    assert not [mark for mark in drawing.marks if "embeddings" in mark.series]
+    assert "with embeddings" in drawing.caption
 
 
 def test_no_band_is_a_users_error():
     with pytest.raises(UserError, match="no figure of bands"):
-        bands.draw(table(compressions=()), "x")
+        bands.marks(table(compressions=()), "x", "retention")

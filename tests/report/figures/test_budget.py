@@ -1,12 +1,14 @@
 import polars as pl
 import pytest
-from figure_pages import footer, legend, lines, outside
+from figure_pages import legend, points, titles
 from figure_tables import Condition, drops_table
 
 from junkdna.errors import UserError
 from junkdna.report.figures import budget
+from junkdna.report.plotting import render
 
 QUANT = ("rtn-4bit", "rtn-3bit", "rtn-4bit,group=64", "rtn-8bit,group=64", "svd-rank0.25", "svd-rank0.9", "svd-rank0.5")
+COLUMNS = {"retention": "retention", "percent": "relative_score", "score": "score"}
 
 
 def one(**more) -> pl.DataFrame:
@@ -14,31 +16,32 @@ def one(**more) -> pl.DataFrame:
     return drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, **settings)])
 
 
-def many(**more) -> pl.DataFrame:
-    settings = {"experiment": "m", "levels": (0.5, 0.7), "methods": ("magnitude", "random", "largest")} | more
-    names = [f"A rather long name of condition {i}" for i in range(4)]
-    return drops_table([Condition("t", f"k={i}", name, 0.25, 0.8, 0.5, **settings) for i, name in enumerate(names)])
-
-
 def score_of(table: pl.DataFrame, tag: str, column: str) -> float:
     return table.filter(pl.col("compression") == tag)[column][0]
 
 
-@pytest.mark.parametrize(("panel", "column"), [(0, "relative_score"), (1, "retention")])
-def test_each_method_is_a_line_from_dense_to_its_fewest_bits(panel, column):
+@pytest.mark.parametrize("view", COLUMNS)
+def test_each_method_is_a_line_from_dense_to_its_fewest_bits(view):
     """Bits by hand: 16 (1 - s) + 1; b + (16 + b) / g; 32 r of a square matrix, 16 at most."""
     table = one()
-    found = lines(budget.draw(table, "x").axes[panel])
+    drawing = budget.marks(table, "x", view)
     expected = {
-        "A|magnitude": {"dense": 16, "magnitude-0.3": 12.2, "magnitude-0.6": 7.4},
-        "A|rtn": {"dense": 16, "rtn-4bit": 4.15625, "rtn-3bit": 3.1484375},
-        "A|rtn,group=64": {"dense": 16, "rtn-8bit,group=64": 8.375, "rtn-4bit,group=64": 4.3125},
-        "A|svd": {"dense": 16, "svd-rank0.9": 16, "svd-rank0.5": 16, "svd-rank0.25": 8},
+        "magnitude": {"dense": 16, "magnitude-0.3": 12.2, "magnitude-0.6": 7.4},
+        "rtn": {"dense": 16, "rtn-4bit": 4.15625, "rtn-3bit": 3.1484375},
+        "rtn,group=64": {"dense": 16, "rtn-8bit,group=64": 8.375, "rtn-4bit,group=64": 4.3125},
+        "svd": {"dense": 16, "svd-rank0.9": 16, "svd-rank0.5": 16, "svd-rank0.25": 8},
     }
-    for label, points in expected.items():
-        assert list(found[label].get_xdata()) == pytest.approx(list(points.values()))
-        assert list(found[label].get_ydata()) == pytest.approx([score_of(table, tag, column) for tag in points])
-    assert len({str(found[label]._dash_pattern) for label in expected}) == 4
+    for name, at in expected.items():
+        own = points(drawing, 0, series=name)
+        assert [mark.x for mark in own] == pytest.approx(list(at.values()))
+        assert [mark.y for mark in own] == pytest.approx([score_of(table, tag, COLUMNS[view]) for tag in at])
+    assert len({points(drawing, 0, series=name)[0].line for name in expected}) == 4
+    assert len({points(drawing, 0, series=name)[1].marker for name in expected}) == 4
+
+
+def test_pruning_is_warm_and_bits_and_ranks_have_ramps_of_their_own():
+    colors = {mark.color.partition("-")[0] for mark in points(budget.marks(one(), "x", "retention"), 0)}
+    assert colors == {"ink", "pruned", "bits", "rank"}
 
 
 def test_each_number_format_is_a_line_from_dense_with_its_name():
@@ -51,72 +54,57 @@ def test_each_number_format_is_a_line_from_dense_with_its_name():
 
 
 def test_the_axis_falls_from_dense_and_halves_in_equal_steps():
-    ax = budget.draw(one(), "x").axes[0]
-    ax.figure.draw_without_rendering()
-    left, right = ax.get_xlim()
+    drawing = budget.marks(one(), "x", "retention")
+    left, right = drawing.panels[0].x.limits
     assert left > 16 > 3 > right > 0
-    at = {bits: ax.transData.transform((bits, 50))[0] for bits in (16, 8, 4)}
+    ax = render.draw(drawing).axes[0]
+    at = {bits: ax.transData.transform((bits, 0.5))[0] for bits in (16, 8, 4)}
     assert at[8] - at[16] == pytest.approx(at[4] - at[8])
     assert at[8] > at[16]
-    assert {"16", "8", "4", "3"} <= {text.get_text() for text in ax.get_xticklabels()}
-    assert "bits per weight" in ax.get_xlabel()
+    assert {"16", "8", "4", "3"} <= {text for _, text in drawing.panels[0].x.ticks}
+    assert "bits per weight" in drawing.panels[0].x.label
 
 
-def test_bands_and_intervals_are_the_tables():
-    table = one(methods=(), compressions=("rtn-4bit",))
-    heights = budget.draw(table, "x").axes[0].collections[0].get_paths()[0].vertices[:, 1]
-    assert heights.min() == pytest.approx(table["relative_score_low"].min())
-    assert heights.max() == pytest.approx(table["relative_score_high"].max())
-
-
-def test_collapsed_is_open():
+def test_collapsed_is_the_share_of_the_seeds():
     table = one().with_columns(collapsed=pl.when(pl.col("compression") == "rtn-3bit").then(2).otherwise(0))
-    fig = budget.draw(table, "x")
-    mark = lines(fig.axes[0])["A|rtn|collapsed"]
-    assert list(mark.get_xdata()) == pytest.approx([3.1484375])
-    assert mark.get_markerfacecolor() == "white"
-    assert any("single class" in text for text in legend(fig))
+    drawing = budget.marks(table, "x", "retention")
+    assert [mark.x for mark in points(drawing, 0) if mark.collapsed] == pytest.approx([3.1484375])
+    assert {mark.collapsed for mark in points(drawing, 0)} == {0, 2 / 3}
+    assert "half: some runs collapsed" in legend(drawing)
 
 
-def test_legend_and_footer_name_all_that_is_drawn():
-    fig = budget.draw(one(), "x")
+def test_legend_and_caption_name_all_that_is_drawn():
+    drawing = budget.marks(one(), "x", "retention")
     methods = {"smallest weights pruned (magnitude)", "RTN, groups of 128", "RTN, groups of 64", "SVD"}
-    assert methods <= set(legend(fig))
-    for text in ("n = 400", "3 seeds", "95 % intervals", "Effective bits:", "dense: 16"):
-        assert text in footer(fig)
-    assert outside(fig) == []
+    levels = {"30 % pruned", "60 % pruned", "8 bits", "4 bits", "3 bits", "rank 0.25"}
+    assert methods | levels <= set(legend(drawing))
+    for text in (
+        "n = 400",
+        "3 seeds",
+        "95 % intervals",
+        "Effective bits:",
+        "dense: 16",
+        "Baseline: chance",
+        "30 to 60 %",
+    ):
+        assert text in drawing.caption
 
 
 def test_what_is_not_on_the_axis_is_named():
     tags = ("band-0.1to0.2", "svd-rank0", "rtn-4bit")
-    fig = budget.draw(one(compressions=tags), "x")
-    assert not [label for label in lines(fig.axes[0]) if "band" in label or "svd" in label]
-    assert "bands of |w|" in footer(fig)
-    assert "no weight is kept (0 bits): SVD rank 0." in footer(fig)
+    drawing = budget.marks(one(compressions=tags), "x", "retention")
+    assert not [mark for mark in drawing.marks if "band" in mark.series or "svd" in mark.series]
+    assert "bands of |w|" in drawing.caption
+    assert "no weight is kept (0 bits): SVD rank 0." in drawing.caption
 
 
 @pytest.mark.parametrize("tags", [(), ("band-0.1to0.2",), ("svd-rank0",)])
 def test_nothing_to_draw_says_why(tags):
     with pytest.raises(UserError, match="nothing to draw against effective bits"):
-        budget.draw(one(methods=(), compressions=tags), "x")
+        budget.marks(one(methods=(), compressions=tags), "x", "retention")
 
 
-def test_very_many_lines_are_split_into_pruned_and_not_on_the_same_axes():
-    table = many(compressions=("rtn-4bit", "rtn-3bit", "svd-rank0.1"))
-    fig = budget.draw(table, "m")
-    titles = [ax.get_title(loc="left").replace("\n", " ") for ax in fig.axes]
-    assert [title.split(":")[0] for title in titles] == ["Pruned"] * 2 + ["Quantized or low rank"] * 2
-    assert len({ax.get_xlim() for ax in fig.axes}) == 1
-    assert fig.axes[0].get_ylim() == fig.axes[2].get_ylim()
-    first, second = ({label.split("|")[1] for label in lines(ax) if "|" in label} for ax in fig.axes[::2])
-    assert first == {"chance", "magnitude", "random", "largest"}
-    assert second == {"chance", "rtn", "svd"}
-    assert outside(fig) == []
-    fig.draw_without_rendering()
-    assert all(ax._left_title.get_window_extent().x1 < fig.canvas.get_width_height()[0] for ax in fig.axes)
-
-
-def test_few_lines_share_a_panel_and_each_model_has_its_row():
-    tables = [one(model=model) for model in ("m10", "m9")]
-    fig = budget.draw(pl.concat(tables), "x")
-    assert [ax.get_title(loc="left").split(":")[0] for ax in fig.axes] == ["m9", "m9", "m10", "m10"]
+def test_each_model_has_its_panels_in_natural_order():
+    drawing = budget.marks(pl.concat([one(model=model) for model in ("m10", "m9")]), "x", "retention")
+    assert titles(drawing) == ["A, m9", "A, m10"]
+    assert len({panel.y.limits for panel in drawing.panels}) == 1

@@ -2,15 +2,12 @@ import itertools
 
 import polars as pl
 import pytest
-from figure_pages import footer, outside
+from figure_pages import of_kind, outside, points
 from figure_tables import Condition, drops_table, study
 
 from junkdna.report.figures import headline
-from junkdna.report.plotting import series, tilted_labels
-
-
-def lines(ax) -> list:
-    return [line for line in ax.get_lines() if "|" in line.get_label()]
+from junkdna.report.plotting import palette, render, series
+from junkdna.report.plotting.spread import spread
 
 
 @pytest.fixture(scope="module")
@@ -18,31 +15,60 @@ def drops() -> pl.DataFrame:
     return drops_table(study())
 
 
-def test_points_hold_difficulty_and_drop():
+def test_points_hold_difficulty_and_share_lost():
     table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, levels=(0.3, 0.6))])
-    found = {line.get_label(): line for line in lines(headline.draw(table).axes[0])}
+    drawing = headline.marks(table)
     for level in (0.3, 0.6):
         row = table.filter(pl.col("sparsity") == level).row(0, named=True)
-        point, bar = found[f"{level:g}|none|points"], found[f"{level:g}|none|bar"]
-        assert list(point.get_xdata()) == [row["difficulty"]]
-        assert list(point.get_ydata()) == pytest.approx([1 - row["retention"]])
-        assert list(bar.get_ydata()) == pytest.approx([1 - row["retention_high"], 1 - row["retention_low"]])
+        (point,) = points(drawing, 0, color=f"pruned-{100 * level:g}")
+        expected = (row["difficulty"], 1 - row["retention"], 1 - row["retention_high"], 1 - row["retention_low"])
+        assert (point.x, point.y, point.low, point.high) == pytest.approx(expected)
+
+
+def test_worse_is_lower_and_harder_is_further_right(drops):
+    (panel,) = headline.marks(drops).panels
+    assert panel.y.limits[0] > 1 > 0 > panel.y.limits[1]
+    assert panel.x.limits[0] < panel.x.limits[1]
+    assert panel.x.label.endswith("harder →")
+    assert [x for x, _ in panel.names] == sorted(x for x, _ in panel.names)
 
 
 def test_a_condition_of_two_experiments_is_drawn_once():
     same = Condition("a", "", "Alone", 0.25, 0.8, 0.5, levels=(0.3,), experiment="x")
     table = drops_table([same])
-    both = pl.concat([table, table.with_columns(experiment=pl.lit("y"))])
-    fig = headline.draw(both)
-    assert sum(len(line.get_xdata()) for line in lines(fig.axes[0]) if line.get_label() == "0.3|none|points") == 1
-    assert [text.get_text() for text in fig.axes[0].texts] == ["Alone"]
+    drawing = headline.marks(pl.concat([table, table.with_columns(experiment=pl.lit("y"))]))
+    assert len(points(drawing, 0)) == 1
+    assert [name for _, name in drawing.panels[0].names] == ["Alone"]
 
 
-def test_only_magnitude_without_training_or_with_a_fixed_mask(drops):
+def test_fine_tuned_models_are_drawn_only_alone(drops):
     rows, hidden = headline.select(drops)
     assert set(rows["method"]) == {"magnitude"}
-    assert set(rows["transfer"]) == {"none", "sparse"}
+    assert set(rows["transfer"]) == {"none"}
     assert set(hidden["label"]) == {"MMLU"}
+    assert "Not shown: fine-tuned models" in headline.marks(drops).caption
+    tuned = drops.filter(pl.col("experiment") == "modes")
+    assert {point.marker for point in points(headline.marks(tuned), 0)} == {"diamond"}
+
+
+def test_lines_join_only_conditions_of_one_task_and_model(drops):
+    for point in points(headline.marks(drops), 0):
+        assert point.line == "solid"
+        assert len(point.series.split(" ")) == 3
+    series_of_task = {point.series for point in points(headline.marks(drops), 0) if point.color == "pruned-50"}
+    assert {name.split(" ")[1] for name in series_of_task} == {"sciq", "arc_easy", "arc_challenge"}
+
+
+def test_each_level_is_named_once_next_to_its_first_condition(drops):
+    drawing = headline.marks(drops)
+    labels = of_kind(drawing, 0, "label")
+    assert [label.label for label in labels] == ["30 %", "50 %", "70 %", "90 %"]
+    first = min(point.x for point in points(drawing, 0))
+    assert {label.x for label in labels} == {first}
+    heights = sorted(label.y for label in labels)
+    low, high = sorted(drawing.panels[0].y.limits)
+    step = headline.LABEL_IN / headline.HEIGHT_IN * (high - low)
+    assert all(b - a >= step - 1e-9 for a, b in itertools.pairwise(heights))
 
 
 @pytest.mark.parametrize(
@@ -76,28 +102,36 @@ def test_magnitude_with_options_does_not_mix_with_magnitude_without():
     assert set(headline.select(table)[0]["compression"]) == {"magnitude-0.3", "magnitude-0.6"}
     only = table.filter(~pl.col("compression").is_in(["magnitude-0.3", "magnitude-0.6"]))
     assert set(headline.select(only)[0]["compression"]) == set(ties[:2])
-    assert "all ties pruned" in footer(headline.draw(only))
-    assert "all ties pruned" not in footer(headline.draw(table))
+    assert "all ties pruned" in headline.marks(only).caption
+    assert "all ties pruned" not in headline.marks(table).caption
 
 
-def test_labels_never_touch_and_keep_their_order():
-    wanted = [0.0, 0.01, 0.02, 3.0, 5.99, 6.0]
-    at = tilted_labels.spread(wanted, 0.14, 6.0)
-    assert all(b - a >= 0.14 - 1e-9 for a, b in itertools.pairwise(at))
+def test_texts_that_would_touch_are_moved_apart_and_keep_their_order():
+    wanted = [6.0, 0.0, 0.02, 3.0, 5.99, 0.01]
+    at = spread(wanted, 0.14, 0.0, 6.0)
+    assert [x for _, x in sorted(zip(wanted, at, strict=True))] == sorted(at)
+    assert all(b - a >= 0.14 - 1e-9 for a, b in itertools.pairwise(sorted(at)))
     assert min(at) >= 0
     assert max(at) <= 6 + 1e-9
-    assert tilted_labels.spread([1.0, 2.0], 0.14, 6.0) == pytest.approx([1.0, 2.0])
+    assert spread([1.0, 2.0], 0.14, 0.0, 6.0) == pytest.approx([1.0, 2.0])
+    assert spread([], 0.14, 0.0, 6.0) == []
 
 
-def test_labels_stay_on_the_page(drops):
-    assert outside(headline.draw(drops)) == []
+def test_names_of_many_close_conditions_are_whole_and_do_not_overlap():
+    names = [f"Task {at} · with a rather long description" for at in range(12)]
+    table = drops_table([Condition(f"t{at}", "", name, 0.25, 0.8, 0.5, levels=(0.5,)) for at, name in enumerate(names)])
+    fig = render.draw(headline.marks(table))
+    assert outside(fig) == []
+    texts = [text for text in fig.axes[0].texts if "description" in text.get_text()]
+    assert {text.get_text().replace("\n", " · ") for text in texts} == set(names)
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
 def test_each_difficulty_measure_has_its_panel_and_formula():
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5), Condition("b", "", "B", 0.25, 0.6, 0.5)])
     other = pl.when(pl.col("task") == "b").then(pl.lit("options")).otherwise("difficulty_measure")
-    fig = headline.draw(table.with_columns(difficulty_measure=other))
-    names = [ax.get_xlabel() for ax in fig.axes]
+    names = [panel.x.label for panel in headline.marks(table.with_columns(difficulty_measure=other)).panels]
     assert "1 − (dense − chance) / (1 − chance)" in names[0]
     assert "1 − 1 / number of options" in names[1]
 
@@ -106,6 +140,16 @@ def test_each_difficulty_measure_has_its_panel_and_formula():
 def test_an_empty_figure_says_so(method):
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, methods=(method,))])
     nothing = {name: pl.lit(None, dtype=pl.Float64) for name in ("retention", "retention_low", "retention_high")}
-    fig = headline.draw(table.with_columns(**nothing))
-    fig.draw_without_rendering()
-    assert "Nothing to show" in fig.axes[0].texts[0].get_text()
+    drawing = headline.marks(table.with_columns(**nothing))
+    assert "Nothing to show" in drawing.panels[0].message
+    assert "Nothing to show" in render.draw(drawing).axes[0].texts[0].get_text()
+
+
+def test_thirty_percent_has_one_color_in_every_figure(drops):
+    from junkdna.report import catalog, draw
+
+    for name in catalog.figure_names(catalog.outlines(drops)):
+        if catalog.named(name).figure.table == "drops":
+            for mark in draw.drawing_of(drops, name).marks:
+                if mark.kind == "point" and "30 %" in mark.label.split(":")[0]:
+                    assert palette.color(mark.color) in ("#cc7018", palette.color("muted")), (name, mark)

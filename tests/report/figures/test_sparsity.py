@@ -1,10 +1,13 @@
 import polars as pl
 import pytest
-from figure_pages import footer, legend, lines, outside
+from figure_pages import legend, of_kind, outside, points, titles
 from figure_tables import LEVELS, Condition, drops_table, study
 
 from junkdna.errors import UserError
 from junkdna.report.figures import sparsity
+from junkdna.report.plotting import curves, render
+
+COLUMNS = {"retention": "retention", "percent": "relative_score", "score": "score"}
 
 
 @pytest.fixture(scope="module")
@@ -12,100 +15,149 @@ def drops() -> pl.DataFrame:
     return drops_table(study())
 
 
-def test_lines_hold_the_tables_numbers():
+@pytest.mark.parametrize("view", COLUMNS)
+def test_points_hold_the_tables_numbers(view):
     table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
-    left, right = sparsity.draw(table, "one").axes
+    drawing, column = sparsity.marks(table, "one", view), COLUMNS[view]
     rows = table.sort("sparsity")
-    for ax, column in ((left, "relative_score"), (right, "retention")):
-        line = lines(ax)["Alone|magnitude"]
-        assert list(line.get_xdata()) == pytest.approx([0, 30, 60])
-        assert list(line.get_ydata()) == pytest.approx(rows[column].to_list())
-    baseline = lines(left)["Alone|chance"].get_ydata()[0]
-    assert baseline == pytest.approx(25 / table["dense_score"][0])
-    assert lines(right)["chance"].get_ydata()[0] == 0
+    own = points(drawing, 0, series="magnitude")
+    assert [mark.x for mark in own] == pytest.approx([0, 30, 60])
+    assert [mark.y for mark in own] == pytest.approx(rows[column].to_list())
+    assert [mark.low for mark in own[1:]] == pytest.approx(rows[f"{column}_low"].to_list()[1:])
+    assert [mark.high for mark in own[1:]] == pytest.approx(rows[f"{column}_high"].to_list()[1:])
+    assert [mark.color for mark in own] == ["ink", "pruned-30", "pruned-60"]
+    places = {mark.series: mark.y for mark in of_kind(drawing, 0, "rule")}
+    dense = table["dense_score"][0]
+    expected = {"retention": (1, 0), "percent": (100, 25 / dense), "score": (dense, 0.25)}[view]
+    assert (places["dense"], places["baseline"]) == pytest.approx(expected)
 
 
-def test_bands_reach_from_low_to_high():
-    table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6))])
-    left = sparsity.draw(table, "one").axes[0]
-    heights = left.collections[0].get_paths()[0].vertices[:, 1]
-    assert heights.min() == pytest.approx(table["relative_score_low"].min())
-    assert heights.max() == pytest.approx(table["relative_score_high"].max())
+@pytest.mark.parametrize(("first", "joined"), [(0.1, True), (0.3, True), (0.4, False), (0.7, False)])
+def test_a_line_starts_at_dense_only_if_the_first_level_is_near(first, joined):
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(first, 0.9))])
+    own = points(sparsity.marks(table, "one", "score"), 0, series="magnitude")
+    assert [mark.x for mark in own] == pytest.approx([0.0] * joined + [100 * first, 90])
 
 
-def test_collapsed_levels_are_open_and_only_they():
+def test_dense_has_its_interval_in_the_view_of_scores_only():
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3,))])
+    dense = table.filter(pl.col("method") == "dense").row(0, named=True)
+    (own,) = points(sparsity.marks(table, "one", "score"), 0, series="dense")
+    assert (own.low, own.high) == (dense["score_low"], dense["score_high"])
+    for view in ("retention", "percent"):
+        drawing = sparsity.marks(table, "one", view)
+        assert points(drawing, 0, series="dense") == []
+        assert points(drawing, 0, x=0.0)[0].low is None
+
+
+def test_collapsed_levels_and_only_they_are_marked():
     table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5, "one")])
-    flagged = table.filter(pl.col("collapsed") > 0)["sparsity"].to_list()
+    flagged = table.filter(pl.col("collapsed") > 0)["sparsity"].sort().to_list()
     assert flagged
-    found = lines(sparsity.draw(table, "one").axes[0])
-    collapsed, points = found["Alone|magnitude|collapsed"], found["Alone|magnitude|points"]
-    assert list(collapsed.get_xdata()) == pytest.approx([100 * s for s in sorted(flagged)])
-    assert collapsed.get_markerfacecolor() == "white"
-    assert points.get_markerfacecolor() != "white"
-    assert len(points.get_xdata()) + len(collapsed.get_xdata()) == len(LEVELS) + 1
+    own = points(sparsity.marks(table, "one", "retention"), 0, series="magnitude")
+    assert [mark.x / 100 for mark in own if mark.collapsed == 1] == pytest.approx(flagged)
+    assert len(own) == len(LEVELS) + 1
 
 
-def test_methods_differ_by_dash_and_conditions_by_color(drops):
-    found = lines(sparsity.draw(drops, "controls").axes[0])
-    own = [found[f"SciQ|{method}"] for method in ("magnitude", "random", "largest", "nm of 8")]
-    assert len({str(line._dash_pattern) for line in own}) == 4
-    assert len({line.get_color() for line in own}) == 1
-    assert found["ARC easy|magnitude"].get_color() != own[0].get_color()
+def test_methods_differ_by_line_and_marker_and_a_level_has_one_color(drops):
+    drawing = sparsity.marks(drops, "controls", "retention")
+    own = {name: points(drawing, 0, series=name) for name in ("magnitude", "random", "largest", "nm of 8")}
+    assert len({marks[0].line for marks in own.values()}) == 4
+    assert len({marks[1].marker for marks in own.values()}) == 4
+    assert {mark.color for marks in own.values() for mark in marks if mark.x == 50} == {"pruned-50"}
+    assert not points(drawing, 1, series=curves.GHOST)
 
 
-def test_a_condition_has_one_color_in_every_experiment(drops):
-    first = lines(sparsity.draw(drops, "context").axes[0])["SciQ with passage|magnitude"]
-    second = lines(sparsity.draw(drops, "models").axes[0])["SciQ with passage|magnitude"]
-    assert first.get_color() == second.get_color()
+def test_conditions_are_panels_from_easy_to_hard_with_the_easiest_repeated(drops):
+    drawing = sparsity.marks(drops, "context", "retention")
+    hard = [drops.filter(label=title, experiment="context")["difficulty"][0] for title in titles(drawing)]
+    assert hard == sorted(hard)
+    first = [(mark.x, mark.y) for mark in points(drawing, 0, series="magnitude")]
+    for at in range(1, len(drawing.panels)):
+        assert [(mark.x, mark.y) for mark in points(drawing, at, series=curves.GHOST)] == first
+    assert not points(drawing, 0, series=curves.GHOST)
+    assert f"easiest condition ({titles(drawing)[0]})" in drawing.caption
 
 
-def test_each_model_has_its_row_of_panels(drops):
-    fig = sparsity.draw(drops, "models")
-    titles = [ax.get_title(loc="left") for ax in fig.axes]
-    assert [title.split(":")[0] for title in titles] == ["SmolLM2-135M"] * 2 + ["SmolLM2-360M"] * 2
+def test_options_are_in_numeric_order():
+    given = [(4, 0.8), (2, 0.95), (10, 0.5), (3, 0.9)]
+    table = drops_table([Condition("a", f"options={n}", f"{n} options", 1 / n, dense, 0.5, "x", levels=(0.5,))
+                         for n, dense in given])  # fmt: skip
+    assert titles(sparsity.marks(table, "x", "score")) == ["2 options", "3 options", "4 options", "10 options"]
 
 
-def test_dense_at_chance_is_omitted_on_the_right_and_named(drops):
-    fig = sparsity.draw(drops, "context")
-    assert "MMLU|magnitude" in lines(fig.axes[0])
-    assert "MMLU|magnitude" not in lines(fig.axes[1])
-    assert any("not above its baseline: MMLU" in text.get_text().replace("\n", " ") for text in fig.texts)
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (6, 3), (7, 3)])
+def test_panels_fill_the_width(count, columns):
+    conditions = [Condition(f"t{at}", "", f"T{at}", 0.25, 0.8, 0.5, "x", levels=(0.5,)) for at in range(count)]
+    drawing = sparsity.marks(drops_table(conditions), "x", "retention")
+    assert drawing.columns == columns
+    fig = render.draw(drawing)
+    right = max(ax.get_position().x1 for ax in fig.axes)
+    left = min(ax.get_position().x0 for ax in fig.axes)
+    assert right > 0.95
+    assert left < 0.13
 
 
-def test_footer_names_model_metric_n_seeds_and_interval(drops):
-    text = " ".join(t.get_text().replace("\n", " ") for t in sparsity.draw(drops, "context").texts)
-    for words in ("SmolLM2-135M", "accuracy", "n = 400", "3 seeds", "95 % intervals"):
-        assert words in text
+def test_each_model_has_its_panels(drops):
+    names = [title.partition(", ")[2] for title in titles(sparsity.marks(drops, "models", "retention"))]
+    assert names == ["SmolLM2-135M", "SmolLM2-360M", "SmolLM2-360M"]
 
 
-def test_one_seed_says_what_its_interval_covers():
-    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", n_seeds=1)])
-    text = " ".join(t.get_text().replace("\n", " ") for t in sparsity.draw(table, "one").texts)
-    assert "over examples only" in text
+def test_dense_at_chance_has_no_retention_and_is_named(drops):
+    drawing = sparsity.marks(drops, "context", "retention")
+    at = titles(drawing).index("MMLU")
+    assert "no retention" in drawing.panels[at].message
+    assert points(drawing, at, series="magnitude") == []
+    assert "dense is not above its baseline: MMLU" in drawing.caption
+    assert points(sparsity.marks(drops, "context", "score"), at, series="magnitude")
 
 
-def test_ten_conditions_fit_the_page_and_each_is_in_the_legend():
-    conditions = [
-        Condition("t", f"k={i}", f"A rather long name of condition {i}", 0.25, 0.8, 0.5, "m") for i in range(10)
-    ]
-    fig = sparsity.draw(drops_table(conditions), "m")
-    shown = {text.get_text() for legend in fig.legends for text in legend.get_texts()}
-    assert {c.label for c in conditions} <= shown
-    assert outside(fig) == []
+def test_caption_names_model_metric_baseline_n_seeds_interval_and_range(drops):
+    caption = sparsity.marks(drops, "context", "retention").caption
+    words = (
+        "SmolLM2-135M",
+        "accuracy",
+        "Baseline: chance",
+        "n = 400",
+        "3 seeds",
+        "95 % intervals",
+        "Sparsity: 10 to 90 %",
+    )
+    for word in words:
+        assert word in caption
+
+
+@pytest.mark.parametrize(("seeds", "dots", "intervals"), [(1, 0, True), (2, 2, False), (3, 3, True)])
+def test_two_seeds_are_dots_without_an_interval(seeds, dots, intervals):
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", n_seeds=seeds, levels=(0.3,))])
+    drawing = sparsity.marks(table, "one", "retention")
+    (point,) = points(drawing, 0, color="pruned-30")
+    assert (point.low is not None) == intervals
+    runs = of_kind(drawing, 0, "run")
+    assert len(runs) == dots
+    if seeds > 1:
+        row = table.filter(pl.col("sparsity") == 0.3).row(0, named=True)
+        expected = [(score - 0.25) / (row["dense_score"] - 0.25) for score in row["score_seeds"]]
+        assert [mark.y for mark in runs] == pytest.approx(expected)
+    over = {1: "over examples only (one seed)", 2: "the two seeds", 3: "over seeds and examples"}[seeds]
+    assert over in drawing.caption
+
+
+def test_ten_conditions_fit_the_page_and_each_has_its_whole_name():
+    names = [f"A rather long name of condition {i} that goes on and on and needs some lines" for i in range(10)]
+    drawing = sparsity.marks(
+        drops_table([Condition(f"t{i}", "", name, 0.25, 0.8, 0.5, "m", levels=(0.5,)) for i, name in enumerate(names)]),
+        "m", "percent",
+    )  # fmt: skip
+    assert sorted(titles(drawing)) == names
+    assert outside(render.draw(drawing)) == []
 
 
 def test_a_hostile_label_is_drawn_as_it_is():
-    table = drops_table([Condition("a", "", "<script>$\\frac{$ _x", 0.25, 0.8, 0.5, "one")])
-    fig = sparsity.draw(table, "one")
+    table = drops_table([Condition("a", "", "<script>$\\frac{$ _x", 0.25, 0.8, 0.5, "one", levels=(0.5,))])
+    fig = render.draw(sparsity.marks(table, "one", "retention"))
     fig.draw_without_rendering()
-    assert any(t.get_text() == "<script>$\\frac{$ _x" for t in fig.legends[0].get_texts())
-
-
-def test_all_dense_models_at_chance_still_draw():
-    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one")])
-    nulls = {name: pl.lit(None) for name in ("retention", "retention_low", "retention_high")}
-    right = sparsity.draw(table.with_columns(**nulls).cast({pl.Null: pl.Float64}), "one").axes[1]
-    assert "above its baseline" in right.texts[0].get_text()
+    assert fig.axes[0].get_title(loc="left").startswith("<script>$\\frac{$ _x")
 
 
 @pytest.mark.parametrize(
@@ -120,39 +172,35 @@ def test_all_dense_models_at_chance_still_draw():
 def test_nothing_to_draw_says_why(keep, words):
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", compressions=("rtn-4bit", "band-0.2to0.3"))])
     with pytest.raises(UserError, match=words):
-        sparsity.draw(table.filter(keep), "one")
+        sparsity.marks(table.filter(keep), "one", "retention")
 
 
 def test_what_is_not_on_the_axis_is_named_and_changes_no_line():
     tags = ("rtn-4bit,group=64", "svd-rank0.25", "band-0.2to0.3", "band-0.3to0.6")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
-    fig = sparsity.draw(table, "one")
-    drawn = [label for label in lines(fig.axes[0]) if "|" in label]
-    assert set(drawn) == {"A|chance", "A|magnitude", "A|magnitude|points"}
-    assert list(lines(fig.axes[0])["A|magnitude"].get_xdata()) == pytest.approx([0, 30, 60])
-    assert "no sparsity (see effective bits): RTN; SVD." in footer(fig)
-    assert "bands of |w|" in footer(fig)
+    drawing = sparsity.marks(table, "one", "retention")
+    assert {mark.series for mark in points(drawing, 0)} == {"magnitude"}
+    assert "no sparsity (see effective bits): RTN; SVD." in drawing.caption
+    assert "bands of |w|" in drawing.caption
 
 
 def test_options_and_kinds_of_level_are_separate_lines():
     tags = ("magnitude-0.3,reference_ties=true", "wanda-0.5,calibration=c4", "wanda-keep2of4,calibration=c4")
     tags += ("wanda-keep4of8,calibration=c4", "wanda-0.5,calibration=wiki", "wanda-0.6,calibration=wiki")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "one", levels=(0.3, 0.6), compressions=tags)])
-    fig = sparsity.draw(table, "one")
-    found = {label: list(line.get_xdata()) for label, line in lines(fig.axes[0]).items() if label.count("|") == 1}
+    drawing = sparsity.marks(table, "one", "retention")
+    found = {mark.series: [p.x for p in points(drawing, 0, series=mark.series)] for mark in points(drawing, 0)}
     assert found == {
-        "A|chance": [0, 1],
-        "A|magnitude": pytest.approx([0, 30, 60]),
-        "A|magnitude,reference_ties=true": pytest.approx([0, 30]),
-        "A|wanda,calibration=c4": pytest.approx([0, 50]),
-        "A|wanda,calibration=wiki": pytest.approx([0, 50, 60]),
-        "A|wanda of 4,calibration=c4": pytest.approx([0, 50]),
-        "A|wanda of 8,calibration=c4": pytest.approx([0, 50]),
+        "magnitude": pytest.approx([0, 30, 60]),
+        "magnitude,reference_ties=true": pytest.approx([0, 30]),
+        "wanda,calibration=c4": pytest.approx([50]),  # no line from dense: nothing was measured between
+        "wanda,calibration=wiki": pytest.approx([50, 60]),
+        "wanda of 4,calibration=c4": pytest.approx([50]),
+        "wanda of 8,calibration=c4": pytest.approx([50]),
     }
-    styles = {str(lines(fig.axes[0])[label]._dash_pattern) for label in found if label != "A|chance"}
-    assert len(styles) == 6
-    assert {"Wanda, calibrated on c4", "Wanda, N of 4 kept, calibrated on c4"} <= set(legend(fig))
-    assert outside(fig) == []
+    assert len({points(drawing, 0, series=name)[0].line for name in found}) == 6
+    assert len({points(drawing, 0, series=name)[-1].marker for name in found}) == 6
+    assert {"Wanda, calibrated on c4", "Wanda, N of 4 kept, calibrated on c4"} <= set(legend(drawing))
 
 
 def test_scores_below_zero_have_no_chance_in_percent_and_still_draw():
@@ -163,7 +211,8 @@ def test_scores_below_zero_have_no_chance_in_percent_and_still_draw():
         dense_score=below.then(-0.01).otherwise("dense_score"),
         relative_score=below.then(None).otherwise("relative_score"),
     )
-    fig = sparsity.draw(table, "one")
-    assert "CoLA|chance" not in lines(fig.axes[0])
-    assert "A|chance" in lines(fig.axes[0])
-    assert outside(fig) == []
+    drawing = sparsity.marks(table, "one", "percent")
+    at = titles(drawing).index("CoLA")
+    assert "baseline" not in {mark.series for mark in of_kind(drawing, at, "rule")}
+    assert "no percentage" in drawing.panels[at].message
+    assert "the dense score is not above 0: CoLA" in drawing.caption

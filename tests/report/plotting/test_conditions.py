@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 from figure_tables import Condition, drops_table, study
 
-from junkdna.report.plotting.conditions import condition_styles, plain_label
+from junkdna.report.plotting.conditions import conditions, plain_label, two_lines
 
 
 @pytest.fixture(scope="module")
@@ -10,32 +10,43 @@ def drops() -> pl.DataFrame:
     return drops_table(study())
 
 
-def test_styles_do_not_depend_on_row_order_and_differ_inside_an_experiment(drops):
-    styles, shuffled = condition_styles(drops), condition_styles(drops.sample(fraction=1, shuffle=True, seed=3))
-    assert styles.of == shuffled.of
-    for _, rows in drops.group_by("experiment"):
-        used = {styles.key(row): styles[row] for row in rows.iter_rows(named=True)}
-        assert len({style.color for style in used.values()}) == len(used)
+def test_labels_and_order_do_not_depend_on_the_order_of_rows(drops):
+    shuffled = drops.sample(fraction=1, shuffle=True, seed=3)
+    assert conditions(drops).of == conditions(shuffled).of
+    for name in drops["experiment"].unique():
+        one, other = (table.filter(experiment=name) for table in (drops, shuffled))
+        assert [*conditions(drops).split(one)] == [*conditions(drops).split(other)]
 
 
-def test_ten_conditions_have_ten_pairs_of_color_and_marker():
-    styles = condition_styles(drops_table([Condition("t", f"k={i}", f"C{i}", 0.25, 0.8, 0.5) for i in range(10)]))
-    assert len({(style.color, style.marker) for style in styles.of.values()}) == 10
-    assert [key[1] for key in styles.of] == [f"k={i}" for i in range(10)]
+def test_conditions_go_from_easy_to_hard(drops):
+    rows = drops.filter(experiment="context")
+    hard = [group["difficulty"][0] for group in conditions(drops).split(rows).values()]
+    assert hard == sorted(hard)
+
+
+def test_values_of_a_knob_keep_their_numeric_order_although_difficulty_does_not_rise():
+    given = {2: 0.9, 3: 0.6, 4: 0.8}
+    table = drops_table(
+        [Condition("t", f"options={n}", f"{n}", 0.25, d, 0.5, n_examples=2000) for n, d in given.items()]
+    )
+    assert [key[1] for key in conditions(table).split(table)] == ["options=2", "options=3", "options=4"]
 
 
 def test_one_label_for_two_conditions_is_told_apart_by_knobs():
-    styles = condition_styles(drops_table([Condition("t", knob, "Same", 0.25, 0.8, 0.5) for knob in ("k=1", "k=2")]))
-    assert {style.label for style in styles.of.values()} == {"Same [t, k=1]", "Same [t, k=2]"}
+    found = conditions(drops_table([Condition("t", knob, "Same", 0.25, 0.8, 0.5) for knob in ("k=1", "k=2")]))
+    assert set(found.of.values()) == {"Same · k=1", "Same · k=2"}
 
 
 def test_two_protocols_never_share_a_curve():
-    styles = condition_styles(
-        drops_table([Condition("t", "", "Same", 0.25, 0.8, 0.5, protocol=p) for p in ("short", "long")])
-    )
-    assert {key[2] for key in styles.of} == {"short", "long"}
+    table = drops_table([Condition("t", "", "Same", 0.25, 0.8, 0.5, protocol=p) for p in ("short", "long")])
+    assert {key[2] for key in conditions(table).of} == {"short", "long"}
 
 
 def test_the_model_in_a_label_is_left_to_the_figure():
     row = {"label": "SciQ (big)", "model": "big", "task": "sciq"}
     assert plain_label(row) == "SciQ"
+
+
+def test_a_label_has_the_task_in_its_first_line():
+    assert two_lines("SciQ · no passage, 2 options") == "SciQ\nno passage, 2 options"
+    assert two_lines("ARC-Easy") == "ARC-Easy"

@@ -126,9 +126,10 @@ def test_every_method_has_a_name_and_lines_have_different_styles():
     names = series.labels(found)
     assert len(set(names.values())) == len(found)
     assert not [name for name in names.values() if "_" in name]
-    dashes = series.dashes([one for one in found if one.kind != "band"])
-    assert len({str(dash) for dash in dashes.values()}) == len(dashes)
-    styles = [str(dash) for dash in (*(m.line_style for m in METHODS.values()), *theme.SPARE_DASHES)]
+    drawn = [one for one in found if one.kind != "band"]
+    for styles in (series.lines(drawn), series.markers(drawn)):
+        assert len({*styles.values()}) == len(drawn)
+    styles = [*map(theme.method_line, METHODS), *theme.SPARE_LINES]
     assert len(set(styles)) == len(styles)
 
 
@@ -144,7 +145,8 @@ def test_a_new_method_has_its_own_label_options_and_style(monkeypatch):
         two: "Fresh, per head True",
         magnitude: "smallest weights pruned (magnitude)",
     }
-    assert series.dashes([one, magnitude]) == {one: (0, (9, 1)), magnitude: "-"}
+    assert series.lines([one, magnitude]) == {one: "9 1", magnitude: "solid"}
+    assert series.markers([magnitude, one])[one] != "circle"
     assert series.compression_label("fresh-0.3,per_head=true") == "Fresh 30 %, damping 0.5, per head True"
     assert series.shared_options([one]) == ["Shared options (where applicable): damping 0.5."]
 

@@ -5,13 +5,6 @@ from junkdna.analysis.series import natural
 from junkdna.report.plotting import text
 
 
-def test_shorten_keeps_short_labels_and_never_hides_one():
-    assert text.shorten("SciQ") == "SciQ"
-    assert len(text.shorten("x" * 99)) == 44
-    assert not text.shorten("_hidden").startswith("_")
-    assert text.shorten("  ") == "(no label)"
-
-
 def test_natural_order_of_knobs():
     assert sorted(["options=10", "options=2", "a"], key=natural) == ["a", "options=2", "options=10"]
 

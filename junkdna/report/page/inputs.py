@@ -1,0 +1,101 @@
+"""What the page is made from: the tables of a study, the checked study, and the folders beside the page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.errors import UserError
+from junkdna.storage.file_errors import corrupt_file
+from junkdna.storage.tables import read_frame
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The tables of a study and its settings.
+
+    `document` is the JSON of the checked study. `texts` says whether the page may show texts of examples. Cell files
+    and examples are found below the working directory, as in every command.
+    """
+
+    drops: pl.DataFrame
+    cells: pl.DataFrame
+    claims: pl.DataFrame
+    behavior: pl.DataFrame
+    difficulty: pl.DataFrame
+    document: dict
+    tables: Path
+    study_file: Path
+    texts: bool = False
+
+    @cached_property
+    def study(self) -> dict:
+        """The settings of the study; empty if the document has none."""
+        study = self.document.get("study")
+        return study if isinstance(study, dict) else self.document
+
+    @cached_property
+    def tasks(self) -> dict:
+        """The task files of the study by name."""
+        tasks = self.document.get("tasks")
+        return tasks if isinstance(tasks, dict) and "study" in self.document else {}
+
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        name = self.study.get("study")
+        return name if isinstance(name, str) else "study"
+
+    @cached_property
+    def experiments(self) -> dict[str, pl.DataFrame]:
+        """The rows of drops of each experiment, in the order of the table."""
+        parts = self.drops.partition_by("experiment", maintain_order=True)
+        return {part["experiment"][0]: part for part in parts}
+
+    def title(self, experiment: str) -> str:
+        """The title that the study gives an experiment; empty if it has none."""
+        entries = self.study.get("experiments")
+        entry = entries.get(experiment) if isinstance(entries, dict) else None
+        title = entry.get("title") if isinstance(entry, dict) else None
+        return title if isinstance(title, str) else ""
+
+    def task_title(self, task: str) -> str:
+        """The title of a task; its name if it has none."""
+        found = self.drops.filter(self.drops["task"] == task)
+        return found["title"][0] if found.height else task
+
+
+def read_inputs(tables: Path, study_file: Path, texts: bool = False) -> Inputs:
+    """The inputs of a page: the folder `tables` of a study, and the file of the checked study.
+
+    Raises UserError if a table or the study is missing or corrupt, or if the table of drops is empty.
+    """
+    import polars as pl
+
+    drops = read_frame(tables / "drops.parquet", "table of drops").cast({pl.Null: pl.Float64})
+    if drops.is_empty():
+        raise UserError(
+            f"{tables / 'drops.parquet'}: the table has no rows, so there is nothing to report. Run and collect cells "
+            "of the study first."
+        )
+    others = {name: read_frame(tables / f"{name}.parquet", f"table of {name}") for name in TABLES}
+    return Inputs(
+        drops=drops, document=_document(study_file), tables=tables, study_file=study_file, texts=texts, **others,
+    )  # fmt: skip
+
+
+TABLES = ("cells", "claims", "behavior", "difficulty")
+
+
+def _document(path: Path) -> dict:
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise corrupt_file(path, "checked study", error) from None
+    return document if isinstance(document, dict) else {"settings": document}

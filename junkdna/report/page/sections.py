@@ -1,0 +1,124 @@
+"""One section per experiment: what it compares, what it found, its tests and its figures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from junkdna.analysis.series import series_of, strength
+from junkdna.report.catalog import experiment_figures
+from junkdna.report.page.words import capitalized, compression, condition, count, interval, listed, mode, number, span
+from junkdna.study.methods import METHODS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from junkdna.report.catalog import Outline
+    from junkdna.report.page.inputs import Inputs
+    from junkdna.report.page.verdicts import Test, Verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """An experiment: its id in the page, title, the finding in a sentence, what was compared, tests and figures."""
+
+    name: str
+    id: str
+    title: str
+    finding: str
+    compared: str
+    tests: list[tuple[str, Test]]
+    figures: list[str]
+    rows: int
+
+
+def slug(name: str) -> str:
+    """A unique id for `name`: letters and digits are kept, other characters are replaced by their code points."""
+    return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match.group()):x}_", name)
+
+
+def sections(inputs: Inputs, outlines: dict[str, Outline], found: list[Verdict]) -> list[Section]:
+    """The sections of a study in the order of its experiments."""
+    return [
+        Section(
+            name, f"experiment-{slug(name)}", inputs.title(name) or capitalized(name.replace("_", " ")),
+            _finding(rows), _compared(rows), _tests(name, found), experiment_figures(name, outlines[name]), rows.height,
+        )
+        for name, rows in inputs.experiments.items()
+    ]  # fmt: skip
+
+
+def _tests(experiment: str, found: list[Verdict]) -> list[tuple[str, Test]]:
+    """The tests of the claims that rest on an experiment, each with the label of its claim."""
+    return [
+        (verdict.claim.label, test)
+        for verdict in found
+        for test in verdict.tests
+        if test.row["experiment"] == experiment and test.row["primary"]
+    ]
+
+
+def _compared(rows: pl.DataFrame) -> str:
+    """Conditions, compressions, modes and seeds of an experiment, in one sentence."""
+    methods = [METHODS[name].label for name in rows["method"].unique(maintain_order=True) if name != "dense"]
+    modes = [mode(name) for name in rows["transfer"].unique(maintain_order=True) if name not in ("none", "dense")]
+    conditions = count(rows.select("model", "task", "knobs", "protocol").n_unique(), "condition")
+    tags = rows["compression"].unique()
+    levels = sum(series_of(tag) is not None for tag in tags)
+    words = [conditions, f"{count(levels, 'compression')} ({listed(methods)})" if methods else "no compression"]
+    words += [f"fine-tuned: {listed(modes)}"] if modes else []
+    words += [f"{span(list(rows['n_examples']))} examples", count(int(rows["n_seeds"].max()), "seed")]
+    return f"{capitalized('; '.join(words))}."
+
+
+def _finding(rows: pl.DataFrame) -> str:
+    """How much the conditions lose at the strongest level that all of them have, least and most first."""
+    import polars as pl
+
+    compressed = rows.filter((pl.col("method") != "dense") & pl.col("retention").is_not_null())
+    if compressed.is_empty():
+        return "No compressed cell of it has a share of skill lost."
+    telling = _telling(compressed)
+    if telling.height == 1:
+        row = telling.row(0, named=True)
+        return f"{capitalized(compression(row))} costs {condition(row, False)} {_loss(row)} of its skill."
+    if telling["transfer"].n_unique() > 1:
+        return _by_mode(telling)
+    several = rows["protocol"].n_unique() > 1
+    ordered = telling.sort("retention", descending=True)
+    least, most = ordered.row(0, named=True), ordered.row(-1, named=True)
+    between = f", the least of {count(ordered.height, 'condition')}," if ordered.height > 2 else ""
+    return (
+        f"{capitalized(compression(most))} costs {condition(least, several)} {_loss(least)} of its skill{between} and "
+        f"{condition(most, several)} {_loss(most)}."
+    )
+
+
+def _telling(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of one compression: of the first series, the strongest level that the most conditions have. Of several
+    modes, those of the condition with the most rows."""
+    series = min({series_of(tag) for tag in rows["compression"]}, key=lambda each: each.order)
+    counts: dict[str, int] = {}
+    for tag in rows["compression"]:
+        counts[tag] = counts.get(tag, 0) + (series_of(tag) == series)
+    tag = max(counts, key=lambda tag: (counts[tag], strength(tag) if counts[tag] else 0))
+    chosen = rows.filter(rows["compression"] == tag)
+    if chosen["transfer"].n_unique() == 1:
+        return chosen
+    parts = chosen.partition_by("model", "task", "knobs", "protocol", maintain_order=True)
+    return max(parts, key=lambda part: part.height)
+
+
+def _by_mode(rows: pl.DataFrame) -> str:
+    words = [f"{number(1 - row['retention'])} with {mode(row['transfer'])}" for row in rows.iter_rows(named=True)]
+    first = rows.row(0, named=True) | {"transfer": "none"}
+    return (
+        f"{capitalized(compression(first))} costs {condition(first, False)} this share of its skill: {listed(words)}."
+    )
+
+
+def _loss(row: dict) -> str:
+    low, high = row["retention_low"], row["retention_high"]
+    limits = "unbounded" if None in (low, high) else interval(1 - high, 1 - low)
+    return f"{number(1 - row['retention'])} ({limits})"

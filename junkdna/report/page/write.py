@@ -1,0 +1,123 @@
+"""The report: one self-contained HTML page with the verdicts, figures, flipped answers and all numbers of a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.report.catalog import figure_names, named, outlines
+from junkdna.report.draw import drawing_of, with_labels
+from junkdna.report.glossary import WORDS
+from junkdna.report.page import browser, numbers
+from junkdna.report.page.flips import flips
+from junkdna.report.page.inputs import Inputs, read_inputs
+from junkdna.report.page.methods_text import methods_text
+from junkdna.report.page.package_files import environment, script, style
+from junkdna.report.page.page_figures import color_rules, page_figures
+from junkdna.report.page.provenance import provenance
+from junkdna.report.page.question import answer, done, question
+from junkdna.report.page.sections import sections
+from junkdna.report.page.trust import trust
+from junkdna.report.page.verdicts import verdicts
+from junkdna.report.page.words import MODES
+from junkdna.storage.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from junkdna.report.page.page_figures import PageFigure
+    from junkdna.report.plotting.drawing import Drawing
+
+
+def write_report(
+    tables: Path,
+    study_file: Path,
+    destination: Path,
+    *,
+    texts: bool = False,
+    notice: str = "",
+    banner: str = "",
+) -> None:
+    """Write the page of a study to `destination` atomically.
+
+    `tables` is the folder of the study's tables, `study_file` the checked study. Figures are drawn from the tables; the
+    page links to their files in `figures/` beside it.
+    Cell files and, if `texts` are allowed, examples are read below the working directory. For an incomplete study,
+    `notice` is added to the title and heading, and `banner`, as HTML, to the top of the page (`gaps_banner.banner`).
+    The page loads no external files. Raises UserError if the table of drops is empty, or if a table is missing
+    or corrupt.
+    """
+    inputs = read_inputs(tables, study_file, texts)
+    page = environment().get_template("page.html.j2").render(_context(inputs, notice, banner))
+    with atomic_write(Path(destination)) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+
+
+def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
+    """Everything that the templates show."""
+    found, axis = verdicts(inputs)
+    outline = outlines(inputs.drops, set(inputs.difficulty["experiment"]))
+    figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
+    head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
+    head |= {"question": question(inputs), "done": done(inputs), "answer": answer(found), "trust": trust(inputs)}
+    head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
+    head |= {"style": style() + color_rules(figures.values()), "words": WORDS, "provenance": provenance(inputs)}
+    body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
+    return head | body | _figures(figures) | _answers_and_numbers(inputs)
+
+
+def _figures(figures: dict[str, PageFigure]) -> dict:
+    """All figures by stem, the headline, and the others of the whole study."""
+    overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
+    headline = overall.pop("headline")
+    overall.pop("claims", None)  # the page has these tests as a table, with the same axis
+    return {"figures": figures, "headline": headline, "overall": list(overall.values())}
+
+
+def _answers_and_numbers(inputs: Inputs) -> dict:
+    """Flipped answers, the table of all numbers, the data of both for the script, and methods."""
+    shown, columns = numbers.rows(inputs), numbers.columns(inputs)
+    browsed, more_conditions = browser.conditions(inputs)
+    bars, more_bars = flips(inputs)
+    sentences, references = methods_text(inputs)
+    return {
+        "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown), "cell": numbers.cell, "bars": bars,
+        "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed, "more_conditions": more_conditions,
+        "browser_rows": browser.ROWS, "methods": sentences, "references": references,
+        "data": _data(inputs, numbers.data(shown, columns), browsed),
+    }  # fmt: skip
+
+
+def _drawing(inputs: Inputs, stem: str) -> Drawing:
+    """What a figure shows, from the tables that are read already."""
+    table = getattr(inputs, named(stem).figure.table)
+    return drawing_of(with_labels(table, inputs.drops), stem)
+
+
+def _most(bars: list) -> float:
+    return max([10.0, *(max(bar.broken, bar.fixed) for bar in bars)])
+
+
+def _files(tables: Path) -> list[str]:
+    """The CSV files of the tables, as named beside the page."""
+    return sorted(f"tables/{path.name}" for path in tables.glob("*.csv"))
+
+
+def _data(inputs: Inputs, table: dict, browsed: list) -> str:
+    """The data for the script as JSON that cannot end its element."""
+    conditions = [
+        {
+            "label": c.label,
+            "n": c.n,
+            "seed": c.seed,
+            "comps": c.labels,
+            "total": c.total,
+            "rows": c.rows,
+            "texts": c.texts,
+        }
+        for c in browsed
+    ]
+    data = {"study": inputs.name, "table": table, "browse": conditions, "modes": MODES}
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
