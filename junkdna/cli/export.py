@@ -59,8 +59,9 @@ def split_names(text: str) -> list[str]:
 def chosen_cells(resolved: Resolved, model: str, names: str, seed: int | None) -> list[Cell]:
     """One cell for each of the compressions `names` of a model, at `seed` (by default its lowest).
 
-    A name without options stands for the only compression that begins with it. Raises UserError for a name that the
-    study does not have or that stands for several, and for a seed that it does not have.
+    A name without options stands for the compression that begins with it and has the fewest options (`wanda-0.5` for
+    that with only a calibration). Raises UserError for a name that the study does not have or that stands for several,
+    and for a seed that it does not have.
     """
     if model not in resolved.study.models:
         raise unknown_name("model", model, resolved.study.models, "--model")
@@ -80,6 +81,8 @@ def _full_name(name: str, tags: list[str]) -> str:
     if name in tags:
         return name
     longer = [tag for tag in tags if tag.startswith(f"{name},")]
+    fewest = min((tag.count(",") for tag in longer), default=0)
+    longer = [tag for tag in longer if tag.count(",") == fewest]
     if len(longer) > 1:
         raise UserError(f"--compression {name} stands for several compressions: write one of {' or '.join(longer)}.")
     if not longer:

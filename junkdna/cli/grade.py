@@ -210,17 +210,16 @@ def _write_study(resolved: "Resolved", graded: Fitting, notes: list[str], lackin
 
 def _write_page(notes: list[str], lacking: list[str]) -> None:
     from junkdna.report.draw import draw_all
-    from junkdna.report.page import write_report
+    from junkdna.report.page.write import write_report
 
-    drops, folder = Path("tables/drops.parquet"), Path("figures")
-    draw_all(drops, folder)
+    draw_all(Path("tables/drops.parquet"), Path("figures"))
     items = "".join(f"<li>{escape(line)}</li>" for line in notes)
     unknown = "".join(f"<li>{escape(line)}</li>" for line in lacking)
     banner = (
         '<section id="logs"><h2>Graded from logs</h2><p>No model was run. These answers come from the logs under '
         f"Provenance.</p>{f'<ul>{items}</ul>' if items else ''}<p>The logs do not say:</p><ul>{unknown}</ul></section>"
     )
-    write_report(drops, Path("tables/cells.parquet"), folder, Path(STUDY), Path("report.html"), banner=banner)
+    write_report(Path("tables"), Path(STUDY), Path("report.html"), banner=banner)
 
 
 def _replace(new: Path, target: Path) -> None:

@@ -36,14 +36,14 @@ def test_what_is_known_of_a_method(logs: Path) -> None:
     """Runs of calibrated methods differ, those of magnitude pruning do not; of other tools' methods it is unknown. A
     name says nothing of options, such as the groups of GPTQ."""
     known = {run.method.name: run.method for run in named("gptq-4bit=a", "magnitude-0.5=a", "awq-4bit=a", "mine=a")}
-    assert [name for name, method in known.items() if method.seeded] == ["gptq", "awq"]
-    assert all(not method.options for method in known.values())
+    assert [name for name, method in known.items() if method.random] == ["gptq", "awq"]
+    assert all({*method.options} == {"layers"} for method in known.values())  # as of every method
     assert known["gptq"].label == METHODS["gptq"].label == "GPTQ"
     with with_methods(known.values()):
         assert METHODS["awq"].label == "awq"
-        assert not METHODS["gptq"].options
+        assert not METHODS["gptq"].function_options
     assert "awq" not in METHODS
-    assert METHODS["gptq"].options
+    assert METHODS["gptq"].function_options
 
 
 def test_other_names_are_checkpoints_of_unknown_compression(logs: Path) -> None:

@@ -88,8 +88,7 @@ def test_the_jobs_draw_it_and_show_its_caption(clone: Path, tmp_path: Path, monk
         f"dots_x.{end}" for end in ("pdf", "svg", "png", "csv")
     }
     assert min(Image.open("drawn/dots_x.png").size) > 400
-    tables = ("--drops", "drops.parquet", "--cells", "cells.parquet", "--study", "study.json")
-    run(clone, "-m", "junkdna", "report", "report.html", *tables, "--figures", "drawn")
+    run(clone, "-m", "junkdna", "report", "report.html", "--tables", ".", "--study", "study.json")
     caption = "<figcaption>One dot for each compression &amp; condition; harder ones are at the left.</figcaption>"
     assert Path("report.html").read_text(encoding="utf-8").count(caption) == 1
 

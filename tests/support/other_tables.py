@@ -51,6 +51,8 @@ def claims() -> pl.DataFrame:
             "n_seeds": 1 + at % 3,
             "n_examples": 400,
             "reason": "" if known else "why",
+            "setting": "smallest weights pruned (magnitude)",
+            "details": "",
         }
         own |= (
             {"estimate": 0.1 * at, "low": 0.1 * at - 0.2, "high": 0.1 * at + (9 if at == 3 else 0.2)} if known else {}

@@ -45,12 +45,13 @@ def test_pruning_is_warm_and_bits_and_ranks_have_ramps_of_their_own():
 
 
 def test_each_number_format_is_a_line_from_dense_with_its_name():
-    fig = budget.draw(one(methods=(), compressions=("rtn-4bit", "rtn-nvfp4", "rtn-mxfp4", "rtn-fp8")), "x")
-    found = lines(fig.axes[0])
+    table = one(methods=(), compressions=("rtn-4bit", "rtn-nvfp4", "rtn-mxfp4", "rtn-fp8"))
+    drawing = budget.marks(table, "x", "retention")
     for name, bits in (("rtn nvfp4", 4.5), ("rtn mxfp4", 4.25), ("rtn fp8", 8), ("rtn", 4.15625)):
-        assert list(found[f"A|{name}"].get_xdata()) == pytest.approx([16, bits])
-    assert {"RTN", "RTN FP8", "RTN NVFP4", "RTN MXFP4"} <= set(legend(fig))
-    assert outside(fig) == []
+        assert [mark.x for mark in points(drawing, 0, series=name)] == pytest.approx([16, bits])
+    assert {"RTN", "RTN FP8", "RTN NVFP4", "RTN MXFP4"} <= set(legend(drawing))
+    colors = {mark.color for mark in points(drawing, 0, series="rtn nvfp4")}
+    assert colors == {"ink", "bits-4.5"}
 
 
 def test_the_axis_falls_from_dense_and_halves_in_equal_steps():
