@@ -216,7 +216,9 @@ def test_a_short_name_stands_for_the_compression_with_the_fewest_options(world):
         if not both:
             [cell] = cli_export.chosen_cells(study, "llm", "wanda-0.5", None)
             assert cell.compression.tag == "wanda-0.5,calibration=phrases"
-    with pytest.raises(UserError, match="several compressions: write one of wanda-0.5,calibration=(others|phrases) or"):
+    with pytest.raises(
+        UserError, match=r"several compressions: write one of wanda-0.5,calibration=(others|phrases) or"
+    ):
         cli_export.chosen_cells(study, "llm", "wanda-0.5", None)
 
 
