@@ -17,7 +17,8 @@ from junkdna.study.study import Resolved
 TOKENS = (300, 4_500)  # bytes of the tokens of an example without and with shots
 SMALL = 16_000  # bytes of a model folder of links, and of a calibration file
 JOB = 32_000  # bytes of a job's log, Snakemake's record of it, and their folders; most fill one block each
-FIGURE = {"csv": 6_000, "pdf": 32_000, "png": 140_000, "svg": 104_000 + 25_000}  # and its drawing in the report
+FIGURE = {"csv": 3_200, "pdf": 35_000, "png": 142_000, "svg": 120_000 + 25_000}  # and its drawing in the report
+RECORD = 4_096  # bytes of Snakemake's record of a file
 CHECKPOINT = 2 * 12 / 4  # two checkpoints of a training (weights, Adam's two moments), relative to the weights
 
 
@@ -63,7 +64,7 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     sources = {name: resolved.study.models[name] for name in weights}
     links = {name for name, spec in sources.items() if spec.local or (spec.hub and hub_cached(spec.hub, "models"))}
     models = {f"{MODELS}/{name}": SMALL if name in links else n and 4 * n for name, n in weights.items()}
-    stores = {name for name, method in METHODS.items() if "rank" in method.levels}  # they keep decompositions
+    stores = {name for name, method in METHODS.items() if "rank" in method.levels and not method.statistics}
     factors = {f"{MODELS}/{c.model}/{c.compression.method}": c.model for c in cells if c.compression.method in stores}
     needed.add("sources", {file: pins[Path(file).stem].size_bytes for file in files["wheels"]})
     needed.add("models", models, scale=False)
@@ -79,7 +80,9 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
         needed.temporary, needed.unknown = compressions.to_write, needed.unknown + compressions.unknown
     folder = f"results/studies/{resolved.study.study}"
     report = folder if Path(f"{folder}/report.html").is_file() else f"{folder}/report.html"
-    needed.add("figures and tables", {report: 80_000 + 700 * len(cells) + sum(FIGURE[each[-3:]] for each in figures)})
+    needed.add(
+        "figures and tables", {report: 80_000 + 700 * len(cells) + sum(FIGURE[each[-3:]] + RECORD for each in figures)}
+    )
     trained = [4 * (weights[cell.model] or 0) for cell in cells if cell.transfer != "none"]
     needed.temporary += long_jobs * CHECKPOINT * max(trained, default=0) + _parts(files["wheels"], resolved)
     return needed

@@ -34,7 +34,7 @@ class Format:
     per class or one in total. `prompt` is the task key of a decoder's question. `suffix`: whether it shows
     columns.suffix after every option. `columns` are the columns of the tokens file that it reads, and `train_columns`
     those that its training reads, if these are others. `modules` are the modules that its functions import, whose code
-    is part of the fingerprint of its cells.
+    is part of the fingerprint of its cells, and `train_modules` those that only its training imports.
 
     `label`, `meaning` and `caption` (the part of a decoder's row that is scored) are for people.
     """
@@ -45,6 +45,7 @@ class Format:
     columns: tuple[str, ...]
     modules: tuple[str, ...]
     train_columns: tuple[str, ...] = ()
+    train_modules: tuple[str, ...] = ()
     picked_for: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
     training: Literal["none", "possible", "required"] = "none"

@@ -1,7 +1,9 @@
 """The JSON Schema of a compression: its levels, and for every method the levels and options that it takes."""
 
+from junkdna.study.allocation import ALLOCATIONS
 from junkdna.study.levels import BITS, LEVEL_KINDS
 from junkdna.study.methods import METHODS, Method, Option
+from junkdna.study.number_formats import NUMBER_FORMATS
 
 Schema = dict
 
@@ -11,7 +13,9 @@ LEVELS: dict[str, Schema] = {
     "keep": {"type": "integer", "minimum": 0},
     "band": {"type": "array", "items": FRACTION, "minItems": 2, "maxItems": 2},
     "bits": {"enum": [*BITS]},
+    "format": {"enum": [*(f"int{bits}" for bits in BITS), *NUMBER_FORMATS]},
     "rank": FRACTION,
+    "path": {"type": "string", "minLength": 1},
 }
 """Schema of one level by the key that lists levels. `of` is one number."""
 LEVEL_KEYS = {key for kind in LEVEL_KINDS.values() for key in kind.keys}
@@ -25,15 +29,19 @@ def with_methods(schema: Schema) -> Schema:
         keys[key] = keys[key] | {"anyOf": [level, {"type": "array", "items": level}, {"type": "null"}]}
     layers = {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1}
     keys["layers"] = keys["layers"] | {"anyOf": [{"type": "string"}, layers, {"type": "null"}]}
+    relative = {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 1}
+    keys["allocation"] = keys["allocation"] | {"anyOf": [{"enum": [*ALLOCATIONS]}, relative, {"type": "null"}]}
     names = {"enum": [*METHODS], "enumDescriptions": [method.meaning for method in METHODS.values()]}
     keys["method"] = keys["method"] | names
     return schema | {"allOf": [_condition(method, [*keys]) for method in METHODS.values()]}
 
 
 def _condition(method: Method, keys: list[str]) -> Schema:
-    """What follows from the name of a method: its keys, the bounds of its options, and that it needs a level."""
+    """What follows from the name of a method: its keys, the bounds of its options, and that it needs a level. Which
+    options go with which level or allocation is left to the study."""
     kinds = [LEVEL_KINDS[kind].keys for kind in method.levels]
     fitting = {"method", *method.options, *(key for each in kinds for key in each)}
+    fitting |= {"name"} if "external" in method.levels else set()
     options = {name: _bounds(option) for name, option in method.function_options.items()}
     then = {
         "properties": {key: False for key in keys if key not in fitting} | {k: v for k, v in options.items() if v},

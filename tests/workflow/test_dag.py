@@ -1,5 +1,6 @@
 """The whole workflow on the toy world, with the real Snakemake: what runs, what re-runs, what a user sees."""
 
+import base64
 import os
 import re
 import shutil
@@ -93,6 +94,9 @@ def test_the_disk_that_was_planned_is_the_disk_that_is_taken(
     planned_disk = []
     part = Path(shutil.copytree(finished, tmp_path / "part"))
     shutil.rmtree(part / "results/studies")
+    for record in (part / ".snakemake/metadata").iterdir():
+        if base64.b64decode(record.name).startswith(b"results/studies"):
+            record.unlink()
     for file in list(part.glob("results/cells/**/*.parquet"))[::2]:
         file.unlink()
     for folder in (settings_world(toy_world_once, tmp_path / "fresh"), part):

@@ -96,9 +96,9 @@ def refused(clone: Path, world: Path, **compression: object) -> str:
 def test_it_is_listed_and_documented(clone: Path) -> None:
     listed = run(clone, clone, "junkdna", "methods").stdout
     line = next(line for line in listed.splitlines() if line.startswith("column_norm "))
-    assert "prune the smallest |w| x norm of its column in each output row  [power]" in line
+    assert "prune the smallest |w| x norm of its column in each output row  [power, layers, allocation, " in line
     table = run(clone, clone, "junkdna", "methods", "--markdown").stdout
-    assert "| `column_norm` | `sparsity` | `power` (1.0) |  | prune the smallest" in table
+    assert "| `column_norm` | `sparsity` | `power` (1), `layers` (all), `allocation` (uniform), " in table
     assert "[arXiv 2601.00001](https://arxiv.org/abs/2601.00001) |" in table
     assert "| `power` | `column_norm` | number from 0 to 4 | the power that the norm is raised to |" in table
 

@@ -20,7 +20,8 @@ FORMAT = Format(
     prompt="prompt",
     columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
     train_columns=("query", "options", "option_starts", "answer"),
-    modules=("junkdna.evaluate.language_model_loss", "junkdna.evaluate.likelihoods"),
+    modules=("junkdna.evaluate.likelihoods",),
+    train_modules=("junkdna.evaluate.language_model_loss",),
 )
 
 

@@ -23,10 +23,10 @@ FORMAT = Format(
     modules=(
         "junkdna.evaluate.answers",
         "junkdna.evaluate.greedy",
-        "junkdna.evaluate.language_model_loss",
         "junkdna.evaluate.metrics",
         "junkdna.evaluate.text_match",
     ),
+    train_modules=("junkdna.evaluate.language_model_loss",),
 )
 
 

@@ -23,7 +23,8 @@ FORMAT = Format(
     prompt="prompt",
     columns=("query", "options", "option_starts", "references", "blind"),
     train_columns=("query", "options", "option_starts"),
-    modules=("junkdna.evaluate.language_model_loss", "junkdna.evaluate.text_likelihoods"),
+    modules=("junkdna.evaluate.text_likelihoods",),
+    train_modules=("junkdna.evaluate.language_model_loss",),
 )
 
 

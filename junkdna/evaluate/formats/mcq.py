@@ -18,7 +18,8 @@ FORMAT = Format(
     suffix=False,
     columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
     train_columns=("query", "options", "option_starts", "answer"),
-    modules=("junkdna.evaluate.language_model_loss", "junkdna.evaluate.likelihoods"),
+    modules=("junkdna.evaluate.likelihoods",),
+    train_modules=("junkdna.evaluate.language_model_loss",),
 )
 
 
