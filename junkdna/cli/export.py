@@ -74,7 +74,10 @@ def chosen_cells(resolved: Resolved, model: str, names: str, seed: int | None) -
         raise UserError(f"--model {model}: no experiment of the study compresses this model.")
     if not (wanted := split_names(names)):
         raise UserError(f"--compression {names!r} names none. Valid: {', '.join(sorted(by_tag))}.")
-    return list(dict.fromkeys(_at_seed(tag := _full_name(name, [*by_tag]), by_tag[tag], seed) for name in wanted))
+    cells = list(dict.fromkeys(_at_seed(tag := _full_name(name, [*by_tag]), by_tag[tag], seed) for name in wanted))
+    if seed is not None and not any(cell.compression.seeded for cell in cells):
+        raise UserError(f"--seed {seed}: {names} does not depend on a seed. Leave --seed out.")
+    return cells
 
 
 def _full_name(name: str, tags: list[str]) -> str:

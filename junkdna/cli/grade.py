@@ -138,9 +138,11 @@ def _bins(graded: Fitting, reading: "Reading", options: Options) -> tuple[dict[s
 
     dense = graded.logs[0].tasks
     column = reading.difficulty or "difficulty"
-    if reading.difficulty and all(a.difficulty is None for each in dense.values() for a in each.answers.values()):
-        fields = dict.fromkeys(name for each in dense.values() for name in each.fields)
-        raise unknown_name("field of a question", reading.difficulty, fields, f"{graded.logs[0].path}: --difficulty")
+    for option in ("difficulty", "cluster"):
+        name = getattr(reading, option)
+        if name and all(getattr(a, option) is None for each in dense.values() for a in each.answers.values()):
+            fields = dict.fromkeys(name for each in dense.values() for name in each.fields)
+            raise unknown_name("field of a question", name, fields, f"{graded.logs[0].path}: --{option}")
     found = {task_name(task): graded_bins(each, column, options.difficulty_order) for task, each in dense.items()}
     bins = {task: each for task, each in found.items() if each is not None}
     return bins, [note for each in bins.values() for note in each.notes]

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TypeVar
 
 HELP = "compare logs of a dense and of compressed models, without running one: drops, flips, verdicts, report"
+NOTE = "docs/grade.md; write the logs before options that take several values"
 Value = TypeVar("Value")
 
 
 def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], None]) -> None:
     """Add the command, which passes the lines of its result to `show`."""
-    command = commands.add_parser("grade", help=HELP, description=f"{HELP} (docs/grade.md)")
+    command = commands.add_parser(
+        "grade", help=HELP, description=f"{HELP} (docs/grade.md). Write the logs before options with several values."
+    )
     command.set_defaults(run=_run, show=show)
     command.add_argument("dense", metavar="DENSE", help="log of the dense model: PATH or NAME=PATH")
     command.add_argument(

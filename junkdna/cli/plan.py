@@ -123,7 +123,8 @@ def _hours(resolved: Resolved, now: Snapshot, times: CellTimes) -> Iterator[str]
         yield f"        {command}"
     shared = [cell.compressed_path for cell in stored(now.left)]
     if left := len(shared) - present(shared):
-        yield f"        plus {left} jobs of rule compress: compressed weights that several cells share"
+        jobs = f"{left} job{'s' if left > 1 else ''}"
+        yield f"        plus {jobs} of rule compress: compressed weights that several cells share"
 
 
 def disk_needed(resolved: Resolved, now: Snapshot, times: CellTimes) -> Disk:

@@ -39,6 +39,8 @@ def external_matrices(
     dense. Raises UserError if names, shapes or configurations differ, if a weight outside the scope differs by more
     than the rounding to 16 bits, or if nothing is compressed.
     """
+    if not local_folder(path).exists():
+        raise UserError(f"external compression {path}: does not exist (relative to {str(Path.cwd())!r}). Name another.")
     if path.endswith(MASK_SUFFIX):
         return _masks(local_folder(path), f"external mask file {path}", model, scope)
     return _weights(local_folder(path), f"external checkpoint {path}", model, kind, dtype, scope, quantized)

@@ -57,4 +57,5 @@ def _missing(place: Path, masks: bool, where: str) -> str:
     if not place.parent.is_dir():
         return f"{where}: folder {str(place.parent)!r} does not exist (paths start at the working directory)"
     close = get_close_matches(place.name, [item.name for item in place.parent.iterdir()], n=3)
-    return f"{where}: does not exist{f'; did you mean {place.parent / close[0]}?' if close else ''}"
+    hint = f"did you mean {place.parent / close[0]}?" if close else "paths start at the working directory"
+    return f"{where}: does not exist; {hint}"

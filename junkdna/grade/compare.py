@@ -92,7 +92,9 @@ def _check_questions(dense: TaskAnswers, other: TaskAnswers) -> None:
     for what in ("question", "right answer", "prompt"):
         if differ := [key for key, one, two in pairs if _differ(one, two, what)]:
             raise UserError(_other(dense, other, what, differ))
-    if differ := [key for key, one, two in pairs if dense.picks and other.picks and str(one.gold) != str(two.gold)]:
+    if differ := [
+        key for key, one, two in pairs if None not in (one.gold, two.gold) and str(one.gold) != str(two.gold)
+    ]:
         raise UserError(_other(dense, other, "right answer", differ))
     if differ := [key for key, one, two in pairs if one.options and two.options and one.options != two.options]:
         raise UserError(_other(dense, other, "number of options", differ))

@@ -66,7 +66,13 @@ def runs(sources: list[Source]) -> list[Run]:
         others = {run.method.name for run in found} - {*METHODS}
         method = _method(compression.method, DASHES[len(others) % len(DASHES)])
         _check_level(each, compression, method)
-        seed = sum(run.compression == compression for run in found)
+        same = [run for run in found if run.compression == compression]
+        if any(run.source.path.resolve() == each.path.resolve() for run in same):
+            raise UserError(
+                f"{each.name}={each.path} is given twice. Logs with one name are runs with different seeds: name the "
+                "log of each run once."
+            )
+        seed = len(same)
         if seed and not method.random:
             raise UserError(_twice(each, compression))
         found.append(Run(each, compression, seed, method))

@@ -49,9 +49,11 @@ def read_table(path: Path, reading: Reading) -> Log:
 
 
 def _task(task: str, path: Path, answers: dict[str, Answer], columns: tuple[str, ...]) -> TaskAnswers:
+    scored = "prediction" in columns and any(answer.scores for answer in answers.values())
     empty = sum(answer.prediction is None for answer in answers.values())
     known = all(answer.options for answer in answers.values())
     notes = [f"{empty} empty predictions count as wrong"] if empty else []
+    notes += ["the highest score is the prediction; the column prediction is not read"] if scored else []
     notes += [] if known else ["the number of options is unknown: the baseline is 0 (--options N, or a column options)"]
     return TaskAnswers(task, path, "accuracy", answers, picks=known, fields=columns, notes=tuple(notes))
 
@@ -80,6 +82,12 @@ def _check_columns(path: Path, columns: tuple[str, ...], reading: Reading) -> No
                 f"{path} has no column {name!r}{also}; it has {', '.join(columns)}. One row a question needs id, "
                 "gold, and prediction or scores."
             )
+    numbers = {int(match[1]) for name in columns if (match := SCORE.fullmatch(name))}
+    if gaps := {*range(max(numbers, default=-1) + 1)} - numbers:
+        raise UserError(
+            f"{path} has no column score_{min(gaps)}, but score_{max(numbers)}. Number the scores of the options from "
+            "0, without a gap."
+        )
     for option in (DIFFICULTY, CLUSTER):
         if (name := getattr(reading, option)) and name not in columns:
             raise unknown_name("column", name, columns, f"{path}: --{option}")

@@ -128,7 +128,7 @@ def mask_problem(theirs: Mapping[str, Shape], model: Mapping[str, Shape]) -> str
         close = get_close_matches(unknown[0], model, n=2)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         return (
-            f"{len(unknown)} of its {len(given)} masks belong to no parameter of the model (such as "
+            f"{len(unknown)} of {len(given)} masks in it have no parameter of this name in the model (such as "
             f"{unknown[0]}){hint} Masks are named as the parameters of the model"
         )
     return _shape_problem(given, model)

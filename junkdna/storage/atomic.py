@@ -18,6 +18,8 @@ WRITE_PROBLEMS = {
     errno.EROFS: "the disk is mounted read-only. Mount it writable, or use a copy of the project on another disk",
     errno.EACCES: "this user may not write there. Change the owner or the permissions",
     errno.EPERM: "this user may not write there. Change the owner or the permissions",
+    errno.ENOTDIR: "a part of its path is a file. Name another folder",
+    errno.EEXIST: "a part of its path is a file. Name another folder",
 }
 """Error code of the system -> why a file cannot be written, and the fix."""
 

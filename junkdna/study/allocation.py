@@ -58,8 +58,8 @@ def check_fit(method: Method, options: Mapping[str, object], levels: Iterable[tu
             _check_level(kind, level, options)
     if method.allocates and not method.statistics and ("calibration" in options) != (allocation == "owl"):
         raise UserError(
-            f"method {method.name} reads calibration with allocation: owl only, and needs it then: the name of one of "
-            "the study's calibrations. Set both or none"
+            f"method {method.name} needs calibration, the name of one of the study's calibrations, with allocation: "
+            "owl only. Set both or neither"
         )
 
 

@@ -103,7 +103,8 @@ class _Grid(StrictModel):
         keys = {key for kind in LEVEL_KINDS.values() for key in kind.keys if getattr(self, key) is not None}
         if len(kinds) != 1 or keys != {*LEVEL_KINDS[kinds[0]].keys}:
             examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
-            raise ValueError(f"method {self.method} takes {examples}")
+            both = ", not both" if len(kinds) > 1 else ""
+            raise ValueError(f"method {self.method} takes {examples}{both}")
         if self.name is not None and len(self.path or ()) != 1:
             raise ValueError("name is for one path: write an entry for each path, with its own name")
         for kind, value in self.levels():

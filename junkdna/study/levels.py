@@ -163,7 +163,7 @@ LEVEL_KINDS: dict[str, LevelKind] = {
     ),
     "external": LevelKind(
         keys=("path",),
-        example="path: FOLDER",
+        example="path: FOLDER, or a file of masks",
         pattern=f"from-({_NAME})",
         read=lambda texts: texts[0],
         write=lambda value: f"from-{value}",

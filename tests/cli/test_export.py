@@ -194,6 +194,7 @@ def test_a_card_without_finished_cells_says_none(here, tmp_path):
         ("llm", "magnitud-0.5", {}, "unknown compression 'magnitud-0.5'. Did you mean 'magnitude-0.5'"),
         ("llm", ",", {}, "names none. Valid: "),
         ("llm", "wanda-0.5", {"seed": 7}, "the study has wanda-0.5,calibration=phrases with seed 0"),
+        ("llm", "magnitude-0.5", {"seed": 7}, "magnitude-0.5 does not depend on a seed"),
         ("llm", "wanda-0.5", {"packed": "float16"}, "more than 2 of 4 consecutive inputs are kept"),
         ("llm", "nm-keep2of4", {"packed": "float16"}, "is not a multiple of 32 x 64"),
     ],

@@ -50,7 +50,9 @@ def test_a_checkpoint_of_another_model(world):
     assert "for model llm: lacks 14 of the 14 matrices in the blocks of the model (such as model.layers.0" in problem(
         "external/pruned", model="llm"
     )
-    assert "masks belong to no parameter of the model" in problem("external/masks/half.safetensors", model="llm")
+    assert "masks in it have no parameter of this name in the model" in problem(
+        "external/masks/half.safetensors", model="llm"
+    )
     toy.make_model(Path("deeper"), layers=3)
     assert "has 6 matrices that the model lacks (such as encoder.layer.2." in problem("deeper")
 

@@ -75,6 +75,7 @@ def test_one_name_for_several_logs_means_seeds(logs: Path) -> None:
         (("gptq-0.5=a",), "gptq takes no level of this kind (sparsity; it takes bits"),
         (("checkpoint-0.5=a",), "takes no level of this kind"),
         (("mine=nowhere",), "'nowhere' does not exist"),
+        (("wanda-0.5=a", "wanda-0.5=./a"), "is given twice"),
     ],
 )
 def test_refused(logs: Path, words: tuple[str, ...], message: str) -> None:

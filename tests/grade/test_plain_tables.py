@@ -157,6 +157,8 @@ def test_numbers_as_labels(tmp_path: Path) -> None:
         ("id,gold,score_0,score_1\n1,B,1,2\n", "gold is 'B'"),
         ("id,gold,prediction,options\n1,A,A,one\n", "options is 'one'"),
         ("id,gold,prediction\n1,A\n", "has 2 fields"),
+        ("id,gold,score_0,score_2\n1,0,1,2\n", "no column score_1, but score_2"),
+        ("id,gold,prediction,score_1\n1,A,A,2\n", "no column score_0, but score_1"),
     ],
 )  # fmt: skip
 def test_refused(tmp_path: Path, text: str, words: str) -> None:
@@ -173,6 +175,14 @@ def test_options_after_the_last_may_be_empty_columns(tmp_path: Path) -> None:
     path.write_text("id,gold,score_0,score_1,score_2\na,0,3,2,\nb,2,1,2,3\n", encoding="utf-8")
     answers = read_table(path, Reading()).tasks["questions"].answers
     assert [(answer.options, answer.correct) for answer in answers.values()] == [(2, 1), (3, 1)]
+
+
+def test_scores_count_and_not_the_prediction_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('id,gold,prediction,scores\na,1,0,"[1, 2]"\n', encoding="utf-8")
+    task = read_table(path, Reading()).tasks["questions"]
+    assert task.answers["a"].correct == 1
+    assert "the column prediction is not read" in " ".join(task.notes)
 
 
 def test_parquet_that_is_none(tmp_path: Path) -> None:

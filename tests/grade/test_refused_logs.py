@@ -188,6 +188,26 @@ def test_an_unknown_metric_and_an_unknown_filter(dense: Path) -> None:
     refused(dense, log, "unknown task 'quizz'", "Did you mean 'quiz'", reading=Reading(tasks=("quizz",)))
 
 
+def test_other_right_answers_in_plain_tables(tmp_path: Path) -> None:
+    tables = []
+    for name, gold in (("one", "AB" * 20), ("two", "AB" * 19 + "BA")):
+        tables.append(tmp_path / f"{name}.csv")
+        rows = "".join(f"{at},{letter},A\n" for at, letter in enumerate(gold))
+        tables[-1].write_text(f"id,gold,prediction\n{rows}", encoding="utf-8")
+    refused(*tables, "the right answer differs in 2 of 40 questions", "38, 39")
+
+
+def test_an_unknown_cluster(dense: Path) -> None:
+    with pytest.raises(UserError, match=r"--cluster: unknown field of a question 'questio'.*'question'"):
+        run(dense, other(dense, choices(N, 2, 2.0)), reading=Reading(cluster="questio"))
+
+
+def test_a_folder_below_a_file(dense: Path) -> None:
+    (dense.parent / "file").touch()
+    with pytest.raises(UserError, match="a part of its path is a file"):
+        list(grade(f"d={dense}", [f"c={dense}"], PLAIN, Options(dense.parent / "file/out")))
+
+
 def test_an_unknown_field(dense: Path) -> None:
     log = other(dense, choices(N, 2, 2.0))
     refused(dense, log, "unknown field of a question 'level'", "question", reading=Reading(difficulty="level"))
