@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -90,6 +91,9 @@ def test_a_module_that_is_imported_inside_a_function_is_listed_by_some_job_of_it
         for cell in grid.all_cells(resolved):
             for kind, modules in lists_of(cell, resolved).items():
                 found[kind].add(modules)
+            if resolved.study.models[cell.model].kind == "decoder" and resolved.tasks[cell.task].trains:
+                trained = settings_from_study.cell_settings(replace(cell, transfer="dense"), resolved)
+                found["cell"].add(listed(trained))  # the toy studies train no language model
     assert {*found} == {*KINDS}
     for kind, variants in found.items():
         known = {*NO_NUMBER_DEPENDS_ON}.union(*map(fingerprint.closure, variants))
