@@ -46,9 +46,7 @@ def matrix_levels(
 
 
 def allocation_of(compression: Compression) -> str | list[float]:
-    """The allocation of a compression; "uniform" for methods that have none."""
-    if not compression.level:
-        return "uniform"
+    """The allocation of a compression; "uniform" for methods that have none, and if dense."""
     return compression_options(compression).get("allocation", "uniform")
 
 

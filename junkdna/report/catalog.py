@@ -142,11 +142,6 @@ def named(stem: str) -> Named:
     return Named(figure, view or next(iter(figure.views), ""), experiment)
 
 
-def first_view(stem: str) -> bool:
-    """Whether a stem names the first view of its figure."""
-    return "-" not in stem.partition("_")[0]
-
-
 def _read() -> dict[str, Figure]:
     figures = build_declarations(PACKAGE, "FIGURE", lambda name, declared: Figure(**declared | {"name": name}))
     return dict(sorted(figures.items(), key=lambda item: item[1].order))

@@ -18,7 +18,6 @@ LEVELS: dict[str, Schema] = {
     "path": {"type": "string", "minLength": 1},
 }
 """Schema of one level by the key that lists levels. `of` is one number."""
-LEVEL_KEYS = {key for kind in LEVEL_KINDS.values() for key in kind.keys}
 
 
 def with_methods(schema: Schema) -> Schema:

@@ -1,4 +1,4 @@
-"""What the page is made from: the tables of a study, the checked study, and the folders beside the page."""
+"""The inputs of the page: the tables of a study, the checked study, and the folders next to the page."""
 
 from __future__ import annotations
 

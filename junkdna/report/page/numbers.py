@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
 STATIC = 300
-"""Most rows in the page itself; the script shows the others in pages. The CSV beside the page has all."""
+"""Most rows in the page itself; the script shows the others in pages. The CSV file next to the page has all."""
 KEYS = ("experiment", "model", "task", "knobs", "compression", "transfer", "protocol")
 FIELDS = (
     "experiment", "model", "task", "knobs", "label", "compression_label", "method", "compression", "transfer",

@@ -42,7 +42,7 @@ def write_report(
     """Write the page of a study to `destination` atomically.
 
     `tables` is the folder of the study's tables, `study_file` the checked study. Figures are drawn from the tables; the
-    page links to their files in `figures/` beside it.
+    page links to their files in `figures/`, next to it.
     Cell files and, if `texts` are allowed, examples are read below the working directory. For an incomplete study,
     `notice` is added to the title and heading, and `banner`, as HTML, to the top of the page (`gaps_banner.banner`).
     The page loads no external files. Raises UserError if the table of drops is empty, or if a table is missing
@@ -100,7 +100,7 @@ def _most(bars: list) -> float:
 
 
 def _files(tables: Path) -> list[str]:
-    """The CSV files of the tables, as named beside the page."""
+    """The CSV files of the tables, as named next to the page."""
     return sorted(f"tables/{path.name}" for path in tables.glob("*.csv"))
 
 
