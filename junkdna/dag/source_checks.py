@@ -39,32 +39,42 @@ def _missing_local_paths(resolved: Resolved) -> Iterator[str]:
         hub = resolved.study.models[name].hub
         if hub is not None and local_folder(hub).is_dir():
             yield f"models.{name}.hub {hub!r}: is a local folder; write `local: {hub}`"
-    for folder, pattern, where in dict.fromkeys(_named_paths(resolved)):
+    for folder, pattern, where, instead in dict.fromkeys(_named_paths(resolved)):
         try:
-            yield from _missing(local_folder(folder), pattern, where)
+            yield from _missing(local_folder(folder), pattern, where, instead)
         except OSError as error:  # the name is too long, or the folder is not readable
             yield f"{where}: cannot be read: {error.strerror}"
         except UserError as error:
             yield f"{where}: {error}"
 
 
-def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str]]:
-    """Folder, file or pattern in it, and YAML key, of every local path that some cell needs."""
+def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str, str]]:
+    """Folder, file or pattern in it, YAML key, and what to do without the folder, of every local path that some cell
+    needs."""
     cells = all_cells(resolved)
     for name in dict.fromkeys(cell.model for cell in cells):
         if (local := resolved.study.models[name].local) is not None:
-            yield local, CONFIG, f"models.{name}.local {local!r}"
+            yield local, CONFIG, f"models.{name}.local {local!r}", ""
     for name, role in used_examples(cells, resolved):
         settings = example_settings(name, role, resolved)
         if (local := settings.source.local) is not None:
-            yield from ((local, path, f"tasks.{name}: local {local!r}") for path in settings.splits.values())
+            where, instead = f"tasks.{name}: local {local!r}", _instead(name, resolved)
+            yield from ((local, path, where, instead) for path in settings.splits.values())
     for name in calibrations(cells):
         calibration = resolved.study.calibrations[name]
         if calibration.local is not None:
-            yield calibration.local, calibration.path, f"calibrations.{name}: local {calibration.local!r}"
+            yield calibration.local, calibration.path, f"calibrations.{name}: local {calibration.local!r}", ""
 
 
-def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
+def _instead(task: str, resolved: Resolved) -> str:
+    """What to do if the folder of a task is missing: fill it, name another one, or read a source with the same splits."""
+    sources = resolved.tasks[task].sources
+    others = [kind for kind in sources if kind != "local" and {*sources["local"].splits} <= {*sources[kind].splits}]
+    either = f", or read another source: tasks.{task}.source: {' or '.join(others)}" if others else ""
+    return f". Put the files there, or name their folder: tasks.{task}.folder{either}"
+
+
+def _missing(folder: Path, pattern: str, where: str, instead: str) -> Iterator[str]:
     path = folder / pattern
     if folder.is_file():
         yield f"{where}: is a file; give its folder here and the file as path"
@@ -72,7 +82,7 @@ def _missing(folder: Path, pattern: str, where: str) -> Iterator[str]:
     if matching(folder, pattern):
         return
     if not path.parent.is_dir() and "*" not in str(Path(pattern).parent):
-        yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory)"
+        yield f"{where}: folder {str(path.parent)!r} does not exist (paths start at the working directory){instead}"
         return
     close = get_close_matches(path.name, [item.name for item in path.parent.glob("*")], n=3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""

