@@ -67,7 +67,7 @@ def _named_paths(resolved: Resolved) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _instead(task: str, resolved: Resolved) -> str:
-    """What to do if the folder of a task is missing: fill it, name another one, or read a source with the same splits."""
+    """What to do if the folder of a task is missing: fill it, name another, or read a source with the same splits."""
     sources = resolved.tasks[task].sources
     others = [kind for kind in sources if kind != "local" and {*sources["local"].splits} <= {*sources[kind].splits}]
     either = f", or read another source: tasks.{task}.source: {' or '.join(others)}" if others else ""

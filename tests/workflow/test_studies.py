@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,9 @@ def lab_pieces() -> list[set[Cell]]:
 
 def test_each_piece_of_the_lab_study_has_the_cells_of_the_pieces_before_it() -> None:
     pieces = lab_pieces()
-    assert all(before < piece for before, piece in zip(pieces, pieces[1:], strict=False))
+    assert all(before < piece for before, piece in pairwise(pieces))
     assert pieces[-1] == {*all_cells(lab()[0])}
-    new = [len(piece) - len(before) for before, piece in zip([set(), *pieces], pieces, strict=False)]
+    new = [len(piece) - len(before) for before, piece in pairwise([set(), *pieces])]
     assert [line.split("|")[3].strip() for line in LAB_PAGE.splitlines() if re.match(r"\| \d \|", line)] == [
         str(number) for number in new
     ]
@@ -123,7 +124,7 @@ def test_the_lab_study_trains_ten_tasks_for_about_500_steps_in_full_stacks() -> 
         limits = resolved.study.tasks[task].limits
         rows = min(resolved.tasks[task].rows["train"], (limits and limits.train) or 8000)
         assert 450 <= -(-rows // protocol.batch_size) * protocol.epochs <= 550, task
-        assert protocol.precision == "bfloat16" and not protocol.prune_head
+        assert (protocol.precision, protocol.prune_head) == ("bfloat16", False)
     assert {*Counter(map(stack_of, trained)).values()} == {37}
     places = {name: resolved.study.protocols[name].stack for name in ("minilm", "mpnet")}
     assert {name: -(-37 // size) * size for name, size in places.items()} == {"minilm": 38, "mpnet": 40}
