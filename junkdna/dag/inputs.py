@@ -94,6 +94,7 @@ def figure_files(resolved: Resolved, folder: str) -> list[str]:
             name in published,
             len(set(exp.recovery)) if set(exp.transfer) - {"none"} else 1,
             any(resolved.tasks[task].difficulty for task, _ in grid.conditions(exp, resolved.tasks)),
+            exp.connectivity is not None,
         )
         for name, exp in resolved.study.active().items()
     }
