@@ -1,5 +1,6 @@
 """Which connections of a study are still to be scored, and the weights that they need."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.dag.recorded_settings import is_current
@@ -15,9 +16,13 @@ def connections_left(resolved: Resolved) -> list[Connection]:
     return [each for each in all_connections(resolved) if not is_current(each.path, connect_settings(each, resolved))]
 
 
-def stale_connections(resolved: Resolved) -> list[Connection]:
-    """The connections whose file exists, but was made with other settings or code."""
-    return [each for each in connections_left(resolved) if Path(each.path).exists()]
+def plan_line(resolved: Resolved) -> Iterator[str]:
+    """The line of `junkdna plan` and `junkdna status` on the connections of a study; nothing if it has none."""
+    if every := all_connections(resolved):
+        left = connections_left(resolved)
+        stale = sum(Path(each.path).exists() for each in left)
+        replaced = f" ({stale} of them with other settings or code than now)" if stale else ""
+        yield f"lines   {len(every)} lines between trained cells, {len(left)} to score{replaced}"
 
 
 def want_weights(resolved: Resolved) -> None:

@@ -193,7 +193,8 @@ def _short(line: str, every: pl.DataFrame) -> str:
 
 
 def _rounded(height: float | None) -> str:
-    return "undefined" if height is None else ticks.number(height, 2 if height >= 0.1 else 3)
+    digits = 0 if height == 0 else 3 if height and height < 0.1 else 2
+    return "undefined" if height is None else ticks.number(height, digits)
 
 
 def _keys(rows: pl.DataFrame) -> list[Key]:
@@ -206,8 +207,8 @@ def _keys(rows: pl.DataFrame) -> list[Key]:
 
 
 def _caption(rows: pl.DataFrame) -> str:
-    lines = rows.filter(pl.col("transfer") != "dense")["n_seeds"]
-    control = rows.filter(pl.col("transfer") == "dense")["n_seeds"]
+    joined = rows.filter(pl.col("transfer") != "dense")
+    control, lines = rows.filter(pl.col("transfer") == "dense")["n_seeds"], joined["n_seeds"]
     facts = [
         f"Models: {', '.join(sorted(rows['model'].unique()))}.",
         f"Metric: {', '.join(sorted(map(text.metric_label, rows['metric'].unique())))}.",
@@ -216,7 +217,7 @@ def _caption(rows: pl.DataFrame) -> str:
         f"{rows['alpha'].n_unique()} models on each line.",
         f"Bands: {INTERVAL} over lines and examples, over examples only for a single line.",
     ]
-    return " ".join(facts + _barriers(rows))
+    return " ".join([*facts, *curves.series_remarks(series.present(joined)), *_barriers(rows)])
 
 
 def _barriers(rows: pl.DataFrame) -> list[str]:
