@@ -143,7 +143,7 @@ class Experiment(StrictModel):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([0], min_length=1)
     protocol: Name = "default"
     recovery: list[Annotated[int, Field(ge=1, le=1000)]] = Field([1], min_length=1)
-    connectivity: Annotated[Connectivity, EmptyAsDict] | None = None
+    connectivity: Annotated[Connectivity | None, EmptyAsDict] = None
     optional: bool = False
 
     @field_validator("tasks", mode="before")

@@ -21,9 +21,10 @@ STUDY = {**toy.STUDY, "tasks": {"mood": toy.STUDY["tasks"]["mood"]}, "experiment
 
 
 def read(**changes: object) -> Resolved:
-    """The toy study in the working folder, with other keys of its experiment."""
+    """The toy study in the working folder, with other keys of its experiment; without those that are None."""
     study = copy.deepcopy(STUDY)
-    study["experiments"]["lines"] |= changes
+    keys = study["experiments"]["lines"] | changes
+    study["experiments"]["lines"] = {name: value for name, value in keys.items() if value is not None}
     toy.write_yaml(Path("config.yaml"), study)
     return load_study(Path("config.yaml"))
 
