@@ -15,20 +15,14 @@ from junkdna.analysis.columns import (
     Column,
     Table,
 )  # fmt: skip
+from junkdna.analysis.columns import with_interval as _with_interval
+from junkdna.analysis.connectivity_columns import CONNECTIVITY
 
 if TYPE_CHECKING:
     import polars as pl
 
 NUMBERS, RETENTION = "list of numbers", "retention"
 PARTIAL = ("incomplete", "seeds_missing")  # columns that only the tables of an incomplete study have
-
-
-def _with_interval(name: str, unit: str, meaning: str) -> tuple[Column, ...]:
-    return (
-        Column(name, NUMBER, unit, meaning),
-        Column(f"{name}_low", NUMBER, unit, f"Lower 95 % limit of `{name}`. Null if there is none."),
-        Column(f"{name}_high", NUMBER, unit, f"Upper 95 % limit of `{name}`. Null if there is none."),
-    )
 
 
 _ROW = (
@@ -228,47 +222,6 @@ REPRODUCTION = Table(
                "unknown or not above b."),
         Column("share_inside", NUMBER, SHARE, "Published points inside the 95 % interval of the study's "
                "`relative_score` / levels with an interval. Null if there is none."),
-    ),
-)  # fmt: skip
-
-_BARRIER = "Largest excess over the straight line between the ends"
-CONNECTIVITY = Table(
-    "results/studies/NAME/tables/connectivity.parquet and connectivity.csv",
-    "one per experiment, condition, compression, protocol and point of the line between two trained models, over all "
-    "seeds ([what it says](../connectivity.md)). A study without the key `connectivity` has no row",
-    (
-        Column("experiment", TEXT, "", "Name of the experiment."),
-        *CONDITION,
-        Column("metric", TEXT, "", "Metric of the task: the unit of scores."),
-        Column("loss_unit", TEXT, "", "Unit of the loss: `nats` (cross-entropy), `squared error` or `bits per byte`."),
-        Column("method", TEXT, "", "Name of the method at the end of the line; `dense` for the control."),
-        Column("compression", TEXT, "", "Method, level and options at the end of the line."),
-        Column("sparsity", NUMBER, SHARE, "Target sparsity of the level."),
-        Column("transfer", TEXT, "", "Transfer mode at the end of the line: `sparse`, or `dense` for the control "
-               "between two seeds. It starts at dense transfer."),
-        Column("protocol", TEXT, "", "Name of the protocol."),
-        Column("title", TEXT, "", "Title of the task."),
-        Column("label", TEXT, "", "Label of the condition in figures."),
-        Column("hub", TEXT, "", "Repository of the model on the Hugging Face Hub; empty for other models."),
-        Column("seeds", TEXT, "", "Seeds of the start and of the end of each line, such as `0-0 1-1`."),
-        Column("n_seeds", COUNT, "lines", "Lines over which the row is averaged, one per seed of the start."),
-        Column("n_examples", COUNT, "examples", "Evaluated examples, the same for every line."),
-        Column("alpha", NUMBER, SHARE, "Point a: the weights are (1 - a) start + a end."),
-        *_with_interval("score", METRIC, "Mean score over the lines."),
-        *_with_interval("loss", "`loss_unit`", "Mean loss over the evaluated examples and the lines."),
-        Column("score_seeds", NUMBERS, METRIC, "Score of each line; in the CSV, separated by spaces."),
-        Column("loss_seeds", NUMBERS, "`loss_unit`", "Loss of each line; in the CSV, separated by spaces."),
-        Column("collapsed", COUNT, "lines", "Lines whose model at this point gives one answer to all examples."),
-        *_with_interval("score_barrier", METRIC, f"{_BARRIER}, of the mean score: how far it falls below. At least 0; "
-                        "the same in all rows of a line."),
-        Column("score_barrier_at", NUMBER, SHARE, "The point with this barrier."),
-        *_with_interval("loss_barrier", "`loss_unit`", f"{_BARRIER}, of the mean loss. At least 0."),
-        Column("loss_barrier_at", NUMBER, SHARE, "The point with this barrier."),
-        Column("score_barrier_seeds", NUMBERS, METRIC, "Barrier of the score of each line, wherever it is."),
-        Column("loss_barrier_seeds", NUMBERS, "`loss_unit`", "Barrier of the loss of each line, wherever it is."),
-        Column("published_score", NUMBER, METRIC, "Score in the paper's figure ([published curves](../published.md)); "
-               "null if it has none of this line and point."),
-        Column("published_loss", NUMBER, "nats", "Loss in the paper's figure; null like `published_score`."),
     ),
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ import torch
 import toy_connections
 import toy_run
 
+from junkdna.analysis.connectivity_columns import CONNECTION_FILE
 from junkdna.dag import connection_states
 from junkdna.errors import UserError
 from junkdna.run import connect as connect_job
@@ -95,6 +96,7 @@ def test_every_point_is_the_interpolated_model(resolved: Resolved, line: Connect
 
 def test_the_ends_are_the_cells(resolved: Resolved, line: Connection) -> None:
     table, footer = read_connection(toy_connections.connect(line, resolved))
+    assert table.columns == [column.name for column in CONNECTION_FILE.columns]
     assert footer["weights"] == ["kept", "kept"]
     assert footer["differences"] == [0, 0]
     for cell, at in ((line.start, 0), (line.end, -1)):

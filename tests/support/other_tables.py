@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from junkdna.analysis import result_columns
+from junkdna.analysis import connectivity_columns, result_columns
 from junkdna.analysis.claim_catalog import CLAIMS
 from junkdna.report.draw import with_labels
 from junkdna.storage.tables import write_frame
@@ -54,7 +54,7 @@ def lines(drops: pl.DataFrame, points: int = 5) -> pl.DataFrame:
                 own |= {f"{name}_barrier_high": barrier + 0.1, f"{name}_barrier_seeds": [barrier]}
             collapsed = own["n_seeds"] if height >= 0.8 and alpha == 0.5 and not control else 0
             rows.append(own | {"alpha": float(alpha), "collapsed": collapsed})
-    return filled(result_columns.CONNECTIVITY, rows)
+    return filled(connectivity_columns.CONNECTIVITY, rows)
 
 
 def filled(described: result_columns.Table, rows: list[dict]) -> pl.DataFrame:
