@@ -5,12 +5,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from junkdna.analysis import claim_catalog
-from junkdna.dag import failures, inputs
+from junkdna.dag import connection_states, failures, inputs
 from junkdna.report import catalog
 from junkdna.report.page import package_files
 from junkdna.run import batches, gpus
 from junkdna.storage import study_commands
-from junkdna.study import grid, paths
+from junkdna.study import connections, grid, paths
 from junkdna.study.methods import METHODS
 from junkdna.storage.fingerprint import code_fingerprint
 from junkdna.dag.workflow_errors import exit_on_user_error
@@ -21,6 +21,7 @@ with exit_on_user_error():
     )
     study_commands.export_study(RESOLVED.commands)
     CELLS = grid.all_cells(RESOLVED)
+    CONNECTIONS = [each.path for each in connections.all_connections(RESOLVED)]
     DIFFICULTY = [
         f"{paths.EXAMPLES}/{task}/difficulty.parquet"
         for task in grid.rated_tasks(CELLS, RESOLVED)
@@ -44,6 +45,8 @@ wildcard_constraints:
     transfer="[^/]+",
     protocol=inputs.one_of(grid.protocol_names(CELLS, RESOLVED)),
     seed="[0-9]+",
+    other="[0-9]+",
+    points="[0-9]+",
     wheel=inputs.one_of(RESOLVED.study.pins()),
     calibration=inputs.one_of(RESOLVED.study.calibrations),
     role="train|evaluate|shots|difficulty",

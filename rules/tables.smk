@@ -23,10 +23,11 @@ rule analyze:
         study=STUDY_FILE,
         cells=f"{FOLDER}/tables/cells.parquet",
         difficulty=DIFFICULTY,
+        connections=CONNECTIONS,
     output:
         expand(
             f"{FOLDER}/tables/{{table}}.{{format}}",
-            table=[*paths.TABLES, "reproduction"],
+            table=[*paths.TABLES, "reproduction", "connectivity"],
             format=["parquet", "csv"],
         ),
     log:

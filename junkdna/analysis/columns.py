@@ -23,6 +23,15 @@ class Table(NamedTuple):
     columns: tuple[Column, ...]
 
 
+def with_interval(name: str, unit: str, meaning: str) -> tuple[Column, ...]:
+    """The columns of a value and of the ends of its interval."""
+    return (
+        Column(name, NUMBER, unit, meaning),
+        Column(f"{name}_low", NUMBER, unit, f"Lower 95 % limit of `{name}`. Null if there is none."),
+        Column(f"{name}_high", NUMBER, unit, f"Upper 95 % limit of `{name}`. Null if there is none."),
+    )
+
+
 TEXT, NUMBER, COUNT, FLAG = "text", "number", "whole number", "true or false"
 METRIC, SHARE, BITS = "metric", "fraction, 0 to 1", "bits per weight"
 

@@ -15,20 +15,14 @@ from junkdna.analysis.columns import (
     Column,
     Table,
 )  # fmt: skip
+from junkdna.analysis.columns import with_interval as _with_interval
+from junkdna.analysis.connectivity_columns import CONNECTIVITY
 
 if TYPE_CHECKING:
     import polars as pl
 
 NUMBERS, RETENTION = "list of numbers", "retention"
 PARTIAL = ("incomplete", "seeds_missing")  # columns that only the tables of an incomplete study have
-
-
-def _with_interval(name: str, unit: str, meaning: str) -> tuple[Column, ...]:
-    return (
-        Column(name, NUMBER, unit, meaning),
-        Column(f"{name}_low", NUMBER, unit, f"Lower 95 % limit of `{name}`. Null if there is none."),
-        Column(f"{name}_high", NUMBER, unit, f"Upper 95 % limit of `{name}`. Null if there is none."),
-    )
 
 
 _ROW = (
@@ -237,6 +231,7 @@ RESULTS: dict[str, Table] = {
     "behavior": BEHAVIOR,
     "difficulty": DIFFICULTY,
     "reproduction": REPRODUCTION,
+    "connectivity": CONNECTIVITY,
 }
 
 

@@ -8,6 +8,7 @@ from junkdna.analysis.behavior import behavior
 from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import Bins, CellAnswers
 from junkdna.analysis.claims_table import claims
+from junkdna.analysis.connectivity import connectivity
 from junkdna.analysis.difficulty_table import difficulty_table
 from junkdna.analysis.drops import drops
 from junkdna.analysis.published_overlay import reproduction
@@ -37,4 +38,5 @@ def tables_of(
         "behavior": behavior(resolved, cells, scores),
         "difficulty": difficulty_table(resolved, cells, scores, partial),
         "reproduction": reproduction(compared),
+        "connectivity": connectivity(resolved, partial),
     }

@@ -24,6 +24,7 @@ from junkdna.data.wheel_parts import parts_folder
 from junkdna.errors import UserError
 from junkdna.run.compile_cache import CACHE
 from junkdna.run.process import output_of
+from junkdna.run.trained_weights import TRAINED
 from junkdna.storage.atomic import is_partial_file
 from junkdna.storage.study_commands import StudyCommands
 from junkdna.study.cell import Cell
@@ -55,6 +56,7 @@ def leftovers(commands: StudyCommands) -> Iterator[Check]:
     for files, kind, then in (
         (CHECKPOINTS.rglob("*.safetensors"), "checkpoints of unfinished cells", ": the next run resumes from them"),
         (BATCHES.rglob("*.parquet"), "batched cells", ": the next run uses them"),
+        (TRAINED.rglob("*.safetensors"), "weights of trained cells", ": the next run uses them"),
         (partial, "partial files of killed jobs", f". To delete them: {DELETE_PARTIAL}"),
     ):
         if sizes := [size_of(file) or 0 for file in files]:

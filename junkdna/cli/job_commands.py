@@ -21,6 +21,7 @@ HELP = {
     "calibration": "draw the calibration samples of compression methods",
     "compress": "compress a model once for all its cells",
     "cell": "run one cell",
+    "connect": "score the models between two trained cells",
     "study": "store the checked study with its results",
     "collect": "join the cells of a study",
     "analyze": "compute drops, intervals and verdicts",
@@ -70,7 +71,7 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument(f"--{file}", type=Path, help=INPUTS[file], **count)
         if name == "study" or name not in TABLE_JOBS:
             command.add_argument("--settings", required=True, help="settings of the job: JSON or @FILE")
-        if name in ("cell", "compress"):
+        if name in ("cell", "compress", "connect"):
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease; 0 runs on the CPU")
             command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU")
             command.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
@@ -94,6 +95,8 @@ def _run(args: argparse.Namespace) -> None:
         from junkdna.run.process import age_s
 
         options |= {"bar": progress_bar(settings[0].cell), "age_s": age_s()}
+    elif args.command == "connect":
+        options["bar"] = progress_bar(settings[0].end.cell)
     job(args.output, *settings, *(getattr(args, name) for name in FILES.get(args.command, ())), **options)
 
 

@@ -16,6 +16,7 @@ from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell_settings import CellSettings, TokenSettings
 from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
+from junkdna.study.connections import ConnectSettings
 from junkdna.study.external import ExternalSettings, external_digest
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
@@ -30,6 +31,7 @@ SETTINGS = {
     "calibration": CalibrationSettings,
     "compress": CompressedSettings,
     "cell": CellSettings,
+    "connect": ConnectSettings,
 }
 log = logging.getLogger(__name__)
 
@@ -202,6 +204,25 @@ def cell(
         elif "torch" in sys.modules:  # else another job has computed the cell
             plain_jobs.run_batch(settings, batch, device)
     batches.take_over(settings, output)
+
+
+def connect(
+    output: Path, settings: ConnectSettings, gpus: int, threads: int, bar: Callable, cells_per_gpu: int = 1
+) -> None:
+    """Score the models between two trained cells on leased GPUs, or on the CPU if there are none.
+
+    The weights of the cells are released when the file is written.
+    """
+    from junkdna.run import trained_weights
+
+    cells, name = (settings.start, settings.end), settings_fingerprint(settings)
+    trained_weights.want(cells, name)
+    with _torch_device(gpus, cells_per_gpu, threads) as device:
+        from junkdna.run.connect import connect as scored
+        from junkdna.run.connection_file import write_connection
+
+        write_connection(scored(settings, device, bar), output)
+    trained_weights.release(cells, name)
 
 
 @contextmanager

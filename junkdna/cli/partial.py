@@ -5,7 +5,7 @@ mistaken for complete results. A successful run removes the folder.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,7 @@ from junkdna.dag.results import FOLDER, clear, tables_line
 from junkdna.dag.state import stamp_of
 from junkdna.errors import UserError
 from junkdna.report.catalog import figure_names, outlines
-from junkdna.report.draw import draw_all
+from junkdna.report.draw import OTHERS, draw_all
 from junkdna.report.gaps_banner import banner
 from junkdna.report.page.write import write_report
 from junkdna.storage.atomic import atomic_write, locked
@@ -141,7 +141,7 @@ def _write(
         _gap_table(gaps).write_csv(temporary)
     draw_all(tables / "drops.parquet", folder / "figures", gaps.note)
     store_study(folder / "study.json", study_document(resolved))
-    skipped = _skipped(resolved, made["drops"], made["difficulty"]["experiment"], gaps)
+    skipped = _skipped(resolved, made, gaps)
     write_report(
         tables, folder / "study.json", folder / "report.html",
         texts=resolved.study.report.texts, notice=gaps.headline(), banner=banner(gaps, skipped),
@@ -195,9 +195,9 @@ def _gap_lines(gaps: Missing, most: int = 10) -> Iterator[str]:
         yield f"and {sum(map(len, groups[most:]))} more cells for other reasons"
 
 
-def _skipped(resolved: Resolved, drops: "pl.DataFrame", rated: Iterable[str], gaps: Missing) -> list[str]:
+def _skipped(resolved: Resolved, made: dict[str, "pl.DataFrame"], gaps: Missing) -> list[str]:
     """One line for each figure of the study that needs more cells, with the number of its cells."""
-    drawn = {*figure_names(outlines(drops, set(rated)))}
+    drawn = {*figure_names(outlines(made["drops"], *(set(made[name]["experiment"]) for name in OTHERS)))}
     lines = []
     for name in dict.fromkeys(Path(file).stem for file in figure_files(resolved, ".")):
         if name not in drawn:

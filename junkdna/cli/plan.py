@@ -10,6 +10,7 @@ from pathlib import Path
 
 from junkdna.analysis.collect import state
 from junkdna.dag.cell_times import CellTimes
+from junkdna.dag.connection_states import connections_left, plan_line
 from junkdna.dag.disk import Disk, disk
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.model_folders import model_notes, model_problems
@@ -24,6 +25,7 @@ from junkdna.storage.fingerprint import canonical_json
 from junkdna.storage.study_commands import STUDY
 from junkdna.study.cell import Cell, calibration_path
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
+from junkdna.study.connections import connect_settings
 from junkdna.study.grid import all_cells, expand, files_before, present, stored, used_examples
 from junkdna.study.paths import CELLS, EXAMPLES
 from junkdna.study.settings_base import Settings
@@ -39,6 +41,7 @@ def plan(resolved: Resolved) -> Iterator[str]:
     """
     now = Progress(resolved).look()
     yield from _experiments(resolved, now)
+    yield from plan_line(resolved)
     yield from (f"MISSING  {line}" for line in (*missing_local_paths(resolved), *taken_names(resolved)))
     yield from (f"WRONG    {line}" for line in model_problems(resolved))
     yield from (f"NOTE     {line}" for line in model_notes(resolved))
@@ -153,6 +156,8 @@ def _disk_lines(needed: Disk) -> Iterator[str]:
 def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterator[str]:
     """The commands that run single cells: all cells that are not done, or `cells`, whether done or not.
 
+    Without `cells`, those of the connections that are not scored follow.
+
     They need the model folders and tokens files of the cells (`missing_inputs`). The commands for missing or outdated
     stored compressions and their calibration samples come first.
     """
@@ -169,6 +174,8 @@ def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterato
         yield _command("compress", cell.compressed_path, arguments, settings, resolved)
     for cell in left:
         yield _command("cell", cell.path, f"--gpus {gpus}", cell_settings(cell, resolved), resolved)
+    for connection in connections_left(resolved) if cells is None else ():
+        yield _command("connect", connection.path, f"--gpus {gpus}", connect_settings(connection, resolved), resolved)
 
 
 def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:

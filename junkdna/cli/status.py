@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from junkdna.dag.cell_times import CellTimes
+from junkdna.dag.connection_states import plan_line
 from junkdna.dag.runs import is_locked, last_began_s
 from junkdna.dag.state import STATES, Progress, Snapshot, log_path
 from junkdna.dag.units import span_text
@@ -26,6 +27,7 @@ def status(resolved: Resolved) -> Iterator[str]:
     """Cells by state, total and by experiment; names of stale, broken, failed and collapsed cells; time left."""
     now = Progress(resolved).look()
     yield from table(resolved, now)
+    yield from plan_line(resolved)
     yield from _named(resolved, now)
     yield from _listed("collapsed", collapsed(now.of("done")), SHOWN, " (one prediction for every example)")
     if now.left:

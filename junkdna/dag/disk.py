@@ -1,14 +1,16 @@
 """Disk space of a study: the size of existing files and an estimate for the others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from junkdna.dag.cell_times import ROWS, parameters, row_count
+from junkdna.dag.connection_states import trained_cells
 from junkdna.dag.units import size_of
 from junkdna.data.hub_cache import hub_cached
 from junkdna.study.cell import Cell, has_shots
+from junkdna.study.connections import all_connections
 from junkdna.study.grid import all_cells, files_before, stored
 from junkdna.study.methods import METHODS
 from junkdna.study.paths import MODELS
@@ -18,6 +20,7 @@ TOKENS = (300, 4_500)  # bytes of the tokens of an example without and with shot
 SMALL = 16_000  # bytes of a model folder of links, and of a calibration file
 JOB = 32_000  # bytes of a job's log, Snakemake's record of it, and their folders; most fill one block each
 FIGURE = {"csv": 3_200, "pdf": 35_000, "png": 142_000, "svg": 120_000 + 25_000}  # and its drawing in the report
+POINT = 12  # bytes of an example at a point of the line between two trained cells
 RECORD = 4_096  # bytes of Snakemake's record of a file
 CHECKPOINT = 2 * 12 / 4  # two checkpoints of a training (weights, Adam's two moments), relative to the weights
 
@@ -74,6 +77,7 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
     needed.add("tokens", tokens)
     needed.add("calibrations", dict.fromkeys(files["calibrations"], SMALL))
     needed.add("cells", {cell.path: 7_000 + 30 * rows(cell.task, "evaluate") for cell in cells})
+    needed.add("lines between cells", _lines(resolved, rows))
     compressions = needed if resolved.study.keep_compressed else Disk()  # else deleted when their cells are done
     compressions.add("compressions", {c.compressed_path: _compressed(c, weights, resolved) for c in stored(cells)})
     if compressions is not needed:
@@ -84,8 +88,16 @@ def disk(resolved: Resolved, figures: list[str], long_jobs: int = 0) -> Disk:
         "figures and tables", {report: 80_000 + 700 * len(cells) + sum(FIGURE[each[-3:]] + RECORD for each in figures)}
     )
     trained = [4 * (weights[cell.model] or 0) for cell in cells if cell.transfer != "none"]
+    needed.temporary += sum(4 * (weights[cell.model] or 0) for cell in trained_cells(resolved))  # kept for their lines
     needed.temporary += long_jobs * CHECKPOINT * max(trained, default=0) + _parts(files["wheels"], resolved)
     return needed
+
+
+def _lines(resolved: Resolved, rows: Callable[[str, str], float]) -> dict[str, float]:
+    """Bytes of the file of each line between two trained cells."""
+    return {
+        each.path: 4_000 + POINT * each.points * rows(each.end.task, "evaluate") for each in all_connections(resolved)
+    }
 
 
 def _parts(files: list[str], resolved: Resolved) -> int:

@@ -24,6 +24,7 @@ from junkdna.study.cell import (
     parse_knobs,
 )
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
+from junkdna.study.connections import all_connections, connect_settings, connection_at
 from junkdna.study.file_kinds import check_kind
 from junkdna.study.grid import all_cells
 from junkdna.study.load import load_study, resolve, study_document
@@ -93,6 +94,7 @@ def figure_files(resolved: Resolved, folder: str) -> list[str]:
             name in published,
             len(set(exp.recovery)) if set(exp.transfer) - {"none"} else 1,
             any(resolved.tasks[task].difficulty for task, _ in grid.conditions(exp, resolved.tasks)),
+            exp.connectivity is not None,
         )
         for name, exp in resolved.study.active().items()
     }
@@ -125,6 +127,7 @@ def study_file(resolved: Resolved, folder: str) -> str:
     again and checks every cell.
     """
     settings = [_cell_text(cell, resolved) for cell in all_cells(resolved)]
+    settings += [canonical_json(connect_settings(each, resolved)) for each in all_connections(resolved)]
     return f"{folder}/study-{digest(study_text(resolved) + ''.join(settings))}.json"
 
 
@@ -146,9 +149,24 @@ def shots_file(wildcards: "Wildcards") -> list[str]:
 
 def inputs_of_cell(wildcards: "Wildcards") -> dict[str, str | list[str]]:
     """The files that a cell reads, by their names in the rule; with its stored compression, if it reads one."""
-    cell = _cell(wildcards)
+    return _inputs_of(_cell(wildcards))
+
+
+def _inputs_of(cell: Cell) -> dict[str, str | list[str]]:
     files = {"model": f"{cell.model_folder}/model.json", "tokens": [cell.tokens_path(role) for role in cell.roles]}
     return files | ({"compressed": cell.compressed_path} if cell.compressed_path else {})
+
+
+def inputs_of_connection(output: str, resolved: Resolved) -> dict[str, str | list[str]]:
+    """The files that the job of a connection reads: those of both cells, and what they read, as it may train them
+    again."""
+    connection = connection_at(output, resolved)
+    return {"cells": [cell.path for cell in connection.cells]} | _inputs_of(connection.end)
+
+
+def connection_text(output: str, resolved: Resolved) -> str:
+    """The settings of a connection as canonical JSON."""
+    return canonical_json(connect_settings(connection_at(output, resolved), resolved))
 
 
 def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:

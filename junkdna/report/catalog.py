@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 PACKAGE = "report.figures"
-VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned", "compressed"), "table": TABLES}
+VALID = {
+    "per": ("study", "experiment"),
+    "modes": ("", "none", "tuned", "compressed"),
+    "table": (*TABLES, "connectivity"),
+}
 
 
 class Outline(NamedTuple):
@@ -38,7 +42,8 @@ class Outline(NamedTuple):
     `modes` are its transfer modes, `conditions` is its number of conditions (task x knobs), and `compressions` are the
     tags of its compressions. None means that the tags are unknown; then every compression is taken to have a sparsity.
     `published` says whether a published curve covers one of its curves (`published_overlay`), `lengths` is the largest
-    number of training lengths of a protocol, and `rated` whether a task has a published difficulty.
+    number of training lengths of a protocol, `rated` says whether a task has a published difficulty, and `connected`
+    whether models between its trained cells were scored (key `connectivity`).
     """
 
     modes: Collection[str]
@@ -47,6 +52,7 @@ class Outline(NamedTuple):
     published: bool = False
     lengths: int = 1
     rated: bool = False
+    connected: bool = False
 
     def levels(self) -> set[str]:
         """The kinds of level of its compressions; empty if every cell is dense."""
@@ -75,6 +81,7 @@ class Figure:
     `lengths`: at least this many lengths of training of one protocol (key `recovery`).
     `methods`: at least this many methods other than bands.
     `rated`: whether a task must have a published difficulty of its questions.
+    `connected`: whether models between its trained cells must have been scored (key `connectivity`).
 
     `table` is the table that it is drawn from. Each of `views` (`plotting.views`) is a figure: the first is named NAME,
     the others NAME-VIEW.
@@ -92,6 +99,7 @@ class Figure:
     lengths: int = 1
     methods: int = 1
     rated: bool = False
+    connected: bool = False
     table: str = "drops"
     views: tuple[str, ...] = ()
 
@@ -119,7 +127,8 @@ class Figure:
         enough = outline.conditions >= self.conditions and outline.lengths >= self.lengths
         enough = enough and outline.methods() >= self.methods
         has_rated = outline.rated or not self.rated
-        return has_modes and has_levels and has_published and has_rated and enough
+        has_lines = outline.connected or not self.connected
+        return has_modes and has_levels and has_published and has_rated and has_lines and enough
 
     def stems(self) -> list[str]:
         """Its names, one per view."""
@@ -164,10 +173,10 @@ def experiment_figures(experiment: str, outline: Outline) -> list[str]:
     return [f"{stem}_{experiment}" for figure in figures for stem in figure.stems()]
 
 
-def outlines(drops: pl.DataFrame, rated: Collection[str] = ()) -> dict[str, Outline]:
+def outlines(drops: pl.DataFrame, rated: Collection[str] = (), connected: Collection[str] = ()) -> dict[str, Outline]:
     """Outline of each experiment in a drops table, in table order. It gives the same figures as the study itself.
 
-    `rated` are the experiments in the table of difficulty.
+    `rated` are the experiments in the table of difficulty, `connected` those in the table of connectivity.
     """
     import polars as pl
 
@@ -182,6 +191,7 @@ def outlines(drops: pl.DataFrame, rated: Collection[str] = ()) -> dict[str, Outl
             is_covered(rows.select(SHOWN).rows()),
             training_lengths(rows.filter(rows["transfer"] != "none")["protocol"]),
             rows["experiment"][0] in rated,
+            rows["experiment"][0] in connected,
         )
         for rows in drops.partition_by("experiment", maintain_order=True)
     }

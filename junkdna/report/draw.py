@@ -43,10 +43,13 @@ def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None
     return written
 
 
+OTHERS = ("difficulty", "connectivity")  # tables of some experiments alone, in the order of `catalog.outlines`
+
+
 def names(tables: Path) -> list[str]:
     """The names of all figures of the study whose tables are in a folder."""
-    rated = read_frame(tables / "difficulty.parquet", "table of difficulty")["experiment"]
-    return figure_names(outlines(read_frame(tables / "drops.parquet", "table of drops"), set(rated)))
+    of = {name: set(read_frame(tables / f"{name}.parquet", f"table of {name}")["experiment"]) for name in OTHERS}
+    return figure_names(outlines(read_frame(tables / "drops.parquet", "table of drops"), *of.values()))
 
 
 def drawing(tables: Path, name: str) -> Drawing:

@@ -61,6 +61,11 @@ class Results:
         """One row per curve that the paper published too: how far it is from the published one (docs/published.md)."""
         return self._table("reproduction")
 
+    @cached_property
+    def connectivity(self) -> pl.DataFrame:
+        """One row per point on the lines between trained models (docs/connectivity.md)."""
+        return self._table("connectivity")
+
     def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
         """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
 

@@ -38,6 +38,7 @@ from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stacks import stack_of
 
 if TYPE_CHECKING:
+    from junkdna.evaluate.answers import Answers
     from junkdna.run.shared_inputs import SharedInputs
 log = logging.getLogger(__name__)
 
@@ -82,15 +83,25 @@ class Prepared:
         found = _provenance(self.settings, self.inputs, self.stored, device)
         return found | {"compression": report} | more
 
+    def answers(self, model: torch.nn.Module, device: str, loop: Loop) -> "Answers":
+        """The answers of a model on the evaluated rows, with the cluster of each."""
+        score, evaluated = formats.load(self.settings.format).score, self.inputs.rows["evaluate"]
+        with _repeatable_attention():
+            answers = score(self.settings, model, evaluated, device, loop, partial(load_tokenizer, self.folder))
+        answers.examples["cluster"] = evaluated["cluster"]
+        return answers
+
     def score(
         self, model: torch.nn.Module, trained: object | None, provenance: dict, device: str, loop: Loop,
         watch: Stopwatch,
     ) -> pa.Table:  # fmt: skip
-        """The cell's one-row table with its footer."""
+        """The cell's one-row table with its footer. Keeps the weights of a trained model that a connection needs."""
+        if trained is not None:
+            from junkdna.run.trained_weights import keep_if_wanted
+
+            keep_if_wanted(self.settings, model)
         settings, evaluated = self.settings, self.inputs.rows["evaluate"]
-        with _repeatable_attention():
-            answers = _answers(settings, model, self.folder, evaluated, device, loop)
-        answers.examples["cluster"] = evaluated["cluster"]
+        answers = self.answers(model, device, loop)
         watch.lap("score")
         if shown := [value for value in evaluated["answer_shown"] if value is not None]:  # by knob context
             answers.values["answer_shown"] = sum(shown) / len(shown)
@@ -214,11 +225,6 @@ def _repeatable_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
-
-
-def _answers(settings: CellSettings, model: torch.nn.Module, folder: Path, rows: dict, device: str, loop: Loop):
-    score = formats.load(settings.format).score
-    return score(settings, model, rows, device, loop, partial(load_tokenizer, folder))
 
 
 def _stored(settings: CellSettings, key: Cell, manifest: dict) -> object | None:

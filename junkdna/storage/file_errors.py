@@ -5,7 +5,9 @@ from pathlib import Path, PurePath
 from junkdna.errors import UserError
 from junkdna.storage.study_commands import make_command
 
-MADE = ("calibration", "cells", "compressed", "examples", "models", "sources", "studies", "tokens")  # below results/
+MADE = (  # below results/
+    "calibration", "cells", "compressed", "connectivity", "examples", "models", "sources", "studies", "tokens",
+)  # fmt: skip
 
 
 def not_there(path: Path, what: str) -> UserError:

@@ -6,6 +6,7 @@ from math import prod
 from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.study.calibration import Calibration
 from junkdna.study.compression import CompressionGrid
+from junkdna.study.connectivity import WITHOUT_LOSS
 from junkdna.study.external import check_external
 from junkdna.study.formats import FORMATS, TEXT_ANSWERS, format_of, kinds_answered, picks
 from junkdna.study.methods import METHODS
@@ -225,6 +226,8 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
     if not trained:
         return
     _check_trained(where, task, kind, exp, resolved)
+    if exp.connectivity and task.kind in WITHOUT_LOSS:
+        raise UserError(f"{where}: connectivity needs a loss on the evaluated examples, which generated text has not.")
     if resolved.study.models[model].dtype != "float32":
         raise UserError(
             f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer "

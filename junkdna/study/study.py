@@ -13,6 +13,7 @@ from junkdna.study.calibration import Calibration
 from junkdna.study.claim_settings import ClaimSettings
 from junkdna.study.columns import Limits
 from junkdna.study.compression import CompressionGrid
+from junkdna.study.connectivity import Connectivity, transfer_error
 from junkdna.study.formats import DecoderChoice, EncoderChoice
 from junkdna.study.recovery import base_protocol
 from junkdna.study.report_settings import ReportSettings
@@ -127,6 +128,8 @@ class Experiment(StrictModel):
     `recovery` lists multiples of the training steps: every cell with training is repeated with so many times the
     epochs, the learning rate schedule stretched. Its reference is the dense model trained as long.
 
+    `connectivity` scores the models on the straight lines between the weights of its cells (`connections.py`).
+
     The dense reference of every cell is added automatically. An experiment with `optional: true` runs only if the
     study's `run` or `--config experiments=[...]` names it.
     """
@@ -140,6 +143,7 @@ class Experiment(StrictModel):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field([0], min_length=1)
     protocol: Name = "default"
     recovery: list[Annotated[int, Field(ge=1, le=1000)]] = Field([1], min_length=1)
+    connectivity: Annotated[Connectivity | None, EmptyAsDict] = None
     optional: bool = False
 
     @field_validator("tasks", mode="before")
@@ -161,6 +165,8 @@ class Experiment(StrictModel):
         compresses = any(each.level for grid in self.compressions for each in grid.compressions())
         if not compresses and {"none", "dense"}.isdisjoint(self.transfer):
             raise ValueError(f"transfer {self.transfer} needs a level that prunes, but all compressions are dense")
+        if self.connectivity and (error := transfer_error(self.transfer, compresses)):
+            raise ValueError(error)
         return self
 
 

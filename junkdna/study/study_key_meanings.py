@@ -62,7 +62,14 @@ STUDY: Meanings = {
         "recovery": "Multiples of the training steps, such as `[1, 3, 10]`. Every cell with training runs once for "
         "each multiple. The learning rate schedule is stretched, and the reference is the dense model trained for as "
         "long. A multiple is a protocol with a name such as `default-x3`. 1 is always included.",
+        "connectivity": "Scores the models on the straight line from the weights of dense transfer to those of sparse "
+        "transfer, for every cell with sparse transfer, and between two seeds of dense transfer "
+        "([connectivity.md](../connectivity.md)). Without a value: 21 points.",
         "optional": "`true`: the experiment runs only if `run` or `--experiments` names it.",
+    },
+    "experiments.NAME.connectivity": {
+        "": "Needs sparse transfer; the dense-transfer cells are added automatically. `{}` takes the defaults.",
+        "points": "Number of models on each line, both ends included.",
     },
     "experiments.NAME.tasks": {
         "": "A task of an experiment with fixed knobs. A plain name means the task's default knobs.",

@@ -25,6 +25,7 @@ NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.run.stack_checkpoint": "a resumed stack gives the same numbers (test_stack_kills)",
     "junkdna.run.plain_jobs": "which process runs a cell",
     "junkdna.run.shared_inputs": "a cell with shared inputs gives the same numbers (test_shared_inputs)",
+    "junkdna.run.trained_weights": "writes the weights of a cell; none of its numbers depends on it",
     "junkdna.run.compile_cache": "where compiled kernels are kept",
     "junkdna.run.process": "the age of the process",
     "junkdna.storage.tensor_header": "reads which cells a checkpoint is of",

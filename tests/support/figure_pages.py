@@ -47,6 +47,10 @@ def drawn(fig: Figure) -> list[Counter]:
                 own[kind, series, rounded(*line.get_xdata(), line.get_ydata()[0])] += 1
             if kind in ("missing", "rule", "cut"):
                 own[kind, series] += 1
+        for area in (each for each in ax.collections if each.get_label().startswith("band|")):
+            [path], count = area.get_paths(), Counter()
+            count.update(rounded(*corner) for corner in path.vertices.tolist())
+            own.update({("band corner", area.get_label().removeprefix("band|"), corner): 1 for corner in count})
         own.update(("label", text.get_text()) for text in ax.texts if text.get_label().startswith("label|"))
         found.append(own)
     return found
@@ -77,6 +81,9 @@ def _expected(drawing: Drawing, at: int, rows: pl.DataFrame) -> Counter:
                 own.update([("cut", series)] * cut)
         if kind == "span":
             own[kind, series, rounded(row["low"], row["high"], row["y"])] += 1
+        if kind == "band":
+            for end in ("low", "high"):
+                own["band corner", series, rounded(row["x"], row[end])] = 1
         if kind in ("missing", "rule"):
             own[kind, series] += 1
         if kind == "label":

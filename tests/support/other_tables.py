@@ -2,20 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from junkdna.analysis import result_columns
+from junkdna.analysis import connectivity_columns, result_columns
 from junkdna.analysis.claim_catalog import CLAIMS
 from junkdna.report.draw import with_labels
 from junkdna.storage.tables import write_frame
 
 VERDICTS = ("supported", "undecided", "contradicted", "untestable")
-TYPES = {"text": pl.String, "number": pl.Float64, "whole number": pl.Int64, "true or false": pl.Boolean}
+TYPES = {"text": pl.String, "number": pl.Float64, "whole number": pl.Int64, "true or false": pl.Boolean,
+         "list of numbers": pl.List(pl.Float64)}  # fmt: skip
 
 
 def tables(drops: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Every table that figures are drawn from, by name, as `draw.drawing` gives it to them."""
     made = {"drops": drops, "claims": claims(), "behavior": behavior(drops), "difficulty": difficulty(drops)}
+    made["connectivity"] = lines(drops)
     return {name: with_labels(table, drops) for name, table in made.items()}
 
 
@@ -24,6 +27,34 @@ def write_tables(drops: pl.DataFrame, path: Path) -> None:
     for name, table in {"drops": drops, "claims": claims(), "behavior": behavior(drops)}.items():
         write_frame(table, path if name == "drops" else path.with_name(f"{name}.parquet"))
     write_frame(difficulty(drops).clear(), path.with_name("difficulty.parquet"))
+    write_frame(lines(drops).clear(), path.with_name("connectivity.parquet"))
+
+
+def lines(drops: pl.DataFrame, points: int = 5) -> pl.DataFrame:
+    """Lines from dense to sparse transfer for every row of it in a table of drops, and a control for each condition.
+
+    The loss of a line rises by its level in the middle; a control has the highest barrier. Models in the middle of a
+    line to 80 % or more give one answer.
+    """
+    rows = []
+    for row in drops.filter(pl.col("transfer").is_in(["dense", "sparse"])).iter_rows(named=True):
+        control = row["transfer"] == "dense"
+        names = ("experiment", "model", "task", "knobs", "metric", "method", "compression", "sparsity", "transfer")
+        own = {name: row[name] for name in (*names, "protocol", "title", "label", "hub", "n_examples")}
+        own |= {"loss_unit": "nats", "seeds": "0-0", "n_seeds": 1 if control else row["n_seeds"]}
+        height = 1.0 if control else row["sparsity"]
+        for alpha in np.linspace(0, 1, points):
+            rise = height * 4 * alpha * (1 - alpha)
+            values = {"score": 0.9 - 0.3 * rise, "loss": 0.4 + rise}
+            for name, value in values.items():
+                barrier = {"score": 0.3, "loss": 1.0}[name] * height
+                own |= {name: value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
+                own |= {f"{name}_seeds": [value - 0.05, value + 0.05] if own["n_seeds"] > 1 else [value]}
+                own |= {f"{name}_barrier": barrier, f"{name}_barrier_low": barrier - 0.1, f"{name}_barrier_at": 0.5}
+                own |= {f"{name}_barrier_high": barrier + 0.1, f"{name}_barrier_seeds": [barrier]}
+            collapsed = own["n_seeds"] if height >= 0.8 and alpha == 0.5 and not control else 0
+            rows.append(own | {"alpha": float(alpha), "collapsed": collapsed})
+    return filled(connectivity_columns.CONNECTIVITY, rows)
 
 
 def filled(described: result_columns.Table, rows: list[dict]) -> pl.DataFrame:

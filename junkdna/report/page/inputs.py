@@ -29,6 +29,7 @@ class Inputs:
     claims: pl.DataFrame
     behavior: pl.DataFrame
     difficulty: pl.DataFrame
+    connectivity: pl.DataFrame
     document: dict
     tables: Path
     study_file: Path
@@ -90,7 +91,7 @@ def read_inputs(tables: Path, study_file: Path, texts: bool = False) -> Inputs:
     )  # fmt: skip
 
 
-TABLES = ("cells", "claims", "behavior", "difficulty")
+TABLES = ("cells", "claims", "behavior", "difficulty", "connectivity")
 
 
 def _document(path: Path) -> dict:

@@ -41,8 +41,9 @@ class Place:
 
 
 def elements(place: Place, marks: Sequence[Mark]) -> str:
-    """All marks of a panel: rules and lines below, then points, texts on top."""
-    parts = [_rule(place, mark) for mark in marks if mark.kind == "rule"]
+    """All marks of a panel: bands, rules and lines below, then points, texts on top."""
+    parts = list(_bands(place, [mark for mark in marks if mark.kind == "band"]))
+    parts += [_rule(place, mark) for mark in marks if mark.kind == "rule"]
     parts += [_span(place, mark) for mark in marks if mark.kind == "span"]
     parts += list(_lines(place, [mark for mark in marks if mark.kind == "point" and mark.line]))
     parts += [_missing(place, mark) for mark in marks if mark.kind == "missing"]
@@ -120,6 +121,16 @@ def _span(place: Place, mark: Mark) -> str:
     y = place.y(mark.y)
     ends = f'x1="{place.x(mark.low):g}" x2="{place.x(mark.high):g}" y1="{y:g}" y2="{y:g}"'
     return f'<line class="span {color_class(mark.color)}"{_tag(mark)} {ends}/>'
+
+
+def _bands(place: Place, marks: Sequence[Mark]) -> Iterator[str]:
+    """The shaded area of each series, cut at the edges of the panel."""
+    for series in dict.fromkeys(mark.series for mark in marks):
+        own = [mark for mark in marks if mark.series == series]
+        ends = [(place.x(mark.x), place.y.clamped(mark.low)[0], place.y.clamped(mark.high)[0]) for mark in own]
+        there = [f"{x:g},{low:g}" for x, low, _ in ends]
+        back = [f"{x:g},{high:g}" for x, _, high in reversed(ends)]
+        yield f'<path class="band {color_class(own[0].color)}"{_tag(own[0])} d="M{"L".join(there + back)}z"/>'
 
 
 def _label(place: Place, mark: Mark) -> str:

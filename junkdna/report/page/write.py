@@ -57,7 +57,7 @@ def write_report(
 def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     """Everything that the templates show."""
     found, axis = verdicts(inputs)
-    outline = outlines(inputs.drops, set(inputs.difficulty["experiment"]))
+    outline = outlines(inputs.drops, *(set(each["experiment"]) for each in (inputs.difficulty, inputs.connectivity)))
     figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
     head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
     head |= {"question": question(inputs), "done": done(inputs), "answer": answer(found), "trust": trust(inputs)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import polars as pl
 
-Kind = Literal["point", "run", "rule", "span", "label", "missing"]
+Kind = Literal["point", "run", "rule", "span", "label", "missing", "band"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Mark:
       other axis; without them it crosses the panel.
     - `span`: a thick bar at `y` from `low` to `high` on x.
     - `label`: a text at (`x`, `y`); `anchor` is the side of the text that is there.
+    - `band`: the interval from `low` to `high` at `x`; those of a series, in order, are one area behind its line.
     - `missing`: a cross at the edge of the panel for a condition without a value; `label` says why.
 
     `label` describes points, too: renderers may show it on request. `collapsed` is the share of the seeds that predict
@@ -118,8 +119,8 @@ class Drawing:
 
 
 def ends(marks: Iterable[Mark], values: str) -> list[float]:
-    """All values and ends of intervals of points, runs and spans along the axis `values`."""
-    drawn = [mark for mark in marks if mark.kind in ("point", "run", "span")]
+    """All values and ends of intervals of points, runs, spans and bands along the axis `values`."""
+    drawn = [mark for mark in marks if mark.kind in ("point", "run", "span", "band")]
     found = [getattr(mark, values) for mark in drawn]
-    found += [end for mark in drawn if mark.kind == "point" for end in (mark.low, mark.high)]
+    found += [end for mark in drawn if mark.kind in ("point", "band") for end in (mark.low, mark.high)]
     return [value for value in found if value is not None]

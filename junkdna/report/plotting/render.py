@@ -30,7 +30,9 @@ def draw(drawing: Drawing) -> Figure:
     for ax, panel, marks in zip(fig.axes, drawing.panels, marks_of, strict=True):
         _set_up(ax, panel)
         for mark in marks:
-            _MARKS[mark.kind](ax, panel, mark)
+            if mark.kind != "band":
+                _MARKS[mark.kind](ax, panel, mark)
+        _bands(ax, [mark for mark in marks if mark.kind == "band"])
         _lines(ax, [mark for mark in marks if mark.kind == "point" and mark.line])
     grid = axes_text.write(fig, drawing, marks_of)
     legends = [[_key(key) for key in keys] for keys in drawing.keys]
@@ -146,6 +148,15 @@ def _label(ax: Axes, panel: Panel, mark: Mark) -> None:
     )  # fmt: skip
     text.set_path_effects([withStroke(linewidth=2, foreground="white")])
     text.set_label(f"label|{mark.series}")
+
+
+def _bands(ax: Axes, marks: Sequence[Mark]) -> None:
+    """The shaded area of each series."""
+    for series in dict.fromkeys(mark.series for mark in marks):
+        own = [mark for mark in marks if mark.series == series]
+        x, low, high = ([getattr(mark, name) for mark in own] for name in ("x", "low", "high"))
+        style = {"color": palette.color(own[0].color), "alpha": 0.16, "linewidth": 0, "zorder": 1}
+        ax.fill_between(x, low, high, label=f"band|{series}", **style)
 
 
 def _missing(ax: Axes, panel: Panel, mark: Mark) -> None:

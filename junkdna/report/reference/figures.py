@@ -44,5 +44,6 @@ def _drawn_for(figure: Figure) -> str:
     needs += [f"at least {figure.methods} methods"] if figure.methods > 1 else []
     needs += [f"at least {figure.lengths} training lengths (key `recovery`)"] if figure.lengths > 1 else []
     needs += ["a task with a [published difficulty](../external-difficulty.md)"] if figure.rated else []
+    needs += ["lines between trained models (key `connectivity`)"] if figure.connected else []
     needs += ["a [published curve](../published.md) of the same condition"] if figure.published else []
     return "every experiment" + (f" with {' and '.join(needs)}" if needs else "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from junkdna.analysis import columns, result_columns
+from junkdna.analysis import columns, connectivity_columns, result_columns
 from junkdna.analysis.columns import Table
 from junkdna.report.reference.markdown import code, table
 
@@ -45,7 +45,9 @@ def page() -> Iterator[str]:
     yield from _section("Behavior", result_columns.BEHAVIOR)
     yield from _section("Difficulty", result_columns.DIFFICULTY)
     yield from _section("Reproduction", result_columns.REPRODUCTION)
+    yield from _section("Connectivity", connectivity_columns.CONNECTIVITY)
     yield from _section("Cells", columns.CELLS)
+    yield from _section("Files of lines between cells", connectivity_columns.CONNECTION_FILE)
     yield from _section("Cell files", columns.CELL_FILE)
     yield from _section("Per-example rows", columns.EXAMPLE)
     yield from ("", *READ.splitlines(), "", "## Footer of a cell file", "", *FOOTER.splitlines(), "")

@@ -23,8 +23,9 @@ DROPS = drops_table(
         Condition("b", "", "B", 0.2, 0.5, 0.5, "mixed", levels=(0.1, 0.5), compressions=("rtn-4bit", "band-0.1to0.2")),
     ]
 )
-NAMES = catalog.figure_names(catalog.outlines(DROPS))
-KINDS = {"pt": "point", "run": "run", "span": "span", "rule": "rule", "lab": "label"}
+CONNECTED = ("modes",)
+NAMES = catalog.figure_names(catalog.outlines(DROPS, (), CONNECTED))
+KINDS = {"pt": "point", "run": "run", "span": "span", "rule": "rule", "lab": "label", "band": "band"}
 
 
 def value(axis: Axis, ends: tuple[float, float], pixel: float) -> float:
@@ -81,10 +82,17 @@ def _read_span(element: ET.Element, along: str) -> list[tuple]:
     return [("span", _series(element), x, [float(element.get("y1"))])]
 
 
+def _read_band(element: ET.Element, along: str) -> list[tuple]:
+    """One entry for each corner of the area."""
+    corners = {tuple(map(float, each)) for each in re.findall(r"(-?[\d.]+),(-?[\d.]+)", element.get("d"))}
+    return [("band corner", _series(element), [x], [y]) for x, y in sorted(corners)]
+
+
 READ = {
     "point": _read_point,
     "run": _read_run,
     "span": _read_span,
+    "band": _read_band,
     "rule": lambda element, along: [("rule", _series(element))],
     "missing": lambda element, along: [("missing", _series(element))],
     "label": lambda element, along: [("label", element.text)],

@@ -27,7 +27,8 @@ def all_tables() -> dict[str, pl.DataFrame]:
     return tables(drops_table([*study(), *MORE]))
 
 
-NAMES = catalog.figure_names(catalog.outlines(drops_table([*study(), *MORE]), RATED))
+CONNECTED = ("paper", "longer")
+NAMES = catalog.figure_names(catalog.outlines(drops_table([*study(), *MORE]), RATED, CONNECTED))
 
 
 @pytest.mark.parametrize("name", NAMES)
