@@ -158,13 +158,21 @@ def _names(panel: Panel, points: Sequence[Mark]) -> list[Mark]:
         places.setdefault(point.x, []).append(point)
     labels = []
     for x, group in places.items():
-        heights = spread([mark.y for mark in group], step, min(bottom, top), max(bottom, top))
+        heights = _heights([mark.y for mark in group], step, *sorted((bottom, top)))
         left = min(mark.shift for mark in group) - 3
         for mark, y in zip(group, heights, strict=True):
             percent = mark.color.partition("-")[2] + " %"
             where = {"panel": mark.panel, "kind": "label", "series": mark.color, "color": mark.color, "shift": left}
             labels.append(Mark(**where, x=x, y=y, label=percent, anchor="end"))
     return labels
+
+
+def _heights(targets: Sequence[float], step: float, low: float, high: float) -> list[float]:
+    """Places of names on both sides of the rule at 0, which next to a name looks like a minus sign."""
+    clear = 0.6 * step
+    above = iter(spread([y for y in targets if y < 0], step, low, -clear))
+    below = iter(spread([y for y in targets if y >= 0], step, clear, high))
+    return [next(above if y < 0 else below) for y in targets]
 
 
 def _remarks(drops: pl.DataFrame, rows: pl.DataFrame, hidden: pl.DataFrame, named: Conditions) -> list[str]:

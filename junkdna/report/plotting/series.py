@@ -169,8 +169,11 @@ def markers(several: Iterable[Series]) -> dict[Series, str]:
 
 
 def lines(several: Iterable[Series]) -> dict[Series, str]:
-    """Line of each series: for the first series of a method that of the method, else a spare one."""
+    """Line of each series: for the first series of a method that of the method, else a spare one; solid if alone."""
     spare = cycle(SPARE_LINES)
+    several = list(several)
+    if len(several) == 1:  # nothing to tell apart, and a dotted line is the easiest condition
+        return {several[0]: "solid"}
     styles: dict[Series, str] = {}
     for series in several:
         first = series.method not in {other.method for other in styles}

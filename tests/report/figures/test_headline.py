@@ -153,3 +153,16 @@ def test_thirty_percent_has_one_color_in_every_figure(drops):
             for mark in draw.drawing_of(drops, name).marks:
                 if mark.kind == "point" and "30 %" in mark.label.split(":")[0]:
                     assert palette.color(mark.color) in ("#cc7018", palette.color("muted")), (name, mark)
+
+
+def test_no_name_of_a_level_stands_on_the_rule_of_dense():
+    """The rule would look like a minus sign in front of it."""
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.7, levels=(0.1, 0.2, 0.3, 0.9))])
+    on_rule = table.with_columns(
+        retention=pl.col("sparsity").replace_strict({0.1: 1.001, 0.2: 0.999, 0.3: 0.99}, default=pl.col("retention"))
+    )
+    for rows in (table, on_rule):
+        places = sorted(mark.y for mark in of_kind(headline.marks(rows), 0, "label"))
+        assert len(places) == 4
+        assert min(map(abs, places)) > 0.02
+        assert min(b - a for a, b in itertools.pairwise(places)) > 0.04
