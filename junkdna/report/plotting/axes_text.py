@@ -69,7 +69,7 @@ def _label_y(ax: Axes, panel: Panel) -> None:
 def _fit_message(fig: Figure, ax: Axes, wide_in: float) -> None:
     """Break the message of an empty panel into lines that fit into it."""
     for text in (text for text in ax.texts if text.get_label() == "message"):
-        text.set_text(layout.wrap(fig, text.get_text(), theme.RC["font.size"], wide_in - 0.1))
+        text.set_text(layout.wrap(fig, text.get_text().replace("\n", " "), theme.RC["font.size"], wide_in - 0.1))
 
 
 def _title(fig: Figure, title: str, wide_in: float) -> str:
