@@ -167,12 +167,13 @@ def _y(view: str, limits: tuple[float, float], first: bool) -> Axis:
 
 def _caption(rows: pl.DataFrame, several: Sequence[Series]) -> str:
     seeds = set(rows["n_seeds"])
-    few = " No interval is drawn over two seeds." if text.FEW_SEEDS in seeds else ""
+    spread = ["Bars: 95 % intervals."] if seeds != {text.FEW_SEEDS} else []
+    spread += ["No interval is drawn over two seeds."] if text.FEW_SEEDS in seeds else []
     return " ".join(
         [
             f"Model: {', '.join(sorted(rows['model'].unique()))}. Baseline: the dense model of the same seed.",
             f"n = {text.span(rows['n_examples'])} examples; {text.span(seeds)} seed{'s' if max(seeds) > 1 else ''}.",
-            f"Bars: 95 % intervals.{few}",
+            *spread,
             *text.amounts(rows),
             *curves.series_remarks(several),
         ]

@@ -91,6 +91,7 @@ def test_an_undefined_number_is_a_gap_and_two_seeds_have_no_interval():
     assert [mark.x for mark in points(drawing, 0, series="broken")] == pytest.approx([0, 60])
     assert {mark.low for mark in points(drawing, 0)} == {None}
     assert "two seeds" in drawing.caption
+    assert "Bars" not in drawing.caption
 
 
 def test_nothing_compressed_says_so():
