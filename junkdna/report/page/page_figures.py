@@ -38,8 +38,8 @@ class PagePanel:
 
 @dataclass(frozen=True)
 class PageView:
-    """One view of a figure: the name of the view, its title, the stem of its files, its panels, how many more there are,
-    legends and facts."""
+    """One view of a figure: the name of the view, its title, the stem of its files, its panels, how many more there
+    are, legends and facts."""
 
     name: str
     label: str
