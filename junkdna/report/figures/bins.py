@@ -30,7 +30,7 @@ FIGURE = Figure(
     rated=True,
     table="difficulty",
 )
-OFFSET_PT, HEIGHT_IN, LABEL_IN = 3.2, 1.9, 0.125
+OFFSET_PT, HEIGHT_IN, LABEL_IN = 3.2, 1.9, 0.15
 
 
 def marks(difficulty: pl.DataFrame, experiment: str) -> Drawing:

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from junkdna.analysis.series import strength
+from junkdna.analysis.series import QUANTIZED, strength
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import curves, knob_panels, series, task_panels, text, theme
 from junkdna.report.plotting.conditions import conditions
 from junkdna.report.plotting.drawing import Drawing
 from junkdna.report.plotting.knobs import shared_knob
 from junkdna.report.plotting.strands import MODE
+from junkdna.study.methods import METHODS
 
 if TYPE_CHECKING:
+    from junkdna.analysis.series import Series
     from junkdna.report.plotting.strands import Group
 
 FIGURE = Figure(
@@ -91,7 +93,7 @@ def _groups(rows: pl.DataFrame) -> list[Group]:
     """Rows by model and mode and, if there are many levels, by method; named by what differs between the groups."""
     several = series.present(rows)
     strands = rows.filter(pl.col("method") != "dense")["compression"].n_unique()
-    parts = [[item] for item in several] if strands > MOST and len(several) > 1 else [several]
+    parts = _parts(several) if strands > MOST and len(several) > 1 else [several]
     labels = series.labels(several)
     groups = []
     for model, mode in sorted(
@@ -103,9 +105,19 @@ def _groups(rows: pl.DataFrame) -> list[Group]:
             if series.present(part):
                 words = {"model": model, MODE: theme.mode_style(mode)[2]}
                 name = [words[column] for column in words if rows[column].n_unique() > 1]
-                name += [labels[items[0]]] if len(parts) > 1 else []
+                label = labels[items[0]] if len(items) == 1 else METHODS[items[0].method].caption
+                name += [label] if len(parts) > 1 else []
                 groups.append((", ".join(name), part))
     return groups
+
+
+def _parts(several: list[Series]) -> list[list[Series]]:
+    """Series that share panels: each alone, but the number formats of a method, of one level each, together."""
+    found: dict[tuple, list[Series]] = {}
+    for item in several:
+        quantized = item.kind in QUANTIZED and any(other.format for other in several if other.method == item.method)
+        found.setdefault((item.method,) if quantized else (item.key,), []).append(item)
+    return list(found.values())
 
 
 def _remarks(drops: pl.DataFrame, rows: pl.DataFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""The headline figure: the share lost against difficulty, over all experiments of a study."""
+"""The headline figure: the share lost, percent of dense or score against difficulty, over all experiments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 from junkdna.analysis.difficulty import CHANCE_CORRECTED_DENSE_ERROR
 from junkdna.analysis.retention import KNOWN_SHARE
 from junkdna.report.catalog import Figure
-from junkdna.report.plotting import curves, palette, series, text, theme, ticks
+from junkdna.report.plotting import curves, palette, series, text, theme, ticks, views
 from junkdna.report.plotting.conditions import Conditions, conditions, two_lines
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, ends
 from junkdna.report.plotting.spread import spread
@@ -24,18 +24,23 @@ FIGURE = Figure(
     "retention: 0 (solid line) if the compressed model is as good as dense and 1 (dashed line) if it is at the "
     "baseline; worse is lower. Bars are 95 % intervals. Lines join the conditions of one task. If difficulty made "
     "no difference, points of one color would have the same height. The figure is descriptive: it fits no line and "
-    "makes no statistical test.",
+    "makes no statistical test. The other views show percent of dense and the score, with the baseline of each "
+    "condition as a short dashed line and, for scores, dense as a short solid one.",
     order=0,
     per="study",
+    views=("lost", "percent", "score"),
 )
+LOST = "lost"  # the first view: 1 - retention
 OFFSET_PT = 3.4  # between the levels of one condition
 HEIGHT_IN = 3.1
 LABEL_IN = 0.15  # between the names of levels
+SHORT = 0.012  # half the length of a rule of one condition, as a share of the panel
 SAME = ["model", "task", "knobs", "protocol", "transfer", "compression", "difficulty_measure"]
 
 
-def marks(drops: pl.DataFrame) -> Drawing:
-    """Share lost (1 - retention) against difficulty for magnitude pruning, one color per sparsity.
+def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
+    """A view (by default the share lost, 1 - retention) against difficulty for magnitude pruning, one color per
+    sparsity.
 
     If the study uses magnitude pruning with several sets of options, the set with the fewest is drawn. Rows without
     fine-tuning are drawn, or if there are none those fine-tuned under a fixed mask. There is one panel per difficulty
@@ -49,14 +54,14 @@ def marks(drops: pl.DataFrame) -> Drawing:
     panels, drawn = [], []
     for at, measure in enumerate(measures):
         own = rows.filter(pl.col("difficulty_measure") == measure)
-        points = [mark for place, tag in enumerate(levels) for mark in _level(at, own, tag, place, len(levels))]
-        panels.append(panel := _panel(own, named, measure, points))
-        drawn += [*_rules(at), *points, *_names(panel, points)]
+        points = [mark for place, tag in enumerate(levels) for mark in _level(at, own, tag, place, len(levels), view)]
+        panels.append(panel := _panel(own, named, measure, points, view))
+        drawn += [*_rules(at, panel, own, view), *points, *_names(panel, points, RULES[view])]
     facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
     caption = [facts, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
     keys = [Key(label="dense", color="ink", line="solid"), Key(label="baseline", line="dashed")]
     return Drawing(
-        title=FIGURE.label,
+        title=FIGURE.label if view == LOST else f"{views.VIEWS[view].title} against difficulty, magnitude pruning",
         panels=tuple(panels),
         marks=tuple(drawn),
         keys=(tuple(series.level_keys(levels)), (*keys, *curves.collapsed_keys(rows))),
@@ -77,17 +82,16 @@ def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows.filter(usable), rows.filter(~usable)
 
 
-def _level(at: int, rows: pl.DataFrame, tag: str, place: int, count: int) -> list[Mark]:
+def _level(at: int, rows: pl.DataFrame, tag: str, place: int, count: int, view: str) -> list[Mark]:
     """The points of one level, by task and model; a line joins the conditions of a task."""
     points = []
     for group in rows.filter(pl.col("compression") == tag).sort("difficulty").partition_by(["task", "model"]):
         for row in group.iter_rows(named=True):
-            lost, *interval = (None if row[f"retention{end}"] is None else 1 - row[f"retention{end}"] for end in ENDS)
-            low, high = interval if row["n_seeds"] != text.FEW_SEEDS else (None, None)
+            y, low, high = _value(row, view)
             points.append(
                 Mark(
-                    panel=at, kind="point", series=f"{tag} {row['task']} {row['model']}", x=row["difficulty"], y=lost,
-                    low=low, high=high, label=_words(row, lost), color=palette.level_color(tag), line="solid",
+                    panel=at, kind="point", series=f"{tag} {row['task']} {row['model']}", x=row["difficulty"], y=y,
+                    low=low, high=high, label=_words(row, y, view), color=palette.level_color(tag), line="solid",
                     marker=theme.method_marker("magnitude") if row["transfer"] == "none" else "diamond",
                     collapsed=row["collapsed"] / row["n_seeds"], shift=(place - (count - 1) / 2) * OFFSET_PT,
                 )
@@ -95,25 +99,52 @@ def _level(at: int, rows: pl.DataFrame, tag: str, place: int, count: int) -> lis
     return points
 
 
-ENDS = ("", "_high", "_low")
+def _value(row: dict, view: str) -> tuple[float | None, float | None, float | None]:
+    """The value of a row in a view and the ends of its interval."""
+    if view != LOST:
+        return views.value(row, view)
+    value, low, high = (None if each is None else 1 - each for each in views.value(row, "retention"))
+    return value, high, low
 
 
-def _words(row: dict, lost: float) -> str:
+def _words(row: dict, value: float, view: str) -> str:
+    hard = f"difficulty {ticks.number(row['difficulty'])}"
+    if view != LOST:
+        return f"{curves.described(row, view)}, {hard}"
     where = f"{row['label']}, {series.full_level_label(row['compression'])}"
-    return f"{where}: share lost {ticks.number(lost)}, difficulty {ticks.number(row['difficulty'])}"
+    return f"{where}: share lost {ticks.number(value)}, {hard}"
 
 
-def _rules(at: int) -> list[Mark]:
-    """Dense at 0 and the baseline at 1."""
-    places = (("dense", 0.0, "ink", "solid"), ("baseline", 1.0, "muted", "dashed"))
-    return [Mark(panel=at, kind="rule", series=n, y=y, label=n, color=color, line=line) for n, y, color, line in places]
+RULES: dict[str, dict[str, float]] = {  # view -> places of dense and the baseline that all conditions share
+    LOST: {"dense": 0.0, "baseline": 1.0},
+    "percent": {"dense": 100.0},
+    "score": {},
+}
 
 
-def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence[Mark]) -> Panel:
+def _rules(at: int, panel: Panel, rows: pl.DataFrame, view: str) -> list[Mark]:
+    """Dense and the baseline: across the panel, or a short rule at each condition where they differ."""
+    across = [_rule(at, name, y) for name, y in RULES[view].items()]
+    own = {"dense": views.dense, "baseline": views.baseline}
+    half = SHORT * (panel.x.limits[1] - panel.x.limits[0])
+    places = {
+        (name, row["difficulty"], y)
+        for row in rows.iter_rows(named=True)
+        for name in own.keys() - RULES[view].keys()
+        if (y := own[name](row, view)) is not None
+    }
+    return across + [_rule(at, name, y, low=x - half, high=x + half) for name, x, y in sorted(places)]
+
+
+def _rule(at: int, name: str, y: float, **ends: float) -> Mark:
+    color, line = {"dense": ("ink", "solid"), "baseline": ("muted", "dashed")}[name]
+    return Mark(panel=at, kind="rule", series=name, y=y, label=name, color=color, line=line, **ends)
+
+
+def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence[Mark], view: str) -> Panel:
     """Axes, with room at the left for the names of the levels, and the names of the conditions."""
     low, high = ticks.around(rows["difficulty"]) if len(rows) else (0.0, 1.0)
     low -= 0.13 * (high - low)
-    bottom, top = ticks.within([0.0, 1.0, *(mark.y for mark in points)], ends(points, "y"), 0.4)
     formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
     return Panel(
         title="",
@@ -122,15 +153,21 @@ def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence
             limits=(low, high),
             ticks=ticks.round_ticks(low, high),
         ),
-        y=Axis(
-            label="share lost = 1 − retention\n(0: as dense, 1: at the baseline)",
-            limits=(top, bottom),
-            ticks=ticks.round_ticks(bottom, top, 8),
-        ),
+        y=_values(rows, points, view),
         names=_above(rows, named),
         message="" if len(rows) else EMPTY,
         height_in=HEIGHT_IN,
     )
+
+
+def _values(rows: pl.DataFrame, points: Sequence[Mark], view: str) -> Axis:
+    """The axis of a view; worse is lower."""
+    if view != LOST and len(rows):
+        low, high = views.limits(rows, view)
+        return Axis(label=views.axis_label(view, rows), limits=(low, high), ticks=ticks.round_ticks(low, high, 8))
+    bottom, top = ticks.within([0.0, 1.0, *(mark.y for mark in points)], ends(points, "y"), 0.4)
+    label = "share lost = 1 − retention\n(0: as dense, 1: at the baseline)" if view == LOST else ""
+    return Axis(label=label, limits=(top, bottom), ticks=ticks.round_ticks(bottom, top, 8))
 
 
 EMPTY = "Nothing to show: no condition is pruned by magnitude\nand has a dense model above its baseline"
@@ -146,7 +183,7 @@ def _above(rows: pl.DataFrame, named: Conditions) -> tuple[tuple[float, str], ..
     return tuple((difficulty, label) for (_, _, difficulty), label in names.items())
 
 
-def _names(panel: Panel, points: Sequence[Mark]) -> list[Mark]:
+def _names(panel: Panel, points: Sequence[Mark], rules: dict[str, float]) -> list[Mark]:
     """The level of each color, left of the first condition that has it, moved apart."""
     first: dict[str, Mark] = {}
     for point in sorted(points, key=lambda mark: mark.x):
@@ -158,13 +195,24 @@ def _names(panel: Panel, points: Sequence[Mark]) -> list[Mark]:
         places.setdefault(point.x, []).append(point)
     labels = []
     for x, group in places.items():
-        heights = spread([mark.y for mark in group], step, min(bottom, top), max(bottom, top))
+        heights = _heights([mark.y for mark in group], step, *sorted((bottom, top)), rules.get("dense"))
         left = min(mark.shift for mark in group) - 3
         for mark, y in zip(group, heights, strict=True):
             percent = mark.color.partition("-")[2] + " %"
             where = {"panel": mark.panel, "kind": "label", "series": mark.color, "color": mark.color, "shift": left}
             labels.append(Mark(**where, x=x, y=y, label=percent, anchor="end"))
     return labels
+
+
+def _heights(targets: Sequence[float], step: float, low: float, high: float, rule: float | None) -> list[float]:
+    """Places of names, on both sides of the rule of dense, if any: next to a name it looks like a minus sign."""
+    if rule is None:
+        return spread(targets, step, low, high)
+    clear = 0.6 * step
+    one = [y < rule if rule == 0 else y <= rule for y in targets]  # a name at the rule goes to the side of the losses
+    below = iter(spread([y for y, side in zip(targets, one, strict=True) if side], step, low, rule - clear))
+    above = iter(spread([y for y, side in zip(targets, one, strict=True) if not side], step, rule + clear, high))
+    return [next(below if side else above) for side in one]
 
 
 def _remarks(drops: pl.DataFrame, rows: pl.DataFrame, hidden: pl.DataFrame, named: Conditions) -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 660.0, 358.0  # pixels of a panel that is alone in its row, on a screen and on a phone
 SEVERAL = {2: 408.0, 3: 268.0}  # of panels side by side
-OTHER_VIEWS = {"flips": "Answers changed", "kl": "KL divergence"}
+OTHER_VIEWS = {"lost": "Share lost", "flips": "Answers changed", "kl": "KL divergence"}
 MOST_PANELS = 12  # of a view; the files next to the page have all
 READ_ALOUD = 12  # most points that the text of a panel lists
 
@@ -38,11 +38,12 @@ class PagePanel:
 
 @dataclass(frozen=True)
 class PageView:
-    """One view of a figure: the name of the view, the stem of its files, its panels, how many more there are, legends
-    and facts."""
+    """One view of a figure: the name of the view, its title, the stem of its files, its panels, how many more there
+    are, legends and facts."""
 
     name: str
     label: str
+    title: str
     stem: str
     panels: list[PagePanel]
     more: int
@@ -90,7 +91,7 @@ def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
     keys = [[(_glyph(key), key.label, _switch(key, group, drawing)) for key in group] for group in drawing.keys]
     label = VIEWS[view].title if view in VIEWS else OTHER_VIEWS.get(view, capitalized(view))
     more = len(named_rows) - len(panels)
-    return PageView(view, label, stem, panels, more, [group for group in keys if group], drawing.caption)
+    return PageView(view, label, drawing.title, stem, panels, more, [group for group in keys if group], drawing.caption)
 
 
 def _with_rows(panels: Sequence[Panel]) -> list[Panel]:

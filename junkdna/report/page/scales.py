@@ -9,6 +9,7 @@ from junkdna.report.plotting.drawing import Axis
 
 CHARACTER = 0.54  # mean width of a character of the page's font, in font sizes
 FONT = 12.5  # of texts in figures
+BOLD = 1.08  # how much wider bold texts are, such as the first line of a name
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def tiers(names: list[tuple[float, str]], left: float, right: float) -> list[tup
     ends: list[float] = []
     placed = []
     for at, text in names:
-        half = width(text) / 2 + 5
+        first, *rest = text.split("\n")
+        half = max(BOLD * width(first), *map(width, rest), 0) / 2 + 5
         middle = min(max(at, left + half - 5), right - half + 5)
         row = next((row for row, end in enumerate(ends) if end <= middle - half), len(ends))
         ends[row:] = [middle + half] if row == len(ends) else [middle + half, *ends[row + 1 :]]

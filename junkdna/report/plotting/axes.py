@@ -48,10 +48,13 @@ class Amount:
         return rows[sorted(range(len(keys)), key=keys.__getitem__)]
 
     def curve(self, dense: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of one series from left to right, after those of `dense` if the first level is near enough."""
+        """Rows of one series from left to right, after those of `dense` if the first level is near enough.
+
+        On a falling axis a single level, such as 4 bits, is a point: a line to it would cross all other levels.
+        """
         ordered = self.in_order(rows)
         starts = self.x(dense)[:1] + self.x(ordered)[:1]
-        near = len(starts) == 2 and abs(starts[0] - starts[1]) <= self.reach
+        near = len(starts) == 2 and abs(starts[0] - starts[1]) <= self.reach and not (self.falling and len(rows) == 1)
         return self.in_order(dense.vstack(rows)) if near else ordered
 
 

@@ -35,7 +35,8 @@ def write(fig: Figure, drawing: Drawing, marks: Sequence[Sequence[Mark]]) -> lay
             fig.axes[at].set_title(title, pad=5 + 72 * name_in)
             _names(fig.axes[at], panels[at], each)
             fig.axes[at].set_xlabel(layout.wrap(fig, panels[at].x.label, theme.RC["axes.labelsize"], grid.wide + 0.3))
-            fig.axes[at].set_ylabel(panels[at].y.label)
+            _label_y(fig.axes[at], panels[at])
+            _fit_message(fig, fig.axes[at], grid.wide)
         feet.append(max(map(_foot_in, (fig.axes[at] for at in row))))
     heights = tuple(max(panels[at].height_in for at in row) for row in rows)
     return replace(grid, heads=tuple(heads), heights=heights, feet=tuple(feet))
@@ -44,7 +45,7 @@ def write(fig: Figure, drawing: Drawing, marks: Sequence[Sequence[Mark]]) -> lay
 def _left_in(fig: Figure, panel: Panel) -> float:
     """Room left of a panel: its tick texts and the axis label."""
     ticks = max((layout.measure(fig, text, 7.5)[0] for _, text in panel.y.ticks if text), default=0.0)
-    lines = panel.y.label.count("\n") + 1 if panel.y.label else 0
+    lines = panel.y.label.count("\n") + 1 if panel.y.label and panel.values == "y" else 0
     return 0.14 + ticks + (0.1 if ticks else 0.0) + 0.16 * lines
 
 
@@ -53,6 +54,22 @@ def _right_in(fig: Figure, marks: Sequence[Mark]) -> float:
     labels = [mark for mark in marks if mark.kind == "label" and mark.anchor == "start"]
     wide = max((layout.measure(fig, mark.label, theme.LABEL_PT)[0] for mark in labels), default=0.0)
     return 0.12 + (wide + 0.06 if wide else 0.0)
+
+
+def _label_y(ax: Axes, panel: Panel) -> None:
+    """The label of the vertical axis: along an axis of values, or level and above the names of rows."""
+    if panel.values == "y":
+        ax.set_ylabel(panel.y.label)
+        return
+    place = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+    size = theme.RC["axes.labelsize"]
+    ax.annotate(panel.y.label, (0, 1), xytext=(-6, 3), ha="right", va="bottom", fontsize=size, **place)
+
+
+def _fit_message(fig: Figure, ax: Axes, wide_in: float) -> None:
+    """Break the message of an empty panel into lines that fit into it."""
+    for text in (text for text in ax.texts if text.get_label() == "message"):
+        text.set_text(layout.wrap(fig, text.get_text().replace("\n", " "), theme.RC["font.size"], wide_in - 0.1))
 
 
 def _title(fig: Figure, title: str, wide_in: float) -> str:

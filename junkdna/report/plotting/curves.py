@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,6 +11,7 @@ from junkdna.analysis.series import Series, natural
 from junkdna.errors import UserError
 from junkdna.report.plotting import palette, series, text, ticks, views
 from junkdna.report.plotting.conditions import Conditions, Key, conditions, difficulty, two_lines
+from junkdna.report.plotting.dodge import dodge
 from junkdna.report.plotting.drawing import Axis, Drawing, Mark, Panel
 from junkdna.report.plotting.drawing import Key as LegendKey
 
@@ -38,7 +40,7 @@ def drawing(drops: pl.DataFrame, experiment: str, amount: Amount, view: str) -> 
     marks = [mark for at, group in enumerate(groups.values()) for mark in _panel(at, group, view, amount, several)]
     marks += _ghosts(groups, view, amount, several)
     levels = series.level_keys(set(rows["compression"]) - {"dense"}) if amount.falling else []  # else x says it
-    keys = (levels, [*series.series_keys(several), *other_keys(rows)])
+    keys = (levels, [*_series_keys(several, rows, amount), *other_keys(rows)])
     ghost = [f"Dotted: {GHOST} ({named.of[next(iter(groups))[1]]})."] if any(m.series == GHOST for m in marks) else []
     caption = [text.facts(rows, "Bars"), *series_remarks(several), *ghost, *amount.explanation, *remarks]
     return Drawing(
@@ -129,9 +131,9 @@ def _panel(at: int, group: pl.DataFrame, view: str, amount: Amount, several: Seq
     dense = series.select(group, [None])
     marks += dense_point(at, dense, amount.x(dense), view)
     own = [item for item in several if not series.select(group, [item]).is_empty()]
-    for place, item in enumerate(own):
+    shifts = dodge([amount.x(series.select(group, [item])) for item in own], DODGE_PT)
+    for item, shift in zip(own, shifts, strict=True):
         rows = amount.curve(dense, series.select(group, [item]))
-        shift = (place - (len(own) - 1) / 2) * DODGE_PT
         marks += curve(at, rows, amount.x(rows), view, item.key, marker[item], line[item], shift)
     return marks
 
@@ -221,6 +223,16 @@ def _ghosts(
 
 
 # ---- legends and caption ---------------------------------------------------------------------------------------------
+
+
+def _series_keys(several: Sequence[Series], rows: pl.DataFrame, amount: Amount) -> list[LegendKey]:
+    """Entries of the legend for the series; those of a single level are not joined with anything on a falling axis."""
+    counts = [series.select(rows, [item])["compression"].n_unique() for item in several]
+    keys = series.series_keys(several)
+    return [
+        replace(key, line="" if amount.falling and count == 1 else key.line)
+        for key, count in zip(keys, counts, strict=False)
+    ]
 
 
 def other_keys(rows: pl.DataFrame) -> list[LegendKey]:

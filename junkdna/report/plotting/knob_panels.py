@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OFFSET_PT = 3.0  # between the strands of one condition, less if there are many
-WIDTH_PT, HEIGHT_IN, LABEL_IN = 170.0, 2.1, 0.125
+WIDTH_PT, HEIGHT_IN, LABEL_IN = 170.0, 2.1, 0.15
 Built = tuple[list[Panel], list[Mark]]
 
 

@@ -58,7 +58,8 @@ def _set_up(ax: Axes, panel: Panel) -> None:
         line = ax.axhline if panel.values == "x" else ax.axvline
         line(at, color=theme.FAINT, linewidth=0.8, zorder=0, label="divider")
     if panel.message:
-        ax.text(0.5, 0.5, panel.message, ha="center", va="center", transform=ax.transAxes, color=theme.MUTED)
+        style = {"ha": "center", "va": "center", "transform": ax.transAxes, "color": theme.MUTED}
+        ax.text(0.5, 0.5, panel.message, **style).set_label("message")
 
 
 # ---- marks -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from junkdna.analysis.series import Series, series_of, strength
+from junkdna.analysis.series import PRUNING, Series, series_of, strength
 from junkdna.report.plotting import palette
 from junkdna.report.plotting.drawing import Key
 from junkdna.report.plotting.theme import MARKERS, SPARE_LINES, method_line, method_marker
@@ -169,8 +169,11 @@ def markers(several: Iterable[Series]) -> dict[Series, str]:
 
 
 def lines(several: Iterable[Series]) -> dict[Series, str]:
-    """Line of each series: for the first series of a method that of the method, else a spare one."""
+    """Line of each series: for the first series of a method that of the method, else a spare one; solid if alone."""
     spare = cycle(SPARE_LINES)
+    several = list(several)
+    if len(several) == 1:  # nothing to tell apart, and a dotted line is the easiest condition
+        return {several[0]: "solid"}
     styles: dict[Series, str] = {}
     for series in several:
         first = series.method not in {other.method for other in styles}
@@ -192,10 +195,18 @@ def series_keys(several: Iterable[Series]) -> list[Key]:
 
 
 def level_keys(tags: Iterable[str]) -> list[Key]:
-    """Entries of the legend for the levels, weak to strong; one per color."""
-    names = {palette.level_color(tag): full_level_label(tag) for tag in sorted(set(tags), key=_place)}
-    return [Key(label=label, color=name, marker="circle") for name, label in names.items()]
+    """Entries of the legend for the levels, weak to strong; one per color, which names all its number formats."""
+    names: dict[str, list[str]] = {}
+    for tag in sorted(set(tags), key=_place):
+        own = names.setdefault(palette.level_color(tag), [])
+        if series_of(tag).kind != "format":
+            own.clear()  # N:M sparsity comes before the share that it prunes, which is the better name
+        own.append(full_level_label(tag))
+    return [
+        Key(label=", ".join(dict.fromkeys(labels)), color=color, marker="circle") for color, labels in names.items()
+    ]
 
 
 def _place(tag: str) -> tuple:
-    return (*series_of(tag).order[:1], series_of(tag).kind, strength(tag))
+    kind = series_of(tag).kind
+    return (*series_of(tag).order[:1], "" if kind in PRUNING else kind, strength(tag), kind, tag)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from junkdna.analysis.series import series_of, strength
 from junkdna.report.plotting import curves, palette, series, views
 from junkdna.report.plotting.drawing import Mark
+from junkdna.study.methods import METHODS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +28,9 @@ def label(tag: str, several: bool) -> str:
     """A short name of a level, with its method if the figure has several."""
     if tag == "dense":
         return "dense"
-    return series.compression_label(tag).split(",")[0] if several else series.level_label(tag)
+    level, item = series.level_label(tag), series_of(tag)
+    named = several and item.method != "nm"  # `2 of 4 kept` says what it is
+    return f"{METHODS[item.method].label} {level}" if named else level
 
 
 def point(panel: int, row: dict, view: str, name: str, marker: str, **place: object) -> list[Mark]:

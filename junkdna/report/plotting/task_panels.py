@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROW_IN, GAP = 0.135, 1.2  # height of a strand, and space between conditions in strands
+NAME_IN, NAME_CHARACTERS = 0.17, 30  # height of a line of a name, and its length
 HUMAN_GAP = difficulty.HUMAN_GAP_BY_HUMAN
 KINDS = {
     "choice": "multiple choice",
@@ -57,7 +59,8 @@ def build(groups: Sequence[Group], named: Conditions) -> Built:
             shown = rows.drop_nulls([measure, "retention"]) if measure else rows
             order = _rows(shown, named, measure, several)
             for view in ("score", "retention"):
-                panel = _panel(shown, order, view, _title(name, view, measure), every)
+                harder = "harder ↓ within a kind" if kinds_differ(shown) and not measure else "harder ↓"
+                panel = _panel(shown, order, view, _title(name, view, measure), every, harder)
                 marks += _marks(len(panels), shown, named, order, view)
                 marks += _labels(len(panels), panel, order, several) if view == "retention" else []
                 panels.append(panel)
@@ -83,7 +86,8 @@ def _rows(rows: pl.DataFrame, named: Conditions, measure: str, several: bool) ->
         shown = [tag for tag in tags(rows) if tag in own]
         at |= {(key, tag): y + step for step, tag in enumerate(shown)}
         title = row["title"] if titles.count(row["title"]) == 1 else two_lines(named.of[key])
-        names.append((y + (len(shown) - 1) / 2, f"{title}\n{_measured(row, measure, kinds)}"))
+        lines = "\n".join(fill(part, NAME_CHARACTERS) for part in title.split("\n"))
+        names.append((y + (len(shown) - 1) / 2, f"{lines}\n{_measured(row, measure, kinds)}"))
         y += len(shown) - 1 + GAP + 1
         dividers.append(y - GAP / 2 - 0.5)
     return Rows(at, tuple(names), tuple(dividers[:-1]), y - GAP)
@@ -105,17 +109,17 @@ def _measured(row: dict, measure: str, kinds: bool) -> str:
     )
 
 
-def _panel(rows: pl.DataFrame, order: Rows, view: str, title: str, every: pl.DataFrame) -> Panel:
+def _panel(rows: pl.DataFrame, order: Rows, view: str, title: str, every: pl.DataFrame, harder: str) -> Panel:
     low, high = views.limits(every if view == "retention" else rows, view)
     axis_label = views.axis_label(view, rows).replace("\n", " ")
     names = order.names if view == "score" else tuple((y, "") for y, _ in order.names)
     return Panel(
         title=title,
         x=Axis(label=axis_label, limits=(low, high), ticks=ticks.round_ticks(low, high, 5)),
-        y=Axis(label="harder ↓" if view == "score" else "", limits=(order.end - 0.3, -0.7), ticks=names),
+        y=Axis(label=harder if view == "score" and len(names) > 1 else "", limits=(order.end - 0.3, -0.7), ticks=names),
         values="x",
         dividers=order.dividers,
-        height_in=max(ROW_IN * (order.end + 0.4), 0.34 * len(order.names)),
+        height_in=max(ROW_IN * (order.end + 0.4), sum(NAME_IN * (name.count("\n") + 1) for _, name in order.names)),
     )
 
 

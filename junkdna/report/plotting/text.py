@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from junkdna.analysis.series import natural
+from junkdna.analysis.series import natural, series_of
 from junkdna.report.plotting.theme import INTERVAL
+from junkdna.study.cell import parse_compression
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,12 +82,22 @@ def facts(rows: pl.DataFrame, mark: str) -> str:
         f"n = {span(rows['n_examples'])} examples; {span(seeds)} {'seed' if seeds.max() == 1 else 'seeds'}. "
         f"{_spread(rows, mark)}"
     )
-    pruned = 100 * rows["sparsity"].filter(rows["sparsity"] > 0)
-    text += f" Sparsity: {span(pruned, '{:g}')} %." if len(pruned) else ""
+    text += "".join(f" {sentence}" for sentence in amounts(rows))
     cut = rows["truncated"].drop_nulls()
     if len(cut) and cut.max() > 0:
         text += f" Texts truncated at the length limit: up to {100 * cut.max():.1f} % per condition."
     return text
+
+
+def amounts(rows: pl.DataFrame) -> list[str]:
+    """Caption sentences: the ranges of sparsities, bits and ranks."""
+    pruned = 100 * rows["sparsity"].filter(rows["sparsity"] > 0)
+    found = [f"Sparsity: {span(pruned, '{:g}')} %."] if len(pruned) else []
+    kinds = {tag: item.kind for tag in rows["compression"].unique() if (item := series_of(tag))}
+    for kind, name in (("bits", "Bits"), ("rank", "Rank, share of the full one")):
+        levels = [parse_compression(tag).value for tag in kinds if kinds[tag] == kind]
+        found += [f"{name}: {span(levels, '{:g}')}."] if levels else []
+    return found
 
 
 BASELINES = {

@@ -40,11 +40,40 @@ def test_divergence_is_in_nats():
 
 def test_bits_have_an_axis_of_their_own():
     drawing = behavior.marks(table(compressions=("rtn-8bit", "rtn-3bit")), "x", "flips")
-    assert [name.split(", ")[-1] for name in titles(drawing)[:2]] == ["smallest weights pruned (magnitude)", "RTN"]
+    assert titles(drawing) == ["A, pruned", "A, quantized", "B, pruned", "B, quantized"]
     axis = drawing.panels[1].x
     assert axis.label == "bits per weight"
     assert [text for _, text in axis.ticks] == ["8", "3"]
-    assert [mark.color for mark in points(drawing, 1, series="broken")] == ["bits-8", "bits-3"]
+    assert [mark.color for mark in points(drawing, 1, series="broken rtn")] == ["bits-8", "bits-3"]
+
+
+def test_methods_share_a_panel_and_differ_by_marker():
+    rows = table(methods=("magnitude", "random"))
+    drawing = behavior.marks(rows, "x", "flips")
+    assert titles(drawing) == ["A", "B"]
+    found = {name: points(drawing, 0, series=f"broken {name}") for name in ("magnitude", "random")}
+    for name, marks in found.items():
+        expected = rows.filter(task="a", method=name).sort("sparsity")["broken"]
+        assert [mark.y for mark in marks] == pytest.approx([0, *(100 * expected)])
+    assert [marks[1].marker for marks in found.values()] == ["circle", "triangle"]
+    assert found["magnitude"][1].shift == -found["random"][1].shift != 0
+    assert {"smallest weights pruned (magnitude)", "random weights pruned"} <= set(legend(drawing))
+
+
+def test_number_formats_are_places_on_the_axis_of_bits():
+    drawing = behavior.marks(table(levels=(), compressions=("rtn-nf4", "rtn-fp8", "rtn-4bit")), "x", "kl")
+    axis = drawing.panels[0].x
+    assert axis.label == "bits per weight, or number format"
+    assert [text for _, text in axis.ticks] == ["4", "FP8", "NF4"]
+    assert {mark.series: mark.x for mark in points(drawing, 0)} == {
+        "kl_divergence rtn": 0, "kl_divergence rtn fp8": 1, "kl_divergence rtn nf4": 2,
+    }  # fmt: skip
+
+
+def test_the_caption_says_the_baseline_and_the_range_of_levels():
+    caption = behavior.marks(table(compressions=("rtn-8bit", "rtn-3bit", "svd-rank0.5")), "x", "flips").caption
+    for part in ("Baseline: the dense model", "n = 400 examples", "Sparsity: 30 to 60 %.", "Bits: 3 to 8.", "0.5."):
+        assert part in caption
 
 
 def test_modes_have_panels_with_their_markers():
@@ -62,6 +91,7 @@ def test_an_undefined_number_is_a_gap_and_two_seeds_have_no_interval():
     assert [mark.x for mark in points(drawing, 0, series="broken")] == pytest.approx([0, 60])
     assert {mark.low for mark in points(drawing, 0)} == {None}
     assert "two seeds" in drawing.caption
+    assert "Bars" not in drawing.caption
 
 
 def test_nothing_compressed_says_so():

@@ -44,14 +44,26 @@ def test_pruning_is_warm_and_bits_and_ranks_have_ramps_of_their_own():
     assert colors == {"ink", "pruned", "bits", "rank"}
 
 
-def test_each_number_format_is_a_line_from_dense_with_its_name():
+def test_each_number_format_is_a_point_with_its_name_and_no_line():
     table = one(methods=(), compressions=("rtn-4bit", "rtn-nvfp4", "rtn-mxfp4", "rtn-fp8"))
     drawing = budget.marks(table, "x", "retention")
     for name, bits in (("rtn nvfp4", 4.5), ("rtn mxfp4", 4.25), ("rtn fp8", 8), ("rtn", 4.15625)):
-        assert [mark.x for mark in points(drawing, 0, series=name)] == pytest.approx([16, bits])
+        (own,) = points(drawing, 0, series=name)
+        assert (own.x, own.shift) == (pytest.approx(bits), 0)
+    lines = {key.label: key.line for keys in drawing.keys for key in keys}
+    assert {lines[name] for name in ("RTN", "RTN FP8", "RTN NVFP4", "RTN MXFP4")} == {""}
     assert {"RTN", "RTN FP8", "RTN NVFP4", "RTN MXFP4"} <= set(legend(drawing))
     colors = {mark.color for mark in points(drawing, 0, series="rtn nvfp4")}
-    assert colors == {"ink", "bits-4.5"}
+    assert colors == {"bits-4.5"}
+
+
+def test_only_series_that_share_a_position_are_moved_apart():
+    """A shift on an axis of bits looks like other bits."""
+    table = one(levels=(0.3, 0.6), compressions=("rtn-3bit", "rtn-4bit", "gptq-3bit", "gptq-4bit"))
+    drawing = budget.marks(table, "x", "retention")
+    shifts = {name: {mark.shift for mark in points(drawing, 0, series=name)[1:]} for name in ("magnitude", "rtn")}
+    assert shifts["magnitude"] == {0}
+    assert shifts["rtn"] == {-mark.shift for mark in points(drawing, 0, series="gptq")[1:]} != {0}
 
 
 def test_the_axis_falls_from_dense_and_halves_in_equal_steps():

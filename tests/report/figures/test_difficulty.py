@@ -355,9 +355,42 @@ def test_twelve_tasks_with_long_titles_and_two_models_keep_their_whole_names():
     conditions = [c for m in ("a-model-with-a-long-name-135M", "b") for c in tasks(people, model=m, n_seeds=1)]
     drawing = difficulty.marks(drops_table(conditions), "x")
     assert len(drawing.panels) == 8
-    names = {name.split("\n")[0] for _, name in drawing.panels[0].y.ticks}
+    names = {" ".join(name.split("\n")[:-1]) for _, name in drawing.panels[0].y.ticks}
     assert names == {f"Task {name}" for name in people}
+    assert max(len(line) for _, name in drawing.panels[0].y.ticks for line in name.split("\n")) <= 30
     fig = render.draw(drawing)
     assert outside(fig) == []
     boxes = [text.get_window_extent() for text in fig.axes[0].get_yticklabels()]
     assert not any(a.overlaps(b) for a, b in itertools.pairwise(sorted(boxes, key=lambda box: box.y0)))
+
+
+def test_no_arrow_says_harder_across_kinds_of_answers():
+    """Rows are ordered by kind first, so difficulty rises only within a kind."""
+    mixed = [*tasks({"r": None}, kind="generate", metric="exact_match"), *tasks({"p": None, "q": None})]
+    assert difficulty.marks(drops_table(mixed), "x").panels[0].y.label == "harder ↓ within a kind"
+    one = difficulty.marks(drops_table(tasks({"p": None})[:1]), "x").panels[0]
+    assert one.y.label == ""
+
+
+def test_the_arrow_of_rows_is_level_and_above_their_names():
+    fig = render.draw(difficulty.marks(drops_table(tasks({"p": None, "q": None})), "x"))
+    (arrow,) = [text for text in fig.axes[0].texts if text.get_text() == "harder ↓"]
+    assert arrow.get_rotation() == 0
+    assert fig.axes[0].get_ylabel() == ""
+
+
+def test_number_formats_of_a_method_share_panels():
+    formats = ("rtn-4bit", "rtn-nf4", "rtn-fp8", "gptq-4bit", "gptq-nf4", "gptq-mxfp4")
+    table = drops_table(knob("options", [2, 3], levels=(0.3, 0.5, 0.9), compressions=formats))
+    drawing = difficulty.marks(table, "x")
+    assert [panel.title for panel in drawing.panels[::2]] == [
+        "smallest weights pruned (magnitude): score", "GPTQ: score", "RTN: score",
+    ]  # fmt: skip
+    labels = {mark.label for mark in of_kind(drawing, 5, "label")}
+    assert labels == {"RTN 4 bits", "RTN NF4", "RTN FP8"}
+
+
+def test_levels_of_n_m_sparsity_are_named_by_what_is_kept():
+    conditions = knob("options", [2, 3], levels=(0.5,), compressions=("nm-keep2of4", "nm-keep4of8"))
+    labels = {mark.label for mark in of_kind(difficulty.marks(drops_table(conditions), "x"), 1, "label")}
+    assert labels == {"magnitude 50 %", "2 of 4 kept", "4 of 8 kept"}

@@ -153,3 +153,47 @@ def test_thirty_percent_has_one_color_in_every_figure(drops):
             for mark in draw.drawing_of(drops, name).marks:
                 if mark.kind == "point" and "30 %" in mark.label.split(":")[0]:
                     assert palette.color(mark.color) in ("#cc7018", palette.color("muted")), (name, mark)
+
+
+def test_no_name_of_a_level_stands_on_the_rule_of_dense():
+    """The rule would look like a minus sign in front of it."""
+    table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.7, levels=(0.1, 0.2, 0.3, 0.9))])
+    on_rule = table.with_columns(
+        retention=pl.col("sparsity").replace_strict({0.1: 1.001, 0.2: 0.999, 0.3: 0.99}, default=pl.col("retention"))
+    )
+    for rows in (table, on_rule):
+        places = sorted(mark.y for mark in of_kind(headline.marks(rows), 0, "label"))
+        assert len(places) == 4
+        assert min(map(abs, places)) > 0.02
+        assert min(b - a for a, b in itertools.pairwise(places)) > 0.04
+
+
+@pytest.mark.parametrize(("view", "column"), [("percent", "relative_score"), ("score", "score")])
+def test_the_other_views_hold_the_tables_numbers_with_the_rules_of_each_condition(view, column):
+    conditions = [
+        Condition(t, "", t.upper(), 1 / n, d, 0.5, levels=(0.3, 0.6)) for t, n, d in (("a", 2, 0.9), ("b", 4, 0.5))
+    ]
+    table = drops_table(conditions)
+    drawing = headline.marks(table, view)
+    own = table.filter(pl.col("method") == "magnitude")
+    drawn = {(mark.x, mark.y, mark.low, mark.high) for mark in points(drawing, 0)}
+    assert drawn == set(own.select("difficulty", column, f"{column}_low", f"{column}_high").rows())
+    dense = table.filter(pl.col("method") == "dense")
+    rules = {
+        (mark.series, round((mark.low + mark.high) / 2, 9), mark.y) for mark in of_kind(drawing, 0, "rule") if mark.low
+    }
+    base = {"percent": 100 * dense["chance"] / dense["score"], "score": dense["chance"]}[view]
+    expected = {("baseline", round(x, 9), y) for x, y in zip(dense["difficulty"], base, strict=True)}
+    if view == "score":
+        expected |= {("dense", round(x, 9), y) for x, y in dense.select("difficulty", "score").rows()}
+    assert rules == expected
+    assert [mark.y for mark in of_kind(drawing, 0, "rule") if mark.low is None] == [100] * (view == "percent")
+    low, high = drawing.panels[0].y.limits
+    assert low < high
+    assert not outside(render.draw(drawing))
+
+
+def test_every_view_says_if_there_is_nothing_to_show(drops):
+    empty = drops.filter(pl.col("method") != "magnitude")
+    for view in headline.FIGURE.views:
+        assert "Nothing to show" in headline.marks(empty, view).panels[0].message

@@ -206,6 +206,15 @@ def test_the_view_switch_changes_all_figures_that_have_the_view(opened):
     assert page.locator("[data-to=score][aria-pressed=false]").count() == 0
     for figure in page.locator(".fx").all():
         assert figure.locator(".view:visible").count() == 1
+        title, view = figure.locator(".ftitle").inner_text(), figure.locator(".view:visible").get_attribute("data-view")
+        assert title.startswith("Score") or view != "score"
+    page.locator("[data-to=retention]").first.click()
+    assert page.locator("#figure-headline .view:visible").get_attribute("data-view") == "lost"
+    page.locator("#figure-headline [data-to=percent]").click()
+    page.locator("#figure-headline [data-to=lost]").click()
+    assert (
+        page.locator(".view[data-view=retention]:visible").count() == page.locator(".view[data-view=retention]").count()
+    )
 
 
 def test_the_legend_switches_marks_off_and_on(opened):

@@ -199,3 +199,10 @@ def test_each_external_checkpoint_is_a_series_alone():
     ]
     assert series.compression_label(tags[1]) == "external half"
     assert series.shared_options(all_of("external-from-half", "external-from-other")) == []
+
+
+def test_levels_in_the_legend_go_from_weak_to_strong_across_sparsity_and_n_m():
+    tags = ["magnitude-0.3", "nm-keep1of4", "nm-keep2of4", "magnitude-0.5", "rtn-nf4", "rtn-nvfp4", "rtn-4bit"]
+    keys = series.level_keys(tags)
+    assert [key.label for key in keys] == ["30 % pruned", "50 % pruned", "1 of 4 kept", "4 bits", "NF4, NVFP4"]
+    assert len({key.color for key in keys}) == len(keys)

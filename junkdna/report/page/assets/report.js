@@ -137,11 +137,12 @@ function glide(from, to) {
     now.forEach((e, j) => { const [x, y] = place(old[j]), [u, w] = place(e); if (x !== u || y !== w) e.animate([{transform: `translate(${x}px,${y}px)`}, {transform: `translate(${u}px,${w}px)`}], {duration: 450, easing: 'ease-in-out'}); });
   });
 }
+const kin = name => name === 'lost' ? 'retention' : name; // the share lost is 1 - retention
 function setView(name) {
   hideTip();
   figures.forEach(f => {
-    const vs = views(f), to = vs.find(v => v.dataset.view === name), from = vs.find(v => !v.hidden); if (!to || to === from) return;
-    to.hidden = false; glide(from, to); from.hidden = true; $$('[data-to]', f).forEach(b => b.setAttribute('aria-pressed', b.dataset.to === name));
+    const vs = views(f), to = vs.find(v => kin(v.dataset.view) === kin(name)), from = vs.find(v => !v.hidden); if (!to || to === from) return;
+    to.hidden = false; $('.ftitle', f).textContent = to.dataset.title; glide(from, to); from.hidden = true; $$('[data-to]', f).forEach(b => b.setAttribute('aria-pressed', kin(b.dataset.to) === kin(name)));
   });
 }
 figures.forEach(f => {
