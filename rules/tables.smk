@@ -26,7 +26,7 @@ rule analyze:
     output:
         expand(
             f"{FOLDER}/tables/{{table}}.{{format}}",
-            table=[*paths.TABLES, "reproduction"],
+            table=[*paths.TABLES, "reproduction", "layers", "matched", "margins"],
             format=["parquet", "csv"],
         ),
     log:

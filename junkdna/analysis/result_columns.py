@@ -16,6 +16,8 @@ from junkdna.analysis.columns import (
     Table,
 )  # fmt: skip
 
+from junkdna.analysis.detail_columns import LAYERS, MARGINS, MATCHED
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -237,6 +239,9 @@ RESULTS: dict[str, Table] = {
     "behavior": BEHAVIOR,
     "difficulty": DIFFICULTY,
     "reproduction": REPRODUCTION,
+    "layers": LAYERS,
+    "matched": MATCHED,
+    "margins": MARGINS,
 }
 
 

@@ -10,6 +10,9 @@ from junkdna.analysis.cell_answers import Bins, CellAnswers
 from junkdna.analysis.claims_table import claims
 from junkdna.analysis.difficulty_table import difficulty_table
 from junkdna.analysis.drops import drops
+from junkdna.analysis.layers import layers
+from junkdna.analysis.margins import margins
+from junkdna.analysis.matched import matched
 from junkdna.analysis.published_overlay import reproduction
 from junkdna.analysis.scores import Scores
 from junkdna.study.study import Resolved
@@ -37,4 +40,7 @@ def tables_of(
         "behavior": behavior(resolved, cells, scores),
         "difficulty": difficulty_table(resolved, cells, scores, partial),
         "reproduction": reproduction(compared),
+        "layers": layers(resolved, cells),
+        "matched": matched(resolved, cells, compared, scores, partial),
+        "margins": margins(cells, compared),
     }

@@ -52,7 +52,7 @@ def behavior_table(drops: pl.DataFrame) -> pl.DataFrame:
 def write_inputs(folder: Path, drops: pl.DataFrame, claims: pl.DataFrame, study: object = None) -> tuple[Path, Path]:
     """Write every table below `folder` and the study beside them; return the folder of tables and the study's file."""
     found = {"drops": drops, "claims": claims, "cells": cells_table(drops), "behavior": behavior_table(drops)}
-    found["difficulty"] = other_tables.difficulty(drops).clear()
+    found |= {"difficulty": other_tables.difficulty(drops).clear(), **other_tables.details(drops)}
     for name, table in found.items():
         write_frame(table, folder / f"tables/{name}.parquet")
         flat = [column for column, kind in table.schema.items() if kind.is_nested()]

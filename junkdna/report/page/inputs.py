@@ -29,6 +29,9 @@ class Inputs:
     claims: pl.DataFrame
     behavior: pl.DataFrame
     difficulty: pl.DataFrame
+    layers: pl.DataFrame
+    matched: pl.DataFrame
+    margins: pl.DataFrame
     document: dict
     tables: Path
     study_file: Path
@@ -90,7 +93,7 @@ def read_inputs(tables: Path, study_file: Path, texts: bool = False) -> Inputs:
     )  # fmt: skip
 
 
-TABLES = ("cells", "claims", "behavior", "difficulty")
+TABLES = ("cells", "claims", "behavior", "difficulty", "layers", "matched", "margins")
 
 
 def _document(path: Path) -> dict:
