@@ -14,8 +14,8 @@ from junkdna.analysis.columns import (
 
 LAYERS = Table(
     "results/studies/NAME/tables/layers.parquet and layers.csv",
-    "one per model, compression, seed and matrix in its scope, in the order of the model. Cells of one compressed model "
-    "share their rows",
+    "one per model, compression, seed and matrix in its scope, in the order of the model. Cells of one compressed "
+    "model share their rows",
     (
         Column("model", TEXT, "", "Name of the model in the study."),
         Column("method", TEXT, "", "Name of the method."),
@@ -71,7 +71,7 @@ MATCHED = Table(
         Column("mean_loss", NUMBER, "retention", "Mean of 1 - `retention` over both conditions."),
         Column("mean_loss_low", NUMBER, "retention", f"Lower 95 % limit of `mean_loss`. {_LIMITS}"),
         Column("mean_loss_high", NUMBER, "retention", f"Upper 95 % limit of `mean_loss`. {_LIMITS}"),
-        Column("extra_loss", NUMBER, "retention", "1 - `retention` of the hardest minus that of the easiest condition."),
+        Column("extra_loss", NUMBER, "retention", "1 - `retention` of the hardest minus that of the easiest."),
         Column("extra_loss_low", NUMBER, "retention", f"Lower 95 % limit of `extra_loss`. {_LIMITS}"),
         Column("extra_loss_high", NUMBER, "retention", f"Upper 95 % limit of `extra_loss`. {_LIMITS}"),
     ),

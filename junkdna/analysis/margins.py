@@ -69,8 +69,8 @@ def _examples(cell: Cell) -> pl.DataFrame | None:
     if not Path(cell.path).is_file():
         return None
     table = examples_of(cell, NEEDED)
-    usable = not table["margin"].null_count() and table["correct"].is_in([0, 1]).all()
-    return table if usable and table.height else None
+    decided = table.filter(pl.col("margin").is_not_null() & ((pl.col("correct") == 0) | (pl.col("correct") == 1)))
+    return table if decided.height == table.height > 0 else None
 
 
 def _order(task: str, ids: Sequence[str]) -> list[int]:

@@ -15,7 +15,6 @@ from junkdna.analysis.columns import (
     Column,
     Table,
 )  # fmt: skip
-
 from junkdna.analysis.detail_columns import LAYERS, MARGINS, MATCHED
 
 if TYPE_CHECKING:

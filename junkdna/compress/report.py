@@ -65,9 +65,9 @@ def layer_report(
 ) -> LayerReport:
     """The report on one matrix, from its (out, in) `weight` before compression and the `result`; runs `check_achieved`.
 
-    `level` is that of the matrix, by default that of the compression. `gram` is that of the layer's inputs, if known. Sparsity is counted from the mask. Rank and bits
-    are those of the level. Effective bits of an external compression are those that the study states, else those of its
-    mask.
+    `level` is that of the matrix, by default that of the compression. `gram` is that of the layer's inputs, if known.
+    Sparsity is counted from the mask. Rank and bits are those of the level. Effective bits of an external compression
+    are those that the study states, else those of its mask.
     """
     rows, inputs = weight.shape
     for tensor in result:

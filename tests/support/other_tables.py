@@ -127,11 +127,17 @@ def layers(drops: pl.DataFrame, blocks: int = 3) -> pl.DataFrame:
 def matched(drops: pl.DataFrame) -> pl.DataFrame:
     """The pair of the easiest and the hardest condition, with limits 0.1 to both sides."""
     rows = []
-    for (experiment,), own in drops.filter(pl.col("transfer") == "none").partition_by("experiment", as_dict=True).items():
+    for (experiment,), own in (
+        drops.filter(pl.col("transfer") == "none").partition_by("experiment", as_dict=True).items()
+    ):
         for easy, hard in matched_table._pairs(own.filter(pl.col("method") != "dense").drop_nulls("retention")):
             kept = easy["retention"], hard["retention"]
             values = {"mean_loss": 1 - sum(kept) / 2, "extra_loss": kept[0] - kept[1]}
-            ends = {f"{name}{end}": value + by for name, value in values.items() for end, by in (("_low", -0.1), ("_high", 0.1))}
+            ends = {
+                f"{name}{end}": value + by
+                for name, value in values.items()
+                for end, by in (("_low", -0.1), ("_high", 0.1))
+            }
             rows.append({"experiment": experiment, **matched_table._names(easy, hard), **values, **ends})
     return pl.DataFrame(rows, matched_table.SCHEMA)
 

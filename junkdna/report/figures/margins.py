@@ -16,7 +16,7 @@ from junkdna.report.plotting.conditions import plain_label, two_lines
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 FIGURE = Figure(
     label="Margins of the right answer, dense against compressed",
