@@ -24,18 +24,18 @@ FIGURE = Figure(
     "The margin is the deciding score of the right answer minus the highest other score, in the unit of the task's "
     "scores; above 0 the answer is right. Right of the vertical line the dense model is right, above the horizontal "
     "line the compressed one: answers at the lower right broke, those at the upper left were fixed. The counts are "
-    "of all examples. Answers with a dense margin near 0 were nearly undecided before. Dots on the diagonal kept "
+    "those of all examples. Answers with a dense margin near 0 were nearly undecided before. Dots on the diagonal kept "
     "their margin.",
     order=9,
     per="study",
     table="margins",
 )
 CONDITIONS = 30
-STYLES = {  # change -> kind of mark, color, marker, words, corner: x from the left, y from the bottom, anchor
-    "wrong": ("run", "muted", "", "wrong both times", (0.02, 0.05, "start")),
-    "right": ("run", "muted", "", "right both times", (0.98, 0.95, "end")),
-    "broken": ("point", "bad", "triangle_down", "broken", (0.98, 0.05, "end")),
-    "fixed": ("point", "good", "triangle", "fixed", (0.02, 0.95, "start")),
+STYLES = {  # change -> kind of mark, color, marker
+    "wrong": ("run", "muted", ""),
+    "right": ("run", "muted", ""),
+    "broken": ("point", "bad", "triangle_down"),
+    "fixed": ("point", "good", "triangle"),
 }
 CONDITION = ("model", "task", "knobs", "protocol", "transfer")
 
@@ -51,7 +51,7 @@ def marks(margins: pl.DataFrame) -> Drawing:
     groups = _ordered(rows)
     drawn = [mark for at, group in enumerate(groups[:CONDITIONS]) for mark in _marks(at, group)]
     panels = [_panel(group, at) for at, group in enumerate(groups[:CONDITIONS])]
-    points = [Key(label=words, color=color, marker=marker) for _, color, marker, words, _ in STYLES.values() if marker]
+    points = [Key(label=name, color=color, marker=marker) for name, (_, color, marker) in STYLES.items() if marker]
     keys = [*points, Key(label="right or wrong both times", color="muted", marker="circle")]
     return Drawing(
         title=FIGURE.label,
@@ -92,7 +92,7 @@ def _order(row: dict) -> tuple:
 
 
 def _marks(at: int, rows: pl.DataFrame) -> Iterator[Mark]:
-    """Dots, those that kept their verdict first; lines at 0 and along the diagonal; counts in the corners."""
+    """Lines at 0 and along the diagonal, then dots, those that kept their verdict first."""
     low, high = _limits(rows)
     line = {"color": "ink", "line": "solid"}
     yield Mark(panel=at, kind="rule", series="undecided", y=0.0, label="margin 0", **line)
@@ -101,22 +101,12 @@ def _marks(at: int, rows: pl.DataFrame) -> Iterator[Mark]:
         for end in zip(x, y, strict=True):
             yield Mark(panel=at, kind="point", series=series_name, x=end[0], y=end[1], **style)
     own = rows.sort("change", maintain_order=True)
-    for change, (kind, color, marker, words, _) in STYLES.items():
+    for change, (kind, color, marker) in STYLES.items():
         for row in own.filter(pl.col("change") == change).iter_rows(named=True):
-            said = f"{row['id']}, {words}: margin dense {_number(row['dense_margin'])}, compressed "
+            said = f"{row['id']}, {change}: margin dense {_number(row['dense_margin'])}, compressed "
             label = said + _number(row["margin"]) if kind == "point" else ""
             where = {"x": row["dense_margin"], "y": row["margin"], "label": label}
             yield Mark(panel=at, kind=kind, series=change, color=color, marker=marker, **where)
-    yield from _counts(at, rows, low, high)
-
-
-def _counts(at: int, rows: pl.DataFrame, low: float, high: float) -> Iterator[Mark]:
-    known = dict(rows.select("change", "n_change").unique().rows())
-    for change, (_, color, _, words, (x, y, anchor)) in STYLES.items():
-        where = {"x": low + x * (high - low), "y": low + y * (high - low), "anchor": anchor}
-        yield Mark(
-            panel=at, kind="label", series=change, label=f"{words}: {known.get(change, 0):,}", color=color, **where
-        )
 
 
 def _number(value: float) -> str:
@@ -133,9 +123,11 @@ def _limits(rows: pl.DataFrame) -> tuple[float, float]:
 def _panel(rows: pl.DataFrame, at: int) -> Panel:
     limits = _limits(rows)
     row = rows.row(0, named=True)
-    label = row["label"] or row["task"]
+    label = two_lines(plain_label(row | {"label": row["label"] or row["task"]}))
+    known = dict(rows.select("change", "n_change").unique().rows())
+    counts = f"{known.get('broken', 0):,} broken, {known.get('fixed', 0):,} fixed"
     return Panel(
-        title=two_lines(plain_label(row | {"label": label})),
+        title=f"{label}\n{counts}",
         x=Axis(label="margin, dense model", limits=limits, ticks=ticks.round_ticks(*limits, 5)),
         y=Axis(
             label="margin, compressed model" if at % 3 == 0 else "", limits=limits, ticks=ticks.round_ticks(*limits, 5)

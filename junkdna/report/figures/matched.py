@@ -35,6 +35,7 @@ FIGURE = Figure(
     views=("loss", "bits"),
 )
 TITLES = {"loss": "at matched mean loss", "bits": "at matched bits"}
+REACH = 1.0  # of the intervals, which are what this figure is about, beyond the points
 Y_LABEL = "extra share lost,\nhard minus easy"
 
 
@@ -104,7 +105,7 @@ def _interval(row: dict, name: str) -> str:
 def _panel(rows: pl.DataFrame, drawn: Sequence[Mark], every: pl.DataFrame, view: str) -> Panel:
     """A panel with the limits of all panels."""
     points = [mark for mark in drawn if mark.kind == "point"]
-    y = ticks.within([-0.05, 0.1, *(mark.y for mark in points)], ends(points, "y"))
+    y = ticks.within([-0.05, 0.1, *(mark.y for mark in points)], ends(points, "y"), REACH)
     first = rows.row(0, named=True)
     models = [first["model"]] if every["model"].n_unique() > 1 else []
     sides = [first[f"{side}_label"].removesuffix(f" ({first['model']})") for side in ("hard", "easy")]
