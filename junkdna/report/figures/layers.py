@@ -137,7 +137,7 @@ def _panel(
 
 def _nothing(view: str) -> Panel:
     empty = Axis(label="", limits=(0.0, 1.0), ticks=())
-    why = "nothing is pruned in a block" if view == "sparsity" else "no matrix in a block is compressed"
+    why = f"no matrix in a block is known to be {'pruned' if view == 'sparsity' else 'compressed'}"
     return Panel(title="", x=empty, y=empty, message=why, height_in=1.2)
 
 
