@@ -19,7 +19,7 @@ BANNED = re.compile(r"supported|proves|confirms", re.IGNORECASE)
 MODES = ("none", "dense", "sparse")
 
 
-OF_STUDY = [name for name, figure in catalog.FIGURES.items() if figure.per == "study"]
+OF_STUDY = [stem for figure in catalog.FIGURES.values() if figure.per == "study" for stem in figure.stems()]
 
 
 def views(stem: str) -> list[str]:

@@ -119,8 +119,10 @@ def layers(drops: pl.DataFrame, blocks: int = 3) -> pl.DataFrame:
             error = min(1.0, (row["sparsity"] or 0.1) + 0.02 * position)
             known = {"matrix": f"{block}.{kind}", "position": position, "block": block, "kind": kind}
             measured = {"weight_error": error, "effective_bits": 8.0, "left_dense": False, "head": ""}
-            measured |= {"output_error": error / 2} if row["method"] == "rtn" else {"sparsity": row["sparsity"]}
-            rows.append(row | known | measured | ({} if row["method"] == "rtn" else {"sparsity": row["sparsity"]}))
+            quantized = row["method"] == "rtn"
+            sparsity = None if quantized else min(1.0, row["sparsity"] + 0.01 * position)
+            measured |= {"output_error": error / 2 if quantized else None, "sparsity": sparsity}
+            rows.append(row | known | measured)
     return pl.DataFrame([{name: row.get(name) for name in layers_table.SCHEMA} for row in rows], layers_table.SCHEMA)
 
 

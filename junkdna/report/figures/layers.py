@@ -21,7 +21,8 @@ FIGURE = Figure(
     "norm of what changed over that of the matrix: 0 if nothing changed, 1 if everything became 0. Dashed, for "
     "methods that collect the gram matrix of a layer's inputs: relative error of the layer's outputs on the "
     "calibration tokens, with the inputs that the method saw. An error is that of one matrix and says nothing about "
-    "the answers by itself. Second figure (sparsity): share of the weights of each matrix that is pruned.",
+    "the answers by itself. Second figure (sparsity): share of the weights of each matrix that is pruned, for methods "
+    "that do not prune the same share of all.",
     order=8,
     per="study",
     table="layers",
@@ -35,6 +36,8 @@ LINES = {  # view -> (column, factor, words, line)
 }
 MARKERS = {"weight_error": "circle", "output_error": "ring", "sparsity": "circle"}
 CROWDED = 12  # blocks with a tick each
+EVEN = 0.005  # difference of sparsities that only rounds the level: one weight of a row of 200
+MOST_COLUMNS = 3
 
 
 class Place(NamedTuple):
@@ -52,15 +55,16 @@ def marks(layers: pl.DataFrame, view: str) -> Drawing:
     why.
     """
     rows = layers.filter(pl.col("block").is_not_null())
-    several = [item for item in series.present(rows) if item.kind != "band"]
-    several = [item for item in several if view == "errors" or _prunes(series.select(rows, [item]), item)]
+    present = [item for item in series.present(rows) if item.kind != "band"]
+    several = [item for item in present if view == "errors" or _varies(series.select(rows, [item]))]
     tags = {tag for item in several for tag in series.pick(series.select(rows, [item])["compression"])}
+    even = [item for item in present if item not in several and item.kind in PRUNING]
     rows = rows.filter(pl.col("compression").is_in(sorted(tags)))
     places = _places(rows, several)
     means = _means(rows)
     drawn = [mark for at, place in enumerate(places) for mark in _marks(at, means, place, view)]
     y = _limits(drawn, view)
-    columns = len(several) if len(several) in (2, 3) else curves.COLUMNS.get(len(places), 3)
+    columns = len(several) if 1 < len(several) <= MOST_COLUMNS else curves.COLUMNS.get(len(places), MOST_COLUMNS)
     panels = [_panel(place, rows, several, y, view, at % columns == 0) for at, place in enumerate(places)]
     return Drawing(
         title=TITLES[view],
@@ -68,19 +72,25 @@ def marks(layers: pl.DataFrame, view: str) -> Drawing:
         marks=tuple(drawn),
         columns=columns if panels else 1,
         keys=(tuple(series.level_keys(tags)), tuple(_measure_keys(rows, view))),
-        caption=" ".join(_facts(layers, rows, several)),
+        caption=" ".join([*_facts(rows, several), *_left_out(layers, even)]),
     )
 
 
-def _prunes(rows: pl.DataFrame, item: Series) -> bool:
-    return item.kind in PRUNING or bool(rows.filter(~pl.col("left_dense"))["sparsity"].drop_nulls().len())
+def _varies(rows: pl.DataFrame) -> bool:
+    """Whether matrices under one compression have different sparsities (of whole weights, more than rounding)."""
+    own = rows.filter(~pl.col("left_dense")).drop_nulls("sparsity").group_by("compression")
+    spread = own.agg(pl.col("sparsity").max() - pl.col("sparsity").min())["sparsity"]
+    return bool((spread > EVEN).any())
 
 
 def _places(rows: pl.DataFrame, several: Sequence[Series]) -> list[Place]:
-    """The panels in order: models, kinds in the order of the model, series."""
+    """The panels in order: models, kinds in the order of the model, series; of more than three series, each with all
+    its kinds."""
     kinds = rows.group_by("model", "kind").agg(pl.col("position").min()).rows()
     ordered = sorted(kinds, key=lambda row: (natural(row[0]), row[2]))
     found = [Place(model, kind, item) for model, kind, _ in ordered for item in several]
+    if len(several) > MOST_COLUMNS:
+        found.sort(key=lambda place: (natural(place.model), several.index(place.series)))
     used = {(model, kind, series_of(tag)) for model, kind, tag in rows.select(*_PLACE).unique().rows()}
     return [place for place in found if place in used]
 
@@ -131,14 +141,17 @@ def _panel(
             ticks=tuple((float(at), str(at)) for at in range(0, last + 1, step)),
         ),
         y=Axis(label=LABELS[view] if first else "", limits=y, ticks=ticks.round_ticks(*y, 5)),
-        height_in=1.5,
+        height_in=1.25,
     )
 
 
 def _nothing(view: str) -> Panel:
     empty = Axis(label="", limits=(0.0, 1.0), ticks=())
-    why = f"no matrix in a block is known to be {'pruned' if view == 'sparsity' else 'compressed'}"
+    why = "every matrix gets the same sparsity,\nor none is known to be pruned" if view == "sparsity" else NOT_KNOWN
     return Panel(title="", x=empty, y=empty, message=why, height_in=1.2)
+
+
+NOT_KNOWN = "no matrix in a block is known to be compressed"
 
 
 def _measure_keys(rows: pl.DataFrame, view: str) -> Iterator[Key]:
@@ -147,8 +160,8 @@ def _measure_keys(rows: pl.DataFrame, view: str) -> Iterator[Key]:
         yield from (Key(label=words, marker=MARKERS[column], line=line) for column, _, words, line in known)
 
 
-def _facts(layers: pl.DataFrame, rows: pl.DataFrame, several: Sequence[Series]) -> Iterator[str]:
-    """Sentences of the caption: models, matrices, seeds, and what is not drawn."""
+def _facts(rows: pl.DataFrame, several: Sequence[Series]) -> Iterator[str]:
+    """Sentences of the caption: models, matrices and seeds."""
     if rows.is_empty():
         yield "Nothing to show."
         return
@@ -157,9 +170,14 @@ def _facts(layers: pl.DataFrame, rows: pl.DataFrame, several: Sequence[Series]) 
     yield f"{text.span(rows.group_by('model').agg(pl.col('matrix').n_unique())['matrix'])} matrices in blocks."
     seeds = rows.group_by("compression").agg(pl.col("seed").n_unique())["seed"].max()
     yield f"Means over up to {seeds} seeds." if seeds > 1 else "No error bars: one result for each compression."
-    yield "Errors: Frobenius norm of the change / that of the original, of weights or outputs (see the caption)."
     yield from curves.series_remarks(several)
-    bands = [item for item in series.present(layers) if item.kind == "band"]
-    outside = sorted({*layers.filter(pl.col("block").is_null())["kind"]}, key=natural)
-    yield from ["Only in the table: bands of |w|."] if bands else []
-    yield from [f"Only in the table, because outside the blocks: {', '.join(outside)}."] if outside else []
+
+
+def _left_out(layers: pl.DataFrame, even: Sequence[Series]) -> Iterator[str]:
+    """Sentences on what is only in the table."""
+    if even:
+        yield f"Not drawn, because every matrix gets the same sparsity: {'; '.join(series.labels(even).values())}."
+    if any(item.kind == "band" for item in series.present(layers)):
+        yield "Only in the table: bands of |w|."
+    if outside := sorted({*layers.filter(pl.col("block").is_null())["kind"]}, key=natural):
+        yield f"Only in the table, because outside the blocks: {', '.join(outside)}."

@@ -22,9 +22,8 @@ def page() -> Iterator[str]:
     yield from HEAD.splitlines()
     for figure in FIGURES.values():
         stem = figure.name if figure.per == "study" else f"{figure.name}_EXPERIMENT"
-        others = (
-            f" Other views: {', '.join(figure.views[1:])} (`{figure.name}-VIEW_EXPERIMENT`)." if figure.views else ""
-        )
+        view = f"{figure.name}-VIEW{stem.removeprefix(figure.name)}"
+        others = f" Other views: {', '.join(figure.views[1:])} (`{view}`)." if figure.views else ""
         yield from (
             "",
             f"## `{stem}`",
