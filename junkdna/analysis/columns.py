@@ -88,8 +88,9 @@ CELL_FILE = Table(
     (
         *_CELL,
         *ACHIEVED,
-        Column("compression_report", TEXT, "", "JSON: `rows`, `inputs`, `effective_bits`, and `sparsity`, `rank` or "
-               "`bits` of each compressed matrix; the matrices left dense; totals."),
+        Column("compression_report", TEXT, "", "JSON: `rows`, `inputs`, `effective_bits`, `weight_error`, and "
+               "`sparsity`, `rank`, `bits` or `output_error` where they apply, of each compressed matrix (table "
+               "`layers`); the matrices left dense; totals."),
         Column("examples", "list of rows", "", "Per-example rows (see below)."),
     ),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from junkdna.analysis.columns import (
 )  # fmt: skip
 from junkdna.analysis.columns import with_interval as _with_interval
 from junkdna.analysis.connectivity_columns import CONNECTIVITY
+from junkdna.analysis.detail_columns import LAYERS, MARGINS, MATCHED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -232,6 +233,9 @@ RESULTS: dict[str, Table] = {
     "difficulty": DIFFICULTY,
     "reproduction": REPRODUCTION,
     "connectivity": CONNECTIVITY,
+    "layers": LAYERS,
+    "matched": MATCHED,
+    "margins": MARGINS,
 }
 
 

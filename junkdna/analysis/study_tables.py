@@ -11,6 +11,9 @@ from junkdna.analysis.claims_table import claims
 from junkdna.analysis.connectivity import connectivity
 from junkdna.analysis.difficulty_table import difficulty_table
 from junkdna.analysis.drops import drops
+from junkdna.analysis.layers import layers
+from junkdna.analysis.margins import margins
+from junkdna.analysis.matched import matched
 from junkdna.analysis.published_overlay import reproduction
 from junkdna.analysis.scores import Scores
 from junkdna.study.study import Resolved
@@ -39,4 +42,7 @@ def tables_of(
         "difficulty": difficulty_table(resolved, cells, scores, partial),
         "reproduction": reproduction(compared),
         "connectivity": connectivity(resolved, partial),
+        "layers": layers(resolved, cells),
+        "matched": matched(resolved, cells, compared, scores, partial),
+        "margins": margins(cells, compared),
     }

@@ -114,10 +114,12 @@ class Reports:
         self._blocks = {body_name(model, target.name): body_name(model, target.block) for target in scope}
         self._ratios = {body_name(model, block): ratio for block, ratio in (outlier_ratios or {}).items()}
 
-    def add(self, name: str, weight: Tensor, result: MatrixResult) -> None:
-        """Adds one result. Raises RuntimeError if it is compressed less than its level requires."""
+    def add(self, name: str, weight: Tensor, result: MatrixResult, gram: Tensor | None = None) -> None:
+        """Adds one result of a `weight` that is not compressed yet; `gram` is that of its inputs, if known. Raises
+        RuntimeError if it is compressed less than its level requires.
+        """
         level = self._levels[name] if self._levels else None
-        self.layers.append(layer_report(body_name(self._model, name), weight, result, self.compression, level))
+        self.layers.append(layer_report(body_name(self._model, name), weight, result, self.compression, level, gram))
 
     def report(self) -> dict:
         """The report on the model (`report.model_report`), with `blocks` (`block_levels.block_facts`) unless all blocks

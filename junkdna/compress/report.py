@@ -10,6 +10,7 @@ from torch import Tensor
 from junkdna.compress import effective_bits
 from junkdna.compress.checks import guaranteed_count, kept_rank, prune_count
 from junkdna.compress.masks import MatrixResult
+from junkdna.compress.matrix_errors import relative_errors
 from junkdna.study.cell import Compression
 from junkdna.study.levels import Level, parse_level
 from junkdna.study.methods import METHODS
@@ -25,7 +26,7 @@ class LayerReport:
 
     `pruned` is the number of scalars that the mask prunes, `rank` the number of singular values kept, `bits` the bits
     of a weight's code. Each is None for methods to which it does not apply. `effective_bits` are bits per weight
-    (module `effective_bits`).
+    (module `effective_bits`). `weight_error` and `output_error` are those of `matrix_errors.relative_errors`.
     """
 
     name: str
@@ -35,6 +36,8 @@ class LayerReport:
     rank: int | None
     bits: int | None
     effective_bits: float
+    weight_error: float | None = None
+    output_error: float | None = None
 
     @property
     def weights(self) -> int:
@@ -48,18 +51,23 @@ class LayerReport:
 
     def facts(self) -> dict[str, int | float]:
         """The fields that apply to this matrix, by name, for JSON."""
-        names = ("rows", "inputs", "sparsity", "rank", "bits", "effective_bits")
+        names = ("rows", "inputs", "sparsity", "rank", "bits", "effective_bits", "weight_error", "output_error")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def layer_report(
-    name: str, weight: Tensor, result: MatrixResult, compression: Compression, level: Level | Fraction | None = None
+    name: str,
+    weight: Tensor,
+    result: MatrixResult,
+    compression: Compression,
+    level: Level | Fraction | None = None,
+    gram: Tensor | None = None,
 ) -> LayerReport:
     """The report on one matrix, from its (out, in) `weight` before compression and the `result`; runs `check_achieved`.
 
-    `level` is that of the matrix, by default that of the compression. Sparsity is counted from the mask. Rank and bits
-    are those of the level. Effective bits of an external compression are those that the study states, else those of its
-    mask.
+    `level` is that of the matrix, by default that of the compression. `gram` is that of the layer's inputs, if known.
+    Sparsity is counted from the mask. Rank and bits are those of the level. Effective bits of an external compression
+    are those that the study states, else those of its mask.
     """
     rows, inputs = weight.shape
     for tensor in result:
@@ -87,7 +95,8 @@ def layer_report(
         pruned = _pruned(result.mask)
         kept = 1 - pruned / weight.numel()
         effective = effective_bits.keep_of_bits(*level) if kind == "keep_of" else effective_bits.sparse_bits(kept)
-    return LayerReport(name, rows, inputs, pruned, rank, bits, effective)
+    errors = relative_errors(weight, result, gram)
+    return LayerReport(name, rows, inputs, pruned, rank, bits, effective, *errors)
 
 
 def _options(compression: Compression, *names: str) -> dict[str, int | bool]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from junkdna.compress.apply import Levels, Reports, Results, compress_matrix, select_prunables
 from junkdna.compress.artifact import write_artifact
 from junkdna.compress.block_levels import allocation_of, matrix_levels
+from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.masks import MatrixResult
 from junkdna.compress.outliers import outlier_ratios
 from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
@@ -70,18 +72,15 @@ def make_compressed(
     ratios = _outlier_ratios(model, prunables, compression, batches, device)
     levels = matrix_levels(prunables, compression, ratios)
     reports = Reports(model, compression, prunable(model), levels, ratios)
+    compress = partial(_compress_and_report, compression=compression, levels=levels, reports=reports)
     if statistics := METHODS[compression.method].statistics:
-        compress = partial(compress_matrix, compression=compression, levels=levels)
         results = calibrated(model, prunables, batches, compress, statistics == "gram", device)
     else:
         prepare = _preparation(settings, compression, model, prunables, model_folder)
-        results = _without_statistics(prunables, compression, levels, prepare, device)
-    by_name = {target.name: target for target in prunables}
+        results = _without_statistics(prunables, compress, prepare, device)
 
     def named_results() -> Results:
         for name, result in results:
-            reports.add(name, by_name[name].matrix(), result)
-            log.info("%s: %s", name, reports.layers[-1].facts())
             yield body_name(model, name), result
         facts["report"] = reports.report()
 
@@ -143,10 +142,25 @@ def _preparation(
     return partial(prepare, folder / compression.method) if prepare else lambda name, weight: {}
 
 
+def _compress_and_report(
+    name: str,
+    weight: Tensor,
+    statistics: InputStatistics | None,
+    compression: Compression,
+    levels: Levels,
+    reports: Reports,
+    **prepared: object,
+) -> MatrixResult:
+    """The result for one matrix, which is reported while its weight and the sums over its inputs are there."""
+    result = compress_matrix(name, weight, statistics, compression, levels, **prepared)
+    reports.add(name, weight, result, statistics.gram if statistics else None)
+    log.info("%s: %s", name, reports.layers[-1].facts())
+    return result
+
+
 def _without_statistics(
-    prunables: list[Prunable], compression: Compression, levels: Levels, prepare: Prepare, device: str
+    prunables: list[Prunable], compress: Callable[..., MatrixResult], prepare: Prepare, device: str
 ) -> Results:
     for target in prunables:
         weight = target.matrix().to(device)
-        prepared = prepare(target.name, weight)
-        yield target.name, compress_matrix(target.name, weight, None, compression, levels, **prepared)
+        yield target.name, compress(target.name, weight, None, **prepare(target.name, weight))

@@ -17,23 +17,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from junkdna.analysis.result_columns import RESULTS
 from junkdna.analysis.series import series_of
 from junkdna.storage.fingerprint import digest
 from junkdna.study.declarations import build_declarations
 from junkdna.study.levels import LEVEL_KINDS
 from junkdna.study.methods import METHODS
-from junkdna.study.paths import TABLES
 from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
     import polars as pl
 
 PACKAGE = "report.figures"
-VALID = {
-    "per": ("study", "experiment"),
-    "modes": ("", "none", "tuned", "compressed"),
-    "table": (*TABLES, "connectivity"),
-}
+VALID = {"per": ("study", "experiment"), "modes": ("", "none", "tuned", "compressed"), "table": tuple(RESULTS)}
 
 
 class Outline(NamedTuple):

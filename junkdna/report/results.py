@@ -66,6 +66,21 @@ class Results:
         """One row per point on the lines between trained models (docs/connectivity.md)."""
         return self._table("connectivity")
 
+    @cached_property
+    def layers(self) -> pl.DataFrame:
+        """One row per compressed model and matrix: sparsity, effective bits and errors (docs/layers.md)."""
+        return self._table("layers")
+
+    @cached_property
+    def matched(self) -> pl.DataFrame:
+        """One row per compression and pair of conditions: mean and extra loss (docs/reference/columns.md)."""
+        return self._table("matched")
+
+    @cached_property
+    def margins(self) -> pl.DataFrame:
+        """Margins of the right answer before and after compression, of some examples (docs/reference/columns.md)."""
+        return self._table("margins")
+
     def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
         """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
 

@@ -22,6 +22,7 @@ from junkdna.compress.artifact import read_artifact
 from junkdna.compress.masks import write_result
 from junkdna.compress.scope import body_name, prunable
 from junkdna.compress.store import make_compressed
+from junkdna.data.calibration_file import read_calibration
 from junkdna.errors import UserError
 from junkdna.models.load import load_plain
 from junkdna.storage.fingerprint import canonical_json
@@ -121,6 +122,44 @@ def test_the_footer_reports_every_matrix(ran):
             assert not any(f".{layers}." in name for name in report["left_dense"])
         elif cell.compression.level:
             assert not report["left_dense"]
+
+
+def test_the_weight_error_of_every_matrix_is_that_of_its_weights_before_and_after(ran):
+    """NumPy's norms of the weights that the stages stored or put on; random masks have other draws here."""
+    for cell in ran:
+        if not cell.compression.level or cell.compression.method == "random" or cell.transfer not in ("none", "sparse"):
+            continue
+        layers = read_footer(Path(cell.path))["compression"]["layers"]
+        before, after = compressed_weights(cell)
+        for name, weight in before.items():
+            old, new = (each.double().numpy() for each in (weight, after[name]))
+            expected = np.linalg.norm(old - new) / np.linalg.norm(old)
+            found = layers[body_name(plain(cell.model), name)]["weight_error"]
+            assert found == pytest.approx(expected, rel=6e-6), (cell.key, name)
+
+
+def test_the_output_error_of_the_first_matrix_is_that_of_its_outputs_on_the_calibration_rows(ran):
+    """The first matrix sees the outputs of the embeddings of the dense model; rows run one by one, without pads."""
+    for cell in ran:
+        layers = read_footer(Path(cell.path))["compression"]["layers"]
+        gram = METHODS[cell.compression.method].statistics == "gram" if cell.compression.level else False
+        assert all(("output_error" in facts) == gram for facts in layers.values())
+        if not gram or "layers" in cell.compression.tag or cell.transfer != "none":
+            continue
+        model = plain(cell.model).eval()
+        first = apply.select_prunables(model, cell.compression)[0]
+        inputs: list[torch.Tensor] = []
+        layer = model.get_submodule(first.name.removesuffix(".weight"))
+        layer.register_forward_hook(lambda module, args, output, inputs=inputs: inputs.append(args[0][0]))
+        rows, _ = read_calibration(Path(f"results/calibration/{cell.model}/phrases/seed-{cell.seed}.parquet"))
+        with torch.no_grad():
+            for ids in rows.ids:
+                model(input_ids=torch.tensor([ids]))
+        x = torch.cat(inputs).double().numpy().T
+        before, after = (each[first.name].double().numpy() for each in compressed_weights(cell))
+        expected = np.linalg.norm((before - after) @ x) / np.linalg.norm(before @ x)
+        found = layers[body_name(model, first.name)]["output_error"]
+        assert found == pytest.approx(expected, rel=1e-4), cell.key
 
 
 def test_the_footer_reports_the_blocks_of_an_allocation(ran):

@@ -42,7 +42,10 @@ def test_a_mask_is_counted():
     assert (found.pruned, found.sparsity, found.effective_bits) == (24, 0.5, 9)
     assert found.rank is None
     assert found.bits is None
-    assert found.facts() == {"rows": 4, "inputs": 12, "sparsity": 0.5, "effective_bits": 9}
+    error = float((WEIGHT * ~HALF).norm() / WEIGHT.norm())
+    assert found.weight_error == pytest.approx(error, rel=6e-6)
+    facts = {"rows": 4, "inputs": 12, "sparsity": 0.5, "effective_bits": 9, "weight_error": found.weight_error}
+    assert found.facts() == facts
 
 
 @pytest.mark.parametrize("method", ["magnitude_layer", "sparsegpt"])
@@ -152,7 +155,8 @@ def test_number_formats(name, options, bits):
     new = load("rtn")(weight, None, name, **options)
     found = layer_report("w", weight, new, at("rtn", name, **options))
     assert found.effective_bits == pytest.approx(bits, rel=1e-15)
-    assert found.facts() == {"rows": 8, "inputs": 256, "bits": int(bits), "effective_bits": found.effective_bits}
+    same = {"effective_bits": found.effective_bits, "weight_error": found.weight_error}
+    assert found.facts() == {"rows": 8, "inputs": 256, "bits": int(bits), **same}
 
 
 def test_a_block_has_no_more_values_than_codes():

@@ -6,6 +6,9 @@ import numpy as np
 import polars as pl
 
 from junkdna.analysis import connectivity_columns, result_columns
+from junkdna.analysis import layers as layers_table
+from junkdna.analysis import margins as margins_table
+from junkdna.analysis import matched as matched_table
 from junkdna.analysis.claim_catalog import CLAIMS
 from junkdna.report.draw import with_labels
 from junkdna.storage.tables import write_frame
@@ -19,12 +22,13 @@ def tables(drops: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Every table that figures are drawn from, by name, as `draw.drawing` gives it to them."""
     made = {"drops": drops, "claims": claims(), "behavior": behavior(drops), "difficulty": difficulty(drops)}
     made["connectivity"] = lines(drops)
+    made |= details(drops)
     return {name: with_labels(table, drops) for name, table in made.items()}
 
 
 def write_tables(drops: pl.DataFrame, path: Path) -> None:
     """Write every table of `tables` next to `path`, that of the drops."""
-    for name, table in {"drops": drops, "claims": claims(), "behavior": behavior(drops)}.items():
+    for name, table in {"drops": drops, "claims": claims(), "behavior": behavior(drops), **details(drops)}.items():
         write_frame(table, path if name == "drops" else path.with_name(f"{name}.parquet"))
     write_frame(difficulty(drops).clear(), path.with_name("difficulty.parquet"))
     write_frame(lines(drops).clear(), path.with_name("connectivity.parquet"))
@@ -126,3 +130,60 @@ def difficulty(drops: pl.DataFrame) -> pl.DataFrame:
                 own[each] = None if hidden else row[each] - 0.05 * rank
             rows.append(same | own)
     return filled(result_columns.DIFFICULTY, rows)
+
+
+def details(drops: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The tables of matrices, of pairs of conditions and of margins."""
+    return {"layers": layers(drops), "matched": matched(drops), "margins": margins(drops)}
+
+
+KINDS = ("attention.query", "output.dense")
+
+
+def layers(drops: pl.DataFrame, blocks: int = 3) -> pl.DataFrame:
+    """Two kinds of matrix in three blocks, and one matrix outside, whose errors grow with the level and the block."""
+    rows = []
+    tags = drops.filter(pl.col("method") != "dense").select("model", "method", "compression", "sparsity").unique()
+    for row in tags.sort("model", "compression").iter_rows(named=True):
+        places = [(block, kind) for block in range(blocks) for kind in KINDS] + [(None, "head")]
+        for position, (block, kind) in enumerate(places):
+            error = min(1.0, (row["sparsity"] or 0.1) + 0.02 * position)
+            known = {"matrix": f"{block}.{kind}", "position": position, "block": block, "kind": kind}
+            measured = {"weight_error": error, "effective_bits": 8.0, "left_dense": False, "head": ""}
+            quantized = row["method"] == "rtn"
+            sparsity = None if quantized else min(1.0, row["sparsity"] + 0.01 * position)
+            measured |= {"output_error": error / 2 if quantized else None, "sparsity": sparsity}
+            rows.append(row | known | measured)
+    return pl.DataFrame([{name: row.get(name) for name in layers_table.SCHEMA} for row in rows], layers_table.SCHEMA)
+
+
+def matched(drops: pl.DataFrame) -> pl.DataFrame:
+    """The pair of the easiest and the hardest condition, with limits 0.1 to both sides."""
+    rows = []
+    for (experiment,), own in (
+        drops.filter(pl.col("transfer") == "none").partition_by("experiment", as_dict=True).items()
+    ):
+        for easy, hard in matched_table._pairs(own.filter(pl.col("method") != "dense").drop_nulls("retention")):
+            kept = easy["retention"], hard["retention"]
+            values = {"mean_loss": 1 - sum(kept) / 2, "extra_loss": kept[0] - kept[1]}
+            ends = {
+                f"{name}{end}": value + by
+                for name, value in values.items()
+                for end, by in (("_low", -0.1), ("_high", 0.1))
+            }
+            rows.append({"experiment": experiment, **matched_table._names(easy, hard), **values, **ends})
+    return pl.DataFrame(rows, matched_table.SCHEMA)
+
+
+def margins(drops: pl.DataFrame, examples: int = 12) -> pl.DataFrame:
+    """A dozen examples of every condition at every sparsity, with margins that shrink."""
+    rows = []
+    names = (*margins_table.SAME, "method", "compression", "sparsity", "label", "difficulty")
+    for row in drops.filter(pl.col("sparsity") > 0).unique(names[:7], maintain_order=True).iter_rows(named=True):
+        for at in range(examples):
+            dense, left = (at - 4) / 10, (1 - row["sparsity"]) * (at - 4) / 10 + 0.1 * (at % 3 - 1)
+            change = margins_table.CHANGES[int(dense > 0), int(left > 0)]
+            known = {"seed": 0, "id": f"q{at}", "dense_margin": dense, "margin": left, "change": change}
+            rows.append({name: row[name] for name in names} | known | {"n_change": 3, "n_examples": examples})
+    columns = result_columns.MARGINS.columns
+    return filled(result_columns.MARGINS, [{column.name: row[column.name] for column in columns} for row in rows])

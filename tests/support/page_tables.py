@@ -54,6 +54,7 @@ def write_inputs(folder: Path, drops: pl.DataFrame, claims: pl.DataFrame, study:
     found = {"drops": drops, "claims": claims, "cells": cells_table(drops), "behavior": behavior_table(drops)}
     found["difficulty"] = other_tables.difficulty(drops).clear()
     found["connectivity"] = other_tables.lines(drops).clear()
+    found |= {"difficulty": other_tables.difficulty(drops).clear(), **other_tables.details(drops)}
     for name, table in found.items():
         write_frame(table, folder / f"tables/{name}.parquet")
         flat = [column for column, kind in table.schema.items() if kind.is_nested()]

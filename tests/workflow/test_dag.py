@@ -55,7 +55,7 @@ OF = {
     "cross_encoder": ("transfer", "behavior"),
     "factoid_vs_choice": ("difficulty", "sparsity", "behavior"),
 }
-FIGURES = ["headline", "headline-percent", "headline-score", "claims"]
+FIGURES = ["headline", "headline-percent", "headline-score", "claims", "layers", "layers-sparsity", "margins"]
 FIGURES += [f"{name}{view}_{exp}" for exp, names in OF.items() for name in names for view in VIEWS.get(name, ("",))]
 
 

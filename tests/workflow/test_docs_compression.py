@@ -104,7 +104,7 @@ def test_figures_of_the_page_are_made() -> None:
     made = {name for name in names if "-" not in name.partition("_")[0]}  # the first view of each figure
     one_axis = {f"{name}_one_axis" for name in ("sparsity", "budget", "rank", "behavior")}
     controls = {f"{name}_controls" for name in ("sparsity", "bands", "behavior")}
-    assert made == {"headline", "claims", *one_axis, *controls}
+    assert made == {"headline", "claims", "layers", "margins", *one_axis, *controls}
     families = {name for name, figure in FIGURES.items() if figure.per == "experiment"}
     assert families - {"published"} == set(re.findall(r"`([a-z]+)_NAME`", RUNNING))
     here = {name for name, figure in FIGURES.items() if figure.levels and not figure.rated and figure.lengths == 1}

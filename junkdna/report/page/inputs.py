@@ -30,6 +30,9 @@ class Inputs:
     behavior: pl.DataFrame
     difficulty: pl.DataFrame
     connectivity: pl.DataFrame
+    layers: pl.DataFrame
+    matched: pl.DataFrame
+    margins: pl.DataFrame
     document: dict
     tables: Path
     study_file: Path
@@ -91,7 +94,7 @@ def read_inputs(tables: Path, study_file: Path, texts: bool = False) -> Inputs:
     )  # fmt: skip
 
 
-TABLES = ("cells", "claims", "behavior", "difficulty", "connectivity")
+TABLES = ("cells", "claims", "behavior", "difficulty", "connectivity", "layers", "matched", "margins")
 
 
 def _document(path: Path) -> dict:

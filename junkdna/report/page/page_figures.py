@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 660.0, 358.0  # pixels of a panel that is alone in its row, on a screen and on a phone
 SEVERAL = {2: 408.0, 3: 268.0}  # of panels side by side
-OTHER_VIEWS = {"lost": "Share lost", "flips": "Answers changed", "kl": "KL divergence"}
+OTHER_VIEWS = {
+    "lost": "Share lost", "flips": "Answers changed", "kl": "KL divergence", "loss": "At equal loss",
+    "bits": "At equal bits",
+}  # fmt: skip
 MOST_PANELS = 12  # of a view; the files next to the page have all
 READ_ALOUD = 12  # most points that the text of a panel lists
 

@@ -26,6 +26,8 @@ from junkdna.storage.atomic import atomic_write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import polars as pl
+
     from junkdna.report.page.page_figures import PageFigure
     from junkdna.report.plotting.drawing import Drawing
 
@@ -64,15 +66,18 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
     head |= {"style": style() + color_rules(figures.values()), "words": WORDS, "provenance": provenance(inputs)}
     body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
-    return head | body | _figures(figures) | _answers_and_numbers(inputs)
+    return head | body | _figures(figures, inputs) | _answers_and_numbers(inputs)
 
 
-def _figures(figures: dict[str, PageFigure]) -> dict:
-    """All figures by stem, the headline, and the others of the whole study."""
+def _figures(figures: dict[str, PageFigure], inputs: Inputs) -> dict:
+    """All figures by stem, the headline, that of margins, and the others of the whole study that have something to
+    show."""
     overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
     headline = overall.pop("headline")
     overall.pop("claims", None)  # the page has these tests as a table, with the same axis
-    return {"figures": figures, "headline": headline, "overall": list(overall.values())}
+    overall = {stem: figure for stem, figure in overall.items() if _table(inputs, stem).height}
+    margins = overall.pop("margins", None)
+    return {"figures": figures, "headline": headline, "margins": margins, "overall": list(overall.values())}
 
 
 def _answers_and_numbers(inputs: Inputs) -> dict:
@@ -91,8 +96,12 @@ def _answers_and_numbers(inputs: Inputs) -> dict:
 
 def _drawing(inputs: Inputs, stem: str) -> Drawing:
     """What a figure shows, from the tables that are read already."""
-    table = getattr(inputs, named(stem).figure.table)
-    return drawing_of(with_labels(table, inputs.drops), stem)
+    return drawing_of(with_labels(_table(inputs, stem), inputs.drops), stem)
+
+
+def _table(inputs: Inputs, stem: str) -> pl.DataFrame:
+    """The table that a figure is drawn from."""
+    return getattr(inputs, named(stem).figure.table)
 
 
 def _most(bars: list) -> float:

@@ -2,8 +2,8 @@ import polars as pl
 import pytest
 from figure_pages import of_kind, points
 from figure_tables import Condition, drops_table
+from other_tables import matched as pairs_of
 
-from junkdna.errors import UserError
 from junkdna.report.figures import matched
 
 
@@ -19,22 +19,37 @@ def table(**more) -> pl.DataFrame:
     )
 
 
-def test_extra_loss_of_the_hardest_over_the_easiest_by_hand():
-    rows = table()
-    drawing = matched.marks(rows, "x")
-    hard = rows.filter(knobs="options=4", compression="magnitude-0.6")["retention"][0]
-    easy = rows.filter(knobs="options=2", compression="magnitude-0.6")["retention"][0]
+@pytest.mark.parametrize(("view", "column"), [("loss", "mean_loss"), ("bits", "effective_bits_per_weight")])
+def test_points_and_bars_are_the_rows_of_the_table(view, column):
+    rows = pairs_of(table())
+    drawing = matched.marks(rows, "x", view)
+    row = rows.filter(compression="magnitude-0.6").row(0, named=True)
     found = points(drawing, 0, series="magnitude")[1]
-    assert found.x == pytest.approx(1 - (hard + easy) / 2)
-    assert found.y == pytest.approx(easy - hard)
+    assert (found.x, found.y) == (row[column], row["extra_loss"])
+    assert (found.low, found.high) == (row["extra_loss_low"], row["extra_loss_high"])
     assert found.color == "pruned-60"
     assert drawing.panels[0].title == "4 minus 2"
     assert {mark.series for mark in points(drawing, 0)} == {"magnitude", "random", "rtn"}
     assert [mark.y for mark in of_kind(drawing, 0, "rule")] == [0.0]
 
 
-def test_one_condition_with_a_retention_is_a_message_and_none_compressed_an_error():
-    rows = table().with_columns(retention=pl.when(pl.col("knobs") == "options=2").then("retention"))
-    assert "fewer than two" in matched.marks(rows, "x").panels[0].message
-    with pytest.raises(UserError, match="nothing is compressed"):
-        matched.marks(table().filter(pl.col("method") == "dense"), "x")
+def test_both_intervals_are_in_words():
+    rows = pairs_of(table())
+    row = rows.filter(compression="magnitude-0.6").row(0, named=True)
+    found = points(matched.marks(rows, "x", "loss"), 0, series="magnitude")[1]
+    number = lambda value: f"{value:.2f}".replace("-", "−")  # noqa: E731
+    for name in ("mean_loss", "extra_loss"):
+        said = f"{number(row[name])} ({number(row[f'{name}_low'])} to {number(row[f'{name}_high'])})"
+        assert said in found.label
+
+
+def test_no_bar_over_two_seeds():
+    rows = pairs_of(table(n_seeds=2))
+    assert set(rows["n_seeds"]) == {2}
+    drawing = matched.marks(rows, "x", "loss")
+    assert {(mark.low, mark.high) for mark in points(drawing, 0)} == {(None, None)}
+    assert "None is drawn over two seeds." in drawing.caption
+
+
+def test_without_a_pair_there_is_a_message():
+    assert "fewer than two" in matched.marks(pairs_of(table()).clear(), "x", "bits").panels[0].message
