@@ -7,8 +7,11 @@ PARTS = (
     ("model", "Name of the model"), ("knobs", "Knobs with other values than the default"),
     ("compression", "Method, level and options"), ("transfer", "Transfer mode"), ("protocol", "Name of the protocol"),
 )  # fmt: skip
-_OF = {"score": (METRIC, "Mean score"), "drop": (METRIC, "Dense score - score"),
-       "share_lost": ("1 - retention", "Share of skill lost: (dense score - score) / (dense score - baseline)")}  # fmt: skip
+_OF = {
+    "score": (METRIC, "Mean score"),
+    "drop": (METRIC, "Dense score - score"),
+    "share_lost": ("1 - retention", "Share of skill lost: (dense score - score) / (dense score - baseline)"),
+}
 _PARTS = {"a": "in A", "b": "in B", "difference": "B - A"}
 
 
@@ -30,7 +33,7 @@ DIFFERENCES = Table(
     "one per matched condition and compression, over the matched seeds. Drops and shares lost of dense rows are null",
     (
         Column("task", TEXT, "", "Name of the task."),
-        *(Column(f"{name}_{part}", TEXT, "", f"{meaning}, {_PARTS[part]}.") for name, meaning in PARTS for part in "ab"),
+        *(Column(f"{name}_{part}", TEXT, "", f"{text}, {_PARTS[part]}.") for name, text in PARTS for part in "ab"),
         Column("label", TEXT, "", "Label of the condition in figures, that of A."),
         Column("metric", TEXT, "", "Metric of the task: the unit of scores and drops."),
         Column("interval", TEXT, "", "`paired`: both answered the same examples, which are drawn together. `unpaired`: "
@@ -42,7 +45,7 @@ DIFFERENCES = Table(
         Column("dense_score_a", NUMBER, METRIC, "Mean score of the dense references, in A."),
         Column("dense_score_b", NUMBER, METRIC, "Mean score of the dense references, in B."),
         *_measures(),
-        Column("broken", NUMBER, SHARE, "Examples right in A and wrong in B. Null if not paired or with partial credit."),
+        Column("broken", NUMBER, SHARE, "Examples right in A and wrong in B. Null if unpaired or with partial credit."),
         Column("fixed", NUMBER, SHARE, "Examples wrong in A and right in B. Null as `broken`."),
         Column("mcnemar_p", NUMBER, "", "p-value of McNemar's exact test that as many break as are fixed."),
         Column("collapsed_a", COUNT, "cells", "Cells that give one answer to everything, in A."),
@@ -86,7 +89,9 @@ SETTINGS = Table(
         Column("setting", TEXT, "", "Key of the study (`study.…`), or entry of the footers of the cells."),
         Column("a", TEXT, "", "Value in A; of several the most frequent one."),
         Column("b", TEXT, "", "Value in B, beside that of A."),
-        Column("pairs", COUNT, "pairs of cells", "Matched pairs of cells that differ in it; 0 for keys of the studies."),
+        Column(
+            "pairs", COUNT, "pairs of cells", "Matched pairs of cells that differ in it; 0 for keys of the studies."
+        ),
     ),
 )
 COMPARED: dict[str, Table] = {

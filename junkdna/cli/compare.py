@@ -12,7 +12,6 @@ from junkdna.storage.replaced_folder import check_own, replaced_folder
 if TYPE_CHECKING:
     import polars as pl
 
-    from junkdna.compare.side import Side
     from junkdna.compare.tables import Comparison
 
 OUT = Path("results/compare")
@@ -43,15 +42,15 @@ def compare(one: Path, two: Path, options: Options) -> Iterator[str]:
     Raises UserError for folders without results and if nothing matches, before anything is written. The folder of
     results is written completely or not at all.
     """
-    from junkdna.compare.keys import chosen, matching
+    from junkdna.compare.keys import matching
     from junkdna.compare.side import known_methods, read_side
     from junkdna.compare.tables import compared
 
-    a, b = read_side("A", one), read_side("B", two)
-    target = options.out or OUT / f"{a.name}-vs-{b.name}"
+    a, b = read_side("A", one, options.a), read_side("B", two, options.b)
+    target = options.out or OUT / f"{a.file_name}-vs-{b.file_name}"
     check_own(target, RECORD, MARK, "junkdna compare")
     with known_methods(a, b):
-        matched = matching(chosen("A", a.runs, options.a), chosen("B", b.runs, options.b), options.ignore)
+        matched = matching(a.chosen, b.chosen, options.ignore)
         found = compared(a, b, matched, options.unpaired)
         with replaced_folder(target) as new:
             _write(found, new, command(one, two, options))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.table_jobs import write_table
-from junkdna.errors import UserError, unknown_name
+from junkdna.errors import unknown_name
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.replaced_folder import check_own, replaced_folder
 

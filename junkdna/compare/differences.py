@@ -38,7 +38,12 @@ def difference_columns(pair: Both, scores: Scores) -> dict[str, float | None]:
     if pair.a.drop["baseline"] != pair.b.drop["baseline"]:
         found |= dict.fromkeys((f"share_lost{end}" for end in ENDS), None)
     parts = {"a": both[0], "b": both[1], "difference": found}
-    shown = {f"{name}_{part}{end}": values[f"{name}{end}"] for part, values in parts.items() for name in NAMES for end in ENDS}
+    shown = {
+        f"{name}_{part}{end}": values[f"{name}{end}"]
+        for part, values in parts.items()
+        for name in NAMES
+        for end in ENDS
+    }
     compared = ("score",) if pair.pair.dense else NAMES
     return {name: value if name.startswith(compared) else None for name, value in shown.items()}
 
@@ -74,7 +79,9 @@ def _fit(pair: Both, scores: Scores) -> Fit:
     fit = scores.panel([*rows[0], *rows[1]]).fit(difference)
     if pair.pair.same_seeds:
         return fit
-    single = [scores.panel(own).fit(lambda m, zero=zero: _statistic(m, zero)) for own, zero in zip(rows, zeros, strict=True)]
+    single = [
+        scores.panel(own).fit(lambda m, zero=zero: _statistic(m, zero)) for own, zero in zip(rows, zeros, strict=True)
+    ]
     repeated = [each.seeds for each in single if each.seeds > 1]
     variance = single[0].seed_variance + single[1].seed_variance
     return replace(fit, seed_variance=variance, seeds=min(repeated, default=1))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import natural, series_of, strength
 from junkdna.compare.differences import differs
-from junkdna.compare.words import Measure, compressions, described, difference, pair_label, place
+from junkdna.compare.words import Measure, compressions, described, difference, few_seeds, pair_label, place
 from junkdna.report.page.words import interval, mode, number
 from junkdna.report.plotting import palette, text, ticks
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, ends
@@ -14,15 +14,15 @@ from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, end
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import polars as pl
-
+    from junkdna.compare.side import Side
     from junkdna.compare.tables import Comparison
 
 CAPTION = (
-    "One panel per condition, one row per compression. Open: A. Filled: B. Bars are 95 % intervals of each. At the right "
-    "the difference B − A with its own interval, which is the one to read: A and B often answer the same examples, so "
-    "their bars may overlap although they differ. Gray: the interval includes 0."
+    "One panel per condition, one row per compression. Open: A. Filled: B. Bars are 95 % intervals of each. At the "
+    "right the difference B − A with its own interval, which is the one to read: A and B often answer the same "
+    "examples, so their bars may overlap although they differ. Gray: the interval includes 0."
 )
+MARKERS = {"A": "ring", "B": "circle"}
 MOST = 40  # panels; the table of differences has all conditions
 ROW_IN, APART = 0.27, 0.17  # height of a row; half the distance of A and B in it
 SAME = ("label", "metric", *(f"{name}_{part}" for name in ("model", "knobs", "protocol", "transfer") for part in "ab"))
@@ -51,9 +51,13 @@ def dumbbells(found: Comparison, measure: Measure) -> Drawing:
         title=f"{measure.title} of each condition",
         panels=tuple(panels),
         marks=tuple(marks),
-        keys=((Key(label=pair_label(found.a), color="ink", marker="ring"), Key(label=pair_label(found.b), color="ink", marker="circle")),),
-        caption=_caption(len(keys)),
+        keys=(tuple(map(_key, found.sides)),),
+        caption=_caption(found, len(keys)),
     )  # fmt: skip
+
+
+def _key(side: Side) -> Key:
+    return Key(label=pair_label(side), color="ink", marker=MARKERS[side.letter])
 
 
 def _order(row: dict) -> tuple:
@@ -63,21 +67,21 @@ def _order(row: dict) -> tuple:
 
 def _pair(at: int, y: float, row: dict, measure: Measure) -> list[Mark]:
     """A above B in one row, joined by a line."""
-    return [_dot(at, y - APART, row, measure, "a", "ring"), _dot(at, y + APART, row, measure, "b", "circle")]
+    return [_dot(at, y - APART, row, measure, "a"), _dot(at, y + APART, row, measure, "b")]
 
 
-def _dot(at: int, y: float, row: dict, measure: Measure, part: str, marker: str) -> Mark:
+def _dot(at: int, y: float, row: dict, measure: Measure, part: str) -> Mark:
     low, high = _interval(row, part, measure)
     return Mark(
         panel=at, kind="point", series=f"{row['label']} {row['compression_a']}", x=row[f"{measure.column}_{part}"], y=y,
         low=low, high=high, label=_one(row, part, measure), color=palette.level_color(row["compression_a"]),
-        marker=marker, line="solid",
+        marker=MARKERS[part.upper()], line="solid",
     )  # fmt: skip
 
 
 def _interval(row: dict, part: str, measure: Measure) -> tuple[float | None, float | None]:
     low, high = (row[f"{measure.column}_{part}{end}"] for end in ("_low", "_high"))
-    return (None, None) if None in (low, high) else (low, high)
+    return (None, None) if None in (low, high) or few_seeds(row) else (low, high)
 
 
 def _one(row: dict, part: str, measure: Measure) -> str:
@@ -98,11 +102,12 @@ def _panel(rows: Sequence[dict], measure: Measure, limits: tuple[float, float], 
     first = rows[0]
     trained = "" if first["transfer_a"] == "none" else f", {mode(first['transfer_a'])}"
     unit = f" ({text.metric_label(first['metric'])})" if measure.by_metric else ""
+    names = tuple((float(y), _name(row)) for y, row in enumerate(rows))
     n = text.span([first["n_examples_a"], first["n_examples_b"]])
     return Panel(
         title=f"{place(first, several)}{trained}\nn = {n}; B − A at the right",
         x=Axis(label=f"{measure.axis}{unit}", limits=limits, ticks=ticks.round_ticks(*limits, 8)),
-        y=Axis(label="", limits=(len(rows) - 0.45, -0.55), ticks=tuple((float(y), _name(row)) for y, row in enumerate(rows))),
+        y=Axis(label="", limits=(len(rows) - 0.45, -0.55), ticks=names),
         values="x",
         height_in=max(ROW_IN * len(rows), 0.4),
     )  # fmt: skip
@@ -113,6 +118,7 @@ def _name(row: dict) -> str:
     return compressions(row | {"transfer_a": "none", "transfer_b": "none"})
 
 
-def _caption(conditions: int) -> str:
+def _caption(found: Comparison, conditions: int) -> str:
+    few = ", none for two seeds" if any(map(few_seeds, found.compressed.iter_rows(named=True))) else ""
     more = f" {conditions - MOST} more conditions are in the table of differences." if conditions > MOST else ""
-    return f"Bars: 95 % intervals. {conditions} conditions.{more}"
+    return f"Bars: 95 % intervals{few}. {conditions} conditions.{more}"

@@ -177,10 +177,14 @@ def _nothing(a: Sequence[Run], b: Sequence[Run], ignored: Collection[str]) -> Us
         lacking = "A" if not _compressed(a) else "B"
         return UserError(f"{lacking} has no compressed cell, so there are no drops to compare.")
     run, other, differ = min(some, key=lambda each: (len(each[2]), "task" in each[2]))
-    values = "; ".join(f"{name} {getattr(run, name) or '(none)'} against {getattr(other, name) or '(none)'}" for name in differ)
+    values = "; ".join(
+        f"{name} {getattr(run, name) or '(none)'} against {getattr(other, name) or '(none)'}" for name in differ
+    )
     can = [name for name in differ if name in IGNORABLE]
-    fix = f"To compare them all the same, add --ignore {' '.join(can)}." if len(can) == len(differ) else (
-        "Compare studies that have a task in common."
+    fix = (
+        f"To compare them all the same, add --ignore {' '.join(can)}."
+        if len(can) == len(differ)
+        else ("Compare studies that have a task in common.")
     )
     return UserError(
         f"no compressed cell of A matches one of B. The nearest keys are {run.cell} and {other.cell}: they differ in "

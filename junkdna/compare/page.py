@@ -110,7 +110,7 @@ def _numbers(found: Comparison) -> dict:
     bars, more = page_numbers.bars(found)
     most = max([10.0, *(max(bar.broken, bar.fixed) for bar in bars)])
     table = numbers.data(shown, columns, page_numbers.FIELDS, page_numbers.TEXT)
-    data = {"study": f"{found.a.name}-vs-{found.b.name}", "table": table, "browse": [], "modes": MODES}
+    data = {"study": f"{found.a.file_name}-vs-{found.b.file_name}", "table": table, "browse": [], "modes": MODES}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return {
         "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown), "cell": numbers.cell, "bars": bars,
@@ -139,5 +139,3 @@ def _settings(found: Comparison) -> dict:
 
 def _short(value: object) -> object:
     return value if not isinstance(value, str) or len(value) <= 80 else f"{value[:77]}..."
-
-

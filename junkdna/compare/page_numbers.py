@@ -87,13 +87,18 @@ def bars(found: Comparison) -> tuple[list[Flips], int]:
     condition at most four levels of a series, and the dense model."""
     several = found.differences["protocol_a"].n_unique() > 1
     groups: dict[tuple, list[dict]] = {}
-    changed = [row for row in found.differences.iter_rows(named=True) if row["broken"] is not None]
+    changed = [row for row in found.differences.iter_rows(named=True) if row["broken"] is not None and _shows(row)]
     for row in sorted(changed, key=_order):
         groups.setdefault((place(row, several), row["knobs_a"], row["protocol_a"]), []).append(row)
     shown: list[Flips] = []
     for (label, *_), group in groups.items():
         shown += _bars(label, _picked(group)) if len(shown) < MOST else []
     return shown, len(changed) - len(shown)
+
+
+def _shows(row: dict) -> bool:
+    """Whether a row says something: not a dense model that is the same in A and B."""
+    return row["drop_difference"] is not None or row["broken"] + row["fixed"] > 0
 
 
 def _picked(group: list[dict]) -> list[dict]:

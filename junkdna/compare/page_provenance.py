@@ -23,8 +23,8 @@ def both_provenances(found: Comparison) -> dict:
     newest = max(found.sides, key=lambda side: (side.folder / "tables/drops.parquet").stat().st_mtime)
     return {
         "facts": [("Folder", *(str(side.folder) for side in found.sides)), *_facts(found, one, two)],
-        "hashes": _triples(one.hashes, two.hashes), "commands": (one.command, two.command), "software": software(),
-        "date": (one if newest is found.a else two).date,
+        "hashes": _triples(one.hashes, two.hashes), "commands": [_run(each) for each in (one, two)],
+        "software": software(), "date": (one if newest is found.a else two).date,
     }  # fmt: skip
 
 
@@ -32,6 +32,11 @@ def _facts(found: Comparison, one: Provenance, two: Provenance) -> list[tuple[st
     facts = [[*(each for each in side.facts if each[0] != "junkdna")] for side in (one, two)]
     writers = ("Report of the study", *(_writer(side) for side in found.sides))
     return [*_triples(*facts), *([writers] if any(writers[1:]) else [])]
+
+
+def _run(found: Provenance) -> str:
+    """The command that runs a study, without the commit, which is that of this page."""
+    return found.command.splitlines()[-1]
 
 
 def _writer(side: Side) -> str:

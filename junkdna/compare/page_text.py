@@ -34,7 +34,7 @@ def _models(side: Side) -> str:
 
 
 def _cells(side: Side) -> str:
-    return f"{side.inputs.cells.height:,}"
+    return f"{len(side.chosen):,} of {len(side.facts):,}" if side.wanted else f"{len(side.facts):,}"
 
 
 FACTS = {"Models": _models, "Cells": _cells}
@@ -52,10 +52,10 @@ def done(found: Comparison) -> str:
     rows = found.compressed
     conditions = rows.select("task", "knobs_a", "transfer_a", "protocol_a", "model_a").n_unique()
     n = span([*rows["n_examples_a"], *rows["n_examples_b"]])
-    return (
-        f"{capitalized(count(rows.height, 'compressed condition'))} of both studies match, in "
-        f"{count(conditions, 'setting')} with {n} examples each."
+    matched = (
+        f"{capitalized(count(rows.height, 'pair'))} of compressed results {'match' if rows.height > 1 else 'matches'}"
     )
+    return f"{matched}, in {count(conditions, 'condition')} with {n} examples each."
 
 
 def tally(found: Comparison) -> tuple[int, int, int]:
@@ -75,8 +75,9 @@ def answer(found: Comparison) -> str:
         return "Every drop is exactly the same."
     if not more and not less:
         return f"No drop differs: all {total} intervals of B − A include 0."
-    words = f"B loses more in {more} and less in {less} of {total}"
-    return f"{words}; if nothing differed, about {BY_CHANCE * total:.0f} intervals would exclude 0."
+    by_chance = f"about {BY_CHANCE * total:.0f}" if BY_CHANCE * total >= 1 else "less than one"
+    words = f"B loses more in {more or 'none'} and less in {less or 'none'} of {total} pairs"
+    return f"{words}; if nothing differed, {by_chance} of the intervals would exclude 0."
 
 
 def trust(found: Comparison) -> Iterator[str]:
@@ -84,7 +85,7 @@ def trust(found: Comparison) -> Iterator[str]:
     rows = found.compressed
     counts = {kind: int((rows["interval"] == kind).sum()) for kind in ("paired", "unpaired")}
     if counts["paired"]:
-        yield f"{_of(counts['paired'], rows.height)} paired: A and B answered the same examples, which are drawn together."
+        yield f"{_of(counts['paired'], rows.height)} paired: both answered the same examples, which are drawn together."
     if counts["unpaired"]:
         yield f"{_of(counts['unpaired'], rows.height)} unpaired: A and B count as independent samples."
     yield "Intervals are 95 % intervals of single pairs, without correction for their number."
@@ -98,7 +99,7 @@ def trust(found: Comparison) -> Iterator[str]:
 
 
 def _of(some: int, total: int) -> str:
-    return f"{'All' if some == total else some} of {total} pairs are" if some != total else f"All {total} pairs are"
+    return f"{some} of {total} pairs are" if some != total else f"All {total} pairs are"
 
 
 def _notes(found: Comparison) -> list[tuple[str, int]]:
@@ -111,7 +112,7 @@ def _notes(found: Comparison) -> list[tuple[str, int]]:
 
 def largest(found: Comparison) -> str:
     """The largest difference, in one sentence."""
-    rows = [row for row in found.compressed.iter_rows(named=True)]
+    rows = found.compressed.to_dicts()
     row = max(rows, key=lambda row: abs(row["drop_difference"]))
     if row["drop_difference"] == 0:
         return "No drop differs."
@@ -126,14 +127,17 @@ def tests(found: Comparison) -> str:
     alone = f" {capitalized(count(lone, 'test'))} {'is' if lone == 1 else 'are'} in one study only." if lone else ""
     if not both.height:
         return f"No test is in both studies.{alone}"
+    if found.a.folder.resolve() == found.b.folder.resolve():
+        return "A and B are parts of one study, so their verdicts are the same."
     return f"{same} of {count(both.height, 'test')} in both studies have the same verdict.{alone}"
 
 
 def left_out(found: Comparison) -> str:
     """How many cells are not compared, in one sentence."""
     table = found.tables["not_compared"]
-    counts = [f"{int((table['study'] == side.letter).sum()):,} of {len(side.facts):,} cells of {side.letter}" for side in found.sides]
-    return f"{capitalized(listed(counts))} are not compared." if table.height else "Nothing is left out."
+    lacking = {side: int((table["study"] == side.letter).sum()) for side in found.sides}
+    counts = [f"{n:,} of {len(side.chosen):,} cells of {side.letter}" for side, n in lacking.items() if n]
+    return f"{capitalized(listed(counts))} are not compared." if counts else "Nothing is left out."
 
 
 def code(found: Comparison) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from junkdna.analysis.series import Series, series_of
-from junkdna.compare.words import Measure, described, pair_label
+from junkdna.compare.words import Measure, described, few_seeds, pair_label
 from junkdna.report.plotting import palette, series, text, ticks
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel
 
@@ -54,7 +54,7 @@ def scatter(found: Comparison, measure: Measure) -> Drawing:
 def _point(at: int, row: dict, measure: Measure, markers: Mapping[Series, str]) -> Mark:
     name = measure.column
     x, low, high = row[f"{name}_a"], row[f"{name}_difference_low"], row[f"{name}_difference_high"]
-    known = None not in (low, high)
+    known = None not in (low, high) and not few_seeds(row)
     tag = row["compression_a"]
     return Mark(
         panel=at, kind="point", series=f"{row['label']} {tag}", x=x, y=row[f"{name}_b"],
@@ -85,7 +85,9 @@ def _corners(at: int, limits: tuple[float, float]) -> list[Mark]:
 
 def _panel(found: Comparison, measure: Measure, limits: tuple, metric: str, message: str = "") -> Panel:
     places = ticks.round_ticks(*limits)
-    x, y = (Axis(label=f"{measure.axis}{metric}, {pair_label(side)}", limits=limits, ticks=places) for side in found.sides)
+    x, y = (
+        Axis(label=f"{measure.axis}{metric}, {pair_label(side)}", limits=limits, ticks=places) for side in found.sides
+    )
     return Panel(title="", x=x, y=y, message=message, height_in=HEIGHT_IN)
 
 
@@ -93,4 +95,5 @@ def _facts(found: Comparison, rows: pl.DataFrame) -> str:
     a, b = found.sides
     counts = rows["interval"].value_counts().sort("interval").rows()
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts)
-    return f"A: {a.name}. B: {b.name}. {rows.height} pairs ({kinds or 'none'}). Bars: 95 % intervals of B − A."
+    few = ", none for two seeds" if any(map(few_seeds, rows.iter_rows(named=True))) else ""
+    return f"A: {a.name}. B: {b.name}. {rows.height} pairs ({kinds or 'none'}). Bars: 95 % intervals of B − A{few}."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.compare.keys import Run
+from junkdna.compare.keys import Run, chosen
 from junkdna.errors import UserError
 from junkdna.report.page.inputs import Inputs, read_inputs
 from junkdna.report.results import open_results
@@ -25,17 +26,24 @@ CONDITION = ("model", "task", "knobs", "compression", "transfer", "protocol")
 
 @dataclass(frozen=True)
 class Side:
-    """A study: `letter` is "A" or "B", `folder` its results, `root` the folder with its `results/cells`."""
+    """A study: `letter` is "A" or "B", `folder` its results, `root` the folder with its `results/cells`. `wanted` are
+    the parts of keys by which its cells are chosen."""
 
     letter: str
     folder: Path
     root: Path
     inputs: Inputs
+    wanted: Mapping[str, str]
 
     @property
     def name(self) -> str:
-        """The name of the study."""
-        return self.inputs.name
+        """The name of the study, with what was chosen of it."""
+        return f"{self.inputs.name} ({', '.join(self.wanted.values())})" if self.wanted else self.inputs.name
+
+    @property
+    def file_name(self) -> str:
+        """The name as a part of a file name."""
+        return "-".join((self.inputs.name, *(re.sub(r"[^A-Za-z0-9_.+-]", "_", each) for each in self.wanted.values())))
 
     @cached_property
     def facts(self) -> dict[str, dict]:
@@ -46,6 +54,11 @@ class Side:
     def runs(self) -> list[Run]:
         """Every cell."""
         return [Run.of(row) for row in self.facts.values()]
+
+    @cached_property
+    def chosen(self) -> list[Run]:
+        """The cells to compare. Raises UserError for an unknown part or value of `wanted`."""
+        return chosen(self.letter, self.runs, self.wanted)
 
     @cached_property
     def _rows(self) -> dict[tuple, dict]:
@@ -85,15 +98,15 @@ class Side:
         return self.root / CELLS / f"{run.cell}.parquet"
 
 
-def read_side(letter: str, path: Path) -> Side:
-    """The study in a folder of results, or in its folder of tables.
+def read_side(letter: str, path: Path, wanted: Mapping[str, str]) -> Side:
+    """The study in a folder of results, or in its folder of tables; `wanted` chooses cells.
 
     Raises UserError for a folder without tables, and for a missing or corrupt file.
     """
     folder = path.parent if (path / "drops.parquet").is_file() else path
     results = open_results(folder)
     inputs = read_inputs(folder / "tables", _study_file(folder))
-    return Side(letter, folder, results.root, inputs)
+    return Side(letter, folder, results.root, inputs, wanted)
 
 
 def _study_file(folder: Path) -> Path:

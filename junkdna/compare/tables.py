@@ -94,8 +94,10 @@ def _frame(name: str, rows: Sequence[dict]) -> pl.DataFrame:
 
 
 def _row(pair: Both, scores: Scores, answers: AnswersOfBoth) -> dict:
-    a, b = pair.halves
-    parts = {f"{name}_{part}": half.facts[name] for name, _ in PARTS for part, half in zip("ab", pair.halves, strict=True)}
+    a = pair.a
+    parts = {
+        f"{name}_{part}": half.facts[name] for name, _ in PARTS for part, half in zip("ab", pair.halves, strict=True)
+    }
     own = {}
     for part, half in zip("ab", pair.halves, strict=True):
         own |= {
@@ -145,7 +147,11 @@ def _not_compared(matched: Matching, left_out: Iterable[LeftOut]) -> Iterator[di
     for letter, runs in alone.items():
         others = [*(alone["B" if letter == "A" else "A"]), *_matched_of(matched, letter)]
         for at, run in enumerate(runs):
-            yield {"study": letter, "cell": run.cell, "reason": _alone(run, others if at < NEAR else (), matched.ignored)}
+            yield {
+                "study": letter,
+                "cell": run.cell,
+                "reason": _alone(run, others if at < NEAR else (), matched.ignored),
+            }
     for each in left_out:
         for letter, runs in (("A", each.pair.a), ("B", each.pair.b)):
             yield from ({"study": letter, "cell": run.cell, "reason": each.reason} for run in runs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junkdna.report.page.words import compression, condition, interval, number
+from junkdna.report.plotting import text
 
 if TYPE_CHECKING:
     from junkdna.compare.side import Side
@@ -62,6 +63,11 @@ def difference(row: dict, measure: Measure, digits: int = 3) -> str:
     """`+0.031 (0.012 to 0.050)`."""
     value, low, high = (row[f"{measure.column}_difference{end}"] for end in ("", "_low", "_high"))
     return f"{number(value, digits, sign=True)} ({interval(low, high, digits)})"
+
+
+def few_seeds(row: dict) -> bool:
+    """Whether A or B has two seeds, over which an interval says nothing: figures draw none."""
+    return text.FEW_SEEDS in [len(row[f"seeds_{part}"].split()) for part in "ab"]
 
 
 def described(row: dict, measure: Measure) -> str:

@@ -140,9 +140,7 @@ def cell(row: dict, column: Column) -> tuple[str, str]:
     ), f"[{number(low, column.digits)}, {number(high, column.digits)}]" if known else ""
 
 
-def data(
-    shown: list[dict], found: list[Column], fields: Sequence[str] = FIELDS, text: Sequence[str] = TEXT
-) -> dict:
+def data(shown: list[dict], found: list[Column], fields: Sequence[str] = FIELDS, text: Sequence[str] = TEXT) -> dict:
     """The table for the script: texts once, and each row as a list in the order of `fields`, with its key in front.
     `text` are the fields that hold text."""
     texts: dict[str, int] = {}
