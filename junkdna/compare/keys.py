@@ -158,13 +158,13 @@ def _pair(a: list[Run], b: list[Run], any_seed: bool) -> Pair | None:
 def nearest(run: Run, others: Iterable[Run], ignored: Collection[str] = ()) -> tuple[Run, list[str]] | None:
     """The run whose key differs in the fewest parts that are not ignored, and these parts; None without others.
 
-    Of equally near ones that with the same task, then the first one.
+    A compressed one is never near a dense one. Of equally near ones that with the same task, then the first one.
     """
     counted = [name for name in (*PARTS, "seed") if name not in ignored]
     found = None
     for other in others:
         differ = [name for name in counted if getattr(run, name) != getattr(other, name)]
-        rank = (len(differ), "task" in differ)
+        rank = ((run.method == "dense") != (other.method == "dense"), len(differ), "task" in differ)
         if found is None or rank < found[0]:
             found = (rank, other, differ)
     return found and found[1:]

@@ -135,8 +135,8 @@ def tests(found: Comparison) -> str:
 def left_out(found: Comparison) -> str:
     """How many cells are not compared, in one sentence."""
     table = found.tables["not_compared"]
-    lacking = {side: int((table["study"] == side.letter).sum()) for side in found.sides}
-    counts = [f"{n:,} of {len(side.chosen):,} cells of {side.letter}" for side, n in lacking.items() if n]
+    lacking = [(side, int((table["study"] == side.letter).sum())) for side in found.sides]
+    counts = [f"{n:,} of {len(side.chosen):,} cells of {side.letter}" for side, n in lacking if n]
     return f"{capitalized(listed(counts))} are not compared." if counts else "Nothing is left out."
 
 
