@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import natural, series_of, strength
 from junkdna.compare.differences import differs
-from junkdna.compare.words import Measure, compressions, described, difference, few_seeds, pair_label, place
+from junkdna.compare.words import Measure, compressions, described, few_seeds, hundredths, pair_label, place
 from junkdna.report.page.words import interval, mode, number
 from junkdna.report.plotting import palette, text, ticks
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, ends
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "One panel per condition, one row per compression. Open: A. Filled: B. Bars are 95 % intervals of each. At the "
-    "right the difference B − A with its own interval, which is the one to read: A and B often answer the same "
-    "examples, so their bars may overlap although they differ. Gray: the interval includes 0."
+    "right 100 times the difference B − A with its own interval, which is the one to read: A and B often answer the "
+    "same examples, so their bars may overlap although they differ. Gray: the interval includes 0."
 )
 MARKERS = {"A": "ring", "B": "circle"}
 MOST = 40  # panels; the table of differences has all conditions
@@ -94,7 +94,7 @@ def _one(row: dict, part: str, measure: Measure) -> str:
 def _words(at: int, y: float, row: dict, measure: Measure, limits: tuple[float, float]) -> Mark:
     ends_ = (row[f"{measure.column}_difference{end}"] for end in ("_low", "_high"))
     color = "ink" if differs(*ends_) else "muted"
-    words = difference(row, measure, 2)
+    words = hundredths(row, measure)
     return Mark(panel=at, kind="label", series="difference", x=limits[1], y=y, label=words, color=color)
 
 
@@ -105,7 +105,7 @@ def _panel(rows: Sequence[dict], measure: Measure, limits: tuple[float, float], 
     names = tuple((float(y), _name(row)) for y, row in enumerate(rows))
     n = text.span([first["n_examples_a"], first["n_examples_b"]])
     return Panel(
-        title=f"{place(first, several)}{trained}\nn = {n}; B − A at the right",
+        title=f"{place(first, several)}{trained}\nn = {n}; at the right 100 × (B − A)",
         x=Axis(label=f"{measure.axis}{unit}", limits=limits, ticks=ticks.round_ticks(*limits, 8)),
         y=Axis(label="", limits=(len(rows) - 0.45, -0.55), ticks=names),
         values="x",

@@ -65,6 +65,13 @@ def difference(row: dict, measure: Measure, digits: int = 3) -> str:
     return f"{number(value, digits, sign=True)} ({interval(low, high, digits)})"
 
 
+def hundredths(row: dict, measure: Measure) -> str:
+    """`+3.1 (1.2 to 5.0)`: 100 times the difference, which for shares is in percentage points."""
+    value, low, high = (row[f"{measure.column}_difference{end}"] for end in ("", "_low", "_high"))
+    low, high = (None if end is None else 100 * end for end in (low, high))
+    return f"{number(100 * value, 1, sign=True)} ({interval(low, high, 1)})"
+
+
 def few_seeds(row: dict) -> bool:
     """Whether A or B has two seeds, over which an interval says nothing: figures draw none."""
     return text.FEW_SEEDS in [len(row[f"seeds_{part}"].split()) for part in "ab"]

@@ -18,6 +18,7 @@ from junkdna.analysis.result_columns import _words
 from junkdna.cli import compare as command
 from junkdna.cli import grade
 from junkdna.cli.compare import Options, compare
+from junkdna.cli.main import parser
 from junkdna.compare.page_provenance import _writer
 from junkdna.errors import UserError
 from junkdna.grade.answers import Reading
@@ -82,6 +83,7 @@ def test_the_page_says_where_everything_comes_from(world: Path, done) -> None:
     assert len(page) < 1_000_000
 
 
+@pytest.mark.long
 def test_the_same_folders_give_the_same_bytes(inside: Path, done) -> None:
     out = inside / "results/compare/one-vs-two"
     before = {file: file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
@@ -117,16 +119,29 @@ def test_other_files_are_never_replaced(inside: Path) -> None:
     assert [file.name for file in Path("mine").iterdir()] == ["thesis.txt"]
 
 
-def test_options_of_the_command_line_are_parsed(inside: Path) -> None:
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws no files of figures, which take most of the time."""
+    monkeypatch.setattr("junkdna.report.draw.render", lambda drawing: None)
+    monkeypatch.setattr("junkdna.report.plotting.layout.save", lambda figure, stem: [])
+
+
+def test_options_of_the_command_line_are_parsed(inside: Path, no_figures, capsys) -> None:
     words = ["compare", str(ONE), str(ONE), "--a", "method=magnitude", "--b", "method=random", "--ignore", "seed"]
-    run = subprocess.run([sys.executable, "-m", "junkdna", *words], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "matched by the key of the cells without method, options and seed" in run.stdout
+    args = parser().parse_args(words)
+    args.run(args)
+    assert "matched by the key of the cells without method, options and seed" in capsys.readouterr().out
     page = Path("results/compare/one-magnitude-vs-one-random/report.html").read_text(encoding="utf-8")
     assert f"junkdna compare {ONE} {ONE} --ignore seed --a method=magnitude --b method=random" in page
 
 
-def test_graded_logs_of_two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_choice_says_how_to_write_it(inside: Path) -> None:
+    args = parser().parse_args(["compare", str(ONE), str(ONE), "--a", "magnitude"])
+    with pytest.raises(UserError, match="must be PART=VALUE"):
+        args.run(args)
+
+
+def test_graded_logs_of_two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_figures) -> None:
     """Methods that only the names of the logs know are named after them."""
     monkeypatch.setattr(grade, "_write_page", lambda notes, lacking: None)
     monkeypatch.chdir(tmp_path)

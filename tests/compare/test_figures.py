@@ -62,7 +62,7 @@ def test_a_dumbbell_has_both_studies_and_the_difference_in_words(found, all_draw
     assert [mark.x for mark in dots[:2]] == [first["drop_a"], first["drop_b"]]
     assert (dots[0].low, dots[0].high) == (first["drop_a_low"], first["drop_a_high"])
     words = [mark for mark in marks if mark.kind == "label"]
-    assert words[0].label.startswith(f"+{first['drop_difference']:.2f} (")
+    assert words[0].label.startswith(f"+{100 * first['drop_difference']:.1f} (")
     assert words[0].color == ("ink" if first["drop_difference_low"] > 0 else "muted")
 
 
