@@ -43,7 +43,7 @@ class Side:
     @property
     def file_name(self) -> str:
         """The name as a part of a file name."""
-        return "-".join((self.inputs.name, *(re.sub(r"[^A-Za-z0-9_.+-]", "_", each) for each in self.wanted.values())))
+        return re.sub(r"[^A-Za-z0-9_.+-]", "_", "-".join((self.inputs.name, *self.wanted.values())))
 
     @cached_property
     def facts(self) -> dict[str, dict]:
