@@ -8,6 +8,7 @@ LAYERS = [
     "__init__",
     "__main__",
     "cli",
+    "compare",
     "grade",
     "dag",
     "report",

@@ -1,7 +1,6 @@
 """`junkdna grade`: what compression changed, from logs of a dense and of compressed models. Runs no model."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from html import escape
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.table_jobs import write_table
-from junkdna.errors import UserError, unknown_name
-from junkdna.storage.atomic import atomic_write, write_errors
+from junkdna.errors import unknown_name
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.replaced_folder import check_own, replaced_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,27 +67,11 @@ def grade(dense: str, compressed: Sequence[str], reading: "Reading", options: Op
         if name not in (names := [each.name for each in others]):
             raise unknown_name("log", name, names, "--bits")
     target = options.out or OUT / first.name
-    _check_target(target)
+    check_own(target, STUDY, MARK, "junkdna grade")
     graded = _fitting(first, others, reading, options.common)
     with with_methods(graded.methods):
         lines = _written(graded, options, reading, target)
     yield from lines
-
-
-def _check_target(target: Path) -> None:
-    """UserError if the folder has other contents than earlier results of this command."""
-    if target.exists() and not target.is_dir():
-        raise UserError(f"--out {target} is a file. Name a folder.")
-    if not target.is_dir() or not any(target.iterdir()):
-        return
-    try:
-        mine = MARK in json.loads((target / STUDY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        mine = False
-    if not mine:
-        raise UserError(
-            f"--out {target} has files that `junkdna grade` did not write; it would replace them. Name another folder."
-        )
 
 
 def _fitting(first: "Source", others: "list[Source]", reading: "Reading", common: bool) -> Fitting:
@@ -111,16 +95,8 @@ def _written(graded: Fitting, options: Options, reading: "Reading", target: Path
 
     bins, notes = _bins(graded, reading, options)
     notes = [*graded.notes, *notes]
-    new = target.absolute().with_name(f".{target.absolute().name}.new")
-    with write_errors(target):
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        try:
-            with chdir(new):  # the analysis reads cell files below the working directory
-                tables, unknown = _write(graded, bins, notes, options)
-            _replace(new, target)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+    with replaced_folder(target) as new, chdir(new):  # the analysis reads cell files below the working directory
+        tables, unknown = _write(graded, bins, notes, options)
     metrics = {task_name(task): each.metric for task, each in graded.logs[0].tasks.items()}
     names = {run.tag: each.name for each, (run, _) in zip(graded.sources, graded.runs, strict=True)}
     return [
@@ -222,16 +198,6 @@ def _write_page(notes: list[str], lacking: list[str]) -> None:
         f"Provenance.</p>{f'<ul>{items}</ul>' if items else ''}<p>The logs do not say:</p><ul>{unknown}</ul></section>"
     )
     write_report(Path("tables"), Path(STUDY), Path("report.html"), banner=banner)
-
-
-def _replace(new: Path, target: Path) -> None:
-    """Rename a folder to `target`; earlier results there are removed afterwards."""
-    old = new.with_suffix(".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _lines(

@@ -64,7 +64,7 @@ def runs(sources: list[Source]) -> list[Run]:
     for each in sources:
         compression = _declared(each) or Compression(CHECKPOINT, f"from-{valid_name(each.name)}")
         others = {run.method.name for run in found} - {*METHODS}
-        method = _method(compression.method, DASHES[len(others) % len(DASHES)])
+        method = logged_method(compression.method, len(others))
         _check_level(each, compression, method)
         same = [run for run in found if run.compression == compression]
         if any(run.source.path.resolve() == each.path.resolve() for run in same):
@@ -109,14 +109,15 @@ def _check_level(each: Source, compression: Compression, method: Method) -> None
         )
 
 
-def _method(name: str, dashes: tuple) -> Method:
-    """A method as a log knows it: without options, of which a name says nothing, and without a module.
+def logged_method(name: str, at: int) -> Method:
+    """A method as a log knows it: without options, of which a name says nothing, and without a module. `at` is its
+    number among those that the package does not have, which chooses the line style.
 
     Whether runs of a method that the package does not have differ is unknown, so it counts as random. A checkpoint is
     one thing.
     """
     levels, random = ("sparsity", "keep_of", "bits", "format", "rank"), True
-    display = {"label": name, "line_style": dashes}
+    display = {"label": name, "line_style": DASHES[at % len(DASHES)]}
     if name == CHECKPOINT:
         levels, random = ("external",), False
     elif package := METHODS.get(name):

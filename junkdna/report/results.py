@@ -93,11 +93,11 @@ class Results:
         keys = self.cells.filter(*predicates, **constraints)["cell"]
         if keys.is_empty():
             raise UserError(f"no cell of {self.folder} matches. See `results.cells` for the values of its columns.")
-        files = [self._root / CELLS / f"{key}.parquet" for key in keys]
+        files = [self.root / CELLS / f"{key}.parquet" for key in keys]
         if missing := [file for file in files if not file.is_file()]:
             raise UserError(
                 f"{missing[0]} does not exist ({len(missing)} of {len(files)} cell files are missing). Only the cell "
-                f"files contain per-example rows: copy {self._root / CELLS} together with the study's folder."
+                f"files contain per-example rows: copy {self.root / CELLS} together with the study's folder."
             )
         return pl.scan_parquet(files).select(*NAMES, "examples").explode("examples").unnest("examples")
 
@@ -128,7 +128,7 @@ class Results:
         return read_frame(self.folder / f"tables/{name}.parquet", f"table of {name}")
 
     @property
-    def _root(self) -> Path:
+    def root(self) -> Path:
         """The folder that contains `results/`: that of the run or, for graded logs, the folder itself."""
         if (self.folder / CELLS).is_dir():
             return self.folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -140,16 +140,17 @@ def cell(row: dict, column: Column) -> tuple[str, str]:
     ), f"[{number(low, column.digits)}, {number(high, column.digits)}]" if known else ""
 
 
-def data(shown: list[dict], found: list[Column]) -> dict:
-    """The table for the script: texts once, and each row as a list in the order of `FIELDS`, with its key in front."""
+def data(shown: list[dict], found: list[Column], fields: Sequence[str] = FIELDS, text: Sequence[str] = TEXT) -> dict:
+    """The table for the script: texts once, and each row as a list in the order of `fields`, with its key in front.
+    `text` are the fields that hold text."""
     texts: dict[str, int] = {}
-    packed = [[row["key"], *(_packed(row[name], name, texts) for name in FIELDS)] for row in shown]
-    heads = [{"f": FIELDS.index(c.field), "h": c.head, "d": c.digits, "l": c.limits} for c in found]
-    return {"fields": FIELDS, "text": [FIELDS.index(name) for name in TEXT], "columns": heads, "texts": list(texts),
+    packed = [[row["key"], *(_packed(row[name], name in text, texts) for name in fields)] for row in shown]
+    heads = [{"f": fields.index(c.field), "h": c.head, "d": c.digits, "l": c.limits} for c in found]
+    return {"fields": fields, "text": [fields.index(name) for name in text], "columns": heads, "texts": list(texts),
             "rows": packed}  # fmt: skip
 
 
-def _packed(value: object, name: str, texts: dict[str, int]) -> object:
-    if name in TEXT:
+def _packed(value: object, is_text: bool, texts: dict[str, int]) -> object:
+    if is_text:
         return texts.setdefault(value or "", len(texts))
     return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -87,12 +87,17 @@ def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing]) -> PageFigure
 
 def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
     _, view, _ = named(stem)
+    label = VIEWS[view].title if view in VIEWS else OTHER_VIEWS.get(view, capitalized(view))
+    return page_view(view, label, stem, drawing, columns)
+
+
+def page_view(view: str, label: str, stem: str, drawing: Drawing, columns: int) -> PageView:
+    """A view of a figure with its panels as SVG. `stem` is the name of its files."""
     named_rows = _with_rows(drawing.panels)
     panels = [
         _panel(panel, drawing.of_panel(at), drawing, columns) for at, panel in enumerate(named_rows[:MOST_PANELS])
     ]
     keys = [[(_glyph(key), key.label, _switch(key, group, drawing)) for key in group] for group in drawing.keys]
-    label = VIEWS[view].title if view in VIEWS else OTHER_VIEWS.get(view, capitalized(view))
     more = len(named_rows) - len(panels)
     return PageView(view, label, drawing.title, stem, panels, more, [group for group in keys if group], drawing.caption)
 

@@ -45,11 +45,12 @@ class Footers:
     missing: int = 0
 
 
-def provenance(inputs: Inputs) -> Provenance:
-    """The provenance of a study. Dates are those of the files, so the same files give the same page."""
-    found = footers(inputs)
+def provenance(inputs: Inputs, root: Path = Path()) -> Provenance:
+    """The provenance of a study whose cells are below `root`. Dates are those of the files, so the same files give the
+    same page."""
+    found = footers(inputs, root)
     made = (inputs.tables / "drops.parquet").stat().st_mtime
-    facts = [("Made", _made(found, made)), ("junkdna", _software()), ("Versions", _counted(found.versions))]
+    facts = [("Made", _made(found, made)), ("junkdna", software()), ("Versions", _counted(found.versions))]
     facts += [("Machine", _counted(found.devices)), ("Training", _counted(found.engines))]
     facts += [("Threads", listed(f"{n} per cell" for n in sorted(found.threads)))]
     facts += [("Computing", _computing(inputs)), ("Cells", _cells(inputs, found))]
@@ -62,11 +63,11 @@ def provenance(inputs: Inputs) -> Provenance:
     )
 
 
-def footers(inputs: Inputs) -> Footers:
-    """The footers of the cell files that exist."""
+def footers(inputs: Inputs, root: Path = Path()) -> Footers:
+    """The footers of the cell files that exist below `root`."""
     found = Footers()
     for key, model in inputs.cells.select("cell", "model").iter_rows():
-        path = Path(CELLS) / f"{key}.parquet"
+        path = root / CELLS / f"{key}.parquet"
         if path.is_file():
             _add(found, model, _footer(path), path.stat().st_mtime)
         else:
@@ -111,7 +112,7 @@ def _made(found: Footers, tables: float) -> str:
     return f"{cells}tables {_moment(tables)} (dates of the files)"
 
 
-def _software() -> str:
+def software() -> str:
     """Version of the package that wrote the page and, in a checkout, its commit."""
     try:
         number = version("junkdna")
