@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from junkdna.compress.scope import Prunable
 
+
 def scope_text(model: "nn.Module", name: str, prune_head: bool = False, embeddings: bool = False) -> str:
     """A page of text on a model, loaded or empty: the matrices that pruning changes, their share, and the dense rest.
 
