@@ -17,8 +17,8 @@ def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequen
     """
     if len(relative) != len(weights):
         raise UserError(
-            f"allocation lists {_counted(len(relative), 'number')} for {_counted(len(weights), 'compressed block')}. List "
-            "one number for each block, in model order; blocks that `layers` leaves dense have none."
+            f"allocation lists {_counted(len(relative), 'number')} for {_counted(len(weights), 'compressed block')}. "
+            "List one number for each block, in model order; blocks that `layers` leaves dense have none."
         )
     numbers = [exact(number) for number in relative]
     mean = _mean(numbers, weights)

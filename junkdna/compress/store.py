@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from junkdna.compress.apply import Levels, Reports, Results, compress_matrix, select_prunables
 from junkdna.compress.artifact import write_artifact
 from junkdna.compress.block_levels import allocation_of, matrix_levels
+from junkdna.compress.log_lines import matrix_line, method_line, model_line
 from junkdna.compress.outliers import outlier_ratios
 from junkdna.compress.scope import Prunable, body_name, prunable
 from junkdna.compress.sequential import Batch, calibrated
@@ -52,10 +53,8 @@ def make_compressed(
     """
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings.compression)
-    manifest = check_model(model_folder)
-    check_made_from(model_folder / MANIFEST, manifest["settings_fingerprint"], settings.inputs["model"])
-    model = load_plain(model_folder, settings.model_kind, settings.model_dtype)
-    check_finite(model, model_folder)
+    log.info("%s", method_line(compression))
+    model, manifest = _load(model_folder, settings)
     prunables = select_prunables(model, compression)
     facts: dict = {
         "settings": json.loads(canonical_json(settings)),
@@ -81,11 +80,21 @@ def make_compressed(
     def named_results() -> Results:
         for name, result in results:
             reports.add(name, by_name[name].matrix(), result)
-            log.info("%s: %s", name, reports.layers[-1].facts())
+            log.info("%s", matrix_line(reports.layers[-1]))
             yield body_name(model, name), result
         facts["report"] = reports.report()
+        log.info("%s", model_line(facts["report"]))
 
     write_artifact(output, named_results(), facts)
+
+
+def _load(folder: Path, settings: "CompressedSettings") -> tuple[nn.Module, dict]:
+    """The dense model and its manifest."""
+    manifest = check_model(folder)
+    check_made_from(folder / MANIFEST, manifest["settings_fingerprint"], settings.inputs["model"])
+    model = load_plain(folder, settings.model_kind, settings.model_dtype)
+    check_finite(model, folder)
+    return model, manifest
 
 
 def _calibration_rows(

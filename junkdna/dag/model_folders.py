@@ -34,7 +34,8 @@ MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 def model_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
     language model with `kind: decoder`, a group size that does not divide the inputs of a matrix, `layers` that match
-    no matrix, an allocation that does not fit the blocks, an external compression that is missing or does not fit (`external_problems`)."""
+    no matrix, an allocation that does not fit the blocks, an external compression that is missing or does not fit
+    (`external_problems`)."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)

@@ -4,8 +4,8 @@ import bz2
 import gzip
 import io
 import lzma
-import random
 import pickle
+import random
 import sqlite3
 import sys
 import tarfile
@@ -104,7 +104,7 @@ def test_grade_refuses_them_too(kind: str, name: str, tmp_path: Path) -> None:
 def test_of_an_unknown_kind(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(bytes(range(8)) + bytes(400))
-    with pytest.raises(UserError, match="is not text. It looks like a binary file of an unknown kind; name the file"):
+    with pytest.raises(UserError, match=r"is not text\. It looks like a binary file of an unknown kind; name the file"):
         read_log(path, Reading())
 
 
