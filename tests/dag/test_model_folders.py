@@ -215,7 +215,7 @@ class TestFolders:
         [
             ("tokenizer", "no tokenizer file with a vocabulary"),
             ("pickles", "only pickled weights (pytorch_model.bin)"),
-            ("cut", "it is truncated or corrupt"),
+            ("cut", "is incomplete: "),
             ("halves", "an encoder-decoder, which no `kind` supports"),
             ("tomorrow", "model_type 'tomorrow', which transformers"),
         ],
