@@ -1,4 +1,4 @@
-"""Errors for files of a model that are incomplete or damaged: what is wrong, where the file is, and how to get it whole."""
+"""Errors for incomplete or damaged files of a model: what is wrong, where the file is, and how to get it whole."""
 
 from pathlib import Path
 
@@ -28,6 +28,6 @@ def _fix(path: Path) -> str:
     if not path.is_symlink() and path.parent.parent == Path(MODELS):
         return f"The workflow wrote it: delete the folder {path.parent} and run again, which builds it again."
     return (
-        f"It is the local file {file}: copy it again, completely, from where it came from, or save the model again with "
-        "save_pretrained."
+        f"It is the local file {file}: copy it again, completely, from where it came from, or save the model again "
+        "with save_pretrained."
     )
