@@ -1,7 +1,6 @@
 """`junkdna grade`: what compression changed, from logs of a dense and of compressed models. Runs no model."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from html import escape
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.table_jobs import write_table
 from junkdna.errors import UserError, unknown_name
-from junkdna.storage.atomic import atomic_write, write_errors
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.atomic_folder import atomic_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -106,21 +106,13 @@ def _fitting(first: "Source", others: "list[Source]", reading: "Reading", common
 
 
 def _written(graded: Fitting, options: Options, reading: "Reading", target: Path) -> list[str]:
-    """Write everything into a new folder, then rename it to `target`; return the lines of the result."""
+    """Write everything into a new folder, which then replaces `target`; return the lines of the result."""
     from junkdna.grade.study import task_name
 
     bins, notes = _bins(graded, reading, options)
     notes = [*graded.notes, *notes]
-    new = target.absolute().with_name(f".{target.absolute().name}.new")
-    with write_errors(target):
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        try:
-            with chdir(new):  # the analysis reads cell files below the working directory
-                tables, unknown = _write(graded, bins, notes, options)
-            _replace(new, target)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+    with atomic_folder(target.resolve(), replace=True) as new, chdir(new):
+        tables, unknown = _write(graded, bins, notes, options)  # the analysis reads cells below the working directory
     metrics = {task_name(task): each.metric for task, each in graded.logs[0].tasks.items()}
     names = {run.tag: each.name for each, (run, _) in zip(graded.sources, graded.runs, strict=True)}
     return [
@@ -222,16 +214,6 @@ def _write_page(notes: list[str], lacking: list[str]) -> None:
         f"Provenance.</p>{f'<ul>{items}</ul>' if items else ''}<p>The logs do not say:</p><ul>{unknown}</ul></section>"
     )
     write_report(Path("tables"), Path(STUDY), Path("report.html"), banner=banner)
-
-
-def _replace(new: Path, target: Path) -> None:
-    """Rename a folder to `target`; earlier results there are removed afterwards."""
-    old = new.with_suffix(".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _lines(
