@@ -19,24 +19,34 @@ BLOCKS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")  # keys of c
 
 
 def unfit_allocations(folder: Path, config: dict, compressions: Sequence[Compression], where: str) -> Iterator[str]:
-    """One line for each list of relative sparsities that has not one number for each block, or that cannot reach its
-    sparsity.
+    """One line for each allocation without a matrix in a block, and for each list of relative sparsities that has not
+    one number for each block or cannot reach its sparsity.
 
     Models whose files and config.json disagree on the number of blocks are left to their jobs, and so are `layers` that
     match no name in the files (`layer_names`).
     """
-    listed = [each for each in compressions if isinstance(compression_options(each).get("allocation"), list)]
-    shapes = block_matrices(folder, where) if listed else {}
+    allocated = [each for each in compressions if compression_options(each).get("allocation", "uniform") != "uniform"]
+    shapes = block_matrices(folder, where) if allocated else {}
     if len(_weights_of_blocks(shapes)) != next((config[key] for key in BLOCKS if key in config), None):
         return
-    for compression in listed:
-        names = selected(shapes, compression)
-        weights = _weights_of_blocks({name: shapes[name] for name in names})
-        try:
-            list_sparsities(exact(compression.value), weights, compression_options(compression)["allocation"])
-        except UserError as error:
-            if names:
-                yield f"{where}: {compression.tag}: {error}"
+    for compression in allocated:
+        names = selected(all_matrices(folder, where), compression)
+        weights = _weights_of_blocks({name: shapes[name] for name in names if name in shapes})
+        if names and (problem := _unfit(compression, weights)):
+            yield f"{where}: {compression.tag}: {problem}"
+
+
+def _unfit(compression: Compression, weights: Sequence[int]) -> str:
+    """Why an allocation does not fit blocks of these numbers of weights; "" if it does."""
+    allocation = compression_options(compression)["allocation"]
+    if not weights:
+        return "allocation divides a sparsity among the blocks, but `layers` selects no matrix in a block. Remove one."
+    try:
+        if isinstance(allocation, list):
+            list_sparsities(exact(compression.value), weights, allocation)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def selected(names: Collection[str], compression: Compression) -> list[str]:

@@ -130,6 +130,13 @@ class TestAllocations:
         assert len(found) == 2
         assert "layers=0: allocation lists 2 numbers for 1 compressed block" in found[0]
 
+    @pytest.mark.parametrize("allocation", [{"allocation": [1, 2]}, {"allocation": "owl", "calibration": "c"}])
+    def test_of_embeddings_alone(self, allocation):
+        tables = {"method": "magnitude_layer", "sparsity": 0.5, "embeddings": True, "layers": "word_embeddings"}
+        [found] = problems(study_of({**tables, **allocation}))
+        assert "`layers` selects no matrix in a block" in found
+        assert problems(study_of({**tables, **allocation, "layers": ["word_embeddings", "attention"]})) == []
+
     def test_of_folders_that_contradict_themselves_are_left_to_the_job(self):
         edit("model/config.json", num_hidden_layers=3)
         listed = {**self.LISTED, "allocation": [1, 2, 3]}
