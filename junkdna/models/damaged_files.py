@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from junkdna.data.binary_files import binary_kind
 from junkdna.errors import UserError
 from junkdna.study.paths import MODELS
 
@@ -20,6 +21,13 @@ def wrong_size(path: Path, where: str, found: int, expected: int) -> UserError:
     return damaged(path, where, f"is damaged: it has {found:,} bytes, and its header describes {expected:,}")
 
 
+def not_safetensors(path: Path, where: str, start: bytes, found: int) -> UserError:
+    """The error for a file of `found` bytes whose first 8 are no length of a header. Returned, not raised."""
+    kind = binary_kind(start).partition(";")[0] if len(start) == 8 else ""
+    what = f": it looks like {kind}" if kind else f", or a small part of one ({found:,} bytes)"
+    return damaged(path, where, f"is no safetensors file{what}")
+
+
 def _fix(path: Path) -> str:
     """Where a file comes from, after links, and how to get it again."""
     file = path.resolve()
@@ -28,6 +36,6 @@ def _fix(path: Path) -> str:
     if not path.is_symlink() and path.parent.parent == Path(MODELS):
         return f"The workflow wrote it: delete the folder {path.parent} and run again, which builds it again."
     return (
-        f"It is the local file {file}: copy it again, completely, from where it came from, or save the model again "
-        "with save_pretrained."
+        f"It is the local file {file}: copy it again, completely, from where it came from, or let the tool that wrote "
+        "it save it again."
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
 from junkdna.models.config import check_config, check_tokenizer_files
-from junkdna.models.damaged_files import damaged, wrong_size
+from junkdna.models.damaged_files import damaged, not_safetensors, wrong_size
 from junkdna.models.manifest import MANIFEST, file_facts
 from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
@@ -162,7 +162,7 @@ def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
         if start.startswith(b"version"):
             raise UserError(f"{where} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository.")
         if len(start) < 8 or length > MAX_HEADER_BYTES:
-            raise damaged(path, where, f"is no safetensors file, or a small part of one ({size:,} bytes)")
+            raise not_safetensors(path, where, start, size)
         if length > size - 8:
             raise damaged(path, where, f"is incomplete: {size:,} bytes are there, and its header alone has {length:,}")
         header = file.read(length)

@@ -198,6 +198,7 @@ def test_quantized_checkpoint_is_refused(model):
             r"is incomplete: [\d,]+ of [\d,]+ bytes are there.*It is the local file /.*/model/",
         ),
         (lambda content: content[:5], r"is no safetensors file, or a small part of one \(5 bytes\)"),
+        (lambda content: b"\x7fELF" + content, r"is no safetensors file: it looks like a program \(ELF\)\. It is the"),
         (
             lambda content: content[:40],
             r"is incomplete: 40 bytes are there, and its header alone has [\d,]+\. It is the",
