@@ -92,13 +92,13 @@ def _check_target(target: Path) -> None:
 
 def _fitting(first: "Source", others: "list[Source]", reading: "Reading", common: bool) -> Fitting:
     from junkdna.grade.compare import alike
-    from junkdna.grade.names import runs
+    from junkdna.grade.names import close_names, runs
     from junkdna.grade.read import read_log
     from junkdna.study.cell import Compression
 
     named = runs(others)
     logs = [read_log(each.path, reading) for each in (first, *others)]
-    notes = [f"{log.path}: {note}" for log in logs for note in log.notes]
+    notes = close_names(named) + [f"{log.path}: {note}" for log in logs for note in log.notes]
     logs, more = alike(logs[0], logs[1:], common)
     told = {f"{task}: {note}": None for log in logs for task, each in log.tasks.items() for note in each.notes}
     given = [(Compression(), 0), *((run.compression, run.seed) for run in named)]
