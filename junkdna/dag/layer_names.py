@@ -18,8 +18,8 @@ def unmatched_layers(folder: Path, kind: str, compressions: Sequence[Compression
     that matches in the files only is left to its job.
     """
     all_options = map(compression_options, compressions)
-    asked = {(*each["layers"], bool(each.get("embeddings"))) for each in all_options if each.get("layers")}
-    for *patterns, tables in sorted(asked):
+    asked = {(bool(each.get("embeddings")), *each["layers"]) for each in all_options if each.get("layers")}
+    for tables, *patterns in sorted(asked):
         stored = all_matrices(folder, where) if tables else block_matrices(folder, where)
         error = _mismatch([*stored], patterns) and _mismatch_in_model(folder, kind, patterns, tables)
         if error:

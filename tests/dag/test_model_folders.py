@@ -175,6 +175,11 @@ class TestLayers:
         assert found.startswith(f"models.{model}.local")
         assert hint in found
 
+    def test_of_several_compressions_are_named_once_each(self):
+        lists = (["attention"], ["attention", "0.out"], ["attention", "1.output"], "0.out", "0.out")
+        found = problems(study_of(*({**self.HALF, "layers": each} for each in lists)))
+        assert [line.count("pattern '0.out' matches none") for line in found] == [1, 1]
+
     def test_of_embeddings(self):
         tables = {**self.HALF, "embeddings": True}
         assert problems(study_of({**tables, "layers": "word_embeddings"})) == []
