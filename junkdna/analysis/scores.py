@@ -118,11 +118,6 @@ class Scores:
             min(map(len, repeated), default=1),
         )
 
-    def forget(self) -> None:
-        """Drop all scores, to free their memory."""
-        self._by_seed.clear()
-        self._replicates.clear()
-
     def add(self, groups: Iterable[Hashable]) -> None:
         """Compute the replicates of new groups, one evaluation set at a time. Many at once are faster."""
         sets: dict[tuple, dict[Hashable, Answers]] = defaultdict(dict)

@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.table_jobs import write_table
+<<<<<<< HEAD
 from junkdna.errors import unknown_name
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.replaced_folder import check_own, replaced_folder
+=======
+from junkdna.errors import UserError, unknown_name
+from junkdna.storage.atomic import atomic_write
+from junkdna.storage.atomic_folder import atomic_folder
+>>>>>>> w-fifteen
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,13 +82,13 @@ def grade(dense: str, compressed: Sequence[str], reading: "Reading", options: Op
 
 def _fitting(first: "Source", others: "list[Source]", reading: "Reading", common: bool) -> Fitting:
     from junkdna.grade.compare import alike
-    from junkdna.grade.names import runs
+    from junkdna.grade.names import close_names, runs
     from junkdna.grade.read import read_log
     from junkdna.study.cell import Compression
 
     named = runs(others)
     logs = [read_log(each.path, reading) for each in (first, *others)]
-    notes = [f"{log.path}: {note}" for log in logs for note in log.notes]
+    notes = close_names(named) + [f"{log.path}: {note}" for log in logs for note in log.notes]
     logs, more = alike(logs[0], logs[1:], common)
     told = {f"{task}: {note}": None for log in logs for task, each in log.tasks.items() for note in each.notes}
     given = [(Compression(), 0), *((run.compression, run.seed) for run in named)]
@@ -90,13 +96,18 @@ def _fitting(first: "Source", others: "list[Source]", reading: "Reading", common
 
 
 def _written(graded: Fitting, options: Options, reading: "Reading", target: Path) -> list[str]:
-    """Write everything into a new folder, then rename it to `target`; return the lines of the result."""
+    """Write everything into a new folder, which then replaces `target`; return the lines of the result."""
     from junkdna.grade.study import task_name
 
     bins, notes = _bins(graded, reading, options)
     notes = [*graded.notes, *notes]
+<<<<<<< HEAD
     with replaced_folder(target) as new, chdir(new):  # the analysis reads cell files below the working directory
         tables, unknown = _write(graded, bins, notes, options)
+=======
+    with atomic_folder(target.resolve(), replace=True) as new, chdir(new):
+        tables, unknown = _write(graded, bins, notes, options)  # the analysis reads cells below the working directory
+>>>>>>> w-fifteen
     metrics = {task_name(task): each.metric for task, each in graded.logs[0].tasks.items()}
     names = {run.tag: each.name for each, (run, _) in zip(graded.sources, graded.runs, strict=True)}
     return [

@@ -175,7 +175,7 @@ def _resolved(args: argparse.Namespace):
     return load_study(args.study, selected, "--experiments")
 
 
-def _plan(args: argparse.Namespace) -> None:
+def _plan(args: argparse.Namespace) -> int:
     from junkdna.cli import plan as cli_plan
     from junkdna.run.failure_causes import some
     from junkdna.study.grid import all_cells
@@ -193,7 +193,10 @@ def _plan(args: argparse.Namespace) -> None:
             log.warning("missing, or built with other settings: %s. First run: %s", some(missing, 4), command)
         _print_lines(cli_plan.commands(resolved, cells))
     else:
-        _print_lines(cli_plan.plan(resolved))
+        lines, can_run = cli_plan.plan(resolved)
+        _print_lines(lines)
+        return 0 if can_run else 1
+    return 0
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -244,9 +247,10 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _doctor_model(args: argparse.Namespace) -> int:
-    from junkdna.cli.scope import empty_model, scope_text
+    from junkdna.cli.scope import scope_text
     from junkdna.dag.build import build_targets
     from junkdna.errors import unknown_name
+    from junkdna.models.empty_model import empty_model
     from junkdna.study.paths import MODELS
 
     resolved = _resolved(args)

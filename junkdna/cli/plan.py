@@ -34,21 +34,21 @@ from junkdna.study.source_settings import example_settings, model_settings
 from junkdna.study.study import Resolved
 
 
-def plan(resolved: Resolved) -> Iterator[str]:
-    """Cells per experiment and how many are left, finished inputs, time and disk space.
+def plan(resolved: Resolved) -> tuple[list[str], bool]:
+    """Cells per experiment and how many are left, finished inputs, time and disk space; and whether the study can run.
 
-    The total counts a cell that two experiments share once.
+    The total counts a cell that two experiments share once. The study cannot run if a line is MISSING or WRONG:
+    Snakemake's dry run refuses it too, except for lack of disk space, which it does not look at.
     """
     now = Progress(resolved).look()
-    yield from _experiments(resolved, now)
-    yield from plan_line(resolved)
-    yield from (f"MISSING  {line}" for line in (*missing_local_paths(resolved), *taken_names(resolved)))
-    yield from (f"WRONG    {line}" for line in model_problems(resolved))
-    yield from (f"NOTE     {line}" for line in model_notes(resolved))
-    yield _cached(resolved, now)
+    errors = [f"MISSING  {line}" for line in (*missing_local_paths(resolved), *taken_names(resolved))]
+    errors += [f"WRONG    {line}" for line in model_problems(resolved)]
+    notes = [f"NOTE     {line}" for line in model_notes(resolved)]
     times = CellTimes(resolved, now.finished, now.outdated | now.finished)
-    yield from _hours(resolved, now, times)
-    yield from _disk_lines(disk_needed(resolved, now, times))
+    needed, free = disk_needed(resolved, now, times), shutil.disk_usage(".").free
+    lines = [*_experiments(resolved, now), *plan_line(resolved), *errors, *notes, _cached(resolved, now)]
+    lines += [*_hours(resolved, now, times), *_disk_lines(needed, free)]
+    return lines, not errors and needed.to_write <= free
 
 
 def _experiments(resolved: Resolved, now: Snapshot) -> Iterator[str]:
@@ -138,8 +138,7 @@ def disk_needed(resolved: Resolved, now: Snapshot, times: CellTimes) -> Disk:
     return disk(resolved, figure_files(resolved, folder), long_jobs)
 
 
-def _disk_lines(needed: Disk) -> Iterator[str]:
-    free = shutil.disk_usage(".").free
+def _disk_lines(needed: Disk, free: int) -> Iterator[str]:
     temporary = f", {bytes_text(needed.temporary)} of it temporary" if needed.temporary else ""
     yield (
         f"disk    {bytes_text(needed.final)} for the complete study, of which {bytes_text(needed.existing)} exist; "

@@ -17,8 +17,8 @@ def list_sparsities(sparsity: Fraction, weights: Sequence[int], relative: Sequen
     """
     if len(relative) != len(weights):
         raise UserError(
-            f"allocation lists {len(relative)} numbers, but {len(weights)} blocks are compressed. List one number for "
-            "each block, in model order; blocks that `layers` leaves dense have none."
+            f"allocation lists {_counted(len(relative), 'number')} for {_counted(len(weights), 'compressed block')}. "
+            "List one number for each block, in model order; blocks that `layers` leaves dense have none."
         )
     numbers = [exact(number) for number in relative]
     mean = _mean(numbers, weights)
@@ -74,3 +74,7 @@ def _mean(values: Sequence[Fraction], weights: Sequence[int]) -> Fraction:
 
 def _rounded_down(share: Fraction) -> str:
     return f"{int(share * 1000) / 1000:g}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

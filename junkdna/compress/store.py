@@ -15,6 +15,7 @@ from junkdna.compress.apply import Levels, Reports, Results, compress_matrix, se
 from junkdna.compress.artifact import write_artifact
 from junkdna.compress.block_levels import allocation_of, matrix_levels
 from junkdna.compress.input_stats import InputStatistics
+from junkdna.compress.log_lines import matrix_line, method_line, model_line
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.outliers import outlier_ratios
 from junkdna.compress.scope import Prunable, body_name, prunable
@@ -54,10 +55,8 @@ def make_compressed(
     """
     gc.enable()  # off while importing (see cli.main)
     compression = parse_compression(settings.compression)
-    manifest = check_model(model_folder)
-    check_made_from(model_folder / MANIFEST, manifest["settings_fingerprint"], settings.inputs["model"])
-    model = load_plain(model_folder, settings.model_kind, settings.model_dtype)
-    check_finite(model, model_folder)
+    log.info("%s", method_line(compression))
+    model, manifest = _load(model_folder, settings)
     prunables = select_prunables(model, compression)
     facts: dict = {
         "settings": json.loads(canonical_json(settings)),
@@ -81,10 +80,21 @@ def make_compressed(
 
     def named_results() -> Results:
         for name, result in results:
+            log.info("%s", matrix_line(reports.layers[-1]))
             yield body_name(model, name), result
         facts["report"] = reports.report()
+        log.info("%s", model_line(facts["report"]))
 
     write_artifact(output, named_results(), facts)
+
+
+def _load(folder: Path, settings: "CompressedSettings") -> tuple[nn.Module, dict]:
+    """The dense model and its manifest."""
+    manifest = check_model(folder)
+    check_made_from(folder / MANIFEST, manifest["settings_fingerprint"], settings.inputs["model"])
+    model = load_plain(folder, settings.model_kind, settings.model_dtype)
+    check_finite(model, folder)
+    return model, manifest
 
 
 def _calibration_rows(

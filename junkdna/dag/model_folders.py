@@ -1,17 +1,18 @@
-"""Checks the model folders of a study before any job starts: can they be loaded, and do groups and allocations fit?
+"""Checks the model folders of a study before any job starts: can they be loaded, and do levels and options fit?
 
-Reads JSON and the headers of safetensors files, no weights, and does not import torch. It checks folders that exist on
+Reads JSON and the headers of safetensors files, no weights, and does not import torch, except for names of `layers`
+that the files lack. It checks folders that exist on
 this machine: local ones, and those that a job has already built from a wheel or from the Hub.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import lcm
 from pathlib import Path
 
-from junkdna.compress.layer_patterns import select_layers
 from junkdna.dag.external_files import external_problems
-from junkdna.dag.model_blocks import block_matrices, unfit_allocations
+from junkdna.dag.layer_names import unmatched_layers
+from junkdna.dag.model_blocks import block_matrices, selected, unfit_allocations
 from junkdna.errors import UserError
 from junkdna.models.fetch import check_model_folder
 from junkdna.models.manifest import MANIFEST
@@ -32,8 +33,9 @@ MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 
 def model_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
-    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix, an allocation that
-    does not fit the blocks, an external compression that is missing or does not fit (`external_problems`)."""
+    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix, `layers` that match
+    no matrix, an allocation that does not fit the blocks, an external compression that is missing or does not fit
+    (`external_problems`)."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
@@ -47,6 +49,7 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
                     "log-likelihoods; set `kind: encoder` for this model"
                 )
             yield from _undivided(folder, config, [*compressions], where)
+            yield from unmatched_layers(folder, resolved.study.models[name].kind, [*compressions], where)
             yield from unfit_allocations(folder, config, [*compressions], where)
         except UserError as error:
             yield str(error)
@@ -92,7 +95,7 @@ def _undivided(folder: Path, config: dict, compressions: Sequence[Compression], 
     dimension = 0 if config.get("model_type") in STORED_BY_INPUT else 1
     shapes = block_matrices(folder, where) if grouped else {}
     for compression, size in grouped.items():
-        inputs = {name: shapes[name][dimension] for name in _selected(shapes, compression)}
+        inputs = {name: shapes[name][dimension] for name in selected(shapes, compression)}
         wrong = [name for name in inputs if inputs[name] % size]
         if wrong:
             widths = sorted({*inputs.values()})
@@ -123,13 +126,3 @@ def _format_fix(widths: Sequence[int]) -> str:
     blocks = {name: form.block or 1 for name, form in NUMBER_FORMATS.items()}
     fitting = [name for name, block in blocks.items() if not any(width % block for width in widths)]
     return f"the format fixes them. Formats that fit all: {', '.join(fitting)}, and integers with {_group_fix(widths)}"
-
-
-def _selected(names: Collection[str], compression: Compression) -> list[str]:
-    """The names that `layers` selects; none if a pattern matches nothing here, because names in files can differ from
-    those of the model, whose job checks them."""
-    patterns = compression_options(compression)["layers"]
-    try:
-        return select_layers([*names], patterns) if patterns else [*names]
-    except UserError:
-        return []

@@ -1,9 +1,10 @@
-"""Check that text files are UTF-8, with or without a byte order mark; errors name the line and the fix."""
+"""Check that text files are text and UTF-8, with or without a byte order mark; errors name the line and the fix."""
 
 import codecs
 import io
 from collections.abc import Iterable, Iterator
 
+from junkdna.data.binary_files import binary_kind, is_wide_text
 from junkdna.errors import UserError
 
 BOM = b"\xef\xbb\xbf"
@@ -15,8 +16,8 @@ CHECKED_AT_ONCE = 2**20
 
 
 def check_utf8(content: bytes, where: str) -> None:
-    """Raises UserError, naming the line, for a file that is not UTF-8. Makes no second copy of a large file."""
-    _check_wide(content[:400], where)
+    """Raises UserError, naming the line, for a file that is not UTF-8 text. Makes no second copy of a large file."""
+    _check_start(content[:400], where)
     view = memoryview(content)
     chunks = (view[start : start + CHECKED_AT_ONCE] for start in range(0, len(view), CHECKED_AT_ONCE))
     try:
@@ -40,17 +41,19 @@ def text_lines(lines: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
     """(number from 1, text) of each nonblank line. Raises UserError, naming the line, if one is not UTF-8."""
     for number, line in enumerate(lines, start=1):
         if number == 1:
-            _check_wide(line[:400], where)
+            _check_start(line[:400], where)
         if not is_utf8(line):
             raise _not_utf8(where, number, line)
         if text := line.removeprefix(BOM).decode().strip():  # concatenated files have a mark in the middle
             yield number, text
 
 
-def _check_wide(start: bytes, where: str) -> None:
-    """Raises UserError for the start of a UTF-16 or UTF-32 file: its byte order mark, or many zero bytes."""
-    encoding = next((name for mark, name in WIDE.items() if start.startswith(mark)), None)
-    if encoding is None and len(start) > 3 and start.count(0) * 3 > len(start):
+def _check_start(start: bytes, where: str) -> None:
+    """Raises UserError for the start of a file that is not text, or text in UTF-16 or UTF-32."""
+    encoding = next((name for mark, name in WIDE.items() if start.startswith(mark)), "")
+    if not encoding and (kind := binary_kind(start)):
+        raise UserError(f"{where} is not text. It looks like {kind}.")
+    if not encoding and is_wide_text(start):
         encoding = "UTF-16"
     if encoding:
         excel = " (in Excel: 'CSV UTF-8')" if where.endswith((".csv", ".tsv")) else ""

@@ -58,7 +58,7 @@ def _reason(folder: Path, error: Exception) -> str:
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as json_error:
-            return f"{path.name} is corrupt or truncated JSON ({cause(json_error)}). Download it again."
+            return f"{path.name} is corrupt or truncated JSON ({cause(json_error)}). Copy or download it again."
     if isinstance(error, ImportError) or "install" in message:
         return f"{message} Or save it with save_pretrained where it loads; tokenizer.json needs no other package."
     if type(error) in (Exception, KeyError, TypeError) and (folder / "tokenizer.json").is_file():
@@ -66,7 +66,7 @@ def _reason(folder: Path, error: Exception) -> str:
             f"tokenizers {version('tokenizers')} cannot read tokenizer.json ({message}). A newer release may have "
             "written it, or it is corrupt: update transformers and tokenizers, or save it again with these versions."
         )
-    return f"{message} Download the tokenizer's files again, or write them with save_pretrained."
+    return f"{message} Copy or download the tokenizer's files again, or write them with save_pretrained."
 
 
 def check_token_ids(folder: Path, *columns: "pa.ChunkedArray") -> None:

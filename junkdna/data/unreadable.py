@@ -3,14 +3,6 @@
 from junkdna.errors import UserError, cut
 
 FETCH_AGAIN = "Download or copy the file again"
-KINDS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save it as CSV (in Excel: 'CSV UTF-8')",
-    b"PAR1": "a Parquet file; rename it to end in .parquet",
-    b"ARROW1": "an Arrow file; rename it to end in .arrow",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it",
-    b"\xfd7zXZ": "compressed with xz; unpack it",
-    b"BZh9": "compressed with bzip2; unpack it",
-}  # by the first bytes of a file whose name says that it is text
 LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -25,11 +17,8 @@ def check_bytes(content: bytes, name: str, where: str) -> None:
     is_gzip = content.startswith(b"\x1f\x8b")
     if name.endswith(".gz") and not is_gzip:
         raise UserError(f"{where} is not compressed with gzip. Rename it to end in .jsonl, or compress it.")
-    if is_gzip and not name.endswith(".gz"):
+    if is_gzip and not name.endswith((".gz", ".parquet", ".arrow")):
         raise UserError(f"{where} is compressed with gzip. Unpack it, or rename JSON lines to end in .jsonl.gz.")
-    kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
-    if kind and not name.endswith((".parquet", ".arrow", ".gz")):
-        raise UserError(f"{where} is {kind}.")
     if name.endswith(".parquet"):
         _check_parquet(content, where)
 

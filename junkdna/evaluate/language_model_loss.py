@@ -1,4 +1,5 @@
-"""The loss of language models: the cross-entropy of the tokens of the right answers, each after its prompt.
+"""The loss of language models, which their answer formats name as `loss_module`: the cross-entropy of the tokens of the
+right answers, each after its prompt.
 
 The loss of an optimizer step is the mean over all answer tokens of its rows, so long answers count more than short
 ones. It is the loss of transformers' causal models with label -100 at every token of a prompt and of padding. Tokens
@@ -9,7 +10,7 @@ Shapes: P texts (one for each row, or one for each window of a long text), T tok
 last token, A tokens of the longest answer, V vocabulary.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +55,16 @@ def answer_batch(model: nn.Module, texts: Sequence[Text], device: str, counts: S
     return Batch({"text": {"input_ids": ids, "attention_mask": mask}, "answer": answer}, tuple(counts))
 
 
-def answer_losses(model: Callable, batch: Batch) -> Tensor:
+def outputs(model: Callable, batch: Batch) -> Tensor:
     """The negative log-likelihood of each answer, divided by the mean number of answer tokens: (P,). The mean over
     texts is then the mean over tokens."""
     wanted_pa = batch.texts["answer"]["attention_mask"]
     return _sums(model, batch) * (len(wanted_pa) / wanted_pa.sum())
+
+
+def loss(outputs: Tensor, labels: Mapping[str, Tensor]) -> Tensor:
+    """Mean cross-entropy of the answers' tokens. The batch has the right answers, so `labels` are not read."""
+    return outputs.mean()
 
 
 def _sums(model: Callable, batch: Batch) -> Tensor:

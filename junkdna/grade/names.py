@@ -1,6 +1,7 @@
 """The logs on the command line: `PATH` or `NAME=PATH`, and what a name says of the compression."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,16 @@ def runs(sources: list[Source]) -> list[Run]:
             raise UserError(_twice(each, compression))
         found.append(Run(each, compression, seed, method))
     return found
+
+
+def close_names(found: list[Run]) -> list[str]:
+    """A note for each method that the package does not have, if its name is close to that of one that it has."""
+    notes = {}
+    for run in found:
+        close = get_close_matches(run.method.name, METHODS, n=1, cutoff=0.8)
+        if close and run.method.name not in METHODS:
+            notes[run.method.name] = f"{run.method.name} is no method of this package; did you mean {close[0]}?"
+    return [*notes.values()]
 
 
 def _twice(each: Source, compression: Compression) -> str:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from junkdna.errors import UserError
-from junkdna.models.fetch import CONVERT, WEIGHTS, check_safetensors, read_header, weight_files
+from junkdna.models.fetch import CONVERT, WEIGHTS, check_safetensors, check_size, read_header, weight_files
 from junkdna.storage.tensor_header import file_kind
 from junkdna.study.model_files import INDEX, PICKLES
 
@@ -61,9 +61,10 @@ def _check_config(folder: Path, where: str) -> None:
 def mask_shapes(file: Path, where: str) -> dict[str, Shape]:
     """Name -> shape of every mask in a safetensors file: one element per weight, or one bit per weight (`MASKS_KIND`).
 
-    Raises UserError, starting with `where`, for a file that is not of masks.
+    Raises UserError, starting with `where`, for a file that is not of masks or is incomplete.
     """
-    header, _ = read_header(file, where)
+    header, start = read_header(file, where)
+    check_size(file, where, header, start)
     if not header:
         raise UserError(f"{where}: has no tensors. Save one mask for each matrix, named as its parameter.")
     if shapes := file_kind(file, MASKS_KIND).get("shapes"):

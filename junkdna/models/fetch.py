@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from junkdna.data.wheels import extract
 from junkdna.errors import UserError, cause
 from junkdna.models.config import check_config, check_tokenizer_files
+from junkdna.models.damaged_files import damaged, not_safetensors, wrong_size
 from junkdna.models.manifest import MANIFEST, file_facts
 from junkdna.storage.atomic import atomic_write, write_errors
 from junkdna.storage.globs import local_folder
@@ -113,9 +114,7 @@ def weight_files(folder: Path, where: str) -> set[str]:
         return {WEIGHTS}
     names = _read_json(folder / INDEX, where).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
-        raise UserError(
-            f"{where}: {INDEX} has no weight_map from parameters to file names: it is corrupt. Download it again."
-        )
+        raise damaged(folder / INDEX, f"{where}: {INDEX}", "has no weight_map from parameters to file names")
     return set(names.values())
 
 
@@ -140,12 +139,15 @@ def check_safetensors(path: Path, where: str, packed: str = COMPRESSED) -> None:
             f"{where} has weights of type {', '.join(sorted(map(str, unsupported)))} instead of {', '.join(FLOATS)}: "
             f"{packed}"
         )
+    check_size(path, where, tensors, start)
+
+
+def check_size(path: Path, where: str, tensors: dict[str, dict], start: int) -> None:
+    """Raises UserError unless a file ends with the last of its tensors, whose data start at a byte (`read_header`)."""
     size = path.stat().st_size
     expected = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
     if expected != size:
-        raise UserError(
-            f"{where} has {size} bytes, but {expected} by its header: it is truncated or corrupt. Download it again."
-        )
+        raise wrong_size(path, where, size, expected)
 
 
 def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
@@ -159,15 +161,17 @@ def read_header(path: Path, where: str) -> tuple[dict[str, dict], int]:
         length = int.from_bytes(start, "little")
         if start.startswith(b"version"):
             raise UserError(f"{where} is a Git LFS pointer, not the weights: run `git lfs pull` in its repository.")
-        if len(start) < 8 or length > min(size - 8, MAX_HEADER_BYTES):
-            raise UserError(f"{where} is truncated or not a safetensors file ({size} bytes). Download it again.")
+        if len(start) < 8 or length > MAX_HEADER_BYTES:
+            raise not_safetensors(path, where, start, size)
+        if length > size - 8:
+            raise damaged(path, where, f"is incomplete: {size:,} bytes are there, and its header alone has {length:,}")
         header = file.read(length)
     try:
         tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
         for entry in tensors.values():
             str(entry["dtype"]), [int(size) for size in entry["shape"]], int(entry["data_offsets"][1])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
-        raise UserError(f"{where} has a corrupt safetensors header. Download it again.") from None
+        raise damaged(path, where, "has a damaged safetensors header") from None
     return tensors, 8 + length
 
 
@@ -175,7 +179,7 @@ def _read_json(path: Path, where: str) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{where}: {path.name} cannot be read as JSON: {error}.") from None
+        raise damaged(path, f"{where}: {path.name}", f"cannot be read as JSON ({error})") from None
     if not isinstance(content, dict):
         raise UserError(f"{where}: {path.name} must be a JSON object, not {type(content).__name__}.")
     return content

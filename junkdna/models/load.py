@@ -140,7 +140,7 @@ def _load(loader: type, folder: Path, kind: str, config: object, dtype: str = "f
     except Exception as error:  # transformers and safetensors raise many types
         raise UserError(
             f"{folder}: the model cannot be loaded from its config.json and safetensors files: {cause(error)} "
-            "Download them again, or save the model again with save_pretrained."
+            "Copy or download them again, or save the model again with save_pretrained."
         ) from error
     check_loaded(folder, kind, model, info)
     return model.eval(), info

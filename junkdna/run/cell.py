@@ -171,7 +171,7 @@ def _provenance(settings: CellSettings, inputs: Inputs, stored: object | None, d
 
 
 def _log(settings: CellSettings, row: dict, watch: Stopwatch) -> None:
-    log.info("%s: %s %.4f (%s)", settings.cell, settings.metric, row["score"], watch.wall_s)
+    log.info("%s: %s %.4f (%s)", settings.cell, settings.metric, row["score"], watch)
     if row["truncated"]:
         log.warning(
             "%.1f %% of the rows were longer than max_length and were cut. Raise it, or lower the knob shots or "

@@ -21,11 +21,12 @@ def check_free(target: Path, option: str) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     """A temporary folder next to `target`: renamed to `target` after the block, removed if the block fails.
 
-    `target` must be free (`check_free`). Folders that killed processes left for the same target are removed first.
-    Raises UserError if the disk is full or not writable, or if `target` was written meanwhile.
+    `target` must be free (`check_free`), unless `replace` removes an earlier folder there, after the block. Folders
+    that killed processes left for the same target are removed first. Raises UserError if the disk is full or not
+    writable, or if `target` was written meanwhile.
     """
     import fcntl
 
@@ -40,11 +41,26 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             yield temporary
             for path in (temporary, *temporary.rglob("*")):  # safetensors writes files for their owner only
                 path.chmod(0o755 if path.is_dir() else 0o644)
-            check_free(target, "while writing")
-            temporary.rename(target)
+            if replace and target.is_dir():
+                _swap(temporary, target)
+            else:
+                check_free(target, "while writing")
+                temporary.rename(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             os.close(handle)
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Renames a folder to `target`, whose earlier folder is then removed, or is there again if that fails."""
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name[:80]}.", suffix=".tmp", dir=target.parent))
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_left(target: Path) -> None:

@@ -73,6 +73,11 @@ class _Grid(StrictModel):
         for pattern in value or []:
             if not re.fullmatch(LAYER_PATTERN, pattern):
                 raise ValueError(f"layers {pattern!r} must be names joined by dots, such as 11.mlp or 8-11.attention")
+            for first, last in re.findall(r"(?:^|\.)([0-9]+)-([0-9]+)(?=\.|$)", pattern):
+                if int(first) > int(last):
+                    raise ValueError(
+                        f"layers {pattern!r}: the range {first}-{last} is decreasing; write {last}-{first}"
+                    )
         return sorted({*value}) if value else value
 
     @field_validator("allocation", mode="before")

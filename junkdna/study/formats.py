@@ -9,7 +9,8 @@ A new format is one file in `junkdna/evaluate/formats/`: `FORMAT = Format(...)` 
     loss(outputs, labels) -> Tensor                                      the loss of the step; no side effects
 
 `tokenize` gets `TokenSettings`, `score` gets `CellSettings` and a function that loads the tokenizer. A format that
-cannot be trained has no `batch`, `outputs` and `loss`.
+cannot be trained has no `batch`, `outputs` and `loss`. Formats with one loss take the last two from one module, which
+they name as `loss_module`.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Format:
     per class or one in total. `prompt` is the task key of a decoder's question. `suffix`: whether it shows
     columns.suffix after every option. `columns` are the columns of the tokens file that it reads, and `train_columns`
     those that its training reads, if these are others. `modules` are the modules that its functions import, whose code
-    is part of the fingerprint of its cells, and `train_modules` those that only its training imports.
+    is part of the fingerprint of its cells. `loss_module` is the module that defines `outputs` and `loss`, if its own
+    file does not; only training imports it, and its code is part of the fingerprint of trained cells.
 
     `label`, `meaning` and `caption` (the part of a decoder's row that is scored) are for people.
     """
@@ -45,7 +47,7 @@ class Format:
     columns: tuple[str, ...]
     modules: tuple[str, ...]
     train_columns: tuple[str, ...] = ()
-    train_modules: tuple[str, ...] = ()
+    loss_module: str = ""
     picked_for: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
     training: Literal["none", "possible", "required"] = "none"
@@ -122,3 +124,8 @@ def format_module(name: str) -> str:
 def load(name: str) -> ModuleType:
     """The imported module of a format."""
     return import_module(format_module(name))
+
+
+def load_loss(name: str) -> ModuleType:
+    """The imported module with the functions `outputs` and `loss` of a format that can be trained."""
+    return import_module(FORMATS[name].loss_module or format_module(name))

@@ -87,7 +87,10 @@ def _modules(cell: Cell, answer_format: str) -> list[str]:
         modules.append("junkdna.compress.artifact")
     elif cell.compression.level:
         modules.append(METHODS[cell.compression.method].module)
-    return modules if cell.transfer == "none" else [*modules, *TRAINING, *FORMATS[answer_format].train_modules]
+    if cell.transfer == "none":
+        return modules
+    loss = FORMATS[answer_format].loss_module
+    return [*modules, *TRAINING, *([loss] if loss else [])]
 
 
 def settings_text(cell: Cell, resolved: Resolved) -> str:

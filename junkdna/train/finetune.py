@@ -133,11 +133,11 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
 def _step(
     model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, batch: list[int], device: str, precision: str
 ) -> float:
-    answer_format = formats.load(data.format)
+    losses = formats.load_loss(data.format)
     with autocast(precision, torch.device(device)):
-        outputs = answer_format.outputs(model, answer_format.batch(model, data.columns, batch, device))
+        outputs = losses.outputs(model, formats.load(data.format).batch(model, data.columns, batch, device))
     wide = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
-    loss = answer_format.loss(wide, data.labels(batch, device))
+    loss = losses.loss(wide, data.labels(batch, device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

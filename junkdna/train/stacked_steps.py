@@ -97,14 +97,14 @@ def shaped_batches(
 def stacked_losses(model: nn.Module, name: str, precision: str) -> Callable[..., Tensor]:
     """A function of stacked weights, the tensors of a batch (`ShapedBatches.tensors`) in the answer format `name`, and
     the number of options of its rows: the losses (size,) of all cells."""
-    answer_format = formats.load(name)
+    loss_module = formats.load_loss(name)
     buffers, device = dict(model.named_buffers()), next(model.parameters()).device
 
     def of_one(weights: Mapping[str, Tensor], batch: Batch, labels: Mapping[str, Tensor]) -> Tensor:
         call = lambda **inputs: functional_call(model, (weights, buffers), kwargs=inputs)  # noqa: E731
         with autocast(precision, device):
-            outputs = answer_format.outputs(call, batch)
-        return answer_format.loss(outputs.float(), labels)
+            outputs = loss_module.outputs(call, batch)
+        return loss_module.loss(outputs.float(), labels)
 
     def losses(weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], counts: tuple[int, ...]) -> Tensor:
         texts: dict[str, dict[str, Tensor]] = {}

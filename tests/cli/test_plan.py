@@ -2,6 +2,8 @@
 
 import copy
 import re
+import subprocess
+import sys
 import time
 from collections import namedtuple
 from pathlib import Path
@@ -22,7 +24,7 @@ from junkdna.study.load import load_study, resolve
 
 
 def plan_text(study: dict | None = None) -> str:
-    return "\n".join(plan(resolve(study or toy.STUDY, "study")))
+    return "\n".join(plan(resolve(study or toy.STUDY, "study"))[0])
 
 
 def test_before_the_first_cell_the_time_is_unknown_and_a_command_is_printed(world: Path) -> None:
@@ -34,7 +36,7 @@ def test_before_the_first_cell_the_time_is_unknown_and_a_command_is_printed(worl
     assert "unknown for 18 cells" in text
     assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text
     toy.write_yaml(Path("my study.yaml"), toy.STUDY)
-    other = "\n".join(plan(load_study(Path("my study.yaml"), {"experiments": ["modes"]})))
+    other = "\n".join(plan(load_study(Path("my study.yaml"), {"experiments": ["modes"]}))[0])
     alone = "snakemake --cores all --config 'study_file=my study.yaml' 'run=[\"context\"]'"
     assert f"context  not in this run; to run only this experiment: {alone}" in other
     assert "--config 'study_file=my study.yaml' 'run=[\"modes\"]' -- results/cells/tiny/mood" in other
@@ -67,7 +69,7 @@ def test_the_default_study_is_planned_quickly_and_its_disk_known_beforehand(tmp_
     assert found.total["models"] == pytest.approx(91.6e6, rel=0.1)
     assert (found.existing, found.temporary, found.unknown) == (0, 0, [])
     start = time.process_time()
-    assert len(list(plan(resolved))) > 8
+    assert len(plan(resolved)[0]) > 8
     assert time.process_time() - start < 2
 
 
@@ -163,3 +165,35 @@ def test_a_disk_that_is_too_small_is_reported(world: Path, monkeypatch: pytest.M
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
     assert "MISSING  disk space" in plan_text()
+
+
+class TestExitStatus:
+    """A script that plans first (`junkdna plan && snakemake ...`) must stop at a study that cannot run."""
+
+    def of(self, study: dict) -> tuple[int, str]:
+        toy.write_yaml(Path("config.yaml"), study)
+        command = [sys.executable, "-m", "junkdna", "plan"]
+        done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=60)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout
+
+    def test_is_0_for_a_study_with_work_left(self, world: Path) -> None:
+        assert self.of(toy.STUDY)[0] == 0
+
+    def test_is_1_for_a_wrong_model(self, world: Path) -> None:
+        study = copy.deepcopy(toy.STUDY)
+        study["experiments"]["modes"]["compressions"] = [{"method": "nm", "keep": 2, "of": 5}]
+        code, text = self.of(study)
+        assert (code, text.count("WRONG  ")) == (1, 1)
+
+    def test_is_1_for_a_missing_folder(self, world: Path) -> None:
+        study = copy.deepcopy(toy.STUDY)
+        study["models"]["tiny"]["local"] = "models"
+        code, text = self.of(study)
+        assert (code, "MISSING  models.tiny.local 'models'" in text) == (1, True)
+
+    def test_is_1_for_a_disk_that_is_too_small(self, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        usage = namedtuple("usage", "total used free")
+        assert plan(resolve(toy.STUDY, "study"))[1]
+        monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+        assert not plan(resolve(toy.STUDY, "study"))[1]

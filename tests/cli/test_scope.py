@@ -4,8 +4,9 @@ import pytest
 import tiny_models
 from tiny_models import FAMILIES
 
-from junkdna.cli.scope import empty_model, scope_text
+from junkdna.cli.scope import scope_text
 from junkdna.errors import UserError
+from junkdna.models.empty_model import empty_model
 
 KINDS = {"encoder": tiny_models.plain, "decoder": tiny_models.causal, "classifier": tiny_models.classifier}
 

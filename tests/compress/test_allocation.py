@@ -45,9 +45,7 @@ def test_the_mean_of_a_list_is_the_sparsity_exactly_or_it_is_refused(given_block
 
 
 def test_a_list_of_another_length_names_both():
-    with pytest.raises(
-        UserError, match=r"allocation lists 2 numbers, but 3 blocks are compressed.*one number for each"
-    ):
+    with pytest.raises(UserError, match=r"allocation lists 2 numbers for 3 compressed blocks.*one number for each"):
         list_sparsities(HALF, [1, 1, 1], [1, 2])
 
 

@@ -111,7 +111,7 @@ def test_layers_leave_their_blocks_out():
     assert len(report["left_dense"]) == 4
     counts, _ = pruned_of(model, parse_compression("magnitude_layer-0.5,allocation=3,layers=1"))
     assert counts == {each.name: each.parameter.numel() // 2 for each in prunable(model) if ".1." in each.name}
-    with pytest.raises(UserError, match="lists 2 numbers, but 1 blocks are compressed"):
+    with pytest.raises(UserError, match="lists 2 numbers for 1 compressed block"):
         matrix_levels(
             select_prunables(model, parse_compression(f"{LIST},layers=1")), parse_compression(f"{LIST},layers=1")
         )
@@ -154,6 +154,6 @@ def test_a_selection_without_blocks_has_nothing_to_divide():
 
 def test_a_list_that_does_not_fit_stops_before_anything_is_computed():
     prunables = prunable(tiny_models.plain("llama"))
-    for tag, says in (("1+2+3", "lists 3 numbers, but 2 blocks"), ("1+9", "cannot reach sparsity 0.6")):
+    for tag, says in (("1+2+3", "lists 3 numbers for 2 compressed blocks"), ("1+9", "cannot reach sparsity 0.6")):
         with pytest.raises(UserError, match=says):
             next(compress_each(prunables, parse_compression(f"magnitude_layer-0.6,allocation={tag}"), None))

@@ -1,5 +1,6 @@
 """Problems with the model folders of a study are reported when it is planned, not by a job."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -92,10 +93,9 @@ class TestGroups:
         assert "do not divide the 40 inputs of transformer.h.0.mlp.c_proj.weight (1 of 4 matrices)" in found[0]
 
     def test_of_layers_that_fit(self):
-        """Only down_proj has 48 inputs; a pattern that the files do not know is left to the job."""
+        """Only down_proj has 48 inputs."""
         group = {**METHOD, "group": 32}
         assert problems(study_of({**group, "layers": ["self_attn", "gate_proj"]}, model="llm")) == []
-        assert problems(study_of({**group, "layers": ["attention"]}, model="llm")) == []
         found = problems(study_of({**group, "layers": ["1.mlp"]}, model="llm"))
         assert "the 48 inputs of model.layers.1.mlp.down_proj.weight (1 of 3 matrices" in found[0]
 
@@ -117,18 +117,94 @@ class TestAllocations:
         found = problems(study_of({**self.LISTED, "allocation": [1, 2, 3]}, model=model))
         assert len(found) == 2
         assert f"models.{model}.local" in found[0]
-        assert "magnitude_layer-0.3,allocation=1+2+3: allocation lists 3 numbers, but 2 blocks" in found[0]
+        assert "magnitude_layer-0.3,allocation=1+2+3: allocation lists 3 numbers for 2 compressed blocks" in found[0]
         [found] = problems(study_of({**self.LISTED, "allocation": [1, 6]}, model=model))
         assert "magnitude_layer-0.6,allocation=1+6: allocation cannot reach sparsity 0.6" in found
         assert "the highest sparsity with this list is 0.583" in found
 
-    def test_with_layers_are_left_to_the_job(self):
-        assert problems(study_of({**self.LISTED, "allocation": [1], "layers": "0"})) == []
+    @pytest.mark.parametrize("model", ["tiny", "llm"])
+    def test_with_layers_count_the_blocks_that_these_select(self, model):
+        one = {**self.LISTED, "layers": "0"}
+        assert problems(study_of({**one, "allocation": [1]}, model=model)) == []
+        found = problems(study_of({**one, "allocation": [1, 2]}, model=model))
+        assert len(found) == 2
+        assert "layers=0: allocation lists 2 numbers for 1 compressed block" in found[0]
+
+    @pytest.mark.parametrize("allocation", [{"allocation": [1, 2]}, {"allocation": "owl", "calibration": "c"}])
+    def test_of_embeddings_alone(self, allocation):
+        tables = {"method": "magnitude_layer", "sparsity": 0.5, "embeddings": True, "layers": "word_embeddings"}
+        [found] = problems(study_of({**tables, **allocation}))
+        assert "`layers` selects no matrix in a block" in found
+        assert problems(study_of({**tables, **allocation, "layers": ["word_embeddings", "attention"]})) == []
 
     def test_of_folders_that_contradict_themselves_are_left_to_the_job(self):
         edit("model/config.json", num_hidden_layers=3)
         listed = {**self.LISTED, "allocation": [1, 2, 3]}
         assert not [each for each in problems(study_of(listed)) if "allocation" in each]
+
+
+@pytest.mark.usefixtures("world")
+class TestLayers:
+    HALF = {"method": "magnitude", "sparsity": [0.3, 0.5]}
+
+    @pytest.mark.parametrize(
+        ("model", "layers"),
+        [
+            ("tiny", ["1.attention", "0-1.output"]),
+            ("tiny", "encoder"),
+            ("tiny", "bert.encoder"),  # the name in a classifier, which a trained cell loads
+            ("llm", ["model.layers.1", "0.mlp"]),
+        ],
+    )
+    def test_that_match(self, model, layers):
+        assert problems(study_of({**self.HALF, "layers": layers}, model=model)) == []
+
+    @pytest.mark.parametrize(
+        ("model", "layers", "hint"),
+        [
+            ("tiny", ["attention", "1.atention"], "pattern '1.atention' matches none of the 12 matrices. Did you mean"),
+            ("tiny", "2.attention", "Did you mean '1.attention'"),
+            ("tiny", "pooler", "pattern 'pooler' matches none"),
+            ("tiny", "word_embeddings", "pattern 'word_embeddings' matches none"),
+            ("llm", "attention", "pattern 'attention' matches none of the 14 matrices"),
+            ("llm", "1.fc", "Matrices: model.layers.0.self_attn.q_proj.weight"),
+        ],
+    )
+    def test_that_match_nothing(self, model, layers, hint):
+        [found] = problems(study_of({**self.HALF, "layers": layers}, model=model))
+        assert found.startswith(f"models.{model}.local")
+        assert hint in found
+
+    def test_of_several_compressions_are_named_once_each(self):
+        lists = (["attention"], ["attention", "0.out"], ["attention", "1.output"], "0.out", "0.out")
+        found = problems(study_of(*({**self.HALF, "layers": each} for each in lists)))
+        assert [line.count("pattern '0.out' matches none") for line in found] == [1, 1]
+
+    def test_of_embeddings(self):
+        tables = {**self.HALF, "embeddings": True}
+        assert problems(study_of({**tables, "layers": "word_embeddings"})) == []
+        assert "matches none of the 15 matrices" in problems(study_of({**tables, "layers": "words"}))[0]
+
+    def test_are_those_of_the_model_not_of_its_files(self):
+        """The files of the body alone lack the prefix that a language model gives its matrices."""
+        import transformers as hf
+
+        hf.AutoModel.from_pretrained("decoder").save_pretrained("body")
+        for name in Path("decoder").glob("*token*"):
+            shutil.copy(name, "body")
+        shutil.rmtree("decoder")
+        Path("body").rename("decoder")
+        assert "layers.0.mlp.down_proj.weight" in load_file("decoder/model.safetensors")
+        assert problems(study_of({**self.HALF, "layers": "model.layers.0"}, model="llm")) == []
+
+    def test_of_a_trained_head(self):
+        """With `prune_head`, patterns can name matrices of the head."""
+        study = copy.deepcopy(toy.STUDY)
+        study["experiments"] = {"e": study["experiments"]["modes"]}
+        study["experiments"]["e"]["compressions"] = [{**self.HALF, "layers": ["attention", "classifier"]}]
+        study["experiments"]["e"]["protocol"] = "head"
+        study["protocols"] = {"head": {"prune_head": True}}
+        assert problems(study) == []
 
 
 def spoil(name: str) -> None:
@@ -151,7 +227,7 @@ class TestFolders:
         [
             ("tokenizer", "no tokenizer file with a vocabulary"),
             ("pickles", "only pickled weights (pytorch_model.bin)"),
-            ("cut", "it is truncated or corrupt"),
+            ("cut", "is incomplete: "),
             ("halves", "an encoder-decoder, which no `kind` supports"),
             ("tomorrow", "model_type 'tomorrow', which transformers"),
         ],
@@ -162,7 +238,7 @@ class TestFolders:
         [line] = model_problems(resolved)
         assert said in line
         assert line.startswith("models.tiny.local 'model'")
-        assert f"WRONG    {line}" in list(plan(resolved))
+        assert f"WRONG    {line}" in plan(resolved)[0]
         with pytest.raises(UserError, match=r"^1 problem\(s\) with models of the study:\n  models\.tiny"):
             check_sources(resolved)
         lines, good = doctor(Path("config.yaml"))
@@ -202,7 +278,7 @@ class TestFolders:
         [line] = model_notes(resolved)
         assert "LlamaForCausalLM is a causal model" in line
         assert problems(study) == []
-        assert f"NOTE     {line}" in list(plan(resolved))
+        assert f"NOTE     {line}" in plan(resolved)[0]
 
     def test_shards_count_together(self):
         weights = load_file("model/model.safetensors")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from junkdna.errors import UserError
-from junkdna.grade.names import Run, runs, source
+from junkdna.grade.names import Run, close_names, runs, source
 from junkdna.study.methods import METHODS, with_methods
 
 
@@ -44,6 +44,11 @@ def test_what_is_known_of_a_method(logs: Path) -> None:
         assert not METHODS["gptq"].function_options
     assert "awq" not in METHODS
     assert METHODS["gptq"].function_options
+
+
+def test_a_name_close_to_that_of_a_method_is_noted(logs: Path) -> None:
+    mistyped = named("wand-0.5=a", "wand-0.7=x=y", "awq-4bit=a", "wanda-0.3=a", "pruned=x=y")
+    assert close_names(mistyped) == ["wand is no method of this package; did you mean wanda?"]
 
 
 def test_other_names_are_checkpoints_of_unknown_compression(logs: Path) -> None:

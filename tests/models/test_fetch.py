@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -192,12 +193,19 @@ def test_quantized_checkpoint_is_refused(model):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda content: content[:-4], r"it is truncated or corrupt"),
-        (lambda content: content[:5], "is truncated or not a safetensors file"),
-        (lambda content: content[:40], "is truncated or not a safetensors file"),
-        (lambda content: content[:8] + b"\xff" + content[9:], "corrupt safetensors header"),
+        (
+            lambda content: content[:-4],
+            r"is incomplete: [\d,]+ of [\d,]+ bytes are there.*It is the local file /.*/model/",
+        ),
+        (lambda content: content[:5], r"is no safetensors file, or a small part of one \(5 bytes\)"),
+        (lambda content: b"\x7fELF" + content, r"is no safetensors file: it looks like a program \(ELF\)\. It is the"),
+        (
+            lambda content: content[:40],
+            r"is incomplete: 40 bytes are there, and its header alone has [\d,]+\. It is the",
+        ),
+        (lambda content: content[:8] + b"\xff" + content[9:], "has a damaged safetensors header"),
         (lambda content: b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer"),
-        (lambda content: content + b"more", "by its header"),
+        (lambda content: content + b"more", "is damaged: it has"),
     ],
 )
 def test_corrupt_safetensors_are_named(model, spoil, message):
@@ -205,6 +213,25 @@ def test_corrupt_safetensors_are_named(model, spoil, message):
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(UserError, match=rf"local: x: model\.safetensors.*{message}"):
         check_model_folder(model, "local: x")
+
+
+def test_an_incomplete_file_says_how_much_is_there_and_where_it_came_from(model, tmp_path, monkeypatch):
+    path = model / "model.safetensors"
+    whole = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:1000])
+    found = f"is incomplete: 1,000 bytes are there, and its header alone has|is incomplete: 1,000 of {whole:,} bytes"
+    with pytest.raises(UserError, match=f"({found}).*copy it again, completely, from where it came from"):
+        check_model_folder(model, "local: x")
+    monkeypatch.chdir(tmp_path)
+    cached, built = tmp_path / "hub/models--a--b/snapshots/1", Path("results/models/tiny")
+    for folder, fix in ((cached, "in the Hub's cache"), (built, "delete the folder results/models/tiny and run again")):
+        shutil.copytree(model, folder)
+        with pytest.raises(UserError, match=fix):
+            check_model_folder(folder, "x")
+    (built / "model.safetensors").unlink()
+    (built / "model.safetensors").symlink_to(path)
+    with pytest.raises(UserError, match=f"It is the local file {path}"):
+        check_model_folder(built, "x")
 
 
 def test_all_shards_must_exist(model):

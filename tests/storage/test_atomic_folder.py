@@ -40,6 +40,49 @@ def test_a_failure_leaves_nothing(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_earlier_contents_are_replaced_at_the_end_and_only_on_request(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").touch()
+    with atomic_folder(target, replace=True) as folder:
+        (folder / "new").touch()
+        assert [path.name for path in target.iterdir()] == ["old"]
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    with pytest.raises(UserError, match="the folder is not empty"), atomic_folder(target):
+        pass
+    with atomic_folder(tmp_path / "other", replace=True) as folder:
+        (folder / "new").touch()
+    assert (tmp_path / "other/new").exists()
+
+
+def test_a_failure_keeps_what_was_to_be_replaced(tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").touch()
+
+    def fail(by: BaseException | None = None) -> None:
+        with atomic_folder(target, replace=True) as folder:
+            (folder / "new").touch()
+            if by:
+                raise by
+
+    with pytest.raises(KeyboardInterrupt):
+        fail(KeyboardInterrupt())
+    rename = Path.rename
+
+    def refused(path: Path, to: Path) -> Path:
+        if (path / "new").exists():
+            raise PermissionError(13, "Permission denied", str(path))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(UserError, match="out"):
+        fail()
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path):
     code = (
         "import os, sys, pathlib\n"

@@ -84,13 +84,13 @@ def test_modules_are_those_that_the_functions_import(name):
     file = Path(PACKAGE, "evaluate/formats", f"{name}.py")
     functions = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)]
     imported = {*imported_modules(node for function in functions for node in ast.walk(function))}
-    assert {*FORMATS[name].modules, *FORMATS[name].train_modules} == {
-        module for module in imported if module != "junkdna.evaluate"
-    }
+    assert {*FORMATS[name].modules, FORMATS[name].loss_module} - {""} == imported - {"junkdna.evaluate"}
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_has_a_loss_exactly_where_it_can_be_trained(name):
-    module = formats.load(name)
     trains = FORMATS[name].training != "none"
-    assert hasattr(module, "loss") == trains == hasattr(module, "outputs")
+    assert hasattr(formats.load(name), "batch") == trains
+    for function in ("outputs", "loss"):
+        assert hasattr(formats.load_loss(name), function) == trains
+        assert not (FORMATS[name].loss_module and hasattr(formats.load(name), function)), "two definitions"

@@ -86,6 +86,7 @@ def test_the_toy_study_and_the_default_study_are_valid(world, monkeypatch):
         ({"method": "svd", "rank": [40]}, ("rank 40", "not a number of singular values")),
         ({"method": "svd", "rank": [0.5], "layers": ["../x"]}, ("layers '../x'", "11.mlp")),
         ({"method": "svd", "rank": [0.5], "layers": []}, ("layers is empty", "omit it")),
+        ({"method": "svd", "rank": [0.5], "layers": ["4.mlp", "5-2.mlp"]}, ("5-2 is decreasing", "write 2-5")),
         ({"method": "rtn", "bits": [4], "layers": ["../x"]}, ("layers '../x'", "11.mlp")),
         ({**LAYER, "allocation": "olw"}, ("unknown allocation 'olw'. Did you mean 'owl'?", "one number for each")),
         ({**LAYER, "allocation": 0.5}, ("allocation 0.5 must be uniform, owl, or a list",)),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from junkdna.models.load import load_classifier, load_plain
-from junkdna.study.formats import FORMATS
+from junkdna.study.formats import FORMATS, load_loss
 from junkdna.study.formats import load as load_format
 from junkdna.train.train_rows import TrainRows
 
@@ -50,9 +50,9 @@ def with_columns(data: TrainRows, **columns: list | None) -> TrainRows:
 
 
 def loss_of(model: nn.Module, data: TrainRows, rows: list[int]) -> torch.Tensor:
-    answer_format = load_format(data.format)
-    batch = answer_format.batch(model, data.columns, rows, "cpu")
-    return answer_format.loss(answer_format.outputs(model, batch), data.labels(rows, "cpu"))
+    losses = load_loss(data.format)
+    batch = load_format(data.format).batch(model, data.columns, rows, "cpu")
+    return losses.loss(losses.outputs(model, batch), data.labels(rows, "cpu"))
 
 
 def load(folder: Path, name: str, key: tuple) -> tuple[nn.Module, list[str]]:

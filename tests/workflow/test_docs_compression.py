@@ -39,7 +39,7 @@ def test_the_study_of_the_page_is_good_and_has_every_method() -> None:
 
 
 def test_the_example_of_blocks_and_low_rank_is_good() -> None:
-    example = yaml.safe_load(block(PAGE, "yaml", "study: allocation"))
+    example = yaml.safe_load(block(PAGE, "yaml", "# allocation.yaml\nstudy: allocation"))
     cells = grid.all_cells(resolve(example, "docs/compression.md"))
     tags = {cell.compression.tag for cell in cells}
     assert {"wanda-0.5,allocation=owl,calibration=arc", "wanda-0.7,allocation=7+7+8+8+9+9,calibration=arc"} <= tags

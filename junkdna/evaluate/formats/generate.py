@@ -26,7 +26,7 @@ FORMAT = Format(
         "junkdna.evaluate.metrics",
         "junkdna.evaluate.text_match",
     ),
-    train_modules=("junkdna.evaluate.language_model_loss",),
+    loss_module="junkdna.evaluate.language_model_loss",
 )
 
 
@@ -87,15 +87,3 @@ def batch(model, rows, numbers, device):
     from junkdna.evaluate.language_model_loss import all_options, answer_batch
 
     return answer_batch(model, all_options(rows, numbers), device)
-
-
-def outputs(model, batch):
-    """Negative log-likelihoods (B,) of the answers."""
-    from junkdna.evaluate.language_model_loss import answer_losses
-
-    return answer_losses(model, batch)
-
-
-def loss(outputs, labels):
-    """Mean cross-entropy of the answers' tokens."""
-    return outputs.mean()

@@ -24,7 +24,7 @@ FORMAT = Format(
     columns=("query", "options", "option_starts", "references", "blind"),
     train_columns=("query", "options", "option_starts"),
     modules=("junkdna.evaluate.text_likelihoods",),
-    train_modules=("junkdna.evaluate.language_model_loss",),
+    loss_module="junkdna.evaluate.language_model_loss",
 )
 
 
@@ -69,15 +69,3 @@ def batch(model, rows, numbers, device):
     from junkdna.evaluate.language_model_loss import all_options, answer_batch
 
     return answer_batch(model, all_options(rows, numbers), device, [len(rows["options"][i]) for i in numbers])
-
-
-def outputs(model, batch):
-    """Negative log-likelihoods (B,) of the answers."""
-    from junkdna.evaluate.language_model_loss import answer_losses
-
-    return answer_losses(model, batch)
-
-
-def loss(outputs, labels):
-    """Mean cross-entropy of the answers' tokens."""
-    return outputs.mean()

@@ -19,7 +19,7 @@ FORMAT = Format(
     columns=("query", "options", "option_starts", "option_characters", "option_bytes", "answer"),
     train_columns=("query", "options", "option_starts", "answer"),
     modules=("junkdna.evaluate.likelihoods",),
-    train_modules=("junkdna.evaluate.language_model_loss",),
+    loss_module="junkdna.evaluate.language_model_loss",
 )
 
 
@@ -49,15 +49,3 @@ def batch(model, rows, numbers, device):
     from junkdna.evaluate.language_model_loss import answer_batch, right_options
 
     return answer_batch(model, right_options(rows, numbers), device)
-
-
-def outputs(model, batch):
-    """Negative log-likelihoods (B,) of the answers."""
-    from junkdna.evaluate.language_model_loss import answer_losses
-
-    return answer_losses(model, batch)
-
-
-def loss(outputs, labels):
-    """Mean cross-entropy of the answers' tokens."""
-    return outputs.mean()
