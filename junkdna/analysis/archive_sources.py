@@ -83,8 +83,7 @@ class ArchiveSource:
         row = answers.rows[cell.key]
         facts = {name: row[name] for name in ("versions", "device", "engine", "threads", "day")}
         weights = {name: text for name, text in self.weights.items() if name.startswith(f"{cell.model}: ")}
-        questions = answers.sets[row["set"]].drop("set")
-        return Answered(questions, answers.given(cell), answers.right(cell), facts, weights)
+        return Answered(answers.questions(cell).drop("set"), answers.given(cell), answers.right(cell), facts, weights)
 
 
 Source = ResultsSource | ArchiveSource

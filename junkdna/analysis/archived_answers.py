@@ -34,9 +34,13 @@ class ArchivedAnswers(CellAnswers):
         self.rows = {row["cell"]: row for row in answers.iter_rows(named=True)}
         self.sets = {part["set"][0]: part for part in questions.partition_by("set", maintain_order=True)}
 
+    def questions(self, cell: Cell) -> pl.DataFrame:
+        """The evaluation set of a cell (`archive_files.QUESTION_SCHEMA`)."""
+        return self.sets[self.rows[cell.key]["set"]]
+
     def options(self, cell: Cell) -> Array | None:
         """Number of options of each example (n,); None if nothing is picked."""
-        counts = self.sets[self.rows[cell.key]["set"]]["options"]
+        counts = self.questions(cell)["options"]
         return None if counts.null_count() else counts.to_numpy()
 
     def cell_answer(self, cell: Cell) -> CellAnswer:
@@ -59,8 +63,7 @@ class ArchivedAnswers(CellAnswers):
 
     def _read(self, cell: Cell) -> _Cell:
         if cell not in self._cells:
-            row = self.rows[cell.key]
-            table = self.sets[row["set"]]
+            row, table = self.rows[cell.key], self.questions(cell)
             given = unpack(Packed(row["kind"], row["values"], row["given"]), table.height)
             self._cells[cell] = _Cell(self._shared(cell.task, table), table["gold"].to_numpy(), given)
         return self._cells[cell]

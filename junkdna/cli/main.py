@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from junkdna.cli import grade_command
+from junkdna.cli import archive_command, grade_command
 from junkdna.cli.parser import Parser
 from junkdna.errors import UserError
 from junkdna.run import job_log
@@ -132,6 +132,7 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         listed = _command(commands, name, f"list the {what} of the package", _print_list)
         listed.add_argument("--markdown", action="store_true", help=markdown)
     grade_command.add(commands, _print_lines)
+    archive_command.add(commands, _print_lines)
     schema = _command(commands, "schema", "write the JSON Schema of study or task files, for editors", _schema)
     schema.add_argument("kind", choices=("study", "task"), help="kind of file: study or task")
     schema.add_argument("file", type=Path, nargs="?", help="file to write; without it, the schema is printed")
