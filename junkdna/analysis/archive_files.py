@@ -19,9 +19,10 @@ from junkdna.storage.checksums import sha256_file
 from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.tables import read_frame
 from junkdna.study.load import from_document
+from junkdna.study.results_folder import STUDY
 from junkdna.study.study import Resolved
 
-ABOUT, STUDY, ANSWERS, QUESTIONS, TABLES = "archive.json", "study.json", "answers.parquet", "questions.parquet", "tables"
+ABOUT, ANSWERS, QUESTIONS, TABLES = "archive.json", "answers.parquet", "questions.parquet", "tables"
 FORMAT = 1
 QUESTION_SCHEMA: dict[str, pl.DataType] = {
     "set": pl.Int32, "id": pl.String, "cluster": pl.String, "gold": pl.Float64, "options": pl.Int32, "bin": pl.String,

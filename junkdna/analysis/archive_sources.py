@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from junkdna.analysis.archive_files import STUDY, is_archive, read_archive
+from junkdna.analysis.archive_files import is_archive, read_archive
 from junkdna.analysis.archived_answers import Analysis, right_of
 from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import Bins
@@ -24,6 +24,7 @@ from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.grid import all_cells
 from junkdna.study.load import from_document
 from junkdna.study.paths import CELLS
+from junkdna.study.results_folder import stored_study
 from junkdna.study.study import Resolved
 
 Array = np.ndarray
@@ -48,7 +49,7 @@ class ResultsSource:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.document = _document(_study_file(folder))
+        self.document = _document(stored_study(folder))
         self.resolved = from_document(self.document, str(folder))
         self.cells = _plain(read_frame(folder / "tables/cells.parquet", "table of cells"))
         self.behavior = _plain(read_frame(folder / "tables/behavior.parquet", "table of behavior"))
@@ -113,14 +114,6 @@ def cells_of(source: Source) -> Iterator[Cell]:
                 "after the tables were written. Run snakemake (or `junkdna partial`) again."
             )
         yield parse_cell_path(key)
-
-
-def _study_file(folder: Path) -> Path:
-    """The checked study of a folder of results: the newest, if several versions of it were run."""
-    files = [*folder.glob("study-*.json"), *folder.glob(STUDY)]
-    if not files:
-        raise UserError(f"{folder} has tables but no checked study (study-....json). Copy the whole folder.")
-    return max(files, key=lambda file: (file.stat().st_mtime_ns, file.name))
 
 
 def _document(path: Path) -> dict:

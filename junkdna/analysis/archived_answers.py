@@ -89,7 +89,7 @@ class Analysis:
     @cached_property
     def bins(self) -> dict[str, Bins]:
         """The bins of each task with a published difficulty that was archived."""
-        tasks = {key: task for key, task in self.cells.select("cell", "task").iter_rows()}
+        tasks = dict(self.cells.select("cell", "task").iter_rows())
         of: dict[str, dict[str, str]] = {task: {} for task in self.archive.about["rated"]}
         sets = dict(self.archive.answers.select("set", pl.col("cell").replace_strict(tasks).alias("task")).iter_rows())
         for number, key, name in self.archive.questions.select("set", "id", "bin").iter_rows():

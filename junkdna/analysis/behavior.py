@@ -98,10 +98,8 @@ class _Measure:
         self.scores.answers_of.check_same_examples((*group, *references(group)))
         cluster_n = self.scores.answers_of(Group(group)).cluster
         n, classes = self.facts[group[0].key]["n_examples"], bool(self.resolved.tasks[group[0].task].class_names())
-        return [
-            pair_changes(self._dense_answer(reference(cell)), self.scores.answers_of.cell_answer(cell), n, classes, cluster_n)
-            for cell in group
-        ]
+        read = self.scores.answers_of.cell_answer
+        return [pair_changes(self._dense_answer(reference(cell)), read(cell), n, classes, cluster_n) for cell in group]
 
     def _dense_answer(self, cell: Cell) -> CellAnswer:
         if cell not in self._dense:

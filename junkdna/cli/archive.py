@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from junkdna.errors import UserError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from junkdna.analysis.archived_answers import Analysis
     from junkdna.report.page.inputs import Inputs
 
@@ -80,8 +82,8 @@ def _cut(text: str) -> str:
 
 
 def _inputs(tables: Path, folder: Path) -> "Inputs":
-    from junkdna.analysis.archive_files import STUDY
     from junkdna.report.page.inputs import read_inputs
+    from junkdna.study.results_folder import STUDY
 
     return read_inputs(tables, folder / STUDY)
 
@@ -100,7 +102,7 @@ def _write_tables(analysis: "Analysis", tables: Path) -> Iterator[str]:
     yield f"tables   {tables}/{'  (the same numbers as in the archive)' if same else ''}"
 
 
-def _changes(made, archived, name: str) -> Iterator[str]:  # noqa: ANN001
+def _changes(made: "pl.DataFrame", archived: "pl.DataFrame", name: str) -> Iterator[str]:
     """The columns of a table whose values are not those of the archive, apart from the last bits."""
     from polars.testing import assert_series_equal
 
@@ -115,10 +117,10 @@ def _changes(made, archived, name: str) -> Iterator[str]:  # noqa: ANN001
 
 
 def _write_report(analysis: "Analysis", out: Path) -> Iterator[str]:
-    from junkdna.analysis.archive_files import STUDY
     from junkdna.report.archive_banner import banner, notice
     from junkdna.report.draw import draw_all
     from junkdna.report.page.write import write_report
+    from junkdna.study.results_folder import STUDY
 
     shutil.rmtree(out / FIGURES, ignore_errors=True)
     drawn = draw_all(out / "tables/drops.parquet", out / FIGURES)

@@ -13,6 +13,7 @@ from junkdna.errors import UserError
 from junkdna.storage.atomic_folder import atomic_folder
 from junkdna.storage.checksums import CHECKSUM_SLOT, add_checksum, sha256_file
 from junkdna.storage.fingerprint import canonical_json
+from junkdna.study.results_folder import STUDY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,7 +99,7 @@ def write_archive(sources: Sequence[Source], target: Path, software: str) -> Wri
     about = {"format": files.FORMAT, "software": software, "cells": cells.height, "missing": missing,
              "rated": sorted(bins), "weights": dict(sorted(weights.items()))}  # fmt: skip
     with atomic_folder(target) as folder:
-        (folder / files.STUDY).write_text(json.dumps(merged.document, indent=1, sort_keys=True) + "\n", "utf-8")
+        (folder / STUDY).write_text(json.dumps(merged.document, indent=1, sort_keys=True) + "\n", "utf-8")
         for name, table in {"cells": cells, **tables}.items():
             _write(table, folder / files.TABLES / f"{name}.parquet")
         _write(answers, folder / files.ANSWERS)

@@ -8,10 +8,13 @@ def notice(missing: int, total: int) -> str:
 
 def banner(missing: int, total: int) -> str:
     """HTML section on what an archive has, and what it lacks."""
-    part = f"It has {total - missing:,} of {total:,} cells of the study; rows without their cells are left out. "
+    part = (
+        f"{total - missing:,} of {total:,} cells are in it; rows without them are left out. " if missing else ""
+    )
     return (
-        f'<section class="{"incomplete" if missing else ""}" id="archive"><h2>{notice(missing, total) or "From an archive"}'
-        f"</h2><p>Computed again from archived answers, without a model. {part if missing else ''}The archive has which "
-        "answers were given, not the scores of all options: divergences, agreement and temperatures are those computed "
-        "when it was written, and single examples cannot be browsed here.</p></section>"
+        f'<section{" class=incomplete" if missing else ""} id="archive">'
+        f"<h2>{notice(missing, total) or 'From an archive'}</h2>"
+        f"<p>Computed again from archived answers, without a model. {part}The archive has the answers, not the scores "
+        "of all options: divergences, agreement and temperatures are those computed when it was written, and single "
+        "examples cannot be browsed here.</p></section>"
     )

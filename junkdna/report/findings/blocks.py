@@ -15,9 +15,21 @@ from junkdna.report.findings import claims_blocks, rows
 from junkdna.report.findings.markers import Block
 from junkdna.report.page.methods_text import methods_text
 from junkdna.report.page.question import done
-from junkdna.report.page.words import capitalized, compression, count, duration, interval, listed, mode, number, probability
+from junkdna.report.page.words import (
+    capitalized,
+    compression,
+    count,
+    duration,
+    interval,
+    listed,
+    mode,
+    number,
+    probability,
+)
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from junkdna.report.page.inputs import Inputs
 
 Options = dict[str, list[str]]
@@ -64,7 +76,8 @@ def _figure(inputs: Inputs, block: Block, page: Path, figures: Path) -> str:
 def _study(inputs: Inputs, options: Options) -> str:
     cells, archive = inputs.cells, inputs.archive
     missing = archive.about["missing"] if archive else 0
-    have = f"{count(cells.height, 'cell')}" + (f" of {cells.height + missing:,} (the others were not run)" * bool(missing))
+    part = f" of {cells.height + missing:,} (the others were not run)" if missing else ""
+    have = f"{count(cells.height, 'cell')}{part}"
     where = f" on {listed(dict.fromkeys(archive.answers['device']))}" if archive else ""
     days = sorted(set(archive.answers["day"])) if archive else []
     when = f", {days[0]} to {days[-1]}" if days[1:] else f", {days[0]}" if days else ""
@@ -106,7 +119,7 @@ def _count(inputs: Inputs, options: Options) -> str:
 
 def _drops(inputs: Inputs, options: Options) -> str:
     """Score and retention of the rows that the columns choose."""
-    table = rows.chosen(rows.table_of(inputs, "drops"), options)
+    most, table = _chosen(inputs, "drops", options)
     several = inputs.drops["model"].n_unique() > 1
     head = ["condition", *(["model"] * several), "compression", "score (95 %)", "retention (95 %)", "n", "seeds"]
     lines = [
@@ -114,7 +127,21 @@ def _drops(inputs: Inputs, options: Options) -> str:
          f"{row['n_examples']:,}", str(row["n_seeds"])]
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
-    return rows.markdown(head, lines, "The study has no such rows.", MOST, "tables/drops.csv")
+    return rows.markdown(head, lines, "The study has no such rows.", most, "tables/drops.csv")
+
+
+def _chosen(inputs: Inputs, name: str, options: Options) -> tuple[int, pl.DataFrame]:
+    """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once."""
+    options = dict(options)
+    [most] = options.pop("most", [str(MOST)])
+    if not most.isdecimal() or int(most) < 1:
+        raise UserError(f"most={most} must be a whole number from 1.")
+    table = rows.chosen(rows.table_of(inputs, name), options)
+    shared = name in ("drops", "behavior")
+    return int(most), table.unique(SHARED, keep="first", maintain_order=True) if shared else table
+
+
+SHARED = ("model", "task", "knobs", "compression", "transfer", "protocol")
 
 
 def _label(row: dict) -> str:
@@ -131,7 +158,7 @@ def _compare(inputs: Inputs, options: Options) -> str:
     """Retention in one column for each value of the column `by`: what differs in nothing else."""
     options = dict(options)
     [by] = options.pop("by", [""])
-    table = rows.chosen(rows.table_of(inputs, "drops"), options)
+    most, table = _chosen(inputs, "drops", options)
     if by not in table.columns:
         raise unknown_name("column", by, table.columns, "by")
     names = [name for name in ("model", "task", "knobs", "compression", "transfer", "base_protocol") if name != by]
@@ -145,7 +172,7 @@ def _compare(inputs: Inputs, options: Options) -> str:
     lines = [[*_first(found), *(_with(found[v], "retention") if v in found else "" for v in values)]
              for found in groups.values()]  # fmt: skip
     head = ["condition", "compression", *(f"{by} {value}" for value in values)]
-    return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", MOST, "tables/drops.csv")
+    return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
 
 
 def _first(found: dict[str, dict]) -> tuple[str, str]:
@@ -157,7 +184,7 @@ def _recovery(inputs: Inputs, options: Options) -> str:
     """Retention of the hardest condition that was trained after pruning, by length of training."""
     import polars as pl
 
-    table = rows.chosen(rows.table_of(inputs, "drops"), options)
+    _, table = _chosen(inputs, "drops", options)
     table = table.filter(pl.col("transfer") == "sparse_to_dense", pl.col("compression") != "dense")
     several = table.filter(pl.col("length").n_unique().over("model", "task", "knobs") > 1)
     nothing = "No condition was trained at several lengths, so the study cannot say."
@@ -170,23 +197,24 @@ def _recovery(inputs: Inputs, options: Options) -> str:
 
 
 def _flips(inputs: Inputs, options: Options) -> str:
-    """Answers broken and fixed next to the change of the score."""
+    """Answers broken and fixed next to the change of accuracy; first the rows in which most of both cancel out."""
     import polars as pl
 
-    table = rows.chosen(rows.table_of(inputs, "behavior"), options).filter(pl.col("broken").is_not_null())
+    most, table = _chosen(inputs, "behavior", options)
+    table = table.filter(pl.col("broken").is_not_null()).with_columns(hidden=pl.min_horizontal("broken", "fixed"))
     lines = [
         [_label(row), compression(row), f"{number(100 * (row['fixed'] - row['broken']), 1, sign=True)}",
          f"{number(100 * row['broken'], 1)} %", f"{number(100 * row['fixed'], 1)} %", probability(row["mcnemar_p"])]
-        for row in table.sort("flips", descending=True, maintain_order=True).iter_rows(named=True)
+        for row in table.sort("hidden", descending=True, maintain_order=True).iter_rows(named=True)
     ]  # fmt: skip
     head = ["condition", "compression", "accuracy, points", "broken", "fixed", "p (McNemar)"]
     nothing = "No compressed cell has answers that are right or wrong."
-    return rows.markdown(head, lines, nothing, MOST, "tables/behavior.csv")
+    return rows.markdown(head, lines, nothing, most, "tables/behavior.csv")
 
 
 def _published(inputs: Inputs, options: Options) -> str:
     """How far the study's curves are from the published ones."""
-    table = rows.chosen(rows.table_of(inputs, "reproduction"), options)
+    most, table = _chosen(inputs, "reproduction", options)
     lines = [
         [row["label"], row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
          number(row["rmse_relative_score"], 1), number(row["rmse_retention"]),
@@ -196,14 +224,14 @@ def _published(inputs: Inputs, options: Options) -> str:
     head = ["condition", "model", "training", "figure of the paper", "common levels", "RMSE, percent of dense",
             "RMSE of retention", "published points inside"]  # fmt: skip
     nothing = "No curve of this study was published: models, tasks or methods differ ([published](published.md))."
-    return rows.markdown(head, lines, nothing, MOST, "tables/reproduction.csv")
+    return rows.markdown(head, lines, nothing, most, "tables/reproduction.csv")
 
 
 def _collapsed(inputs: Inputs, options: Options) -> str:
     """The cells that give one answer for everything."""
     import polars as pl
 
-    cells = rows.chosen(rows.table_of(inputs, "cells"), options)
+    most, cells = _chosen(inputs, "cells", options)
     names = ("model", "task", "transfer")
     counted = cells.group_by(names, maintain_order=True).agg(
         pl.col("collapsed").sum().alias("n"), pl.len().alias("of"),
@@ -214,7 +242,7 @@ def _collapsed(inputs: Inputs, options: Options) -> str:
         for row in counted.filter(pl.col("n") > 0).iter_rows(named=True)
     ]
     head = ["model", "task", "training", "collapsed", "compressions"]
-    return rows.markdown(head, lines, f"None of {cells.height:,} cells collapsed.", MOST, "tables/cells.parquet")
+    return rows.markdown(head, lines, f"None of {cells.height:,} cells collapsed.", most, "tables/cells.parquet")
 
 
 def _models(inputs: Inputs, options: Options) -> str:
@@ -225,7 +253,7 @@ def _models(inputs: Inputs, options: Options) -> str:
         source = entry.get("hub") or entry.get("wheel") or entry.get("local") or "–"
         n = inputs.cells.filter(inputs.cells["model"] == name).height
         lines.append([name, entry.get("kind", "–"), f"`{source}`", f"{n:,}"])
-    return rows.markdown(["model", "kind", "source", "cells"], lines, "No models.", MOST, "study.json")
+    return rows.markdown(["model", "kind", "source", "cells"], lines, "No models.", len(lines), "study.json")
 
 
 def _methods(inputs: Inputs, options: Options) -> str:

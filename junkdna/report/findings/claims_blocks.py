@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.claim_catalog import CLAIMS
-from junkdna.errors import unknown_name
+from junkdna.errors import UserError, unknown_name
 from junkdna.report.findings import rows
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
 from junkdna.report.page.words import number
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
 Options = dict[str, list[str]]
-MOST = 12  # tests of one claim
+MOST = 12  # tests in a table
 COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests
 
 
@@ -25,9 +25,9 @@ def _verdicts(inputs: Inputs, options: Options) -> str:
     several = len({model for verdict in found for model, _ in verdict.verdicts} - {""}) > 1
     head = ["claim", *(["model"] * several), "verdict", "effect (95 %)", "n", "margin", "what would decide it"]
     lines = [
-        [verdict.claim.label, *([model] * several), word, *_effect(verdict, model), _margin(inputs), _decide(verdict, model)]
-        for verdict in found
-        for model, word in verdict.verdicts
+        [each.claim.label, *([model] * several), word, *_effect(each, model), _margin(inputs), _decide(each, model)]
+        for each in found
+        for model, word in each.verdicts
     ]
     return rows.markdown(head, lines, "The study tests no claim.", len(lines), "tables/claims.csv")
 
@@ -37,7 +37,8 @@ def _effect(verdict: Verdict, model: str) -> tuple[str, str]:
     shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
     if not shown:
         return "–", "–"
-    return f"{verdict.claim.caption}: {shown[0].value} ({shown[0].limits}); {shown[0].short}", shown[0].n.removeprefix("n = ")
+    first = shown[0]
+    return f"{verdict.claim.caption}: {first.value} ({first.limits}); {first.short}", first.n.removeprefix("n = ")
 
 
 def _margin(inputs: Inputs) -> str:
@@ -51,10 +52,12 @@ def _decide(verdict: Verdict, model: str) -> str:
 def _tests(inputs: Inputs, options: Options) -> str:
     """All tests of a `claim` that take part in the correction."""
     options = dict(options)
-    [claim] = options.pop("claim", [""])
+    [claim], [most] = options.pop("claim", [""]), options.pop("most", [str(MOST)])
     if claim not in CLAIMS:
         raise unknown_name("claim", claim, CLAIMS, "claim")
-    return _table(inputs, [test for test in _all(inputs, options) if test.row["claim"] == claim])
+    if not most.isdecimal() or int(most) < 1:
+        raise UserError(f"most={most} must be a whole number from 1.")
+    return _table([test for test in _all(inputs, options) if test.row["claim"] == claim], int(most))
 
 
 def _baselines(inputs: Inputs, options: Options) -> str:
@@ -86,14 +89,14 @@ def _claim(test: Test) -> str:
     return CLAIMS[test.row["claim"]].label
 
 
-def _table(inputs: Inputs, tests: list[Test]) -> str:
+def _table(tests: list[Test], most: int) -> str:
     lines = [
         [test.unit, test.row["setting"], f"{test.value} ({test.limits})" if test.effect else "–", test.q,
          test.n.removeprefix("n = "), test.verdict, test.row["reason"] or ""]
         for test in tests
     ]  # fmt: skip
     head = ["tested on", "compressed", "effect (95 %)", "q", "n", "verdict", "remark"]
-    return rows.markdown(head, lines, "No experiment of the study tests it.", MOST, "tables/claims.csv")
+    return rows.markdown(head, lines, "No experiment of the study tests it.", most, "tables/claims.csv")
 
 
 BLOCKS: dict[str, Callable[[Inputs, Options], str]] = {

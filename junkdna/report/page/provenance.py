@@ -50,7 +50,8 @@ def provenance(inputs: Inputs) -> Provenance:
     """The provenance of a study. Dates are those of the files, so the same files give the same page."""
     found = archived_footers(inputs.archive) if inputs.archive else footers(inputs)
     made = max(found.written) if inputs.archive else (inputs.tables / "drops.parquet").stat().st_mtime
-    facts = [("Made", _days(found) if inputs.archive else _made(found, made)), ("junkdna", f"{software()} wrote this page"), ("Versions", _counted(found.versions))]
+    when = _days(found) if inputs.archive else _made(found, made)
+    facts = [("Made", when), ("junkdna", f"{software()} wrote this page"), ("Versions", _counted(found.versions))]
     facts += [("Machine", _counted(found.devices)), ("Training", _counted(found.engines))]
     facts += [("Threads", listed(f"{n} per cell" for n in sorted(found.threads)))]
     facts += [("Computing", _computing(inputs)), ("Cells", _cells(inputs, found))]
