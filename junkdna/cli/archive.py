@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from junkdna.errors import UserError
+from junkdna.errors import UserError, cut
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,13 +72,18 @@ def check(folder: Path, pages: Sequence[Path]) -> Iterator[str]:
     for page in pages:
         text = _read(page)
         for words, given, made in differing(text, text_of(inputs, page, folder / FIGURES)):
-            yield f"{page}: block {words!r} has {_cut(given)}, but the study says {_cut(made)}"
+            yield f"{page}: block {words!r} has {_first(given, made)}, but the study says {_first(made, given)}"
         for typed in typed_numbers(text) if page.name == "findings.md" else ():
             yield f"{page}: {typed} is typed by hand: write it as a block, such as <!-- findings: value ... -->"
 
 
-def _cut(text: str) -> str:
-    return repr(text if len(text) <= 300 else f"{text[:150]} ... {text[-150:]}")
+def _first(text: str, other: str) -> str:
+    """The first line of a text that the other one does not have."""
+    from junkdna.report.findings.markers import same
+
+    lines = other.splitlines()
+    own = (line for at, line in enumerate(text.splitlines()) if at >= len(lines) or not same(line, lines[at]))
+    return repr(cut(next(own, ""), 300))
 
 
 def _inputs(tables: Path, folder: Path) -> "Inputs":
