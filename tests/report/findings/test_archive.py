@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from polars.testing import assert_frame_equal
 
 import junkdna
@@ -18,9 +19,13 @@ from junkdna.analysis.collect import collect_done
 from junkdna.analysis.result_columns import RESULTS
 from junkdna.analysis.study_tables import study_tables
 from junkdna.cli.archive import archive as archive_lines
+from junkdna.cli.archive import findings
+from junkdna.cli.partial import partial
 from junkdna.cli.table_jobs import write_table
 from junkdna.errors import UserError
+from junkdna.report import draw
 from junkdna.report.archive import write_archive
+from junkdna.report.page import write
 from junkdna.storage.tables import write_frame
 from junkdna.study.load import load_study, study_document
 
@@ -127,17 +132,28 @@ def test_pieces_of_a_study_are_one_study(kinds_once: Path, archive: Path, tmp_pa
     assert_frame_equal(again["behavior"].drop(FROM_SCORES), wanted["behavior"].drop(FROM_SCORES), check_exact=True)
 
 
-def test_an_incomplete_study_says_so(kinds_once: Path, tmp_path: Path) -> None:
-    folder = piece(kinds_once, kinds_once.parent / "piece-some", ["written", "graded", "trained"], "seed-1")
-    try:
-        written = write_archive([open_source(folder)], tmp_path / "some", "the test")
-        wanted = tables_of(folder)
-    finally:
-        shutil.rmtree(folder)
+def test_what_junkdna_partial_wrote_is_an_archive_with_missing_cells(
+    kinds_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
+    monkeypatch.setattr(draw, "names", lambda _: ["headline"])
+    monkeypatch.setattr(write, "figure_names", lambda _: ["headline"])
+    monkeypatch.chdir(shutil.copytree(kinds_once.parents[2], tmp_path / "world"))
+    for file in Path("results/cells").rglob("seed-1.parquet"):
+        file.unlink()
+    list(partial(load_study(Path("config.yaml"))))
+    folder = Path("results/studies/kinds/partial")
+    said = list(archive_lines([folder], tmp_path / "some"))
+    assert said[0].startswith("archived 16 of 22 cells of the study")
     analysis = Analysis(read_archive(tmp_path / "some"))
-    assert (written.cells, written.missing, analysis.missing) == (16, 6, 6)
+    assert analysis.missing == 6
     for name, table in analysis.tables().items():
-        assert_frame_equal(table, wanted[name], check_exact=True)
+        wanted = pl.read_parquet(folder / f"tables/{name}.parquet").drop("incomplete", "seeds_missing", strict=False)
+        assert_frame_equal(table, wanted, check_exact=True)
+    list(findings(tmp_path / "some", tmp_path / "again", []))
+    page = (tmp_path / "again/report.html").read_text()
+    assert "<title>INCOMPLETE: 16 of 22 cells" in page
+    assert "16 of 22 cells are in it" in page
 
 
 def test_other_studies_are_not_pieces(kinds_once: Path, archive: Path, tmp_path: Path) -> None:
