@@ -8,9 +8,7 @@ def notice(missing: int, total: int) -> str:
 
 def banner(missing: int, total: int) -> str:
     """HTML section on what an archive has, and what it lacks."""
-    part = (
-        f"{total - missing:,} of {total:,} cells are in it; rows without them are left out. " if missing else ""
-    )
+    part = f"{total - missing:,} of {total:,} cells are in it; rows without them are left out. " if missing else ""
     return (
         f'<section{" class=incomplete" if missing else ""} id="archive">'
         f"<h2>{notice(missing, total) or 'From an archive'}</h2>"

@@ -64,7 +64,7 @@ def _figure(inputs: Inputs, block: Block, page: Path, figures: Path) -> str:
     from junkdna.report.catalog import named
     from junkdna.report.draw import names
 
-    [name] = block.options.get("name") or [""]
+    name = rows.taken(block.options, "name")
     if name not in (known := names(inputs.tables)):
         raise unknown_name("figure", name, known, f"{page}: block {block.words!r}")
     figure, _, experiment = named(name)
@@ -88,15 +88,15 @@ def _study(inputs: Inputs, options: Options) -> str:
 def _value(inputs: Inputs, options: Options) -> str:
     """One number with its interval if it has one: `table`, `column`, `digits`, and the columns that choose its row."""
     options = dict(options)
-    [table], [column] = options.pop("table", ["drops"]), options.pop("column", [""])
-    [digits] = options.pop("digits", ["2"])
+    table, column = rows.taken(options, "table", "drops"), rows.taken(options, "column")
+    digits = rows.whole(options, "digits", 2)
     frame = rows.table_of(inputs, table)
     if column not in frame.columns:
         raise unknown_name("column", column, frame.columns, "column")
     row = rows.one_row(frame, options)
     low, high = _limits(table, column)
-    return _shown(row[column], int(digits)) + (
-        f" ({interval(row[low], row[high], int(digits))})" if low in frame.columns and row[column] is not None else ""
+    return _shown(row[column], digits) + (
+        f" ({interval(row[low], row[high], digits)})" if low in frame.columns and row[column] is not None else ""
     )
 
 
@@ -113,7 +113,7 @@ def _shown(value: object, digits: int) -> str:
 def _count(inputs: Inputs, options: Options) -> str:
     """The number of rows of a `table` that the other columns choose."""
     options = dict(options)
-    [table] = options.pop("table", ["cells"])
+    table = rows.taken(options, "table", "cells")
     return f"{rows.chosen(rows.table_of(inputs, table), options).height:,}"
 
 
@@ -133,12 +133,10 @@ def _drops(inputs: Inputs, options: Options) -> str:
 def _chosen(inputs: Inputs, name: str, options: Options) -> tuple[int, pl.DataFrame]:
     """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once."""
     options = dict(options)
-    [most] = options.pop("most", [str(MOST)])
-    if not most.isdecimal() or int(most) < 1:
-        raise UserError(f"most={most} must be a whole number from 1.")
+    most = rows.whole(options, "most", MOST)
     table = rows.chosen(rows.table_of(inputs, name), options)
     shared = name in ("drops", "behavior")
-    return int(most), table.unique(SHARED, keep="first", maintain_order=True) if shared else table
+    return most, table.unique(SHARED, keep="first", maintain_order=True) if shared else table
 
 
 SHARED = ("model", "task", "knobs", "compression", "transfer", "protocol")
@@ -157,7 +155,7 @@ def _with(row: dict, name: str) -> str:
 def _compare(inputs: Inputs, options: Options) -> str:
     """Retention in one column for each value of the column `by`: what differs in nothing else."""
     options = dict(options)
-    [by] = options.pop("by", [""])
+    by = rows.taken(options, "by")
     most, table = _chosen(inputs, "drops", options)
     if by not in table.columns:
         raise unknown_name("column", by, table.columns, "by")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.claim_catalog import CLAIMS
-from junkdna.errors import UserError, unknown_name
+from junkdna.errors import unknown_name
 from junkdna.report.findings import rows
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
 from junkdna.report.page.words import number
@@ -52,12 +52,10 @@ def _decide(verdict: Verdict, model: str) -> str:
 def _tests(inputs: Inputs, options: Options) -> str:
     """All tests of a `claim` that take part in the correction."""
     options = dict(options)
-    [claim], [most] = options.pop("claim", [""]), options.pop("most", [str(MOST)])
+    claim, most = rows.taken(options, "claim"), rows.whole(options, "most", MOST)
     if claim not in CLAIMS:
         raise unknown_name("claim", claim, CLAIMS, "claim")
-    if not most.isdecimal() or int(most) < 1:
-        raise UserError(f"most={most} must be a whole number from 1.")
-    return _table([test for test in _all(inputs, options) if test.row["claim"] == claim], int(most))
+    return _table([test for test in _all(inputs, options) if test.row["claim"] == claim], most)
 
 
 def _baselines(inputs: Inputs, options: Options) -> str:

@@ -50,6 +50,22 @@ def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
     return table
 
 
+def taken(options: dict[str, list[str]], key: str, default: str = "") -> str:
+    """The only value of a key, which is removed from the options. Raises UserError for several values."""
+    values = options.pop(key, [default])
+    if len(values) > 1:
+        raise UserError(f"{key} has {len(values)} values ({', '.join(values)}); it takes one.")
+    return values[0]
+
+
+def whole(options: dict[str, list[str]], key: str, default: int) -> int:
+    """As `taken`, for a whole number from 1. Raises UserError for any other value."""
+    text = taken(options, key, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= 999:
+        raise UserError(f"{key}={text} must be a whole number from 1 to 999.")
+    return int(text)
+
+
 def one_row(table: pl.DataFrame, options: dict[str, list[str]]) -> dict:
     """The only row that is chosen. Raises UserError, with the columns that still differ, if there are none or more."""
     rows = chosen(table, options)

@@ -96,6 +96,7 @@ def test_a_value_is_that_of_the_cell_file(archive: Path, kinds_once: Path) -> No
         ("value table=drop column=score", "unknown table 'drop'. Did you mean 'drops'"),
         ("tests claim=monoton", "unknown claim 'monoton'. Did you mean 'monotone'"),
         ("drops most=no", "most=no must be a whole number"),
+        ("value column=score column=drop", "column has 2 values (score, drop); it takes one"),
         ("compare by=lenth", "unknown column 'lenth'. Did you mean 'length'"),
         ("figure name=headlin", "unknown figure 'headlin'. Did you mean 'headline'"),
         ("study words", "'words' must be KEY=VALUE"),
