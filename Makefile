@@ -11,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all test-lowest lint install report clean
+.PHONY: run test test-all test-lowest lint install report findings clean
 
 run: $(READY)
 	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
@@ -56,6 +56,11 @@ $(READY): pyproject.toml constraints.txt
 report: $(READY)
 	@echo "==> Writing Snakemake's own report (rules, run times, settings)"
 	@PATH="$(BIN):$$PATH" snakemake --report results/snakemake-report.html
+
+# No model, GPU or network: intervals, claims, figures, report and the blocks of the pages, from docs/findings.
+findings: $(READY)
+	@echo "==> Computing the findings again from docs/findings"
+	@$(BIN)/junkdna findings docs/findings --page docs/findings.md README.md
 
 clean:
 	@echo "==> Removing $(VENV); results/ stays"

@@ -19,7 +19,7 @@ from junkdna.analysis.groups import groups, references
 from junkdna.analysis.intervals import Panel, finite, wilson
 from junkdna.analysis.mean_panels import mean_panels
 from junkdna.analysis.pair_changes import MEANS, PairChanges, pair_changes
-from junkdna.analysis.picked_options import CellAnswer, read_answer
+from junkdna.analysis.picked_options import CellAnswer
 from junkdna.analysis.scores import Answers, Scores
 from junkdna.study.cell import Cell
 from junkdna.study.grid import expand, reference
@@ -98,14 +98,12 @@ class _Measure:
         self.scores.answers_of.check_same_examples((*group, *references(group)))
         cluster_n = self.scores.answers_of(Group(group)).cluster
         n, classes = self.facts[group[0].key]["n_examples"], bool(self.resolved.tasks[group[0].task].class_names())
-        return [
-            pair_changes(self._dense_answer(reference(cell)), read_answer(cell, self.resolved), n, classes, cluster_n)
-            for cell in group
-        ]
+        read = self.scores.answers_of.cell_answer
+        return [pair_changes(self._dense_answer(reference(cell)), read(cell), n, classes, cluster_n) for cell in group]
 
     def _dense_answer(self, cell: Cell) -> CellAnswer:
         if cell not in self._dense:
-            self._dense[cell] = read_answer(cell, self.resolved)
+            self._dense[cell] = self.scores.answers_of.cell_answer(cell)
         return self._dense[cell]
 
     def _row(self, group: Cells, changes: list[PairChanges], panel: Panel, draws: Draws) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from junkdna.analysis.draws import clusters
+from junkdna.analysis.picked_options import CellAnswer, read_answer
 from junkdna.analysis.scores import Answers
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
@@ -114,10 +115,18 @@ class CellAnswers:
         """
         answers = self(group)
         metric, gold = METRICS[answers.metric], answers.gold[answers.kept]
-        scores = examples_of(group.first, ("scores",))["scores"]
-        options = scores.list.len().to_numpy()[answers.kept] if scores.null_count() == 0 else None
-        chance = metric.chance(gold, options)
+        options = self.options(group.first)
+        chance = metric.chance(gold, None if options is None else options[answers.kept])
         return chance, chance if metric.majority is None else metric.majority(gold)
+
+    def options(self, cell: Cell) -> Array | None:
+        """Number of options (or classes) of each example (n,); None if nothing is picked."""
+        scores = examples_of(cell, ("scores",))["scores"]
+        return None if scores.null_count() else scores.list.len().to_numpy()
+
+    def cell_answer(self, cell: Cell) -> CellAnswer:
+        """What a cell answered, as far as it is known, to compare it with another cell."""
+        return read_answer(cell, self.resolved)
 
     def _subset(self, task: str, name: str, examples: _Examples) -> Array:
         if name in HALVES:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from junkdna.cli import compare_command, grade_command
+from junkdna.cli import archive_command, compare_command, grade_command
 from junkdna.cli.parser import Parser
 from junkdna.errors import UserError
 from junkdna.run import job_log
@@ -106,11 +106,11 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
     fetch = _command(commands, "fetch", "download everything that the study reads; jobs then run offline", _print_study)
     partial = _command(commands, "partial", "write tables, figures and report of the finished cells", _print_study)
     where = _command(commands, "where", "print the paths of the study's figures, tables and report", _print_study)
-    claims = _command(commands, "claims", "print the verdict on every claim of a finished study", _print_study)
+    claims = _command(commands, "claims", "print the verdict on every claim of a finished study", _print_tables)
     published = _command(
-        commands, "published", "print how far a finished study is from the paper's published curves", _print_study
+        commands, "published", "print how far a finished study is from the paper's published curves", _print_tables
     )
-    drops = _command(commands, "drops", "print the scores and drops of a finished study, with intervals", _drops)
+    drops = _command(commands, "drops", "print the scores and drops of a finished study, with intervals", _print_tables)
     drops.add_argument("--experiment", metavar="NAME", help="only this experiment")
     export = _command(commands, "export", "write compressed models as folders that transformers loads", _export)
     export.add_argument("--model", required=True, help="model of the study")
@@ -133,12 +133,14 @@ def _add_person_commands(commands: argparse._SubParsersAction) -> None:
         listed.add_argument("--markdown", action="store_true", help=markdown)
     grade_command.add(commands, _print_lines)
     compare_command.add(commands, _print_lines)
+    archive_command.add(commands, _print_lines)
     schema = _command(commands, "schema", "write the JSON Schema of study or task files, for editors", _schema)
     schema.add_argument("kind", choices=("study", "task"), help="kind of file: study or task")
     schema.add_argument("file", type=Path, nargs="?", help="file to write; without it, the schema is printed")
     show = _add_task_show(commands)
     for command in (plan, status, doctor, where, fetch, partial, claims, published, drops, export, show):
-        command.add_argument("--study", type=Path, default=Path("config.yaml"), help="study file")
+        folder = ", or a folder with results or an archive" if command in (claims, published, drops) else ""
+        command.add_argument("--study", type=Path, default=Path("config.yaml"), help=f"study file{folder}")
     for command in (plan, status, fetch, partial):
         command.add_argument(
             "--experiments", nargs="+", metavar="NAME", help="only these experiments, including optional ones"
@@ -210,12 +212,8 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _print_study(args: argparse.Namespace) -> None:
-    """Print the lines that the function of the command yields (where, partial, claims, published or fetch)."""
-    if args.command == "claims":
-        from junkdna.cli.tables import claims as lines
-    elif args.command == "published":
-        from junkdna.cli.published import published as lines
-    elif args.command == "where":
+    """Print the lines that the function of the command yields (where, partial or fetch)."""
+    if args.command == "where":
         from junkdna.dag.results import where as lines
     elif args.command == "fetch":
         from junkdna.cli.fetch import fetch as lines
@@ -224,10 +222,19 @@ def _print_study(args: argparse.Namespace) -> None:
     _print_lines(lines(_resolved(args)))
 
 
-def _drops(args: argparse.Namespace) -> None:
-    from junkdna.cli.tables import drops
+def _print_tables(args: argparse.Namespace) -> None:
+    """Print tables of results (claims, published or drops), of a study or of a folder with results."""
+    from junkdna.cli.published import published
+    from junkdna.cli.tables import claims, drops
+    from junkdna.study.results_folder import stored_study
 
-    _print_lines(drops(_resolved(args), args.experiment))
+    folder = args.study if args.study.is_dir() else None
+    args.study = stored_study(folder) if folder else args.study
+    resolved = _resolved(args)
+    if args.command == "drops":
+        _print_lines(drops(resolved, args.experiment, folder))
+    else:
+        _print_lines({"claims": claims, "published": published}[args.command](resolved, folder))
 
 
 def _export(args: argparse.Namespace) -> None:

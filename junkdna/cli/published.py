@@ -1,6 +1,7 @@
 """`junkdna published`: how far the curves of a study are from the published ones, as text for a terminal."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.cli.tables import aligned, read_table
@@ -23,14 +24,15 @@ REASONS = {  # columns of a published condition in the order in which they are c
 LAST_REASON = "the published curves of these conditions have other methods or other options"
 
 
-def published(resolved: Resolved) -> Iterator[str]:
+def published(resolved: Resolved, folder: Path | None = None) -> Iterator[str]:
     """Lines with the table of reproduction of a finished study, or why it is empty and what published curves cover.
 
-    Raises UserError if the study has no table of reproduction.
+    `folder` is that of its results; by default results/studies/NAME. Raises UserError if the study has no table of
+    reproduction.
     """
-    table = read_table(resolved, "reproduction")
+    table = read_table(resolved, "reproduction", folder)
     if table.is_empty():
-        yield from _nothing(resolved, read_table(resolved, "drops"))
+        yield from _nothing(resolved, read_table(resolved, "drops", folder))
         return
     for (experiment,), rows in table.partition_by("experiment", as_dict=True, maintain_order=True).items():
         yield experiment

@@ -17,15 +17,16 @@ CLAIM_COLUMNS = ("verdict", "experiment", "tested on", "setting", "effect (95 %)
 DROP_COLUMNS = ("condition", "compression", "transfer", "score (95 %)", "drop (95 %)", "retention (95 %)", "seeds")
 
 
-def claims(resolved: Resolved) -> Iterator[str]:
+def claims(resolved: Resolved, folder: Path | None = None) -> Iterator[str]:
     """Lines with the verdict on every claim of a finished study, and the findings that it rests on.
 
-    Raises UserError if the study has no table of claims.
+    `folder` is that of its results; by default results/studies/NAME. Raises UserError if the study has no table of
+    claims.
     """
     from junkdna.analysis.claim_catalog import CLAIMS
     from junkdna.analysis.claims_table import headlines, models_of
 
-    table = read_table(resolved, "claims")
+    table = read_table(resolved, "claims", folder)
     heads, models = headlines(table), len(models_of(table))
     for name, claim in CLAIMS.items():
         for model, head in heads[name].items():
@@ -83,12 +84,13 @@ def _remarks(row: dict) -> Iterator[str]:
             yield f"needs about {row['examples_needed']:,} examples"
 
 
-def drops(resolved: Resolved, experiment: str | None = None) -> Iterator[str]:
+def drops(resolved: Resolved, experiment: str | None = None, folder: Path | None = None) -> Iterator[str]:
     """Lines with the rows of the table of drops, of one experiment or of all.
 
-    Raises UserError for an unknown experiment, and if the study has no table of drops.
+    `folder` is that of its results; by default results/studies/NAME. Raises UserError for an unknown
+    experiment, and if the study has no table of drops.
     """
-    table = read_table(resolved, "drops")
+    table = read_table(resolved, "drops", folder)
     if experiment is not None and experiment not in (
         names := table["experiment"].unique(maintain_order=True).to_list()
     ):
@@ -126,11 +128,11 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def read_table(resolved: Resolved, name: str) -> "pl.DataFrame":
-    """A table of a finished study. Raises UserError if the study has none."""
+def read_table(resolved: Resolved, name: str, folder: Path | None = None) -> "pl.DataFrame":
+    """A table of a finished study, from the folder of its results. Raises UserError if the study has none."""
     from junkdna.storage.tables import read_frame
 
-    folder = Path("results/studies") / resolved.study.study
+    folder = folder or Path("results/studies") / resolved.study.study
     path = folder / f"tables/{name}.parquet"
     if not path.is_file():
         there = f"{folder}/partial" if (folder / "partial/tables").is_dir() else ""

@@ -164,7 +164,6 @@ def _compress_and_report(
     """The result for one matrix, which is reported while its weight and the sums over its inputs are there."""
     result = compress_matrix(name, weight, statistics, compression, levels, **prepared)
     reports.add(name, weight, result, statistics.gram if statistics else None)
-    log.info("%s: %s", name, reports.layers[-1].facts())
     return result
 
 

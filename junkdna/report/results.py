@@ -85,14 +85,21 @@ class Results:
         """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
 
         The arguments select rows of `cells`, as in `polars.DataFrame.filter`: `examples(task="sciq")`. Nothing is read
-        before `collect()`, which does not verify checksums. Raises UserError if no cell matches or a cell file does not
-        exist.
+        before `collect()`, which does not verify checksums. Of an archive, the columns are those of `archived_rows`.
+        Raises UserError if no cell matches or a cell file does not exist.
         """
         import polars as pl
+
+        from junkdna.analysis.archive_files import is_archive, read_archive
+        from junkdna.analysis.archived_answers import Analysis
+        from junkdna.analysis.archived_rows import archived_rows
 
         keys = self.cells.filter(*predicates, **constraints)["cell"]
         if keys.is_empty():
             raise UserError(f"no cell of {self.folder} matches. See `results.cells` for the values of its columns.")
+        if is_archive(self.folder):
+            chosen = self.cells.filter(pl.col("cell").is_in(keys.implode()))
+            return archived_rows(Analysis(read_archive(self.folder)), chosen, NAMES)
         files = [self.root / CELLS / f"{key}.parquet" for key in keys]
         if missing := [file for file in files if not file.is_file()]:
             raise UserError(
@@ -137,7 +144,7 @@ class Results:
 
 
 def open_results(folder: str | Path) -> Results:
-    """The results of a study in `folder` (`results/studies/NAME`, or its `partial/`).
+    """The results of a study in `folder` (`results/studies/NAME`, its `partial/`, or an archive of it).
 
     Raises UserError if the folder contains no tables; the message lists nearby studies and the command to run.
     """

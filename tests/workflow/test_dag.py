@@ -243,6 +243,13 @@ def test_a_deleted_cell_comes_back_and_its_printed_command_runs_alone(done: Path
 
 
 @pytest.mark.long
+def test_lost_records_of_snakemake_are_adopted(done: Path) -> None:
+    shutil.rmtree(done / ".snakemake")
+    touched = snakemake(done, "--touch")
+    assert touched.returncode == 0, touched.stdout
+    assert not planned(done)
+
+
 def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> None:
     change(done, lambda study: study.update(cells_per_job=4))
     assert planned(done) == set()

@@ -48,9 +48,11 @@ class Condition:
 def conditions(inputs: Inputs) -> tuple[list[Condition], int]:
     """At most `CONDITIONS` conditions with flipped answers, and how many more there are.
 
-    Empty if the cell files are not where the tables say, as after copying only the folder of the study. Raises
-    UserError for a corrupt file.
+    Empty for an archive, and if the cell files are not where the tables say, as after copying only the folder of the
+    study. Raises UserError for a corrupt file.
     """
+    if inputs.archive:
+        return [], 0
     groups = list(_groups(inputs))
     texts = Texts(inputs.tasks)
     found = [made for group in groups[:CONDITIONS] if (made := _condition(inputs, group, texts)) and made.rows]

@@ -15,6 +15,8 @@ from junkdna.storage.tables import read_frame
 if TYPE_CHECKING:
     import polars as pl
 
+    from junkdna.analysis.archive_files import Archive
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -37,6 +39,14 @@ class Inputs:
     tables: Path
     study_file: Path
     texts: bool = False
+
+    @cached_property
+    def archive(self) -> Archive | None:
+        """The archive that the study file is part of, if it is; then no cell files are read."""
+        from junkdna.analysis.archive_files import is_archive, read_archive
+
+        folder = Path(self.study_file).parent
+        return read_archive(folder) if is_archive(folder) else None
 
     @cached_property
     def study(self) -> dict:

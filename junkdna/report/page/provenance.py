@@ -17,6 +17,7 @@ from junkdna.storage.checksums import sha256_file
 from junkdna.study.paths import CELLS, FOOTER_KEY
 
 if TYPE_CHECKING:
+    from junkdna.analysis.archive_files import Archive
     from junkdna.report.page.inputs import Inputs
 
 
@@ -46,11 +47,12 @@ class Footers:
 
 
 def provenance(inputs: Inputs, root: Path = Path()) -> Provenance:
-    """The provenance of a study whose cells are below `root`. Dates are those of the files, so the same files give the
-    same page."""
-    found = footers(inputs, root)
-    made = (inputs.tables / "drops.parquet").stat().st_mtime
-    facts = [("Made", _made(found, made)), ("junkdna", software()), ("Versions", _counted(found.versions))]
+    """The provenance of a study whose cells are below `root` or in an archive. Dates are those of the files, so the same
+    files give the same page."""
+    found = archived_footers(inputs.archive) if inputs.archive else footers(inputs, root)
+    made = max(found.written) if inputs.archive else (inputs.tables / "drops.parquet").stat().st_mtime
+    when = _days(found) if inputs.archive else _made(found, made)
+    facts = [("Made", when), ("junkdna", f"{software()} wrote this page"), ("Versions", _counted(found.versions))]
     facts += [("Machine", _counted(found.devices)), ("Training", _counted(found.engines))]
     facts += [("Threads", listed(f"{n} per cell" for n in sorted(found.threads)))]
     facts += [("Computing", _computing(inputs)), ("Cells", _cells(inputs, found))]
@@ -73,6 +75,15 @@ def footers(inputs: Inputs, root: Path = Path()) -> Footers:
         else:
             found.missing += 1
     return found
+
+
+def archived_footers(archive: Archive) -> Footers:
+    """What an archive says about its cells. Of times it has days."""
+    versions, devices, engines, threads = (
+        Counter(archive.answers[name].drop_nulls()) for name in ("versions", "device", "engine", "threads")
+    )
+    written = [datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() for day in archive.answers["day"]]
+    return Footers(versions, devices, engines, threads, archive.about["weights"], written)
 
 
 def _footer(path: Path) -> dict:
@@ -112,15 +123,20 @@ def _made(found: Footers, tables: float) -> str:
     return f"{cells}tables {_moment(tables)} (dates of the files)"
 
 
+def _days(found: Footers) -> str:
+    days = sorted(map(_day, {min(found.written), max(found.written)}))
+    return f"cells of {listed(days)} (dates of their files), from an archive"
+
+
 def software() -> str:
-    """Version of the package that wrote the page and, in a checkout, its commit."""
+    """Version of the package and, in a checkout, its commit."""
     try:
         number = version("junkdna")
     except PackageNotFoundError:
         number = "of unknown version"
     commit = _commit(Path(__file__).resolve().parents[3])
     commit = commit.replace("-dirty", " with uncommitted changes")
-    return f"{number}{f', commit {commit},' if commit else ''} wrote this page"
+    return f"{number}{f', commit {commit}' if commit else ''}"
 
 
 def _commit(folder: Path) -> str:
@@ -174,7 +190,7 @@ def _licenses(inputs: Inputs) -> list[tuple[str, str]]:
 def _command(inputs: Inputs) -> str:
     """The commands that run the study again from its stored settings."""
     folder = f"results/studies/{inputs.name}" if inputs.tables.parent.name != "partial" else str(inputs.tables.parent)
-    file = f"{folder}/{inputs.study_file.name}"
+    file = str(inputs.study_file) if inputs.archive else f"{folder}/{inputs.study_file.name}"
     commit = _commit(Path(__file__).resolve().parents[3])
     lines = [f"git checkout {commit[:12]}"] if commit else []
     return "\n".join([*lines, f"snakemake --cores all --config study_file={shlex.quote(file)}"])

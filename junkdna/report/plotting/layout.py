@@ -147,18 +147,23 @@ def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
     raise AssertionError("a legend has at least one column")
 
 
+METADATA = {  # without dates, so equal figures have equal bytes
+    "pdf": {"CreationDate": None, "Creator": "junkdna", "Producer": None},
+    "svg": {"Date": None, "Creator": "junkdna"},
+    "png": {"Software": None},
+}
+
+
 @themed
 def save(fig: Figure, stem: Path) -> list[Path]:
     """Write `stem`.pdf, .svg and .png atomically. They contain no date, so equal figures have equal bytes."""
-    metadata = {
-        "pdf": {"CreationDate": None, "Creator": "junkdna", "Producer": None},
-        "svg": {"Date": None, "Creator": "junkdna"},
-        "png": {"Software": None},
-    }
-    written = []
-    for kind, fields in metadata.items():
-        path = Path(stem).with_name(f"{Path(stem).name}.{kind}")
-        with atomic_write(path) as unfinished:
-            fig.savefig(unfinished, format=kind, metadata=fields)
-        written.append(path)
-    return written
+    return [save_as(fig, Path(stem).with_name(f"{Path(stem).name}.{kind}")) for kind in METADATA]
+
+
+@themed
+def save_as(fig: Figure, path: Path) -> Path:
+    """Write one file atomically, in the format of its suffix."""
+    kind = path.suffix[1:]
+    with atomic_write(path) as unfinished:
+        fig.savefig(unfinished, format=kind, metadata=METADATA[kind])
+    return path

@@ -1,0 +1,49 @@
+"""The arguments of `junkdna archive` and `junkdna findings`. Imports nothing heavy."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ARCHIVE = "pack the results of a study into a small folder, from which they can be computed again"
+FINDINGS = "compute tables, figures, report and pages again from an archive, without models, GPU or network"
+OUT = Path("results/findings")
+
+
+def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], None]) -> None:
+    """Add both commands, which pass the lines of their results to `show`."""
+    archive = commands.add_parser("archive", help=ARCHIVE, description=f"{ARCHIVE} (docs/sharing.md)")
+    archive.set_defaults(run=_archive, show=show)
+    archive.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER",
+        help="results/studies/NAME, its partial/ while some is missing, or an archive; several are pieces of one study",
+    )  # fmt: skip
+    archive.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="new folder")
+    findings = commands.add_parser("findings", help=FINDINGS, description=f"{FINDINGS} (docs/sharing.md)")
+    findings.set_defaults(run=_findings, show=show)
+    findings.add_argument("archive", type=Path, metavar="ARCHIVE", help="folder that `junkdna archive` wrote")
+    findings.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"folder to write (default: {OUT})")
+    findings.add_argument(
+        "--page", type=Path, nargs="+", default=[], metavar="FILE",
+        help="Markdown pages whose blocks are filled; a new one is made from the skeleton",
+    )  # fmt: skip
+    findings.add_argument("--tables-only", action="store_true", help="draw no figures and write no report")
+    findings.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a block of a page is not what the archive says"
+    )
+
+
+def _archive(args: argparse.Namespace) -> None:
+    from junkdna.cli.archive import archive
+
+    args.show(archive(args.folders, args.out))
+
+
+def _findings(args: argparse.Namespace) -> int:
+    from junkdna.cli.archive import check, findings
+
+    if not args.check:
+        args.show(findings(args.archive, args.out, args.page, not args.tables_only))
+        return 0
+    wrong = list(check(args.archive, args.page))
+    args.show(wrong or ["every block is what the archive says"])
+    return 1 if wrong else 0

@@ -1,0 +1,267 @@
+"""The blocks of a page of findings: name -> function that gives its text from the tables of a study.
+
+Every number is rounded, as on the report page. A table without rows is a sentence that says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from junkdna.errors import UserError, unknown_name
+from junkdna.report.findings import claims_blocks, rows
+from junkdna.report.findings.markers import Block
+from junkdna.report.page.methods_text import methods_text
+from junkdna.report.page.question import done
+from junkdna.report.page.words import (
+    capitalized,
+    compression,
+    count,
+    duration,
+    interval,
+    listed,
+    mode,
+    number,
+    probability,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from junkdna.report.page.inputs import Inputs
+
+Options = dict[str, list[str]]
+MOST = 20  # rows of a table
+
+
+def text_of(inputs: Inputs, page: Path, figures: Path) -> Callable[[Block], str]:
+    """The text of the blocks of a page; `figures` is the folder with the figures that it shows."""
+
+    def text(block: Block) -> str:
+        if block.name == "figure":
+            return _figure(inputs, block, page, figures)
+        if block.name not in BLOCKS:
+            raise unknown_name("block", block.name, (*BLOCKS, "figure"), f"{page}")
+        try:
+            return BLOCKS[block.name](inputs, block.options)
+        except UserError as error:
+            raise UserError(f"{page}: block {block.words!r}: {error}") from None
+
+    return text
+
+
+def shown_figures(page: str) -> list[str]:
+    """The names of the figures that a page shows."""
+    from junkdna.report.findings.markers import MARKED
+
+    blocks = [Block(found["words"], True) for found in MARKED.finditer(page)]
+    return [name for block in blocks if block.name == "figure" for name in block.options.get("name", [])]
+
+
+def _figure(inputs: Inputs, block: Block, page: Path, figures: Path) -> str:
+    from junkdna.report.catalog import named
+    from junkdna.report.draw import names
+
+    name = rows.taken(block.options, "name")
+    if name not in (known := names(inputs.tables)):
+        raise unknown_name("figure", name, known, f"{page}: block {block.words!r}")
+    figure, _, experiment = named(name)
+    of = f": {inputs.title(experiment)}" if experiment and inputs.title(experiment) else ""
+    path = os.path.relpath(figures / f"{name}.png", page.parent)
+    return f"![{figure.label}{of}]({Path(path).as_posix()})"
+
+
+def _study(inputs: Inputs, options: Options) -> str:
+    cells, archive = inputs.cells, inputs.archive
+    missing = archive.about["missing"] if archive else 0
+    part = f" of {cells.height + missing:,} (the others were not run)" if missing else ""
+    have = f"{count(cells.height, 'cell')}{part}"
+    where = f" on {listed(dict.fromkeys(archive.answers['device']))}" if archive else ""
+    days = sorted(set(archive.answers["day"])) if archive else []
+    when = f", {days[0]} to {days[-1]}" if days[1:] else f", {days[0]}" if days else ""
+    work = f"{duration(float(cells['wall_s'].sum()))} of work" if cells["wall_s"].null_count() == 0 else ""
+    return f"{done(inputs)} {capitalized(have)}{f', {work}' if work else ''}{where}{when}."
+
+
+def _value(inputs: Inputs, options: Options) -> str:
+    """One number with its interval if it has one: `table`, `column`, `digits`, and the columns that choose its row."""
+    options = dict(options)
+    table, column = rows.taken(options, "table", "drops"), rows.taken(options, "column")
+    digits = rows.whole(options, "digits", 2)
+    frame = rows.table_of(inputs, table)
+    if column not in frame.columns:
+        raise unknown_name("column", column, frame.columns, "column")
+    row = rows.one_row(frame, options)
+    low, high = _limits(table, column)
+    return _shown(row[column], digits) + (
+        f" ({interval(row[low], row[high], digits)})" if low in frame.columns and row[column] is not None else ""
+    )
+
+
+def _limits(table: str, column: str) -> tuple[str, str]:
+    return ("low", "high") if (table, column) == ("claims", "estimate") else (f"{column}_low", f"{column}_high")
+
+
+def _shown(value: object, digits: int) -> str:
+    if isinstance(value, float) or value is None:
+        return number(value, digits)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _count(inputs: Inputs, options: Options) -> str:
+    """The number of rows of a `table` that the other columns choose."""
+    options = dict(options)
+    table = rows.taken(options, "table", "cells")
+    return f"{rows.chosen(rows.table_of(inputs, table), options).height:,}"
+
+
+def _drops(inputs: Inputs, options: Options) -> str:
+    """Score and retention of the rows that the columns choose."""
+    most, table = _chosen(inputs, "drops", options)
+    several = inputs.drops["model"].n_unique() > 1
+    head = ["condition", *(["model"] * several), "compression", "score (95 %)", "retention (95 %)", "n", "seeds"]
+    lines = [
+        [_label(row), *([row["model"]] * several), compression(row), _with(row, "score"), _with(row, "retention"),
+         f"{row['n_examples']:,}", str(row["n_seeds"])]
+        for row in table.iter_rows(named=True)
+    ]  # fmt: skip
+    return rows.markdown(head, lines, "The study has no such rows.", most, "tables/drops.csv")
+
+
+def _chosen(inputs: Inputs, name: str, options: Options) -> tuple[int, pl.DataFrame]:
+    """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once."""
+    options = dict(options)
+    most = rows.whole(options, "most", MOST)
+    table = rows.chosen(rows.table_of(inputs, name), options)
+    shared = name in ("drops", "behavior")
+    return most, table.unique(SHARED, keep="first", maintain_order=True) if shared else table
+
+
+SHARED = ("model", "task", "knobs", "compression", "transfer", "protocol")
+
+
+def _label(row: dict) -> str:
+    return row["label"] + (f" [{row['protocol']}]" if row["protocol"] != "default" else "")
+
+
+def _with(row: dict, name: str) -> str:
+    if row[name] is None:
+        return "–"
+    return f"{number(row[name])} ({interval(row[f'{name}_low'], row[f'{name}_high'])})"
+
+
+def _compare(inputs: Inputs, options: Options) -> str:
+    """Retention in one column for each value of the column `by`: what differs in nothing else."""
+    options = dict(options)
+    by = rows.taken(options, "by")
+    most, table = _chosen(inputs, "drops", options)
+    if by not in table.columns:
+        raise unknown_name("column", by, table.columns, "by")
+    names = [name for name in ("model", "task", "knobs", "compression", "transfer", "base_protocol") if name != by]
+    names = [name for name in names if not (by == "protocol" and name == "base_protocol")]
+    names += ["length"] if by not in ("length", "protocol") else []
+    groups: dict[tuple, dict] = {}
+    for row in table.iter_rows(named=True):
+        groups.setdefault(tuple(row[name] for name in names), {}).setdefault(str(row[by]), row)
+    groups = {key: found for key, found in groups.items() if len(found) > 1}
+    values = list(dict.fromkeys(value for found in groups.values() for value in found))
+    lines = [[*_first(found), *(_with(found[v], "retention") if v in found else "" for v in values)]
+             for found in groups.values()]  # fmt: skip
+    head = ["condition", "compression", *(f"{by} {value}" for value in values)]
+    return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
+
+
+def _first(found: dict[str, dict]) -> tuple[str, str]:
+    row = next(iter(found.values()))
+    return row["label"], compression(row)
+
+
+def _recovery(inputs: Inputs, options: Options) -> str:
+    """Retention of the hardest condition that was trained after pruning, by length of training."""
+    import polars as pl
+
+    _, table = _chosen(inputs, "drops", options)
+    table = table.filter(pl.col("transfer") == "sparse_to_dense", pl.col("compression") != "dense")
+    several = table.filter(pl.col("length").n_unique().over("model", "task", "knobs") > 1)
+    nothing = "No condition was trained at several lengths, so the study cannot say."
+    if several.is_empty():
+        return nothing
+    hardest = several.sort("difficulty", descending=True, nulls_last=True).row(0, named=True)
+    same = {name: [hardest[name]] for name in ("model", "task", "knobs")}
+    head = f"The hardest condition with several lengths is {hardest['label']}.\n\n"
+    return head + _compare(inputs, {**options, **same, "by": ["length"], "transfer": ["sparse_to_dense"]})
+
+
+def _flips(inputs: Inputs, options: Options) -> str:
+    """Answers broken and fixed next to the change of accuracy; first the rows in which most of both cancel out."""
+    import polars as pl
+
+    most, table = _chosen(inputs, "behavior", options)
+    table = table.filter(pl.col("broken").is_not_null()).with_columns(hidden=pl.min_horizontal("broken", "fixed"))
+    lines = [
+        [_label(row), compression(row), f"{number(100 * (row['fixed'] - row['broken']), 1, sign=True)}",
+         f"{number(100 * row['broken'], 1)} %", f"{number(100 * row['fixed'], 1)} %", probability(row["mcnemar_p"])]
+        for row in table.sort("hidden", descending=True, maintain_order=True).iter_rows(named=True)
+    ]  # fmt: skip
+    head = ["condition", "compression", "accuracy, points", "broken", "fixed", "p (McNemar)"]
+    nothing = "No compressed cell has answers that are right or wrong."
+    return rows.markdown(head, lines, nothing, most, "tables/behavior.csv")
+
+
+def _published(inputs: Inputs, options: Options) -> str:
+    """How far the study's curves are from the published ones."""
+    most, table = _chosen(inputs, "reproduction", options)
+    lines = [
+        [row["label"], row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
+         number(row["rmse_relative_score"], 1), number(row["rmse_retention"]),
+         "–" if row["share_inside"] is None else f"{100 * row['share_inside']:.0f} %"]
+        for row in table.iter_rows(named=True)
+    ]  # fmt: skip
+    head = ["condition", "model", "training", "figure of the paper", "common levels", "RMSE, percent of dense",
+            "RMSE of retention", "published points inside"]  # fmt: skip
+    nothing = "No curve of this study was published: models, tasks or methods differ ([published](published.md))."
+    return rows.markdown(head, lines, nothing, most, "tables/reproduction.csv")
+
+
+def _collapsed(inputs: Inputs, options: Options) -> str:
+    """The cells that give one answer for everything."""
+    import polars as pl
+
+    most, cells = _chosen(inputs, "cells", options)
+    names = ("model", "task", "transfer")
+    counted = cells.group_by(names, maintain_order=True).agg(
+        pl.col("collapsed").sum().alias("n"), pl.len().alias("of"),
+        pl.col("compression").filter(pl.col("collapsed")).unique(maintain_order=True).alias("where"),
+    )  # fmt: skip
+    lines = [
+        [row["model"], row["task"], mode(row["transfer"]), f"{row['n']} of {row['of']}", listed(row["where"], 5)]
+        for row in counted.filter(pl.col("n") > 0).iter_rows(named=True)
+    ]
+    head = ["model", "task", "training", "collapsed", "compressions"]
+    return rows.markdown(head, lines, f"None of {cells.height:,} cells collapsed.", most, "tables/cells.parquet")
+
+
+def _models(inputs: Inputs, options: Options) -> str:
+    settings = inputs.study.get("models") or {}
+    lines = []
+    for name in sorted(inputs.drops["model"].unique()):
+        entry = settings.get(name) or {}
+        source = entry.get("hub") or entry.get("wheel") or entry.get("local") or "–"
+        n = inputs.cells.filter(inputs.cells["model"] == name).height
+        lines.append([name, entry.get("kind", "–"), f"`{source}`", f"{n:,}"])
+    return rows.markdown(["model", "kind", "source", "cells"], lines, "No models.", len(lines), "study.json")
+
+
+def _methods(inputs: Inputs, options: Options) -> str:
+    sentences, references = methods_text(inputs)
+    sources = " ".join(f"[{at}] {source}." for at, source in enumerate(references, 1))
+    return f"{' '.join(sentences)}\n\n{sources}"
+
+
+BLOCKS: dict[str, Callable[[Inputs, Options], str]] = {
+    "study": _study, "value": _value, "count": _count, "drops": _drops, "compare": _compare, "recovery": _recovery,
+    "flips": _flips, "published": _published, "collapsed": _collapsed, "models": _models, "methods": _methods,
+    **claims_blocks.BLOCKS,
+}  # fmt: skip

@@ -1,0 +1,102 @@
+"""Blocks on the claims: the table of verdicts, the tests of one claim, and what they hang on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from junkdna.analysis.claim_catalog import CLAIMS
+from junkdna.errors import unknown_name
+from junkdna.report.findings import rows
+from junkdna.report.page.verdicts import Test, Verdict, verdicts
+from junkdna.report.page.words import number
+
+if TYPE_CHECKING:
+    from junkdna.report.page.inputs import Inputs
+
+Options = dict[str, list[str]]
+MOST = 12  # tests in a table
+COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests
+
+
+def _verdicts(inputs: Inputs, options: Options) -> str:
+    """One row per claim and model: verdict, the effect of its first test, margin, and what would decide it."""
+    found, _ = verdicts(inputs)
+    several = len({model for verdict in found for model, _ in verdict.verdicts} - {""}) > 1
+    head = ["claim", *(["model"] * several), "verdict", "effect (95 %)", "n", "margin", "what would decide it"]
+    lines = [
+        [each.claim.label, *([model] * several), word, *_effect(each, model), _margin(inputs), _decide(each, model)]
+        for each in found
+        for model, word in each.verdicts
+    ]
+    return rows.markdown(head, lines, "The study tests no claim.", len(lines), "tables/claims.csv")
+
+
+def _effect(verdict: Verdict, model: str) -> tuple[str, str]:
+    """The effect in words, and the number of examples."""
+    shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
+    if not shown:
+        return "–", "–"
+    first = shown[0]
+    return f"{verdict.claim.caption}: {first.value} ({first.limits}); {first.short}", first.n.removeprefix("n = ")
+
+
+def _margin(inputs: Inputs) -> str:
+    return number(inputs.claims["margin"][0]) if inputs.claims.height else "–"
+
+
+def _decide(verdict: Verdict, model: str) -> str:
+    return dict(verdict.decide).get(model, "").removeprefix("To decide: ") or "–"
+
+
+def _tests(inputs: Inputs, options: Options) -> str:
+    """All tests of a `claim` that take part in the correction."""
+    options = dict(options)
+    claim, most = rows.taken(options, "claim"), rows.whole(options, "most", MOST)
+    if claim not in CLAIMS:
+        raise unknown_name("claim", claim, CLAIMS, "claim")
+    return _table([test for test in _all(inputs, options) if test.row["claim"] == claim], most)
+
+
+def _baselines(inputs: Inputs, options: Options) -> str:
+    """The tests that have another verdict with the other baseline."""
+    tests = [test for test in _all(inputs, options) if test.row["other_baseline"]]
+    lines = [[_claim(test), test.unit, test.verdict, test.row["other_baseline"]] for test in tests]
+    head = ["claim", "tested on", "verdict", "with the other baseline"]
+    return rows.markdown(head, lines, "No verdict depends on the baseline.", MOST, "tables/claims.csv")
+
+
+def _scales(inputs: Inputs, options: Options) -> str:
+    """The tests that were repeated on another scale (d'), and what it says."""
+    tests = [test for test in _all(inputs, options) if test.row["scale_free"]]
+    lines = [[_claim(test), test.unit, test.verdict, test.row["scale_free"], test.row["details"]] for test in tests]
+    head = ["claim", "tested on", "verdict on retention", "on d'", "details"]
+    return rows.markdown(head, lines, "No test was repeated on another scale.", MOST, "tables/claims.csv")
+
+
+def _all(inputs: Inputs, options: Options) -> list[Test]:
+    for column in options:
+        if column not in COLUMNS:
+            raise unknown_name("column", column, COLUMNS)
+    found, _ = verdicts(inputs)
+    tests = [test for verdict in found for test in verdict.tests if test.row["primary"]]
+    return [test for test in tests if all(test.row[column] in values for column, values in options.items())]
+
+
+def _claim(test: Test) -> str:
+    return CLAIMS[test.row["claim"]].label
+
+
+def _table(tests: list[Test], most: int) -> str:
+    lines = [
+        [test.unit, test.row["setting"], f"{test.value} ({test.limits})" if test.effect else "–", test.q,
+         test.n.removeprefix("n = "), test.verdict, test.row["reason"] or ""]
+        for test in tests
+    ]  # fmt: skip
+    head = ["tested on", "compressed", "effect (95 %)", "q", "n", "verdict", "remark"]
+    return rows.markdown(head, lines, "No experiment of the study tests it.", most, "tables/claims.csv")
+
+
+BLOCKS: dict[str, Callable[[Inputs, Options], str]] = {
+    "verdicts": _verdicts, "tests": _tests, "baselines": _baselines, "scales": _scales,
+}  # fmt: skip
