@@ -17,8 +17,7 @@ from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClass
 
 from junkdna.evaluate.scores import class_logits, loglikelihood, pair_logits, similarity
 from junkdna.models.batch_isolation import batch_rule
-from junkdna.study.formats import FORMATS
-from junkdna.study.formats import load_loss
+from junkdna.study.formats import FORMATS, load_loss
 from junkdna.train.finetune import fine_tune
 
 KEY = ("mood", 0)
