@@ -17,8 +17,7 @@ from transformers import AutoConfig, BertForMultipleChoice, BertForSequenceClass
 
 from junkdna.evaluate.scores import class_logits, loglikelihood, pair_logits, similarity
 from junkdna.models.batch_isolation import batch_rule
-from junkdna.study.formats import FORMATS
-from junkdna.study.formats import load as format_module
+from junkdna.study.formats import FORMATS, load_loss
 from junkdna.train.finetune import fine_tune
 
 KEY = ("mood", 0)
@@ -215,7 +214,7 @@ def test_eight_rows_are_learned_by_heart(folder, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loss_maps_over_models(name):
     """Losses, and their gradients by the outputs, of three models at once are those of each alone."""
-    loss, draw, rows = format_module(name).loss, torch.Generator().manual_seed(3), 5
+    loss, draw, rows = load_loss(name).loss, torch.Generator().manual_seed(3), 5
     width = {"classes": 3, "one": 1, "": 4}[FORMATS[name].head] if name != "cross_encoder" else 4
     outputs_mbn = torch.randn(3, rows, width, generator=draw)
     if name in ("bi_encoder", "cross_encoder"):
