@@ -32,6 +32,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from device_clock import DeviceClock
 from torch import nn
 
 from junkdna.compress import blocks, quant_grid, sequential
@@ -78,27 +79,20 @@ class Stages:
     """Seconds by stage, each without the stages inside it."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
+        self._clock = DeviceClock(device)
         self._open: list[str] = []
         self._spans: list[tuple] = []  # stage, enclosing stage, start, end
-
-    def _now(self) -> object:
-        if self._device.type != "cuda":
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
 
     @contextmanager
     def span(self, stage: str) -> Iterator[None]:
         around = self._open[-1] if self._open else None
         self._open.append(stage)
-        start = self._now()
+        start = self._clock.now()
         try:
             yield
         finally:
             self._open.pop()
-            self._spans.append((stage, around, start, self._now()))
+            self._spans.append((stage, around, start, self._clock.now()))
 
     def timing(self, function: Callable, stage: str) -> Callable:
         @wraps(function)
@@ -112,7 +106,7 @@ class Stages:
         """Seconds of each stage. Wait for the device before the call."""
         seconds: dict[str, float] = defaultdict(float)
         for stage, around, start, end in self._spans:
-            taken = start.elapsed_time(end) / 1000 if self._device.type == "cuda" else end - start
+            taken = self._clock.seconds(start, end)
             seconds[stage] += taken
             if around:
                 seconds[around] -= taken

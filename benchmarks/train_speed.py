@@ -34,8 +34,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 
 import torch
+from device_clock import DeviceClock
 from torch import Tensor, nn
 
 from junkdna.compress.methods.magnitude import masks as magnitude
@@ -121,24 +123,15 @@ class StepTimes(Loop):
     marks: list = field(default_factory=list)
 
     def __call__(self, name: str, items: list, save: Callable, load: Callable) -> Iterator:
+        clock = DeviceClock(self.device)
         for item in items:
-            self.marks.append(self._now())
+            self.marks.append(clock.now())
             yield item
-        self.marks.append(self._now())
-
-    def _now(self) -> object:
-        if self.device.type != "cuda":
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
+        self.marks.append(clock.now())
 
     def seconds(self) -> list[float]:
         """Seconds of each step. Wait for the device before the call."""
-        pairs = zip(self.marks, self.marks[1:], strict=False)
-        if self.device.type == "cuda":
-            return [start.elapsed_time(end) / 1000 for start, end in pairs]
-        return [end - start for start, end in pairs]
+        return [DeviceClock(self.device).seconds(*pair) for pair in pairwise(self.marks)]
 
 
 @dataclass(frozen=True)
