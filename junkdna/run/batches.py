@@ -144,8 +144,7 @@ def cells_to_batch(
     """Settings of up to `most` cells to batch with this job's cell; each is locked until the next one is requested.
 
     Only `wanted` cells that read the same files as this job's cell, because Snakemake has made those for this run. The
-    order is
-    that of the study, beginning after this job's cell.
+    order is that of the study, beginning after this job's cell.
     """
     own, count = parse_cell_path(settings.cell), 0
     for other in queued_after(settings):
