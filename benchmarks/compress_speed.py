@@ -33,6 +33,7 @@ from unittest import mock
 
 import torch
 from device_clock import DeviceClock
+from machine import machine
 from torch import nn
 
 from junkdna.compress import blocks, quant_grid, sequential
@@ -324,9 +325,9 @@ def main() -> None:
     device = torch.device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    name = machine("torch", "transformers", gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else "")
     print(f"{args.model}, {args.dtype}, {args.samples} x {args.context_tokens} tokens, model on {args.home}")
-    print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{name}, {torch.get_num_threads()} threads")
     rate = rates(device)
     units = {"copy": "TB/s"}
     print(

@@ -38,6 +38,7 @@ from itertools import pairwise
 
 import torch
 from device_clock import DeviceClock
+from machine import machine
 from torch import Tensor, nn
 
 from junkdna.compress.methods.magnitude import masks as magnitude
@@ -334,9 +335,10 @@ def main(given: list[str] | None = None) -> None:
 
     device = torch.device(args.device)
     measured = rates(device)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    where = f"{machine('torch', 'transformers', gpu=gpu)}, {torch.get_num_threads()} threads"
     speeds = f"{measured['bfloat16'] / 1e12:.3f} TFLOP/s in bfloat16, copy {measured['copy'] / 1e12:.3f} TB/s"
-    print(f"{where}, torch {torch.__version__}: {speeds}")
+    print(f"{where}: {speeds}")
     for name in args.shape:
         run_shape(name, args, measured)
 
