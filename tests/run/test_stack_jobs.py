@@ -4,8 +4,7 @@ import json
 import logging
 import multiprocessing
 import shutil
-import subprocess
-import sys
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -17,7 +16,6 @@ import stack_run
 import torch
 import toy
 import toy_run
-from project import SUPPORT
 from toy_run import read_footer
 
 from junkdna.analysis.collect import state
@@ -439,11 +437,13 @@ def test_the_queue_holds_only_cells_that_may_stack(resolved):
 
 
 def killed_and_resumed(resolved: Resolved, jobs_of: list[tuple[Cell, int | None]]) -> None:
-    settings = [{"settings": asdict(toy_run.settings_of(cell, resolved)), "kill": kill} for cell, kill in jobs_of]
-    done = subprocess.run(
-        [sys.executable, SUPPORT / "stack_run.py"], input=json.dumps(settings), text=True, capture_output=True
-    )
-    assert done.returncode == 0, done.stderr
+    """Run the jobs one after the other, each in a process of its own that may kill itself before an item."""
+    for cell, kill in jobs_of:
+        job = asdict(toy_run.settings_of(cell, resolved)), kill
+        process = multiprocessing.get_context("fork").Process(target=stack_run.run, args=job)
+        process.start()
+        process.join(240)
+        assert process.exitcode == (0 if kill is None else -signal.SIGKILL)
 
 
 def test_a_killed_stack_resumes_with_its_cells_to_the_same_numbers(resolved, stacks, monkeypatch):
