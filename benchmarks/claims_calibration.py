@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 import numpy as np
 import planted_claims
+from machine import machine
 from planted_claims import NULLS, TRUTHS
 from planted_clusters import CLUSTERED, rejected
 from planted_coverage import CELLS, CONTRASTS, LIKELIHOODS, cell_covered, contrast_covered, likelihood_covered
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="number of processes (1)")
     given = parser.parse_args()
     start = time.time()
-    print(f"`python benchmarks/claims_calibration.py {' '.join(sys.argv[1:])}`\n")
+    print(f"`python benchmarks/claims_calibration.py {' '.join(sys.argv[1:])}`; {machine('numpy', 'scipy')}\n")
     with _mapper(given.processes) as run:
         for title, seeds, studies, rows in tables(given.replicates, given.studies):
             if wanted := _wanted(title, rows, given.only):

@@ -32,6 +32,8 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from device_clock import DeviceClock
+from machine import machine
 from torch import nn
 
 from junkdna.compress import blocks, quant_grid, sequential
@@ -78,27 +80,20 @@ class Stages:
     """Seconds by stage, each without the stages inside it."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
+        self._clock = DeviceClock(device)
         self._open: list[str] = []
         self._spans: list[tuple] = []  # stage, enclosing stage, start, end
-
-    def _now(self) -> object:
-        if self._device.type != "cuda":
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
 
     @contextmanager
     def span(self, stage: str) -> Iterator[None]:
         around = self._open[-1] if self._open else None
         self._open.append(stage)
-        start = self._now()
+        start = self._clock.now()
         try:
             yield
         finally:
             self._open.pop()
-            self._spans.append((stage, around, start, self._now()))
+            self._spans.append((stage, around, start, self._clock.now()))
 
     def timing(self, function: Callable, stage: str) -> Callable:
         @wraps(function)
@@ -112,7 +107,7 @@ class Stages:
         """Seconds of each stage. Wait for the device before the call."""
         seconds: dict[str, float] = defaultdict(float)
         for stage, around, start, end in self._spans:
-            taken = start.elapsed_time(end) / 1000 if self._device.type == "cuda" else end - start
+            taken = self._clock.seconds(start, end)
             seconds[stage] += taken
             if around:
                 seconds[around] -= taken
@@ -330,9 +325,9 @@ def main() -> None:
     device = torch.device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    name = machine("torch", "transformers", gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else "")
     print(f"{args.model}, {args.dtype}, {args.samples} x {args.context_tokens} tokens, model on {args.home}")
-    print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{name}, {torch.get_num_threads()} threads")
     rate = rates(device)
     units = {"copy": "TB/s"}
     print(

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import transformers
 from compress_speed import SHAPES, random_llama, rates
+from machine import machine
 from torch import nn
 
 from junkdna.evaluate.greedy_groups import decode_groups
@@ -113,7 +113,7 @@ def equal_starts(one: list[list[int]], two: list[list[int]]) -> float:
 def compare(args: argparse.Namespace) -> None:
     print(f"{args.shape}, {args.dtype}, {args.prompts} prompts of {args.tokens} tokens, {args.new} new tokens")
     mine = run(args, 0)
-    print(f"{mine.get('device', 'cpu')}, torch {torch.__version__}, transformers {transformers.__version__}")
+    print(machine("torch", "transformers", gpu=mine.get("device", "")))
     peers = {batch: run(args, batch) for batch in args.batch_sizes}
     for name, at in (("first", 0), ("last", -1)):
         best = min(peers, key=lambda batch: peers[batch]["seconds"][at])

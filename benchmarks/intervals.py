@@ -13,6 +13,7 @@ import resource
 import time
 
 import numpy as np
+from machine import machine
 
 from junkdna.analysis.effects import effects
 from junkdna.analysis.scores import Answers, Scores
@@ -36,6 +37,7 @@ def main() -> None:
     total = time.perf_counter() - start
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     bound = lower_bound(given.cells, given.examples, given.replicates)
+    print(f"{machine('numpy', 'scipy')}; one run\n")
     print("| cells | examples | replicates | draws, s | intervals, s | lower bound, s | ratio | peak, GB |")
     print("|---|---|---|---|---|---|---|---|")
     times = (drawn - start, total - (drawn - start), bound, total / bound)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import yaml
+from machine import machine
 
 from junkdna.cli import table_jobs
 from junkdna.data.tokens_file import SCHEMA, write_tokens
@@ -116,6 +117,7 @@ def main() -> None:
     options.add_argument("--examples", type=int, default=500)
     options.add_argument("--folder", type=Path, help="folder for the files (default: the system's temporary folder)")
     given = options.parse_args()
+    print(f"{machine('polars', 'pyarrow')}; one run of each size\n")
     print("| cells | bytes per file | wall s | CPU s | peak MB |\n|---:|---:|---:|---:|---:|", flush=True)
     for count in given.cells:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:

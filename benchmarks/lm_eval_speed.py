@@ -16,7 +16,6 @@ also at the fastest of the batch sizes.
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from typing import NamedTuple
 
 from lm_eval_golden import HARNESS, OURS, run_program
 from lm_eval_tasks.documents import write
+from machine import machine
 
 SUBJECTS = ("mmlu_anatomy", "mmlu_high_school_geography", "mmlu_marketing", "mmlu_philosophy")
 
@@ -137,7 +137,7 @@ def main() -> None:
                 worst = largest_difference(runs["ours"][-1].tasks, runs["lm-eval"][-1].tasks)
                 sizes = " / ".join(str(run.args[0] or "-") for run in both.values())
                 rows.append([title, dtype, sizes, f"{worst:.1e}", *cells(runs, "scoring"), *cells(runs, "process")])
-    print(f"{args.threads} threads, {args.repeats} rounds, {platform.machine()}, {os.cpu_count()} cores\n")
+    print(f"{machine('torch', 'transformers')}; {args.threads} threads, median and range of {args.repeats} rounds\n")
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
 
 

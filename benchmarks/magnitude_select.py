@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from machine import machine
 from torch import Tensor
 
 from junkdna.compress import chunks
@@ -156,7 +157,8 @@ def main() -> None:
     weights = random_weights(args.shape, args.millions, dtype, device)
     total = sum(weight.numel() for weight in weights.values())
     print(f"{args.shape}: {len(weights)} matrices, {total:,} weights, {args.dtype}, sparsity {args.sparsity}")
-    print(f"torch {torch.__version__}, {args.device}, {torch.get_num_threads()} threads")
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    print(f"{machine('torch', 'numpy', gpu=gpu)}, {torch.get_num_threads()} threads")
     methods = {"ours": by_masks}
     if total <= JOINED_AT_MOST:
         methods |= {"topk": by_topk, "sort": by_sort}

@@ -27,6 +27,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from machine import machine
 
 SHAPES = {
     "llama-7b": {"vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
@@ -177,7 +178,7 @@ def matrix_speed(device: str) -> tuple[str, float]:
     for _ in range(repeats):
         a @ b
     synchronize(device)
-    name = torch.cuda.get_device_name() if cuda else "CPU"
+    name = torch.cuda.get_device_name() if cuda else ""
     return name, 2 * n**3 * repeats / (time.perf_counter() - start)
 
 
@@ -232,7 +233,8 @@ def main() -> None:
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
         device, speed = pool.submit(matrix_speed, args.device).result()
         rows = [compare(pool, name, args, speed) for name in args.workloads]
-    print(f"\n{device}, {args.shape}, bfloat16, {speed / 1e12:.3g} TFLOP/s\n")
+    where = machine("torch", "transformers", gpu=device)
+    print(f"\n{where}; {args.shape}, bfloat16, {speed / 1e12:.3g} TFLOP/s; one run of each\n")
     titles = ["workload", "ours, s", "plain, s (batch)", "ratio", "again, s", "lower bound, s", "ours / lower bound"]
     for row in [[*titles, "largest difference"], ["---"] * 8, *rows]:
         print(f"| {' | '.join(row)} |")

@@ -32,6 +32,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from machine import machine
+
+from junkdna.run.process import output_of
 
 TASKS = ("sst2", "cola", "rte", "stsb")
 SPARSITIES = (0.3, 0.5, 0.7, 0.9)
@@ -152,6 +155,12 @@ def report(args: argparse.Namespace, run: int, wall: float, busy: dict[str, floa
     sys.stdout.flush()
 
 
+def gpu_names(count: int) -> str:
+    """Such as "4 x NVIDIA H100"; "" without GPUs."""
+    names = output_of("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") if count else None
+    return f"{count} x {names.splitlines()[0]}" if names else ""
+
+
 def clear(work: Path) -> None:
     """Delete everything that the run wrote except results/cache."""
     shutil.rmtree(work / ".snakemake")
@@ -176,6 +185,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, help="train rows of each task (default: all, 8,000 of SST-2)")
     parser.add_argument("--evaluate", type=int, help="evaluated rows of each task (default: all)")
     args = parser.parse_args()
+    print(machine("torch", "transformers", "snakemake", gpu=gpu_names(args.gpus)))
     build(args)
     for run in range(args.runs):
         if run:

@@ -34,8 +34,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 
 import torch
+from device_clock import DeviceClock
+from machine import machine
 from torch import Tensor, nn
 
 from junkdna.compress.methods.magnitude import masks as magnitude
@@ -121,24 +124,15 @@ class StepTimes(Loop):
     marks: list = field(default_factory=list)
 
     def __call__(self, name: str, items: list, save: Callable, load: Callable) -> Iterator:
+        clock = DeviceClock(self.device)
         for item in items:
-            self.marks.append(self._now())
+            self.marks.append(clock.now())
             yield item
-        self.marks.append(self._now())
-
-    def _now(self) -> object:
-        if self.device.type != "cuda":
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
+        self.marks.append(clock.now())
 
     def seconds(self) -> list[float]:
         """Seconds of each step. Wait for the device before the call."""
-        pairs = zip(self.marks, self.marks[1:], strict=False)
-        if self.device.type == "cuda":
-            return [start.elapsed_time(end) / 1000 for start, end in pairs]
-        return [end - start for start, end in pairs]
+        return [DeviceClock(self.device).seconds(*pair) for pair in pairwise(self.marks)]
 
 
 @dataclass(frozen=True)
@@ -341,9 +335,10 @@ def main(given: list[str] | None = None) -> None:
 
     device = torch.device(args.device)
     measured = rates(device)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    where = f"{machine('torch', 'transformers', gpu=gpu)}, {torch.get_num_threads()} threads"
     speeds = f"{measured['bfloat16'] / 1e12:.3f} TFLOP/s in bfloat16, copy {measured['copy'] / 1e12:.3f} TB/s"
-    print(f"{where}, torch {torch.__version__}: {speeds}")
+    print(f"{where}: {speeds}")
     for name in args.shape:
         run_shape(name, args, measured)
 

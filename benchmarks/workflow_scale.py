@@ -29,6 +29,7 @@ import time
 from pathlib import Path
 
 import yaml
+from machine import machine
 
 SNAKEFILE = Path(__file__).parents[1] / "workflow" / "Snakefile"
 TASKS = ("sst2", "cola", "qqp", "stsb", "qnli", "rte", "winogrande", "csqa", "mrpc", "mnli")
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="runs of `plan` and `no-op`")
     parser.add_argument("--json", type=Path, help="write every run to this file")
     args = parser.parse_args()
+    print(f"{machine('snakemake', 'junkdna')}\n")
     rows = []
     for cells in args.cells:
         rows += measure(cells, set(args.only or ["plan", "no-op", "add"]), args.repeats)

@@ -5,6 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from junkdna.analysis import claim_catalog
+from junkdna.analysis.result_columns import RESULTS
 from junkdna.dag import connection_states, failures, inputs
 from junkdna.report import catalog
 from junkdna.report.page import package_files

@@ -27,7 +27,7 @@ rule analyze:
     output:
         expand(
             f"{FOLDER}/tables/{{table}}.{{format}}",
-            table=[*paths.TABLES, "reproduction", "connectivity", "layers", "matched", "margins"],
+            table=[*RESULTS],
             format=["parquet", "csv"],
         ),
     log:

@@ -5,6 +5,7 @@ import copy
 import shutil
 from pathlib import Path
 
+import drawing
 import pytest
 import toy
 import wheels
@@ -86,15 +87,7 @@ def finished(finished_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def svg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures of which only the SVG is drawn: the fonts of PDF files take most of the time, and no page shows them."""
+    """Figures of which only the SVG is drawn (`drawing`)."""
     from matplotlib.figure import Figure
 
-    save = Figure.savefig
-
-    def savefig(figure: Figure, path: Path, *, format: str, **more: object) -> None:
-        if format == "svg":
-            save(figure, path, format=format, **more)
-        else:
-            Path(path).touch()
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
+    monkeypatch.setattr(Figure, "savefig", drawing.svg_savefig())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.tables import aligned, interval
-from junkdna.storage.replaced_folder import check_own, replaced_folder
+from junkdna.storage.atomic_folder import atomic_folder, check_own
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +52,7 @@ def compare(one: Path, two: Path, options: Options) -> Iterator[str]:
     with known_methods(a, b):
         matched = matching(a.chosen, b.chosen, options.ignore)
         found = compared(a, b, matched, options.unpaired)
-        with replaced_folder(target) as new:
+        with atomic_folder(target.resolve(), replace=True) as new:
             _write(found, new, command(one, two, options))
         lines = list(_lines(found, target))
     yield from lines

@@ -8,15 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.table_jobs import write_table
-<<<<<<< HEAD
 from junkdna.errors import unknown_name
 from junkdna.storage.atomic import atomic_write
-from junkdna.storage.replaced_folder import check_own, replaced_folder
-=======
-from junkdna.errors import UserError, unknown_name
-from junkdna.storage.atomic import atomic_write
-from junkdna.storage.atomic_folder import atomic_folder
->>>>>>> w-fifteen
+from junkdna.storage.atomic_folder import atomic_folder, check_own
 
 if TYPE_CHECKING:
     import polars as pl
@@ -101,13 +95,8 @@ def _written(graded: Fitting, options: Options, reading: "Reading", target: Path
 
     bins, notes = _bins(graded, reading, options)
     notes = [*graded.notes, *notes]
-<<<<<<< HEAD
-    with replaced_folder(target) as new, chdir(new):  # the analysis reads cell files below the working directory
-        tables, unknown = _write(graded, bins, notes, options)
-=======
     with atomic_folder(target.resolve(), replace=True) as new, chdir(new):
         tables, unknown = _write(graded, bins, notes, options)  # the analysis reads cells below the working directory
->>>>>>> w-fifteen
     metrics = {task_name(task): each.metric for task, each in graded.logs[0].tasks.items()}
     names = {run.tag: each.name for each, (run, _) in zip(graded.sources, graded.runs, strict=True)}
     return [

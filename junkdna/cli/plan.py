@@ -1,6 +1,5 @@
 """`junkdna plan`: what a run would do: its cells, finished inputs, time and disk space; and commands of cells."""
 
-import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from junkdna.analysis.collect import state
+from junkdna.cli.plan_times import hours, jobs_at_once
 from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.connection_states import connections_left, plan_line
 from junkdna.dag.disk import Disk, disk
@@ -17,7 +17,7 @@ from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.recorded_settings import is_current
 from junkdna.dag.source_checks import missing_local_paths, taken_names
 from junkdna.dag.state import Progress, Snapshot
-from junkdna.dag.units import bytes_text, span_text
+from junkdna.dag.units import bytes_text
 from junkdna.errors import UserError, short_repr
 from junkdna.resumable import INTERVAL_S
 from junkdna.run import gpus as run_gpus
@@ -26,7 +26,7 @@ from junkdna.storage.study_commands import STUDY
 from junkdna.study.cell import Cell, calibration_path
 from junkdna.study.compress_settings import calibration_file_settings, calibration_of, compressed_settings
 from junkdna.study.connections import connect_settings
-from junkdna.study.grid import all_cells, expand, files_before, present, stored, used_examples
+from junkdna.study.grid import all_cells, expand, files_before, stored, used_examples
 from junkdna.study.paths import CELLS, EXAMPLES
 from junkdna.study.settings_base import Settings
 from junkdna.study.settings_from_study import cell_settings, tokens_file_settings
@@ -47,7 +47,7 @@ def plan(resolved: Resolved) -> tuple[list[str], bool]:
     times = CellTimes(resolved, now.finished, now.outdated | now.finished)
     needed, free = disk_needed(resolved, now, times), shutil.disk_usage(".").free
     lines = [*_experiments(resolved, now), *plan_line(resolved), *errors, *notes, _cached(resolved, now)]
-    lines += [*_hours(resolved, now, times), *_disk_lines(needed, free)]
+    lines += [*hours(resolved, now), *_disk_lines(needed, free)]
     return lines, not errors and needed.to_write <= free
 
 
@@ -96,38 +96,6 @@ def _settings_of(cells: Iterable[Cell], resolved: Resolved) -> dict[str, Callabl
             use = (cell.model, cell.task, cell.token_knobs, cell.protocol, role)
             settings[cell.tokens_path(role)] = partial(tokens_file_settings, *use, resolved)
     return settings
-
-
-def jobs_at_once(resolved: Resolved) -> tuple[int, str]:
-    """How many cells this machine can run in parallel, and the reason."""
-    if gpus := run_gpus.gpu_count():
-        return gpus * resolved.study.cells_per_gpu, f"{gpus} GPU(s), {resolved.study.cells_per_gpu} cell(s) on each"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores, f"{cores} cores"
-
-
-def _hours(resolved: Resolved, now: Snapshot, times: CellTimes) -> Iterator[str]:
-    if not now.left:
-        return
-    seconds, guessed, unknown = times.total(now.left)
-    known = len(now.left) - len(unknown)
-    if known:
-        at_once, why = jobs_at_once(resolved)
-        cells = "" if not unknown else f" for {known} of {len(now.left)} cells"
-        yield (
-            f"time    about {span_text(seconds)} of cell time{cells}; on this machine ({why}) about "
-            f"{span_text(seconds / min(at_once, known))}, excluding process starts"
-        )
-    if guessed:
-        yield f"        a guess for {len(guessed)} of these cells: no cell of their model and task has finished here"
-    if unknown:
-        command = resolved.commands.snakemake("--cores", "1", targets=[unknown[0].path])
-        yield f"time    unknown for {len(unknown)} cells: no comparable cell has finished here. Run one to measure it:"
-        yield f"        {command}"
-    shared = [cell.compressed_path for cell in stored(now.left)]
-    if left := len(shared) - present(shared):
-        jobs = f"{left} job{'s' if left > 1 else ''}"
-        yield f"        plus {jobs} of rule compress: compressed weights that several cells share"
 
 
 def disk_needed(resolved: Resolved, now: Snapshot, times: CellTimes) -> Disk:

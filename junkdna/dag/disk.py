@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from junkdna.dag.cell_times import ROWS, parameters, row_count
+from junkdna.dag.cell_work import ROWS, parameters, row_count
 from junkdna.dag.connection_states import trained_cells
 from junkdna.dag.units import size_of
 from junkdna.data.hub_cache import hub_cached

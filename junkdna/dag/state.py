@@ -26,11 +26,18 @@ computed with other settings or code. broken: its file cannot be read."""
 
 @dataclass(frozen=True)
 class Finished:
-    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing."""
+    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, and the device as the
+    file names it."""
 
     wall_s: float
     load_s: float
     written_s: float
+    device: str = "cpu"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the cell ran on a GPU; `run.cell.processor` names a CPU."""
+        return not self.device.startswith("cpu")
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,8 @@ class Progress:
         if not opened.footer:
             return opened.state, None
         walls = opened.footer["wall_s"]
-        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9)
+        device = opened.footer.get("device", "")
+        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9, device)
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
         paths = {cell: log_path(cell.path) for cell in missing}

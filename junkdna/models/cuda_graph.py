@@ -6,9 +6,11 @@ A captured step runs the same kernels on the same tensors as before, so it gives
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,7 @@ class RepeatedStep:
             self._step()
             return
         try:
-            self._graph = _capture(self._step)
+            self._graph, _ = captured(self._step)
         except RuntimeError as error:
             self._report(error)
 
@@ -55,11 +57,27 @@ class RepeatedStep:
         log.info("%s: runs without a CUDA graph, which is slower (%s)", self._name, reason)
 
 
-def _capture(step: Callable[[], None]) -> torch.cuda.CUDAGraph:
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on using CUDA
-        step()
-    return graph
+def captured(
+    step: Callable[[], T], pool: object = None, error_mode: str = "thread_local"
+) -> tuple[torch.cuda.CUDAGraph, T]:
+    """Capture the kernels of a step on the current GPU without running them: the graph, and what `step` returned. Each
+    replay writes the tensors of that result again.
+
+    `pool` is the memory of an earlier graph, which the new one shares. With `error_mode` "thread_local" other threads
+    may go on using CUDA; with "global" what they do can fail the capture. Raises RuntimeError if the step cannot be
+    captured; the current stream and the GPU's random draws are then as before.
+    """
+    stream = torch.cuda.current_stream()
+    generator = torch.cuda.default_generators[stream.device.index]
+    draws, graph = generator.clone_state(), torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode=error_mode):
+            result = step()
+    except BaseException:  # a failed capture leaves its own stream, and a generator that refuses draws
+        torch.cuda.set_stream(stream)
+        generator.graphsafe_set_state(draws)
+        raise
+    return graph, result
 
 
 @contextmanager

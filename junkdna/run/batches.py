@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -28,6 +28,7 @@ from junkdna.study.paths import BATCHES
 if TYPE_CHECKING:
     from junkdna.study.study import Resolved
 QUEUE = BATCHES / "queue"
+MARK = ".alone"  # of cells and stacks that are left to their own jobs (`run.companions`)
 LIMIT_S = 600.0
 """Seconds after its own cell during which a job starts others. Only short cells gain from sharing a start, and jobs
 request a scheduler's time for one cell."""
@@ -66,7 +67,7 @@ def clear_queue() -> None:
     for file in BATCHES.glob("*.lock"):
         with locked_file(file, wait=False):  # removes it, unless a job of an earlier run still holds it
             pass
-    for file in BATCHES.glob("*.alone"):
+    for file in BATCHES.glob(f"*{MARK}"):
         file.unlink(missing_ok=True)
     with suppress(OSError):  # missing, or not empty
         BATCHES.rmdir()
@@ -137,18 +138,20 @@ def _is_current(handle: TextIO, path: Path) -> bool:
         return False
 
 
-def cells_to_batch(settings: CellSettings, most: int) -> Iterator[CellSettings]:
+def cells_to_batch(
+    settings: CellSettings, most: int, wanted: Callable[[CellSettings], bool] = lambda other: True
+) -> Iterator[CellSettings]:
     """Settings of up to `most` cells to batch with this job's cell; each is locked until the next one is requested.
 
-    Only cells that read the same files as this job's cell, because Snakemake has made those for this run. The order is
-    that of the study, beginning after this job's cell.
+    Only `wanted` cells that read the same files as this job's cell, because Snakemake has made those for this run. The
+    order is that of the study, beginning after this job's cell.
     """
     own, count = parse_cell_path(settings.cell), 0
     for other in queued_after(settings):
         if count == most:
             return
         cell = parse_cell_path(other.cell)
-        if not {*cell.roles} <= {*own.roles} or not is_readable(cell, own) or is_done(other):
+        if not {*cell.roles} <= {*own.roles} or not is_readable(cell, own) or is_done(other) or not wanted(other):
             continue
         with claimed(other, wait=False) as locked:
             if locked and not is_done(other):

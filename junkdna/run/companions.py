@@ -5,7 +5,8 @@ out one stack among them. It never waits for the lock of a cell, and it has leas
 wait for each other. Locks end with the process: after a kill, any job gathers the cells again. If the killed job has
 left a checkpoint, its cells are taken together again (`run.stack_checkpoint`).
 
-A cell that failed in a stack gets a mark and is left to its own job, so that other stacks do not train it again.
+A cell that failed in a stack gets a mark and is left to its own job, so that other stacks do not train it again. So
+does a stack that failed as a whole in the job of another cell; the jobs of its own cells still train it as a stack.
 """
 
 import json
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from junkdna.run.batches import (
+    MARK,
     QUEUE,
     batched_file,
     claimed,
     is_done,
-    is_readable,
     locked_file,
     queued_after,
     read_queue,
@@ -119,7 +120,7 @@ def _claimed_again(cells: tuple[CellSettings, ...], own: CellSettings, locks: Ex
     finished = tuple(each for each in cells if each != own and is_done(each))
     with ExitStack() as more:
         for each in cells:
-            if not is_readable(parse_cell_path(each.cell)):
+            if not _is_compressed(each):
                 return None
             if each != own and each not in finished and not _claim(each, more):
                 return None
@@ -137,7 +138,9 @@ def one_of_each_other_stack(settings: CellSettings) -> Iterator[CellSettings]:
     for cells in (queue, *map(read_queue, sorted(QUEUE.rglob("*.jsonl")))):
         for each in cells:
             key = stack_of(parse_cell_path(each.cell))
-            if each.training is not None and key not in seen and _has_inputs(each) and _is_free(each):
+            if each.training is None or key in seen or _stack_mark(each).exists():
+                continue
+            if _has_inputs(each) and _is_free(each):
                 seen.add(key)
                 yield each
 
@@ -160,10 +163,28 @@ def _tokens_made_with(path: str) -> str:
         return json.loads(pa.ipc.open_file(source).schema.metadata[FOOTER_KEY])["settings_fingerprint"]
 
 
-def leave_alone(settings: CellSettings) -> None:
-    """Let no further stack of this run take the cell as a companion."""
-    _mark(settings).touch()
+def leave_alone(settings: CellSettings, reason: str = "") -> None:
+    """Let no further stack of this run take the cell as a companion. With a `reason`, why its model cannot be stacked,
+    not even that of its own job."""
+    _mark(settings).write_text(reason, encoding="utf-8")
+
+
+def why_alone(settings: CellSettings) -> str:
+    """The `reason` of `leave_alone`; "" if the cell may be trained in a stack."""
+    try:
+        return _mark(settings).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def leave_stack_to_its_jobs(settings: CellSettings) -> None:
+    """Let no job of a cell of another stack of this run compute the stack of this cell."""
+    _stack_mark(settings).touch()
 
 
 def _mark(settings: CellSettings) -> Path:
-    return batched_file(settings).with_suffix(".alone")
+    return batched_file(settings).with_suffix(MARK)
+
+
+def _stack_mark(settings: CellSettings) -> Path:
+    return BATCHES / f"{settings_fingerprint({'stack': stack_of(parse_cell_path(settings.cell))})}{MARK}"

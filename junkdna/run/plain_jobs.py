@@ -68,13 +68,11 @@ def run_batch(settings: CellSettings, most: int, device: str, shared: "SharedInp
     """
     shared = shared or _shared_inputs()
     end = time.monotonic() + batches.LIMIT_S
-    for other in batches.cells_to_batch(settings, most):
+    for other in batches.cells_to_batch(settings, most, lambda other: stack_jobs.size_on(other, device)[0] == 1):
         if time.monotonic() >= end:
             return
-        size, why_plain = stack_jobs.size_on(other, device)
-        if size > 1:
-            continue
         try:
+            _, why_plain = stack_jobs.size_on(other, device)
             with batches.separate_log(other):
                 _write_cell(batches.batched_file(other), other, device, iter, why_plain, shared=shared)
         except Exception as error:  # the other cell's own job reports the failure

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from junkdna.models.parameter_count import parameter_count
 from junkdna.run import batches
-from junkdna.run.companions import Gathered, gathered, leave_alone, one_of_each_other_stack
+from junkdna.run.companions import (
+    Gathered,
+    gathered,
+    leave_alone,
+    leave_stack_to_its_jobs,
+    one_of_each_other_stack,
+    why_alone,
+)
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stack_size import stack_size
@@ -52,6 +59,8 @@ class StackJob:
         """Compute the cell, or wait until another job has; its batched file then exists. Returns "", or, if the model
         cannot be stacked, why; the cell is then still to be computed."""
         while not batches.batched_file(self._settings).is_file():
+            if reason := why_alone(self._settings):
+                return reason
             with gathered(self._settings, self._size) as found:
                 if found.cells and not batches.batched_file(self._settings).is_file():
                     if reason := self._train(found):
@@ -63,14 +72,13 @@ class StackJob:
         return ""
 
     def _train(self, found: Gathered) -> str:
+        start_s = self._start()
         from junkdna.run.stacked_cells import NotStackable
 
-        start_s = self._start()
         try:
             write_stack(found, self._settings, self._size, self._device, self._bar, start_s)
         except NotStackable as error:
-            for each in found.cells:
-                leave_alone(each)
+            _leave_to_plain_jobs(found, error.reason)
             return error.reason
         return ""
 
@@ -97,12 +105,22 @@ class StackJob:
     def _train_other(self, found: Gathered, other: CellSettings, size: int) -> None:
         log.info("another job computes this cell; meanwhile this one computes the stack of %s", other.cell)
         start_s = self._start()
+        from junkdna.run.stacked_cells import NotStackable
+
         try:
             write_stack(found, None, size, self._device, iter, start_s)
+        except NotStackable as error:
+            log.info("%s The jobs of these cells will train them one by one", error)
+            _leave_to_plain_jobs(found, error.reason)
         except Exception as error:  # the jobs of these cells report the failure
-            log.info("the stack of %s failed (%s); the jobs of its cells will run them", other.cell, error)
-            for each in found.cells:
-                leave_alone(each)
+            log.info("the stack of %s failed (%s); the jobs of its cells will run it", other.cell, error)
+            leave_stack_to_its_jobs(other)
+
+
+def _leave_to_plain_jobs(found: Gathered, reason: str) -> None:
+    leave_stack_to_its_jobs(found.cells[0])
+    for each in found.cells:
+        leave_alone(each, reason)
 
 
 def write_stack(

@@ -69,7 +69,10 @@ def _trained(
     if reason := unstackable(model):
         raise NotStackable(prepared[0].key.model, reason)
     watch.lap("load")
-    compressed = _Compressed(prepared, model, head)
+    data, protocol = prepared[0].data, prepared[0].settings.training
+    check_memory(model, size, data, protocol)  # before compressing, which already copies the weights of every cell
+    with explained_out_of_memory(model, size, data, protocol):
+        compressed = _Compressed(prepared, model, head)
     failed += compressed.failed
     if not (kept := compressed.cells):
         return
@@ -85,8 +88,12 @@ def _trained(
         if cell.settings not in finished:
             own = {name: weight[at] for name, weight in weights.items()}
             provenance = cell.provenance(report, device, more)
+            # with the seconds that a killed attempt has scored this cell
+            own_watch = Stopwatch({**shared, **({"score": watch.wall_s["score"]} if "score" in watch.wall_s else {})})
             yield cell.settings, partial(_score, cell, model, own, trained[at], provenance, device,
-                                         MemberLoop(loop, at), Stopwatch(dict(shared)))  # fmt: skip
+                                         MemberLoop(loop, at), own_watch)  # fmt: skip
+            watch.lap("score")
+            del watch.wall_s["score"]
 
 
 def _prepared(cells: Sequence[CellSettings]) -> tuple[list[Prepared], list[tuple[CellSettings, Exception]]]:
@@ -114,6 +121,8 @@ class _Compressed:
         for cell in prepared:
             try:
                 masked, masks, report = cell.compress(model, head)
+            except torch.OutOfMemoryError:  # the stack is too large
+                raise
             except Exception as error:  # of this cell alone
                 self.failed.append((cell.settings, error))
             else:
@@ -139,7 +148,6 @@ def _copy_if_changed(weight: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
 def _train(model: torch.nn.Module, compressed: _Compressed, size: int, loop: Loop) -> tuple[dict, list]:
     first = compressed.cells[0]
     key, protocol = (first.key.task, first.key.seed), first.settings.training
-    check_memory(model, size, first.data, protocol)
     with explained_out_of_memory(model, size, first.data, protocol):
         return fine_tune_stack(model, compressed.prunables, compressed.members, size, first.data, protocol, key, loop)
 

@@ -1,6 +1,7 @@
 """Folders that are complete or do not exist."""
 
 import glob
+import json
 import os
 import shutil
 import tempfile
@@ -18,6 +19,23 @@ def check_free(target: Path, option: str) -> None:
         raise UserError(f"{option} {target}: the folder is not empty, and nothing is overwritten. Name a new folder.")
     if target.exists() and not target.is_dir():
         raise UserError(f"{option} {target}: is a file. Name a new folder.")
+
+
+def check_own(target: Path, file: str, mark: str, command: str) -> None:
+    """Raises UserError if the folder `target` has other contents than earlier results of `command`, whose JSON `file`
+    has the key `mark`."""
+    if target.exists() and not target.is_dir():
+        raise UserError(f"--out {target} is a file. Name a folder.")
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    try:
+        mine = mark in json.loads((target / file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        mine = False
+    if not mine:
+        raise UserError(
+            f"--out {target} has files that `{command}` did not write; it would replace them. Name another folder."
+        )
 
 
 @contextmanager

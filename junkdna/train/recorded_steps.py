@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from junkdna.models.cuda_graph import captured
+
 log = logging.getLogger(__name__)
 
 Tensors = Mapping[str, Tensor]
@@ -68,21 +70,15 @@ class RecordedSteps:
         return {name: each.pin_memory().to(self._device, non_blocking=True) for name, each in tensors.items()}
 
     def _record(self, shape: Hashable, inputs: Tensors) -> None:
-        graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.current_stream(self._device)
-        generator = torch.cuda.default_generators[stream.device.index]
-        draws = generator.clone_state()
         self._clear()
         try:
-            with _ScalarsOnDevice(), torch.cuda.graph(graph, pool=self._pool):
-                result = self._step(shape, inputs)
+            with _ScalarsOnDevice():
+                graph, result = captured(lambda: self._step(shape, inputs), self._pool, "global")
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             self._refused = True
             log.warning("the step cannot be recorded as a CUDA graph, so every kernel starts from Python: %s", error)
-            torch.cuda.set_stream(stream)  # a failed recording leaves its own stream and a generator that refuses draws
-            generator.graphsafe_set_state(draws)
         else:
             self._pool = graph.pool()
             self._recorded[shape] = (graph, inputs, result)

@@ -50,10 +50,10 @@ def fine_tune_stack(
     device = next(model.parameters()).device
     optimizer = _optimizer(stack, protocol, device)
     batches = batch_order(len(data), protocol.batch_size, steps, key)
-    state = TrainingState(stack, optimizer)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device), plain(model):
         torch.manual_seed(seed_for("dropout", *key))  # nn.Dropout takes no generator
         run = StackedSteps(model, data, protocol.precision, stack, held, optimizer, batches)
+        state = TrainingState(stack, optimizer, lambda: run.preparing_s)
         for step in loop("train", range(steps), state.save, state.load):
             _set_rate(optimizer, protocol.learning_rate * learning_rate_factor(step, steps, protocol.warmup_fraction))
             state.losses.append(run(step))
@@ -62,7 +62,7 @@ def fine_tune_stack(
     if broken := int(held.moved(weights).sum()):
         raise RuntimeError(f"{broken} masked weights moved during training in a stack.")
     losses_sk = torch.stack(state.losses).cpu()
-    return weights, [Trained.of(losses_sk[:, at].tolist(), run.preparing_s) for at in range(len(members))]
+    return weights, [Trained.of(losses_sk[:, at].tolist(), state.preparing_s) for at in range(len(members))]
 
 
 def _optimizer(stack: StackedWeights, protocol: TrainingSettings, device: torch.device) -> torch.optim.AdamW:

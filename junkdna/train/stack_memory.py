@@ -28,6 +28,7 @@ from junkdna.train.train_rows import TrainRows, read_columns
 
 STATE_BYTES = 25
 LOGIT_BYTES = 12
+LIBRARY_IS_FULL = "_ALLOC_FAILED"  # as cuBLAS and cuDNN say it, in a RuntimeError
 KEPT = {"bfloat16": 3.0, "float32": 5.5}  # RoBERTa-base, 8 cells, 32 x 88 tokens; MiniLM, 16 cells, 32 x 32 (H100)
 GIB = 2**30
 
@@ -83,13 +84,15 @@ def _free(device: torch.device) -> int:
 
 @contextmanager
 def explained_out_of_memory(model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings) -> Iterator[None]:
-    """Turns torch's error for a full GPU into the UserError of `check_memory`."""
+    """Turns torch's errors for a full GPU into the UserError of `check_memory`."""
     device = next(model.parameters()).device
     free = _free(device) if device.type == "cuda" else 0
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
-        cause = f"It ran out of memory in training ({str(error).splitlines()[0][:200]})."
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and LIBRARY_IS_FULL not in str(error):
+            raise
+        cause = f"It ran out of memory in training ({(str(error).splitlines() or [''])[0][:200]})."
         raise _too_large(model, size, data, protocol, free, cause) from error
 
 

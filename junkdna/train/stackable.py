@@ -12,6 +12,8 @@ from junkdna.models.batching import pad
 from junkdna.models.probes import probe_tokens, undisturbed
 from junkdna.models.rotary import frequency_limit
 
+OF_THE_GPU = "CUDA error"  # such as of a full or broken GPU; it says nothing about the model
+
 
 def unstackable(model: nn.Module) -> str:
     """Why the model's cells must be trained one by one: "" if they can be stacked."""
@@ -40,10 +42,11 @@ def _refusal(model: nn.Module) -> str:
             stacked = {name: weight.expand(2, *weight.shape) for name, weight in start.items()}
             outputs = vmap(output, randomness="same")(stacked)
             torch.autograd.grad(outputs.sum(), [*start.values()], allow_unused=True)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
-        return f"torch cannot run it for several weights at once ({str(error).splitlines()[0]})"
+        if isinstance(error, torch.OutOfMemoryError) or OF_THE_GPU in str(error):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return f"torch cannot run it for several weights at once ({reason})"
     return ""
 
 

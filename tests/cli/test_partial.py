@@ -12,6 +12,7 @@ import pytest
 import toy
 import toy_run
 from polars.testing import assert_frame_equal
+from project import SUPPORT
 from toy_studies import TEN_CELLS
 
 from junkdna.analysis import collect, study_tables
@@ -327,7 +328,9 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     toy.write_yaml(Path("my study.yaml"), {**TEN_CELLS, "study": "mine"})
     lost = Path(cell_like(resolved, "/plain/", "/magnitude-0.9/").path)
     aside = lost.rename("aside")
-    command = [sys.executable, "-m", "junkdna", "partial", "--study", "my study.yaml"]
+    code = f"import sys; sys.path.append({str(SUPPORT)!r}); import drawing; drawing.svg_alone(); "
+    code += "from junkdna.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "partial", "--study", "my study.yaml"]
     for used in (9, 8):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

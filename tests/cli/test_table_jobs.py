@@ -26,7 +26,7 @@ def drops() -> pl.DataFrame:
 
 
 def test_every_table_has_a_schema() -> None:
-    assert {*RESULTS} == {*TABLES, "reproduction", "connectivity", "layers", "matched", "margins"}
+    assert {*TABLES} < {*RESULTS}
     check_columns("claims", pl.DataFrame(schema=SCHEMA))
 
 

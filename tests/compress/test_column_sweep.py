@@ -186,8 +186,8 @@ def multiplied(column, part):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_sweeps_are_really_captured_and_a_shape_only_once(monkeypatch):
     sweep_block._kept_block.cache_clear()
-    captures, capture = [], cuda_graph._capture
-    monkeypatch.setattr(cuda_graph, "_capture", lambda step: captures.append(1) or capture(step))
+    captures, capture = [], cuda_graph.captured
+    monkeypatch.setattr(cuda_graph, "captured", lambda step: captures.append(1) or capture(step))
     for seed in range(3):
         weight, factor, _ = problem(64, 384, seed)
         sweep(weight.cuda(), factor.cuda(), 128, lambda first, columns: (), torch.round)

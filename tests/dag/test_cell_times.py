@@ -11,7 +11,8 @@ from pyarrow import parquet
 from safetensors.numpy import load_file
 
 from junkdna.cli.status import time_left_s
-from junkdna.dag.cell_times import ROWS, CellTimes, parameters, row_count
+from junkdna.dag.cell_times import CellTimes
+from junkdna.dag.cell_work import ROWS, parameters, row_count
 from junkdna.dag.state import Finished, Snapshot
 from junkdna.dag.units import bytes_text, span_text
 from junkdna.run.job_log import JobLog
@@ -97,7 +98,9 @@ def test_a_model_that_has_not_run_is_scaled_by_its_parameters_which_is_a_guess(r
         ("Qwen/Qwen2.5-0.5B", 0.5e9),
         ("owner/SmolLM2-135M-Instruct.Q4_1.gguf", 135e6),
         ("google/gemma-3-1b-it", 1e9),
-        ("owner/all-MiniLM-L6-v2", None),
+        ("owner/all-MiniLM-L6-v2", 22713216),
+        ("FacebookAI/roberta-large", 355359744),
+        ("owner/roberta-large-mnli", None),
         ("owner/model-8bit", None),
     ],
 )

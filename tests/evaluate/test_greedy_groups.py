@@ -231,8 +231,8 @@ def test_captured_steps_give_the_tokens_of_the_same_steps_uncaptured(monkeypatch
     from junkdna.models import cuda_graph
 
     captures = []
-    capture = cuda_graph._capture
-    monkeypatch.setattr(cuda_graph, "_capture", lambda step: captures.append(1) or capture(step))
+    capture = cuda_graph.captured
+    monkeypatch.setattr(cuda_graph, "captured", lambda step: captures.append(1) or capture(step))
     monkeypatch.setattr(greedy_groups, "CACHE_TOKENS", 64 * 6)
     model = make(name, "eager").cuda()
     captured = answers(model, decode_groups, device="cuda:0")

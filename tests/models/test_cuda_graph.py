@@ -1,6 +1,8 @@
 """Steps that are captured, and those that cannot be. `CUDAGraph` itself needs a GPU; the order of calls does not."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,12 +24,12 @@ class Graph:
 
 def on_this_machine(monkeypatch, capture):
     monkeypatch.setattr(cuda_graph, "_waits_are_errors", nullcontext)
-    monkeypatch.setattr(cuda_graph, "_capture", capture)
+    monkeypatch.setattr(cuda_graph, "captured", capture)
 
 
 def test_every_call_runs_the_step_once_and_the_first_with_capture_captures(monkeypatch):
     seen = []
-    on_this_machine(monkeypatch, lambda step: seen.append("capture") or Graph(step, seen))
+    on_this_machine(monkeypatch, lambda step: seen.append("capture") or (Graph(step, seen), None))
     step = RepeatedStep(lambda: seen.append("step"), "test")
     for capture in (False, True, True, False):
         step(capture)
@@ -56,6 +58,53 @@ def test_what_cannot_be_captured_runs_as_it_is_with_one_line(monkeypatch, caplog
     assert repeated.refused
     assert caplog.text.count("test: runs without a CUDA graph") == 1
     assert "second line" not in caplog.text
+
+
+class Gpu:
+    """In place of `torch.cuda`: a stream, a generator and captures that leave both changed if they fail."""
+
+    CUDAGraph = staticmethod(lambda: "graph")
+
+    def __init__(self) -> None:
+        self.stream = SimpleNamespace(device=torch.device("cuda", 0))
+        self.draws = "before"
+        self.default_generators = [self]
+        self.asked: dict = {}
+
+    def clone_state(self) -> str:
+        return self.draws
+
+    def graphsafe_set_state(self, state: str) -> None:
+        self.draws = state
+
+    def current_stream(self) -> object:
+        return self.stream
+
+    def set_stream(self, stream: object) -> None:
+        self.stream = stream
+
+    @contextmanager
+    def graph(self, graph: str, **asked: object):
+        before, self.asked = (self.stream, self.draws), asked
+        self.stream, self.draws = "side stream", "captured"
+        yield
+        self.stream, self.draws = before
+
+
+def test_a_failed_capture_leaves_stream_and_draws_as_before(monkeypatch):
+    gpu = Gpu()
+    before = gpu.stream
+    monkeypatch.setattr(torch, "cuda", gpu)
+    for error in (RuntimeError, torch.OutOfMemoryError):
+        with pytest.raises(error):
+            cuda_graph.captured(partial(fail, error))
+        assert (gpu.stream, gpu.draws) == (before, "before")
+    assert cuda_graph.captured(lambda: 3, "pool", "global") == ("graph", 3)
+    assert gpu.asked == {"pool": "pool", "capture_error_mode": "global"}
+
+
+def fail(error: type[Exception]) -> None:
+    raise error("cannot")
 
 
 @pytest.mark.gpu

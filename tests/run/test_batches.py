@@ -68,6 +68,15 @@ def test_a_job_runs_other_cells_with_the_same_files_up_to_the_limit(resolved, ow
     assert made() < {cell.key for cell in same_inputs(grid.all_cells(resolved), own)} - {own.key}
 
 
+def test_cells_that_train_as_stacks_do_not_count(resolved, own, monkeypatch):
+    """They are left to their own jobs, so the job goes on with cells that it may compute."""
+    alike = {cell.key: cell for cell in same_inputs(grid.all_cells(resolved), own) if cell != own}
+    last = [*alike][-1]  # in the order in which they are taken
+    monkeypatch.setattr(plain_jobs.stack_jobs, "size_on", lambda each, device: (1 if each.cell == last else 8, ""))
+    plain_jobs.run_batch(toy_run.settings_of(own, resolved), 1, "cpu")
+    assert made() == {last}
+
+
 def test_none_is_begun_when_the_time_for_it_is_over(resolved, own, monkeypatch):
     monkeypatch.setattr(batches, "LIMIT_S", 0.0)
     run(own, resolved, batch=100)

@@ -4,8 +4,7 @@ import json
 import logging
 import multiprocessing
 import shutil
-import subprocess
-import sys
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -17,7 +16,6 @@ import stack_run
 import torch
 import toy
 import toy_run
-from project import SUPPORT
 from toy_run import read_footer
 
 from junkdna.analysis.collect import state
@@ -30,6 +28,7 @@ from junkdna.study import grid, paths
 from junkdna.study.cell import Cell
 from junkdna.study.stacks import checkpoint_folder, stack_of
 from junkdna.study.study import Resolved
+from junkdna.train.stacked_steps import StackedSteps
 
 SIZE = stack_run.SIZE
 MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
@@ -213,6 +212,41 @@ def test_a_stack_that_fails_as_a_whole_raises_its_error(resolved, stacks, monkey
     assert not batched()
 
 
+def test_a_job_whose_model_was_found_unstackable_does_not_try_again(resolved, stacks, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stacked_cells, "unstackable", lambda model: asked.append(1) or "it keeps running statistics")
+    for cell in stacks[0][:2]:
+        run(cell, resolved)
+        why = read_footer(Path(cell.path))["training_engine"]["why"]
+        assert why == "it keeps running statistics"
+    assert len(asked) == 1
+
+
+def test_memory_is_checked_before_the_cells_are_compressed(resolved, stacks, monkeypatch):
+    def too_large(*_):
+        raise UserError("a stack of 4 cells needs about 900 GiB")
+
+    monkeypatch.setattr(stacked_cells, "check_memory", too_large)
+    monkeypatch.setattr(stacked_cells.Prepared, "compress", None)
+    with pytest.raises(UserError, match="900 GiB"):
+        run(stacks[0][0], resolved)
+
+
+def test_a_gpu_that_is_full_while_a_companion_is_compressed_is_no_fault_of_that_cell(resolved, stacks, monkeypatch):
+    compress = stacked_cells.Prepared.compress
+
+    def full(self, *args):
+        if self.key.transfer == "sparse":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compress(self, *args)
+
+    monkeypatch.setattr(stacked_cells.Prepared, "compress", full)
+    with pytest.raises(UserError, match=r"It ran out of memory in training .*Set `stack: 1`"):
+        run(next(cell for cell in stacks[0] if cell.transfer == "dense"), resolved)
+    assert not batched()
+    assert not [*paths.BATCHES.glob("*.alone")]
+
+
 # --- other processes --------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +285,59 @@ def test_a_job_whose_cell_is_taken_computes_another_stack_then_its_own(resolved,
     assert "another job computes this cell; meanwhile this one computes the stack of" in caplog.text
     assert [key.endswith("seed-1") for key in made] == [True, False]
     assert len({key for key in batched() if key.endswith("seed-1")}) == SIZE
+
+
+def failing_meanwhile(stacks, resolved, monkeypatch, error: Exception, of_seed: str = "seed-1") -> list[str]:
+    """Run the job of a cell that another process holds, while every stack of `of_seed` fails as a whole; the first
+    cells of the stacks that it tried. The other process ends when the limit of time for other stacks is asked."""
+    own = stacks[0][0]
+    other, go = holding(own, resolved)
+    tried: list[str] = []
+    train, claim = stacked_cells.fine_tune_stack, batches.claimed
+
+    def fails(model, prunables, members, size, data, protocol, key, loop):
+        if key[1] == int(of_seed[-1]):
+            tried.append(key)
+            raise error
+        return train(model, prunables, members, size, data, protocol, key, loop)
+
+    def claimed(settings, wait):
+        if wait:  # the job has no other stack to compute, and waits
+            go.set()
+            other.join()
+        return claim(settings, wait)
+
+    monkeypatch.setattr(stacked_cells, "fine_tune_stack", fails)
+    monkeypatch.setattr(batches, "claimed", claimed)
+    run(own, resolved)
+    monkeypatch.setattr(stacked_cells, "fine_tune_stack", train)
+    assert state(own, resolved) == "done"
+    return tried
+
+
+def test_a_stack_that_fails_meanwhile_is_tried_once_and_its_own_jobs_train_it_as_a_stack(
+    resolved, stacks, monkeypatch, caplog
+):
+    with caplog.at_level(logging.INFO):
+        tried = failing_meanwhile(stacks, resolved, monkeypatch, UserError("a stack of 4 cells needs about 900 GiB"))
+    assert len(tried) == 1
+    assert "needs about 900 GiB); the jobs of its cells will run it" in caplog.text
+    own = stacks[1][0]
+    run(own, resolved)
+    engine = read_footer(Path(own.path))["training_engine"]
+    assert (engine["engine"], len(engine["cells"])) == ("stack", SIZE)
+
+
+def test_a_model_that_cannot_be_stacked_is_found_so_meanwhile(resolved, stacks, monkeypatch, caplog):
+    refused = stacked_cells.NotStackable("tiny", "it keeps running statistics")
+    with caplog.at_level(logging.INFO):
+        assert len(failing_meanwhile(stacks, resolved, monkeypatch, refused)) == 1
+    assert "Set stack: 1. The jobs of these cells will train them one by one" in caplog.text
+    alone = [cell for cell in stacks[1] if companions.why_alone(toy_run.settings_of(cell, resolved))]
+    assert len(alone) == SIZE
+    run(alone[0], resolved)
+    engine = read_footer(Path(alone[0].path))["training_engine"]
+    assert engine == {"engine": "plain loop", "why": "it keeps running statistics"}
 
 
 def test_a_killed_leader_leaves_its_cells_to_the_job_that_waits(resolved, stacks, monkeypatch):
@@ -350,11 +437,13 @@ def test_the_queue_holds_only_cells_that_may_stack(resolved):
 
 
 def killed_and_resumed(resolved: Resolved, jobs_of: list[tuple[Cell, int | None]]) -> None:
-    settings = [{"settings": asdict(toy_run.settings_of(cell, resolved)), "kill": kill} for cell, kill in jobs_of]
-    done = subprocess.run(
-        [sys.executable, SUPPORT / "stack_run.py"], input=json.dumps(settings), text=True, capture_output=True
-    )
-    assert done.returncode == 0, done.stderr
+    """Run the jobs one after the other, each in a process of its own that may kill itself before an item."""
+    for cell, kill in jobs_of:
+        job = asdict(toy_run.settings_of(cell, resolved)), kill
+        process = multiprocessing.get_context("fork").Process(target=stack_run.run, args=job)
+        process.start()
+        process.join(240)
+        assert process.exitcode == (0 if kill is None else -signal.SIGKILL)
 
 
 def test_a_killed_stack_resumes_with_its_cells_to_the_same_numbers(resolved, stacks, monkeypatch):
@@ -398,3 +487,51 @@ def test_a_checkpoint_with_a_cell_that_is_gone_is_deleted_with_a_warning(resolve
     go.set()
     assert f"the checkpoint {file} is of a stack with other cells: deleted" in caplog.text
     assert state(stacks[0][0], resolved) == "done"
+
+
+class Stopped(Exception):
+    """In place of a kill, within this process."""
+
+
+def stopping(after: int):
+    """A bar that ends the job before the item of number `after`, over all loops."""
+    left = iter(range(after))
+
+    def bar(items):
+        for item in items:
+            if next(left, None) is None:
+                raise Stopped
+            yield item
+
+    return bar
+
+
+@pytest.fixture
+def one_stack(stacks, monkeypatch) -> list[Cell]:
+    """Cells of one stack, with checkpoints after every item."""
+    monkeypatch.setenv(VARIABLE, "0")
+    return stacks[0]
+
+
+def test_what_all_attempts_compiled_is_no_time_of_training(resolved, one_stack, monkeypatch):
+    own = one_stack[0]
+    monkeypatch.setattr(StackedSteps, "preparing_s", property(lambda steps: 1000.0))
+    with pytest.raises(Stopped):
+        run(own, resolved, stopping(3))
+    run(own, resolved)
+    walls = read_footer(Path(own.path))["wall_s"]
+    assert walls["compile"] == 2 * 1000 / SIZE
+    assert walls["train"] == pytest.approx(-walls["compile"], abs=60)  # the thousands of seconds are made up
+
+
+def test_weights_of_an_earlier_study_do_not_go_on_with_a_checkpoint(resolved, one_stack, monkeypatch):
+    """They would fail in the stack, and the cell would be left to train alone."""
+    own, other = one_stack[:2]
+    with pytest.raises(Stopped):
+        run(own, resolved, stopping(3))
+    stale = toy_run.settings_of(other, resolved)
+    fits = companions._is_compressed
+    monkeypatch.setattr(companions, "_is_compressed", lambda each: each != stale and fits(each))
+    with companions.gathered(toy_run.settings_of(own, resolved), SIZE) as found:
+        assert stale not in found.cells
+        assert len(found.cells) == SIZE

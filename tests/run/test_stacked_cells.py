@@ -9,6 +9,7 @@ import pytest
 import toy_run
 
 from junkdna.errors import UserError
+from junkdna.resumable import Loop
 from junkdna.run import stacked_cells
 from junkdna.run.cell import run_cell
 from junkdna.run.stacked_cells import run_stack
@@ -57,3 +58,34 @@ def test_a_model_that_cannot_be_stacked_is_refused(stacks: list, monkeypatch: py
     monkeypatch.setattr(stacked_cells, "unstackable", lambda model: "rows of a batch change one another")
     with pytest.raises(UserError, match=r"cannot be trained as a stack: rows of a batch .* Set stack: 1\."):
         next(run_stack(stacks[0], 8, "cpu"))
+
+
+class Resumed(Loop):
+    """A loop as after a kill that came when 100 seconds of scoring had been written to the checkpoint; notes the
+    seconds of scoring that the next checkpoints would say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[float] = []
+
+    def begin(self, made_from, watch) -> None:
+        self._watch = watch
+        watch.wall_s["score"] = 100.0
+
+    def __call__(self, name, items, save, load):
+        for item in items:
+            yield item
+            if name.startswith("score"):
+                self._watch.lap("score")
+                self.written.append(self._watch.wall_s["score"])
+
+
+def test_seconds_of_scoring_go_on_with_the_cell_that_was_being_scored(stacks: list) -> None:
+    loop, booked = Resumed(), []
+    for _, score in run_stack(max(stacks, key=len)[:3], 4, "cpu", loop):
+        booked.append(json.loads(score().schema.metadata[b"junkdna"])["wall_s"]["score"])
+    first, *others = booked
+    assert first > 100
+    assert max(others) < 50
+    assert loop.written[0] >= 100
+    assert max(loop.written[1:]) < 50

@@ -1,16 +1,14 @@
 """Jobs of cells that train as stacks on the CPU, which product code does on GPUs alone.
 
-`python stack_run.py < jobs.json` in the folder of a study runs jobs as `checkpoint_run` does: forks that kill
-themselves with SIGKILL before an item. As `sitecustomize` (`site_folder`) it makes every process of a run do so.
+`run` runs a job, which may kill itself with SIGKILL before an item: call it in a fork. As `sitecustomize`
+(`site_folder`) it makes every process of a run stack on the CPU.
 """
 
-import json
-import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from killed_jobs import die, run_forked
+from killed_jobs import die
 
 SIZE = 4
 SITE = """
@@ -54,14 +52,5 @@ def run(settings: dict, kill: int | None) -> None:
                 die()
             yield batch
 
-    own = CellSettings.read(settings, "stdin")
+    own = CellSettings.read(settings, "the test")
     jobs.cell(Path(parse_cell_path(own.cell).path), own, gpus=0, threads=1, bar=bar)
-
-
-def main() -> None:
-    on_the_cpu()
-    run_forked(run, json.load(sys.stdin))
-
-
-if __name__ == "__main__":
-    main()

@@ -106,6 +106,15 @@ def test_running_out_of_memory_is_explained(monkeypatch):
         raise torch.cuda.OutOfMemoryError("too much\nand so on")
 
 
+def test_a_library_that_cannot_allocate_is_explained_too_and_no_other_error(monkeypatch):
+    free(monkeypatch, 100)
+    arguments = (OnGpu(), 8, training(), training_settings())
+    with pytest.raises(UserError, match="CUBLAS_STATUS_ALLOC_FAILED"), explained_out_of_memory(*arguments):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    with pytest.raises(RuntimeError, match="another"), explained_out_of_memory(*arguments):
+        raise RuntimeError("another")
+
+
 def test_nothing_is_checked_on_the_cpu(toy_world_once: Path):
     model, _ = load(toy_world_once / "model", "classifier", ("tiny", "mood", 0))
     check_memory(model, 10**9, training(), training_settings())

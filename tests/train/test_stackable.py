@@ -11,6 +11,7 @@ from transformers import (
     MPNetConfig,
 )
 
+from junkdna.train import stackable
 from junkdna.train.stackable import unstackable
 
 SMALL = {
@@ -28,6 +29,26 @@ def test_what_vmap_cannot_run_is_told_before_training() -> None:
     found = unstackable(small(LongformerConfig, attention_window=[4, 4]))
     assert found.startswith("torch cannot run it for several weights at once (")
     assert "Batching rule not implemented" in found
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")],
+)
+def test_a_full_gpu_says_nothing_about_the_model(monkeypatch: pytest.MonkeyPatch, error: RuntimeError) -> None:
+    """Otherwise the cell would be trained by the plain loop, to other numbers."""
+    monkeypatch.setattr(stackable, "vmap", lambda *_, **__: raising(error))
+    with pytest.raises(type(error), match=str(error)):
+        unstackable(small(BertConfig))
+    monkeypatch.setattr(stackable, "vmap", lambda *_, **__: raising(NotImplementedError()))
+    assert unstackable(small(BertConfig)) == "torch cannot run it for several weights at once (NotImplementedError)"
+
+
+def raising(error: Exception):
+    def run(*_: object) -> None:
+        raise error
+
+    return run
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,10 @@ class Footers:
 
 
 def provenance(inputs: Inputs, root: Path = Path()) -> Provenance:
-    """The provenance of a study whose cells are below `root` or in an archive. Dates are those of the files, so the same
-    files give the same page."""
+    """The provenance of a study whose cells are below `root` or in an archive.
+
+    Dates are those of the files, so the same files give the same page.
+    """
     found = archived_footers(inputs.archive) if inputs.archive else footers(inputs, root)
     made = max(found.written) if inputs.archive else (inputs.tables / "drops.parquet").stat().st_mtime
     when = _days(found) if inputs.archive else _made(found, made)
