@@ -193,8 +193,7 @@ def _short(line: str, every: pl.DataFrame) -> str:
 
 
 def _rounded(height: float | None) -> str:
-    digits = 0 if height == 0 else 3 if height and height < 0.1 else 2
-    return "undefined" if height is None else ticks.number(height, digits)
+    return "undefined" if height is None else ticks.number(height, 2 if height else 0)
 
 
 def _keys(rows: pl.DataFrame) -> list[Key]:

@@ -40,7 +40,7 @@ def test_metric_and_loss_with_a_line_for_each_level_and_the_control():
 
 def test_barriers_are_in_titles_and_at_their_places_if_above_zero():
     drawing = connectivity.marks(table(levels=(0.05, 0.8)), "x")
-    assert drawing.panels[1].title == "QQP\nbarrier: control 1.00, 5 % 0.050, 80 % 0.80"
+    assert drawing.panels[1].title == "QQP\nbarrier: control 1.00, 5 % 0.05, 80 % 0.80"
     labels = [(mark.series, mark.x, mark.label) for mark in of_kind(drawing, 1, "label")]
     assert labels == [("control", 0.5, "+1.00"), ("magnitude-0.8", 0.5, "+0.80")], "the interval of 5 % contains 0"
     assert [mark.label for mark in of_kind(drawing, 0, "label")] == ["−0.30", "−0.24"]
