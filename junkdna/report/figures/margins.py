@@ -125,7 +125,7 @@ def _panel(rows: pl.DataFrame, at: int) -> Panel:
     row = rows.row(0, named=True)
     label = two_lines(plain_label(row | {"label": row["label"] or row["task"]}))
     known = dict(rows.select("change", "n_change").unique().rows())
-    counts = f"{known.get('broken', 0):,} broken, {known.get('fixed', 0):,} fixed"
+    counts = f"({known.get('broken', 0):,} broken, {known.get('fixed', 0):,} fixed)"
     return Panel(
         title=f"{label}\n{counts}",
         x=Axis(label="margin, dense model", limits=limits, ticks=ticks.round_ticks(*limits, 5)),
