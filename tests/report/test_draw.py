@@ -96,8 +96,8 @@ def test_outlines_count_conditions_and_not_models():
     tables.append(Condition("a", "options=2", "A2", 0.25, 0.8, 0.5, "alone"))
     tags = {"dense", *(f"magnitude-0.{level}" for level in range(1, 10))}
     assert catalog.outlines(drops_table(tables)) == {
-        "x": (set(MODES), 2, tags, False, 1, False),
-        "alone": ({"none"}, 1, tags, False, 1, False),
+        "x": (set(MODES), 2, tags, False, 1, False, False),
+        "alone": ({"none"}, 1, tags, False, 1, False, False),
     }
 
 
