@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from junkdna.analysis.archive_files import is_archive, read_archive
-from junkdna.analysis.archived_answers import Analysis, right_of
+from junkdna.analysis.archived_answers import STORED, Analysis, right_of
 from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import Bins
 from junkdna.errors import UserError
@@ -52,7 +52,9 @@ class ResultsSource:
         self.document = _document(stored_study(folder))
         self.resolved = from_document(self.document, str(folder))
         self.cells = _plain(read_frame(folder / "tables/cells.parquet", "table of cells"))
-        self.behavior = _plain(read_frame(folder / "tables/behavior.parquet", "table of behavior"))
+        self.stored = {
+            name: _plain(read_frame(folder / f"tables/{name}.parquet", f"table of {name}")) for name in STORED
+        }
         self.root = _root(folder)
 
     @cached_property
@@ -74,7 +76,8 @@ class ArchiveSource:
         self.folder = folder
         archive = read_archive(folder)
         self.document, self.resolved, self.cells = archive.document, archive.resolved, archive.table("cells")
-        self.behavior, self.weights = archive.table("behavior"), archive.about["weights"]
+        self.stored = {name: archive.table(name) for name in STORED}
+        self.weights = archive.about["weights"]
         self.analysis = Analysis(archive)
         self.bins = self.analysis.bins
 

@@ -10,7 +10,7 @@ from junkdna.analysis.archive_files import Archive
 from junkdna.analysis.cell_answers import Bins, CellAnswers, _Cell
 from junkdna.analysis.packed_values import Packed, unpack, unpack_flags
 from junkdna.analysis.picked_options import CellAnswer
-from junkdna.analysis.study_tables import tables_of
+from junkdna.analysis.study_tables import FROM_FILES, tables_of
 from junkdna.evaluate.metrics import METRICS
 from junkdna.study.cell import Cell
 from junkdna.study.grid import all_cells
@@ -24,6 +24,14 @@ FROM_SCORES = (
 )  # fmt: skip
 """Columns of the table of behavior that need the scores of all options, which an archive does not have."""
 ROW = ("experiment", "model", "task", "knobs", "compression", "transfer", "protocol", "n_seeds")
+_CONDITION = ("model", "task", "knobs", "compression", "transfer", "protocol")
+STORED = {
+    "behavior": ROW,
+    "connectivity": ("experiment", *_CONDITION, "alpha"),
+    "layers": ("model", "compression", "seed", "head", "matrix"),
+    "margins": (*_CONDITION, "id"),
+}
+"""Tables that an archive keeps because answers do not give all of their numbers, with the columns that name a row."""
 
 
 class ArchivedAnswers(CellAnswers):
@@ -110,20 +118,23 @@ class Analysis:
     def tables(self) -> dict[str, pl.DataFrame]:
         """Name -> table, as `study_tables` has them.
 
-        All numbers are computed again from the answers, except `FROM_SCORES`: these are those of the archived table of
-        behavior, and null in rows that it does not have with the same number of seeds.
+        All numbers are computed again from the answers, except the tables `FROM_FILES`, which are the archived ones,
+        and the columns `FROM_SCORES`: these are those of the archived table of behavior, and null in rows that it does
+        not have with the same number of seeds.
         """
-        return archived_tables(self.resolved, self.cells, self.answers, self.bins, self.archive.table("behavior"))
+        stored = {name: self.archive.table(name) for name in STORED}
+        return archived_tables(self.resolved, self.cells, self.answers, self.bins, stored)
 
 
 def archived_tables(
-    resolved: Resolved, cells: pl.DataFrame, answers: ArchivedAnswers, bins: Mapping[str, Bins], behavior: pl.DataFrame
-) -> dict[str, pl.DataFrame]:
-    """The tables of a study; `behavior` has the columns that answers alone do not give."""
+    resolved: Resolved, cells: pl.DataFrame, answers: ArchivedAnswers, bins: Mapping[str, Bins],
+    stored: Mapping[str, pl.DataFrame],
+) -> dict[str, pl.DataFrame]:  # fmt: skip
+    """The tables of a study; `stored` are the tables `STORED`, with what answers alone do not give."""
     lacking = {cell.key for cell in all_cells(resolved)} - {*cells["cell"]}
     tables = tables_of(resolved, cells, answers, bins, partial=bool(lacking))
-    tables["behavior"] = with_stored(tables["behavior"], behavior)
-    return tables
+    tables["behavior"] = with_stored(tables["behavior"], stored["behavior"])
+    return tables | {name: stored[name] for name in FROM_FILES}
 
 
 def with_stored(computed: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:

@@ -33,6 +33,8 @@ def margins(cells: pl.DataFrame, drops: pl.DataFrame) -> pl.DataFrame:
     cells whose dense reference is not among them, or whose file is gone, are left out. `drops` describes the
     conditions. Raises UserError for a corrupt file.
     """
+    if drops.is_empty():  # then it has no columns either
+        return pl.DataFrame(schema=SCHEMA | {"label": pl.String, "difficulty": pl.Float64})
     finished = {*cells["cell"]}
     rows: list[dict] = []
     for group in _conditions(cells, finished):

@@ -41,6 +41,8 @@ def matched(
     `cells`; `partial` is that of `drops`.
     """
     rows = []
+    if drops.is_empty():  # then it has no columns either
+        return pl.DataFrame(schema=SCHEMA)
     for experiment, _, groups in study_groups(resolved, facts_of(cells), partial):
         of = {_key(group[0]): group for group in groups if group[0].transfer == "none"}
         own = drops.filter((pl.col("experiment") == experiment) & (pl.col("transfer") == "none"))

@@ -58,15 +58,14 @@ def compared(a: Side, b: Side, matched: Matching, unpaired: bool) -> Comparison:
     Raises UserError if none of the matched cells can be compared, and for corrupt cell files.
     """
     answers = AnswersOfBoth()
-    scores = Scores(answers, max(_replicates(a), _replicates(b)))
     rows, left_out, kept = [], [], []
     for _, group in groupby(sorted(matched.pairs, key=_place), key=lambda pair: (pair.a[0].task, pair.a[0].knobs)):
+        scores = Scores(answers, max(_replicates(a), _replicates(b)))
         found = [both(a, b, pair, answers, unpaired) for pair in group]
         ready = [each for each in found if isinstance(each, Both)]
         left_out += [each for each in found if isinstance(each, LeftOut)]
         rows += [_row(pair, scores, answers) for pair in ready]
         kept += ready
-        scores.forget()
         answers.forget()
     if not any(not pair.pair.dense for pair in kept):
         raise _none_left(left_out)

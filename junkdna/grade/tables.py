@@ -11,7 +11,7 @@ from junkdna.analysis.claims_table import SCHEMA as CLAIMS_SCHEMA
 from junkdna.analysis.claims_table import models_of
 from junkdna.analysis.findings import UNTESTABLE
 from junkdna.analysis.series import PRUNING, series_of
-from junkdna.analysis.study_tables import tables_of
+from junkdna.analysis.study_tables import tables_from_files, tables_of
 from junkdna.evaluate.metrics import METRICS
 from junkdna.grade.bins import Graded
 from junkdna.grade.study import EXPERIMENT
@@ -70,6 +70,7 @@ def graded_tables(
     answers = GradedAnswers(resolved, bins, options)
     rated = {task: graded.bins for task, graded in bins.items() if graded.published}
     tables = tables_of(resolved, cells, answers, rated, partial=True)
+    tables |= tables_from_files(resolved, cells, tables["drops"], partial=True)
     tables["drops"] = without_unknown(tables["drops"])
     tables["claims"] = _with_reasons(tables["claims"], tables["drops"], resolved.study.claims.margin)
     return tables

@@ -74,11 +74,19 @@ class _Merged:
         order = pl.DataFrame({"cell": [cell.key for cell in self.members]})
         return order.join(table, on="cell", how="inner", maintain_order="left").select(table.columns)
 
-    def behavior(self) -> pl.DataFrame:
-        """The rows of all tables of behavior."""
+    def stored(self) -> dict[str, pl.DataFrame]:
+        """Name -> the rows of all tables of that name in `STORED`; of a row that several have, the first counts."""
         import polars as pl
 
-        return pl.concat([source.behavior for source in dict.fromkeys(self.of.values())], how="vertical_relaxed")
+        from junkdna.analysis.archived_answers import STORED
+
+        sources = dict.fromkeys(self.of.values())
+        return {
+            name: pl.concat([source.stored[name] for source in sources], how="vertical_relaxed").unique(
+                list(key), keep="first", maintain_order=True
+            )
+            for name, key in STORED.items()
+        }
 
 
 def write_archive(sources: Sequence[Source], target: Path, software: str) -> Written:
@@ -94,7 +102,7 @@ def write_archive(sources: Sequence[Source], target: Path, software: str) -> Wri
     cells = merged.cells()
     bins = {task: bins for source in reversed(sources) for task, bins in source.bins.items()}
     read = ArchivedAnswers(merged.resolved, answers, questions, bins)
-    tables = archived_tables(merged.resolved, cells, read, bins, merged.behavior())
+    tables = archived_tables(merged.resolved, cells, read, bins, merged.stored())
     missing = len({*_keys(merged.resolved)} - {*cells["cell"]})
     about = {"format": files.FORMAT, "software": software, "cells": cells.height, "missing": missing,
              "rated": sorted(bins), "weights": dict(sorted(weights.items()))}  # fmt: skip

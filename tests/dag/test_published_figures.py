@@ -8,6 +8,7 @@ from junkdna.dag.inputs import figure_files
 from junkdna.report import catalog
 from junkdna.study import grid
 from junkdna.study.cell import knob_text
+from junkdna.study.connections import connections
 from junkdna.study.load import load_study
 
 
@@ -16,7 +17,8 @@ from junkdna.study.load import load_study
     [
         ("workflow/studies/paper.yaml",
          {"published_sst2_cola", "published_qqp_stsb", "published_qnli_rte", "published_winogrande_csqa",
-          "published_data_fraction", "published_modes_by_data_fraction", "published_modes_by_task"}),
+          "published_data_fraction", "published_modes_by_data_fraction", "published_modes_by_task",
+          "published_mode_connectivity"}),
         ("config.yaml", set()),
     ],
 )  # fmt: skip
@@ -25,7 +27,8 @@ def test_study_and_table_agree(monkeypatch, file, expected):
     resolved = load_study(ROOT / file)
     names = {path.split("/")[-1].removesuffix(".png") for path in figure_files(resolved, "f") if path.endswith(".png")}
     assert {name for name in names if name.startswith("published")} == expected
-    assert names == {*catalog.figure_names(catalog.outlines(planted(resolved)))}
+    connected = [name for name, some in connections(resolved).items() if some]
+    assert names == {*catalog.figure_names(catalog.outlines(planted(resolved), connected=connected))}
 
 
 def planted(resolved):

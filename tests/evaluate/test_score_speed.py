@@ -18,6 +18,7 @@ def benchmark():
     spec = importlib.util.spec_from_file_location("score_speed", FILE)
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FILE.parent))
         patch.setitem(__import__("sys").modules, "score_speed", module)  # dataclasses look their module up
         spec.loader.exec_module(module)
         yield module

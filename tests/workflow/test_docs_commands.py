@@ -41,9 +41,12 @@ OTHER_TESTS = {  # command -> the test that runs it, or the helper with which te
     r"python benchmarks/claims_calibration\.py .*": CALIBRATION,
     r"junkdna export .*": "tests/cli/test_export.py",
     r"junkdna grade .*": "tests/grade/test_real_logs.py",
+    r"junkdna compare .*": "tests/cli/test_compare.py",
+    r"junkdna plan --study workflow/studies/lab\.yaml .*": "tests/workflow/test_studies.py",
 }  # fmt: skip
 TOY = {  # what pages name -> what the toy study has
-    "my_study.yaml": "config.yaml", "external.yaml": "config.yaml", "FILE": "config.yaml", "PATTERN": "*magnitude-0.5*",
+    **dict.fromkeys(("my_study.yaml", "external.yaml", "allocation.yaml", "$study", "FILE"), "config.yaml"),
+    "workflow/studies/settings.yaml": "config.yaml", "PATTERN": "*magnitude-0.5*",
     "monday": "results/studies/default", "tuesday": "results/studies/default", "wednesday": "shared",
 }  # fmt: skip
 OPTIONS = {"--experiment": "pruned", "--model": "llm", "--protocol": "default", "--knobs": "shots=2"}
@@ -101,7 +104,7 @@ def in_toy(text: str) -> tuple[str, ...]:
 
 
 RUN = sorted({in_toy(command.text) for command in COMMANDS if runs(command)})
-BARE = [words for words in RUN if len(words) == 1 and words[0] in ("archive", "findings", "export", "grade")]
+BARE = [words for words in RUN if len(words) == 1 and words[0] in ("archive", "findings", "export", "grade", "compare")]
 SHOWN = [words for words in RUN if words == ("task", "show", "hues") or words == ("task", "show")]
 
 

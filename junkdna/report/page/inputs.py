@@ -31,14 +31,34 @@ class Inputs:
     claims: pl.DataFrame
     behavior: pl.DataFrame
     difficulty: pl.DataFrame
-    connectivity: pl.DataFrame
-    layers: pl.DataFrame
-    matched: pl.DataFrame
-    margins: pl.DataFrame
     document: dict
     tables: Path
     study_file: Path
     texts: bool = False
+
+    @cached_property
+    def connectivity(self) -> pl.DataFrame:
+        """The points on the lines between trained models."""
+        return self._table("connectivity")
+
+    @cached_property
+    def layers(self) -> pl.DataFrame:
+        """What compression did to each matrix."""
+        return self._table("layers")
+
+    @cached_property
+    def matched(self) -> pl.DataFrame:
+        """Extra losses of conditions at equal bits or losses."""
+        return self._table("matched")
+
+    @cached_property
+    def margins(self) -> pl.DataFrame:
+        """Margins of the right answer, of some examples."""
+        return self._table("margins")
+
+    def _table(self, name: str) -> pl.DataFrame:
+        """A table that is read when it is needed: results of earlier versions do not have it."""
+        return read_frame(self.tables / f"{name}.parquet", f"table of {name}")
 
     @cached_property
     def archive(self) -> Archive | None:
@@ -98,13 +118,11 @@ def read_inputs(tables: Path, study_file: Path, texts: bool = False) -> Inputs:
             f"{tables / 'drops.parquet'}: the table has no rows, so there is nothing to report. Run and collect cells "
             "of the study first."
         )
-    others = {name: read_frame(tables / f"{name}.parquet", f"table of {name}") for name in TABLES}
+    names = ("cells", "claims", "behavior", "difficulty")
+    others = {name: read_frame(tables / f"{name}.parquet", f"table of {name}") for name in names}
     return Inputs(
         drops=drops, document=_document(study_file), tables=tables, study_file=study_file, texts=texts, **others,
     )  # fmt: skip
-
-
-TABLES = ("cells", "claims", "behavior", "difficulty", "connectivity", "layers", "matched", "margins")
 
 
 def _document(path: Path) -> dict:

@@ -123,9 +123,16 @@ def test_what_is_kept_of_a_finished_training_is_its_weights_and_losses(world):
 
 def test_scoring_uses_no_attention_that_differs_from_run_to_run(world, monkeypatch):
     """cuDNN's does on a GPU: a generation that is resumed would then be another one."""
-    seen, answers = [], cell_module._answers
-    spy = lambda *given: seen.append(torch.backends.cuda.cudnn_sdp_enabled()) or answers(*given)  # noqa: E731
-    monkeypatch.setattr(cell_module, "_answers", spy)
+    seen, load_format = [], cell_module.formats.load
+
+    def loaded(name):
+        def score(*given):
+            seen.append(torch.backends.cuda.cudnn_sdp_enabled())
+            return load_format(name).score(*given)
+
+        return SimpleNamespace(score=score)
+
+    monkeypatch.setattr(cell_module.formats, "load", loaded)
     run(world.settings[SCORED[4]])
     assert (seen, torch.backends.cuda.cudnn_sdp_enabled()) == ([False], True)
 
