@@ -1,8 +1,8 @@
 # Only studies with the key `connectivity`: the models on a straight line between the weights of two trained cells. Both
 # cells keep their weights for it; where there are none, the job trains them again, so it reads what they read.
 CONNECTION = (
-    f"{connections.CONNECTIVITY}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}"
-    "/seed-{seed}-to-{other}/points-{points}.parquet"
+    f"{connections.CONNECTIVITY}/{{model}}/{{task}}/{{knobs}}/{{compression}}/{{transfer}}/{{protocol}}/"
+    "seed-{seed}-to-{other}/points-{points}.parquet"
 )
 
 
