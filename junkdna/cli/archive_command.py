@@ -1,25 +1,26 @@
 """The arguments of `junkdna archive` and `junkdna findings`. Imports nothing heavy."""
 
 import argparse
-from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from junkdna.cli.command import print_lines
 
 ARCHIVE = "pack the results of a study into a small folder, from which they can be computed again"
 FINDINGS = "compute tables, figures, report and pages again from an archive, without models, GPU or network"
 OUT = Path("results/findings")
 
 
-def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], None]) -> None:
-    """Add both commands, which pass the lines of their results to `show`."""
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add both commands."""
     archive = commands.add_parser("archive", help=ARCHIVE, description=f"{ARCHIVE} (docs/sharing.md)")
-    archive.set_defaults(run=_archive, show=show)
+    archive.set_defaults(run=_archive)
     archive.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER",
         help="results/studies/NAME, its partial/ while some is missing, or an archive; several are pieces of one study",
     )  # fmt: skip
     archive.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="new folder")
     findings = commands.add_parser("findings", help=FINDINGS, description=f"{FINDINGS} (docs/sharing.md)")
-    findings.set_defaults(run=_findings, show=show)
+    findings.set_defaults(run=_findings)
     findings.add_argument("archive", type=Path, metavar="ARCHIVE", help="folder that `junkdna archive` wrote")
     findings.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"folder to write (default: {OUT})")
     findings.add_argument(
@@ -35,15 +36,15 @@ def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], No
 def _archive(args: argparse.Namespace) -> None:
     from junkdna.cli.archive import archive
 
-    args.show(archive(args.folders, args.out))
+    print_lines(archive(args.folders, args.out))
 
 
 def _findings(args: argparse.Namespace) -> int:
     from junkdna.cli.archive import check, findings
 
     if not args.check:
-        args.show(findings(args.archive, args.out, args.page, not args.tables_only))
+        print_lines(findings(args.archive, args.out, args.page, not args.tables_only))
         return 0
     wrong = list(check(args.archive, args.page))
-    args.show(wrong or ["every block is what the archive says"])
+    print_lines(wrong or ["every block is what the archive says"])
     return 1 if wrong else 0

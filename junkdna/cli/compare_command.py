@@ -1,16 +1,17 @@
 """The arguments of `junkdna compare`. Imports nothing heavy."""
 
 import argparse
-from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from junkdna.cli.command import print_lines
 
 HELP = "compare two studies (two models, methods or versions) cell by cell: drops, flips, verdicts, page"
 
 
-def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], None]) -> None:
-    """Add the command, which passes the lines of its result to `show`."""
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
     command = commands.add_parser("compare", help=HELP, description=f"{HELP} (docs/compare.md). Runs no model.")
-    command.set_defaults(run=_run, show=show)
+    command.set_defaults(run=_run)
     results = "folder of results: results/studies/NAME, its tables/ or partial/, or what `junkdna grade` wrote"
     command.add_argument("one", metavar="A", type=Path, help=results)
     command.add_argument("two", metavar="B", type=Path, help="folder of the results to compare with A; may be A itself")
@@ -34,7 +35,7 @@ def _run(args: argparse.Namespace) -> None:
     from junkdna.cli.compare import Options, compare
 
     a, b = (dict(_pair(text, option) for text in given) for given, option in ((args.a, "--a"), (args.b, "--b")))
-    args.show(compare(args.one, args.two, Options(args.out, tuple(args.ignore), a, b, args.unpaired)))
+    print_lines(compare(args.one, args.two, Options(args.out, tuple(args.ignore), a, b, args.unpaired)))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -1,21 +1,23 @@
 """The arguments of `junkdna grade`. Imports nothing heavy."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+from junkdna.cli.command import print_lines
 
 HELP = "compare logs of a dense and of compressed models, without running one: drops, flips, verdicts, report"
 NOTE = "docs/grade.md; write the logs before options that take several values"
 Value = TypeVar("Value")
 
 
-def add(commands: argparse._SubParsersAction, show: Callable[[Iterable[str]], None]) -> None:
-    """Add the command, which passes the lines of its result to `show`."""
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
     command = commands.add_parser(
         "grade", help=HELP, description=f"{HELP} (docs/grade.md). Write the logs before options with several values."
     )
-    command.set_defaults(run=_run, show=show)
+    command.set_defaults(run=_run)
     command.add_argument("dense", metavar="DENSE", help="log of the dense model: PATH or NAME=PATH")
     command.add_argument(
         "compressed", metavar="COMPRESSED", nargs="+",
@@ -50,7 +52,7 @@ def _run(args: argparse.Namespace) -> None:
     order = tuple(filter(None, (word.strip() for word in args.difficulty_order.split(","))))
     bits = {name: _number(text, float, 0, 16, "--bits") for name, text in map(_pair, args.bits or ())}
     options = Options(args.out, args.common, order, bits, args.margin)
-    args.show(grade(args.dense, args.compressed, reading, options))
+    print_lines(grade(args.dense, args.compressed, reading, options))
 
 
 def _pair(text: str) -> tuple[str, str]:

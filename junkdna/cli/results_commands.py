@@ -1,0 +1,32 @@
+"""Commands that print tables of results: claims, published and drops."""
+
+import argparse
+
+from junkdna.cli.command import add_study, command, print_lines, resolved_study
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the commands to the parser."""
+    claims = command(commands, "claims", "print the verdict on every claim of a finished study", _print_tables)
+    published = command(
+        commands, "published", "print how far a finished study is from the paper's published curves", _print_tables
+    )
+    drops = command(commands, "drops", "print the scores and drops of a finished study, with intervals", _print_tables)
+    drops.add_argument("--experiment", metavar="NAME", help="only this experiment")
+    for each in (claims, published, drops):
+        add_study(each, ", or a folder with results or an archive")
+
+
+def _print_tables(args: argparse.Namespace) -> None:
+    """Print tables of results (claims, published or drops), of a study or of a folder with results."""
+    from junkdna.cli.published import published
+    from junkdna.cli.tables import claims, drops
+    from junkdna.study.results_folder import stored_study
+
+    folder = args.study if args.study.is_dir() else None
+    args.study = stored_study(folder) if folder else args.study
+    resolved = resolved_study(args)
+    if args.command == "drops":
+        print_lines(drops(resolved, args.experiment, folder))
+    else:
+        print_lines({"claims": claims, "published": published}[args.command](resolved, folder))
