@@ -123,7 +123,7 @@ def _columns(name: str, group: tuple[Connection, ...], scores: Scores, alphas: l
     fit = scores.panel(points).fit(lambda values: values)
     sides = zip(ENDS, (fit.estimate, *fit.limits()), strict=True)
     found: dict[str, list] = {f"{name}{end}": [*map(finite, values)] for end, values in sides}
-    return found | {f"{name}_seeds": [[*scores.by_seed(point).values()] for point in points]}
+    return found | {f"{name}_seeds": [[*map(finite, scores.by_seed(point).values())] for point in points]}
 
 
 def _barrier(name: str, group: tuple[Connection, ...], scores: Scores, alphas: list[float]) -> dict:
@@ -136,6 +136,8 @@ def _barrier(name: str, group: tuple[Connection, ...], scores: Scores, alphas: l
     found: dict = {f"{name}_barrier{end}": _height(values[0]) for end, values in limits}
     curves = np.array([[*scores.by_seed(point).values()] for point in points])
     seeds = [barrier(curve, at, SIGN[name]) for curve in curves.T]
+    if not np.isfinite(panel.value).all():  # the highest point may be one that is undefined
+        found = dict.fromkeys(found)
     return found | {f"{name}_barrier_at": alphas[place], f"{name}_barrier_seeds": seeds}
 
 
@@ -156,6 +158,8 @@ def highest(values_p: Array, alpha_p: Array, sign: int = 1) -> int:
     return 1 + int(np.argmax(np.nan_to_num(inner, nan=-np.inf)))
 
 
-def barrier(values_p: Array, alpha_p: Array, sign: int = 1) -> float:
-    """The barrier of one curve: its largest excess, at least 0."""
+def barrier(values_p: Array, alpha_p: Array, sign: int = 1) -> float | None:
+    """The barrier of one curve: its largest excess, at least 0. None if the curve is undefined somewhere."""
+    if not np.isfinite(values_p).all():
+        return None
     return max(0.0, float(excess(values_p[:, None], alpha_p, sign)[highest(values_p, alpha_p, sign), 0]))

@@ -30,7 +30,8 @@ def margins(cells: pl.DataFrame, drops: pl.DataFrame) -> pl.DataFrame:
     Of each condition: its lowest seed; of its first series of compressions (`Series.order`: magnitude first) the levels
     at a quarter, half and three quarters of those it has, so at most three; and the first `EXAMPLES` examples in the
     order of a hash of task and id, which the page's browser of examples uses too. `cells` are rows of finished cells;
-    cells whose dense reference is not among them, or whose file is gone, are left out. `drops` describes the
+    cells whose dense reference is not among them or has other
+    examples, or whose file is gone, are left out. `drops` describes the
     conditions. Raises UserError for a corrupt file.
     """
     if drops.is_empty():  # then it has no columns either
@@ -67,11 +68,11 @@ def _levels(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _examples(cell: Cell) -> pl.DataFrame | None:
-    """The verdicts and margins of a cell; None if an answer has no margin or is neither right nor wrong."""
+    """The verdicts and margins of a cell; None if an answer has no finite margin or is neither right nor wrong."""
     if not Path(cell.path).is_file():
         return None
     table = examples_of(cell, NEEDED)
-    decided = table.filter(pl.col("margin").is_not_null() & ((pl.col("correct") == 0) | (pl.col("correct") == 1)))
+    decided = table.filter(pl.col("margin").is_finite() & ((pl.col("correct") == 0) | (pl.col("correct") == 1)))
     return table if decided.height == table.height > 0 else None
 
 
@@ -81,7 +82,7 @@ def _order(task: str, ids: Sequence[str]) -> list[int]:
 
 def _rows(cell: Cell, dense: pl.DataFrame, other: pl.DataFrame | None, order: Sequence[int]) -> Iterator[dict]:
     """One row per example in `order`."""
-    if other is None:
+    if other is None or not other["id"].equals(dense["id"]):
         return
     pairs = zip(dense["correct"], other["correct"], strict=True)
     changes = [CHANGES[int(before), int(after)] for before, after in pairs]

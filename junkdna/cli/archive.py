@@ -51,6 +51,8 @@ def findings(folder: Path, out: Path, pages: Sequence[Path], figures: bool = Tru
     from junkdna.analysis.archive_files import read_archive
     from junkdna.analysis.archived_answers import Analysis
 
+    if out.resolve() == folder.resolve():
+        raise UserError(f"--out {out} is the archive itself, whose tables would be replaced. Name another folder.")
     analysis = Analysis(read_archive(folder))
     yield from _write_tables(analysis, out / "tables")
     if figures:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from junkdna.cli.command import print_lines
+from junkdna.errors import UserError
 
 ARCHIVE = "pack the results of a study into a small folder, from which they can be computed again"
 FINDINGS = "compute tables, figures, report and pages again from an archive, without models, GPU or network"
@@ -42,6 +43,8 @@ def _archive(args: argparse.Namespace) -> None:
 def _findings(args: argparse.Namespace) -> int:
     from junkdna.cli.archive import check, findings
 
+    if args.check and not args.page:
+        raise UserError("--check compares the blocks of pages: name them with --page, such as --page docs/findings.md.")
     if not args.check:
         print_lines(findings(args.archive, args.out, args.page, not args.tables_only))
         return 0

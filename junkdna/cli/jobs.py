@@ -16,7 +16,7 @@ from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell_settings import CellSettings, TokenSettings
 from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
-from junkdna.study.connections import ConnectSettings
+from junkdna.study.connections import Connection, ConnectSettings
 from junkdna.study.external import ExternalSettings, external_digest
 from junkdna.study.paths import EXAMPLES, FOOTER_KEY
 from junkdna.study.source_settings import ExampleSettings, WheelSettings, data_files_digest, model_files_digest
@@ -214,7 +214,12 @@ def connect(
     The weights of the cells are released when the file is written.
     """
     from junkdna.run import trained_weights
+    from junkdna.study.cell import parse_cell_path
 
+    start, end = (parse_cell_path(each.cell) for each in (settings.start, settings.end))
+    expected = Connection(start, end, settings.points).path
+    if expected != str(output):
+        raise UserError(f"{output} does not match --settings, which describe {expected}.")
     cells, name = (settings.start, settings.end), settings_fingerprint(settings)
     trained_weights.want(cells, name)
     with _torch_device(gpus, cells_per_gpu, threads) as device:

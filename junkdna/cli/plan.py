@@ -130,7 +130,9 @@ def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterato
     """
     gpus = 1 if run_gpus.gpu_count() else 0
     left = [cell for cell in all_cells(resolved) if state(cell, resolved) != "done"] if cells is None else list(cells)
-    needed = {cell: compressed_settings(cell.model, cell.compression, cell.seed, resolved) for cell in stored(left)}
+    lines = connections_left(resolved) if cells is None else []
+    readers = dict.fromkeys([*left, *(connection.end for connection in lines)])
+    needed = {cell: compressed_settings(cell.model, cell.compression, cell.seed, resolved) for cell in stored(readers)}
     shared = {cell: settings for cell, settings in needed.items() if not is_current(cell.compressed_path, settings)}
     for file, cell in {_calibration(cell): cell for cell in shared if _calibration(cell)}.items():
         settings = _calibration_settings(cell, resolved)
@@ -141,7 +143,7 @@ def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterato
         yield _command("compress", cell.compressed_path, arguments, settings, resolved)
     for cell in left:
         yield _command("cell", cell.path, f"--gpus {gpus}", cell_settings(cell, resolved), resolved)
-    for connection in connections_left(resolved) if cells is None else ():
+    for connection in lines:
         yield _command("connect", connection.path, f"--gpus {gpus}", connect_settings(connection, resolved), resolved)
 
 

@@ -112,8 +112,9 @@ def _other_measure(a: Half, b: Half) -> Iterator[str]:
     for what, name in (("other metric", "metric"), ("other kind of task", "kind")):
         if a.facts[name] != b.facts[name]:
             yield f"{what}: {a.facts[name]} against {b.facts[name]}"
-    if a.facts["n_train"] != b.facts["n_train"]:
-        yield _numbers("trained on other numbers of rows", a.facts["n_train"], b.facts["n_train"])
+    modes = {each.runs[0].transfer for each in (a, b)}
+    if a.facts["n_train"] != b.facts["n_train"] and not (len(modes) > 1 and "none" in modes):
+        yield _numbers("trained on different numbers of rows", a.facts["n_train"], b.facts["n_train"])
 
 
 def _other_examples(a: Half, b: Half, answers: AnswersOfBoth) -> str:
@@ -126,13 +127,13 @@ def _numbers(what: str, one: float, two: float) -> str:
 
 
 def _other_questions(a: Half, b: Half, answers: AnswersOfBoth) -> Iterator[str]:
-    """Why examples with the same ids are other questions: other right answers, or other numbers of options."""
+    """Why examples with the same ids are other questions: different right answers, or different numbers of options."""
     metric = METRICS[a.metric]
     if metric.column != "prediction" or metric.gold_column != "gold":
         return
     one, two = (answers.cell(each.metric, each.side.file(each.runs[0])).gold_n for each in (a, b))
     known = np.isfinite(one) & np.isfinite(two) & (np.maximum(one, two) < OTHER_LABELS)  # labels of logs have no order
     if differ := int((one != two)[known].sum()):
-        yield f"other right answers to {differ:,} of {len(one):,} examples"
+        yield f"different right answers to {differ:,} of {len(one):,} examples"
     if abs(a.facts["chance"] - b.facts["chance"]) > 1e-9:
-        yield f"other numbers of options: chance {a.facts['chance']:.3g} against {b.facts['chance']:.3g}"
+        yield f"different numbers of options: chance {a.facts['chance']:.3g} against {b.facts['chance']:.3g}"

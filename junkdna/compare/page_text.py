@@ -74,7 +74,7 @@ def answer(found: Comparison) -> str:
     if all(value == 0 for value in found.compressed["drop_difference"]):
         return "Every drop is exactly the same."
     if not more and not less:
-        return f"No drop differs: all {total} intervals of B − A include 0."
+        return f"No difference was found: none of the {total} intervals of B − A excludes 0."
     by_chance = f"about {BY_CHANCE * total:.0f}" if BY_CHANCE * total >= 1 else "less than one"
     words = f"B loses more in {more or 'none'} and less in {less or 'none'} of {total} pairs"
     return f"{words}; if nothing differed, {by_chance} of the intervals would exclude 0."
@@ -95,7 +95,7 @@ def trust(found: Comparison) -> Iterator[str]:
         yield f"{capitalized(count(len(found.left_out), 'matched pair'))} cannot be compared (see Not compared)."
     margins = [side.inputs.claims["margin"].unique().to_list() for side in found.sides]
     if margins[0] != margins[1]:
-        yield f"The claims have other margins: {margins[0]} in A, {margins[1]} in B."
+        yield f"The claims use different margins: {margins[0]} in A, {margins[1]} in B."
 
 
 def _of(some: int, total: int) -> str:
@@ -115,7 +115,7 @@ def largest(found: Comparison) -> str:
     rows = found.compressed.to_dicts()
     row = max(rows, key=lambda row: abs(row["drop_difference"]))
     if row["drop_difference"] == 0:
-        return "No drop differs."
+        return "All drops are exactly the same."
     return f"The largest difference: {place(row, False)}, {compressions(row)}, B − A {difference(row, DROP)}."
 
 
@@ -145,5 +145,6 @@ def code(found: Comparison) -> str:
     table = found.tables["settings"]
     row = table.filter(table["setting"] == "code fingerprint")
     if row.height:
-        return f"{capitalized(count(row['pairs'][0], 'pair'))} of matched cells ran other code."
+        pairs = capitalized(count(row["pairs"][0], "pair"))
+        return f"{pairs} of matched cells ran different code (another method is different code, too)."
     return "All matched cells ran the same code, as far as they recorded it."

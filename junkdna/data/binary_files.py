@@ -10,7 +10,7 @@ KINDS = {
     b"\x1f\x8b": "a file compressed with gzip; unpack it",
     b"\x28\xb5\x2f\xfd": "a file compressed with zstd; unpack it",
     b"\xfd7zXZ": "a file compressed with xz; unpack it",
-    b"BZh9": "a file compressed with bzip2; unpack it",
+    **{b"BZh%d" % level: "a file compressed with bzip2; unpack it" for level in range(1, 10)},
     b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it",
     b"SQLite format 3\0": f"an SQLite database; {SAVE_AS_CSV}",
     b"\x93NUMPY": f"a NumPy array; {SAVE_AS_CSV}",
@@ -44,4 +44,4 @@ def binary_kind(start: bytes) -> str:
 def is_wide_text(start: bytes) -> bool:
     """Whether every second byte, and no other, is mostly zero, as in UTF-16 of western languages."""
     zeros = [start[at::2].count(0) for at in (0, 1)]
-    return min(zeros) == 0 and max(zeros) * 3 > len(start) > 3
+    return min(zeros) * 10 < max(zeros) and max(zeros) * 3 > len(start) > 3

@@ -1,5 +1,6 @@
 """Errors for incomplete or damaged files of a model: what is wrong, where the file is, and how to get it whole."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from junkdna.data.binary_files import binary_kind
@@ -31,7 +32,7 @@ def not_safetensors(path: Path, where: str, start: bytes, found: int) -> UserErr
 def _fix(path: Path) -> str:
     """Where a file comes from, after links, and how to get it again."""
     file = path.resolve()
-    if {*HUB_CACHE} & {*file.parts}:
+    if any(before.startswith("models--") and part in HUB_CACHE for before, part in pairwise(file.parts)):
         return f"It is in the Hub's cache ({file}): delete it there and run again, which downloads it again."
     if not path.is_symlink() and path.parent.parent == Path(MODELS):
         return f"The workflow wrote it: delete the folder {path.parent} and run again, which builds it again."

@@ -20,17 +20,17 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from junkdna.errors import UserError
 from junkdna.evaluate.answers import Answers
-from junkdna.evaluate.example_losses import example_losses
 from junkdna.resumable import NO_CHECKPOINTS, Stopwatch
 from junkdna.run import batches, trained_weights
 from junkdna.run.cell import Prepared, processor, run_cell, versions
 from junkdna.run.cell_file import read_cell_file
 from junkdna.run.checkpoint import Checkpoint, interval_s, kept
 from junkdna.run.connection_file import connection_table
+from junkdna.run.line_points import Points, alphas_of, interpolate
 from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.tensors import tensors_digest
 from junkdna.study.cell import parse_cell_path
@@ -55,10 +55,10 @@ def connect(settings: ConnectSettings, device: str, bar: Callable = iter) -> pa.
     watch.lap("weights")
     line = _Line(Prepared(settings.end), start, end, device)
     footer = _footer(settings, line, device)
-    alphas = [at / (settings.points - 1) for at in range(settings.points)]
+    alphas = alphas_of(settings.points)
     with _kept_points(settings, bar) as loop:
         loop.begin(footer, watch)
-        found = _Points()
+        found = Points()
         for alpha in loop("score", alphas, found.save, found.load):
             found.add(settings.end, line.answers(alpha))
     watch.lap("score")
@@ -66,7 +66,11 @@ def connect(settings: ConnectSettings, device: str, bar: Callable = iter) -> pa.
     points = {"alpha": alphas, "score": found.score, "collapsed": found.collapsed}
     points |= {"loss": [float(np.mean(each)) for each in found.loss]}
     more = {"weights": [start_from, end_from], "differences": differences, "wall_s": watch.wall_s}
-    return connection_table(points, found.examples(settings.end, line.cell), footer | more | {"resumed": loop.resumed})
+    return connection_table(
+        points,
+        found.examples(settings.end, line.cell.inputs.rows["evaluate"]),
+        footer | more | {"resumed": loop.resumed},
+    )
 
 
 class _Line:
@@ -83,56 +87,6 @@ class _Line:
         """The answers of the model at a point."""
         interpolate(self._model, self._start, self._end, alpha)
         return self.cell.answers(self._model, self._device, NO_CHECKPOINTS)
-
-
-@torch.no_grad()
-def interpolate(model: nn.Module, start: Mapping[str, Tensor], end: Mapping[str, Tensor], alpha: float) -> None:
-    """Give the parameters of a model the values (1 - alpha) start + alpha end; at 0 and 1 exactly those of the ends."""
-    for name, weight in model.named_parameters():
-        weight.copy_(torch.lerp(start[name].to(weight.device), end[name].to(weight.device), alpha))
-
-
-class _Points:
-    """What the points so far gave; its state is kept in checkpoints."""
-
-    def __init__(self) -> None:
-        self.score: list[float] = []
-        self.collapsed: list[bool] = []
-        self.prediction: list[np.ndarray] = []
-        self.loss: list[np.ndarray] = []
-
-    def add(self, settings: CellSettings, answers: Answers) -> None:
-        """Add the answers of the next point."""
-        self.score.append(float(answers.values[settings.metric]))
-        self.collapsed.append(bool(answers.collapsed))
-        self.prediction.append(np.array(answers.examples["prediction"], float))
-        self.loss.append(np.asarray(example_losses(settings, answers.examples), float))
-
-    def save(self) -> dict[str, Tensor]:
-        """The state as tensors: score (p,), collapsed (p,), prediction and loss (p, n)."""
-        return {name: torch.from_numpy(np.array(column)) for name, column in vars(self).items()}
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore the state that `save` gave."""
-        self.score, self.collapsed = tensors["score"].tolist(), tensors["collapsed"].tolist()
-        self.prediction, self.loss = ([*tensors[name].numpy()] for name in ("prediction", "loss"))
-
-    def examples(self, settings: CellSettings, cell: Prepared) -> list[dict[str, list]]:
-        """The columns of the examples at each point."""
-        rows = cell.inputs.rows["evaluate"]
-        right = rows["target" if settings.kind == "regress" else "answer"]
-        gold = [None if each is None else float(each) for each in right]
-        shared = {"id": rows["id"], "cluster": rows["cluster"], "gold": gold}
-        return [
-            shared | {"prediction": given.tolist(), "correct": _correct(settings, gold, given), "loss": loss.tolist()}
-            for given, loss in zip(self.prediction, self.loss, strict=True)
-        ]
-
-
-def _correct(settings: CellSettings, gold: list, given: np.ndarray) -> list[bool | None]:
-    if settings.kind in ("regress", "likelihood"):
-        return [None] * len(gold)
-    return (given == np.array(gold)).tolist()
 
 
 def _weights(settings: CellSettings, device: str, bar: Callable) -> tuple[Mapping[str, Tensor], str]:

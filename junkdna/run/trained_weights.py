@@ -7,8 +7,8 @@ removes the folder. The whole of it may be deleted whenever no job is running: t
 """
 
 import logging
-import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,17 @@ def folder_of(settings: CellSettings) -> Path:
 def want(cells: Iterable[CellSettings], by: str) -> None:
     """Keep the weights of some cells until `release` is called for the connection `by` (its settings' fingerprint)."""
     for settings in cells:
-        folder = folder_of(settings)
+        _mark(folder_of(settings), by)
+
+
+def _mark(folder: Path, by: str) -> None:
+    while True:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{by}.wanted").touch()
+        try:
+            (folder / f"{by}.wanted").touch()
+        except FileNotFoundError:  # another job removed the folder in between
+            continue
+        return
 
 
 def release(cells: Iterable[CellSettings], by: str) -> None:
@@ -58,7 +66,11 @@ def remove_unwanted() -> None:
 
 def _remove_unwanted(folder: Path) -> None:
     if not any(folder.glob("*.wanted")):
-        shutil.rmtree(folder, ignore_errors=True)
+        for file in folder.glob("*"):
+            if file.suffix != ".wanted":
+                file.unlink(missing_ok=True)
+        with suppress(OSError):  # another job wants the weights again: its mark stays, and it trains them
+            folder.rmdir()
 
 
 def keep_if_wanted(settings: CellSettings, model: "nn.Module") -> None:

@@ -227,7 +227,7 @@ def _check_asked(place: str, task: Task, model: str, exp: Experiment, resolved: 
         return
     _check_trained(where, task, kind, exp, resolved)
     if exp.connectivity and task.kind in WITHOUT_LOSS:
-        raise UserError(f"{where}: connectivity needs a loss on the evaluated examples, which generated text has not.")
+        raise UserError(f"{where}: connectivity needs a loss of every example, which generated text does not have.")
     if resolved.study.models[model].dtype != "float32":
         raise UserError(
             f"{where}: models.{model}.dtype is {resolved.study.models[model].dtype}, but transfer "

@@ -96,7 +96,7 @@ def _controls(cells: Iterable[Cell], points: int) -> Iterator[Connection]:
 def connect_settings(connection: Connection, resolved: Resolved) -> ConnectSettings:
     """Everything that the scores of a connection depend on."""
     start, end = (cell_settings(cell, resolved) for cell in connection.cells)
-    code = code_fingerprint("junkdna.run.connect", "junkdna.evaluate.example_losses")
+    code = code_fingerprint("junkdna.run.line_points", "junkdna.evaluate.example_losses")
     return ConnectSettings(SETTINGS_VERSION, connection.points, start, end, code)
 
 

@@ -42,8 +42,12 @@ def test_a_mean_of_the_ends_is_another_measure():
     assert barrier(straight, ALPHA) == 0.0
 
 
-def test_an_undefined_point_is_no_barrier():
-    assert barrier(np.array([1.0, np.nan, 2.0, np.nan, 1.0]), ALPHA) == 1.0
+@pytest.mark.parametrize("at", range(5))
+def test_a_curve_with_an_undefined_point_has_no_barrier(at):
+    """The highest point may be the undefined one."""
+    curve = np.array([1.0, 1.5, 2.0, 1.5, 1.0])
+    curve[at] = np.nan
+    assert barrier(curve, ALPHA) is None
 
 
 def plant(line: Connection, resolved: Resolved, loss_pn: np.ndarray, right_pn: np.ndarray) -> None:

@@ -114,10 +114,10 @@ def test_the_order_of_the_examples_does_not_matter(first, tmp_path, compare):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"gold": 2}, "other right answers to 120 of 120 examples"),
-        ({"facts": {"chance": 0.5}}, "other numbers of options: chance 0.25 against 0.5"),
+        ({"gold": 2}, "different right answers to 120 of 120 examples"),
+        ({"facts": {"chance": 0.5}}, "different numbers of options: chance 0.25 against 0.5"),
         ({"facts": {"metric": "matthews"}}, "other metric: accuracy against matthews"),
-        ({"facts": {"n_train": 64}}, "trained on other numbers of rows: 0 against 64"),
+        ({"facts": {"n_train": 64}}, "trained on different numbers of rows: 0 against 64"),
     ],
 )
 def test_other_questions_and_measures_are_left_out(first, tmp_path, compare, changes, reason):

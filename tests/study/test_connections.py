@@ -91,4 +91,4 @@ def test_generated_text_has_no_loss(world, settings_study: dict) -> None:
     of = {"title": "x", "models": ["llm"], "tasks": ["named"], "transfer": ["dense", "sparse"], "connectivity": {},
           "compressions": [{"method": "magnitude", "sparsity": 0.5}]}  # fmt: skip
     text = error_of(changed(settings_study, "experiments", {"x": of}))
-    assert "connectivity needs a loss on the evaluated examples, which generated text has not" in text
+    assert "connectivity needs a loss of every example, which generated text does not have" in text

@@ -21,9 +21,9 @@ FIGURE = Figure(
     caption="Models whose weights lie on the straight line from dense transfer (a = 0) to sparse transfer of the same "
     "seed (a = 1): metric at the left, mean loss on the evaluated examples at the right, one row per condition. Color "
     "shows the level. Dotted: the control, a line between two seeds of dense transfer. Dashed: the curve of the paper, "
-    "where it has one of the same model, task and level. Bands are 95 % intervals; small dots are single lines. The "
-    "barrier is the largest excess over the straight line between the two ends; numbers at curves are barriers whose "
-    "interval is above 0. Hollow markers: the model gives one answer to all examples.",
+    "where it has one of the same model, task and level. Bands are 95 % intervals, which two lines do not have; small "
+    "dots are single lines. The barrier is the largest excess over the straight line between the two ends; numbers at "
+    "curves are barriers whose interval is above 0. Hollow markers: the model gives one answer to all examples.",
     order=5.2,
     modes="tuned",
     connected=True,
@@ -214,7 +214,8 @@ def _caption(rows: pl.DataFrame) -> str:
         f"n = {text.span(rows['n_examples'])} examples; lines per level: {text.span(lines)}"
         + (f"; lines of the control: {text.span(control)}." if len(control) else "; no control (one seed)."),
         f"{rows['alpha'].n_unique()} models on each line.",
-        f"Bands: {INTERVAL} over lines and examples, over examples only for a single line.",
+        f"Bands: {INTERVAL} over lines and examples, over examples only for a single line; none, and no number at the "
+        "curve, for two lines.",
     ]
     return " ".join([*facts, *curves.series_remarks(series.present(joined)), *_barriers(rows)])
 

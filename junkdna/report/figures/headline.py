@@ -186,7 +186,7 @@ def _above(rows: pl.DataFrame, named: Conditions) -> tuple[tuple[float, str], ..
 def _names(panel: Panel, points: Sequence[Mark], rules: dict[str, float]) -> list[Mark]:
     """The level of each color, left of the first condition that has it, moved apart."""
     first: dict[str, Mark] = {}
-    for point in sorted(points, key=lambda mark: mark.x):
+    for point in sorted((mark for mark in points if mark.y is not None), key=lambda mark: mark.x):
         first.setdefault(point.color, point)
     bottom, top = panel.y.limits
     step = LABEL_IN / HEIGHT_IN * abs(bottom - top)

@@ -46,6 +46,8 @@ def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
     for column, values in options.items():
         if column not in table.columns:
             raise unknown_name("column", column, table.columns)
+        if table.schema[column].is_nested():
+            raise UserError(f"{column} is a list in every row, so it cannot choose rows.")
         table = table.filter(pl.col(column).cast(pl.String).is_in(values))
     return table
 

@@ -193,6 +193,16 @@ def test_the_other_views_hold_the_tables_numbers_with_the_rules_of_each_conditio
     assert not outside(render.draw(drawing))
 
 
+def test_a_condition_without_a_percentage_has_no_name_and_no_error():
+    """As bits per byte of likelihoods have none."""
+    conditions = [Condition(name, "", name.upper(), 0.25, 0.8, 0.5, levels=(0.3, 0.6)) for name in "ab"]
+    table = drops_table(conditions)
+    lacking = pl.when(pl.col("task") == "b").then(None).otherwise(pl.col("relative_score"))
+    drawing = headline.marks(table.with_columns(relative_score=lacking), "percent")
+    assert len([*of_kind(drawing, 0, "label")]) == 2
+    assert headline.marks(table.with_columns(relative_score=pl.lit(None, pl.Float64)), "percent")
+
+
 def test_every_view_says_if_there_is_nothing_to_show(drops):
     empty = drops.filter(pl.col("method") != "magnitude")
     for view in headline.FIGURE.views:
