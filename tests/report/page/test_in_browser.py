@@ -250,7 +250,7 @@ def test_without_script_everything_is_there(opened):
     page = opened(1280, java_script_enabled=False)
     assert page.locator("#all tbody tr").count() > 50
     assert page.locator("#cards .card").count() > 0
-    assert page.locator("#figure-headline svg.wide").is_visible()
+    assert page.locator("#figure-headline svg.wide").first.is_visible()
     assert page.locator(".needjs:visible").count() == 0
 
 
@@ -258,7 +258,7 @@ def test_print_shows_figures_and_no_controls(opened, tmp_path):
     page = opened(1280)
     page.emulate_media(media="print")
     assert page.locator(".ctl:visible").count() == 0
-    assert page.locator("#figure-headline svg.wide").is_visible()
+    assert page.locator("#figure-headline svg.wide").first.is_visible()
     page.pdf(path=tmp_path / "page.pdf", format="A4")
     assert (tmp_path / "page.pdf").stat().st_size > 50_000
 
