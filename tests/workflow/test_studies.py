@@ -127,4 +127,7 @@ def test_the_lab_study_trains_ten_tasks_for_about_500_steps_in_full_stacks() -> 
         assert (protocol.precision, protocol.prune_head) == ("bfloat16", False)
     assert {*Counter(map(stack_of, trained)).values()} == {37}
     places = {name: resolved.study.protocols[name].stack for name in ("minilm", "mpnet")}
-    assert {name: -(-37 // size) * size for name, size in places.items()} == {"minilm": 38, "mpnet": 40}
+    assert {name: -(-37 // size) * size for name, size in places.items()} == {"minilm": 40, "mpnet": 40}
+    longer = [c for c in all_cells(resolved) if c.protocol.endswith(("-x3", "-x10"))]
+    assert {*Counter(map(stack_of, longer)).values()} == {7}
+    assert {-(-7 // size) * size for size in places.values()} == {8}
