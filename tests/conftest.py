@@ -10,6 +10,7 @@ import pytest
 import toy
 import wheels
 from hypothesis import settings
+from in_browser import browser, opened  # noqa: F401  fixtures
 
 settings.register_profile("any machine", deadline=None)  # a busy machine is no wrong answer
 settings.load_profile("any machine")

@@ -88,7 +88,7 @@ SETTINGS = Table(
     (
         Column("setting", TEXT, "", "Key of the study (`study.…`), or entry of the footers of the cells."),
         Column("a", TEXT, "", "Value in A; of several the most frequent one."),
-        Column("b", TEXT, "", "Value in B, beside that of A."),
+        Column("b", TEXT, "", "Value in B; of several the most frequent one."),
         Column(
             "pairs", COUNT, "pairs of cells", "Matched pairs of cells that differ in it; 0 for keys of the studies."
         ),

@@ -3,7 +3,6 @@
 Skipped without chromium or without the Python package playwright (extra `dev`).
 """
 
-import shutil
 from pathlib import Path
 
 import polars as pl
@@ -12,19 +11,7 @@ from study_folders import FOOTER, STUDY, chance_of, write_study
 
 from junkdna.cli.compare import Options, compare
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("no chromium (Debian: apt-get install chromium)", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright (extra dev)")
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +28,6 @@ def file(tmp_path_factory) -> Path:
         studies = Path("results/studies")
         list(compare(studies / "one", studies / "with_a_longer_name", Options(out=Path("out"))))
     return root / "out/report.html"
-
-
-@pytest.fixture
-def opened(browser, file):
-    """A function that opens the page at a width, and fails at the end if it logged or loaded anything."""
-    problems, contexts = [], []
-
-    def open_at(width: int, **options):
-        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
-        page.goto(file.as_uri())
-        return page
-
-    yield open_at
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])

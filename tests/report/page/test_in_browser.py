@@ -3,8 +3,6 @@
 Skipped without chromium or without the Python package playwright (extra `dev`).
 """
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -14,22 +12,10 @@ from page_tables import claims_table, write_cells, write_inputs
 
 from junkdna.report.page.write import write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("no chromium (Debian: apt-get install chromium)", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright (extra dev)")
 pytestmark = pytest.mark.long
 WIDTHS = (390, 768, 1280)
 RIGHT = {"dense": [1, 1, 1, 0, 0, 1] * 20}
 RIGHT |= {f"magnitude-0.{level}": [level < 3, level < 5, 1, level > 6, 0, level != 9] * 20 for level in range(1, 10)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -52,33 +38,6 @@ def file(tmp_path_factory) -> Path:
         write_cells(cells.filter(pl.col("model") == "SmolLM2-135M"), RIGHT)
         write_report(tables, checked, folder / "report.html")
     return folder / "report.html"
-
-
-@pytest.fixture
-def opened(browser, file) -> Iterator:
-    """A function that opens the page at a width, and fails at the end if it logged or loaded anything."""
-    problems: list[str] = []
-    contexts = []
-
-    def open_at(width: int, **options) -> object:
-        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                problems.append(request.url) if request.url[:5] not in ("file:", "data:", "blob:") else None
-            ),
-        )
-        page.goto(file.as_uri())
-        return page
-
-    yield open_at
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
