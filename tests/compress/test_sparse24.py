@@ -44,6 +44,23 @@ def test_it_is_what_the_tensor_of_the_kernels_is_made_of():
     assert torch.equal(sparse_semi_structured_to_dense_cutlass(tensor.packed, tensor.meta), dense)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_gpu_multiplies_with_the_packed_tensors(dtype):
+    dense = pruned(64, 128, dtype).cuda()
+    packed = pack_2_of_4("w", dense, dtype)
+    inputs = torch.randn(32, 128, generator=torch.Generator().manual_seed(1)).to("cuda", dtype)
+    exact = inputs.double() @ dense.double().T
+
+    def error(meta: torch.Tensor) -> float:
+        weight = SparseSemiStructuredTensorCUTLASS(dense.shape, packed["w.values"], meta, None, None, None)
+        return float((torch.nn.functional.linear(inputs, weight).double() - exact).abs().max())
+
+    assert error(packed["w.meta"]) < 0.01 * float(exact.abs().max())
+    assert error(packed["w.meta"].flip(0)) > 0.1 * float(exact.abs().max()), "the positions of the values count"
+
+
 def test_float32_values_are_rounded():
     dense = pruned(32, 64, torch.float32)
     packed = pack_2_of_4("w", dense, torch.bfloat16)
