@@ -124,3 +124,20 @@ def test_a_gpu_that_is_full_while_a_companion_is_compressed_is_no_fault_of_that_
         run(next(cell for cell in stacks[0] if cell.transfer == "dense"), resolved)
     assert not batched()
     assert not [*paths.BATCHES.glob("*.alone")]
+
+
+def gpu_is_full(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    ("place", "stage"),
+    [("junkdna.run.cell._load", "loading the model"),
+     ("junkdna.train.stackable.vmap", "trying out whether its cells can be stacked"),
+     ("junkdna.run.cell._repeatable_attention", "scoring")],
+)  # fmt: skip
+def test_a_gpu_that_is_full_outside_of_the_training_is_explained_too(resolved, stacks, monkeypatch, place, stage):
+    monkeypatch.setattr(place, gpu_is_full)
+    with pytest.raises(UserError, match=f"ran out of the memory of the GPU while {stage} .CUDA out of memory"):
+        run(stacks[0][0], resolved)
+    assert not batched()
