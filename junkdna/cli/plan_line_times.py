@@ -35,8 +35,8 @@ def _text(on: str, found: LineTimes, rough: str) -> Iterator[str]:
         lines = f"{_count(len(found.lines), 'line')} between trained cells, {models} models to score"
         yield f"time    {rough or 'about '}{amount(on, found.total_s)} for {lines}"
     if found.again:
-        again = f"{_count(len(found.again), 'finished cell')} again whose weights are not kept"
-        yield f"        {amount(on, found.again_s)} of it to train {again}"
+        again = f"{_count(len(found.again), 'finished cell')} again, whose weights are not kept"
+        yield f"        of it {amount(on, found.again_s)} to train {again}"
     if found.unknown:
         yield f"time    unknown for {_count(len(found.unknown), 'line')} between trained cells on a {on.upper()}"
 

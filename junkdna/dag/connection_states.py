@@ -34,7 +34,8 @@ def plan_line(resolved: Resolved) -> Iterator[str]:
         left = connections_left(resolved)
         stale = sum(Path(each.path).exists() for each in left)
         replaced = f" ({stale} of them have a file of other settings, code or cells than now)" if stale else ""
-        yield f"lines   {len(every)} lines between trained cells, {len(left)} to score{replaced}"
+        lines = "line" if len(every) == 1 else "lines"
+        yield f"lines   {len(every)} {lines} between trained cells, {len(left)} to score{replaced}"
 
 
 def outputs_of(workflow: "Workflow") -> set[str]:

@@ -123,7 +123,7 @@ def test_the_plan_states_the_time_of_the_lines(
 ) -> None:
     text = "\n".join(plan(resolved)[0])
     assert "s of a CPU core for 3 lines between trained cells, 63 models to score" in text
-    assert "of it to train 4 finished cells again whose weights are not kept" in text
+    assert " to train 4 finished cells again, whose weights are not kept" in text
     assert "rough: 1 s of a GPU for 3 lines between trained cells, 63 models to score" in text
     assert "NOTE" not in text
     monkeypatch.setenv(gpus.FAKE, "0")
