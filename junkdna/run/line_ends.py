@@ -1,9 +1,9 @@
 """The ends of a line: the files of its two cells, their weights, and whether these give the scores in the files.
 
 Weights that a cell kept (`trained_weights`) are used as they are. Where there are none, the engine that the cell's
-footer names trains the cell again, the plain loop or a stack of the same size, because each engine draws its dropout in
-its own way. A GPU and a CPU draw it differently as well, so the training is repeated only on the kind of processor that
-did it; elsewhere it is an error. Companions change no number of a stack (`train.stack`), so the cell's copies fill it.
+footer names trains the cell again, the plain loop or a stack of the same size, because each engine rounds in its own
+way and, on a GPU, draws other dropout. So do a GPU and a CPU: the training is repeated only on the kind of processor
+that did it; elsewhere it is an error. Companions change no number of a stack (`train.stack`), so the cell's copies fill it.
 """
 
 import logging
@@ -54,6 +54,11 @@ class StoredCell:
         return self.engine["engine"] == "stack"
 
     @property
+    def trainer(self) -> str:
+        """The engine in words."""
+        return f"a stack of {self.engine['size']}" if self.is_of_stack else "the plain loop"
+
+    @property
     def on_cpu(self) -> bool:
         """Whether it was trained on a CPU (`run.cell.processor`)."""
         return self.footer["device"].startswith("cpu")
@@ -73,13 +78,12 @@ def check_repeatable(cell: StoredCell, device: str) -> None:
     """Raises UserError if the cell has to be trained again, and not on the kind of processor that trained it."""
     if cell.on_cpu == (device == "cpu") or trained_weights.are_kept(cell.settings):
         return
-    by = f"a stack of {cell.engine['size']}" if cell.is_of_stack else "the plain loop"
     here = "this job has no GPU" if device == "cpu" else "this job runs on a GPU"
     fix = "Run it on a GPU" if device == "cpu" else "Run it without one (`--resources gpu=0`)"
     raise UserError(
-        f"the weights of {cell.path} are not kept, and {here}. {cell.footer['device']} trained it, by {by}, and a CPU "
-        f"and a GPU draw other dropout, so training it again here would give another model. {fix}, or delete the file "
-        "and rerun Snakemake: the cell then runs again here and keeps its weights."
+        f"the weights of {cell.path} are not kept, and {here}. {cell.footer['device']} trained it, by {cell.trainer}, "
+        f"and a CPU and a GPU draw other dropout, so training it again here would give another model. {fix}, or delete "
+        "the file and rerun Snakemake: the cell then runs again here and keeps its weights."
     )
 
 
@@ -105,7 +109,7 @@ def weights_of(cell: StoredCell, device: str, bar: Callable) -> tuple[Mapping[st
 def _train_again(cell: StoredCell, device: str, bar: Callable) -> None:
     """Train a cell, which keeps its weights, by the engine that trained it; its file stays as it is."""
     settings, engine = cell.settings, cell.engine
-    log.info("%s: no weights are kept; it is trained again by the engine of its file: %s", settings.cell, engine)
+    log.info("%s: no weights are kept; it is trained again by %s, as its file says", settings.cell, cell.trainer)
     if not cell.is_of_stack:
         with kept(settings.cell, bar) as loop:
             run_cell(settings, device, loop, engine.get("why", ""))

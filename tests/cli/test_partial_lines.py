@@ -10,6 +10,8 @@ import toy_connections
 
 from junkdna.analysis import study_tables
 from junkdna.cli import partial
+from junkdna.dag.gaps import missing
+from junkdna.dag.line_gaps import unusable_lines
 from junkdna.dag.state import log_path
 from junkdna.report.plotting import layout
 from junkdna.study.connections import all_connections
@@ -83,8 +85,8 @@ def test_stale_and_broken_lines_and_those_of_missing_cells(resolved: Resolved) -
     shutil.copy(control.path, second.path)
     Path(control.path).unlink()
     Path(control.end.path).unlink()
-    list(partial.partial(resolved))
-    lines = {path: (state, reason) for path, state, _, reason in missing_rows() if "connectivity" in path}
+    gaps = missing(resolved, {control.end.path: "missing"}, [], unusable_lines(resolved))
+    lines = {gap.connection.path: (gap.state, gap.reason) for gap in gaps.lines}
     assert lines[first.path] == ("broken", "its file is corrupt; delete it and rerun")
     assert lines[second.path][0] == "stale"
     assert lines[control.path] == ("missing", f"not started: its cell is missing: {control.end.path}")
@@ -102,5 +104,6 @@ def test_a_line_that_is_replaced_meanwhile_is_read_again(resolved: Resolved, mon
         return real(*arguments, **more)
 
     monkeypatch.setattr(study_tables, "study_tables", replaced_and_compared)
-    list(partial.partial(resolved))
+    joined = partial._join(resolved)
     assert len(calls) == 2
+    assert joined.lines == {first: "missing"}

@@ -25,7 +25,7 @@ FACTS = {"device": GPU, "versions": {"torch": "2.13.0"}, "torch_threads": 1}
 @pytest.fixture(scope="module")
 def stacked_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy world with two cells of a line, which trained in a stack of `stack_run.SIZE` on the CPU and kept their
-    weights. The model has dropout, so that no other engine gives these weights."""
+    weights."""
     folder = tmp_path_factory.mktemp("ends") / "world"
     shutil.copytree(toy_world_once, folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +79,7 @@ def test_a_cell_of_a_stack_is_trained_again_as_a_stack_filled_with_its_copies(
     trained_weights.want([cell.settings], "a line")
     weights_of(plain, "cpu", iter)
     assert len(asked) == 1
-    assert bytes_of(cell) != expected, "the engines draw other dropout: only the right one repeats a training"
+    assert bytes_of(cell) != expected, "only the engine of the file gives the same bits"
 
 
 def test_the_file_of_a_line_names_the_engines_of_both_ends(resolved: Resolved, line: Connection) -> None:

@@ -24,8 +24,7 @@ pytestmark = pytest.mark.long
 
 
 def write_study(**protocol: object) -> None:
-    """The study of lines, whose protocol has a stack and more. Its model has dropout, which each engine draws in its
-    own way."""
+    """The study of lines, whose protocol has a stack and more."""
     study = toy_connections.STUDY
     own = {**study["protocols"]["default"], "stack": stack_run.SIZE, **protocol}
     toy.write_yaml(Path("config.yaml"), {**study, "protocols": {"default": own}})
