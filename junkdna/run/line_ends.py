@@ -3,7 +3,8 @@
 Weights that a cell kept (`trained_weights`) are used as they are. Where there are none, the engine that the cell's
 footer names trains the cell again, the plain loop or a stack of the same size, because each engine rounds in its own
 way and, on a GPU, draws other dropout. So do a GPU and a CPU: the training is repeated only on the kind of processor
-that did it; elsewhere it is an error. Companions change no number of a stack (`train.stack`), so the cell's copies fill it.
+that did it; elsewhere it is an error. Companions change no number of a stack (`train.stack`), so copies of the cell
+fill it.
 """
 
 import logging
