@@ -116,7 +116,8 @@ def _limits(drawn: Sequence[Mark], groups: Sequence[tuple[str, pl.DataFrame]]) -
 def _panel(name: str, rows: pl.DataFrame, limits: tuple[float, float], several: bool, last: bool) -> Panel:
     names = []
     for y, row in _numbered(rows):
-        where = f"{row['experiment']}: " if row["experiment"] else ""
+        where = text.spaced(row["experiment"])
+        where = "" if row["unit"].startswith(where) else f"{where}: "  # "context: context of sciq" says it twice
         words = where + row["unit"] + (f", {row['model']}" if several else "")
         names.append((y, _broken(words)))
     lines = sum(max(label.count("\n") + 1, 1) for _, label in names)

@@ -118,12 +118,12 @@ def _names_above(names: Sequence[tuple[float, float, int, str]], place: Place) -
     if not names:
         return ""
     heights = _row_heights(names)
-    parts = []
+    guides, texts = [], []
     for at, middle, row, text in names:
         bottom = place.y.end - 6 - sum(heights[:row])
-        parts.append(f'<line class="guide" x1="{at:g}" x2="{at:g}" y1="{bottom + 2:g}" y2="{place.y.start:g}"/>')
-        parts.append(_lines(text, middle, bottom - 3, "middle", "halo", bold=True))
-    return "".join(parts)
+        guides.append(f'<line class="guide" x1="{at:g}" x2="{at:g}" y1="{bottom + 2:g}" y2="{place.y.start:g}"/>')
+        texts.append(_lines(text, middle, bottom - 3, "middle", "halo", bold=True))
+    return "".join([*guides, *texts])  # a line of one name must not cross the text of another
 
 
 def _lines(text: str, x: float, bottom: float, anchor: str, cls: str, bold: bool = False) -> str:

@@ -225,7 +225,7 @@ def test_without_any_claim_or_behavior_the_page_stands(tmp_path):
     page = write(tmp_path, [small(methods=(), levels=())])
     assert page.open == []
     assert "scored without compression" in page.text
-    assert "To decide: no experiment of the study tests it." in page.text
+    assert "No experiment of the study tests it." in page.text
     assert "No compressed cell of this study has answers that are right or wrong." in page.text
 
 

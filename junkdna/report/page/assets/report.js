@@ -26,7 +26,7 @@ const S = {order: T.rows.map((_, i) => i), kept: [], page: 0, col: -1, up: true}
 const line = i => {
   const row = T.rows[i], tr = el('tr', {id: row[0]});
   T.columns.forEach((c, k) => {
-    const [v, iv] = shown(row, c), cell = el(k ? 'td' : 'th', k ? {className: c.d === null ? 'tx' : ''} : {scope: 'row'}, v);
+    const [v, iv] = shown(row, c), cell = el(k ? 'td' : 'th', k ? {className: c.c} : {scope: 'row'}, v);
     if (!k) cell.append(' ', el('a', {className: 'self', href: '#' + row[0], textContent: '#', 'aria-label': '# link to this row'}));
     if (iv) cell.append(' ', el('span', {className: 'iv', textContent: iv}));
     tr.append(cell);
@@ -77,6 +77,8 @@ function toRow() {
   S.page = Math.floor(S.kept.indexOf(i) / PAGE); draw(); const tr = document.getElementById(T.rows[i][0]); $$('tr.here', table).forEach(t => t.classList.remove('here')); tr.classList.add('here'); tr.scrollIntoView({block: 'center'});
 }
 addEventListener('hashchange', toRow);
+const fits = new ResizeObserver(() => { const box = table.parentElement; $('#hint').hidden = box.scrollWidth <= box.clientWidth; });
+fits.observe(table); fits.observe(table.parentElement);
 S.kept = [...S.order];
 if (T.rows.length <= body.rows.length) count.textContent = `${T.rows.length} of ${T.rows.length} rows`; else draw();
 if (location.hash.startsWith('#row-')) toRow();
