@@ -221,6 +221,7 @@ def _remarks(drops: pl.DataFrame, rows: pl.DataFrame, hidden: pl.DataFrame, name
     mixed = tuned and set(rows["transfer"]) == {"none"}
     remarks = ["Not shown: fine-tuned models (see the transfer modes)."] if mixed else []
     remarks += ["Fine-tuned with a fixed mask (sparse)."] if set(rows["transfer"]) == {"sparse"} else []
-    remarks += ["Levels of a condition have the same difficulty (thin line) and are drawn side by side."]
+    several = ["Levels of a condition have the same difficulty (thin line) and are drawn side by side."]
+    remarks += several if len(rows) else []
     hint = f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."
     return [*remarks, *([hint] if labels else [])]

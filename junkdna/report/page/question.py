@@ -58,7 +58,8 @@ def done(inputs: Inputs) -> str:
     where = f"{conds} of {tasks}" if conditions(inputs) > 1 else f"{inputs.drops['label'][0]}"
     n = span(list(inputs.drops["n_examples"]))
     be = "was" if len(models) == 1 else "were"
-    return f"{capitalized(_models(inputs, models))} {be} {how} and tested on {where}, with {n} examples each."
+    each = " each" if conditions(inputs) > 1 else ""
+    return f"{capitalized(_models(inputs, models))} {be} {how} and tested on {where}, with {n} examples{each}."
 
 
 def _models(inputs: Inputs, models: list[str]) -> str:

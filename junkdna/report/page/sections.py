@@ -78,7 +78,7 @@ def _finding(rows: pl.DataFrame) -> str:
 
     compressed = rows.filter((pl.col("method") != "dense") & pl.col("retention").is_not_null())
     if compressed.is_empty():
-        return "No compressed cell of it has a share of skill lost."
+        return NOTHING_LOST if (rows["method"] != "dense").any() else "Nothing of it is compressed."
     telling = _telling(compressed)
     if telling.height == 1:
         row = telling.row(0, named=True)
@@ -93,6 +93,9 @@ def _finding(rows: pl.DataFrame) -> str:
         return f"{start} {_loss(least)} of its skill and {condition(most, several)} {_loss(most)}."
     least_of = f"the least of {count(ordered.height, 'condition')}"
     return f"{start} {_loss(least)} of its skill, {least_of}, and {condition(most, several)} the most, {_loss(most)}."
+
+
+NOTHING_LOST = "A share of skill lost is undefined: the dense model is nowhere above its baseline."
 
 
 def _telling(rows: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from junkdna.report.page.words import capitalized, count, interval, listed, numb
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
+NO_TEST = "no test"  # in place of the unit of a claim that nothing tests
 SHOWN = 3  # most tests of a claim on the first screen
 RETENTION = ("irreversible",)  # claims whose effect is a retention: the page shows the loss
 FROM_ZERO = ("not_in_quantization",)  # claims whose effect supports from 0 on instead of from the margin
@@ -176,13 +177,13 @@ def _versus(unit: str) -> str:
 
 def _none(axis: Axis) -> Test:
     row = {"verdict": "untestable", "q": None, "p": None, "primary": True, "reason": "", "model": "", "unit": ""}
-    return Test(row, "no test", None, track(None, 0, axis), "n = 0")
+    return Test(row, NO_TEST, None, track(None, 0, axis), "n = 0")
 
 
 def _test(row: dict, inputs: Inputs, axis: Axis, several: bool) -> Test:
     effect = turned(row, row["claim"] in RETENTION)
     bound = 0.0 if row["claim"] in FROM_ZERO else row["margin"]
-    unit = row["unit"]
+    unit = row["unit"] or NO_TEST
     for task in sorted({row["task"] for row in inputs.drops.select("task").unique().iter_rows(named=True)}):
         unit = unit.replace(f" of {task}", f" of {inputs.task_title(task)}")
     unit += f" ({row['model']})" if several and row["model"] and row["model"] not in unit else ""
@@ -190,7 +191,7 @@ def _test(row: dict, inputs: Inputs, axis: Axis, several: bool) -> Test:
 
 
 def _n(row: dict) -> str:
-    if row["unit"].startswith("across") or row["estimate"] is None:
+    if row["n_tasks"] and (row["unit"].startswith("across") or row["estimate"] is None):
         return f"{row['n_tasks']} tasks" if row["n_tasks"] != 1 else f"n = {row['n_examples']:,}"
     seeds = f" × {row['n_seeds']} seeds" if row["n_seeds"] > 1 else ""
     return f"n = {row['n_examples']:,}{seeds}"

@@ -41,7 +41,11 @@ def drawing(drops: pl.DataFrame, experiment: str, amount: Amount, view: str) -> 
     marks += _ghosts(groups, view, amount, several)
     levels = series.level_keys(set(rows["compression"]) - {"dense"}) if amount.falling else []  # else x says it
     keys = (levels, [*_series_keys(several, rows, amount), *other_keys(rows)])
-    ghost = [f"Dotted: {GHOST} ({named.of[next(iter(groups))[1]]})."] if any(m.series == GHOST for m in marks) else []
+    ghost = (
+        [f"Dotted: {GHOST} ({named.of[next(iter(groups))[1]]})."]
+        if any(m.series == GHOST and m.y is not None for m in marks)
+        else []
+    )
     caption = [text.facts(rows, "Bars"), *series_remarks(several), *ghost, *amount.explanation, *remarks]
     return Drawing(
         title=f"{views.VIEWS[view].title} against {amount.title}: {text.spaced(experiment)}",
