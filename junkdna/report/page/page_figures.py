@@ -33,11 +33,13 @@ READ_ALOUD = 12  # most points that the text of a panel lists
 
 @dataclass(frozen=True)
 class PagePanel:
-    """A panel: its title, its drawings for the widths it has, and names that only numbers stand for in the last."""
+    """A panel: its title, its drawings for the widths it has, names that only numbers stand for in the last, and
+    whether this is so only on a phone."""
 
     title: str
     svgs: list[str]
     listed: list[str]
+    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,9 @@ def _with_rows(panels: Sequence[Panel]) -> list[Panel]:
 def _panel(panel: Panel, marks: Sequence[Mark], drawing: Drawing, columns: int) -> PagePanel:
     text = f'role="img" aria-label="{escape(_read_aloud(panel, marks, drawing))}"'
     widths = {"": SEVERAL[columns]} if columns in SEVERAL else {" wide": WIDE, " narrow": NARROW}
-    listed: list[str] = []
-    svgs = []
-    for cls, wide in widths.items():
-        svg, listed = panel_svg(panel, marks, wide, f'class="fig{cls}" {text}')
-        svgs.append(svg)
-    return PagePanel(panel.title, svgs, listed)
+    drawn = [panel_svg(panel, marks, wide, f'class="fig{cls}" {text}') for cls, wide in widths.items()]
+    listed = drawn[-1][1]
+    return PagePanel(panel.title, [svg for svg, _ in drawn], listed, narrow=bool(listed) and not drawn[0][1])
 
 
 def _read_aloud(panel: Panel, marks: Sequence[Mark], drawing: Drawing) -> str:

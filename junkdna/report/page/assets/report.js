@@ -168,7 +168,7 @@ figures.forEach(f => {
 function hideTip() { tip.hidden = true; on?.classList.remove('on'); on = null; }
 function showTip(e, speak) {
   if (on === e && !speak) return; hideTip(); on = e; e.classList.add('on');
-  const [head, ...rest] = e._tip.split(/: (.*)/s).filter(Boolean); tip.replaceChildren(el('b', {textContent: head}));
+  const [head, ...rest] = e._tip.replace(/ %/g, '\u00a0%').replace(/n = /g, 'n\u00a0=\u00a0').split(/: (.*)/s).filter(Boolean); tip.replaceChildren(el('b', {textContent: head}));
   if (rest.length) tip.append(el('div', {textContent: rest.join(': ')})); tip.hidden = false;
   const b = $('.m', e).getBoundingClientRect(), t = tip.getBoundingClientRect(), w = document.documentElement.clientWidth;
   let x = b.right + 10, y = b.top - t.height / 2; if (x + t.width > w - 6) x = b.left - t.width - 10; if (x < 6) { x = Math.max(6, Math.min(w - t.width - 6, b.left - t.width / 2)); y = b.top - t.height - 10; }
