@@ -43,7 +43,7 @@ def scale(row: dict) -> str:
     if not words.startswith(IN_D):
         return ""
     start = "in d′ the order is reversed" if row["scale_free"] == "reversed" else "in d′"
-    return f"{start}: {_plain(words.removeprefix(IN_D), [])}"
+    return f"{start}: {plain(words.removeprefix(IN_D), [])}"
 
 
 def levels(tags: Sequence[str]) -> str:
@@ -70,10 +70,10 @@ def _details(row: dict) -> list[str]:
     if "nan" in row["details"]:
         return []
     parts = [part for part in row["details"].split("; ") if part and not part.startswith(IN_D)]
-    return [scale(row), *(_plain(part, row["levels"].split()) for part in parts)]
+    return [scale(row), *(plain(part, row["levels"].split()) for part in parts)]
 
 
-def _plain(text: str, tags: Sequence[str]) -> str:
+def plain(text: str, tags: Sequence[str]) -> str:
     """A text with the `tags` of compressions in words, true minus signs and two decimals."""
     for tag in sorted(tags, key=len, reverse=True):
         text = re.sub(rf"(?<![\w-]){re.escape(tag)}(?![\w.-])", series.compression_label(tag), text)
