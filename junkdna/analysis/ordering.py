@@ -17,6 +17,11 @@ class Ladder:
     unit: str
     curves: tuple[Curve, ...]
 
+    def among(self, others: Sequence[Curve]) -> "Ladder":
+        """The same conditions among other curves, which have each of them once."""
+        by_condition = {curve.condition: curve for curve in others}
+        return replace(self, curves=tuple(by_condition[curve.condition] for curve in self.curves))
+
 
 def ladders(evidence: Evidence) -> Iterator[Ladder]:
     """Every ladder of pruning curves of an experiment, with at least two conditions.
@@ -79,13 +84,22 @@ def paired_ladders(
     """Two ladders over the same conditions, model, transfer mode and protocol: one of a series that `first` accepts and
     one of a series that `second` accepts."""
     for bins, order in ((False, knob_ladders), (True, _bin_ladders)):
-        kept = [curve for curve in evidence.curves if curve.transfer in PRUNED_MODES]
-        series = list(grouped(curve for curve in kept if bool(curve.condition.bin) == bins).values())
-        for one, other in product(series, series):
-            if first(one[0]) and second(other[0]) and _same_training(one[0], other[0]):
-                by_condition = {curve.condition: curve for curve in other}
-                for ladder in order([curve for curve in one if curve.condition in by_condition]):
-                    yield ladder, Ladder(ladder.unit, tuple(by_condition[curve.condition] for curve in ladder.curves))
+        for one, other in paired_series(evidence, first, second, bins):
+            for ladder in order(one):
+                yield ladder, ladder.among(other)
+
+
+def paired_series(
+    evidence: Evidence, first: Callable[[Curve], bool], second: Callable[[Curve], bool], bins: bool = False
+) -> Iterator[tuple[list[Curve], list[Curve]]]:
+    """The curves of a series that `first` accepts and of one that `second` accepts, over the conditions of both and
+    with the same model, transfer mode and protocol. They are curves of all examples or, with `bins`, of bins."""
+    kept = [curve for curve in evidence.curves if curve.transfer in PRUNED_MODES]
+    series = list(grouped(curve for curve in kept if bool(curve.condition.bin) == bins).values())
+    for one, other in product(series, series):
+        if first(one[0]) and second(other[0]) and _same_training(one[0], other[0]):
+            shared = {curve.condition for curve in one} & {curve.condition for curve in other}
+            yield tuple([curve for curve in curves if curve.condition in shared] for curves in (one, other))
 
 
 def _same_training(one: Curve, other: Curve) -> bool:

@@ -1,5 +1,6 @@
 """Claims on incomplete, broken or uninformative studies: a clear message or a row that names the reason, no crash."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 from made_cells import MadeCells
 from made_studies import CHOICE, CONTEXT, PRUNED, steady, study, trained
 
+from junkdna.analysis.claims import steeper_when_harder
 from junkdna.analysis.claims_table import headlines
 from junkdna.errors import UserError
 from junkdna.study.cell import Cell
@@ -214,9 +216,8 @@ def test_a_pair_that_no_experiment_has_is_named(made) -> None:
 
 def test_pairs_that_agree_exactly_have_a_verdict(made, monkeypatch: pytest.MonkeyPatch) -> None:
     """A spread of 0 between pairs must not divide by 0."""
-    from junkdna.analysis import across_pairs
-
-    monkeypatch.setattr(across_pairs, "_gap", lambda block: 0.2)
+    of = steeper_when_harder._pair
+    monkeypatch.setattr(steeper_when_harder, "_pair", lambda *given: replace(of(*given), values=(0.2,)))
     pairs = [{"easy": easy, "hard": hard} for easy, hard in zip(TEN[::2], TEN[1::2], strict=True)]
     rows = made(study(TEN, claims={"pairs": pairs})).claims("steeper_when_harder")
     [row] = [row for row in rows if row["unit"] == "mean of 5 pairs"]

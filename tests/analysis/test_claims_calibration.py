@@ -16,6 +16,7 @@ from planted_coverage import cell_covered, contrast_covered
 from planted_truth import Planted, World, evidence
 from scipy import stats
 
+from junkdna.analysis.across_pairs import Mean
 from junkdna.analysis.claims import not_in_quantization, small_weights_specific, steeper_when_harder
 from junkdna.analysis.curves import Curve
 from junkdna.analysis.findings import SUPPORTED, UNDECIDED, distinct
@@ -31,7 +32,11 @@ QUIET, LOUD = (
 TASKS, RISE = "C2 8 tasks unrelated to difficulty", "C1 rise 0.10 (its margin)"
 ALIKE = "C3 keeps 0.70, scatter 0.3, alike at all levels"
 RECOVERED, HALF = "C3 recovered, 0.6 of runs collapse", "C4 quantization half as steep"
-NOMINAL = {QUIET: 0.025, LOUD: 0.025, TASKS: 0.025, RISE: 0.05, RECOVERED: 0.025, HALF: 0.025}
+PAIRS, PAIRED_BITS = "C5 five pairs at the margin, all alike", "C4 five pairs, quantization half as steep"
+NOMINAL = {
+    QUIET: 0.025, LOUD: 0.025, TASKS: 0.025, RISE: 0.05, RECOVERED: 0.025, HALF: 0.025, PAIRS: 0.025,
+    PAIRED_BITS: 0.025,
+}  # fmt: skip
 
 
 def supported(name: str, studies: int = STUDIES) -> int:
@@ -50,8 +55,12 @@ def test_false_claims_are_rarely_supported(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["C1 mean of 3 curves", "C2 gap 0.30", "C2 five pairs, 0.32 on average", "C3 keeps 0.70", "C5 control flat"]
-)
+    "name",
+    [
+        "C1 mean of 3 curves", "C2 gap 0.30", "C2 five pairs, 0.32 on average", "C3 keeps 0.70", "C5 control flat",
+        "C5 five pairs, control flat", "C4 five pairs, gap 0.2, quantization loses nothing",
+    ],
+)  # fmt: skip
 def test_true_claims_are_mostly_supported(name: str) -> None:
     """30 studies of three seeds; in the calibration, all of these rates are above 0.6."""
     assert supported(name, 30) >= stats.binom.ppf(0.01, 30, 0.6)
@@ -63,6 +72,11 @@ def test_true_claims_are_mostly_supported(name: str) -> None:
 def no_margin(patch: pytest.MonkeyPatch) -> None:
     p_above = Fit.p_above
     patch.setattr(Fit, "p_above", lambda fit, bound: p_above(fit, 0.0))
+
+
+def no_margin_of_means(patch: pytest.MonkeyPatch) -> None:
+    p_above = Mean.p_above
+    patch.setattr(Mean, "p_above", lambda mean, bound: p_above(mean, 0.0))
 
 
 def no_seed_variance(patch: pytest.MonkeyPatch) -> None:
@@ -102,6 +116,7 @@ def no_quantization_share(patch: pytest.MonkeyPatch) -> None:
     [
         (no_margin, QUIET), (no_seed_variance, LOUD),  (no_test_of_rises, RISE),
         (collapsed_runs_count, RECOVERED), (no_quantization_share, HALF),
+        (no_margin_of_means, PAIRS), (no_quantization_share, PAIRED_BITS),
     ],
 )  # fmt: skip
 def test_a_broken_rule_exceeds_its_bound(

@@ -4,11 +4,12 @@
 generator, so that tasks may differ from study to study.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from planted_truth import Planted, World, evidence
+from published_worlds import COLA, MNLI_DATA, QNLI, QNLI_DATA, QQP, RTE, SST2, SST2_DATA, STSB
 
 from junkdna.analysis.claim_catalog import load
 from junkdna.analysis.findings import Finding, decide
@@ -21,6 +22,8 @@ NINE = tuple(f"0.{at}" for at in range(1, 10))
 KEPT = np.array([0.97, 0.87, 0.75, 0.6, 0.42, 0.25])  # retention at LEVELS
 LOSS = 1 - KEPT
 FOUR_OPTIONS = 0.25
+THREE = np.array([-0.5, 0, 0.5])[:, None]  # conditions from the easiest to the hardest
+PAIRS = np.repeat([-0.5, 0.5], 5)[:, None]  # five easy tasks, then their five hard ones
 
 
 @dataclass(frozen=True)
@@ -63,37 +66,38 @@ def recovery(kept: float, collapse: float = 0.0, **fields: float) -> World:
     )  # fmt: skip
 
 
-def quantized(gap: float, quantized_gap: float, lost: float) -> World:
-    """Three conditions whose hardest loses `gap` more under pruning and `quantized_gap` more under quantization, which
-    loses `lost` on average. Pruning has the bits of 8, 4 and 3 bits between its levels."""
-    side = np.array([-0.5, 0, 0.5])[:, None]
+def quantized(gap: float | Array, quantized_gap: float | Array, lost: float, side: Array = THREE) -> World:
+    """Conditions whose hardest loses `gap` more under pruning and `quantized_gap` more under quantization, which loses
+    `lost` on average. Pruning has the bits of 8, 4 and 3 bits between its levels. `side` is a condition's place between
+    the easiest (-0.5) and the hardest (0.5)."""
     pruned = 1 - np.array([0.25, 0.35, 0.55, 0.6]) - gap * side
-    return World(
-        (
-            Planted("magnitude", ("0.4", "0.5", "0.75", "0.85"), pruned),
-            Planted("rtn", ("8bit", "4bit", "3bit"), np.repeat(1 - lost - quantized_gap * side, 3, 1)),
-        ),
-        known=(0.8, 0.65, 0.5), baseline=(FOUR_OPTIONS,) * 3,
-    )  # fmt: skip
+    return _on_sides(
+        side,
+        Planted("magnitude", ("0.4", "0.5", "0.75", "0.85"), pruned),
+        Planted("rtn", ("8bit", "4bit", "3bit"), np.repeat(1 - lost - quantized_gap * side, 3, 1)),
+    )
 
 
-def controlled(control: Array, gap: float = 0.25) -> World:
+def controlled(control: Array, gap: float = 0.25, side: Array = THREE) -> World:
     """Magnitude pruning, of which the hardest condition loses `gap` more, and random pruning that keeps `control`."""
-    side = np.array([-0.5, 0, 0.5])[:, None]
     lost = np.array([0.05, 0.15, 0.3, 0.5, 0.7, 0.85])
     gaps = np.minimum(1, lost / 0.15) * gap
-    return World(
-        (
-            Planted("magnitude", LEVELS, 1 - lost - gaps * side),
-            Planted("random", LEVELS[: control.shape[1]], control),
-        ),
-        known=(0.8, 0.65, 0.5), baseline=(FOUR_OPTIONS,) * 3,
-    )  # fmt: skip
+    return _on_sides(
+        side,
+        Planted("magnitude", LEVELS, 1 - lost - gaps * side),
+        Planted("random", LEVELS[: control.shape[1]], control),
+    )
 
 
-def control(gap: float) -> Array:
-    """Retention (3, l) under random pruning, which loses more; the hardest condition loses `gap` more."""
-    return 1 - np.array([0.2, 0.4, 0.6, 0.75]) - gap * np.array([-0.5, 0, 0.5])[:, None]
+def _on_sides(side: Array, *series: Planted) -> World:
+    """Three conditions of a task, or pairs of tasks, of which dense knows the less the harder they are."""
+    known = 0.65 - 0.3 * side[:, 0]
+    return World(series, tuple(known), (FOUR_OPTIONS,) * len(side), tasks=len(side) > len(THREE))
+
+
+def control(gap: float | Array, side: Array = THREE) -> Array:
+    """Retention (k, l) under random pruning, which loses more; the hardest condition loses `gap` more."""
+    return 1 - np.array([0.2, 0.4, 0.6, 0.75]) - gap * side
 
 
 def task_world(k: int, gap: float, noise: float, unrelated: bool = False) -> Callable[[np.random.Generator], World]:
@@ -122,6 +126,30 @@ def paired_world(mean: float, deviation: float, pairs: int = 5) -> Callable[[np.
     return make
 
 
+def paired_control(effect: float, deviation: float) -> Callable[[np.random.Generator], World]:
+    """Five pairs. Their gap is 0.25 under magnitude pruning, and smaller under a control by an amount that differs from
+    pair to pair."""
+    return lambda generator: controlled(control(0.25 - _drawn(generator, effect, deviation), PAIRS), side=PAIRS)
+
+
+def paired_bits(
+    gap: float, quantized_gap: float, deviation: float, lost: float = 0.4
+) -> Callable[[np.random.Generator], World]:
+    """Five pairs, whose gaps under pruning and under quantization differ from pair to pair."""
+
+    def make(generator: np.random.Generator) -> World:
+        gaps = [_drawn(generator, mean, deviation) for mean in (gap, quantized_gap)]
+        return quantized(*gaps, lost, PAIRS)
+
+    return make
+
+
+def _drawn(generator: np.random.Generator, mean: float, deviation: float) -> Array:
+    """A gap for each pair, as (10, 1): that of both of its tasks."""
+    each = np.clip(mean + deviation * generator.standard_normal(len(PAIRS) // 2), -0.4, 0.6)
+    return np.tile(each, 2)[:, None]
+
+
 def untrained(world: World) -> World:
     """The same truth in models that are not trained after pruning and depend on no seed: one run is all there is, and
     none collapses by chance."""
@@ -131,37 +159,6 @@ def untrained(world: World) -> World:
         for planted in world.series
     ]
     return replace(world, series=tuple(series), scatter=0.0)
-
-
-def _published(percent: Sequence, dense: float, baseline: float) -> Array:
-    """Retention of a published curve in percent of the dense score."""
-    return (np.array(percent) / 100 * dense - baseline) / (dense - baseline)
-
-
-# Approximate curves of arXiv 2310.02277 (RoBERTa-large), percent of dense at 10 to 90 % pruned. Dense scores and
-# baselines are not published with them; these are usual ones.
-_SST2 = _published((99.8, 99.9, 99.3, 99.1, 96.7, 94.0, 92.7, 87.8, 79.7), 0.95, 0.5)
-_COLA = np.array([0.949, 0.99, 0.962, 0.93, 0.879, 0, 0, 0, 0])
-_QQP = _published((99.7, 100.3, 100.2, 100, 99.7, 99.3, 97.5, 94.3, 83.1), 0.92, 0.63)
-_STSB = np.array([0.997, 0.996, 0.99, 0.986, 0.972, 0.924, 0.077, 0.087, 0.069])
-_QNLI = _published((99.8, 99.9, 99.6, 99.5, 97.0, 97.5, 92.8, 63.3, 63.1), 0.94, 0.5)
-_RTE = _published((94.2, 92.3, 83.1, 62.5, 62.5, 62.5, 62.5, 62.5, 62.5), 0.84, 0.525)
-# 100, 70, 50, 25 and 10 % of the training data
-_QNLI_DATA = _published([
-    (100, 100, 99.7, 98.1, 95.9, 91.9, 89.1, 76.8, 54.5), (100, 100, 99.4, 98.1, 95.7, 91.3, 88.6, 67.2, 53.5),
-    (100, 99.9, 99.3, 97.0, 94.2, 91.0, 86.3, 65.9, 54.9), (100, 99.8, 98.4, 96.1, 93.3, 90.3, 80.1, 65.1, 55.6),
-    (100, 99.7, 97.2, 94.9, 91.3, 76.7, 68.2, 60.3, 55.6),
-], 0.93, 0.5)  # fmt: skip
-_SST2_DATA = _published([
-    (100, 99.7, 99.3, 98.8, 97.8, 94.2, 90.4, 85.8, 53.8), (100, 99.6, 99.3, 98.5, 97.3, 93.2, 89.4, 84.6, 53.9),
-    (100, 99.6, 99.1, 97.7, 97.1, 92.0, 87.8, 84.4, 54.2), (100, 99.4, 98.4, 97.6, 95.4, 88.0, 85.4, 68.0, 54.3),
-    (100, 98.8, 98.0, 94.4, 89.4, 85.7, 83.6, 54.9, 54.9),
-], 0.95, 0.5)  # fmt: skip
-_MNLI_DATA = _published([
-    (100, 100.3, 99.7, 98.9, 98.0, 91.0, 87.0, 77.8, 36.9), (100, 100, 99.4, 98.8, 96.8, 91.3, 86.0, 75.7, 40.3),
-    (100, 100, 99.6, 98.7, 96.2, 88.9, 83.7, 68.7, 37.9), (100, 99.4, 98.9, 97.7, 92.6, 82.1, 80.2, 53.9, 38.2),
-    (100, 99.4, 98.4, 96.7, 88.9, 79.3, 72.1, 47.1, 38.9),
-], 0.88, 1 / 3)  # fmt: skip
 
 
 def _fixed(world: World) -> Callable[[np.random.Generator], World]:
@@ -175,6 +172,15 @@ def _one(kept: Array, known: float, baseline: float, examples: int = 872) -> Sce
 
 def _steep(kept: Array, **fields: object) -> Scenario:
     return Scenario("steeper_when_harder", _fixed(ladder(kept, **fields)))
+
+
+def _small_of_pairs(effect: float, deviation: float) -> Scenario:
+    return Scenario("small_weights_specific", paired_control(effect, deviation), which=-1, pairs=5)
+
+
+def _bits_of_pairs(gap: float, quantized_gap: float, deviation: float, lost: float = 0.4) -> Scenario:
+    """The mean at matched bits comes after its five pairs."""
+    return Scenario("not_in_quantization", paired_bits(gap, quantized_gap, deviation, lost), which=5, pairs=5)
 
 
 _EQUAL = offsets(0, 0, 0)
@@ -207,25 +213,30 @@ NULLS: dict[str, Scenario] = {
     "C3 recovered, 0.6 of runs collapse": Scenario("irreversible", _fixed(recovery(1.0, 0.6))),
     "C3 at the margin": Scenario("irreversible", _fixed(recovery(0.95))),
     "C4 quantization half as steep": Scenario("not_in_quantization", _fixed(quantized(0.3, 0.15, 0.3))),
+    "C4 five pairs, quantization half as steep": _bits_of_pairs(0.3, 0.15, 0.1),
+    "C4 five pairs, pruning at the margin": _bits_of_pairs(0.05, -0.3, 0.1),
     "C5 same trade-off": Scenario("small_weights_specific", _fixed(controlled(control(0.25)))),
     "C5 at the margin": Scenario("small_weights_specific", _fixed(controlled(control(0.20)))),
     "C5 control at its baseline": Scenario("small_weights_specific", _fixed(controlled(np.zeros((3, 4))))),
+    "C5 five pairs, same trade-off": _small_of_pairs(0, 0.1),
+    "C5 five pairs at the margin": _small_of_pairs(0.05, 0.1),
+    "C5 five pairs at the margin, all alike": _small_of_pairs(0.05, 0),
 }
 
 TRUTHS: dict[str, Scenario] = {
-    "C1 SST-2": _one(_SST2, 0.9, 0.5),
-    "C1 STS-B": _one(_STSB, 0.9, 0.02),
-    "C1 CoLA": _one(_COLA, 0.65, 0.02),
-    "C1 QQP": _one(_QQP, 0.78, 0.63),
-    "C1 QNLI": _one(_QNLI, 0.88, 0.5),
-    "C1 RTE, n = 277": _one(_RTE, 0.66, 0.525, 277),
+    "C1 SST-2": _one(SST2, 0.9, 0.5),
+    "C1 STS-B": _one(STSB, 0.9, 0.02),
+    "C1 CoLA": _one(COLA, 0.65, 0.02),
+    "C1 QQP": _one(QQP, 0.78, 0.63),
+    "C1 QNLI": _one(QNLI, 0.88, 0.5),
+    "C1 RTE, n = 277": _one(RTE, 0.66, 0.525, 277),
     "C1 mean of 3 curves": Scenario("monotone", _fixed(ladder(offsets(0, 0.05, 0.1))), which=-1),
     **{
         f"C2 data fraction, {name}, n = 872": _steep(
             kept, levels=NINE, known=(known,) * 5, baseline=(baseline,) * 5, examples=872
         )
         for name, kept, known, baseline in (
-            ("QNLI", _QNLI_DATA, 0.86, 0.5), ("SST-2", _SST2_DATA, 0.9, 0.5), ("MNLI", _MNLI_DATA, 0.82, 1 / 3)
+            ("QNLI", QNLI_DATA, 0.86, 0.5), ("SST-2", SST2_DATA, 0.9, 0.5), ("MNLI", MNLI_DATA, 0.82, 1 / 3)
         )
     },
     **{f"C2 gap {gap:.2f}": _steep(offsets(-gap / 2, 0, gap / 2)) for gap in (0.15, 0.20, 0.30)},
@@ -243,8 +254,12 @@ TRUTHS: dict[str, Scenario] = {
     "C3 keeps 0.85": Scenario("irreversible", _fixed(recovery(0.85))),
     "C4 gap 0.2, quantization loses nothing": Scenario("not_in_quantization", _fixed(quantized(0.2, 0, 0))),
     "C4 gap 0.3, quantization loses 0.3": Scenario("not_in_quantization", _fixed(quantized(0.3, 0, 0.3))),
+    "C4 five pairs, gap 0.2, quantization loses nothing": _bits_of_pairs(0.2, 0, 0.05, 0),
+    "C4 five pairs, gap 0.3, quantization loses 0.3": _bits_of_pairs(0.3, 0, 0.1, 0.3),
     "C5 control flat": Scenario("small_weights_specific", _fixed(controlled(control(0)))),
     "C5 control weaker by 0.10": Scenario("small_weights_specific", _fixed(controlled(control(0.15)))),
+    "C5 five pairs, control flat": _small_of_pairs(0.25, 0),
+    "C5 five pairs, 0.20 on average": _small_of_pairs(0.2, 0.1),
 }  # fmt: skip
 
 

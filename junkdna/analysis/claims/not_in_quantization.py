@@ -1,10 +1,14 @@
 """Claim: quantization shows no such pattern."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, product
 
 import numpy as np
 
+from junkdna.analysis import across_pairs
+from junkdna.analysis.across_pairs import Mean, Pair
 from junkdna.analysis.claim_catalog import Claim
+from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, prunes_small_weights, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.interpolation import along, segment
@@ -25,23 +29,67 @@ CLAIM = Claim(
     order=3,
 )
 EFFECT, PRUNING, QUANTIZATION = 0, 1, 2  # positions among the values of the statistic
+SHOWN = {"pruning": PRUNING, "quantization": QUANTIZATION}
+PRIMARY = "bits"  # what the levels of a primary finding are matched by
+MATCHED_BY = (PRIMARY, "mean loss")
 DENSE_BITS = 16.0
+NO_PAIR = "no curves of both under pruning and under quantization with the same model, transfer mode and protocol"
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
     """For each ladder of conditions and each pair of a pruning and a quantization series: one finding at matched bits
     and, not primary, one at matched mean loss."""
-    pairs = paired_ladders(evidence, prunes_small_weights, lambda curve: curve.series.kind in QUANTIZED)
-    for pruned, quantized in pairs:
-        for by in ("bits", "mean loss"):
+    for pruned, quantized in paired_ladders(evidence, prunes_small_weights, _quantizes):
+        for by in MATCHED_BY:
             yield _finding(Block(evidence, pruned.curves), Block(evidence, quantized.curves), pruned, by)
+
+
+def study_findings(evidence: Evidence) -> Iterator[Finding]:
+    """For each pair of a pruning and a quantization series in the whole study: one finding for each of the study's
+    pairs of tasks and one for their mean, at matched bits and, not primary, at matched mean loss."""
+    found = across_pairs.compared_ladders(evidence, prunes_small_weights, _quantizes)
+    for ladders, by in product(found, MATCHED_BY):
+        pairs = [_pair(evidence, pruned, quantized, by) for pruned, quantized in ladders]
+        other = f", against {evidence.setting_label(ladders[0][1].curves[0])} at matched {by}"
+        yield from across_pairs.findings(pairs, _mean_rule, other, kind=by, primary=by == PRIMARY)
+    yield from across_pairs.missing_pairs(evidence, (pruned for pruned, _ in chain(*found)), NO_PAIR)
+
+
+def _quantizes(curve: Curve) -> bool:
+    return curve.series.kind in QUANTIZED
+
+
+def _pair(evidence: Evidence, pruned: Ladder, quantized: Ladder, by: str) -> Pair:
+    """Its values are the effect, the gap under pruning and the gap under quantization."""
+    blocks = Block(evidence, pruned.curves), Block(evidence, quantized.curves)
+    finding = _finding(*blocks, pruned, by)
+    if not finding.testable:
+        return Pair(pruned.unit, finding, blocks, ())
+    scores = blocks[0].panel(blocks[1]).value[:, None]
+    values = _gaps(*blocks, matched_levels(*blocks, by), by, scores)[:, 0]
+    return Pair(pruned.unit, finding, blocks, tuple(map(float, values)))
+
+
+def _mean_rule(tested: Sequence[Pair], means: Sequence[Mean]) -> dict:
+    """The mean gap under pruning is more than the margin, and the mean effect is above (or below) 0.
+
+    Both are tested over the pairs and both must hold, so the larger p-value counts. A single pair may have a small gap.
+    """
+    steep = means[PRUNING].p_above(tested[0].blocks[0].evidence.settings.margin)
+    above, below = means[EFFECT].p_above(0), means[EFFECT].p_below(0)
+    check = across_pairs.in_d([pair.blocks[0] for pair in tested])
+    words = f"pruning in {check.words}" if check.verdict else check.words
+    return across_pairs.both_sides(max(steep, above), max(steep, below)) | {
+        "scale_free": check.verdict,
+        "details": "; ".join([*(f"{name} {means[at].words}" for name, at in SHOWN.items()), words]),
+    }
 
 
 def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Finding:
     other = pruned.evidence.setting_label(quantized.curves[0])
     named = {
         "unit": f"{ladder.unit}, against {other} at matched {by}",
-        "primary": by == "bits",
+        "primary": by == PRIMARY,
         "about": tuple(curve.name for curve in (*pruned.curves, *quantized.curves)),
         "kind": f"{other} {by}",
     }
@@ -56,10 +104,7 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
     check = pruning_gap_in_d(pruned)
     lost = quantized.losses()[:, [level for level, _ in matched]].mean()
     low, high = fit.limits()
-    shown = (
-        f"{name} {fit.estimate[at]:.3f} ({low[at]:.3f} to {high[at]:.3f})"
-        for name, at in (("pruning", PRUNING), ("quantization", QUANTIZATION))
-    )
+    shown = (f"{name} {fit.estimate[at]:.3f} ({low[at]:.3f} to {high[at]:.3f})" for name, at in SHOWN.items())
     return decision(
         quantized, fit, EFFECT, [level for level, _ in matched], [pruned], bound=0.0, scale_free=check.verdict,
         details="; ".join([*shown, check.words, *(["quantization loses nothing"] if lost < margin else [])]),

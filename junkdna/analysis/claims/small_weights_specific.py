@@ -1,10 +1,14 @@
 """Claim: it is the small weights that hard tasks need, and not any weights."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
+from junkdna.analysis import across_pairs
+from junkdna.analysis.across_pairs import Pair
 from junkdna.analysis.claim_catalog import Claim
+from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import CONTROLS, INFORMATIVE, Block, Evidence, decision, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.interpolation import along, segment
@@ -22,22 +26,45 @@ CLAIM = Claim(
     source="arXiv 2310.02277, section 1; the controls are ours",
     order=4,
 )
+NO_PAIR = (
+    "no curves of both under magnitude pruning and under a control with the same model, transfer mode and protocol"
+)
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each ladder of conditions and each control in the experiment.
+    """One finding for each ladder of conditions and each control in the experiment."""
+    for small, control in paired_ladders(evidence, _prunes_small_weights, _is_control):
+        yield _finding(*_blocks(evidence, small, control), small)
 
-    The magnitude curves have the levels of the whole study, because the control may lose more than the experiment's
-    own levels of magnitude pruning do.
-    """
-    pairs = paired_ladders(
-        evidence,
-        lambda curve: curve.series.method == "magnitude" and curve.prunes,
-        lambda curve: curve.series.method in CONTROLS and curve.prunes,
-    )
-    for small, control in pairs:
-        widest = [evidence.widest.get(curve.name, curve) for curve in small.curves]
-        yield _finding(Block(evidence, widest), Block(evidence, control.curves), small)
+
+def study_findings(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each of the study's pairs and one for their mean, for each control in the whole study."""
+    found = across_pairs.compared_ladders(evidence, _prunes_small_weights, _is_control)
+    for ladders in found:
+        pairs = [_pair(evidence, small, control) for small, control in ladders]
+        other = evidence.setting_label(ladders[0][1].curves[0])
+        yield from across_pairs.findings(pairs, across_pairs.margin_rule, f", against {other}")
+    yield from across_pairs.missing_pairs(evidence, (small for small, _ in chain(*found)), NO_PAIR)
+
+
+def _prunes_small_weights(curve: Curve) -> bool:
+    return curve.series.method == "magnitude" and curve.prunes
+
+
+def _is_control(curve: Curve) -> bool:
+    return curve.series.method in CONTROLS and curve.prunes
+
+
+def _blocks(evidence: Evidence, small: Ladder, control: Ladder) -> tuple[Block, Block]:
+    """The magnitude curves have the levels of the whole study, because the control may lose more than the experiment's
+    own levels of magnitude pruning do."""
+    widest = [evidence.widest.get(curve.name, curve) for curve in small.curves]
+    return Block(evidence, widest), Block(evidence, control.curves)
+
+
+def _pair(evidence: Evidence, small: Ladder, control: Ladder) -> Pair:
+    blocks = _blocks(evidence, small, control)
+    return Pair.of_effect(small.unit, _finding(*blocks, small), *blocks)
 
 
 def _finding(small: Block, control: Block, ladder: Ladder) -> Finding:

@@ -1,12 +1,12 @@
 """Claim: performance falls faster where the task is harder."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 
 from junkdna.analysis import across_pairs, across_tasks, scale_free
+from junkdna.analysis.across_pairs import Mean, Pair
 from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.evidence import Block, Evidence, decision, untestable
 from junkdna.analysis.findings import Finding
@@ -24,6 +24,7 @@ CLAIM = Claim(
     order=1,
 )
 EFFECT, IN_D = 0, -1  # positions among the values of the statistic; the reversals of neighbors are between them
+NO_PAIR = "no pruning curves of both with the same model, method, transfer mode and protocol"
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
@@ -38,11 +39,19 @@ def findings(evidence: Evidence) -> Iterator[Finding]:
 
 def study_findings(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each of the study's pairs and one for their mean, for each series of the whole study."""
-    for pairs in across_pairs.pair_ladders(evidence):
-        for ladder in pairs:
-            yield replace(_finding(evidence, ladder), primary=False)
-        yield across_pairs.mean_finding(evidence, pairs)
-    yield from across_pairs.missing_pairs(evidence)
+    found = across_pairs.pair_ladders(evidence)
+    for pairs in found:
+        yield from across_pairs.findings([_pair(evidence, ladder) for ladder in pairs], _mean_rule)
+    yield from across_pairs.missing_pairs(evidence, chain(*found), NO_PAIR)
+
+
+def _pair(evidence: Evidence, ladder: Ladder) -> Pair:
+    return Pair.of_effect(ladder.unit, _finding(evidence, ladder), Block(evidence, ladder.curves))
+
+
+def _mean_rule(tested: Sequence[Pair], means: Sequence[Mean]) -> dict:
+    check = across_pairs.in_d([pair.blocks[0] for pair in tested])
+    return across_pairs.margin_rule(tested, means) | {"scale_free": check.verdict, "details": check.words}
 
 
 def _finding(evidence: Evidence, ladder: Ladder) -> Finding:
