@@ -41,7 +41,7 @@ class ClaimSettings(StrictModel):
     - `rise`: a curve with a rise of at least this much between two levels does not fall steadily.
     - `quantization_share`: quantization must show less than this share of what pruning shows.
     - `baseline`: `auto` is the majority baseline for models trained on class labels and else chance.
-    - `pairs`: an easy and a hard task each, for the claim across pairs.
+    - `pairs`: an easy and a hard task each, for the claims about difficulty.
     """
 
     margin: float = Field(0.05, gt=0, lt=1)

@@ -139,8 +139,8 @@ STUDY: Meanings = {
         "quantization_share": "Fraction of the effect of difficulty under pruning that quantization must stay below.",
         "baseline": "Baseline of retention: `chance`, `majority`, or `auto`, which is majority for models trained on "
         "class labels and chance otherwise. Verdicts with the other one are computed too.",
-        "pairs": "Pairs of an easy and a hard condition, for the claim across pairs. It needs at least five, and no "
-        "task may be in two.",
+        "pairs": "Pairs of an easy and a hard condition, for the claims about difficulty. Their mean needs at least "
+        "five, and no task may be in two.",
     },
     "claims.pairs": {
         "": "Two different conditions, best of the same kind of task. A plain name means the task's default knobs: "

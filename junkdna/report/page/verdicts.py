@@ -40,7 +40,8 @@ class Test:
         unit, _, control = self.unit.partition(", against ")
         if control:
             return f"against {control.removesuffix(' pruned')}"
-        return f"{unit} ({self.row['experiment']})" if unit.startswith("mean of") else unit
+        where = self.row["experiment"]  # "" for rows of the whole study
+        return f"{unit} ({where})" if unit.startswith("mean of") and where else unit
 
     @property
     def value(self) -> str:

@@ -33,6 +33,18 @@ def test_how_many_more_tests_there_are(tmp_path, others, words):
     assert found(tmp_path, *rows)["steeper_when_harder"].more == words
 
 
+@pytest.mark.parametrize(
+    ("experiment", "unit", "short"),
+    [
+        ("main", "mean of 3 conditions", "mean of 3 conditions (main)"), ("", "mean of 5 pairs", "mean of 5 pairs"),
+        ("", "mean of 5 pairs, against random weights pruned", "against random weights"),
+    ],
+)  # fmt: skip
+def test_the_first_screen_names_the_experiment_or_the_control_of_a_mean(tmp_path, experiment, unit, short):
+    [test] = found(tmp_path, {"experiment": experiment, "unit": unit})["steeper_when_harder"].shown
+    assert test.short == short
+
+
 def test_a_rule_speaks_of_what_the_page_shows(tmp_path):
     """The page shows the loss where the table has the retention, so that rule must not call it the effect."""
     study = {"study": "s", "claims": {"rise": 0.2}}
