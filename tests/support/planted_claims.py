@@ -6,6 +6,7 @@ generator, so that tasks may differ from study to study.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from planted_truth import Planted, World, evidence
@@ -28,7 +29,8 @@ PAIRS = np.repeat([-0.5, 0.5], 5)[:, None]  # five easy tasks, then their five h
 
 @dataclass(frozen=True)
 class Scenario:
-    """A claim and the worlds to test it on. `which` is the position of the finding among those of the experiment."""
+    """A claim and the worlds to test it on. `which` is the position of the finding among those of the experiment,
+    -1 is the last."""
 
     claim: str
     make: Callable[[np.random.Generator], World]
@@ -276,7 +278,8 @@ def finding(name: str, seeds: int, study: int, replicates: int = 1000) -> Findin
         sides = [(f"task{at}", f"task{scenario.pairs + at}") for at in range(scenario.pairs)]
         settings = ClaimSettings(pairs=[{"easy": easy, "hard": hard} for easy, hard in sides])
     seen = evidence(world, seeds, study, replicates, settings)
-    return [*(module.study_findings if scenario.pairs else module.findings)(seen)][scenario.which]
+    found = (module.study_findings if scenario.pairs else module.findings)(seen)
+    return [*found][-1] if scenario.which < 0 else next(islice(found, scenario.which, None))
 
 
 def verdict(name: str, seeds: int, study: int, replicates: int = 1000) -> str:
