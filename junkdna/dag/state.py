@@ -26,13 +26,25 @@ computed with other settings or code. broken: its file cannot be read."""
 
 @dataclass(frozen=True)
 class Finished:
-    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, and the device as the
-    file names it."""
+    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, the device as the file
+    names it, wall seconds of training, and the places that its stack had for each of its cells (1 without a stack)."""
 
     wall_s: float
     load_s: float
     written_s: float
     device: str = "cpu"
+    train_s: float = 0.0
+    places: float = 1.0
+
+    @property
+    def full_train_s(self) -> float:
+        """Its seconds of training had its stack been full."""
+        return self.train_s / self.places
+
+    @property
+    def full_s(self) -> float:
+        """Its wall seconds had its stack been full."""
+        return self.wall_s - self.train_s + self.full_train_s
 
     @property
     def on_gpu(self) -> bool:
@@ -114,9 +126,9 @@ class Progress:
         opened = open_cell(cell, self.resolved)
         if not opened.footer:
             return opened.state, None
-        walls = opened.footer["wall_s"]
-        device = opened.footer.get("device", "")
-        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9, device)
+        walls, device = opened.footer["wall_s"], opened.footer.get("device", "")
+        times = sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9
+        return opened.state, Finished(*times, device, walls.get("train", 0.0), _places(opened.footer))
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
         paths = {cell: log_path(cell.path) for cell in missing}
@@ -130,6 +142,11 @@ class Progress:
         states.update((cell, "failed" if running is False else "running") for cell, running in alive.items())
         began = {cell: logs[cell] for cell, running in alive.items() if running is not False}
         return began, sum(running is None for running in alive.values())
+
+
+def _places(footer: dict) -> float:
+    engine = footer.get("training_engine") or {}
+    return engine["size"] / len(engine["cells"]) if engine.get("engine") == "stack" else 1.0
 
 
 def stamp_of(path: str | Path) -> tuple[int, int, int] | None:
