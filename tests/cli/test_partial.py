@@ -4,15 +4,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import toy
 import toy_run
+from job_server import quick_python
 from polars.testing import assert_frame_equal
-from project import SUPPORT
 from toy_studies import TEN_CELLS
 
 from junkdna.analysis import collect, study_tables
@@ -280,7 +279,7 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     table_jobs.collect(cells, document)
     table_jobs.analyze(folder / "tables", document, cells)
     draw.draw_all(drops, folder / "figures")
-    command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
+    command = [quick_python(), "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--tables", folder / "tables"], check=True)
     assert {file.name for file in folder.iterdir()} == {"tables", "figures", "report.html"}
     assert_frame_equal(pl.read_parquet(drops), pl.read_parquet("complete.parquet"))
@@ -328,9 +327,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     toy.write_yaml(Path("my study.yaml"), {**TEN_CELLS, "study": "mine"})
     lost = Path(cell_like(resolved, "/plain/", "/magnitude-0.9/").path)
     aside = lost.rename("aside")
-    code = f"import sys; sys.path.append({str(SUPPORT)!r}); import drawing; drawing.svg_alone(); "
-    code += "from junkdna.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "partial", "--study", "my study.yaml"]
+    command = [quick_python(), "-m", "junkdna", "partial", "--study", "my study.yaml"]
     for used in (9, 8):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

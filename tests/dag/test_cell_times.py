@@ -61,7 +61,7 @@ def test_the_first_of_several_records_that_has_a_cell_like_it_counts(resolved: R
 
 
 def test_another_task_of_the_model_is_scaled_by_scored_and_trained_tokens(resolved: Resolved, world: Path) -> None:
-    """hues: 40 rows of a question and 4 options of 64 tokens; alike: 32 rows of 32 tokens, 48 trained on for an epoch."""
+    """hues: 40 rows of a question and 4 options of 64 tokens; alike: 32 rows of 32 tokens, 48 trained for an epoch."""
     write_rows({("hues", "evaluate"): 40, ("alike", "evaluate"): 32, ("alike", "train"): 48})
     hues = cells(resolved, task="hues", model="tiny", transfer="none", knobs=())[0]
     alike = cells(resolved, task="alike", transfer="sparse")[0]

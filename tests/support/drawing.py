@@ -1,17 +1,17 @@
-"""Figures of which only the SVG is drawn: the fonts of PDF files take most of the time, and no page shows them."""
+"""Figures of which only some formats are drawn: the fonts of PDF files take most of the time, and no page has them."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 
-def svg_savefig() -> Callable:
-    """In place of `Figure.savefig`: draws an SVG, and leaves every other file empty."""
+def savefig_of(*kinds: str) -> Callable:
+    """In place of `Figure.savefig`: draws files of these formats, and leaves every other file empty."""
     from matplotlib.figure import Figure
 
     save = Figure.savefig
 
     def savefig(figure: Figure, path: Path, *, format: str, **more: object) -> None:
-        if format == "svg":
+        if format in kinds:
             save(figure, path, format=format, **more)
         else:
             Path(path).touch()
@@ -19,8 +19,18 @@ def svg_savefig() -> Callable:
     return savefig
 
 
-def svg_alone() -> None:
-    """For the rest of this process."""
+def svg_savefig() -> Callable:
+    """`savefig_of` SVG alone."""
+    return savefig_of("svg")
+
+
+def only(*kinds: str) -> None:
+    """Draw these formats alone for the rest of this process."""
     from matplotlib.figure import Figure
 
-    Figure.savefig = svg_savefig()
+    Figure.savefig = savefig_of(*kinds)
+
+
+def svg_alone() -> None:
+    """For the rest of this process."""
+    only("svg")
