@@ -6,11 +6,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import drawing
 import polars as pl
 import pytest
 import toy
 import toy_run
 from job_server import quick_python
+from matplotlib.figure import Figure
 from polars.testing import assert_frame_equal
 from toy_studies import TEN_CELLS
 
@@ -26,7 +28,6 @@ from junkdna.study.cell import Cell
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
-pytestmark = pytest.mark.usefixtures("svg_alone")
 FOLDER = Path("results/studies/toy/partial")
 STAMP = "2026-01-02 03:04:05,678 "
 
@@ -36,6 +37,14 @@ def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The study in a copy of that world, which is the working folder."""
     monkeypatch.chdir(shutil.copytree(ten_cells_once, tmp_path / "world"))
     return toy_run.read()
+
+
+@pytest.fixture(autouse=True)
+def figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tests of what is drawn draw: one figure takes longer than all tables. Files of the others are empty."""
+    if "svg_alone" not in request.fixturenames:
+        monkeypatch.setattr(draw, "render", drawing.empty_figure)
+        monkeypatch.setattr(Figure, "savefig", drawing.savefig_of())
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +68,7 @@ def failed_log(message: str) -> str:
     return "".join(f"{STAMP}{line}\n" for line in ("started on far as process 1", message, "failed with exit code 2"))
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
     lost = cell_like(resolved, "/plain/", "/magnitude-0.9/")
     Path(lost.path).unlink()
@@ -87,6 +97,7 @@ def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolv
     assert not Path("results/studies/toy/tables").exists()
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_the_report_starts_with_the_missing_cells_and_the_reasons(resolved: Resolved) -> None:
     first, second = (cell_like(resolved, "/sparse/", f"/seed-{seed}/") for seed in (0, 1))
     for cell in (first, second):

@@ -1,7 +1,13 @@
-"""Figures of which only some formats are drawn: the fonts of PDF files take most of the time, and no page has them."""
+"""Figures of which only some formats are drawn, or none: the layout of text and the fonts of PDF files take most of the
+time, and the report draws its own figures. The tables of marks are always those of the figures.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def savefig_of(*kinds: str) -> Callable:
@@ -29,6 +35,24 @@ def only(*kinds: str) -> None:
     from matplotlib.figure import Figure
 
     Figure.savefig = savefig_of(*kinds)
+
+
+def empty_figure(drawn: object) -> "Figure":
+    """In place of `draw.render`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def none() -> None:
+    """Leave the files of all figures empty for the rest of this process."""
+    from junkdna.report import draw
+
+    draw.render = empty_figure
+    only()
 
 
 def svg_alone() -> None:

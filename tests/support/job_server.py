@@ -6,7 +6,7 @@ and, at its end, exit code. A job under it is the job that `python -m junkdna` r
 snakemake`, except that packages are imported already and that a signal to the caller does not reach it: tests of
 starts, of what is imported, and of kills take the real Python. All other arguments go to the real Python.
 
-Figures are drawn as SVG alone (`drawing`), which no page or table depends on, unless `ALL_FIGURES` is set.
+The files of figures are empty (`drawing`), and no page or table depends on them, unless `DRAWN` is set.
 """
 
 import array
@@ -29,13 +29,15 @@ from project import ROOT
 
 from junkdna.cli.main import main
 
-ALL_FIGURES = "JUNKDNA_TEST_ALL_FIGURES"  # of the environment: any text
+DRAWN = "JUNKDNA_TEST_FIGURES"  # of the environment: "all", or the formats to draw, such as "svg png"
 
-IMPORTED = ("junkdna.cli.jobs", "junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune",
-            "junkdna.evaluate.answers", "junkdna.compress.store", "junkdna.evaluate.tokenize", "junkdna.models.fetch",
-            "junkdna.analysis.study_tables", "junkdna.report.page.write", "jinja2", "matplotlib.pyplot",
-            "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama", "snakemake.cli",
-            "snakemake.executors.local", "snakemake_interface_executor_plugins.executors.real")  # fmt: skip
+IMPORTED = (
+    "junkdna.cli.jobs", "junkdna.run.cell", "junkdna.run.checkpoint", "junkdna.train.finetune",
+    "junkdna.evaluate.answers", "junkdna.compress.store", "junkdna.evaluate.tokenize", "junkdna.models.fetch",
+    "junkdna.analysis.study_tables", "junkdna.report.page.write", "junkdna.report.draw", "jinja2", "matplotlib.pyplot",
+    "transformers.models.bert.modeling_bert", "transformers.models.llama.modeling_llama", "snakemake.cli",
+    "snakemake.executors.local", "snakemake_interface_executor_plugins.executors.real",
+)  # fmt: skip
 SERVERS: list[subprocess.Popen] = []
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
@@ -113,8 +115,10 @@ def run(streams: array.array, arguments: list[str], folder: str, environment: di
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    if ALL_FIGURES not in environment:
-        drawing.svg_alone()
+    if formats := environment.get(DRAWN, ""):
+        drawing.only(*formats.replace("all", "svg png pdf").split())
+    else:
+        drawing.none()
     try:
         program(arguments)
     except SystemExit as end:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import toy
 import yaml
-from job_server import ALL_FIGURES
+from job_server import DRAWN
 from project import ROOT
 from workflow_run import cells, change, environment, planned, snakemake
 
@@ -35,7 +35,7 @@ def settings_world(once: Path, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def finished(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = settings_world(toy_world_once, tmp_path_factory.mktemp("dag") / "world")
-    result = snakemake(folder, env={ALL_FIGURES: "1"})
+    result = snakemake(folder, env={DRAWN: "all"})
     assert result.returncode == 0, result.stdout
     return folder
 

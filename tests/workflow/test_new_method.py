@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import toy
-from job_server import python_folder, quick_python
+from job_server import DRAWN, python_folder, quick_python
 from project import ROOT
 from workflow_run import environment
 
@@ -80,7 +80,7 @@ def run(clone: Path, folder: Path, *command: str) -> subprocess.CompletedProcess
     path = os.pathsep.join(filter(None, [str(clone), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
         [quick_python(clone), "-m", *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment({"PYTHONPATH": path}, python_folder(clone)), check=False, timeout=900,
+        env=environment({"PYTHONPATH": path, DRAWN: "svg"}, python_folder(clone)), check=False, timeout=900,
     )  # fmt: skip
 
 
