@@ -52,9 +52,13 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
-@cache
 def python_folder(root: Path = ROOT) -> Path:
     """The folder of the quick `python`, with the package in `root`; its server ends with this process."""
+    return _served(root)
+
+
+@cache
+def _served(root: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="jobs-"))
     address = str(folder / "socket")
     (folder / "python").write_text(CLIENT.format(python=sys.executable, address=address))
