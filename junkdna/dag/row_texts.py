@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from junkdna.study.cell import Cell
+from junkdna.study.columns import Columns
 from junkdna.study.formats import format_of
 from junkdna.study.paths import EXAMPLES
 from junkdna.study.study import Resolved
@@ -83,7 +84,7 @@ def _mean_items(examples: Path) -> float | None:
     return None
 
 
-def _equal_options(columns: object) -> bool:
+def _equal_options(columns: Columns) -> bool:
     """Whether all rows have the same options, such as no and yes: an encoder embeds them once for all rows."""
     same = isinstance(columns.choices, list) and not any(re.search(r"[{}]", choice) for choice in columns.choices)
     return same and columns.suffix is None

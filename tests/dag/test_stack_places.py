@@ -7,6 +7,7 @@ import pytest
 import toy
 
 from junkdna.cli.plan_times import hours
+from junkdna.dag import state
 from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.cell_work import CellWork
 from junkdna.dag.measured_rates import rough_times
@@ -78,6 +79,20 @@ def test_cells_that_are_finished_leave_fewer_to_fill_the_stacks(world: Path) -> 
     assert (found.places, found.filled) == pytest.approx((8, 7))
     text = "\n".join(hours(resolved, Snapshot(dict.fromkeys(last, "missing"), {}, {}, {}, 0)))
     assert "7 of 8 places of stacks are filled with copies, which count" in text
+
+
+@pytest.mark.parametrize(
+    ("engine", "places"),
+    [
+        ({"engine": "stack", "size": 8, "cells": ["a", "b", "c", "d", "e"]}, 8 / 5),
+        ({"engine": "stack", "size": 2, "cells": ["a", "b"]}, 1),
+        ({"engine": "plain loop", "why": "stack: 1"}, 1),
+        (None, 1),
+    ],
+)
+def test_the_footer_of_a_cell_tells_how_full_its_stack_was(engine: dict | None, places: float) -> None:
+    assert state._places({"training_engine": engine}) == places
+    assert state._places({}) == 1
 
 
 def test_the_time_of_finished_cells_is_that_of_full_stacks(world: Path) -> None:
