@@ -21,7 +21,7 @@ from junkdna.study.cell import Cell
 from junkdna.study.connections import Connection, all_connections
 from junkdna.study.study import Resolved
 
-ALONE = Finished(wall_s=100.0, load_s=5.0, written_s=0.0, score_s=20.0)
+ALONE = Finished(wall_s=100.0, load_s=5.0, written_s=0.0, score_s=20.0, train_s=75.0)
 OF_A_STACK = replace(ALONE, device="NVIDIA H100", together=16)
 
 
