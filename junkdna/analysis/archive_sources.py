@@ -4,7 +4,6 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from junkdna.analysis.archive_files import is_archive, read_archive
 from junkdna.analysis.archived_answers import STORED, Analysis, right_of
 from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import Bins
+from junkdna.analysis.cell_days import day_of_each
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
 from junkdna.run.cell_file import examples_of, read_cell_file
 from junkdna.storage.file_errors import corrupt_file
+from junkdna.storage.table_record import record_of
 from junkdna.storage.tables import read_frame
 from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.grid import all_cells
@@ -51,7 +52,9 @@ class ResultsSource:
         self.folder = folder
         self.document = _document(stored_study(folder))
         self.resolved = from_document(self.document, str(folder))
-        self.cells = _plain(read_frame(folder / "tables/cells.parquet", "table of cells"))
+        table = folder / "tables/cells.parquet"
+        self.cells = _plain(read_frame(table, "table of cells"))
+        self.days = day_of_each(record_of(table), self.cells["cell"])
         self.stored = {
             name: _plain(read_frame(folder / f"tables/{name}.parquet", f"table of {name}")) for name in STORED
         }
@@ -66,7 +69,7 @@ class ResultsSource:
     def answered(self, cell: Cell) -> Answered:
         """The answers of a cell. Raises UserError if its file is missing or corrupt."""
         with contextlib.chdir(self.root):
-            return _answered(cell, self.resolved, self.bins.get(cell.task))
+            return _answered(cell, self.resolved, self.bins.get(cell.task), self.days.get(cell.key, ""))
 
 
 class ArchiveSource:
@@ -143,7 +146,7 @@ def _root(folder: Path) -> Path:
     return roots[0]
 
 
-def _answered(cell: Cell, resolved: Resolved, bins: Bins | None) -> Answered:
+def _answered(cell: Cell, resolved: Resolved, bins: Bins | None, day: str) -> Answered:
     metric_name = resolved.tasks[cell.task].metric
     metric = METRICS[metric_name]
     names = ("id", "cluster", metric.gold_column, metric.column, "correct", "scores")
@@ -156,7 +159,7 @@ def _answered(cell: Cell, resolved: Resolved, bins: Bins | None) -> Answered:
     )  # fmt: skip
     given = table[metric.column].cast(pl.Float64).to_numpy()
     facts, weights = _facts(cell)
-    return Answered(questions, given, _right(table["correct"]), facts, weights)
+    return Answered(questions, given, _right(table["correct"]), facts | {"day": day}, weights)
 
 
 def _right(correct: pl.Series) -> Array | None:
@@ -165,7 +168,7 @@ def _right(correct: pl.Series) -> Array | None:
 
 
 def _facts(cell: Cell) -> tuple[dict, dict[str, str]]:
-    """Where a cell was computed, and the SHA-256 of its weights."""
+    """Where a cell was computed, apart from the day, and the SHA-256 of its weights."""
     _, footer = read_cell_file(Path(cell.path))
     versions = {name: text for name, text in footer.get("versions", {}).items() if name != "torch_build"}
     engine = footer.get("training_engine")
@@ -174,7 +177,6 @@ def _facts(cell: Cell) -> tuple[dict, dict[str, str]]:
         "device": str(footer.get("device", "")),
         "engine": engine.get("engine", "") if isinstance(engine, dict) else "",
         "threads": footer.get("torch_threads"),
-        "day": datetime.fromtimestamp(Path(cell.path).stat().st_mtime, UTC).strftime("%Y-%m-%d"),
     }
     files = footer["model"].get("files", {})
     weights = {f"{cell.model}: {name}": file["sha256"] for name, file in files.items() if name.endswith(WEIGHTS)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from junkdna.analysis.data_notes import check_data
 from junkdna.analysis.gaps import NO_RATING, Missing, Unrated, row_key
 from junkdna.cli.table_jobs import study as store_study
-from junkdna.cli.table_jobs import write_table
+from junkdna.cli.table_jobs import write_cells, write_table
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.results import FOLDER, clear, tables_line
@@ -23,9 +23,10 @@ from junkdna.report.draw import OTHERS, draw_all
 from junkdna.report.gaps_banner import banner
 from junkdna.report.page.write import write_report
 from junkdna.storage.atomic import atomic_write, locked
-from junkdna.storage.tables import write_frame
+from junkdna.storage.table_record import study_record
 from junkdna.study.grid import all_cells, rating_files, reference
 from junkdna.study.load import study_document
+from junkdna.study.results_folder import STUDY
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:
@@ -133,17 +134,19 @@ def _write(
     resolved: Resolved, joined: "pl.DataFrame", made: dict[str, "pl.DataFrame"], gaps: Missing, folder: Path
 ) -> list[str]:
     """Write everything into `folder`; return one line per figure of the study that is not drawn."""
-    tables = folder / "tables"
-    write_frame(_marked(joined, gaps), tables / "cells.parquet")
+    tables, study_file = folder / "tables", folder / STUDY
+    store_study(study_file, study_document(resolved))
+    record = study_record(study_file)
+    write_cells(_marked(joined, gaps), tables / "cells.parquet", study_file)
     for name, table in made.items():
-        write_table(_marked(_with_seeds(table, gaps) if name == "drops" else table, gaps), tables / f"{name}.parquet")
+        marked = _marked(_with_seeds(table, gaps) if name == "drops" else table, gaps)
+        write_table(marked, tables / f"{name}.parquet", record)
     with atomic_write(tables / "missing.csv") as temporary:
         _gap_table(gaps).write_csv(temporary)
     draw_all(tables / "drops.parquet", folder / "figures", gaps.note)
-    store_study(folder / "study.json", study_document(resolved))
     skipped = _skipped(resolved, made, gaps)
     write_report(
-        tables, folder / "study.json", folder / "report.html",
+        tables, study_file, folder / "report.html",
         texts=resolved.study.report.texts, notice=gaps.headline(), banner=banner(gaps, skipped),
     )  # fmt: skip
     return skipped

@@ -113,11 +113,10 @@ def _drop_row(row: dict) -> tuple[str, ...]:
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Such as "0.175 (0.091 to 0.254)"; a limit that is unbounded is "?", and a value that is undefined is "-"."""
-    if value is None:
-        return "-"
-    ends = ("?" if end is None else f"{end:.3f}" for end in (low, high))
-    return f"{value:.3f} ({' to '.join(ends)})"
+    """Such as "0.175 (0.091 to 0.254)", "(at least 0.091)" or "(unbounded)"; a value that is undefined is "-"."""
+    from junkdna.analysis.interval_words import between
+
+    return "-" if value is None else f"{value:.3f} ({between(low, high)})"
 
 
 def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

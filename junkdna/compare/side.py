@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.compare.keys import Run, chosen
-from junkdna.errors import UserError
 from junkdna.report.page.inputs import Inputs, read_inputs
 from junkdna.report.results import open_results
 from junkdna.study.cell import parse_compression
 from junkdna.study.methods import METHODS, with_methods
 from junkdna.study.paths import CELLS
+from junkdna.study.results_folder import stored_study
 
 if TYPE_CHECKING:
     import polars as pl
@@ -105,19 +105,8 @@ def read_side(letter: str, path: Path, wanted: Mapping[str, str]) -> Side:
     """
     folder = path.parent if (path / "drops.parquet").is_file() else path
     results = open_results(folder)
-    inputs = read_inputs(folder / "tables", _study_file(folder))
+    inputs = read_inputs(folder / "tables", stored_study(folder))
     return Side(letter, folder, results.root, inputs, wanted)
-
-
-def _study_file(folder: Path) -> Path:
-    """The newest checked study beside the tables; for the tables of an incomplete study, above them."""
-    for place in (folder, folder.parent):
-        if files := sorted(place.glob("study*.json"), key=lambda file: (file.stat().st_mtime, file.name)):
-            return files[-1]
-    raise UserError(
-        f"{folder} has tables, but no study-*.json beside them, which says how the study was run. Copy the complete "
-        "folder results/studies/NAME."
-    )
 
 
 @contextmanager

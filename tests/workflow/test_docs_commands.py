@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from project import ROOT
 
-from junkdna.cli.archive import findings
+from junkdna.cli.findings import findings
 from junkdna.cli.main import parser
 from junkdna.report import draw
 

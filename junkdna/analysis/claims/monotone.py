@@ -8,6 +8,7 @@ import numpy as np
 from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.evidence import Block, Evidence, decision, untestable
 from junkdna.analysis.findings import FALSE_DISCOVERY_RATE, Finding
+from junkdna.analysis.interval_words import between
 from junkdna.analysis.intervals import Fit
 
 CLAIM = Claim(
@@ -72,7 +73,7 @@ def _details(block: Block, fit: Fit, pairs: Sequence[tuple[int, int]]) -> str:
     at = int(np.nanargmax(fit.estimate[FALL + 1 :]))
     names = ("dense", *block.tags)
     _, high = fit.limits(0.90)
-    rise = f"largest rise {fit.estimate[FALL + 1 + at]:.3f}, at most {high[FALL + 1 + at]:.3f}"
+    rise = f"largest rise {fit.estimate[FALL + 1 + at]:.3f}, {between(None, high[FALL + 1 + at])}"
     rise += f" ({names[pairs[at][0]]} to {names[pairs[at][1]]})"
     lost = np.flatnonzero(block.losses().mean(axis=0) >= block.evidence.settings.margin)
     free = names[int(lost[0])] if lost.size else names[-1]

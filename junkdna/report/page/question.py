@@ -94,7 +94,7 @@ def _telling(verdict: Verdict) -> Test | None:
 
 
 def _said(test: Test) -> str:
-    limits = f"95 % interval {interval(test.effect.low, test.effect.high)}"
+    limits = f"95 % interval: {interval(test.effect.low, test.effect.high)}"
     more = "more" if test.effect.value >= 0 else "less"
     return (
         f"On the hard side ({test.unit}) it loses {number(abs(test.effect.value))} {more} of its skill than on the "

@@ -1,6 +1,5 @@
 """An archive has the numbers of its study, exactly, and nothing that is not needed for them."""
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -10,24 +9,21 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from polars.testing import assert_frame_equal
+from toy_archive import piece
 
 import junkdna
 from junkdna.analysis.archive_files import read_archive
 from junkdna.analysis.archive_sources import open_source
 from junkdna.analysis.archived_answers import FROM_SCORES, Analysis, with_stored
-from junkdna.analysis.collect import collect_done
 from junkdna.analysis.result_columns import RESULTS
-from junkdna.analysis.study_tables import study_tables
 from junkdna.cli.archive import archive as archive_lines
-from junkdna.cli.archive import findings
+from junkdna.cli.findings import findings
 from junkdna.cli.partial import partial
-from junkdna.cli.table_jobs import write_table
 from junkdna.errors import UserError
 from junkdna.report import draw
 from junkdna.report.archive import write_archive
 from junkdna.report.page import write
-from junkdna.storage.tables import write_frame
-from junkdna.study.load import load_study, study_document
+from junkdna.study.load import load_study
 
 
 def tables_of(folder: Path) -> dict[str, pl.DataFrame]:
@@ -96,22 +92,6 @@ def test_rows_of_examples_are_those_of_the_cell_files(kinds_once: Path, archive:
         packed.examples(task="nothing")
 
 
-def piece(kinds: Path, folder: Path, experiments: list[str], drop: str = "") -> Path:
-    """Results of some experiments of the study, beside its cell files; `drop` is part of the keys of missing cells."""
-    with contextlib.chdir(kinds.parents[2]):
-        resolved = load_study(Path("config.yaml"), {"experiments": experiments})
-        cells, _ = collect_done(resolved)
-        cells = cells.with_columns(rows_note=pl.lit(""))
-        cells = cells.filter(~pl.col("cell").str.contains(drop, literal=True)) if drop else cells
-        tables = study_tables(resolved, cells, partial=True)
-    folder.mkdir(parents=True)
-    (folder / "study.json").write_text(json.dumps(study_document(resolved)))
-    write_frame(cells, folder / "tables/cells.parquet")
-    for name, table in tables.items():
-        write_table(table, folder / f"tables/{name}.parquet")
-    return folder
-
-
 def test_pieces_of_a_study_are_one_study(kinds_once: Path, archive: Path, tmp_path: Path) -> None:
     """A partial piece, one that is an archive already, and one that has some cells again."""
     studies = kinds_once.parent
@@ -157,7 +137,7 @@ def test_what_junkdna_partial_wrote_is_an_archive_with_missing_cells(
 
 
 def test_other_studies_are_not_pieces(kinds_once: Path, archive: Path, tmp_path: Path) -> None:
-    shutil.copytree(kinds_once, other := kinds_once.parent / "other")
+    other = piece(kinds_once, kinds_once.parent / "other", ["graded"])
     try:
         document = json.loads((other / "study.json").read_text())
         document["study"]["claims"]["margin"] = 0.1
@@ -186,7 +166,7 @@ def test_results_without_cell_files_or_tables_are_refused(kinds_once: Path, tmp_
     shutil.copytree(kinds_once / "tables", tmp_path / "half/partial/tables")
     with pytest.raises(UserError, match=r"neither results nor an archive\. The finished cells are in .*half/partial"):
         list(archive_lines([tmp_path / "half"], tmp_path / "out"))
-    with pytest.raises(UserError, match=r"--out .*alone: the folder is not empty"):
+    with pytest.raises(UserError, match=r"--out .*alone has files and is no archive"):
         list(archive_lines([kinds_once], alone))
 
 
