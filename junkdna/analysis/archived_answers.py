@@ -93,7 +93,7 @@ class Analysis:
     @cached_property
     def cells(self) -> pl.DataFrame:
         """The table of cells."""
-        return self.archive.table("cells")
+        return self.archive.stored("cells")
 
     @cached_property
     def bins(self) -> dict[str, Bins]:
@@ -123,7 +123,7 @@ class Analysis:
         and the columns `FROM_SCORES`: these are those of the archived table of behavior, and null in rows that it does
         not have with the same number of seeds.
         """
-        stored = {name: self.archive.table(name) for name in STORED}
+        stored = {name: self.archive.stored(name) for name in STORED}
         return archived_tables(self.resolved, self.cells, self.answers, self.bins, stored)
 
 

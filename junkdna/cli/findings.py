@@ -84,11 +84,17 @@ def _written(out: Path, drawn: int, same: bool) -> Iterator[str]:
 
 def check(folder: Path, pages: Sequence[Path]) -> Iterator[str]:
     """A line for each block of the pages that is not what the archived tables say, for each figure that is not there,
-    and for numbers typed by hand. Writes nothing."""
+    and for numbers typed by hand. Writes nothing.
+
+    Raises UserError if the archive is damaged or of another version, or if a block is wrong.
+    """
     from junkdna.analysis.archive_files import TABLES, read_archive
+    from junkdna.analysis.result_columns import RESULTS
     from junkdna.cli.pages import inputs_of, wrong
 
-    read_archive(folder)
+    archive = read_archive(folder)
+    for name in ("cells", *RESULTS):
+        archive.stored(name)  # an error if another version wrote it
     inputs = inputs_of(folder / TABLES, folder)
     for page in pages:
         yield from wrong(page, folder, inputs)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from junkdna.analysis.data_notes import check_data
 from junkdna.analysis.gaps import NO_RATING, Missing, Unrated, row_key
 from junkdna.cli.table_jobs import study as store_study
-from junkdna.cli.table_jobs import write_cells, write_table
+from junkdna.cli.table_jobs import with_notes, write_cells, write_table
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.results import FOLDER, clear, tables_line
@@ -97,7 +97,8 @@ def _join(resolved: Resolved) -> Joined:
         try:
             joined, unusable = collect_done(resolved)
             unrated = unusable_ratings(resolved)
-            check_data(resolved, [each.task for each in unrated])
+            notes = check_data(resolved, [each.task for each in unrated])
+            joined = with_notes(joined, notes) if joined.height else joined
             some = joined.height and (unusable or unrated)
             compared = study_tables(resolved, joined, partial=True) if some else {}
         except UserError:

@@ -1,6 +1,7 @@
 """The jobs that join the cells of a study: checked study, table of cells, table of drops, figures, report."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +35,19 @@ def read_study(path: Path) -> "Resolved":
 
 def collect(output: Path, study_file: Path) -> None:
     """Join all cells of a study. The column `rows_note` describes the raw rows left out of each task, and warnings."""
-    import polars as pl
-
     from junkdna.analysis.collect import collect as join
     from junkdna.analysis.data_notes import check_data
 
     resolved = read_study(study_file)
     notes = check_data(resolved)  # first, because changed data explain stale cells
-    note = pl.col("task").replace_strict(notes, default="", return_dtype=pl.String)
-    write_cells(join(resolved).with_columns(rows_note=note), output, study_file)
+    write_cells(with_notes(join(resolved), notes), output, study_file)
+
+
+def with_notes(cells: "pl.DataFrame", notes: Mapping[str, str]) -> "pl.DataFrame":
+    """The table of cells with the column `rows_note`, from the notes on the rows of each task."""
+    import polars as pl
+
+    return cells.with_columns(rows_note=pl.col("task").replace_strict(notes, default="", return_dtype=pl.String))
 
 
 def write_cells(cells: "pl.DataFrame", output: Path, study_file: Path) -> None:

@@ -129,6 +129,7 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
 
 def read_table(resolved: Resolved, name: str, folder: Path | None = None) -> "pl.DataFrame":
     """A table of a finished study, from the folder of its results. Raises UserError if the study has none."""
+    from junkdna.analysis.expected_columns import columns_of, with_columns
     from junkdna.storage.tables import read_frame
 
     folder = folder or Path("results/studies") / resolved.study.study
@@ -140,4 +141,4 @@ def read_table(resolved: Resolved, name: str, folder: Path | None = None) -> "pl
             f"{path} does not exist: study {resolved.study.study} is not complete.{hint} "
             f"To complete it, run: {resolved.commands.snakemake('--cores', 'all')}"
         )
-    return read_frame(path, f"table of {name}")
+    return with_columns(read_frame(path, f"table of {name}"), columns_of(name), path, others=True)

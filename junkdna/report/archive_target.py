@@ -1,7 +1,7 @@
 """The folder that an archive is written to: a new one, or that of an earlier archive of the same study."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from junkdna.analysis.archive_files import ABOUT, is_archive
@@ -23,7 +23,12 @@ def check_target(target: Path, study: str | None = None) -> None:
             f"--out {target} has files and is no archive; they would be lost. Name a new folder, or that of an archive "
             "to replace."
         )
-    if other := next(_foreign(target), None):
+    if (listed := _listed(target)) is None:
+        raise UserError(
+            f"--out {target}: its {ABOUT} is damaged, so what else is there is not known, and nothing is replaced. "
+            "Name a new folder, or delete this one."
+        )
+    if other := next(_foreign(target, listed), None):
         raise UserError(
             f"--out {target} is an archive, but {other} is no file of it and would be lost. Move the file away, or "
             "name a new folder."
@@ -35,9 +40,9 @@ def check_target(target: Path, study: str | None = None) -> None:
         )
 
 
-def _foreign(folder: Path) -> Iterator[Path]:
-    """Files of a folder that neither `junkdna archive` nor `junkdna findings` wrote."""
-    own = {ABOUT, *_listed(folder)}
+def _foreign(folder: Path, listed: Collection[str]) -> Iterator[Path]:
+    """Files of an archive that neither `junkdna archive`, which lists its own, nor `junkdna findings` wrote."""
+    own = {ABOUT, *listed}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         drawn = name.parent == Path(FIGURES) and name.suffix == ".png"
@@ -45,12 +50,12 @@ def _foreign(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _listed(folder: Path) -> set[str]:
-    """The files that the description of an archive lists; none if it is damaged, so that nothing is replaced."""
+def _listed(folder: Path) -> set[str] | None:
+    """The files that the description of an archive lists; None if it is damaged."""
     try:
         return {*json.loads((folder / ABOUT).read_text(encoding="utf-8"))["files"]}
     except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        return None
 
 
 def _study_of(folder: Path) -> str:

@@ -12,6 +12,11 @@ MADE_FROM_STUDY = ("cells", "drops")  # tables of the two jobs that read the stu
 log = logging.getLogger(__name__)
 
 
+def results_folder(path: Path) -> Path:
+    """The folder of results that a path names: itself, or the folder of its tables."""
+    return path.parent if (path / "drops.parquet").is_file() else path
+
+
 def stored_study(folder: Path) -> Path:
     """The file of the checked study that the tables in a folder of results were made from.
 

@@ -11,6 +11,7 @@ from study_folders import FOOTER, STUDY, write_study
 from junkdna.cli.compare import Options
 from junkdna.errors import UserError
 from junkdna.storage.table_record import study_record, write_recorded
+from junkdna.storage.tables import write_frame
 
 
 def changed(**keys) -> dict:
@@ -178,3 +179,11 @@ def test_the_study_of_the_tables_counts_not_the_newest(first, tmp_path, compare)
     write_recorded(pl.read_parquet(table), table, study_record(folder / "study-0.json"))
     assert compare(first, folder).b.name == "one"
     assert compare(first, folder / "tables").b.name == "one"
+
+
+def test_a_table_of_another_version_is_named(first, tmp_path, compare):
+    shutil.copytree(first, folder := tmp_path / "results/studies/one")
+    table = folder / "tables/drops.parquet"
+    write_frame(pl.read_parquet(table).drop("share_lost", "retention_low", strict=False), table)
+    with pytest.raises(UserError, match=r"drops\.parquet has other columns .* it lacks retention_low"):
+        compare(first, folder)

@@ -23,6 +23,8 @@ from junkdna.errors import UserError
 from junkdna.report import draw
 from junkdna.report.archive import write_archive
 from junkdna.report.page import write
+from junkdna.storage.checksums import sha256_file
+from junkdna.storage.tables import write_frame
 from junkdna.study.load import load_study
 
 
@@ -183,9 +185,9 @@ def test_a_changed_file_is_noticed(archive: Path) -> None:
     with pytest.raises(UserError, match=r"format 2 is unknown to this version"):
         read_archive(archive)
     (archive / "archive.json").write_text("{}")
-    with pytest.raises(UserError, match=r"corrupt description of an archive"):
+    with pytest.raises(UserError, match=r"does not describe an archive \(it lacks format, files"):
         read_archive(archive)
-    with pytest.raises(UserError, match=r"is no archive: it has no archive\.json"):
+    with pytest.raises(UserError, match=r"tables is no archive: it has no archive\.json"):
         read_archive(archive / "tables")
 
 
@@ -197,3 +199,70 @@ def test_correct_answers_are_packed_bits(kinds_once: Path, archive: Path) -> Non
     right = cell["correct"].to_numpy() == 1
     assert row["values"] == sorted(set(right.astype(float)))
     assert row["given"] == (np.packbits(right).tobytes() if len(row["values"]) == 2 else b"")
+
+
+def resealed(folder: Path) -> Path:
+    """An archive whose description has the present SHA-256 of its files: as another version may have written it."""
+    about = json.loads((folder / "archive.json").read_text())
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "archive.json"]
+    about["files"] = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+    (folder / "archive.json").write_text(json.dumps(about))
+    return folder
+
+
+def without(name: str, column: str):
+    """A change of an archive: a table without a column."""
+    return lambda folder: write_frame(pl.read_parquet(folder / name).drop(column), folder / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda folder: (folder / "tables/layers.parquet").unlink(),
+            r"has no tables/layers\.parquet, which this version",
+        ),
+        (without("answers.parquet", "kind"), r"answers\.parquet has other columns .* it lacks kind"),
+        (without("questions.parquet", "gold"), r"questions\.parquet has other columns .* it lacks gold"),
+        (
+            without("tables/cells.parquet", "collapsed"),
+            r"cells\.parquet has other columns .* it lacks collapsed",
+        ),
+        (without("tables/behavior.parquet", "kappa"), r"tables/behavior\.parquet has other columns .* it lacks kappa"),
+        (
+            lambda folder: write_frame(pl.read_parquet(folder / "answers.parquet")[3:], folder / "answers.parquet"),
+            r"answers\.parquet and .*/cells\.parquet are of different cells",
+        ),
+    ],
+)
+def test_an_archive_of_another_version_is_named_as_such(archive: Path, change, words: str) -> None:
+    change(archive)
+    resealed(archive)
+    for use in (
+        lambda: list(findings(archive, Path("out"), [], figures=False)),
+        lambda: list(archive_lines([archive], Path("again"))),
+    ):
+        with pytest.raises(UserError, match=words):
+            use()
+    assert not Path("out").exists()
+    assert not Path("again").exists()
+
+
+def test_other_columns_than_the_archived_ones_are_a_difference(archive: Path) -> None:
+    without("tables/drops.parquet", "retention_low")(resealed(archive))
+    said = list(findings(resealed(archive), Path("out"), [], figures=False))
+    assert said[0].startswith("differs  table drops: other columns than in the archive (with retention_low)")
+
+
+def test_what_is_no_archive_is_told_apart(archive: Path, kinds_once: Path) -> None:
+    for folder, words in {
+        Path("nowhere"): "does not exist",
+        archive / "archive.json": "is a file",
+        kinds_once: "it has results. Pack them first",
+        archive / "tables": r"has no archive\.json",
+    }.items():
+        with pytest.raises(UserError, match=f"is no archive: .*{words}"):
+            read_archive(folder)
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        open_source(Path("nowhere"))
+    assert open_source(kinds_once / "tables").folder == kinds_once
