@@ -53,7 +53,7 @@ def _findings(args: argparse.Namespace) -> int:
     from junkdna.cli.findings import check, findings
 
     if args.check and not args.page:
-        raise UserError("--check compares the blocks of pages: name them with --page, such as --page docs/findings.md.")
+        raise UserError("--check compares the blocks of pages: name them with --page, such as --page page.md.")
     if args.check:
         wrong = list(check(args.archive, args.page))
         print_lines(wrong or ["every block is what the archive says"])
