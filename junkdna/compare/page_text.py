@@ -85,7 +85,10 @@ def answer(found: Comparison) -> str:
         return f"Whether A and B differ is open: {_no_limits(unbounded)}."
     without = f" {capitalized(_no_limits(unbounded))}." if unbounded else ""
     if not more and not less:
-        return f"No difference was found: none of the {total} intervals of B − A excludes 0.{without}"
+        which = f"none of the {total} intervals of B − A excludes" if total > 1 else "the interval of B − A includes"
+        return f"No difference was found: {which} 0.{without}"
+    if total == 1:
+        return f"B loses {'more' if more else 'less'}: the interval of B − A excludes 0.{without}"
     by_chance = f"about {BY_CHANCE * total:.0f}" if BY_CHANCE * total >= 1 else "less than one"
     words = f"B loses more in {more or 'none'} and less in {less or 'none'} of {total} pairs"
     return f"{words}; if nothing differed, {by_chance} of the intervals would exclude 0.{without}"
@@ -114,7 +117,9 @@ def trust(found: Comparison) -> Iterator[str]:
 
 
 def _of(some: int, total: int) -> str:
-    return f"{some} of {total} pairs are" if some != total else f"All {total} pairs are"
+    if some < total:
+        return f"{some} of {total} pairs {'is' if some == 1 else 'are'}"
+    return {1: "The pair is", 2: "Both pairs are"}.get(total, f"All {total} pairs are")
 
 
 def _notes(found: Comparison) -> list[tuple[str, int]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from junkdna.errors import UserError
 from junkdna.storage.checksums import sha256_file
 from junkdna.storage.table_record import record_of
+from junkdna.study.paths import TABLES
 
 STUDY = "study.json"  # in an archive and in partial results
-MADE_FROM_STUDY = ("cells", "drops")  # tables of the two jobs that read the study
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +45,7 @@ def stored_study(folder: Path) -> Path:
 def _recorded(folder: Path) -> tuple[str, str] | None:
     """SHA-256 and name of the study that the tables were made from; None if they record none. Raises UserError if two
     tables differ."""
-    records = [(name, record_of(folder / f"tables/{name}.parquet")) for name in MADE_FROM_STUDY]
+    records = [(name, record_of(folder / f"tables/{name}.parquet")) for name in ("cells", *TABLES)]
     known = [(name, record["study_sha256"], record["study"]) for name, record in records if "study_sha256" in record]
     for name, sha256, study in known[1:]:
         if sha256 != known[0][1]:

@@ -46,6 +46,18 @@ def test_pairs_without_limits_are_not_counted_as_tested(same) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("bounded", "words"), [(0, "open: the intervals of two"), (1, "B loses more: the interval of B")]
+)
+def test_few_pairs_are_said_in_words(same, bounded: int, words: str) -> None:
+    """Of two pairs, none or one has limits."""
+    table = same.differences.filter(pl.col("compression_a").is_in(["dense", "magnitude-0.6", "magnitude-0.3"]))
+    found = replace(same, tables={**same.tables, "differences": table})
+    assert "Both pairs are paired" in " ".join(page_text.trust(found))
+    found = without_limits(found, pl.lit(True) if not bounded else STRONG)
+    assert words in page_text.answer(found)
+
+
 def test_one_limit_is_enough_to_exclude_zero(same) -> None:
     found = without_limits(same, pl.lit(True), ["drop_difference_high"])
     assert page_text.tally(found) == (same.compressed.height, 0, same.compressed.height, 0)
