@@ -125,6 +125,10 @@ def test_what_junkdna_partial_wrote_is_an_archive_with_missing_cells(
         file.unlink()
     list(partial(load_study(Path("config.yaml"))))
     folder = Path("results/studies/kinds/partial")
+    notes = [
+        pl.read_parquet(each / "tables/cells.parquet").select("cell", "rows_note") for each in (folder, kinds_once)
+    ]
+    assert_frame_equal(notes[0], notes[1].join(notes[0], on="cell", how="semi", maintain_order="left"))
     said = list(archive_lines([folder], tmp_path / "some"))
     assert said[0].startswith("archived 16 of 22 cells of the study")
     analysis = Analysis(read_archive(tmp_path / "some"))

@@ -3,14 +3,20 @@
 import json
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from junkdna.analysis.archive_files import read_archive
 from junkdna.cli.archive import archive as archive_lines
+from junkdna.cli.findings import findings
 from junkdna.cli.main import parser
+from junkdna.cli.pages import inputs_of
 from junkdna.errors import UserError
+from junkdna.report.page.provenance import Footers, _days, provenance
+from junkdna.storage.tables import write_frame
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -80,3 +86,23 @@ def test_the_study_of_the_tables_is_archived_not_the_newest(
     args = parser().parse_args(["claims", "--study", str(folder)])
     args.run(args)
     assert "0.31" not in capsys.readouterr().out
+
+
+def test_days_are_in_the_order_of_the_calendar_and_may_be_unknown() -> None:
+    days = [datetime(2026, month, day, tzinfo=UTC).timestamp() for month, day in ((12, 3), (11, 27), (11, 30))]
+    assert _days(Footers(written=days)) == "cells of 27 November 2026 and 3 December 2026, from an archive"
+    assert _days(Footers(written=days[:1])) == "cells of 3 December 2026, from an archive"
+    assert _days(Footers()) == "from an archive"
+
+
+def test_an_archive_without_days_says_none(kinds_once: Path, archive: Path, tmp_path: Path) -> None:
+    """Tables of an earlier version record none, and the dates of the files may be those of a copy."""
+    world = Path(shutil.copytree(kinds_once.parents[2], tmp_path / "world"))
+    table = world / "results/studies/kinds/tables/cells.parquet"
+    write_frame(pl.read_parquet(table), table)
+    said = list(archive_lines([world / "results/studies/kinds"], tmp_path / "undated"))
+    assert any(line.startswith("the day of 22 cells is not known") for line in said)
+    assert set(read_archive(tmp_path / "undated").answers["day"]) == {""}
+    assert provenance(inputs_of(tmp_path / "undated/tables", tmp_path / "undated")).date == ""
+    list(findings(tmp_path / "undated", tmp_path / "out", [Path("page.md")], figures=False))
+    assert "None" not in Path("page.md").read_text()
