@@ -21,12 +21,13 @@ class Expected(NamedTuple):
 
 
 class _Mean(NamedTuple):
-    """Means over similar finished cells: wall seconds as in full stacks, those for loading and for training, and the
-    work (None if it is unknown)."""
+    """Means over similar finished cells: wall seconds as in full stacks, those for loading, training and scoring,
+    and the work (None if it is unknown)."""
 
     wall_s: float
     load_s: float
     train_s: float
+    score_s: float
     work: float | None
 
 
@@ -60,6 +61,14 @@ class CellTimes:
             return None
         return measured[0] + (work.scored + work.trained * places) / measured[1]
 
+    def scoring_s(self, cell: Cell) -> float | None:
+        """Expected wall seconds of scoring a cell's model once, without loading it; None as in `expected_s`."""
+        if mean := self._mean_of_similar(cell):
+            return mean.score_s * self._scale(cell, mean)
+        work = self._works.of(cell)
+        measured = self._throughput(cell.model if cell.model in self._models else "", self._generates(cell))
+        return work.scored / measured[1] if work and measured else None
+
     def total(self, cells: Collection[Cell]) -> Expected:
         """The expected sum for all cells that will run; those of them that a GPU trains together fill its stacks
         (`stack_places`), as far as the finished ones ran on a GPU."""
@@ -89,8 +98,8 @@ class CellTimes:
     def _mean(self, finished: Mapping[Cell, Finished]) -> _Mean:
         facts, works = finished.values(), list(map(self._works.of, finished))
         work = fmean(each.total for each in works) if all(works) else None
-        walls, loads, trains = zip(*((each.full_s, each.load_s, each.full_train_s) for each in facts), strict=True)
-        return _Mean(fmean(walls), fmean(loads), fmean(trains), work)
+        seconds = ((each.full_s, each.load_s, each.full_train_s, each.score_s) for each in facts)
+        return _Mean(*map(fmean, zip(*seconds, strict=True)), work)
 
     def _measure(self, model: str, generates: bool) -> tuple[float, float] | None:
         """Mean loading seconds, and parameters x tokens per second, of the finished cells of a model ("" for all) that

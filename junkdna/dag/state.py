@@ -27,12 +27,15 @@ computed with other settings or code. broken: its file cannot be read."""
 @dataclass(frozen=True)
 class Finished:
     """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, the device as the file
-    names it, wall seconds of training, and the places that its stack had for each of its cells (1 without a stack)."""
+    names it, the seconds of scoring, the number of cells that trained with it and share the other seconds, the
+    seconds of training, and the places that its stack had for each of its cells (1 without a stack)."""
 
     wall_s: float
     load_s: float
     written_s: float
     device: str = "cpu"
+    score_s: float = 0.0
+    together: int = 1
     train_s: float = 0.0
     places: float = 1.0
 
@@ -50,6 +53,15 @@ class Finished:
     def on_gpu(self) -> bool:
         """Whether the cell ran on a GPU; `run.cell.processor` names a CPU."""
         return not self.device.startswith("cpu")
+
+
+def finished(footer: dict, written_s: float) -> Finished:
+    """The facts in the footer of a cell's file that was written at `written_s`."""
+    walls, engine = footer["wall_s"], footer.get("training_engine") or {}
+    load, score = walls.get("load", 0.0), walls.get("score", 0.0)
+    together = len(engine.get("cells", ())) or 1
+    times = sum(walls.values()), load, written_s, footer.get("device", ""), score, together
+    return Finished(*times, walls.get("train", 0.0), _places(engine))
 
 
 @dataclass(frozen=True)
@@ -126,9 +138,7 @@ class Progress:
         opened = open_cell(cell, self.resolved)
         if not opened.footer:
             return opened.state, None
-        walls, device = opened.footer["wall_s"], opened.footer.get("device", "")
-        times = sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9
-        return opened.state, Finished(*times, device, walls.get("train", 0.0), _places(opened.footer))
+        return opened.state, finished(opened.footer, stamp[2] / 1e9)
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
         paths = {cell: log_path(cell.path) for cell in missing}
@@ -144,8 +154,7 @@ class Progress:
         return began, sum(running is None for running in alive.values())
 
 
-def _places(footer: dict) -> float:
-    engine = footer.get("training_engine") or {}
+def _places(engine: dict) -> float:
     return engine["size"] / len(engine["cells"]) if engine.get("engine") == "stack" else 1.0
 
 
