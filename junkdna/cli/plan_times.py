@@ -23,7 +23,8 @@ def hours(resolved: Resolved, now: Snapshot) -> Iterator[str]:
 
     Wall times of finished cells count for the kind of machine, GPU or CPU, that they ran on. Without them the estimate
     is rough (`dag.measured_rates`). GPU hours are always stated, hours of CPU cores on machines without a GPU. Other
-    jobs do not count: compressed weights are named; models, examples and tokens take little time.
+    jobs do not count: compressed weights are named, lines have lines of their own (`cli.plan_line_times`); models,
+    examples and tokens take little time.
     """
     if not now.left:
         return

@@ -1,7 +1,7 @@
 """Expected times of cells: the mean of similar finished cells, else parameters x tokens over the throughput."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from statistics import fmean
 from typing import NamedTuple, TypeVar
@@ -23,12 +23,13 @@ class Expected(NamedTuple):
 
 
 class _Mean(NamedTuple):
-    """Means over similar finished cells: wall seconds as in full stacks, those for loading and for training, and the
-    work (None if it is unknown)."""
+    """Means over similar finished cells: wall seconds as in full stacks, those for loading, training and scoring,
+    and the work (None if it is unknown)."""
 
     wall_s: float
     load_s: float
     train_s: float
+    score_s: float
     work: float | None
 
 
@@ -46,7 +47,6 @@ class CellTimes:
         self._resolved = resolved
         self._works = CellWork(resolved)
         self._means = [self._mean_by_similarity(cells) for cells in finished]
-        self._scoring = [_scoring_by_similarity(cells) for cells in finished]
         self._measured = finished[-1]
         self._models = {cell.model for cell in self._measured}
         self._throughput = cache(self._measure)
@@ -65,9 +65,11 @@ class CellTimes:
 
     def scoring_s(self, cell: Cell) -> float | None:
         """Expected wall seconds of scoring a cell's model once, without loading it; None as in `expected_s`."""
-        mean, work = _of_similar(self._scoring, cell), self._works.of(cell)
+        if mean := self._mean_of_similar(cell):
+            return mean.score_s * self._scale(cell, mean)
+        work = self._works.of(cell)
         measured = self._throughput(cell.model if cell.model in self._models else "", self._generates(cell))
-        return work.scored / measured[1] if mean is None and work and measured else mean
+        return work.scored / measured[1] if work and measured else None
 
     def total(self, cells: Collection[Cell]) -> Expected:
         """The expected sum for all cells that will run; those of them that a GPU trains together fill its stacks
@@ -81,7 +83,7 @@ class CellTimes:
         return Expected(sum(filter(None, expected.values())), guessed, unknown)
 
     def _mean_of_similar(self, cell: Cell) -> _Mean | None:
-        return _of_similar(self._means, cell)
+        return next((means[key] for means in self._means for key in _similarity(cell) if key in means), None)
 
     def _scale(self, cell: Cell, mean: _Mean) -> float:
         """Work of a cell relative to that of the similar ones; 1 if it is unknown."""
@@ -98,8 +100,8 @@ class CellTimes:
     def _mean(self, finished: Mapping[Cell, Finished]) -> _Mean:
         facts, works = finished.values(), list(map(self._works.of, finished))
         work = fmean(each.total for each in works) if all(works) else None
-        walls, loads, trains = zip(*((each.full_s, each.load_s, each.full_train_s) for each in facts), strict=True)
-        return _Mean(fmean(walls), fmean(loads), fmean(trains), work)
+        seconds = ((each.full_s, each.load_s, each.full_train_s, each.score_s) for each in facts)
+        return _Mean(*map(fmean, zip(*seconds, strict=True)), work)
 
     def _measure(self, model: str, generates: bool) -> tuple[float, float] | None:
         """Mean loading seconds, and parameters x tokens per second, of the finished cells of a model ("" for all) that
@@ -114,19 +116,7 @@ class CellTimes:
         return self._resolved.tasks[cell.task].kind == "generate"
 
 
-def _of_similar(some: Iterable[Mapping[tuple, T]], cell: Cell) -> T | None:
-    return next((means[key] for means in some for key in _similarity(cell) if key in means), None)
-
-
 def _similarity(cell: Cell) -> tuple[tuple, ...]:
     """Keys that similar cells share, from the most to the least similar."""
     key = (cell.model, cell.task, cell.transfer, cell.protocol)
     return (*key, cell.knobs, cell.compression.method), (*key, cell.knobs), key
-
-
-def _scoring_by_similarity(finished: Mapping[Cell, Finished]) -> dict[tuple, float]:
-    seconds: dict[tuple, list[float]] = defaultdict(list)
-    for cell, facts in finished.items():
-        for key in _similarity(cell):
-            seconds[key].append(facts.score_s)
-    return {key: fmean(each) for key, each in seconds.items()}

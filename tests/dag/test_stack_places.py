@@ -91,8 +91,9 @@ def test_cells_that_are_finished_leave_fewer_to_fill_the_stacks(world: Path) -> 
     ],
 )
 def test_the_footer_of_a_cell_tells_how_full_its_stack_was(engine: dict | None, places: float) -> None:
-    assert state.finished({"wall_s": {}, "training_engine": engine}, 0.0).places == places
-    assert state.finished({"wall_s": {}}, 0.0).places == 1
+    made = state.finished({"training_engine": engine, "wall_s": {"load": 1.0, "train": 4.0, "score": 2.0}}, 0.0)
+    assert made.places == places
+    assert made.full_s == pytest.approx(3 + 4 / places)
 
 
 def test_the_time_of_finished_cells_is_that_of_full_stacks(world: Path) -> None:
