@@ -19,7 +19,10 @@ rule connect:
     resources:
         gpu=GPUS_PER_CELL,
         mem_mb=lambda w, attempt: 16_000 * attempt,
-        runtime=lambda w, attempt: 30 * attempt,
+        runtime=lambda w, attempt: inputs.connection_minutes(
+            CONNECTION.format(**w), RESOLVED, GPUS_PER_CELL
+        )
+        * attempt,
     params:
         settings=lambda w, output: inputs.connection_text(output[0], RESOLVED),
         cells_per_gpu=lambda w, output: RESOLVED.study.cells_per_gpu,

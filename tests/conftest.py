@@ -79,6 +79,18 @@ def finished_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
+@pytest.fixture(scope="session")
+def lines_once(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy world whose cells and lines between cells (`toy_connections.STUDY`) are done; no weights are left."""
+    import toy_connections
+
+    folder = tmp_path_factory.mktemp("lines") / "world"
+    shutil.copytree(toy_world_once, folder)
+    with contextlib.chdir(folder):
+        toy_connections.run_all(toy_connections.read())
+    return folder
+
+
 @pytest.fixture
 def finished(finished_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The finished toy world as the working directory. Tests must not change it."""

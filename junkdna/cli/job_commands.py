@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from junkdna.errors import UserError
 
 if TYPE_CHECKING:
+    from junkdna.study.cell_settings import CellSettings
     from junkdna.study.settings_base import Settings
 
 HELP = {
@@ -77,9 +79,17 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
         if name == "cell":
             command.add_argument("--batch", type=int, default=0, help="then run up to this many batched cells")
+            keep = "fingerprints of the lines between trained cells for which the weights are kept, with commas"
+            command.add_argument("--keep-weights-for", type=_fingerprints, default="", metavar="LINES", help=keep)
         if name == "report":
             command.add_argument("--texts", action="store_true", help="show texts of examples in the page")
         command.set_defaults(run=_run)
+
+
+def _fingerprints(text: str) -> str:
+    if not re.fullmatch("([0-9a-f]+(,[0-9a-f]+)*)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} must be fingerprints, as `junkdna plan --commands` prints them")
+    return text
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -94,10 +104,19 @@ def _run(args: argparse.Namespace) -> None:
     if args.command == "cell":
         from junkdna.run.process import age_s
 
+        _keep_weights(settings[0], args.keep_weights_for)
         options |= {"bar": progress_bar(settings[0].cell), "age_s": age_s()}
     elif args.command == "connect":
         options["bar"] = progress_bar(settings[0].end.cell)
     job(args.output, *settings, *(getattr(args, name) for name in FILES.get(args.command, ())), **options)
+
+
+def _keep_weights(settings: "CellSettings", lines: str) -> None:
+    """Let a cell keep its weights for connections, as a run of Snakemake does (`connection_states.want_weights`)."""
+    from junkdna.run import trained_weights
+
+    for each in filter(None, lines.split(",")):
+        trained_weights.want([settings], each)
 
 
 def _settings(args: argparse.Namespace) -> "Settings | dict":

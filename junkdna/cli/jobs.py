@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from junkdna.errors import UserError
+from junkdna.run.full_memory import explained_full_memory
 from junkdna.storage.fingerprint import canonical_json, settings_fingerprint
 from junkdna.study.cell_settings import CellSettings, TokenSettings
 from junkdna.study.compress_settings import CalibrationSettings, CompressedSettings
@@ -155,7 +156,7 @@ def compress(
         expected = "no stored compression"
     if expected != str(output) or model_file.parent.name != settings.model:
         raise UserError(f"{output} from {model_file} does not match --settings, which describe {expected}.")
-    with _torch_device(gpus, cells_per_gpu, threads) as device:
+    with _torch_device(gpus, cells_per_gpu, threads) as device, explained_full_memory(settings.compression):
         from junkdna.compress.store import make_compressed
 
         make_compressed(output, settings, model_file.parent, calibration, device)
@@ -222,7 +223,7 @@ def connect(
         raise UserError(f"{output} does not match --settings, which describe {expected}.")
     cells, name = (settings.start, settings.end), settings_fingerprint(settings)
     trained_weights.want(cells, name)
-    with _torch_device(gpus, cells_per_gpu, threads) as device:
+    with _torch_device(gpus, cells_per_gpu, threads) as device, explained_full_memory(str(output)):
         from junkdna.run.connect import connect as scored
         from junkdna.run.connection_file import write_connection
 

@@ -21,6 +21,7 @@ from junkdna.cli.command import print_lines
 from junkdna.cli.parser import Parser
 from junkdna.errors import UserError
 from junkdna.run import job_log
+from junkdna.run.full_memory import explained_full_memory
 
 COMMANDS = (  # in the order of `junkdna --help`
     study_commands, results_commands, export_command, list_commands, grade_command, compare_command, archive_command,
@@ -41,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # a title may contain characters that this terminal cannot show
     _set_up_logging(args)
     try:
-        code = args.run(args) or 0
+        with explained_full_memory(f"junkdna {args.command}"):
+            code = args.run(args) or 0
     except UserError as error:
         log.error("%s", error)
         code = 2

@@ -1,4 +1,4 @@
-"""`junkdna partial`: tables, figures and report of the finished cells; each of them names the missing cells.
+"""`junkdna partial`: tables, figures and report of the finished cells and lines; each of them names the missing ones.
 
 They are written to `results/studies/NAME/partial`, which no job of the workflow reads or writes, so they cannot be
 mistaken for complete results. A successful run removes the folder.
@@ -15,6 +15,7 @@ from junkdna.cli.table_jobs import study as store_study
 from junkdna.cli.table_jobs import with_notes, write_cells, write_table
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
+from junkdna.dag.line_gaps import unusable_lines
 from junkdna.dag.results import FOLDER, clear, tables_line
 from junkdna.dag.state import stamp_of
 from junkdna.errors import UserError
@@ -24,6 +25,7 @@ from junkdna.report.gaps_banner import banner
 from junkdna.report.page.write import write_report
 from junkdna.storage.atomic import atomic_write, locked
 from junkdna.storage.table_record import study_record
+from junkdna.study.connections import Connection, all_connections
 from junkdna.study.grid import all_cells, rating_files, reference
 from junkdna.study.load import study_document
 from junkdna.study.results_folder import STUDY
@@ -34,13 +36,15 @@ if TYPE_CHECKING:
 
 
 class Joined(NamedTuple):
-    """Rows of the finished cells, their tables (`study_tables`), the states of the other cells by path, and the tasks
-    whose file of difficulties cannot be used. There are no tables if no cell is finished or nothing is missing."""
+    """Rows of the finished cells, their tables (`study_tables`), the states of the other cells by path, the tasks whose
+    file of difficulties cannot be used, and the states of the lines whose file cannot be used. There are no tables if
+    no cell is finished or nothing is missing."""
 
     cells: "pl.DataFrame"
     tables: dict[str, "pl.DataFrame"]
     unusable: dict[str, str]
     unrated: list[Unrated]
+    lines: dict[Connection, str]
 
 
 ATTEMPTS = 3  # to read all cells without one changing meanwhile
@@ -50,20 +54,21 @@ COLUMN = "incomplete"  # first column of every table: how much of the study is u
 def partial(resolved: Resolved) -> Iterator[str]:
     """Write the tables, figures and report of the finished cells; yield the missing cells and the paths.
 
-    Joins only finished cells, and compares only those whose dense cell is finished. A published difficulty whose file
-    cannot be used is left out. Writes nothing if nothing is missing. A run may be active at the same time. Raises
-    UserError if no cell can be used.
+    Joins only finished cells, and compares only those whose dense cell is finished. A published difficulty and a line
+    between cells whose file cannot be used are left out. Writes nothing if nothing is missing. A run may be active at
+    the same time. Raises UserError if no cell can be used.
     """
     study = Path("results/studies") / resolved.study.study
     report = study / "report.html"
     before = stamp_of(report)
-    joined, tables, unusable, unrated = _join(resolved)
-    if not unusable and not unrated:
+    joined, tables, unusable, unrated, lines = _join(resolved)
+    if not unusable and not unrated and not lines:
         clear(study)
-        yield f"all {joined.height} cells are done; nothing is missing"
+        scored = f" and {count} lines" if (count := len(all_connections(resolved))) else ""
+        yield f"all {joined.height} cells{scored} are done; nothing is missing"
         yield f"for the complete tables, figures and report, run: {resolved.commands.snakemake('--cores', 'all')}"
         return
-    gaps = missing(resolved, unusable, unrated)
+    gaps = missing(resolved, unusable, unrated, lines)
     _check_any(resolved, joined, tables.get("drops", joined), gaps)
     target = study / FOLDER
     with locked(target):
@@ -76,37 +81,39 @@ def partial(resolved: Resolved) -> Iterator[str]:
         _replace(new, target)
     yield gaps.headline()
     yield from _gap_lines(gaps)
+    yield from _line_gap_lines(gaps)
     yield from (f"{NO_RATING}: {each.reason}" for each in gaps.unrated)
     yield from (f"not drawn: {line}" for line in skipped)
     yield f"figures  {target}/figures/  (PDF, SVG, PNG; each names the missing cells)"
     yield tables_line(target)
-    yield f"missing  {target}/tables/missing.csv lists every missing cell and difficulty"
+    yield f"missing  {target}/tables/missing.csv lists every missing cell, line and difficulty"
     yield f"report   {target}/report.html"
 
 
 def _join(resolved: Resolved) -> Joined:
-    """Join the finished cells. Cell files and difficulties are read twice; if an active run replaces one in between,
-    all are read again."""
+    """Join the finished cells. Files of cells, difficulties and lines are read twice; if an active run replaces one in
+    between, all are read again."""
     from junkdna.analysis.bins import unusable_ratings
     from junkdna.analysis.collect import collect_done
     from junkdna.analysis.study_tables import study_tables
 
-    ratings = [str(path) for path in rating_files(resolved).values()]
+    files = [*(cell.path for cell in all_cells(resolved)), *map(str, rating_files(resolved).values())]
+    files += [each.path for each in all_connections(resolved)]
     for _ in range(ATTEMPTS):
-        before = {path: stamp_of(path) for path in (*(cell.path for cell in all_cells(resolved)), *ratings)}
+        before = {path: stamp_of(path) for path in files}
         try:
             joined, unusable = collect_done(resolved)
-            unrated = unusable_ratings(resolved)
+            unrated, lines = unusable_ratings(resolved), unusable_lines(resolved)
             notes = check_data(resolved, [each.task for each in unrated])
             joined = with_notes(joined, notes) if joined.height else joined
-            some = joined.height and (unusable or unrated)
+            some = joined.height and (unusable or unrated or lines)
             compared = study_tables(resolved, joined, partial=True) if some else {}
         except UserError:
             if all(stamp_of(path) == stamp for path, stamp in before.items() if stamp):
                 raise
             continue
         if all(stamp_of(path) == stamp for path, stamp in before.items() if path not in unusable):
-            return Joined(joined, compared, unusable, unrated)
+            return Joined(joined, compared, unusable, unrated, lines)
     raise UserError(
         f"an active run replaced cells of study {resolved.study.study} during {ATTEMPTS} attempts to join them. "
         "Run the command again later."
@@ -179,6 +186,9 @@ def _gap_table(gaps: Missing) -> "pl.DataFrame":
         (gap.cell.path, gap.state, " ".join(name for name, cells in members.items() if gap.cell in cells), gap.reason)
         for gap in gaps.gaps
     ]
+    for gap in gaps.lines:
+        names = [name for name, some in gaps.connections.items() if gap.connection in some]
+        rows.append((gap.connection.path, gap.state, " ".join(names), gap.reason))
     tasks = {name: {cell.task for cell in cells} for name, cells in members.items()}
     rows += [
         (each.path, NO_RATING, " ".join(name for name in tasks if each.task in tasks[name]), each.reason)
@@ -199,6 +209,15 @@ def _gap_lines(gaps: Missing, most: int = 10) -> Iterator[str]:
         yield f"and {sum(map(len, groups[most:]))} more cells for other reasons"
 
 
+def _line_gap_lines(gaps: Missing) -> Iterator[str]:
+    """One line per reason, with the number of its lines between cells."""
+    from junkdna.run.failure_causes import by_cause
+
+    for group in by_cause(gaps.lines, lambda gap: (gap.state, gap.reason)):
+        more = f" and {len(group) - 1} more" if group[1:] else ""
+        yield f"{group[0].state}: {group[0].connection.path}{more}: {group[0].reason}"
+
+
 def _skipped(resolved: Resolved, made: dict[str, "pl.DataFrame"], gaps: Missing) -> list[str]:
     """One line for each figure of the study that needs more cells, with the number of its cells."""
     drawn = {*figure_names(outlines(made["drops"], *(set(made[name]["experiment"]) for name in OTHERS)))}
@@ -206,8 +225,10 @@ def _skipped(resolved: Resolved, made: dict[str, "pl.DataFrame"], gaps: Missing)
     for name in dict.fromkeys(Path(file).stem for file in figure_files(resolved, ".")):
         if name not in drawn:
             experiment = name.partition("_")[2]
-            used, count = gaps.of(experiment)
-            lines.append(f"{name} (only {used} of {count} cells of {experiment} can be used)")
+            is_of_lines = name.startswith("connectivity_")
+            used, count = gaps.of_lines(experiment) if is_of_lines else gaps.of(experiment)
+            what = "lines" if is_of_lines else "cells"
+            lines.append(f"{name} (only {used} of {count} {what} of {experiment} can be used)")
     return lines
 
 

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from junkdna.analysis.collect import state
+from junkdna.cli.plan_line_times import line_hours
 from junkdna.cli.plan_times import hours, jobs_at_once
 from junkdna.dag.cell_times import CellTimes
-from junkdna.dag.connection_states import connections_left, plan_line
+from junkdna.dag.connection_states import connections_left, plan_line, wanted_by
 from junkdna.dag.disk import Disk, disk
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.model_folders import model_notes, model_problems
@@ -47,7 +48,7 @@ def plan(resolved: Resolved) -> tuple[list[str], bool]:
     times = CellTimes(resolved, now.finished, now.outdated | now.finished)
     needed, free = disk_needed(resolved, now, times), shutil.disk_usage(".").free
     lines = [*_experiments(resolved, now), *plan_line(resolved), *errors, *notes, _cached(resolved, now)]
-    lines += [*hours(resolved, now), *_disk_lines(needed, free)]
+    lines += [*hours(resolved, now), *line_hours(resolved, now), *_disk_lines(needed, free)]
     return lines, not errors and needed.to_write <= free
 
 
@@ -142,9 +143,16 @@ def commands(resolved: Resolved, cells: Iterable[Cell] | None = None) -> Iterato
         arguments = f"--model {_manifest(cell)} {samples}--gpus {gpus}"
         yield _command("compress", cell.compressed_path, arguments, settings, resolved)
     for cell in left:
-        yield _command("cell", cell.path, f"--gpus {gpus}", cell_settings(cell, resolved), resolved)
+        arguments = f"--gpus {gpus}{_keeps_weights(cell, resolved)}"
+        yield _command("cell", cell.path, arguments, cell_settings(cell, resolved), resolved)
     for connection in lines:
         yield _command("connect", connection.path, f"--gpus {gpus}", connect_settings(connection, resolved), resolved)
+
+
+def _keeps_weights(cell: Cell, resolved: Resolved) -> str:
+    """The option with which a cell keeps its weights for the connections that lead from or to it."""
+    wanted = wanted_by(cell, resolved)
+    return f" --keep-weights-for {','.join(wanted)}" if wanted else ""
 
 
 def cells_like(resolved: Resolved, pattern: str) -> list[Cell]:

@@ -25,8 +25,8 @@ def hours(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     """
     if not now.left:
         return
-    for on in ("gpu",) if run_gpus.gpu_count() else ("cpu", "gpu"):
-        current, outdated = (_on(on, cells) for cells in (now.finished, now.outdated))
+    for on in kinds():
+        current, outdated = (cells_on(on, cells) for cells in (now.finished, now.outdated))
         if current or outdated:
             yield from _measured(on, resolved, now, current, outdated)
         else:
@@ -37,6 +37,11 @@ def hours(resolved: Resolved, now: Snapshot) -> Iterator[str]:
         yield f"        plus {jobs} of rule compress: compressed weights that several cells share"
 
 
+def kinds() -> tuple[str, ...]:
+    """The kinds of processor for which times are stated."""
+    return ("gpu",) if run_gpus.gpu_count() else ("cpu", "gpu")
+
+
 def jobs_at_once(resolved: Resolved) -> tuple[int, str]:
     """How many cells this machine can run in parallel, and the reason."""
     if gpus := run_gpus.gpu_count():
@@ -45,7 +50,8 @@ def jobs_at_once(resolved: Resolved) -> tuple[int, str]:
     return cores, f"{cores} cores"
 
 
-def _on(on: str, finished: Mapping[Cell, Finished]) -> dict[Cell, Finished]:
+def cells_on(on: str, finished: Mapping[Cell, Finished]) -> dict[Cell, Finished]:
+    """The finished cells that ran on a "gpu" or "cpu"."""
     return {cell: facts for cell, facts in finished.items() if facts.on_gpu == (on == "gpu")}
 
 
@@ -53,7 +59,7 @@ def _is_here(on: str) -> bool:
     return (on == "gpu") == bool(run_gpus.gpu_count())
 
 
-def _amount(on: str, seconds: float) -> str:
+def amount(on: str, seconds: float) -> str:
     """Such as "12 GPU hours", or "20 min of a GPU" if it is less than one."""
     if seconds < 3600:
         return f"{span_text(max(seconds, 1))} of a {on.upper() if on == 'gpu' else 'CPU core'}"
@@ -69,7 +75,7 @@ def _measured(
     if known:
         cells = "" if not unknown else f" for {known} of {len(now.left)} cells"
         here = _here(on, seconds, known, resolved)
-        yield f"time    about {_amount(on, seconds)}{cells}{here}, excluding process starts"
+        yield f"time    about {amount(on, seconds)}{cells}{here}, excluding process starts"
         devices = Counter(facts.device for facts in (current or outdated).values())
         names = ", ".join(f"{count} on {name}" for name, count in devices.most_common())
         study = "this study" if current else "an earlier version of this study"
@@ -94,7 +100,7 @@ def _rough(on: str, resolved: Resolved, now: Snapshot) -> Iterator[str]:
     if found.cells:
         cells = "" if not found.unknown else f" for {found.cells} of {len(now.left)} cells"
         here = _here(on, found.total_s, found.cells, resolved)
-        yield f"time    rough: {_amount(on, found.total_s)}{cells}{here}, excluding process starts and loading,"
+        yield f"time    rough: {amount(on, found.total_s)}{cells}{here}, excluding process starts and loading,"
         yield "        from measured rates, scaled by parameters and tokens, with all rows at their greatest length:"
         yield from _sources(on, found)
         for what, count in found.one_by_one.items():
@@ -109,7 +115,7 @@ def _rough(on: str, resolved: Resolved, now: Snapshot) -> Iterator[str]:
 def _sources(on: str, found: RoughTimes) -> Iterator[str]:
     used = sorted(found.seconds.items(), key=lambda pair: -pair[1])
     for rate, seconds in used[:SHOWN]:
-        yield f"        - {_amount(on, seconds)}: {rate}"
+        yield f"        - {amount(on, seconds)}: {rate}"
     if len(used) > SHOWN:
         yield f"        - and {len(used) - SHOWN} more"
 

@@ -19,6 +19,7 @@ from junkdna.report.page import numbers
 from junkdna.report.page.package_files import environment, script, style
 from junkdna.report.page.page_figures import PageFigure, color_rules, page_view
 from junkdna.report.page.words import MODES, interval, number
+from junkdna.report.plotting.text import spaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ def _tests(found: Comparison) -> dict:
     shown = [
         {
             "claim": CLAIMS[row["claim"]].label if row["claim"] in CLAIMS else row["claim"],
-            "unit": " · ".join(filter(None, (row["unit"], row["experiment"]))),
+            "unit": " · ".join(filter(None, (row["unit"], spaced(row["experiment"])))),
             "verdicts": [row[f"verdict_{part}"] for part in "ab"],
             "effects": [_effect(row, part) for part in "ab"],
         }

@@ -113,7 +113,7 @@ def _bars(label: str, group: list[dict]) -> list[Flips]:
     return [
         Flips(
             label, compressions(row), 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]),
-            len(group) if at == 0 else 0,
+            at == 0,
         )
         for at, row in enumerate(group)
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Expected times of cells: the mean of similar finished cells, else parameters x tokens over the throughput."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from statistics import fmean
 from typing import NamedTuple
@@ -31,7 +31,8 @@ class CellTimes:
     def __init__(self, resolved: Resolved, *finished: Mapping[Cell, Finished]) -> None:
         """The first of `finished` with similar cells gives the mean, the last one the throughput."""
         self._works = CellWork(resolved)
-        self._means = [_mean_by_similarity(cells) for cells in finished]
+        self._means = [_mean_by_similarity(cells, lambda facts: facts.wall_s) for cells in finished]
+        self._scoring = [_mean_by_similarity(cells, lambda facts: facts.score_s) for cells in finished]
         self._measured = finished[-1]
         self._models = {cell.model for cell in self._measured}
         self._throughput = cache(self._measure)
@@ -42,6 +43,12 @@ class CellTimes:
         measured = self._throughput(cell.model if cell.model in self._models else "")
         return measured[0] + work / measured[1] if mean is None and work and measured else mean
 
+    def scoring_s(self, cell: Cell) -> float | None:
+        """Expected wall seconds of scoring a cell's model once, without loading it; None as in `expected_s`."""
+        mean, work = _of_similar(self._scoring, cell), self._works.of(cell)
+        measured = self._throughput(cell.model if cell.model in self._models else "")
+        return work.scored / measured[1] if mean is None and work and measured else mean
+
     def total(self, cells: Iterable[Cell]) -> Expected:
         """The expected sum for some cells."""
         expected = {cell: self.expected_s(cell) for cell in cells}
@@ -51,7 +58,7 @@ class CellTimes:
         return Expected(sum(filter(None, expected.values())), guessed, unknown)
 
     def _mean_of_similar(self, cell: Cell) -> float | None:
-        return next((means[key] for means in self._means for key in _similarity(cell) if key in means), None)
+        return _of_similar(self._means, cell)
 
     def _measure(self, model: str) -> tuple[float, float] | None:
         """Mean loading seconds, and parameters x tokens per second, of the finished cells of a model ("" for all)."""
@@ -66,15 +73,19 @@ class CellTimes:
         return work.total if work else None
 
 
+def _of_similar(some: Iterable[Mapping[tuple, float]], cell: Cell) -> float | None:
+    return next((means[key] for means in some for key in _similarity(cell) if key in means), None)
+
+
 def _similarity(cell: Cell) -> tuple[tuple, ...]:
     """Keys that similar cells share, from the most to the least similar."""
     key = (cell.model, cell.task, cell.transfer, cell.protocol)
     return (*key, cell.knobs, cell.compression.method), (*key, cell.knobs), key
 
 
-def _mean_by_similarity(finished: Mapping[Cell, Finished]) -> dict[tuple, float]:
+def _mean_by_similarity(finished: Mapping[Cell, Finished], seconds_of: Callable) -> dict[tuple, float]:
     walls: dict[tuple, list[float]] = defaultdict(list)
     for cell, facts in finished.items():
         for key in _similarity(cell):
-            walls[key].append(facts.wall_s)
+            walls[key].append(seconds_of(facts))
     return {key: fmean(seconds) for key, seconds in walls.items()}

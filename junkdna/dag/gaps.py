@@ -1,15 +1,17 @@
 """Finds the missing cells of an incomplete study, and the reason for each."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
 
 from junkdna.analysis.gaps import NO_REFERENCE, Gap, Missing, Unrated
+from junkdna.dag.line_gaps import missing_lines
 from junkdna.dag.state import Progress, log_path
 from junkdna.errors import cut
 from junkdna.run.job_log import FINISHED, is_running, read_log, running_slurm_jobs, why_it_ended
 from junkdna.study.cell import Cell
+from junkdna.study.connections import Connection
 from junkdna.study.grid import all_cells, files_before, reference
 from junkdna.study.study import Resolved
 
@@ -23,9 +25,12 @@ REASONS = {
 REASON_TEXT = 700  # characters of one reason
 
 
-def missing(resolved: Resolved, wrong: dict[str, str], unrated: Iterable[Unrated]) -> Missing:
+def missing(
+    resolved: Resolved, wrong: dict[str, str], unrated: Iterable[Unrated], lines: Mapping[Connection, str]
+) -> Missing:
     """The gaps of a study: the cells whose files are not usable (`wrong`: path -> state), cells whose dense cell is one
-    of those, and tasks whose file of difficulties is not usable (`unrated`)."""
+    of those, tasks whose file of difficulties is not usable (`unrated`), and the `lines` of `line_gaps.unusable_lines`.
+    """
     states = Progress(resolved).look().states
     slurm_jobs = cache(running_slurm_jobs)
     why_failed = cache(lambda file: _why_failed(file, slurm_jobs))
@@ -37,7 +42,8 @@ def missing(resolved: Resolved, wrong: dict[str, str], unrated: Iterable[Unrated
             gaps.append(Gap(cell, "missing" if state == "done" else state, reason))
         elif reference(cell).path in wrong:
             gaps.append(Gap(cell, NO_REFERENCE, f"finished, but its dense cell is missing: {reference(cell).path}"))
-    return Missing(resolved, gaps, [each._replace(reason=_unrated(each, why_failed)) for each in unrated])
+    without = [each._replace(reason=_unrated(each, why_failed)) for each in unrated]
+    return Missing(resolved, gaps, without, missing_lines(lines, wrong, why_failed))
 
 
 def _unrated(each: Unrated, why_failed: Callable[[str], str]) -> str:

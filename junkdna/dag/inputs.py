@@ -169,6 +169,13 @@ def connection_text(output: str, resolved: Resolved) -> str:
     return canonical_json(connect_settings(connection_at(output, resolved), resolved))
 
 
+def connection_minutes(output: str, resolved: Resolved, gpus: int) -> int:
+    """The minutes of a scheduler that the job of a connection asks for, with or without GPUs (`line_times`)."""
+    from junkdna.dag.line_times import line_minutes
+
+    return line_minutes(connection_at(output, resolved), "gpu" if gpus else "cpu", resolved)
+
+
 def calibration_of_compressed(wildcards: "Wildcards") -> list[str]:
     """The calibration file of a stored compression; empty for methods that need none."""
     compression = parse_compression(wildcards.compression)

@@ -115,6 +115,13 @@ def rough_times(cells: Iterable[Cell], on: str, resolved: Resolved) -> RoughTime
     return found
 
 
+def rough_scoring_s(cell: Cell, on: str, works: CellWork, resolved: Resolved) -> float | None:
+    """The estimated seconds of scoring a cell's model once; None if no rate fits, or the parameters are unknown."""
+    work = works.of(cell)
+    part = work and _scoring(cell, work, on, resolved)
+    return part.amount / part.rate.per_s if part and part.rate else None
+
+
 def _scoring(cell: Cell, work: Work, on: str, resolved: Resolved) -> Part:
     task = resolved.tasks[cell.task]
     if task.kind == "generate":

@@ -21,11 +21,17 @@ def is_current(file: Path | str, settings: Settings | dict) -> bool:
         elif file.suffix == ".safetensors":
             recorded = recorded_fingerprint(file)
         else:
-            facts = json.loads(_metadata(file)[FOOTER_KEY])
+            facts = recorded_facts_of(file)
             recorded = facts.get("settings_fingerprint") or settings_fingerprint(facts["settings"])
     except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     return recorded == settings_fingerprint(settings)
+
+
+def recorded_facts_of(file: Path) -> dict:
+    """What this package wrote into the metadata of a Parquet or Arrow file. Raises OSError, ValueError, KeyError or
+    TypeError if it is missing or records nothing."""
+    return json.loads(_metadata(file)[FOOTER_KEY])
 
 
 def _metadata(file: Path) -> dict:

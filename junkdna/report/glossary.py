@@ -1,9 +1,10 @@
 """The definitions of the terms in the report."""
 
+HUMAN = "Human gap"  # a word that only studies with human scores need
 WORDS = (
     (
         "Score",
-        "The task's metric, which is named below the condition: between 0 and 1, or between −1 and 1 for Matthews, "
+        "The task's metric: between 0 and 1, or between −1 and 1 for Matthews, "
         "Pearson and Spearman correlations. A log2-likelihood per byte is minus the bits per byte; 0 is perfect. n is "
         "the number of evaluated examples, the same for every seed.",
     ),
@@ -46,7 +47,7 @@ WORDS = (
         "the paper; the figures show whether the loss is larger there.",
     ),
     (
-        "Human gap",
+        HUMAN,
         "<code>(human − dense) / human</code> (gap by human) and <code>(human − dense) / dense</code> (gap by dense), "
         "both in the task's metric; negative if the model is better. Human scores come from the papers cited below the "
         "table, which mostly used other rows of the data. The gap ignores chance, hides tasks at which both humans and "

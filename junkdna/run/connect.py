@@ -4,54 +4,45 @@ The model at a point a of [0, 1] has the weights (1 - a) start + a end, for ever
 arXiv 1912.05671, section 2). Nothing else is interpolated: supported models have no batch statistics, and their other
 buffers are constants. The examples, their batches and the scoring are those of the cells.
 
-The weights are those that the cells kept (`trained_weights`). Where there are none, the cell is trained again by the
-code that trained it. In both cases the model at each end must reproduce the score in the cell's file: exactly on the
-same processor with the same versions and threads, else within `TOLERANCE`.
+The weights are those that the cells kept, or the engine that trained a cell trains it again (`line_ends`). In both
+cases the model at each end must reproduce the score in the cell's file.
 
 Shapes: p points, n examples.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from junkdna.errors import UserError
 from junkdna.evaluate.answers import Answers
 from junkdna.resumable import NO_CHECKPOINTS, Stopwatch
-from junkdna.run import batches, trained_weights
-from junkdna.run.cell import Prepared, processor, run_cell, versions
-from junkdna.run.cell_file import read_cell_file
-from junkdna.run.checkpoint import Checkpoint, interval_s, kept
+from junkdna.run.cell import Prepared, processor, versions
+from junkdna.run.checkpoint import Checkpoint, interval_s
 from junkdna.run.connection_file import connection_table
+from junkdna.run.line_ends import StoredCell, allowed, check_repeatable, difference, stored_cell, weights_of
 from junkdna.run.line_points import Points, alphas_of, interpolate
 from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.tensors import tensors_digest
-from junkdna.study.cell import parse_cell_path
-from junkdna.study.cell_settings import CellSettings
 from junkdna.study.connections import ConnectSettings
 from junkdna.study.paths import CHECKPOINTS
-
-TOLERANCE = 0.02  # of the score, where another processor, version or engine trained the cell
-log = logging.getLogger(__name__)
 
 
 def connect(settings: ConnectSettings, device: str, bar: Callable = iter) -> pa.Table:
     """The table of a connection with its footer. Writes nothing but weights and checkpoints.
 
-    Raises UserError if a cell's file is missing or was made with other settings, if an end does not reproduce its
-    score, and the errors of `run_cell`.
+    Raises UserError if a cell's file is missing or was made with other settings, if a cell cannot be trained again
+    here (before anything is computed), if an end does not reproduce its score, and the errors of `run_cell` and
+    `run_stack`.
     """
     watch = Stopwatch()
-    ends = (settings.start, settings.end)
-    stored = [_stored(each) for each in ends]
-    (start, start_from), (end, end_from) = [_weights(each, device, bar) for each in ends]
+    stored = [stored_cell(each) for each in (settings.start, settings.end)]
+    for each in stored:
+        check_repeatable(each, device)
+    (start, start_from), (end, end_from) = [weights_of(each, device, bar) for each in stored]
     watch.lap("weights")
     line = _Line(Prepared(settings.end), start, end, device)
     footer = _footer(settings, line, device)
@@ -62,15 +53,27 @@ def connect(settings: ConnectSettings, device: str, bar: Callable = iter) -> pa.
         for alpha in loop("score", alphas, found.save, found.load):
             found.add(settings.end, line.answers(alpha))
     watch.lap("score")
-    differences = [_checked(each, found.score[at], footer) for each, at in zip(stored, (0, -1), strict=True)]
+    ends = _ends(stored, (start_from, end_from), (found.score[0], found.score[-1]), footer)
     points = {"alpha": alphas, "score": found.score, "collapsed": found.collapsed}
     points |= {"loss": [float(np.mean(each)) for each in found.loss]}
-    more = {"weights": [start_from, end_from], "differences": differences, "wall_s": watch.wall_s}
     return connection_table(
         points,
         found.examples(settings.end, line.cell.inputs.rows["evaluate"]),
-        footer | more | {"resumed": loop.resumed},
+        footer | ends | {"wall_s": watch.wall_s, "resumed": loop.resumed},
     )
+
+
+def _ends(cells: list[StoredCell], weights: tuple[str, str], scores: tuple[float, float], footer: dict) -> dict:
+    """What the footer says about both ends: where the weights came from, the engines and devices that trained them, and
+    how far the scores are, and may be, from those of the cells."""
+    most = [allowed(cell, each, footer) for cell, each in zip(cells, weights, strict=True)]
+    return {
+        "weights": [*weights],
+        "engines": [cell.engine for cell in cells],
+        "trained_on": [cell.footer["device"] for cell in cells],
+        "differences": [difference(*each) for each in zip(cells, scores, most, strict=True)],
+        "allowed_differences": most,
+    }
 
 
 class _Line:
@@ -87,47 +90,6 @@ class _Line:
         """The answers of the model at a point."""
         interpolate(self._model, self._start, self._end, alpha)
         return self.cell.answers(self._model, self._device, NO_CHECKPOINTS)
-
-
-def _weights(settings: CellSettings, device: str, bar: Callable) -> tuple[Mapping[str, Tensor], str]:
-    """The weights of a cell, and whether they were "kept" or "trained again"."""
-    with batches.locked_file(trained_weights.folder_of(settings).with_suffix(".lock"), wait=True):
-        if (found := trained_weights.kept_weights(settings)) is not None:
-            return found, "kept"
-        log.info("%s: no weights are kept; it is trained again", settings.cell)
-        with kept(settings.cell, bar) as loop:
-            run_cell(settings, device, loop, "its weights are needed again")
-        if (found := trained_weights.kept_weights(settings)) is None:
-            raise UserError(
-                f"the weights of {settings.cell} cannot be kept in {trained_weights.TRAINED}. The log of this job says "
-                "why: is the disk full?"
-            )
-        return found, "trained again"
-
-
-def _stored(settings: CellSettings) -> dict:
-    """Score and footer of a cell's file, which must have been made with these settings."""
-    path = Path(parse_cell_path(settings.cell).path)
-    data, footer = read_cell_file(path)
-    if footer["settings_fingerprint"] != settings_fingerprint(settings):
-        raise UserError(f"{path} was made with other settings than this connection needs. Rerun Snakemake.")
-    return {"path": path, "score": pl.read_parquet(data, columns=["score"])["score"][0], "footer": footer}
-
-
-def _checked(stored: dict, score: float, footer: dict) -> float:
-    """The difference of the score at an end from that in the cell's file. Raises UserError if it is too large."""
-    made = stored["footer"]
-    engine = (made.get("training_engine") or {}).get("engine")
-    same = footer["device"].startswith("cpu") and engine == "plain loop"
-    same = same and all(made.get(name) == footer[name] for name in ("device", "versions", "torch_threads"))
-    difference = score - stored["score"]
-    if not abs(difference) <= (0 if same else TOLERANCE):
-        raise UserError(
-            f"the weights of {stored['path']} give the score {score:.6g}, but the file says {stored['score']:.6g}. "
-            f"They may differ by {0 if same else TOLERANCE:g}: the file and the weights come from different trainings. "
-            "Delete the file and rerun Snakemake: the cell then keeps its weights."
-        )
-    return difference
 
 
 def _footer(settings: ConnectSettings, line: _Line, device: str) -> dict:

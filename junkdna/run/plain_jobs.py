@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.run import batches, stack_jobs
+from junkdna.run.full_memory import explained_full_memory
 from junkdna.study.cell_settings import CellSettings
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def _write_cell(
     from junkdna.run.checkpoint import kept
 
     with kept(settings.cell, bar) as loop:
-        table = run_cell(settings, device, loop, why_plain, start_s, shared)
+        with explained_full_memory(settings.cell):
+            table = run_cell(settings, device, loop, why_plain, start_s, shared)
         begun = time.perf_counter()
         write_cell(table, output)
         log.info("%s: written in %.2f s", settings.cell, time.perf_counter() - begun)

@@ -20,6 +20,7 @@ from junkdna.run.companions import (
     one_of_each_other_stack,
     why_alone,
 )
+from junkdna.run.full_memory import explained_full_memory
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stack_size import stack_size
@@ -136,7 +137,7 @@ def write_stack(
 
     _announce(found, size)
     failure: Exception | None = None
-    with kept_stack(found.cells, bar) as loop:
+    with explained_full_memory(f"the stack of {found.cells[0].cell}"), kept_stack(found.cells, bar) as loop:
         for settings, score in run_stack(found.cells, size, device, loop, found.finished, start_s):
             if settings in found.finished:  # its inputs have become unusable, but its file is there
                 continue
@@ -159,7 +160,8 @@ def _written(settings: CellSettings, score: Callable) -> Exception | None:
     from junkdna.run.cell_file import write_cell
 
     try:
-        table = score()
+        with explained_full_memory(settings.cell):
+            table = score()
         begun = time.perf_counter()
         write_cell(table, batches.batched_file(settings))
     except Exception as error:

@@ -7,13 +7,15 @@ removes the folder. The whole of it may be deleted whenever no job is running: t
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import settings_fingerprint
+from junkdna.storage.tensor_header import recorded_facts
 from junkdna.study.cell_settings import CellSettings
 
 if TYPE_CHECKING:
@@ -21,12 +23,18 @@ if TYPE_CHECKING:
 
 TRAINED = Path("results/cache/trained")
 KIND = "trained weights 1"
+AGAIN = "trained_again"  # fact of weights that no job of their cell wrote
+_AGAIN: ContextVar[bool] = ContextVar(AGAIN, default=False)
 log = logging.getLogger(__name__)
 
 
 def folder_of(settings: CellSettings) -> Path:
     """The folder of a cell's weights."""
     return TRAINED / settings_fingerprint(settings)
+
+
+def _file_of(settings: CellSettings) -> Path:
+    return folder_of(settings) / "weights.safetensors"
 
 
 def want(cells: Iterable[CellSettings], by: str) -> None:
@@ -82,8 +90,8 @@ def keep_if_wanted(settings: CellSettings, model: "nn.Module") -> None:
 
     from junkdna.storage.tensors import write_tensors
 
-    facts = {"settings_fingerprint": settings_fingerprint(settings), "cell": settings.cell}
-    file = folder_of(settings) / "weights.safetensors"
+    facts = {"settings_fingerprint": settings_fingerprint(settings), "cell": settings.cell, AGAIN: _AGAIN.get()}
+    file = _file_of(settings)
     try:
         write_tensors(file, KIND, dict(model.named_parameters()), facts)
     except (OSError, UserError, SafetensorError, RuntimeError) as error:
@@ -92,11 +100,34 @@ def keep_if_wanted(settings: CellSettings, model: "nn.Module") -> None:
         log.info("%s: weights kept in %s", settings.cell, file)
 
 
+@contextmanager
+def training_again() -> Iterator[None]:
+    """Mark the weights that are kept in the block as those of another training than that of the cell's file."""
+    token = _AGAIN.set(True)
+    try:
+        yield
+    finally:
+        _AGAIN.reset(token)
+
+
+def are_of_another_training(settings: CellSettings) -> bool:
+    """Whether the kept weights of a cell were written within `training_again`."""
+    try:
+        return bool(recorded_facts(_file_of(settings)).get(AGAIN))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def are_kept(settings: CellSettings) -> bool:
+    """Whether there is a file with the weights of a cell. Reads nothing, so it may be corrupt."""
+    return _file_of(settings).is_file()
+
+
 def kept_weights(settings: CellSettings) -> "Mapping[str, Tensor] | None":
     """The weights of a cell by the name of the parameter; None if they are not kept, or their file is corrupt."""
     from junkdna.storage.tensors import read_tensors
 
-    file = folder_of(settings) / "weights.safetensors"
+    file = _file_of(settings)
     if not file.is_file():
         return None
     try:

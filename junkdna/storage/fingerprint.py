@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
@@ -112,7 +113,21 @@ def _tree_text(file: Path) -> str:
         match node:
             case ast.AST(body=[ast.Expr(value=ast.Constant()), *rest]):
                 node.body = rest
-    return ast.dump(tree)
+    return _dump(tree)
+
+
+def _dump(tree: ast.AST) -> str:
+    """`ast.dump` as Python 3.11 writes it, so that a newer Python makes no stored result stale.
+
+    From 3.12 on, functions and classes have a list of type parameters, and some versions add an empty text to the
+    format of an f-string; from 3.13 on, empty lists are left out.
+    """
+    for node in ast.walk(tree):
+        if getattr(node, "type_params", None) == []:
+            del node.type_params
+        if isinstance(node, ast.JoinedStr):
+            node.values = [part for part in node.values if getattr(part, "value", None) != ""]
+    return ast.dump(tree, **({"show_empty": True} if sys.version_info >= (3, 13) else {}))
 
 
 def _drop_display_keys(declaration: ast.AST) -> None:

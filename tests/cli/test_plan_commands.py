@@ -9,10 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import toy
+import toy_connections
 import toy_run
 
 from junkdna.cli.plan import cells_like, commands, missing_inputs
 from junkdna.errors import UserError
+from junkdna.run.connection_file import read_connection
+from junkdna.run.trained_weights import TRAINED
 from junkdna.study import grid
 from junkdna.study.load import load_study, resolve
 
@@ -112,3 +115,20 @@ def test_inputs_of_other_settings_are_rebuilt(world: Path) -> None:
 def test_the_messages_of_a_printed_command_learn_the_study(world: Path) -> None:
     resolved = load_study(Path("settings.yaml"))
     assert next(iter(commands(resolved))).startswith("JUNKDNA_STUDY=settings.yaml python -m junkdna ")
+
+
+def test_cells_that_run_by_hand_keep_the_weights_for_the_commands_of_their_lines(world: Path) -> None:
+    resolved = toy_connections.read(seeds=[0])
+    toy_run.prepare(resolved)
+    lines = printed().stdout.splitlines()
+    assert [line.split()[3] for line in lines] == ["cell"] * len(grid.all_cells(resolved)) + ["connect"]
+    trained = [line for line in lines if "--keep-weights-for" in line]
+    assert len(trained) == 2
+    for line in [*trained, lines[-1]]:
+        done = in_bash(line)
+        assert done.returncode == 0, done.stderr
+    [scored] = toy_connections.all_connections(resolved)
+    assert read_connection(Path(scored.path))[1]["weights"] == ["kept", "kept"]
+    assert not [*TRAINED.iterdir()]
+    wrong = in_bash(trained[0].replace("--keep-weights-for ", "--keep-weights-for ../"))
+    assert (wrong.returncode, "must be fingerprints" in wrong.stderr) == (2, True)

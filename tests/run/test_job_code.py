@@ -31,6 +31,7 @@ NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.storage.tensor_header": "reads which cells a checkpoint is of",
     "junkdna.run.checkpoint": "a resumed cell gives the same numbers (test_checkpoint)",
     "junkdna.run.gpus": "which device is free",
+    "junkdna.run.full_memory": "messages",
     "junkdna.run.job_log": "the log",
     "junkdna.storage.local_file_hashes": "hashes of local files, which are part of the settings",
     "junkdna.study.compress_settings": "makes settings, which are part of the fingerprint",

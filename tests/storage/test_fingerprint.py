@@ -179,3 +179,45 @@ def test_each_module_that_is_not_counted_exists_and_has_a_reason():
     for module, reason in fingerprint.NOT_COUNTED.items():
         assert fingerprint.file_of(module).is_file(), module
         assert reason
+
+
+SYNTAX = '''
+import math
+from collections.abc import Iterable
+
+
+class Level(tuple[int, ...]):
+    """A docstring."""
+
+    size: int = 1
+
+    @property
+    def text(self) -> str:
+        return f"{self!r:>{self.size}} of {'a' 'b'}, {math.pi=:.3f}"
+
+
+def total(*values: int, start: "int" = 0, **options: str) -> int | None:
+    """A docstring."""
+    match values:
+        case []:
+            return None
+        case [first, *rest] if first > 0:
+            return start + sum(value for value in (first, *rest) if value)
+    try:
+        with open("a") as one, open("b") as two:
+            pass
+    except* (OSError, ValueError):
+        raise
+    else:
+        return (lambda: [*values])()[-1]
+
+
+async def later(items: Iterable[int]) -> dict:
+    return {**{}, "a": [item async for item in items], "b": {1: {2, 3}}}
+'''
+
+
+def test_every_python_gives_the_same_fingerprint(tmp_path):
+    """The digest is that of Python 3.11: with another Python, stored results would be stale."""
+    (tmp_path / "syntax.py").write_text(SYNTAX)
+    assert fingerprint.digest(fingerprint._tree_text(tmp_path / "syntax.py")) == "1ddd241552df44e6"

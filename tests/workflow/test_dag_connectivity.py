@@ -45,3 +45,11 @@ def test_lines_are_scored_from_kept_weights_and_later_ones_from_new_ones(
     assert len(new) == 3
     assert all(read_connection(file)[1]["differences"] == [0, 0] for file in new)
     assert not [*(world / TRAINED).iterdir()]
+
+    [first] = [file for file in new if file.parent.name == "seed-0-to-0"]
+    end = first.relative_to(world).as_posix().replace("connectivity", "cells").replace("seed-0-to-0/points-3", "seed-0")
+    forced = snakemake(world, "--forcerun", end)
+    assert forced.returncode == 0, forced.stdout
+    footer = read_connection(first)[1]
+    assert footer["weights"] == ["trained again", "kept"], "the cell that ran again kept its weights for its line"
+    assert not [*(world / TRAINED).iterdir()]

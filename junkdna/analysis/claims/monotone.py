@@ -69,12 +69,15 @@ def _p_contradicted(block: Block, fit: Fit) -> float:
 
 
 def _details(block: Block, fit: Fit, pairs: Sequence[tuple[int, int]]) -> str:
-    """The largest rise with its levels, and the level up to which less than the margin is lost."""
+    """The largest rise with its levels (below 0: the smallest fall), and how far less than the margin is lost."""
     at = int(np.nanargmax(fit.estimate[FALL + 1 :]))
     names = ("dense", *block.tags)
     _, high = fit.limits(0.90)
-    rise = f"largest rise {fit.estimate[FALL + 1 + at]:.3f}, {between(None, high[FALL + 1 + at])}"
-    rise += f" ({names[pairs[at][0]]} to {names[pairs[at][1]]})"
+    most, limit = fit.estimate[FALL + 1 + at], high[FALL + 1 + at]
+    change = f"largest rise {most:.3f}, {between(None, limit)}"
+    if most < 0:
+        change = f"smallest fall {-most:.3f}, {between(-limit, None)}"
+    change += f" ({names[pairs[at][0]]} to {names[pairs[at][1]]})"
     lost = np.flatnonzero(block.losses().mean(axis=0) >= block.evidence.settings.margin)
-    free = names[int(lost[0])] if lost.size else names[-1]
-    return f"{rise}; less than {block.evidence.settings.margin:g} lost up to {free}"
+    margin, free = block.evidence.settings.margin, int(lost[0]) if lost.size else len(names) - 1
+    return f"{change}; less than {margin:g} lost {f'up to {names[free]}' if free else 'at no level'}"

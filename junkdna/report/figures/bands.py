@@ -53,7 +53,7 @@ def marks(drops: pl.DataFrame, experiment: str, view: str) -> Drawing:
     widths = {palette.level_color(tag): f"{100 * share:g} % pruned" for tag, share in rows.select(*WIDTH).rows()}
     keys = [curves.LegendKey(label=label, color=name, marker="circle") for name, label in sorted(widths.items())]
     return Drawing(
-        title=f"{views.VIEWS[view].title} by band of pruned weights: {experiment}",
+        title=f"{views.VIEWS[view].title} by band of pruned weights: {text.spaced(experiment)}",
         panels=curves.panels(groups, named, QUANTILES, view),
         marks=tuple(drawn),
         columns=curves.COLUMNS.get(len(groups), 3),

@@ -34,8 +34,9 @@ FIGURE = Figure(
 )
 MEASURES = {  # view -> (column, factor, label, line)
     "flips": (("broken", 100, "broke", "solid"), ("fixed", 100, "were fixed", "4 2")),
-    "kl": (("kl_divergence", 1, "divergence", "solid"),),
+    "kl": (("kl_divergence", 1, "KL divergence", "solid"),),
 }
+DIGITS = {"flips": (1, " %"), "kl": (3, " nats")}  # decimals and unit of a number in words
 TITLES = {"flips": "Answers that changed", "kl": "Divergence from dense"}
 LABELS = {"flips": "answers, % of examples", "kl": "KL divergence, nats"}
 CROWDED = 9  # levels on an axis
@@ -70,7 +71,7 @@ def marks(behavior: pl.DataFrame, experiment: str, view: str) -> Drawing:
     ]
     keys = [Key(label=label, line=line) for *_, label, line in MEASURES[view] if len(MEASURES[view]) > 1]
     return Drawing(
-        title=f"{TITLES[view]} against the level: {experiment}",
+        title=f"{TITLES[view]} against the level: {text.spaced(experiment)}",
         panels=tuple(panels),
         marks=tuple(drawn),
         columns=columns,
@@ -122,9 +123,9 @@ def _curves(at: int, x: dict[str, float], rows: pl.DataFrame, view: str, style: 
             found.append(Mark(**own, x=0.0, y=0.0, label="dense"))
         for row in order:
             value, low, high = _value(row, column, factor)
-            known = "undefined" if value is None else ticks.number(value)
             look = style | {"color": palette.level_color(row["compression"])}
-            look |= {"label": f"{series.compression_label(row['compression'])}: {label} {known}"}
+            known = ticks.measured(value, low, high, *DIGITS[view])
+            look |= {"label": f"{curves.what(row)}: {label} {known}, n = {row['n_examples']:,}"}
             look |= {"collapsed": row["collapsed"] / row["n_seeds"]}
             found.append(Mark(**own, x=x[row["compression"]], y=value, low=low, high=high, **look))
     return found

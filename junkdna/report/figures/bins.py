@@ -56,7 +56,7 @@ def marks(difficulty: pl.DataFrame, experiment: str) -> Drawing:
     names = " / ".join(sorted(set(drawn["difficulty_title"])))
     facts = text.facts(drawn.with_columns(truncated=pl.lit(None, dtype=pl.Float64)), "Bars")
     return Drawing(
-        title=f"{FIGURE.label}: {experiment}",
+        title=f"{FIGURE.label}: {text.spaced(experiment)}",
         panels=tuple(panels),
         marks=tuple(found),
         columns=columns,

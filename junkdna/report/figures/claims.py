@@ -116,11 +116,12 @@ def _limits(drawn: Sequence[Mark], groups: Sequence[tuple[str, pl.DataFrame]]) -
 def _panel(name: str, rows: pl.DataFrame, limits: tuple[float, float], several: bool, last: bool) -> Panel:
     names = []
     for y, row in _numbered(rows):
-        where = f"{row['experiment']}: " if row["experiment"] else ""
+        where = text.spaced(row["experiment"])
+        where = "" if row["unit"].startswith(where) else f"{where}: "  # "context: context of sciq" says it twice
         words = where + row["unit"] + (f", {row['model']}" if several else "")
         names.append((y, _broken(words)))
     lines = sum(max(label.count("\n") + 1, 1) for _, label in names)
-    axis = "effect in shares of retention" if last else ""
+    axis = "effect, share of skill (1: all of it)" if last else ""
     return Panel(
         title=f"{CLAIMS[name].label}",
         x=Axis(label=axis, limits=limits, ticks=ticks.round_ticks(*limits, 8)),
@@ -143,7 +144,9 @@ def _broken(words: str) -> str:
 def _verdict(at: int, y: float, row: dict, limits: tuple[float, float]) -> Mark:
     """The verdict and the size of a test, right of its row."""
     runs = f" × {row['n_seeds']} seeds" if row["n_seeds"] > 1 else ""
-    words = f"{row['verdict']}, n = {row['n_examples']:,}{runs}"
+    several = row["estimate"] is None and (row["n_tasks"] or 0) > 1  # then the tasks are the units
+    size = f"{row['n_tasks']} tasks" if several else f"n = {row['n_examples']:,}{runs}"
+    words = f"{row['verdict']}, {size}"
     color = VERDICTS[row["verdict"]][0]
     return Mark(panel=at, kind="label", series=row["verdict"], x=limits[1], y=y, label=words, color=color)
 

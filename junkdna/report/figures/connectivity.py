@@ -65,7 +65,7 @@ def marks(table: pl.DataFrame, experiment: str) -> Drawing:
             drawn += _marks(len(found), own, name)
             found.append(_panel(condition, own, rows, name))
     return Drawing(
-        title=f"{FIGURE.label}: {experiment}",
+        title=f"{FIGURE.label}: {text.spaced(experiment)}",
         panels=tuple(found),
         marks=tuple(drawn),
         columns=2,

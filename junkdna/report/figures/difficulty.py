@@ -46,7 +46,7 @@ def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
     the first that compresses). If there is nothing to draw, the figure says why.
     """
     rows = select(drops, experiment)
-    title = f"{FIGURE.label}: {experiment}"
+    title = f"{FIGURE.label}: {text.spaced(experiment)}"
     if rows.is_empty():
         return _nothing(title)
     named, knob = conditions(drops, experiment), shared_knob(rows)

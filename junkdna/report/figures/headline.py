@@ -87,11 +87,11 @@ def _level(at: int, rows: pl.DataFrame, tag: str, place: int, count: int, view: 
     points = []
     for group in rows.filter(pl.col("compression") == tag).sort("difficulty").partition_by(["task", "model"]):
         for row in group.iter_rows(named=True):
-            y, low, high = _value(row, view)
+            y, low, high = measured = _value(row, view)
             points.append(
                 Mark(
                     panel=at, kind="point", series=f"{tag} {row['task']} {row['model']}", x=row["difficulty"], y=y,
-                    low=low, high=high, label=_words(row, y, view), color=palette.level_color(tag), line="solid",
+                    low=low, high=high, label=_words(row, measured, view), color=palette.level_color(tag), line="solid",
                     marker=theme.method_marker("magnitude") if row["transfer"] == "none" else "diamond",
                     collapsed=row["collapsed"] / row["n_seeds"], shift=(place - (count - 1) / 2) * OFFSET_PT,
                 )
@@ -107,12 +107,11 @@ def _value(row: dict, view: str) -> tuple[float | None, float | None, float | No
     return value, high, low
 
 
-def _words(row: dict, value: float, view: str) -> str:
-    hard = f"difficulty {ticks.number(row['difficulty'])}"
-    if view != LOST:
-        return f"{curves.described(row, view)}, {hard}"
-    where = f"{row['label']}, {series.full_level_label(row['compression'])}"
-    return f"{where}: share lost {ticks.number(value)}, {hard}"
+def _words(row: dict, measured: tuple[float | None, float | None, float | None], view: str) -> str:
+    """A point in words, with its interval, n and difficulty in every view."""
+    lost = f"{curves.what(row)}: share lost {ticks.measured(*measured)}, n = {row['n_examples']:,}"
+    words = lost if view == LOST else curves.described(row, view)
+    return f"{words}, difficulty {ticks.number(row['difficulty'])}"
 
 
 RULES: dict[str, dict[str, float]] = {  # view -> places of dense and the baseline that all conditions share
@@ -222,6 +221,7 @@ def _remarks(drops: pl.DataFrame, rows: pl.DataFrame, hidden: pl.DataFrame, name
     mixed = tuned and set(rows["transfer"]) == {"none"}
     remarks = ["Not shown: fine-tuned models (see the transfer modes)."] if mixed else []
     remarks += ["Fine-tuned with a fixed mask (sparse)."] if set(rows["transfer"]) == {"sparse"} else []
-    remarks += ["Levels of a condition have the same difficulty (thin line) and are drawn side by side."]
+    several = ["Levels of a condition have the same difficulty (thin line) and are drawn side by side."]
+    remarks += several if len(rows) else []
     hint = f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."
     return [*remarks, *([hint] if labels else [])]

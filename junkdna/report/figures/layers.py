@@ -32,7 +32,7 @@ TITLES = {"errors": "Errors of the matrices", "sparsity": "Sparsity of the matri
 LABELS = {"errors": "relative error", "sparsity": "weights pruned, %"}
 LINES = {  # view -> (column, factor, words, line)
     "errors": (("weight_error", 1, "weight error", "solid"), ("output_error", 1, "output error", "4 2")),
-    "sparsity": (("sparsity", 100, "% pruned", "solid"),),
+    "sparsity": (("sparsity", 100, "pruned", "solid"),),
 }
 MARKERS = {"weight_error": "circle", "output_error": "ring", "sparsity": "circle"}
 CROWDED = 12  # blocks with a tick each
@@ -113,7 +113,8 @@ def _marks(at: int, means: pl.DataFrame, place: Place, view: str) -> Iterator[Ma
         for column, factor, words, line in LINES[view]:
             for row in own.filter(pl.col("compression") == tag).drop_nulls(column).iter_rows(named=True):
                 value = factor * row[column]
-                label = f"{series.compression_label(tag)}, block {row['block']}: {words} {ticks.number(value, 3)}"
+                said = ticks.measured(value, None, None, 1, " %") if view == "sparsity" else ticks.number(value, 3)
+                label = f"{place.kind}, block {row['block']}, {series.compression_label(tag)}: {words} {said}"
                 style = {"color": palette.level_color(tag), "marker": MARKERS[column], "line": line, "label": label}
                 name = f"{tag} {column}"
                 yield Mark(panel=at, kind="point", series=name, x=float(row["block"]), y=value, **style)

@@ -54,7 +54,7 @@ def marks(matched: pl.DataFrame, experiment: str, view: str) -> Drawing:
     drawn = [mark for at, own in enumerate(groups) for mark in _marks(at, own, several, view)]
     panels = [_panel(own, drawn, rows, view) for own in groups] or [_nothing()]
     return Drawing(
-        title=f"{FIGURE.label} {TITLES[view]}: {experiment}",
+        title=f"{FIGURE.label} {TITLES[view]}: {text.spaced(experiment)}",
         panels=tuple(panels),
         marks=tuple(drawn),
         columns=curves.COLUMNS.get(len(panels), 3),

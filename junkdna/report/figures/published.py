@@ -66,7 +66,7 @@ def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
         drawn += [*_own(at, own, theirs), *_published(at, theirs)]
         found.append(_panel(title, own, theirs))
     return Drawing(
-        title=f"{FIGURE.label}: {experiment}",
+        title=f"{FIGURE.label}: {text.spaced(experiment)}",
         panels=tuple(found),
         marks=tuple(drawn),
         columns=curves.COLUMNS.get(len(panels), 3),

@@ -56,7 +56,7 @@ def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
     keys = [curves.LegendKey(label=label, marker=marker, line=line) for marker, line, label in modes]
     levels = series.level_keys(set(rows["compression"]))
     return Drawing(
-        title=f"{FIGURE.label}: {experiment}",
+        title=f"{FIGURE.label}: {text.spaced(experiment)}",
         panels=tuple(panels),
         marks=tuple(drawn),
         columns=columns,

@@ -42,7 +42,7 @@ def marks(drops: pl.DataFrame, experiment: str, view: str) -> Drawing:
     panels = curves.panels(groups, named, amount.axis(rows), view, names=names)
     caption = [text.facts(rows, "Bars"), *_remarks(several, rows, drops)]
     return Drawing(
-        title=f"{views.VIEWS[view].title} against {amount.title} by transfer mode: {experiment}",
+        title=f"{views.VIEWS[view].title} against {amount.title} by transfer mode: {text.spaced(experiment)}",
         panels=panels,
         marks=tuple(drawn),
         columns=curves.COLUMNS.get(len(groups), 3),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from junkdna.analysis.claim_catalog import CLAIMS
 from junkdna.errors import unknown_name
 from junkdna.report.findings import rows
+from junkdna.report.page import finding_notes
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
 from junkdna.report.page.words import number
 
@@ -69,8 +70,8 @@ def _baselines(inputs: Inputs, options: Options) -> str:
 def _scales(inputs: Inputs, options: Options) -> str:
     """The tests that were repeated on another scale (d'), and what it says."""
     tests = [test for test in _all(inputs, options) if test.row["scale_free"]]
-    lines = [[_claim(test), test.unit, test.verdict, test.row["scale_free"], test.row["details"]] for test in tests]
-    head = ["claim", "tested on", "verdict on retention", "on d'", "details"]
+    lines = [[_claim(test), test.unit, test.verdict, test.row["scale_free"], _details(test.row)] for test in tests]
+    head = ["claim", "tested on", "verdict on retention", "on d′", "details"]
     return rows.markdown(head, lines, "No test was repeated on another scale.", MOST, "tables/claims.csv")
 
 
@@ -83,16 +84,27 @@ def _all(inputs: Inputs, options: Options) -> list[Test]:
     return [test for test in tests if all(test.row[column] in values for column, values in options.items())]
 
 
+def _details(row: dict) -> str:
+    return finding_notes.plain(row["details"], row["levels"].split())
+
+
 def _claim(test: Test) -> str:
     return CLAIMS[test.row["claim"]].label
 
 
 def _table(tests: list[Test], most: int) -> str:
     lines = [
-        [test.unit, test.row["setting"], f"{test.value} ({test.limits})" if test.effect else "–", test.q,
-         test.n.removeprefix("n = "), test.verdict, test.row["reason"] or ""]
+        [
+            test.unit,
+            finding_notes.setting(test.row["setting"]),
+            f"{test.value} ({test.limits})" if test.effect else "–",
+            test.q,
+            test.n.removeprefix("n = "),
+            test.verdict,
+            test.row["reason"] or "",
+        ]
         for test in tests
-    ]  # fmt: skip
+    ]
     head = ["tested on", "compressed", "effect (95 %)", "q", "n", "verdict", "remark"]
     return rows.markdown(head, lines, "No experiment of the study tests it.", most, "tables/claims.csv")
 

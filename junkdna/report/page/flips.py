@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import natural, series_of, strength
-from junkdna.report.page.words import compression, condition, number, probability
-from junkdna.report.plotting.series import pick
+from junkdna.report.page.words import condition, mode, number, probability
+from junkdna.report.plotting.series import compression_label, pick
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
@@ -25,7 +25,7 @@ class Flips:
     broken: float
     fixed: float
     p: str
-    rowspan: int = 0
+    first: bool = False
 
     @property
     def net(self) -> str:
@@ -58,13 +58,14 @@ def _bars(group: list[dict], protocols: bool) -> list[Flips]:
         by_series.setdefault(series_of(row["compression"]), []).append(row["compression"])
     chosen = {tag for tags in by_series.values() for tag in pick(tags)}
     shown = sorted((row for row in group if row["compression"] in chosen), key=_order)
-    return [_bar(row, len(shown) if at == 0 else 0, protocols) for at, row in enumerate(shown)]
+    return [_bar(row, at == 0, protocols) for at, row in enumerate(shown)]
 
 
 def _order(row: dict) -> tuple:
     return (series_of(row["compression"]).order, strength(row["compression"]))
 
 
-def _bar(row: dict, rowspan: int, protocols: bool) -> Flips:
-    words = (condition(row, protocols), compression(row))
-    return Flips(*words, 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]), rowspan)
+def _bar(row: dict, first: bool, protocols: bool) -> Flips:
+    trained = "" if row["transfer"] == "none" else f", {mode(row['transfer'])}"
+    words = (f"{condition(row, protocols)}{trained}", compression_label(row["compression"]))
+    return Flips(*words, 100 * row["broken"], 100 * row["fixed"], probability(row["mcnemar_p"]), first)

@@ -10,8 +10,11 @@ from junkdna.report.page.words import listed, mode, span
 from junkdna.study.methods import METHODS
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from junkdna.report.page.inputs import Inputs
 
+CONDITIONS = 6  # of a task that the paragraph names
 HYPOTHESIS = "Yin et al. 2024, ICML, arXiv 2310.02277"
 INTERVALS = "Zou and Donner 2008, doi 10.1002/sim.3095"
 CORRECTION = "Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x"
@@ -93,10 +96,17 @@ def _tasks(inputs: Inputs, refs: References) -> str:
     for task in sorted(inputs.drops["task"].unique()):
         rows = inputs.drops.filter(inputs.drops["task"] == task)
         n = span(list(rows["n_examples"]))
-        conditions = [label for label in rows["label"].unique(maintain_order=True) if label != rows["title"][0]]
-        shown = f" ({listed(conditions, 5)})" if conditions else ""
-        words.append(f"{rows['title'][0]}{refs.cite(_source(inputs, task))}{shown}, {n} examples")
+        words.append(f"{rows['title'][0]}{refs.cite(_source(inputs, task))}{_conditions(rows)}, {n} examples")
     return f"The tasks were {'; '.join(words)}."
+
+
+def _conditions(rows: pl.DataFrame) -> str:
+    """The conditions of a task in brackets, without its title; with slashes, because their names contain commas."""
+    title = rows["title"][0]
+    names = [label.removeprefix(f"{title} · ") for label in rows["label"].unique(maintain_order=True)]
+    names = [name for name in names if name != title]
+    more = [f"{len(names) - CONDITIONS} more"] if len(names) > CONDITIONS else []
+    return f" ({' / '.join([*names[:CONDITIONS], *more])})" if names else ""
 
 
 def _source(inputs: Inputs, task: str) -> str:

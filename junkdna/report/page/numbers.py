@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from junkdna.analysis.intervals import finite
 from junkdna.analysis.series import natural, series_of, strength
-from junkdna.report.page.words import compression, condition, mode, number
+from junkdna.report.page.words import condition, mode, number
+from junkdna.report.plotting.series import compression_label
 from junkdna.report.plotting.text import metric_label
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FIELDS = (
     "dense_known_share", "human", "human_gap_by_human", "human_gap_by_dense", "notes",
 )  # fmt: skip
 """Values of a row, in the order of the data for the script and of the CSV that it writes."""
+HUMAN = {"human": "Human", "human_gap_by_human": "Gap by human", "human_gap_by_dense": "Gap by dense"}
 TEXT = (
     "experiment", "model", "task", "knobs", "label", "compression_label", "method", "compression", "transfer",
     "protocol", "metric", "baseline", "difficulty_measure", "notes",
@@ -34,18 +36,24 @@ TEXT = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: `field` of `FIELDS`, its heading, decimals (None for text), and whether it has limits."""
+    """A column of the table: `field` of `FIELDS`, its heading, decimals (None for text), whether it has limits,
+    and whether it is printed: paper is too narrow for all."""
 
     field: str
     head: str
     digits: int | None = None
     limits: bool = False
-    scale: float = 1.0
+    printed: bool = True
 
     @property
     def text(self) -> bool:
         """Whether the column holds text."""
         return self.digits is None
+
+    @property
+    def cls(self) -> str:
+        """The classes of its cells: `tx` aligns text at the left, `np` is not printed."""
+        return " ".join(["tx"] * self.text + ["np"] * (not self.printed))
 
 
 def columns(inputs: Inputs) -> list[Column]:
@@ -62,11 +70,10 @@ def columns(inputs: Inputs) -> list[Column]:
         Column("score", "Score", 3, True),
         Column("relative_score", "% of dense", 1, True),
         Column("n_examples", "n", 0),
-        Column("n_seeds", "Seeds", 0),
+        Column("n_seeds", "Seeds", 0, printed=False),
         Column("difficulty", "Difficulty", 2),
-        Column("effective_bits_per_weight", "Bits per weight", 2),
-        *([Column("human", "Human", 3), Column("human_gap_by_human", "Gap by human", 3)] if human else []),
-        *([Column("human_gap_by_dense", "Gap by dense", 3)] if human else []),
+        Column("effective_bits_per_weight", "Bits per weight", 2, printed=False),
+        *(Column(name, head, 3, printed=False) for name, head in HUMAN.items() if human),
         Column("notes", "Notes"),
         *([Column("experiment", "Experiment")] if drops["experiment"].n_unique() > 1 else []),
     ]
@@ -98,7 +105,7 @@ def _shown(row: dict, protocols: bool) -> dict:
         row = row | {"relative_score_low": None, "relative_score_high": None}
     words = {
         "label": condition(row, protocols),
-        "compression_label": compression(row),
+        "compression_label": compression_label(row["compression"]),
         "transfer": mode(row["transfer"]),
     }
     words["metric"] = metric_label(row["metric"])
@@ -118,7 +125,7 @@ def _notes(row: dict) -> Iterator[str]:
     if row["collapsed"]:
         yield f"{row['collapsed']} of {row['n_seeds']} collapsed"
     if (row["truncated"] or 0) > 0.005:
-        yield f"{100 * row['truncated']:.0f}% cut"
+        yield f"{100 * row['truncated']:.0f} % cut"
     if row["retention"] is None:
         yield "dense is not above its baseline"
     elif None in (row["retention_low"], row["retention_high"]) and row["method"] != "dense":
@@ -146,7 +153,7 @@ def data(shown: list[dict], found: list[Column], fields: Sequence[str] = FIELDS,
     `text` are the fields that hold text."""
     texts: dict[str, int] = {}
     packed = [[row["key"], *(_packed(row[name], name in text, texts) for name in fields)] for row in shown]
-    heads = [{"f": fields.index(c.field), "h": c.head, "d": c.digits, "l": c.limits} for c in found]
+    heads = [{"f": fields.index(c.field), "h": c.head, "d": c.digits, "l": c.limits, "c": c.cls} for c in found]
     return {"fields": fields, "text": [fields.index(name) for name in text], "columns": heads, "texts": list(texts),
             "rows": packed}  # fmt: skip
 

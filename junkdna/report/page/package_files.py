@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.report.page.words import number
 from junkdna.storage.fingerprint import digest
 
 if TYPE_CHECKING:
@@ -37,15 +38,22 @@ def environment() -> Environment:
     """The environment of the templates: every value is escaped, and an unknown name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    found = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_unbroken,
     )  # fmt: skip
+    found.globals["margin"] = _margin
+    return found
+
+
+def _margin(thousandths: int) -> str:
+    """A margin as the script writes it."""
+    return number(thousandths / 1000, 3, sign=True)
 
 
 def _unbroken(value: object) -> object:
-    """A number and its percent sign stay on one line."""
-    return value.replace(" %", "\u00a0%") if type(value) is str else value
+    """A number and its percent sign stay on one line, and so does `n = 650`."""
+    return value.replace(" %", "\u00a0%").replace("n = ", "n\u00a0=\u00a0") if type(value) is str else value
 
 
 @cache

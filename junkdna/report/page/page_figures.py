@@ -15,6 +15,7 @@ from junkdna.report.page.svg_marks import HALF, color_class
 from junkdna.report.page.svg_panel import panel_svg
 from junkdna.report.page.words import capitalized
 from junkdna.report.plotting import palette
+from junkdna.report.plotting.text import spaced
 from junkdna.report.plotting.views import VIEWS
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ READ_ALOUD = 12  # most points that the text of a panel lists
 
 @dataclass(frozen=True)
 class PagePanel:
-    """A panel: its title, its drawings for the widths it has, and names that only numbers stand for in the last."""
+    """A panel: its title, its drawings for the widths it has, names that only numbers stand for in the last, and
+    whether this is so only on a phone."""
 
     title: str
     svgs: list[str]
     listed: list[str]
+    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,15 @@ class PageView:
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure in all its views. `columns` is the number of panels side by side, at most three."""
+    """A figure in all its views. `columns` is the number of panels side by side, at most three. `again` if an earlier
+    figure of the page has the same caption, which is then printed once."""
 
     id: str
     title: str
     caption: str
     columns: int
     views: list[PageView]
+    again: bool = False
 
 
 def page_figures(stems: Iterable[str], draw: Callable[[str], Drawing]) -> dict[str, PageFigure]:
@@ -74,15 +79,25 @@ def page_figures(stems: Iterable[str], draw: Callable[[str], Drawing]) -> dict[s
     for stem in stems:
         figure, _, experiment = named(stem)
         groups.setdefault((figure.name, experiment), []).append(stem)
-    return {group[0]: _figure(group, {stem: draw(stem) for stem in group}) for group in groups.values()}
+    found: dict[str, PageFigure] = {}
+    for (name, _), group in groups.items():
+        drawings = {stem: draw(stem) for stem in group}
+        found[group[0]] = _figure(group, drawings, any(named(stem)[0].name == name for stem in found))
+    return found
 
 
-def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing]) -> PageFigure:
-    figure, _, _ = named(stems[0])
+def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing], again: bool) -> PageFigure:
+    figure, _, experiment = named(stems[0])
+    drawings = {stem: _untitled(drawing, experiment) for stem, drawing in drawings.items()}
     first = drawings[stems[0]]
     columns = max(1, min(3, first.columns, len(first.panels)))
     views = [_view(stem, drawings[stem], columns) for stem in stems]
-    return PageFigure(f"figure-{slug(stems[0])}", first.title, figure.caption, columns, views)
+    return PageFigure(f"figure-{slug(stems[0])}", first.title, figure.caption, columns, views, again)
+
+
+def _untitled(drawing: Drawing, experiment: str) -> Drawing:
+    """The drawing without the experiment in its title: the section of the page names it."""
+    return replace(drawing, title=drawing.title.removesuffix(f": {spaced(experiment)}"))
 
 
 def _view(stem: str, drawing: Drawing, columns: int) -> PageView:
@@ -117,12 +132,9 @@ def _with_rows(panels: Sequence[Panel]) -> list[Panel]:
 def _panel(panel: Panel, marks: Sequence[Mark], drawing: Drawing, columns: int) -> PagePanel:
     text = f'role="img" aria-label="{escape(_read_aloud(panel, marks, drawing))}"'
     widths = {"": SEVERAL[columns]} if columns in SEVERAL else {" wide": WIDE, " narrow": NARROW}
-    listed: list[str] = []
-    svgs = []
-    for cls, wide in widths.items():
-        svg, listed = panel_svg(panel, marks, wide, f'class="fig{cls}" {text}')
-        svgs.append(svg)
-    return PagePanel(panel.title, svgs, listed)
+    drawn = [panel_svg(panel, marks, wide, f'class="fig{cls}" {text}') for cls, wide in widths.items()]
+    listed = drawn[-1][1]
+    return PagePanel(panel.title, [svg for svg, _ in drawn], listed, narrow=bool(listed) and not drawn[0][1])
 
 
 def _read_aloud(panel: Panel, marks: Sequence[Mark], drawing: Drawing) -> str:
@@ -144,18 +156,21 @@ def _glyph(key: Key) -> str:
     half = shapes.shape(key.marker, "hm", HALF) if " half" in state else ""
     shape = shapes.shape(key.marker)
     marker = f'<g class="pt{state}" transform="translate(15,7)">{shape}{half}</g>' if shape else ""
-    return f'<svg class="{color_class(key.color)}" viewBox="0 0 30 14" aria-hidden="true">{line}{marker}</svg>'
+    box = "0 0 30 14" if line else "7 0 16 14"  # a marker alone needs no room for a line
+    return f'<svg class="{color_class(key.color)}" viewBox="{box}" aria-hidden="true">{line}{marker}</svg>'
 
 
 def _switch(key: Key, group: Sequence[Key], drawing: Drawing) -> str:
     """What an entry of the legend can switch off, as a selector: marks of its color if the colors of its group differ,
-    else of its marker, else of its line; empty if no mark is meant or all are."""
+    else of its marker, else of its line; empty if no mark is meant or all are. An entry
+    without a marker means a line; the rules across a panel, such as the baseline, stay."""
     points = [mark for mark in drawing.marks if mark.kind in ("point", "run", "span")]
-    if key.collapsed or not points:
+    rules = {mark.series for mark in drawing.marks if mark.kind == "rule"}
+    if key.collapsed or not points or key.label in rules:
         return ""
-    for name, attribute in (("color", "c"), ("marker", "k"), ("line", "l")):
+    for name, attribute in (("color", "c"), ("marker", "k"), ("line", "l"))[0 if key.marker else 2 :]:
         value = getattr(key, name)
-        if not value or (name == "line" and not key.marker) or len({getattr(each, name) for each in group}) == 1:
+        if not value or len({getattr(each, name) for each in group}) == 1:
             continue
         meant = sum(getattr(mark, name) == value for mark in points)
         if 0 < meant < len(points):

@@ -123,7 +123,8 @@ def _moment(seconds: float) -> str:
 
 
 def _made(found: Footers, tables: float) -> str:
-    cells = f"cells from {_moment(min(found.written))} to {_moment(max(found.written))}; " if found.written else ""
+    ends = dict.fromkeys(_moment(end(found.written)) for end in (min, max)) if found.written else {}
+    cells = f"cells {'from ' if len(ends) > 1 else ''}{' to '.join(ends)}; " if ends else ""
     return f"{cells}tables {_moment(tables)} (dates of the files)"
 
 

@@ -58,7 +58,8 @@ def done(inputs: Inputs) -> str:
     where = f"{conds} of {tasks}" if conditions(inputs) > 1 else f"{inputs.drops['label'][0]}"
     n = span(list(inputs.drops["n_examples"]))
     be = "was" if len(models) == 1 else "were"
-    return f"{capitalized(_models(inputs, models))} {be} {how} and tested on {where}, with {n} examples each."
+    each = " each" if conditions(inputs) > 1 else ""
+    return f"{capitalized(_models(inputs, models))} {be} {how} and tested on {where}, with {n} examples{each}."
 
 
 def _models(inputs: Inputs, models: list[str]) -> str:
@@ -80,7 +81,7 @@ def answer(found: list[Verdict]) -> tuple[str, str]:
     if leading is None or not leading.tests:
         return "", ""
     test = _telling(leading)
-    said = _said(test) if test else ""
+    said = _said(test, test.row["model"] if len(leading.verdicts) > 1 else "it") if test else ""
     if len({verdict for _, verdict in leading.verdicts}) > 1:
         each = listed(f"{model}: {verdict}" for model, verdict in leading.verdicts)
         return f"{said} Are harder tasks hit harder?", f"{capitalized(each)}."
@@ -93,11 +94,11 @@ def _telling(verdict: Verdict) -> Test | None:
     return min(with_effect, key=lambda test: test.verdict == "undecided") if with_effect else None
 
 
-def _said(test: Test) -> str:
+def _said(test: Test, who: str) -> str:
     limits = f"95 % interval: {interval(test.effect.low, test.effect.high)}"
     more = "more" if test.effect.value >= 0 else "less"
     return (
-        f"On the hard side ({test.unit}) it loses {number(abs(test.effect.value))} {more} of its skill than on the "
+        f"On the hard side ({test.unit}) {who} loses {number(abs(test.effect.value))} {more} of its skill than on the "
         f"easy side ({limits})."
     )
 

@@ -78,21 +78,24 @@ def _finding(rows: pl.DataFrame) -> str:
 
     compressed = rows.filter((pl.col("method") != "dense") & pl.col("retention").is_not_null())
     if compressed.is_empty():
-        return "No compressed cell of it has a share of skill lost."
+        return NOTHING_LOST if (rows["method"] != "dense").any() else "Nothing of it is compressed."
     telling = _telling(compressed)
     if telling.height == 1:
         row = telling.row(0, named=True)
-        return f"{capitalized(compression(row))} costs {condition(row, False)} {_loss(row)} of its skill."
+        return f"At {compression(row)}, {condition(row, False)} loses {_loss(row)} of its skill."
     if telling["transfer"].n_unique() > 1:
         return _by_mode(telling)
     several = rows["protocol"].n_unique() > 1
     ordered = telling.sort("retention", descending=True)
     least, most = ordered.row(0, named=True), ordered.row(-1, named=True)
-    between = f", the least of {count(ordered.height, 'condition')}," if ordered.height > 2 else ""
-    return (
-        f"{capitalized(compression(most))} costs {condition(least, several)} {_loss(least)} of its skill{between} and "
-        f"{condition(most, several)} {_loss(most)}."
-    )
+    start = f"At {compression(most)}, {condition(least, several)} loses"
+    if ordered.height == 2:
+        return f"{start} {_loss(least)} of its skill and {condition(most, several)} {_loss(most)}."
+    least_of = f"the least of {count(ordered.height, 'condition')}"
+    return f"{start} {_loss(least)} of its skill, {least_of}, and {condition(most, several)} the most, {_loss(most)}."
+
+
+NOTHING_LOST = "A share of skill lost is undefined: the dense model is nowhere above its baseline."
 
 
 def _telling(rows: pl.DataFrame) -> pl.DataFrame:
@@ -113,9 +116,7 @@ def _telling(rows: pl.DataFrame) -> pl.DataFrame:
 def _by_mode(rows: pl.DataFrame) -> str:
     words = [f"{number(1 - row['retention'])} with {mode(row['transfer'])}" for row in rows.iter_rows(named=True)]
     first = rows.row(0, named=True) | {"transfer": "none"}
-    return (
-        f"{capitalized(compression(first))} costs {condition(first, False)} this share of its skill: {listed(words)}."
-    )
+    return f"At {compression(first)}, {condition(first, False)} loses these shares of its skill: {listed(words)}."
 
 
 def _loss(row: dict) -> str:

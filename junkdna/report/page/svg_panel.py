@@ -16,6 +16,7 @@ PX_PER_IN = 96.0
 ROW = 22.0  # least height of a category on a vertical axis
 WIDEST_TEXTS = 0.45  # of the texts of the vertical axis, as a share of the panel
 MOST_TIERS = 6  # rows of names above a panel; with more, numbers stand for them and a list below has the names
+WIDEST_NAME = 0.6  # of a name above a panel, as a share of the panel; with a wider one, numbers stand for all
 
 
 def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str) -> tuple[str, list[str]]:
@@ -43,7 +44,14 @@ def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str)
 def _wrapped(axis: Axis, room: float) -> Axis:
     """The axis with its texts broken into lines that fit into `room` pixels."""
     most = max(4, int(room / (CHARACTER * FONT)))
-    return replace(axis, ticks=tuple((at, _broken(text, most)) for at, text in axis.ticks))
+    return replace(axis, ticks=tuple((at, _broken(_whole(text, most), most)) for at, text in axis.ticks))
+
+
+def _whole(text: str, most: int) -> str:
+    """A text that does not fit, with all lines but the last joined: they were broken for a wider place."""
+    *lines, last = text.split("\n")
+    fits = not lines or max(map(len, (*lines, last))) <= most + 1
+    return text if fits else f"{' '.join(lines)}\n{last}"
 
 
 def _labeled(axis: Axis, room: float) -> Axis:
@@ -95,7 +103,7 @@ def _names(panel: Panel, x: Scale, wide: float) -> tuple[list[tuple[float, float
         return [], []
     placed = tiers(names, 0, wide)
     listed: list[str] = []
-    if max(row for row, _ in placed) >= MOST_TIERS:
+    if max(row for row, _ in placed) >= MOST_TIERS or max(width(text) for _, text in names) > WIDEST_NAME * wide:
         listed = [text.replace("\n", ", ") for _, text in names]
         names = [(at, str(number)) for number, (at, _) in enumerate(names, 1)]
         placed = tiers(names, 0, wide)
@@ -118,12 +126,12 @@ def _names_above(names: Sequence[tuple[float, float, int, str]], place: Place) -
     if not names:
         return ""
     heights = _row_heights(names)
-    parts = []
+    guides, texts = [], []
     for at, middle, row, text in names:
         bottom = place.y.end - 6 - sum(heights[:row])
-        parts.append(f'<line class="guide" x1="{at:g}" x2="{at:g}" y1="{bottom + 2:g}" y2="{place.y.start:g}"/>')
-        parts.append(_lines(text, middle, bottom - 3, "middle", "halo", bold=True))
-    return "".join(parts)
+        guides.append(f'<line class="guide" x1="{at:g}" x2="{at:g}" y1="{bottom + 2:g}" y2="{place.y.start:g}"/>')
+        texts.append(_lines(text, middle, bottom - 3, "middle", "halo", bold=True))
+    return "".join([*guides, *texts])  # a line of one name must not cross the text of another
 
 
 def _lines(text: str, x: float, bottom: float, anchor: str, cls: str, bold: bool = False) -> str:

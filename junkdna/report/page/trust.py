@@ -39,7 +39,7 @@ def _seeds(inputs: Inputs) -> str:
     if plain.height and plain["n_seeds"].max() == 1:
         words.append("without training there is one seed, so intervals cover the sampling of examples only")
     elif plain.height:
-        words.append(f"without training {span(list(plain['n_seeds']))} seeds")
+        words.append(f"without training there are {span(list(plain['n_seeds']))} seeds")
     if trained.height:
         steps = inputs.cells.filter(pl.col("steps") > 0)["steps"] if "steps" in inputs.cells.columns else None
         length = f" of {span(list(steps))} steps each" if steps is not None and len(steps) else ""

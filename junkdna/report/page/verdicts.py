@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.claim_catalog import CLAIMS, Claim
+from junkdna.report.page import finding_notes
 from junkdna.report.page.tracks import Axis, Effect, Track, common_axis, track, turned
 from junkdna.report.page.words import capitalized, count, interval, listed, number, probability
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
+NO_TEST = "no test"  # in place of the unit of a claim that nothing tests
 SHOWN = 3  # most tests of a claim on the first screen
 RETENTION = ("irreversible",)  # claims whose effect is a retention: the page shows the loss
 FROM_ZERO = ("not_in_quantization",)  # claims whose effect supports from 0 on instead of from the margin
@@ -27,7 +28,6 @@ class Test:
     effect: Effect | None
     track: Track
     n: str
-    notes: list[str]
 
     @property
     def verdict(self) -> str:
@@ -53,6 +53,12 @@ class Test:
         return interval(self.effect.low, self.effect.high) if self.effect else ""
 
     @property
+    def detectable(self) -> str:
+        """The effect that 80 % of studies like this one would find; empty if none."""
+        least = self.row["detectable"]
+        return "" if least is None else number(1 - least if self.row["claim"] in RETENTION else least)
+
+    @property
     def q(self) -> str:
         """The q-value, or the p-value of a row outside the correction."""
         return probability(self.row["q"] if self.row["primary"] else self.row["p"])
@@ -68,12 +74,42 @@ class Verdict:
     shown: list[Test]
     more: str
     decide: list[tuple[str, str]]
+    rise: float | None = None
 
     @property
     def verdict(self) -> str:
         """The verdict if there is one model; several verdicts that differ are `undecided`."""
         found = {verdict for _, verdict in self.verdicts}
         return found.pop() if len(found) == 1 else "undecided"
+
+    @property
+    def usual(self) -> str:
+        """The setting that most tests have; empty without tests."""
+        settings = [test.row["setting"] for test in self.tests]
+        return max(settings, key=settings.count, default="")
+
+    @property
+    def compression(self) -> str:
+        """What the tests compressed, as a sentence; empty without tests."""
+        others = {test.row["setting"] for test in self.tests} - {self.usual}
+        unless = ", unless a test names another" if others else ""
+        return f"Compression{unless}: {finding_notes.setting(self.usual)}." if self.usual else ""
+
+    @property
+    def rule(self) -> tuple[str, str]:
+        """When the claim is supported and contradicted, in words."""
+        return self._words(self.claim.supported), self._words(self.claim.contradicted.removeprefix("otherwise, if "))
+
+    def _words(self, text: str) -> str:
+        """A rule without the marks of its keys. Where the page shows a loss, the rule names the retention."""
+        text = text.replace("the effect", "retention") if self.claim.name in RETENTION else text
+        rise = "the least rise that counts" if self.rise is None else f"{self.rise:g}"
+        return text.replace("`rise`", rise).replace("`", "").replace(" - ", " − ")
+
+    def notes(self, test: Test) -> list[str]:
+        """What else is known about one of its tests, as sentences."""
+        found = finding_notes.notes(test.row, self.usual)
+        return [*found, f"Detectable: {test.detectable}."] if test.detectable else found
 
 
 def verdicts(inputs: Inputs) -> tuple[list[Verdict], Axis]:
@@ -87,20 +123,34 @@ def verdicts(inputs: Inputs) -> tuple[list[Verdict], Axis]:
     found = []
     for name, claim in CLAIMS.items():
         tests = [_test(row, inputs, axis, several) for row in rows if row["claim"] == name]
-        found.append(_verdict(claim, heads.get(name, {}), tests, axis))
+        found.append(_verdict(claim, heads.get(name, {}), tests, axis, _rise(inputs)))
     return found, axis
 
 
-def _verdict(claim: Claim, heads: dict, tests: list[Test], axis: Axis) -> Verdict:
+def _rise(inputs: Inputs) -> float | None:
+    """The least rise of a curve that counts, as the study sets it."""
+    claims = inputs.study.get("claims")
+    rise = claims.get("rise") if isinstance(claims, dict) else None
+    return rise if isinstance(rise, float) else None
+
+
+def _verdict(claim: Claim, heads: dict, tests: list[Test], axis: Axis, rise: float | None) -> Verdict:
     primary = [test for test in tests if test.row["primary"]]
     shown = _first_screen(primary) or [_none(axis)]
     rest = [test for test in primary if test not in shown]
-    tally = [count(sum(test.verdict == verdict for test in rest), verdict, verdict) for verdict in VERDICTS]
-    kinds = [words for words, verdict in zip(tally, VERDICTS, strict=True) if any(t.verdict == verdict for t in rest)]
-    more = f"{count(len(rest), 'more test')}: {', '.join(kinds)}." if rest else ""
     models = [(model, head.verdict) for model, head in heads.items()] or [("", "untestable")]
     decide = [(model, _decide(heads[model], [t for t in primary if t.row["model"] in (model, "")])) for model in heads]
-    return Verdict(claim, models, tests, shown, capitalized(more), decide or [("", "")])
+    return Verdict(claim, models, tests, shown, _more(rest), decide or [("", "")], rise)
+
+
+def _more(rest: list[Test]) -> str:
+    """How many more tests there are, with their verdicts: `Seven more tests, all supported.`"""
+    found = {verdict: sum(test.verdict == verdict for test in rest) for verdict in VERDICTS}
+    kinds = [count(n, verdict, verdict) for verdict, n in found.items() if n]
+    if len(rest) < 2:
+        return f"One more test, {rest[0].verdict}." if rest else ""
+    verdicts = f", {'both' if len(rest) == 2 else 'all'} {rest[0].verdict}" if len(kinds) == 1 else f": {listed(kinds)}"
+    return f"{capitalized(count(len(rest), 'more test'))}{verdicts}."
 
 
 VERDICTS = ("supported", "contradicted", "undecided", "untestable")
@@ -127,49 +177,24 @@ def _versus(unit: str) -> str:
 
 def _none(axis: Axis) -> Test:
     row = {"verdict": "untestable", "q": None, "p": None, "primary": True, "reason": "", "model": "", "unit": ""}
-    return Test(row, "no test", None, track(None, 0, axis), "n = 0", [])
+    return Test(row, NO_TEST, None, track(None, 0, axis), "n = 0")
 
 
 def _test(row: dict, inputs: Inputs, axis: Axis, several: bool) -> Test:
     effect = turned(row, row["claim"] in RETENTION)
     bound = 0.0 if row["claim"] in FROM_ZERO else row["margin"]
-    unit = row["unit"]
+    unit = row["unit"] or NO_TEST
     for task in sorted({row["task"] for row in inputs.drops.select("task").unique().iter_rows(named=True)}):
         unit = unit.replace(f" of {task}", f" of {inputs.task_title(task)}")
     unit += f" ({row['model']})" if several and row["model"] and row["model"] not in unit else ""
-    return Test(row, unit, effect, track(effect, bound, axis), _n(row), _notes(row))
+    return Test(row, unit, effect, track(effect, bound, axis), _n(row))
 
 
 def _n(row: dict) -> str:
-    if row["unit"].startswith("across") or row["estimate"] is None:
+    if row["n_tasks"] and (row["unit"].startswith("across") or row["estimate"] is None):
         return f"{row['n_tasks']} tasks" if row["n_tasks"] != 1 else f"n = {row['n_examples']:,}"
     seeds = f" × {row['n_seeds']} seeds" if row["n_seeds"] > 1 else ""
     return f"n = {row['n_examples']:,}{seeds}"
-
-
-def _notes(row: dict) -> list[str]:
-    """What else is known about a row, as sentences."""
-    notes = [row["setting"], row["reason"], *([] if "nan" in row["details"] else [row["details"]])]
-    if row["scale_free"] == "reversed":
-        notes.append("depends on the scale: reversed in d′")
-    if row["other_baseline"]:
-        notes.append(f"with the other baseline: {row['other_baseline']}")
-    if row["levels"]:
-        notes.append(f"rests on {listed(row['levels'].split(), 6)}")
-    if row["collapsed"]:
-        notes.append(f"{count(row['collapsed'], 'cell')} of it collapsed")
-    if row["detectable"] is not None:
-        effect = 1 - row["detectable"] if row["claim"] in RETENTION else row["detectable"]
-        notes.append(f"an effect of {number(effect)} would be found in 80 % of studies like this")
-    return [f"{_minus(note if note.startswith('d') else capitalized(note))}." for note in notes if note]
-
-
-def _minus(text: str) -> str:
-    """A text with true minus signs and d′."""
-    return HYPHEN.sub("−", text).replace("d' ", "d′ ")
-
-
-HYPHEN = re.compile(r"(?<![\w.])-(?=\d)")
 
 
 def _decide(head: object, tests: list[Test]) -> str:
@@ -181,12 +206,12 @@ def _decide(head: object, tests: list[Test]) -> str:
     if head.verdict == "contradicted":
         return _of(sum(test.verdict == "contradicted" for test in tests), testable, "contradict")
     if head.verdict == "untestable":
-        return f"To decide: {head.reason}."
+        return f"{capitalized(head.reason)}."
     reversal = next((t for t in tests if t.verdict == "supported" and t.row["scale_free"] == "reversed"), None)
     words = []
     if reversal:
-        scale = _minus(reversal.row["details"])
-        words.append(f"{capitalized(reversal.unit)} supports it, but it is reversed on another scale ({scale}).")
+        scale = finding_notes.scale(reversal.row) or "on another scale the order is reversed"
+        words.append(f"{capitalized(reversal.unit)} supports it, but {scale}.")
     elif supported:
         words.append(_of(supported, testable, "support"))
     open_tests = [test for test in tests if test.verdict in ("undecided", "untestable")]
@@ -210,5 +235,4 @@ def _needed(test: Test) -> str:
         return f"about {row['examples_needed']:,} examples ({test.short})"
     if row["detectable"] is None:
         return f"no number of examples would do ({test.short})"
-    effect = 1 - row["detectable"] if row["claim"] in RETENTION else row["detectable"]
-    return f"more seeds or a larger effect: this design finds {number(effect)} ({test.short})"
+    return f"more seeds or a larger effect: this design finds effects from {test.detectable} on ({test.short})"

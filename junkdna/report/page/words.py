@@ -13,7 +13,7 @@ MODES = {
     "dense": "dense",
     "sparse": "sparse",
     "sparse_to_dense": "sparse to dense",
-    "dense_freeze": "dense, frozen",
+    "dense_freeze": "dense (frozen)",
 }
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 

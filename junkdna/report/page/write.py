@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.report.catalog import figure_names, named, outlines
 from junkdna.report.draw import drawing_of, with_labels
-from junkdna.report.glossary import WORDS
+from junkdna.report.glossary import HUMAN, WORDS
 from junkdna.report.page import browser, numbers
 from junkdna.report.page.flips import flips
 from junkdna.report.page.inputs import Inputs, read_inputs
@@ -64,9 +64,19 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
     head |= {"question": question(inputs), "done": done(inputs), "answer": answer(found), "trust": trust(inputs)}
     head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
-    head |= {"style": style() + color_rules(figures.values()), "words": WORDS, "provenance": provenance(inputs)}
+    head |= {
+        "style": style() + color_rules(figures.values()),
+        "words": _words(inputs),
+        "provenance": provenance(inputs),
+    }
     body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
     return head | body | _figures(figures, inputs) | _answers_and_numbers(inputs)
+
+
+def _words(inputs: Inputs) -> list[tuple[str, str]]:
+    """The definitions; those of human scores only if the study has some."""
+    human = inputs.drops["human"].drop_nulls().len() > 0
+    return [(word, meaning) for word, meaning in WORDS if human or word != HUMAN]
 
 
 def _figures(figures: dict[str, PageFigure], inputs: Inputs) -> dict:

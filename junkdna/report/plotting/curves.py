@@ -41,10 +41,14 @@ def drawing(drops: pl.DataFrame, experiment: str, amount: Amount, view: str) -> 
     marks += _ghosts(groups, view, amount, several)
     levels = series.level_keys(set(rows["compression"]) - {"dense"}) if amount.falling else []  # else x says it
     keys = (levels, [*_series_keys(several, rows, amount), *other_keys(rows)])
-    ghost = [f"Dotted: {GHOST} ({named.of[next(iter(groups))[1]]})."] if any(m.series == GHOST for m in marks) else []
+    ghost = (
+        [f"Dotted: {GHOST} ({named.of[next(iter(groups))[1]]})."]
+        if any(m.series == GHOST and m.y is not None for m in marks)
+        else []
+    )
     caption = [text.facts(rows, "Bars"), *series_remarks(several), *ghost, *amount.explanation, *remarks]
     return Drawing(
-        title=f"{views.VIEWS[view].title} against {amount.title}: {experiment}",
+        title=f"{views.VIEWS[view].title} against {amount.title}: {text.spaced(experiment)}",
         panels=panels(groups, named, amount.axis(rows), view),
         marks=tuple(marks),
         columns=COLUMNS.get(len(groups), 3),
@@ -189,16 +193,17 @@ def dense_point(at: int, rows: pl.DataFrame, x: Sequence[float], view: str) -> l
 
 def described(row: dict, view: str) -> str:
     """One row in words: `SciQ, magnitude 30 %, sparse: retention 0.98 (0.94 to 1.02), n = 650`."""
-    y, low, high = views.value(row, view)
-    unit, digits = ("%", 1) if view == "percent" else ("", 3 if view == "score" else 2)
+    unit, digits = (" %", 1) if view == "percent" else ("", 3 if view == "score" else 2)
+    name = "of the dense score" if view == "percent" else views.VIEWS[view].title.lower()
+    value = ticks.measured(*views.value(row, view), digits, unit)
+    words = f"{value} {name}" if view == "percent" else f"{name} {value}"
+    return f"{what(row)}: {words}, n = {row['n_examples']:,}"
+
+
+def what(row: dict) -> str:
+    """Condition, compression and transfer mode of a row in words: `SciQ, magnitude 30 %, sparse`."""
     mode = [] if row["transfer"] == "none" else [row["transfer"].replace("_", " ")]
-    if y is None:
-        value = "undefined"
-    else:
-        value = ticks.number(y, digits) + unit
-        value += f" ({ticks.number(low, digits)} to {ticks.number(high, digits)})" if None not in (low, high) else ""
-    where = ", ".join([row["label"], series.compression_label(row["compression"]), *mode])
-    return f"{where}: {views.VIEWS[view].title.lower()} {value}, n = {row['n_examples']:,}"
+    return ", ".join([row["label"], series.compression_label(row["compression"]), *mode])
 
 
 def _ghosts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,11 @@ def empty(panels: int, columns: int) -> Figure:
 
 
 def wrap(fig: Figure, text: str, size: float, width_in: float, **properties: object) -> str:
-    """Break `text` into lines of at most `width_in` inches; line breaks in it stay."""
+    """Break `text` into lines of at most `width_in` inches; line breaks in it stay, and so do numbers and their "%"."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         lines.append("")
-        for word in paragraph.split():
+        for word in re.split(r"\s+(?!%)", paragraph.strip()):
             trial = f"{lines[-1]} {word}".strip()
             if lines[-1] and measure(fig, trial, size, **properties)[0] > width_in:
                 lines.append(word)
@@ -140,11 +141,16 @@ def _legend(fig: Figure, handles: Sequence[Artist], wide_in: float) -> Artist:
     for columns in range(min(len(handles), 6), 0, -1):
         sizes = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.4, "handlelength": 2.4, "labelspacing": 0.4}
         position = {"loc": "upper left", "bbox_to_anchor": (0, 1), "ncols": columns}
-        legend = fig.legend(handles=list(handles), **position, **sizes)
+        legend = fig.legend(handles=_by_rows(handles, columns), **position, **sizes)
         if columns == 1 or legend.get_window_extent(fig.canvas.get_renderer()).width / fig.dpi <= wide_in:
             return legend
         legend.remove()
     raise AssertionError("a legend has at least one column")
+
+
+def _by_rows(handles: Sequence[Artist], columns: int) -> list[Artist]:
+    """The handles in the order in which matplotlib, which fills columns, shows them row by row."""
+    return [handle for column in range(columns) for handle in handles[column::columns]]
 
 
 METADATA = {  # without dates, so equal figures have equal bytes

@@ -32,6 +32,11 @@ FORMULAS = {
 }
 
 
+def spaced(name: str) -> str:
+    """A name of the study in a title: `transfer modes`."""
+    return name.replace("_", " ")
+
+
 def metric_label(name: str) -> str:
     """Label of a metric: `Matthews correlation`, `exact match`."""
     return METRIC_LABELS.get(name, name.replace("_", " "))
@@ -85,8 +90,13 @@ def facts(rows: pl.DataFrame, mark: str) -> str:
     text += "".join(f" {sentence}" for sentence in amounts(rows))
     cut = rows["truncated"].drop_nulls()
     if len(cut) and cut.max() > 0:
-        text += f" Texts truncated at the length limit: up to {100 * cut.max():.1f} % per condition."
+        text += f" Texts truncated at the length limit: up to {share(cut.max())} per condition."
     return text
+
+
+def share(value: float) -> str:
+    """A share in percent without false precision: `68 %`, `0.2 %`."""
+    return f"{100 * value:.0f} %" if value >= 0.01 else f"{max(100 * value, 0.1):.1f} %"
 
 
 def amounts(rows: pl.DataFrame) -> list[str]:

@@ -23,6 +23,14 @@ def number(value: float, digits: int = 2) -> str:
     return (text[1:] if float(text) == 0 and text[0] == "-" else text).replace("-", "−")
 
 
+def measured(value: float | None, low: float | None, high: float | None, digits: int = 2, unit: str = "") -> str:
+    """A value with its unit, and its interval in brackets if it is known: `97.0 % (94.5 to 99.6)`."""
+    if value is None:
+        return "undefined"
+    interval = "" if None in (low, high) else f" ({number(low, digits)} to {number(high, digits)})"
+    return f"{number(value, digits)}{unit}{interval}"
+
+
 def within(must: Iterable[float], ends: Iterable[float], reach: float = 0.35) -> tuple[float, float]:
     """Limits that contain all values of `must`, and the `ends` of intervals up to `reach` times their range.
 

@@ -80,3 +80,19 @@ def test_caption_counts_tests_and_states_size_and_margin():
     caption = claims.marks(simulated()).caption
     for words in ("Model: m.", "10 tests: 3 supported", "Margin: 0.05", "n = 400", "1 to 3 seeds", "95 % intervals"):
         assert words in caption
+
+
+def test_the_size_of_a_test_across_tasks_is_in_tasks_and_no_label_says_a_thing_twice():
+    claim = {"claim": "steeper_when_harder"}
+    untested = {"unit": "across tasks, by dense error", "experiment": "transfer_modes", "n_tasks": 3}
+    found = {"experiment": "context", "unit": "context of sciq", "n_tasks": 1, "n_seeds": 3, "n_examples": 400}
+    drawing = claims.marks(
+        table(
+            claim | untested | {"estimate": None, "verdict": "untestable"},
+            claim | found | {"estimate": 0.2, "verdict": "supported"},
+        )
+    )
+    sizes = [mark.label for mark in drawing.marks if mark.kind == "label"]
+    assert sizes == ["untestable, 3 tasks", "supported, n = 400 × 3 seeds"]
+    names = [name for _, name in drawing.panels[0].y.ticks]
+    assert names == ["transfer modes: across tasks, by dense error", "context of sciq"]

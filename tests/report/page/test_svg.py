@@ -12,9 +12,9 @@ from figure_tables import Condition, drops_table, study
 from other_tables import tables
 
 from junkdna.report import catalog, draw
-from junkdna.report.page import scales, shapes, svg_marks, svg_panel
+from junkdna.report.page import page_figures, scales, shapes, svg_marks, svg_panel
 from junkdna.report.plotting import render
-from junkdna.report.plotting.drawing import Axis, Drawing, Mark, Panel
+from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel
 
 DROPS = drops_table(
     [
@@ -203,3 +203,36 @@ def test_every_marker_and_line_of_the_theme_can_be_drawn():
 
 def test_classes_of_colors_are_valid():
     assert svg_marks.color_class("rank-0.25") == "c-rank-0_25"
+
+
+def test_no_line_of_a_name_is_drawn_over_another_name():
+    axis = Axis(label="", limits=(0.0, 1.0), ticks=())
+    panel = Panel(title="", x=axis, y=axis, names=((0.5, "SciQ\nno passage, 3 options"), (0.55, "SciQ\nno passage")))
+    svg, listed = svg_panel.panel_svg(panel, [], 660, "")
+    root = ET.fromstring(svg)
+    order = [element.get("class") for element in root if element.get("class") in ("guide", "halo", "halo b")]
+    assert order == ["guide"] * 2 + ["halo b", "halo"] * 2
+    assert listed == []
+
+
+def test_a_name_wider_than_the_panel_becomes_a_number():
+    axis = Axis(label="", limits=(0.0, 1.0), ticks=())
+    name = "a benchmark with an unusually long title about reading comprehension"
+    panel = Panel(title="", x=axis, y=axis, names=((0.5, name), (0.9, "SciQ")))
+    assert svg_panel.panel_svg(panel, [], 358, "")[1] == [name, "SciQ"]
+    assert svg_panel.panel_svg(panel, [], 1200, "")[1] == []
+
+
+def test_the_legend_switches_series_and_never_a_rule():
+    """The dotted line of the easiest condition has the color of the baseline, which is a rule."""
+    panel = Panel(title="", x=Axis(label="", limits=(0, 1), ticks=()), y=Axis(label="", limits=(0, 1), ticks=()))
+    marks = [
+        Mark(panel=0, kind="rule", series="baseline", y=0.0, color="muted", line="dashed"),
+        Mark(panel=0, kind="point", series="ghost", x=0.1, y=0.1, color="muted", line="dotted"),
+        Mark(panel=0, kind="point", series="broken", x=0.1, y=0.2, color="pruned-30", line="solid"),
+        Mark(panel=0, kind="point", series="fixed", x=0.1, y=0.3, color="pruned-30", line="4 2"),
+    ]
+    keys = [Key(label="baseline", line="dashed"), Key(label="broke", line="solid"), Key(label="were fixed", line="4 2")]
+    drawing = Drawing(title="", panels=(panel,), marks=tuple(marks), keys=(tuple(keys),))
+    view = page_figures.page_view("v", "V", "v", drawing, 1)
+    assert [switch for _, _, switch in view.keys[0]] == ["", '[data-l="solid"]', '[data-l="4 2"]']

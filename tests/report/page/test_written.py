@@ -225,7 +225,7 @@ def test_without_any_claim_or_behavior_the_page_stands(tmp_path):
     page = write(tmp_path, [small(methods=(), levels=())])
     assert page.open == []
     assert "scored without compression" in page.text
-    assert "To decide: no experiment of the study tests it." in page.text
+    assert "No experiment of the study tests it." in page.text
     assert "No compressed cell of this study has answers that are right or wrong." in page.text
 
 
@@ -396,3 +396,36 @@ def test_the_license_of_the_font_travels_with_it():
     license = (ASSETS / "OFL.txt").read_text()
     assert license.startswith("Copyright 2010-2023 Adobe")
     assert "SIL Open Font License, Version 1.1" in license
+
+
+def test_a_figure_does_not_repeat_the_experiment_that_its_section_names(tmp_path):
+    page = write(tmp_path, [small(experiment="transfer_modes", transfers=MODES, levels=(0.3, 0.6), n_seeds=2)])
+    assert "transfer_modes" not in re.sub(r"figures/\S+", "", page.text.partition("All numbers")[0])
+    assert "Score against sparsity by transfer mode MMLU" not in page.text
+    assert "Score against sparsity by transfer mode" in page.text
+    assert ": transfer modes" not in page.text
+    assert "At magnitude 60 %, A loses" in page.text
+
+
+def test_captions_have_no_marks_of_markdown(written):
+    page, _, _ = written
+    captions = page.text.split("How to read this figure")[1:]
+    assert captions
+    assert not [words[:400] for words in captions if "`" in words[:400]]
+
+
+def test_a_condition_alone_is_not_each(tmp_path):
+    assert "tested on A, with 400 examples." in write(tmp_path, [small(levels=(0.3, 0.6))]).text
+
+
+def test_the_key_to_the_tests_is_only_there_with_tests(tmp_path):
+    key = "Filled dot: supported or contradicted"
+    assert key in write(tmp_path / "a", [small()], claims_table({})).text
+    assert key not in write(tmp_path / "b", [small()], claims_table()).text
+
+
+def test_where_nothing_can_be_lost_the_finding_says_why(tmp_path):
+    drops = tables.drops_table([small()]).with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in ("retention", "retention_low", "retention_high")
+    )
+    assert "A share of skill lost is undefined: the dense model is nowhere above" in write(tmp_path, drops).text

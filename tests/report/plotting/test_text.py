@@ -26,5 +26,5 @@ def test_human_scores_are_listed_with_each_source_once():
 
 def test_truncated_texts_are_counted_only_if_there_are_any():
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.5,))])
-    assert "up to 2.0 % per condition" in text.facts(table, "Bars")
+    assert "up to 2 % per condition" in text.facts(table, "Bars")
     assert "truncated" not in text.facts(table.with_columns(truncated=0.0), "Bars")

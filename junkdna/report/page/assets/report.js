@@ -26,7 +26,7 @@ const S = {order: T.rows.map((_, i) => i), kept: [], page: 0, col: -1, up: true}
 const line = i => {
   const row = T.rows[i], tr = el('tr', {id: row[0]});
   T.columns.forEach((c, k) => {
-    const [v, iv] = shown(row, c), cell = el(k ? 'td' : 'th', k ? {className: c.d === null ? 'tx' : ''} : {scope: 'row'}, v);
+    const [v, iv] = shown(row, c), cell = el(k ? 'td' : 'th', k ? {className: c.c} : {scope: 'row'}, v);
     if (!k) cell.append(' ', el('a', {className: 'self', href: '#' + row[0], textContent: '#', 'aria-label': '# link to this row'}));
     if (iv) cell.append(' ', el('span', {className: 'iv', textContent: iv}));
     tr.append(cell);
@@ -77,6 +77,8 @@ function toRow() {
   S.page = Math.floor(S.kept.indexOf(i) / PAGE); draw(); const tr = document.getElementById(T.rows[i][0]); $$('tr.here', table).forEach(t => t.classList.remove('here')); tr.classList.add('here'); tr.scrollIntoView({block: 'center'});
 }
 addEventListener('hashchange', toRow);
+const fits = new ResizeObserver(() => { const box = table.parentElement; $('#hint').hidden = box.scrollWidth <= box.clientWidth; });
+fits.observe(table); fits.observe(table.parentElement);
 S.kept = [...S.order];
 if (T.rows.length <= body.rows.length) count.textContent = `${T.rows.length} of ${T.rows.length} rows`; else draw();
 if (location.hash.startsWith('#row-')) toRow();
@@ -166,7 +168,7 @@ figures.forEach(f => {
 function hideTip() { tip.hidden = true; on?.classList.remove('on'); on = null; }
 function showTip(e, speak) {
   if (on === e && !speak) return; hideTip(); on = e; e.classList.add('on');
-  const [head, ...rest] = e._tip.split(/: (.*)/s).filter(Boolean); tip.replaceChildren(el('b', {textContent: head}));
+  const [head, ...rest] = e._tip.replace(/ %/g, '\u00a0%').replace(/n = /g, 'n\u00a0=\u00a0').split(/: (.*)/s).filter(Boolean); tip.replaceChildren(el('b', {textContent: head}));
   if (rest.length) tip.append(el('div', {textContent: rest.join(': ')})); tip.hidden = false;
   const b = $('.m', e).getBoundingClientRect(), t = tip.getBoundingClientRect(), w = document.documentElement.clientWidth;
   let x = b.right + 10, y = b.top - t.height / 2; if (x + t.width > w - 6) x = b.left - t.width - 10; if (x < 6) { x = Math.max(6, Math.min(w - t.width - 6, b.left - t.width / 2)); y = b.top - t.height - 10; }
