@@ -58,7 +58,7 @@ class Finished:
 def finished(footer: dict, written_s: float) -> Finished:
     """The facts in the footer of a cell's file that was written at `written_s`."""
     walls, engine = footer["wall_s"], footer.get("training_engine") or {}
-    load, score, train = (walls.get(stage, 0.0) for stage in ("load", "score", "train"))
+    load, score = walls.get("load", 0.0), walls.get("score", 0.0)
     together = len(engine.get("cells", ())) or 1
     times = sum(walls.values()), load, written_s, footer.get("device", ""), score, together
     return Finished(*times, walls.get("train", 0.0), _places(engine))
