@@ -91,11 +91,11 @@ def write_table(table: "pl.DataFrame", output: Path, record: dict | None = None)
     write_recorded(table, output, record or {})
 
 
-def figures(output: Path, drops: Path) -> None:
-    """Draw every figure into the folder `output`."""
+def figures(output: Path, drops: Path, threads: int = 1) -> None:
+    """Draw every figure into the folder `output`, `threads` at a time, each in a process of its own."""
     from junkdna.report.draw import draw_all
 
-    draw_all(drops, output)
+    draw_all(drops, output, processes=threads)
 
 
 def report(output: Path, study_file: Path, tables: Path, texts: bool = False) -> None:

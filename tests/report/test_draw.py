@@ -247,3 +247,13 @@ def test_every_figure_gets_the_note_of_its_experiment(tmp_path, monkeypatch):
     assert len(asked) == len(list((tmp_path / "noted").glob("*.png")))
     layout.save(draw.render(draw.drawing(tmp_path, "headline")), tmp_path / "plain/headline")
     assert (tmp_path / "plain/headline.png").read_bytes() != (tmp_path / "noted/headline.png").read_bytes()
+
+
+def test_several_processes_write_the_same_files(tmp_path, monkeypatch):
+    write_tables(drops_table(ROWS), tmp_path / "drops.parquet")
+    monkeypatch.setattr(draw, "names", lambda tables: ["headline", "claims"])
+    one, two = (draw.draw_all(tmp_path / "drops.parquet", tmp_path / f"{count}", processes=count) for count in (1, 2))
+    assert [file.name for file in one] == [file.name for file in two]
+    assert {file.suffix for file in one} == {".pdf", ".svg", ".png", ".csv"}
+    for first, second in zip(one, two, strict=True):
+        assert first.read_bytes() == second.read_bytes()
