@@ -2,9 +2,10 @@
 
     python benchmarks/join_cells.py [--cells 100 1000 10000 50000] [--examples 500] [--folder FOLDER]
 
-Writes N cell files with `write_cell`, joins them in a separate process, and prints one line of a Markdown table for
-each N: wall seconds, CPU seconds and peak memory of that process, including its start and imports. The files have just
-been written, so they are in the system's cache. 50,000 cells of 500 examples take about 1 GB of disk.
+Writes cell files with `write_cell`, N of them or a few more (a study has whole levels and seeds; the table shows how
+many), joins them in a separate process, and prints one line of a Markdown table for each N: wall seconds, CPU seconds
+and peak memory of that process, including its start and imports. The files have just been written, so they are in the
+system's cache. 50,000 cells of 500 examples take about 1 GB of disk.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from junkdna.train.finetune import Trained
 
 MODES = ["dense", "sparse", "sparse_to_dense", "dense_freeze"]
 LEVELS = [round(0.02 * i, 2) for i in range(1, 34)]  # with three modes and the dense cell: 100 cells per seed
+PER_SEED = 3 * len(LEVELS) + 1
 MATRICES = 72
 TASK = {
     "name": "mood", "title": "Mood", "kind": "classify", "labels": ["bad", "good"], "license": "made up",
@@ -45,13 +48,16 @@ TASK = {
 
 
 def study(cells: int) -> Resolved:
-    """A study with this number of cells, a multiple of 100; writes its task file into the working folder."""
-    fractions, seeds = (10, cells // 1000) if cells >= 10_000 else (1, cells // 100)
+    """A study with at least this number of cells, and with as many if it is a multiple of 100 (from 10,000 on of
+    1,000); writes its task file into the working folder."""
+    fractions = 10 if cells >= 10_000 else 1
+    seeds = ceil(cells / (fractions * PER_SEED))
+    levels = max(1, ceil((cells / (fractions * seeds) - 1) / 3))
     Path("mood.yaml").write_text(yaml.safe_dump(TASK))
     experiment = {
         "title": "Many", "models": ["tiny"], "tasks": ["mood"], "transfer": MODES, "seeds": list(range(seeds)),
         "knobs": {"data_fraction": [100 - 10 * i for i in range(fractions)]},
-        "compressions": [{"method": "magnitude", "sparsity": LEVELS}],
+        "compressions": [{"method": "magnitude", "sparsity": LEVELS[:levels]}],
     }  # fmt: skip
     data = {
         "study": "many", "models": {"tiny": {"kind": "encoder", "local": "model"}},
@@ -110,10 +116,16 @@ def measured(study_file: Path, output: Path) -> tuple[float, float, float]:
     return time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
+def _cells(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cells: give a whole number from 1.")
+    return int(text)
+
+
 def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--cells", type=int, nargs="+", default=[100, 1000, 10_000, 50_000])
+    options.add_argument("--cells", type=_cells, nargs="+", default=[100, 1000, 10_000, 50_000])
     options.add_argument("--examples", type=int, default=500)
     options.add_argument("--folder", type=Path, help="folder for the files (default: the system's temporary folder)")
     given = options.parse_args()

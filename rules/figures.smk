@@ -9,6 +9,7 @@ rule figures:
         f"results/logs/studies/{RESOLVED.study.study}/figures.log",
     conda:
         "../envs/junkdna.yaml"
+    threads: 8
     params:
         folder=lambda w, output: Path(output[0]).parent,
         code=code_fingerprint(
@@ -20,7 +21,7 @@ rule figures:
     message:
         "drawing the figures"
     shell:
-        "python -m junkdna figures {params.folder:q} --drops {input.drops:q} --log {log:q}"
+        "python -m junkdna figures {params.folder:q} --drops {input.drops:q} --threads {threads} --log {log:q}"
 
 
 rule report:

@@ -10,6 +10,7 @@ import numpy as np
 from junkdna.analysis.curves import Condition, Curve
 from junkdna.analysis.evidence import Block, Evidence
 from junkdna.analysis.findings import Finding
+from junkdna.analysis.interval_words import between
 from junkdna.analysis.ordering import Ladder, paired_series
 from junkdna.analysis.scale_free import ScaleFree, scale_free, shared_levels
 from junkdna.study.claim_settings import PairedCondition
@@ -53,8 +54,7 @@ class Mean(NamedTuple):
     @property
     def words(self) -> str:
         """The mean with its limits."""
-        low, high = self.limits()
-        return f"{self.value:.3f} ({low:.3f} to {high:.3f})"
+        return f"{self.value:.3f} ({between(*self.limits())})"
 
     def p_above(self, bound: float) -> float:
         """One-sided p-value of "the mean is at most `bound`"."""

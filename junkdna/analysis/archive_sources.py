@@ -4,7 +4,6 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -15,20 +14,23 @@ from junkdna.analysis.archive_files import is_archive, read_archive
 from junkdna.analysis.archived_answers import STORED, Analysis, right_of
 from junkdna.analysis.bins import read_bins
 from junkdna.analysis.cell_answers import Bins
+from junkdna.analysis.cell_days import day_of_each
+from junkdna.analysis.expected_columns import columns_of, with_columns
+from junkdna.analysis.result_columns import PARTIAL
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
 from junkdna.run.cell_file import examples_of, read_cell_file
 from junkdna.storage.file_errors import corrupt_file
+from junkdna.storage.table_record import record_of
 from junkdna.storage.tables import read_frame
 from junkdna.study.cell import Cell, parse_cell_path
 from junkdna.study.grid import all_cells
 from junkdna.study.load import from_document
 from junkdna.study.paths import CELLS
-from junkdna.study.results_folder import stored_study
+from junkdna.study.results_folder import results_folder, stored_study
 from junkdna.study.study import Resolved
 
 Array = np.ndarray
-INCOMPLETE = ("incomplete", "seeds_missing")  # columns that only partial results have
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,9 @@ class ResultsSource:
         self.folder = folder
         self.document = _document(stored_study(folder))
         self.resolved = from_document(self.document, str(folder))
-        self.cells = _plain(read_frame(folder / "tables/cells.parquet", "table of cells"))
-        self.stored = {
-            name: _plain(read_frame(folder / f"tables/{name}.parquet", f"table of {name}")) for name in STORED
-        }
+        self.cells = _table(folder, "cells")
+        self.days = day_of_each(record_of(folder / "tables/cells.parquet"), self.cells["cell"])
+        self.stored = {name: _table(folder, name) for name in STORED}
         self.root = _root(folder)
 
     @cached_property
@@ -66,7 +67,7 @@ class ResultsSource:
     def answered(self, cell: Cell) -> Answered:
         """The answers of a cell. Raises UserError if its file is missing or corrupt."""
         with contextlib.chdir(self.root):
-            return _answered(cell, self.resolved, self.bins.get(cell.task))
+            return _answered(cell, self.resolved, self.bins.get(cell.task), self.days.get(cell.key, ""))
 
 
 class ArchiveSource:
@@ -75,8 +76,8 @@ class ArchiveSource:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         archive = read_archive(folder)
-        self.document, self.resolved, self.cells = archive.document, archive.resolved, archive.table("cells")
-        self.stored = {name: archive.table(name) for name in STORED}
+        self.document, self.resolved, self.cells = archive.document, archive.resolved, archive.stored("cells")
+        self.stored = {name: archive.stored(name) for name in STORED}
         self.weights = archive.about["weights"]
         self.analysis = Analysis(archive)
         self.bins = self.analysis.bins
@@ -95,16 +96,25 @@ Source = ResultsSource | ArchiveSource
 
 def open_source(folder: Path) -> Source:
     """The results or archive in a folder. Raises UserError if it is neither, or if a table is missing or corrupt."""
+    folder = results_folder(folder)
     if is_archive(folder):
         return ArchiveSource(folder)
     if not (folder / "tables/cells.parquet").is_file():
-        partial = folder / "partial"
-        hint = f" The finished cells are in {partial}: name that folder." if (partial / "tables").is_dir() else ""
-        raise UserError(
-            f"{folder} has no tables/cells.parquet and no archive.json, so it is neither results nor an archive.{hint} "
-            "Name results/studies/NAME of a finished study, or run `junkdna partial` first and name its folder partial."
-        )
+        raise UserError(" ".join(_no_source(folder)))
     return ResultsSource(folder)
+
+
+def _no_source(folder: Path) -> Iterator[str]:
+    """Sentences on a folder that is neither results nor an archive."""
+    if not folder.is_dir():
+        there = "is a file" if folder.exists() else f"does not exist (relative to {str(Path.cwd())!r})"
+        yield f"{folder} {there}."
+    else:
+        yield f"{folder} has no tables/cells.parquet and no archive.json, so it is neither results nor an archive."
+    partial = folder / "partial"
+    if (partial / "tables").is_dir():
+        yield f"The finished cells are in {partial}: name that folder."
+    yield "Name results/studies/NAME of a finished study, or run `junkdna partial` first and name its folder partial."
 
 
 def cells_of(source: Source) -> Iterator[Cell]:
@@ -130,8 +140,14 @@ def _document(path: Path) -> dict:
     return document
 
 
-def _plain(table: pl.DataFrame) -> pl.DataFrame:
-    return table.drop(INCOMPLETE, strict=False)
+def _table(folder: Path, name: str) -> pl.DataFrame:
+    """A table of results, without the columns of incomplete ones. Raises UserError if it is missing, corrupt or of
+    another version."""
+    path = folder / f"tables/{name}.parquet"
+    table = read_frame(path, f"table of {name}").drop(PARTIAL, strict=False)
+    if name == "cells" and "rows_note" not in table.columns:  # of incomplete results of earlier versions
+        table = table.with_columns(rows_note=pl.lit(""))
+    return with_columns(table, columns_of(name), path)
 
 
 def _root(folder: Path) -> Path:
@@ -143,7 +159,7 @@ def _root(folder: Path) -> Path:
     return roots[0]
 
 
-def _answered(cell: Cell, resolved: Resolved, bins: Bins | None) -> Answered:
+def _answered(cell: Cell, resolved: Resolved, bins: Bins | None, day: str) -> Answered:
     metric_name = resolved.tasks[cell.task].metric
     metric = METRICS[metric_name]
     names = ("id", "cluster", metric.gold_column, metric.column, "correct", "scores")
@@ -156,7 +172,7 @@ def _answered(cell: Cell, resolved: Resolved, bins: Bins | None) -> Answered:
     )  # fmt: skip
     given = table[metric.column].cast(pl.Float64).to_numpy()
     facts, weights = _facts(cell)
-    return Answered(questions, given, _right(table["correct"]), facts, weights)
+    return Answered(questions, given, _right(table["correct"]), facts | {"day": day}, weights)
 
 
 def _right(correct: pl.Series) -> Array | None:
@@ -165,7 +181,7 @@ def _right(correct: pl.Series) -> Array | None:
 
 
 def _facts(cell: Cell) -> tuple[dict, dict[str, str]]:
-    """Where a cell was computed, and the SHA-256 of its weights."""
+    """Where a cell was computed, apart from the day, and the SHA-256 of its weights."""
     _, footer = read_cell_file(Path(cell.path))
     versions = {name: text for name, text in footer.get("versions", {}).items() if name != "torch_build"}
     engine = footer.get("training_engine")
@@ -174,7 +190,6 @@ def _facts(cell: Cell) -> tuple[dict, dict[str, str]]:
         "device": str(footer.get("device", "")),
         "engine": engine.get("engine", "") if isinstance(engine, dict) else "",
         "threads": footer.get("torch_threads"),
-        "day": datetime.fromtimestamp(Path(cell.path).stat().st_mtime, UTC).strftime("%Y-%m-%d"),
     }
     files = footer["model"].get("files", {})
     weights = {f"{cell.model}: {name}": file["sha256"] for name, file in files.items() if name.endswith(WEIGHTS)}

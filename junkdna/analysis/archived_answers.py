@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 
 from junkdna.analysis.archive_files import Archive
-from junkdna.analysis.cell_answers import Bins, CellAnswers, _Cell
+from junkdna.analysis.cell_answers import Bins, CellAnswers
 from junkdna.analysis.packed_values import Packed, unpack, unpack_flags
 from junkdna.analysis.picked_options import CellAnswer
+from junkdna.analysis.scored_cells import ScoredCell
 from junkdna.analysis.study_tables import FROM_FILES, tables_of
 from junkdna.evaluate.metrics import METRICS
 from junkdna.study.cell import Cell
@@ -69,11 +70,11 @@ class ArchivedAnswers(CellAnswers):
             return unpack_flags(row["right"], len(given.given))
         return right_of(self.metric(cell.task), given.gold, given.given)
 
-    def _read(self, cell: Cell) -> _Cell:
+    def _read(self, cell: Cell) -> ScoredCell:
         if cell not in self._cells:
             row, table = self.rows[cell.key], self.questions(cell)
             given = unpack(Packed(row["kind"], row["values"], row["given"]), table.height)
-            self._cells[cell] = _Cell(self._shared(cell.task, table), table["gold"].to_numpy(), given)
+            self._cells[cell] = ScoredCell(self._shared(cell.task, table), table["gold"].to_numpy(), given)
         return self._cells[cell]
 
 
@@ -92,7 +93,7 @@ class Analysis:
     @cached_property
     def cells(self) -> pl.DataFrame:
         """The table of cells."""
-        return self.archive.table("cells")
+        return self.archive.stored("cells")
 
     @cached_property
     def bins(self) -> dict[str, Bins]:
@@ -122,7 +123,7 @@ class Analysis:
         and the columns `FROM_SCORES`: these are those of the archived table of behavior, and null in rows that it does
         not have with the same number of seeds.
         """
-        stored = {name: self.archive.table(name) for name in STORED}
+        stored = {name: self.archive.stored(name) for name in STORED}
         return archived_tables(self.resolved, self.cells, self.answers, self.bins, stored)
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from junkdna.analysis.draws import clusters
 from junkdna.analysis.picked_options import CellAnswer, read_answer
+from junkdna.analysis.scored_cells import EvaluationSet, ScoredCell
 from junkdna.analysis.scores import Answers
 from junkdna.errors import UserError
 from junkdna.evaluate.metrics import METRICS
@@ -49,25 +50,6 @@ class Bins:
     of: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """The ids of an evaluation set, the cluster of each (`draws.clusters`), and what decides its half: the name of the
-    cluster, or the id of an example without one."""
-
-    ids: tuple[str, ...]
-    cluster: Array | None
-    units: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """One cell's answers: the examples, shared with other cells that have the same ones, and what it gave."""
-
-    examples: _Examples
-    gold: Array
-    given: Array
-
-
 class CellAnswers:
     """Answers of groups of finished cells; every file is read once.
 
@@ -77,8 +59,8 @@ class CellAnswers:
     def __init__(self, resolved: Resolved, bins: Mapping[str, Bins]) -> None:
         self.resolved = resolved
         self.bins = bins
-        self._cells: dict[Cell, _Cell] = {}
-        self._examples: dict[tuple[str, tuple[str, ...]], _Examples] = {}
+        self._cells: dict[Cell, ScoredCell] = {}
+        self._examples: dict[tuple[str, tuple[str, ...]], EvaluationSet] = {}
 
     def metric(self, task: str) -> str:
         """Name of a task's metric."""
@@ -128,22 +110,22 @@ class CellAnswers:
         """What a cell answered, as far as it is known, to compare it with another cell."""
         return read_answer(cell, self.resolved)
 
-    def _subset(self, task: str, name: str, examples: _Examples) -> Array:
+    def _subset(self, task: str, name: str, examples: EvaluationSet) -> Array:
         if name in HALVES:
             return np.array([seed_for("half", task, each) % 2 == HALVES.index(name) for each in examples.units])
         of = self.bins[task].of
         return np.array([of.get(each) == name.removeprefix("bin ") for each in examples.ids])
 
-    def _read(self, cell: Cell) -> _Cell:
+    def _read(self, cell: Cell) -> ScoredCell:
         if cell not in self._cells:
             metric = METRICS[self.metric(cell.task)]
             table = examples_of(cell, ("id", "cluster", metric.gold_column, metric.column))
             examples = self._shared(cell.task, table)
             gold_n, given_n = (table[name].cast(pl.Float64).to_numpy() for name in (metric.gold_column, metric.column))
-            self._cells[cell] = _Cell(examples, gold_n, given_n)
+            self._cells[cell] = ScoredCell(examples, gold_n, given_n)
         return self._cells[cell]
 
-    def _shared(self, task: str, table: pl.DataFrame) -> _Examples:
+    def _shared(self, task: str, table: pl.DataFrame) -> EvaluationSet:
         """The evaluation set of a table; most cells of a task have the same one, so one copy is kept. Other tasks may
         have the same ids with other passages."""
         ids = tuple(table["id"])
@@ -152,5 +134,5 @@ class CellAnswers:
             cluster_n = clusters(names)
             named = zip(names, ids, strict=True)
             units = ids if cluster_n is None else tuple(each if name is None else name for name, each in named)
-            self._examples[task, ids] = _Examples(ids, cluster_n, units)
+            self._examples[task, ids] = EvaluationSet(ids, cluster_n, units)
         return self._examples[task, ids]

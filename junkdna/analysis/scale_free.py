@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from junkdna.analysis.evidence import Block
 from junkdna.analysis.findings import AGREES, REVERSED, UNDECIDED
+from junkdna.analysis.interval_words import between
 from junkdna.analysis.intervals import Fit
 
 NOT_COMPARABLE = "no level at which every condition knows enough to compare d'"
@@ -25,7 +26,7 @@ class ScaleFree(NamedTuple):
 def scale_free(estimate: float, low: float, high: float) -> ScaleFree:
     """The check of an effect on d' with its 95 % interval."""
     verdict = AGREES if low > 0 else REVERSED if high < 0 else UNDECIDED
-    return ScaleFree(verdict, f"d' {estimate:.3f} ({low:.3f} to {high:.3f})")
+    return ScaleFree(verdict, f"d' {estimate:.3f} ({between(low, high)})")
 
 
 def of_fit(fit: Fit, at: int) -> ScaleFree:

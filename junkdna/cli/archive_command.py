@@ -1,6 +1,7 @@
 """The arguments of `junkdna archive` and `junkdna findings`. Imports nothing heavy."""
 
 import argparse
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from junkdna.cli.command import print_lines
@@ -19,18 +20,26 @@ def add(commands: argparse._SubParsersAction) -> None:
         "folders", nargs="+", type=Path, metavar="FOLDER",
         help="results/studies/NAME, its partial/ while some is missing, or an archive; several are pieces of one study",
     )  # fmt: skip
-    archive.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="new folder")
+    archive.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER",
+        help="new folder, or that of an earlier archive of the study, which is replaced",
+    )  # fmt: skip
     findings = commands.add_parser("findings", help=FINDINGS, description=f"{FINDINGS} (docs/sharing.md)")
     findings.set_defaults(run=_findings)
     findings.add_argument("archive", type=Path, metavar="ARCHIVE", help="folder that `junkdna archive` wrote")
-    findings.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help=f"folder to write (default: {OUT})")
+    findings.add_argument(
+        "--out", type=Path, default=OUT, metavar="FOLDER",
+        help=f"folder to write, new or that of earlier findings, which are replaced (default: {OUT})",
+    )  # fmt: skip
     findings.add_argument(
         "--page", type=Path, nargs="+", default=[], metavar="FILE",
         help="Markdown pages whose blocks are filled; a new one is made from the skeleton",
     )  # fmt: skip
     findings.add_argument("--tables-only", action="store_true", help="draw no figures and write no report")
     findings.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a block of a page is not what the archive says"
+        "--check",
+        action="store_true",
+        help="write nothing; fail if a block of a page is not what the archive says, or a figure does not exist",
     )
 
 
@@ -41,13 +50,19 @@ def _archive(args: argparse.Namespace) -> None:
 
 
 def _findings(args: argparse.Namespace) -> int:
-    from junkdna.cli.archive import check, findings
+    from junkdna.cli.findings import check, findings
 
     if args.check and not args.page:
-        raise UserError("--check compares the blocks of pages: name them with --page, such as --page docs/findings.md.")
-    if not args.check:
-        print_lines(findings(args.archive, args.out, args.page, not args.tables_only))
-        return 0
-    wrong = list(check(args.archive, args.page))
-    print_lines(wrong or ["every block is what the archive says"])
-    return 1 if wrong else 0
+        raise UserError("--check compares the blocks of pages: name them with --page, such as --page page.md.")
+    if args.check:
+        wrong = list(check(args.archive, args.page))
+        print_lines(wrong or ["every block is what the archive says"])
+        return 1 if wrong else 0
+    same: list[bool] = []
+    print_lines(_noting(findings(args.archive, args.out, args.page, not args.tables_only), same))
+    return 0 if all(same) else 1
+
+
+def _noting(lines: Generator[str, None, bool], same: list[bool]) -> Iterator[str]:
+    """The lines of `findings`; what it returns is added to `same`."""
+    same.append((yield from lines))

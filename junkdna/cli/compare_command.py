@@ -12,7 +12,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     command = commands.add_parser("compare", help=HELP, description=f"{HELP} (docs/compare.md). Runs no model.")
     command.set_defaults(run=_run)
-    results = "folder of results: results/studies/NAME, its tables/ or partial/, or what `junkdna grade` wrote"
+    results = "results/studies/NAME, its tables/ or partial/, an archive, or the folder that `junkdna grade` wrote"
     command.add_argument("one", metavar="A", type=Path, help=results)
     command.add_argument("two", metavar="B", type=Path, help="folder of the results to compare with A; may be A itself")
     command.add_argument(

@@ -77,6 +77,8 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--gpus", type=int, default=0, help="GPUs to lease; 0 runs on the CPU")
             command.add_argument("--cells-per-gpu", type=int, default=1, help="how many jobs may share a GPU")
             command.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+        if name == "figures":
+            command.add_argument("--threads", type=int, default=1, help="figures that are drawn at a time")
         if name == "cell":
             command.add_argument("--batch", type=int, default=0, help="then run up to this many batched cells")
             keep = "fingerprints of the lines between trained cells for which the weights are kept, with commas"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from junkdna.analysis.data_notes import check_data
 from junkdna.analysis.gaps import NO_RATING, Missing, Unrated, row_key
 from junkdna.cli.table_jobs import study as store_study
-from junkdna.cli.table_jobs import write_table
+from junkdna.cli.table_jobs import with_notes, write_cells, write_table
 from junkdna.dag.gaps import missing
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.line_gaps import unusable_lines
@@ -24,10 +24,11 @@ from junkdna.report.draw import OTHERS, draw_all
 from junkdna.report.gaps_banner import banner
 from junkdna.report.page.write import write_report
 from junkdna.storage.atomic import atomic_write, locked
-from junkdna.storage.tables import write_frame
+from junkdna.storage.table_record import study_record
 from junkdna.study.connections import Connection, all_connections
 from junkdna.study.grid import all_cells, rating_files, reference
 from junkdna.study.load import study_document
+from junkdna.study.results_folder import STUDY
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def _join(resolved: Resolved) -> Joined:
         try:
             joined, unusable = collect_done(resolved)
             unrated, lines = unusable_ratings(resolved), unusable_lines(resolved)
-            check_data(resolved, [each.task for each in unrated])
+            notes = check_data(resolved, [each.task for each in unrated])
+            joined = with_notes(joined, notes) if joined.height else joined
             some = joined.height and (unusable or unrated or lines)
             compared = study_tables(resolved, joined, partial=True) if some else {}
         except UserError:
@@ -140,17 +142,19 @@ def _write(
     resolved: Resolved, joined: "pl.DataFrame", made: dict[str, "pl.DataFrame"], gaps: Missing, folder: Path
 ) -> list[str]:
     """Write everything into `folder`; return one line per figure of the study that is not drawn."""
-    tables = folder / "tables"
-    write_frame(_marked(joined, gaps), tables / "cells.parquet")
+    tables, study_file = folder / "tables", folder / STUDY
+    store_study(study_file, study_document(resolved))
+    record = study_record(study_file)
+    write_cells(_marked(joined, gaps), tables / "cells.parquet", study_file)
     for name, table in made.items():
-        write_table(_marked(_with_seeds(table, gaps) if name == "drops" else table, gaps), tables / f"{name}.parquet")
+        marked = _marked(_with_seeds(table, gaps) if name == "drops" else table, gaps)
+        write_table(marked, tables / f"{name}.parquet", record)
     with atomic_write(tables / "missing.csv") as temporary:
         _gap_table(gaps).write_csv(temporary)
     draw_all(tables / "drops.parquet", folder / "figures", gaps.note)
-    store_study(folder / "study.json", study_document(resolved))
     skipped = _skipped(resolved, made, gaps)
     write_report(
-        tables, folder / "study.json", folder / "report.html",
+        tables, study_file, folder / "report.html",
         texts=resolved.study.report.texts, notice=gaps.headline(), banner=banner(gaps, skipped),
     )  # fmt: skip
     return skipped

@@ -14,6 +14,7 @@ from junkdna.study.grid import present, stored
 from junkdna.study.study import Resolved
 
 SHOWN = 4  # rates
+EXCLUDED = "process starts, loading and compressing"
 UNITS = {"gpu": "GPU hours", "cpu": "hours of a CPU core"}
 
 
@@ -21,7 +22,9 @@ def hours(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     """The time of the cells that are left, and where it comes from; nothing if none is.
 
     Wall times of finished cells count for the kind of machine, GPU or CPU, that they ran on. Without them the estimate
-    is rough (`dag.measured_rates`). GPU hours are always stated, hours of CPU cores on machines without a GPU.
+    is rough (`dag.measured_rates`). GPU hours are always stated, hours of CPU cores on machines without a GPU. Other
+    jobs do not count: compressed weights are named, lines have lines of their own (`cli.plan_line_times`); models,
+    examples and tokens take little time.
     """
     if not now.left:
         return
@@ -34,7 +37,7 @@ def hours(resolved: Resolved, now: Snapshot) -> Iterator[str]:
     shared = [cell.compressed_path for cell in stored(now.left)]
     if left := len(shared) - present(shared):
         jobs = f"{left} job{'s' if left > 1 else ''}"
-        yield f"        plus {jobs} of rule compress: compressed weights that several cells share"
+        yield f"        plus {jobs} of rule compress: compressed weights that several cells share, with calibration"
 
 
 def kinds() -> tuple[str, ...]:
@@ -100,9 +103,14 @@ def _rough(on: str, resolved: Resolved, now: Snapshot) -> Iterator[str]:
     if found.cells:
         cells = "" if not found.unknown else f" for {found.cells} of {len(now.left)} cells"
         here = _here(on, found.total_s, found.cells, resolved)
-        yield f"time    rough: {amount(on, found.total_s)}{cells}{here}, excluding process starts and loading,"
+        yield f"time    rough: {amount(on, found.total_s)}{cells}{here}, excluding {EXCLUDED},"
         yield "        from measured rates, scaled by parameters and tokens, with all rows at their greatest length:"
         yield from _sources(on, found)
+        if found.filled >= 0.5:
+            of = f"{found.filled:,.0f} of {found.places:,.0f} places"
+            yield f"        {of} of stacks are filled with copies, which count"
+        for gap, count in found.gaps.items():
+            yield f"        of {count} cells: {gap}"
         for what, count in found.one_by_one.items():
             yield f"        {what} have not been measured: {count} cells count as if trained one by one"
     for reason, cells in found.unknown.items():

@@ -1,6 +1,7 @@
 """Commands that print tables of results: claims, published and drops."""
 
 import argparse
+from pathlib import Path
 
 from junkdna.cli.command import add_study, command, print_lines, resolved_study
 
@@ -23,10 +24,21 @@ def _print_tables(args: argparse.Namespace) -> None:
     from junkdna.cli.tables import claims, drops
     from junkdna.study.results_folder import stored_study
 
-    folder = args.study if args.study.is_dir() else None
+    folder = _results(args.study) if args.study.is_dir() else None
     args.study = stored_study(folder) if folder else args.study
     resolved = resolved_study(args)
     if args.command == "drops":
         print_lines(drops(resolved, args.experiment, folder))
     else:
         print_lines({"claims": claims, "published": published}[args.command](resolved, folder))
+
+
+def _results(path: Path) -> Path:
+    """The folder of results that a path names. Raises UserError if it is a damaged archive."""
+    from junkdna.analysis.archive_files import is_archive, read_archive
+    from junkdna.study.results_folder import results_folder
+
+    folder = results_folder(path)
+    if is_archive(folder):
+        read_archive(folder)
+    return folder

@@ -8,7 +8,7 @@ from junkdna.data.usable_rows import counted, read_notes
 from junkdna.errors import UserError, unknown_name
 from junkdna.study.cell import Knobs, has_shots
 from junkdna.study.cell_settings import TokenSettings
-from junkdna.study.checks import check_knobs, check_suffix
+from junkdna.study.experiment_checks import check_knobs, check_suffix
 from junkdna.study.formats import FORMATS, tokens_format
 from junkdna.study.load import resolve
 from junkdna.study.paths import MODELS, wheel_path

@@ -113,11 +113,10 @@ def _drop_row(row: dict) -> tuple[str, ...]:
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Such as "0.175 (0.091 to 0.254)"; a limit that is unbounded is "?", and a value that is undefined is "-"."""
-    if value is None:
-        return "-"
-    ends = ("?" if end is None else f"{end:.3f}" for end in (low, high))
-    return f"{value:.3f} ({' to '.join(ends)})"
+    """Such as "0.175 (0.091 to 0.254)", "(at least 0.091)" or "(unbounded)"; a value that is undefined is "-"."""
+    from junkdna.analysis.interval_words import between
+
+    return "-" if value is None else f"{value:.3f} ({between(low, high)})"
 
 
 def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -130,6 +129,7 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
 
 def read_table(resolved: Resolved, name: str, folder: Path | None = None) -> "pl.DataFrame":
     """A table of a finished study, from the folder of its results. Raises UserError if the study has none."""
+    from junkdna.analysis.expected_columns import columns_of, with_columns
     from junkdna.storage.tables import read_frame
 
     folder = folder or Path("results/studies") / resolved.study.study
@@ -141,4 +141,4 @@ def read_table(resolved: Resolved, name: str, folder: Path | None = None) -> "pl
             f"{path} does not exist: study {resolved.study.study} is not complete.{hint} "
             f"To complete it, run: {resolved.commands.snakemake('--cores', 'all')}"
         )
-    return read_frame(path, f"table of {name}")
+    return with_columns(read_frame(path, f"table of {name}"), columns_of(name), path, others=True)

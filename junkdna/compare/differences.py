@@ -13,7 +13,7 @@ Otherwise A and B are independent samples, and the limits follow from those of e
 from __future__ import annotations
 
 from dataclasses import replace
-from math import hypot, isfinite
+from math import hypot
 
 import numpy as np
 
@@ -107,15 +107,12 @@ def _limits(row: dict, name: str) -> tuple:
 
 
 def mover(a: tuple, b: tuple) -> tuple[float | None, float | None, float | None]:
-    """Estimate and limits of b - a from (estimate, low, high) of two independent estimates; None if unknown."""
+    """Estimate and limits of b - a from (estimate, low, high) of two independent estimates; None if unknown or
+    unbounded."""
+    a, b = tuple(map(finite, a)), tuple(map(finite, b))
     if a[0] is None or b[0] is None:
         return None, None, None
     value = b[0] - a[0]
     below = None if b[1] is None or a[2] is None else value - hypot(b[0] - b[1], a[2] - a[0])
     above = None if b[2] is None or a[1] is None else value + hypot(b[2] - b[0], a[0] - a[1])
     return value, below, above
-
-
-def differs(low: float | None, high: float | None) -> bool:
-    """Whether an interval excludes 0."""
-    return low is not None and high is not None and isfinite(low) and isfinite(high) and (low > 0 or high < 0)

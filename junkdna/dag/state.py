@@ -27,7 +27,8 @@ computed with other settings or code. broken: its file cannot be read."""
 @dataclass(frozen=True)
 class Finished:
     """Facts from a finished cell's file: wall seconds in total and for loading, time of writing, the device as the file
-    names it, the seconds of scoring, and the number of cells that trained with it and share the other seconds."""
+    names it, the seconds of scoring, the number of cells that trained with it and share the other seconds, the
+    seconds of training, and the places that its stack had for each of its cells (1 without a stack)."""
 
     wall_s: float
     load_s: float
@@ -35,6 +36,18 @@ class Finished:
     device: str = "cpu"
     score_s: float = 0.0
     together: int = 1
+    train_s: float = 0.0
+    places: float = 1.0
+
+    @property
+    def full_train_s(self) -> float:
+        """Its seconds of training had its stack been full."""
+        return self.train_s / self.places
+
+    @property
+    def full_s(self) -> float:
+        """Its wall seconds had its stack been full."""
+        return self.wall_s - self.train_s + self.full_train_s
 
     @property
     def on_gpu(self) -> bool:
@@ -47,7 +60,8 @@ def finished(footer: dict, written_s: float) -> Finished:
     walls, engine = footer["wall_s"], footer.get("training_engine") or {}
     load, score = walls.get("load", 0.0), walls.get("score", 0.0)
     together = len(engine.get("cells", ())) or 1
-    return Finished(sum(walls.values()), load, written_s, footer.get("device", ""), score, together)
+    times = sum(walls.values()), load, written_s, footer.get("device", ""), score, together
+    return Finished(*times, walls.get("train", 0.0), _places(engine))
 
 
 @dataclass(frozen=True)
@@ -138,6 +152,10 @@ class Progress:
         states.update((cell, "failed" if running is False else "running") for cell, running in alive.items())
         began = {cell: logs[cell] for cell, running in alive.items() if running is not False}
         return began, sum(running is None for running in alive.values())
+
+
+def _places(engine: dict) -> float:
+    return engine["size"] / len(engine["cells"]) if engine.get("engine") == "stack" else 1.0
 
 
 def stamp_of(path: str | Path) -> tuple[int, int, int] | None:

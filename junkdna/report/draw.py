@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,27 +23,36 @@ if TYPE_CHECKING:
     from junkdna.report.plotting.drawing import Drawing
 
 
-def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None) -> list[Path]:
+def draw_all(drops: Path, folder: Path, note: Callable[[str], str] | None = None, processes: int = 1) -> list[Path]:
     """Write every figure of the study whose table of drops is at `drops` to `folder`, and return the files.
 
     Each is written as PDF, SVG and PNG, with its marks as CSV. The other tables are next to `drops`. `note` maps the
     name of an experiment ("" for the study) to a note for the top of its figures. Experiments with nothing to draw,
-    such as those with dense cells only, have no figures. Raises UserError if the table is empty.
+    such as those with dense cells only, have no figures. Figures are drawn by so many `processes` at a time; the files
+    are the same. Raises UserError if the table is empty.
     """
-    table = read_frame(drops, "table of drops")
-    if table.is_empty():
+    if read_frame(drops, "table of drops").is_empty():
         raise UserError(
             f"{drops}: the table has no rows, so there is nothing to draw. Run and collect cells of the study first."
         )
-    written = []
-    for name in names(drops.parent):
-        drawn = drawing(drops.parent, name)
-        figure = render(drawn)
-        if note is not None:
-            layout.head_note(figure, note(named(name).experiment))
-        stem = Path(folder) / name
-        written += [*layout.save(figure, stem), write_marks(drawn, stem)]
-    return written
+    wanted = names(drops.parent)
+    notes = ["" if note is None else note(named(name).experiment) for name in wanted]
+    draw = partial(_draw, drops.parent, Path(folder))
+    if processes == 1:
+        written = list(map(draw, wanted, notes))
+    else:
+        with ProcessPoolExecutor(min(processes, len(wanted)), get_context("spawn")) as pool:
+            written = list(pool.map(draw, wanted, notes))
+    return [file for files in written for file in files]
+
+
+def _draw(tables: Path, folder: Path, name: str, note: str) -> list[Path]:
+    """Write one figure, with a note at its top unless that is ""."""
+    drawn = drawing(tables, name)
+    figure = render(drawn)
+    if note:
+        layout.head_note(figure, note)
+    return [*layout.save(figure, folder / name), write_marks(drawn, folder / name)]
 
 
 OTHERS = ("difficulty", "connectivity")  # tables of some experiments alone, in the order of `catalog.outlines`

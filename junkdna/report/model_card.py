@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.interval_words import between
 from junkdna.report.plotting.series import compression_label
 from junkdna.report.reference.markdown import code, table
 from junkdna.storage.globs import local_folder
@@ -117,11 +118,11 @@ def _score_row(row: Mapping) -> tuple[str, ...]:
 
 
 def _interval(row: Mapping, name: str) -> str:
-    """Such as "0.812 (0.790 to 0.833)"; "-" for an undefined value, and no limits where there are none."""
+    """Such as "0.812 (0.790 to 0.833)"; "-" for an undefined value, "unbounded" where there are no limits."""
     value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
     if value is None:
         return "-"
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return f"{value:.3f} ({between(low, high)})"
 
 
 def _files(written: Exported) -> Iterator[tuple[str, str]]:

@@ -84,9 +84,10 @@ class Results:
     def examples(self, *predicates: pl.Expr, **constraints: object) -> pl.LazyFrame:
         """One row per evaluated example of the matching cells, with the columns `NAMES` of its cell first.
 
-        The arguments select rows of `cells`, as in `polars.DataFrame.filter`: `examples(task="sciq")`. Nothing is read
-        before `collect()`, which does not verify checksums. Of an archive, the columns are those of `archived_rows`.
-        Raises UserError if no cell matches or a cell file does not exist.
+        The arguments select rows of `cells`, as in `polars.DataFrame.filter`: `examples(task="sciq")`. Cell files are
+        read by `collect()`, which does not verify checksums. An archive is read and its checksums are verified at once,
+        and the columns are those of `archived_rows`. Raises UserError if no cell matches, if a cell file does not
+        exist, or if an archive is damaged.
         """
         import polars as pl
 

@@ -1,8 +1,8 @@
 """Checks of the pairs of conditions that a study's claims compare."""
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.study.checks import check_knobs
 from junkdna.study.claim_settings import PairedCondition
+from junkdna.study.experiment_checks import check_knobs
 from junkdna.study.study import Resolved
 
 

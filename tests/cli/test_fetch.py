@@ -4,11 +4,11 @@ import copy
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import toy
+from job_server import python_folder, quick_python
 from made_wheels import make_parts, zipped
 from project import ROOT
 
@@ -21,10 +21,10 @@ BEFORE_JOBS = {"wheel", "model", "examples", "calibration"}
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{python_folder()}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", **environment}
     return subprocess.run(
-        [sys.executable, "-m", *command], env=env, text=True, capture_output=True, check=False, timeout=600
+        [quick_python(), "-m", *command], env=env, text=True, capture_output=True, check=False, timeout=600
     )
 
 

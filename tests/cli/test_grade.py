@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from job_server import quick_python
 from made_logs import choices, text_row, write_rows
 from project import SUPPORT
 
@@ -29,7 +30,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "junkdna", "grade", *words], capture_output=True, text=True, cwd=folder, check=False
+        [quick_python(), "-m", "junkdna", "grade", *words], capture_output=True, text=True, cwd=folder, check=False
     )
 
 

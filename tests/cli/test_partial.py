@@ -4,15 +4,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import drawing
 import polars as pl
 import pytest
 import toy
 import toy_run
+from job_server import quick_python
+from matplotlib.figure import Figure
 from polars.testing import assert_frame_equal
-from project import SUPPORT
 from toy_studies import TEN_CELLS
 
 from junkdna.analysis import collect, study_tables
@@ -27,7 +28,6 @@ from junkdna.study.cell import Cell
 from junkdna.study.source_settings import example_settings
 from junkdna.study.study import Resolved
 
-pytestmark = pytest.mark.usefixtures("svg_alone")
 FOLDER = Path("results/studies/toy/partial")
 STAMP = "2026-01-02 03:04:05,678 "
 
@@ -37,6 +37,14 @@ def resolved(ten_cells_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """The study in a copy of that world, which is the working folder."""
     monkeypatch.chdir(shutil.copytree(ten_cells_once, tmp_path / "world"))
     return toy_run.read()
+
+
+@pytest.fixture(autouse=True)
+def figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only tests of what is drawn draw: one figure takes longer than all tables. Files of the others are empty."""
+    if "svg_alone" not in request.fixturenames:
+        monkeypatch.setattr(draw, "render", drawing.empty_figure)
+        monkeypatch.setattr(Figure, "savefig", drawing.savefig_of())
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +68,7 @@ def failed_log(message: str) -> str:
     return "".join(f"{STAMP}{line}\n" for line in ("started on far as process 1", message, "failed with exit code 2"))
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolved, notes: list[str]) -> None:
     lost = cell_like(resolved, "/plain/", "/magnitude-0.9/")
     Path(lost.path).unlink()
@@ -88,6 +97,7 @@ def test_partial_results_have_the_numbers_of_the_complete_study(resolved: Resolv
     assert not Path("results/studies/toy/tables").exists()
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_the_report_starts_with_the_missing_cells_and_the_reasons(resolved: Resolved) -> None:
     first, second = (cell_like(resolved, "/sparse/", f"/seed-{seed}/") for seed in (0, 1))
     for cell in (first, second):
@@ -280,7 +290,7 @@ def test_the_report_of_the_complete_study_removes_the_partial_folder(resolved: R
     table_jobs.collect(cells, document)
     table_jobs.analyze(folder / "tables", document, cells)
     draw.draw_all(drops, folder / "figures")
-    command = [sys.executable, "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
+    command = [quick_python(), "-m", "junkdna", "report", str(folder / "report.html"), "--study", str(document)]
     subprocess.run([*command, "--tables", folder / "tables"], check=True)
     assert {file.name for file in folder.iterdir()} == {"tables", "figures", "report.html"}
     assert_frame_equal(pl.read_parquet(drops), pl.read_parquet("complete.parquet"))
@@ -328,9 +338,7 @@ def test_the_command_for_another_study_and_again(resolved: Resolved) -> None:
     toy.write_yaml(Path("my study.yaml"), {**TEN_CELLS, "study": "mine"})
     lost = Path(cell_like(resolved, "/plain/", "/magnitude-0.9/").path)
     aside = lost.rename("aside")
-    code = f"import sys; sys.path.append({str(SUPPORT)!r}); import drawing; drawing.svg_alone(); "
-    code += "from junkdna.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "partial", "--study", "my study.yaml"]
+    command = [quick_python(), "-m", "junkdna", "partial", "--study", "my study.yaml"]
     for used in (9, 8):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -36,7 +36,7 @@ def test_before_the_first_cell_the_time_is_rough_and_a_command_is_printed(world:
     assert "ready   0 of 1 models, 0 of 3 examples, 0 of 4 tokens" in text
     here, gpu = re.findall(r"time +rough: (.*),\n +from measured rates", text)
     assert re.match(r"\d+ s of a CPU core; on this machine \(\d+ cores\) about \d+ s, excluding process starts", here)
-    assert gpu == "1 s of a GPU, excluding process starts and loading"
+    assert gpu == "1 s of a GPU, excluding process starts, loading and compressing"
     assert "training in float32 on one thread of an AMD EPYC: 295 ms for a step of all-MiniLM-L6-v2" in text
     assert "stacks in float32 have not been measured: 8 cells count as if trained one by one" in text
     assert "snakemake --cores 1 -- results/cells/tiny/colours/plain/dense/none/default/seed-0.parquet" in text

@@ -11,6 +11,7 @@ import pytest
 import toy
 import toy_connections
 import toy_run
+from job_server import python_folder, quick_python
 
 from junkdna.cli.plan import cells_like, commands, missing_inputs
 from junkdna.errors import UserError
@@ -21,12 +22,12 @@ from junkdna.study.load import load_study, resolve
 
 
 def printed(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "junkdna", "plan", "--commands", *arguments]
+    command = [quick_python(), "-m", "junkdna", "plan", "--commands", *arguments]
     return subprocess.run(command, text=True, capture_output=True, check=False, timeout=120)
 
 
 def in_bash(line: str) -> subprocess.CompletedProcess:
-    folder = Path(sys.executable).parent
+    folder = python_folder()
     env = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(["bash", "-c", line], env=env, text=True, capture_output=True, check=False, timeout=120)
 

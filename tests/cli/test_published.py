@@ -31,7 +31,8 @@ def plant(drops: pl.DataFrame) -> list[str]:
 def rows(task: str, **more) -> pl.DataFrame:
     own = {"model": "big", "hub": LARGE, "transfers": ("dense", "sparse"), "levels": tuple(RTE), "experiment": "pairs"}
     own |= more
-    return drops_table([Condition(task, own.pop("knobs", ""), task.upper(), 0.5, 0.9, 0.5, **own)])
+    drops = drops_table([Condition(task, own.pop("knobs", ""), task.upper(), 0.5, 0.9, 0.5, **own)])
+    return drops.with_columns(achieved_sparsity="sparsity")
 
 
 def test_a_row_for_each_curve_with_numbers_by_hand(study, world: Path) -> None:

@@ -1,15 +1,15 @@
 """`junkdna schema` prints or writes what the package contains."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from job_server import quick_python
 from project import ROOT
 
 
 def schema(*words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "junkdna", "schema", *words]
+    command = [quick_python(), "-m", "junkdna", "schema", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 

@@ -14,6 +14,7 @@ import pytest
 import toy
 import toy_run
 import yaml
+from job_server import quick_python
 from project import ROOT
 
 from junkdna.cli.main import parser
@@ -70,8 +71,9 @@ def here(world_with_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def command(*arguments: str, env: dict | None = None) -> subprocess.CompletedProcess:
     """The real command in a process of its own, in the working folder."""
+    python = sys.executable if "PATH" in (env or {}) else quick_python()
     return subprocess.run(
-        [sys.executable, "-m", "junkdna", "task", "show", *arguments], capture_output=True, text=True, check=False,
+        [python, "-m", "junkdna", "task", "show", *arguments], capture_output=True, text=True, check=False,
         timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
     )  # fmt: skip
 

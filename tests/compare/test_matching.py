@@ -10,6 +10,8 @@ from study_folders import FOOTER, STUDY, write_study
 
 from junkdna.cli.compare import Options
 from junkdna.errors import UserError
+from junkdna.storage.table_record import study_record, write_recorded
+from junkdna.storage.tables import write_frame
 
 
 def changed(**keys) -> dict:
@@ -163,13 +165,25 @@ def test_verdicts_match_by_test(first, tmp_path, compare):
 
 def test_a_folder_without_a_study_is_refused(first, tmp_path, compare):
     shutil.copytree(first / "tables", tmp_path / "alone/tables")
-    with pytest.raises(UserError, match=r"no study-\*.json beside them"):
+    with pytest.raises(UserError, match=r"alone has no checked study"):
         compare(first, tmp_path / "alone")
     with pytest.raises(UserError, match="does not exist"):
         compare(first, tmp_path / "nowhere")
 
 
-def test_the_newest_study_file_counts(first, tmp_path, compare):
-    shutil.copytree(first, tmp_path / "results/studies/one")
-    (tmp_path / "results/studies/one/study-9.json").write_text(json.dumps({"study": {**STUDY, "study": "newer"}}))
-    assert compare(first, tmp_path / "results/studies/one").b.name == "newer"
+def test_the_study_of_the_tables_counts_not_the_newest(first, tmp_path, compare):
+    shutil.copytree(first, folder := tmp_path / "results/studies/one")
+    (folder / "study-9.json").write_text(json.dumps({"study": {**STUDY, "study": "newer"}}))
+    assert compare(first, folder).b.name == "newer"  # the tables do not record theirs
+    table = folder / "tables/cells.parquet"
+    write_recorded(pl.read_parquet(table), table, study_record(folder / "study-0.json"))
+    assert compare(first, folder).b.name == "one"
+    assert compare(first, folder / "tables").b.name == "one"
+
+
+def test_a_table_of_another_version_is_named(first, tmp_path, compare):
+    shutil.copytree(first, folder := tmp_path / "results/studies/one")
+    table = folder / "tables/drops.parquet"
+    write_frame(pl.read_parquet(table).drop("share_lost", "retention_low", strict=False), table)
+    with pytest.raises(UserError, match=r"drops\.parquet has other columns .* it lacks retention_low"):
+        compare(first, folder)

@@ -129,12 +129,12 @@ def test_the_weight_error_of_every_matrix_is_that_of_its_weights_before_and_afte
     for cell in ran:
         if not cell.compression.level or cell.compression.method == "random" or cell.transfer not in ("none", "sparse"):
             continue
-        layers = read_footer(Path(cell.path))["compression"]["layers"]
+        layers, model = read_footer(Path(cell.path))["compression"]["layers"], plain(cell.model)
         before, after = compressed_weights(cell)
         for name, weight in before.items():
             old, new = (each.double().numpy() for each in (weight, after[name]))
             expected = np.linalg.norm(old - new) / np.linalg.norm(old)
-            found = layers[body_name(plain(cell.model), name)]["weight_error"]
+            found = layers[body_name(model, name)]["weight_error"]
             assert found == pytest.approx(expected, rel=6e-6), (cell.key, name)
 
 

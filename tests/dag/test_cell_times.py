@@ -49,7 +49,8 @@ def test_cells_of_one_kind_tell_of_each_other_and_not_of_others(resolved: Resolv
     scored = cells(resolved, task="hues", model="tiny", transfer="none", knobs=())
     times = CellTimes(resolved, {trained[0]: took(100), scored[0]: took(2)})
     assert times.expected_s(replace(trained[0], seed=9)) == 100
-    assert times.expected_s(replace(scored[0], knobs=(("options", 2),))) == 2
+    three_of_five_texts = replace(scored[0], knobs=(("options", 2),))  # a question and 2 options instead of 4
+    assert times.expected_s(three_of_five_texts) == pytest.approx(2 * 3 / 5)
     assert times.total([trained[1], scored[1]]) == (102, [], [])
 
 
@@ -60,18 +61,19 @@ def test_the_first_of_several_records_that_has_a_cell_like_it_counts(resolved: R
 
 
 def test_another_task_of_the_model_is_scaled_by_scored_and_trained_tokens(resolved: Resolved, world: Path) -> None:
-    """hues: 40 rows with 4 options of 64 tokens; alike: 32 rows of 32 tokens, and 48 trained on for one epoch."""
+    """hues: 40 rows of a question and 4 options of 64 tokens; alike: 32 rows of 32 tokens, 48 trained for an epoch."""
     write_rows({("hues", "evaluate"): 40, ("alike", "evaluate"): 32, ("alike", "train"): 48})
     hues = cells(resolved, task="hues", model="tiny", transfer="none", knobs=())[0]
     alike = cells(resolved, task="alike", transfer="sparse")[0]
     times = CellTimes(resolved, {hues: took(12, load_s=2)})
-    work = 32 * (32 + 3 * 48) / (4 * 64 * 40)
+    work = 32 * (32 + 3 * 48) / (5 * 64 * 40)
     assert times.expected_s(alike) == pytest.approx(2 + 10 * work)
     assert times.total([alike]).guessed == []
 
 
 def test_a_model_that_has_not_run_is_scaled_by_its_parameters_which_is_a_guess(resolved: Resolved, world: Path) -> None:
-    """Before its weights exist, from the number of parameters in its name."""
+    """Before its weights exist, from the number of parameters in its name. It reads a question once for all options,
+    the encoder five texts."""
     write_rows({("hues", "evaluate"): 40})
     studied = copy.deepcopy(toy.SETTINGS)
     studied["models"]["llm"] = {"kind": "decoder", "hub": "someone/other-1.5b-it"}
@@ -83,7 +85,7 @@ def test_a_model_that_has_not_run_is_scaled_by_its_parameters_which_is_a_guess(r
                for cell, kind in ((large, "decoder"), (tiny, "encoder"))]  # fmt: skip
     weights = sum(tensor.size for tensor in load_file(world / "model/model.safetensors").values())
     assert parameters("tiny", resolved) == weights
-    assert times.expected_s(large) == pytest.approx(2 + 10 * 1.5e9 / weights * lengths[0] / lengths[1])
+    assert times.expected_s(large) == pytest.approx(2 + 10 * 1.5e9 / weights * lengths[0] / (5 * lengths[1]))
     assert times.total([large]).guessed == [large]
     studied["models"]["llm"]["hub"] = "someone/other"
     resolved = resolve(studied, "study")
@@ -139,7 +141,7 @@ def test_rows_by_file_by_task_and_its_limits_else_guessed(resolved: Resolved, wo
     hues = cells(resolved, task="hues", model="tiny", transfer="none", knobs=())[0]
     write_rows({("alike", "evaluate"): 32, ("alike", "train"): 48})
     times = CellTimes(resolved, {alike: took(12)})
-    assert times.expected_s(hues) == pytest.approx(12 * ROWS * 4 * 64 / (32 * (32 + 3 * 48)))
+    assert times.expected_s(hues) == pytest.approx(12 * ROWS * 5 * 64 / (32 * (32 + 3 * 48)))
     assert times.total([hues]).guessed == [hues]
     write_rows({("hues", "evaluate"): 41})
     assert row_count("hues", "evaluate", resolve(studied, "study")) == 41

@@ -50,8 +50,8 @@ def of(cells: str, on: str = "gpu", **protocol: object):
 def test_a_cell_takes_its_work_over_the_rates_of_training_and_scoring(world: Path, with_rates) -> None:
     training, scoring = rate(), rate(work="scoring", precision="float32", engine="", seconds=0.25)
     with_rates(training, scoring)
-    found, count = of("trained", precision="bfloat16")
-    assert found.cells == count
+    found, count = of("trained", precision="bfloat16", stack=4)  # 4 cells of each of 2 seeds
+    assert (found.cells, found.places, found.filled) == (count, 8, 0)
     assert found.seconds[training] == pytest.approx(count * 3e12 * 0.5 / (20e6 * 100 * 3))
     assert found.seconds[scoring] == pytest.approx(count * 2e12 * 0.25 / (20e6 * 100))
     assert found.total_s == sum(found.seconds.values())

@@ -1,17 +1,17 @@
 """An error in a study under Snakemake: one message, no traceback, a nonzero exit status."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import toy
+from job_server import quick_python
 from project import ROOT
 from toy_study import changed
 
 
 def snakemake(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), *arguments]
+    command = [quick_python(), "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

@@ -2,11 +2,13 @@ import re
 import subprocess
 import sys
 
+import drawing
 import polars as pl
 import pytest
 from figure_tables import Condition, drops_table, study
 from matplotlib.figure import Figure
 from other_tables import write_tables
+from project import SUPPORT
 
 from junkdna.errors import UserError
 from junkdna.report import catalog, draw
@@ -111,7 +113,8 @@ def test_names_and_report_import_no_heavy_package():
 
 def test_drawing_leaves_the_callers_matplotlib_alone(tmp_path):
     code = (
-        "import pathlib, sys, matplotlib;"
+        f"import sys; sys.path.append({str(SUPPORT)!r}); import drawing; drawing.svg_alone();"
+        "import pathlib, matplotlib;"
         "from junkdna.report import draw; matplotlib.rcParams['font.size'] = 31;"
         "draw.draw_all(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]));"
         "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams['font.size'])"
@@ -235,11 +238,22 @@ def test_a_note_at_the_top_moves_nothing_else_and_covers_nothing(name):
     assert text.split() == noted.texts[-1].get_text().split()
 
 
-def test_every_figure_gets_the_note_of_its_experiment(tmp_path):
+def test_every_figure_gets_the_note_of_its_experiment(tmp_path, monkeypatch):
+    monkeypatch.setattr(Figure, "savefig", drawing.savefig_of("png"))
     write_tables(drops_table(ROWS), tmp_path / "drops.parquet")
     asked = []
     draw.draw_all(tmp_path / "drops.parquet", tmp_path / "noted", lambda name: asked.append(name) or f"note of {name}")
     assert set(asked) == {"", "x"}
     assert len(asked) == len(list((tmp_path / "noted").glob("*.png")))
-    draw.draw_all(tmp_path / "drops.parquet", tmp_path / "plain")
+    layout.save(draw.render(draw.drawing(tmp_path, "headline")), tmp_path / "plain/headline")
     assert (tmp_path / "plain/headline.png").read_bytes() != (tmp_path / "noted/headline.png").read_bytes()
+
+
+def test_several_processes_write_the_same_files(tmp_path, monkeypatch):
+    write_tables(drops_table(ROWS), tmp_path / "drops.parquet")
+    monkeypatch.setattr(draw, "names", lambda tables: ["headline", "claims"])
+    one, two = (draw.draw_all(tmp_path / "drops.parquet", tmp_path / f"{count}", processes=count) for count in (1, 2))
+    assert [file.name for file in one] == [file.name for file in two]
+    assert {file.suffix for file in one} == {".pdf", ".svg", ".png", ".csv"}
+    for first, second in zip(one, two, strict=True):
+        assert first.read_bytes() == second.read_bytes()

@@ -13,7 +13,7 @@ import toy
 from figure_tables import Condition, drops_table
 from other_tables import write_tables
 from PIL import Image
-from project import ROOT
+from project import ROOT, SUPPORT
 
 from junkdna.storage.tables import write_frame
 
@@ -49,6 +49,14 @@ from pathlib import Path
 print(*figure_files(load_study(Path("config.yaml")), "f"), sep="\\n")
 """
 DOCS = "from junkdna.report.reference import figures; print(*figures.page(), sep='\\n')"
+WITHOUT_PDF = f"""
+import sys
+sys.path.append({str(SUPPORT)!r})
+import drawing
+from junkdna.cli.main import main
+drawing.only("png", "svg")
+main()
+"""
 BITS, SPARSITY = {"method": "rtn", "bits": [4]}, {"method": "magnitude", "sparsity": [0.5]}
 
 
@@ -84,7 +92,7 @@ def test_the_jobs_draw_it_and_show_its_caption(clone: Path, tmp_path: Path, monk
     write_tables(drops, tmp_path / "drops.parquet")
     write_frame(page_tables.cells_table(drops), tmp_path / "cells.parquet")
     (tmp_path / "study.json").write_text(json.dumps({"study": {"study": "mine"}}))
-    run(clone, "-m", "junkdna", "figures", "drawn", "--drops", "drops.parquet")
+    run(clone, "-c", WITHOUT_PDF, "figures", "drawn", "--drops", "drops.parquet")
     assert {file.name for file in Path("drawn").glob("dots*")} == {
         f"dots_x.{end}" for end in ("pdf", "svg", "png", "csv")
     }

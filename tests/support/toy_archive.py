@@ -1,11 +1,19 @@
 """A toy study with every kind of answer and a published difficulty, to be archived."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import toy
 import toy_run
+
+from junkdna.analysis.collect import collect_done
+from junkdna.analysis.study_tables import study_tables
+from junkdna.cli.table_jobs import write_table
+from junkdna.storage.tables import write_frame
+from junkdna.study.load import load_study, study_document
 
 SAID = {
     **{key: value for key, value in toy.NAMED_TASK.items() if key not in ("generate", "knobs")},
@@ -52,3 +60,19 @@ def make(folder: Path) -> Path:
         joined = toy_run.join(resolved)
         shutil.copy("results/study.json", joined / "study.json")
     return folder / joined
+
+
+def piece(kinds: Path, folder: Path, experiments: list[str], drop: str = "") -> Path:
+    """Results of some experiments of the study, beside its cell files; `drop` is part of the keys of missing cells."""
+    with contextlib.chdir(kinds.parents[2]):
+        resolved = load_study(Path("config.yaml"), {"experiments": experiments})
+        cells, _ = collect_done(resolved)
+        cells = cells.with_columns(rows_note=pl.lit(""))
+        cells = cells.filter(~pl.col("cell").str.contains(drop, literal=True)) if drop else cells
+        tables = study_tables(resolved, cells, partial=True)
+    folder.mkdir(parents=True)
+    (folder / "study.json").write_text(json.dumps(study_document(resolved)))
+    write_frame(cells, folder / "tables/cells.parquet")
+    for name, table in tables.items():
+        write_table(table, folder / f"tables/{name}.parquet")
+    return folder

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import toy
 import yaml
-from job_server import python_folder
+from job_server import python_folder, quick_python
 from project import ROOT
 
 
 def snakemake(folder: Path, *arguments: str, env: dict | None = None) -> subprocess.CompletedProcess:
     """Run the project's workflow in `folder`; stdout and stderr come back together in `stdout`.
 
-    Jobs are forks of one process (`job_server`), which is as good where starts and kills are not the point.
+    It and its jobs are forks of one process (`job_server`), which is as good where starts and kills are not the point.
     """
+    command = [quick_python(), *snakemake_command(folder, *arguments)[1:]]
     return subprocess.run(
-        snakemake_command(folder, *arguments), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=environment(env, python_folder()), check=False, timeout=1800,
     )  # fmt: skip
 

@@ -45,3 +45,13 @@ def test_the_machine_is_a_processor_or_gpu_with_cores_load_and_versions(monkeypa
         r"\S, \d+ cores, load [\d.]+, Python 3\.\d+\.\d+, numpy \d\S*, no-such-package not installed$", text
     )
     assert machine("numpy", gpu="NVIDIA H100").startswith("NVIDIA H100, load ")
+
+
+@pytest.mark.parametrize(("wanted", "made"), [(1, 4), (20, 22), (100, 100), (150, 152), (1000, 1000), (20_000, 20_000)])
+def test_join_cells_has_a_study_for_any_number_of_cells(
+    wanted: int, made: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = runpy.run_path(str(FOLDER / "join_cells.py"))
+    assert len(script["all_cells"](script["study"](wanted))) == made

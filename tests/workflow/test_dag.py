@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import toy
 import yaml
+from job_server import DRAWN
 from project import ROOT
 from workflow_run import cells, change, environment, planned, snakemake
 
@@ -34,7 +35,7 @@ def settings_world(once: Path, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def finished(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = settings_world(toy_world_once, tmp_path_factory.mktemp("dag") / "world")
-    result = snakemake(folder)
+    result = snakemake(folder, env={DRAWN: "all"})
     assert result.returncode == 0, result.stdout
     return folder
 
@@ -258,7 +259,8 @@ def test_cells_per_job_shares_starts_and_changes_nothing_else(done: Path) -> Non
     assert len(lost) > 1
     for file in lost:
         file.unlink()
-    result = snakemake(done, "--cores", "1")  # with two the jobs of both cells would begin at once
+    targets = [str(file.relative_to(done)) for file in lost]
+    result = snakemake(done, "--cores", "1", "--", *targets)  # with two the jobs of both cells would begin at once
     assert result.returncode == 0, result.stdout
     for file, table in zip(lost, before, strict=True):
         assert pl.read_parquet(file).equals(table)

@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import toy
+from job_server import quick_python
 from project import ROOT
 from toy_models import other_weights
 from toy_run import read_footer
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.dag
 
 def plan(folder: Path) -> str:
     """The line of `junkdna plan` that counts all cells."""
-    done = subprocess.run([sys.executable, "-m", "junkdna", "plan"], cwd=folder, text=True, capture_output=True,
+    done = subprocess.run([quick_python(), "-m", "junkdna", "plan"], cwd=folder, text=True, capture_output=True,
                           check=True, env={**environment(), "PYTHONPATH": str(ROOT)})  # fmt: skip
     return next(line for line in done.stdout.splitlines() if line.startswith("total"))
 

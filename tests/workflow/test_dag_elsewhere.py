@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import toy
+from job_server import python_folder
 from project import ROOT
 from workflow_run import environment
 
@@ -33,8 +34,10 @@ def folder(toy_world_once: Path, tmp_path: Path) -> Path:
 
 
 def run(folder: Path, program: str, *words: str, env: dict | None = None) -> subprocess.CompletedProcess:
+    """A program, by the real Python: it has to find the package from any folder. Snakemake's jobs are forks."""
+    python = python_folder() if program == "snakemake" else Path(sys.executable).parent
     return subprocess.run(
-        [sys.executable, "-m", program, *words], cwd=folder, env=environment(env), text=True,
+        [sys.executable, "-m", program, *words], cwd=folder, env=environment(env, python), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=600,
     )  # fmt: skip
 

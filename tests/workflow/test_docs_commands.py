@@ -11,9 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from project import ROOT
 
-from junkdna.cli.archive import findings
+from junkdna.cli.findings import findings
 from junkdna.cli.main import parser
 from junkdna.report import draw
+from junkdna.report.findings.blocks import shown_figures
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("junkdna", "snakemake", "make", "python", "pip", "lm_eval", "sbatch", "squeue", "scancel")
@@ -118,12 +119,14 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         (folder / name).mkdir(parents=True)
     with contextlib.chdir(folder):
         shutil.copy("results/study.json", "results/studies/default/study.json")
-        for name in ("shared", "docs/findings"):
-            args = parser().parse_args(["archive", "results/studies/default", "--out", name])
-            args.run(args)
+        args = parser().parse_args(["archive", "results/studies/default", "--out", "shared"])
+        args.run(args)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
-            list(findings(Path("docs/findings"), Path("out"), [Path("docs/findings.md")], figures=False))
+            list(findings(Path("shared"), Path("out"), [Path("page.md")], figures=False))
+        for name in shown_figures(Path("page.md").read_text()):
+            Path(f"shared/figures/{name}.png").parent.mkdir(exist_ok=True)
+            Path(f"shared/figures/{name}.png").touch()
     return folder
 
 

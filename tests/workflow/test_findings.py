@@ -6,7 +6,7 @@ import pytest
 from project import ROOT
 
 from junkdna.analysis.archive_files import is_archive
-from junkdna.cli.archive import check, findings
+from junkdna.cli.findings import check, findings
 
 ARCHIVE = ROOT / "docs/findings"
 MOST_BYTES = 5_000_000

@@ -4,12 +4,12 @@ import filecmp
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import toy
+from job_server import DRAWN, python_folder, quick_python
 from project import ROOT
 from workflow_run import environment
 
@@ -76,11 +76,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(clone: Path, folder: Path, *command: str) -> subprocess.CompletedProcess:
-    """`python -m COMMAND` with the copy's code, in `folder`; stdout and stderr come back together."""
+    """`python -m COMMAND` with the copy's code (`job_server`), in `folder`; stdout and stderr come back together."""
     path = os.pathsep.join(filter(None, [str(clone), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment({"PYTHONPATH": path}), check=False, timeout=900,
+        [quick_python(clone), "-m", *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment({"PYTHONPATH": path, DRAWN: "svg"}, python_folder(clone)), check=False, timeout=900,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import pytest
 import toy
 import toy_run
 import workflow_run
+from job_server import python_folder
 from made_wheels import make_wheel
 
 from junkdna.cli import jobs
@@ -73,7 +74,7 @@ def test_odd_names_run_through_snakemake_and_a_shell_and_nothing_else_does(odd):
     result = workflow_run.snakemake(odd, dense.path)
     assert result.returncode == 0, result.stdout
     assert Path(dense.path).is_file()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{python_folder()}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(mutations.ROOT)}
     script = "python -m junkdna plan --commands > commands && bash -eu commands"
     done = subprocess.run(["bash", "-euc", script], env=env, capture_output=True, text=True, check=False)

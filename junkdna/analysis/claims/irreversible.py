@@ -8,6 +8,7 @@ from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import Block, Evidence, decision, grouped, untestable
 from junkdna.analysis.findings import Finding
+from junkdna.analysis.interval_words import between
 from junkdna.analysis.intervals import Fit
 from junkdna.study.recovery import base_protocol
 
@@ -77,7 +78,7 @@ def _decide(evidence: Evidence, curve: Curve, unit: str) -> Finding:
     details = ["no level has two runs that did not collapse"]
     if rest:
         low, high = rest.limits()
-        details = [f"retention without collapsed runs {rest.estimate[0]:.3f} ({low[0]:.3f} to {high[0]:.3f})"]
+        details = [f"retention without collapsed runs {rest.estimate[0]:.3f} ({between(low[0], high[0])})"]
     found = decision(
         block, fit, 0, None, unit=unit, details="; ".join([*details, *_other_lengths(evidence, curve, fit)]),
         p_supported=float(max(2 * fit.p_below(bound)[0], 2 * below)), p_contradicted=float(min(2 * above, 1)),

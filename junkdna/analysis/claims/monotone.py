@@ -8,6 +8,7 @@ import numpy as np
 from junkdna.analysis.claim_catalog import Claim
 from junkdna.analysis.evidence import Block, Evidence, decision, untestable
 from junkdna.analysis.findings import FALSE_DISCOVERY_RATE, Finding
+from junkdna.analysis.interval_words import between
 from junkdna.analysis.intervals import Fit
 
 CLAIM = Claim(
@@ -73,9 +74,9 @@ def _details(block: Block, fit: Fit, pairs: Sequence[tuple[int, int]]) -> str:
     names = ("dense", *block.tags)
     _, high = fit.limits(0.90)
     most, limit = fit.estimate[FALL + 1 + at], high[FALL + 1 + at]
-    change = f"largest rise {most:.3f}, at most {limit:.3f}"
+    change = f"largest rise {most:.3f}, {between(None, limit)}"
     if most < 0:
-        change = f"smallest fall {-most:.3f}, at least {-limit:.3f}"
+        change = f"smallest fall {-most:.3f}, {between(-limit, None)}"
     change += f" ({names[pairs[at][0]]} to {names[pairs[at][1]]})"
     lost = np.flatnonzero(block.losses().mean(axis=0) >= block.evidence.settings.margin)
     margin, free = block.evidence.settings.margin, int(lost[0]) if lost.size else len(names) - 1

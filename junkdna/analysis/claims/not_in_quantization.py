@@ -12,6 +12,7 @@ from junkdna.analysis.curves import Curve
 from junkdna.analysis.evidence import INFORMATIVE, Block, Evidence, decision, prunes_small_weights, untestable
 from junkdna.analysis.findings import Finding
 from junkdna.analysis.interpolation import along, segment
+from junkdna.analysis.interval_words import between
 from junkdna.analysis.ordering import Ladder, paired_ladders
 from junkdna.analysis.retention import rank_contrast
 from junkdna.analysis.scale_free import NOT_COMPARABLE, ScaleFree, of_fit, shared_levels
@@ -104,7 +105,7 @@ def _finding(pruned: Block, quantized: Block, ladder: Ladder, by: str) -> Findin
     check = pruning_gap_in_d(pruned)
     lost = quantized.losses()[:, [level for level, _ in matched]].mean()
     low, high = fit.limits()
-    shown = (f"{name} {fit.estimate[at]:.3f} ({low[at]:.3f} to {high[at]:.3f})" for name, at in SHOWN.items())
+    shown = (f"{name} {fit.estimate[at]:.3f} ({between(low[at], high[at])})" for name, at in SHOWN.items())
     return decision(
         quantized, fit, EFFECT, [level for level, _ in matched], [pruned], bound=0.0, scale_free=check.verdict,
         details="; ".join([*shown, check.words, *(["quantization loses nothing"] if lost < margin else [])]),

@@ -79,7 +79,7 @@ def _study(inputs: Inputs, options: Options) -> str:
     part = f" of {cells.height + missing:,} (the others were not run)" if missing else ""
     have = f"{count(cells.height, 'cell')}{part}"
     where = f" on {listed(dict.fromkeys(archive.answers['device']))}" if archive else ""
-    days = sorted(set(archive.answers["day"])) if archive else []
+    days = sorted(set(archive.answers["day"]) - {""}) if archive else []
     when = f", {days[0]} to {days[-1]}" if days[1:] else f", {days[0]}" if days else ""
     work = f"{duration(float(cells['wall_s'].sum()))} of work" if cells["wall_s"].null_count() == 0 else ""
     return f"{done(inputs)} {capitalized(have)}{f', {work}' if work else ''}{where}{when}."

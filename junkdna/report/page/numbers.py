@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.intervals import finite
 from junkdna.analysis.series import natural, series_of, strength
 from junkdna.report.page.words import condition, mode, number
 from junkdna.report.plotting.series import compression_label
@@ -127,7 +128,7 @@ def _notes(row: dict) -> Iterator[str]:
         yield f"{100 * row['truncated']:.0f} % cut"
     if row["retention"] is None:
         yield "dense is not above its baseline"
-    elif row["retention_low"] is None and row["method"] != "dense":
+    elif None in (row["retention_low"], row["retention_high"]) and row["method"] != "dense":
         yield "share lost is unbounded"
     if row.get("seeds_missing"):
         yield f"{row['seeds_missing']} seeds missing"
@@ -141,7 +142,7 @@ def cell(row: dict, column: Column) -> tuple[str, str]:
     if column.field in ("n_examples", "n_seeds"):
         return f"{value:,}", ""
     low, high = (row[f"{column.field}{end}"] for end in ("_low", "_high")) if column.limits else (None, None)
-    known = None not in (low, high)
+    known = finite(low) is not None and finite(high) is not None
     return number(
         value, column.digits
     ), f"[{number(low, column.digits)}, {number(high, column.digits)}]" if known else ""

@@ -49,10 +49,10 @@ class Footers:
 def provenance(inputs: Inputs, root: Path = Path()) -> Provenance:
     """The provenance of a study whose cells are below `root` or in an archive.
 
-    Dates are those of the files, so the same files give the same page.
+    Dates are those of the files, or those that an archive records, so the same files give the same page.
     """
     found = archived_footers(inputs.archive) if inputs.archive else footers(inputs, root)
-    made = max(found.written) if inputs.archive else (inputs.tables / "drops.parquet").stat().st_mtime
+    made = _archived(found) if inputs.archive else (inputs.tables / "drops.parquet").stat().st_mtime
     when = _days(found) if inputs.archive else _made(found, made)
     facts = [("Made", when), ("junkdna", f"{software()} wrote this page"), ("Versions", _counted(found.versions))]
     facts += [("Machine", _counted(found.devices)), ("Training", _counted(found.engines))]
@@ -63,8 +63,9 @@ def provenance(inputs: Inputs, root: Path = Path()) -> Provenance:
     tables = sorted(inputs.tables.glob("*.parquet"))
     hashes = [*sorted(found.weights.items()), *((f"tables/{path.name}", sha256_file(path)) for path in tables)]
     return Provenance(
-        _day(made), [(name, text) for name, text in facts if text], hashes, _command(inputs), _settings(inputs)
-    )
+        "" if made is None else _day(made), [(name, text) for name, text in facts if text], hashes, _command(inputs),
+        _settings(inputs),
+    )  # fmt: skip
 
 
 def footers(inputs: Inputs, root: Path = Path()) -> Footers:
@@ -84,7 +85,8 @@ def archived_footers(archive: Archive) -> Footers:
     versions, devices, engines, threads = (
         Counter(archive.answers[name].drop_nulls()) for name in ("versions", "device", "engine", "threads")
     )
-    written = [datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() for day in archive.answers["day"]]
+    days = archive.answers["day"].filter(archive.answers["day"] != "")
+    written = [datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() for day in days]
     return Footers(versions, devices, engines, threads, archive.about["weights"], written)
 
 
@@ -126,9 +128,14 @@ def _made(found: Footers, tables: float) -> str:
     return f"{cells}tables {_moment(tables)} (dates of the files)"
 
 
+def _archived(found: Footers) -> float | None:
+    """The last day on which a cell of an archive was computed; None if it records no days."""
+    return max(found.written, default=None)
+
+
 def _days(found: Footers) -> str:
-    days = sorted(map(_day, {min(found.written), max(found.written)}))
-    return f"cells of {listed(days)} (dates of their files), from an archive"
+    days = [_day(written) for written in sorted({*found.written})]
+    return f"cells of {listed(dict.fromkeys((*days[:1], *days[-1:])))}, from an archive" if days else "from an archive"
 
 
 def software() -> str:

@@ -95,7 +95,7 @@ def _telling(verdict: Verdict) -> Test | None:
 
 
 def _said(test: Test, who: str) -> str:
-    limits = f"95 % interval {interval(test.effect.low, test.effect.high)}"
+    limits = f"95 % interval: {interval(test.effect.low, test.effect.high)}"
     more = "more" if test.effect.value >= 0 else "less"
     return (
         f"On the hard side ({test.unit}) {who} loses {number(abs(test.effect.value))} {more} of its skill than on the "

@@ -120,6 +120,5 @@ def _by_mode(rows: pl.DataFrame) -> str:
 
 
 def _loss(row: dict) -> str:
-    low, high = row["retention_low"], row["retention_high"]
-    limits = "unbounded" if None in (low, high) else interval(1 - high, 1 - low)
-    return f"{number(1 - row['retention'])} ({limits})"
+    low, high = (None if row[name] is None else 1 - row[name] for name in ("retention_high", "retention_low"))
+    return f"{number(1 - row['retention'])} ({interval(low, high)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from junkdna.analysis.interval_words import between
 from junkdna.report.plotting import series
 
 MODES = {
@@ -27,10 +28,8 @@ def number(value: float | None, digits: int = 2, sign: bool = False) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 2) -> str:
-    """`0.10 to 0.26`; `unbounded` if a limit is missing."""
-    if low is None or high is None:
-        return "unbounded"
-    return f"{number(low, digits)} to {number(high, digits)}"
+    """`0.10 to 0.26`; `at least 0.10` or `at most 0.26` with one limit, `unbounded` with none."""
+    return between(low, high, lambda value: number(value, digits))
 
 
 def probability(value: float | None) -> str:

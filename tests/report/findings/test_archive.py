@@ -1,6 +1,5 @@
 """An archive has the numbers of its study, exactly, and nothing that is not needed for them."""
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -10,24 +9,23 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from polars.testing import assert_frame_equal
+from toy_archive import piece
 
 import junkdna
 from junkdna.analysis.archive_files import read_archive
 from junkdna.analysis.archive_sources import open_source
 from junkdna.analysis.archived_answers import FROM_SCORES, Analysis, with_stored
-from junkdna.analysis.collect import collect_done
 from junkdna.analysis.result_columns import RESULTS
-from junkdna.analysis.study_tables import study_tables
 from junkdna.cli.archive import archive as archive_lines
-from junkdna.cli.archive import findings
+from junkdna.cli.findings import findings
 from junkdna.cli.partial import partial
-from junkdna.cli.table_jobs import write_table
 from junkdna.errors import UserError
 from junkdna.report import draw
 from junkdna.report.archive import write_archive
 from junkdna.report.page import write
+from junkdna.storage.checksums import sha256_file
 from junkdna.storage.tables import write_frame
-from junkdna.study.load import load_study, study_document
+from junkdna.study.load import load_study
 
 
 def tables_of(folder: Path) -> dict[str, pl.DataFrame]:
@@ -96,22 +94,6 @@ def test_rows_of_examples_are_those_of_the_cell_files(kinds_once: Path, archive:
         packed.examples(task="nothing")
 
 
-def piece(kinds: Path, folder: Path, experiments: list[str], drop: str = "") -> Path:
-    """Results of some experiments of the study, beside its cell files; `drop` is part of the keys of missing cells."""
-    with contextlib.chdir(kinds.parents[2]):
-        resolved = load_study(Path("config.yaml"), {"experiments": experiments})
-        cells, _ = collect_done(resolved)
-        cells = cells.with_columns(rows_note=pl.lit(""))
-        cells = cells.filter(~pl.col("cell").str.contains(drop, literal=True)) if drop else cells
-        tables = study_tables(resolved, cells, partial=True)
-    folder.mkdir(parents=True)
-    (folder / "study.json").write_text(json.dumps(study_document(resolved)))
-    write_frame(cells, folder / "tables/cells.parquet")
-    for name, table in tables.items():
-        write_table(table, folder / f"tables/{name}.parquet")
-    return folder
-
-
 def test_pieces_of_a_study_are_one_study(kinds_once: Path, archive: Path, tmp_path: Path) -> None:
     """A partial piece, one that is an archive already, and one that has some cells again."""
     studies = kinds_once.parent
@@ -143,6 +125,10 @@ def test_what_junkdna_partial_wrote_is_an_archive_with_missing_cells(
         file.unlink()
     list(partial(load_study(Path("config.yaml"))))
     folder = Path("results/studies/kinds/partial")
+    notes = [
+        pl.read_parquet(each / "tables/cells.parquet").select("cell", "rows_note") for each in (folder, kinds_once)
+    ]
+    assert_frame_equal(notes[0], notes[1].join(notes[0], on="cell", how="semi", maintain_order="left"))
     said = list(archive_lines([folder], tmp_path / "some"))
     assert said[0].startswith("archived 16 of 22 cells of the study")
     analysis = Analysis(read_archive(tmp_path / "some"))
@@ -157,7 +143,7 @@ def test_what_junkdna_partial_wrote_is_an_archive_with_missing_cells(
 
 
 def test_other_studies_are_not_pieces(kinds_once: Path, archive: Path, tmp_path: Path) -> None:
-    shutil.copytree(kinds_once, other := kinds_once.parent / "other")
+    other = piece(kinds_once, kinds_once.parent / "other", ["graded"])
     try:
         document = json.loads((other / "study.json").read_text())
         document["study"]["claims"]["margin"] = 0.1
@@ -186,7 +172,7 @@ def test_results_without_cell_files_or_tables_are_refused(kinds_once: Path, tmp_
     shutil.copytree(kinds_once / "tables", tmp_path / "half/partial/tables")
     with pytest.raises(UserError, match=r"neither results nor an archive\. The finished cells are in .*half/partial"):
         list(archive_lines([tmp_path / "half"], tmp_path / "out"))
-    with pytest.raises(UserError, match=r"--out .*alone: the folder is not empty"):
+    with pytest.raises(UserError, match=r"--out .*alone has files and is no archive"):
         list(archive_lines([kinds_once], alone))
 
 
@@ -203,9 +189,9 @@ def test_a_changed_file_is_noticed(archive: Path) -> None:
     with pytest.raises(UserError, match=r"format 2 is unknown to this version"):
         read_archive(archive)
     (archive / "archive.json").write_text("{}")
-    with pytest.raises(UserError, match=r"corrupt description of an archive"):
+    with pytest.raises(UserError, match=r"does not describe an archive \(it lacks format, files"):
         read_archive(archive)
-    with pytest.raises(UserError, match=r"is no archive: it has no archive\.json"):
+    with pytest.raises(UserError, match=r"tables is no archive: it has no archive\.json"):
         read_archive(archive / "tables")
 
 
@@ -217,3 +203,70 @@ def test_correct_answers_are_packed_bits(kinds_once: Path, archive: Path) -> Non
     right = cell["correct"].to_numpy() == 1
     assert row["values"] == sorted(set(right.astype(float)))
     assert row["given"] == (np.packbits(right).tobytes() if len(row["values"]) == 2 else b"")
+
+
+def resealed(folder: Path) -> Path:
+    """An archive whose description has the present SHA-256 of its files: as another version may have written it."""
+    about = json.loads((folder / "archive.json").read_text())
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "archive.json"]
+    about["files"] = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+    (folder / "archive.json").write_text(json.dumps(about))
+    return folder
+
+
+def without(name: str, column: str):
+    """A change of an archive: a table without a column."""
+    return lambda folder: write_frame(pl.read_parquet(folder / name).drop(column), folder / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda folder: (folder / "tables/layers.parquet").unlink(),
+            r"has no tables/layers\.parquet, which this version",
+        ),
+        (without("answers.parquet", "kind"), r"answers\.parquet has other columns .* it lacks kind"),
+        (without("questions.parquet", "gold"), r"questions\.parquet has other columns .* it lacks gold"),
+        (
+            without("tables/cells.parquet", "collapsed"),
+            r"cells\.parquet has other columns .* it lacks collapsed",
+        ),
+        (without("tables/behavior.parquet", "kappa"), r"tables/behavior\.parquet has other columns .* it lacks kappa"),
+        (
+            lambda folder: write_frame(pl.read_parquet(folder / "answers.parquet")[3:], folder / "answers.parquet"),
+            r"answers\.parquet and .*/cells\.parquet are of different cells",
+        ),
+    ],
+)
+def test_an_archive_of_another_version_is_named_as_such(archive: Path, change, words: str) -> None:
+    change(archive)
+    resealed(archive)
+    for use in (
+        lambda: list(findings(archive, Path("out"), [], figures=False)),
+        lambda: list(archive_lines([archive], Path("again"))),
+    ):
+        with pytest.raises(UserError, match=words):
+            use()
+    assert not Path("out").exists()
+    assert not Path("again").exists()
+
+
+def test_other_columns_than_the_archived_ones_are_a_difference(archive: Path) -> None:
+    without("tables/drops.parquet", "retention_low")(resealed(archive))
+    said = list(findings(resealed(archive), Path("out"), [], figures=False))
+    assert said[0].startswith("differs  table drops: other columns than in the archive (with retention_low)")
+
+
+def test_what_is_no_archive_is_told_apart(archive: Path, kinds_once: Path) -> None:
+    for folder, words in {
+        Path("nowhere"): "does not exist",
+        archive / "archive.json": "is a file",
+        kinds_once: "it has results. Pack them first",
+        archive / "tables": r"has no archive\.json",
+    }.items():
+        with pytest.raises(UserError, match=f"is no archive: .*{words}"):
+            read_archive(folder)
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        open_source(Path("nowhere"))
+    assert open_source(kinds_once / "tables").folder == kinds_once

@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from junkdna.analysis.archived_answers import Analysis
 from junkdna.analysis.claim_catalog import CLAIMS
-from junkdna.cli.archive import check, findings
+from junkdna.cli.findings import check, findings
 from junkdna.cli.main import parser
 from junkdna.errors import UserError
 from junkdna.report import draw
-from junkdna.report.findings.blocks import BLOCKS
+from junkdna.report.findings.blocks import BLOCKS, shown_figures
 from junkdna.report.findings.markers import MARKED, typed_numbers
 from junkdna.report.page import write
 
@@ -111,8 +112,18 @@ def test_a_wrong_block_is_an_error_and_the_page_stays(archive: Path, words: str,
     assert PAGE.read_text() == text
 
 
-def test_check_names_changed_blocks_and_typed_numbers(archive: Path) -> None:
+def test_check_names_changed_blocks_typed_numbers_and_missing_figures(archive: Path) -> None:
     page = made(archive)
+    shown = shown_figures(page)
+    missing = [line for line in check(archive, [PAGE]) if "is shown but does not exist" in line]
+    assert len(missing) == len(shown) == 1
+    assert f"{archive}/figures/{shown[0]}.png" in missing[0]
+    assert f"junkdna findings {archive} --page {PAGE}" in missing[0]
+    assert run(archive, "--page", str(PAGE), "--check") == 1
+    (archive / "figures").mkdir()
+    for name in shown:
+        (archive / f"figures/{name}.png").touch()
+    assert run(archive, "--page", str(PAGE), "--check") == 0
     verdict = re.search(r"(supported|undecided|contradicted|untestable) \|", block(page, "verdicts"))[1]
     PAGE.write_text(page.replace(f"| {verdict} |", "| proven |", 1) + "\nIt loses 12 % of 0.8.\n")
     lines = list(check(archive, [PAGE]))
@@ -120,24 +131,86 @@ def test_check_names_changed_blocks_and_typed_numbers(archive: Path) -> None:
     assert "block 'verdicts' has" in lines[0]
     assert "| proven |" in lines[0]
     assert "12 % is typed by hand" in lines[1]
-    args = parser().parse_args(["findings", str(archive), "--page", str(PAGE), "--check"])
-    assert args.run(args) == 1
+    assert run(archive, "--page", str(PAGE), "--check") == 1
 
 
-def test_other_numbers_than_the_archived_ones_are_named(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from junkdna.analysis.archived_answers import Analysis
+def run(archive: Path, *words: str) -> int:
+    """The status of `junkdna findings`."""
+    args = parser().parse_args(["findings", str(archive), *words])
+    return args.run(args)
 
+
+def test_other_numbers_than_the_archived_ones_are_named_and_fail(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """The row and both values are named, and no page gets numbers that the archive does not have."""
     real = Analysis.tables
+    assert run(archive, "--tables-only") == 0
 
     def changed(analysis: Analysis) -> dict[str, pl.DataFrame]:
-        tables = real(analysis)
-        return {**tables, "drops": tables["drops"].with_columns(score=pl.col("score") + 1e-6)}
+        tables, chosen = real(analysis), pl.col("task") == "colours"
+        score = pl.when(chosen).then(pl.col("score") + 1e-6).otherwise("score")
+        return {**tables, "drops": tables["drops"].with_columns(score=score)}
 
     monkeypatch.setattr(Analysis, "tables", changed)
-    said = list(findings(archive, OUT, [], figures=False))
-    assert said == [
-        "differs  table drops, column score: other numbers than in the archive", f"tables   {OUT}/tables/"
-    ]  # fmt: skip
+    capsys.readouterr()
+    assert run(archive, "--tables-only", "--page", str(PAGE)) == 1
+    archived = pl.read_parquet(archive / "tables/drops.parquet").with_row_index("at", 1)
+    rows = archived.filter(pl.col("task") == "colours")
+    first = rows.row(0, named=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(
+        f"differs  table drops: column score, row {first['at']} (experiment {first['experiment']}, "
+    )
+    assert "task colours" in lines[0]
+    assert (
+        f": {first['score'] + 1e-6!r}, in the archive {first['score']!r} (and {rows.height - 1} more rows)" in lines[0]
+    )
+    assert lines[1] == f"tables   {OUT}/tables/"
+    assert "is left as it is" in lines[2]
+    assert not PAGE.exists()
+
+
+def test_tables_only_draws_no_figure_for_a_page_either(archive: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(draw, "render", lambda _: pytest.fail("a figure is drawn"))
+    assert run(archive, "--tables-only", "--page", str(PAGE)) == 0
+    assert not (archive / "figures").exists()
+    assert (
+        "docs/findings/figures/headline.png is not there: without --tables-only it is drawn" in capsys.readouterr().out
+    )
+    assert {path.name for path in OUT.iterdir()} == {"tables", "findings.json"}
+
+
+def test_files_of_others_are_never_replaced(archive: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years")
+    for out, words in {
+        "mine": "has files that `junkdna findings` did not write",
+        "docs": "contains the archive",
+        str(archive): "is the archive itself",
+        str(archive / "new"): "is in the archive",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            run(archive, "--tables-only", "--out", out)
+    Path("results/findings").mkdir(parents=True)
+    Path("results/findings/page.md").write_text("mine")
+    with pytest.raises(UserError, match=r"contains the page results/findings/page\.md"):
+        run(archive, "--tables-only", "--page", "results/findings/page.md")
+    assert Path("mine/thesis.txt").read_text() == "years"
+    assert not (archive / "new").exists()
+
+
+def test_earlier_findings_are_replaced_and_stay_if_that_fails(archive: Path) -> None:
+    assert run(archive, "--tables-only") == 0
+    (OUT / "report.html").write_text("of an earlier run with figures")
+    PAGE.write_text("<!-- findings: valu column=score -->0.12<!-- end findings -->")
+    with pytest.raises(UserError, match="unknown block"):
+        run(archive, "--tables-only", "--page", str(PAGE))
+    assert (OUT / "report.html").exists()
+    assert run(archive, "--tables-only") == 0
+    assert {path.name for path in OUT.iterdir()} == {"tables", "findings.json"}
+    assert not [*OUT.parent.glob(".*")]
 
 
 def test_no_model_and_no_network_is_needed(archive: Path) -> None:
@@ -146,7 +219,7 @@ import sys, socket
 def refused(*_): raise AssertionError("network")
 socket.socket.connect = refused
 from pathlib import Path
-from junkdna.cli.archive import findings
+from junkdna.cli.findings import findings
 print(*findings(Path("docs/findings"), Path("out"), [Path("page.md")], figures=False), sep="\\n")
 assert not {"torch", "transformers", "datasets"} & {*sys.modules}
 """

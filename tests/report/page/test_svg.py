@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from math import log10
 
+import polars as pl
 import pytest
 from figure_pages import drawn, expected
 from figure_tables import Condition, drops_table, study
@@ -105,9 +106,14 @@ def comparable(counter: Counter) -> list[tuple]:
     return sorted(entries, key=lambda entry: (entry[0], entry[1], *(round(number, 1) for number in entry[2:])))
 
 
+@pytest.fixture(scope="module")
+def all_tables() -> dict[str, pl.DataFrame]:
+    return tables(DROPS)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_and_matplotlib_draw_the_same(name):
-    drawing = draw.drawing_of(tables(DROPS)[catalog.named(name).figure.table], name)
+def test_the_page_and_matplotlib_draw_the_same(all_tables, name):
+    drawing = draw.drawing_of(all_tables[catalog.named(name).figure.table], name)
     papers = drawn(render.draw(drawing))
     assert papers == expected(drawing)
     for at, panel in enumerate(drawing.panels):
