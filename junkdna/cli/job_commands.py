@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError
+from junkdna.run import batched_files
 
 if TYPE_CHECKING:
     from junkdna.study.cell_settings import CellSettings
@@ -96,6 +97,8 @@ def _fingerprints(text: str) -> str:
 
 def _run(args: argparse.Namespace) -> None:
     """Call the function of a job with its output, settings, input files and options."""
+    if args.command == "cell" and batched_files.take_over_as_written(args.settings, args.output):
+        return
     options = {name: getattr(args, name) for name in OPTIONS if name in args}
     if "threads" in options:
         os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported

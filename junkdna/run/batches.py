@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from junkdna.errors import UserError
+from junkdna.run import batched_files
 from junkdna.run.job_log import log_file
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.fingerprint import settings_fingerprint
@@ -79,21 +80,12 @@ def _queue_of(cell: Cell) -> Path:
 
 def batched_file(settings: CellSettings) -> Path:
     """Path of a batched cell's file; its log has the suffix `.log`."""
-    return BATCHES / f"{settings_fingerprint(settings)}.parquet"
+    return batched_files.path_of(settings_fingerprint(settings))
 
 
 def take_over(settings: CellSettings, output: Path) -> bool:
     """Move a batched cell to its final path and repeat its log here; False if there is none."""
-    file = batched_file(settings)
-    if not file.is_file():
-        return False
-    output.parent.mkdir(parents=True, exist_ok=True)
-    file.replace(output)
-    log_text = file.with_suffix(".log")
-    if log_text.is_file():
-        log.info("computed by the job of another cell, with this log:\n%s", log_text.read_text().rstrip())
-        log_text.unlink()
-    return True
+    return batched_files.take_over(settings_fingerprint(settings), output)
 
 
 @contextmanager

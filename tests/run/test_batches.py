@@ -4,6 +4,8 @@ import json
 import logging
 import multiprocessing
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -14,9 +16,10 @@ from toy_run import read_footer
 
 from junkdna.analysis.collect import state
 from junkdna.cli import jobs
-from junkdna.run import batches, plain_jobs
+from junkdna.run import batched_files, batches, plain_jobs
 from junkdna.study import grid, paths
 from junkdna.study.cell_settings import CellSettings
+from junkdna.study.settings_from_study import settings_text
 from junkdna.study.study import Resolved
 
 MOVING = {"wall_s"}
@@ -131,6 +134,32 @@ def test_the_job_of_a_batched_cell_moves_it_and_repeats_its_log(resolved, own, c
     assert said.strip() in caplog.text
     assert not file.exists()
     assert not file.with_suffix(".log").exists()
+
+
+MOVES = """
+import os, sys
+def leave(code):
+    loaded = {"pydantic", "polars", "torch"} & sys.modules.keys()
+    sys.stdout.flush()
+    left(9 if loaded else code)
+left, os._exit = os._exit, leave
+from junkdna.cli.main import main
+main(["cell", sys.argv[1], "--log", "moved.log", "--settings", sys.argv[2]])
+"""
+
+
+def test_a_job_that_only_moves_a_cell_imports_little(resolved, own):
+    run(own, resolved, batch=1)
+    (file,) = paths.BATCHES.glob("*.parquet")
+    content, key = file.read_bytes(), read_footer(file)["settings"]["cell"]
+    cell = next(cell for cell in grid.all_cells(resolved) if cell.key == key)
+    settings = settings_text(cell, resolved)
+    assert not batched_files.take_over_as_written(settings, Path(own.path)), "it is the file of another cell"
+    assert not batched_files.take_over_as_written(f" {settings}", Path(cell.path)), "it has another fingerprint"
+    subprocess.run([sys.executable, "-c", MOVES, cell.path, settings], check=True)
+    assert Path(cell.path).read_bytes() == content
+    assert "computed by the job of another cell" in Path("moved.log").read_text()
+    assert not file.exists()
 
 
 def test_finished_cells_are_kept_and_stale_ones_are_computed(resolved, own):

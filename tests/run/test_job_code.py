@@ -19,6 +19,7 @@ from junkdna.study.grid import used_examples
 
 NO_NUMBER_DEPENDS_ON = fingerprint.NOT_COUNTED | {
     "junkdna.cli.jobs": "compares inputs with the settings and calls the code that makes the output",
+    "junkdna.run.batched_files": "which process runs a cell",
     "junkdna.run.batches": "which process runs a cell",
     "junkdna.run.companions": "which process runs a cell",
     "junkdna.run.stack_jobs": "which process runs a cell, and by which engine, which settings and device determine",

@@ -177,7 +177,8 @@ def _versus(unit: str) -> str:
 
 
 def _none(axis: Axis) -> Test:
-    row = {"verdict": "untestable", "q": None, "p": None, "primary": True, "reason": "", "model": "", "unit": ""}
+    row = dict.fromkeys(("claim", "experiment", "model", "reason", "setting", "unit"), "")
+    row |= {"verdict": "untestable", "primary": True, **dict.fromkeys(("q", "p", "detectable"))}
     return Test(row, NO_TEST, None, track(None, 0, axis), "n = 0")
 
 
