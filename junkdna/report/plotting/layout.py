@@ -34,11 +34,12 @@ def empty(panels: int, columns: int) -> Figure:
 
 
 def wrap(fig: Figure, text: str, size: float, width_in: float, **properties: object) -> str:
-    """Break `text` into lines of at most `width_in` inches; line breaks in it stay, and so do numbers and their "%"."""
+    """Break `text` into lines of at most `width_in` inches; line breaks in it stay, and so do numbers and their "%", and
+    what is on both sides of "="."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         lines.append("")
-        for word in re.split(r"\s+(?!%)", paragraph.strip()):
+        for word in re.split(r"(?<!=)\s+(?![%=])", paragraph.strip()):
             trial = f"{lines[-1]} {word}".strip()
             if lines[-1] and measure(fig, trial, size, **properties)[0] > width_in:
                 lines.append(word)

@@ -34,11 +34,12 @@ def test_names_of_experiments_are_words():
 
 
 @theme.themed
-def test_a_number_stays_with_its_percent_sign():
+def test_a_number_stays_with_its_percent_sign_and_its_name():
     fig = _figure()
     for width in (0.3, 0.5, 0.8, 1.2):
-        for line in layout.wrap(fig, "Sparsity: 30 to 90 %. Bars: 95 % intervals", 7, width).split("\n"):
-            assert not line.startswith("%")
+        lines = layout.wrap(fig, "Sparsity: 30 to 90 %. Bars: 95 % intervals, n = 1,500", 7, width).split("\n")
+        assert not any(line.startswith(("%", "=")) or line.endswith(("=", " n")) for line in lines)
+        assert any("n = 1,500" in line for line in lines)
 
 
 @theme.themed
