@@ -34,8 +34,8 @@ def empty(panels: int, columns: int) -> Figure:
 
 
 def wrap(fig: Figure, text: str, size: float, width_in: float, **properties: object) -> str:
-    """Break `text` into lines of at most `width_in` inches; line breaks in it stay, and so do numbers and their "%", and
-    what is on both sides of "="."""
+    """Break `text` into lines of at most `width_in` inches; line breaks in it stay, and so do numbers and their "%"
+    and what is on both sides of "="."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         lines.append("")
