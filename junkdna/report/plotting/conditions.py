@@ -49,7 +49,7 @@ class Conditions:
 def conditions(drops: pl.DataFrame, experiment: str | None = None) -> Conditions:
     """Choose a label for every condition of `drops`, independent of the order of its rows.
 
-    If a condition has several labels, that of `experiment` is used. If two conditions share a label, their knobs and
+    If a condition has several labels, that of `experiment` is used. If two conditions share a label, their knobs or
     protocol follow it.
     """
     same = ["model", "task", "knobs", "transfer"]
@@ -97,8 +97,9 @@ def _natural(key: Iterable[str]) -> tuple:
 
 
 def _full_label(key: Key, labels: dict[Key, str]) -> str:
-    """Label of a condition, followed by its knobs and protocol if two conditions share the label."""
-    label = labels[key]
-    if sum(other == label for other in labels.values()) > 1:
-        label = f"{label} · {', '.join(filter(None, key[1:])) or key[0]}"
-    return label
+    """Label of a condition, followed by its knobs or protocol if conditions that share the label differ in them."""
+    alike = [other for other, label in labels.items() if label == labels[key]]
+    differs = [at for at in (1, 2) if len({other[at] for other in alike}) > 1]
+    if len(alike) == 1:
+        return labels[key]
+    return f"{labels[key]} · {', '.join(filter(None, (key[at] for at in differs))) or key[0]}"

@@ -24,6 +24,13 @@ def test_conditions_go_from_easy_to_hard(drops):
     assert hard == sorted(hard)
 
 
+def test_a_shared_label_gets_only_what_differs():
+    table = drops_table([Condition("t", "context=passage", "T · with passage", 0.25, 0.9, 0.5, n_examples=2000)])
+    both = pl.concat([table.with_columns(protocol=pl.lit(name)) for name in ("short", "long")])
+    assert {*conditions(both).of.values()} == {"T · with passage · short", "T · with passage · long"}
+    assert {*conditions(table).of.values()} == {"T · with passage"}
+
+
 def test_values_of_a_knob_keep_their_numeric_order_although_difficulty_does_not_rise():
     given = {2: 0.9, 3: 0.6, 4: 0.8}
     table = drops_table(
