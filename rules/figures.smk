@@ -9,7 +9,7 @@ rule figures:
         f"results/logs/studies/{RESOLVED.study.study}/figures.log",
     conda:
         "../envs/junkdna.yaml"
-    threads: 8
+    threads: 4
     params:
         folder=lambda w, output: Path(output[0]).parent,
         code=code_fingerprint(
