@@ -132,7 +132,7 @@ def test_a_group_asks_for_one_gpu_and_the_sum_of_times(cluster: OneNode, finishe
     assert asked == {
         "rule_cells_cell": ("gpu:1", "1", "16000M", "01:00:00"),
         "rule_tokenize": ("(null)", "1", "4000M", "00:30:00"),
-        "rule_tables_analyze_collect_figures_report": ("(null)", "1", "4000M", "02:00:00"),
+        "rule_tables_analyze_collect_figures_report": ("(null)", "4", "4000M", "02:00:00"),
     }
 
 
