@@ -15,7 +15,7 @@ def columns_of(name: str) -> list[str]:
     return [column.name for column in (CELLS if name == "cells" else RESULTS[name]).columns]
 
 
-AGAIN = "Run snakemake again: this version makes the tables anew."
+AGAIN = "Run snakemake again: this version writes new tables."
 
 
 def with_columns(

@@ -39,8 +39,7 @@ def take_over_as_written(settings: str, output: Path) -> bool:
     False if there is no such file, for settings that are written in another way (their fingerprint is another one), in
     a file, or of another cell: the job reads them then and explains what is wrong.
     """
-    return path_of(digest(settings)).is_file() and _describes(settings, output) and take_over(digest(settings), output)
-
-
-def _describes(settings: str, output: Path) -> bool:
-    return str(output) == f"{CELLS}/{json.loads(settings)['cell']}.parquet"
+    fingerprint = digest(settings)
+    if not path_of(fingerprint).is_file() or str(output) != f"{CELLS}/{json.loads(settings)['cell']}.parquet":
+        return False
+    return take_over(fingerprint, output)

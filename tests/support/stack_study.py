@@ -1,4 +1,4 @@
-"""A study whose trained cells stack, and its jobs run in this process or beside one that holds the lock of a cell."""
+"""A study whose trained cells form stacks. Its jobs run in this process, also while another one holds a cell's lock."""
 
 import multiprocessing
 from pathlib import Path

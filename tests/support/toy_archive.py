@@ -63,7 +63,7 @@ def make(folder: Path) -> Path:
 
 
 def piece(kinds: Path, folder: Path, experiments: list[str], drop: str = "") -> Path:
-    """Results of some experiments of the study, beside its cell files; `drop` is part of the keys of missing cells."""
+    """Results of some experiments of the study, next to its cell files. Cells whose key has `drop` are missing."""
     with contextlib.chdir(kinds.parents[2]):
         resolved = load_study(Path("config.yaml"), {"experiments": experiments})
         cells, _ = collect_done(resolved)
