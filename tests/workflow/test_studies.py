@@ -90,7 +90,7 @@ def lab_pieces() -> list[set[Cell]]:
     names = dict(re.findall(r"^(\w+)=([\w,]+)$", LAB_PAGE, flags=re.MULTILINE))
     pieces = [
         ",".join(names[part] for part in line.replace("$", "").split(","))
-        for line in re.findall(r"^piece (\S+)", LAB_PAGE, flags=re.MULTILINE)
+        for line in re.findall(r"^piece (\$\S+)", LAB_PAGE, flags=re.MULTILINE)
     ]
     chosen = [piece.split(",") for piece in pieces] + [list(resolved.study.active())]
     return [{cell for name in piece for cell in cells_of[name]} for piece in chosen]
