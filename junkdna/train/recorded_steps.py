@@ -45,8 +45,9 @@ class RecordedSteps:
         else.
         """
         begun = time.perf_counter()
+        side = torch.cuda.Stream(self._device)  # one for all: each stream keeps the memory that it has freed to itself
         for shape, tensors in shapes.items():
-            self._warm(shape, self._sent(tensors))
+            self._warm(shape, self._sent(tensors), side)
         torch.cuda.empty_cache()
         for shape, tensors in shapes.items():
             if not self._refused:
@@ -84,9 +85,8 @@ class RecordedSteps:
             self._recorded[shape] = (graph, inputs, result)
         self._clear()
 
-    def _warm(self, shape: Hashable, inputs: Tensors) -> None:
+    def _warm(self, shape: Hashable, inputs: Tensors, stream: torch.cuda.Stream) -> None:
         """Warm up on a side stream, as recording requires; random draws start again where they were."""
-        stream = torch.cuda.Stream(self._device)
         with _same_draws(self._device):
             stream.wait_stream(torch.cuda.current_stream(self._device))
             with torch.cuda.stream(stream), _ScalarsOnDevice():

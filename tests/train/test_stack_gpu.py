@@ -1,5 +1,6 @@
 """Stacks of cells on a GPU: steps that are recorded or compiled, and companions that change no bit."""
 
+import gc
 import logging
 from types import MethodType
 
@@ -15,6 +16,8 @@ from junkdna.train import stacked_steps
 from junkdna.train.finetune import fine_tune
 from junkdna.train.stack import fine_tune_stack
 from junkdna.train.stack_members import Member
+from junkdna.train.stack_memory import cell_bytes
+from junkdna.train.train_rows import TrainRows
 
 pytestmark = [
     pytest.mark.gpu,
@@ -194,3 +197,25 @@ def test_a_stack_resumes_to_the_same_bits() -> None:
     assert losses == resumed
     for key, value in whole.items():
         assert torch.equal(again[key], value), key
+
+
+def test_a_stack_of_many_shapes_takes_no_more_memory_than_twice_the_estimate() -> None:
+    """Recorded steps share their memory, and so do the steps before them that warm up."""
+    config = BertConfig(
+        vocab_size=64, hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024, num_labels=2
+    )
+    torch.manual_seed(1)
+    model = BertForSequenceClassification(config).eval().to("cuda")
+    rows = training("classifier", rows=512)
+    lengths = torch.randint(8, 128, (512,), generator=torch.Generator().manual_seed(2)).tolist()
+    queries = [[5 + (k + place) % 20 for place in range(length)] for k, length in enumerate(lengths)]
+    bare = {name: column for name, column in rows.columns.items() if not name.startswith("option")}
+    data = TrainRows(format="classifier", columns={**bare, "query": queries, "second_start": [1] * 512})
+    rules = protocol(epochs=4, batch_size=8)  # six widths
+    estimate = SIZE * cell_bytes(model, data, rules)
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_reserved()
+    fine_tune_stack(model, prunable(model, None), [member(model, "dense", 0.0)], SIZE, data, rules, KEY)
+    assert torch.cuda.max_memory_reserved() - before < 2 * estimate
