@@ -14,6 +14,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Add the commands to the parser."""
     plan = command(commands, "plan", "show what a run would do: cells, finished work, time and disk space", _plan)
     plan.add_argument("--list", action="store_true", help="print the path of every cell")
+    plan.add_argument(
+        "--not-in", nargs="+", type=Path, default=[], metavar="FOLDER",
+        help="with --list: only cells that none of these results or archives of the study has",
+    )  # fmt: skip
     plan.add_argument("--commands", action="store_true", help="print commands that run each unfinished cell")
     plan.add_argument("--cell", metavar="PATTERN", help="with --commands: only cells whose path matches (* allowed)")
     status = command(commands, "status", "count cells by state; name failed, stale, broken and collapsed ones", _status)
@@ -45,6 +49,7 @@ def _seconds(text: str) -> float:
 
 def _plan(args: argparse.Namespace) -> int:
     from junkdna.cli import plan as cli_plan
+    from junkdna.cli.cells_left import cells_not_in
     from junkdna.run.failure_causes import some
     from junkdna.study.grid import all_cells
 
@@ -52,8 +57,12 @@ def _plan(args: argparse.Namespace) -> int:
     if args.cell and not args.commands:
         command = resolved.commands.junkdna("plan", "--commands", "--cell", args.cell)
         raise UserError(f"--cell {args.cell!r} needs --commands. Run: {command}")
+    if args.not_in and not args.list:
+        command = resolved.commands.junkdna("plan", "--list", "--not-in", *map(str, args.not_in))
+        raise UserError(f"--not-in {args.not_in[0]} needs --list. Run: {command}")
     if args.list:
-        print_lines(cell.path for cell in all_cells(resolved))
+        cells = cells_not_in(resolved, args.not_in) if args.not_in else (cell.path for cell in all_cells(resolved))
+        print_lines(cells)
     elif args.commands:
         cells = cli_plan.cells_like(resolved, args.cell) if args.cell else None
         if missing := cli_plan.missing_inputs(cells or [], resolved):

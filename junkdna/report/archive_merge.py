@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from junkdna.errors import UserError
 from junkdna.storage.fingerprint import canonical_json
@@ -21,6 +21,13 @@ _CONDITION = ("model", "task", "knobs", "transfer", "protocol")
 WHOLE = {"connectivity": ("experiment", *_CONDITION, "compression"), "margins": _CONDITION}
 """Tables whose rows of one condition hang together, because they rest on all its seeds or levels, and the columns that
 name a condition."""
+
+
+class OfStudy(Protocol):
+    """Anything that belongs to a study: the study as plain data, and the folder or file to name in messages."""
+
+    folder: Path
+    document: dict
 
 
 class Merged:
@@ -106,7 +113,7 @@ def fullest(tables: Sequence[pl.DataFrame], sizes: Sequence[pl.DataFrame], colum
     return pl.concat(parts, how="vertical_relaxed")
 
 
-def one_study(sources: Sequence[Source]) -> dict:
+def one_study(sources: Sequence[OfStudy]) -> dict:
     """The study of all sources, without absolute paths. Its selected experiments are those of any source.
 
     Raises UserError if they differ in more than the selection.
@@ -118,7 +125,7 @@ def one_study(sources: Sequence[Source]) -> dict:
             for key in sorted({*first[part], *document[part]} - {"run"}):
                 if canonical_json(first[part].get(key)) != canonical_json(document[part].get(key)):
                     raise UserError(
-                        f"{source.folder} and {sources[0].folder} are results of different studies: {part} {key} "
+                        f"{source.folder} and {sources[0].folder} are of different studies: {part} {key} "
                         "differs. Pieces of one study have the same study file; they may differ in the experiments "
                         "that were selected."
                     )

@@ -43,11 +43,13 @@ OTHER_TESTS = {  # command -> the test that runs it, or the helper with which te
     r"junkdna export .*": "tests/cli/test_export.py",
     r"junkdna grade .*": "tests/grade/test_real_logs.py",
     r"junkdna compare .*": "tests/cli/test_compare.py",
+    r"junkdna plan --list --not-in .*": "tests/report/findings/test_cells_left.py",
     r"junkdna plan --study workflow/studies/lab\.yaml .*": "tests/workflow/test_studies.py",
 }  # fmt: skip
 TOY = {  # what pages name -> what the toy study has
     **dict.fromkeys(("my_study.yaml", "external.yaml", "allocation.yaml", "$study", "FILE"), "config.yaml"),
     "workflow/studies/settings.yaml": "config.yaml", "PATTERN": "*magnitude-0.5*",
+    "results/studies/default/partial": "results/studies/default",
     "monday": "results/studies/default", "tuesday": "results/studies/default", "wednesday": "shared",
 }  # fmt: skip
 OPTIONS = {"--experiment": "pruned", "--model": "llm", "--protocol": "default", "--knobs": "shots=2"}
