@@ -11,7 +11,8 @@ The estimate is for one cell, times the size of the stack, plus the model that i
     logits                 answer tokens * vocabulary * 12 bytes for a language model: the logits of the tokens that are
                            predicted, their probabilities and gradients, in float32
 
-Tokens are those of the longest row. Embeddings and fragmented memory are not counted.
+Tokens are those of the longest text; questions and options that a model reads apart count apart. Embeddings, fragmented
+memory, and what a rare shape of a batch needs beside the recorded ones are not counted.
 """
 
 import gc
@@ -36,11 +37,15 @@ GIB = 2**30
 def cell_bytes(model: nn.Module, data: TrainRows, protocol: TrainingSettings) -> int:
     """Estimated bytes that one cell of a stack needs in training."""
     parameters = sum(weight.numel() for weight in model.parameters())
-    config, (rows, tokens) = model.config, _largest_batch(data, protocol.batch_size)
+    kinds = _largest_batch(data, protocol.batch_size)
+    activations = KEPT[protocol.precision] * sum(_activations(model, rows, tokens) for rows, tokens in kinds)
+    return round(STATE_BYTES * parameters + activations + kinds[0][0] * _logits(model, data) * LOGIT_BYTES)
+
+
+def _activations(model: nn.Module, rows: int, tokens: int) -> int:
+    config = model.config
     hidden, layers = getattr(config, "hidden_size", 0), getattr(config, "num_hidden_layers", 0)
-    each_token = 34 * hidden + 5 * getattr(config, "num_attention_heads", 0) * tokens
-    activations = rows * tokens * layers * each_token * KEPT[protocol.precision]
-    return round(STATE_BYTES * parameters + activations + rows * _logits(model, data) * LOGIT_BYTES)
+    return rows * tokens * layers * (34 * hidden + 5 * getattr(config, "num_attention_heads", 0) * tokens)
 
 
 def _logits(model: nn.Module, data: TrainRows) -> int:
@@ -51,17 +56,20 @@ def _logits(model: nn.Module, data: TrainRows) -> int:
     return longest * getattr(model.config, "vocab_size", 0)
 
 
-def _largest_batch(data: TrainRows, batch_size: int) -> tuple[int, int]:
-    """Rows and tokens of the largest batch: each option of a choice is a row, and so is each window of a text. A
-    language model reads the right option alone, after its query."""
-    options = data.columns.get("options") or [[]]
+def _largest_batch(data: TrainRows, batch_size: int) -> list[tuple[int, int]]:
+    """Rows and tokens of the largest batch, for each kind of text that the format reads: the query of a row, and its
+    options, each of which is a row, as is each window of a text. A language model reads the right option alone, after
+    its query."""
+    columns, rows = read_columns(data.format), min(batch_size, len(data))
+    queries, options = data.columns.get("query") or [], data.columns.get("options") or []
+    most = max(map(len, options), default=0)
     if FORMATS[data.format].is_language_model:
-        windows = 1 if "answer" in read_columns(data.format) else max(map(len, options))
-        pairs = zip(data.columns["query"], options, strict=True)
-        return min(batch_size, len(data)) * windows, max(len(query) + max(map(len, each)) for query, each in pairs)
-    width = max((len(each or []) for each in options), default=0)
-    texts = [*(data.columns.get("query") or []), *(text for each in options for text in each or [])]
-    return min(batch_size, len(data)) * max(1, width), max(map(len, texts), default=1)
+        longest = max(len(query) + max(map(len, each)) for query, each in zip(queries, options, strict=True))
+        return [(rows if "answer" in columns else rows * most, longest)]
+    kinds = [(rows, max(map(len, queries)))] if "query" in columns else []
+    if "options" in columns:
+        kinds.append((rows * most, max(len(option) for each in options for option in each)))
+    return kinds
 
 
 def check_memory(model: nn.Module, size: int, data: TrainRows, protocol: TrainingSettings) -> None:

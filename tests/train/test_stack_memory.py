@@ -11,7 +11,6 @@ from job_settings import training_settings
 from toy_training import load, training
 
 from junkdna.errors import UserError
-from junkdna.train import stack_memory
 from junkdna.train.stack_memory import GIB, cell_bytes, check_memory, explained_out_of_memory
 
 
@@ -33,17 +32,24 @@ def free(monkeypatch: pytest.MonkeyPatch, cells: float) -> None:
 def test_the_estimate_by_hand():
     data = training(rows=20)  # rows of at most 11 tokens, in batches of 8; options are not read by a classifier
     tokens = max(map(len, data.columns["query"]))
-    bare = {name: column for name, column in data.columns.items() if not name.startswith("option")}
-    data = stack_memory.TrainRows(format="classifier", columns=bare)
     wanted = 8 * tokens * 2 * (34 * 8 + 5 * 4 * tokens)
     assert cell_bytes(OnGpu(), data, training_settings(precision="bfloat16")) == 25_000_000 + 3 * wanted
     assert cell_bytes(OnGpu(), data, training_settings()) == 25_000_000 + 5.5 * wanted
 
 
-def test_options_of_a_choice_are_rows():
-    two, four = (training("bi_encoder", options=count) for count in (2, 4))
-    one = [cell_bytes(OnGpu(), data, training_settings()) - 25_000_000 for data in (two, four)]
-    assert one[1] == pytest.approx(2 * one[0], rel=0.01)
+def encoder_bytes(*texts: tuple[int, int]) -> float:
+    """By hand: the parameters, and the activations of (rows, tokens) in bfloat16."""
+    return 25_000_000 + sum(3 * rows * tokens * 2 * (34 * 8 + 5 * 4 * tokens) for rows, tokens in texts)
+
+
+@pytest.mark.parametrize("name", ["bi_encoder", "cross_encoder"])
+def test_options_are_rows_of_their_own_length(name):
+    data = training(name, rows=20, options=3)
+    query = max(map(len, data.columns["query"]))
+    option = max(len(text) for row in data.columns["options"] for text in row)
+    assert query != option
+    read = [(8, query), (24, option)] if name == "bi_encoder" else [(24, option)]  # which has the query in it
+    assert cell_bytes(OnGpu(), data, training_settings(precision="bfloat16")) == encoder_bytes(*read)
 
 
 @pytest.mark.parametrize(("name", "rows"), [("mcq", 8), ("generate", 8), ("likelihood", 16)])
