@@ -8,7 +8,7 @@ from junkdna.errors import UserError
 
 
 def unsupported_blocks(folder: Path, kind: str, where: str) -> Iterator[str]:
-    """The error of `prunable`, which every cell of the model would end with; nothing for a model that can be compressed.
+    """The error of `prunable`, with which every cell would end; nothing for a model that can be compressed.
 
     The model is built without values, which imports torch, only if a tensor in the headers is no plain linear layer.
     """
