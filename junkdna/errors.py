@@ -79,8 +79,10 @@ def cut(text: str, most: int) -> str:
 
 
 def cause(error: BaseException, most: int = 200) -> str:
-    """A library's error message to end a sentence with: its first paragraph on one line, cut to `most` characters."""
+    """A library's error message to end a sentence with: its first paragraph on one line, cut to `most` characters. The
+    message of a KeyError is the key alone."""
     text = " ".join(str(error).strip().split("\n\n")[0].split()) or type(error).__name__
+    text = f"unknown name {text}" if isinstance(error, KeyError) and error.args else text
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from junkdna.cli import machine
 from junkdna.cli.machine import Check
 from junkdna.cli.plan import disk_needed
 from junkdna.dag.cell_times import CellTimes
+from junkdna.dag.disk import free_bytes
 from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.runs import is_locked, live_runs, processes_here
 from junkdna.dag.source_checks import missing_local_paths, taken_names
@@ -93,7 +93,7 @@ def doctor(study_file: Path) -> tuple[list[str], bool]:
 def _disk(resolved: Resolved) -> Check:
     now = Progress(resolved).look()
     needed = disk_needed(resolved, now, CellTimes(resolved, now.outdated | now.finished))
-    free = shutil.disk_usage(".").free
+    free = free_bytes()
     text = f"disk: {bytes_text(free)} free, the study needs {bytes_text(needed.to_write)} more"
     if free > needed.to_write:
         return True, text

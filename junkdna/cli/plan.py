@@ -1,7 +1,6 @@
 """`junkdna plan`: what a run would do: its cells, finished inputs, time and disk space; and commands of cells."""
 
 import shlex
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
@@ -12,7 +11,7 @@ from junkdna.cli.plan_line_times import line_hours
 from junkdna.cli.plan_times import hours, jobs_at_once
 from junkdna.dag.cell_times import CellTimes
 from junkdna.dag.connection_states import connections_left, plan_line, wanted_by
-from junkdna.dag.disk import Disk, disk
+from junkdna.dag.disk import Disk, disk, free_bytes
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.model_folders import model_notes, model_problems
 from junkdna.dag.recorded_settings import is_current
@@ -46,7 +45,7 @@ def plan(resolved: Resolved) -> tuple[list[str], bool]:
     errors += [f"WRONG    {line}" for line in model_problems(resolved)]
     notes = [f"NOTE     {line}" for line in model_notes(resolved)]
     times = CellTimes(resolved, now.finished, now.outdated | now.finished)
-    needed, free = disk_needed(resolved, now, times), shutil.disk_usage(".").free
+    needed, free = disk_needed(resolved, now, times), free_bytes()
     lines = [*_experiments(resolved, now), *plan_line(resolved), *errors, *notes, _cached(resolved, now)]
     lines += [*hours(resolved, now), *line_hours(resolved, now), *_disk_lines(needed, free)]
     return lines, not errors and needed.to_write <= free

@@ -59,9 +59,8 @@ def _row(action: argparse.Action) -> tuple[str, str, str]:
     value = action.metavar or action.dest.upper()
     takes = {0: "", "?": f" [{value}]", "+": f" {value} ..."}.get(action.nargs, f" {value}")
     name = f"{action.option_strings[0]}{takes}" if action.option_strings else action.metavar or action.dest
-    required = not action.option_strings or action.required
     plain = action.default is False or action.default in (None, "", argparse.SUPPRESS)
-    return code(name), str(action.help), "required" if required else "" if plain else code(action.default)
+    return code(name), str(action.help), "required" if action.required else "" if plain else code(action.default)
 
 
 def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

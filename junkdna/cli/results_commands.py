@@ -1,9 +1,12 @@
 """Commands that print tables of results: claims, published and drops."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from junkdna.cli.command import add_study, command, print_lines, resolved_study
+
+log = logging.getLogger(__name__)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -20,6 +23,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _print_tables(args: argparse.Namespace) -> None:
     """Print tables of results (claims, published or drops), of a study or of a folder with results."""
+    from junkdna.cli.other_version import other_version
     from junkdna.cli.published import published
     from junkdna.cli.tables import claims, drops
     from junkdna.study.results_folder import stored_study
@@ -27,6 +31,8 @@ def _print_tables(args: argparse.Namespace) -> None:
     folder = _results(args.study) if args.study.is_dir() else None
     args.study = stored_study(folder) if folder else args.study
     resolved = resolved_study(args)
+    if folder is None and (warning := other_version(resolved, Path("results/studies") / resolved.study.study)):
+        log.warning("%s", warning)
     if args.command == "drops":
         print_lines(drops(resolved, args.experiment, folder))
     else:

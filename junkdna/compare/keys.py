@@ -36,6 +36,10 @@ class Run(NamedTuple):
         where = (row["model"], row["task"], row["knobs"], compression.method, compression.level, options)
         return cls(*where, row["transfer"], row["protocol"], row["seed"], row["cell"])
 
+    def shown(self, part: str) -> str:
+        """The value of a part of the key, for a message. Seed 0 is a value, an empty text is none."""
+        return str(getattr(self, part)) or "(none)"
+
     def key(self, ignored: Collection[str]) -> tuple:
         """Its parts without the seed and without those that are ignored."""
         return tuple(getattr(self, name) for name in PARTS if name not in ignored)
@@ -177,9 +181,7 @@ def _nothing(a: Sequence[Run], b: Sequence[Run], ignored: Collection[str]) -> Us
         lacking = "A" if not _compressed(a) else "B"
         return UserError(f"{lacking} has no compressed cell, so there are no drops to compare.")
     run, other, differ = min(some, key=lambda each: (len(each[2]), "task" in each[2]))
-    values = "; ".join(
-        f"{name} {getattr(run, name) or '(none)'} against {getattr(other, name) or '(none)'}" for name in differ
-    )
+    values = "; ".join(f"{name} {run.shown(name)} against {other.shown(name)}" for name in differ)
     can = [name for name in differ if name in IGNORABLE]
     fix = (
         f"To compare them all the same, add --ignore {' '.join(can)}."

@@ -166,7 +166,7 @@ def _alone(run: Run, others: Collection[Run], ignored: Collection[str]) -> str:
     if near is None:
         return "no cell with this key in the other study"
     other, differ = near
-    values = ", ".join(f"{name} {getattr(other, name) or '(none)'}" for name in differ)
+    values = ", ".join(f"{name} {other.shown(name)}" for name in differ)
     return f"no cell with this key in the other study; the nearest has {values}"
 
 

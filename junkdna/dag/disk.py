@@ -1,5 +1,6 @@
 """Disk space of a study: the size of existing files and an estimate for the others."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +17,7 @@ from junkdna.study.methods import METHODS
 from junkdna.study.paths import MODELS
 from junkdna.study.study import Resolved
 
+RESULTS = "results"
 TOKENS = (300, 4_500)  # bytes of the tokens of an example without and with shots
 SMALL = 16_000  # bytes of a model folder of links, and of a calibration file
 JOB = 32_000  # bytes of a job's log, Snakemake's record of it, and their folders; most fill one block each
@@ -23,6 +25,11 @@ FIGURE = {"csv": 3_200, "pdf": 35_000, "png": 142_000, "svg": 120_000 + 25_000} 
 POINT = 12  # bytes of an example at a point of the line between two trained cells
 RECORD = 4_096  # bytes of Snakemake's record of a file
 CHECKPOINT = 2 * 12 / 4  # two checkpoints of a training (weights, Adam's two moments), relative to the weights
+
+
+def free_bytes() -> int:
+    """Free bytes where results are written: `results` may be another disk, mounted or linked."""
+    return shutil.disk_usage(RESULTS if Path(RESULTS).is_dir() else ".").free
 
 
 @dataclass

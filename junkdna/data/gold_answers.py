@@ -80,12 +80,26 @@ def _class(settings: "ExampleSettings", raw: dict, where: str) -> dict:
         ids = _unnamed_class(value, settings.labels, where)
     if len(ids) != 1:
         legal = list(groups) if groups else settings.labels
-        hint = ' Assign true and false in label_groups, such as {NAME: ["true"], OTHER: ["false"]}.' * is_truth(value)
         raise UserError(
             f"{where}: label {_plain(value)} belongs to {len(ids)} of the classes {legal}, but must belong to "
-            f"exactly one.{hint}"
+            f"exactly one. {_label_fix(value, classes, bool(groups))}"
         )
     return {"answer": ids[0]}
+
+
+def _label_fix(value: object, classes: list[list[str]], groups: bool) -> str:
+    """The likely cause and the fix for a label that belongs to no class, or to several."""
+    if is_truth(value):
+        return 'Assign true and false in label_groups, such as {NAME: ["true"], OTHER: ["false"]}.'
+    near = [name for members in classes for name in members if name.strip().lower() == text_of(value).strip().lower()]
+    if near:
+        return f"It differs from {near[0]!r} in letter case or white space: correct the data, or `map` the value."
+    if whole_number(value) is not None and not groups:
+        return (
+            f"Numbers count `labels` from 0 (here to {len(classes) - 1}). If yours count from 1, or mean something "
+            'else, list them in label_groups, such as {NAME: ["1"], OTHER: ["2"]}.'
+        )
+    return f"Add it to {'label_groups' if groups else 'labels'}, or correct columns.answer or the row."
 
 
 def _unnamed_class(value: object, labels: list[str], where: str) -> list[int]:
@@ -119,7 +133,7 @@ def _float(value: object) -> float | None:
 def _plain(value: object) -> str:
     """A value in a message. Numbers, also those stored as text, have no quotes unless white space surrounds them."""
     number = _float(value) is not None and str(value) == str(value).strip()
-    return str(value) if number else short_repr(value, 200)
+    return str(value) if number and len(str(value)) <= 40 else short_repr(value, 200)
 
 
 def _target(settings: "ExampleSettings", raw: dict, where: str) -> dict:

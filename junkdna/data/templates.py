@@ -149,7 +149,22 @@ def check_columns(where: str, columns: dict, schema: pa.Schema, split: str) -> N
     missing = sorted({path for path in read_paths(columns) if path_steps(pa.struct(schema), path.split(".")) is None})
     if missing:
         has = ", ".join(map(_visible, _paths(schema)))
-        raise UserError(f"{where}: split {split!r} has no column {', '.join(map(_visible, missing))}. It has {has}.")
+        hints = filter(None, (_list_hint(pa.struct(schema), path) for path in missing))
+        raise UserError(
+            f"{where}: split {split!r} has no column {', '.join(map(_visible, missing))}. It has {has}."
+            f"{next(hints, '')}"
+        )
+
+
+def _list_hint(kind: pa.DataType, path: str) -> str:
+    """How to write a path that goes through a list without an index or a star; "" for another mistake."""
+    steps = path.split(".")
+    for at in range(1, len(steps)):
+        before, after = steps[:at], steps[at:]
+        if path_steps(kind, [*before, "*", *after]) is not None:
+            name, rest = ".".join(before), ".".join(after)
+            return f" {name} is a list: write {name}.*.{rest} for all of its items, or {name}.0.{rest} for one."
+    return ""
 
 
 def _visible(name: str) -> str:

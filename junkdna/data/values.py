@@ -127,8 +127,6 @@ def as_text(where: str, array: pa.Array) -> pa.Array:
     """A column of single values as text (see `plain_rows`). Raises UserError, starting with `where`, if impossible."""
     array = stored(array)
     kind = array.type
-    if types.is_string(kind) or types.is_large_string(kind):
-        return array
     if is_list(kind) or types.is_struct(kind):  # from a dictionary or an extension type
         return plain(where, array, {})
     for kinds, convert in CONVERTERS:
@@ -141,9 +139,11 @@ def _decoded(where: str, array: pa.Array) -> pa.Array:
     try:
         return array.cast(pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
-        bad = next(value for value in array.to_pylist() if value is not None and not is_utf8(value))
+        stored_bytes = array.cast(pa.large_binary()).to_pylist()
+        bad = next(value for value in stored_bytes if value is not None and not is_utf8(value))
         raise UserError(
-            f"{where} contains bytes that are not UTF-8 text, such as {short_repr(bad, 40)}. {SAFE} (in UTF-8)."
+            f"{where} contains bytes that are not UTF-8 text, such as {short_repr(bad, 40)}. Save the column as text "
+            "in UTF-8, or remove it from the task's `columns`."
         ) from None
 
 
@@ -202,7 +202,8 @@ def _fraction(digits: str) -> str:
 
 
 CONVERTERS = [
-    ([types.is_string_view, types.is_boolean, types.is_integer, types.is_null], _cast),
+    ([types.is_string, types.is_large_string, types.is_string_view], _decoded),  # some writers check no text
+    ([types.is_boolean, types.is_integer, types.is_null], _cast),
     ([types.is_floating], _floats),
     ([types.is_decimal], _decimals),
     ([types.is_date, types.is_time, types.is_timestamp], _times),

@@ -12,6 +12,7 @@ from junkdna.study.methods import METHODS, Method
 from junkdna.study.strict_model import valid_name
 
 CHECKPOINT = "checkpoint"  # method of a checkpoint that is only a name
+LEVELS = {"sparsity": "0.3", "keep_of": "keep2of4", "bits": "4bit", "rank": "rank0.25"}  # an example of each kind
 DASHES = ((0, (9, 2)), (0, (1, 1, 1, 4)), (0, (8, 2, 1, 1, 1, 2)), (0, (4, 4)))  # lines of other tools' methods
 
 
@@ -81,9 +82,17 @@ def runs(sources: list[Source]) -> list[Run]:
 
 
 def close_names(found: list[Run]) -> list[str]:
-    """A note for each method that the package does not have, if its name is close to that of one that it has."""
+    """A note for each method that the package does not have, if its name is close to that of one that it has, and for
+    each name that begins with a method of the package and goes on with no level of it."""
     notes = {}
     for run in found:
+        head = run.source.name.partition("-")[0].lower()
+        if run.method.name == CHECKPOINT and run.source.named and head in METHODS and head != run.source.name.lower():
+            levels = " or ".join(f"{head}-{LEVELS[kind]}" for kind in METHODS[head].levels if kind in LEVELS)
+            write = f"; write {levels}" if levels else ""
+            notes[run.source.name] = (
+                f"{run.source.name} names no level of {head}, so it counts as one checkpoint{write}, with your value"
+            )
         close = get_close_matches(run.method.name, METHODS, n=1, cutoff=0.8)
         if close and run.method.name not in METHODS:
             notes[run.method.name] = f"{run.method.name} is no method of this package; did you mean {close[0]}?"

@@ -36,8 +36,8 @@ def read_table(path: Path, reading: Reading) -> Log:
     tasks: dict[str, dict[str, Answer]] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{path}: row {number}"
-        task = _text(row.get("task")) if "task" in columns else ONE_TASK
-        if task is None or (key := _text(row.get("id"))) is None:
+        task = _single(row, "task", where) if "task" in columns else ONE_TASK
+        if task is None or (key := _single(row, "id", where)) is None:
             raise UserError(f"{where} has no {'task' if task is None else 'id'}. Every question needs one.")
         if key in tasks.setdefault(task, {}):
             raise UserError(f"{where}: question {short_repr(key)} of task {task} is there twice. Give each its own id.")
@@ -94,12 +94,12 @@ def _check_columns(path: Path, columns: tuple[str, ...], reading: Reading) -> No
 
 
 def _answer(row: dict, columns: Iterable[str], names: dict[str, str], reading: Reading, where: str) -> Answer:
-    if (gold := _text(row.get("gold"))) is None:
+    if (gold := _single(row, "gold", where)) is None:
         raise UserError(f"{where} has no gold: the right answer of every question must be known. Leave the row out.")
-    more = {name: _text(row.get(column)) if column else None for name, column in names.items()}
+    more = {name: _single(row, column, where) if column else None for name, column in names.items()}
     if (scores := _scores(row, columns, where)) is not None:
         return _scored(gold, scores, more, where)
-    prediction = _text(row.get("prediction"))
+    prediction = _single(row, "prediction", where)
     options = _options(row, reading, where)
     return Answer(float(gold == prediction), gold, prediction, options=options, **more)
 
@@ -151,15 +151,22 @@ def _count(columns: Iterable[str]) -> int:
 
 
 def _options(row: dict, reading: Reading, where: str) -> int | None:
-    if (text := _text(row.get("options"))) is None:
+    if (text := _single(row, "options", where)) is None:
         return reading.options
     if not text.isdecimal() or int(text) < 2:
         raise UserError(f"{where}: options is {short_repr(text)}; it is the number of options, a whole number from 2.")
     return int(text)
 
 
-def _text(value: object) -> str | None:
-    """A value as text, so that 1, 1.0 and "1" are the same label; None for an empty one."""
+def _single(row: dict, column: str, where: str) -> str | None:
+    """A value as text, so that 1, 1.0 and "1" are the same label; None for an empty one. Raises UserError for a list,
+    a struct or bytes, whose text equals no label."""
+    value = row.get(column)
+    if isinstance(value, list | dict | bytes):
+        raise UserError(
+            f"{where}: {column} is {short_repr(value)}; it must be one text or number. Write the table with one value "
+            "for each question."
+        )
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     text = str(value).strip()

@@ -82,7 +82,8 @@ def _fraction_error(value: float, quantity: str, percent: bool = True) -> str:
     if not 0 <= value <= 1:
         hint = f"; did you mean {value / 100:g}?" if percent and _is_percent(value) else ""
         return f"must be in 0..1 ({quantity}){hint}"
-    return "" if float(_text(value)) == value else "has more than six digits, too many for a file name"
+    exact = f"is {value!r}, which has more than six digits, too many for a file name; round it"
+    return "" if float(_text(value)) == value else exact
 
 
 def _name_error(value: str) -> str:

@@ -138,7 +138,7 @@ def test_slurm(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_disk_that_is_too_small_and_results_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("junkdna.cli.doctor.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+    monkeypatch.setattr("junkdna.dag.disk.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
     text, healthy = said()
     assert not healthy
     assert "FIX disk: 1.0 MB free" in text

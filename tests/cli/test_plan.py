@@ -15,7 +15,7 @@ from project import ROOT
 
 from junkdna.cli.plan import jobs_at_once, plan
 from junkdna.dag.cell_work import parameters
-from junkdna.dag.disk import JOB, disk
+from junkdna.dag.disk import JOB, disk, free_bytes
 from junkdna.dag.inputs import figure_files
 from junkdna.dag.state import Finished
 from junkdna.dag.units import size_of
@@ -171,8 +171,19 @@ def test_long_trainings_keep_temporary_checkpoints(world: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_reported(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+    monkeypatch.setattr("junkdna.dag.disk.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
     assert "MISSING  disk space" in plan_text()
+
+
+def test_free_space_is_that_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`results` may be a link to another disk."""
+    usage = namedtuple("usage", "total used free")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("junkdna.dag.disk.shutil.disk_usage", lambda place: usage(9, 9, Path(place).resolve().name))
+    assert free_bytes() == tmp_path.name
+    Path("results").symlink_to("scratch")
+    assert free_bytes() == "scratch"
 
 
 class TestExitStatus:
@@ -203,5 +214,5 @@ class TestExitStatus:
     def test_is_1_for_a_disk_that_is_too_small(self, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         usage = namedtuple("usage", "total used free")
         assert plan(resolve(toy.STUDY, "study"))[1]
-        monkeypatch.setattr("junkdna.cli.plan.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
+        monkeypatch.setattr("junkdna.dag.disk.shutil.disk_usage", lambda place: usage(9e9, 9e9, 1e6))
         assert not plan(resolve(toy.STUDY, "study"))[1]

@@ -65,6 +65,22 @@ def test_nothing_in_common_names_the_nearest_keys(first, tmp_path, compare):
     assert compare(first, other, Options(ignore=("protocol",))).compressed.height == 3
 
 
+RANDOM = [{"method": "random", "sparsity": 0.3}]
+
+
+def test_seed_0_is_named_as_a_seed(tmp_path, compare):
+    places = [tmp_path / name for name in ("one", "two", "three")]
+    for place in places:
+        place.mkdir()
+    other = write_study(places[0], changed(seeds=[7], compressions=RANDOM))
+    zero = write_study(places[1], changed(seeds=[0], compressions=RANDOM))
+    with pytest.raises(UserError, match=r"differ in seed 0 against 7\. .*add --ignore seed"):
+        compare(zero, other)
+    both = write_study(places[2], changed(seeds=[0, 5], compressions=RANDOM))
+    alone = compare(both, zero).tables["not_compared"].filter(study="A")
+    assert {row["reason"].rpartition("; ")[2] for row in alone.to_dicts()} == {"the nearest has seed 0"}
+
+
 def test_another_task_cannot_be_ignored(first, tmp_path, compare):
     other = write_study(tmp_path, changed(tasks=["csqa"]) | {"tasks": {"csqa": None}})
     with pytest.raises(UserError, match=r"task sciq against csqa.*have a task in common"):

@@ -171,6 +171,23 @@ def test_labels_that_are_numbers_are_names_not_places():
     assert "label 0 belongs to 0 of the classes" in error_of(settings, [{"s": "s", "label": 0}])
 
 
+@pytest.mark.parametrize(
+    ("label", "fix"),
+    [
+        (2, "Numbers count `labels` from 0 (here to 1). If yours count from 1"),
+        ("No", "It differs from 'no' in letter case or white space"),
+        ("no ", "It differs from 'no' in letter case or white space"),
+        ("maybe", "Add it to labels, or correct columns.answer or the row."),
+    ],
+)
+def test_a_label_of_no_class_comes_with_a_fix(label, fix):
+    assert fix in error_of(CLASSIFY, [{"s": "s", "label": label}])
+
+
+def test_a_number_in_a_message_is_cut():
+    assert len(error_of(CLASSIFY, [{"s": "s", "label": "1" * 3000}])) < 600
+
+
 def test_numbers_to_predict():
     rows = [{"s": f"s{i}", "label": label} for i, label in enumerate([2.5, 0, -1e-3])]
     assert [(row["target"], row["answer"]) for row in rows_of(REGRESS, rows)] == [
@@ -229,6 +246,20 @@ def test_a_missing_column_is_named_before_any_row_is_read(columns, says):
     text = error_of(with_columns(LISTED, **columns), rows)
     assert text.startswith("task t: split 'test' has no column")
     assert says in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"choices": "c.text"}, "c is a list: write c.*.text for all of its items, or c.0.text for one"),
+        ({"text": "{c.in.x}"}, "c is a list: write c.*.in.x for"),
+        ({"text": "{c.*.deep.y}"}, "c.*.deep is a list: write c.*.deep.*.y for"),
+    ],
+)
+def test_a_path_through_a_list_is_corrected(columns, says):
+    rows = [{"q": "?", "key": "A", "c": [{"text": "a", "in": {"x": "1"}, "deep": [{"y": "z"}]}]}]
+    assert says in error_of(with_columns(LISTED, choice_labels="key", **columns), rows)
+    assert "is a list" not in error_of(with_columns(CLASSIFY, text="{nothing.at.all}"), rows)
 
 
 def test_required_fields_leave_rows_out():

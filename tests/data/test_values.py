@@ -28,6 +28,11 @@ def error_of(kind: str, table: pa.Table, columns: dict, **changed: object) -> st
     return str(caught.value)
 
 
+def unchecked(kind: pa.DataType) -> pa.Array:
+    """A text that is not UTF-8: Arrow, and some writers of Parquet files, do not check."""
+    return pa.array([b"a\xff"]).cast(pa.large_binary() if kind == pa.large_string() else pa.binary()).view(kind)
+
+
 def read(array: pa.Array, path: str = "v") -> list[str]:
     """What a template shows of a column."""
     table = pa.table({"q": ["x"] * len(array), "v": array})
@@ -100,6 +105,9 @@ def test_each_type_has_one_conversion(array: pa.Array, texts: list[str]) -> None
     ("array", "says"),
     [
         (pa.array([b"a\xff"]), r"column v contains bytes that are not UTF-8 text, such as b'a\xff'"),
+        (unchecked(pa.string()), r"column v contains bytes that are not UTF-8 text, such as b'a\xff'"),
+        (unchecked(pa.large_string()), r"column v contains bytes that are not UTF-8 text, such as b'a\xff'"),
+        (unchecked(pa.string()).dictionary_encode(), "column v contains bytes that are not UTF-8 text"),
         (pa.array([5], pa.duration("s")), "column v contains duration[s] values, which junkdna cannot read"),
         (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "column v contains month_day_nano_interval values"),
         (pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), "column v contains sparse_union"),
@@ -128,6 +136,12 @@ def test_lists_of_every_kind_have_items(kind: Callable) -> None:
     lists = pa.array([[0.1, 2.5], None, [3, None]], kind(pa.float32()))
     assert read(lists, "v.0") == ["0.1", "", "3.0"]
     assert read(lists.slice(1), "v.0") == ["", "3.0"]
+
+
+def test_texts_in_lists_are_checked_too() -> None:
+    array = pa.ListArray.from_arrays([0, 1], unchecked(pa.string()))
+    said = error_of("generate", pa.table({"q": ["x"], "v": array}), {"text": "{q} {v.0}", "answer": "q"})
+    assert "column v.* contains bytes that are not UTF-8 text" in said
 
 
 def test_structs_maps_and_their_values() -> None:

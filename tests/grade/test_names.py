@@ -51,6 +51,21 @@ def test_a_name_close_to_that_of_a_method_is_noted(logs: Path) -> None:
     assert close_names(mistyped) == ["wand is no method of this package; did you mean wanda?"]
 
 
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("magnitude-30", "write magnitude-0.3, with"),
+        ("Wanda-2of4", "write wanda-0.3 or wanda-keep2of4, with"),
+        ("gptq-4", "write gptq-4bit, with"),
+        ("magnitude", None),
+        ("my-30", None),
+    ],
+)
+def test_a_method_without_a_level_of_it_is_noted(logs: Path, name: str, write: str | None) -> None:
+    """magnitude-30 is probably 30 %, and would only be a name."""
+    assert [write in note for note in close_names(named(f"{name}=a"))] == ([True] if write else [])
+
+
 def test_other_names_are_checkpoints_of_unknown_compression(logs: Path) -> None:
     assert found("mine=a", "Llama-3 8B (AWQ)", "table.csv") == [
         ("checkpoint-from-mine", 0), ("checkpoint-from-Llama-3-8B-AWQ", 0), ("checkpoint-from-table", 0),

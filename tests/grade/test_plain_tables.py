@@ -197,3 +197,13 @@ def test_an_unknown_difficulty_column(tmp_path: Path) -> None:
     path.write_text("id,gold,prediction,level\n1,A,A,2\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"unknown column 'levels'.*Did you mean 'level'"):
         read_table(path, Reading(difficulty="levels"))
+
+
+@pytest.mark.parametrize("value", [["A"], {"label": "A"}, b"A"])
+@pytest.mark.parametrize("column", ["id", "gold", "prediction", "task", "options", "cluster"])
+def test_values_of_several_parts_are_refused(tmp_path: Path, column: str, value: object) -> None:
+    rows = frame("dense", task="t", options=4, cluster="c").drop(column)
+    path = tmp_path / "a.parquet"
+    rows.with_columns(pl.Series(column, [value] * N)).write_parquet(path)
+    with pytest.raises(UserError, match=rf"row 1: {column} is .*it must be one text or number"):
+        read_table(path, PLAIN)

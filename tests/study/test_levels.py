@@ -29,7 +29,12 @@ def test_a_good_level_survives_its_text(kind, value):
         ("sparsity", 101, "must be in 0..1 (the fraction of weights pruned)"),
         ("sparsity", float("nan"), "must be in 0..1 (the fraction of weights pruned)"),
         ("sparsity", float("inf"), "must be in 0..1 (the fraction of weights pruned)"),
-        ("sparsity", 0.12345678, "has more than six digits, too many for a file name"),
+        ("sparsity", 0.12345678, "is 0.12345678, which has more than six digits, too many for a file name; round it"),
+        (
+            "sparsity",
+            0.1 + 0.2,
+            "is 0.30000000000000004, which has more than six digits, too many for a file name; round it",
+        ),
         ("keep_of", (4, 2), "must have keep in 0..2 (of); did you mean keep: 2, of: 4?"),
         ("keep_of", (-1, 4), "must have keep in 0..4 (of)"),
         ("keep_of", (0, 0), "must have keep in 0..0 (of)"),

@@ -7,6 +7,7 @@ picked, in the same order for every model and method of a task.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,10 +125,15 @@ def _labels(group: list[Cell]) -> list[str]:
 def _row(tables: list[pl.DataFrame], at: int) -> dict:
     rows = [table.row(at, named=True) for table in tables]
     answers = [None if row["prediction"] is None else int(row["prediction"]) for row in rows]
-    margins = [None if row["margin"] is None else round(1000 * row["margin"]) for row in rows]
+    margins = [_thousandths(row["margin"]) for row in rows]
     gold = None if rows[0]["gold"] is None else int(rows[0]["gold"])
     verdicts = "".join(str(int(row["correct"])) for row in rows)
     return {"i": rows[0]["id"], "g": gold, "a": answers, "m": margins, "r": verdicts}
+
+
+def _thousandths(margin: float | None) -> int | None:
+    """A margin in thousandths; None without one, or if a score is infinite (a probability of 0 in a log)."""
+    return round(1000 * margin) if margin is not None and math.isfinite(1000 * margin) else None
 
 
 def _add_generated(made: Condition, tables: list[pl.DataFrame], places: list[int]) -> None:

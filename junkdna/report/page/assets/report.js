@@ -109,7 +109,7 @@ if (box && B.length) {
     else if (t.o) t.o.forEach((x, j) => option(j, x));
     else if (r.g != null) [...new Set([r.g, r.a[0], r.a[k]])].sort((x, y) => x - y).forEach(j => option(j, 'answer ' + (j + 1)));
     li.append(ol);
-    if (r.m[0] != null) { const most = Math.max(1, ...b.rows.flatMap(q => q.m.map(m => Math.abs(m || 0)))); li.append(el('div', {className: 'marg'}, el('span', {textContent: `margin of the right answer: dense ${num(r.m[0] / 1000, 3, true)}, compressed ${num(r.m[k] / 1000, 3, true)}`}), margins(r.m[0], r.m[k], most))); }
+    if (r.m[0] != null && r.m[k] != null) { const most = Math.max(1, ...b.rows.flatMap(q => q.m.map(m => Math.abs(m || 0)))); li.append(el('div', {className: 'marg'}, el('span', {textContent: `margin of the right answer: dense ${num(r.m[0] / 1000, 3, true)}, compressed ${num(r.m[k] / 1000, 3, true)}`}), margins(r.m[0], r.m[k], most))); }
     return li;
   };
   const redraw = () => {
