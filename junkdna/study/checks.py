@@ -1,6 +1,6 @@
 """Checks across the parts of a study: names, sources, calibrations, compressions, and the number of cells."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from math import prod
 
 from junkdna.errors import UserError, short_repr, unknown_name
@@ -102,6 +102,8 @@ def check_study(resolved: Resolved, where: str) -> None:
         _check_name("experiment", name, study.experiments, f"{where}: run")
     if not study.active():
         raise UserError(f"{where}: no experiment is active. Name one in run or remove optional: true.")
+    for kind in ("models", "tasks", "protocols", "calibrations", "experiments"):
+        _check_case(kind, getattr(study, kind), where)
     _check_sources(resolved, where)
     for name in study.protocols:
         if base_protocol(name)[1] > 1:
@@ -115,6 +117,19 @@ def check_study(resolved: Resolved, where: str) -> None:
     _check_amount(study, where)
     for name, experiment in study.experiments.items():
         _check_experiment(f"{where}: experiments.{name}", experiment, resolved)
+
+
+def _check_case(kind: str, names: Iterable[str], where: str) -> None:
+    """Raise UserError for two names that differ only in capital letters: they name folders and files, and many file
+    systems of macOS and Windows have one folder for both."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if other := seen.get(name.lower()):
+            raise UserError(
+                f"{where}: {kind}: {other} and {name} differ only in capital letters, and some file systems keep one "
+                f"folder for both. Rename one, for example to {name}_2."
+            )
+        seen[name.lower()] = name
 
 
 def _check_sources(resolved: Resolved, where: str) -> None:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, S
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
 KnobValue = Annotated[StrictInt, Field(le=10**9)] | StrictStr  # strict, or `true` would be read as 1
-PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"  # no line breaks or terminal control characters
+PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
+"""No line breaks, control characters of a terminal, or characters that reverse the direction of the text after them."""
 Line = Annotated[str, Field(pattern=PLAIN, max_length=300)]
 
 

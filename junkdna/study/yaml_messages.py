@@ -36,7 +36,7 @@ SENTENCES = {  # pydantic's type of error -> the sentence, with the limits that 
     "string_unicode": "contains half of a Unicode character; write the text again (given: {given})",
 }
 PATTERNS = {  # pattern or key -> its rule in words
-    PLAIN: "must be one line, without control characters",
+    PLAIN: "must be one line, without control characters and characters that reverse the text after them",
     "version": "must be a version, such as 1.0.2: letters, digits and the characters . _ + ! -",
     "sha256": "must be a SHA-256: 64 digits and small letters a to f",
     "filename": "must be the file name of a wheel: letters, digits and _ . + -, then .whl",

@@ -35,6 +35,34 @@ def test_names_that_could_leave_their_folder_or_be_read_by_a_shell(world, name):
     assert "hash_split.of" in error_of(mood=changed(toy.CLASSIFY_TASK, "hash_split|of", name))
 
 
+@pytest.mark.parametrize("kind", ["models", "tasks", "protocols", "experiments", "calibrations"])
+def test_names_that_some_file_systems_take_for_one(world, kind):
+    """Those of macOS and Windows have one folder for both."""
+    study = changed(toy.SETTINGS, "calibrations|few", {"task": "mood", "samples": 4, "context_tokens": 8})
+    name, entry = next(iter((study.get(kind) or {}).items()), ("default", {}))
+    study = changed(changed(study, f"{kind}|{name}", entry), f"{kind}|{name.upper()}", entry)
+    if kind == "tasks":
+        toy.write_yaml(world / "tasks/MOOD.yaml", {**toy.CLASSIFY_TASK, "name": "MOOD"})
+        study = changed(study, "tasks|MOOD", {"file": "tasks/MOOD.yaml"})
+    text = error_of(study)
+    assert f"{kind}: {name} and {name.upper()} differ only in capital letters" in text
+    assert f"for example to {name.upper()}_2" in text
+
+
+@pytest.mark.parametrize("mark", ["\n", "\x1b[2J", "\u2028", "\u202e", "\u2066"])
+def test_titles_that_change_the_text_around_them(world, mark):
+    text = error_of(changed(toy.STUDY, "experiments|context|title", f"Fewer {mark}words"))
+    assert "experiments.context.title: must be one line, without control characters" in text
+
+
+def test_titles_may_be_in_any_script(world):
+    title = "عربى, עברית, 中文"
+    assert (
+        resolve(changed(toy.STUDY, "experiments|context|title", title), "study").study.experiments["context"].title
+        == title
+    )
+
+
 @pytest.mark.parametrize("value", [*NASTY, "a=b", "a,b", -1, 1.5, True, "1", "plain/../.."])
 def test_knob_values_cannot_leave_their_folder(world, value):
     task = changed(toy.CHOICE_TASK, "knobs|context", {"values": ["none", "passage", value], "default": "none"})
