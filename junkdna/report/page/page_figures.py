@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.report.catalog import named
 from junkdna.report.page import shapes
+from junkdna.report.page.captions import plain
 from junkdna.report.page.sections import slug
 from junkdna.report.page.svg_marks import HALF, color_class
 from junkdna.report.page.svg_panel import panel_svg
@@ -68,6 +69,11 @@ class PageFigure:
     columns: int
     views: list[PageView]
     again: bool = False
+
+    @property
+    def how_to_read(self) -> str:
+        """The caption as the page shows it."""
+        return plain(self.caption)
 
 
 def page_figures(stems: Iterable[str], draw: Callable[[str], Drawing]) -> dict[str, PageFigure]:

@@ -10,6 +10,7 @@ from junkdna.report.catalog import figure_names, named, outlines
 from junkdna.report.draw import drawing_of, with_labels
 from junkdna.report.glossary import HUMAN, WORDS
 from junkdna.report.page import browser, numbers
+from junkdna.report.page import captions as caption_files
 from junkdna.report.page.flips import flips
 from junkdna.report.page.inputs import Inputs, read_inputs
 from junkdna.report.page.methods_text import methods_text
@@ -40,6 +41,7 @@ def write_report(
     texts: bool = False,
     notice: str = "",
     banner: str = "",
+    captions: Path | None = None,
 ) -> None:
     """Write the page of a study to `destination` atomically.
 
@@ -47,11 +49,15 @@ def write_report(
     page links to their files in `figures/`, next to it.
     Cell files and, if `texts` are allowed, examples are read below the working directory. For an incomplete study,
     `notice` is added to the title and heading, and `banner`, as HTML, to the top of the page (`gaps_banner.banner`).
+    The captions are also written to the folder `captions`, if given, for Snakemake's own report.
     The page loads no external files. Raises UserError if the table of drops is empty, or if a table is missing
     or corrupt.
     """
     inputs = read_inputs(tables, study_file, texts)
-    page = environment().get_template("page.html.j2").render(_context(inputs, notice, banner))
+    context = _context(inputs, notice, banner)
+    page = environment().get_template("page.html.j2").render(context)
+    if captions:
+        caption_files.write_captions(captions, caption_files.captions(context))
     with atomic_write(Path(destination)) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
@@ -68,6 +74,7 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
         "style": style() + color_rules(figures.values()),
         "words": _words(inputs),
         "provenance": provenance(inputs),
+        "of_table": caption_files.of_table,
     }
     body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
     return head | body | _figures(figures, inputs) | _answers_and_numbers(inputs)
