@@ -31,7 +31,7 @@ rule report:
         tables=rules.analyze.output,
         figures=FIGURES,
     output:
-        snakemake_report.flagged([f"{FOLDER}/report.html"], SHOWN, report),
+        page=snakemake_report.flagged([f"{FOLDER}/report.html"], SHOWN, report),
         captions=snakemake_report.caption_files(FOLDER, SHOWN),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/report.log",
@@ -47,5 +47,5 @@ rule report:
     message:
         "writing the report"
     shell:
-        "python -m junkdna report {output[0]:q} --study {input.study:q} --tables {params.tables:q}"
+        "python -m junkdna report {output.page:q} --study {input.study:q} --tables {params.tables:q}"
         " --captions {params.captions:q} {params.texts} --log {log:q}"

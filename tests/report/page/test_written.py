@@ -419,7 +419,7 @@ def test_a_condition_alone_is_not_each(tmp_path):
 
 
 def test_the_key_to_the_tests_is_only_there_with_tests(tmp_path):
-    key = "Filled dot: supported or contradicted"
+    key = "Filled: supported or contradicted"
     assert key in write(tmp_path / "a", [small()], claims_table({})).text
     assert key not in write(tmp_path / "b", [small()], claims_table()).text
 
