@@ -1,0 +1,110 @@
+"""What the first screen says: question, answer, verdicts, what would decide them, how far to trust it."""
+
+import figure_tables as tables
+import polars as pl
+import pytest
+from page_tables import claims_table
+from written_page import MODES, small, write
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "answer"),
+    [
+        ({}, "Supported", "Harder conditions lose more."),
+        (
+            {"verdict": "contradicted", "estimate": -0.2, "low": -0.3, "high": -0.1},
+            "Contradicted",
+            "Harder conditions do not lose more.",
+        ),
+        ({"verdict": "undecided"}, "Undecided", "The data do not decide whether harder conditions lose more."),
+        ({"scale_free": "reversed"}, "Undecided", "the answer depends on the scale."),
+        (
+            {"verdict": "untestable", "estimate": None, "low": None, "high": None, "q": None, "reason": "too few"},
+            "Untestable",
+            "This study cannot tell",
+        ),
+    ],
+)
+def test_the_first_screen_answers_the_question(tmp_path, change, verdict, answer):
+    page = write(tmp_path, [small(), small(task="b", label="B")], claims_table(change))
+    first = page.text.partition("How far to trust this.")[0]
+    assert "Does pruning cost a language model more on harder tasks?" in first
+    assert answer in first
+    strip = first.partition("Harder tasks fall faster")[2].partition("Fine-tuning does not bring it back")[0]
+    assert verdict in strip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"verdict": "undecided", "seeds_needed": 7}, "To decide: about 7 seeds (context of A)."),
+        ({"verdict": "undecided", "examples_needed": 9000}, "To decide: about 9,000 examples (context of A)."),
+        ({"verdict": "undecided", "reason": "one seed: the spread is unknown"}, "one seed: the spread is unknown"),
+        ({"verdict": "undecided", "examples_needed": None, "detectable": None}, "no number of examples would do"),
+        ({}, "The test supports it."),
+    ],
+)
+def test_what_would_decide_comes_from_the_table(tmp_path, change, words):
+    page = write(tmp_path, [small(), small(task="b", label="B")], claims_table({"unit": "context of a"} | change))
+    assert words in page.text
+
+
+def test_a_retention_is_shown_as_the_loss(tmp_path):
+    row = {"claim": "irreversible", "estimate": 0.638, "low": -1.22, "high": 2.496, "verdict": "undecided"}
+    assert "0.36 (−1.50 to 2.22)" in write(tmp_path, [small()], claims_table(row)).text
+
+
+def test_models_have_verdicts_of_their_own(tmp_path):
+    conditions = [small(model=model, task=task, label=task) for model in "mn" for task in "ab"]
+    claims = claims_table({"model": "m"}, {"model": "n", "verdict": "contradicted"})
+    page = write(tmp_path, conditions, claims)
+    assert "two language models" in page.text
+    assert "M: supported and n: contradicted." in page.text
+
+
+def test_without_any_claim_or_behavior_the_page_stands(tmp_path):
+    page = write(tmp_path, [small(methods=(), levels=())])
+    assert page.open == []
+    assert "scored without compression" in page.text
+    assert "No experiment of the study tests it." in page.text
+    assert "No compressed cell of this study has answers that are right or wrong." in page.text
+
+
+def test_one_cell(tmp_path):
+    assert "What does pruning cost SmolLM2-135M on A?" in write(tmp_path, [small()]).text
+
+
+@pytest.mark.parametrize(
+    ("compressions", "what"),
+    [
+        (("rtn-4bit", "rtn-3bit"), "quantization"),
+        (("svd-rank0.25",), "low rank"),
+        (("rtn-4bit", "magnitude-0.5"), "compression"),
+    ],
+)
+def test_the_question_names_what_was_done(tmp_path, compressions, what):
+    conditions = [small(task=task, label=task, methods=(), compressions=compressions) for task in "ab"]
+    assert f"Does {what} cost a language model more" in write(tmp_path, conditions).text
+
+
+def test_a_condition_alone_is_not_each(tmp_path):
+    assert "tested on A, with 400 examples." in write(tmp_path, [small(levels=(0.3, 0.6))]).text
+
+
+def test_the_key_to_the_tests_is_only_there_with_tests(tmp_path):
+    key = "Filled: supported or contradicted"
+    assert key in write(tmp_path / "a", [small()], claims_table({})).text
+    assert key not in write(tmp_path / "b", [small()], claims_table()).text
+
+
+def test_trust_names_seeds_steps_collapse_and_cut_texts(tmp_path):
+    drops = tables.drops_table([small(transfers=MODES, n_seeds=2), small(task="b", label="B", n_seeds=1)])
+    drops = drops.with_columns(truncated=0.4, collapsed=pl.when(pl.col("transfer") == "sparse").then(2).otherwise(0))
+    text = write(tmp_path, drops).text.partition("How far to trust this.")[2]
+    for words in (
+        "fine-tuned results rest on two seeds of 32 steps each",
+        "collapsed: they give one answer",
+        "40 % of the texts were cut",
+        "Skill is the score above the baseline: chance",
+    ):
+        assert words in text
