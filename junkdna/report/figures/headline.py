@@ -49,6 +49,7 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     rows, hidden = select(drops)
     named = conditions(drops)
     levels = series.pick(rows["compression"])
+    left_out = series.left_out(rows["compression"], levels)
     rows = rows.filter(pl.col("compression").is_in(levels))
     measures = sorted(rows["difficulty_measure"].unique()) or [CHANCE_CORRECTED_DENSE_ERROR]
     panels, drawn = [], []
@@ -58,7 +59,7 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
         panels.append(panel := _panel(own, named, measure, points, view))
         drawn += [*_rules(at, panel, own, view), *points, *_names(panel, points, RULES[view])]
     facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
-    caption = [facts, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
+    caption = [facts, *left_out, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
     keys = [Key(label="dense", color="ink", line="solid"), Key(label="baseline", line="dashed")]
     return Drawing(
         title=FIGURE.label if view == LOST else f"{views.VIEWS[view].title} against difficulty, magnitude pruning",

@@ -59,6 +59,7 @@ def marks(layers: pl.DataFrame, view: str) -> Drawing:
     several = [item for item in present if view == "errors" or _varies(series.select(rows, [item]))]
     tags = {tag for item in several for tag in series.pick(series.select(rows, [item])["compression"])}
     even = [item for item in present if item not in several and item.kind in PRUNING]
+    left_out = series.left_out(series.select(rows, several)["compression"], tags)
     rows = rows.filter(pl.col("compression").is_in(sorted(tags)))
     places = _places(rows, several)
     means = _means(rows)
@@ -72,7 +73,7 @@ def marks(layers: pl.DataFrame, view: str) -> Drawing:
         marks=tuple(drawn),
         columns=columns if panels else 1,
         keys=(tuple(series.level_keys(tags)), tuple(_measure_keys(rows, view))),
-        caption=" ".join([*_facts(rows, several), *_left_out(layers, even)]),
+        caption=" ".join([*_facts(rows, several), *left_out, *_left_out(layers, even)]),
     )
 
 

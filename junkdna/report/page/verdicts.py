@@ -9,6 +9,7 @@ from junkdna.analysis.claim_catalog import CLAIMS, Claim
 from junkdna.report.page import finding_notes
 from junkdna.report.page.tracks import Axis, Effect, Track, common_axis, track, turned
 from junkdna.report.page.words import capitalized, count, interval, listed, number, probability
+from junkdna.report.unit_titles import titled
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
@@ -185,9 +186,8 @@ def _none(axis: Axis) -> Test:
 def _test(row: dict, inputs: Inputs, axis: Axis, several: bool) -> Test:
     effect = turned(row, row["claim"] in RETENTION)
     bound = 0.0 if row["claim"] in FROM_ZERO else row["margin"]
-    unit = row["unit"] or NO_TEST
-    for task in sorted({row["task"] for row in inputs.drops.select("task").unique().iter_rows(named=True)}):
-        unit = unit.replace(f" of {task}", f" of {inputs.task_title(task)}")
+    titles = {task: inputs.task_title(task) for task in inputs.drops["task"].unique()}
+    unit = titled(row["unit"] or NO_TEST, titles)
     unit += f" ({row['model']})" if several and row["model"] and row["model"] not in unit else ""
     return Test(row, unit, effect, track(effect, bound, axis), _n(row))
 
