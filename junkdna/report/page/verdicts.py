@@ -98,6 +98,11 @@ class Verdict:
         return f"Compression{unless}: {finding_notes.setting(self.usual)}." if self.usual else ""
 
     @property
+    def needs(self) -> str:
+        """What would decide a claim that nothing tests, as a sentence."""
+        return _needs(self.claim)
+
+    @property
     def rule(self) -> tuple[str, str]:
         """When the claim is supported and contradicted, in words."""
         return self._words(self.claim.supported), self._words(self.claim.contradicted.removeprefix("otherwise, if "))
@@ -141,7 +146,8 @@ def _verdict(claim: Claim, heads: dict, tests: list[Test], axis: Axis, rise: flo
     shown = _first_screen(primary) or [_none(axis)]
     rest = [test for test in primary if test not in shown]
     models = [(model, head.verdict) for model, head in heads.items()] or [("", "untestable")]
-    decide = [(model, _decide(heads[model], [t for t in primary if t.row["model"] in (model, "")])) for model in heads]
+    of_model = {model: [test for test in primary if test.row["model"] in (model, "")] for model in heads}
+    decide = [(model, _decide(claim, head, of_model[model])) for model, head in heads.items()]
     return Verdict(claim, models, tests, shown, _more(rest), decide or [("", "")], rise)
 
 
@@ -199,8 +205,14 @@ def _n(row: dict) -> str:
     return f"n = {row['n_examples']:,}{seeds}"
 
 
-def _decide(head: object, tests: list[Test]) -> str:
+def _needs(claim: Claim) -> str:
+    return f"To decide: {claim.needs.replace('`', '')}." if claim.needs else ""
+
+
+def _decide(claim: Claim, head: object, tests: list[Test]) -> str:
     """What would decide a claim for one model, in words."""
+    if not tests and claim.needs:
+        return _needs(claim)
     supported = sum(test.verdict == "supported" for test in tests)
     testable = sum(test.verdict != "untestable" for test in tests)
     if head.verdict == "supported":

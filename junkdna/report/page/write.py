@@ -22,6 +22,7 @@ from junkdna.report.page.sections import sections
 from junkdna.report.page.trust import trust
 from junkdna.report.page.verdicts import verdicts
 from junkdna.report.page.words import MODES
+from junkdna.report.plotting.text import human_figures
 from junkdna.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _answers_and_numbers(inputs: Inputs) -> dict:
     return {
         "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown), "cell": numbers.cell, "bars": bars,
         "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed, "more_conditions": more_conditions,
-        "browser_rows": browser.ROWS, "methods": sentences, "references": references,
+        "browser_rows": browser.ROWS, "humans": human_figures(inputs.drops), "methods": sentences,
+        "references": references,
         "data": _data(inputs, numbers.data(shown, columns), browsed),
     }  # fmt: skip
 

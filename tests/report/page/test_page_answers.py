@@ -6,6 +6,8 @@ import pytest
 from page_tables import claims_table
 from written_page import MODES, small, write
 
+from junkdna.analysis.claim_catalog import CLAIMS
+
 
 @pytest.mark.parametrize(
     ("change", "verdict", "answer"),
@@ -108,3 +110,28 @@ def test_trust_names_seeds_steps_collapse_and_cut_texts(tmp_path):
         "Skill is the score above the baseline: chance",
     ):
         assert words in text
+
+
+def test_a_claim_that_nothing_tests_says_what_would_decide_it(tmp_path):
+    page = write(tmp_path, [small(levels=(0.3, 0.6))], claims_table({}))
+    first, _, rest = page.text.partition("How far to trust this.")
+    for claim in CLAIMS.values():
+        assert claim.needs
+        if claim.name != "steeper_when_harder":  # the one in the table
+            words = f"To decide: {claim.needs.replace('`', '')}."
+            assert words in first
+            assert f"No experiment of the study tests it. {words}" in rest
+
+
+def test_the_finding_compares_methods_at_equal_levels_on_the_hardest_condition(tmp_path):
+    methods = {"methods": ("random", "magnitude", "largest"), "levels": (0.3, 0.6)}
+    conditions = [small(**methods), small(task="b", label="Hard", dense=0.5, **methods)]
+    drops = tables.drops_table(conditions)
+    lost = {
+        row["method"]: f"{1 - row['retention']:.2f}".replace("-", "−")
+        for row in drops.filter((pl.col("label") == "Hard") & (pl.col("sparsity") == 0.6)).iter_rows(named=True)
+    }
+    magnitude, largest, random = (f"{lost[name]} with {name} 60 %" for name in ("magnitude", "largest", "random"))
+    text = write(tmp_path / "several", drops).text
+    assert f"At equal levels, Hard loses {magnitude}, {largest} and {random}." in text
+    assert "At equal levels" not in write(tmp_path / "one", [small(levels=(0.3, 0.6))]).text

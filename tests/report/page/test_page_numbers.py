@@ -53,4 +53,13 @@ def test_metric_human_scores_and_the_order_of_conditions(tmp_path):
     assert "Gap by human" in page.text
     assert "0.664" in page.text
     assert "Matthews correlation" in page.text
+    assert "Human scores: " in page.text
     assert re.findall(r"(\d+) shots #", page.text)[::2] == ["2", "10"]
+
+
+def test_changed_answers_are_ordered_from_easy_to_hard(tmp_path):
+    skills = {"a": ("Hard", 0.5), "b": ("Easy", 0.9), "c": ("Middle", 0.7)}
+    conditions = [small(task=task, label=label, dense=dense) for task, (label, dense) in skills.items()]
+    page = write(tmp_path, conditions).text.partition("Which answers changed?")[2]
+    rows = page.partition("Net, points")[2]
+    assert rows.index("Easy") < rows.index("Middle") < rows.index("Hard")
