@@ -148,6 +148,7 @@ def _verdict(claim: Claim, heads: dict, tests: list[Test], axis: Axis, rise: flo
     models = [(model, head.verdict) for model, head in heads.items()] or [("", "untestable")]
     of_model = {model: [test for test in primary if test.row["model"] in (model, "")] for model in heads}
     decide = [(model, _decide(claim, head, of_model[model])) for model, head in heads.items()]
+    decide = [("", decide[0][1])] if len({words for _, words in decide}) == 1 else decide
     return Verdict(claim, models, tests, shown, _more(rest), decide or [("", "")], rise)
 
 
@@ -220,7 +221,7 @@ def _decide(claim: Claim, head: object, tests: list[Test]) -> str:
     if head.verdict == "contradicted":
         return _of(sum(test.verdict == "contradicted" for test in tests), testable, "contradict")
     if head.verdict == "untestable":
-        return f"{capitalized(head.reason)}."
+        return f"{capitalized(finding_notes.plain(head.reason, []))}."
     reversal = next((t for t in tests if t.verdict == "supported" and t.row["scale_free"] == "reversed"), None)
     words = []
     if reversal:
@@ -242,7 +243,7 @@ def _needed(test: Test) -> str:
     """What a test that did not decide would need."""
     row = test.row
     if row["reason"]:
-        return f"{test.short} ({row['reason']})"
+        return f"{test.short} ({finding_notes.plain(row['reason'], [])})"
     if row["seeds_needed"]:
         return f"about {row['seeds_needed']} seeds ({test.short})"
     if row["examples_needed"] and row["examples_needed"] > row["n_examples"]:

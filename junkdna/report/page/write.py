@@ -69,7 +69,9 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     outline = outlines(inputs.drops, *(set(each["experiment"]) for each in (inputs.difficulty, inputs.connectivity)))
     figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
     head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
-    head |= {"question": question(inputs), "done": done(inputs), "answer": answer(found), "trust": trust(inputs)}
+    parts = sections(inputs, outline, found)
+    answered = answer(inputs, found, [part.finding for part in parts])
+    head |= {"question": question(inputs), "done": done(inputs), "answer": answered, "trust": trust(inputs)}
     head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
     head |= {
         "style": style() + color_rules(figures.values()),
@@ -77,7 +79,7 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
         "provenance": provenance(inputs),
         "of_table": caption_files.of_table,
     }
-    body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
+    body = {"sections": parts, "files": _files(inputs.tables)}
     return head | body | _figures(figures, inputs) | _answers_and_numbers(inputs)
 
 
@@ -93,7 +95,7 @@ def _figures(figures: dict[str, PageFigure], inputs: Inputs) -> dict:
     overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
     headline = overall.pop("headline")
     overall.pop("claims", None)  # the page has these tests as a table, with the same axis
-    overall = {stem: figure for stem, figure in overall.items() if _table(inputs, stem).height}
+    overall = {stem: figure for stem, figure in overall.items() if not figure.empty}
     margins = overall.pop("margins", None)
     return {"figures": figures, "headline": headline, "margins": margins, "overall": list(overall.values())}
 

@@ -150,6 +150,7 @@ def test_an_empty_figure_says_so(method):
     drawing = headline.marks(table.with_columns(**nothing))
     assert "Nothing to show" in drawing.panels[0].message
     assert "Nothing to show" in render.draw(drawing).axes[0].texts[0].get_text()
+    assert (drawing.marks, drawing.keys, drawing.panels[0].x.ticks) == ((), (), ())
 
 
 def test_thirty_percent_has_one_color_in_every_figure(drops):

@@ -135,3 +135,40 @@ def test_the_finding_compares_methods_at_equal_levels_on_the_hardest_condition(t
     text = write(tmp_path / "several", drops).text
     assert f"At equal levels, Hard loses {magnitude}, {largest} and {random}." in text
     assert "At equal levels" not in write(tmp_path / "one", [small(levels=(0.3, 0.6))]).text
+
+
+@pytest.mark.parametrize(
+    ("tasks", "compressions", "answer"),
+    [
+        ("a", ("rtn-4bit",), "At RTN 4 bits, groups of 128, a loses"),
+        ("ab", ("rtn-4bit",), "This study cannot tell whether harder conditions lose more."),
+        ("a", (), ""),
+    ],
+)
+def test_a_study_without_tests_answers_what_it_can(tmp_path, tasks, compressions, answer):
+    conditions = [small(task=task, label=task, methods=(), levels=(), compressions=compressions) for task in tasks]
+    page = write(tmp_path, conditions)
+    first = page.text.partition("How far to trust this.")[0]
+    assert answer in first
+    assert first.count("This study cannot tell") == answer.count("This study cannot tell")
+
+
+def test_without_a_headline_the_first_screen_says_why_and_draws_no_empty_axes(tmp_path):
+    page = write(tmp_path / "bits", [small(methods=(), levels=(), compressions=("rtn-4bit",))])
+    assert "There is no figure across conditions" in page.text
+    assert "figure-headline" not in page.ids()
+    assert "figure-headline" in write(tmp_path / "pruned", [small()]).ids()
+
+
+def test_models_with_the_same_words_are_not_listed_twice(tmp_path):
+    conditions = [small(model=model, task=task, label=task) for model in "mn" for task in "ab"]
+    page = write(tmp_path, conditions, claims_table({"model": "m"}, {"model": "n"}))
+    first = page.text.partition("How far to trust this.")[0]
+    assert first.count(f"To decide: {CLAIMS['irreversible'].needs.replace('`', '')}.") == 1
+
+
+def test_reasons_have_true_minus_signs_and_two_decimals(tmp_path):
+    reason = "dense A is -0.857 of the way from its baseline to a perfect score; at least 0.04 is needed"
+    none = dict.fromkeys(("estimate", "low", "high", "q"))
+    page = write(tmp_path, [small()], claims_table({"verdict": "untestable", "reason": reason, **none}))
+    assert page.text.count("Dense A is −0.86 of the way") == 2

@@ -63,3 +63,9 @@ def test_changed_answers_are_ordered_from_easy_to_hard(tmp_path):
     page = write(tmp_path, conditions).text.partition("Which answers changed?")[2]
     rows = page.partition("Net, points")[2]
     assert rows.index("Easy") < rows.index("Middle") < rows.index("Hard")
+
+
+def test_one_row_is_no_rows(tmp_path):
+    text = write(tmp_path, [small(methods=(), levels=())]).text
+    assert "1 row. " in text
+    assert "Numbers of this experiment (1 row)" in text
