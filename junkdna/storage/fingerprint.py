@@ -26,7 +26,7 @@ NOT_COUNTED = {
 """Modules that fingerprints leave out because no number depends on them -> reason."""
 
 DECLARATIONS = {"METHOD", "FORMAT", "FIGURE", "CLAIM"}
-DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption"}
+DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption", "needs"}
 """Fields of a declaration that only people read: a new caption reruns no cell."""
 
 
