@@ -54,7 +54,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 report: $(READY)
-	@echo "==> Writing Snakemake's own report (rules, run times, settings)"
+	@echo "==> Writing Snakemake's own report (figures, page, tables, rules, run times)"
 	@PATH="$(BIN):$$PATH" snakemake --report results/snakemake-report.html
 
 # No model, GPU or network: intervals, claims, figures, report and the blocks of the pages, from docs/findings.

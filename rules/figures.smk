@@ -10,7 +10,7 @@ rule figures:
         drops=f"{FOLDER}/tables/drops.parquet",
         others=[f"{FOLDER}/tables/{table}.parquet" for table in catalog.TABLES_DRAWN],
     output:
-        FIGURES,
+        snakemake_report.flagged(FIGURES, SHOWN, report),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/figures.log",
     conda:
@@ -37,13 +37,15 @@ rule report:
         tables=rules.analyze.output,
         figures=FIGURES,
     output:
-        f"{FOLDER}/report.html",
+        page=snakemake_report.flagged([f"{FOLDER}/report.html"], SHOWN, report),
+        captions=snakemake_report.caption_files(FOLDER, SHOWN),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/report.log",
     conda:
         "../envs/junkdna.yaml"
     params:
         tables=lambda w, input: Path(input.cells).parent,
+        captions=lambda w, output: Path(output.captions[0]).parent,
         texts="--texts" if RESOLVED.study.report.texts else "",
         code=code_fingerprint("junkdna.report.page.write", *catalog.MODULES.values()),
         assets=package_files.assets_digest(),
@@ -51,5 +53,5 @@ rule report:
     message:
         "writing the report"
     shell:
-        "python -m junkdna report {output:q} --study {input.study:q} --tables {params.tables:q}"
-        " {params.texts} --log {log:q}"
+        "python -m junkdna report {output.page:q} --study {input.study:q} --tables {params.tables:q}"
+        " --captions {params.captions:q} {params.texts} --log {log:q}"

@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 
 from junkdna.analysis import claim_catalog
 from junkdna.analysis.result_columns import RESULTS
-from junkdna.dag import connection_states, failures, inputs
+from junkdna.dag import connection_states, failures, inputs, snakemake_report
 from junkdna.report import catalog
 from junkdna.report.page import package_files
 from junkdna.run import batches, gpus
@@ -30,6 +30,7 @@ with exit_on_user_error():
     FOLDER = f"results/studies/{RESOLVED.study.study}"
     STUDY_FILE = inputs.study_file(RESOLVED, FOLDER)
     FIGURES = inputs.figure_files(RESOLVED, FOLDER)
+    SHOWN = snakemake_report.entries(RESOLVED, FOLDER, FIGURES)
 # 0 on a computer without GPUs, so that jobs can run there. On a cluster 1, because its nodes may differ from this one.
 ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
 GPUS_PER_CELL = 1 if ON_CLUSTER or gpus.gpu_count() else 0

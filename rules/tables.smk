@@ -25,10 +25,14 @@ rule analyze:
         difficulty=DIFFICULTY,
         connections=CONNECTIONS,
     output:
-        expand(
-            f"{FOLDER}/tables/{{table}}.{{format}}",
-            table=[*RESULTS],
-            format=["parquet", "csv"],
+        snakemake_report.flagged(
+            expand(
+                f"{FOLDER}/tables/{{table}}.{{format}}",
+                table=[*RESULTS],
+                format=["parquet", "csv"],
+            ),
+            SHOWN,
+            report,
         ),
     log:
         f"results/logs/studies/{RESOLVED.study.study}/analyze.log",

@@ -27,7 +27,8 @@ class Claim:
     - `effect`: the number that is estimated, with its formula.
     - `supported`, `contradicted`: the rule for each verdict. In words, D is the study's margin.
     - `label`: its name in tables; `caption`: the effect in a few words, turned so that more of it supports the claim;
-      `order`: its position among the claims; `source`: where the claim is made.
+      `order`: its position among the claims; `source`: where the claim is made; `needs`: what an experiment must have
+      to test it.
     """
 
     name: str = ""
@@ -39,6 +40,7 @@ class Claim:
     source: str
     order: int
     caption: str = ""
+    needs: str = ""
 
 
 def _read() -> dict[str, Claim]:

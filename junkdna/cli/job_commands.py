@@ -53,7 +53,7 @@ INPUTS = {
     "calibration": "calibration samples, if the method needs any",
 }
 OPTIONAL = ("shots", "calibration")
-OPTIONS = ("gpus", "threads", "cells_per_gpu", "batch", "texts")
+OPTIONS = ("gpus", "threads", "cells_per_gpu", "batch", "texts", "captions")
 
 
 def overview() -> str:
@@ -86,6 +86,7 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("--keep-weights-for", type=_fingerprints, default="", metavar="LINES", help=keep)
         if name == "report":
             command.add_argument("--texts", action="store_true", help="show texts of examples in the page")
+            command.add_argument("--captions", type=Path, help="folder for the captions in Snakemake's own report")
         command.set_defaults(run=_run)
 
 

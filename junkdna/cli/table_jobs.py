@@ -98,10 +98,11 @@ def figures(output: Path, drops: Path, threads: int = 1) -> None:
     draw_all(drops, output, processes=threads)
 
 
-def report(output: Path, study_file: Path, tables: Path, texts: bool = False) -> None:
-    """Write the report page, and remove the partial results that it replaces."""
+def report(output: Path, study_file: Path, tables: Path, texts: bool = False, captions: Path | None = None) -> None:
+    """Write the report page and the captions for Snakemake's own report, and remove the partial results that they
+    replace."""
     from junkdna.dag.results import clear
     from junkdna.report.page.write import write_report
 
-    write_report(tables, study_file, output, texts=texts)
+    write_report(tables, study_file, output, texts=texts, captions=captions)
     clear(output.parent)

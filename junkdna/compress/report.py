@@ -11,6 +11,7 @@ from junkdna.compress import effective_bits
 from junkdna.compress.checks import guaranteed_count, kept_rank, prune_count
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.matrix_errors import relative_errors
+from junkdna.errors import UserError
 from junkdna.study.cell import Compression
 from junkdna.study.levels import Level, parse_level
 from junkdna.study.methods import METHODS
@@ -176,7 +177,8 @@ def _bits_problem(weight: Tensor, bits: int, group: int, act_order: bool) -> str
 
 
 def check_total(reports: Sequence[LayerReport], compression: Compression) -> None:
-    """Raises RuntimeError if the method pruned another number of weights than it guarantees for a sparsity or a band.
+    """Raises RuntimeError if the method pruned another number of weights than it guarantees for a sparsity or a band,
+    and UserError if it prunes none, because the cells would repeat the dense ones.
 
     With a guarantee over the model, of N scalars in all reports it must prune floor(N * level), or floor(N * to) -
     floor(N * from) for a band; with another, the sum of what it guarantees for each matrix, which an allocation only
@@ -198,6 +200,11 @@ def check_total(reports: Sequence[LayerReport], compression: Compression) -> Non
     if pruned < required or (pruned > required and not more):
         raise RuntimeError(
             f"{compression.tag} pruned {pruned} of {total} weights, not {required}. This is a bug in the method."
+        )
+    if not pruned:
+        raise UserError(
+            f"{compression.tag} prunes none of {total:,} weights, because the level is too low for matrices of this "
+            "size (counts are rounded down), so its cells would repeat the dense ones. Use a higher level."
         )
 
 

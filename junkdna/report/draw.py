@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from junkdna.errors import UserError
 from junkdna.report.catalog import MODULES, figure_names, named, outlines
 from junkdna.report.plotting import layout
+from junkdna.report.unit_titles import titled
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.tables import read_frame
 
@@ -76,8 +77,21 @@ CONDITION = ("experiment", "model", "task", "knobs", "protocol", "transfer")
 DESCRIBED = ("label", "knob_values", "difficulty")
 
 
+PAIR = ("task", "knobs", "protocol")  # of the easy condition of a pair, whose baseline is that of both
+
+
 def with_labels(table: pl.DataFrame, drops: pl.DataFrame) -> pl.DataFrame:
-    """A table of conditions with the columns of the drops that describe a condition, unless it has them."""
+    """A table with what its figure needs of the drops: of conditions the columns that describe one, unless it has them;
+    of pairs their baseline; of claims the titles of tasks in the units."""
+    import polars as pl
+
+    if "unit" in table.columns:
+        titles = dict(drops.select("task", "title").unique(maintain_order=True).iter_rows())
+        return table.with_columns(pl.col("unit").map_elements(lambda unit: titled(unit, titles), pl.String))
+    if "easy_task" in table.columns:
+        names = {f"easy_{name}": name for name in PAIR}
+        known = drops.select("experiment", "model", "baseline", **names).unique(keep="first", maintain_order=True)
+        return table.join(known, on=["experiment", "model", *names], how="left", maintain_order="left")
     if not {*CONDITION} <= {*table.columns}:
         return table
     missing = [name for name in DESCRIBED if name not in table.columns]

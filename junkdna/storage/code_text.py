@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable
 
 DECLARATIONS = {"METHOD", "FORMAT", "FIGURE", "CLAIM"}
-DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption"}
+DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption", "needs"}
 """Fields of a declaration that only people read: a new caption reruns no cell."""
 IMPLIED = ("ctx", "kind", "type_comment")
 """Fields that the place of a node implies, or that change nothing that runs."""

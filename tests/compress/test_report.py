@@ -7,6 +7,7 @@ import torch
 from junkdna.compress.input_stats import InputStatistics
 from junkdna.compress.masks import MatrixResult
 from junkdna.compress.report import check_total, layer_report, model_report
+from junkdna.errors import UserError
 from junkdna.study.cell import Compression
 from junkdna.study.levels import LEVEL_KINDS, family
 from junkdna.study.methods import METHODS, load
@@ -228,6 +229,14 @@ def test_totals_over_the_model_are_exact():
         check_total(reports, at("random", 0.3))
     with pytest.raises(RuntimeError, match="not 25"):
         check_total(reports, at("band", (0.1, 0.36)))
+
+
+@pytest.mark.parametrize("method", ["magnitude", "random", "wanda", "sparsegpt"])
+def test_a_level_that_prunes_nothing_is_refused(method):
+    nothing = [report(~mask_of(*["000000000000"] * 4), method, 0.001)]
+    with pytest.raises(UserError, match=rf"{method}-0\.001 prunes none of 48 weights.*Use a higher level"):
+        check_total(nothing, at(method, 0.001))
+    check_total([report(~mask_of(*["000000000000"] * 4), "wanda", (4, 4))], at("wanda", (4, 4)))
 
 
 def test_reference_ties_may_prune_more_but_not_less():

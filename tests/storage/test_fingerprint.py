@@ -148,7 +148,7 @@ def declared(file: Path, fields: str) -> None:
     forget()
 
 
-@pytest.mark.parametrize("field", ["label", "line_style", "meaning", "source", "caption"])
+@pytest.mark.parametrize("field", ["label", "line_style", "meaning", "source", "caption", "needs"])
 def test_display_fields_of_a_declaration_do_not_count(package, field):
     file = package / "compress" / "methods" / "nm.py"
     declared(file, f'levels=("keep_of",), {field}="one"')

@@ -37,6 +37,7 @@ OTHER_TESTS = {  # command -> the test that runs it, or the helper with which te
     r"snakemake -- FILE": "tests/support/workflow_run.py::snakemake_command",
     r"snakemake (-s CLONE/workflow/Snakefile )?--directory.*":
         "tests/workflow/test_dag_elsewhere.py::test_a_study_runs_in_a_folder_outside_the_clone",
+    r"snakemake --report FILE\.html": "tests/workflow/test_snakemake_report.py::folder",
     r"python -m junkdna COMMAND": DELETED,
     r"junkdna status --watch": "tests/cli/test_status.py",
     r"python benchmarks/claims_calibration\.py .*": CALIBRATION,

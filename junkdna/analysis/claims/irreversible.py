@@ -20,6 +20,7 @@ CLAIM = Claim(
     supported="the effect is below 1 - D, both with all runs and without collapsed ones",
     contradicted="the effect is above 1 - D, without collapsed runs",
     source="arXiv 2310.02277, section 5",
+    needs="pruning with the transfer modes `sparse` and `sparse_to_dense`",
     order=2,
 )
 DAMAGED = 0.1  # loss of `sparse` from which there is something to bring back

@@ -21,6 +21,7 @@ CLAIM = Claim(
     contradicted="otherwise, if the fall is less than D, or retention at some level exceeds that at a weaker one by at "
     "least D",
     source="arXiv 2310.02277, section 1",
+    needs="two levels of a method that prunes small weights",
     order=0,
 )
 LEAST_LEVELS = 2

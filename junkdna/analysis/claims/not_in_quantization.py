@@ -27,6 +27,7 @@ CLAIM = Claim(
     supported="the gap under pruning is more than D, and the effect is above 0",
     contradicted="the gap under pruning is more than D, and the effect is below 0",
     source="arXiv 2310.02277, section 6",
+    needs="the same conditions pruned and quantized, such as `{method: rtn, bits: [3, 4]}`",
     order=3,
 )
 EFFECT, PRUNING, QUANTIZATION = 0, 1, 2  # positions among the values of the statistic

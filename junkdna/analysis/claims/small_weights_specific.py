@@ -24,6 +24,7 @@ CLAIM = Claim(
     supported="the effect is more than D",
     contradicted="the effect is less than D",
     source="arXiv 2310.02277, section 1; the controls are ours",
+    needs="the same conditions pruned by `magnitude` and by `random` or `largest`",
     order=4,
 )
 NO_PAIR = (

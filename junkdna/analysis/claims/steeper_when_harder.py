@@ -21,6 +21,7 @@ CLAIM = Claim(
     supported="the effect is more than D, and no condition loses D more than the next harder one",
     contradicted="the effect is less than D",
     source="arXiv 2310.02277, sections 3 and 4",
+    needs="a knob with two values, or five tasks or pairs of tasks, pruned at the same levels",
     order=1,
 )
 EFFECT, IN_D = 0, -1  # positions among the values of the statistic; the reversals of neighbors are between them

@@ -159,8 +159,8 @@ def _caption(rows: pl.DataFrame) -> str:
     counts = [f"{int((rows['verdict'] == verdict).sum())} {verdict}" for verdict in VERDICTS]
     return (
         f"Model{'s' if rows['model'].n_unique() > 1 else ''}: {models}. {len(rows)} tests: {', '.join(counts)}. "
-        f"Effects are retentions or their differences; that of “{CLAIMS['irreversible'].label}” "
-        f"is 1 − retention. Margin: {text.span(rows['margin'], '{:g}')}. n = {text.span(rows['n_examples'])} examples; "
+        "Effects are shares of skill lost (1 − retention) or differences of them. "
+        f"Margin: {text.span(rows['margin'], '{:g}')}. n = {text.span(rows['n_examples'])} examples; "
         f"{text.span(rows['n_seeds'])} seed{'s' if rows['n_seeds'].max() > 1 else ''}. Bars: 95 % intervals; "
         f"verdicts also use the correction over all tests (false discovery rate 5 %)."
     )

@@ -209,7 +209,7 @@ def _caption(rows: pl.DataFrame) -> str:
     joined = rows.filter(pl.col("transfer") != "dense")
     control, lines = rows.filter(pl.col("transfer") == "dense")["n_seeds"], joined["n_seeds"]
     facts = [
-        f"Models: {', '.join(sorted(rows['model'].unique()))}.",
+        f"Model{'s' if rows['model'].n_unique() > 1 else ''}: {', '.join(sorted(rows['model'].unique()))}.",
         f"Metric: {', '.join(sorted(map(text.metric_label, rows['metric'].unique())))}.",
         f"n = {text.span(rows['n_examples'])} examples; lines per level: {text.span(lines)}"
         + (f"; lines of the control: {text.span(control)}." if len(control) else "; no control (one seed)."),
@@ -217,7 +217,8 @@ def _caption(rows: pl.DataFrame) -> str:
         f"Bands: {INTERVAL} over lines and examples, over examples only for a single line; none, and no number at the "
         "curve, for two lines.",
     ]
-    return " ".join([*facts, *curves.series_remarks(series.present(joined)), *_barriers(rows)])
+    found = [*text.amounts(joined), *curves.series_remarks(series.present(joined))]
+    return " ".join([*facts, *found, *_barriers(rows)])
 
 
 def _barriers(rows: pl.DataFrame) -> list[str]:

@@ -49,6 +49,7 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     rows, hidden = select(drops)
     named = conditions(drops)
     levels = series.pick(rows["compression"])
+    left_out = series.left_out(rows["compression"], levels)
     rows = rows.filter(pl.col("compression").is_in(levels))
     measures = sorted(rows["difficulty_measure"].unique()) or [CHANCE_CORRECTED_DENSE_ERROR]
     panels, drawn = [], []
@@ -58,13 +59,13 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
         panels.append(panel := _panel(own, named, measure, points, view))
         drawn += [*_rules(at, panel, own, view), *points, *_names(panel, points, RULES[view])]
     facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
-    caption = [facts, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
+    caption = [facts, *left_out, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
     keys = [Key(label="dense", color="ink", line="solid"), Key(label="baseline", line="dashed")]
     return Drawing(
         title=FIGURE.label if view == LOST else f"{views.VIEWS[view].title} against difficulty, magnitude pruning",
         panels=tuple(panels),
         marks=tuple(drawn),
-        keys=(tuple(series.level_keys(levels)), (*keys, *curves.collapsed_keys(rows))),
+        keys=(tuple(series.level_keys(levels)), (*keys, *curves.collapsed_keys(rows))) if len(rows) else (),
         caption=" ".join(caption),
     )
 
@@ -123,7 +124,7 @@ RULES: dict[str, dict[str, float]] = {  # view -> places of dense and the baseli
 
 def _rules(at: int, panel: Panel, rows: pl.DataFrame, view: str) -> list[Mark]:
     """Dense and the baseline: across the panel, or a short rule at each condition where they differ."""
-    across = [_rule(at, name, y) for name, y in RULES[view].items()]
+    across = [_rule(at, name, y) for name, y in RULES[view].items() if len(rows)]
     own = {"dense": views.dense, "baseline": views.baseline}
     half = SHORT * (panel.x.limits[1] - panel.x.limits[0])
     places = {
@@ -142,7 +143,10 @@ def _rule(at: int, name: str, y: float, **ends: float) -> Mark:
 
 def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence[Mark], view: str) -> Panel:
     """Axes, with room at the left for the names of the levels, and the names of the conditions."""
-    low, high = ticks.around(rows["difficulty"]) if len(rows) else (0.0, 1.0)
+    if rows.is_empty():
+        bare = Axis(label="", limits=(0.0, 1.0), ticks=())
+        return Panel(title="", x=bare, y=bare, message=EMPTY, height_in=1.2)
+    low, high = ticks.around(rows["difficulty"])
     low -= 0.13 * (high - low)
     formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
     return Panel(
@@ -154,18 +158,17 @@ def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence
         ),
         y=_values(rows, points, view),
         names=_above(rows, named),
-        message="" if len(rows) else EMPTY,
         height_in=HEIGHT_IN,
     )
 
 
 def _values(rows: pl.DataFrame, points: Sequence[Mark], view: str) -> Axis:
     """The axis of a view; worse is lower."""
-    if view != LOST and len(rows):
+    if view != LOST:
         low, high = views.limits(rows, view)
         return Axis(label=views.axis_label(view, rows), limits=(low, high), ticks=ticks.round_ticks(low, high, 8))
     bottom, top = ticks.within([0.0, 1.0, *(mark.y for mark in points)], ends(points, "y"), 0.4)
-    label = "share lost = 1 − retention\n(0: as dense, 1: at the baseline)" if view == LOST else ""
+    label = "share lost = 1 − retention\n(0: as dense, 1: at the baseline)"
     return Axis(label=label, limits=(top, bottom), ticks=ticks.round_ticks(bottom, top, 8))
 
 

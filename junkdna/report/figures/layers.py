@@ -12,7 +12,7 @@ from junkdna.report.plotting import curves, palette, series, text, ticks
 from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 FIGURE = Figure(
     label="Errors and sparsity of the matrices",
@@ -59,6 +59,7 @@ def marks(layers: pl.DataFrame, view: str) -> Drawing:
     several = [item for item in present if view == "errors" or _varies(series.select(rows, [item]))]
     tags = {tag for item in several for tag in series.pick(series.select(rows, [item])["compression"])}
     even = [item for item in present if item not in several and item.kind in PRUNING]
+    left_out = series.left_out(series.select(rows, several)["compression"], tags)
     rows = rows.filter(pl.col("compression").is_in(sorted(tags)))
     places = _places(rows, several)
     means = _means(rows)
@@ -72,7 +73,7 @@ def marks(layers: pl.DataFrame, view: str) -> Drawing:
         marks=tuple(drawn),
         columns=columns if panels else 1,
         keys=(tuple(series.level_keys(tags)), tuple(_measure_keys(rows, view))),
-        caption=" ".join([*_facts(rows, several), *_left_out(layers, even)]),
+        caption=" ".join([*_facts(rows, several), *left_out, *_left_out(layers, even)]),
     )
 
 
@@ -171,7 +172,14 @@ def _facts(rows: pl.DataFrame, several: Sequence[Series]) -> Iterator[str]:
     yield f"{text.span(rows.group_by('model').agg(pl.col('matrix').n_unique())['matrix'])} matrices in blocks."
     seeds = rows.group_by("compression").agg(pl.col("seed").n_unique())["seed"].max()
     yield f"Means over up to {seeds} seeds." if seeds > 1 else "No error bars: one result for each compression."
+    yield from text.amounts(_levels(rows["compression"].unique()))
     yield from curves.series_remarks(several)
+
+
+def _levels(tags: Iterable[str]) -> pl.DataFrame:
+    """Compressions with the sparsity that they aim at, as in the table of drops: that of a matrix may differ."""
+    aims = {tag: strength(tag) if series_of(tag).kind in PRUNING else 0.0 for tag in tags}
+    return pl.DataFrame([*aims.items()], {"compression": pl.String, "sparsity": pl.Float64}, orient="row")
 
 
 def _left_out(layers: pl.DataFrame, even: Sequence[Series]) -> Iterator[str]:

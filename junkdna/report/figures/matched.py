@@ -136,10 +136,12 @@ def _facts(rows: pl.DataFrame, several: Sequence[Series], view: str) -> Iterator
     models = sorted(rows["model"].unique(), key=natural)
     seeds = set(rows["n_seeds"])
     yield f"Model{'s' if models[1:] else ''}: {', '.join(models)}."
+    yield text.baseline(rows)
     yield f"n = {text.span(rows['n_examples'])} examples; {text.span(seeds)} seed{'s' if max(seeds) > 1 else ''}."
     yield f"Bars: paired {theme.INTERVAL} over {'seeds and examples' if max(seeds) > 1 else 'examples'}."
     yield from ["None is drawn over two seeds."] if text.FEW_SEEDS in seeds else []
     if rows["collapsed"].max() > 0:
         yield "Hollow: every run of both conditions gives one answer; half filled: some do."
+    yield from text.amounts(rows)
     yield from curves.series_remarks(several)
     yield from BITS.explanation if view == "bits" else ()

@@ -17,7 +17,7 @@ from junkdna.analysis.series import natural, series_of, strength
 from junkdna.report.page.question_texts import Texts
 from junkdna.report.page.words import compression
 from junkdna.seeds import hash_key
-from junkdna.study.cell import Cell, parse_cell_path
+from junkdna.study.cell import Cell, Knobs, knob_text, parse_cell_path
 from junkdna.study.grid import reference
 
 if TYPE_CHECKING:
@@ -61,13 +61,14 @@ def conditions(inputs: Inputs) -> tuple[list[Condition], int]:
 
 
 def _groups(inputs: Inputs) -> Iterator[list[Cell]]:
-    """The compressed cells of each condition at its lowest seed, weak to strong, the dense one first."""
+    """The cells of each condition at its lowest seed: dense, then weak to strong. Easy conditions come first."""
     cells: dict[tuple, list[Cell]] = {}
     for key in inputs.cells["cell"]:
         cell = parse_cell_path(key)
         if cell.compression.level:
             cells.setdefault((cell.model, cell.task, cell.knobs, cell.transfer, cell.protocol), []).append(cell)
-    for key in sorted(cells, key=lambda key: tuple(natural(str(part)) for part in key)):
+    place = lambda key: inputs.order(*key[:2], _knobs(key[2]))  # noqa: E731
+    for key in sorted(cells, key=lambda key: (place(key), *(natural(str(part)) for part in key))):
         first = min(cell.seed for cell in cells[key])
         mine = sorted((cell for cell in cells[key] if cell.seed == first), key=_order)
         mine = mine if len(mine) <= COMPRESSIONS else [mine[round(at)] for at in _spread(len(mine))]
@@ -107,8 +108,13 @@ def _examples(cell: Cell) -> pl.DataFrame:
     return examples_of(cell, NEEDED)
 
 
+def _knobs(knobs: Knobs) -> str:
+    """Knobs as the tables write them."""
+    return knob_text(knobs) if knobs else ""
+
+
 def _label(inputs: Inputs, group: list[Cell]) -> str:
-    cell, knobs = group[1], ",".join(f"{name}={value}" for name, value in group[1].knobs)
+    cell, knobs = group[1], _knobs(group[1].knobs)
     drops = inputs.drops
     mine = drops.filter((drops["task"] == cell.task) & (drops["knobs"] == knobs) & (drops["model"] == cell.model))
     label = mine["label"][0] if mine.height else f"{inputs.task_title(cell.task)} {knobs}".strip()

@@ -19,7 +19,7 @@ IN_D = "d' "  # the beginning of details on the scale d'
 
 def notes(row: dict, usual: str = "") -> list[str]:
     """The sentences of a row of the table of claims. Its setting is named if it differs from the `usual` one."""
-    found = ["" if row["setting"] == usual else setting(row["setting"]), row["reason"], *_details(row)]
+    found = ["" if row["setting"] == usual else setting(row["setting"]), plain(row["reason"], []), *_details(row)]
     if row["scale_free"] == "reversed" and not row["details"].startswith(IN_D):
         found.append("In d′ the order is reversed")
     if row["other_baseline"]:

@@ -34,7 +34,7 @@ class Flips:
 
 
 def flips(inputs: Inputs) -> tuple[list[Flips], int]:
-    """At most `MOST` bars in the order of the conditions, and the number of rows that are left out."""
+    """At most `MOST` bars, from easy to hard conditions, and the number of rows that are left out."""
     labels = {tuple(row[n] for n in JOINED): row for row in inputs.drops.iter_rows(named=True)}
     rows: dict[tuple, dict] = {}
     for row in inputs.behavior.iter_rows(named=True):
@@ -46,7 +46,7 @@ def flips(inputs: Inputs) -> tuple[list[Flips], int]:
         groups.setdefault((*key, transfer), []).append(row)
     bars: list[Flips] = []
     several = inputs.drops["protocol"].n_unique() > 1
-    for key in sorted(groups, key=lambda key: tuple(map(natural, key))):
+    for key in sorted(groups, key=lambda key: (inputs.order(*key[:3]), *map(natural, key))):
         bars += _bars(groups[key], several) if len(bars) < MOST else []
     return bars, len(rows) - len(bars)
 

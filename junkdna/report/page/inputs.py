@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from junkdna.analysis.series import natural
 from junkdna.errors import UserError
 from junkdna.storage.file_errors import corrupt_file
 from junkdna.storage.tables import read_frame
@@ -91,6 +92,17 @@ class Inputs:
         """The rows of drops of each experiment, in the order of the table."""
         parts = self.drops.partition_by("experiment", maintain_order=True)
         return {part["experiment"][0]: part for part in parts}
+
+    @cached_property
+    def difficulties(self) -> dict[tuple[str, str, str], float]:
+        """The measured difficulty of each condition (model, task, knobs): the least, if modes or protocols differ."""
+        rows = self.drops.drop_nulls("difficulty").sort("difficulty", descending=True)
+        return {tuple(row[:3]): row[3] for row in rows.select("model", "task", "knobs", "difficulty").iter_rows()}
+
+    def order(self, model: str, task: str, knobs: str) -> tuple:
+        """A key that sorts conditions: by model, from easy to hard for the dense model, those unknown last."""
+        difficulty = self.difficulties.get((model, task, knobs))
+        return natural(model), difficulty is None, difficulty or 0.0, natural(task), natural(knobs)
 
     def title(self, experiment: str) -> str:
         """The title that the study gives an experiment; empty if it has none."""

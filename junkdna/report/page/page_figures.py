@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.report.catalog import named
 from junkdna.report.page import shapes
+from junkdna.report.page.captions import plain
 from junkdna.report.page.sections import slug
 from junkdna.report.page.svg_marks import HALF, color_class
 from junkdna.report.page.svg_panel import panel_svg
@@ -60,7 +61,7 @@ class PageView:
 @dataclass(frozen=True)
 class PageFigure:
     """A figure in all its views. `columns` is the number of panels side by side, at most three. `again` if an earlier
-    figure of the page has the same caption, which is then printed once."""
+    figure of the page has the same caption, which is then printed once; `empty` if it says why it shows nothing."""
 
     id: str
     title: str
@@ -68,6 +69,12 @@ class PageFigure:
     columns: int
     views: list[PageView]
     again: bool = False
+    empty: bool = False
+
+    @property
+    def how_to_read(self) -> str:
+        """The caption as the page shows it."""
+        return plain(self.caption)
 
 
 def page_figures(stems: Iterable[str], draw: Callable[[str], Drawing]) -> dict[str, PageFigure]:
@@ -92,7 +99,8 @@ def _figure(stems: Sequence[str], drawings: Mapping[str, Drawing], again: bool) 
     first = drawings[stems[0]]
     columns = max(1, min(3, first.columns, len(first.panels)))
     views = [_view(stem, drawings[stem], columns) for stem in stems]
-    return PageFigure(f"figure-{slug(stems[0])}", first.title, figure.caption, columns, views, again)
+    empty = not any(drawing.marks for drawing in drawings.values())
+    return PageFigure(f"figure-{slug(stems[0])}", first.title, figure.caption, columns, views, again, empty)
 
 
 def _untitled(drawing: Drawing, experiment: str) -> Drawing:

@@ -20,6 +20,9 @@ VERBS = {"pruning": "pruned", "quantization": "quantized"}
 LEADING = "steeper_when_harder"  # the claim that the study's question is about
 
 
+CANNOT_TELL = "This study cannot tell whether harder conditions lose more"
+
+
 def families(inputs: Inputs) -> list[str]:
     """The families of compression in a study: pruning, quantization, low rank."""
     tags = [series_of(tag) for tag in inputs.drops["compression"].unique(maintain_order=True)]
@@ -75,11 +78,18 @@ def _models(inputs: Inputs, models: list[str]) -> str:
     return listed(words, 6)
 
 
-def answer(found: list[Verdict]) -> tuple[str, str]:
-    """The answer of a study: a sentence, and the words at its end that are stressed. Both may be empty."""
+def answer(inputs: Inputs, found: list[Verdict], findings: list[str]) -> tuple[str, str]:
+    """The answer of a study: a sentence, and the words at its end that are stressed. Both may be empty.
+
+    With one condition, the answer is the first of the `findings` of its experiments.
+    """
+    if not families(inputs):
+        return "", ""
+    if conditions(inputs) == 1:
+        return findings[0], ""
     leading = next((verdict for verdict in found if verdict.claim.name == LEADING), None)
     if leading is None or not leading.tests:
-        return "", ""
+        return "", f"{CANNOT_TELL}."
     test = _telling(leading)
     said = _said(test, test.row["model"] if len(leading.verdicts) > 1 else "it") if test else ""
     if len({verdict for _, verdict in leading.verdicts}) > 1:
@@ -109,7 +119,7 @@ def _conclusion(verdict: Verdict, test: Test | None) -> str:
     if verdict.verdict == "contradicted":
         return "Harder conditions do not lose more"
     if verdict.verdict == "untestable":
-        return "This study cannot tell whether harder conditions lose more"
+        return CANNOT_TELL
     if test and test.verdict == "supported" and test.row["scale_free"] == "reversed":
         return "In d′ the order is reversed: the answer depends on the scale"
     return "The data do not decide whether harder conditions lose more"

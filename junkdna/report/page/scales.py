@@ -44,14 +44,19 @@ def width(text: str, size: float = FONT) -> float:
     return max((len(line) for line in text.split("\n")), default=0) * CHARACTER * size
 
 
+def name_width(text: str) -> float:
+    """Approximate width of a text whose first line is bold."""
+    first, *rest = text.split("\n")
+    return max(BOLD * width(first), *map(width, rest), 0)
+
+
 def tiers(names: list[tuple[float, str]], left: float, right: float) -> list[tuple[int, float]]:
     """For each text at a position, a row counted from the bottom and the middle of the text, so that no two texts of a
     row overlap and all are between `left` and `right`."""
     ends: list[float] = []
     placed = []
     for at, text in names:
-        first, *rest = text.split("\n")
-        half = max(BOLD * width(first), *map(width, rest), 0) / 2 + 5
+        half = name_width(text) / 2 + 5
         middle = min(max(at, left + half - 5), right - half + 5)
         row = next((row for row, end in enumerate(ends) if end <= middle - half), len(ends))
         ends[row:] = [middle + half] if row == len(ends) else [middle + half, *ends[row + 1 :]]

@@ -43,7 +43,8 @@ def sections(inputs: Inputs, outlines: dict[str, Outline], found: list[Verdict])
     return [
         Section(
             name, f"experiment-{slug(name)}", inputs.title(name) or capitalized(name.replace("_", " ")),
-            _finding(rows), _compared(rows), _tests(name, found), experiment_figures(name, outlines[name]), rows.height,
+            f"{_finding(rows)}{_by_method(rows)}", _compared(rows), _tests(name, found),
+            experiment_figures(name, outlines[name]), rows.height,
         )
         for name, rows in inputs.experiments.items()
     ]  # fmt: skip
@@ -117,6 +118,25 @@ def _by_mode(rows: pl.DataFrame) -> str:
     words = [f"{number(1 - row['retention'])} with {mode(row['transfer'])}" for row in rows.iter_rows(named=True)]
     first = rows.row(0, named=True) | {"transfer": "none"}
     return f"At {compression(first)}, {condition(first, False)} loses these shares of its skill: {listed(words)}."
+
+
+def _by_method(rows: pl.DataFrame) -> str:
+    """The losses of the hardest condition under several methods at the same level, the strongest that the most methods
+    share, without fine-tuning; empty if none do."""
+    import polars as pl
+
+    plain = rows.filter((pl.col("transfer") == "none") & (pl.col("method") != "dense"))
+    found: dict[tuple, list[dict]] = {}
+    for row in plain.drop_nulls(["retention", "difficulty"]).iter_rows(named=True):
+        kind, where = series_of(row["compression"]).kind, (row["model"], row["task"], row["knobs"], row["protocol"])
+        found.setdefault((kind, strength(row["compression"]), row["difficulty"], where), []).append(row)
+    methods = {key: len({row["method"] for row in group}) for key, group in found.items() if key[0] != "band"}
+    if max(methods.values(), default=0) < 2:
+        return ""
+    group = found[max(methods, key=lambda key: (methods[key], *key[1:]))]
+    group.sort(key=lambda row: series_of(row["compression"]).order)
+    words = [f"{number(1 - row['retention'])} with {compression(row)}" for row in group]
+    return f" At equal levels, {condition(group[0], rows['protocol'].n_unique() > 1)} loses {listed(words, 5)}."
 
 
 def _loss(row: dict) -> str:

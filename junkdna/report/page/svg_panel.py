@@ -7,7 +7,7 @@ from dataclasses import replace
 from html import escape
 from textwrap import wrap
 
-from junkdna.report.page.scales import CHARACTER, FONT, Scale, tiers, width
+from junkdna.report.page.scales import CHARACTER, FONT, Scale, name_width, tiers, width
 from junkdna.report.page.svg_marks import Place, elements
 from junkdna.report.plotting.drawing import Axis, Mark, Panel
 
@@ -16,6 +16,7 @@ PX_PER_IN = 96.0
 ROW = 22.0  # least height of a category on a vertical axis
 WIDEST_TEXTS = 0.45  # of the texts of the vertical axis, as a share of the panel
 MOST_TIERS = 6  # rows of names above a panel; with more, numbers stand for them and a list below has the names
+Name = tuple[float, float, int, str]  # above a panel: position, middle of the text, row from below, text
 WIDEST_NAME = 0.6  # of a name above a panel, as a share of the panel; with a wider one, numbers stand for all
 
 
@@ -29,7 +30,7 @@ def panel_svg(panel: Panel, marks: Sequence[Mark], wide: float, attributes: str)
     right = wide - _right(panel, marks, wide, left)
     x = Scale(panel.x, left, right)
     names, listed = _names(panel, x, wide)
-    top = _title_height(panel.y.label) + _names_height(names)
+    top = _top(panel.y.label, names)
     tall = _plot_height(panel)
     y = Scale(panel.y, top + tall, top)
     place = Place(x, y, panel.values)
@@ -87,6 +88,14 @@ def _title_height(label: str) -> float:
     return LINE * len(label.split("\n")) + 8 if label else 8.0
 
 
+def _top(label: str, names: Sequence[Name]) -> float:
+    """Room above the panel for the names and the label of the vertical axis, side by side if no name is below it."""
+    height, end = _title_height(label), width(label) + 8
+    heights = _row_heights(names)
+    below = [row for _, middle, row, text in names if middle - name_width(text) / 2 < end]
+    return max([height, sum(heights) + 6, *(height + sum(heights[: row + 1]) + 6 for row in below)])
+
+
 def _bottom(axis: Axis) -> float:
     """Room for the ticks and the label of the horizontal axis."""
     return _ticks_height(axis) + (LINE * len(axis.label.split("\n")) + 4 if axis.label else 0)
@@ -96,8 +105,8 @@ def _ticks_height(axis: Axis) -> float:
     return 6 + LINE * max((len(text.split("\n")) for _, text in axis.ticks), default=1)
 
 
-def _names(panel: Panel, x: Scale, wide: float) -> tuple[list[tuple[float, float, int, str]], list[str]]:
-    """(position, middle, row, text) of each name above the panel, and the list of names if numbers stand for them."""
+def _names(panel: Panel, x: Scale, wide: float) -> tuple[list[Name], list[str]]:
+    """The names above the panel, and the list of names if numbers stand for them."""
     names = sorted((x(at), text) for at, text in panel.names)
     if not names:
         return [], []
@@ -110,18 +119,14 @@ def _names(panel: Panel, x: Scale, wide: float) -> tuple[list[tuple[float, float
     return [(at, middle, row, text) for (at, text), (row, middle) in zip(names, placed, strict=True)], listed
 
 
-def _names_height(names: Sequence[tuple[float, float, int, str]]) -> float:
-    return sum(_row_heights(names)) + 6 if names else 0.0
-
-
-def _row_heights(names: Sequence[tuple[float, float, int, str]]) -> list[float]:
+def _row_heights(names: Sequence[Name]) -> list[float]:
     """The height of each row of names, from the bottom."""
-    rows = max(row for _, _, row, _ in names) + 1
+    rows = max((row for _, _, row, _ in names), default=-1) + 1
     lines = [max(len(text.split("\n")) for *_, row, text in names if row == at) for at in range(rows)]
     return [LINE * n + 4 for n in lines]
 
 
-def _names_above(names: Sequence[tuple[float, float, int, str]], place: Place) -> str:
+def _names_above(names: Sequence[Name], place: Place) -> str:
     """Each name with a thin line down through the panel."""
     if not names:
         return ""

@@ -17,16 +17,13 @@ def trust(inputs: Inputs) -> list[str]:
     found = [_size(inputs), _seeds(inputs), _collapsed(inputs), _truncated(inputs), _baselines(inputs)]
     found.append("Intervals speak of other examples like these, not of other models or tasks.")
     if inputs.drops["difficulty"].n_unique() > 1:
-        found.append(
-            "Difficulty and loss share the dense score, which bends figures of one against the other; the tests of "
-            "the claims allow for it."
-        )
+        found.append("Difficulty and loss share the dense score; the tests allow for it.")
     return [each for each in found if each]
 
 
 def _size(inputs: Inputs) -> str:
     models = count(inputs.drops["model"].n_unique(), "model")
-    return f"{capitalized(models)}; {span(list(inputs.drops['n_examples']))} examples per condition."
+    return f"{capitalized(models)}."
 
 
 def _seeds(inputs: Inputs) -> str:

@@ -9,6 +9,7 @@ from junkdna.analysis.claim_catalog import CLAIMS, Claim
 from junkdna.report.page import finding_notes
 from junkdna.report.page.tracks import Axis, Effect, Track, common_axis, track, turned
 from junkdna.report.page.words import capitalized, count, interval, listed, number, probability
+from junkdna.report.unit_titles import titled
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
@@ -97,6 +98,11 @@ class Verdict:
         return f"Compression{unless}: {finding_notes.setting(self.usual)}." if self.usual else ""
 
     @property
+    def needs(self) -> str:
+        """What would decide a claim that nothing tests, as a sentence."""
+        return _needs(self.claim)
+
+    @property
     def rule(self) -> tuple[str, str]:
         """When the claim is supported and contradicted, in words."""
         return self._words(self.claim.supported), self._words(self.claim.contradicted.removeprefix("otherwise, if "))
@@ -140,7 +146,9 @@ def _verdict(claim: Claim, heads: dict, tests: list[Test], axis: Axis, rise: flo
     shown = _first_screen(primary) or [_none(axis)]
     rest = [test for test in primary if test not in shown]
     models = [(model, head.verdict) for model, head in heads.items()] or [("", "untestable")]
-    decide = [(model, _decide(heads[model], [t for t in primary if t.row["model"] in (model, "")])) for model in heads]
+    of_model = {model: [test for test in primary if test.row["model"] in (model, "")] for model in heads}
+    decide = [(model, _decide(claim, head, of_model[model])) for model, head in heads.items()]
+    decide = [("", decide[0][1])] if len({words for _, words in decide}) == 1 else decide
     return Verdict(claim, models, tests, shown, _more(rest), decide or [("", "")], rise)
 
 
@@ -185,9 +193,8 @@ def _none(axis: Axis) -> Test:
 def _test(row: dict, inputs: Inputs, axis: Axis, several: bool) -> Test:
     effect = turned(row, row["claim"] in RETENTION)
     bound = 0.0 if row["claim"] in FROM_ZERO else row["margin"]
-    unit = row["unit"] or NO_TEST
-    for task in sorted({row["task"] for row in inputs.drops.select("task").unique().iter_rows(named=True)}):
-        unit = unit.replace(f" of {task}", f" of {inputs.task_title(task)}")
+    titles = {task: inputs.task_title(task) for task in inputs.drops["task"].unique()}
+    unit = titled(row["unit"] or NO_TEST, titles)
     unit += f" ({row['model']})" if several and row["model"] and row["model"] not in unit else ""
     return Test(row, unit, effect, track(effect, bound, axis), _n(row))
 
@@ -199,8 +206,14 @@ def _n(row: dict) -> str:
     return f"n = {row['n_examples']:,}{seeds}"
 
 
-def _decide(head: object, tests: list[Test]) -> str:
+def _needs(claim: Claim) -> str:
+    return f"To decide: {claim.needs.replace('`', '')}." if claim.needs else ""
+
+
+def _decide(claim: Claim, head: object, tests: list[Test]) -> str:
     """What would decide a claim for one model, in words."""
+    if not tests and claim.needs:
+        return _needs(claim)
     supported = sum(test.verdict == "supported" for test in tests)
     testable = sum(test.verdict != "untestable" for test in tests)
     if head.verdict == "supported":
@@ -208,7 +221,7 @@ def _decide(head: object, tests: list[Test]) -> str:
     if head.verdict == "contradicted":
         return _of(sum(test.verdict == "contradicted" for test in tests), testable, "contradict")
     if head.verdict == "untestable":
-        return f"{capitalized(head.reason)}."
+        return f"{capitalized(finding_notes.plain(head.reason, []))}."
     reversal = next((t for t in tests if t.verdict == "supported" and t.row["scale_free"] == "reversed"), None)
     words = []
     if reversal:
@@ -230,7 +243,7 @@ def _needed(test: Test) -> str:
     """What a test that did not decide would need."""
     row = test.row
     if row["reason"]:
-        return f"{test.short} ({row['reason']})"
+        return f"{test.short} ({finding_notes.plain(row['reason'], [])})"
     if row["seeds_needed"]:
         return f"about {row['seeds_needed']} seeds ({test.short})"
     if row["examples_needed"] and row["examples_needed"] > row["n_examples"]:

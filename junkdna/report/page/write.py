@@ -10,6 +10,7 @@ from junkdna.report.catalog import figure_names, named, outlines
 from junkdna.report.draw import drawing_of, with_labels
 from junkdna.report.glossary import HUMAN, WORDS
 from junkdna.report.page import browser, numbers
+from junkdna.report.page import captions as caption_files
 from junkdna.report.page.flips import flips
 from junkdna.report.page.inputs import Inputs, read_inputs
 from junkdna.report.page.methods_text import methods_text
@@ -21,6 +22,7 @@ from junkdna.report.page.sections import sections
 from junkdna.report.page.trust import trust
 from junkdna.report.page.verdicts import verdicts
 from junkdna.report.page.words import MODES
+from junkdna.report.plotting.text import human_figures
 from junkdna.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def write_report(
     texts: bool = False,
     notice: str = "",
     banner: str = "",
+    captions: Path | None = None,
 ) -> None:
     """Write the page of a study to `destination` atomically.
 
@@ -47,11 +50,15 @@ def write_report(
     page links to their files in `figures/`, next to it.
     Cell files and, if `texts` are allowed, examples are read below the working directory. For an incomplete study,
     `notice` is added to the title and heading, and `banner`, as HTML, to the top of the page (`gaps_banner.banner`).
+    The captions are also written to the folder `captions`, if given, for Snakemake's own report.
     The page loads no external files. Raises UserError if the table of drops is empty, or if a table is missing
     or corrupt.
     """
     inputs = read_inputs(tables, study_file, texts)
-    page = environment().get_template("page.html.j2").render(_context(inputs, notice, banner))
+    context = _context(inputs, notice, banner)
+    page = environment().get_template("page.html.j2").render(context)
+    if captions:
+        caption_files.write_captions(captions, caption_files.captions(context))
     with atomic_write(Path(destination)) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
@@ -62,14 +69,17 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     outline = outlines(inputs.drops, *(set(each["experiment"]) for each in (inputs.difficulty, inputs.connectivity)))
     figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
     head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
-    head |= {"question": question(inputs), "done": done(inputs), "answer": answer(found), "trust": trust(inputs)}
+    parts = sections(inputs, outline, found)
+    answered = answer(inputs, found, [part.finding for part in parts])
+    head |= {"question": question(inputs), "done": done(inputs), "answer": answered, "trust": trust(inputs)}
     head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
     head |= {
         "style": style() + color_rules(figures.values()),
         "words": _words(inputs),
         "provenance": provenance(inputs),
+        "of_table": caption_files.of_table,
     }
-    body = {"sections": sections(inputs, outline, found), "files": _files(inputs.tables)}
+    body = {"sections": parts, "files": _files(inputs.tables)}
     return head | body | _figures(figures, inputs) | _answers_and_numbers(inputs)
 
 
@@ -85,7 +95,7 @@ def _figures(figures: dict[str, PageFigure], inputs: Inputs) -> dict:
     overall = {stem: figure for stem, figure in figures.items() if named(stem).figure.per == "study"}
     headline = overall.pop("headline")
     overall.pop("claims", None)  # the page has these tests as a table, with the same axis
-    overall = {stem: figure for stem, figure in overall.items() if _table(inputs, stem).height}
+    overall = {stem: figure for stem, figure in overall.items() if not figure.empty}
     margins = overall.pop("margins", None)
     return {"figures": figures, "headline": headline, "margins": margins, "overall": list(overall.values())}
 
@@ -99,7 +109,8 @@ def _answers_and_numbers(inputs: Inputs) -> dict:
     return {
         "columns": columns, "rows": shown[: numbers.STATIC], "n_rows": len(shown), "cell": numbers.cell, "bars": bars,
         "more_bars": more_bars, "most_flips": _most(bars), "browsed": browsed, "more_conditions": more_conditions,
-        "browser_rows": browser.ROWS, "methods": sentences, "references": references,
+        "browser_rows": browser.ROWS, "humans": human_figures(inputs.drops), "methods": sentences,
+        "references": references,
         "data": _data(inputs, numbers.data(shown, columns), browsed),
     }  # fmt: skip
 

@@ -158,6 +158,12 @@ def pick(tags: Iterable[str]) -> list[str]:
     return [tags[round(at * (len(tags) - 1) / 3)] for at in range(4)]
 
 
+def left_out(tags: Iterable[str], drawn: Iterable[str]) -> list[str]:
+    """Caption sentence: the levels of these compressions that `pick` left out, if any."""
+    levels = [level_label(tag) for tag in sorted({*tags} - {*drawn}, key=strength)]
+    return [f"Levels not drawn: {', '.join(dict.fromkeys(levels))}."] if levels else []
+
+
 def markers(several: Iterable[Series]) -> dict[Series, str]:
     """Marker of each series: for the first series of a method that of the method, else a spare one."""
     taken: dict[Series, str] = {}

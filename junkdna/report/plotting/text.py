@@ -79,11 +79,10 @@ def facts(rows: pl.DataFrame, mark: str) -> str:
     """Caption sentences: models, metrics, baseline, examples, seeds, intervals that `mark` ("Bars") shows, levels."""
     seeds = rows["n_seeds"]
     models = ", ".join(sorted(rows["model"].unique()))
-    names = [name for name in ("chance", "majority") if name in set(rows["baseline"])]
     text = (
         f"{'Model' if rows['model'].n_unique() == 1 else 'Models'}: {models}. "
         f"Metric{'s' if rows['metric'].n_unique() > 1 else ''}: {metric_labels(rows)}. "
-        f"Baseline: {BASELINES[' and '.join(names)]}. "
+        f"{baseline(rows)} "
         f"n = {span(rows['n_examples'])} examples; {span(seeds)} {'seed' if seeds.max() == 1 else 'seeds'}. "
         f"{_spread(rows, mark)}"
     )
@@ -92,6 +91,12 @@ def facts(rows: pl.DataFrame, mark: str) -> str:
     if len(cut) and cut.max() > 0:
         text += f" Texts truncated at the length limit: up to {share(cut.max())} per condition."
     return text
+
+
+def baseline(rows: pl.DataFrame) -> str:
+    """Caption sentence: the baseline of retention."""
+    names = [name for name in ("chance", "majority") if name in set(rows["baseline"])]
+    return f"Baseline: {BASELINES[' and '.join(names)]}."
 
 
 def share(value: float) -> str:

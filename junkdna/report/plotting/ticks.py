@@ -35,10 +35,11 @@ def within(must: Iterable[float], ends: Iterable[float], reach: float = 0.35) ->
     """Limits that contain all values of `must`, and the `ends` of intervals up to `reach` times their range.
 
     Intervals can be very wide if dense is barely above its baseline. They must not squeeze the points together;
-    renderers mark an interval that goes on beyond the limits.
+    renderers mark an interval that goes on beyond the limits. If all values are the same, nothing can be squeezed: then
+    the limits contain the intervals.
     """
     low, high = min(must := list(must)), max(must)
-    ends, room = [*ends, low, high], reach * (high - low)
+    ends, room = [*ends, low, high], reach * (high - low) or float("inf")
     low, high = max(min(ends), low - room), min(max(ends), high + room)
     pad = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
     return low - pad, high + pad

@@ -19,4 +19,5 @@ def page() -> Iterator[str]:
     for name, claim in CLAIMS.items():
         yield from ("", f"## `{name}`: {claim.label}", "", claim.statement, "")
         rows = [("effect", claim.effect), ("supported", claim.supported), ("contradicted", claim.contradicted)]
-        yield from table(("", "rule"), [*rows, ("source", claim.source)])
+        needs = [("needs", claim.needs)] if claim.needs else []
+        yield from table(("", "rule"), [*rows, *needs, ("source", claim.source)])

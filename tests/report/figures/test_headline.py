@@ -51,6 +51,13 @@ def test_fine_tuned_models_are_drawn_only_alone(drops):
     assert {point.marker for point in points(headline.marks(tuned), 0)} == {"diamond"}
 
 
+def test_levels_that_are_left_out_are_named():
+    table = drops_table([Condition("a", "", "Alone", 0.25, 0.8, 0.5)])
+    assert "Levels not drawn: 10 %, 20 %, 40 %, 60 %, 80 %." in headline.marks(table).caption
+    few = table.filter(pl.col("sparsity").is_in([0.0, 0.3, 0.5]))
+    assert "Levels not drawn" not in headline.marks(few).caption
+
+
 def test_lines_join_only_conditions_of_one_task_and_model(drops):
     for point in points(headline.marks(drops), 0):
         assert point.line == "solid"
@@ -143,6 +150,7 @@ def test_an_empty_figure_says_so(method):
     drawing = headline.marks(table.with_columns(**nothing))
     assert "Nothing to show" in drawing.panels[0].message
     assert "Nothing to show" in render.draw(drawing).axes[0].texts[0].get_text()
+    assert (drawing.marks, drawing.keys, drawing.panels[0].x.ticks) == ((), (), ())
 
 
 def test_thirty_percent_has_one_color_in_every_figure(drops):

@@ -61,3 +61,9 @@ def test_nothing_compressed_is_a_message():
     drawing = layers.marks(table().clear(), "sparsity")
     assert "pruned" in drawing.panels[0].message
     assert not drawing.marks
+
+
+def test_levels_that_are_left_out_are_named():
+    every = [level / 10 for level in range(1, 10)]
+    assert "Levels not drawn: 10 %, 20 %, 40 %, 60 %, 80 %." in layers.marks(table(every), "errors").caption
+    assert "Levels not drawn" not in layers.marks(table(every[:3]), "errors").caption

@@ -4,6 +4,7 @@ from figure_pages import of_kind, points
 from figure_tables import Condition, drops_table
 from other_tables import matched as pairs_of
 
+from junkdna.report.draw import with_labels
 from junkdna.report.figures import matched
 
 
@@ -19,9 +20,15 @@ def table(**more) -> pl.DataFrame:
     )
 
 
+def pairs(**more) -> pl.DataFrame:
+    """The table of pairs as its figure gets it."""
+    drops = table(**more)
+    return with_labels(pairs_of(drops), drops)
+
+
 @pytest.mark.parametrize(("view", "column"), [("loss", "mean_loss"), ("bits", "effective_bits_per_weight")])
 def test_points_and_bars_are_the_rows_of_the_table(view, column):
-    rows = pairs_of(table())
+    rows = pairs()
     drawing = matched.marks(rows, "x", view)
     row = rows.filter(compression="magnitude-0.6").row(0, named=True)
     found = points(drawing, 0, series="magnitude")[1]
@@ -34,7 +41,7 @@ def test_points_and_bars_are_the_rows_of_the_table(view, column):
 
 
 def test_both_intervals_are_in_words():
-    rows = pairs_of(table())
+    rows = pairs()
     row = rows.filter(compression="magnitude-0.6").row(0, named=True)
     found = points(matched.marks(rows, "x", "loss"), 0, series="magnitude")[1]
     number = lambda value: f"{value:.2f}".replace("-", "−")  # noqa: E731
@@ -44,7 +51,7 @@ def test_both_intervals_are_in_words():
 
 
 def test_no_bar_over_two_seeds():
-    rows = pairs_of(table(n_seeds=2))
+    rows = pairs(n_seeds=2)
     assert set(rows["n_seeds"]) == {2}
     drawing = matched.marks(rows, "x", "loss")
     assert {(mark.low, mark.high) for mark in points(drawing, 0)} == {(None, None)}
@@ -52,4 +59,10 @@ def test_no_bar_over_two_seeds():
 
 
 def test_without_a_pair_there_is_a_message():
-    assert "fewer than two" in matched.marks(pairs_of(table()).clear(), "x", "bits").panels[0].message
+    assert "fewer than two" in matched.marks(pairs().clear(), "x", "bits").panels[0].message
+
+
+def test_the_caption_states_baseline_and_range_of_sparsities():
+    caption = matched.marks(pairs(), "x", "loss").caption
+    assert "Baseline: chance. n = 400 examples; 3 seeds." in caption
+    assert "Sparsity: 30 to 60 %. Bits: 3." in caption

@@ -1,5 +1,7 @@
 """What matplotlib drew is what the table of marks says, for every figure; an independent reading of its artists."""
 
+import re
+
 import polars as pl
 import pytest
 from figure_pages import drawn, expected, outside
@@ -38,6 +40,13 @@ def test_artists_are_the_table_of_marks_and_no_text_leaves_the_page(all_tables, 
     fig = render.draw(drawing)
     assert drawn(fig) == expected(drawing)
     assert outside(fig) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_caption_states_the_range_of_the_sparsities_that_are_drawn(all_tables, name):
+    drawing = draw.drawing_of(all_tables[catalog.named(name).figure.table], name)
+    if any(mark.color.startswith("pruned-") for mark in drawing.marks):
+        assert re.search(r"Sparsity: [\d.]+( to [\d.]+)? %[.]", drawing.caption)
 
 
 def test_every_declared_figure_is_among_them():

@@ -1,0 +1,174 @@
+"""What the first screen says: question, answer, verdicts, what would decide them, how far to trust it."""
+
+import figure_tables as tables
+import polars as pl
+import pytest
+from page_tables import claims_table
+from written_page import MODES, small, write
+
+from junkdna.analysis.claim_catalog import CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "answer"),
+    [
+        ({}, "Supported", "Harder conditions lose more."),
+        (
+            {"verdict": "contradicted", "estimate": -0.2, "low": -0.3, "high": -0.1},
+            "Contradicted",
+            "Harder conditions do not lose more.",
+        ),
+        ({"verdict": "undecided"}, "Undecided", "The data do not decide whether harder conditions lose more."),
+        ({"scale_free": "reversed"}, "Undecided", "the answer depends on the scale."),
+        (
+            {"verdict": "untestable", "estimate": None, "low": None, "high": None, "q": None, "reason": "too few"},
+            "Untestable",
+            "This study cannot tell",
+        ),
+    ],
+)
+def test_the_first_screen_answers_the_question(tmp_path, change, verdict, answer):
+    page = write(tmp_path, [small(), small(task="b", label="B")], claims_table(change))
+    first = page.text.partition("How far to trust this.")[0]
+    assert "Does pruning cost a language model more on harder tasks?" in first
+    assert answer in first
+    strip = first.partition("Harder tasks fall faster")[2].partition("Fine-tuning does not bring it back")[0]
+    assert verdict in strip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"verdict": "undecided", "seeds_needed": 7}, "To decide: about 7 seeds (context of A)."),
+        ({"verdict": "undecided", "examples_needed": 9000}, "To decide: about 9,000 examples (context of A)."),
+        ({"verdict": "undecided", "reason": "one seed: the spread is unknown"}, "one seed: the spread is unknown"),
+        ({"verdict": "undecided", "examples_needed": None, "detectable": None}, "no number of examples would do"),
+        ({}, "The test supports it."),
+    ],
+)
+def test_what_would_decide_comes_from_the_table(tmp_path, change, words):
+    page = write(tmp_path, [small(), small(task="b", label="B")], claims_table({"unit": "context of a"} | change))
+    assert words in page.text
+
+
+def test_a_retention_is_shown_as_the_loss(tmp_path):
+    row = {"claim": "irreversible", "estimate": 0.638, "low": -1.22, "high": 2.496, "verdict": "undecided"}
+    assert "0.36 (−1.50 to 2.22)" in write(tmp_path, [small()], claims_table(row)).text
+
+
+def test_models_have_verdicts_of_their_own(tmp_path):
+    conditions = [small(model=model, task=task, label=task) for model in "mn" for task in "ab"]
+    claims = claims_table({"model": "m"}, {"model": "n", "verdict": "contradicted"})
+    page = write(tmp_path, conditions, claims)
+    assert "two language models" in page.text
+    assert "M: supported and n: contradicted." in page.text
+
+
+def test_without_any_claim_or_behavior_the_page_stands(tmp_path):
+    page = write(tmp_path, [small(methods=(), levels=())])
+    assert page.open == []
+    assert "scored without compression" in page.text
+    assert "No experiment of the study tests it." in page.text
+    assert "No compressed cell of this study has answers that are right or wrong." in page.text
+
+
+def test_one_cell(tmp_path):
+    assert "What does pruning cost SmolLM2-135M on A?" in write(tmp_path, [small()]).text
+
+
+@pytest.mark.parametrize(
+    ("compressions", "what"),
+    [
+        (("rtn-4bit", "rtn-3bit"), "quantization"),
+        (("svd-rank0.25",), "low rank"),
+        (("rtn-4bit", "magnitude-0.5"), "compression"),
+    ],
+)
+def test_the_question_names_what_was_done(tmp_path, compressions, what):
+    conditions = [small(task=task, label=task, methods=(), compressions=compressions) for task in "ab"]
+    assert f"Does {what} cost a language model more" in write(tmp_path, conditions).text
+
+
+def test_a_condition_alone_is_not_each(tmp_path):
+    assert "tested on A, with 400 examples." in write(tmp_path, [small(levels=(0.3, 0.6))]).text
+
+
+def test_the_key_to_the_tests_is_only_there_with_tests(tmp_path):
+    key = "Filled: supported or contradicted"
+    assert key in write(tmp_path / "a", [small()], claims_table({})).text
+    assert key not in write(tmp_path / "b", [small()], claims_table()).text
+
+
+def test_trust_names_seeds_steps_collapse_and_cut_texts(tmp_path):
+    drops = tables.drops_table([small(transfers=MODES, n_seeds=2), small(task="b", label="B", n_seeds=1)])
+    drops = drops.with_columns(truncated=0.4, collapsed=pl.when(pl.col("transfer") == "sparse").then(2).otherwise(0))
+    text = write(tmp_path, drops).text.partition("How far to trust this.")[2]
+    for words in (
+        "fine-tuned results rest on two seeds of 32 steps each",
+        "collapsed: they give one answer",
+        "40 % of the texts were cut",
+        "Skill is the score above the baseline: chance",
+    ):
+        assert words in text
+
+
+def test_a_claim_that_nothing_tests_says_what_would_decide_it(tmp_path):
+    page = write(tmp_path, [small(levels=(0.3, 0.6))], claims_table({}))
+    first, _, rest = page.text.partition("How far to trust this.")
+    for claim in CLAIMS.values():
+        assert claim.needs
+        if claim.name != "steeper_when_harder":  # the one in the table
+            words = f"To decide: {claim.needs.replace('`', '')}."
+            assert words in first
+            assert f"No experiment of the study tests it. {words}" in rest
+
+
+def test_the_finding_compares_methods_at_equal_levels_on_the_hardest_condition(tmp_path):
+    methods = {"methods": ("random", "magnitude", "largest"), "levels": (0.3, 0.6)}
+    conditions = [small(**methods), small(task="b", label="Hard", dense=0.5, **methods)]
+    drops = tables.drops_table(conditions)
+    lost = {
+        row["method"]: f"{1 - row['retention']:.2f}".replace("-", "−")
+        for row in drops.filter((pl.col("label") == "Hard") & (pl.col("sparsity") == 0.6)).iter_rows(named=True)
+    }
+    magnitude, largest, random = (f"{lost[name]} with {name} 60 %" for name in ("magnitude", "largest", "random"))
+    text = write(tmp_path / "several", drops).text
+    assert f"At equal levels, Hard loses {magnitude}, {largest} and {random}." in text
+    assert "At equal levels" not in write(tmp_path / "one", [small(levels=(0.3, 0.6))]).text
+
+
+@pytest.mark.parametrize(
+    ("tasks", "compressions", "answer"),
+    [
+        ("a", ("rtn-4bit",), "At RTN 4 bits, groups of 128, a loses"),
+        ("ab", ("rtn-4bit",), "This study cannot tell whether harder conditions lose more."),
+        ("a", (), ""),
+    ],
+)
+def test_a_study_without_tests_answers_what_it_can(tmp_path, tasks, compressions, answer):
+    conditions = [small(task=task, label=task, methods=(), levels=(), compressions=compressions) for task in tasks]
+    page = write(tmp_path, conditions)
+    first = page.text.partition("How far to trust this.")[0]
+    assert answer in first
+    assert first.count("This study cannot tell") == answer.count("This study cannot tell")
+
+
+def test_without_a_headline_the_first_screen_says_why_and_draws_no_empty_axes(tmp_path):
+    page = write(tmp_path / "bits", [small(methods=(), levels=(), compressions=("rtn-4bit",))])
+    assert "There is no figure across conditions" in page.text
+    assert "figure-headline" not in page.ids()
+    assert "figure-headline" in write(tmp_path / "pruned", [small()]).ids()
+
+
+def test_models_with_the_same_words_are_not_listed_twice(tmp_path):
+    conditions = [small(model=model, task=task, label=task) for model in "mn" for task in "ab"]
+    page = write(tmp_path, conditions, claims_table({"model": "m"}, {"model": "n"}))
+    first = page.text.partition("How far to trust this.")[0]
+    assert first.count(f"To decide: {CLAIMS['irreversible'].needs.replace('`', '')}.") == 1
+
+
+def test_reasons_have_true_minus_signs_and_two_decimals(tmp_path):
+    reason = "dense A is -0.857 of the way from its baseline to a perfect score; at least 0.04 is needed"
+    none = dict.fromkeys(("estimate", "low", "high", "q"))
+    page = write(tmp_path, [small()], claims_table({"verdict": "untestable", "reason": reason, **none}))
+    assert page.text.count("Dense A is −0.86 of the way") == 2
