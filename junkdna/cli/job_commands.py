@@ -103,7 +103,9 @@ def _run(args: argparse.Namespace) -> None:
     if "threads" in options:
         os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read once, when torch is imported
     from junkdna.cli import jobs, table_jobs
+    from junkdna.cli.unused_packages import hide_unused
 
+    hide_unused(args.command)
     job = getattr(table_jobs if args.command in TABLE_JOBS else jobs, args.command)
     settings = [_settings(args)] if "settings" in args else []
     if args.command == "cell":

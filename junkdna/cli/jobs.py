@@ -191,8 +191,6 @@ def cell(
         raise UserError(f"{output} does not match --settings, which describe the cell {settings.cell}.")
     if batches.take_over(settings, output):
         return
-    for package in ("scipy", "sklearn"):  # transformers imports them for features that no cell uses, in 0.4 s
-        sys.modules.setdefault(package, None)
     with lease(gpus, cells_per_gpu) as device:
         import_torch = partial(_import_torch, device, threads, time.perf_counter() - age_s)
         size, why_plain = stack_jobs.size_on(settings, device)
