@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 QUEUE = BATCHES / "queue"
 MARK = ".alone"  # of cells and stacks that are left to their own jobs (`run.companions`)
 LIMIT_S = 600.0
-"""Seconds after its own cell during which a job starts others. Only short cells gain from sharing a start, and jobs
-request a scheduler's time for one cell."""
+"""Seconds during which a job starts other cells: from its own cell on, or for stacks from the start of the job. Only
+short cells gain from sharing a start, and jobs request a scheduler's time for one cell."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def write_queue(resolved: "Resolved", gpus: bool = False) -> None:
     together: dict[Path, list[str]] = defaultdict(list)
     for cell in all_cells(resolved):
         if resolved.study.cells_per_job > 1 or (gpus and _may_stack(cell, resolved)):
-            together[_queue_of(cell)].append(settings_text(cell, resolved))
+            together[queue_of(cell)].append(settings_text(cell, resolved))
     for file, lines in together.items():
         with atomic_write(file) as temporary:
             temporary.write_text("\n".join(lines) + "\n")
@@ -74,7 +74,8 @@ def clear_queue() -> None:
         BATCHES.rmdir()
 
 
-def _queue_of(cell: Cell) -> Path:
+def queue_of(cell: Cell) -> Path:
+    """The file of the queue that a cell is in: one for all cells that read the same files."""
     return QUEUE / cell.model / cell.task / knob_text(cell.token_knobs) / f"{cell.protocol}.jsonl"
 
 
@@ -154,7 +155,7 @@ def cells_to_batch(
 def queued_after(settings: CellSettings) -> list[CellSettings]:
     """The cells that read the same files as this one, in the order of the study from this one on, without it. Empty if
     the queue is missing or belongs to another study."""
-    queue = read_queue(_queue_of(parse_cell_path(settings.cell)))
+    queue = read_queue(queue_of(parse_cell_path(settings.cell)))
     if settings not in queue:
         return []
     start = queue.index(settings) + 1

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from junkdna.run.batches import (
@@ -23,6 +24,7 @@ from junkdna.run.batches import (
     claimed,
     is_done,
     locked_file,
+    queue_of,
     queued_after,
     read_queue,
 )
@@ -128,21 +130,17 @@ def _claimed_again(cells: tuple[CellSettings, ...], own: CellSettings, locks: Ex
     return Gathered(cells, finished)
 
 
-def one_of_each_other_stack(settings: CellSettings) -> Iterator[CellSettings]:
-    """A free cell of every other stack in the queue; those of this cell's model, task and protocol come first. Nothing
-    if the queue belongs to another study."""
+def free_cells(settings: CellSettings) -> Iterator[CellSettings]:
+    """The trained cells of the queue without this one that a stack may begin with; those of its model, task and
+    protocol come first. Another process may hold their locks. Nothing if the queue belongs to another study."""
     queue = queued_after(settings)
     if not queue:
         return
-    seen = {stack_of(parse_cell_path(settings.cell))}
-    for cells in (queue, *map(read_queue, sorted(QUEUE.rglob("*.jsonl")))):
-        for each in cells:
-            key = stack_of(parse_cell_path(each.cell))
-            if each.training is None or key in seen or _stack_mark(each).exists():
-                continue
-            if _has_inputs(each) and _is_free(each):
-                seen.add(key)
-                yield each
+    own = queue_of(parse_cell_path(settings.cell))
+    others = (file for file in sorted(QUEUE.rglob("*.jsonl")) if file != own)
+    for each in chain(queue, chain.from_iterable(map(read_queue, others))):
+        if each.training is not None and not _stack_mark(each).exists() and _has_inputs(each) and _is_free(each):
+            yield each
 
 
 def _has_inputs(settings: CellSettings) -> bool:

@@ -1,8 +1,9 @@
 """How a job trains its cell: as a member of a stack on a GPU, or alone by the plain loop.
 
 The job that gathers a stack computes all its cells in `results/batches`; their own jobs move the files to their places
-without importing torch (`run.batches`). A job whose cell another job is computing does not wait at once: it computes
-another stack of the queue meanwhile, and starts none after `batches.LIMIT_S`.
+without importing torch (`run.batches`). A job computes other stacks of the queue until `batches.LIMIT_S`: while another
+job computes its cell, because it holds a GPU, and after its own stack, because a new process would import torch and
+load kernels again, which takes as long as many stacks train.
 """
 
 import logging
@@ -14,16 +15,20 @@ from junkdna.models.parameter_count import parameter_count
 from junkdna.run import batches
 from junkdna.run.companions import (
     Gathered,
+    free_cells,
     gathered,
     leave_alone,
     leave_stack_to_its_jobs,
-    one_of_each_other_stack,
     why_alone,
 )
 from junkdna.run.full_memory import explained_full_memory
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stack_size import stack_size
+
+WAIT_S = 1.0
+"""Seconds after which a job that waits for its cell asks again whether it can compute one of the stacks: their tokens
+may have been written meanwhile, and a killed job lets its cells go."""
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +72,10 @@ class StackJob:
                     if reason := self._train(found):
                         return reason
                     continue
-            if not found.cells and not self._ran_another_stack():
-                with batches.claimed(self._settings, wait=True):
-                    pass  # its file exists now, unless that job has failed or was killed
+            if not found.cells and not self._ran_another_stack("another job computes this cell; meanwhile"):
+                time.sleep(WAIT_S)
+        while self._has_run and self._ran_another_stack("its cell is computed;"):
+            pass
         return ""
 
     def _train(self, found: Gathered) -> str:
@@ -89,22 +95,22 @@ class StackJob:
         first, self._has_run = not self._has_run, True
         return seconds if first else 0.0
 
-    def _ran_another_stack(self) -> bool:
-        """Compute a stack without this job's cell that no other process computes; False if there is none."""
+    def _ran_another_stack(self, why: str) -> bool:
+        """Compute a stack of other cells that no other process computes; False if there is none, or if it failed: after
+        an error of a GPU, another process may succeed. The log says `why`."""
         if time.monotonic() >= self._end:
             return False
-        for other in one_of_each_other_stack(self._settings):
+        for other in free_cells(self._settings):
             size, _ = size_on(other, self._device)
             if size == 1:
                 continue
             with gathered(other, size) as found:
                 if found.cells and not batches.is_done(other):
-                    self._train_other(found, other, size)
-                    return True
+                    log.info("%s this job computes the stack of %s", why, other.cell)
+                    return self._trained_other(found, other, size)
         return False
 
-    def _train_other(self, found: Gathered, other: CellSettings, size: int) -> None:
-        log.info("another job computes this cell; meanwhile this one computes the stack of %s", other.cell)
+    def _trained_other(self, found: Gathered, other: CellSettings, size: int) -> bool:
         start_s = self._start()
         from junkdna.run.stacked_cells import NotStackable
 
@@ -116,6 +122,8 @@ class StackJob:
         except Exception as error:  # the jobs of these cells report the failure
             log.info("the stack of %s failed (%s); the jobs of its cells will run it", other.cell, error)
             leave_stack_to_its_jobs(other)
+            return False
+        return True
 
 
 def _leave_to_plain_jobs(found: Gathered, reason: str) -> None:

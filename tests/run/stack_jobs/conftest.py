@@ -32,9 +32,11 @@ def prepared(toy_world_once: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def resolved(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolved]:
-    """The study in a folder of its own, in which trained cells stack on the CPU."""
+    """The study in a folder of its own, in which trained cells stack on the CPU. A job computes one stack only."""
     monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "world"))
     monkeypatch.setattr(stack_jobs, "size_on", stack_jobs.size_on)
+    monkeypatch.setattr(batches, "LIMIT_S", 0.0)
+    monkeypatch.setattr(stack_jobs, "WAIT_S", 0.05)
     stack_run.on_the_cpu()
     found = toy_run.read()
     batches.write_queue(found, gpus=True)

@@ -46,12 +46,12 @@ def test_a_stack_whose_tokens_are_of_an_earlier_study_is_not_taken_meanwhile(res
     """This run will replace them. A stack that failed with the old ones would leave its cells to train alone."""
     own, other = (toy_run.settings_of(cells[0], resolved) for cells in stacks)
     changed = replace(other, inputs={**other.inputs, "tokens_train": "0" * 16})
-    file = batches._queue_of(stacks[0][0])
+    file = batches.queue_of(stacks[0][0])
     lines = [json.dumps(asdict(each)) for each in (own, changed)]
     file.write_text("\n".join(lines) + "\n")
-    assert not [*companions.one_of_each_other_stack(own)]
+    assert not [*companions.free_cells(own)]
     file.write_text("\n".join([lines[0], json.dumps(asdict(other))]) + "\n")
-    assert [*companions.one_of_each_other_stack(own)] == [other]
+    assert [*companions.free_cells(own)] == [other]
 
 
 def test_compressed_weights_of_an_earlier_study_make_no_companion(resolved, stacks, monkeypatch):
@@ -69,7 +69,7 @@ def test_a_queue_of_another_study_gives_no_companions(resolved, stacks):
     settings = replace(toy_run.settings_of(stacks[0][0], resolved), metric="other")
     with companions.gathered(settings, 100) as found:
         assert found.cells == (settings,)
-    assert not [*companions.one_of_each_other_stack(settings)]
+    assert not [*companions.free_cells(settings)]
 
 
 def test_the_queue_holds_only_cells_that_may_stack(resolved):
