@@ -3,12 +3,13 @@
 import ast
 import hashlib
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from threading import Lock
+
+from junkdna.storage.code_text import code_text
 
 PACKAGE = Path(__file__).parents[1]
 _PARSING = Lock()  # in Python 3.11.7, parsing in two threads sometimes raises SystemError
@@ -19,15 +20,12 @@ NOT_COUNTED = {
     "junkdna.storage.atomic": "how files are renamed",
     "junkdna.storage.checksums": "a wrong checksum raises an error and changes no number",
     "junkdna.storage.fingerprint": "a change to it changes the fingerprints anyway",
+    "junkdna.storage.code_text": "the same",
     "junkdna.models.manifest": "compares the files of a model folder with their digest, which every cell file contains",
     "junkdna.study.formats": "loads an answer format; its name is part of the settings, and its file is counted",
     "junkdna.study.methods": "loads a method; the file of the method and its options are counted",
 }
 """Modules that fingerprints leave out because no number depends on them -> reason."""
-
-DECLARATIONS = {"METHOD", "FORMAT", "FIGURE", "CLAIM"}
-DISPLAY_FIELDS = {"label", "line_style", "meaning", "source", "caption"}
-"""Fields of a declaration that only people read: a new caption reruns no cell."""
 
 
 def canonical_json(settings: object) -> str:
@@ -61,7 +59,7 @@ def code_fingerprint(*modules: str) -> str:
     the top of a file: modules that are imported inside functions serve only some jobs, which list them.
     """
     with _PARSING:
-        parts = [f"{module}:{_tree_text(file_of(module))}" for module in sorted(closure(modules))]
+        parts = [f"{module}:{_read(file_of(module))[1]}" for module in sorted(closure(modules))]
     return digest("\n".join(parts))
 
 
@@ -73,7 +71,7 @@ def closure(modules: Iterable[str]) -> set[str]:
         module = queue.pop()
         if module not in counted and module not in NOT_COUNTED:
             counted.add(module)
-            queue.extend(_imports_of(file_of(module)))
+            queue.extend(_read(file_of(module))[0])
     return counted
 
 
@@ -82,11 +80,6 @@ def file_of(module: str) -> Path:
     parts = module.split(".")[1:]
     file = PACKAGE.joinpath(*parts[:-1], f"{parts[-1]}.py") if parts else PACKAGE / "__init__.py"
     return file if file.is_file() else PACKAGE.joinpath(*parts, "__init__.py")
-
-
-@cache
-def _imports_of(file: Path) -> tuple[str, ...]:
-    return imported_modules(ast.parse(file.read_text(encoding="utf-8")).body)
 
 
 def imported_modules(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
@@ -103,37 +96,7 @@ def imported_modules(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
 
 
 @cache
-def _tree_text(file: Path) -> str:
+def _read(file: Path) -> tuple[tuple[str, ...], str]:
+    """The modules that a file imports at its top, and its code as text. Both are needed, and parsing is slow."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in DECLARATIONS:
-            node.value.keywords = [keyword for keyword in node.value.keywords if keyword.arg not in DISPLAY_FIELDS]
-            _drop_display_keys(node.value)
-    for node in ast.walk(tree):
-        match node:
-            case ast.AST(body=[ast.Expr(value=ast.Constant()), *rest]):
-                node.body = rest
-    return _dump(tree)
-
-
-def _dump(tree: ast.AST) -> str:
-    """`ast.dump` as Python 3.11 writes it, so that a newer Python makes no stored result stale.
-
-    From 3.12 on, functions and classes have a list of type parameters, and some versions add an empty text to the
-    format of an f-string; from 3.13 on, empty lists are left out.
-    """
-    for node in ast.walk(tree):
-        if getattr(node, "type_params", None) == []:
-            del node.type_params
-        if isinstance(node, ast.JoinedStr):
-            node.values = [part for part in node.values if getattr(part, "value", None) != ""]
-    return ast.dump(tree, **({"show_empty": True} if sys.version_info >= (3, 13) else {}))
-
-
-def _drop_display_keys(declaration: ast.AST) -> None:
-    """Remove `DISPLAY_FIELDS` from the dicts in a declaration, such as the meaning of an option."""
-    for node in ast.walk(declaration):
-        if isinstance(node, ast.Dict):
-            pairs = zip(node.keys, node.values, strict=True)
-            kept = [(key, value) for key, value in pairs if getattr(key, "value", None) not in DISPLAY_FIELDS]
-            node.keys, node.values = map(list, zip(*kept, strict=True)) if kept else ([], [])
+    return imported_modules(tree.body), code_text(tree)

@@ -1,11 +1,13 @@
 """Which code counts for a stored result: what runs, not its docstrings and captions."""
 
+import ast
 import shutil
 from pathlib import Path
 
 import pytest
 
 from junkdna.storage import fingerprint
+from junkdna.storage.code_text import code_text
 from junkdna.study import cell as study_cell
 from junkdna.study import settings_from_study
 from junkdna.study.cell import Cell
@@ -24,7 +26,7 @@ def package(tmp_path, monkeypatch) -> Path:
 
 
 def forget() -> None:
-    for cached in (fingerprint.code_fingerprint, fingerprint._imports_of, fingerprint._tree_text):
+    for cached in (fingerprint.code_fingerprint, fingerprint._read):
         cached.cache_clear()
 
 
@@ -220,4 +222,65 @@ async def later(items: Iterable[int]) -> dict:
 def test_every_python_gives_the_same_fingerprint(tmp_path):
     """The digest is that of Python 3.11: with another Python, stored results would be stale."""
     (tmp_path / "syntax.py").write_text(SYNTAX)
-    assert fingerprint.digest(fingerprint._tree_text(tmp_path / "syntax.py")) == "1ddd241552df44e6"
+    assert fingerprint.digest(fingerprint._read(tmp_path / "syntax.py")[1]) == "6052829910e5bf82"
+
+
+def text_of(code: str) -> str:
+    return code_text(ast.parse(code))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("[1, 2]", "[12]"),
+        ("a = 1, 2", "a = (1, 2),"),
+        ("f(1, a=2)", "f(1, b=2)"),
+        ("f(*a)", "f(**a)"),
+        ("{1: 2}", "{1, 2}"),
+        ("{**a}", "{None: a}"),
+        ("a if b else c", "b if a else c"),
+        ("a - b - c", "a - (b - c)"),
+        ("a < b < c", "(a < b) < c"),
+        ("a[1:]", "a[:1]"),
+        ("a[1]", "a[1:]"),
+        ("a = '1'", "a = 1"),
+        ("a = 1", "a = 1.0"),
+        ("a = b'a'", "a = 'a'"),
+        ("x: int", "x: int = None"),
+        ("def f(a, b): pass", "def f(a, /, b): pass"),
+        ("def f(a, b): pass", "def f(a, *, b): pass"),
+        ("def f(*, a, b=1): pass", "def f(*, a=1, b): pass"),
+        ("def f(): pass", "async def f(): pass"),
+        ("def f(): return", "def f(): return None"),
+        ("del a", "a"),
+        ("import a", "import a as b"),
+        ("from a import b", "from .a import b"),
+        ("f'{a}'", "f'{a!r}'"),
+        ("f'{a:2}'", "f'{a:3}'"),
+        ("f'{a}b'", "f'b{a}'"),
+        ("match a:\n case None: pass", "match a:\n case True: pass"),
+        ("match a:\n case b: pass", "match a:\n case _: pass"),
+        ("try: a\nexcept: b", "try: a\nfinally: b"),
+        ("if a: b\nelse: c", "if a: b\nc"),
+        ("[x for x in a if b]", "[x for x in a for b in x]"),
+    ],
+    ids=" | ".join,
+)
+def test_code_that_does_something_else_has_another_text(pair):
+    assert text_of(pair[0]) != text_of(pair[1])
+
+
+def test_a_name_of_declarations_may_hold_something_else():
+    assert text_of("FORMAT = 'a'") != text_of("FORMAT = 'b'")
+
+
+def test_the_text_of_the_package_tells_apart_what_ast_dump_does():
+    """Of every statement of the package, on its own: equal texts only where `ast.dump` says the same."""
+    dumps: dict[str, str] = {}
+    for file in sorted(fingerprint.PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.stmt) and not hasattr(node, "body"):
+                dump = ast.dump(node)
+                inside = ast.If(ast.Constant(True), [ast.Pass(), node], [])  # no declaration and no docstring
+                assert dumps.setdefault(code_text(ast.Module([inside], [])), dump) == dump
+    assert len(dumps) > 5000

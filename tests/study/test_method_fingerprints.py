@@ -31,7 +31,7 @@ def resolved(world: Path) -> Resolved:
 
 
 def forget() -> None:
-    for cached in (fingerprint.code_fingerprint, fingerprint._imports_of, fingerprint._tree_text):
+    for cached in (fingerprint.code_fingerprint, fingerprint._read):
         cached.cache_clear()
 
 
