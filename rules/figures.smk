@@ -1,4 +1,10 @@
 # Figures in three formats, and the report page with figures and tables.
+# One process draws a figure in about a second and takes 200 MB. A scheduler is asked for as much as by a compression.
+FIGURE_THREADS = (
+    4 if ON_CLUSTER else min(16, max(1, len(FIGURES) // len(inputs.FORMATS)))
+)
+
+
 rule figures:
     input:
         drops=f"{FOLDER}/tables/drops.parquet",
@@ -9,7 +15,7 @@ rule figures:
         f"results/logs/studies/{RESOLVED.study.study}/figures.log",
     conda:
         "../envs/junkdna.yaml"
-    threads: 4
+    threads: FIGURE_THREADS
     params:
         folder=lambda w, output: Path(output[0]).parent,
         code=code_fingerprint(
