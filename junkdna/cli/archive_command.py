@@ -1,7 +1,6 @@
 """The arguments of `junkdna archive` and `junkdna findings`. Imports nothing heavy."""
 
 import argparse
-from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from junkdna.cli.command import print_lines
@@ -58,11 +57,5 @@ def _findings(args: argparse.Namespace) -> int:
         wrong = list(check(args.archive, args.page))
         print_lines(wrong or ["every block is what the archive says"])
         return 1 if wrong else 0
-    same: list[bool] = []
-    print_lines(_noting(findings(args.archive, args.out, args.page, not args.tables_only), same))
-    return 0 if all(same) else 1
-
-
-def _noting(lines: Generator[str, None, bool], same: list[bool]) -> Iterator[str]:
-    """The lines of `findings`; what it returns is added to `same`."""
-    same.append((yield from lines))
+    same = print_lines(findings(args.archive, args.out, args.page, not args.tables_only))
+    return 0 if same else 1

@@ -33,7 +33,12 @@ def resolved_study(args: argparse.Namespace) -> "Resolved":
     return load_study(args.study, selected, "--experiments")
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print each line as soon as it is known."""
-    for line in lines:
+def print_lines(lines: Iterable[str]) -> object:
+    """Print each line as soon as it is known. Returns what a generator of lines returns."""
+    left = iter(lines)
+    while True:
+        try:
+            line = next(left)
+        except StopIteration as end:
+            return end.value
         print(line)

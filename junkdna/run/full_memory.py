@@ -5,19 +5,13 @@ Training in a stack explains itself (`train.stack_memory`), because it can name 
 else: loading, trying out whether a model can be stacked, compressing, training alone, and scoring.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
 from junkdna.errors import UserError, cause
+from junkdna.models.memory_errors import GPU, MACHINE, full_memory
 
-GPU, MACHINE = "the GPU", "this machine"
-TEXTS = {  # parts of a RuntimeError that is no OutOfMemoryError
-    "_ALLOC_FAILED": GPU,  # of cuBLAS and cuDNN
-    "CUDA error: out of memory": GPU,
-    "DefaultCPUAllocator": MACHINE,
-}
 STAGES = {  # function of this package, the outermost of which counts -> what it does
     "load": "loading the model",
     "unstackable": "trying out whether its cells can be stacked",
@@ -49,16 +43,6 @@ def explained_full_memory(what: str) -> Iterator[None]:
         raise UserError(
             f"{what} ran out of the memory of {memory}{f' while {stage}' if stage else ''} ({cause(error)}). {fix}."
         ) from error
-
-
-def full_memory(error: Exception) -> str:
-    """Which memory is full according to an error: `GPU` or `MACHINE`; "" for an error of another kind."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(error, torch.OutOfMemoryError):
-        return GPU
-    if isinstance(error, MemoryError):
-        return MACHINE
-    return next((memory for text, memory in TEXTS.items() if text in str(error)), "")
 
 
 def stage_of(traceback: TracebackType | None) -> str:

@@ -22,13 +22,13 @@ import torch
 from torch import nn
 
 from junkdna.errors import UserError
+from junkdna.models.memory_errors import GPU, full_memory
 from junkdna.study.cell_settings import TrainingSettings
 from junkdna.study.formats import FORMATS
 from junkdna.train.train_rows import TrainRows, read_columns
 
 STATE_BYTES = 25
 LOGIT_BYTES = 12
-LIBRARY_IS_FULL = "_ALLOC_FAILED"  # as cuBLAS and cuDNN say it, in a RuntimeError
 KEPT = {"bfloat16": 3.0, "float32": 5.5}  # RoBERTa-base, 8 cells, 32 x 88 tokens; MiniLM, 16 cells, 32 x 32 (H100)
 GIB = 2**30
 
@@ -90,7 +90,7 @@ def explained_out_of_memory(model: nn.Module, size: int, data: TrainRows, protoc
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and LIBRARY_IS_FULL not in str(error):
+        if full_memory(error) != GPU:
             raise
         cause = f"It ran out of memory in training ({(str(error).splitlines() or [''])[0][:200]})."
         raise _too_large(model, size, data, protocol, free, cause) from error
