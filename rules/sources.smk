@@ -5,6 +5,7 @@ rule wheel:
         "results/sources/{wheel}.whl",
     log:
         "results/logs/sources/{wheel}.log",
+    priority: 1  # as of tokens
     conda:
         "../envs/junkdna.yaml"
     params:
@@ -22,6 +23,7 @@ rule model:
         "results/models/{model}/model.json",
     log:
         "results/logs/models/{model}.log",
+    priority: 1  # as of tokens
     conda:
         "../envs/junkdna.yaml"
     params:
@@ -39,6 +41,7 @@ rule examples:
         "results/examples/{task}/{role}.parquet",
     log:
         "results/logs/examples/{task}/{role}.log",
+    priority: 1  # as of tokens
     conda:
         "../envs/junkdna.yaml"
     params:

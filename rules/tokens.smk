@@ -1,4 +1,5 @@
-# Examples to token ids, once for all cells with the same model, task, knobs, protocol and role.
+# Examples to token ids, once for all cells with the same model, task, knobs, protocol and role. They have priority over
+# cells: on a machine with few cores, the first task's cells would take all of them, while other GPUs wait for tokens.
 rule tokenize:
     input:
         model="results/models/{model}/model.json",
@@ -8,6 +9,7 @@ rule tokenize:
         "results/tokens/{model}/{task}/{knobs}/{protocol}/{role}.arrow",
     log:
         "results/logs/tokens/{model}/{task}/{knobs}/{protocol}/{role}.log",
+    priority: 1
     conda:
         "../envs/junkdna.yaml"
     params:
