@@ -61,13 +61,14 @@ def _largest_batch(data: TrainRows, batch_size: int) -> list[tuple[int, int]]:
     options, each of which is a row, as is each window of a text. A language model reads the right option alone, after
     its query."""
     columns, rows = read_columns(data.format), min(batch_size, len(data))
-    queries, options = data.columns.get("query") or [], data.columns.get("options") or []
+    queries = data.columns["query"] if "query" in columns else []
+    options = data.columns["options"] if "options" in columns else []
     most = max(map(len, options), default=0)
     if FORMATS[data.format].is_language_model:
         longest = max(len(query) + max(map(len, each)) for query, each in zip(queries, options, strict=True))
         return [(rows if "answer" in columns else rows * most, longest)]
-    kinds = [(rows, max(map(len, queries)))] if "query" in columns else []
-    if "options" in columns:
+    kinds = [(rows, max(map(len, queries)))] if queries else []
+    if options:
         kinds.append((rows * most, max(len(option) for each in options for option in each)))
     return kinds
 
