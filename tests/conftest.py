@@ -7,6 +7,7 @@ from pathlib import Path
 
 import drawing
 import pytest
+import real_data
 import toy
 import wheels
 from hypothesis import settings
@@ -38,11 +39,10 @@ def world(toy_world_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data beside the project; skips where it is not."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
-    if not (folder / "data").is_dir():
-        pytest.skip("needs ../shared/data beside the project, which is not there")
-    return folder
+    """The folder of real data beside the project; skips where it is not, or not whole."""
+    if reason := real_data.missing():
+        pytest.skip(reason)
+    return real_data.SHARED
 
 
 @pytest.fixture(scope="session")

