@@ -39,7 +39,7 @@ def world(toy_world_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data beside the project; skips where it is not, or not whole."""
+    """The folder `../shared` with real data. Skips the test if any part of it is missing."""
     if reason := real_data.missing():
         pytest.skip(reason)
     return real_data.SHARED

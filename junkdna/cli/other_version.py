@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from junkdna.errors import UserError
-from junkdna.storage.fingerprint import canonical_json
+from junkdna.storage.fingerprint import differing
 from junkdna.study.load import study_document
 from junkdna.study.results_folder import stored_study
 from junkdna.study.study import Resolved
@@ -31,14 +31,10 @@ def other_version(resolved: Resolved, folder: Path) -> str:
 
 def _changed(before: dict, now: dict) -> Iterator[str]:
     """The entries that differ, such as "experiments.context" and "tasks.sciq"."""
-    for key in sorted({*before["study"], *now["study"]} - {"run"}):
+    for key in differing(before["study"], now["study"]):
         one, other = before["study"].get(key), now["study"].get(key)
         if isinstance(one, dict) and isinstance(other, dict):
-            yield from (f"{key}.{name}" for name in _differing(one, other))
-        elif canonical_json(one) != canonical_json(other):
+            yield from (f"{key}.{name}" for name in differing(one, other))
+        elif key != "run":
             yield key
-    yield from (f"the file of task {name}" for name in _differing(before["tasks"], now["tasks"]))
-
-
-def _differing(one: dict, other: dict) -> list[str]:
-    return [name for name in sorted({*one, *other}) if canonical_json(one.get(name)) != canonical_json(other.get(name))]
+    yield from (f"the file of task {name}" for name in differing(before["tasks"], now["tasks"]))

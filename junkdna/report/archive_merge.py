@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from junkdna.errors import UserError
-from junkdna.storage.fingerprint import canonical_json
+from junkdna.storage.fingerprint import differing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -122,8 +122,8 @@ def one_study(sources: Sequence[OfStudy]) -> dict:
     first = documents[0]
     for source, document in zip(sources, documents, strict=True):
         for part in ("study", "tasks"):
-            for key in sorted({*first[part], *document[part]} - {"run"}):
-                if canonical_json(first[part].get(key)) != canonical_json(document[part].get(key)):
+            for key in differing(first[part], document[part]):
+                if key != "run":
                     raise UserError(
                         f"{source.folder} and {sources[0].folder} are of different studies: {part} {key} "
                         "differs. Pieces of one study have the same study file; they may differ in the experiments "

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -39,6 +39,11 @@ def canonical_json(settings: object) -> str:
 def _set_fields(settings: object) -> dict:
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    """The names whose values differ (`canonical_json`), sorted; a name that is missing counts as None."""
+    return [name for name in sorted({*one, *other}) if canonical_json(one.get(name)) != canonical_json(other.get(name))]
 
 
 def digest(text: str) -> str:

@@ -11,8 +11,8 @@ The estimate is for one cell, times the size of the stack, plus the model that i
     logits                 answer tokens * vocabulary * 12 bytes for a language model: the logits of the tokens that are
                            predicted, their probabilities and gradients, in float32
 
-Tokens are those of the longest text; questions and options that a model reads apart count apart. Embeddings, fragmented
-memory, and what a rare shape of a batch needs beside the recorded ones are not counted.
+Tokens are those of the longest text; questions and options that a model reads separately are counted separately. The
+estimate leaves out embeddings, memory fragmentation, and the extra memory of batch shapes that are too rare to record.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""The folder `../shared` beside the project, with real data and the published curves, which only some tests need."""
+"""The folder `../shared`, next to the project, holds real data and the published curves. Only some tests need it."""
 
 from project import ROOT
 
@@ -11,7 +11,7 @@ NEEDED = (
 
 
 def missing() -> str:
-    """Why tests that read the folder are skipped: the part that is not there; "" if all are. A user may have a part of
-    it, for the laboratory study."""
+    """The reason to skip tests that read the folder, naming the first missing part; "" if the folder is complete. Users
+    who run the laboratory study may have only some of it."""
     lacking = [name for name in NEEDED if not (SHARED / name).exists()]
-    return f"needs ../shared/{lacking[0]} beside the project, which is not there" if lacking else ""
+    return f"needs ../shared/{lacking[0]} next to the project, which does not exist" if lacking else ""

@@ -19,7 +19,7 @@ def caption_file(folder: Path, file: str) -> Path:
     return folder / f"{file}.rst"
 
 
-def plain(text: str) -> str:
+def without_marks(text: str) -> str:
     """A declared text without Markdown's marks."""
     return text.replace("`", "").replace(" - ", " − ")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.report.catalog import named
 from junkdna.report.page import shapes
-from junkdna.report.page.captions import plain
+from junkdna.report.page.captions import without_marks
 from junkdna.report.page.sections import slug
 from junkdna.report.page.svg_marks import HALF, color_class
 from junkdna.report.page.svg_panel import panel_svg
@@ -74,7 +74,7 @@ class PageFigure:
     @property
     def how_to_read(self) -> str:
         """The caption as the page shows it."""
-        return plain(self.caption)
+        return without_marks(self.caption)
 
 
 def page_figures(stems: Iterable[str], draw: Callable[[str], Drawing]) -> dict[str, PageFigure]:
