@@ -1,6 +1,6 @@
 # Figures in three formats, and the report page with figures and tables.
-# One process draws a figure in about a second and takes less than 400 MB. A scheduler is asked for as many CPUs as by a
-# compression.
+# One process draws a figure in about a second and takes less than 400 MB. On a cluster, the job requests as many CPUs as
+# a compression.
 FIGURE_THREADS = (
     4 if ON_CLUSTER else min(16, max(1, len(FIGURES) // len(inputs.FORMATS)))
 )

@@ -5,7 +5,7 @@ rule wheel:
         "results/sources/{wheel}.whl",
     log:
         "results/logs/sources/{wheel}.log",
-    priority: 1  # as of tokens
+    priority: 1  # see rule tokenize
     conda:
         "../envs/junkdna.yaml"
     params:
@@ -23,7 +23,7 @@ rule model:
         "results/models/{model}/model.json",
     log:
         "results/logs/models/{model}.log",
-    priority: 1  # as of tokens
+    priority: 1  # see rule tokenize
     conda:
         "../envs/junkdna.yaml"
     params:
@@ -41,7 +41,7 @@ rule examples:
         "results/examples/{task}/{role}.parquet",
     log:
         "results/logs/examples/{task}/{role}.log",
-    priority: 1  # as of tokens
+    priority: 1  # see rule tokenize
     conda:
         "../envs/junkdna.yaml"
     params:
