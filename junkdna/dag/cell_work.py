@@ -105,17 +105,18 @@ def _folders(name: str, resolved: Resolved) -> list[Path]:
 def row_count(task: str, role: str, resolved: Resolved) -> int | None:
     """Number of examples of a task in a role: from its examples file if it exists, else the minimum of the rows of
     local Parquet files or of the split, the limit, and the share of a split by hash; None if all are unknown."""
-    if count := _parquet_rows([Path(f"{EXAMPLES}/{task}/{role}.parquet")]):
+    if count := parquet_rows([Path(f"{EXAMPLES}/{task}/{role}.parquet")]):
         return count
     spec, settings = resolved.tasks[task], example_settings(task, role, resolved)
     (split, files), *_ = settings.splits.items()
-    raw = settings.source.local and _parquet_rows(matching(local_folder(settings.source.local), files))
+    raw = settings.source.local and parquet_rows(matching(local_folder(settings.source.local), files))
     limits, shares = resolved.study.tasks[task].limits or spec.limits, spec.hash_split if role != "shots" else None
     bounds = (raw, spec.rows.get(split), getattr(limits, role, None), getattr(shares, role, None))
     return min((number for number in bounds if isinstance(number, int)), default=None)
 
 
-def _parquet_rows(files: Iterable[Path]) -> int | None:
+def parquet_rows(files: Iterable[Path]) -> int | None:
+    """Rows of these Parquet files together; None if there are none or one cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

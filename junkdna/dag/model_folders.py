@@ -11,6 +11,7 @@ from math import lcm
 from pathlib import Path
 
 from junkdna.dag.block_weights import unsupported_blocks
+from junkdna.dag.calibration_checks import calibration_problems
 from junkdna.dag.external_files import external_problems
 from junkdna.dag.layer_names import unmatched_layers
 from junkdna.dag.model_blocks import block_matrices, selected, unfit_allocations
@@ -36,7 +37,7 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each problem that would make a job fail: an unusable folder (`check_model_folder`), a masked
     language model with `kind: decoder`, blocks that cannot be compressed, a group size that does not divide the inputs
     of a matrix, `layers` that match no matrix, an allocation that does not fit the blocks, an external compression that
-    is missing or does not fit (`external_problems`)."""
+    is missing or does not fit (`external_problems`), a calibration that does not fit (`calibration_problems`)."""
     cells = all_cells(resolved)
     for name, folder, where in _folders(resolved):
         compressions = dict.fromkeys(cell.compression for cell in cells if cell.model == name)
@@ -58,6 +59,7 @@ def model_problems(resolved: Resolved) -> Iterator[str]:
         except OSError as error:
             yield f"{where}: {error.filename} cannot be read: {error.strerror}"
     yield from external_problems(resolved, {name: folder for name, folder, _ in _folders(resolved)})
+    yield from calibration_problems(resolved)
 
 
 def model_notes(resolved: Resolved) -> Iterator[str]:
