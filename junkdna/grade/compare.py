@@ -13,8 +13,8 @@ def alike(dense: Log, others: list[Log], common: bool) -> tuple[list[Log], list[
     """The logs, dense first, with the tasks that dense and at least one other log have, and what was left out.
 
     With `common`, questions that only some of the logs with a task have are left out; else they are an error. Raises
-    UserError if no task is common, and for other versions, numbers of shots, metrics, questions, prompts, right answers
-    or numbers of options.
+    UserError if no task is common, and for other versions, numbers of shots, metrics, questions, prompts, right answers,
+    numbers of options, difficulties or clusters.
     """
     tasks = [task for task in dense.tasks if any(task in log.tasks for log in others)]
     if not tasks:
@@ -87,17 +87,19 @@ def _same_questions(having: list[TaskAnswers], common: bool) -> tuple[list[TaskA
 
 
 def _check_questions(dense: TaskAnswers, other: TaskAnswers) -> None:
-    """UserError if a question of two logs has another text, prompt, right answer or number of options."""
+    """UserError if a question of two logs has another text, prompt, right answer, number of options, difficulty or
+    cluster, as far as both logs have it."""
     pairs = [(key, one, other.answers[key]) for key, one in dense.answers.items()]
     for what in ("question", "right answer", "prompt"):
         if differ := [key for key, one, two in pairs if _differ(one, two, what)]:
             raise UserError(_other(dense, other, what, differ))
-    if differ := [
-        key for key, one, two in pairs if None not in (one.gold, two.gold) and str(one.gold) != str(two.gold)
-    ]:
-        raise UserError(_other(dense, other, "right answer", differ))
-    if differ := [key for key, one, two in pairs if one.options and two.options and one.options != two.options]:
-        raise UserError(_other(dense, other, "number of options", differ))
+    for what, name in FIELDS.items():
+        values = ((key, getattr(one, name), getattr(two, name)) for key, one, two in pairs)
+        if differ := [key for key, one, two in values if None not in (one, two) and str(one) != str(two)]:
+            raise UserError(_other(dense, other, what, differ))
+
+
+FIELDS = {"right answer": "gold", "number of options": "options", "difficulty": "difficulty", "cluster": "cluster"}
 
 
 def _differ(one: Answer, two: Answer, what: str) -> bool:
@@ -109,6 +111,8 @@ CAUSES = {
     "prompt": "another chat template, description, number or choice of shots",
     "right answer": "the data or the task's definition changed",
     "number of options": "the data or the task's definition changed",
+    "difficulty": "one log was written again after the difficulties had changed",
+    "cluster": "one log was written again after the groups of questions had changed",
 }
 
 

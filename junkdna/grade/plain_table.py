@@ -21,12 +21,13 @@ from junkdna.grade.lines import json_objects
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 DIFFICULTY, CLUSTER = "difficulty", "cluster"  # read without being asked for, if they are there
 ONE_TASK = "questions"  # name of the task of a table without the column
+METRIC = "accuracy"
 SCORE = re.compile(r"score_(\d+)")
 
 
 def read_table(path: Path, reading: Reading) -> Log:
     """The answers in a table. Raises UserError, naming the row, for a missing column, a value that is missing or has
-    another form, an id that a task has twice, and scores that are NaN."""
+    another form, an id that a task has twice, and scores that are NaN; and for a metric other than accuracy."""
     rows = _rows(path)
     if not rows:
         raise UserError(f"{path} has no rows: it must have one for each question. Write the table again.")
@@ -45,7 +46,19 @@ def read_table(path: Path, reading: Reading) -> Log:
     for task in reading.tasks:
         if task not in tasks:
             raise unknown_name("task", task, tasks, f"{path}: --tasks")
+    _check_metric(path, tasks, reading)
     return Log(path, {task: _task(task, path, tasks[task], columns) for task in reading.tasks or tasks})
+
+
+def _check_metric(path: Path, tasks: Iterable[str], reading: Reading) -> None:
+    for task, metric in reading.metrics.items():
+        if task and task not in tasks:
+            raise unknown_name("task", task, tasks, f"{path}: --metric")
+        if metric != METRIC:
+            raise UserError(
+                f"{path}: --metric {f'{task}={metric}' if task else metric}: a plain table of answers has one metric, "
+                f"{METRIC}. Leave --metric out, or compare logs of lm-evaluation-harness."
+            )
 
 
 def _task(task: str, path: Path, answers: dict[str, Answer], columns: tuple[str, ...]) -> TaskAnswers:
@@ -55,7 +68,7 @@ def _task(task: str, path: Path, answers: dict[str, Answer], columns: tuple[str,
     notes = [f"{empty} empty predictions count as wrong"] if empty else []
     notes += ["the highest score is the prediction; the column prediction is not read"] if scored else []
     notes += [] if known else ["the number of options is unknown: the baseline is 0 (--options N, or a column options)"]
-    return TaskAnswers(task, path, "accuracy", answers, picks=known, fields=columns, notes=tuple(notes))
+    return TaskAnswers(task, path, METRIC, answers, picks=known, fields=columns, notes=tuple(notes))
 
 
 def _rows(path: Path) -> list[dict]:

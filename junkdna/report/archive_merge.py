@@ -121,14 +121,14 @@ def one_study(sources: Sequence[OfStudy]) -> dict:
     documents = [without_roots(source.document) for source in sources]
     first = documents[0]
     for source, document in zip(sources, documents, strict=True):
-        for part in ("study", "tasks"):
-            for key in differing(first[part], document[part]):
-                if key != "run":
-                    raise UserError(
-                        f"{source.folder} and {sources[0].folder} are of different studies: {part} {key} "
-                        "differs. Pieces of one study have the same study file; they may differ in the experiments "
-                        "that were selected."
-                    )
+        pairs = [(part, key) for part in ("study", "tasks") for key in differing(first[part], document[part])]
+        if others := [f"{part} {key}" for part, key in pairs if (part, key) != ("study", "run")]:
+            names = [each["study"]["study"] for each in (document, first)]
+            what = ", ".join(others) if names[0] == names[1] else "their names, {!r} and {!r}".format(*names)
+            raise UserError(
+                f"{source.folder} and {sources[0].folder} are of different studies: they differ in {what}. Pieces of "
+                "one study have the same study file; they may differ in the experiments that were selected."
+            )
     every = [name for document in documents for name in document["study"]["run"]]
     return {**first, "study": {**first["study"], "run": list(dict.fromkeys(every))}}
 

@@ -207,3 +207,34 @@ def test_values_of_several_parts_are_refused(tmp_path: Path, column: str, value:
     rows.with_columns(pl.Series(column, [value] * N)).write_parquet(path)
     with pytest.raises(UserError, match=rf"row 1: {column} is .*it must be one text or number"):
         read_table(path, PLAIN)
+
+
+@pytest.mark.parametrize("column", ["difficulty", "cluster"])
+def test_tables_that_disagree_about_a_question_are_refused(tmp_path: Path, column: str) -> None:
+    def write(name: str, path: Path) -> None:
+        frame(name, **{column: [1 + (name == "small" and at == 7) for at in range(N)]}).write_csv(path)
+
+    with pytest.raises(UserError, match=f"the {column} differs in 1 of {N} questions between .*: 7. Likely cause"):
+        graded(tmp_path, write, ".csv")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("column", ["difficulty", "cluster"])
+def test_one_table_may_lack_what_the_dense_one_says_of_a_question(tmp_path: Path, column: str) -> None:
+    def write(name: str, path: Path) -> None:
+        frame(name, **({column: [1, 2] * (N // 2)} if name == "dense" else {})).write_csv(path)
+
+    assert graded(tmp_path, write, ".csv").is_dir()
+
+
+def test_the_only_metric_of_a_table_is_accuracy(tmp_path: Path) -> None:
+    table = tmp_path / "dense.csv"
+    frame("dense", task=["one", "two"] * (N // 2)).write_csv(table)
+    for metrics in ({"": "accuracy"}, {"one": "accuracy"}):
+        assert read_table(table, Reading(metrics=metrics)).tasks["one"].metric == "accuracy"
+    with pytest.raises(UserError, match="--metric acc_norm: a plain table of answers has one metric, accuracy. Leave"):
+        read_table(table, Reading(metrics={"": "acc_norm"}))
+    with pytest.raises(UserError, match="--metric two=f1: a plain table of answers has one metric"):
+        read_table(table, Reading(metrics={"two": "f1"}))
+    with pytest.raises(UserError, match="--metric.*'tow'.*two"):
+        read_table(table, Reading(metrics={"tow": "accuracy"}))

@@ -148,7 +148,7 @@ def test_other_studies_are_not_pieces(kinds_once: Path, archive: Path, tmp_path:
         document = json.loads((other / "study.json").read_text())
         document["study"]["claims"]["margin"] = 0.1
         (other / "study.json").write_text(json.dumps(document))
-        with pytest.raises(UserError, match=r"are of different studies: study claims differs"):
+        with pytest.raises(UserError, match=r"are of different studies: they differ in study claims"):
             list(archive_lines([archive, other], tmp_path / "both"))
     finally:
         shutil.rmtree(other)

@@ -63,8 +63,11 @@ def test_an_archive_of_another_study_is_refused(pieces: Pieces) -> None:
     study = toy_archive.study(Path.cwd())
     study["experiments"]["graded"]["seeds"] = [0, 1, 2]
     toy.write_yaml(Path("more_seeds.yaml"), study)
-    with pytest.raises(UserError, match=r"more_seeds\.yaml are of different studies: study experiments differs"):
+    with pytest.raises(UserError, match=r"more_seeds\.yaml are of different studies: they differ in study experiments"):
         cells_not_in(load_study(Path("more_seeds.yaml")), pieces)
+    toy.write_yaml(Path("other.yaml"), study | {"study": "other", "bootstrap": 101})
+    with pytest.raises(UserError, match=r"different studies: they differ in their names, '\w+' and 'other'\. Pieces"):
+        cells_not_in(load_study(Path("other.yaml")), pieces)
 
 
 def test_it_needs_list(pieces: Pieces) -> None:
