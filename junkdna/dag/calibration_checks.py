@@ -17,7 +17,7 @@ from junkdna.study.study import Resolved
 def calibration_problems(resolved: Resolved) -> Iterator[str]:
     """One line for each calibration with more `context_tokens` than its model reads, or more `samples` than texts.
 
-    It checks models on this machine only. Texts are bounded by the limits of a task and the rows of local Parquet files,
+    It checks models on this machine only. The limits of a task and the rows of local Parquet files bound the texts,
     except with `windows: joined`, where one text can give several samples. Blank and short texts are not seen here; the
     job that draws the samples finds them.
     """

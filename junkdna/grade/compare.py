@@ -13,8 +13,8 @@ def alike(dense: Log, others: list[Log], common: bool) -> tuple[list[Log], list[
     """The logs, dense first, with the tasks that dense and at least one other log have, and what was left out.
 
     With `common`, questions that only some of the logs with a task have are left out; else they are an error. Raises
-    UserError if no task is common, and for other versions, numbers of shots, metrics, questions, prompts, right answers,
-    numbers of options, difficulties or clusters.
+    UserError if no task is common, and for other versions, numbers of shots, metrics, questions, prompts, right
+    answers, numbers of options, difficulties or clusters.
     """
     tasks = [task for task in dense.tasks if any(task in log.tasks for log in others)]
     if not tasks:

@@ -1,4 +1,4 @@
-"""Calibrations that cannot be drawn are found when a study is planned, as far as limits, local files and models tell."""
+"""Calibrations that cannot be drawn are found by planning, as far as limits, local files and models tell."""
 
 import copy
 from pathlib import Path

@@ -232,9 +232,9 @@ def test_the_only_metric_of_a_table_is_accuracy(tmp_path: Path) -> None:
     frame("dense", task=["one", "two"] * (N // 2)).write_csv(table)
     for metrics in ({"": "accuracy"}, {"one": "accuracy"}):
         assert read_table(table, Reading(metrics=metrics)).tasks["one"].metric == "accuracy"
-    with pytest.raises(UserError, match="--metric acc_norm: a plain table of answers has one metric, accuracy. Leave"):
+    with pytest.raises(UserError, match="--metric acc_norm: a plain table of answers has one metric, accuracy"):
         read_table(table, Reading(metrics={"": "acc_norm"}))
-    with pytest.raises(UserError, match="--metric two=f1: a plain table of answers has one metric"):
+    with pytest.raises(UserError, match=r"--metric two=f1: a plain table of answers has one metric"):
         read_table(table, Reading(metrics={"two": "f1"}))
-    with pytest.raises(UserError, match="--metric.*'tow'.*two"):
+    with pytest.raises(UserError, match=r"--metric.*'tow'.*two"):
         read_table(table, Reading(metrics={"tow": "accuracy"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,17 +84,20 @@ def _finding(rows: pl.DataFrame) -> str:
     telling = _telling(compressed)
     if telling.height == 1:
         row = telling.row(0, named=True)
-        return f"At {compression(row)}, {condition(row, False)} loses {_loss(row)} of its skill."
+        return f"At {compression(row)}, {condition(row, False)} {_change(row)} of its skill."
     if telling["transfer"].n_unique() > 1:
         return _by_mode(telling)
     several = rows["protocol"].n_unique() > 1
     ordered = telling.sort("retention", descending=True)
     least, most = ordered.row(0, named=True), ordered.row(-1, named=True)
-    start = f"At {compression(most)}, {condition(least, several)} loses"
+    start = f"At {compression(most)}, {condition(least, several)} {_change(least)} of its skill"
     if ordered.height == 2:
-        return f"{start} {_loss(least)} of its skill and {condition(most, several)} {_loss(most)}."
-    least_of = f"the least of {count(ordered.height, 'condition')}"
-    return f"{start} {_loss(least)} of its skill, {least_of}, and {condition(most, several)} the most, {_loss(most)}."
+        return f"{start} and {condition(most, several)} {_change(most, after=_verb(least))}."
+    if _verb(least) == _verb(most) == LOSES:
+        least_of = f"the least of {count(ordered.height, 'condition')}"
+        return f"{start}, {least_of}, and {condition(most, several)} the most, {_amount(most)}."
+    other = f"at the other end of {count(ordered.height, 'condition')}, {condition(most, several)}"
+    return f"{start} and, {other} {_change(most)}."
 
 
 NOTHING_LOST = "A share of skill lost is undefined: the dense model is nowhere above its baseline."
@@ -115,9 +119,9 @@ def _telling(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_mode(rows: pl.DataFrame) -> str:
-    words = [f"{number(1 - row['retention'])} with {mode(row['transfer'])}" for row in rows.iter_rows(named=True)]
+    words = _shares(rows.iter_rows(named=True), lambda row: mode(row["transfer"]))
     first = rows.row(0, named=True) | {"transfer": "none"}
-    return f"At {compression(first)}, {condition(first, False)} loses these shares of its skill: {listed(words)}."
+    return f"At {compression(first)}, {condition(first, False)} loses these shares of its skill: {words}."
 
 
 def _by_method(rows: pl.DataFrame) -> str:
@@ -135,10 +139,31 @@ def _by_method(rows: pl.DataFrame) -> str:
         return ""
     group = found[max(methods, key=lambda key: (methods[key], *key[1:]))]
     group.sort(key=lambda row: series_of(row["compression"]).order)
-    words = [f"{number(1 - row['retention'])} with {compression(row)}" for row in group]
-    return f" At equal levels, {condition(group[0], rows['protocol'].n_unique() > 1)} loses {listed(words, 5)}."
+    several = rows["protocol"].n_unique() > 1
+    return f" At equal levels, {condition(group[0], several)} loses {_shares(group, compression)}."
 
 
-def _loss(row: dict) -> str:
-    low, high = (None if row[name] is None else 1 - row[name] for name in ("retention_high", "retention_low"))
-    return f"{number(1 - row['retention'])} ({interval(low, high)})"
+LOSES, GAINS = "loses", "gains"
+
+
+def _verb(row: dict) -> str:
+    return LOSES if row["retention"] <= 1 else GAINS
+
+
+def _change(row: dict, after: str = "") -> str:
+    """`loses 0.40 (0.30 to 0.50)`, or gains; the verb is left out `after` the same one."""
+    return _amount(row) if _verb(row) == after else f"{_verb(row)} {_amount(row)}"
+
+
+def _amount(row: dict) -> str:
+    """The share of its skill that a condition loses, or gains, with its interval."""
+    sign = 1 if _verb(row) == LOSES else -1
+    limits = [None if row[name] is None else sign * (1 - row[name]) for name in ("retention_high", "retention_low")]
+    return f"{number(sign * (1 - row['retention']))} ({interval(*limits[::sign])})"
+
+
+def _shares(rows: Iterable[dict], name: Callable[[dict], str]) -> str:
+    """The shares lost of several rows; a remark says that a negative one is a gain."""
+    rows = list(rows)
+    words = listed((f"{number(1 - row['retention'])} with {name(row)}" for row in rows), 5)
+    return words if all(_verb(row) == LOSES for row in rows) else f"{words} (below 0: a gain)"

@@ -138,6 +138,34 @@ def test_the_finding_compares_methods_at_equal_levels_on_the_hardest_condition(t
 
 
 @pytest.mark.parametrize(
+    ("retentions", "sentence"),
+    [
+        ({"A": 1.4}, "A gains 0.40 (0.30 to 0.50) of its skill."),
+        ({"A": 0.6}, "A loses 0.40 (0.30 to 0.50) of its skill."),
+        ({"A": 1.4, "B": 0.6}, "A gains 0.40 (0.30 to 0.50) of its skill and B loses 0.40 (0.30 to 0.50)."),
+        ({"A": 0.9, "B": 0.6}, "A loses 0.10 (0.00 to 0.20) of its skill and B 0.40 (0.30 to 0.50)."),
+        (
+            {"A": 1.4, "B": 0.6, "C": 0.9},
+            "A gains 0.40 (0.30 to 0.50) of its skill and, at the other end of three conditions, B loses 0.40 (0.30 to "
+            "0.50).",
+        ),
+        (
+            {"A": 0.9, "B": 0.6, "C": 0.7},
+            "A loses 0.10 (0.00 to 0.20) of its skill, the least of three conditions, and B the most, 0.40 (0.30 to "
+            "0.50).",
+        ),
+    ],
+)
+def test_a_compressed_model_that_is_better_gains(tmp_path, retentions, sentence):
+    drops = tables.drops_table([small(task=label.lower(), label=label, levels=(0.6,)) for label in retentions])
+    values = pl.col("label").replace_strict(retentions, return_dtype=pl.Float64)
+    changed = {"retention": values, "retention_low": values - 0.1, "retention_high": values + 0.1}
+    pruned = pl.col("method") != "dense"
+    drops = drops.with_columns(pl.when(pruned).then(each).otherwise(name).alias(name) for name, each in changed.items())
+    assert f"At magnitude 60 %, {sentence}" in write(tmp_path, drops).text
+
+
+@pytest.mark.parametrize(
     ("tasks", "compressions", "answer"),
     [
         ("a", ("rtn-4bit",), "At RTN 4 bits, groups of 128, a loses"),
