@@ -1,5 +1,5 @@
 # Two commands from a bare machine: `make run` (the default study) and `make test`. Both are safe to repeat.
-# `make test` runs the quick set (minutes on two cores), `make test-all` that and the long tests.
+# `make test` runs the quick set (minutes on two cores), `make test-long` the long tests, `make test-all` both.
 # Needs Python >= 3.11, git and make. PYTHON=python3.12 picks another interpreter, PIP_FLAGS goes to pip,
 # EXTRAS=gguf leaves out what only tests and lint need.
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN := $(abspath $(VENV))/bin
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all test-lowest lint install report findings clean
+.PHONY: run test test-long test-all test-lowest lint install report findings clean
 
 run: $(READY)
 	@echo "==> Running the default study (config.yaml) with Snakemake on all cores"
@@ -23,9 +23,11 @@ test: $(READY)
 	@echo "==> Running the tests"
 	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL)
 
-test-all: test
+test-long: $(READY)
 	@echo "==> Running the long tests"
-	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL) -m long
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m pytest $(PARALLEL) -m "long and not slurm"
+
+test-all: test test-long
 
 # The package with the oldest versions of what it depends on (torch apart), in an environment of its own.
 LOWEST := $(VENV)-lowest
