@@ -15,7 +15,7 @@ import toy
 import toy_run
 import yaml
 from job_server import quick_python
-from project import ROOT
+from project import ROOT, python_path
 
 from junkdna.cli.main import parser
 from junkdna.data.tokenizer import load_tokenizer
@@ -74,7 +74,7 @@ def command(*arguments: str, env: dict | None = None) -> subprocess.CompletedPro
     python = sys.executable if "PATH" in (env or {}) else quick_python()
     return subprocess.run(
         [python, "-m", "junkdna", "task", "show", *arguments], capture_output=True, text=True, check=False,
-        timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        timeout=300, env={**os.environ, "PYTHONPATH": python_path(ROOT), **(env or {})},
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import toy
 from figure_tables import Condition, drops_table
 from other_tables import write_tables
 from PIL import Image
-from project import ROOT, SUPPORT
+from project import ROOT, SUPPORT, python_path
 
 from junkdna.storage.tables import write_frame
 
@@ -71,7 +71,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(clone: Path, *command: object) -> str:
     """What `python COMMAND` prints with the copy's code, in the working folder."""
-    env = {**os.environ, "PYTHONPATH": str(clone)}
+    env = {**os.environ, "PYTHONPATH": python_path(clone)}
     done = subprocess.run([sys.executable, *map(str, command)], env=env, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

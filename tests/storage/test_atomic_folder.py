@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import ROOT, python_path
 
 from junkdna.errors import UserError
 from junkdna.storage.atomic_folder import atomic_folder, check_free
@@ -91,7 +91,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         "    (folder / 'a').touch()\n"
         "    os.kill(os.getpid(), 9)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": python_path(ROOT)}
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], check=False, env=environment)
     assert [path.name.startswith(".out.") for path in tmp_path.iterdir()] == [True]
     with atomic_folder(tmp_path / "out") as folder:

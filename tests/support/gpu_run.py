@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import toy
-from project import ROOT
+from project import ROOT, python_path
 
 from junkdna.study import settings_from_study as study_settings
 from junkdna.study.cell import Cell
@@ -132,8 +132,7 @@ cli.main()
 
 
 def environment(**more: str) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, **more}
+    return {**os.environ, "PYTHONPATH": python_path(ROOT), **more}
 
 
 def recording_environment(folder: Path, more: str = "") -> dict[str, str]:

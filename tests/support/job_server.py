@@ -25,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 
 import drawing
-from project import ROOT
+from project import ROOT, python_path
 
 from junkdna.cli.main import main
 
@@ -63,7 +63,7 @@ def _served(root: Path) -> Path:
     address = str(folder / "socket")
     (folder / "python").write_text(CLIENT.format(python=sys.executable, address=address))
     (folder / "python").chmod(0o755)
-    environment = {**os.environ, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "PYTHONPATH": python_path(root), "CUDA_VISIBLE_DEVICES": ""}
     server = subprocess.Popen([sys.executable, __file__, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               env=environment, start_new_session=True)  # fmt: skip
     assert server.stdout.readline() == b"ready\n"

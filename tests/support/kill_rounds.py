@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import toy
 import toy_run
-from project import ROOT
+from project import ROOT, python_path
 from watcher import Watcher
 
 from junkdna.cli import table_jobs
@@ -127,7 +127,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call `python`: this one
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
+    env["PYTHONPATH"] = python_path(ROOT)
     env |= {"CUDA_VISIBLE_DEVICES": "", "JUNKDNA_CHECKPOINT_S": "0"}  # every batch leaves a checkpoint
     with (folder / "said.txt").open("a") as said:
         return subprocess.Popen(

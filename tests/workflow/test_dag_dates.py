@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import toy
 from job_server import quick_python
-from project import ROOT
+from project import ROOT, python_path
 from toy_models import other_weights
 from toy_run import read_footer
 from toy_studies import STORED_STUDY
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.dag
 def plan(folder: Path) -> str:
     """The line of `junkdna plan` that counts all cells."""
     done = subprocess.run([quick_python(), "-m", "junkdna", "plan"], cwd=folder, text=True, capture_output=True,
-                          check=True, env={**environment(), "PYTHONPATH": str(ROOT)})  # fmt: skip
+                          check=True, env={**environment(), "PYTHONPATH": python_path(ROOT)})  # fmt: skip
     return next(line for line in done.stdout.splitlines() if line.startswith("total"))
 
 

@@ -10,7 +10,7 @@ import pytest
 import stack_run
 import toy
 import toy_connections
-from project import ROOT
+from project import ROOT, python_path
 from torch.cuda import device_count
 from workflow_run import environment, snakemake_command
 
@@ -61,7 +61,7 @@ def test_on_a_cpu_that_stacks(world: Path, tmp_path_factory: pytest.TempPathFact
     """Product code stacks on GPUs alone; here every process of the run does."""
     write_study()
     site = stack_run.site_folder(tmp_path_factory.mktemp("site") / "site")
-    env = environment({"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"})
+    env = environment({"PYTHONPATH": python_path(site, ROOT)})
     check_weights_are_repeated(lambda *targets: finished(snakemake_command(Path.cwd(), "--", *targets), env))
 
 
@@ -70,6 +70,6 @@ def test_on_a_cpu_that_stacks(world: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_on_a_gpu(world: Path, precision: str) -> None:
     write_study(precision=precision)
-    env = {**os.environ, "PATH": environment()["PATH"], "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PATH": environment()["PATH"], "PYTHONPATH": python_path(ROOT)}
     gpus = ("--resources", f"gpu={device_count()}")
     check_weights_are_repeated(lambda *targets: finished(snakemake_command(Path.cwd(), *gpus, "--", *targets), env))

@@ -1,6 +1,5 @@
 """A new claim is one new file: tested by the workflow, printed and documented with no other file changed."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import toy
-from project import ROOT
+from project import ROOT, python_path
 from workflow_run import environment
 
 CLAIM = '''"""Claim: pruning costs something."""
@@ -64,10 +63,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(clone: Path, folder: Path, *command: str) -> str:
     """What `python COMMAND` prints with the copy's code, in `folder`."""
-    path = os.pathsep.join(filter(None, [str(clone), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment({"PYTHONPATH": path}), check=False, timeout=900,
+        env=environment({"PYTHONPATH": python_path(clone)}), check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     return done.stdout

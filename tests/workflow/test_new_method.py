@@ -1,7 +1,6 @@
 """A new compression method is one new file: listed, validated, run, drawn and documented with no other file changed."""
 
 import filecmp
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +9,7 @@ import polars as pl
 import pytest
 import toy
 from job_server import DRAWN, python_folder, quick_python
-from project import ROOT
+from project import ROOT, python_path
 from workflow_run import environment
 
 METHOD = '''"""Pruning by |w| times a power of the norm of its column: inputs that carry little go first."""
@@ -77,10 +76,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(clone: Path, folder: Path, *command: str) -> subprocess.CompletedProcess:
     """`python -m COMMAND` with the copy's code (`job_server`), in `folder`; stdout and stderr come back together."""
-    path = os.pathsep.join(filter(None, [str(clone), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
         [quick_python(clone), "-m", *command], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment({"PYTHONPATH": path, DRAWN: "svg"}, python_folder(clone)), check=False, timeout=900,
+        env=environment({"PYTHONPATH": python_path(clone), DRAWN: "svg"}, python_folder(clone)), check=False,
+        timeout=900,
     )  # fmt: skip
 
 

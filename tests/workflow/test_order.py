@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import ROOT, python_path
 from workflow_run import environment, snakemake_command
 
 from junkdna.study.grid import all_cells
@@ -28,7 +28,7 @@ def test_inputs_are_made_before_cells(world: Path, tmp_path: Path) -> None:
     python.parent.mkdir()
     python.write_text(PYTHON)
     python.chmod(0o755)
-    env = environment({"PYTHONPATH": str(ROOT)})
+    env = environment({"PYTHONPATH": python_path(ROOT)})
     env["PATH"] = f"{python.parent}{os.pathsep}{env['PATH']}"
     targets = [cell.path for cell in all_cells(load_study(Path("config.yaml")))]
     command = snakemake_command(Path.cwd(), "--cores", "1", "--", *targets)

@@ -11,7 +11,7 @@ import pytest
 import stack_run
 import toy
 import toy_run
-from project import ROOT
+from project import ROOT, python_path
 from torch.cuda import device_count
 from workflow_run import environment, snakemake_command
 
@@ -33,7 +33,7 @@ def test_a_study_is_filled_through_stacks(world, tmp_path_factory):
     """Every cell by its own job of the graph, but fewer trainings than trained cells, and a second run has no work."""
     toy.write_yaml(Path("config.yaml"), STUDY)
     site = stack_run.site_folder(tmp_path_factory.mktemp("site") / "site")
-    env = environment({"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"})
+    env = environment({"PYTHONPATH": python_path(site, ROOT)})
 
     def run() -> str:
         command = snakemake_command(Path.cwd(), "--", "results/studies/toy/tables/cells.parquet")
@@ -77,7 +77,7 @@ def test_on_a_gpu_a_cell_has_the_same_bits_with_other_companions(world, precisio
 
     def run(*targets: str) -> None:
         command = snakemake_command(Path.cwd(), "--resources", f"gpu={device_count()}", "--", *targets)
-        env = {**os.environ, "PATH": environment()["PATH"], "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "PATH": environment()["PATH"], "PYTHONPATH": python_path(ROOT)}
         done = subprocess.run(command, env=env, cwd=ROOT, text=True, capture_output=True, check=False, timeout=1200)
         assert done.returncode == 0, done.stdout + done.stderr
 

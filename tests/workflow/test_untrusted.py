@@ -20,6 +20,7 @@ import toy_run
 import workflow_run
 from job_server import python_folder
 from made_wheels import make_wheel
+from project import python_path
 
 from junkdna.cli import jobs
 from junkdna.dag import inputs
@@ -75,7 +76,7 @@ def test_odd_names_run_through_snakemake_and_a_shell_and_nothing_else_does(odd):
     assert result.returncode == 0, result.stdout
     assert Path(dense.path).is_file()
     path = f"{python_folder()}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(mutations.ROOT)}
+    env = {**os.environ, "PATH": path, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": python_path(mutations.ROOT)}
     script = "python -m junkdna plan --commands > commands && bash -eu commands"
     done = subprocess.run(["bash", "-euc", script], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -351,7 +352,7 @@ def test_a_record_that_is_no_record_is_named(world):
 def test_a_terminal_without_unicode_shows_escapes(world):
     study = {**toy.STUDY, "experiments": {"x": {**toy.STUDY["experiments"]["context"], "title": "Wärme 日本"}}}
     toy.write_yaml(Path("config.yaml"), study)
-    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(mutations.ROOT)}
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": python_path(mutations.ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "junkdna", "plan"], env=env, capture_output=True, text=True, check=False
     )

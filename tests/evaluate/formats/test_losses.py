@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from job_settings import training_settings
-from project import ROOT
+from project import ROOT, SUPPORT, python_path
 from sklearn.metrics import log_loss, mean_squared_error
 from torch import nn
 from toy_training import LANGUAGE_MODELS, NAMES, load, loss_of, training
@@ -289,9 +289,9 @@ for name in NAMES:
 @pytest.mark.parametrize("against", ["itself", "cpu"])
 def test_training_on_a_gpu_repeats_and_agrees_with_the_cpu(tmp_path, against):
     """In a process of its own: once this one has started CUDA, other tests can take no lease in it."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests/support")])
     done = subprocess.run(
         [sys.executable, "-c", ON_GPU, str(tmp_path), against],
-        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "PYTHONPATH": python_path(ROOT, SUPPORT)}, capture_output=True, text=True, check=False,
+        timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

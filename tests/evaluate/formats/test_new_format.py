@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import toy
-from project import ROOT
+from project import ROOT, python_path
 
 pytestmark = pytest.mark.dag
 
@@ -69,7 +69,7 @@ def clone(tmp_path: Path) -> Path:
 def python(clone: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run a module with the copied package, in a folder."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(clone), "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": python_path(clone), "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
         [sys.executable, "-m", *arguments], cwd=folder, env=environment, text=True, check=False, timeout=1800,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
