@@ -47,7 +47,8 @@ def _margin(inputs: Inputs) -> str:
 
 
 def _decide(verdict: Verdict, model: str) -> str:
-    return dict(verdict.decide).get(model, "").removeprefix("To decide: ") or "–"
+    words = dict(verdict.decide)
+    return words.get(model, words.get("", "")).removeprefix("To decide: ") or "–"  # "": the same for all models
 
 
 def _tests(inputs: Inputs, options: Options) -> str:

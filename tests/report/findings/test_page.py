@@ -70,6 +70,7 @@ def test_the_skeleton_has_a_table_for_every_claim_and_uses_every_table(archive: 
     assert len(verdicts) == len(CLAIMS) * len({*models} - {""})
     for claim in CLAIMS.values():
         assert any(line.startswith(f"| {claim.label} |") for line in verdicts)
+    assert all(len(line.split(" | ")[-1]) > 5 for line in verdicts), verdicts  # what would decide it
 
 
 def test_a_value_is_that_of_the_cell_file(archive: Path, kinds_once: Path) -> None:
