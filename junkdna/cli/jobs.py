@@ -199,9 +199,12 @@ def cell(
         if why_plain and settings.training.stack != 1:
             log.info("trained by the plain loop: %s", why_plain)
         if size == 1 or why_plain:
-            plain_jobs.run(output, settings, device, import_torch, bar, batch, why_plain)
+            if batch:
+                plain_jobs.PlainJob(settings, device, import_torch, batch).run(bar, why_plain)
+            else:
+                plain_jobs.write_plain(output, settings, device, bar, why_plain, import_torch())
         elif "torch" in sys.modules:  # else another job has computed the cell
-            plain_jobs.run_batch(settings, batch, device)
+            plain_jobs.PlainJob(settings, device, lambda: 0.0, batch).run_batch("its cell is computed;")
     batches.take_over(settings, output)
 
 

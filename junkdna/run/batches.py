@@ -1,8 +1,8 @@
 """Batched cells: one job computes several short cells, so that they share one process start (`cells_per_job`).
 
-Snakemake still has one job per cell. A job that has finished its own cell continues with cells that read the same files
-and whose jobs have not started, and writes each to `results/batches` under the fingerprint of its settings. When
-Snakemake starts the job of such a cell, that job moves the file to its final path and exits without importing torch.
+Snakemake still has one job per cell. A job that has finished its own cell continues with cells whose jobs have not
+started, and writes each to `results/batches` under the fingerprint of its settings. When Snakemake starts the job of
+such a cell, that job moves the file to its final path and exits without importing torch.
 
 A file in `results/batches` is a complete cell file, and its name identifies its settings, so a killed run leaves
 nothing invalid. The folder may be deleted whenever no job is running.
@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -29,7 +29,8 @@ from junkdna.study.paths import BATCHES
 if TYPE_CHECKING:
     from junkdna.study.study import Resolved
 QUEUE = BATCHES / "queue"
-MARK = ".alone"  # of cells and stacks that are left to their own jobs (`run.companions`)
+OF_RUN = QUEUE / "cells.txt"
+MARK = ".alone"  # of cells and stacks that are left to their own jobs (`run.waiting_cells`, `run.companions`)
 LIMIT_S = 600.0
 """Seconds during which a job starts other cells: from its own cell on, or for stacks from the start of the job. Only
 short cells gain from sharing a start, and jobs request a scheduler's time for one cell."""
@@ -37,11 +38,13 @@ short cells gain from sharing a start, and jobs request a scheduler's time for o
 log = logging.getLogger(__name__)
 
 
-def write_queue(resolved: "Resolved", gpus: bool = False) -> None:
-    """Write the queue: the settings of every cell of the study, one file for all cells that read the same files.
+def write_queue(resolved: "Resolved", gpus: bool = False, outputs: Collection[str] | None = None) -> None:
+    """Write the queue: the settings of every cell of the study, one file for all cells that read the same files, and
+    which of them this run computes: those whose files are among the `outputs` of its jobs, by default all.
 
     Call it at the start of a run, before any job. With `cells_per_job: 1` it contains only cells that jobs with `gpus`
-    may train as a stack; without such cells there is no queue.
+    may train as a stack; without such cells there is no queue. Cells that the run does not compute are there because a
+    checkpoint of a stack may contain them.
     """
     from junkdna.study.grid import all_cells
     from junkdna.study.settings_from_study import settings_text
@@ -51,9 +54,19 @@ def write_queue(resolved: "Resolved", gpus: bool = False) -> None:
     for cell in all_cells(resolved):
         if resolved.study.cells_per_job > 1 or (gpus and _may_stack(cell, resolved)):
             together[queue_of(cell)].append(settings_text(cell, resolved))
+    if together:
+        together[OF_RUN] = [cell.key for cell in all_cells(resolved) if outputs is None or cell.path in outputs]
     for file, lines in together.items():
         with atomic_write(file) as temporary:
             temporary.write_text("\n".join(lines) + "\n")
+
+
+def cells_of_run() -> set[str]:
+    """The keys of the cells that this run computes (`write_queue`); empty if there is no queue."""
+    try:
+        return {*OF_RUN.read_text(encoding="utf-8").splitlines()}
+    except OSError:
+        return set()
 
 
 def _may_stack(cell: Cell, resolved: "Resolved") -> bool:
@@ -131,27 +144,6 @@ def _is_current(handle: TextIO, path: Path) -> bool:
         return False
 
 
-def cells_to_batch(
-    settings: CellSettings, most: int, wanted: Callable[[CellSettings], bool] = lambda other: True
-) -> Iterator[CellSettings]:
-    """Settings of up to `most` cells to batch with this job's cell; each is locked until the next one is requested.
-
-    Only `wanted` cells that read the same files as this job's cell, because Snakemake has made those for this run. The
-    order is that of the study, beginning after this job's cell.
-    """
-    own, count = parse_cell_path(settings.cell), 0
-    for other in queued_after(settings):
-        if count == most:
-            return
-        cell = parse_cell_path(other.cell)
-        if not {*cell.roles} <= {*own.roles} or not is_readable(cell, own) or is_done(other) or not wanted(other):
-            continue
-        with claimed(other, wait=False) as locked:
-            if locked and not is_done(other):
-                count += 1
-                yield other
-
-
 def queued_after(settings: CellSettings) -> list[CellSettings]:
     """The cells that read the same files as this one, in the order of the study from this one on, without it. Empty if
     the queue is missing or belongs to another study."""
@@ -168,13 +160,6 @@ def read_queue(file: Path) -> list[CellSettings]:
         return [CellSettings.read(json.loads(line), str(file)) for line in file.read_text().splitlines()]
     except (OSError, ValueError, UserError):
         return []
-
-
-def is_readable(cell: Cell, own: Cell | None = None) -> bool:
-    """Whether the compressed weights that a cell reads exist, or are those that the job of `own` waited for. Their
-    settings are compared when they are read."""
-    stored = cell.compressed_path
-    return stored is None or (own is not None and stored == own.compressed_path) or Path(stored).is_file()
 
 
 def is_done(settings: CellSettings) -> bool:

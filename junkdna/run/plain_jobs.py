@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from junkdna.run import batches, stack_jobs
 from junkdna.run.full_memory import explained_full_memory
+from junkdna.run.waiting_cells import has_tokens, is_free, leave_alone, others_of_run
 from junkdna.study.cell_settings import CellSettings
 
 if TYPE_CHECKING:
@@ -16,27 +16,72 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(
-    output: Path,
-    settings: CellSettings,
-    device: str,
-    import_torch: Callable,
-    bar: Callable,
-    batch: int,
-    why_plain: str,
-) -> None:
-    """Run one cell alone, and up to `batch` batched cells. With a batch, its file stays in `results/batches`."""
-    with batches.claimed(settings, wait=True) if batch else nullcontext():
-        if batches.batched_file(settings).is_file():
-            return
-        start_s = import_torch()
-        shared = _shared_inputs() if batch else None
-        file = batches.batched_file(settings) if batch else output
-        _write_cell(file, settings, device, bar, why_plain, start_s, shared)
-        run_batch(settings, batch, device, shared)
+class PlainJob:
+    """A job that computes its cell, and up to `most` batched cells besides, on a leased device.
+
+    `import_torch` is called before the first cell; it returns the seconds since the process started.
+    """
+
+    def __init__(self, settings: CellSettings, device: str, import_torch: Callable, most: int) -> None:
+        self._settings, self._device, self._import_torch, self._left = settings, device, import_torch, most
+        self._shared: SharedInputs | None = None
+        self._has_run = False
+        self._end = time.monotonic() + batches.LIMIT_S
+
+    def run(self, bar: Callable, why_plain: str) -> None:
+        """Compute the cell, or let the job compute it that holds it, and run batched cells meanwhile and afterwards.
+        The cell's file is then in `results/batches`."""
+        if not self._compute(bar, why_plain, wait=False):
+            self.run_batch("another job computes this cell; meanwhile")
+            self._compute(bar, why_plain, wait=True)
+        if self._has_run:  # else its process would start for cells that a job that has started can take
+            self.run_batch("its cell is computed;")
+
+    def _compute(self, bar: Callable, why_plain: str, wait: bool) -> bool:
+        """Compute the job's own cell, unless its file exists; False if another process has it and `wait` is not set."""
+        with batches.claimed(self._settings, wait) as locked:
+            file = batches.batched_file(self._settings)
+            if locked and not file.is_file():
+                self._write(file, self._settings, bar, why_plain)
+            return locked
+
+    def run_batch(self, why: str) -> None:
+        """Run batched cells until enough have run; start none after `batches.LIMIT_S`. The first failure ends them all:
+        after an error of a GPU, another process may succeed. The log says `why`."""
+        for other in self._others():
+            try:
+                _, why_plain = stack_jobs.size_on(other, self._device)
+                log.info("%s this job computes %s", why, other.cell)
+                with batches.separate_log(other):
+                    self._write(batches.batched_file(other), other, iter, why_plain)
+            except Exception as error:  # the other cell's own job reports the failure
+                log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
+                leave_alone(other)
+                self._left = 0
+
+    def _others(self) -> Iterator[CellSettings]:
+        """Cells to batch; each is locked until the next one is requested. Cells that train as a stack are left to their
+        own jobs."""
+        for other in others_of_run(self._settings):
+            if not self._left or time.monotonic() >= self._end:
+                return
+            if stack_jobs.size_on(other, self._device)[0] > 1 or not has_tokens(other) or not is_free(other):
+                continue
+            with batches.claimed(other, wait=False) as locked:
+                if locked and not batches.is_done(other):  # the job that held it may have written it in between
+                    self._left -= 1
+                    yield other
+
+    def _write(self, file: Path, settings: CellSettings, bar: Callable, why_plain: str) -> None:
+        from junkdna.run.shared_inputs import SharedInputs
+
+        start_s = 0.0 if self._has_run else self._import_torch()
+        self._has_run = True
+        self._shared = self._shared or SharedInputs()
+        write_plain(file, settings, self._device, bar, why_plain, start_s, self._shared)
 
 
-def _write_cell(
+def write_plain(
     output: Path,
     settings: CellSettings,
     device: str,
@@ -45,6 +90,8 @@ def _write_cell(
     start_s: float = 0.0,
     shared: "SharedInputs | None" = None,
 ) -> None:
+    """Train and score a cell by the plain loop and write its file. `start_s` is booked to it, `shared` is what the job
+    has loaded for other cells."""
     from junkdna.run.cell import run_cell
     from junkdna.run.cell_file import write_cell
     from junkdna.run.checkpoint import kept
@@ -55,28 +102,3 @@ def _write_cell(
         begun = time.perf_counter()
         write_cell(table, output)
         log.info("%s: written in %.2f s", settings.cell, time.perf_counter() - begun)
-
-
-def _shared_inputs() -> "SharedInputs":
-    from junkdna.run.shared_inputs import SharedInputs
-
-    return SharedInputs()
-
-
-def run_batch(settings: CellSettings, most: int, device: str, shared: "SharedInputs | None" = None) -> None:
-    """Run up to `most` batched cells; start none after `batches.LIMIT_S`. The first failure ends the batch.
-
-    Cells that train as a stack are left to their own jobs.
-    """
-    shared = shared or _shared_inputs()
-    end = time.monotonic() + batches.LIMIT_S
-    for other in batches.cells_to_batch(settings, most, lambda other: stack_jobs.size_on(other, device)[0] == 1):
-        if time.monotonic() >= end:
-            return
-        try:
-            _, why_plain = stack_jobs.size_on(other, device)
-            with batches.separate_log(other):
-                _write_cell(batches.batched_file(other), other, device, iter, why_plain, shared=shared)
-        except Exception as error:  # the other cell's own job reports the failure
-            log.info("%s failed in this batch (%s); its own job will run it", other.cell, error)
-            return

@@ -13,15 +13,9 @@ from pathlib import Path
 
 from junkdna.models.parameter_count import parameter_count
 from junkdna.run import batches
-from junkdna.run.companions import (
-    Gathered,
-    free_cells,
-    gathered,
-    leave_alone,
-    leave_stack_to_its_jobs,
-    why_alone,
-)
+from junkdna.run.companions import Gathered, free_cells, gathered, leave_stack_to_its_jobs
 from junkdna.run.full_memory import explained_full_memory
+from junkdna.run.waiting_cells import leave_alone, why_alone
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.stack_size import stack_size

@@ -176,8 +176,8 @@ class Study(StrictModel):
     `keep_compressed: false` deletes compressed weights after all cells that read them are complete. If a cell is added
     later, they are computed again, and Snakemake reruns the other cells that read them.
 
-    No result depends on `report`, `cells_per_job` and `cells_per_gpu`. A job runs up to `cells_per_job` cells that read
-    the same files, so that short cells share the start-up. Up to `cells_per_gpu` jobs share a GPU.
+    No result depends on `report`, `cells_per_job` and `cells_per_gpu`. A job runs up to `cells_per_job` cells, first
+    those that read the same files, so that short cells share the start-up. Up to `cells_per_gpu` jobs share a GPU.
     """
 
     study: Name

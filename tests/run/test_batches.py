@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,10 @@ def same_inputs(cells: list, own: grid.Cell) -> list:
 
 @pytest.fixture
 def resolved(study: dict) -> Resolved:
+    """With a second model, a language model, on one task."""
+    study["models"]["llm"] = toy.SETTINGS["models"]["llm"]
+    study["tasks"]["hues"] = {"file": "tasks/hues.yaml"}
+    study["experiments"]["more"] = {"title": "", "models": ["llm"], "tasks": ["hues"], "compressions": toy.HALF}
     found = grouped(study)
     batches.write_queue(found)
     return found
@@ -64,6 +69,17 @@ def own(resolved: Resolved) -> grid.Cell:
     return max((cell for cell in cells if cell.transfer != "none"), key=lambda cell: len(same_inputs(cells, cell)))
 
 
+def queue_only(resolved: Resolved, cells: list[grid.Cell]) -> None:
+    """The queue of a run that computes these cells."""
+    batches.write_queue(resolved, outputs={cell.path for cell in cells})
+
+
+def scored(resolved: Resolved, model: str) -> list[grid.Cell]:
+    """Cells of a model that only score, one for each set of files that they read."""
+    cells = [cell for cell in grid.all_cells(resolved) if cell.model == model and cell.transfer == "none"]
+    return [*{batches.queue_of(cell): cell for cell in cells}.values()]
+
+
 def test_a_job_runs_other_cells_with_the_same_files_up_to_the_limit(resolved, own):
     run(own, resolved, batch=2)
     assert Path(own.path).is_file()
@@ -71,12 +87,70 @@ def test_a_job_runs_other_cells_with_the_same_files_up_to_the_limit(resolved, ow
     assert made() < {cell.key for cell in same_inputs(grid.all_cells(resolved), own)} - {own.key}
 
 
+def test_it_goes_on_with_cells_of_its_model_and_then_with_others(resolved, own):
+    near, far = sorted(scored(resolved, own.model), key=batches.queue_of), scored(resolved, "llm")
+    assert (len(near), len(far)) == (2, 1)
+    last = same_inputs(grid.all_cells(resolved), own)[-1]
+    queue_only(resolved, [*far, *near, last, own])
+    done = [own.key]
+    for cell in (last, *near, *far):
+        done.append(cell.key)
+        run(own, resolved, batch=1)
+        assert made() == {*done} - {own.key}
+        Path(own.path).unlink()
+
+
+def test_it_computes_no_cell_that_the_run_was_not_asked_for(resolved, own):
+    cells = same_inputs(grid.all_cells(resolved), own)
+    queue_only(resolved, cells[:2] if own in cells[:2] else [own, cells[0]])
+    run(own, resolved, batch=100)
+    assert len(made()) == 1
+
+
+def test_a_cell_whose_tokens_are_missing_or_of_another_study_is_left_to_its_job(resolved, own):
+    first, second, *_ = others = scored(resolved, own.model)
+    queue_only(resolved, [own, *others])
+    Path(first.tokens_path("evaluate")).unlink()
+    shutil.copy(own.tokens_path("train"), second.tokens_path("evaluate"))
+    run(own, resolved, batch=100)
+    assert not {first.key, second.key} & made()
+    assert len(made()) == len(others) - 2
+
+
+def test_while_another_process_computes_its_cell_a_job_computes_others(resolved, own):
+    other = next(cell for cell in same_inputs(grid.all_cells(resolved), own) if cell != own)
+    queue_only(resolved, [own, other])
+    context = multiprocessing.get_context("fork")
+    ready, go = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(toy_run.settings_of(own, resolved), ready, go))
+    process.start()
+    assert ready.wait(30)
+    whole = plain_jobs.PlainJob._write
+
+    def let_go(job: plain_jobs.PlainJob, file: Path, settings: CellSettings, *rest: object) -> None:
+        whole(job, file, settings, *rest)
+        go.set()  # the other process ends without the cell: this job computes it
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_jobs.PlainJob, "_write", let_go)
+        run(own, resolved, batch=1)
+    process.join()
+    assert made() == {other.key}
+    assert state(own, resolved) == "done"
+    starts = {key: "start" in read_footer(file)["wall_s"] for key, file in files_of(own, other, resolved).items()}
+    assert starts == {other.key: True, own.key: False}, "the start of the process is booked once"
+
+
+def files_of(own: grid.Cell, other: grid.Cell, resolved: Resolved) -> dict[str, Path]:
+    return {own.key: Path(own.path), other.key: batches.batched_file(toy_run.settings_of(other, resolved))}
+
+
 def test_cells_that_train_as_stacks_do_not_count(resolved, own, monkeypatch):
     """They are left to their own jobs, so the job goes on with cells that it may compute."""
     alike = {cell.key: cell for cell in same_inputs(grid.all_cells(resolved), own) if cell != own}
     last = [*alike][-1]  # in the order in which they are taken
     monkeypatch.setattr(plain_jobs.stack_jobs, "size_on", lambda each, device: (1 if each.cell == last else 8, ""))
-    plain_jobs.run_batch(toy_run.settings_of(own, resolved), 1, "cpu")
+    plain_jobs.PlainJob(toy_run.settings_of(own, resolved), "cpu", lambda: 0.0, 1).run_batch("here")
     assert made() == {last}
 
 
@@ -98,8 +172,10 @@ def test_a_log_that_cannot_be_created_goes_to_stderr(resolved, own, capsys):
 
 
 def test_they_are_the_cells_that_their_own_jobs_would_make(resolved, own):
-    run(own, resolved, batch=100)
     cells = same_inputs(grid.all_cells(resolved), own)
+    cells += [cell for model in ("tiny", "llm") for cell in scored(resolved, model)]
+    queue_only(resolved, cells)
+    run(own, resolved, batch=100)
     assert made() == {cell.key for cell in cells} - {own.key}
     early = {}
     for cell in cells:
@@ -204,14 +280,21 @@ def test_a_cell_that_fails_is_left_to_its_own_job(resolved, own, monkeypatch, ca
         run(own, resolved, batch=100)
     assert state(own, resolved) == "done"
     assert not made()
-    assert "out of luck" in caplog.text
+    assert caplog.text.count("out of luck") == 1
+    failed = re.search(r"(\S+) failed in this batch", caplog.text)[1]
+    again = next(cell for cell in same_inputs(grid.all_cells(resolved), own) if cell.key not in (own.key, failed))
+    own_settings = toy_run.settings_of(again, resolved)
+    with caplog.at_level(logging.INFO):
+        run(again, resolved, batch=1)
+    assert caplog.text.count("out of luck") == 2
+    assert caplog.text.count(f"{failed} failed") == 1, "no other job tries it again"
 
 
 def test_a_killed_job_leaves_its_cell_to_the_next_run(resolved, own, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plain_jobs, "run_batch", killed)
+    monkeypatch.setattr(plain_jobs.PlainJob, "run_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         run(own, resolved, batch=3)
     assert made() == {own.key}

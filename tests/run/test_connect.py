@@ -229,7 +229,7 @@ def test_batched_cells_keep_theirs(resolved: Resolved, line: Connection) -> None
     settings = toy_run.settings_of(line.end, resolved)
     from junkdna.run import batches
 
-    plain_jobs._write_cell(batches.batched_file(settings), settings, "cpu", iter, "")
+    plain_jobs.write_plain(batches.batched_file(settings), settings, "cpu", iter, "")
     again = kept_weights(settings)
     assert all(torch.equal(again[name], weight) for name, weight in kept.items())
 

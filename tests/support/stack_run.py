@@ -19,7 +19,7 @@ if any(word in " ".join(sys.orig_argv) for word in ("junkdna", "snakemake")):
     from junkdna.run import batches
     stack_run.on_the_cpu()
     write = batches.write_queue
-    batches.write_queue = lambda resolved, gpus: write(resolved, True)
+    batches.write_queue = lambda resolved, gpus, outputs: write(resolved, True, outputs)
 """
 
 

@@ -9,7 +9,7 @@ import toy
 import toy_run
 from stack_study import STUDY, holding, run
 
-from junkdna.run import batches, companions
+from junkdna.run import batches, companions, waiting_cells
 from junkdna.storage.tensors import write_tensors
 from junkdna.study import grid, paths
 from junkdna.study.cell import Cell
@@ -21,7 +21,7 @@ def test_companions_are_free_cells_with_inputs(resolved, stacks):
     for file in paths.BATCHES.glob("*.parquet"):
         file.unlink()
     other, go = holding(held, resolved)
-    companions.leave_alone(toy_run.settings_of(left, resolved))
+    waiting_cells.leave_alone(toy_run.settings_of(left, resolved))
     with companions.gathered(toy_run.settings_of(own, resolved), 100) as found:
         assert {each.cell for each in found.cells} == {c.key for c in (own, *stacks[0][4:])}
     go.set()
@@ -60,9 +60,9 @@ def test_compressed_weights_of_an_earlier_study_make_no_companion(resolved, stac
     other = toy_run.settings_of(stacks[0][1], resolved)
     monkeypatch.setattr(Cell, "compressed_path", property(lambda cell: str(stored)))
     for digest, free in {"new": True, "old": False}.items():
-        assert companions._is_free(replace(other, inputs={**other.inputs, "compressed": digest})) == free
+        assert waiting_cells.is_free(replace(other, inputs={**other.inputs, "compressed": digest})) == free
     stored.unlink()
-    assert not companions._is_free(replace(other, inputs={**other.inputs, "compressed": "new"}))
+    assert not waiting_cells.is_free(replace(other, inputs={**other.inputs, "compressed": "new"}))
 
 
 def test_a_queue_of_another_study_gives_no_companions(resolved, stacks):

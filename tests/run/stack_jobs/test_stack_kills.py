@@ -13,7 +13,7 @@ from stack_study import SIZE, batched, holding, rows, run
 from toy_run import read_footer
 
 from junkdna.analysis.collect import state
-from junkdna.run import batches, companions
+from junkdna.run import batches, companions, waiting_cells
 from junkdna.run.checkpoint import VARIABLE
 from junkdna.study import paths
 from junkdna.study.cell import Cell
@@ -116,8 +116,9 @@ def test_weights_of_an_earlier_study_do_not_go_on_with_a_checkpoint(resolved, on
     with pytest.raises(Stopped):
         run(own, resolved, stopping(3))
     stale = toy_run.settings_of(other, resolved)
-    fits = companions._is_compressed
-    monkeypatch.setattr(companions, "_is_compressed", lambda each: each != stale and fits(each))
+    fits = companions.is_compressed
+    for module in (companions, waiting_cells):
+        monkeypatch.setattr(module, "is_compressed", lambda each: each != stale and fits(each))
     with companions.gathered(toy_run.settings_of(own, resolved), SIZE) as found:
         assert stale not in found.cells
         assert len(found.cells) == SIZE

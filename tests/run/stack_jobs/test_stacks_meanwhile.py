@@ -12,7 +12,7 @@ from toy_run import read_footer
 
 from junkdna.analysis.collect import state
 from junkdna.errors import UserError
-from junkdna.run import batches, companions, stack_jobs, stacked_cells
+from junkdna.run import batches, companions, stack_jobs, stacked_cells, waiting_cells
 
 
 @pytest.fixture(autouse=True)
@@ -77,13 +77,13 @@ def test_a_job_that_has_computed_nothing_computes_nothing_after_its_cell(resolve
 def test_a_job_that_waits_sees_tokens_that_are_written_meanwhile(resolved, stacks, monkeypatch):
     own = stacks[0][0]
     other, go = holding(own, resolved)
-    has_inputs, asked = companions._has_inputs, []
+    has_inputs, asked = companions.has_tokens, []
 
     def later(settings):
         asked.append(settings.cell)
         return len(asked) > len(stacks[0] + stacks[1]) and has_inputs(settings)
 
-    monkeypatch.setattr(companions, "_has_inputs", later)
+    monkeypatch.setattr(companions, "has_tokens", later)
     made = spied(monkeypatch, go.set)
     run(own, resolved)
     other.join()
@@ -150,7 +150,7 @@ def test_a_model_that_cannot_be_stacked_is_found_so_meanwhile(resolved, stacks, 
     with caplog.at_level(logging.INFO):
         assert len(failing_meanwhile(stacks, resolved, monkeypatch, refused)) == 1
     assert "Set stack: 1. The jobs of these cells will train them one by one" in caplog.text
-    alone = [cell for cell in stacks[1] if companions.why_alone(toy_run.settings_of(cell, resolved))]
+    alone = [cell for cell in stacks[1] if waiting_cells.why_alone(toy_run.settings_of(cell, resolved))]
     assert len(alone) == SIZE
     run(alone[0], resolved)
     engine = read_footer(Path(alone[0].path))["training_engine"]
