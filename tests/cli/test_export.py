@@ -196,6 +196,8 @@ def test_a_card_without_finished_cells_says_none(here, tmp_path):
         ("llm", "wanda-0.5", {"seed": 7}, "the study has wanda-0.5,calibration=phrases with seed 0"),
         ("llm", "magnitude-0.5", {"seed": 7}, "magnitude-0.5 does not depend on a seed"),
         ("llm", "wanda-0.5", {"packed": "float16"}, "more than 2 of 4 consecutive inputs are kept"),
+        ("llm", "nm-keep2of4,wanda-0.5", {"packed": "float16"}, "in wanda-0.5,calibration=phrases more than 2 of 4"),
+        ("llm", "rtn-2bit", {"packed": "float16"}, "in rtn-2bit,group=8 more than 2 of 4"),
         ("llm", "nm-keep2of4", {"packed": "float16"}, "is not a multiple of 32 x 64"),
     ],
 )
