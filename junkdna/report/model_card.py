@@ -76,7 +76,9 @@ def _option(value: object) -> str:
     """The value of an option as a study writes it; a list without brackets."""
     if isinstance(value, list | tuple):
         return ", ".join(map(_option, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _source(resolved: Resolved, model: str, facts: Mapping) -> str:

@@ -209,6 +209,7 @@ def test_sparsities_that_differ_by_block_are_those_of_the_cell(here, tmp_path):
     assert "50 % pruned" in line
     blocks = json.loads((tmp_path / "out/junkdna/export.json").read_text())["report"]["blocks"]
     assert [round(each["sparsity"], 2) for each in blocks.values()] == [0.33, 0.67]
+    assert "| options | embeddings `false`, allocation `1, 2` |" in (tmp_path / "out/README.md").read_text()
     loaded = LOADERS["llm"].from_pretrained(tmp_path / "out")
     assert torch.equal(logits(loaded.eval()), logits(compressed_by_the_cell(resolved, "llm", cell.compression.tag)))
 
