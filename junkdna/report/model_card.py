@@ -127,11 +127,12 @@ def _score_row(row: Mapping) -> tuple[str, ...]:
 
 
 def _interval(row: Mapping, name: str) -> str:
-    """Such as "0.812 (0.790 to 0.833)"; "-" for an undefined value, "unbounded" where there are no limits."""
+    """Such as "0.812 (0.790 to 0.833)"; "-" for an undefined value, "unbounded" where there are no limits, and the
+    value alone if the table has no interval of it."""
     value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
     if value is None:
         return "-"
-    return f"{value:.3f} ({between(low, high)})"
+    return f"{value:.3f}" + (f" ({between(low, high)})" if f"{name}_low" in row else "")
 
 
 def _files(written: Exported) -> Iterator[tuple[str, str]]:
