@@ -67,7 +67,7 @@ def _made(resolved: Resolved, cell: Cell, written: Exported) -> Iterator[tuple[s
         yield "sparsity", f"{100 * report['achieved_sparsity']:.4f} % of the weights in scope are 0"
     yield "effective bits", f"{report['effective_bits_per_weight']:.4g} per weight in scope (dense: 16), calculated"
     if written.keeps_2_of_4:
-        yield "2 of 4", "every 4 consecutive inputs of each matrix have at most two values that are not 0"
+        yield "2 of 4", "every 4 consecutive inputs of each compressed matrix have at most two values that are not 0"
     yield "versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     yield "digest of the source files", code(facts["source_digest"])
 
