@@ -12,6 +12,7 @@ from junkdna.storage.atomic_folder import atomic_folder, check_free
 from junkdna.study.cell import Cell
 from junkdna.study.compress_settings import compressed_settings
 from junkdna.study.grid import all_cells
+from junkdna.study.levels import parse_level
 from junkdna.study.study import Resolved
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ def export(
     `out`/NAME each. Yields one line for each folder.
 
     All experiments of the study count, optional ones included. Compressed weights that need no calibration are computed
-    where they are missing. Raises UserError, before anything is written, for unknown names, a folder that is not empty
-    and missing calibrated weights.
+    where they are missing. Raises UserError, before anything is written, for unknown names, a folder that is not
+    empty, missing calibrated weights, and methods whose weights do not fit the 2-of-4 layout (`packed`).
     """
     study = with_all_experiments(resolved)
     cells = chosen_cells(study, model, names, seed)
     targets = {cell: out / cell.compression.tag if len(cells) > 1 else out for cell in cells}
     for target in targets.values():
         check_free(target, "--out")
+    if packed:
+        _check_packable(cells)
     _check_stored(study, cells)
     build_targets(resolved, [Path(cells[0].model_folder) / "model.json"])
     for cell, target in targets.items():
@@ -100,6 +103,18 @@ def _at_seed(tag: str, cells: dict[int, Cell], seed: int | None) -> Cell:
     if seed not in cells:
         raise UserError(f"--seed {seed}: the study has {tag} with seed {', '.join(map(str, sorted(cells)))}.")
     return cells[seed]
+
+
+def _check_packable(cells: list[Cell]) -> None:
+    """Raises UserError for a compression that does not keep at most half of each group of inputs. What an external
+    checkpoint keeps is known when it is read."""
+    for cell in cells:
+        kind, value = parse_level(cell.compression.level)
+        if kind != "external" and not (kind == "keep_of" and 2 * value[0] <= value[1]):
+            raise UserError(
+                f"--pack: in {cell.compression.tag} more than 2 of 4 consecutive inputs are kept, so the 2-of-4 layout "
+                "cannot store it. Leave out --pack, or export a compression with keep: 2, of: 4."
+            )
 
 
 def _check_stored(resolved: Resolved, cells: list[Cell]) -> None:

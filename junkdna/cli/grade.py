@@ -1,21 +1,21 @@
 """`junkdna grade`: what compression changed, from logs of a dense and of compressed models. Runs no model."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.cli.table_jobs import write_table
-from junkdna.errors import unknown_name
+from junkdna.errors import UserError, short_repr, unknown_name
 from junkdna.storage.atomic import atomic_write
 from junkdna.storage.atomic_folder import atomic_folder, check_own
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from junkdna.grade.answers import Log, Reading
+    from junkdna.grade.answers import Log, Reading, TaskAnswers
     from junkdna.grade.bins import Graded
     from junkdna.grade.names import Source
     from junkdna.study.cell import Compression
@@ -119,9 +119,21 @@ def _bins(graded: Fitting, reading: "Reading", options: Options) -> tuple[dict[s
         if name and all(getattr(a, option) is None for each in dense.values() for a in each.answers.values()):
             fields = dict.fromkeys(name for each in dense.values() for name in each.fields)
             raise unknown_name("field of a question", name, fields, f"{graded.logs[0].path}: --{option}")
+    _check_order(dense.values(), options.difficulty_order)
     found = {task_name(task): graded_bins(each, column, options.difficulty_order) for task, each in dense.items()}
     bins = {task: each for task, each in found.items() if each is not None}
     return bins, [note for each in bins.values() for note in each.notes]
+
+
+def _check_order(dense: Iterable["TaskAnswers"], order: Sequence[str]) -> None:
+    """Raises UserError if an order of difficulties orders no question, or names one of them twice."""
+    if twice := [word for word in order if order.count(word) > 1]:
+        raise UserError(f"--difficulty-order: {short_repr(twice[0])} is there twice. Name each difficulty once.")
+    values = {answer.difficulty for each in dense for answer in each.answers.values()} - {None}
+    if order and not values:
+        raise UserError("--difficulty-order: no question has a difficulty. Name its field: --difficulty FIELD.")
+    if order and not values & {*order}:
+        raise unknown_name("difficulty", order[0], values, "--difficulty-order")
 
 
 def _write(

@@ -12,7 +12,7 @@ from junkdna.report.plotting.series import compression_label
 from junkdna.report.reference.markdown import code, table
 from junkdna.storage.globs import local_folder
 from junkdna.study.methods import METHODS
-from junkdna.study.options import compression_options
+from junkdna.study.options import settings_options
 
 if TYPE_CHECKING:
     from junkdna.run.export import Exported
@@ -52,8 +52,8 @@ def _made(resolved: Resolved, cell: Cell, written: Exported) -> Iterator[tuple[s
     weights = sum(layer["rows"] * layer["inputs"] for layer in layers.values())
     yield "compression", code(cell.compression.tag)
     yield "method", f"{method.meaning}{f' ({method.source})' if method.source else ''}".replace("|", "\\|")
-    options = compression_options(cell.compression)
-    yield "options", ", ".join(f"{name} {code(value)}" for name, value in options.items()) or "none"
+    options = settings_options(cell.compression)
+    yield "options", ", ".join(f"{name} {code(_option(value))}" for name, value in options.items()) or "none"
     yield from _calibration(resolved, options.get("calibration"), facts)
     yield from [("seed", str(cell.seed))] if cell.compression.seeded else []
     yield "source model", _source(resolved, cell.model, facts)
@@ -67,9 +67,18 @@ def _made(resolved: Resolved, cell: Cell, written: Exported) -> Iterator[tuple[s
         yield "sparsity", f"{100 * report['achieved_sparsity']:.4f} % of the weights in scope are 0"
     yield "effective bits", f"{report['effective_bits_per_weight']:.4g} per weight in scope (dense: 16), calculated"
     if written.keeps_2_of_4:
-        yield "2 of 4", "every 4 consecutive inputs of each matrix have at most two values that are not 0"
+        yield "2 of 4", "every 4 consecutive inputs of each compressed matrix have at most two values that are not 0"
     yield "versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     yield "digest of the source files", code(facts["source_digest"])
+
+
+def _option(value: object) -> str:
+    """The value of an option as a study writes it; a list without brackets."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_option, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _source(resolved: Resolved, model: str, facts: Mapping) -> str:
@@ -118,11 +127,12 @@ def _score_row(row: Mapping) -> tuple[str, ...]:
 
 
 def _interval(row: Mapping, name: str) -> str:
-    """Such as "0.812 (0.790 to 0.833)"; "-" for an undefined value, "unbounded" where there are no limits."""
+    """Such as "0.812 (0.790 to 0.833)"; "-" for an undefined value, "unbounded" where there are no limits, and the
+    value alone if the table has no interval of it."""
     value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
     if value is None:
         return "-"
-    return f"{value:.3f} ({between(low, high)})"
+    return f"{value:.3f}" + (f" ({between(low, high)})" if f"{name}_low" in row else "")
 
 
 def _files(written: Exported) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from junkdna.compress import apply, sparse24
 from junkdna.compress.artifact import Artifact
+from junkdna.compress.block_levels import matrix_levels
 from junkdna.compress.masks import write_result
 from junkdna.compress.scope import Prunable, prunable
 from junkdna.models.external_headers import MASKS_KIND, checkpoint_shapes
@@ -77,7 +78,8 @@ def _compress(
     cell: Cell, model: nn.Module, scope: list[Prunable], artifact: Artifact | None
 ) -> tuple[dict, dict[str, Tensor]]:
     """Compresses the model in place; returns the report and the masks by name, (out, in)."""
-    reports = apply.Reports(model, cell.compression, prunable(model))
+    levels = matrix_levels(scope, cell.compression) if artifact is None else None
+    reports = apply.Reports(model, cell.compression, prunable(model), levels)
     by_name, masks = {each.name: each for each in scope}, {}
     results = computed(cell, scope) if artifact is None else apply.artifact_results(artifact, model, scope)
     for name, result in results:

@@ -172,12 +172,49 @@ def test_the_card_says_how_it_was_made_and_what_it_scored(here, tmp_path):
         next(Path("results/cells/llm/hues/plain/wanda-0.5,calibration=phrases/none").rglob("*.parquet"))
     ).to_pylist()[0]
     assert "Sun et al. 2024" in card
-    assert f"| Hues · no passage (hues) | accuracy | 40 | {row['score']:.3f} (" in card
+    [line] = [line for line in card.splitlines() if line.startswith("| Hues · no passage (hues) | accuracy | 40 |")]
+    score, dense = line.split(" | ")[3:5]
+    assert score.startswith(f"{row['score']:.3f} (")
+    assert dense == f"{float(dense):.3f}"  # no interval: it is the reference of the drop
     assert "`phrases`: task `hues`" in card
     assert "50.0000 % of the weights in scope are 0" in card
     facts = json.loads((tmp_path / "out/junkdna/export.json").read_text())
     assert facts["versions"]["transformers"] == transformers.__version__
     assert facts["report"]["achieved_sparsity"] == 0.5
+
+
+def with_grid(grid: dict):
+    """The study with one compression, and its cell."""
+    experiment = {"title": "", "models": ["llm"], "tasks": ["hues"], "compressions": [grid]}
+    resolved = resolve({**toy.METHODS, "experiments": {"x": experiment}}, "study")
+    [cell] = [cell for cell in all_cells(resolved) if cell.compression.level]
+    return resolved, cell
+
+
+@pytest.mark.parametrize(
+    ("grid", "options"),
+    [
+        ({"method": "nm", "keep": 2, "of": 4}, "none"),
+        ({"method": "magnitude", "sparsity": 0.5, "layers": ["1", "0"]},
+         "reference_ties `false`, embeddings `false`, layers `0, 1`"),
+    ],
+)  # fmt: skip
+def test_the_card_has_options_as_a_study_writes_them(here, tmp_path, grid, options):
+    resolved, cell = with_grid(grid)
+    exported(resolved, "llm", cell.compression.tag, tmp_path / "out")
+    assert f"| options | {options} |" in (tmp_path / "out/README.md").read_text()
+
+
+def test_sparsities_that_differ_by_block_are_those_of_the_cell(here, tmp_path):
+    """Their method is computed in the cell, not stored: the checks of the export must know the blocks' sparsities."""
+    resolved, cell = with_grid({"method": "magnitude_layer", "sparsity": 0.5, "allocation": [1, 2]})
+    [line] = exported(resolved, "llm", cell.compression.tag, tmp_path / "out")
+    assert "50 % pruned" in line
+    blocks = json.loads((tmp_path / "out/junkdna/export.json").read_text())["report"]["blocks"]
+    assert [round(each["sparsity"], 2) for each in blocks.values()] == [0.33, 0.67]
+    assert "| options | embeddings `false`, allocation `1, 2` |" in (tmp_path / "out/README.md").read_text()
+    loaded = LOADERS["llm"].from_pretrained(tmp_path / "out")
+    assert torch.equal(logits(loaded.eval()), logits(compressed_by_the_cell(resolved, "llm", cell.compression.tag)))
 
 
 def test_a_card_without_finished_cells_says_none(here, tmp_path):
@@ -196,6 +233,8 @@ def test_a_card_without_finished_cells_says_none(here, tmp_path):
         ("llm", "wanda-0.5", {"seed": 7}, "the study has wanda-0.5,calibration=phrases with seed 0"),
         ("llm", "magnitude-0.5", {"seed": 7}, "magnitude-0.5 does not depend on a seed"),
         ("llm", "wanda-0.5", {"packed": "float16"}, "more than 2 of 4 consecutive inputs are kept"),
+        ("llm", "nm-keep2of4,wanda-0.5", {"packed": "float16"}, "in wanda-0.5,calibration=phrases more than 2 of 4"),
+        ("llm", "rtn-2bit", {"packed": "float16"}, "in rtn-2bit,group=8 more than 2 of 4"),
         ("llm", "nm-keep2of4", {"packed": "float16"}, "is not a multiple of 32 x 64"),
     ],
 )

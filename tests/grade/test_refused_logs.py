@@ -225,6 +225,20 @@ def test_a_difficulty_in_words_without_an_order(dense: Path) -> None:
     assert run(one, two, reading=reading, difficulty_order=("easy", "hard"))
 
 
+@pytest.mark.parametrize(
+    ("field", "order", "words"),
+    [
+        ("digits", ("one", "two"), ("--difficulty-order: unknown difficulty 'one'", "Valid: 1, 2, 3")),
+        ("", ("one", "two"), ("no question has a difficulty", "--difficulty FIELD")),
+        ("digits", ("1", "2", "1"), ("'1' is there twice", "once")),
+    ],
+)
+def test_an_order_of_other_difficulties(tmp_path: Path, field: str, order: tuple[str, ...], words: tuple) -> None:
+    rows = [text_row(at, str(at), str(at)) for at in range(N)]
+    one, two = (write_rows(tmp_path / name, "sums", rows) for name in ("a", "b"))
+    refused(one, two, *words, reading=Reading(difficulty=field), difficulty_order=order)
+
+
 def test_a_folder_with_other_files_is_not_replaced(dense: Path) -> None:
     log = other(dense, choices(N, 2, 2.0))
     run(dense, log)
