@@ -16,8 +16,8 @@ STUDY: Meanings = {
         "run": "Names of the experiments to run. By default, all that are not `optional`.",
         "keep_compressed": "`false` deletes compressed weights as soon as the cells that read them are done. If a cell "
         "is added later, they are recomputed, and Snakemake reruns the other cells that read them.",
-        "cells_per_job": "Maximum number of cells that one job runs, first those with the same inputs. It saves process "
-        "starts and does not change results.",
+        "cells_per_job": "Maximum number of cells that one job runs, first those with the same inputs. It saves "
+        "process starts and does not change results.",
         "cells_per_gpu": "Maximum number of jobs that share a GPU. It does not change results.",
         "bootstrap": "Number of bootstrap replicates for each interval.",
         "claims": "How the claims are tested ([claims.md](../claims.md)).",

@@ -150,7 +150,7 @@ def test_other_numbers_than_the_archived_ones_are_named_and_fail(
 
     def changed(analysis: Analysis) -> dict[str, pl.DataFrame]:
         tables, chosen = real(analysis), pl.col("task") == "colours"
-        score = pl.when(chosen).then(pl.col("score") + 1e-6).otherwise("score")
+        score = pl.when(chosen).then(pl.col("score") + 1e-4).otherwise("score")
         return {**tables, "drops": tables["drops"].with_columns(score=score)}
 
     monkeypatch.setattr(Analysis, "tables", changed)
@@ -166,7 +166,7 @@ def test_other_numbers_than_the_archived_ones_are_named_and_fail(
     )
     assert "task colours" in lines[0]
     assert (
-        f": {first['score'] + 1e-6!r}, in the archive {first['score']!r} (and {rows.height - 1} more rows)" in lines[0]
+        f": {first['score'] + 1e-4!r}, in the archive {first['score']!r} (and {rows.height - 1} more rows)" in lines[0]
     )
     assert lines[1] == f"tables   {OUT}/tables/"
     assert "is left as it is" in lines[2]
