@@ -71,11 +71,11 @@ def _check_config(where: str, ours: dict, theirs: dict) -> None:
     """Raises UserError if a key that may change outputs has another value."""
     keys = [key for key in sorted({*ours, *theirs} - {*FREE}) if not key.startswith("_")]
     if other := [key for key in keys if ours.get(key) != theirs.get(key)]:
-        key = other[0]
+        key, more = other[0], f" ({len(other)} keys differ)" if other[1:] else ""
         raise UserError(
-            f"{where}: its config.json has {key} {theirs.get(key)!r}, but the model has {ours.get(key)!r} "
-            f"({len(other)} keys differ), so its weights belong to another function. Name a checkpoint of this "
-            "model; if the difference does not matter, copy the model's config.json into a copy of the folder."
+            f"{where}: its config.json has {key} {theirs.get(key)!r}, but the model has {ours.get(key)!r}{more}. So its "
+            "weights belong to another function. Name a checkpoint of this model; if the difference does not matter, "
+            "copy the model's config.json into a copy of the folder."
         )
 
 

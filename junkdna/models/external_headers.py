@@ -51,7 +51,7 @@ def _check_config(folder: Path, where: str) -> None:
     except FileNotFoundError:
         raise UserError(f"{where}: config.json is missing. Copy it to the folder of the weights.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{where}: config.json cannot be read as JSON: {error}.") from None
+        raise UserError(f"{where}: config.json cannot be read as JSON: {error}. Copy it from the model.") from None
     if isinstance(config, dict) and (
         named := [key for key in ("quantization_config", "sparsity_config") if config.get(key)]
     ):
@@ -127,7 +127,7 @@ def mask_problem(theirs: Mapping[str, Shape], model: Mapping[str, Shape]) -> str
     given = {names[name]: shape for name, shape in theirs.items()}
     if unknown := [name for name in given if name not in model]:
         close = get_close_matches(unknown[0], model, n=2)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        hint = f"; did you mean {' or '.join(close)}?" if close else "."
         return (
             f"{len(unknown)} of {len(given)} masks in it have no parameter of this name in the model (such as "
             f"{unknown[0]}){hint} Masks are named as the parameters of the model"

@@ -75,9 +75,10 @@ def check_loaded(folder: Path, kind: str, model: nn.Module, info: dict) -> None:
     """
     prefix = f"{model.base_model_prefix}." if kind == "classifier" else ""
     if missing := [name for name in sorted(info["missing_keys"]) if name.startswith(prefix) and "pooler" not in name]:
+        needs = f"that {'an' if kind == 'encoder' else 'a'} {kind} needs"
         raise UserError(
-            f"{folder}: the checkpoint lacks {len(missing)} weights that a {kind} needs ({_some(missing)}). "
-            f"Check this model's `kind` in the study, and the checkpoint."
+            f"{folder}: the checkpoint lacks {len(missing)} weights {needs} ({_some(missing)}). "
+            "Check this model's `kind` in the study, and the checkpoint."
         )
     if mismatched := sorted(entry for entry in info["mismatched_keys"] if entry[0].startswith(prefix)):
         name, stored, configured = mismatched[0]

@@ -186,7 +186,7 @@ def test_another_configuration(dense, kind, tmp_path):
     (new / "config.json").write_text(json.dumps(config | {key: 0.1, "use_cache": False}))
     text = refused(dense, new)
     assert f"its config.json has {key} 0.1, but the model has 1e-0" in text
-    assert "(1 keys differ)" in text
+    assert "keys differ" not in text
 
 
 def test_masks_of_other_values_names_and_nothing(dense, tmp_path):
