@@ -74,8 +74,8 @@ def _check_config(where: str, ours: dict, theirs: dict) -> None:
         key, more = other[0], f" ({len(other)} keys differ)" if other[1:] else ""
         raise UserError(
             f"{where}: its config.json has {key} {theirs.get(key)!r}, but the model has {ours.get(key)!r}{more}. So "
-            "its weights belong to another function. Name a checkpoint of this model; if the difference does not matter, "
-            "copy the model's config.json into a copy of the folder."
+            "its weights belong to another function. Name a checkpoint of this model; if the difference does not "
+            "matter, copy the model's config.json into a copy of the folder."
         )
 
 
