@@ -61,12 +61,13 @@ def write_queue(resolved: "Resolved", gpus: bool = False, outputs: Collection[st
             temporary.write_text("\n".join(lines) + "\n")
 
 
-def cells_of_run() -> set[str]:
-    """The keys of the cells that this run computes (`write_queue`); empty if there is no queue."""
+def cells_of_run() -> tuple[set[str], float]:
+    """The keys of the cells that this run computes (`write_queue`), none if there is no queue, and when it was written,
+    in seconds as files have it."""
     try:
-        return {*OF_RUN.read_text(encoding="utf-8").splitlines()}
+        return {*OF_RUN.read_text(encoding="utf-8").splitlines()}, OF_RUN.stat().st_mtime
     except OSError:
-        return set()
+        return set(), 0.0
 
 
 def _may_stack(cell: Cell, resolved: "Resolved") -> bool:

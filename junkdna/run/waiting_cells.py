@@ -17,19 +17,27 @@ from junkdna.study.paths import FOOTER_KEY
 
 
 def others_of_run(settings: CellSettings) -> Iterator[CellSettings]:
-    """The other cells that this run computes: first those that read the same files as this one, in the order of the
-    study, then those of its model. Nothing if the queue is missing or belongs to another study."""
+    """The other cells that this run computes and has not written yet: first those that read the same files as this one,
+    in the order of the study, then those of its model. Nothing if the queue is missing or belongs to another study."""
     cell = parse_cell_path(settings.cell)
     own, model = queue_of(cell), QUEUE / cell.model
     queue = read_queue(own)
     if settings not in queue:
         return
-    wanted, after = cells_of_run(), queue.index(settings) + 1
+    after, (wanted, began_s) = queue.index(settings) + 1, cells_of_run()
     files = (file for file in QUEUE.rglob("*.jsonl") if file != own)
     files = sorted(files, key=lambda file: (not file.is_relative_to(model), file))
     for each in chain(queue[after:], queue[: after - 1], chain.from_iterable(map(read_queue, files))):
-        if each.cell in wanted:
+        if each.cell in wanted and not _written_since(began_s, each):
             yield each
+
+
+def _written_since(began_s: float, settings: CellSettings) -> bool:
+    """Whether the file of a cell is not older than the queue. Reading thousands of files would take seconds."""
+    try:
+        return Path(parse_cell_path(settings.cell).path).stat().st_mtime >= began_s
+    except OSError:
+        return False
 
 
 def is_free(settings: CellSettings) -> bool:

@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from toy_run import read_footer
 
 from junkdna.analysis.collect import state
 from junkdna.cli import jobs
-from junkdna.run import batched_files, batches, plain_jobs
+from junkdna.run import batched_files, batches, plain_jobs, waiting_cells
 from junkdna.study import grid, paths
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.settings_from_study import settings_text
@@ -98,6 +99,15 @@ def test_it_goes_on_with_cells_of_its_model_and_then_with_others(resolved, own):
         run(own, resolved, batch=1)
         assert made() == {*done} - {own.key}
         Path(own.path).unlink()
+
+
+def test_files_of_this_run_are_not_read_again(resolved, own, monkeypatch):
+    other = next(cell for cell in same_inputs(grid.all_cells(resolved), own) if cell != own)
+    queue_only(resolved, [own, other])
+    run(other, resolved, batch=0)
+    monkeypatch.setattr(waiting_cells, "is_done", pytest.fail)
+    run(own, resolved, batch=100)
+    assert not made()
 
 
 def test_it_computes_no_cell_that_the_run_was_not_asked_for(resolved, own):
@@ -246,6 +256,8 @@ def test_finished_cells_are_kept_and_stale_ones_are_computed(resolved, own):
     table = read_footer(Path(stale.path))["settings"]
     assert table["cell"] == stale.key
     shutil.copy(finished.path, stale.path)  # a file of other settings stands in its place
+    for cell in (finished, stale):
+        os.utime(cell.path, (0, 0))  # they are older than the queue
     run(own, resolved, batch=100)
     assert finished.key not in made()
     assert stale.key in made()
