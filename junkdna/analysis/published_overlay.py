@@ -11,6 +11,7 @@ import polars as pl
 
 from junkdna.analysis.published_curves import distinct_points
 from junkdna.analysis.published_scale import with_retention
+from junkdna.errors import unknown_name
 from junkdna.study.cell import parse_compression
 
 CURVE = ("experiment", "model", "hub", "task", "knobs", "method", "family", "transfer", "protocol", "label")
@@ -43,6 +44,15 @@ def covered_rows(drops: pl.DataFrame) -> pl.DataFrame:
     levels = pl.DataFrame(plain, schema=dict.fromkeys(("compression", "level", "family"), pl.String), orient="row")
     rows = drops.join(levels, on="compression", how="inner", maintain_order="left")
     return rows.join(published().select(MATCH).unique(), on=MATCH, how="semi", maintain_order="left")
+
+
+def stand_in(drops: pl.DataFrame, hub: str) -> pl.DataFrame:
+    """The drops as if all models were the published one `hub` (a name on the Hugging Face Hub), so that its curves can
+    be put next to those of other models. The column `stands_for` says so. Raises UserError if it has no curve."""
+    known = published()["hub"].unique().sort().to_list()
+    if hub not in known:
+        raise unknown_name("published model", hub, known)
+    return drops.with_columns(hub=pl.lit(hub), stands_for=pl.lit(hub))
 
 
 def overlay(drops: pl.DataFrame) -> pl.DataFrame:

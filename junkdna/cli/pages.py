@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from junkdna.errors import UserError, cut
 
 if TYPE_CHECKING:
+    from junkdna.report.findings.blocks import Shown
     from junkdna.report.page.inputs import Inputs
 
 
@@ -51,9 +52,9 @@ def write_page(page: Path, text: str, folder: Path, tables: Path, figures: bool)
     from junkdna.report.plotting.layout import save_as
     from junkdna.storage.atomic import atomic_write
 
-    for name, file in _figures(text, folder).items():
+    for file, shown in _figures(text, folder).items():
         if figures:
-            save_as(render(drawing(tables, name)), file)
+            save_as(render(drawing(tables, *shown)), file)
         elif not file.is_file():
             yield f"figure   {file} is not there: without --tables-only it is drawn"
     with atomic_write(page) as unfinished:
@@ -71,19 +72,19 @@ def wrong(page: Path, folder: Path, inputs: "Inputs") -> Iterator[str]:
     text = _read(page)
     for words, given, made in differing(text, text_of(inputs, page, folder / FIGURES)):
         yield f"{page}: block {words!r} has {_first(given, made)}, but the study says {_first(made, given)}"
-    for file in _figures(text, folder).values():
+    for file in _figures(text, folder):
         if not file.is_file():
             yield f"{page}: {file} is shown but does not exist: `junkdna findings {folder} --page {page}` draws it"
     for typed in typed_numbers(text) if page.name == "findings.md" else ():
         yield f"{page}: {typed} is typed by hand: write it as a block, such as <!-- findings: value ... -->"
 
 
-def _figures(text: str, folder: Path) -> dict[str, Path]:
-    """Name -> file of each figure that a page shows."""
+def _figures(text: str, folder: Path) -> dict[Path, "Shown"]:
+    """File -> figure, for each that a page shows."""
     from junkdna.report.archive_target import FIGURES
     from junkdna.report.findings.blocks import shown_figures
 
-    return {name: folder / FIGURES / f"{name}.png" for name in shown_figures(text)}
+    return {folder / FIGURES / shown.file: shown for shown in shown_figures(text)}
 
 
 def _first(text: str, other: str) -> str:

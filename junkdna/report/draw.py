@@ -65,10 +65,15 @@ def names(tables: Path) -> list[str]:
     return figure_names(outlines(read_frame(tables / "drops.parquet", "table of drops"), *of.values()))
 
 
-def drawing(tables: Path, name: str) -> Drawing:
-    """What the figure with a name from `names` shows, from the tables in a folder."""
+def drawing(tables: Path, name: str, like: str = "") -> Drawing:
+    """What the figure with a name from `names` shows, from the tables in a folder; with `like`, a figure of published
+    curves, as if the study's models were that published one."""
     table = named(name).figure.table
     drops = read_frame(tables / "drops.parquet", "table of drops")
+    if like:
+        from junkdna.analysis.published_overlay import stand_in
+
+        drops = stand_in(drops, like)
     other = drops if table == "drops" else read_frame(tables / f"{table}.parquet", f"table of {table}")
     return drawing_of(with_labels(other, drops), name)
 

@@ -128,9 +128,9 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Figure, "savefig", lambda figure, path, **_: Path(path).touch())
             list(findings(Path("shared"), Path("out"), [Path("page.md")], figures=False))
-        for name in shown_figures(Path("page.md").read_text()):
-            Path(f"shared/figures/{name}.png").parent.mkdir(exist_ok=True)
-            Path(f"shared/figures/{name}.png").touch()
+        for shown in shown_figures(Path("page.md").read_text()):
+            Path(f"shared/figures/{shown.file}").parent.mkdir(exist_ok=True)
+            Path(f"shared/figures/{shown.file}").touch()
     return folder
 
 

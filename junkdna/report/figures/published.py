@@ -66,11 +66,11 @@ def marks(drops: pl.DataFrame, experiment: str) -> Drawing:
         drawn += [*_own(at, own, theirs), *_published(at, theirs)]
         found.append(_panel(title, own, theirs))
     return Drawing(
-        title=f"{FIGURE.label}: {text.spaced(experiment)}",
+        title=f"{FIGURE.label}{_of_other(rows)}: {text.spaced(experiment)}",
         panels=tuple(found),
         marks=tuple(drawn),
         columns=curves.COLUMNS.get(len(panels), 3),
-        keys=(tuple(_keys(points)), tuple(curves.other_keys(rows))),
+        keys=(tuple(_keys(points, _of_other(rows))), tuple(curves.other_keys(rows))),
         caption=_caption(rows, points),
     )
 
@@ -144,10 +144,15 @@ def _published(at: int, points: pl.DataFrame) -> list[Mark]:
 # ---- legends and caption ---------------------------------------------------------------------------------------------
 
 
-def _keys(points: pl.DataFrame) -> list[Key]:
+def _of_other(rows: pl.DataFrame) -> str:
+    """` of MODEL`, if the study's models stand for that published one (`published_overlay.stand_in`)."""
+    return f" of {rows['stands_for'][0].rpartition('/')[2]}" if "stands_for" in rows.columns else ""
+
+
+def _keys(points: pl.DataFrame, of_other: str) -> list[Key]:
     """Legend entries that tell this study from the published curves."""
     keys = [Key(label="this study, with 95 % intervals", marker="circle", line="solid")]
-    keys.append(Key(label=SOURCE, marker="bar", line="dashed"))
+    keys.append(Key(label=f"{SOURCE}{of_other}", marker="bar", line="dashed"))
     doubtful = (points["doubt"] != "").any()
     return keys + ([Key(label="published, may be wrong", marker="cross", line="dashed")] if doubtful else [])
 
@@ -156,5 +161,6 @@ def _caption(rows: pl.DataFrame, points: pl.DataFrame) -> str:
     """Facts about our rows, and the reasons of the doubts that are drawn."""
     reasons = sorted({reason for doubt in points["doubt"] for reason in doubt.split("; ") if reason})
     doubts = [f"May be wrong: {'; '.join(reasons)}."] if reasons else []
-    other = "Published curves: same model, task, method and transfer mode, but another training and scoring."
+    model = f"another model ({_of_other(rows).removeprefix(' of ')}), same" if _of_other(rows) else "same model,"
+    other = f"Published curves: {model} task, method and transfer mode, but another training and scoring."
     return " ".join([text.facts(rows, "Bars"), other, *doubts])

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from junkdna.errors import UserError, unknown_name
-from junkdna.report.findings import claims_blocks, rows
+from junkdna.report.findings import claims_blocks, published_blocks, rows
 from junkdna.report.findings.markers import Block
 from junkdna.report.page.methods_text import methods_text
 from junkdna.report.page.question import done
@@ -52,24 +52,43 @@ def text_of(inputs: Inputs, page: Path, figures: Path) -> Callable[[Block], str]
     return text
 
 
-def shown_figures(page: str) -> list[str]:
-    """The names of the figures that a page shows."""
+class Shown(NamedTuple):
+    """A figure that a page shows; `like` is the published model for which those of the study stand, or ""."""
+
+    name: str
+    like: str = ""
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}{f'-like-{Path(self.like).name}' * bool(self.like)}.png"
+
+
+def shown_figures(page: str) -> list[Shown]:
+    """The figures that a page shows."""
     from junkdna.report.findings.markers import MARKED
 
     blocks = [Block(found["words"], True) for found in MARKED.finditer(page)]
-    return [name for block in blocks if block.name == "figure" for name in block.options.get("name", [])]
+    return [_figure_shown(block.options) for block in blocks if block.name == "figure"]
+
+
+def _figure_shown(options: Options) -> Shown:
+    options = dict(options)
+    return Shown(rows.taken(options, "name"), rows.taken(options, "like"))
 
 
 def _figure(inputs: Inputs, block: Block, page: Path, figures: Path) -> str:
     from junkdna.report.catalog import named
     from junkdna.report.draw import names
 
-    name = rows.taken(block.options, "name")
-    if name not in (known := names(inputs.tables)):
-        raise unknown_name("figure", name, known, f"{page}: block {block.words!r}")
-    figure, _, experiment = named(name)
-    of = f": {inputs.title(experiment)}" if experiment and inputs.title(experiment) else ""
-    path = os.path.relpath(figures / f"{name}.png", page.parent)
+    shown = _figure_shown(block.options)
+    known = [f"published_{name}" for name in inputs.experiments] if shown.like else names(inputs.tables)
+    if shown.name not in known:
+        raise unknown_name("figure", shown.name, known, f"{page}: block {block.words!r}")
+    figure, _, experiment = named(shown.name)
+    of = f" of {Path(shown.like).name}" if shown.like else ""
+    of += f": {inputs.title(experiment)}" if experiment and inputs.title(experiment) else ""
+    path = os.path.relpath(figures / shown.file, page.parent)
     return f"![{figure.label}{of}]({Path(path).as_posix()})"
 
 
@@ -210,21 +229,6 @@ def _flips(inputs: Inputs, options: Options) -> str:
     return rows.markdown(head, lines, nothing, most, "tables/behavior.csv")
 
 
-def _published(inputs: Inputs, options: Options) -> str:
-    """How far the study's curves are from the published ones."""
-    most, table = _chosen(inputs, "reproduction", options)
-    lines = [
-        [row["label"], row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
-         number(row["rmse_relative_score"], 1), number(row["rmse_retention"]),
-         "–" if row["share_inside"] is None else f"{100 * row['share_inside']:.0f} %"]
-        for row in table.iter_rows(named=True)
-    ]  # fmt: skip
-    head = ["condition", "model", "training", "figure of the paper", "common levels", "RMSE, percent of dense",
-            "RMSE of retention", "published points inside"]  # fmt: skip
-    nothing = "No curve of this study was published: models, tasks or methods differ ([published](published.md))."
-    return rows.markdown(head, lines, nothing, most, "tables/reproduction.csv")
-
-
 def _collapsed(inputs: Inputs, options: Options) -> str:
     """The cells that give one answer for everything."""
     import polars as pl
@@ -262,6 +266,6 @@ def _methods(inputs: Inputs, options: Options) -> str:
 
 BLOCKS: dict[str, Callable[[Inputs, Options], str]] = {
     "study": _study, "value": _value, "count": _count, "drops": _drops, "compare": _compare, "recovery": _recovery,
-    "flips": _flips, "published": _published, "collapsed": _collapsed, "models": _models, "methods": _methods,
-    **claims_blocks.BLOCKS,
+    "flips": _flips, "collapsed": _collapsed, "models": _models, "methods": _methods,
+    **claims_blocks.BLOCKS, **published_blocks.BLOCKS,
 }  # fmt: skip

@@ -1,12 +1,16 @@
 """The figure of published curves: the points of both sources, and only where there are published ones."""
 
+from types import SimpleNamespace
+
 import pytest
 from figure_pages import legend, points, titles
 from figure_tables import Condition, drops_table
 
+from junkdna.analysis.published_overlay import stand_in
 from junkdna.errors import UserError
 from junkdna.report import catalog
 from junkdna.report.figures import published
+from junkdna.report.findings.published_blocks import BLOCKS
 
 RTE = [94.218, 92.291, 83.084, 62.527, 62.527, 62.527, 62.527, 62.527, 62.527]  # percent of dense, 10 to 90 %
 LARGE, VICUNA = "FacebookAI/roberta-large", "lmsys/vicuna-7b-v1.3"
@@ -91,3 +95,34 @@ def test_two_of_four_is_not_mistaken_for_four_of_eight(tags, drawn):
     assert {mark.series for mark in points(drawing, 0)} - {"published"} == drawn
     if len(tags) == 1:
         assert "RMSE: no common level" in drawing.panels[0].title
+
+
+def test_models_that_stand_for_the_published_one_are_said_to_be_others():
+    table = drops_table([tuned("rte", hub="me/other", model="mine", transfers=("dense", "sparse"))])
+    drawing = published.marks(stand_in(table, LARGE), "x")
+    assert [mark.y for mark in points(drawing, 0, series="published")] == pytest.approx(RTE)
+    assert drawing.title.startswith("This study and the published curves of roberta-large: ")
+    assert "published (arXiv 2310.02277) of roberta-large" in legend(drawing)
+    assert "Published curves: another model (roberta-large), same task" in drawing.caption
+
+
+@pytest.mark.parametrize("block", ["published", "published_curves"])
+def test_blocks_of_findings_have_the_published_numbers_of_another_model(block):
+    table = drops_table([tuned("rte", hub="me/other", model="mine", transfers=("dense", "sparse"))])
+    inputs = SimpleNamespace(drops=table)
+    own = table.filter(transfer="sparse").sort("sparsity")["relative_score"].to_list()
+    assert BLOCKS[block](inputs, {}).startswith("No curve of this study was published")
+    text = BLOCKS[block](inputs, {"like": [LARGE]} | ({"level": ["0.3", "0.8"]} if block == "published_curves" else {}))
+    row = text.splitlines()[2]
+    if block == "published":
+        rmse = (((own[0] - RTE[2]) ** 2 + (own[1] - RTE[7]) ** 2) / 2) ** 0.5
+        assert f"| across_tasks_unstructured | 2 | {rmse:.1f} |" in row
+    else:
+        assert row.startswith(f"| RTE | mine | sparse | {own[0]:.1f} (")
+        assert "/ 83.1 |" in row
+        assert row.endswith("/ 62.5 |")
+
+
+def test_a_published_model_without_curves_is_refused():
+    with pytest.raises(UserError, match=r"'FacebookAI/roberta-larg'.*FacebookAI/roberta-large"):
+        stand_in(drops_table([tuned("rte")]), "FacebookAI/roberta-larg")

@@ -118,12 +118,12 @@ def test_check_names_changed_blocks_typed_numbers_and_missing_figures(archive: P
     shown = shown_figures(page)
     missing = [line for line in check(archive, [PAGE]) if "is shown but does not exist" in line]
     assert len(missing) == len(shown) == 1
-    assert f"{archive}/figures/{shown[0]}.png" in missing[0]
+    assert f"{archive}/figures/{shown[0].file}" in missing[0]
     assert f"junkdna findings {archive} --page {PAGE}" in missing[0]
     assert run(archive, "--page", str(PAGE), "--check") == 1
     (archive / "figures").mkdir()
-    for name in shown:
-        (archive / f"figures/{name}.png").touch()
+    for each in shown:
+        (archive / f"figures/{each.file}").touch()
     assert run(archive, "--page", str(PAGE), "--check") == 0
     verdict = re.search(r"(supported|undecided|contradicted|untestable) \|", block(page, "verdicts"))[1]
     PAGE.write_text(page.replace(f"| {verdict} |", "| proven |", 1) + "\nIt loses 12 % of 0.8.\n")
