@@ -120,7 +120,8 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "README.md").write_text("# A page without blocks\n")
     for name in ("docs/reference", "junkdna/schemas"):
         (folder / name).mkdir(parents=True)
-    shutil.copytree(ROOT / "docs/lab-pieces", folder / "docs/lab-pieces")
+    for name in ("docs/lab-pieces", "docs/findings"):
+        shutil.copytree(ROOT / name, folder / name)
     with contextlib.chdir(folder):
         shutil.copy("results/study.json", "results/studies/default/study.json")
         args = parser().parse_args(["archive", "results/studies/default", "--out", "shared"])

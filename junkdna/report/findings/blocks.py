@@ -186,15 +186,15 @@ def _compare(inputs: Inputs, options: Options) -> str:
         groups.setdefault(tuple(row[name] for name in names), {}).setdefault(str(row[by]), row)
     groups = {key: found for key, found in groups.items() if len(found) > 1}
     values = list(dict.fromkeys(value for found in groups.values() for value in found))
-    lines = [[*_first(found), *(_with(found[v], "retention") if v in found else "" for v in values)]
+    lines = [[*_first(found, by), *(_with(found[v], "retention") if v in found else "" for v in values)]
              for found in groups.values()]  # fmt: skip
-    head = ["condition", "compression", *(f"{by} {value}" for value in values)]
+    head = ["condition", "training" if by == "compression" else "compression", *(f"{by} {value}" for value in values)]
     return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
 
 
-def _first(found: dict[str, dict]) -> tuple[str, str]:
+def _first(found: dict[str, dict], by: str) -> tuple[str, str]:
     row = next(iter(found.values()))
-    return row["label"], compression(row)
+    return row["label"], mode(row["transfer"]) if by == "compression" else compression(row)
 
 
 def _recovery(inputs: Inputs, options: Options) -> str:

@@ -134,9 +134,9 @@ def _training(inputs: Inputs) -> str:
     steps = inputs.cells.filter(inputs.cells["steps"] > 0)
     seeds = inputs.drops.filter(inputs.drops["transfer"] != "none")["n_seeds"]
     length = f"{span(list(steps['steps']))} steps of AdamW, " if steps.height else ""
-    return (
-        f"Fine-tuning ({listed(map(mode, modes))}; dense as the reference) took {length}with {span(list(seeds))} seeds."
-    )
+    several = "s" * (seeds.max() > 1)
+    trained = f"Fine-tuning ({listed(map(mode, modes))}; dense as the reference)"
+    return f"{trained} took {length}with {span(list(seeds))} seed{several}."
 
 
 def _statistics(inputs: Inputs, refs: References) -> list[str]:

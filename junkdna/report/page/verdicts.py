@@ -230,7 +230,7 @@ def _decide(claim: Claim, head: object, tests: list[Test]) -> str:
     elif supported:
         words.append(_of(supported, testable, "support"))
     open_tests = [test for test in tests if test.verdict in ("undecided", "untestable")]
-    needs = listed([_needed(test) for test in open_tests], 4)
+    needs = listed(_needs_of(open_tests), 4)
     return " ".join([*words, *([f"To decide: {needs}."] if needs else [])])
 
 
@@ -239,15 +239,26 @@ def _of(some: int, total: int, verb: str) -> str:
     return f"The test {verb}s it." if some == total == 1 else f"{some} of {total} tests {verb}{'s' * (some == 1)} it."
 
 
-def _needed(test: Test) -> str:
-    """What a test that did not decide would need."""
+def _needs_of(tests: list[Test]) -> list[str]:
+    """What tests that did not decide would need, each need once, with the test or the number of tests."""
+    alike: dict[tuple[str, str], list[Test]] = {}
+    for test in tests:
+        alike.setdefault(_needed(test), []).append(test)
+    of = {need: each[0].short if len(each) == 1 else count(len(each), "test") for need, each in alike.items()}
+    return [f"{need} ({of[need, reason]})" if need else f"{of[need, reason]} ({reason})" for need, reason in alike]
+
+
+def _needed(test: Test) -> tuple[str, str]:
+    """What a test that did not decide would need or, if that is unknown, the reason why it did not."""
     row = test.row
+    if (row["reason"] or "").startswith("one seed:"):
+        return "a second seed", ""
     if row["reason"]:
-        return f"{test.short} ({finding_notes.plain(row['reason'], [])})"
+        return "", finding_notes.plain(row["reason"], [])
     if row["seeds_needed"]:
-        return f"about {row['seeds_needed']} seeds ({test.short})"
+        return f"about {row['seeds_needed']} seeds", ""
     if row["examples_needed"] and row["examples_needed"] > row["n_examples"]:
-        return f"about {row['examples_needed']:,} examples ({test.short})"
+        return f"about {row['examples_needed']:,} examples", ""
     if row["detectable"] is None:
-        return f"no number of examples would do ({test.short})"
-    return f"more seeds or a larger effect: this design finds effects from {test.detectable} on ({test.short})"
+        return "no number of examples would do", ""
+    return f"more seeds or a larger effect: this design finds effects from {test.detectable} on", ""

@@ -40,8 +40,12 @@ def test_the_first_screen_answers_the_question(tmp_path, change, verdict, answer
     ("change", "words"),
     [
         ({"verdict": "undecided", "seeds_needed": 7}, "To decide: about 7 seeds (context of A)."),
+        (
+            {"verdict": "undecided", "reason": "one seed: the spread is unknown"},
+            "To decide: a second seed (context of A).",
+        ),
+        ({"verdict": "untestable", "reason": "12 examples"}, "12 examples."),
         ({"verdict": "undecided", "examples_needed": 9000}, "To decide: about 9,000 examples (context of A)."),
-        ({"verdict": "undecided", "reason": "one seed: the spread is unknown"}, "one seed: the spread is unknown"),
         ({"verdict": "undecided", "examples_needed": None, "detectable": None}, "no number of examples would do"),
         ({}, "The test supports it."),
     ],
