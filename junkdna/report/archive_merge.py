@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from junkdna.study.study import Resolved
 
 PATH_KEYS = ("local", "folder", "file", "path", "hub")  # keys of a study or task whose value may be a path
+NAMED = ("experiments", "models", "tasks", "protocols", "calibrations", "wheels")  # keys of a study: name -> entry
 _CONDITION = ("model", "task", "knobs", "transfer", "protocol")
 WHOLE = {"connectivity": ("experiment", *_CONDITION, "compression"), "margins": _CONDITION}
 """Tables whose rows of one condition hang together, because they rest on all its seeds or levels, and the columns that
@@ -114,23 +115,43 @@ def fullest(tables: Sequence[pl.DataFrame], sizes: Sequence[pl.DataFrame], colum
 
 
 def one_study(sources: Sequence[OfStudy]) -> dict:
-    """The study of all sources, without absolute paths. Its selected experiments are those of any source.
+    """The study of all sources, without absolute paths: the experiments, models and other named entries (`NAMED`) of
+    each, and the selected experiments of any.
 
-    Raises UserError if they differ in more than the selection.
+    Raises UserError if two sources differ in an entry that both have, or in another setting.
     """
-    documents = [without_roots(source.document) for source in sources]
-    first = documents[0]
-    for source, document in zip(sources, documents, strict=True):
-        pairs = [(part, key) for part in ("study", "tasks") for key in differing(first[part], document[part])]
-        if others := [f"{part} {key}" for part, key in pairs if (part, key) != ("study", "run")]:
-            names = [each["study"]["study"] for each in (document, first)]
+    joined = without_roots(sources[0].document)
+    for source in sources[1:]:
+        document = without_roots(source.document)
+        if others := list(_conflicts(joined, document)):
+            names = [each["study"]["study"] for each in (document, joined)]
             what = ", ".join(others) if names[0] == names[1] else "their names, {!r} and {!r}".format(*names)
             raise UserError(
                 f"{source.folder} and {sources[0].folder} are of different studies: they differ in {what}. Pieces of "
-                "one study have the same study file; they may differ in the experiments that were selected."
+                "one study agree in everything that both have; each may have more experiments, models and tasks, and "
+                "another selection of experiments."
             )
-    every = [name for document in documents for name in document["study"]["run"]]
-    return {**first, "study": {**first["study"], "run": list(dict.fromkeys(every))}}
+        joined = _joined(joined, document)
+    return joined
+
+
+def _conflicts(one: dict, other: dict) -> Iterator[str]:
+    """What two studies both have and define differently."""
+    for key in differing(one["study"], other["study"]):
+        if key in NAMED:
+            mine, theirs = (each["study"].get(key) or {} for each in (one, other))
+            yield from (f"study {key}.{name}" for name in differing(mine, theirs) if name in mine and name in theirs)
+        elif key != "run":
+            yield f"study {key}"
+    tasks = differing(one["tasks"], other["tasks"])
+    yield from (f"tasks {name}" for name in tasks if name in one["tasks"] and name in other["tasks"])
+
+
+def _joined(one: dict, other: dict) -> dict:
+    mine, theirs = one["study"], other["study"]
+    named = {key: {**(theirs.get(key) or {}), **(mine.get(key) or {})} for key in NAMED if key in {*mine, *theirs}}
+    run = list(dict.fromkeys([*mine["run"], *theirs["run"]]))
+    return {**one, "study": mine | named | {"run": run}, "tasks": {**other["tasks"], **one["tasks"]}}
 
 
 def without_roots(value: object, key: str = "") -> object:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -14,8 +15,9 @@ from junkdna.cli.cells_left import cells_not_in
 from junkdna.cli.main import parser
 from junkdna.errors import UserError
 from junkdna.report.archive import write_archive
+from junkdna.report.archive_merge import one_study
 from junkdna.study.grid import all_cells
-from junkdna.study.load import load_study
+from junkdna.study.load import load_study, study_document
 
 Pieces = tuple[Path, Path]
 
@@ -73,3 +75,29 @@ def test_an_archive_of_another_study_is_refused(pieces: Pieces) -> None:
 def test_it_needs_list(pieces: Pieces) -> None:
     with pytest.raises(UserError, match=f"Run: junkdna plan --list --not-in {pieces[0]}"):
         run("plan", "--not-in", str(pieces[0]))
+
+
+def test_a_study_that_has_grown_is_the_same_study(pieces: Pieces) -> None:
+    """Experiments, tasks and models may be added later: the archived cells still count."""
+    study = toy_archive.study(Path.cwd())
+    more = {**study["experiments"]["graded"], "seeds": [7], "title": "Another seed"}
+    toy.write_yaml(Path("grown.yaml"), study | {"experiments": {**study["experiments"], "again": more}})
+    grown = load_study(Path("grown.yaml"))
+    left = {*cells_not_in(grown, pieces)}
+    before = {*cells_not_in(load_study(Path("config.yaml")), pieces)}
+    assert before < left
+    assert {Path(path).stem for path in left - before} == {"seed-7"}
+
+
+def test_a_merged_study_has_the_entries_of_all(pieces: Pieces) -> None:
+    study = study_document(load_study(Path("config.yaml")))["study"]
+    more = {**study, "experiments": {**study["experiments"], "extra": {"title": "Extra"}}}
+    one, two = {"study": study, "tasks": {"a": {}}}, {"study": more, "tasks": {"b": {}}}
+    sources = [SimpleNamespace(folder=Path(name), document=each) for name, each in (("one", one), ("two", two))]
+    joined = one_study(sources)
+    assert {*joined["study"]["experiments"]} == {*study["experiments"], "extra"}
+    assert {*joined["tasks"]} == {"a", "b"}
+    two["tasks"]["a"] = {"kind": "pair"}
+    two["study"]["experiments"] = {name: {} for name in two["study"]["experiments"]}
+    with pytest.raises(UserError, match=r"differ in study experiments\.\w+, .*tasks a\. Pieces"):
+        one_study(sources)
