@@ -20,6 +20,7 @@ Array = np.ndarray
 CONTROLS = ("random", "largest")  # methods that do not prune the small weights
 PRUNED_MODES = ("none", "sparse")  # transfer modes in which pruned weights stay 0
 INFORMATIVE = (0.1, 0.9)  # mean loss at which a level can show that conditions differ
+ONE_SEED = "one seed: the spread between seeds is unknown"
 LEAST_EXAMPLES = 30  # independent ones of every condition: with fewer, bootstrap limits are too narrow
 
 
@@ -219,7 +220,7 @@ class Block:
     def doubt(self) -> str:
         """Why a test of the curves may not be decided: "" if it may."""
         if any(curve.seeded and curve.n_seeds < 2 for curve in self.curves):
-            return "one seed: the spread between seeds is unknown"
+            return ONE_SEED
         return ""
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 
-from junkdna.dag.cell_work import parquet_rows, readable
+from junkdna.dag.cell_work import limits_of, parquet_rows, readable
 from junkdna.errors import UserError
 from junkdna.storage.globs import local_folder, matching
 from junkdna.study.calibration import Calibration
@@ -42,10 +42,8 @@ def calibration_problems(resolved: Resolved) -> Iterator[str]:
 def _texts(calibration: Calibration, resolved: Resolved) -> float:
     """The most texts that a calibration can have: the limits of its task, or the rows of its local Parquet files;
     infinite if neither is known. A file of examples does not count, because it may be of other settings."""
-    if (name := calibration.task) is not None:
-        spec = resolved.tasks[name]
-        bounds = (resolved.study.tasks[name].limits or spec.limits, spec.hash_split)
-        return min((count for each in bounds if (count := getattr(each, calibration.role, None))), default=math.inf)
+    if calibration.task is not None:
+        return min(limits_of(calibration.task, calibration.role, resolved), default=math.inf)
     if calibration.local is not None:
         with suppress(OSError, UserError):  # `source_checks` reports a missing folder
             return parquet_rows(matching(local_folder(calibration.local), calibration.path)) or math.inf

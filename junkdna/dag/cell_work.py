@@ -110,9 +110,15 @@ def row_count(task: str, role: str, resolved: Resolved) -> int | None:
     spec, settings = resolved.tasks[task], example_settings(task, role, resolved)
     (split, files), *_ = settings.splits.items()
     raw = settings.source.local and parquet_rows(matching(local_folder(settings.source.local), files))
-    limits, shares = resolved.study.tasks[task].limits or spec.limits, spec.hash_split if role != "shots" else None
-    bounds = (raw, spec.rows.get(split), getattr(limits, role, None), getattr(shares, role, None))
+    bounds = (raw, spec.rows.get(split), *limits_of(task, role, resolved))
     return min((number for number in bounds if isinstance(number, int)), default=None)
+
+
+def limits_of(task: str, role: str, resolved: Resolved) -> list[int]:
+    """The limit of a task's rows in a role, and their share of a split by hash, where it has them."""
+    spec = resolved.tasks[task]
+    both = (resolved.study.tasks[task].limits or spec.limits, spec.hash_split)
+    return [number for each in both if (number := getattr(each, role, None)) is not None]
 
 
 def parquet_rows(files: Iterable[Path]) -> int | None:

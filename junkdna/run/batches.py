@@ -50,12 +50,12 @@ def write_queue(resolved: "Resolved", gpus: bool = False, outputs: Collection[st
     from junkdna.study.settings_from_study import settings_text
 
     clear_queue()
-    together: dict[Path, list[str]] = defaultdict(list)
-    for cell in all_cells(resolved):
+    cells, together = all_cells(resolved), defaultdict(list)
+    for cell in cells:
         if resolved.study.cells_per_job > 1 or (gpus and _may_stack(cell, resolved)):
             together[queue_of(cell)].append(settings_text(cell, resolved))
     if together:
-        together[OF_RUN] = [cell.key for cell in all_cells(resolved) if outputs is None or cell.path in outputs]
+        together[OF_RUN] = [cell.key for cell in cells if outputs is None or cell.path in outputs]
     for file, lines in together.items():
         with atomic_write(file) as temporary:
             temporary.write_text("\n".join(lines) + "\n")
@@ -145,12 +145,12 @@ def _is_current(handle: TextIO, path: Path) -> bool:
         return False
 
 
-def queued_after(settings: CellSettings) -> list[CellSettings]:
-    """The cells that read the same files as this one, in the order of the study from this one on, without it. Empty if
+def queued_after(settings: CellSettings) -> list[CellSettings] | None:
+    """The cells that read the same files as this one, in the order of the study from this one on, without it. None if
     the queue is missing or belongs to another study."""
     queue = read_queue(queue_of(parse_cell_path(settings.cell)))
     if settings not in queue:
-        return []
+        return None
     start = queue.index(settings) + 1
     return [*queue[start:], *queue[: start - 1]]
 

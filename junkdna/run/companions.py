@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from junkdna.run.batches import MARK, claimed, is_done, locked_file, queued_after
-from junkdna.run.waiting_cells import has_tokens, is_compressed, is_free, others_of_run
+from junkdna.run.waiting_cells import free_others, is_compressed, is_free
 from junkdna.storage.fingerprint import settings_fingerprint
 from junkdna.storage.tensor_header import recorded_facts
 from junkdna.study.cell import parse_cell_path
@@ -48,7 +48,7 @@ def gathered(settings: CellSettings, size: int) -> Iterator[Gathered]:
 def _gather(settings: CellSettings, size: int, locks: ExitStack) -> Gathered:
     if not _claim(settings, locks):
         return Gathered()
-    others = [each for each in queued_after(settings) if _same_stack(each, settings)]
+    others = [each for each in queued_after(settings) or () if _same_stack(each, settings)]
     if found := _interrupted(settings, others, locks):
         return found
     cells = [settings]
@@ -105,10 +105,9 @@ def _claimed_again(cells: tuple[CellSettings, ...], own: CellSettings, locks: Ex
 
 
 def free_cells(settings: CellSettings) -> Iterator[CellSettings]:
-    """The trained cells of `others_of_run` that a stack may begin with. Another process may hold their locks."""
-    for each in others_of_run(settings):
-        if each.training is not None and not _stack_mark(each).exists() and has_tokens(each) and is_free(each):
-            yield each
+    """The trained cells of the run, without this one, that a stack may begin with. Another process may hold their
+    locks."""
+    return free_others(settings, lambda each: each.training is not None and not _stack_mark(each).exists())
 
 
 def leave_stack_to_its_jobs(settings: CellSettings) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.run import batches, stack_jobs
 from junkdna.run.full_memory import explained_full_memory
-from junkdna.run.waiting_cells import has_tokens, is_free, leave_alone, others_of_run
+from junkdna.run.waiting_cells import free_others, leave_alone
 from junkdna.study.cell_settings import CellSettings
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ class PlainJob:
     def run_batch(self, why: str) -> None:
         """Run batched cells until enough have run; start none after `batches.LIMIT_S`. The first failure ends them all:
         after an error of a GPU, another process may succeed. The log says `why`."""
-        for other in self._others():
+        for other, why_plain in self._others():
             try:
-                _, why_plain = stack_jobs.size_on(other, self._device)
                 log.info("%s this job computes %s", why, other.cell)
                 with batches.separate_log(other):
                     self._write(batches.batched_file(other), other, iter, why_plain)
@@ -59,18 +58,15 @@ class PlainJob:
                 leave_alone(other)
                 self._left = 0
 
-    def _others(self) -> Iterator[CellSettings]:
-        """Cells to batch; each is locked until the next one is requested. Cells that train as a stack are left to their
-        own jobs."""
-        for other in others_of_run(self._settings):
-            if not self._left or time.monotonic() >= self._end:
-                return
-            if stack_jobs.size_on(other, self._device)[0] > 1 or not has_tokens(other) or not is_free(other):
-                continue
+    def _others(self) -> Iterator[tuple[CellSettings, str]]:
+        """Cells to batch, and why the plain loop trains them; each is locked until the next one is requested. Cells
+        that train as a stack are left to their own jobs."""
+        others = free_others(self._settings, lambda each: stack_jobs.size_on(each, self._device)[0] == 1)
+        while self._left and time.monotonic() < self._end and (other := next(others, None)):
             with batches.claimed(other, wait=False) as locked:
                 if locked and not batches.is_done(other):  # the job that held it may have written it in between
                     self._left -= 1
-                    yield other
+                    yield other, stack_jobs.size_on(other, self._device)[1]
 
     def _write(self, file: Path, settings: CellSettings, bar: Callable, why_plain: str) -> None:
         from junkdna.run.shared_inputs import SharedInputs

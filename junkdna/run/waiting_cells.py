@@ -5,29 +5,34 @@ A cell that failed in the job of another cell gets a mark and is left to its own
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from junkdna.run.batches import MARK, QUEUE, batched_file, cells_of_run, is_done, queue_of, read_queue
+from junkdna.run.batches import MARK, QUEUE, batched_file, cells_of_run, is_done, queue_of, queued_after, read_queue
 from junkdna.storage.tensor_header import recorded_fingerprint
 from junkdna.study.cell import parse_cell_path
 from junkdna.study.cell_settings import CellSettings
 from junkdna.study.paths import FOOTER_KEY
 
 
+def free_others(settings: CellSettings, wanted: Callable[[CellSettings], bool]) -> Iterator[CellSettings]:
+    """The `wanted` ones of `others_of_run` that a job may compute now."""
+    for each in others_of_run(settings):
+        if wanted(each) and has_tokens(each) and is_free(each):
+            yield each
+
+
 def others_of_run(settings: CellSettings) -> Iterator[CellSettings]:
     """The other cells that this run computes and has not written yet: first those that read the same files as this one,
     in the order of the study, then those of its model. Nothing if the queue is missing or belongs to another study."""
-    cell = parse_cell_path(settings.cell)
-    own, model = queue_of(cell), QUEUE / cell.model
-    queue = read_queue(own)
-    if settings not in queue:
+    if (near := queued_after(settings)) is None:
         return
-    after, (wanted, began_s) = queue.index(settings) + 1, cells_of_run()
+    cell, (wanted, began_s) = parse_cell_path(settings.cell), cells_of_run()
+    own, model = queue_of(cell), QUEUE / cell.model
     files = (file for file in QUEUE.rglob("*.jsonl") if file != own)
     files = sorted(files, key=lambda file: (not file.is_relative_to(model), file))
-    for each in chain(queue[after:], queue[: after - 1], chain.from_iterable(map(read_queue, files))):
+    for each in chain(near, chain.from_iterable(map(read_queue, files))):
         if each.cell in wanted and not _written_since(began_s, each):
             yield each
 

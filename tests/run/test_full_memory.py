@@ -13,7 +13,7 @@ import toy_run
 from junkdna.cli import jobs
 from junkdna.errors import UserError
 from junkdna.run import connect as connect_job
-from junkdna.run import plain_jobs
+from junkdna.run import waiting_cells
 from junkdna.run.full_memory import explained_full_memory
 from junkdna.study import grid
 from junkdna.study.compress_settings import compressed_settings
@@ -117,7 +117,7 @@ def test_a_cell_of_a_batch_says_it_in_the_log(world: Path, monkeypatch: pytest.M
     toy_run.prepare(resolved, [own, other])
     caplog.set_level("INFO")
     ran = toy_run.settings_of(own, resolved)
-    monkeypatch.setattr(plain_jobs, "others_of_run", lambda _: iter([toy_run.settings_of(other, resolved)]))
+    monkeypatch.setattr(waiting_cells, "others_of_run", lambda _: iter([toy_run.settings_of(other, resolved)]))
     jobs.cell(Path(own.path), ran, gpus=0, threads=1, bar=iter)  # loads what both share
     Path(own.path).unlink()
     compress = connect_job.Prepared.compress

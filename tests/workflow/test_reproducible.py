@@ -19,7 +19,7 @@ import toy_run
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from project import ROOT
+from project import ROOT, SUPPORT, python_path
 
 from junkdna.cli import table_jobs
 from junkdna.data.wheel_download import WHEELS_VARIABLE, fetch_wheel
@@ -40,8 +40,7 @@ for cell in grid.all_cells(resolved)[:: int(sys.argv[2])]:
 
 
 def run(folder: Path, study: str, step: int, hash_seed: str) -> None:
-    path = os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": python_path(SUPPORT, ROOT), "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", RUN, study, str(step)], cwd=folder, env=env, check=True, timeout=900)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -239,19 +240,22 @@ def _of(some: int, total: int, verb: str) -> str:
     return f"The test {verb}s it." if some == total == 1 else f"{some} of {total} tests {verb}{'s' * (some == 1)} it."
 
 
-def _needs_of(tests: list[Test]) -> list[str]:
+def _needs_of(tests: list[Test]) -> Iterator[str]:
     """What tests that did not decide would need, each need once, with the test or the number of tests."""
     alike: dict[tuple[str, str], list[Test]] = {}
     for test in tests:
         alike.setdefault(_needed(test), []).append(test)
-    of = {need: each[0].short if len(each) == 1 else count(len(each), "test") for need, each in alike.items()}
-    return [f"{need} ({of[need, reason]})" if need else f"{of[need, reason]} ({reason})" for need, reason in alike]
+    for (need, reason), those in alike.items():
+        of = those[0].short if len(those) == 1 else count(len(those), "test")
+        yield f"{need} ({of})" if need else f"{of} ({reason})"
 
 
 def _needed(test: Test) -> tuple[str, str]:
     """What a test that did not decide would need or, if that is unknown, the reason why it did not."""
+    from junkdna.analysis.evidence import ONE_SEED
+
     row = test.row
-    if (row["reason"] or "").startswith("one seed:"):
+    if row["reason"] == ONE_SEED:
         return "a second seed", ""
     if row["reason"]:
         return "", finding_notes.plain(row["reason"], [])

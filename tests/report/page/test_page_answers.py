@@ -7,6 +7,7 @@ from page_tables import claims_table
 from written_page import MODES, small, write
 
 from junkdna.analysis.claim_catalog import CLAIMS
+from junkdna.analysis.evidence import ONE_SEED
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_the_first_screen_answers_the_question(tmp_path, change, verdict, answer
     [
         ({"verdict": "undecided", "seeds_needed": 7}, "To decide: about 7 seeds (context of A)."),
         (
-            {"verdict": "undecided", "reason": "one seed: the spread is unknown"},
+            {"verdict": "undecided", "reason": ONE_SEED},
             "To decide: a second seed (context of A).",
         ),
         ({"verdict": "untestable", "reason": "12 examples"}, "12 examples."),

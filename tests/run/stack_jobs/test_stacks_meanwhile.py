@@ -12,7 +12,7 @@ from toy_run import read_footer
 
 from junkdna.analysis.collect import state
 from junkdna.errors import UserError
-from junkdna.run import batches, companions, stack_jobs, stacked_cells, waiting_cells
+from junkdna.run import batches, stack_jobs, stacked_cells, waiting_cells
 
 
 @pytest.fixture(autouse=True)
@@ -77,13 +77,13 @@ def test_a_job_that_has_computed_nothing_computes_nothing_after_its_cell(resolve
 def test_a_job_that_waits_sees_tokens_that_are_written_meanwhile(resolved, stacks, monkeypatch):
     own = stacks[0][0]
     other, go = holding(own, resolved)
-    has_inputs, asked = companions.has_tokens, []
+    has_inputs, asked = waiting_cells.has_tokens, []
 
     def later(settings):
         asked.append(settings.cell)
         return len(asked) > len(stacks[0] + stacks[1]) and has_inputs(settings)
 
-    monkeypatch.setattr(companions, "has_tokens", later)
+    monkeypatch.setattr(waiting_cells, "has_tokens", later)
     made = spied(monkeypatch, go.set)
     run(own, resolved)
     other.join()
