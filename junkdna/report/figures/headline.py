@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from junkdna.analysis.difficulty import CHANCE_CORRECTED_DENSE_ERROR
-from junkdna.analysis.retention import KNOWN_SHARE
 from junkdna.report.catalog import Figure
 from junkdna.report.plotting import curves, palette, series, text, theme, ticks, views
 from junkdna.report.plotting.conditions import Conditions, conditions, two_lines
-from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel, ends
+from junkdna.report.plotting.drawing import Axis, Drawing, Key, Mark, Panel
+from junkdna.report.plotting.pruned_rows import PrunedRows, pruned_rows
 from junkdna.report.plotting.spread import spread
 
 if TYPE_CHECKING:
@@ -35,31 +35,32 @@ OFFSET_PT = 3.4  # between the levels of one condition
 HEIGHT_IN = 3.1
 LABEL_IN = 0.15  # between the names of levels
 SHORT = 0.012  # half the length of a rule of one condition, as a share of the panel
-SAME = ["model", "task", "knobs", "protocol", "transfer", "compression", "difficulty_measure"]
+BEYOND = (-1.0, 2.0)  # the share lost that the axis reaches at most, apart from intervals
 
 
 def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     """A view (by default the share lost, 1 - retention) against difficulty for magnitude pruning, one color per
     sparsity.
 
-    If the study uses magnitude pruning with several sets of options, the set with the fewest is drawn. Rows without
-    fine-tuning are drawn, or if there are none those fine-tuned under a fixed mask. There is one panel per difficulty
-    measure. A condition of several experiments is drawn once. If there is nothing to draw, the figure says why.
+    `pruned_rows` says which rows are drawn. There is one panel per difficulty measure and model; those of one measure
+    have the same axes. A condition of several experiments is drawn once. A share lost beyond `BEYOND` is drawn at the
+    edge. If there is nothing to draw, the figure says why.
     """
-    rows, hidden = select(drops)
+    found = pruned_rows(drops)
+    levels = series.pick(found.drawn["compression"])
+    rows = found.drawn.filter(pl.col("compression").is_in(levels))
     named = conditions(drops)
-    levels = series.pick(rows["compression"])
-    left_out = series.left_out(rows["compression"], levels)
-    rows = rows.filter(pl.col("compression").is_in(levels))
-    measures = sorted(rows["difficulty_measure"].unique()) or [CHANCE_CORRECTED_DENSE_ERROR]
-    panels, drawn = [], []
-    for at, measure in enumerate(measures):
-        own = rows.filter(pl.col("difficulty_measure") == measure)
+    panels, drawn, beyond = [], [], []
+    for at, (own, same) in enumerate(_groups(rows)):
+        panels.append(panel := _panel(own, same, named, view))
         points = [mark for place, tag in enumerate(levels) for mark in _level(at, own, tag, place, len(levels), view)]
-        panels.append(panel := _panel(own, named, measure, points, view))
-        drawn += [*_rules(at, panel, own, view), *points, *_names(panel, points, RULES[view])]
+        inside = [_inside(point, panel) for point in points]
+        beyond += [point.label for point, shown in zip(points, inside, strict=True) if shown is not point]
+        drawn += [*_rules(at, panel, own, view), *inside, *_names(panel, inside, RULES[view])]
     facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
-    caption = [facts, *left_out, *_remarks(drops, rows, hidden, named), *series.shared_options(series.present(rows))]
+    left_out = series.left_out(found.drawn["compression"], levels)
+    remarks = [*_remarks(drops, found, named), *_beyond(beyond)]
+    caption = [facts, *left_out, *remarks, *series.shared_options(series.present(rows))]
     keys = [Key(label="dense", color="ink", line="solid"), Key(label="baseline", line="dashed")]
     return Drawing(
         title=FIGURE.label if view == LOST else f"{views.VIEWS[view].title} against difficulty, magnitude pruning",
@@ -70,17 +71,12 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     )
 
 
-def select(drops: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows to draw, each condition once, and rows hidden because their dense model knows too little (below 0.04)."""
-    pruned = drops.filter(pl.col("method") == "magnitude")
-    modes = [mode for mode in ("none", "sparse") if mode in set(pruned["transfer"])]
-    rows = pruned.filter(pl.col("transfer") == (modes[0] if modes else "none"))
-    rows = series.select(rows, series.present(rows)[:1])
-    rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
-    rows = rows.unique(SAME, keep="first", maintain_order=True).sort(SAME)
-    known = (pl.col("dense_known_share") >= KNOWN_SHARE).fill_null(False)
-    usable = pl.col("retention").is_not_null() & pl.col("difficulty").is_not_null() & known
-    return rows.filter(usable), rows.filter(~usable)
+def _groups(rows: pl.DataFrame) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """The rows of each panel, those of one model, and all rows of the same difficulty measure; without rows an empty
+    panel."""
+    measures = rows.partition_by("difficulty_measure", maintain_order=True)
+    groups = [(own, same) for same in measures for own in same.partition_by("model", maintain_order=True)]
+    return groups or [(rows, rows)]
 
 
 def _level(at: int, rows: pl.DataFrame, tag: str, place: int, count: int, view: str) -> list[Mark]:
@@ -141,35 +137,58 @@ def _rule(at: int, name: str, y: float, **ends: float) -> Mark:
     return Mark(panel=at, kind="rule", series=name, y=y, label=name, color=color, line=line, **ends)
 
 
-def _panel(rows: pl.DataFrame, named: Conditions, measure: str, points: Sequence[Mark], view: str) -> Panel:
-    """Axes, with room at the left for the names of the levels, and the names of the conditions."""
+def _panel(rows: pl.DataFrame, same: pl.DataFrame, named: Conditions, view: str) -> Panel:
+    """A model's axes, equal for all rows of the `same` measure, with room at the left for the names of the levels, and
+    the names of the conditions."""
     if rows.is_empty():
         bare = Axis(label="", limits=(0.0, 1.0), ticks=())
         return Panel(title="", x=bare, y=bare, message=EMPTY, height_in=1.2)
-    low, high = ticks.around(rows["difficulty"])
+    low, high = ticks.around(same["difficulty"])
     low -= 0.13 * (high - low)
+    measure = rows[0, "difficulty_measure"]
     formula = f" = {text.FORMULAS[measure]}" if measure in text.FORMULAS else ""
     return Panel(
-        title="",
+        title=f"{rows[0, 'model']}, {TRAINING[rows[0, 'transfer']]}" if same["model"].n_unique() > 1 else "",
         x=Axis(
             label=f"difficulty: {text.measure_label(measure)}{formula}; harder →",
             limits=(low, high),
             ticks=ticks.round_ticks(low, high),
         ),
-        y=_values(rows, points, view),
+        y=_values(same, view),
         names=_above(rows, named),
         height_in=HEIGHT_IN,
     )
 
 
-def _values(rows: pl.DataFrame, points: Sequence[Mark], view: str) -> Axis:
+TRAINING = {"none": "without fine-tuning", "sparse": "fine-tuned with a fixed mask (sparse)"}
+
+
+def _values(rows: pl.DataFrame, view: str) -> Axis:
     """The axis of a view; worse is lower."""
     if view != LOST:
         low, high = views.limits(rows, view)
         return Axis(label=views.axis_label(view, rows), limits=(low, high), ticks=ticks.round_ticks(low, high, 8))
-    bottom, top = ticks.within([0.0, 1.0, *(mark.y for mark in points)], ends(points, "y"), 0.4)
+    measured = [_value(row, view) for row in rows.iter_rows(named=True)]
+    must = [min(max(y, BEYOND[0]), BEYOND[1]) for y, _, _ in measured if y is not None]
+    ends = [end for _, *interval in measured for end in interval if end is not None]
+    bottom, top = ticks.within([0.0, 1.0, *must], ends, 0.4)
     label = "share lost = 1 − retention\n(0: as dense, 1: at the baseline)"
     return Axis(label=label, limits=(top, bottom), ticks=ticks.round_ticks(bottom, top, 8))
+
+
+def _inside(point: Mark, panel: Panel) -> Mark:
+    """A point, or if it lies beyond the axis a triangle at its edge, without an interval."""
+    low, high = sorted(panel.y.limits)
+    if point.y is None or low <= point.y <= high:
+        return point
+    edge = min(max(point.y, low), high)
+    marker = "triangle_down" if edge == panel.y.limits[0] else "triangle"
+    return replace(point, y=edge, low=None, high=None, marker=marker)
+
+
+def _beyond(labels: Sequence[str]) -> list[str]:
+    """The caption sentence on points beyond the axis."""
+    return [f"Beyond the axis and drawn at its edge (triangle): {'; '.join(labels)}."] if labels else []
 
 
 EMPTY = "Nothing to show: no condition is pruned by magnitude\nand has a dense model above its baseline"
@@ -177,12 +196,10 @@ EMPTY = "Nothing to show: no condition is pruned by magnitude\nand has a dense m
 
 def _above(rows: pl.DataFrame, named: Conditions) -> tuple[tuple[float, str], ...]:
     """The conditions of a panel in order of difficulty."""
-    several = rows["model"].n_unique() > 1
     names: dict[tuple, str] = {}
     for row in rows.sort("difficulty").iter_rows(named=True):
-        label = two_lines(named[row]) + (f"\n{row['model']}" if several else "")
-        names.setdefault((row["model"], named.key(row), row["difficulty"]), label)
-    return tuple((difficulty, label) for (_, _, difficulty), label in names.items())
+        names.setdefault((named.key(row), row["difficulty"]), two_lines(named[row]))
+    return tuple((difficulty, label) for (_, difficulty), label in names.items())
 
 
 def _names(panel: Panel, points: Sequence[Mark], rules: dict[str, float]) -> list[Mark]:
@@ -217,14 +234,20 @@ def _heights(targets: Sequence[float], step: float, low: float, high: float, rul
     return [next(below if side else above) for side in one]
 
 
-def _remarks(drops: pl.DataFrame, rows: pl.DataFrame, hidden: pl.DataFrame, named: Conditions) -> list[str]:
+def _remarks(drops: pl.DataFrame, found: PrunedRows, named: Conditions) -> list[str]:
     """Caption sentences on the fine-tuning, the order of levels, and what is not shown."""
-    tuned = sorted(set(drops.filter(pl.col("method") == "magnitude")["transfer"]) - {"none"})
-    labels = sorted({named[row] for row in hidden.iter_rows(named=True)})
-    mixed = tuned and set(rows["transfer"]) == {"none"}
-    remarks = ["Not shown: fine-tuned models (see the transfer modes)."] if mixed else []
-    remarks += ["Fine-tuned with a fixed mask (sparse)."] if set(rows["transfer"]) == {"sparse"} else []
-    several = ["Levels of a condition have the same difficulty (thin line) and are drawn side by side."]
-    remarks += several if len(rows) else []
-    hint = f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."
-    return [*remarks, *([hint] if labels else [])]
+    if found.drawn.is_empty():
+        return _unknown(found, named)
+    pruned = drops.filter(pl.col("method") == "magnitude")
+    modes, every = set(found.drawn["transfer"]), set(pruned["transfer"])
+    remarks = ["Not shown: fine-tuned models (see the transfer modes)."] if modes == {"none"} and modes < every else []
+    remarks += ["Not shown: other training of these models (see the transfer modes)."] if len(modes) > 1 else []
+    remarks += ["Fine-tuned with a fixed mask (sparse)."] if modes == {"sparse"} else []
+    remarks.append("Levels of a condition have the same difficulty (thin line) and are drawn side by side.")
+    return [*remarks, *found.left_out, *_unknown(found, named)]
+
+
+def _unknown(found: PrunedRows, named: Conditions) -> list[str]:
+    """The conditions that are hidden because their dense model knows too little."""
+    labels = sorted({named[row] for row in found.hidden.iter_rows(named=True)})
+    return [f"Not shown because dense is not clearly above its baseline: {'; '.join(labels)}."] if labels else []

@@ -16,6 +16,7 @@ from junkdna.report.findings.markers import Block
 from junkdna.report.page.methods_text import methods_text
 from junkdna.report.page.question import done
 from junkdna.report.page.words import (
+    MODES,
     capitalized,
     compression,
     count,
@@ -26,6 +27,7 @@ from junkdna.report.page.words import (
     number,
     probability,
 )
+from junkdna.report.plotting.series import compression_label
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,30 +141,45 @@ def _count(inputs: Inputs, options: Options) -> str:
 def _drops(inputs: Inputs, options: Options) -> str:
     """Score and retention of the rows that the columns choose."""
     most, table = _chosen(inputs, "drops", options)
-    several = inputs.drops["model"].n_unique() > 1
-    head = ["condition", *(["model"] * several), "compression", "score (95 %)", "retention (95 %)", "n", "seeds"]
+    head = [*_condition(inputs), "compression", "score (95 %)", "retention (95 %)", "n", "seeds"]
     lines = [
-        [_label(row), *([row["model"]] * several), compression(row), _with(row, "score"), _with(row, "retention"),
+        [*_condition(inputs, row), compression(row), _with(row, "score"), _with(row, "retention"),
          f"{row['n_examples']:,}", str(row["n_seeds"])]
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
     return rows.markdown(head, lines, "The study has no such rows.", most, "tables/drops.csv")
 
 
-def _chosen(inputs: Inputs, name: str, options: Options) -> tuple[int, pl.DataFrame]:
-    """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once."""
+def _chosen(inputs: Inputs, name: str, options: Options, protocol: str = "protocol") -> tuple[int, pl.DataFrame]:
+    """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once.
+
+    The label of a condition that the rows have under several protocols names its own, from the column `protocol`; with
+    "" for it no label does.
+    """
+    import polars as pl
+
     options = dict(options)
     most = rows.whole(options, "most", MOST)
     table = rows.chosen(rows.table_of(inputs, name), options)
-    shared = name in ("drops", "behavior")
-    return most, table.unique(SHARED, keep="first", maintain_order=True) if shared else table
+    if name not in ("drops", "behavior"):
+        return most, table
+    table = table.unique(SHARED, keep="first", maintain_order=True)
+    if not protocol:
+        return most, table
+    several = pl.col(protocol).n_unique().over("model", "task", "knobs", "transfer") > 1
+    named = pl.format("{} [{}]", "label", protocol)
+    return most, table.with_columns(label=pl.when(several).then(named).otherwise("label"))
 
 
 SHARED = ("model", "task", "knobs", "compression", "transfer", "protocol")
 
 
-def _label(row: dict) -> str:
-    return row["label"] + (f" [{row['protocol']}]" if row["protocol"] != "default" else "")
+def _condition(inputs: Inputs, row: dict | None = None) -> list[str]:
+    """The condition of a row, and its model if the study has several; without a row the heads of these columns."""
+    models = rows.models(inputs)
+    if row is None:
+        return ["condition", *(["model"] if models else [])]
+    return [rows.without_model(row["label"], models), *([row["model"]] if models else [])]
 
 
 def _with(row: dict, name: str) -> str:
@@ -175,7 +192,7 @@ def _compare(inputs: Inputs, options: Options) -> str:
     """Retention in one column for each value of the column `by`: what differs in nothing else."""
     options = dict(options)
     by = rows.taken(options, "by")
-    most, table = _chosen(inputs, "drops", options)
+    most, table = _chosen(inputs, "drops", options, "" if by == "protocol" else "base_protocol")
     if by not in table.columns:
         raise unknown_name("column", by, table.columns, "by")
     names = [name for name in ("model", "task", "knobs", "compression", "transfer", "base_protocol") if name != by]
@@ -185,16 +202,25 @@ def _compare(inputs: Inputs, options: Options) -> str:
     for row in table.iter_rows(named=True):
         groups.setdefault(tuple(row[name] for name in names), {}).setdefault(str(row[by]), row)
     groups = {key: found for key, found in groups.items() if len(found) > 1}
-    values = list(dict.fromkeys(value for found in groups.values() for value in found))
-    lines = [[*_first(found, by), *(_with(found[v], "retention") if v in found else "" for v in values)]
+    found_values = dict.fromkeys(value for found in groups.values() for value in found)
+    values = [value for value in (*options.get(by, []), *ORDER.get(by, []), *found_values) if value in found_values]
+    values = list(dict.fromkeys(values))
+    lines = [[*_first(inputs, found, by), *(_with(found[v], "retention") if v in found else "" for v in values)]
              for found in groups.values()]  # fmt: skip
-    head = ["condition", "training" if by == "compression" else "compression", *(f"{by} {value}" for value in values)]
+    head = [*_condition(inputs), "training" if by == "compression" else "compression",
+            *(WORDS.get(by, f"{by} {{}}".format)(value) for value in values)]  # fmt: skip
     return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
 
 
-def _first(found: dict[str, dict], by: str) -> tuple[str, str]:
+ORDER = {"transfer": list(MODES)}  # of the columns, if the block does not name the values
+WORDS: dict[str, Callable[[str], str]] = {"transfer": mode, "compression": compression_label}
+
+
+def _first(inputs: Inputs, found: dict[str, dict], by: str) -> list[str]:
+    """The first columns of a row: the condition, and what was done to it apart from `by`."""
     row = next(iter(found.values()))
-    return row["label"], mode(row["transfer"]) if by == "compression" else compression(row)
+    what = {"compression": mode(row["transfer"]), "transfer": compression_label(row["compression"])}
+    return [*_condition(inputs, row), what.get(by, compression(row))]
 
 
 def _recovery(inputs: Inputs, options: Options) -> str:
@@ -220,11 +246,11 @@ def _flips(inputs: Inputs, options: Options) -> str:
     most, table = _chosen(inputs, "behavior", options)
     table = table.filter(pl.col("broken").is_not_null()).with_columns(hidden=pl.min_horizontal("broken", "fixed"))
     lines = [
-        [_label(row), compression(row), f"{number(100 * (row['fixed'] - row['broken']), 1, sign=True)}",
+        [*_condition(inputs, row), compression(row), f"{number(100 * (row['fixed'] - row['broken']), 1, sign=True)}",
          f"{number(100 * row['broken'], 1)} %", f"{number(100 * row['fixed'], 1)} %", probability(row["mcnemar_p"])]
         for row in table.sort("hidden", descending=True, maintain_order=True).iter_rows(named=True)
     ]  # fmt: skip
-    head = ["condition", "compression", "accuracy, points", "broken", "fixed", "p (McNemar)"]
+    head = [*_condition(inputs), "compression", "accuracy, points", "broken", "fixed", "p (McNemar)"]
     nothing = "No compressed cell has answers that are right or wrong."
     return rows.markdown(head, lines, nothing, most, "tables/behavior.csv")
 

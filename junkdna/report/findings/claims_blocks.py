@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.claim_catalog import CLAIMS
-from junkdna.errors import unknown_name
+from junkdna.errors import UserError, unknown_name
 from junkdna.report.findings import rows
 from junkdna.report.page import finding_notes
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
@@ -17,29 +17,56 @@ if TYPE_CHECKING:
 
 Options = dict[str, list[str]]
 MOST = 12  # tests in a table
+POOLED = ("mean of", "across")  # tests over several conditions
 COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests
 
 
 def _verdicts(inputs: Inputs, options: Options) -> str:
-    """One row per claim and model: verdict, the effect of its first test, margin, and what would decide it."""
+    """One row per claim and model: verdict, the effect of its first test, margin, and what would decide it. With
+    `by=model`, one row per claim and a column for each model."""
+    options = dict(options)
+    by = rows.taken(options, "by")
+    if by not in ("", "model"):
+        raise UserError(f"by={by} must be by=model.")
     found, _ = verdicts(inputs)
-    several = len({model for verdict in found for model, _ in verdict.verdicts} - {""}) > 1
+    return _by_model(inputs, found) if by else _by_claim(inputs, found)
+
+
+def _by_claim(inputs: Inputs, found: list[Verdict]) -> str:
+    several = bool(rows.models(inputs))
     head = ["claim", *(["model"] * several), "verdict", "effect (95 %)", "n", "margin", "what would decide it"]
     lines = [
-        [each.claim.label, *([model] * several), word, *_effect(each, model), _margin(inputs), _decide(each, model)]
+        [each.claim.label, *([model] * several), word, *_effect(inputs, each, model), _margin(inputs),
+         rows.without_model(_decide(each, model), rows.models(inputs))]
         for each in found
         for model, word in each.verdicts
-    ]
+    ]  # fmt: skip
     return rows.markdown(head, lines, "The study tests no claim.", len(lines), "tables/claims.csv")
 
 
-def _effect(verdict: Verdict, model: str) -> tuple[str, str]:
-    """The effect in words, and the number of examples."""
+def _by_model(inputs: Inputs, found: list[Verdict]) -> str:
+    models = list(dict.fromkeys(model for each in found for model, _ in each.verdicts))
+    lines = []
+    for each in found:
+        words = dict(each.verdicts)
+        lines.append([each.claim.label, *(_in_short(inputs, each, model, words.get(model, "–")) for model in models)])
+    head = ["claim", *(model or "verdict" for model in models)]
+    return rows.markdown(head, lines, "The study tests no claim.", len(lines), "tables/claims.csv")
+
+
+def _in_short(inputs: Inputs, verdict: Verdict, model: str, word: str) -> str:
+    effect, _ = _effect(inputs, verdict, model)
+    return word if effect == "–" else f"{word}; {effect}"
+
+
+def _effect(inputs: Inputs, verdict: Verdict, model: str) -> tuple[str, str]:
+    """The effect in words, and the number of examples: of the first test over several conditions, else of the first."""
     shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
     if not shown:
         return "–", "–"
-    first = shown[0]
-    return f"{verdict.claim.caption}: {first.value} ({first.limits}); {first.short}", first.n.removeprefix("n = ")
+    first = next((test for test in shown if test.unit.startswith(POOLED)), shown[0])
+    unit = rows.without_model(first.short, rows.models(inputs))
+    return f"{verdict.claim.caption}: {first.value} ({first.limits}); {unit}", first.n.removeprefix("n = ")
 
 
 def _margin(inputs: Inputs) -> str:

@@ -31,7 +31,7 @@ def _published(inputs: Inputs, options: Options) -> str:
     most, drops = rows.whole(options, "most", MOST), _drops(inputs, options)
     found = rows.chosen(reproduction(drops), options).unique(CURVE, keep="first", maintain_order=True)
     lines = [
-        [row["label"], row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
+        [_label(row), row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
          number(row["rmse_relative_score"], 1), number(row["rmse_retention"]),
          "–" if row["share_inside"] is None else f"{100 * row['share_inside']:.0f} %"]
         for row in found.iter_rows(named=True)
@@ -54,19 +54,26 @@ def _published_curves(inputs: Inputs, options: Options) -> str:
     both = rows.chosen(ours, options).join(points, on=[*CURVE, "level"], how="inner", maintain_order="left")
     both = both.filter(pl.col("level").is_in(levels))
     lines = [
-        [curve[0, "label"], curve[0, "model"], mode(curve[0, "transfer"]), *(_both(curve, level) for level in levels)]
+        [_label(curve.row(0, named=True)), curve[0, "model"], mode(curve[0, "transfer"]),
+         *(_both(curve.filter(level=level)) for level in levels)]
         for curve in both.partition_by(CURVE, maintain_order=True)
-    ]
+    ]  # fmt: skip
     head = ["condition", "model", "training", *(f"{level}: here / published" for level in levels)]
     return rows.markdown(head, lines, NOTHING, most, "tables/drops.csv")
 
 
-def _both(curve: pl.DataFrame, level: str) -> str:
-    for row in curve.filter(level=level).iter_rows(named=True):
-        limits = interval(row["relative_score_low"], row["relative_score_high"], 1)
-        published = f"{number(row['percent_of_dense'], 1)}{' (in doubt)' * bool(row['doubt'])}"
-        return f"{number(row['relative_score'], 1)} ({limits}) / {published}"
-    return "–"
+def _label(row: dict) -> str:
+    return rows.without_model(row["label"], [row["model"]])
+
+
+def _both(points: pl.DataFrame) -> str:
+    """One level of a curve: the study's percent of dense with its interval, and the published one."""
+    if points.is_empty():
+        return "–"
+    row = points.row(0, named=True)
+    limits = interval(row["relative_score_low"], row["relative_score_high"], 1)
+    published = f"{number(row['percent_of_dense'], 1)}{' (in doubt)' * bool(row['doubt'])}"
+    return f"{number(row['relative_score'], 1)} ({limits}) / {published}"
 
 
 def _drops(inputs: Inputs, options: Options) -> pl.DataFrame:

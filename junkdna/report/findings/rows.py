@@ -39,6 +39,19 @@ def table_of(inputs: Inputs, name: str) -> pl.DataFrame:
     )
 
 
+def models(inputs: Inputs) -> list[str]:
+    """The names of the models if the study has several: then tables have a column for them. Empty with one model."""
+    names = sorted(inputs.drops["model"].unique())
+    return names if len(names) > 1 else []
+
+
+def without_model(text: str, models: Iterable[str]) -> str:
+    """A label without the model in brackets, which has a column of its own."""
+    for model in models:
+        text = text.replace(f" ({model})", "")
+    return text
+
+
 def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
     """The rows whose columns have one of the values given for them, as text. Raises UserError for an unknown column."""
     import polars as pl

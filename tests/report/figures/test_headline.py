@@ -7,6 +7,8 @@ from figure_tables import Condition, drops_table, study
 
 from junkdna.report.figures import headline
 from junkdna.report.plotting import palette, render, series
+from junkdna.report.plotting import pruned_rows as pruned_rows_module
+from junkdna.report.plotting.pruned_rows import pruned_rows
 from junkdna.report.plotting.spread import spread
 
 
@@ -26,11 +28,13 @@ def test_points_hold_difficulty_and_share_lost():
 
 
 def test_worse_is_lower_and_harder_is_further_right(drops):
-    (panel,) = headline.marks(drops).panels
-    assert panel.y.limits[0] > 1 > 0 > panel.y.limits[1]
-    assert panel.x.limits[0] < panel.x.limits[1]
-    assert panel.x.label.endswith("harder →")
-    assert [x for x, _ in panel.names] == sorted(x for x, _ in panel.names)
+    panels = headline.marks(drops).panels
+    assert len({(panel.x, panel.y) for panel in panels}) == 1
+    for panel in panels:
+        assert panel.y.limits[0] > 1 > 0 > panel.y.limits[1]
+        assert panel.x.limits[0] < panel.x.limits[1]
+        assert panel.x.label.endswith("harder →")
+        assert [x for x, _ in panel.names] == sorted(x for x, _ in panel.names)
 
 
 def test_a_condition_of_two_experiments_is_drawn_once():
@@ -41,14 +45,70 @@ def test_a_condition_of_two_experiments_is_drawn_once():
     assert [name for _, name in drawing.panels[0].names] == ["Alone"]
 
 
-def test_fine_tuned_models_are_drawn_only_alone(drops):
-    rows, hidden = headline.select(drops)
+def test_each_model_has_a_panel_in_the_training_that_most_of_its_conditions_have(drops):
+    rows, hidden, _ = pruned_rows(drops)
     assert set(rows["method"]) == {"magnitude"}
-    assert set(rows["transfer"]) == {"none"}
+    assert set(rows.select("model", "transfer").rows()) == {
+        ("roberta-base", "sparse"), ("SmolLM2-135M", "none"), ("SmolLM2-360M", "none"),
+    }  # fmt: skip
     assert set(hidden["label"]) == {"MMLU"}
-    assert "Not shown: fine-tuned models" in headline.marks(drops).caption
-    tuned = drops.filter(pl.col("experiment") == "modes")
-    assert {point.marker for point in points(headline.marks(tuned), 0)} == {"diamond"}
+    drawing = headline.marks(drops)
+    assert [panel.title for panel in drawing.panels] == [
+        "SmolLM2-135M, without fine-tuning", "SmolLM2-360M, without fine-tuning",
+        "roberta-base, fine-tuned with a fixed mask (sparse)",
+    ]  # fmt: skip
+    assert "Not shown: other training of these models" in drawing.caption
+    for at, marker in enumerate(["circle", "circle", "diamond"]):
+        assert {point.marker for point in points(drawing, at)} == {marker}
+    alone = headline.marks(drops.filter(pl.col("model") == "roberta-base"))
+    assert [panel.title for panel in alone.panels] == [""]
+    assert "Fine-tuned with a fixed mask (sparse)." in alone.caption
+
+
+@pytest.mark.parametrize(("trained", "drawn"), [(1, "none"), (2, "none"), (3, "sparse")])
+def test_the_training_with_more_conditions_is_drawn(trained, drawn):
+    """If both have as many, the one without fine-tuning."""
+    plain = [Condition(f"t{at}", "", f"T{at}", 0.25, 0.8, 0.5, levels=(0.5,)) for at in range(2)]
+    modes = {"transfers": ("dense", "sparse"), "protocol": "glue"}
+    tuned = [Condition(f"s{at}", "", f"S{at}", 0.25, 0.8, 0.5, levels=(0.5,), **modes) for at in range(trained)]
+    table = drops_table([*plain, *tuned])
+    assert set(pruned_rows(table).drawn["transfer"]) == {drawn}
+    hint = "Not shown: fine-tuned models (see the transfer modes)."
+    assert (hint in headline.marks(table).caption) == (drawn == "none")
+
+
+def test_of_a_model_with_too_many_conditions_the_experiment_with_most_tasks_is_drawn():
+    broad = [Condition(f"t{at}", "", f"T{at}", 0.25, 0.8, 0.5, levels=(0.5,), experiment="tasks") for at in range(4)]
+    deep = [
+        Condition("t0", f"shots={n}", f"{n} shots", 0.25, 0.8, 0.5, levels=(0.5,), experiment="shots")
+        for n in range(pruned_rows_module.MOST)
+    ]
+    table = drops_table([*broad, *deep])
+    assert set(pruned_rows(table).drawn["task"]) == {"t0", "t1", "t2", "t3"}
+    assert pruned_rows(table).drawn.height == 4
+    model = table[0, "model"]
+    words = f"Of the {4 + pruned_rows_module.MOST} conditions of {model}, those of experiment tasks are drawn;"
+    assert words in headline.marks(table).caption
+    fits = drops_table([*broad, *deep[4:]])
+    assert pruned_rows(fits).drawn.height == pruned_rows_module.MOST
+    assert pruned_rows(fits).left_out == []
+
+
+def test_a_point_far_beyond_the_baseline_is_drawn_at_the_edge_and_named():
+    """A likelihood can end far below its baseline. It must not squeeze the other points together."""
+    table = drops_table([Condition(name, "", name.upper(), 0.25, 0.8, 0.5, levels=(0.3, 0.6)) for name in "ab"])
+    far = pl.when(pl.col("task") == "b").then(-9.0)
+    columns = ("retention", "retention_low", "retention_high")
+    table = table.with_columns(far.otherwise(pl.col(name)).alias(name) for name in columns)
+    drawing = headline.marks(table)
+    bottom = drawing.panels[0].y.limits[0]
+    assert 2 <= bottom < 3
+    beyond = [point for point in points(drawing, 0) if point.y == bottom]
+    assert {(point.marker, point.low, point.high) for point in beyond} == {("triangle_down", None, None)}
+    assert len(beyond) == 2
+    assert "Beyond the axis and drawn at its edge (triangle): B, magnitude 30 %: share lost" in drawing.caption
+    assert drawing.caption.count("share lost 10.00") == 2
+    assert not outside(render.draw(drawing))
 
 
 def test_levels_that_are_left_out_are_named():
@@ -106,9 +166,9 @@ def test_levels_without_a_sparsity_run_from_weak_to_strong():
 def test_magnitude_with_options_does_not_mix_with_magnitude_without():
     ties = ("magnitude-0.3,reference_ties=true", "magnitude-0.6,reference_ties=true", "rtn-4bit")
     table = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.3, 0.6), compressions=ties)])
-    assert set(headline.select(table)[0]["compression"]) == {"magnitude-0.3", "magnitude-0.6"}
+    assert set(pruned_rows(table).drawn["compression"]) == {"magnitude-0.3", "magnitude-0.6"}
     only = table.filter(~pl.col("compression").is_in(["magnitude-0.3", "magnitude-0.6"]))
-    assert set(headline.select(only)[0]["compression"]) == set(ties[:2])
+    assert set(pruned_rows(only).drawn["compression"]) == set(ties[:2])
     assert "all ties pruned" in headline.marks(only).caption
     assert "all ties pruned" not in headline.marks(table).caption
 

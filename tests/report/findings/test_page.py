@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+from figure_tables import Condition, drops_table
 from matplotlib.figure import Figure
 
 from junkdna.analysis.archived_answers import Analysis
@@ -39,6 +41,11 @@ def block(page: str, words: str) -> str:
 
 def number(archive: Path, words: str) -> str:
     return block(made(archive, f"It is <!-- findings: {words} --><!-- end findings -->."), words)
+
+
+def table_of(archive: Path, words: str) -> list[str]:
+    """The lines of a block that is a table."""
+    return block(made(archive, f"<!-- findings: {words} -->\n<!-- end findings -->\n"), words).splitlines()
 
 
 def test_figures_report_and_a_new_page_are_made(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +95,63 @@ def test_a_value_is_that_of_the_cell_file(archive: Path, kinds_once: Path) -> No
     assert number(archive, "count compression=random-0.5") == "4"
 
 
+def test_tables_of_several_models_have_a_column_for_them(archive: Path) -> None:
+    drops = pl.read_parquet(archive / "tables/drops.parquet")
+    assert drops["model"].n_unique() == 2
+    labels = drops.filter(model="tiny")["label"].to_list()
+    assert all(label.endswith(" (tiny)") for label in labels)
+    words = "drops model=tiny compression=random-0.5"
+    head, _, first, *_ = table_of(archive, words)
+    assert head.startswith("| condition | model | compression |")
+    assert re.match(r"\| [^(]+ \| tiny \| random 50 % \|", first)
+    assert not any("(tiny)" in line for line in table_of(archive, "flips model=tiny"))
+    assert not any("(tiny)" in line for line in table_of(archive, "verdicts"))
+
+
+def test_a_comparison_names_its_columns_in_words_in_the_order_that_the_block_names(archive: Path) -> None:
+    order = "compression=random-0.5 compression=magnitude-0.5"
+    head, _, *lines = table_of(archive, f"compare by=compression experiment=graded {order}")
+    assert head == "| condition | model | training | random 50 % | magnitude 50 % |"
+    drops = pl.read_parquet(archive / "tables/drops.parquet").filter(experiment="graded", compression="random-0.5")
+    assert len(lines) == drops.height == 2
+    retention = dict(drops.select("label", "retention").iter_rows())
+    for line in lines:
+        label, model, training, random, _ = line.removeprefix("| ").split(" | ")
+        assert (model, training) == ("tiny", "no training")
+        assert random.startswith(f"{retention[f'{label} (tiny)']:.2f} (")
+    head = table_of(archive, "compare by=transfer experiment=trained")[0]
+    assert head == "The study has no rows that differ only in transfer."
+
+
+def test_verdicts_by_model_have_one_row_for_each_claim(archive: Path) -> None:
+    head, _, *lines = table_of(archive, "verdicts by=model")
+    assert head == "| claim | llm | tiny |"
+    long = [line.split(" | ") for line in table_of(archive, "verdicts")[2:]]
+    assert [line.split(" | ")[0] for line in lines] == [f"| {claim.label}" for claim in CLAIMS.values()]
+    for line in lines:
+        claim, *found = line.removesuffix(" |").split(" | ")
+        for model, words in zip(("llm", "tiny"), found, strict=True):
+            [(verdict, effect)] = [(row[2], row[3]) for row in long if row[:2] == [claim, model]]
+            assert words == (verdict if effect == "–" else f"{verdict}; {effect}")
+
+
+def test_a_label_names_the_protocol_only_if_the_rows_have_several() -> None:
+    shared = {"task": "rte", "transfers": ("dense", "sparse"), "levels": (0.5,)}
+    conditions = [Condition(knobs="", label="RTE", chance=0.5, dense=0.8, half=0.6, protocol=p, **shared) for p in "ab"]
+    table = drops_table(conditions).with_columns(title=pl.lit("RTE"))
+    inputs = SimpleNamespace(drops=table)
+    assert BLOCKS["drops"](inputs, {"protocol": ["a"], "transfer": ["sparse"]}).splitlines()[2].startswith("| RTE | ")
+    both = BLOCKS["drops"](inputs, {"transfer": ["sparse"]}).splitlines()[2:]
+    assert {line.split(" | ")[0] for line in both} == {"| RTE [a]", "| RTE [b]"}
+    alone = BLOCKS["compare"](inputs, {"by": ["protocol"], "transfer": ["sparse"]}).splitlines()
+    assert alone[0] == "| condition | compression | protocol a | protocol b |"
+    assert all(line.startswith("| RTE | ") for line in alone[2:])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("verdicts by=task", "by=task must be by=model"),
         ("valu column=score", "unknown block 'valu'. Did you mean 'value'"),
         ("value column=scor", "unknown column 'scor'. Did you mean 'score"),
         ("value column=score task=colour", "no row has task=colour. The table has: task"),
