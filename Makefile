@@ -62,7 +62,7 @@ report: $(READY)
 # No model, GPU or network: intervals, claims, figures, report and the blocks of the pages, from docs/findings.
 findings: $(READY)
 	@echo "==> Computing the findings again from docs/findings"
-	@$(BIN)/junkdna findings docs/findings --page docs/findings.md README.md
+	@$(BIN)/junkdna findings docs/findings --page docs/findings.md docs/lab-study.md README.md
 
 clean:
 	@echo "==> Removing $(VENV); results/ stays"

@@ -120,8 +120,7 @@ def project(finished_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "README.md").write_text("# A page without blocks\n")
     for name in ("docs/reference", "junkdna/schemas"):
         (folder / name).mkdir(parents=True)
-    for name in ("docs/lab-pieces", "docs/findings"):
-        shutil.copytree(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "docs/findings", folder / "docs/findings")
     with contextlib.chdir(folder):
         shutil.copy("results/study.json", "results/studies/default/study.json")
         args = parser().parse_args(["archive", "results/studies/default", "--out", "shared"])

@@ -209,6 +209,7 @@ def _compare(inputs: Inputs, options: Options) -> str:
              for found in groups.values()]  # fmt: skip
     head = [*_condition(inputs), "training" if by == "compression" else "compression",
             *(WORDS.get(by, f"{by} {{}}".format)(value) for value in values)]  # fmt: skip
+    head, lines = rows.without_constants(head, lines, len(head) - len(values))
     return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Options = dict[str, list[str]]
 MOST = 12  # tests in a table
 POOLED = ("mean of", "across")  # tests over several conditions
+PROTOCOL = re.compile(r", protocol [^\s,]+")  # in the name of a control: that of the model
 COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests
 
 
@@ -49,24 +51,29 @@ def _by_model(inputs: Inputs, found: list[Verdict]) -> str:
     lines = []
     for each in found:
         words = dict(each.verdicts)
-        lines.append([each.claim.label, *(_in_short(inputs, each, model, words.get(model, "–")) for model in models)])
-    head = ["claim", *(model or "verdict" for model in models)]
+        effects = {model: test for model in models if (test := _main_test(each, model))}
+        cells = [_in_short(words.get(model, "–"), effects.get(model)) for model in models]
+        lines.append([each.claim.label + f" ({each.claim.caption})" * bool(effects), *cells])
+    head = ["claim (effect)", *(model or "verdict" for model in models)]
     return rows.markdown(head, lines, "The study tests no claim.", len(lines), "tables/claims.csv")
 
 
-def _in_short(inputs: Inputs, verdict: Verdict, model: str, word: str) -> str:
-    effect, _ = _effect(inputs, verdict, model)
-    return word if effect == "–" else f"{word}; {effect}"
+def _in_short(word: str, test: Test | None) -> str:
+    return f"{word}, {_interval(test)}" if test else word
 
 
 def _effect(inputs: Inputs, verdict: Verdict, model: str) -> tuple[str, str]:
-    """The effect in words, and the number of examples: of the first test over several conditions, else of the first."""
-    shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
-    if not shown:
+    """The effect of the main test in words, and its number of examples."""
+    if (test := _main_test(verdict, model)) is None:
         return "–", "–"
-    first = next((test for test in shown if test.unit.startswith(POOLED)), shown[0])
-    unit = rows.without_model(first.short, rows.models(inputs))
-    return f"{verdict.claim.caption}: {first.value} ({first.limits}); {unit}", first.n.removeprefix("n = ")
+    unit = PROTOCOL.sub("", rows.without_model(test.short, rows.models(inputs)))
+    return f"{verdict.claim.caption}: {_interval(test)}; {unit}", test.n.removeprefix("n = ")
+
+
+def _main_test(verdict: Verdict, model: str) -> Test | None:
+    """The first test of a model with an effect that is over several conditions, else the first; None without any."""
+    shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
+    return next((test for test in shown if test.unit.startswith(POOLED)), shown[0] if shown else None)
 
 
 def _margin(inputs: Inputs) -> str:
@@ -90,16 +97,20 @@ def _tests(inputs: Inputs, options: Options) -> str:
 def _baselines(inputs: Inputs, options: Options) -> str:
     """The tests that have another verdict with the other baseline."""
     tests = [test for test in _all(inputs, options) if test.row["other_baseline"]]
-    lines = [[_claim(test), test.unit, test.verdict, test.row["other_baseline"]] for test in tests]
-    head = ["claim", "tested on", "verdict", "with the other baseline"]
+    lines = [[test.unit, _claim(test), test.verdict, test.row["other_baseline"]] for test in tests]
+    head, lines = rows.without_constants(["tested on", "claim", "verdict", "with the other baseline"], lines, 2)
     return rows.markdown(head, lines, "No verdict depends on the baseline.", MOST, "tables/claims.csv")
 
 
 def _scales(inputs: Inputs, options: Options) -> str:
     """The tests that were repeated on another scale (d'), and what it says."""
     tests = [test for test in _all(inputs, options) if test.row["scale_free"]]
-    lines = [[_claim(test), test.unit, test.verdict, test.row["scale_free"], _details(test.row)] for test in tests]
-    head = ["claim", "tested on", "verdict on retention", "on d′", "details"]
+    lines = [
+        [test.unit, _claim(test), test.verdict, _interval(test), test.row["scale_free"], _details(test.row)]
+        for test in tests
+    ]
+    head = ["tested on", "claim", "verdict on retention", "effect (95 %)", "on d′", "details"]
+    head, lines = rows.without_constants(head, lines, 2)
     return rows.markdown(head, lines, "No test was repeated on another scale.", MOST, "tables/claims.csv")
 
 
@@ -116,6 +127,10 @@ def _details(row: dict) -> str:
     return finding_notes.plain(row["details"], row["levels"].split())
 
 
+def _interval(test: Test) -> str:
+    return f"{test.value} ({test.limits})" if test.effect else "–"
+
+
 def _claim(test: Test) -> str:
     return CLAIMS[test.row["claim"]].label
 
@@ -125,7 +140,7 @@ def _table(tests: list[Test], most: int) -> str:
         [
             test.unit,
             finding_notes.setting(test.row["setting"]),
-            f"{test.value} ({test.limits})" if test.effect else "–",
+            _interval(test),
             test.q,
             test.n.removeprefix("n = "),
             test.verdict,

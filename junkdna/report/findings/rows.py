@@ -108,3 +108,14 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], nothing: str, m
     lines = [head, ["---"] * len(head), *rows[:most]]
     text = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
     return text + (f"\n\n{len(rows) - most:,} more rows are in `{rest}`." if len(rows) > most else "")
+
+
+def without_constants(head: list[str], lines: list[list[str]], end: int) -> tuple[list[str], list[list[str]]]:
+    """A table in which columns before `end` that have the same text in all of several rows are left out. The first
+    heading names these texts: `condition (mpnet, magnitude 70 %)`. The first column stays."""
+    same = [at for at in range(1, end) if len(lines) > 1 and len({line[at] for line in lines}) == 1]
+    if not same:
+        return head, lines
+    title = f"{head[0]} ({', '.join(lines[0][at] for at in same)})"
+    kept = [at for at in range(1, len(head)) if at not in same]
+    return [title, *(head[at] for at in kept)], [[line[0], *(line[at] for at in kept)] for line in lines]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import series_of
 from junkdna.report.page.words import listed, mode, span
+from junkdna.report.plotting.conditions import plain_label
 from junkdna.study.methods import METHODS
 
 if TYPE_CHECKING:
@@ -101,10 +102,10 @@ def _tasks(inputs: Inputs, refs: References) -> str:
 
 
 def _conditions(rows: pl.DataFrame) -> str:
-    """The conditions of a task in brackets, without its title; with slashes, because their names contain commas."""
+    """The conditions of a task in brackets, without title and model; with slashes, because their names have commas."""
     title = rows["title"][0]
-    names = [label.removeprefix(f"{title} · ") for label in rows["label"].unique(maintain_order=True)]
-    names = [name for name in names if name != title]
+    labels = dict.fromkeys(plain_label(row) for row in rows.iter_rows(named=True))
+    names = [name for label in labels if (name := label.removeprefix(f"{title} · ")) != title]
     more = [f"{len(names) - CONDITIONS} more"] if len(names) > CONDITIONS else []
     return f" ({' / '.join([*names[:CONDITIONS], *more])})" if names else ""
 

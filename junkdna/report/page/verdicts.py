@@ -231,7 +231,7 @@ def _decide(claim: Claim, head: object, tests: list[Test]) -> str:
     elif supported:
         words.append(_of(supported, testable, "support"))
     open_tests = [test for test in tests if test.verdict in ("undecided", "untestable")]
-    needs = listed(_needs_of(open_tests), 4)
+    needs = listed(_needs_of(open_tests), 3)
     return " ".join([*words, *([f"To decide: {needs}."] if needs else [])])
 
 
@@ -241,11 +241,12 @@ def _of(some: int, total: int, verb: str) -> str:
 
 
 def _needs_of(tests: list[Test]) -> Iterator[str]:
-    """What tests that did not decide would need, each need once, with the test or the number of tests."""
+    """What tests that did not decide would need, each need once, with the test or the number of tests; first what most
+    of them need."""
     alike: dict[tuple[str, str], list[Test]] = {}
     for test in tests:
         alike.setdefault(_needed(test), []).append(test)
-    for (need, reason), those in alike.items():
+    for (need, reason), those in sorted(alike.items(), key=lambda item: -len(item[1])):
         of = those[0].short if len(those) == 1 else count(len(those), "test")
         yield f"{need} ({of})" if need else f"{of} ({reason})"
 

@@ -111,13 +111,12 @@ def test_tables_of_several_models_have_a_column_for_them(archive: Path) -> None:
 def test_a_comparison_names_its_columns_in_words_in_the_order_that_the_block_names(archive: Path) -> None:
     order = "compression=random-0.5 compression=magnitude-0.5"
     head, _, *lines = table_of(archive, f"compare by=compression experiment=graded {order}")
-    assert head == "| condition | model | training | random 50 % | magnitude 50 % |"
+    assert head == "| condition (tiny, no training) | random 50 % | magnitude 50 % |"
     drops = pl.read_parquet(archive / "tables/drops.parquet").filter(experiment="graded", compression="random-0.5")
     assert len(lines) == drops.height == 2
     retention = dict(drops.select("label", "retention").iter_rows())
     for line in lines:
-        label, model, training, random, _ = line.removeprefix("| ").split(" | ")
-        assert (model, training) == ("tiny", "no training")
+        label, random, _ = line.removeprefix("| ").split(" | ")
         assert random.startswith(f"{retention[f'{label} (tiny)']:.2f} (")
     head = table_of(archive, "compare by=transfer experiment=trained")[0]
     assert head == "The study has no rows that differ only in transfer."
@@ -125,14 +124,16 @@ def test_a_comparison_names_its_columns_in_words_in_the_order_that_the_block_nam
 
 def test_verdicts_by_model_have_one_row_for_each_claim(archive: Path) -> None:
     head, _, *lines = table_of(archive, "verdicts by=model")
-    assert head == "| claim | llm | tiny |"
-    long = [line.split(" | ") for line in table_of(archive, "verdicts")[2:]]
-    assert [line.split(" | ")[0] for line in lines] == [f"| {claim.label}" for claim in CLAIMS.values()]
-    for line in lines:
-        claim, *found = line.removesuffix(" |").split(" | ")
+    assert head == "| claim (effect) | llm | tiny |"
+    long = [line.removeprefix("| ").split(" | ") for line in table_of(archive, "verdicts")[2:]]
+    assert len(lines) == len(CLAIMS)
+    for line, claim in zip(lines, CLAIMS.values(), strict=True):
+        name, *found = line.removeprefix("| ").removesuffix(" |").split(" | ")
+        assert name in (claim.label, f"{claim.label} ({claim.caption})")
         for model, words in zip(("llm", "tiny"), found, strict=True):
-            [(verdict, effect)] = [(row[2], row[3]) for row in long if row[:2] == [claim, model]]
-            assert words == (verdict if effect == "–" else f"{verdict}; {effect}")
+            [(verdict, effect)] = [(row[2], row[3]) for row in long if row[:2] == [claim.label, model]]
+            shown = effect.removeprefix(f"{claim.caption}: ").partition("; ")[0]
+            assert words == (verdict if effect == "–" else f"{verdict}, {shown}")
 
 
 def test_a_label_names_the_protocol_only_if_the_rows_have_several() -> None:
