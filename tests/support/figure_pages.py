@@ -69,9 +69,10 @@ def _expected(drawing: Drawing, at: int, rows: pl.DataFrame) -> Counter:
     for row in rows.iter_rows(named=True):
         kind, series = row["kind"], row["series"]
         value = row["y" if along_y else "x"]
-        if kind == "run" and not low <= value <= high:
+        known = kind in ("point", "run") and None not in (row["x"], row["y"])
+        if known and not low <= value <= high:
             own["cut", series] += 1
-        elif kind in ("point", "run") and None not in (row["x"], row["y"]):
+        elif known:
             own[kind, series, rounded(row["x"], row["y"])] += 1
             if kind == "point" and None not in (row["low"], row["high"]):
                 ends = [min(max(end, low), high) for end in (row["low"], row["high"])]

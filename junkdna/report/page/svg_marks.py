@@ -70,6 +70,8 @@ def _tag(mark: Mark) -> str:
 
 
 def _point(place: Place, mark: Mark) -> str:
+    if place.value.clamped(getattr(mark, place.values))[1]:
+        return _beyond(place, mark)
     x, y = place.of(mark)
     state = "" if not mark.collapsed else " hollow" if mark.collapsed >= 1 else " half"
     state += " open" if mark.marker in shapes.OPEN else " hollow" if mark.marker == shapes.RING else ""
@@ -78,6 +80,16 @@ def _point(place: Place, mark: Mark) -> str:
     return (
         f'<g class="pt {color_class(mark.color)}{state}"{_tag(mark)} transform="translate({x:g},{y:g})">'
         f"{_interval(place, mark)}{marker}{_title(mark)}</g>"
+    )
+
+
+def _beyond(place: Place, mark: Mark) -> str:
+    """An arrow at the edge of the panel, beyond which a point lies."""
+    edge, side = place.value.clamped(getattr(mark, place.values))
+    x, y = (edge, place.of(mark)[1]) if place.values == "x" else (place.of(mark)[0], edge)
+    return (
+        f'<g class="pt {color_class(mark.color)}"{_tag(mark)} transform="translate({x:g},{y:g})">'
+        f"{_arrow(place.values, 0.0, side, place, 'm cut')}{_title(mark)}</g>"
     )
 
 
@@ -93,12 +105,12 @@ def _interval(place: Place, mark: Mark) -> str:
     return f'<line class="ci" {along}1="{first:g}" {along}2="{last:g}"/>{arrows}'
 
 
-def _arrow(along: str, at: float, side: int, place: Place) -> str:
+def _arrow(along: str, at: float, side: int, place: Place, cls: str = "cut") -> str:
     """A small triangle that points out of the panel."""
     out = 1 if (place.value.end > place.value.start) == (side > 0) else -1
     tip, base = at + 5 * out, at - 1 * out
     corners = [(0, tip), (-3.5, base), (3.5, base)] if along == "y" else [(tip, 0), (base, -3.5), (base, 3.5)]
-    return f'<path class="cut" d="M{"L".join(f"{a:.1f},{b:.1f}" for a, b in corners)}z"/>'
+    return f'<path class="{cls}" d="M{"L".join(f"{a:.1f},{b:.1f}" for a, b in corners)}z"/>'
 
 
 def _run(place: Place, mark: Mark) -> str:

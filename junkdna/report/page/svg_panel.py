@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
+from itertools import pairwise
 from textwrap import wrap
 
 from junkdna.report.page.scales import CHARACTER, FONT, Scale, name_width, tiers, width
@@ -66,9 +67,17 @@ def _broken(text: str, most: int) -> str:
 
 
 def _plot_height(panel: Panel) -> float:
-    lines = max((len(text.split("\n")) for _, text in panel.y.ticks), default=1)
-    rows = len(panel.y.ticks) * (ROW + LINE * (lines - 1)) if panel.values == "x" else 0.0
+    rows = _rows_height(panel.y) if panel.values == "x" else 0.0
     return round(max(panel.height_in * PX_PER_IN * 0.9, rows), 1)
+
+
+def _rows_height(axis: Axis) -> float:
+    """The least height at which no text of a category touches the next; at most that of rows all as high as the
+    highest."""
+    ticks = sorted((at, len(text.split("\n"))) for at, text in axis.ticks)
+    most = len(ticks) * (ROW + LINE * (max((lines for _, lines in ticks), default=1) - 1))
+    apart = [(ROW + LINE * ((a + b) / 2 - 1)) / (y - x) for (x, a), (y, b) in pairwise(ticks)]
+    return min(most, max(apart) * abs(axis.limits[1] - axis.limits[0])) if apart else most
 
 
 def _left(panel: Panel, wide: float) -> float:

@@ -21,7 +21,8 @@ class Mark:
     """One mark: one row of the table of marks.
 
     - `point`: a marker at (`x`, `y`). `low` and `high` are the ends of its interval along the axis of values
-      (`Panel.values`). Points of a series with a `line` are joined in order; a point without a value is a gap.
+      (`Panel.values`). A value beyond the limits of that axis is an arrow at the edge. Points of a series with a
+      `line` are joined in order; a point without a value is a gap.
     - `run`: a small dot for one seed.
     - `rule`: a reference line at the value `y`, or `x` if the values are on x. `low` and `high` are its ends on the
       other axis; without them it crosses the panel.

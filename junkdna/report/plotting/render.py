@@ -72,8 +72,12 @@ def _shifted(ax: Axes, mark: Mark) -> Transform:
 
 
 def _point(ax: Axes, panel: Panel, mark: Mark) -> None:
-    """A marker with its interval; arrows at the edge where the interval goes on."""
+    """A marker with its interval, and arrows at the edge where the interval goes on; or an arrow alone if the point is
+    beyond the edge."""
     if mark.x is None or mark.y is None:
+        return
+    if (edge := _edge(panel, mark)) is not None:
+        _cut(ax, panel, mark, edge, 5.5)
         return
     color, place = palette.color(mark.color), _shifted(ax, mark)
     if mark.low is not None and mark.high is not None:
@@ -98,8 +102,15 @@ def _interval(ax: Axes, panel: Panel, mark: Mark, color: str, place: Transform) 
             _cut(ax, panel, mark, edge, 4.0)
 
 
+def _edge(panel: Panel, mark: Mark) -> float | None:
+    """The edge of the panel beyond which a value is; None if it is inside."""
+    low, high = sorted(getattr(panel, panel.values).limits)
+    value = getattr(mark, panel.values)
+    return None if low <= value <= high else low if value < low else high
+
+
 def _cut(ax: Axes, panel: Panel, mark: Mark, edge: float, size: float) -> None:
-    """An arrow at the edge of the panel, beyond which an interval or a seed lies."""
+    """An arrow at the edge of the panel, beyond which an interval, a point or a seed lies."""
     limits = getattr(panel, panel.values).limits
     arrow = ARROW[panel.values][edge == limits[1]]
     across, flip = (mark.x, 1) if panel.values == "y" else (mark.y, -1)
@@ -110,10 +121,8 @@ def _cut(ax: Axes, panel: Panel, mark: Mark, edge: float, size: float) -> None:
 
 def _run(ax: Axes, panel: Panel, mark: Mark) -> None:
     """A small dot, or an arrow if the seed is beyond the edge."""
-    low, high = sorted(getattr(panel, panel.values).limits)
-    value = getattr(mark, panel.values)
-    if not low <= value <= high:
-        _cut(ax, panel, mark, low if value < low else high, 3.0)
+    if (edge := _edge(panel, mark)) is not None:
+        _cut(ax, panel, mark, edge, 3.0)
         return
     dot = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.75, "linestyle": "none"}
     place = {"transform": _shifted(ax, mark), "zorder": 4, "label": f"run|{mark.series}"}

@@ -64,6 +64,8 @@ def _shift(element: ET.Element) -> float:
 def _read_point(element: ET.Element, along: str) -> list[tuple]:
     x, y = map(float, re.findall(r"-?[\d.]+", element.get("transform")))
     x, series = x - _shift(element), _series(element)
+    if any(part.get("class") == "m cut" for part in element):
+        return [("cut", series)]
     found = [("point", series, [x], [y])]
     for part in element:
         if part.get("class") == "ci":
@@ -165,6 +167,20 @@ def test_arrows_point_out_of_the_panel(values, limits):
     rising = limits[0] < limits[1]
     outward = tip < base if values == "y" else tip > base  # pixels of y grow downward
     assert outward == rising
+
+
+@pytest.mark.parametrize("values", ["x", "y"])
+@pytest.mark.parametrize("value", [-1.0, 3.0])
+def test_a_point_beyond_the_edge_is_an_arrow_there_that_says_its_value(values, value):
+    place = {"x": 0.5, "y": 0.5} | {values: value}
+    svg = one(Mark(panel=0, kind="point", **place, low=-2.0, high=4.0, marker="circle", label="far"), values)
+    assert svg.count('class="m cut"') == svg.count("<title>far</title>") == 1
+    assert 'class="ci"' not in svg
+    root = ET.fromstring(svg)
+    first, last = map(float, root.get(f"data-{values}").split(","))
+    (point,) = (each for each in root.iter() if each.get("class", "").startswith("pt "))
+    x, y = map(float, re.findall(r"-?[\d.]+", point.get("transform")))
+    assert (x if values == "x" else y) == (first if value < 0 else last)
 
 
 def test_collapsed_points_are_hollow_and_partly_collapsed_ones_half_filled():

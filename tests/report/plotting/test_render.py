@@ -80,6 +80,17 @@ def test_the_arrow_points_out_of_the_panel_on_a_falling_axis_too():
         assert [line.get_marker() for line in lines if line.get_label().startswith("cut|")] == [arrow]
 
 
+@pytest.mark.parametrize("values", ["x", "y"])
+@pytest.mark.parametrize(("value", "edge"), [(-1.0, 0.0), (3.0, 1.0)])
+def test_a_point_beyond_the_edge_is_an_arrow_there(values, value, edge):
+    place = {"x": 0.5, "y": 0.5} | {values: value}
+    mark = Mark(panel=0, kind="point", **place, low=value - 0.1, high=value + 0.1, marker="circle")
+    lines = [line for line in render.draw(one(mark, values)).axes[0].get_lines() if "|" in line.get_label()]
+    assert [line.get_label() for line in lines] == ["cut|"]
+    assert lines[0].get_marker() == render.ARROW[values][edge == 1.0]
+    assert (lines[0].get_xdata() if values == "x" else lines[0].get_ydata()) == [edge]
+
+
 @pytest.mark.parametrize(("share", "face", "style"), [(0.0, None, "full"), (0.5, None, "left"), (1.0, "white", "full")])
 def test_collapsed_points_are_hollow_and_partly_collapsed_ones_half_filled(share, face, style):
     mark = Mark(panel=0, kind="point", x=0.5, y=0.5, marker="circle", color="pruned-30", collapsed=share)
