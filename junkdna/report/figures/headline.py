@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -54,9 +53,8 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     for at, (own, same) in enumerate(_groups(rows)):
         panels.append(panel := _panel(own, same, named, view))
         points = [mark for place, tag in enumerate(levels) for mark in _level(at, own, tag, place, len(levels), view)]
-        inside = [_inside(point, panel) for point in points]
-        beyond += [point.label for point, shown in zip(points, inside, strict=True) if shown is not point]
-        drawn += [*_rules(at, panel, own, view), *inside, *_names(panel, inside, RULES[view])]
+        beyond += [point.label for point in points if _is_beyond(point, panel)]
+        drawn += [*_rules(at, panel, own, view), *points, *_names(panel, points, RULES[view])]
     facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
     left_out = series.left_out(found.drawn["compression"], levels)
     remarks = [*_remarks(drops, found, named), *_beyond(beyond)]
@@ -176,19 +174,14 @@ def _values(rows: pl.DataFrame, view: str) -> Axis:
     return Axis(label=label, limits=(top, bottom), ticks=ticks.round_ticks(bottom, top, 8))
 
 
-def _inside(point: Mark, panel: Panel) -> Mark:
-    """A point, or if it lies beyond the axis a triangle at its edge, without an interval."""
+def _is_beyond(point: Mark, panel: Panel) -> bool:
     low, high = sorted(panel.y.limits)
-    if point.y is None or low <= point.y <= high:
-        return point
-    edge = min(max(point.y, low), high)
-    marker = "triangle_down" if edge == panel.y.limits[0] else "triangle"
-    return replace(point, y=edge, low=None, high=None, marker=marker)
+    return point.y is not None and not low <= point.y <= high
 
 
 def _beyond(labels: Sequence[str]) -> list[str]:
     """The caption sentence on points beyond the axis."""
-    return [f"Beyond the axis and drawn at its edge (triangle): {'; '.join(labels)}."] if labels else []
+    return [f"Beyond the axis (an arrow at its edge): {'; '.join(labels)}."] if labels else []
 
 
 EMPTY = "Nothing to show: no condition is pruned by magnitude\nand has a dense model above its baseline"
