@@ -66,10 +66,10 @@ def _trained(
 ) -> Iterator[tuple[CellSettings, Score]]:
     """Load, compress and train the cells; yield those to score. Appends cells that cannot be compressed to `failed`."""
     model, head = prepared[0].load(device)
-    if reason := unstackable(model):
+    data, protocol = prepared[0].data, prepared[0].settings.training
+    if reason := unstackable(model, protocol.precision):
         raise NotStackable(prepared[0].key.model, reason)
     watch.lap("load")
-    data, protocol = prepared[0].data, prepared[0].settings.training
     check_memory(model, size, data, protocol)  # before compressing, which already copies the weights of every cell
     with explained_out_of_memory(model, size, data, protocol):
         compressed = _Compressed(prepared, model, head)

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from junkdna.compress import masks as masking
+from junkdna.errors import UserError
 from junkdna.resumable import NO_CHECKPOINTS, Loop
 from junkdna.seeds import seed_for
 from junkdna.study import formats
@@ -125,6 +126,22 @@ def deterministic(device: torch.device) -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
+@contextmanager
+def products_in(precision: str, device: torch.device) -> Iterator[None]:
+    """`autocast`, with UserError for a model that it cannot run: DeBERTa (v1), for example, fills scores with a number
+    that is too large for bfloat16."""
+    try:
+        with autocast(precision, device):
+            yield
+    except RuntimeError as error:
+        if precision != "bfloat16" or "BFloat16" not in str(error):
+            raise
+        raise UserError(
+            f"this model cannot be trained with `precision: bfloat16`: torch says {str(error).splitlines()[0]!r}. Set "
+            "`precision: float32` in the protocol."
+        ) from error
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     """Products in `precision`; weights, losses and sums stay float32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
@@ -134,7 +151,7 @@ def _step(
     model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainRows, batch: list[int], device: str, precision: str
 ) -> float:
     losses = formats.load_loss(data.format)
-    with autocast(precision, torch.device(device)):
+    with products_in(precision, torch.device(device)):
         outputs = losses.outputs(model, formats.load(data.format).batch(model, data.columns, batch, device))
     wide = outputs.float() if outputs.dtype == torch.bfloat16 else outputs
     loss = losses.loss(wide, data.labels(batch, device))

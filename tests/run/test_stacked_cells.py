@@ -55,7 +55,7 @@ def test_the_footer_names_the_stack(stacks: list) -> None:
 
 
 def test_a_model_that_cannot_be_stacked_is_refused(stacks: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacked_cells, "unstackable", lambda model: "rows of a batch change one another")
+    monkeypatch.setattr(stacked_cells, "unstackable", lambda *_: "rows of a batch change one another")
     with pytest.raises(UserError, match=r"cannot be trained as a stack: rows of a batch .* Set stack: 1\."):
         next(run_stack(stacks[0], 8, "cpu"))
 

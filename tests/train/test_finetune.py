@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import tiny_models
 import torch
 from finetune_runs import KEY, PROTOCOL, STEPS, Run, same_weights
 from torch import nn
 from toy_training import NAMES, load, training
+from transformers import DebertaConfig, DebertaForSequenceClassification
 
 from junkdna.compress import masks as masking
+from junkdna.errors import UserError
 from junkdna.evaluate.formats import classifier
 from junkdna.train import finetune
 from junkdna.train.finetune import fine_tune
@@ -174,3 +177,13 @@ def test_products_have_the_precision_and_losses_float32(folder, monkeypatch, pre
     fine_tune(model, [], {}, "dense", training(), replace(PROTOCOL, precision=precision), KEY)
     assert products == {getattr(torch, precision)}
     assert losses == {torch.float32}
+
+
+def test_a_model_that_bfloat16_cannot_run_is_refused_with_the_fix(folder):
+    """DeBERTa of version 1 fills scores with the least number of float32, also where they are bfloat16."""
+    known, _ = load(folder, "classifier", ("tiny", *KEY))
+    config = {**tiny_models.RELATIVE, "vocab_size": known.config.vocab_size, "num_labels": known.config.num_labels}
+    model = DebertaForSequenceClassification(DebertaConfig(**config))
+    with pytest.raises(UserError, match=r"cannot be trained with `precision: bfloat16`.*Set `precision: float32`"):
+        fine_tune(model, [], {}, "dense", training(), replace(PROTOCOL, precision="bfloat16"), KEY)
+    assert fine_tune(model, [], {}, "dense", training(), PROTOCOL, KEY).last_loss > 0

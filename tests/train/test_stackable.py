@@ -1,6 +1,7 @@
 """Which models can be trained as a stack."""
 
 import pytest
+import tiny_models
 import torch
 from transformers import (
     AutoModelForSequenceClassification,
@@ -26,9 +27,22 @@ def small(config: type, **more: object) -> torch.nn.Module:
 
 
 def test_what_vmap_cannot_run_is_told_before_training() -> None:
-    found = unstackable(small(LongformerConfig, attention_window=[4, 4]))
+    found = unstackable(small(LongformerConfig, attention_window=[4, 4]), "float32")
     assert found.startswith("torch cannot run it for several weights at once (")
     assert "Batching rule not implemented" in found
+
+
+@pytest.mark.parametrize("name", ["deberta", "deberta_v2", "deberta_v3"])
+def test_what_vmap_cannot_run_in_bfloat16_is_told_for_this_precision_only(name: str) -> None:
+    model = tiny_models.classifier(name)
+    assert unstackable(model, "float32") == ""
+    assert "cannot be converted to type c10::BFloat16" in unstackable(model, "bfloat16")
+
+
+@pytest.mark.parametrize("name", ["bert", "mpnet", "qwen3", "gpt2"])
+def test_other_models_stack_in_both_precisions(name: str) -> None:
+    model = tiny_models.classifier(name)
+    assert {unstackable(model, precision) for precision in ("float32", "bfloat16")} == {""}
 
 
 @pytest.mark.parametrize(
@@ -39,9 +53,12 @@ def test_a_full_gpu_says_nothing_about_the_model(monkeypatch: pytest.MonkeyPatch
     """Otherwise the cell would be trained by the plain loop, to other numbers."""
     monkeypatch.setattr(stackable, "vmap", lambda *_, **__: raising(error))
     with pytest.raises(type(error), match=str(error)):
-        unstackable(small(BertConfig))
+        unstackable(small(BertConfig), "float32")
     monkeypatch.setattr(stackable, "vmap", lambda *_, **__: raising(NotImplementedError()))
-    assert unstackable(small(BertConfig)) == "torch cannot run it for several weights at once (NotImplementedError)"
+    assert (
+        unstackable(small(BertConfig), "float32")
+        == "torch cannot run it for several weights at once (NotImplementedError)"
+    )
 
 
 def raising(error: Exception):
@@ -64,7 +81,7 @@ def test_the_question_changes_nothing_in_the_model(config: type, more: dict) -> 
     model = small(config, **more)
     weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     draws, attention = torch.get_rng_state(), model.config._attn_implementation
-    assert unstackable(model) == ""
+    assert unstackable(model, "float32") == ""
     assert torch.equal(draws, torch.get_rng_state())
     assert model.config._attn_implementation == attention
     assert not any(module.training for module in model.modules())

@@ -72,7 +72,7 @@ def test_a_cell_that_diverges_changes_no_other(resolved, stacks, monkeypatch):
 
 
 def test_a_model_that_cannot_be_stacked_is_trained_by_the_plain_loop(resolved, stacks, monkeypatch, caplog):
-    monkeypatch.setattr(stacked_cells, "unstackable", lambda model: "it keeps running statistics")
+    monkeypatch.setattr(stacked_cells, "unstackable", lambda *_: "it keeps running statistics")
     with caplog.at_level(logging.INFO):
         run(stacks[0][0], resolved)
     engine = {"engine": "plain loop", "why": "it keeps running statistics"}
@@ -93,7 +93,7 @@ def test_a_stack_that_fails_as_a_whole_raises_its_error(resolved, stacks, monkey
 
 def test_a_job_whose_model_was_found_unstackable_does_not_try_again(resolved, stacks, monkeypatch):
     asked = []
-    monkeypatch.setattr(stacked_cells, "unstackable", lambda model: asked.append(1) or "it keeps running statistics")
+    monkeypatch.setattr(stacked_cells, "unstackable", lambda *_: asked.append(1) or "it keeps running statistics")
     for cell in stacks[0][:2]:
         run(cell, resolved)
         why = read_footer(Path(cell.path))["training_engine"]["why"]
