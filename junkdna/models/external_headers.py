@@ -101,13 +101,18 @@ def block_matrices(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         for name, shape in shapes.items()
         if name.endswith(".weight")
         and len(shape) == 2
-        and any(part.isdecimal() for part in name.split("."))
+        and _in_block(name)
         and not ("embed" in name or "relative" in name)
     }
 
 
+def _in_block(name: str) -> bool:
+    return any(part.isdecimal() for part in name.split("."))
+
+
 def checkpoint_problem(theirs: Mapping[str, Shape], model: Mapping[str, Shape]) -> str:
-    """How the block matrices of a checkpoint differ from those of a model in names or shapes; "" if they do not."""
+    """How the block matrices of a checkpoint differ from those of a model in names or shapes, or its vectors (biases,
+    norms) in shapes; "" if they do not."""
     wanted, given = block_matrices(model), block_matrices(theirs)
     names = in_names_of(given, wanted)
     given = {names[name]: shape for name, shape in given.items()}
@@ -118,7 +123,10 @@ def checkpoint_problem(theirs: Mapping[str, Shape], model: Mapping[str, Shape]) 
         )
     if extra := [name for name in given if name not in wanted]:
         return f"has {len(extra)} matrices that the model lacks (such as {extra[0]}). It was made of another model"
-    return _shape_problem(given, wanted)
+    names = in_names_of(theirs, model)
+    vectors = {names[name]: shape for name, shape in theirs.items() if len(shape) == 1 and _in_block(name)}
+    vectors = {name: shape for name, shape in vectors.items() if name in model}
+    return _shape_problem(given, wanted) or _shape_problem(vectors, model)
 
 
 def mask_problem(theirs: Mapping[str, Shape], model: Mapping[str, Shape]) -> str:

@@ -109,7 +109,9 @@ class _Grid(StrictModel):
         if len(kinds) != 1 or keys != {*LEVEL_KINDS[kinds[0]].keys}:
             examples = " or ".join(LEVEL_KINDS[kind].example for kind in method.levels)
             both = ", not both" if len(kinds) > 1 else ""
-            raise ValueError(f"method {self.method} takes {examples}{both}")
+            others = sorted(keys - {key for kind in method.levels for key in LEVEL_KINDS[kind].keys})
+            wrong = f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} of other methods" if others else ""
+            raise ValueError(f"method {self.method} takes {examples}{both}{wrong}")
         if self.name is not None and len(self.path or ()) != 1:
             raise ValueError("name is for one path: write an entry for each path, with its own name")
         for kind, value in self.levels():

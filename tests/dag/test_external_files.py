@@ -69,6 +69,16 @@ def test_other_shapes(world):
     assert f"{name} is 32 x 64, but 64 x 32 in the model" in problem("external/turned.safetensors")
 
 
+@pytest.mark.parametrize("name", ["intermediate.dense.bias", "output.LayerNorm.weight"])
+def test_other_shapes_of_vectors(world, name):
+    shutil.copytree("external/pruned", "external/other")
+    weights = load_file("external/other/model.safetensors")
+    whole = f"encoder.layer.1.{name}"
+    save_file(weights | {whole: weights[whole][:-1].contiguous()}, "external/other/model.safetensors")
+    length = len(weights[whole])
+    assert f"{whole} is {length - 1}, but {length} in the model (1 of" in problem("external/other")
+
+
 def test_a_checkpoint_is_no_file_of_masks(world):
     text = problem("external/pruned/model.safetensors")
     assert "is F32, but masks are bool or uint8 (1 is kept, 0 is pruned). For a checkpoint, name its folder" in text
