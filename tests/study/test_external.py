@@ -64,7 +64,7 @@ def test_a_path_without_a_name():
         ([external(None)], "method external takes path: FOLDER, or a file of masks"),
         ([{**external("a"), "bits": 4}], "takes path: FOLDER, or a file of masks; bits is of other methods"),
         ([{"method": "external", "sparsity": 0.5}], "or a file of masks; sparsity is of other methods"),
-        ([{"method": "magnitude", "bits": 4, "rank": 0.5}], r"takes sparsity: .*; bits, rank are of other methods"),
+        ([{"method": "magnitude", "bits": 4, "rank": 0.5}], "; bits, rank are of other methods"),
         ([{"method": "magnitude", "sparsity": 0.5, "name": "x"}], "name is for one path"),
         ([external("a", effective_bits=17)], "option effective_bits of method external must be at most 16"),
         ([external("a.safetensors", quantized=True)], "is a file of masks"),
