@@ -11,7 +11,7 @@ from junkdna.errors import UserError, unknown_name
 from junkdna.report.findings import rows
 from junkdna.report.page import finding_notes
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
-from junkdna.report.page.words import number
+from junkdna.report.page.words import listed, number
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
@@ -51,15 +51,22 @@ def _by_model(inputs: Inputs, found: list[Verdict]) -> str:
     lines = []
     for each in found:
         words = dict(each.verdicts)
-        effects = {model: test for model in models if (test := _main_test(each, model))}
-        cells = [_in_short(words.get(model, "–"), effects.get(model)) for model in models]
-        lines.append([each.claim.label + f" ({each.claim.caption})" * bool(effects), *cells])
+        cells = [_in_short(each, model, words.get(model, "–")) for model in models]
+        effects = any(_main_test(each, model) for model in models)
+        lines.append([each.claim.label + f" ({each.claim.caption})" * effects, *cells])
     head = ["claim (effect)", *(model or "verdict" for model in models)]
     return rows.markdown(head, lines, "The study tests no claim.", len(lines), "tables/claims.csv")
 
 
-def _in_short(word: str, test: Test | None) -> str:
-    return f"{word}, {_interval(test)}" if test else word
+def _in_short(verdict: Verdict, model: str, word: str) -> str:
+    """A verdict with the effect of the main test, and how many tests decided if not all have the same verdict. Tests of
+    single conditions that disagree have no effect in common."""
+    own = [each.verdict for each in verdict.tests if each.row["primary"] and each.row["model"] in (model, "")]
+    own = [each for each in own if each != "untestable"]
+    mixed, test = len({*own}) > 1, _main_test(verdict, model)
+    effect = f", {_interval(test)}" if test and (not mixed or _is_pooled(test)) else ""
+    decided = [f"{own.count(name)} {name}" for name in ("supported", "contradicted") if name in own]
+    return word + effect + f"; of {len(own)} tests {listed(decided)}" * mixed
 
 
 def _effect(inputs: Inputs, verdict: Verdict, model: str) -> tuple[str, str]:
@@ -73,7 +80,11 @@ def _effect(inputs: Inputs, verdict: Verdict, model: str) -> tuple[str, str]:
 def _main_test(verdict: Verdict, model: str) -> Test | None:
     """The first test of a model with an effect that is over several conditions, else the first; None without any."""
     shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
-    return next((test for test in shown if test.unit.startswith(POOLED)), shown[0] if shown else None)
+    return next(filter(_is_pooled, shown), shown[0] if shown else None)
+
+
+def _is_pooled(test: Test) -> bool:
+    return test.unit.startswith(POOLED)
 
 
 def _margin(inputs: Inputs) -> str:

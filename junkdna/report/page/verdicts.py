@@ -167,17 +167,29 @@ VERDICTS = ("supported", "contradicted", "undecided", "untestable")
 
 
 def _first_screen(tests: list[Test]) -> list[Test]:
-    """At most `SHOWN` tests: one of each experiment and model, the mean over its conditions if there is one; then one
-    of another verdict than the others in place of the last."""
+    """At most `SHOWN` tests: one of each experiment and model, the mean over its conditions if it is testable. Of
+    several models each in turn, testable ones first. Of one model the last may give way to one of another verdict."""
     chosen: dict[tuple, Test] = {}
     for test in tests:
         key = (test.row["experiment"], test.row["model"], _versus(test.row["unit"]))
-        if key not in chosen or test.row["unit"].startswith("mean "):
+        if key not in chosen or (test.row["unit"].startswith("mean ") and test.effect):
             chosen[key] = test
     kept = list(chosen.values())
+    if len({test.row["model"] for test in kept} - {""}) > 1:
+        return _of_models_in_turn(kept)[:SHOWN]
     first, rest = kept[:SHOWN], kept[SHOWN:]
     other = [test for test in rest if test.verdict not in {each.verdict for each in first}]
     return [*first[:-1], other[0]] if other else first
+
+
+def _of_models_in_turn(tests: list[Test]) -> list[Test]:
+    """The first test of each model, then the second of each, and so on; of a model those with an effect first."""
+    turns: dict[str, int] = {}
+    placed = []
+    for test in sorted(tests, key=lambda test: test.effect is None):
+        turn = turns[test.row["model"]] = turns.get(test.row["model"], 0) + 1
+        placed.append((test.effect is None, turn, test))
+    return [test for _, _, test in sorted(placed, key=lambda each: each[:2])]
 
 
 def _versus(unit: str) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from figure_tables import Condition, drops_table
 from matplotlib.figure import Figure
+from page_tables import claims_table, write_inputs
 
 from junkdna.analysis.archived_answers import Analysis
 from junkdna.analysis.claim_catalog import CLAIMS
@@ -21,6 +22,7 @@ from junkdna.report import draw
 from junkdna.report.findings.blocks import BLOCKS, shown_figures
 from junkdna.report.findings.markers import MARKED, typed_numbers
 from junkdna.report.page import write
+from junkdna.report.page.inputs import read_inputs
 
 PAGE = Path("docs/findings.md")
 OUT = Path("results/findings")
@@ -133,7 +135,30 @@ def test_verdicts_by_model_have_one_row_for_each_claim(archive: Path) -> None:
         for model, words in zip(("llm", "tiny"), found, strict=True):
             [(verdict, effect)] = [(row[2], row[3]) for row in long if row[:2] == [claim.label, model]]
             shown = effect.removeprefix(f"{claim.caption}: ").partition("; ")[0]
-            assert words == (verdict if effect == "–" else f"{verdict}, {shown}")
+            assert words.partition(";")[0] in (verdict, f"{verdict}, {shown}")
+
+
+def test_verdicts_by_model_count_tests_that_disagree(tmp_path: Path) -> None:
+    """A single condition of many is not the effect of a claim whose tests disagree; the mean over conditions is."""
+    one = {"experiment": "x", "model": "a", "estimate": 0.3, "low": 0.2, "high": 0.4}
+    units = [("options", "supported"), ("shots", "contradicted"), ("context", "undecided"), ("labels", "untestable")]
+    tests = [{**one, "unit": unit, "verdict": verdict} for unit, verdict in units]
+    cell = by_model(tmp_path / "1", *tests)
+    assert cell.endswith("; of 3 tests 1 supported and 1 contradicted")
+    assert "0.30" not in cell
+    assert "0.30 (0.20 to 0.40); of 3 tests" in by_model(
+        tmp_path / "2", *tests, {**one, "unit": "mean of 3 conditions"}
+    )
+    assert by_model(tmp_path / "3", tests[0]).endswith("supported, 0.30 (0.20 to 0.40)")
+
+
+def by_model(folder: Path, *changes: dict) -> str:
+    """The verdict on the claim of the given rows, in the short table."""
+    folder.mkdir()
+    drops = drops_table([Condition("a", "", "A", 0.25, 0.8, 0.5, levels=(0.5,), model="a")])
+    inputs = read_inputs(*write_inputs(folder, drops, claims_table(*changes)))
+    [line] = [line for line in BLOCKS["verdicts"](inputs, {"by": ["model"]}).splitlines() if "Harder" in line]
+    return line.rpartition(" | ")[2].removesuffix(" |")
 
 
 def test_a_label_names_the_protocol_only_if_the_rows_have_several() -> None:

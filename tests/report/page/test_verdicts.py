@@ -45,6 +45,21 @@ def test_the_first_screen_names_the_experiment_or_the_control_of_a_mean(tmp_path
     assert test.short == short
 
 
+def test_the_first_screen_shows_each_model_in_turn_and_testable_ones_first(tmp_path):
+    rows = [
+        {"experiment": f"{model}-{at}", "model": model, "unit": "mean of 3 conditions"} | (UNTESTED if lacks else {})
+        for model, at, lacks in [("a", 1, True), ("a", 2, False), ("a", 3, False), ("b", 1, False), ("c", 1, True)]
+    ]
+    shown = found(tmp_path, *rows)["steeper_when_harder"].shown
+    assert [test.row["experiment"] for test in shown] == ["a-2", "b-1", "a-3"]
+
+
+def test_an_untestable_mean_does_not_hide_the_testable_conditions_of_its_experiment(tmp_path):
+    rows = [{"experiment": "x", "unit": "one"}, {"experiment": "x", "unit": "mean of 3 conditions"} | UNTESTED]
+    [test] = found(tmp_path, *rows)["steeper_when_harder"].shown
+    assert test.row["unit"] == "one"
+
+
 def test_a_rule_speaks_of_what_the_page_shows(tmp_path):
     """The page shows the loss where the table has the retention, so that rule must not call it the effect."""
     study = {"study": "s", "claims": {"rise": 0.2}}
