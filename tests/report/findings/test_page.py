@@ -146,7 +146,7 @@ def test_verdicts_by_model_count_tests_that_disagree(tmp_path: Path) -> None:
     cell = by_model(tmp_path / "1", *tests)
     assert cell.endswith("; of 3 tests 1 supported and 1 contradicted")
     assert "0.30" not in cell
-    assert "0.30 (0.20 to 0.40); of 3 tests" in by_model(
+    assert "0.30 (0.20 to 0.40); of 4 tests" in by_model(
         tmp_path / "2", *tests, {**one, "unit": "mean of 3 conditions"}
     )
     assert by_model(tmp_path / "3", tests[0]).endswith("supported, 0.30 (0.20 to 0.40)")
