@@ -124,8 +124,11 @@ def checkpoint_problem(theirs: Mapping[str, Shape], model: Mapping[str, Shape]) 
     if extra := [name for name in given if name not in wanted]:
         return f"has {len(extra)} matrices that the model lacks (such as {extra[0]}). It was made of another model"
     names = in_names_of(theirs, model)
-    vectors = {names[name]: shape for name, shape in theirs.items() if len(shape) == 1 and _in_block(name)}
-    vectors = {name: shape for name, shape in vectors.items() if name in model}
+    vectors = {
+        names[name]: shape
+        for name, shape in theirs.items()
+        if len(shape) == 1 and _in_block(name) and names[name] in model
+    }
     return _shape_problem(given, wanted) or _shape_problem(vectors, model)
 
 

@@ -61,7 +61,7 @@ def marks(claims: pl.DataFrame) -> Drawing:
     drawn = [mark for at, group in enumerate(groups) for mark in _marks(at, group)]
     limits = _limits(drawn, groups)
     panels = [_panel(group, limits, group is groups[-1]) for group in groups]
-    beyond = [mark for mark in drawn if mark.kind == "point" and not limits[0] <= mark.x <= limits[1]]
+    beyond = [mark for mark in drawn if mark.kind == "point" and panels[mark.panel].edge(mark) is not None]
     drawn += [_value(mark, limits) for mark in beyond]
     drawn += [_verdict(at, row, limits) for at, group in enumerate(groups) for row in group.rows if row.test]
     if not panels:

@@ -53,7 +53,7 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     for at, (own, same) in enumerate(_groups(rows)):
         panels.append(panel := _panel(own, same, named, view))
         points = [mark for place, tag in enumerate(levels) for mark in _level(at, own, tag, place, len(levels), view)]
-        beyond += [point.label for point in points if _is_beyond(point, panel)]
+        beyond += [point.label for point in points if panel.edge(point) is not None]
         drawn += [*_rules(at, panel, own, view), *points, *_names(panel, points, RULES[view])]
     facts = text.facts(rows, "Bars") if len(rows) else "Nothing to show."
     left_out = series.left_out(found.drawn["compression"], levels)
@@ -172,11 +172,6 @@ def _values(rows: pl.DataFrame, view: str) -> Axis:
     bottom, top = ticks.within([0.0, 1.0, *must], ends, 0.4)
     label = "share lost = 1 − retention\n(0: as dense, 1: at the baseline)"
     return Axis(label=label, limits=(top, bottom), ticks=ticks.round_ticks(bottom, top, 8))
-
-
-def _is_beyond(point: Mark, panel: Panel) -> bool:
-    low, high = sorted(panel.y.limits)
-    return point.y is not None and not low <= point.y <= high
 
 
 def _beyond(labels: Sequence[str]) -> list[str]:

@@ -12,13 +12,13 @@ from junkdna.report.findings import rows
 from junkdna.report.page import finding_notes
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
 from junkdna.report.page.words import listed, number
+from junkdna.report.plotting.claim_rows import POOLED
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
 Options = dict[str, list[str]]
 MOST = 12  # tests in a table
-POOLED = ("mean of", "across")  # tests over several conditions
 SCALE = {"agrees": "for the claim", "reversed": "against the claim"}
 PROTOCOL = re.compile(r", protocol [^\s,]+")  # in the name of a control: that of the model
 COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests

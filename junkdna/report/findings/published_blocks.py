@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from junkdna.report.findings import rows
 from junkdna.report.page.words import interval, mode, number
+from junkdna.report.plotting.conditions import plain_label
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +32,7 @@ def _published(inputs: Inputs, options: Options) -> str:
     most, drops = rows.whole(options, "most", MOST), _drops(inputs, options)
     found = rows.chosen(reproduction(drops), options).unique(CURVE, keep="first", maintain_order=True)
     lines = [
-        [_label(row), row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
+        [plain_label(row), row["model"], mode(row["transfer"]), row["figure"], str(row["levels"]),
          number(row["rmse_relative_score"], 1), number(row["rmse_retention"]),
          "–" if row["share_inside"] is None else f"{100 * row['share_inside']:.0f} %"]
         for row in found.iter_rows(named=True)
@@ -54,16 +55,12 @@ def _published_curves(inputs: Inputs, options: Options) -> str:
     both = rows.chosen(ours, options).join(points, on=[*CURVE, "level"], how="inner", maintain_order="left")
     both = both.filter(pl.col("level").is_in(levels))
     lines = [
-        [_label(curve.row(0, named=True)), curve[0, "model"], mode(curve[0, "transfer"]),
+        [plain_label(curve.row(0, named=True)), curve[0, "model"], mode(curve[0, "transfer"]),
          *(_both(curve.filter(level=level)) for level in levels)]
         for curve in both.partition_by(CURVE, maintain_order=True)
     ]  # fmt: skip
     head = ["condition", "model", "training", *(f"{level}: here / published" for level in levels)]
     return rows.markdown(head, lines, NOTHING, most, "tables/drops.csv")
-
-
-def _label(row: dict) -> str:
-    return rows.without_model(row["label"], [row["model"]])
 
 
 def _both(points: pl.DataFrame) -> str:

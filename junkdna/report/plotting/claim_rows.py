@@ -18,7 +18,7 @@ MOST = 60  # tests in a figure
 WIDE = 50  # characters of a line of a name
 LINE = 0.75  # height of a further line of a name, in heights of a row with one line
 GROUP = ("claim", "experiment", "model", "setting")  # of tests that a test over several conditions sums up
-POOLED = pl.col("unit").str.contains("^(mean of|across tasks)")
+POOLED = ("mean of", "across tasks")  # how the units of tests over several conditions begin
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def choose(tests: pl.DataFrame) -> Choice:
     if len(tests) <= MANY:
         return Choice(tests)
     testable = tests.filter(pl.col("verdict") != "untestable")
-    pooled = testable.filter(POOLED | ~POOLED.any().over(GROUP))
+    several = pl.any_horizontal(pl.col("unit").str.starts_with(start) for start in POOLED)
+    pooled = testable.filter(several | ~several.any().over(GROUP))
     drawn = _narrowest(pooled)
     return Choice(drawn, len(tests) - len(testable), len(testable) - len(pooled), len(pooled) - len(drawn))
 

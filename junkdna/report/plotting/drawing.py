@@ -83,6 +83,12 @@ class Panel:
     message: str = ""
     height_in: float = 2.0
 
+    def edge(self, mark: Mark) -> float | None:
+        """The limit of the axis of values beyond which a mark lies; None if it is inside or has no value."""
+        low, high = sorted(getattr(self, self.values).limits)
+        value = getattr(mark, self.values)
+        return None if value is None or low <= value <= high else low if value < low else high
+
 
 @dataclass(frozen=True, kw_only=True)
 class Key:

@@ -32,14 +32,13 @@ def pruned_rows(drops: pl.DataFrame) -> PrunedRows:
     """
     rows = drops.filter(pl.col("method") == "magnitude", pl.col("transfer").is_in(["none", "sparse"]))
     rows = series.select(rows, series.present(rows)[:1])
-    left_out: list[str] = []
-    of_models = [_one_experiment(_one_training(own), left_out) for own in rows.partition_by("model")]
-    rows = pl.concat(of_models) if of_models else rows
+    of_models = [_one_experiment(_one_training(own)) for own in rows.partition_by("model")]
+    rows = pl.concat(own for own, _ in of_models) if of_models else rows
     rows = rows.sort(["n_seeds", "n_examples", "experiment"], descending=[True, True, False])
     rows = rows.unique(SAME, keep="first", maintain_order=True).sort(SAME)
     known = (pl.col("dense_known_share") >= KNOWN_SHARE).fill_null(False)
     usable = pl.col("retention").is_not_null() & pl.col("difficulty").is_not_null() & known
-    return PrunedRows(rows.filter(usable), rows.filter(~usable), sorted(left_out))
+    return PrunedRows(rows.filter(usable), rows.filter(~usable), sorted(words for _, words in of_models if words))
 
 
 def _one_training(rows: pl.DataFrame) -> pl.DataFrame:
@@ -48,16 +47,15 @@ def _one_training(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(transfer=max(conditions, key=conditions.__getitem__))
 
 
-def _one_experiment(rows: pl.DataFrame, left_out: list[str]) -> pl.DataFrame:
-    """The rows of a model, or of its experiment with most tasks if there are too many conditions; appends which."""
+def _one_experiment(rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """The rows of a model and "", or if there are too many conditions those of its experiment with most tasks, and a
+    sentence that says so."""
     every = rows.select(CONDITION).n_unique()
     if every <= MOST:
-        return rows
+        return rows, ""
     counts = rows.group_by("experiment").agg(pl.n_unique("task"), pl.struct(CONDITION).n_unique().alias("conditions"))
     name = counts.sort(["task", "conditions", "experiment"], descending=[True, True, False])[0, "experiment"]
-    own = rows.filter(experiment=name)
-    left_out.append(
+    return rows.filter(experiment=name), (
         f"Of the {every} conditions of {rows[0, 'model']}, those of experiment {name} are drawn; the others are in the "
         "figures of their experiments."
     )
-    return own

@@ -76,7 +76,7 @@ def _point(ax: Axes, panel: Panel, mark: Mark) -> None:
     beyond the edge."""
     if mark.x is None or mark.y is None:
         return
-    if (edge := _edge(panel, mark)) is not None:
+    if (edge := panel.edge(mark)) is not None:
         _cut(ax, panel, mark, edge, 5.5)
         return
     color, place = palette.color(mark.color), _shifted(ax, mark)
@@ -102,13 +102,6 @@ def _interval(ax: Axes, panel: Panel, mark: Mark, color: str, place: Transform) 
             _cut(ax, panel, mark, edge, 4.0)
 
 
-def _edge(panel: Panel, mark: Mark) -> float | None:
-    """The edge of the panel beyond which a value is; None if it is inside."""
-    low, high = sorted(getattr(panel, panel.values).limits)
-    value = getattr(mark, panel.values)
-    return None if low <= value <= high else low if value < low else high
-
-
 def _cut(ax: Axes, panel: Panel, mark: Mark, edge: float, size: float) -> None:
     """An arrow at the edge of the panel, beyond which an interval, a point or a seed lies."""
     limits = getattr(panel, panel.values).limits
@@ -121,7 +114,7 @@ def _cut(ax: Axes, panel: Panel, mark: Mark, edge: float, size: float) -> None:
 
 def _run(ax: Axes, panel: Panel, mark: Mark) -> None:
     """A small dot, or an arrow if the seed is beyond the edge."""
-    if (edge := _edge(panel, mark)) is not None:
+    if (edge := panel.edge(mark)) is not None:
         _cut(ax, panel, mark, edge, 3.0)
         return
     dot = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.75, "linestyle": "none"}
