@@ -7,7 +7,7 @@ import numpy as np
 
 SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTABLE = "supported", "contradicted", "undecided", "untestable"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTABLE)
-AGREES, REVERSED = "agrees", "reversed"  # what a scale-free check may say, apart from undecided
+FOR, AGAINST = "for the claim", "against the claim"  # what a scale-free check may say, apart from undecided
 FALSE_DISCOVERY_RATE = 0.05
 
 
@@ -21,7 +21,8 @@ class Finding:
     - `estimate`, `low`, `high`: the effect and its 95 % interval; None if untestable, infinite where unbounded.
     - `p_supported`, `p_contradicted`: p-values of the two rules; each already counts both directions.
     - `reason`: why it is untestable, or at most undecided (`decidable` is false).
-    - `scale_free`: whether the finding holds for d' too: "agrees", "reversed", "undecided", or "" if not compared.
+    - `scale_free`: what d' says, whatever the verdict: "for the claim", "against the claim", "undecided", or "" if
+      not compared.
     - `levels`: the levels it rests on; `details`: other numbers in words; `losses`: loss of each condition in words.
     - `primary`: whether it takes part in the correction and in the headline.
     - `seeds`: the seeds of its cells; `n_seeds`: the fewest of any level.
@@ -133,9 +134,9 @@ class Headline:
 def headline(decided: Iterable[Decided]) -> Headline:
     """The verdict of all primary findings of one claim.
 
-    Supported: at least half of the testable ones are, none is contradicted, and no supported one is reversed by its
-    scale-free check. With such a reversal, undecided: it depends on the scale. Contradicted: at least half are, and
-    more than are supported.
+    Supported: at least half of the testable ones are, none is contradicted, and no supported one has a
+    scale-free check against the claim. With such a check, undecided: it depends on the scale. Contradicted: at least
+    half are, and more than are supported.
     """
     decided = [each for each in decided if each.finding.primary]
     counts = {verdict: sum(each.verdict == verdict for each in decided) for verdict in VERDICTS}
@@ -143,7 +144,7 @@ def headline(decided: Iterable[Decided]) -> Headline:
     if not testable:
         return Headline(UNTESTABLE, _first_reason(decided), counts)
     if counts[SUPPORTED] * 2 >= testable and not counts[CONTRADICTED]:
-        reversed_ = any(each.verdict == SUPPORTED and each.finding.scale_free == REVERSED for each in decided)
+        reversed_ = any(each.verdict == SUPPORTED and each.finding.scale_free == AGAINST for each in decided)
         return Headline(*((UNDECIDED, "depends on the scale") if reversed_ else (SUPPORTED, "")), counts)
     if counts[CONTRADICTED] * 2 >= testable and counts[CONTRADICTED] > counts[SUPPORTED]:
         return Headline(CONTRADICTED, "", counts)

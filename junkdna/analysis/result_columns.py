@@ -97,8 +97,8 @@ CLAIMS = Table(
                "Null for other rows."),
         Column("margin", NUMBER, RETENTION, "The `margin` with which the row was tested."),
         Column("reason", TEXT, "", "Why the row is untestable, or at most undecided; else empty."),
-        Column("scale_free", TEXT, "", "The effect in d', on which guessing plays no role: `agrees`, `reversed` or "
-               "`undecided`; empty if it is not compared."),
+        Column("scale_free", TEXT, "", "The effect in d', on which guessing plays no role: `for the claim`, `against "
+               "the claim` or `undecided`; empty if it is not compared."),
         Column("other_baseline", TEXT, "", "The verdict with the other baseline, if it differs; else empty."),
         Column("details", TEXT, "", "Other numbers of the row in words."),
         Column("levels", TEXT, "", "Compressions that the effect rests on, separated by spaces."),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from junkdna.analysis.evidence import Block
-from junkdna.analysis.findings import AGREES, REVERSED, UNDECIDED
+from junkdna.analysis.findings import AGAINST, FOR, UNDECIDED
 from junkdna.analysis.interval_words import between
 from junkdna.analysis.intervals import Fit
 
@@ -16,8 +16,8 @@ NOT_COMPARABLE = "no level at which every condition knows enough to compare d'"
 
 
 class ScaleFree(NamedTuple):
-    """Whether the effect on d' is above 0 ("agrees"), below 0 ("reversed") or neither ("undecided"), "" if it cannot be
-    compared; and its numbers in words."""
+    """Whether the effect on d' is above 0 (for the claim), below 0 (against the claim) or neither (undecided), "" if it
+    cannot be compared; and its numbers in words."""
 
     verdict: str
     words: str
@@ -25,7 +25,7 @@ class ScaleFree(NamedTuple):
 
 def scale_free(estimate: float, low: float, high: float) -> ScaleFree:
     """The check of an effect on d' with its 95 % interval."""
-    verdict = AGREES if low > 0 else REVERSED if high < 0 else UNDECIDED
+    verdict = FOR if low > 0 else AGAINST if high < 0 else UNDECIDED
     return ScaleFree(verdict, f"d' {estimate:.3f} ({between(low, high)})")
 
 

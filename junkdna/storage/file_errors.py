@@ -26,9 +26,7 @@ def corrupt_file(path: Path, what: str, reason: object) -> UserError:
         return not_there(path, what)
     if isinstance(reason, OSError):
         return UserError(f"{path}, {what}, cannot be read: {reason.strerror or reason}.")
-    return UserError(
-        f"{path} is a corrupt {what} ({reason}). Delete it and rerun: {making(path) or 'the run rebuilds it.'}"
-    )
+    return UserError(f"{path} is a corrupt {what} ({reason}). {replacing(path)}")
 
 
 def check_made_from(path: Path | str, recorded: object, wanted: str) -> None:
@@ -50,6 +48,15 @@ def check_same_bytes(path: Path | str, recorded: object, other: Path | str, curr
 def not_as_described(path: Path | str, why: str) -> UserError:
     """Error for an input that is whole but not the one that is meant. Returned, not raised."""
     return UserError(f"{path} {why}. Rebuild it: {make_command(path, '--force')}.")
+
+
+def replacing(path: Path) -> str:
+    """A sentence that says how to get a corrupt file again: runs rebuild only what is below a folder `results`."""
+    if command := making(path):
+        return f"Delete it and rerun: {command}"
+    if "results" in PurePath(path).parts:
+        return "Delete it and rerun: the run rebuilds it."
+    return "No run rebuilds it: get it again from where it came from."
 
 
 def making(path: Path) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from junkdna.errors import UserError
 from junkdna.storage.atomic import atomic_write, scratch_folder
-from junkdna.storage.file_errors import making, not_there
+from junkdna.storage.file_errors import not_there, replacing
 from junkdna.storage.tensor_header import METADATA_KEY
 
 
@@ -81,8 +81,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
 
 def corrupt_tensors(path: Path, kind: str, reason: str) -> UserError:
     """UserError for a file that must be rebuilt, with `reason`. Returned, not raised."""
-    fix = making(path) or "the run rebuilds it."
-    return UserError(f"{path} should be {kind!r}, but is {reason}. Delete it and rerun: {fix}")
+    return UserError(f"{path} should be {kind!r}, but is {reason}. {replacing(path)}")
 
 
 CHUNK = 2**20

@@ -60,11 +60,11 @@ def test_equal_findings_of_several_experiments_count_once() -> None:
 
 
 def rows(*verdicts: str) -> list[Decided]:
-    """Findings with these verdicts; a word after a colon changes one: `supported:reversed`, `supported:secondary`."""
+    """Findings with these verdicts; a word after a colon changes one: `supported:against`, `supported:secondary`."""
     decided = []
     for text in verdicts:
         verdict, _, more = text.partition(":")
-        scale = more if more in ("reversed", "agrees", "undecided") else ""
+        scale = {"against": "against the claim", "for": "for the claim", "undecided": "undecided"}.get(more, "")
         reason = "too few" if verdict == "untestable" else ""
         decided.append(Decided(finding(scale_free=scale, primary=more != "secondary", reason=reason), None, verdict))
     return decided
@@ -82,9 +82,9 @@ def rows(*verdicts: str) -> list[Decided]:
         (["supported", "contradicted", "contradicted"], "contradicted", ""),
         (["contradicted", "undecided"], "contradicted", ""),
         (["contradicted", "undecided", "undecided"], "undecided", "too few rows are decided"),
-        (["supported:reversed", "supported:agrees"], "undecided", "depends on the scale"),
+        (["supported:against", "supported:for"], "undecided", "depends on the scale"),
         (["supported:undecided"], "supported", ""),
-        (["supported", "undecided:reversed"], "supported", ""),
+        (["supported", "undecided:against"], "supported", ""),
         (["supported", "contradicted:secondary"], "supported", ""),
         (["supported:secondary"], "untestable", "no experiment of the study tests it"),
         (["untestable", "untestable"], "untestable", "too few"),

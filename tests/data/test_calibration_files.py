@@ -194,7 +194,7 @@ def test_files_that_are_not_whole_are_refused(tmp_path):
     other = (tmp_path / "other.parquet").read_bytes()
     for content_ in (b"", b"text", whole[:-1], whole[: len(whole) // 2], whole[100:], other):
         path.write_bytes(content_)
-        with pytest.raises(UserError, match=r"rows.parquet is a corrupt file of calibration rows.*Delete it and rerun"):
+        with pytest.raises(UserError, match=r"rows.parquet is a corrupt file of calibration rows.*No run rebuilds it"):
             read_calibration(path)
     for wrong, says in ((tmp_path, "cannot be read: Is a directory"), (tmp_path / "nowhere.parquet", "does not exist")):
         with pytest.raises(UserError, match=says):

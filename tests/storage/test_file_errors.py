@@ -13,7 +13,7 @@ from junkdna.data.tokens_file import read_tokens
 from junkdna.errors import UserError
 from junkdna.report.page.write import write_report
 from junkdna.storage.checksums import read_verified
-from junkdna.storage.file_errors import making
+from junkdna.storage.file_errors import corrupt_file, making
 from junkdna.storage.tables import read_frame, write_frame
 
 READERS = {
@@ -45,6 +45,17 @@ def test_a_corrupt_file_is_to_be_deleted_and_rebuilt(world, name):
     Path(name).write_text("{}")
     with pytest.raises(UserError, match=r"elete it and rerun: `snakemake --cores 1 -s \S+ -- '?results/"):
         READERS[name](Path(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("/results/cells/x.parquet", "Delete it and rerun: the run rebuilds it."),
+        ("docs/findings/answers.parquet", "No run rebuilds it: get it again from where it came from."),
+    ],
+)
+def test_only_a_file_of_a_run_is_to_be_deleted(name, fix):
+    assert str(corrupt_file(Path(name), "file of answers", "too short")).endswith(f"(too short). {fix}")
 
 
 def test_no_command_is_named_for_other_files(world):

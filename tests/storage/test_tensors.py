@@ -90,7 +90,7 @@ def test_every_cut_is_seen(tmp_path, tensors):
         path.write_bytes(whole[:kept])
         text = message(path)
         assert "truncated" in text
-        assert "Delete it and rerun" in text
+        assert "No run rebuilds it: get it again" in text
 
 
 def test_a_changed_byte_is_seen(tmp_path, tensors):

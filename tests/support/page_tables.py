@@ -15,9 +15,9 @@ from junkdna.storage.tables import write_frame
 CLAIM = {
     "claim": "steeper_when_harder", "experiment": "context", "model": "SmolLM2-135M", "unit": "context of sciq",
     "setting": "smallest weights pruned (magnitude)", "verdict": "supported", "estimate": 0.2, "low": 0.1, "high": 0.3,
-    "p": 0.001, "q": 0.002, "margin": 0.05, "reason": "", "scale_free": "agrees", "other_baseline": "", "details": "",
-    "levels": "magnitude-0.5", "losses": "", "primary": True, "n_seeds": 3, "n_examples": 400, "n_tasks": 1,
-    "collapsed": 0, "detectable": 0.15, "seeds_needed": None, "examples_needed": 300,
+    "p": 0.001, "q": 0.002, "margin": 0.05, "reason": "", "scale_free": "for the claim", "other_baseline": "",
+    "details": "", "levels": "magnitude-0.5", "losses": "", "primary": True, "n_seeds": 3, "n_examples": 400,
+    "n_tasks": 1, "collapsed": 0, "detectable": 0.15, "seeds_needed": None, "examples_needed": 300,
 }  # fmt: skip
 
 

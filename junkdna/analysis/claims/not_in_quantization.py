@@ -20,7 +20,7 @@ from junkdna.analysis.series import QUANTIZED
 
 CLAIM = Claim(
     label="Not so under quantization",
-    caption="by how much quantization stays below the limit",
+    caption="allowed share of the gap under pruning, minus the gap under quantization",
     statement="At matched bits, difficulty matters for pruning and not for quantization.",
     effect="`quantization_share` x gap under pruning - gap under quantization, at matched effective bits per weight; "
     "the gap is the loss of the hardest minus that of the easiest condition",

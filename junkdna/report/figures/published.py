@@ -134,7 +134,7 @@ def _published(at: int, points: pl.DataFrame) -> list[Mark]:
         label = f"published: {ticks.number(row['percent_of_dense'], 1)} % of dense" + (
             f" ({row['doubt']})" * bool(row["doubt"])
         )
-        style = {"color": "muted", "marker": "cross" if row["doubt"] else "bar", "line": "dashed"}
+        style = {"color": "ink", "marker": "cross" if row["doubt"] else "bar", "line": "dashed"}
         found.append(
             Mark(panel=at, kind="point", series="published", x=x, y=row["percent_of_dense"], label=label, **style)
         )

@@ -102,15 +102,16 @@ def _study(inputs: Inputs, options: Options) -> str:
     where = f" on {listed(dict.fromkeys(archive.answers['device']))}" if archive else ""
     days = sorted(set(archive.answers["day"]) - {""}) if archive else []
     when = f", {days[0]} to {days[-1]}" if days[1:] else f", {days[0]}" if days else ""
-    work = f"{duration(float(cells['wall_s'].sum()))} of work" if cells["wall_s"].null_count() == 0 else ""
-    return f"{done(inputs)} {capitalized(have)}{f', {work}' if work else ''}{where}{when}."
+    timed = cells["wall_s"].null_count() == 0
+    work = f", {duration(float(cells['wall_s'].sum()))} of work, summed over jobs," if timed else ""
+    return f"{done(inputs)} {capitalized(have)}{work}{where}{when}."
 
 
 def _value(inputs: Inputs, options: Options) -> str:
     """One number with its interval if it has one: `table`, `column`, `digits`, and the columns that choose its row."""
     options = dict(options)
     table, column = rows.taken(options, "table", "drops"), rows.taken(options, "column")
-    digits = rows.whole(options, "digits", 2)
+    digits = rows.whole(options, "digits", 2, most=6)
     frame = rows.table_of(inputs, table)
     if column not in frame.columns:
         raise unknown_name("column", column, frame.columns, "column")
@@ -174,12 +175,13 @@ def _chosen(inputs: Inputs, name: str, options: Options, protocol: str = "protoc
 SHARED = ("model", "task", "knobs", "compression", "transfer", "protocol")
 
 
-def _condition(inputs: Inputs, row: dict | None = None) -> list[str]:
+def _condition(inputs: Inputs, row: dict | None = None, name_model: bool = True) -> list[str]:
     """The condition of a row, and its model if the study has several; without a row the heads of these columns."""
     models = rows.models(inputs)
+    named = bool(models) and name_model
     if row is None:
-        return ["condition", *(["model"] if models else [])]
-    return [rows.without_model(row["label"], models), *([row["model"]] if models else [])]
+        return ["condition", *["model"] * named]
+    return [rows.without_model(row["label"], models), *[row["model"]] * named]
 
 
 def _with(row: dict, name: str) -> str:
@@ -192,36 +194,59 @@ def _compare(inputs: Inputs, options: Options) -> str:
     """Retention in one column for each value of the column `by`: what differs in nothing else."""
     options = dict(options)
     by = rows.taken(options, "by")
+    if not by:
+        raise UserError(f"a table is compared by a column: {', '.join(f'by={name}' for name in COMPARED)}.")
+    if by not in COMPARED:
+        raise unknown_name("column", by, COMPARED, "by")
     most, table = _chosen(inputs, "drops", options, "" if by == "protocol" else "base_protocol")
-    if by not in table.columns:
-        raise unknown_name("column", by, table.columns, "by")
-    names = [name for name in ("model", "task", "knobs", "compression", "transfer", "base_protocol") if name != by]
-    names = [name for name in names if not (by == "protocol" and name == "base_protocol")]
-    names += ["length"] if by not in ("length", "protocol") else []
-    groups: dict[tuple, dict] = {}
-    for row in table.iter_rows(named=True):
-        groups.setdefault(tuple(row[name] for name in names), {}).setdefault(str(row[by]), row)
-    groups = {key: found for key, found in groups.items() if len(found) > 1}
-    found_values = dict.fromkeys(value for found in groups.values() for value in found)
+    groups = _that_differ(table, by)
+    found_values = dict.fromkeys(value for found in groups[:most] for value in found)
     values = [value for value in (*options.get(by, []), *ORDER.get(by, []), *found_values) if value in found_values]
     values = list(dict.fromkeys(values))
     lines = [[*_first(inputs, found, by), *(_with(found[v], "retention") if v in found else "" for v in values)]
-             for found in groups.values()]  # fmt: skip
-    head = [*_condition(inputs), "training" if by == "compression" else "compression",
+             for found in groups]  # fmt: skip
+    head = [*_condition(inputs, name_model=by != "model"), "training" if by == "compression" else "compression",
             *(WORDS.get(by, f"{by} {{}}".format)(value) for value in values)]  # fmt: skip
     head, lines = rows.without_constants(head, lines, len(head) - len(values))
     return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
 
 
+COMPARED = {  # columns that a table may compare by: the other columns in which its rows must be equal
+    "model": ("task", "knobs", "compression", "transfer", "length"),
+    "task": ("model", "knobs", "compression", "transfer", "base_protocol", "length"),
+    "knobs": ("model", "task", "compression", "transfer", "base_protocol", "length"),
+    "compression": ("model", "task", "knobs", "transfer", "base_protocol", "length"),
+    "transfer": ("model", "task", "knobs", "compression", "base_protocol", "length"),
+    "base_protocol": ("model", "task", "knobs", "compression", "transfer", "length"),
+    "protocol": ("model", "task", "knobs", "compression", "transfer"),
+    "length": ("model", "task", "knobs", "compression", "transfer", "base_protocol"),
+}
+
+
+def _that_differ(table: pl.DataFrame, by: str) -> list[dict[str, dict]]:
+    """Rows that differ in nothing but the column `by`: for each such group the rows by their value of it.
+
+    Models have protocols of their own, so rows of several models need not have the same. Raises UserError if a model
+    has several.
+    """
+    groups: dict[tuple, dict[str, dict]] = {}
+    for row in table.iter_rows(named=True):
+        found = groups.setdefault(tuple(row[name] for name in COMPARED[by]), {}).setdefault(str(row[by]), row)
+        if by == "model" and found["base_protocol"] != row["base_protocol"]:
+            several = f"{found['base_protocol']} and {row['base_protocol']}"
+            raise UserError(f"{row['model']} has the protocols {several}: choose with base_protocol=NAME.")
+    return [found for found in groups.values() if len(found) > 1]
+
+
 ORDER = {"transfer": list(MODES)}  # of the columns, if the block does not name the values
-WORDS: dict[str, Callable[[str], str]] = {"transfer": mode, "compression": compression_label}
+WORDS: dict[str, Callable[[str], str]] = {"transfer": mode, "compression": compression_label, "model": str}
 
 
 def _first(inputs: Inputs, found: dict[str, dict], by: str) -> list[str]:
     """The first columns of a row: the condition, and what was done to it apart from `by`."""
     row = next(iter(found.values()))
     what = {"compression": mode(row["transfer"]), "transfer": compression_label(row["compression"])}
-    return [*_condition(inputs, row), what.get(by, compression(row))]
+    return [*_condition(inputs, row, name_model=by != "model"), what.get(by, compression(row))]
 
 
 def _recovery(inputs: Inputs, options: Options) -> str:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Options = dict[str, list[str]]
 MOST = 12  # tests in a table
-SCALE = {"agrees": "for the claim", "reversed": "against the claim"}
 PROTOCOL = re.compile(r", protocol [^\s,]+")  # in the name of a control: that of the model
 COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests
 
@@ -118,7 +117,8 @@ def _scales(inputs: Inputs, options: Options) -> str:
     """The tests that were repeated on another scale (d'), and what it says."""
     tests = [test for test in _all(inputs, options) if test.row["scale_free"]]
     lines = [
-        [test.unit, _claim(test), test.verdict, _interval(test), _on_scale(test), _details(test.row)] for test in tests
+        [test.unit, _claim(test), test.verdict, _interval(test), test.row["scale_free"], _details(test.row)]
+        for test in tests
     ]
     head = ["tested on", "claim", "verdict on retention", "effect (95 %)", "on d′", "details"]
     head, lines = rows.without_constants(head, lines, 2)
@@ -140,11 +140,6 @@ def _details(row: dict) -> str:
 
 def _interval(test: Test) -> str:
     return f"{test.value} ({test.limits})" if test.effect else "–"
-
-
-def _on_scale(test: Test) -> str:
-    found = test.row["scale_free"]
-    return SCALE.get(found, found)
 
 
 def _claim(test: Test) -> str:

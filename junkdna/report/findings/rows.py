@@ -53,7 +53,8 @@ def without_model(text: str, models: Iterable[str]) -> str:
 
 
 def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
-    """The rows whose columns have one of the values given for them, as text. Raises UserError for an unknown column."""
+    """The rows whose columns have one of the values given for them, as text. Raises UserError for an unknown column and
+    for a name (of a task, a model, ...) that the table does not have."""
     import polars as pl
 
     for column, values in options.items():
@@ -61,8 +62,30 @@ def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
             raise unknown_name("column", column, table.columns)
         if table.schema[column].is_nested():
             raise UserError(f"{column} is a list in every row, so it cannot choose rows.")
+        if column in NAMES:
+            _check_values(table, column, values)
+    for column, values in options.items():
         table = table.filter(pl.col(column).cast(pl.String).is_in(values))
     return table
+
+
+NAMES = (
+    "experiment",
+    "model",
+    "task",
+    "knobs",
+    "compression",
+    "transfer",
+    "protocol",
+    "base_protocol",
+)  # of conditions
+
+
+def _check_values(table: pl.DataFrame, column: str, values: Sequence[str]) -> None:
+    known = set(table[column].drop_nulls())
+    for value in values:
+        if known and value not in known:
+            raise unknown_name(column, value, known)
 
 
 def taken(options: dict[str, list[str]], key: str, default: str = "") -> str:
@@ -73,11 +96,11 @@ def taken(options: dict[str, list[str]], key: str, default: str = "") -> str:
     return values[0]
 
 
-def whole(options: dict[str, list[str]], key: str, default: int) -> int:
-    """As `taken`, for a whole number from 1. Raises UserError for any other value."""
+def whole(options: dict[str, list[str]], key: str, default: int, most: int = 999) -> int:
+    """As `taken`, for a whole number from 1 to `most`. Raises UserError for any other value."""
     text = taken(options, key, str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= 999:
-        raise UserError(f"{key}={text} must be a whole number from 1 to 999.")
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= most:
+        raise UserError(f"{key}={text} must be a whole number from 1 to {most}.")
     return int(text)
 
 
@@ -106,8 +129,9 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], nothing: str, m
     if not rows:
         return nothing
     lines = [head, ["---"] * len(head), *rows[:most]]
+    more = "1 more row is" if len(rows) == most + 1 else f"{len(rows) - most:,} more rows are"
     text = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
-    return text + (f"\n\n{len(rows) - most:,} more rows are in `{rest}`." if len(rows) > most else "")
+    return text + (f"\n\n{more} in `{rest}`." if len(rows) > most else "")
 
 
 def without_constants(head: list[str], lines: list[list[str]], end: int) -> tuple[list[str], list[list[str]]]:

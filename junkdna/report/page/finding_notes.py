@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from junkdna.analysis.findings import AGAINST, SUPPORTED
 from junkdna.analysis.series import PRUNING, series_of
 from junkdna.report.page.words import MODES, capitalized, count, listed, mode, number
 from junkdna.report.plotting import series
@@ -20,8 +21,8 @@ IN_D = "d' "  # the beginning of details on the scale d'
 def notes(row: dict, usual: str = "") -> list[str]:
     """The sentences of a row of the table of claims. Its setting is named if it differs from the `usual` one."""
     found = ["" if row["setting"] == usual else setting(row["setting"]), plain(row["reason"], []), *_details(row)]
-    if row["scale_free"] == "reversed" and not row["details"].startswith(IN_D):
-        found.append("In d′ the order is reversed")
+    if row["scale_free"] == AGAINST and not row["details"].startswith(IN_D):
+        found.append(scale_words(row))
     if row["other_baseline"]:
         found.append(f"With the other baseline: {row['other_baseline']}")
     if row["levels"]:
@@ -42,8 +43,20 @@ def scale(row: dict) -> str:
     words = row["details"].partition("; ")[0]
     if not words.startswith(IN_D):
         return ""
-    start = "in d′ the order is reversed" if row["scale_free"] == "reversed" else "in d′"
-    return f"{start}: {plain(words.removeprefix(IN_D), [])}"
+    return f"{scale_words(row)}: {plain(words.removeprefix(IN_D), [])}"
+
+
+def scale_words(row: dict) -> str:
+    """What d' says of a row without its numbers: that the order of a supported one is reversed, or that the effect is
+    against the claim."""
+    if is_reversed(row):
+        return "in d′ the order is reversed"
+    return "in d′ the effect is against the claim" if row["scale_free"] == AGAINST else "in d′"
+
+
+def is_reversed(row: dict) -> bool:
+    """Whether a row supports its claim, and d' is against it."""
+    return row["verdict"] == SUPPORTED and row["scale_free"] == AGAINST
 
 
 def levels(tags: Sequence[str]) -> str:

@@ -173,7 +173,7 @@ def _counted(values: Counter) -> str:
 def _computing(inputs: Inputs) -> str:
     if "wall_s" not in inputs.cells.columns or not (wall := inputs.cells["wall_s"].drop_nulls()).len():
         return ""
-    return f"{duration(float(wall.sum()))} of work in {wall.len():,} timed cells"
+    return f"{duration(float(wall.sum()))} of work, summed over {wall.len():,} timed cells"
 
 
 def _cells(inputs: Inputs, found: Footers) -> str:

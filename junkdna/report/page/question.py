@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import series_of
+from junkdna.report.page import finding_notes
 from junkdna.report.page.words import capitalized, count, interval, listed, number, span
 from junkdna.study.methods import METHODS
 
@@ -120,6 +121,6 @@ def _conclusion(verdict: Verdict, test: Test | None) -> str:
         return "Harder conditions do not lose more"
     if verdict.verdict == "untestable":
         return CANNOT_TELL
-    if test and test.verdict == "supported" and test.row["scale_free"] == "reversed":
+    if test and finding_notes.is_reversed(test.row):
         return "In d′ the order is reversed: the answer depends on the scale"
     return "The data do not decide whether harder conditions lose more"

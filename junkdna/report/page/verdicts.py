@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
 NO_TEST = "no test"  # in place of the unit of a claim that nothing tests
+NEEDS = 3  # most needs that are listed
 SHOWN = 3  # most tests of a claim on the first screen
 RETENTION = ("irreversible",)  # claims whose effect is a retention: the page shows the loss
 FROM_ZERO = ("not_in_quantization",)  # claims whose effect supports from 0 on instead of from the margin
@@ -235,15 +236,15 @@ def _decide(claim: Claim, head: object, tests: list[Test]) -> str:
         return _of(sum(test.verdict == "contradicted" for test in tests), testable, "contradict")
     if head.verdict == "untestable":
         return f"{capitalized(finding_notes.plain(head.reason, []))}."
-    reversal = next((t for t in tests if t.verdict == "supported" and t.row["scale_free"] == "reversed"), None)
+    reversal = next((test for test in tests if finding_notes.is_reversed(test.row)), None)
     words = []
     if reversal:
-        scale = finding_notes.scale(reversal.row) or "on another scale the order is reversed"
+        scale = finding_notes.scale(reversal.row) or finding_notes.scale_words(reversal.row)
         words.append(f"{capitalized(reversal.unit)} supports it, but {scale}.")
     elif supported:
         words.append(_of(supported, testable, "support"))
     open_tests = [test for test in tests if test.verdict in ("undecided", "untestable")]
-    needs = listed(_needs_of(open_tests), 3)
+    needs = _first_needs(open_tests)
     return " ".join([*words, *([f"To decide: {needs}."] if needs else [])])
 
 
@@ -252,15 +253,24 @@ def _of(some: int, total: int, verb: str) -> str:
     return f"The test {verb}s it." if some == total == 1 else f"{some} of {total} tests {verb}{'s' * (some == 1)} it."
 
 
-def _needs_of(tests: list[Test]) -> Iterator[str]:
-    """What tests that did not decide would need, each need once, with the test or the number of tests; first what most
-    of them need."""
+def _first_needs(tests: list[Test]) -> str:
+    """What tests that did not decide would need: all of at most `NEEDS` needs, else the first and how many more tests
+    there are."""
+    needs = list(_needs_of(tests))
+    shown = needs if len(needs) <= NEEDS else needs[: NEEDS - 1]
+    rest = len(tests) - sum(n for _, n in shown)
+    return listed([*(words for words, _ in shown), *([count(rest, "more test")] if rest else [])])
+
+
+def _needs_of(tests: list[Test]) -> Iterator[tuple[str, int]]:
+    """What tests that did not decide would need, each need once, with the test or the number of tests, in words and as
+    a number; first what most of them need."""
     alike: dict[tuple[str, str], list[Test]] = {}
     for test in tests:
         alike.setdefault(_needed(test), []).append(test)
     for (need, reason), those in sorted(alike.items(), key=lambda item: -len(item[1])):
         of = those[0].short if len(those) == 1 else count(len(those), "test")
-        yield f"{need} ({of})" if need else f"{of} ({reason})"
+        yield (f"{need} ({of})" if need else f"{of} ({reason})"), len(those)
 
 
 def _needed(test: Test) -> tuple[str, str]:

@@ -174,13 +174,46 @@ def test_a_label_names_the_protocol_only_if_the_rows_have_several() -> None:
     assert all(line.startswith("| RTE | ") for line in alone[2:])
 
 
+def test_models_are_compared_though_their_protocols_differ() -> None:
+    shared = {"task": "rte", "transfers": ("dense", "sparse"), "levels": (0.5,)}
+    conditions = [
+        Condition(knobs="", label=f"RTE ({m})", chance=0.5, dense=0.8, half=0.6, protocol=p, model=m, **shared)
+        for m, p in (("small", "a"), ("large", "b"), ("large", "c"))
+    ]
+    table = drops_table(conditions).with_columns(title=pl.lit("RTE"))
+    options = {"by": ["model"], "transfer": ["sparse"]}
+    lines = BLOCKS["compare"](SimpleNamespace(drops=table), {**options, "base_protocol": ["a", "b"]}).splitlines()
+    assert lines[0] == "| condition | compression | small | large |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| RTE"]
+    with pytest.raises(UserError, match=r"large has the protocols b and c: choose with base_protocol=NAME"):
+        BLOCKS["compare"](SimpleNamespace(drops=table), options)
+
+
+def test_a_column_is_shown_only_if_a_shown_row_has_it() -> None:
+    conditions = [
+        Condition("a", "", "A", 0.5, 0.8, 0.6, transfers=("dense", "sparse", "sparse_to_dense"), levels=(0.5,)),
+        Condition("b", "", "B", 0.5, 0.8, 0.6, transfers=("dense", "sparse", "dense_freeze"), levels=(0.5,)),
+    ]
+    inputs = SimpleNamespace(drops=drops_table(conditions))
+    options = {"by": ["transfer"], "compression": ["magnitude-0.5"]}
+    assert "dense (frozen)" in BLOCKS["compare"](inputs, options)
+    lines = BLOCKS["compare"](inputs, {**options, "most": ["1"]}).splitlines()
+    assert lines[0] == "| condition (magnitude 50 %) | sparse | sparse to dense |"
+    assert "1 more row" in lines[-1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("verdicts by=task", "by=task must be by=model"),
         ("valu column=score", "unknown block 'valu'. Did you mean 'value'"),
         ("value column=scor", "unknown column 'scor'. Did you mean 'score"),
-        ("value column=score task=colour", "no row has task=colour. The table has: task"),
+        ("value column=score task=colour", "unknown task 'colour'. Did you mean 'colours'"),
+        ("drops task=nosuch task=colours", "unknown task 'nosuch'"),
+        ("compare by=transfer experiment=nosuch", "unknown experiment 'nosuch'"),
+        ("value column=score task=colours n_seeds=99", "no row has task=colours n_seeds=99. The table has: task"),
+        ("value column=score digits=99", "digits=99 must be a whole number from 1 to 6"),
+        ("compare", "a table is compared by a column: by=model, by=task"),
         ("value column=score task=colours", "6 rows have task=colours: also choose knobs or compression"),
         ("value table=drop column=score", "unknown table 'drop'. Did you mean 'drops'"),
         ("tests claim=monoton", "unknown claim 'monoton'. Did you mean 'monotone'"),

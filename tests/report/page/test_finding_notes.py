@@ -32,11 +32,18 @@ def test_details_have_no_tags_and_two_decimals():
 
 
 @pytest.mark.parametrize(
-    ("scale_free", "start"), [("reversed", "In d′ the order is reversed: "), ("undecided", "In d′: ")]
+    ("verdict", "scale_free", "start"),
+    [
+        ("supported", "against the claim", "In d′ the order is reversed: "),
+        ("supported", "undecided", "In d′: "),
+        ("contradicted", "against the claim", "In d′ the effect is against the claim: "),
+        ("undecided", "against the claim", "In d′ the effect is against the claim: "),
+        ("contradicted", "for the claim", "In d′: "),
+    ],
 )
-def test_the_other_scale_is_named_once(scale_free, start):
+def test_the_other_scale_is_named_once(verdict, scale_free, start):
     row = {"details": "d' -0.180 (-0.324 to -0.041); the dense model finds A harder than the next condition"}
-    words = said(scale_free=scale_free, **row)
+    words = said(verdict=verdict, scale_free=scale_free, **row)
     assert words == f"{start}−0.18 (−0.32 to −0.04). The dense model finds A harder than the next condition."
     assert scale(CLAIM | {"details": ""}) == ""
 

@@ -42,7 +42,7 @@ CLAIMS = [
      "low": 0.67, "high": 0.82},
     {"claim": "monotone", "experiment": "transfer_modes", "unit": "MMLU subject area", "verdict": "undecided",
      "estimate": 1.0, "low": 0.83, "high": 1.2, "n_seeds": 2},
-    {"unit": "context of sciq", "estimate": 0.17, "low": 0.09, "high": 0.25, "scale_free": "reversed",
+    {"unit": "context of sciq", "estimate": 0.17, "low": 0.09, "high": 0.25, "scale_free": "against the claim",
      "details": "d': -0.18 [-0.32, -0.04]"},
     {"experiment": "tasks", "unit": "across tasks, by dense error", "verdict": "untestable", "n_tasks": 3,
      "reason": "3 tasks; at least 5 are needed", **NONE},

@@ -20,7 +20,7 @@ from junkdna.analysis.evidence import ONE_SEED
             "Harder conditions do not lose more.",
         ),
         ({"verdict": "undecided"}, "Undecided", "The data do not decide whether harder conditions lose more."),
-        ({"scale_free": "reversed"}, "Undecided", "the answer depends on the scale."),
+        ({"scale_free": "against the claim"}, "Undecided", "the answer depends on the scale."),
         (
             {"verdict": "untestable", "estimate": None, "low": None, "high": None, "q": None, "reason": "too few"},
             "Untestable",

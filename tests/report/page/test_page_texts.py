@@ -78,7 +78,7 @@ def test_provenance_names_versions_devices_hashes_and_the_command(tmp_path, monk
         "cpu test",
         "ab" * 32,
         "study_file=results/studies/mine/study-0.json",
-        "3.0 seconds of work",
+        "3.0 seconds of work, summed over",
     ):
         assert words in text
 
