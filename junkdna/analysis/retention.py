@@ -10,15 +10,17 @@ import numpy as np
 
 Array = np.ndarray
 KNOWN_SHARE = 0.04  # a dense model that knows less is shown but not tested
+EQUAL = 1e-6  # scores and losses that differ by less are equal: replicates have 32 bits
 COMPARABLE_SHARE = 0.08  # known share from which d' of every condition is compared
 
 
 def retention(scores: Array, baseline: Array) -> Array:
     """(score - baseline) / (dense - baseline) of every level, shape (..., k, l, r); NaN where dense is not above the
-    baseline. It is not clipped: above 1 the compressed model is better than dense, below 0 it is under the baseline."""
+    baseline by more than `EQUAL`. It is not clipped: above 1 the compressed model is better than dense, below 0 it is
+    under the baseline."""
     zero = np.asarray(baseline).reshape(len(baseline), 1, -1)
     above, kept = scores[..., :1, :] - zero, scores[..., 1:, :] - zero
-    return np.divide(kept, above, out=np.full(kept.shape, np.nan), where=above > 0)
+    return np.divide(kept, above, out=np.full(kept.shape, np.nan), where=above > EQUAL)
 
 
 def known_share(score: Array, baseline: Array, perfect: Array = 1.0) -> Array:

@@ -139,7 +139,8 @@ class Scores:
     def _add_set(self, members: dict[Hashable, Answers]) -> None:
         first = next(iter(members.values()))
         means = {group: answers for group, answers in members.items() if METRICS[answers.metric].credit is not None}
-        credit = np.stack([_mean_credit(answers) for answers in means.values()]) if means else None
+        credit = np.stack([_credit(answers) for answers in means.values()]) if means else None
+        seeds = np.array([[len(answers.given)] for answers in means.values()], np.float32)
         counted = np.stack([_counted(answers) for answers in means.values()]) if means else None
         same = counted is not None and (counted == counted[0]).all()
         rows = {group: np.empty(self.replicates, np.float32) for group in members}
@@ -147,7 +148,7 @@ class Scores:
             if means:
                 totals = counted[:1] @ counts.T if same else counted @ counts.T
                 with np.errstate(invalid="ignore", divide="ignore"):
-                    values = (credit @ counts.T) / totals
+                    values = (credit @ counts.T) / (seeds * totals)
                 for group, row in zip(means, values, strict=True):
                     rows[group][part] = row
             for group, answers in members.items():
@@ -171,9 +172,13 @@ def _counted(answers: Answers) -> Array:
     return np.ones(len(answers.ids), np.float32) if answers.subset is None else answers.subset.astype(np.float32)
 
 
-def _mean_credit(answers: Answers) -> Array:
-    """Credit (n,) of each example, mean over the seeds; 0 where an example does not count."""
-    credit = METRICS[answers.metric].credit(answers.gold, answers.given).mean(axis=0)
+def _credit(answers: Answers) -> Array:
+    """Credit (n,) of each example, sum over the seeds; 0 where an example does not count.
+
+    Credits of 0 and 1 have whole sums, which 32 bits hold exactly. So replicates that are equal are equal on every
+    machine, in whatever order it adds, and no interval hangs on a last bit.
+    """
+    credit = METRICS[answers.metric].credit(answers.gold, answers.given).sum(axis=0)
     return (np.where(answers.subset, credit, 0) if answers.subset is not None else credit).astype(np.float32)
 
 

@@ -52,6 +52,15 @@ def test_metrics_agree_with_a_slow_bootstrap(name: str) -> None:
     assert panel.left_out[0] == pytest.approx(left, abs=1e-12)
 
 
+def test_replicates_of_right_answers_are_exact() -> None:
+    """A mean over three seeds is a sum of thirds: rounded first, its replicates hang on the order of the additions."""
+    seeds, n, replicates = 3, 997, 200
+    given = coin((seeds, n), 0.7, 0)
+    panel = scores_of(replicates, all=answers(given, np.ones(n), "accuracy")).panel(["all"])
+    right = all_counts(n, replicates).astype(int) @ given.sum(axis=0).astype(int)
+    assert panel.replicates[0].tolist() == (right.astype(np.float32) / np.float32(seeds * n)).tolist()
+
+
 def test_metrics_of_one_evaluation_set_do_not_mix() -> None:
     gold = coin((50,), 0.5, 0)
     groups = {name: answers(given_for(name, gold, 2), gold, name) for name in SLOW}

@@ -152,7 +152,8 @@ def _drops(inputs: Inputs, options: Options) -> str:
 
 
 def _chosen(inputs: Inputs, name: str, options: Options, protocol: str = "protocol") -> tuple[int, pl.DataFrame]:
-    """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once.
+    """Most rows to show, and the chosen rows of a table; conditions that several experiments share are there once,
+    with the most seeds.
 
     The label of a condition that the rows have under several protocols names its own, from the column `protocol`; with
     "" for it no label does.
@@ -164,7 +165,8 @@ def _chosen(inputs: Inputs, name: str, options: Options, protocol: str = "protoc
     table = rows.chosen(rows.table_of(inputs, name), options)
     if name not in ("drops", "behavior"):
         return most, table
-    table = table.unique(SHARED, keep="first", maintain_order=True)
+    most_seeds = pl.col("n_seeds") == pl.col("n_seeds").max().over(SHARED)
+    table = table.filter(most_seeds).unique(SHARED, keep="first", maintain_order=True)
     if not protocol:
         return most, table
     several = pl.col(protocol).n_unique().over("model", "task", "knobs", "transfer") > 1
@@ -198,10 +200,11 @@ def _compare(inputs: Inputs, options: Options) -> str:
         raise UserError(f"a table is compared by a column: {', '.join(f'by={name}' for name in COMPARED)}.")
     if by not in COMPARED:
         raise unknown_name("column", by, COMPARED, "by")
-    most, table = _chosen(inputs, "drops", options, "" if by == "protocol" else "base_protocol")
+    most, table = _chosen(inputs, "drops", options, "" if by in ("protocol", "base_protocol") else "base_protocol")
     groups = _that_differ(table, by)
     found_values = dict.fromkeys(value for found in groups[:most] for value in found)
-    values = [value for value in (*options.get(by, []), *ORDER.get(by, []), *found_values) if value in found_values]
+    ordered = sorted(found_values, key=int) if by == "length" else ORDER.get(by, [])
+    values = [value for value in (*options.get(by, []), *ordered, *found_values) if value in found_values]
     values = list(dict.fromkeys(values))
     lines = [[*_first(inputs, found, by), *(_with(found[v], "retention") if v in found else "" for v in values)]
              for found in groups]  # fmt: skip
@@ -239,7 +242,10 @@ def _that_differ(table: pl.DataFrame, by: str) -> list[dict[str, dict]]:
 
 
 ORDER = {"transfer": list(MODES)}  # of the columns, if the block does not name the values
-WORDS: dict[str, Callable[[str], str]] = {"transfer": mode, "compression": compression_label, "model": str}
+WORDS: dict[str, Callable[[str], str]] = {
+    "transfer": mode, "compression": compression_label, "model": str,
+    "base_protocol": "protocol {}".format, "length": "{} × the steps".format,
+}  # fmt: skip
 
 
 def _first(inputs: Inputs, found: dict[str, dict], by: str) -> list[str]:
@@ -255,14 +261,15 @@ def _recovery(inputs: Inputs, options: Options) -> str:
 
     _, table = _chosen(inputs, "drops", options)
     table = table.filter(pl.col("transfer") == "sparse_to_dense", pl.col("compression") != "dense")
-    several = table.filter(pl.col("length").n_unique().over("model", "task", "knobs") > 1)
+    same = ("model", "task", "knobs", "base_protocol")
+    several = table.filter(pl.col("length").n_unique().over(same) > 1)
     nothing = "No condition was trained at several lengths, so the study cannot say."
     if several.is_empty():
         return nothing
     hardest = several.sort("difficulty", descending=True, nulls_last=True).row(0, named=True)
-    same = {name: [hardest[name]] for name in ("model", "task", "knobs")}
     head = f"The hardest condition with several lengths is {hardest['label']}.\n\n"
-    return head + _compare(inputs, {**options, **same, "by": ["length"], "transfer": ["sparse_to_dense"]})
+    chosen = {name: [hardest[name]] for name in same}
+    return head + _compare(inputs, {**options, **chosen, "by": ["length"], "transfer": ["sparse_to_dense"]})
 
 
 def _flips(inputs: Inputs, options: Options) -> str:

@@ -13,6 +13,7 @@ from junkdna.report.page import finding_notes
 from junkdna.report.page.verdicts import Test, Verdict, verdicts
 from junkdna.report.page.words import listed, number
 from junkdna.report.plotting.claim_rows import POOLED
+from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
@@ -74,13 +75,22 @@ def _effect(inputs: Inputs, verdict: Verdict, model: str) -> tuple[str, str]:
     if (test := _main_test(verdict, model)) is None:
         return "–", "–"
     unit = PROTOCOL.sub("", rows.without_model(test.short, rows.models(inputs)))
-    return f"{verdict.claim.caption}: {_interval(test)}; {unit}", test.n.removeprefix("n = ")
+    return f"{verdict.claim.caption}: {_interval(test)}; {unit}{_longer(test)}", test.n.removeprefix("n = ")
+
+
+def _longer(test: Test) -> str:
+    """`, 3 × the steps` of a test of models that were trained longer than their protocol says."""
+    protocol = PROTOCOL.search(test.row["setting"])
+    length = base_protocol(protocol[0].removeprefix(", protocol "))[1] if protocol else 1
+    return f", {length} × the steps" * (length > 1)
 
 
 def _main_test(verdict: Verdict, model: str) -> Test | None:
-    """The first test of a model with an effect that is over several conditions, else the first; None without any."""
+    """The first test of a model with an effect: one over several conditions if there is any, and one with the verdict
+    of the model if there is any; None without any."""
     shown = [test for test in (*verdict.shown, *verdict.tests) if test.effect and test.row["model"] in (model, "")]
-    return next(filter(_is_pooled, shown), shown[0] if shown else None)
+    word = dict(verdict.verdicts).get(model)
+    return min(shown, key=lambda test: (not _is_pooled(test), test.verdict != word), default=None)
 
 
 def _is_pooled(test: Test) -> bool:

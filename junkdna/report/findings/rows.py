@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from junkdna.report.page.inputs import Inputs
 
-TABLES = ("drops", "claims", "behavior", "difficulty", "cells", "reproduction")
+TABLES = ("drops", "claims", "behavior", "difficulty", "cells", "reproduction", "connectivity")
 
 
 def table_of(inputs: Inputs, name: str) -> pl.DataFrame:

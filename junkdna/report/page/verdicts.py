@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
 NO_TEST = "no test"  # in place of the unit of a claim that nothing tests
+LARGER = "more seeds or a larger effect"  # what decides a test if nothing in particular is known to
 NEEDS = 3  # most needs that are listed
 SHOWN = 3  # most tests of a claim on the first screen
 RETENTION = ("irreversible",)  # claims whose effect is a retention: the page shows the loss
@@ -270,6 +271,7 @@ def _needs_of(tests: list[Test]) -> Iterator[tuple[str, int]]:
         alike.setdefault(_needed(test), []).append(test)
     for (need, reason), those in sorted(alike.items(), key=lambda item: -len(item[1])):
         of = those[0].short if len(those) == 1 else count(len(those), "test")
+        need += f": this design finds effects from {those[0].detectable} on" * (need == LARGER and len(those) == 1)
         yield (f"{need} ({of})" if need else f"{of} ({reason})"), len(those)
 
 
@@ -282,10 +284,12 @@ def _needed(test: Test) -> tuple[str, str]:
         return "a second seed", ""
     if row["reason"]:
         return "", finding_notes.plain(row["reason"], [])
-    if row["seeds_needed"]:
+    if row["seeds_needed"] and row["seeds_needed"] > row["n_seeds"]:
         return f"about {row['seeds_needed']} seeds", ""
     if row["examples_needed"] and row["examples_needed"] > row["n_examples"]:
         return f"about {row['examples_needed']:,} examples", ""
+    if row["detectable"] is None and row["n_tasks"] > 1:  # what differs between tasks, examples do not decide
+        return ("more pairs of tasks" if row["unit"].startswith("mean of") else "more tasks"), ""
     if row["detectable"] is None:
         return "no number of examples would do", ""
-    return f"more seeds or a larger effect: this design finds effects from {test.detectable} on", ""
+    return LARGER, ""

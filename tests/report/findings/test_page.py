@@ -174,6 +174,27 @@ def test_a_label_names_the_protocol_only_if_the_rows_have_several() -> None:
     assert all(line.startswith("| RTE | ") for line in alone[2:])
 
 
+def test_a_condition_of_several_experiments_is_shown_with_the_most_seeds() -> None:
+    condition = Condition("a", "", "A", 0.5, 0.8, 0.6, transfers=("dense", "sparse"), levels=(0.5,))
+    one, three = (
+        drops_table([condition]).with_columns(experiment=pl.lit(name), n_seeds=pl.lit(n))
+        for name, n in (("x", 1), ("y", 3))
+    )
+    for table in (pl.concat([one, three]), pl.concat([three, one])):
+        lines = BLOCKS["drops"](SimpleNamespace(drops=table), {"transfer": ["sparse"]}).splitlines()[2:]
+        assert [line.split(" | ")[-1] for line in lines] == ["3 |"]
+
+
+def test_lengths_are_in_their_order() -> None:
+    conditions = [
+        Condition("a", "", "A", 0.5, 0.8, 0.6, transfers=("dense", "sparse"), levels=(0.5,), protocol=protocol)
+        for protocol in ("main", "main-x10", "main-x3")
+    ]
+    table = drops_table(conditions).with_columns(title=pl.lit("A"))
+    head = BLOCKS["compare"](SimpleNamespace(drops=table), {"by": ["length"], "transfer": ["sparse"]}).splitlines()[0]
+    assert head == "| condition | compression | 1 × the steps | 3 × the steps | 10 × the steps |"
+
+
 def test_models_are_compared_though_their_protocols_differ() -> None:
     shared = {"task": "rte", "transfers": ("dense", "sparse"), "levels": (0.5,)}
     conditions = [

@@ -42,6 +42,21 @@ def test_the_first_screen_answers_the_question(tmp_path, change, verdict, answer
     [
         ({"verdict": "undecided", "seeds_needed": 7}, "To decide: about 7 seeds (context of A)."),
         (
+            {"verdict": "undecided", "seeds_needed": 3, "examples_needed": 400},  # has both: the effect is small
+            "To decide: more seeds or a larger effect: this design finds effects from 0.15 on (context of A).",
+        ),
+        ({"verdict": "undecided", "detectable": None, "examples_needed": None, "n_tasks": 9}, "more tasks ("),
+        (
+            {
+                "verdict": "undecided",
+                "detectable": None,
+                "examples_needed": None,
+                "n_tasks": 9,
+                "unit": "mean of 5 pairs",
+            },
+            "more pairs of tasks (",
+        ),
+        (
             {"verdict": "undecided", "reason": ONE_SEED},
             "To decide: a second seed (context of A).",
         ),

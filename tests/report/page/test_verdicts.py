@@ -34,6 +34,19 @@ def test_how_many_more_tests_there_are(tmp_path, others, words):
 
 
 @pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        ("abc", "To decide: u0 (a), u1 (b) and u2 (c)."),
+        ("aabbcdee", "To decide: two tests (a), two tests (b) and four more tests."),
+        ("aaabcd", "To decide: three tests (a), u3 (b) and two more tests."),
+    ],
+)
+def test_many_needs_are_counted_as_tests(tmp_path, reasons, words):
+    rows = [{"unit": f"u{at}", "verdict": "undecided", "reason": reason} for at, reason in enumerate(reasons)]
+    assert found(tmp_path, *rows)["steeper_when_harder"].decide[0][1] == words
+
+
+@pytest.mark.parametrize(
     ("experiment", "unit", "short"),
     [
         ("main", "mean of 3 conditions", "mean of 3 conditions (main)"), ("", "mean of 5 pairs", "mean of 5 pairs"),
