@@ -48,7 +48,7 @@ def marks(drops: pl.DataFrame, view: str = LOST) -> Drawing:
     found = pruned_rows(drops)
     levels = series.pick(found.drawn["compression"])
     rows = found.drawn.filter(pl.col("compression").is_in(levels))
-    named = conditions(drops)
+    named = conditions(pl.concat([found.drawn, found.hidden]))
     panels, drawn, beyond = [], [], []
     for at, (own, same) in enumerate(_groups(rows)):
         panels.append(panel := _panel(own, same, named, view))

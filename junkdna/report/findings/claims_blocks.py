@@ -25,7 +25,8 @@ COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # 
 
 
 def _verdicts(inputs: Inputs, options: Options) -> str:
-    """One row per claim and model: verdict, the effect of its first test, margin, and what would decide it. With
+    """One row per claim and model: verdict, the effect of its main test, and what would decide it; the heading has the
+    margin. With
     `by=model`, one row per claim and a column for each model."""
     options = dict(options)
     by = rows.taken(options, "by")
@@ -37,9 +38,10 @@ def _verdicts(inputs: Inputs, options: Options) -> str:
 
 def _by_claim(inputs: Inputs, found: list[Verdict]) -> str:
     several = bool(rows.models(inputs))
-    head = ["claim", *(["model"] * several), "verdict", "effect (95 %)", "n", "margin", "what would decide it"]
+    effect = f"effect (95 %; margin {number(inputs.claims['margin'][0])})" if inputs.claims.height else "effect (95 %)"
+    head = ["claim", *(["model"] * several), "verdict", effect, "n", "what would decide it"]
     lines = [
-        [each.claim.label, *([model] * several), word, *_effect(inputs, each, model), _margin(inputs),
+        [each.claim.label, *([model] * several), word, *_effect(inputs, each, model),
          rows.without_model(_decide(each, model), rows.models(inputs))]
         for each in found
         for model, word in each.verdicts
@@ -95,10 +97,6 @@ def _main_test(verdict: Verdict, model: str) -> Test | None:
 
 def _is_pooled(test: Test) -> bool:
     return test.unit.startswith(POOLED)
-
-
-def _margin(inputs: Inputs) -> str:
-    return number(inputs.claims["margin"][0]) if inputs.claims.height else "–"
 
 
 def _decide(verdict: Verdict, model: str) -> str:

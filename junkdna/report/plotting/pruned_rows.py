@@ -28,7 +28,8 @@ def pruned_rows(drops: pl.DataFrame) -> PrunedRows:
 
     Of each model these are either the rows without fine-tuning or those fine-tuned under a fixed mask, whichever have
     more conditions. With several sets of options of magnitude pruning, the set with the fewest options is drawn. Of a
-    model with more than `MOST` conditions, only those of the experiment with most tasks are drawn.
+    model with more than `MOST` conditions, only those of the experiment with most tasks are drawn; of several such
+    experiments, the one with most seeds.
     """
     rows = drops.filter(pl.col("method") == "magnitude", pl.col("transfer").is_in(["none", "sparse"]))
     rows = series.select(rows, series.present(rows)[:1])
@@ -48,13 +49,16 @@ def _one_training(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _one_experiment(rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """The rows of a model and "", or if there are too many conditions those of its experiment with most tasks, and a
-    sentence that says so."""
+    """The rows of a model and "", or if there are too many conditions those of its experiment with most tasks (then
+    seeds), and a sentence that says so."""
     every = rows.select(CONDITION).n_unique()
     if every <= MOST:
         return rows, ""
-    counts = rows.group_by("experiment").agg(pl.n_unique("task"), pl.struct(CONDITION).n_unique().alias("conditions"))
-    name = counts.sort(["task", "conditions", "experiment"], descending=[True, True, False])[0, "experiment"]
+    counts = rows.group_by("experiment").agg(
+        pl.n_unique("task"), pl.max("n_seeds"), pl.struct(CONDITION).n_unique().alias("conditions")
+    )
+    order = ["task", "n_seeds", "conditions", "experiment"]
+    name = counts.sort(order, descending=[True, True, True, False])[0, "experiment"]
     return rows.filter(experiment=name), (
         f"Of the {every} conditions of {rows[0, 'model']}, those of experiment {name} are drawn; the others are in the "
         "figures of their experiments."

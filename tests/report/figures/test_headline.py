@@ -94,6 +94,31 @@ def test_of_a_model_with_too_many_conditions_the_experiment_with_most_tasks_is_d
     assert pruned_rows(fits).left_out == []
 
 
+def test_of_two_experiments_with_as_many_tasks_the_one_with_more_seeds_is_drawn():
+    """A study that grew has the experiment with one seed, too. Protocols of other experiments are in no name."""
+    shared = {
+        "knobs": "",
+        "chance": 0.25,
+        "dense": 0.8,
+        "half": 0.5,
+        "levels": (0.5,),
+        "transfers": ("dense", "sparse"),
+    }
+    tasks = [f"t{at}" for at in range(6)]
+    parts = [
+        drops_table([Condition(task, label=task.upper(), experiment=name, **shared) for task in tasks]).with_columns(
+            n_seeds=pl.lit(n, pl.Int64), experiment=pl.lit(name)
+        )
+        for name, n in (("a_one", 1), ("b_three", 3))
+    ]
+    other = [Condition(t, label=t.upper(), experiment="head", protocol="head", **shared) for t in tasks[:5]]
+    more = [Condition(f"u{at}", label=f"U{at}", experiment="more", **shared) for at in range(4)]
+    table = pl.concat([*parts, drops_table([*other, *more])])
+    assert set(pruned_rows(table).drawn["experiment"]) == {"b_three"}
+    [panel] = headline.marks(table).panels
+    assert sorted(label for _, label in panel.names) == [task.upper() for task in tasks]
+
+
 def test_a_point_far_beyond_the_baseline_is_beyond_the_axis_and_named():
     """A likelihood can end far below its baseline. It must not squeeze the other points together."""
     table = drops_table([Condition(name, "", name.upper(), 0.25, 0.8, 0.5, levels=(0.3, 0.6)) for name in "ab"])
