@@ -94,7 +94,7 @@ def told(read: Callable[[], object], change: str) -> str:
 
 def refuses(read: Callable[[], object], path: Path, what: str, change: str) -> None:
     """`read` ends in a UserError that names the file and says what to do."""
-    wanted = f"{re.escape(str(path))} is a corrupt {what} .* Delete it and rerun.*"
+    wanted = f"{re.escape(str(path))} is a corrupt {what} .* (Delete it and rerun|No run rebuilds it).*"
     assert re.fullmatch(wanted, told(read, change)), change
 
 

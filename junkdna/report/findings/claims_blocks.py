@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,17 +9,15 @@ from junkdna.analysis.claim_catalog import CLAIMS
 from junkdna.errors import UserError, unknown_name
 from junkdna.report.findings import rows
 from junkdna.report.page import finding_notes
-from junkdna.report.page.verdicts import Test, Verdict, verdicts
+from junkdna.report.page.verdicts import PROTOCOL, Test, Verdict, verdicts
 from junkdna.report.page.words import listed, number
 from junkdna.report.plotting.claim_rows import POOLED
-from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
 Options = dict[str, list[str]]
 MOST = 12  # tests in a table
-PROTOCOL = re.compile(r", protocol [^\s,]+")  # in the name of a control: that of the model
 COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # that choose tests
 
 
@@ -77,14 +74,7 @@ def _effect(inputs: Inputs, verdict: Verdict, model: str) -> tuple[str, str]:
     if (test := _main_test(verdict, model)) is None:
         return "–", "–"
     unit = PROTOCOL.sub("", rows.without_model(test.short, rows.models(inputs)))
-    return f"{verdict.claim.caption}: {_interval(test)}; {unit}{_longer(test)}", test.n.removeprefix("n = ")
-
-
-def _longer(test: Test) -> str:
-    """`, 3 × the steps` of a test of models that were trained longer than their protocol says."""
-    protocol = PROTOCOL.search(test.row["setting"])
-    length = base_protocol(protocol[0].removeprefix(", protocol "))[1] if protocol else 1
-    return f", {length} × the steps" * (length > 1)
+    return f"{verdict.claim.caption}: {_interval(test)}; {unit}", test.n.removeprefix("n = ")
 
 
 def _main_test(verdict: Verdict, model: str) -> Test | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError, unknown_name
+from junkdna.report.page.words import MODES
 from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def without_model(text: str, models: Iterable[str]) -> str:
 
 def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
     """The rows whose columns have one of the values given for them, as text. Raises UserError for an unknown column and
-    for a name (of a task, a model, ...) that the table does not have."""
+    for a name (of a task, a model, ...) that the table does not have. Every transfer mode is known, in all studies."""
     import polars as pl
 
     for column, values in options.items():
@@ -82,7 +83,7 @@ NAMES = (
 
 
 def _check_values(table: pl.DataFrame, column: str, values: Sequence[str]) -> None:
-    known = set(table[column].drop_nulls())
+    known = set(table[column].drop_nulls()) | (set(MODES) if column == "transfer" else set())
     for value in values:
         if known and value not in known:
             raise unknown_name(column, value, known)

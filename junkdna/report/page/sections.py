@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from junkdna.analysis.series import series_of, strength
-from junkdna.report.catalog import experiment_figures
+from junkdna.report.catalog import experiment_figures, named
 from junkdna.report.page.words import capitalized, compression, condition, count, interval, listed, mode, number, span
 from junkdna.study.methods import METHODS
 
@@ -40,15 +40,47 @@ def slug(name: str) -> str:
 
 
 def sections(inputs: Inputs, outlines: dict[str, Outline], found: list[Verdict]) -> list[Section]:
-    """The sections of a study in the order of its experiments."""
+    """The sections of a study in the order of its experiments, without those that another one contains."""
+    inside = contained(inputs, outlines, found)
+    parts = {name: [part for part, whole in inside.items() if whole == name] for name in inputs.experiments}
     return [
         Section(
             name, f"experiment-{slug(name)}", inputs.title(name) or capitalized(name.replace("_", " ")),
-            f"{_finding(rows)}{_by_method(rows)}", _compared(rows), _tests(name, found),
+            f"{_finding(rows)}{_by_method(rows)}", _compared(rows, parts[name]), _tests(name, found),
             experiment_figures(name, outlines[name]), rows.height,
         )
         for name, rows in inputs.experiments.items()
+        if name not in inside
     ]  # fmt: skip
+
+
+def contained(inputs: Inputs, outlines: dict[str, Outline], found: list[Verdict]) -> dict[str, str]:
+    """Experiments that show nothing of their own, with the experiment that contains each.
+
+    All their rows are in the other one, with at least as many seeds and some with more; it has the same kinds of
+    figures, and no test rests on them. A study that grew from one seed to three has such an experiment.
+    """
+    seeds = {name: _seeds(rows) for name, rows in inputs.experiments.items()}
+    figures = {name: {named(stem).figure.name for stem in experiment_figures(name, outlines[name])} for name in seeds}
+    tested = {test.row["experiment"] for verdict in found for test in verdict.tests if test.row["primary"]}
+    return {
+        part: whole
+        for part in seeds
+        for whole in seeds
+        if part not in tested and figures[part] <= figures[whole] and _grew(seeds[part], seeds[whole])
+    }
+
+
+def _seeds(rows: pl.DataFrame) -> dict[tuple, int]:
+    """The number of seeds of each row."""
+    return {tuple(row[:-1]): row[-1] for row in rows.select(*ROW, "n_seeds").iter_rows()}
+
+
+ROW = ("model", "task", "knobs", "compression", "transfer", "protocol")
+
+
+def _grew(part: dict[tuple, int], whole: dict[tuple, int]) -> bool:
+    return all(whole.get(row, 0) >= n for row, n in part.items()) and any(whole[row] > n for row, n in part.items())
 
 
 def _tests(experiment: str, found: list[Verdict]) -> list[tuple[str, Test]]:
@@ -61,8 +93,9 @@ def _tests(experiment: str, found: list[Verdict]) -> list[tuple[str, Test]]:
     ]
 
 
-def _compared(rows: pl.DataFrame) -> str:
-    """Conditions, compressions, modes and seeds of an experiment, in one sentence."""
+def _compared(rows: pl.DataFrame, parts: list[str]) -> str:
+    """Conditions, compressions, modes and seeds of an experiment, in one sentence, and the experiments (`parts`) that
+    it contains, in another."""
     methods = [METHODS[name].label for name in rows["method"].unique(maintain_order=True) if name != "dense"]
     modes = [mode(name) for name in rows["transfer"].unique(maintain_order=True) if name not in ("none", "dense")]
     conditions = count(rows.select("model", "task", "knobs", "protocol").n_unique(), "condition")
@@ -71,7 +104,8 @@ def _compared(rows: pl.DataFrame) -> str:
     words = [conditions, f"{count(levels, 'compression')} ({listed(methods)})" if methods else "no compression"]
     words += [f"fine-tuned: {listed(modes)}"] if modes else []
     words += [f"{span(list(rows['n_examples']))} examples", count(int(rows["n_seeds"].max()), "seed")]
-    return f"{capitalized('; '.join(words))}."
+    inside = f" It contains {listed(name.replace('_', ' ') for name in parts)}, with fewer seeds." if parts else ""
+    return f"{capitalized('; '.join(words))}.{inside}"
 
 
 def _finding(rows: pl.DataFrame) -> str:

@@ -40,9 +40,12 @@ def _seeds(inputs: Inputs) -> str:
     if trained.height:
         steps = inputs.cells.filter(pl.col("steps") > 0)["steps"] if "steps" in inputs.cells.columns else None
         length = f" of {span(list(steps))} steps each" if steps is not None and len(steps) else ""
-        most = int(trained["n_seeds"].max())
-        words.append(f"fine-tuned results rest on {count(most, 'seed')}{length}")
+        words.append(f"fine-tuned results rest on {_of_seeds(list(trained['n_seeds']))}{length}")
     return f"{capitalized('; '.join(words))}." if words else ""
+
+
+def _of_seeds(counts: list[int]) -> str:
+    return count(counts[0], "seed") if len({*counts}) == 1 else f"{span(counts)} seeds"
 
 
 def _collapsed(inputs: Inputs) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from junkdna.report.page import finding_notes
 from junkdna.report.page.tracks import Axis, Effect, Track, common_axis, track, turned
 from junkdna.report.page.words import capitalized, count, interval, listed, number, probability
 from junkdna.report.unit_titles import titled
+from junkdna.study.recovery import base_protocol
 
 if TYPE_CHECKING:
     from junkdna.report.page.inputs import Inputs
 
+PROTOCOL = re.compile(r", protocol ([^\s,]+)")  # at the end of a setting, and in the name of a control
 NO_TEST = "no test"  # in place of the unit of a claim that nothing tests
 LARGER = "more seeds or a larger effect"  # what decides a test if nothing in particular is known to
 NEEDS = 3  # most needs that are listed
@@ -40,12 +43,19 @@ class Test:
 
     @property
     def short(self) -> str:
-        """The unit for the first screen: of tests against controls only the control."""
+        """The unit for the first screen: of tests against controls only the control; longer training is named."""
         unit, _, control = self.unit.partition(", against ")
         if control:
             return f"against {control.removesuffix(' pruned')}"
         where = self.row["experiment"]  # "" for rows of the whole study
-        return f"{unit} ({where})" if unit.startswith("mean of") and where else unit
+        return f"{unit} ({where})" if unit.startswith("mean of") and where else f"{unit}{self._longer}"
+
+    @property
+    def _longer(self) -> str:
+        """`, 3 × the steps` of models that were trained longer than their protocol says."""
+        protocol = PROTOCOL.search(self.row["setting"])
+        length = base_protocol(protocol[1])[1] if protocol else 1
+        return f", {length} × the steps" * (length > 1)
 
     @property
     def value(self) -> str:
@@ -146,9 +156,9 @@ def _rise(inputs: Inputs) -> float | None:
 
 def _verdict(claim: Claim, heads: dict, tests: list[Test], axis: Axis, rise: float | None) -> Verdict:
     primary = [test for test in tests if test.row["primary"]]
-    shown = _first_screen(primary) or [_none(axis)]
-    rest = [test for test in primary if test not in shown]
     models = [(model, head.verdict) for model, head in heads.items()] or [("", "untestable")]
+    shown = _first_screen(primary, dict(models)) or [_none(axis)]
+    rest = [test for test in primary if test not in shown]
     of_model = {model: [test for test in primary if test.row["model"] in (model, "")] for model in heads}
     decide = [(model, _decide(claim, head, of_model[model])) for model, head in heads.items()]
     decide = [("", decide[0][1])] if len({words for _, words in decide}) == 1 else decide
@@ -168,9 +178,10 @@ def _more(rest: list[Test]) -> str:
 VERDICTS = ("supported", "contradicted", "undecided", "untestable")
 
 
-def _first_screen(tests: list[Test]) -> list[Test]:
+def _first_screen(tests: list[Test], words: dict[str, str]) -> list[Test]:
     """At most `SHOWN` tests: one of each experiment and model, the mean over its conditions if it is testable. Of
-    several models each in turn, testable ones first. Of one model the last may give way to one of another verdict."""
+    several models each in turn, first tests with the verdict of the model (`words`). Of one model the last may give way
+    to one of another verdict."""
     chosen: dict[tuple, Test] = {}
     for test in tests:
         key = (test.row["experiment"], test.row["model"], _versus(test.row["unit"]))
@@ -178,17 +189,19 @@ def _first_screen(tests: list[Test]) -> list[Test]:
             chosen[key] = test
     kept = list(chosen.values())
     if len({test.row["model"] for test in kept} - {""}) > 1:
-        return _of_models_in_turn(kept)[:SHOWN]
+        return _of_models_in_turn(kept, words)[:SHOWN]
     first, rest = kept[:SHOWN], kept[SHOWN:]
     other = [test for test in rest if test.verdict not in {each.verdict for each in first}]
     return [*first[:-1], other[0]] if other else first
 
 
-def _of_models_in_turn(tests: list[Test]) -> list[Test]:
-    """The first test of each model, then the second of each, and so on; of a model those with an effect first."""
+def _of_models_in_turn(tests: list[Test], words: dict[str, str]) -> list[Test]:
+    """The first test of each model, then the second of each, and so on; of a model those with an effect first, and of
+    these those with its verdict."""
     turns: dict[str, int] = {}
     placed = []
-    for test in sorted(tests, key=lambda test: test.effect is None):
+    order = sorted(tests, key=lambda test: (test.effect is None, test.verdict != words.get(test.row["model"])))
+    for test in order:
         turn = turns[test.row["model"]] = turns.get(test.row["model"], 0) + 1
         placed.append((test.effect is None, turn, test))
     return [test for _, _, test in sorted(placed, key=lambda each: each[:2])]

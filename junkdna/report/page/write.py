@@ -18,7 +18,7 @@ from junkdna.report.page.package_files import environment, script, style
 from junkdna.report.page.page_figures import color_rules, page_figures
 from junkdna.report.page.provenance import provenance
 from junkdna.report.page.question import answer, done, question
-from junkdna.report.page.sections import sections
+from junkdna.report.page.sections import contained, sections
 from junkdna.report.page.trust import trust
 from junkdna.report.page.verdicts import verdicts
 from junkdna.report.page.words import MODES
@@ -67,7 +67,9 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     """Everything that the templates show."""
     found, axis = verdicts(inputs)
     outline = outlines(inputs.drops, *(set(each["experiment"]) for each in (inputs.difficulty, inputs.connectivity)))
-    figures = page_figures(figure_names(outline), lambda stem: _drawing(inputs, stem))
+    inside = contained(inputs, outline, found)
+    drawn = {name: each for name, each in outline.items() if name not in inside}
+    figures = page_figures(figure_names(drawn), lambda stem: _drawing(inputs, stem))
     head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
     parts = sections(inputs, outline, found)
     answered = answer(inputs, found, [part.finding for part in parts])

@@ -231,6 +231,7 @@ def test_a_column_is_shown_only_if_a_shown_row_has_it() -> None:
         ("value column=scor", "unknown column 'scor'. Did you mean 'score"),
         ("value column=score task=colour", "unknown task 'colour'. Did you mean 'colours'"),
         ("drops task=nosuch task=colours", "unknown task 'nosuch'"),
+        ("drops transfer=spars", "unknown transfer 'spars'. Did you mean 'sparse'"),
         ("compare by=transfer experiment=nosuch", "unknown experiment 'nosuch'"),
         ("value column=score task=colours n_seeds=99", "no row has task=colours n_seeds=99. The table has: task"),
         ("value column=score digits=99", "digits=99 must be a whole number from 1 to 6"),

@@ -119,6 +119,24 @@ def test_the_key_to_the_tests_is_only_there_with_tests(tmp_path):
     assert key not in write(tmp_path / "b", [small()], claims_table()).text
 
 
+def test_tests_that_disagree_are_counted_instead_of_one_cited(tmp_path):
+    verdicts = ["supported", "contradicted", "undecided", "undecided"]
+    rows = [{"unit": f"u{at}", "verdict": verdict} for at, verdict in enumerate(verdicts)]
+    page = write(tmp_path, [small(), small(task="b", label="B")], claims_table(*rows))
+    words = (
+        "Of four tests, one finds that harder conditions lose more, and one that they do not. The data do not decide"
+    )
+    assert words in page.text
+
+
+def test_trust_names_the_fewest_and_the_most_seeds(tmp_path):
+    conditions = [small(n_seeds=1), small(task="b", label="B", n_seeds=3)]
+    drops = pl.concat(tables.drops_table([each]) for each in conditions)
+    drops = drops.with_columns(transfer=pl.lit("dense"))
+    text = write(tmp_path, drops).text
+    assert "ine-tuned results rest on 1 to 3 seeds" in text, text[text.index("How far") :][:500]
+
+
 def test_trust_names_seeds_steps_collapse_and_cut_texts(tmp_path):
     drops = tables.drops_table([small(transfers=MODES, n_seeds=2), small(task="b", label="B", n_seeds=1)])
     drops = drops.with_columns(truncated=0.4, collapsed=pl.when(pl.col("transfer") == "sparse").then(2).otherwise(0))

@@ -52,6 +52,25 @@ def test_ids_are_unique_and_links_lead_somewhere(written):
     assert {f"figures/headline.{kind}" for kind in ("pdf", "svg", "png", "csv")} <= links
 
 
+def test_an_experiment_that_another_has_with_more_seeds_is_part_of_its_section(tmp_path):
+    """A study that grew from one seed to three has both experiments; the first has nothing of its own."""
+    grown = [
+        tables.drops_table([small(experiment=name), small(task="b", label="B", experiment=name)])
+        .with_columns(n_seeds=pl.lit(n, pl.Int64))
+        for name, n in (("one_seed", 1), ("three_seeds", 3))
+    ]  # fmt: skip
+    claims = claims_table({"experiment": "three_seeds"})
+    page = write(tmp_path, pl.concat(grown), claims)
+    assert "experiment-three_5f_seeds" in page.ids()
+    assert "experiment-one_5f_seed" not in page.ids()
+    assert not [each for each in page.ids() if each.startswith("figure") and "one_5f_seed" in each]
+    assert "It contains one seed, with fewer seeds." in page.text
+    tested = write(tmp_path / "tested", pl.concat(grown), claims_table({"experiment": "one_seed"}))
+    same = write(tmp_path / "same", pl.concat([grown[0], grown[0].with_columns(experiment=pl.lit("again"))]))
+    assert "experiment-one_5f_seed" in tested.ids()
+    assert "experiment-one_5f_seed" in same.ids()
+
+
 def test_every_figure_is_svg_with_a_text_of_its_own(written):
     page, _, _ = written
     drawings = [attrs for tag, attrs in page.tags if tag == "svg" and "fig" in attrs.get("class", "").split()]

@@ -67,6 +67,27 @@ def test_the_first_screen_shows_each_model_in_turn_and_testable_ones_first(tmp_p
     assert [test.row["experiment"] for test in shown] == ["a-2", "b-1", "a-3"]
 
 
+def test_the_first_screen_prefers_a_test_with_the_verdict_of_the_model_and_names_longer_training(tmp_path):
+    cells = [
+        ("a", 1, "undecided", "p"), ("a", 2, "supported", "p-x3"), ("b", 1, "undecided", "p"),
+    ]  # fmt: skip
+    rows = [
+        {
+            "experiment": f"{model}-{at}",
+            "model": model,
+            "unit": "CoLA",
+            "verdict": word,
+            "setting": f"x, protocol {name}",
+        }
+        for model, at, word, name in cells
+    ]
+    verdict = found(tmp_path, *rows)["steeper_when_harder"]
+    assert dict(verdict.verdicts) == {"a": "supported", "b": "undecided"}
+    assert [(test.row["experiment"], test.short) for test in verdict.shown] == [
+        ("a-2", "CoLA (a), 3 × the steps"), ("b-1", "CoLA (b)"), ("a-1", "CoLA (a)"),
+    ]  # fmt: skip
+
+
 def test_an_untestable_mean_does_not_hide_the_testable_conditions_of_its_experiment(tmp_path):
     rows = [{"experiment": "x", "unit": "one"}, {"experiment": "x", "unit": "mean of 3 conditions"} | UNTESTED]
     [test] = found(tmp_path, *rows)["steeper_when_harder"].shown
