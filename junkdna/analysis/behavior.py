@@ -20,6 +20,7 @@ from junkdna.analysis.intervals import Panel, finite, wilson
 from junkdna.analysis.mean_panels import mean_panels
 from junkdna.analysis.pair_changes import MEANS, PairChanges, pair_changes
 from junkdna.analysis.picked_options import CellAnswer
+from junkdna.analysis.retention import ratio
 from junkdna.analysis.scores import Answers, Scores
 from junkdna.study.cell import Cell
 from junkdna.study.grid import expand, reference
@@ -155,9 +156,7 @@ def intervals(panel: Panel, units: int) -> dict:
 
 def _statistic(m: Array) -> Array:
     broken, fixed, kl, nll, dense_nll, blind_nll = m
-    known = blind_nll - dense_nll
-    retained = np.where(known > 0, (blind_nll - nll) / known, np.nan)
-    return np.stack([broken, fixed, kl, retained])
+    return np.stack([broken, fixed, kl, ratio(blind_nll - nll, blind_nll - dense_nll)])
 
 
 def _mean(values: list[float]) -> float | None:

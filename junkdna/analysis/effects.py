@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from junkdna.analysis.intervals import Fit, finite, wilson
-from junkdna.analysis.retention import EQUAL
+from junkdna.analysis.retention import ratio
 from junkdna.analysis.scores import Scores, blind_model
 from junkdna.evaluate.metrics import METRICS
 from junkdna.study.metrics import METRIC_RANGES
@@ -20,19 +20,17 @@ def effects(scores: Scores, group: Hashable, dense: Hashable, baseline: float) -
 
     drop = dense - score; relative_score = 100 score / dense, in percent; retention = (score - baseline) / (dense -
     baseline), which is not clipped. `relative_score` and `retention` are null unless the divisor is above 0
-    (`EQUAL`). An unbounded limit is null: the data do not say how large the value may be. Replicates with a divisor of
-    at most 0 count against both limits. Limits of the score and of the drop stay in the range that the metric allows. A
-    score of exactly 0 or 1 has Wilson's interval, if it is a fraction of right answers. The baseline of likelihoods,
-    the mean of the input-blind dense model, is drawn with the scores; other baselines are fixed.
+    (`retention.ratio`). An unbounded limit is null: the data do not say how large the value may be. Replicates with a
+    divisor of at most 0 count against both limits. Limits of the score and of the drop stay in the range that the
+    metric allows. A score of exactly 0 or 1 has Wilson's interval, if it is a fraction of right answers. The baseline
+    of likelihoods, the mean of the input-blind dense model, is drawn with the scores; other baselines are fixed.
     """
     metric = scores.answers_of(group).metric
 
     def statistic(m: Array) -> Array:
         full, score, zero = m[DENSE], m[SCORE], m[BLIND] if len(m) > BLIND else baseline
-        with np.errstate(all="ignore"):
-            relative = np.where(full > 0, 100 * (score / full), np.nan)  # exactly 100 where they are equal
-            retained = np.where(full - zero > EQUAL, (score - zero) / (full - zero), np.nan)
-        return np.stack([score, full - score, relative, retained])
+        relative = 100 * ratio(score, full)  # exactly 100 where they are equal
+        return np.stack([score, full - score, relative, ratio(score - zero, full - zero)])
 
     panel = scores.panel(panel_rows(group, dense, metric))
     row = {"dense_score": float(panel.value[DENSE])} | _row(panel.fit(statistic))

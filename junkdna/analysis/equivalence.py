@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from junkdna.analysis.effects import BLIND, DENSE, SCORE, panel_rows
-from junkdna.analysis.retention import EQUAL, KNOWN_SHARE, known_share
+from junkdna.analysis.retention import KNOWN_SHARE, known_share, ratio
 from junkdna.analysis.scores import Scores
 from junkdna.study.metrics import perfect_score
 
@@ -27,7 +27,7 @@ def equivalence_p(scores: Scores, group: Hashable, dense: Hashable, baseline: fl
 
     def lost(m: Array) -> Array:
         above = m[DENSE] - (m[BLIND] if len(m) > BLIND else baseline)
-        return np.divide(m[DENSE] - m[SCORE], above, out=np.full(np.shape(above), np.nan), where=above > EQUAL)[None]
+        return ratio(m[DENSE] - m[SCORE], above)[None]
 
     fit = panel.fit(lost)
     return float(max(fit.p_above(-margin)[0], fit.p_below(margin)[0]))

@@ -11,7 +11,7 @@ from junkdna.analysis.curves import facts_of
 from junkdna.analysis.effects import panel_rows
 from junkdna.analysis.groups import references, study_groups
 from junkdna.analysis.intervals import finite
-from junkdna.analysis.retention import EQUAL
+from junkdna.analysis.retention import ratio
 from junkdna.analysis.scores import Scores
 from junkdna.analysis.series import natural
 from junkdna.study.cell import Cell, knob_text
@@ -116,7 +116,6 @@ def _retention(baseline: float) -> Callable[[Array], Array]:
 
     def kept(m: Array) -> Array:
         zero = m[2] if len(m) > 2 else baseline
-        above = m[0] - zero
-        return np.divide(m[1] - zero, above, out=np.full(above.shape, np.nan), where=above > EQUAL)
+        return ratio(m[1] - zero, m[0] - zero)
 
     return kept

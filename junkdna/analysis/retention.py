@@ -20,7 +20,13 @@ def retention(scores: Array, baseline: Array) -> Array:
     under the baseline."""
     zero = np.asarray(baseline).reshape(len(baseline), 1, -1)
     above, kept = scores[..., :1, :] - zero, scores[..., 1:, :] - zero
-    return np.divide(kept, above, out=np.full(kept.shape, np.nan), where=above > EQUAL)
+    return ratio(kept, above)
+
+
+def ratio(part: Array, whole: Array) -> Array:
+    """part / whole; NaN where the whole is not above 0 by more than `EQUAL`."""
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > EQUAL)
 
 
 def known_share(score: Array, baseline: Array, perfect: Array = 1.0) -> Array:
