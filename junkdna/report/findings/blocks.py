@@ -15,6 +15,7 @@ from junkdna.report.findings import claims_blocks, published_blocks, rows
 from junkdna.report.findings.markers import Block
 from junkdna.report.page.methods_text import methods_text
 from junkdna.report.page.question import done
+from junkdna.report.page.sections import ROW
 from junkdna.report.page.words import (
     MODES,
     capitalized,
@@ -165,16 +166,13 @@ def _chosen(inputs: Inputs, name: str, options: Options, protocol: str = "protoc
     table = rows.chosen(rows.table_of(inputs, name), options)
     if name not in ("drops", "behavior"):
         return most, table
-    most_seeds = pl.col("n_seeds") == pl.col("n_seeds").max().over(SHARED)
-    table = table.filter(most_seeds).unique(SHARED, keep="first", maintain_order=True)
+    most_seeds = pl.col("n_seeds") == pl.col("n_seeds").max().over(ROW)
+    table = table.filter(most_seeds).unique(ROW, keep="first", maintain_order=True)
     if not protocol:
         return most, table
     several = pl.col(protocol).n_unique().over("model", "task", "knobs", "transfer") > 1
     named = pl.format("{} [{}]", "label", protocol)
     return most, table.with_columns(label=pl.when(several).then(named).otherwise("label"))
-
-
-SHARED = ("model", "task", "knobs", "compression", "transfer", "protocol")
 
 
 def _condition(inputs: Inputs, row: dict | None = None, name_model: bool = True) -> list[str]:
@@ -214,16 +212,9 @@ def _compare(inputs: Inputs, options: Options) -> str:
     return rows.markdown(head, lines, f"The study has no rows that differ only in {by}.", most, "tables/drops.csv")
 
 
-COMPARED = {  # columns that a table may compare by: the other columns in which its rows must be equal
-    "model": ("task", "knobs", "compression", "transfer", "length"),
-    "task": ("model", "knobs", "compression", "transfer", "base_protocol", "length"),
-    "knobs": ("model", "task", "compression", "transfer", "base_protocol", "length"),
-    "compression": ("model", "task", "knobs", "transfer", "base_protocol", "length"),
-    "transfer": ("model", "task", "knobs", "compression", "base_protocol", "length"),
-    "base_protocol": ("model", "task", "knobs", "compression", "transfer", "length"),
-    "protocol": ("model", "task", "knobs", "compression", "transfer"),
-    "length": ("model", "task", "knobs", "compression", "transfer", "base_protocol"),
-}
+SAME = ("model", "task", "knobs", "compression", "transfer", "base_protocol", "length")  # in the rows of a comparison
+COMPARED = (*SAME, "protocol")  # columns that a table may compare by
+FREE = {"model": ("base_protocol",), "protocol": ("base_protocol", "length")}  # what may differ with such a column
 
 
 def _that_differ(table: pl.DataFrame, by: str) -> list[dict[str, dict]]:
@@ -232,9 +223,10 @@ def _that_differ(table: pl.DataFrame, by: str) -> list[dict[str, dict]]:
     Models have protocols of their own, so rows of several models need not have the same. Raises UserError if a model
     has several.
     """
+    same = [name for name in SAME if name not in (by, *FREE.get(by, ()))]
     groups: dict[tuple, dict[str, dict]] = {}
     for row in table.iter_rows(named=True):
-        found = groups.setdefault(tuple(row[name] for name in COMPARED[by]), {}).setdefault(str(row[by]), row)
+        found = groups.setdefault(tuple(row[name] for name in same), {}).setdefault(str(row[by]), row)
         if by == "model" and found["base_protocol"] != row["base_protocol"]:
             several = f"{found['base_protocol']} and {row['base_protocol']}"
             raise UserError(f"{row['model']} has the protocols {several}: choose with base_protocol=NAME.")

@@ -23,8 +23,7 @@ COLUMNS = ("model", "experiment", "verdict", "scale_free", "other_baseline")  # 
 
 def _verdicts(inputs: Inputs, options: Options) -> str:
     """One row per claim and model: verdict, the effect of its main test, and what would decide it; the heading has the
-    margin. With
-    `by=model`, one row per claim and a column for each model."""
+    margin. With `by=model`, one row per claim and a column for each model."""
     options = dict(options)
     by = rows.taken(options, "by")
     if by not in ("", "model"):

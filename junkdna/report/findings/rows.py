@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from junkdna.errors import UserError, unknown_name
+from junkdna.report.page.sections import ROW
 from junkdna.report.page.words import MODES
 from junkdna.study.recovery import base_protocol
 
@@ -70,16 +71,7 @@ def chosen(table: pl.DataFrame, options: dict[str, list[str]]) -> pl.DataFrame:
     return table
 
 
-NAMES = (
-    "experiment",
-    "model",
-    "task",
-    "knobs",
-    "compression",
-    "transfer",
-    "protocol",
-    "base_protocol",
-)  # of conditions
+NAMES = ("experiment", *ROW, "base_protocol")  # columns of names: a value that the table lacks is a mistake
 
 
 def _check_values(table: pl.DataFrame, column: str, values: Sequence[str]) -> None:

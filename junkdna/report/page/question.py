@@ -92,9 +92,8 @@ def answer(inputs: Inputs, found: list[Verdict], findings: list[str]) -> tuple[s
     if leading is None or not leading.tests:
         return "", f"{CANNOT_TELL}."
     test = _telling(leading)
-    said = (
-        _disagreement(leading) or _said(test, test.row["model"] if len(leading.verdicts) > 1 else "it") if test else ""
-    )
+    who = test.row["model"] if test and len(leading.verdicts) > 1 else "it"
+    said = _disagreement(leading) or (_said(test, who) if test else "")
     if len({verdict for _, verdict in leading.verdicts}) > 1:
         each = listed(f"{model}: {verdict}" for model, verdict in leading.verdicts)
         return f"{said} Are harder tasks hit harder?", f"{capitalized(each)}."
@@ -107,9 +106,8 @@ def _disagreement(verdict: Verdict) -> str:
     more, not_more = own.count("supported"), own.count("contradicted")
     if not (more and not_more):
         return ""
-    finds = "finds" if more == 1 else "find"
     return (
-        f"Of {count(len(own), 'test')}, {count(more, finds, finds)} that harder conditions lose more, and "
+        f"Of {count(len(own), 'test')}, {count(more, 'finds', 'find')} that harder conditions lose more, and "
         f"{count(not_more, 'that they do not', 'that they do not')}."
     )
 

@@ -39,9 +39,10 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match.group()):x}_", name)
 
 
-def sections(inputs: Inputs, outlines: dict[str, Outline], found: list[Verdict]) -> list[Section]:
-    """The sections of a study in the order of its experiments, without those that another one contains."""
-    inside = contained(inputs, outlines, found)
+def sections(
+    inputs: Inputs, outlines: dict[str, Outline], found: list[Verdict], inside: dict[str, str]
+) -> list[Section]:
+    """The sections of a study in the order of its experiments, without those `inside` another (`contained`)."""
     parts = {name: [part for part, whole in inside.items() if whole == name] for name in inputs.experiments}
     return [
         Section(

@@ -71,7 +71,7 @@ def _context(inputs: Inputs, notice: str, banner: str) -> Mapping[str, object]:
     drawn = {name: each for name, each in outline.items() if name not in inside}
     figures = page_figures(figure_names(drawn), lambda stem: _drawing(inputs, stem))
     head = {"name": inputs.name, "notice": notice, "banner": banner, "script": script(), "texts": inputs.texts}
-    parts = sections(inputs, outline, found)
+    parts = sections(inputs, outline, found, inside)
     answered = answer(inputs, found, [part.finding for part in parts])
     head |= {"question": question(inputs), "done": done(inputs), "answer": answered, "trust": trust(inputs)}
     head |= {"verdicts": found, "axis": axis, "margin": inputs.claims["margin"][0] if inputs.claims.height else None}
